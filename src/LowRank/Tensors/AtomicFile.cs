@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+
+namespace LowRank.Tensors;
+
+/// <summary>Writes a file so that its name holds either the old content or the whole new one, also when the process is
+/// killed or the power fails.</summary>
+public static class AtomicFile
+{
+    private const int ReadOnlyDirectory = 0;
+
+    /// <summary>Writes to a temporary name in the same folder, flushes to the disk, renames over <paramref name="path"/>,
+    /// and flushes the folder. On failure the temporary file is removed and the old file stays.</summary>
+    /// <param name="path">The file to write; its folder is made if absent.</param>
+    /// <param name="write">Writes the content to a stream without buffer.</param>
+    /// <exception cref="IOException">The folder cannot be written, or the disk is full.</exception>
+    public static void Write(string path, Action<FileStream> write)
+    {
+        string full = Path.GetFullPath(path);
+        string folder = Path.GetDirectoryName(full) ?? throw new IOException($"{path} is the root of a file system, not a file.");
+        Directory.CreateDirectory(folder);
+        string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
+        try
+        {
+            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+            File.Move(temporary, full, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+        FlushFolder(folder);
+    }
+
+    /// <summary>Writes text as UTF-8 without a byte order mark.</summary>
+    /// <inheritdoc cref="Write(string, Action{FileStream})"/>
+    public static void Write(string path, string text) => Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
+
+    /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by itself.</summary>
+    internal static void FlushFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        // .NET opens no folders. A file system that cannot flush one has done all it can: the result is not looked at.
+        int descriptor = OpenFile(folder, ReadOnlyDirectory);
+        if (descriptor < 0) return;
+        _ = FlushFile(descriptor);
+        _ = CloseFile(descriptor);
+    }
+
+    [DllImport("libc", EntryPoint = "open", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int OpenFile([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    [DllImport("libc", EntryPoint = "fsync")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int FlushFile(int descriptor);
+
+    [DllImport("libc", EntryPoint = "close")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int CloseFile(int descriptor);
+}

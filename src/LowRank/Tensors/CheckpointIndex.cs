@@ -1,0 +1,52 @@
+using System.Text;
+using System.Text.Json;
+
+namespace LowRank.Tensors;
+
+/// <summary>The list of a checkpoint's shards, <c>model.safetensors.index.json</c>.</summary>
+/// <param name="WeightMap">For each tensor the name of the file that holds it, in the order of the file.</param>
+internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> WeightMap)
+{
+    /// <summary>Reads and checks an index.</summary>
+    /// <exception cref="InputException">The file is no index; lists every problem.</exception>
+    public static CheckpointIndex Read(string path)
+    {
+        using JsonDocument document = Parse(path);
+        if (document.RootElement.ValueKind != JsonValueKind.Object
+            || !document.RootElement.TryGetProperty("weight_map", out JsonElement map)
+            || map.ValueKind != JsonValueKind.Object)
+            throw new InputException($"{path} has no object 'weight_map'; expected one that names the file of each tensor.");
+        var problems = new List<string>();
+        var weights = new OrderedDictionary<string, string>();
+        foreach (JsonProperty property in map.EnumerateObject())
+        {
+            string? file = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
+            if (file is null)
+                problems.Add($"weight_map: the value of '{property.Name}' is {property.Value.GetRawText()}; expected the name of a file");
+            else if (!IsPlainName(file))
+                problems.Add($"weight_map: '{property.Name}' is placed in '{file}'; expected the name of a .safetensors file in the index's own folder");
+            else if (!weights.TryAdd(property.Name, file))
+                problems.Add($"weight_map: '{property.Name}' is listed twice");
+        }
+        if (weights.Count == 0 && problems.Count == 0) problems.Add("weight_map is empty; expected at least one tensor");
+        if (problems.Count > 0) throw new InputException($"{path} cannot be used:", problems);
+        return new CheckpointIndex(weights);
+    }
+
+    // An index is downloaded data: a name with a folder in it could point at any file of the machine.
+    private static bool IsPlainName(string file) =>
+        file.EndsWith(".safetensors", StringComparison.Ordinal) && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+
+    private static JsonDocument Parse(string path)
+    {
+        if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected the index of a checkpoint's shards.");
+        try
+        {
+            return JsonDocument.Parse(File.ReadAllText(path, Encoding.UTF8));
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using System.Buffers.Binary;
+using TorchSharp;
+
+namespace LowRank.Tensors;
+
+/// <summary>
+/// A safetensors file, memory-mapped: its tensors are views of the file's pages, so loading allocates nothing and
+/// the weights are never in memory twice.
+/// </summary>
+/// <remarks>
+/// The whole header is checked when the file is opened. The file must not be shortened while tensors made from it live
+/// (replacing it by a rename is fine): reading a page that is gone ends the process.
+/// Source: https://github.com/huggingface/safetensors, "Format".
+/// </remarks>
+public sealed class SafeTensorsFile : IDisposable
+{
+    /// <summary>The longest header that is read, in bytes; the limit of the safetensors library.</summary>
+    public const long MaximumHeaderBytes = 100_000_000;
+
+    private readonly MappedFile mapping;
+
+    private SafeTensorsFile(
+        string path, MappedFile mapping,
+        IReadOnlyDictionary<string, SafeTensorsEntry> entries, IReadOnlyDictionary<string, string> metadata)
+    {
+        Path = path;
+        this.mapping = mapping;
+        Entries = entries;
+        Metadata = metadata;
+    }
+
+    /// <summary>The path the file was opened by.</summary>
+    public string Path { get; }
+
+    /// <summary>The tensors by name, in the order of their data.</summary>
+    public IReadOnlyDictionary<string, SafeTensorsEntry> Entries { get; }
+
+    /// <summary>The header's <c>__metadata__</c>; empty if it has none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Opens a file and checks its header.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InputException">The file is missing or cannot be read, or its header is wrong; lists every
+    /// problem of the file.</exception>
+    public static SafeTensorsFile Open(string path)
+    {
+        MappedFile mapped = MapFile(path);
+        try
+        {
+            int headerBytes = HeaderLength(path, mapped);
+            var parser = new SafeTensorsHeaderParser(path, 8L + headerBytes, mapped.Length);
+            parser.Parse(mapped.Span(8, headerBytes));
+            return new SafeTensorsFile(path, mapped, parser.Entries, parser.Metadata);
+        }
+        catch
+        {
+            mapped.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a CPU tensor of the stored type and shape over the file's own memory.</summary>
+    /// <param name="name">The tensor's key in <see cref="Entries"/>.</param>
+    /// <returns>A tensor owned by the caller (and its dispose scope). It keeps the mapping alive, also after this object
+    /// is disposed of. Writing to it in place changes the process's memory only, never the file, and is seen by other
+    /// tensors mapped from the same entry. Where the data is not aligned to the element's size, the tensor is a copy.</returns>
+    /// <exception cref="InputException">torch has no such element type.</exception>
+    /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
+    public torch.Tensor Map(string name)
+    {
+        if (!Entries.TryGetValue(name, out SafeTensorsEntry? entry))
+            throw new KeyNotFoundException($"{Path} has no tensor '{name}'.");
+        torch.ScalarType type = entry.Type;
+        int elementBytes = SafeTensorsDataType.Find(type)!.Bits / 8;
+        return mapping.Tensor(entry.Begin, entry.Bytes, entry.Shape, type, elementBytes);
+    }
+
+    /// <summary>Closes the file; tensors made from it stay valid.</summary>
+    public void Dispose() => mapping.Dispose();
+
+    private static MappedFile MapFile(string path)
+    {
+        if (Directory.Exists(path)) throw new InputException($"{path} is a folder; expected a safetensors file.");
+        if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected a safetensors file.");
+        try
+        {
+            return new MappedFile(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static int HeaderLength(string path, MappedFile mapping)
+    {
+        if (mapping.Length < 8)
+            throw new InputException(
+                $"{path} is {mapping.Length} bytes long; a safetensors file has at least 8 (the header's length). " +
+                "The file is empty or was cut off: download or save it again.");
+        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(mapping.Span(0, 8));
+        if (length > MaximumHeaderBytes)
+            throw new InputException(
+                $"{path}: the header claims {length} bytes; at most {MaximumHeaderBytes} are allowed. " +
+                "This is not a safetensors file, or it is damaged.");
+        if ((long)length > mapping.Length - 8)
+            throw new InputException(
+                $"{path}: the header claims {length} bytes, but the file has only {mapping.Length - 8} after the length. " +
+                "The file was cut off: download or save it again.");
+        return (int)length;
+    }
+}
