@@ -1,0 +1,239 @@
+using System.Numerics;
+using LowRank.Tokenization.Templates.Library;
+using LowRank.Tokenization.Templates.Values;
+
+namespace LowRank.Tokenization.Templates.Runtime;
+
+/// <summary>Python's arithmetic on numbers, strings, lists and tuples.</summary>
+internal static class Arithmetic
+{
+    /// <summary>Python's <c>+</c>.</summary>
+    public static object Add(Renderer renderer, object left, object right)
+    {
+        RefuseUndefined(left, right);
+        if (Text.Of(left) is { } text && Text.Of(right) is { } other)
+        {
+            return AddText(renderer, left, right, text, other);
+        }
+
+        return (left, right) switch
+        {
+            (ListValue one, ListValue two) => new ListValue(AddItems(renderer, one.Items, two.Items)),
+            (TupleValue one, TupleValue two) => new TupleValue(AddItems(renderer, one.Items, two.Items)),
+            (string or MarkupValue, _) when left is string =>
+                throw TemplateFault.Type($"can only concatenate str (not \"{TypeNames.Of(right)}\") to str"),
+            _ => Compute(left, right, "+", (a, b) => a + b, (a, b) => a + b),
+        };
+    }
+
+    /// <summary>Python's <c>-</c>.</summary>
+    public static object Subtract(object left, object right)
+    {
+        RefuseUndefined(left, right);
+        return Compute(left, right, "-", (a, b) => a - b, (a, b) => a - b);
+    }
+
+    /// <summary>Python's <c>*</c>: strings, lists and tuples repeat.</summary>
+    public static object Multiply(Renderer renderer, object left, object right)
+    {
+        RefuseUndefined(left, right);
+        if (Numbers.Integer(left) is not null && Numbers.Integer(right) is null && right is not double)
+        {
+            (left, right) = (right, left);
+        }
+
+        if (Numbers.Integer(right) is not { } count || left is bool or BigInteger or double)
+        {
+            return Compute(left, right, "*", (a, b) => a * b, (a, b) => a * b);
+        }
+
+        var times = (long)BigInteger.Clamp(count, 0, int.MaxValue);
+        return left switch
+        {
+            string text => Repeat(renderer, text, times),
+            MarkupValue markup => new MarkupValue(Repeat(renderer, markup.Text, times)),
+            ListValue list => new ListValue(Repeat(renderer, list.Items, times)),
+            TupleValue tuple => new TupleValue(Repeat(renderer, tuple.Items, times)),
+            _ => throw Mismatch("*", left, right),
+        };
+    }
+
+    /// <summary>Python's <c>/</c>: always a float.</summary>
+    public static object Divide(object left, object right)
+    {
+        RefuseUndefined(left, right);
+        if (Numbers.Float(left) is not { } dividend || Numbers.Float(right) is not { } divisor)
+        {
+            throw Mismatch("/", left, right);
+        }
+
+        return divisor == 0 ? throw DivisionByZero() : dividend / divisor;
+    }
+
+    /// <summary>Python's <c>//</c>: rounds down.</summary>
+    public static object FloorDivide(object left, object right)
+    {
+        RefuseUndefined(left, right);
+        return Compute(left, right, "//",
+            (a, b) => b.IsZero ? throw DivisionByZero() : (a - FloorRemainder(a, b)) / b,
+            (a, b) => FloorDivision(a, b).Quotient);
+    }
+
+    /// <summary>Python's <c>%</c>: the sign of the divisor; for strings the formatting of printf.</summary>
+    public static object Modulo(Renderer renderer, object left, object right)
+    {
+        if (Text.Of(left) is not null)
+        {
+            return PrintfFormat.Apply(renderer, left, right);
+        }
+
+        RefuseUndefined(left, right);
+        return Compute(left, right, "%",
+            (a, b) => b.IsZero ? throw DivisionByZero() : FloorRemainder(a, b),
+            (a, b) => FloorRemainder(a, b));
+    }
+
+    /// <summary>Python's <c>**</c>.</summary>
+    public static object Power(object left, object right)
+    {
+        RefuseUndefined(left, right);
+        if (Numbers.Integer(left) is { } number && Numbers.Integer(right) is { Sign: >= 0 } exponent)
+        {
+            Numbers.CheckBits(Math.Max(0, number.GetBitLength() - 1) * (double)exponent);
+            return BigInteger.Abs(number) <= 1
+                ? (number.IsOne || exponent.IsZero ? BigInteger.One : number.IsZero ? number : exponent.IsEven ? 1 : number)
+                : BigInteger.Pow(number, (int)exponent);
+        }
+
+        if (Numbers.Float(left) is not { } value || Numbers.Float(right) is not { } power)
+        {
+            throw Mismatch("** or pow()", left, right);
+        }
+
+        if (value == 0 && power < 0)
+        {
+            throw new TemplateFault("ZeroDivisionError: zero to a negative power");
+        }
+
+        var result = Math.Pow(value, power);
+        return double.IsFinite(result) || !double.IsFinite(value) || !double.IsFinite(power)
+            ? result
+            : throw new TemplateFault("OverflowError: the power is too large or not a real number");
+    }
+
+    /// <summary>Python's unary minus.</summary>
+    public static object Negate(object value)
+    {
+        RefuseUndefined(value, value);
+        return Numbers.Integer(value) is { } integer ? -integer
+            : value is double number ? -number
+            : throw TemplateFault.Type($"bad operand type for unary -: '{TypeNames.Of(value)}'");
+    }
+
+    /// <summary>Python's unary plus.</summary>
+    public static object Plus(object value)
+    {
+        RefuseUndefined(value, value);
+        return Numbers.Integer(value) is { } integer ? integer
+            : value is double ? value
+            : throw TemplateFault.Type($"bad operand type for unary +: '{TypeNames.Of(value)}'");
+    }
+
+    private static object AddText(Renderer renderer, object left, object right, string text, string other)
+    {
+        // markupsafe: what is added to markup is escaped, unless it is markup itself.
+        if (left is MarkupValue || right is MarkupValue)
+        {
+            text = left is MarkupValue ? text : MarkupValue.Escape(text);
+            other = right is MarkupValue ? other : MarkupValue.Escape(other);
+        }
+
+        renderer.Budget.CheckLength((long)text.Length + other.Length);
+        renderer.Budget.SpendCharacters((long)text.Length + other.Length);
+        var sum = text + other;
+        return left is MarkupValue || right is MarkupValue ? new MarkupValue(sum) : sum;
+    }
+
+    private static object[] AddItems(Renderer renderer, IReadOnlyList<object> left, IReadOnlyList<object> right)
+    {
+        renderer.Budget.Spend(left.Count + right.Count);
+        return [.. left, .. right];
+    }
+
+    private static string Repeat(Renderer renderer, string text, long times)
+    {
+        renderer.Budget.CheckLength(text.Length * times);
+        renderer.Budget.SpendCharacters(text.Length * times);
+        return string.Concat(Enumerable.Repeat(text, (int)(text.Length == 0 ? 0 : times)));
+    }
+
+    private static object[] Repeat(Renderer renderer, IReadOnlyList<object> items, long times)
+    {
+        renderer.Budget.Spend(items.Count * times);
+        return items.Count == 0 ? [] : [.. Enumerable.Repeat(items, (int)times).SelectMany(item => item)];
+    }
+
+    private static object Compute(
+        object left, object right, string operation,
+        Func<BigInteger, BigInteger, BigInteger> integers, Func<double, double, double> floats)
+    {
+        if (Numbers.Integer(left) is { } one && Numbers.Integer(right) is { } two)
+        {
+            return Numbers.Checked(integers(one, two));
+        }
+
+        return Numbers.Float(left) is { } first && Numbers.Float(right) is { } second
+            ? floats(first, second)
+            : throw Mismatch(operation, left, right);
+    }
+
+    private static BigInteger FloorRemainder(BigInteger dividend, BigInteger divisor)
+    {
+        var remainder = BigInteger.Remainder(dividend, divisor);
+        return remainder.IsZero || remainder.Sign == divisor.Sign ? remainder : remainder + divisor;
+    }
+
+    private static double FloorRemainder(double dividend, double divisor) => FloorDivision(dividend, divisor).Remainder;
+
+    // As CPython's float_divmod does it, to the last bit.
+    private static (double Quotient, double Remainder) FloorDivision(double dividend, double divisor)
+    {
+        if (divisor == 0)
+        {
+            throw DivisionByZero();
+        }
+
+        var remainder = dividend % divisor;
+        var quotient = (dividend - remainder) / divisor;
+        if (remainder == 0)
+        {
+            remainder = Math.CopySign(0, divisor);
+        }
+        else if ((divisor < 0) != (remainder < 0))
+        {
+            remainder += divisor;
+            quotient -= 1;
+        }
+
+        if (quotient == 0)
+        {
+            return (Math.CopySign(0, dividend / divisor), remainder);
+        }
+
+        var floor = Math.Floor(quotient);
+        return (quotient - floor > 0.5 ? floor + 1 : floor, remainder);
+    }
+
+    private static void RefuseUndefined(object left, object right)
+    {
+        if (left is UndefinedValue || right is UndefinedValue)
+        {
+            throw ((left as UndefinedValue) ?? (UndefinedValue)right).Use();
+        }
+    }
+
+    private static TemplateFault DivisionByZero() => new("ZeroDivisionError: division by zero");
+
+    private static TemplateFault Mismatch(string operation, object left, object right) => TemplateFault.Type(
+        $"unsupported operand type(s) for {operation}: '{TypeNames.Of(left)}' and '{TypeNames.Of(right)}'");
+}

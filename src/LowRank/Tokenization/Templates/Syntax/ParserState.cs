@@ -1,0 +1,85 @@
+using System.Runtime.CompilerServices;
+using LowRank.Tokenization.Templates.Runtime;
+
+namespace LowRank.Tokenization.Templates.Syntax;
+
+/// <summary>What the parsers of statements and expressions share.</summary>
+internal sealed class ParserState(TokenStream tokens, ChatTemplateLimits limits)
+{
+    private readonly List<(string Problem, int Line)> _unknown = [];
+    private readonly List<HashSet<string>> _readers = [];
+    private int _depth;
+
+    /// <summary>The tokens.</summary>
+    public TokenStream Tokens => tokens;
+
+    /// <summary>
+    /// Whether the code may stay unused: inside an <c>if</c> the reference lets unknown filters and tests pass until they
+    /// are reached.
+    /// </summary>
+    public bool IsSoft { get; set; }
+
+    /// <summary>How many loops are around the current statement in the same body.</summary>
+    public int Loops { get; set; }
+
+    /// <summary>Whether a generation block was met.</summary>
+    public bool HasGeneration { get; set; }
+
+    /// <summary>How many unknown filters and tests were met; <see cref="Forget"/> takes it.</summary>
+    public int UnknownCount => _unknown.Count;
+
+    /// <summary>Notes an unknown filter or test.</summary>
+    public void AddUnknown(string problem, int line)
+    {
+        if (!IsSoft)
+        {
+            _unknown.Add((problem, line));
+        }
+    }
+
+    /// <summary>Forgets the unknown filters and tests since a count: they turned out to be in a conditional expression.</summary>
+    public void Forget(int count) => _unknown.RemoveRange(count, _unknown.Count - count);
+
+    /// <summary>Reports the unknown filters and tests.</summary>
+    public void ThrowUnknown()
+    {
+        if (_unknown.Count > 0)
+        {
+            var others = _unknown.Skip(1).Select(unknown => $"; line {unknown.Line}: {unknown.Problem}");
+            throw new TemplateFault(_unknown[0].Problem + string.Concat(others), _unknown[0].Line);
+        }
+    }
+
+    /// <summary>Begins to note the names that are read, for a macro.</summary>
+    /// <param name="names">Goes on with these names; none if null.</param>
+    public HashSet<string> BeginReader(HashSet<string>? names = null)
+    {
+        names ??= new HashSet<string>(StringComparer.Ordinal);
+        _readers.Add(names);
+        return names;
+    }
+
+    /// <summary>Ends what <see cref="BeginReader"/> began.</summary>
+    public void EndReader() => _readers.RemoveAt(_readers.Count - 1);
+
+    /// <summary>Notes that a name is read.</summary>
+    public void NoteRead(string name)
+    {
+        foreach (var reader in _readers)
+        {
+            reader.Add(name);
+        }
+    }
+
+    /// <summary>Goes one level deeper; <see cref="Leave"/> comes back.</summary>
+    public void Enter()
+    {
+        if (++_depth > limits.MaximumDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
+            throw Budget.TooDeep(limits, tokens.Current.Line);
+        }
+    }
+
+    /// <summary>Comes back from <see cref="Enter"/>.</summary>
+    public void Leave() => _depth--;
+}

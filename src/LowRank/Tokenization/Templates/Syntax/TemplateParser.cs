@@ -1,0 +1,222 @@
+using LowRank.Tokenization.Templates.Nodes;
+using LowRank.Tokenization.Templates.Runtime;
+
+namespace LowRank.Tokenization.Templates.Syntax;
+
+/// <summary>Parses statements.</summary>
+internal sealed class TemplateParser
+{
+    private readonly ParserState _state;
+    private readonly TokenStream _tokens;
+    private readonly ExpressionParser _expressions;
+    private readonly Dictionary<string, Func<int, Statement>> _statements;
+
+    private TemplateParser(ParserState state)
+    {
+        _state = state;
+        _tokens = state.Tokens;
+        _expressions = new ExpressionParser(state);
+        var macros = new MacroParser(state, _expressions, Body);
+        _statements = new Dictionary<string, Func<int, Statement>>(StringComparer.Ordinal)
+        {
+            ["if"] = If,
+            ["for"] = For,
+            ["set"] = Set,
+            ["with"] = With,
+            ["block"] = Block,
+            ["filter"] = Filter,
+            ["print"] = Print,
+            ["macro"] = macros.Macro,
+            ["call"] = macros.CallBlock,
+            ["generation"] = macros.Generation,
+            ["break"] = line => LoopControl(line, Flow.Break),
+            ["continue"] = line => LoopControl(line, Flow.Continue),
+        };
+    }
+
+    /// <summary>Parses a template.</summary>
+    /// <exception cref="TemplateFault">The template is not valid.</exception>
+    public static TemplateBody Parse(string source, ChatTemplateLimits limits)
+    {
+        var state = new ParserState(new TokenStream(Lexer.Read(source)), limits);
+        var statements = new TemplateParser(state).Statements([]);
+        state.ThrowUnknown();
+        return new TemplateBody(statements, state.HasGeneration);
+    }
+
+    // Statements up to one of the tags; the tag's name is the next token then.
+    private List<Statement> Statements(string[] ends)
+    {
+        _state.Enter();
+        var statements = new List<Statement>();
+        var line = _tokens.Current.Line;
+        while (!_tokens.Is(TokenKind.End))
+        {
+            var token = _tokens.Take();
+            if (token.Kind == TokenKind.Data)
+            {
+                statements.Add(new TextStatement(token.Line, token.Text));
+            }
+            else if (token.Kind == TokenKind.VariableBegin)
+            {
+                statements.Add(new OutputStatement(token.Line, _expressions.ParseTuple()));
+                _tokens.Expect(TokenKind.VariableEnd, "'}}'");
+            }
+            else if (ends.Any(_tokens.Is))
+            {
+                _state.Leave();
+                return statements;
+            }
+            else
+            {
+                statements.Add(Statement(ends));
+                _tokens.Expect(TokenKind.BlockEnd, "'%}'");
+            }
+        }
+
+        _state.Leave();
+        return ends.Length == 0
+            ? statements
+            : throw new TemplateFault($"the template ends where {Tags(ends)} is expected", line);
+    }
+
+    private Statement Statement(string[] ends)
+    {
+        var name = _tokens.Expect(TokenKind.Name, "the name of a statement");
+        if (_statements.TryGetValue(name.Text, out var parse))
+        {
+            return parse(name.Line);
+        }
+
+        throw name.Text is "extends" or "include" or "import" or "from" or "autoescape"
+            ? TemplateFault.Unsupported($"the statement '{name.Text}'", name.Line)
+            : new TemplateFault(
+                $"unknown statement '{name.Text}'" + (ends.Length == 0 ? "" : $", expected {Tags(ends)}"), name.Line);
+    }
+
+    private static string Tags(string[] ends) => string.Join(" or ", ends.Select(end => $"'{end}'"));
+
+    // The body of a statement up to one of its tags, which is taken and returned.
+    private (List<Statement> Body, string End) Body(bool soft, params string[] ends)
+    {
+        _tokens.Skip(TokenKind.Colon);
+        _tokens.Expect(TokenKind.BlockEnd, "'%}'");
+        var outer = _state.IsSoft;
+        _state.IsSoft = soft;
+        var body = Statements(ends);
+        _state.IsSoft = outer;
+        return (body, _tokens.Take().Text);
+    }
+
+    private IfStatement If(int line)
+    {
+        var outer = _state.IsSoft;
+        _state.IsSoft = true;
+        var branches = new List<(Expression, IReadOnlyList<Statement>)>();
+        List<Statement> otherwise = [];
+        string end;
+        do
+        {
+            var condition = _expressions.ParseTuple(withCondition: false);
+            (var body, end) = Body(true, "elif", "else", "endif");
+            branches.Add((condition, body));
+        }
+        while (end == "elif");
+
+        if (end == "else")
+        {
+            (otherwise, _) = Body(true, "endif");
+        }
+
+        _state.IsSoft = outer;
+        return new IfStatement(line, branches, otherwise);
+    }
+
+    private ForStatement For(int line)
+    {
+        var target = _expressions.ParseTarget("in");
+        if (Assignment.Names(target).Contains("loop"))
+        {
+            throw new TemplateFault("a loop cannot assign to the special name 'loop'", line);
+        }
+
+        _tokens.Expect("in");
+        var iterable = _expressions.ParseTuple(withCondition: false, end: "recursive");
+        var condition = _tokens.Skip("if") ? _expressions.Parse() : null;
+        var isRecursive = _tokens.Skip("recursive");
+        _state.Loops++;
+        var (body, end) = Body(false, "endfor", "else");
+        _state.Loops--;
+        var otherwise = end == "else" ? Body(false, "endfor").Body : [];
+        return new ForStatement(line, target, iterable, condition, isRecursive, body, otherwise);
+    }
+
+    private Statement Set(int line)
+    {
+        var target = _expressions.ParseTarget(withNamespace: true);
+        if (_tokens.Skip(TokenKind.Assign))
+        {
+            return new SetStatement(line, target, _expressions.ParseTuple());
+        }
+
+        var filter = _tokens.Skip(TokenKind.Pipe) ? _expressions.Operands.BlockFilter() : null;
+        return new SetBlockStatement(line, target, filter, Body(false, "endset").Body);
+    }
+
+    private WithStatement With(int line)
+    {
+        var assignments = new List<(Expression, Expression)>();
+        while (!_tokens.Is(TokenKind.BlockEnd))
+        {
+            if (assignments.Count > 0)
+            {
+                _tokens.Expect(TokenKind.Comma, "','");
+            }
+
+            var target = _expressions.ParseTarget();
+            _tokens.Expect(TokenKind.Assign, "'='");
+            assignments.Add((target, _expressions.Parse()));
+        }
+
+        return new WithStatement(line, assignments, Body(false, "endwith").Body);
+    }
+
+    private BlockStatement Block(int line)
+    {
+        var name = _tokens.Expect(TokenKind.Name, "the name of a block").Text;
+        var isScoped = _tokens.Skip("scoped");
+        _tokens.Skip("required");
+        var loops = _state.Loops;
+        _state.Loops = 0;
+        var body = Body(false, "endblock").Body;
+        _state.Loops = loops;
+        _tokens.Skip(name);
+        return new BlockStatement(line, isScoped, body);
+    }
+
+    private FilterBlockStatement Filter(int line)
+    {
+        var filter = _expressions.Operands.BlockFilter();
+        return new FilterBlockStatement(line, filter, Body(false, "endfilter").Body);
+    }
+
+    private PrintStatement Print(int line)
+    {
+        var values = new List<Expression>();
+        while (!_tokens.Is(TokenKind.BlockEnd))
+        {
+            if (values.Count > 0)
+            {
+                _tokens.Expect(TokenKind.Comma, "','");
+            }
+
+            values.Add(_expressions.Parse());
+        }
+
+        return new PrintStatement(line, values);
+    }
+
+    private LoopControlStatement LoopControl(int line, Flow flow) => _state.Loops > 0
+        ? new LoopControlStatement(line, flow)
+        : throw new TemplateFault($"'{(flow == Flow.Break ? "break" : "continue")}' stands outside of a loop", line);
+}
