@@ -1,0 +1,148 @@
+using System.Text;
+using System.Text.Json;
+using LowRank.Adapters.Json;
+
+namespace LowRank.Adapters;
+
+/// <summary>Reads <c>adapter_config.json</c> and reports everything that is wrong with it at once.</summary>
+internal static class LoraConfigReader
+{
+    /// <summary>Reads the bytes of a file.</summary>
+    /// <param name="utf8">The file.</param>
+    /// <param name="source">What to call it in messages.</param>
+    public static LoraConfig Read(byte[] utf8, string source)
+    {
+        (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) = ReadKeys(utf8, source);
+        CheckKind(values, problems, lines, source);
+        foreach ((string name, JsonElement value) in values)
+        {
+            if (LoraConfigKeys.ByName.TryGetValue(name, out LoraConfigKey? key) && !key.Shape.Fits(value))
+                problems.Add($"line {lines[name]}: {name}: found {JsonShapes.Brief(value)}, expected {key.Shape.Words()}");
+        }
+        if (problems.Count > 0) throw new InputException($"{source} is not a LoRA config that PEFT would write:", problems);
+        LoraConfig config = Build(values, out string? biasProblem);
+        IReadOnlyList<string> broken = LoraConfigRules.Problems(config);
+        if (biasProblem is not null) broken = [biasProblem, .. broken];
+        return broken.Count == 0
+            ? config
+            : throw new InputException($"{source} cannot be used:", [.. broken.Select(problem => WithLine(problem, lines))]);
+    }
+
+    private static string WithLine(string problem, Dictionary<string, int> lines)
+    {
+        string key = problem[..problem.AsSpan().IndexOfAny(':', '[')];
+        return lines.TryGetValue(key, out int line) ? $"line {line}: {problem}" : problem;
+    }
+
+    private static void CheckKind(Dictionary<string, JsonElement> values, List<string> problems, Dictionary<string, int> lines, string source)
+    {
+        if (!values.TryGetValue("peft_type", out JsonElement kind))
+            problems.Add("peft_type: missing, expected \"LORA\". Is this PEFT's file, and not another tool's of the same name (mlx-lm writes fine_tune_type)?");
+        else if (kind.ValueKind == JsonValueKind.String && kind.GetString() != "LORA")
+            throw new InputException($"{source}, line {lines["peft_type"]}: peft_type: found {JsonShapes.Brief(kind)}, expected \"LORA\". "
+                + "Other adapter methods are not LoRA configs; train a LoRA adapter, or merge this one in PEFT.");
+    }
+
+    private static (Dictionary<string, JsonElement> Values, Dictionary<string, int> Lines, List<string> Problems) ReadKeys(byte[] utf8, string source)
+    {
+        var values = new Dictionary<string, JsonElement>();
+        var lines = new Dictionary<string, int>();
+        var problems = new List<string>();
+        try
+        {
+            var reader = new Utf8JsonReader(utf8);
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                throw new InputException($"{source}: found {reader.TokenType}, expected a JSON object. Is this an adapter's {LoraConfig.FileName}?");
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                string name = reader.GetString()!;
+                int line = 1 + utf8.AsSpan(0, (int)reader.TokenStartIndex).Count((byte)'\n');
+                reader.Read();
+                JsonElement value = JsonElement.ParseValue(ref reader);
+                _ = PythonJson.Write([KeyValuePair.Create(name, value)]); // finds text that is no Unicode, at any depth
+                if (values.TryAdd(name, value)) lines[name] = line;
+                else problems.Add($"line {line}: {name}: stands here again after line {lines[name]}; keep one");
+                problems.AddRange(Repeated(value).Select(key => $"line {line}: {name}: the key \"{key}\" stands in it twice; keep one"));
+            }
+            if (reader.Read()) throw new JsonException("text after the object");
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException)
+        {
+            string line = failure is JsonException { LineNumber: { } number } ? $", line {number + 1}" : "";
+            throw new InputException($"{source}{line}: not JSON: {failure.Message} Save the file again with PEFT, or mend it by hand.", failure);
+        }
+        return (values, lines, problems);
+    }
+
+    private static IEnumerable<string> Repeated(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => value.EnumerateArray().SelectMany(Repeated),
+        JsonValueKind.Object => value.EnumerateObject().GroupBy(p => p.Name).Where(group => group.Count() > 1).Select(group => group.Key)
+            .Concat(value.EnumerateObject().SelectMany(p => Repeated(p.Value))),
+        _ => [],
+    };
+
+    // Every value has the right kind here.
+    private static LoraConfig Build(Dictionary<string, JsonElement> values, out string? biasProblem)
+    {
+        JsonElement Value(string key) => values.TryGetValue(key, out JsonElement value) ? value : LoraConfigKeys.ByName[key].Default;
+        string bias = Value("bias").GetString()!;
+        biasProblem = bias is "none" or "lora_only" or "all" ? null : $"bias: found \"{bias}\", expected \"none\", \"lora_only\" or \"all\"";
+        return new LoraConfig
+        {
+            Rank = Value("r").GetInt32(),
+            Alpha = Number(Value("lora_alpha")),
+            Dropout = Number(Value("lora_dropout")),
+            Bias = bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None },
+            UseRankStabilizedScale = Value("use_rslora").GetBoolean(),
+            FanInFanOut = Value("fan_in_fan_out").GetBoolean(),
+            InitialWeights = Initial(Value("init_lora_weights")),
+            TargetModules = Selection(Value("target_modules")),
+            ExcludeModules = Selection(Value("exclude_modules")),
+            LayersToTransform = Layers(Value("layers_to_transform")),
+            LayersPattern = Selection(Value("layers_pattern")),
+            RankPattern = Map(Value("rank_pattern"), value => value.GetInt32()),
+            AlphaPattern = Map(Value("alpha_pattern"), Number),
+            ModulesToSave = Value("modules_to_save") is { ValueKind: JsonValueKind.Array } names ? Texts(names) : null,
+            BaseModel = Value("base_model_name_or_path").GetString(),
+            Revision = Value("revision").GetString(),
+            TaskType = Value("task_type").GetString(),
+            PeftVersion = Value("peft_version").GetString() ?? LoraConfig.FormatVersion,
+            OtherKeys = values.Where(value => !LoraConfigValues.HasProperty(value.Key)).ToDictionary(),
+        };
+    }
+
+    private static ConfigNumber Number(JsonElement value) => ConfigNumber.Read(value.GetRawText())!.Value;
+
+    private static string[] Texts(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetString()!)];
+
+    private static InitialWeights Initial(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.True => InitialWeights.True,
+        JsonValueKind.False => InitialWeights.False,
+        JsonValueKind.Null => InitialWeights.Null,
+        _ => InitialWeights.Method(value.GetString()!),
+    };
+
+    private static ModuleSelection? Selection(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => null,
+        JsonValueKind.Array => ModuleSelection.Of(Texts(value)),
+        _ => ModuleSelection.Pattern(value.GetString()!),
+    };
+
+    private static LayerSelection? Layers(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => null,
+        JsonValueKind.Array => LayerSelection.Of([.. value.EnumerateArray().Select(item => item.GetInt32())]),
+        _ => LayerSelection.One(value.GetInt32()),
+    };
+
+    private static OrderedDictionary<string, T> Map<T>(JsonElement value, Func<JsonElement, T> read)
+    {
+        var map = new OrderedDictionary<string, T>();
+        if (value.ValueKind == JsonValueKind.Null) return map;
+        foreach (JsonProperty property in value.EnumerateObject()) map[property.Name] = read(property.Value);
+        return map;
+    }
+}

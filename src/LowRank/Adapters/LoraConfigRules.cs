@@ -1,0 +1,44 @@
+namespace LowRank.Adapters;
+
+/// <summary>The rules on values that PEFT checks when it makes a config or a layer.</summary>
+internal static class LoraConfigRules
+{
+    private static readonly string[] TaskTypes =
+        ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
+
+    /// <summary>One line for each broken rule, with the key's name first.</summary>
+    public static IReadOnlyList<string> Problems(LoraConfig config) =>
+        [.. Values(config), .. Layers(config)];
+
+    private static IEnumerable<string> Values(LoraConfig config)
+    {
+        if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
+        if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
+        foreach ((string key, int rank) in config.RankPattern)
+        {
+            if (rank < 1) yield return $"rank_pattern[\"{key}\"]: found {rank}, expected at least 1";
+        }
+        if (config.TaskType is not null && !TaskTypes.Contains(config.TaskType))
+            yield return $"task_type: found \"{config.TaskType}\", expected null or one of {string.Join(", ", TaskTypes)}";
+        foreach (string typed in config.OtherKeys.Keys.Where(LoraConfigValues.HasProperty))
+            yield return $"{typed}: stands among the other keys; set the property of LoraConfig instead";
+    }
+
+    private static IEnumerable<string> Layers(LoraConfig config)
+    {
+        bool isPattern = config.TargetModules?.Text is not null;
+        if (config.LayersToTransform is { } layers)
+        {
+            if (isPattern)
+                yield return $"layers_to_transform: found {layers} beside the text target_modules {config.TargetModules}; it works with a list of names only. "
+                    + "List the modules, or put the layer numbers into the expression";
+            foreach (int layer in layers.Layers.Where(layer => layer < 0))
+                yield return $"layers_to_transform: found {layer}, expected layer numbers from 0";
+        }
+        if (config.LayersPattern is null) yield break;
+        if (isPattern)
+            yield return $"layers_pattern: found {config.LayersPattern} beside the text target_modules {config.TargetModules}; it works with a list of names only";
+        else if (config.LayersToTransform is null && !config.LayersPattern.IsEmpty)
+            yield return $"layers_pattern: found {config.LayersPattern} without layers_to_transform; give the layer numbers too, or leave it out";
+    }
+}

@@ -1,0 +1,97 @@
+namespace LowRank.Adapters.Matching;
+
+/// <summary>Finds what a config asks for without effect.</summary>
+internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, TargetChoice choice)
+{
+    /// <summary>What no adapter can be made from: no target, or targets that LoRA does not adapt.</summary>
+    public IReadOnlyList<string> Errors()
+    {
+        var errors = new List<string>();
+        string selection = config.TargetModules?.ToString() ?? "the model type's default";
+        foreach (ModuleInfo module in choice.Selected.Where(module => module.Kind == ModuleKind.Other).Take(5))
+        {
+            errors.Add($"target_modules: {selection} selects \"{module.Path}\", which is no linear layer or embedding; "
+                + "name the layers inside it, or exclude it");
+        }
+        if (choice.Targets.Count > 0) return errors;
+        int named = census.Adaptable.Count(module => choice.IsNamed(module.Path));
+        errors.Add(named == 0
+            ? $"target_modules: {selection} matches no module"
+            : $"target_modules: {selection} names {named} modules, but every one is excluded by exclude_modules, modules_to_save or layers_to_transform");
+        return errors;
+    }
+
+    /// <summary>Entries of the config that have no effect on this model.</summary>
+    public IEnumerable<string> Unused() => [.. UnusedTargets(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
+
+    /// <summary>Keys of a pattern map that match no target, or that another key always precedes.</summary>
+    public static IEnumerable<string> UnusedKeys<T>(PatternValues<T> values, TargetChoice choice, string configKey)
+    {
+        ILookup<string, bool> used = choice.Targets.SelectMany(module => values.All(module.Path).Select((match, place) => (match.Key, IsFirst: place == 0)))
+            .ToLookup(match => match.Key, match => match.IsFirst);
+        foreach (string key in values.Keys)
+        {
+            if (!used.Contains(key)) yield return $"{configKey}: \"{key}\" matches no adapted module";
+            else if (!used[key].Any(isFirst => isFirst))
+                yield return $"{configKey}: \"{key}\" never holds, since an earlier key matches the same modules; put the narrower key first or drop it";
+        }
+    }
+
+    private IEnumerable<string> UnusedTargets()
+    {
+        foreach (string name in config.TargetModules?.Names ?? [])
+        {
+            if (choice.Selected.Any(module => NameFilter.Fits(name, module.Path))) continue;
+            int matching = census.Modules.Count(module => NameFilter.Fits(name, module.Path));
+            yield return matching == 0
+                ? $"target_modules: \"{name}\" matches no module"
+                : $"target_modules: \"{name}\" adapts nothing: the {matching} modules of that name are excluded by exclude_modules, modules_to_save or layers_to_transform";
+        }
+    }
+
+    private IEnumerable<string> UnusedExclusions()
+    {
+        if (config.ExcludeModules is not { IsEmpty: false } exclude) return [];
+        if (exclude.Names is null)
+            return census.Adaptable.Any(module => choice.IsExcludedByName(module.Path)) ? [] : [NothingExcluded(exclude.Text!, "pattern matching the whole path")];
+        return exclude.Names.Where(name => !census.Adaptable.Any(module => NameFilter.Fits(name, module.Path)))
+            .Select(name => NothingExcluded(name, "path or the end of one"));
+    }
+
+    private static string NothingExcluded(string name, string kind) =>
+        $"exclude_modules: \"{name}\" excludes nothing; expected a {kind} of a layer (excluding a container does not exclude what it holds)";
+
+    private IEnumerable<string> UnusedLayers()
+    {
+        if (!choice.Layers.IsActive) yield break;
+        (int Layer, string PatternName)?[] found =
+            [.. census.Adaptable.Where(module => choice.IsNamed(module.Path)).Select(module => choice.Layers.Find(module.Path))];
+        int[] present = [.. found.OfType<(int Layer, string)>().Select(place => place.Layer).Distinct().Order()];
+        string range = present.Length == 0 ? "no layer numbers in the paths of the targets" : $"{present[0]} to {present[^1]}";
+        foreach (int layer in choice.Layers.Chosen.Except(present))
+            yield return $"layers_to_transform: found {layer}, expected {range}";
+        foreach (string name in choice.Layers.PatternNames.Where(name => !found.Any(place => place?.PatternName == name)))
+            yield return $"layers_pattern: \"{name}\" stands before a number in no target's path";
+    }
+
+    private IEnumerable<string> Contradictions() =>
+        choice.Targets.Where(module => choice.Layers.IsActive && choice.Layers.Find(module.Path) is not null && !choice.Layers.Keeps(module.Path))
+            .Select(module => $"layers_to_transform: {config.LayersToTransform} leaves out the layer of \"{module.Path}\", which target_modules lists whole; PEFT adapts it all the same");
+
+    // PEFT sorts the keys when it saves, and the first that matches holds: another order would change an adapter by saving
+    private IEnumerable<string> Reordered() => [.. Reordered(config.RankPattern, "rank_pattern"), .. Reordered(config.AlphaPattern, "alpha_pattern")];
+
+    private IEnumerable<string> Reordered<T>(IReadOnlyDictionary<string, T> values, string configKey)
+    {
+        var asGiven = new PatternValues<T>(values, configKey);
+        var sorted = new PatternValues<T>(new OrderedDictionary<string, T>(values.OrderBy(v => v.Key, Json.PythonJson.KeyOrder)), configKey);
+        foreach (ModuleInfo module in choice.Targets)
+        {
+            IReadOnlyList<KeyValuePair<string, T>> now = asGiven.All(module.Path), saved = sorted.All(module.Path);
+            if (now.Count == 0 || Equals(now[0].Value, saved[0].Value)) continue;
+            yield return $"{configKey}: \"{now[0].Key}\" ({now[0].Value}) and \"{saved[0].Key}\" ({saved[0].Value}) both match \"{module.Path}\"; "
+                + "the file holds its keys sorted and the first match counts, so the value would change by saving. Make only one of them match";
+            yield break;
+        }
+    }
+}

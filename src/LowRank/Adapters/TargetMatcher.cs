@@ -1,0 +1,92 @@
+using LowRank.Adapters.Matching;
+using LowRank.Adapters.Patterns;
+
+namespace LowRank.Adapters;
+
+/// <summary>Decides which modules of a model a config adapts, as PEFT decides it, and with which rank and alpha.</summary>
+/// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers. What PEFT
+/// passes over in silence (a name that matches nothing, a pattern for no target, a layer that is not there) is an error for
+/// a new adapter and a warning for an existing one.</remarks>
+public static class TargetMatcher
+{
+    /// <summary>Finds the targets.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="modules">The model's modules. Containers may be left out: they follow from the paths.</param>
+    /// <param name="modelType">config.json's model_type, for the default targets; null where there is none.</param>
+    /// <param name="use">Whether the adapter is new or exists.</param>
+    /// <exception cref="InputException">The config contradicts itself, asks for what LowRank cannot do, selects nothing or
+    /// what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be named.</exception>
+    public static TargetMatch Match(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+    {
+        IReadOnlyList<string> problems = [.. LoraConfigRules.Problems(config), .. config.UnsupportedRequests(use)];
+        if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
+        return Select(config, modules, modelType, use);
+    }
+
+    /// <summary><see cref="Match"/> without asking whether the config is supported.</summary>
+    internal static TargetMatch Select(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+    {
+        var census = new ModuleCensus(modules);
+        ModuleSelection selection = Resolve(config, census, modelType);
+        var choice = new TargetChoice(config, selection, census);
+        var ranks = new PatternValues<int>(config.RankPattern, "rank_pattern");
+        var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
+
+        var audit = new TargetAudit(config, census, choice);
+        IReadOnlyList<string> unused = [.. audit.Unused(), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"), .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
+        IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. audit.Errors(), .. unused] : audit.Errors();
+        if (problems.Count > 0)
+            throw new InputException($"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
+
+        LoraTarget[] targets = [.. choice.Targets.Select(module => Target(config, module.Path, ranks, alphas))];
+        return use == AdapterUse.Load
+            ? new TargetMatch(targets, config, unused)
+            : new TargetMatch(targets, Saved(config, selection, choice), FanWarning(config, choice));
+    }
+
+    private static LoraTarget Target(LoraConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
+    {
+        IReadOnlyList<KeyValuePair<string, int>> rank = ranks.All(path);
+        IReadOnlyList<KeyValuePair<string, ConfigNumber>> alpha = alphas.All(path);
+        int chosenRank = rank.Count > 0 ? rank[0].Value : config.Rank;
+        double chosenAlpha = (alpha.Count > 0 ? alpha[0].Value : config.Alpha).Value;
+        return new(path, chosenRank, chosenAlpha, config.Scale(chosenRank, chosenAlpha));
+    }
+
+    private static ModuleSelection Resolve(LoraConfig config, ModuleCensus census, string? modelType)
+    {
+        ModuleSelection selection = config.TargetModules switch
+        {
+            null => Default(census, modelType),
+            { IsAllLinear: true } => ModuleSelection.Of(census.AllLinear(config.TaskType)),
+            var given => given,
+        };
+        return selection.Names is { } names
+            ? ModuleSelection.Of(MinimalNames.Shorten(names, census.Modules.Select(module => module.Path)))
+            : selection;
+    }
+
+    private static ModuleSelection Default(ModuleCensus census, string? modelType)
+    {
+        if (modelType is not null && DefaultTargets.Find(modelType) is { } names) return ModuleSelection.Of(names);
+        string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));
+        throw new InputException($"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one for {known}). "
+            + $"Name the modules to adapt. It could adapt: {census.Describe()}.");
+    }
+
+    private static LoraConfig Saved(LoraConfig config, ModuleSelection selection, TargetChoice choice) => config with
+    {
+        TargetModules = selection.Sorted(),
+        ExcludeModules = config.ExcludeModules?.Sorted(),
+        FanInFanOut = FanInFanOut(choice) ?? config.FanInFanOut,
+    };
+
+    // PEFT sets the flag anew at each linear layer it adapts, so the last one decides; embeddings leave it alone
+    private static bool? FanInFanOut(TargetChoice choice) =>
+        choice.Targets.LastOrDefault(module => module.Kind != ModuleKind.Embedding) is { } last ? last.Kind == ModuleKind.Conv1D : null;
+
+    private static IReadOnlyList<string> FanWarning(LoraConfig config, TargetChoice choice) =>
+        config.FanInFanOut && FanInFanOut(choice) == false
+            ? ["fan_in_fan_out: found true, but the adapted layers store their weights [out, in]; false is used"]
+            : [];
+}

@@ -1,0 +1,91 @@
+using System.Text;
+using LowRank.Adapters;
+
+namespace LowRank.ParityTests.Adapters;
+
+/// <summary>Every adapter_config.json that PEFT wrote for the goldens, read and written again.</summary>
+public sealed class LoraConfigFileTests
+{
+    private static readonly string Root = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens");
+
+    public static TheoryData<string> LoraFiles => [.. Files(isLora: true)];
+
+    public static TheoryData<string> OtherFiles => [.. Files(isLora: false)];
+
+    [Fact]
+    public void The_goldens_are_all_here()
+    {
+        Assert.Equal(86, LoraFiles.Count);
+        Assert.Equal(9, OtherFiles.Count);
+    }
+
+    [Theory]
+    [MemberData(nameof(LoraFiles))]
+    public void A_file_of_PEFT_is_written_again_byte_for_byte(string file)
+    {
+        byte[] expected = File.ReadAllBytes(Path.Combine(Root, file));
+        LoraConfig config = LoraConfig.Load(Path.Combine(Root, file));
+        Assert.Equal(expected, Encoding.UTF8.GetBytes(config.ToJson()));
+        Assert.Empty(config.UnknownKeys);
+    }
+
+    [Theory]
+    [MemberData(nameof(OtherFiles))]
+    public void Another_method_is_refused_by_name(string file)
+    {
+        InputException failure = Assert.Throws<InputException>(() => LoraConfig.Load(Path.Combine(Root, file)));
+        Assert.Contains("peft_type: found \"", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("expected \"LORA\"", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("llama/lora", 4, 8, "CAUSAL_LM", "llama")]
+    [InlineData("variants/combined_cat/mix", 8, 8, "CAUSAL_LM", "qwen2")]
+    [InlineData("variants/target_parameters_none_alpha1", 3, 1, "CAUSAL_LM", "qwen2")]
+    public void The_values_are_those_of_the_file(string folder, int rank, int alpha, string task, string model)
+    {
+        LoraConfig config = LoraConfig.Load(Path.Combine(Root, folder));
+        Assert.Equal((rank, (ConfigNumber)alpha, (ConfigNumber)0.0), (config.Rank, config.Alpha, config.Dropout));
+        Assert.Equal((task, model, "0.20.1"), (config.TaskType, config.BaseModel, config.PeftVersion));
+        Assert.Empty(config.UnsupportedRequests(AdapterUse.Load));
+    }
+
+    [Fact]
+    public void The_variants_carry_their_settings()
+    {
+        Assert.True(Variant("rslora").UseRankStabilizedScale);
+        Assert.Equal(BiasTraining.All, Variant("bias_all").Bias);
+        Assert.Equal(BiasTraining.Adapted, Variant("bias_lora_only").Bias);
+        Assert.Equal(".*layers\\.0\\..*(q|k)_proj", Variant("regex").TargetModules!.Text);
+        Assert.Equal(["model.layers.0.self_attn.q_proj"], Variant("exclude").ExcludeModules!.Names!);
+        Assert.Equal([1], Variant("layers_to_transform").LayersToTransform!.Layers);
+        Assert.Equal("layers", Variant("layers_to_transform").LayersPattern!.Text);
+        Assert.Equal(2, Variant("patterns").RankPattern["down_proj"]);
+        Assert.Equal(32, Variant("patterns").AlphaPattern["v_proj"].Value);
+        Assert.True(LoraConfig.Load(Path.Combine(Root, "gpt2", "lora")).FanInFanOut);
+    }
+
+    [Theory]
+    [InlineData("dora", "use_dora: found true")]
+    [InlineData("modules_to_save", "modules_to_save: found [")]
+    [InlineData("trainable_tokens", "trainable_token_indices: found [")]
+    [InlineData("pissa", "init_lora_weights: found \"pissa\"")]
+    [InlineData("olora", "init_lora_weights: found \"olora\"")]
+    public void What_is_not_supported_yet_is_data_and_is_named(string variant, string expected) =>
+        Assert.StartsWith(expected, Assert.Single(Variant(variant).UnsupportedRequests(AdapterUse.Load)), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_orthogonal_start_left_the_base_alone_and_loads()
+    {
+        Assert.Empty(Variant("orthogonal").UnsupportedRequests(AdapterUse.Load));
+        Assert.Single(Variant("orthogonal").UnsupportedRequests(AdapterUse.Create));
+    }
+
+    private static LoraConfig Variant(string name) => LoraConfig.Load(Path.Combine(Root, "variants", name));
+
+    private static IEnumerable<string> Files(bool isLora) => Directory
+        .EnumerateFiles(Root, LoraConfig.FileName, SearchOption.AllDirectories)
+        .Where(file => File.ReadAllText(file).Contains("\"peft_type\": \"LORA\"", StringComparison.Ordinal) == isLora)
+        .Select(file => Path.GetRelativePath(Root, file))
+        .Order(StringComparer.Ordinal);
+}
