@@ -53,6 +53,7 @@ public static unsafe class SafeTensorsWriter
         foreach ((string name, torch.Tensor tensor) in tensors)
         {
             if (!names.Add(name)) problems.Add($"'{name}' is given twice; each name may stand in a file once");
+            if (!IsUnicode(name)) problems.Add($"'{name}' is not valid Unicode (it has half of a surrogate pair)");
             if (name == "__metadata__") problems.Add($"'{name}' is reserved by the format and cannot name a tensor");
             if (SafeTensorsDataType.Find(tensor.dtype) is null)
                 problems.Add($"tensor '{name}' has the dtype {tensor.dtype}, which safetensors does not have; it has " +
@@ -61,6 +62,13 @@ public static unsafe class SafeTensorsWriter
                 problems.Add($"tensor '{name}' is sparse; only dense tensors can be written");
         }
         if (problems.Count > 0) throw new InputException($"{path} cannot be written:", problems);
+    }
+
+    private static bool IsUnicode(string text)
+    {
+        foreach (Rune rune in text.EnumerateRunes())
+            if (rune == Rune.ReplacementChar && !text.Contains('\ufffd')) return false;
+        return true;
     }
 
     private static List<KeyValuePair<string, torch.Tensor>> Sort(IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
@@ -122,7 +130,7 @@ public static unsafe class SafeTensorsWriter
         return text.Append('"');
     }
 
-    private static void WriteData(FileStream stream, torch.Tensor tensor)
+    internal static void WriteData(Stream stream, torch.Tensor tensor)
     {
         // The scope frees the contiguous copy, if one was needed, before the next tensor is copied.
         using DisposeScope scope = torch.NewDisposeScope();

@@ -37,7 +37,7 @@ internal static class ElfVersionPatch
         {
             return MarkWeak(image.AsSpan(), version);
         }
-        catch (ArgumentOutOfRangeException e)
+        catch (Exception e) when (e is ArgumentOutOfRangeException or OverflowException)
         {
             throw new InvalidDataException("The ELF file's tables point outside the file.", e);
         }
@@ -75,9 +75,14 @@ internal static class ElfVersionPatch
                     BinaryPrimitives.WriteUInt16LittleEndian(Slice(image, auxiliary + 4, 2), flags);
                     return true;
                 }
-                auxiliary += UInt32(image, auxiliary + 12);
+                uint nextAuxiliary = UInt32(image, auxiliary + 12);
+                if (nextAuxiliary == 0) break;
+                auxiliary += nextAuxiliary;
             }
-            need += UInt32(image, need + 12);
+            // Zero ends the list, whatever the count says: a damaged count must not keep us here for ever.
+            uint next = UInt32(image, need + 12);
+            if (next == 0) break;
+            need += next;
         }
         return false;
     }
