@@ -1,0 +1,50 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Inspection;
+
+/// <summary>The size and the spread of a low-rank change s·B·A of a weight, from its singular values.</summary>
+/// <param name="SingularValues">min(rank, in, out) values, the largest first; every other singular value of the change is
+/// zero.</param>
+/// <param name="FrobeniusNorm">The root of the sum of their squares: the size of the change as a whole.</param>
+/// <param name="SpectralNorm">The largest: by how much the change can stretch an input.</param>
+/// <param name="EffectiveRank">exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ/Σσ (O. Roy and M. Vetterli, The effective rank, EUSIPCO 2007):
+/// between 1 and the rank, how many directions share the change; 0 where there is no change, for which the measure is not
+/// defined.</param>
+public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double FrobeniusNorm, double SpectralNorm, double EffectiveRank)
+{
+    /// <summary>Computes it in float64 without ever forming the [out, in] product.</summary>
+    /// <remarks>With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: multiplying by orthonormal columns
+    /// keeps singular values, so those of the small R₁R₂ᵀ are the answer.</remarks>
+    /// <param name="a">A, [rank, in], any float type.</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="scale">s.</param>
+    /// <exception cref="ArgumentException">The shapes do not go together.</exception>
+    /// <exception cref="InputException">A, B or the scale holds a value that is not finite.</exception>
+    public static DeltaSpectrum Of(Tensor a, Tensor b, double scale)
+    {
+        if (a.dim() != 2 || b.dim() != 2 || a.shape[0] != b.shape[1])
+            throw new ArgumentException($"found A [{string.Join(", ", a.shape)}] and B [{string.Join(", ", b.shape)}], expected [rank, in] and [out, rank]", nameof(b));
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor wideA = a.cpu().to(ScalarType.Float64), wideB = b.cpu().to(ScalarType.Float64);
+        if (!double.IsFinite(scale) || !isfinite(wideA).all().item<bool>() || !isfinite(wideB).all().item<bool>())
+            throw new InputException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+        (_, Tensor rightA) = linalg.qr(wideA.t());
+        (_, Tensor rightB) = linalg.qr(wideB);
+        Tensor values = linalg.svdvals(matmul(rightB, rightA.t())).mul(Math.Abs(scale));
+        return From(values.data<double>().ToArray());
+    }
+
+    /// <summary>The measures of given singular values.</summary>
+    internal static DeltaSpectrum From(double[] values)
+    {
+        double largest = values.Max();
+        if (largest == 0) return new(values, 0, 0, 0);
+        // relative to the largest, so that squares neither overflow nor vanish
+        double[] relative = [.. values.Select(value => value / largest)];
+        double sum = relative.Sum();
+        double entropy = -relative.Where(value => value > 0).Sum(value => value / sum * Math.Log(value / sum));
+        return new(values, largest * Math.Sqrt(relative.Sum(value => value * value)), largest, Math.Exp(entropy));
+    }
+}
