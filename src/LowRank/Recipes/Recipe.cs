@@ -1,0 +1,59 @@
+namespace LowRank.Recipes;
+
+/// <summary>A training run as its user describes it. All paths are absolute once loaded.</summary>
+/// <remarks>In paths <c>${NAME}</c> stands for an environment variable. A key that is empty or null takes its default.</remarks>
+public sealed record Recipe
+{
+    /// <summary>The base model's folder.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Where it computes: cpu, cuda, cuda:N or mps.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>What is learned from.</summary>
+    public required DataSection Data { get; init; }
+
+    /// <summary>What is trained.</summary>
+    public AdapterSection Adapter { get; init; } = new();
+
+    /// <summary>How it is trained.</summary>
+    public TrainingSection Training { get; init; } = new();
+
+    /// <summary>The table before and after; null for none.</summary>
+    public ComparisonSection? Comparison { get; init; }
+
+    /// <summary>The folder that receives everything.</summary>
+    public required string Output { get; init; }
+
+    /// <summary>The learning rate in effect.</summary>
+    public double EffectiveLearningRate => Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
+
+    /// <summary>The learning rate of a recipe that names none.</summary>
+    /// <param name="method">"lora" takes 2e-4 and "full" 2e-5: an adapter wants about ten times the rate.</param>
+    /// <param name="fromScratch">Random weights take 5e-4.</param>
+    public static double DefaultLearningRate(string method, bool fromScratch) => fromScratch ? 5e-4 : method == "full" ? 2e-5 : 2e-4;
+
+    /// <summary>Reads a recipe file.</summary>
+    /// <param name="path">The YAML file; relative paths inside are relative to its folder.</param>
+    /// <param name="overrides"><c>section.key=value</c> each, applied over the file in their order; the value is YAML, nothing
+    /// resets a key to its default, and relative paths are relative to the recipe's folder as those in the file are.</param>
+    /// <exception cref="InputException">Every problem at once, each with its line.</exception>
+    public static Recipe Load(string path, IReadOnlyList<string>? overrides = null)
+    {
+        if (!File.Exists(path)) throw new InputException($"The recipe {path} was not found.");
+        string full = Path.GetFullPath(path);
+        return Parse(File.ReadAllText(full), Path.GetDirectoryName(full)!, overrides, path);
+    }
+
+    /// <summary>Reads a recipe's text.</summary>
+    /// <param name="text">YAML.</param>
+    /// <param name="folder">What relative paths are relative to.</param>
+    /// <param name="overrides">As in <see cref="Load"/>.</param>
+    /// <param name="name">The name used in messages.</param>
+    /// <exception cref="InputException">Every problem at once, each with its line.</exception>
+    public static Recipe Parse(string text, string folder, IReadOnlyList<string>? overrides = null, string name = "recipe") =>
+        RecipeReader.Read(text, Path.GetFullPath(folder), overrides ?? [], name);
+
+    /// <summary>The recipe with all effective values, as YAML that loads to an equal recipe.</summary>
+    public string ToYaml() => RecipeWriter.Write(this);
+}

@@ -1,0 +1,42 @@
+namespace LowRank.Recipes;
+
+// Keys that contradict each other, or that cannot take effect: nothing that was asked for is ignored in silence.
+internal sealed partial class RecipeReader
+{
+    private static readonly string[] Shaping =
+    [
+        "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora", "layers_to_transform", "layers_pattern",
+        "rank_pattern", "alpha_pattern", "init_lora_weights",
+    ];
+
+    private static void CheckAdapter(YamlSection section, AdapterSection adapter, TrainingSection training)
+    {
+        if (adapter.Method == "full" || training.InitAdapter is not null)
+        {
+            string reason = adapter.Method == "full" ? "adapter.method: full" : "training.init_adapter, whose own settings hold";
+            foreach (string key in Shaping.Where(section.Has)) section.Reject(key, $"has no effect with {reason}; remove it");
+            return;
+        }
+        if (adapter.LayersToTransform is not null && adapter.TargetPattern is { } pattern && pattern != "all-linear")
+            section.Reject("layers_to_transform", "does not go with a regular expression in adapter.target_modules; put the layers into the expression");
+        if (adapter.LayersPattern is not null && adapter.LayersToTransform is null)
+            section.Reject("layers_pattern", "has no effect without adapter.layers_to_transform; add that or remove this");
+    }
+
+    private static void CheckTraining(YamlSection section, TrainingSection training, AdapterSection adapter, DataSection? data)
+    {
+        if (section.Has("steps") && section.Has("epochs")) section.Reject("steps", "and training.epochs are both given; keep one of them");
+        if (section.Has("warmup_steps") && section.Has("warmup_ratio"))
+            section.Reject("warmup_ratio", "and training.warmup_steps are both given; keep one of them");
+        if (training.Steps is { } steps && training.WarmupSteps > steps)
+            section.Reject("warmup_steps", $"is {training.WarmupSteps}, expected at most training.steps, {steps}");
+        if (training.FromScratch && adapter.Method != "full")
+            section.Reject("from_scratch", "needs adapter.method: full; an adapter needs a pretrained base");
+        if (training.FromScratch && training.InitAdapter is not null)
+            section.Reject("init_adapter", "does not go with training.from_scratch; keep one of them");
+        else if (training.InitAdapter is not null && adapter.Method == "full")
+            section.Reject("init_adapter", "does not go with adapter.method: full; merge the adapter into the model first");
+        if (training.EvalEvery > 0 && data is { Validation.Count: 0 })
+            section.Reject("eval_every", "has no effect without data.validation; add that or remove this");
+    }
+}

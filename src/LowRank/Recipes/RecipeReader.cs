@@ -1,0 +1,201 @@
+using System.Text.RegularExpressions;
+
+namespace LowRank.Recipes;
+
+/// <summary>Turns YAML into a <see cref="Recipe"/>.</summary>
+internal sealed partial class RecipeReader
+{
+    private readonly string folder;
+    private readonly RecipeProblems problems;
+
+    private RecipeReader(string folder, RecipeProblems problems)
+    {
+        this.folder = folder;
+        this.problems = problems;
+    }
+
+    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name)
+    {
+        var found = new RecipeProblems(name);
+        YamlValue? root = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
+        if (root is null or { IsNull: true })
+        {
+            found.ThrowIfAny(); // it is not YAML; otherwise it is empty
+            root = new YamlValue(YamlKind.Map, new YamlPlace(name, 1, 1, IsOverride: false));
+        }
+        if (root.Kind != YamlKind.Map)
+        {
+            found.Add(root.Place, $"the recipe is {root}, expected keys with values: model, data, output");
+            found.ThrowIfAny();
+        }
+        RecipeOverrides.Apply(root, overrides, found);
+        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found));
+    }
+
+    private Recipe Read(YamlSection root)
+    {
+        root.Require("model", "the folder of the base model");
+        root.Require("data", "a section with train");
+        root.Require("output", "the folder that receives the adapter");
+        string? model = PathOf(root, "model"), output = PathOf(root, "output");
+        string device = root.Text("device") ?? "cpu";
+        if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
+        YamlSection? adapterSection = root.Child("adapter");
+        DataSection? data = root.Child("data") is { } dataSection ? ReadData(dataSection) : null;
+        AdapterSection adapter = adapterSection is null ? new() : ReadAdapter(adapterSection);
+        TrainingSection training = ReadTraining(root.Child("training"), adapter, data);
+        ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
+        if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
+        root.RejectUnknown();
+        problems.ThrowIfAny();
+        return new Recipe
+        {
+            Model = model!, Device = device, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
+        };
+    }
+
+    private DataSection ReadData(YamlSection section)
+    {
+        section.Require("train", "a JSONL file or a list of them");
+        var data = new DataSection
+        {
+            Train = PathsOf(section, "train") ?? [],
+            Validation = PathsOf(section, "validation") ?? [],
+            TrainOn = section.OneOf("train_on", "completion", "completion", "all"),
+        };
+        section.RejectUnknown();
+        return data;
+    }
+
+    private AdapterSection ReadAdapter(YamlSection section)
+    {
+        var defaults = new AdapterSection();
+        (IReadOnlyList<string>? targets, string? targetPattern) = Modules(section, "target_modules");
+        (IReadOnlyList<string>? excluded, string? excludePattern) = Modules(section, "exclude_modules");
+        var adapter = new AdapterSection
+        {
+            Method = section.OneOf("method", defaults.Method, "lora", "full"),
+            Rank = section.Count("rank", 1, defaults.Rank),
+            Alpha = section.Number("alpha", defaults.Alpha, above: true),
+            Dropout = section.Number("dropout", defaults.Dropout, below: 1),
+            TargetModules = targets,
+            TargetPattern = targetPattern,
+            ExcludeModules = excluded,
+            ExcludePattern = excludePattern,
+            Bias = section.OneOf("bias", defaults.Bias, "none", "all", "lora_only"),
+            UseRsLora = section.Flag("use_rslora", defaults.UseRsLora),
+            LayersToTransform = section.Wholes("layers_to_transform"),
+            LayersPattern = section.Text("layers_pattern"),
+            RankPattern = Patterns(section, "rank_pattern", whole: true, value => (int)value),
+            AlphaPattern = Patterns(section, "alpha_pattern", whole: false, value => value),
+            InitLoraWeights = section.OneOf("init_lora_weights", defaults.InitLoraWeights, "true", "false", "gaussian"),
+        };
+        section.RejectUnknown();
+        return adapter;
+    }
+
+    private TrainingSection ReadTraining(YamlSection? given, AdapterSection adapter, DataSection? data)
+    {
+        var d = new TrainingSection();
+        if (given is not { } section) return d with { LearningRate = Recipe.DefaultLearningRate(adapter.Method, fromScratch: false) };
+        bool fromScratch = section.Flag("from_scratch", d.FromScratch);
+        var training = new TrainingSection
+        {
+            Epochs = section.Number("epochs", d.Epochs, above: true),
+            Steps = section.Whole("steps", 1),
+            BatchSize = section.Count("batch_size", 1, d.BatchSize),
+            GradientAccumulation = section.Count("gradient_accumulation", 1, d.GradientAccumulation),
+            LearningRate = section.Number("learning_rate", Recipe.DefaultLearningRate(adapter.Method, fromScratch), above: true),
+            Schedule = section.OneOf("schedule", d.Schedule, "constant", "linear", "cosine"),
+            WarmupSteps = section.Whole("warmup_steps", 0) ?? d.WarmupSteps,
+            WarmupRatio = section.Number("warmup_ratio", d.WarmupRatio, below: 1),
+            WeightDecay = section.Number("weight_decay", d.WeightDecay),
+            Beta1 = section.Number("beta1", d.Beta1, below: 1),
+            Beta2 = section.Number("beta2", d.Beta2, below: 1),
+            Epsilon = section.Number("epsilon", d.Epsilon, above: true),
+            MaxGradNorm = section.Number("max_grad_norm", d.MaxGradNorm),
+            MaxLength = section.Count("max_length", 2, d.MaxLength),
+            Shuffle = section.Flag("shuffle", d.Shuffle),
+            Seed = section.Whole("seed", 0) ?? d.Seed,
+            EvalEvery = section.Whole("eval_every", 0),
+            EvalBatchSize = section.Count("eval_batch_size", 1, d.EvalBatchSize),
+            InitAdapter = PathOf(section, "init_adapter"),
+            FromScratch = fromScratch,
+            SaveEvery = section.Whole("save_every", 1),
+            Threads = (int?)section.Whole("threads", 1, 1024),
+        };
+        CheckTraining(section, training, adapter, data);
+        section.RejectUnknown();
+        return training;
+    }
+
+    private ComparisonSection ReadComparison(YamlSection section, DataSection? data)
+    {
+        var d = new ComparisonSection();
+        var comparison = new ComparisonSection
+        {
+            Data = PathsOf(section, "data") ?? data?.Validation ?? [],
+            Generations = section.Count("generations", 0, d.Generations),
+            Facts = section.Count("facts", 0, d.Facts),
+            MaxNewTokens = section.Count("max_new_tokens", 1, d.MaxNewTokens),
+        };
+        if (comparison.Data.Count == 0 && !section.Has("data")) section.Reject("data", "is missing, and there is no data.validation to compare on");
+        section.RejectUnknown();
+        return comparison;
+    }
+
+    private (IReadOnlyList<string>? Names, string? Pattern) Modules(YamlSection section, string key)
+    {
+        if (section.Texts(key) is not { } texts) return (null, null);
+        if (section.IsList(key)) return ([.. texts.Select(text => text.Text)], null);
+        CheckExpression(texts[0], RecipeKeys.Full("adapter", key));
+        return (null, texts[0].Text);
+    }
+
+    private Dictionary<string, T> Patterns<T>(YamlSection section, string key, bool whole, Func<double, T> convert)
+    {
+        var values = new Dictionary<string, T>();
+        foreach ((YamlValue name, double value) in section.Numbers(key, whole))
+        {
+            CheckExpression(name, RecipeKeys.Full("adapter", key));
+            values[name.Text] = convert(value);
+        }
+        return values;
+    }
+
+    private void CheckExpression(YamlValue expression, string key)
+    {
+        try
+        {
+            _ = new Regex(expression.Text, RegexOptions.None, TimeSpan.FromSeconds(1));
+        }
+        catch (ArgumentException e)
+        {
+            problems.Add(expression.Place, $"{key} is {expression}, expected module names or a regular expression: {e.Message}");
+        }
+    }
+
+    private string? PathOf(YamlSection section, string key) =>
+        section.Text(key) is not null && section.Texts(key) is [{ } text] ? Resolve(text) : null;
+
+    private IReadOnlyList<string>? PathsOf(YamlSection section, string key) => section.Texts(key)?.Select(Resolve).ToList();
+
+    private string Resolve(YamlValue path)
+    {
+        string expanded = Variable().Replace(path.Text, match =>
+        {
+            string? value = Environment.GetEnvironmentVariable(match.Groups[1].Value);
+            if (value is null) problems.Add(path.Place, $"the environment variable {match.Groups[1].Value} of {path.Text} is not set; set it or write the path out");
+            return value ?? "";
+        });
+        if (!expanded.Contains('\0')) return Path.GetFullPath(expanded, folder);
+        problems.Add(path.Place, "a path holds the character 0, which no file system takes");
+        return folder;
+    }
+
+    [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
+    private static partial Regex Variable();
+
+    [GeneratedRegex(@"\A(cpu|mps|cuda(:[0-9]{1,3})?)\z")]
+    private static partial Regex DevicePattern();
+}

@@ -1,0 +1,119 @@
+using System.Globalization;
+using System.Text;
+
+namespace LowRank.Recipes;
+
+/// <summary>Writes a recipe as YAML. Keys that cannot take effect (an adapter's with <c>method: full</c>) are left out.</summary>
+internal sealed class RecipeWriter
+{
+    private readonly StringBuilder text = new();
+
+    public static string Write(Recipe recipe)
+    {
+        var writer = new RecipeWriter();
+        writer.Line("", "model", recipe.Model);
+        writer.Line("", "device", recipe.Device);
+        writer.Data(recipe.Data);
+        writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
+        writer.Training(recipe.Training, recipe.EffectiveLearningRate);
+        if (recipe.Comparison is { } comparison) writer.Comparison(comparison);
+        writer.Line("", "output", recipe.Output);
+        return writer.text.ToString();
+    }
+
+    private void Data(DataSection data)
+    {
+        text.Append("data:\n");
+        Line("  ", "train", data.Train);
+        Line("  ", "validation", data.Validation.Count > 0 ? data.Validation : null);
+        Line("  ", "train_on", data.TrainOn);
+    }
+
+    private void Adapter(AdapterSection a, bool fromFolder)
+    {
+        text.Append("adapter:\n");
+        Line("  ", "method", a.Method);
+        if (a.Method == "full" || fromFolder) return;
+        Line("  ", "rank", a.Rank);
+        Line("  ", "alpha", a.Alpha);
+        Line("  ", "dropout", a.Dropout);
+        Line("  ", "target_modules", (object?)a.TargetModules ?? a.TargetPattern);
+        Line("  ", "exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern);
+        Line("  ", "bias", a.Bias);
+        Line("  ", "use_rslora", a.UseRsLora);
+        Line("  ", "layers_to_transform", a.LayersToTransform);
+        Line("  ", "layers_pattern", a.LayersPattern);
+        Line("  ", "rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
+        Line("  ", "alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
+        Line("  ", "init_lora_weights", a.InitLoraWeights);
+    }
+
+    private void Training(TrainingSection t, double learningRate)
+    {
+        text.Append("training:\n");
+        if (t.Steps is { } steps) Line("  ", "steps", steps);
+        else Line("  ", "epochs", t.Epochs);
+        Line("  ", "batch_size", t.BatchSize);
+        Line("  ", "gradient_accumulation", t.GradientAccumulation);
+        Line("  ", "learning_rate", learningRate);
+        Line("  ", "schedule", t.Schedule);
+        if (t.WarmupRatio > 0) Line("  ", "warmup_ratio", t.WarmupRatio);
+        else Line("  ", "warmup_steps", t.WarmupSteps);
+        Line("  ", "weight_decay", t.WeightDecay);
+        Line("  ", "beta1", t.Beta1);
+        Line("  ", "beta2", t.Beta2);
+        Line("  ", "epsilon", t.Epsilon);
+        Line("  ", "max_grad_norm", t.MaxGradNorm);
+        Line("  ", "max_length", t.MaxLength);
+        Line("  ", "shuffle", t.Shuffle);
+        Line("  ", "seed", t.Seed);
+        Line("  ", "eval_every", t.EvalEvery);
+        Line("  ", "eval_batch_size", t.EvalBatchSize);
+        Line("  ", "init_adapter", t.InitAdapter);
+        Line("  ", "from_scratch", t.FromScratch);
+        Line("  ", "save_every", t.SaveEvery);
+        Line("  ", "threads", t.Threads);
+    }
+
+    private void Comparison(ComparisonSection c)
+    {
+        text.Append("comparison:\n");
+        Line("  ", "data", c.Data);
+        Line("  ", "generations", c.Generations);
+        Line("  ", "facts", c.Facts);
+        Line("  ", "max_new_tokens", c.MaxNewTokens);
+    }
+
+    private void Line(string indent, string key, object? value) => text.Append(indent).Append(key).Append(": ").Append(Value(value)).Append('\n');
+
+    private static string Value(object? value) => value switch
+    {
+        null => "null",
+        bool flag => flag ? "true" : "false",
+        double number => Number(number),
+        string words => Quoted(words),
+        IReadOnlyDictionary<string, object> map => $"{{{string.Join(", ", map.Select(pair => $"{Quoted(pair.Key)}: {Value(pair.Value)}"))}}}",
+        System.Collections.IEnumerable list => $"[{string.Join(", ", list.Cast<object>().Select(Value))}]",
+        _ => string.Create(CultureInfo.InvariantCulture, $"{value}"),
+    };
+
+    // The shortest digits that read back as the same number; with a point, which YAML 1.1 readers want before an exponent.
+    private static string Number(double number)
+    {
+        string digits = number.ToString("R", CultureInfo.InvariantCulture);
+        return digits.Contains('E') && !digits.Contains('.') ? digits.Replace("E", ".0E") : digits;
+    }
+
+    // A YAML text in double quotes.
+    private static string Quoted(string words)
+    {
+        var quoted = new StringBuilder("\"");
+        foreach (char c in words)
+        {
+            if (c is '"' or '\\') quoted.Append('\\').Append(c);
+            else if (char.IsControl(c) || c is '\u2028' or '\u2029' or '\uFEFF' or '\uFFFE' or '\uFFFF') quoted.Append($"\\u{(int)c:X4}");
+            else quoted.Append(c);
+        }
+        return quoted.Append('"').ToString();
+    }
+}

@@ -1,0 +1,155 @@
+using System.Globalization;
+
+namespace LowRank.Recipes;
+
+/// <summary>One section of a recipe: typed access by key, with every problem noted together with its place.</summary>
+/// <remarks>A key that is null counts as absent: it takes its default.</remarks>
+internal sealed class YamlSection(YamlValue node, string path, RecipeProblems problems)
+{
+    public bool Has(string key) => Find(key) is not null;
+
+    public YamlSection? Child(string key)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        if (child.Kind == YamlKind.Map) return new YamlSection(child, Full(key), problems);
+        Wrong(child, key, "a section of keys");
+        return null;
+    }
+
+    public void Require(string key, string expected)
+    {
+        if (!Has(key)) problems.Add(node.Place, $"{Full(key)} is missing, expected {expected}");
+    }
+
+    public string? Text(string key)
+    {
+        YamlValue? child = Find(key);
+        if (child is null or { Kind: YamlKind.Scalar, Text.Length: > 0 }) return child?.Text;
+        Wrong(child, key, "a text");
+        return null;
+    }
+
+    public string OneOf(string key, string otherwise, params string[] allowed)
+    {
+        string? value = Text(key);
+        if (value is null || allowed.Contains(value)) return value ?? otherwise;
+        Wrong(Find(key)!, key, $"one of {string.Join(", ", allowed)}");
+        return otherwise;
+    }
+
+    public bool Flag(string key, bool otherwise)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return otherwise;
+        if (child is { Kind: YamlKind.Scalar, IsPlain: true, Text: "true" or "True" or "TRUE" }) return true;
+        if (child is not { Kind: YamlKind.Scalar, IsPlain: true, Text: "false" or "False" or "FALSE" }) Wrong(child, key, "true or false");
+        return false;
+    }
+
+    /// <summary>A number within bounds.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="otherwise">The value when it is absent or wrong.</param>
+    /// <param name="least">The smallest value.</param>
+    /// <param name="below">What it must stay below.</param>
+    /// <param name="above">Whether it must be above <paramref name="least"/>, not equal to it.</param>
+    public double Number(string key, double otherwise, double least = 0, double below = double.PositiveInfinity, bool above = false)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return otherwise;
+        if (TryNumber(child, out double value) && (above ? value > least : value >= least) && value < below) return value;
+        string bounds = (above ? $"above {least}" : $"of at least {least}") + (double.IsPositiveInfinity(below) ? "" : $" and below {below}");
+        Wrong(child, key, $"a number {bounds}");
+        return otherwise;
+    }
+
+    /// <summary>A whole number within bounds, both included; null when it is absent or wrong.</summary>
+    public long? Whole(string key, long least, long most = long.MaxValue)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        if (TryWhole(child, out long value) && value >= least && value <= most) return value;
+        Wrong(child, key, most is long.MaxValue or int.MaxValue ? $"a whole number of at least {least}" : $"a whole number from {least} to {most}");
+        return null;
+    }
+
+    public int Count(string key, int least, int otherwise) => (int)(Whole(key, least, int.MaxValue) ?? otherwise);
+
+    /// <summary>A text or a list of texts, with their places; null when it is absent or wrong.</summary>
+    public IReadOnlyList<YamlValue>? Texts(string key)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
+        if (items.Count > 0 && items.All(item => item is { Kind: YamlKind.Scalar, Text.Length: > 0, IsNull: false })) return items;
+        Wrong(items.FirstOrDefault(item => item.Kind != YamlKind.Scalar || item.Text.Length == 0 || item.IsNull) ?? child, key, "a text or a list of texts");
+        return null;
+    }
+
+    public bool IsList(string key) => Find(key)?.Kind == YamlKind.List;
+
+    public IReadOnlyList<int>? Wholes(string key)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
+        var values = new List<int>();
+        if (items.Count == 0) Wrong(child, key, "a whole number or a list of them");
+        foreach (YamlValue item in items)
+        {
+            if (TryWhole(item, out long value) && value is >= 0 and <= int.MaxValue) values.Add((int)value);
+            else Wrong(item, key, "a whole number of at least 0, or a list of them");
+        }
+        return values;
+    }
+
+    /// <summary>A map of names to numbers above 0; empty when it is absent. Keys keep their place.</summary>
+    public IReadOnlyList<(YamlValue Name, double Value)> Numbers(string key, bool whole)
+    {
+        YamlValue? child = Find(key);
+        if (child is null) return [];
+        if (child.Kind != YamlKind.Map) Wrong(child, key, "a map of module names to numbers");
+        var values = new List<(YamlValue, double)>();
+        foreach ((YamlValue name, YamlValue item) in child.Entries)
+        {
+            if (TryNumber(item, out double value) && value > 0 && (!whole || (TryWhole(item, out _) && value <= int.MaxValue))) values.Add((name, value));
+            else Wrong(item, $"{key}.{name.Text}", whole ? "a whole number of at least 1" : "a number above 0");
+        }
+        return values;
+    }
+
+    /// <summary>Notes a problem at the value of a key, or at the section when it lacks the key.</summary>
+    public void Reject(string key, string message) => problems.Add((Find(key) ?? node).Place, $"{Full(key)} {message}");
+
+    /// <summary>Notes every key that recipes do not have.</summary>
+    public void RejectUnknown()
+    {
+        foreach ((YamlValue key, YamlValue _) in node.Entries)
+            if (!RecipeKeys.Sections[path].Contains(key.Text))
+                problems.Add(key.Place, $"{Full(key.Text)} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text)}");
+    }
+
+    private YamlValue? Find(string key) => node.Find(key) is { IsNull: false } child ? child : null;
+
+    private string Full(string key) => RecipeKeys.Full(path, key);
+
+    private void Wrong(YamlValue value, string key, string expected) => problems.Add(value.Place, $"{Full(key)} is {value}, expected {expected}");
+
+    private static bool TryNumber(YamlValue value, out double number)
+    {
+        number = 0;
+        return value is { Kind: YamlKind.Scalar, IsPlain: true }
+            && double.TryParse(value.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out number) && double.IsFinite(number);
+    }
+
+    private static bool TryWhole(YamlValue value, out long number)
+    {
+        const double Exact = 1L << 53; // beyond it a double skips whole numbers
+        number = 0;
+        if (value is not { Kind: YamlKind.Scalar, IsPlain: true }) return false;
+        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number)) return true;
+        if (!TryNumber(value, out double real) || real != Math.Floor(real) || Math.Abs(real) > Exact) return false;
+        number = (long)real;
+        return true;
+    }
+}

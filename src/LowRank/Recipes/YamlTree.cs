@@ -1,0 +1,109 @@
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace LowRank.Recipes;
+
+/// <summary>Reads YAML into values that know their place, and notes what a recipe may not hold.</summary>
+/// <remarks>Anchors, aliases, merge keys and tags are refused: a setting is written where it holds.</remarks>
+internal sealed class YamlTree
+{
+    private const int DeepestNesting = 32; // a recipe needs four levels; deeper input would only exhaust the stack
+    private readonly Parser parser;
+    private readonly Func<Mark, YamlPlace> place;
+    private readonly RecipeProblems problems;
+
+    private YamlTree(string text, Func<Mark, YamlPlace> place, RecipeProblems problems)
+    {
+        parser = new Parser(new StringReader(text));
+        this.place = place;
+        this.problems = problems;
+    }
+
+    /// <summary>Reads one document; null when there is none or it is not YAML, which is then noted.</summary>
+    /// <param name="text">YAML.</param>
+    /// <param name="place">Makes a place of a mark.</param>
+    /// <param name="problems">Receives what is wrong.</param>
+    public static YamlValue? Read(string text, Func<Mark, YamlPlace> place, RecipeProblems problems)
+    {
+        var tree = new YamlTree(text, place, problems);
+        try
+        {
+            return tree.ReadDocument();
+        }
+        // The scanner has slips of its own, which it reports by exceptions that know no place.
+        catch (Exception e) when (e is YamlException or InvalidOperationException or ArgumentException or FormatException or OverflowException)
+        {
+            Mark where = e is YamlException { Start: { Line: > 0 } start } ? start : tree.parser.Current?.End ?? new Mark(0, 1, 1);
+            string reason = e is YamlException ? (e.InnerException ?? e).Message : "a value, a bracket or a quote is not closed, or stands where it cannot";
+            if (TabIndent(text, where.Line) is { } tab) (where, reason) = (tab, "the line is indented by a tab; YAML wants spaces");
+            problems.Add(place(where), $"this is not YAML: {reason}");
+            return null;
+        }
+    }
+
+    private YamlValue? ReadDocument()
+    {
+        parser.Consume<StreamStart>();
+        if (parser.Accept<StreamEnd>(out _)) return null;
+        parser.Consume<DocumentStart>();
+        YamlValue? value = ReadValue(0);
+        parser.Consume<DocumentEnd>();
+        if (parser.Accept<DocumentStart>(out var second))
+            problems.Add(place(second.Start), "a second YAML document begins, expected one alone; remove what follows ---");
+        return value;
+    }
+
+    // Null for an alias, which is noted.
+    private YamlValue? ReadValue(int depth)
+    {
+        if (parser.TryConsume<AnchorAlias>(out var alias))
+        {
+            problems.Add(place(alias.Start), $"*{alias.Value} refers to another value, which recipes do not support; write the value out");
+            return null;
+        }
+        if (parser.Current is not NodeEvent node) throw new YamlException(parser.Current!.Start, parser.Current.End, "a value is missing");
+        if (!node.Anchor.IsEmpty) problems.Add(place(node.Start), $"&{node.Anchor} names a value, which recipes do not support; remove it");
+        if (!node.Tag.IsEmpty && node.Tag.Value != "!") problems.Add(place(node.Start), $"the tag {node.Tag} is not supported in recipes; remove it");
+        if (depth > DeepestNesting) throw new YamlException(node.Start, node.End, $"values are nested more than {DeepestNesting} deep");
+        if (parser.TryConsume<Scalar>(out var scalar))
+            return new YamlValue(YamlKind.Scalar, place(scalar.Start)) { Text = scalar.Value, IsPlain = scalar.Style == ScalarStyle.Plain };
+        return parser.TryConsume<SequenceStart>(out var list) ? ReadList(list, depth) : ReadMap(parser.Consume<MappingStart>(), depth);
+    }
+
+    private YamlValue ReadList(SequenceStart start, int depth)
+    {
+        var list = new YamlValue(YamlKind.List, place(start.Start));
+        while (!parser.TryConsume<SequenceEnd>(out _))
+            if (ReadValue(depth + 1) is { } item) list.Items.Add(item);
+        return list;
+    }
+
+    private YamlValue ReadMap(MappingStart start, int depth)
+    {
+        var map = new YamlValue(YamlKind.Map, place(start.Start));
+        while (!parser.TryConsume<MappingEnd>(out _))
+        {
+            YamlValue? key = ReadValue(depth + 1), value = ReadValue(depth + 1);
+            if (key is null) continue;
+            if (key.Kind != YamlKind.Scalar)
+                problems.Add(key.Place, $"a key is {key}, expected a text");
+            else if (key is { IsPlain: true, Text: "<<" })
+                problems.Add(key.Place, "the merge key << is not supported in recipes; write the keys out");
+            else if (map.Entries.Find(entry => entry.Key.Text == key.Text) is { Key: { } first })
+                problems.Add(key.Place, $"{key.Text} is given a second time, first on line {first.Place.Line}; keep one of them");
+            else
+                // A refused alias leaves null behind, so that the key counts as known and is not reported again.
+                map.Entries.Add((key, value ?? new YamlValue(YamlKind.Scalar, key.Place) { IsPlain = true }));
+        }
+        return map;
+    }
+
+    // The parser tells of tabs only where they no longer fit: the first one from there on is the likely cause.
+    private static Mark? TabIndent(string text, long firstLine)
+    {
+        string[] lines = text.Split('\n');
+        for (long line = Math.Max(1, firstLine); line <= lines.Length; line++)
+            if (lines[line - 1].TakeWhile(char.IsWhiteSpace).Contains('\t')) return new Mark(0, line, 1);
+        return null;
+    }
+}

@@ -1,0 +1,79 @@
+using CsCheck;
+using LowRank.Recipes;
+
+namespace LowRank.Tests.Recipes;
+
+public sealed class RecipeRoundTripTests
+{
+    // Any text a path or name may hold: quotes, backslashes, line ends, colons, letters beyond the basic plane.
+    private static readonly Gen<string> Words = Gen.OneOf("a", "é", "\"", "\\", ":", " ", "#", "\n", "\t", "'", "{", "]", "\u0085", "\u2028", "😀", "null", "~", "1e3")
+        .List[1, 6].Select(string.Concat);
+
+    private static readonly Gen<string> Folder = Words.Select(words => "/" + Path.GetFullPath("/x" + words)[1..]);
+    private static readonly Gen<double> Positive = Gen.Double[1e-300, 1e300].Select(value => Math.Max(value, 1e-300));
+    private static readonly Gen<double> Fraction = Gen.Double[0, 0.999];
+
+    private static readonly Gen<AdapterSection> Lora = Gen.Select(
+        Gen.Int[1, 64], Positive, Fraction, Words.List[1, 3], Gen.Bool, Gen.Int[0, 9].List[1, 3], Gen.OneOf("none", "all", "lora_only"),
+        Gen.Dictionary(Gen.OneOf("q_proj", "a\"b", ".*\\.0", "é"), Gen.Int[1, 9])[0, 3])
+        .Select((rank, alpha, dropout, names, flag, layers, bias, ranks) => new AdapterSection
+        {
+            Rank = rank, Alpha = alpha, Dropout = dropout, TargetModules = flag ? names : null, TargetPattern = flag ? null : "all-linear",
+            ExcludePattern = flag ? @"\d+\.x""" : null, ExcludeModules = flag ? null : names, Bias = bias, UseRsLora = flag,
+            LayersToTransform = layers, LayersPattern = flag ? names[0] : null, RankPattern = ranks,
+            AlphaPattern = ranks.ToDictionary(pair => pair.Key, pair => pair.Value / 3.0), InitLoraWeights = flag ? "gaussian" : "false",
+        });
+
+    private static readonly Gen<TrainingSection> Training = Gen.Select(
+        Positive, Gen.Bool, Gen.Long[1, long.MaxValue], Fraction, Gen.Int[1, 9], Gen.OneOf("constant", "linear", "cosine"), Folder)
+        .Select((number, flag, whole, fraction, count, schedule, folder) => new TrainingSection
+        {
+            Epochs = flag ? 3 : number, Steps = flag ? whole : null, BatchSize = count, GradientAccumulation = count + 1, LearningRate = number,
+            Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
+            Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
+            EvalEvery = flag ? 0 : null, EvalBatchSize = count, SaveEvery = flag ? null : whole, Threads = flag ? count : null,
+        });
+
+    private static readonly Gen<Recipe> Recipes = Gen.Select(Folder, Folder.List[1, 3], Folder.List[0, 2], Lora, Training, Gen.Int[0, 2])
+        .Select((folder, train, validation, lora, training, kind) => new Recipe
+        {
+            Model = folder,
+            Device = kind == 0 ? "cuda:3" : "cpu",
+            Data = new DataSection { Train = train, Validation = validation, TrainOn = kind == 0 ? "all" : "completion" },
+            Adapter = kind switch { 0 => lora, 1 => new AdapterSection { Method = "full" }, _ => new AdapterSection() },
+            Training = kind switch
+            {
+                0 => training,
+                1 => training with { FromScratch = true },
+                _ => training with { InitAdapter = folder },
+            },
+            Comparison = kind == 0 ? null : new ComparisonSection { Data = train, Facts = kind, Generations = kind, MaxNewTokens = kind },
+            Output = folder + "/out",
+        });
+
+    [Fact]
+    public void A_recipe_written_reads_back_equal() => Recipes.Sample(recipe =>
+    {
+        Recipe read = Recipe.Parse(recipe.ToYaml(), "/elsewhere");
+        Assert.Equivalent(recipe, read, strict: true);
+        Assert.Equal(recipe.ToYaml(), read.ToYaml());
+    }, iter: 500);
+
+    [Fact]
+    public void Every_key_is_written()
+    {
+        var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] } };
+        string yaml = recipe.ToYaml();
+        string[] alternatives = ["steps", "warmup_ratio"]; // instead of epochs and warmup_steps
+        foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
+    }
+
+    [Fact]
+    public void Numbers_keep_a_point_before_their_exponent()
+    {
+        var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o" };
+        Assert.Contains("  learning_rate: 0.0002\n", recipe.ToYaml());
+        Assert.Contains("  epsilon: 1.0E-08\n", recipe.ToYaml());
+        Assert.Contains("  epochs: 3\n", recipe.ToYaml());
+    }
+}

@@ -1,0 +1,81 @@
+using LowRank.Training;
+
+namespace LowRank.Tests.Training;
+
+public sealed class MetricsWriterTests
+{
+    private static TrainingStep Step(long step) => new(step, 2.5, 1.25, 1e-4, 64, 1000.5, TimeSpan.FromSeconds(step));
+
+    private const string Line = """{"step":1,"loss":2.5,"grad_norm":1.25,"learning_rate":0.0001,"tokens":64,"tokens_per_second":1000.5}""";
+
+    [Fact]
+    public void Writes_a_line_a_step_and_a_line_an_evaluation_at_once()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        string path = folder[Path.Combine("sub", "metrics.jsonl")];
+        using var writer = new MetricsWriter(path);
+        writer.Started(new TrainingPlan(1, 1, 1, 1, "x"));
+        writer.Stepped(Step(1));
+        writer.Evaluated(new EvaluationResult(1, 0.5, 12));
+        // The writer is still open: what it wrote is in the file all the same.
+        Assert.Equal(Line + "\n" + """{"step":1,"eval_loss":0.5,"eval_tokens":12}""" + "\n", Read(path));
+    }
+
+    [Fact]
+    public void A_new_run_starts_anew_and_a_resumed_one_replaces_the_steps_it_takes_again()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        string path = folder["metrics.jsonl"];
+        File.WriteAllText(path, "old\n");
+        using (var writer = new MetricsWriter(path))
+        {
+            for (int step = 1; step <= 5; step++) writer.Stepped(Step(step));
+            writer.Evaluated(new EvaluationResult(5, 1, 1));
+        }
+        File.AppendAllText(path, "{\"step\":6,\"lo");
+        using (var writer = new MetricsWriter(path, resume: true))
+        {
+            writer.Started(new TrainingPlan(1, 1, 1, 1, "x"));
+            writer.Stepped(Step(4));
+            writer.Stepped(Step(5));
+        }
+        string[] lines = File.ReadAllLines(path);
+        Assert.Equal([1, 2, 3, 4, 5], lines.Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["step"]!.GetValue<int>()));
+        Assert.Equal(Line, lines[0]);
+        using (var writer = new MetricsWriter(path)) writer.Stepped(Step(1));
+        Assert.Equal(Line + "\n", Read(path));
+    }
+
+    [Fact]
+    public void A_foreign_file_is_not_resumed()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        File.WriteAllText(folder["metrics.jsonl"], "not json\n");
+        using var writer = new MetricsWriter(folder["metrics.jsonl"], resume: true);
+        var e = Assert.Throws<InputException>(() => writer.Stepped(Step(1)));
+        Assert.Contains("not a measurement: not json", e.Message);
+    }
+
+    [Fact]
+    public void A_group_tells_everyone_in_order()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        using (var first = new MetricsWriter(folder["a"]))
+        using (var second = new MetricsWriter(folder["b"]))
+        {
+            var group = new ObserverGroup(first, second);
+            group.Started(new TrainingPlan(1, 1, 1, 1, "x"));
+            group.Stepped(Step(1));
+            group.Evaluated(new EvaluationResult(1, 1, 1));
+            group.Finished(new TrainingResult(1, 1, null, null, 1, TimeSpan.Zero, 1, "x"));
+        }
+        Assert.Equal(2, File.ReadAllLines(folder["a"]).Length);
+        Assert.Equal(File.ReadAllText(folder["a"]), File.ReadAllText(folder["b"]));
+    }
+
+    private static string Read(string path)
+    {
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd();
+    }
+}
