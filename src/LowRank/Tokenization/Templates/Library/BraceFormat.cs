@@ -12,6 +12,7 @@ internal sealed class BraceFormat
     private readonly Renderer _renderer;
     private readonly Arguments _arguments;
     private int _automatic;
+    private bool _isManual;
 
     private BraceFormat(Renderer renderer, Arguments arguments)
     {
@@ -137,7 +138,13 @@ internal sealed class BraceFormat
                 ?? throw new TemplateFault($"KeyError: '{name}'");
         }
 
-        var index = name.Length == 0 ? _automatic++ : int.Parse(name, CultureInfo.InvariantCulture);
+        if (name.Length == 0 ? _isManual : _automatic > 0)
+        {
+            throw TemplateFault.Value("automatic field numbering and manual field specification cannot be mixed");
+        }
+
+        _isManual = name.Length > 0;
+        var index = _isManual ? int.Parse(name, CultureInfo.InvariantCulture) : _automatic++;
         return index < _arguments.Positional.Count
             ? _arguments.Positional[index]
             : throw new TemplateFault($"IndexError: there is no argument {index} for the format string");

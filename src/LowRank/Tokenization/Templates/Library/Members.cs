@@ -17,15 +17,15 @@ internal static class Members
     /// <summary>The attribute or method of a value, or null where it has none of that name.</summary>
     public static object? Find(Renderer renderer, object value, string name)
     {
+        if (name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal)
+            && value is not DictionaryValue && (value is not UndefinedValue || name == "__class__"))
+        {
+            return UndefinedValue.Unsafe(value, name);
+        }
+
         if (value is UndefinedValue undefined)
         {
             throw undefined.Use();
-        }
-
-        if (name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal)
-            && value is not DictionaryValue)
-        {
-            return UndefinedValue.Unsafe(value, name);
         }
 
         return value switch
@@ -90,7 +90,7 @@ internal static class Members
     private static object? OfMacro(MacroValue macro, string name) => name switch
     {
         "name" => macro.Definition.Name,
-        "arguments" => new ListValue([.. macro.Definition.Parameters.Select(parameter => parameter.Name)]),
+        "arguments" => new TupleValue([.. macro.Definition.Parameters.Select(parameter => parameter.Name)]),
         "catch_kwargs" => macro.Definition.UsesNamedRest,
         "catch_varargs" => macro.Definition.UsesPositionalRest,
         "caller" => macro.Definition.UsesCaller,

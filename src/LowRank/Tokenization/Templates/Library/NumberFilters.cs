@@ -22,7 +22,7 @@ internal static class NumberFilters
     private static object Integer(Renderer renderer, object value, Arguments arguments)
     {
         var values = arguments.Bind("int", 0, "default", "base");
-        var numberBase = values[1] is null ? 10 : Numbers.Index(values[1]!, "the base of int");
+        var numberBase = values[1] is null ? 10 : Numbers.Integer(values[1]!);
         if (value is UndefinedValue undefined)
         {
             throw undefined.Use();
@@ -34,8 +34,8 @@ internal static class NumberFilters
         }
 
         var text = Text.Of(value);
-        if (text is not null && numberBase is 0 or (>= 2 and <= 36)
-            && NumberText.Integer(text, (int)numberBase) is { } parsed)
+        if (text is not null && numberBase is { } known && (known.IsZero || (known >= 2 && known <= 36))
+            && NumberText.Integer(text, (int)known) is { } parsed)
         {
             return parsed;
         }

@@ -94,12 +94,12 @@ internal static class SequenceFilters
     private static object Batch(Renderer renderer, object value, Arguments arguments)
     {
         var values = arguments.Bind("batch", 1, "linecount", "fill_with");
-        var count = Numbers.Index(values[0]!, "the linecount of batch");
-        return IteratorValue.Generator(Batches(renderer, value, count, values[1]));
+        return IteratorValue.Generator(Batches(renderer, value, values[0]!, values[1]));
     }
 
-    private static IEnumerable<object> Batches(Renderer renderer, object value, long count, object? fill)
+    private static IEnumerable<object> Batches(Renderer renderer, object value, object size, object? fill)
     {
+        var count = Numbers.Index(size, "the linecount of batch");
         var batch = new List<object>();
         foreach (var item in Iteration.Of(renderer, value))
         {
@@ -127,12 +127,12 @@ internal static class SequenceFilters
     private static object Slice(Renderer renderer, object value, Arguments arguments)
     {
         var values = arguments.Bind("slice", 1, "slices", "fill_with");
-        return IteratorValue.Generator(Slices(
-            renderer, value, Numbers.Index(values[0]!, "the number of slices"), values[1]));
+        return IteratorValue.Generator(Slices(renderer, value, values[0]!, values[1]));
     }
 
-    private static IEnumerable<object> Slices(Renderer renderer, object value, long slices, object? fill)
+    private static IEnumerable<object> Slices(Renderer renderer, object value, object number, object? fill)
     {
+        var slices = Numbers.Index(number, "the number of slices");
         var items = Iteration.List(renderer, value);
         if (slices == 0)
         {

@@ -31,8 +31,8 @@ internal static class TestTable
         ["even"] = Remainder(2, 0),
         ["divisibleby"] = (renderer, value, arguments) =>
             HasRemainder(renderer, value, arguments.Bind("divisibleby", 1, "num")[0]!, BigInteger.Zero),
-        ["lower"] = (renderer, value, _) => CaseMapping.IsLower(Display.Text(renderer, value)),
-        ["upper"] = (renderer, value, _) => CaseMapping.IsUpper(Display.Text(renderer, value)),
+        ["lower"] = Case(CaseMapping.IsLower),
+        ["upper"] = Case(CaseMapping.IsUpper),
         ["filter"] = Plain(value => Text.Of(value) is { } name && FilterTable.Has(name)),
         ["test"] = Plain(value => Text.Of(value) is { } name && Problem(name) is null),
         ["sameas"] = (_, value, arguments) => IsSame(value, arguments.Bind("sameas", 1, "other")[0]!),
@@ -70,6 +70,13 @@ internal static class TestTable
     {
         arguments.BindPositional("the test", 0, 0);
         return test(value);
+    };
+
+    private static TestFunction Case(Func<string, bool> test) => (renderer, value, arguments) =>
+    {
+        arguments.BindPositional("the test", 0, 0);
+        Cost.Charge(renderer, value);
+        return test(Display.Text(renderer, value));
     };
 
     private static TestFunction Equality(bool expected) => (renderer, value, arguments) =>

@@ -134,7 +134,6 @@ internal static class TextFilters
     private static object Truncate(Renderer renderer, object value, Arguments arguments)
     {
         var values = arguments.Bind("truncate", 0, "length", "killwords", "end", "leeway");
-        var text = TextArgument.Require(value, "truncate");
         var length = values[0] is null ? 255 : Numbers.Index(values[0]!, "the length of truncate");
         var end = values[2] is null ? "..." : TextArgument.Require(values[2]!, "truncate");
         var leeway = values[3] is null or None ? Leeway : Numbers.Index(values[3]!, "the leeway of truncate");
@@ -143,10 +142,13 @@ internal static class TextFilters
             throw TemplateFault.Value($"truncate needs a length of at least {CodePoints.Length(end)} and a leeway of at least 0");
         }
 
-        if (CodePoints.Length(text) <= length + leeway)
+        // What is short enough stays as it is, text or not.
+        if (Iteration.RequireLength(renderer, value) <= length + leeway)
         {
             return value;
         }
+
+        var text = TextArgument.Require(value, "truncate");
 
         var cut = text[..CodePoints.Offset(text, length - CodePoints.Length(end))];
         if (values[1] is null || !Truth.Of(renderer, values[1]!))

@@ -71,15 +71,10 @@ internal static class TextSearchMethods
     private static TextMethod Affix(string name, Func<string, string, bool> has) => (_, text, arguments) =>
     {
         var values = arguments.BindPositional(name, 1, 3);
-        if (Window(text, values[1], values[2]) is not var (start, end))
-        {
-            return false;
-        }
-
-        var window = text[start..end];
-        return values[0] is TupleValue tuple
-            ? tuple.Items.Any(item => has(window, TextArgument.Require(item, name)))
-            : has(window, TextArgument.Require(values[0]!, name));
+        var candidates = values[0] is TupleValue tuple ? tuple.Items : [values[0]!];
+        var affixes = candidates.Select(item => TextArgument.Require(item, name)).ToList();
+        return Window(text, values[1], values[2]) is var (start, end)
+            && affixes.Exists(affix => has(text[start..end], affix));
     };
 
     private static TextMethod Search(string name, bool last, bool required) => (_, text, arguments) =>

@@ -105,7 +105,7 @@ internal static class TextSplitMethods
         {
             if (words.Count == maximum)
             {
-                words.Add(Characters.Trim(text[..end]));
+                words.Add(text[..end]);
                 break;
             }
 

@@ -99,10 +99,6 @@ internal static class Access
         return result;
     }
 
-    private static RangeValue Take(RangeValue value, SliceRange range)
-    {
-        var step = value.Step * range.Step;
-        var start = value.Start + (range.Start * value.Step);
-        return new RangeValue(start, start + (range.Count * step), step);
-    }
+    private static RangeValue Take(RangeValue value, SliceRange range) => new(
+        value.Start + (range.Start * value.Step), value.Start + (range.Stop * value.Step), value.Step * range.Step);
 }

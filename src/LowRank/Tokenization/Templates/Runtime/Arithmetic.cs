@@ -62,6 +62,11 @@ internal static class Arithmetic
     public static object Divide(object left, object right)
     {
         RefuseUndefined(left, right);
+        if (Numbers.Integer(left) is { } one && Numbers.Integer(right) is { } two)
+        {
+            return two.IsZero ? throw DivisionByZero() : Numbers.Quotient(one, two);
+        }
+
         if (Numbers.Float(left) is not { } dividend || Numbers.Float(right) is not { } divisor)
         {
             throw Mismatch("/", left, right);

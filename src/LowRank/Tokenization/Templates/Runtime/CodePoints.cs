@@ -40,6 +40,11 @@ internal static class CodePoints
     /// <summary>A slice.</summary>
     public static string Slice(string text, SliceRange range)
     {
+        if (range.Count == 0)
+        {
+            return "";
+        }
+
         var plain = IsPlain(text);
         if (plain && range.Step == 1)
         {

@@ -32,6 +32,7 @@ internal static class Comparison
             (TupleValue one, TupleValue two) => EqualItems(renderer, one.Items, two.Items),
             (DictionaryValue one, DictionaryValue two) => EqualDictionaries(renderer, one, two),
             (RangeValue one, RangeValue two) => EqualRanges(one, two),
+            (DictionaryView one, DictionaryView two) => EqualViews(renderer, one, two),
             _ => ReferenceEquals(left, right),
         };
     }
@@ -157,6 +158,12 @@ internal static class Comparison
         renderer.Budget.Leave();
         return equal;
     }
+
+    // Keys and items compare as sets; values only with themselves.
+    private static bool EqualViews(Renderer renderer, DictionaryView left, DictionaryView right) =>
+        left.Part != DictionaryPart.Values && right.Part == left.Part
+        && left.Dictionary.Items.Count == right.Dictionary.Items.Count
+        && left.Items.All(item => Contains(renderer, right, item));
 
     private static bool EqualRanges(RangeValue left, RangeValue right) => left.Count == right.Count
         && (left.Count == 0 || (left.Start == right.Start && (left.Count == 1 || left.Step == right.Step)));

@@ -15,7 +15,7 @@ internal static class Iteration
         var items = value switch
         {
             string text => CodePoints.Each(text),
-            MarkupValue markup => CodePoints.Each(markup.Text).Select(object (item) => new MarkupValue((string)item)),
+            MarkupValue markup => CodePoints.Each(markup.Text),
             ListValue list => list.Items,
             TupleValue tuple => tuple.Items,
             DictionaryValue dictionary => dictionary.Items.Keys,

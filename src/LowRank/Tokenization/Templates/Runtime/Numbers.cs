@@ -34,6 +34,26 @@ internal static class Numbers
             : value;
     }
 
+    /// <summary>The float nearest to a quotient of integers, which floats of the two would miss where they are large.</summary>
+    public static double Quotient(BigInteger dividend, BigInteger divisor)
+    {
+        const int Precision = 66;
+        var exact = BigInteger.One << 53;
+        if (BigInteger.Abs(dividend) <= exact && BigInteger.Abs(divisor) <= exact)
+        {
+            return (double)dividend / (double)divisor;
+        }
+
+        // Enough bits to round once, the last of them telling whether anything is left over.
+        var shift = (int)(Precision + divisor.GetBitLength() - dividend.GetBitLength());
+        var scaled = BigInteger.Abs(shift >= 0 ? dividend << shift : dividend);
+        var quotient = BigInteger.DivRem(scaled, BigInteger.Abs(shift >= 0 ? divisor : divisor << -shift), out var rest);
+        var magnitude = Math.ScaleB(ToFloat(rest.IsZero ? quotient : quotient | BigInteger.One), -shift);
+        return double.IsInfinity(magnitude)
+            ? throw new TemplateFault("OverflowError: integer division result too large for a float")
+            : dividend.Sign * divisor.Sign < 0 ? -magnitude : magnitude;
+    }
+
     /// <summary>The value as an index or count, cut to the range of long.</summary>
     public static long Index(object value, string what)
     {

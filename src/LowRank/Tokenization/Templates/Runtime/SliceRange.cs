@@ -1,11 +1,12 @@
 namespace LowRank.Tokenization.Templates.Runtime;
 
 /// <summary>The places that a slice takes from a sequence of known length.</summary>
-/// <param name="Start">The first place.</param>
+/// <param name="Start">The first place, if there is one.</param>
+/// <param name="Stop">The place that is not taken any more.</param>
 /// <param name="Step">From one place to the next.</param>
 /// <param name="Count">How many places.</param>
 [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
-internal readonly record struct SliceRange(long Start, long Step, long Count)
+internal readonly record struct SliceRange(long Start, long Stop, long Step, long Count)
 {
     /// <summary>Resolves the bounds as Python does: negative ones count from the end, those outside are cut.</summary>
     public static SliceRange Resolve(long length, long? start, long? stop, long step)
@@ -21,7 +22,7 @@ internal readonly record struct SliceRange(long Start, long Step, long Count)
         var end = Clamp(stop, length, lower, upper) ?? (step > 0 ? upper : lower);
         var distance = step > 0 ? end - first : first - end;
         var count = distance <= 0 ? 0 : ((distance - 1) / Math.Abs(step)) + 1;
-        return new SliceRange(count == 0 ? 0 : first, step, count);
+        return new SliceRange(first, end, step, count);
     }
 
     private static long? Clamp(long? bound, long length, long lower, long upper) => bound is not { } value

@@ -9,6 +9,7 @@ namespace LowRank.Tokenization.Templates.Syntax;
 internal sealed class OperandParser(ParserState state, ExpressionParser expressions)
 {
     private readonly TokenStream _tokens = state.Tokens;
+    private readonly ArgumentParser _arguments = new(state.Tokens, expressions);
 
     /// <summary>Parses a literal, a name, a list, a dictionary or what stands in parentheses.</summary>
     /// <param name="withNamespace">Whether <c>a.b</c> is the attribute of a namespace, as a target of <c>set</c>.</param>
@@ -115,6 +116,8 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
                 return new ConstantExpression(token.Line, false);
             case "none" or "None":
                 return new ConstantExpression(token.Line, None.Value);
+            case "self":
+                throw TemplateFault.Unsupported("the name 'self'", token.Line);
         }
 
         if (withNamespace && _tokens.Skip(TokenKind.Dot))
@@ -179,6 +182,11 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
     private Expression Subscript(Expression owner)
     {
         var line = _tokens.Take().Line;
+        if (_tokens.Skip(TokenKind.CloseBracket))
+        {
+            return new ItemExpression(line, owner, new TupleExpression(line, []));
+        }
+
         var start = _tokens.Is(TokenKind.Colon) ? null : expressions.Parse();
         if (!_tokens.Skip(TokenKind.Colon))
         {
@@ -204,53 +212,7 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
     private CallExpression Call(Expression function)
     {
         var line = _tokens.Current.Line;
-        return new CallExpression(line, function, Arguments());
-    }
-
-    private ArgumentList Arguments()
-    {
-        var line = _tokens.Expect(TokenKind.OpenParenthesis, "'('").Line;
-        var positional = new List<Expression>();
-        var named = new List<(string, Expression)>();
-        Expression? unpacked = null;
-        Expression? unpackedNamed = null;
-        while (!_tokens.Is(TokenKind.CloseParenthesis))
-        {
-            var valid = unpackedNamed is null;
-            if (_tokens.Skip(TokenKind.Star))
-            {
-                valid &= unpacked is null;
-                unpacked = expressions.Parse();
-            }
-            else if (_tokens.Skip(TokenKind.DoubleStar))
-            {
-                unpackedNamed = expressions.Parse();
-            }
-            else if (_tokens.Is(TokenKind.Name) && _tokens.Following.Kind == TokenKind.Assign)
-            {
-                var name = _tokens.Take().Text;
-                _tokens.Take();
-                named.Add((name, expressions.Parse()));
-            }
-            else
-            {
-                valid &= unpacked is null && named.Count == 0;
-                positional.Add(expressions.Parse());
-            }
-
-            if (!valid)
-            {
-                throw new TemplateFault("the arguments of a call are in a wrong order", line);
-            }
-
-            if (!_tokens.Skip(TokenKind.Comma))
-            {
-                break;
-            }
-        }
-
-        _tokens.Expect(TokenKind.CloseParenthesis, "')'");
-        return new ArgumentList(positional, named, unpacked, unpackedNamed);
+        return new CallExpression(line, function, _arguments.Parse());
     }
 
     private FilterExpression Filter(Expression? input)
@@ -261,7 +223,7 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
             state.AddUnknown(problem, line);
         }
 
-        var arguments = _tokens.Is(TokenKind.OpenParenthesis) ? Arguments() : ArgumentList.Empty;
+        var arguments = _tokens.Is(TokenKind.OpenParenthesis) ? _arguments.Parse() : ArgumentList.Empty;
         return new FilterExpression(line, input, name, arguments);
     }
 
@@ -278,7 +240,7 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
         var arguments = ArgumentList.Empty;
         if (_tokens.Is(TokenKind.OpenParenthesis))
         {
-            arguments = Arguments();
+            arguments = _arguments.Parse();
         }
         else if (BeginsArgument())
         {

@@ -22,6 +22,9 @@ internal sealed class ParserState(TokenStream tokens, ChatTemplateLimits limits)
     /// <summary>How many loops are around the current statement in the same body.</summary>
     public int Loops { get; set; }
 
+    /// <summary>How many loops are around the current statement, those outside of its macro counted.</summary>
+    public int AllLoops { get; set; }
+
     /// <summary>Whether a generation block was met.</summary>
     public bool HasGeneration { get; set; }
 

@@ -26,6 +26,7 @@ internal sealed class TemplateParser
             ["block"] = Block,
             ["filter"] = Filter,
             ["print"] = Print,
+            ["autoescape"] = AutoEscape,
             ["macro"] = macros.Macro,
             ["call"] = macros.CallBlock,
             ["generation"] = macros.Generation,
@@ -88,7 +89,7 @@ internal sealed class TemplateParser
             return parse(name.Line);
         }
 
-        throw name.Text is "extends" or "include" or "import" or "from" or "autoescape"
+        throw name.Text is "extends" or "include" or "import" or "from"
             ? TemplateFault.Unsupported($"the statement '{name.Text}'", name.Line)
             : new TemplateFault(
                 $"unknown statement '{name.Text}'" + (ends.Length == 0 ? "" : $", expected {Tags(ends)}"), name.Line);
@@ -135,25 +136,37 @@ internal sealed class TemplateParser
     private ForStatement For(int line)
     {
         var target = _expressions.ParseTarget("in");
-        if (Assignment.Names(target).Contains("loop"))
-        {
-            throw new TemplateFault("a loop cannot assign to the special name 'loop'", line);
-        }
+        RefuseLoop(target, line);
 
         _tokens.Expect("in");
         var iterable = _expressions.ParseTuple(withCondition: false, end: "recursive");
         var condition = _tokens.Skip("if") ? _expressions.Parse() : null;
         var isRecursive = _tokens.Skip("recursive");
         _state.Loops++;
+        _state.AllLoops++;
         var (body, end) = Body(false, "endfor", "else");
         _state.Loops--;
         var otherwise = end == "else" ? Body(false, "endfor").Body : [];
+        _state.AllLoops--;
         return new ForStatement(line, target, iterable, condition, isRecursive, body, otherwise);
+    }
+
+    private static void RefuseLoop(Expression target, int line)
+    {
+        if (Assignment.Names(target).Contains("loop"))
+        {
+            throw new TemplateFault("the special name 'loop' cannot be assigned in a loop", line);
+        }
     }
 
     private Statement Set(int line)
     {
         var target = _expressions.ParseTarget(withNamespace: true);
+        if (_state.AllLoops > 0)
+        {
+            RefuseLoop(target, line);
+        }
+
         if (_tokens.Skip(TokenKind.Assign))
         {
             return new SetStatement(line, target, _expressions.ParseTuple());
@@ -199,6 +212,12 @@ internal sealed class TemplateParser
         var filter = _expressions.Operands.BlockFilter();
         return new FilterBlockStatement(line, filter, Body(false, "endfilter").Body);
     }
+
+    // Templates for chats escape nothing: to say so once more is allowed.
+    private WithStatement AutoEscape(int line) =>
+        _expressions.Parse() is ConstantExpression { Value: false }
+            ? new WithStatement(line, [], Body(false, "endautoescape").Body)
+            : throw TemplateFault.Unsupported("the statement 'autoescape' with anything but false", line);
 
     private PrintStatement Print(int line)
     {
