@@ -136,8 +136,13 @@ internal sealed record FormatSpecification
 
     private long CheckedWidth(Renderer renderer)
     {
+        if (Width > MaximumWidth)
+        {
+            throw TemplateFault.Value($"a width of {Width} is more than {MaximumWidth}");
+        }
+
         renderer.Budget.SpendCharacters(Width);
-        return Width <= MaximumWidth ? Width : throw TemplateFault.Value($"a width of {Width} is more than {MaximumWidth}");
+        return Width;
     }
 
     private static string Digits(BigInteger value, int numberBase)

@@ -6,6 +6,9 @@ namespace LowRank.Tokenization.Templates.Library;
 /// <summary>The filters that take from sequences or cut them.</summary>
 internal static class SequenceFilters
 {
+    // A list takes as much room as several items.
+    private const int ListCost = 8;
+
     /// <summary>The filters by name.</summary>
     public static IReadOnlyDictionary<string, FilterFunction> All { get; } = new Dictionary<string, FilterFunction>
     {
@@ -142,7 +145,7 @@ internal static class SequenceFilters
         var start = 0;
         for (long i = 0; i < slices; i++)
         {
-            renderer.Budget.Spend(1);
+            renderer.Budget.Spend(ListCost);
             var hasExtra = i < items.Count % slices;
             var count = (int)(items.Count / slices) + (hasExtra ? 1 : 0);
             var slice = items.GetRange(start, count);
