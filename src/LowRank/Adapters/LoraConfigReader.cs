@@ -48,6 +48,7 @@ internal static class LoraConfigReader
         var values = new Dictionary<string, JsonElement>();
         var lines = new Dictionary<string, int>();
         var problems = new List<string>();
+        string place = "";
         try
         {
             var reader = new Utf8JsonReader(utf8);
@@ -57,9 +58,10 @@ internal static class LoraConfigReader
             {
                 string name = reader.GetString()!;
                 int line = 1 + utf8.AsSpan(0, (int)reader.TokenStartIndex).Count((byte)'\n');
+                place = $", line {line}, {name}";
                 reader.Read();
                 JsonElement value = JsonElement.ParseValue(ref reader);
-                _ = PythonJson.Write([KeyValuePair.Create(name, value)]); // finds text that is no Unicode, at any depth
+                _ = PythonJson.Write([KeyValuePair.Create(name, value)]); // finds what cannot be written again, at any depth: text that is no Unicode, infinite numbers
                 if (values.TryAdd(name, value)) lines[name] = line;
                 else problems.Add($"line {line}: {name}: stands here again after line {lines[name]}; keep one");
                 problems.AddRange(Repeated(value).Select(key => $"line {line}: {name}: the key \"{key}\" stands in it twice; keep one"));
@@ -68,7 +70,7 @@ internal static class LoraConfigReader
         }
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {
-            string line = failure is JsonException { LineNumber: { } number } ? $", line {number + 1}" : "";
+            string line = failure is JsonException { LineNumber: { } number } ? $", line {number + 1}" : place;
             throw new InputException($"{source}{line}: not JSON: {failure.Message} Save the file again with PEFT, or mend it by hand.", failure);
         }
         return (values, lines, problems);

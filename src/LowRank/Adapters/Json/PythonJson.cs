@@ -24,6 +24,7 @@ internal static class PythonJson
     });
 
     /// <summary>The text of an object given by its values.</summary>
+    /// <exception cref="JsonException">It holds a number that Python would read as infinite.</exception>
     public static string Write(IEnumerable<KeyValuePair<string, JsonElement>> values)
     {
         var text = new StringBuilder();
@@ -89,9 +90,9 @@ internal static class PythonJson
     private static string Number(JsonElement value)
     {
         string raw = value.GetRawText();
-        return IsInteger(raw)
-            ? BigInteger.Parse(raw, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture) // "-0" is 0 in Python
-            : PythonFloat.Text(value.GetDouble());
+        if (IsInteger(raw)) return BigInteger.Parse(raw, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture); // "-0" is 0 in Python
+        double number = value.GetDouble();
+        return double.IsFinite(number) ? PythonFloat.Text(number) : throw new JsonException($"The number {raw} is beyond the range of a float.");
     }
 
     private static void WriteObject(StringBuilder text, IEnumerable<KeyValuePair<string, JsonElement>> values, int depth)

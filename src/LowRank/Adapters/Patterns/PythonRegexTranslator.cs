@@ -64,6 +64,14 @@ internal sealed class PythonRegexTranslator
         if (char.IsAsciiDigit(letter)) BackReference();
         else if (letter == 'Z') Replace(2, @"\z");
         else if (char.IsAsciiLetter(letter) && !Escapes.Contains(letter)) throw RefuseEscape(letter);
+        else CopyEscape(letter);
+    }
+
+    // Python lets every sign be escaped; .NET takes no backslash before what may stand in a name, such as "_"
+    private void CopyEscape(char letter)
+    {
+        bool needless = letter == '_' || (!char.IsAscii(letter) && char.IsLetterOrDigit(letter));
+        if (needless) Replace(2, letter.ToString());
         else Copy(2);
     }
 
@@ -103,7 +111,7 @@ internal sealed class PythonRegexTranslator
         if (position + 1 == pattern.Length) throw Refuse("ends in a single backslash");
         char letter = pattern[position + 1];
         if (char.IsAsciiDigit(letter) || (char.IsAsciiLetter(letter) && !ClassEscapes.Contains(letter))) throw RefuseEscape(letter);
-        Copy(2);
+        CopyEscape(letter);
     }
 
     private void Group()
