@@ -1,1 +1,3 @@
-return 0;
+using LowRank.Cli;
+
+return CommandLineApplication.Run(args);

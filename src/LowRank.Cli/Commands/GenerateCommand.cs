@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Diagnostics;
+using LowRank.Data;
+using LowRank.Generation;
+using LowRank.Tokenization;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank generate</c>.</summary>
+internal sealed class GenerateCommand : ICliCommand
+{
+    private readonly Option<string> prompt = new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens to add.", DefaultValueFactory = _ => 128 };
+    private readonly Option<double> temperature = new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.", DefaultValueFactory = _ => 0 };
+    private readonly Option<int> topK = new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.", DefaultValueFactory = _ => 0 };
+    private readonly Option<double> topP = new("--top-p") { Description = "Choose among the likeliest tokens that reach this probability together; 1 for all.", DefaultValueFactory = _ => 1 };
+    private readonly Option<long> seed = new("--seed") { Description = "Seed of the choice.", DefaultValueFactory = _ => 42 };
+    private readonly Option<bool> json = new("--json") { Description = "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
+
+    public Command Build()
+    {
+        var command = new Command("generate", "Continue a text, token by token."
+            .WithExample("lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | type: hotel\\n\""))
+        { prompt, maxNewTokens, temperature, topK, topP, seed, json };
+        ModelOptions model = new ModelOptions().AddTo(command);
+        return command.Does(parsed => Generate(model, parsed));
+    }
+
+    private void Generate(ModelOptions model, ParseResult parsed)
+    {
+        using OpenedModel opened = model.Open(parsed);
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
+        int[] ids = PromptEncoding.Prompt(tokenizer, text);
+        if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
+        IReadOnlyList<int> stops = opened.StopTokens(tokenizer);
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = parsed.GetValue(maxNewTokens),
+            Temperature = parsed.GetValue(temperature),
+            TopK = parsed.GetValue(topK),
+            TopP = parsed.GetValue(topP),
+            Seed = parsed.GetValue(seed),
+            StopTokenIds = stops,
+        };
+        bool asJson = parsed.GetValue(json);
+        long started = Stopwatch.GetTimestamp();
+        StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
+        IReadOnlyList<int> made = new TextGenerator(opened.Model.Decoder).Generate([ids], options, (_, token) =>
+        {
+            if (!asJson) Write(decoder.Add(token));
+        })[0];
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        if (!asJson)
+        {
+            Console.WriteLine(decoder.Flush());
+            return;
+        }
+        JsonOutput.Write(new
+        {
+            prompt = text,
+            text = tokenizer.Decode(made, skipSpecialTokens: true),
+            prompt_tokens = ids.Length,
+            new_tokens = made.Count,
+            finish_reason = made.Count < options.MaxNewTokens ? "stop" : "length",
+            seconds = Math.Round(seconds, 3),
+        });
+    }
+
+    private static void Write(string text)
+    {
+        Console.Write(text);
+        Console.Out.Flush();
+    }
+}

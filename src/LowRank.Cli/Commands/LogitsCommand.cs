@@ -1,0 +1,49 @@
+using System.CommandLine;
+using LowRank.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank logits</c>.</summary>
+internal sealed class LogitsCommand : ICliCommand
+{
+    public Command Build()
+    {
+        var input = new Option<string>("--input") { Description = "A safetensors file with input_ids [B,T] and, if there is padding, attention_mask [B,T].", Required = true };
+        var output = new Option<string>("--output") { Description = "The safetensors file to write: logits [B,T,V], float32.", Required = true };
+        var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs."
+            .WithExample("lowrank logits --model models/base --input tokens.safetensors --output logits.safetensors")) { input, output };
+        ModelOptions model = new ModelOptions().AddTo(command);
+        return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)));
+    }
+
+    private static void Compute(ModelOptions options, ParseResult parsed, string input, string output)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        using SafeTensorsFile file = SafeTensorsFile.Open(input);
+        if (!file.Entries.ContainsKey("input_ids"))
+            throw new InputException($"{input} has the tensors {string.Join(", ", file.Entries.Keys)}; expected input_ids [B,T].");
+        Tensor ids = Whole(file, input, "input_ids", null);
+        Tensor? mask = file.Entries.ContainsKey("attention_mask") ? Whole(file, input, "attention_mask", ids.shape) : null;
+        using OpenedModel opened = options.Open(parsed);
+        int vocabulary = opened.Model.Decoder.Shape.VocabularySize;
+        long least = ids.min().item<long>(), most = ids.max().item<long>();
+        if (least < 0 || most >= vocabulary)
+            throw new InputException($"{input}: input_ids has {(least < 0 ? least : most)}, expected 0 to {vocabulary - 1}: the model's vocabulary.");
+        Tensor logits = opened.Model.Decoder.Forward(ids.to(opened.Model.Decoder.Device), mask?.to(opened.Model.Decoder.Device));
+        SafeTensorsWriter.Write(output, [KeyValuePair.Create("logits", logits.cpu())]);
+    }
+
+    private static Tensor Whole(SafeTensorsFile file, string path, string name, long[]? shape)
+    {
+        SafeTensorsEntry entry = file.Entries[name];
+        bool wholeNumbers = entry.Type is ScalarType.Int64 or ScalarType.Int32 or ScalarType.Byte or ScalarType.Bool;
+        bool fits = shape is null ? entry.Shape is [> 0, > 0] : entry.Shape.SequenceEqual(shape);
+        if (!wholeNumbers || !fits)
+            throw new InputException($"{path}: {name} is {entry.Type} [{string.Join(", ", entry.Shape)}], expected whole numbers " +
+                (shape is null ? "[B, T] with at least one token" : $"[{string.Join(", ", shape)}], as input_ids"));
+        return file.Map(name).to(ScalarType.Int64);
+    }
+}

@@ -1,0 +1,26 @@
+using LowRank.Adapters;
+using LowRank.Models;
+using LowRank.Tokenization;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary>A model as the command line opened it.</summary>
+/// <param name="Model">The base.</param>
+/// <param name="Adapter">The attached adapter, or null.</param>
+internal sealed record OpenedModel(PretrainedModel Model, LoraAdapter? Adapter) : IDisposable
+{
+    /// <summary>The model's tokenizer.</summary>
+    /// <exception cref="InputException">The folder has none.</exception>
+    public Tokenizer RequireTokenizer() => Tokenizer.IsPresent(Model.Folder) ? Tokenizer.Load(Model.Folder, Model.Generation.EndOfText) : throw new InputException(
+        $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");
+
+    /// <summary>The tokens that end a text: the generation config's, else the tokenizer's.</summary>
+    public IReadOnlyList<int> StopTokens(Tokenizer? tokenizer) =>
+        [.. Model.Generation.EosTokenIds.Concat(tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+
+    public void Dispose()
+    {
+        Adapter?.Dispose();
+        Model.Dispose();
+    }
+}

@@ -1,0 +1,10 @@
+using System.CommandLine;
+
+namespace LowRank.Cli;
+
+/// <summary>Options that every command has.</summary>
+internal static class GlobalOptions
+{
+    /// <summary>Shows where an error came from.</summary>
+    public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
+}

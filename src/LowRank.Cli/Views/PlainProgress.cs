@@ -1,0 +1,31 @@
+using LowRank.Training;
+
+namespace LowRank.Cli.Views;
+
+/// <summary>Progress as plain lines, one every few seconds: for logs and pipes.</summary>
+internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private TimeSpan shown = -Interval;
+    private long total;
+
+    public void Started(TrainingPlan plan)
+    {
+        total = plan.Steps;
+        output.WriteLine($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights "
+            + $"({100.0 * plan.TrainableParameters / plan.TotalParameters:f2} %) on {plan.Examples:n0} examples, {plan.Steps:n0} steps");
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
+        shown = step.Elapsed;
+        TimeSpan left = step.Elapsed / step.Step * (total - step.Step);
+        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left:mm\\:ss} left");
+        output.Flush();
+    }
+
+    public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}");
+
+    public void Finished(TrainingResult result) => output.Flush();
+}

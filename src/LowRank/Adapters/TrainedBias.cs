@@ -1,0 +1,53 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters;
+
+/// <summary>A bias of the base that an adapter replaces (<c>bias: all</c> or <c>lora_only</c>).</summary>
+/// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the base's
+/// own otherwise.</remarks>
+internal sealed class TrainedBias : IDisposable
+{
+    private readonly Tensor original;
+
+    public TrainedBias(string key, string name, Tensor parameter)
+    {
+        Key = key;
+        Name = name;
+        Parameter = parameter;
+        using var noGradient = no_grad();
+        original = parameter.detach().clone().DetachFromDisposeScope();
+        Value = parameter.detach().clone().DetachFromDisposeScope();
+    }
+
+    /// <summary>Its key in the adapter's file.</summary>
+    public string Key { get; }
+
+    /// <summary>The parameter's name in the model.</summary>
+    public string Name { get; }
+
+    /// <summary>The model's tensor.</summary>
+    public Tensor Parameter { get; }
+
+    /// <summary>The adapter's values while it is detached.</summary>
+    public Tensor Value { get; }
+
+    public void Attach()
+    {
+        using var noGradient = no_grad();
+        Parameter.copy_(Value);
+    }
+
+    public void Detach()
+    {
+        Parameter.requires_grad = false;
+        Value.copy_(Parameter);
+        Parameter.copy_(original);
+    }
+
+    public void Dispose()
+    {
+        original.Dispose();
+        Value.Dispose();
+    }
+}

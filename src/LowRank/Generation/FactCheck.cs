@@ -1,0 +1,14 @@
+namespace LowRank.Generation;
+
+/// <summary>Counts which of a list of facts a text states.</summary>
+public static class FactCheck
+{
+    /// <summary>The number of facts that stand in the text, letter case and runs of white space aside.</summary>
+    public static int CountStated(string text, IEnumerable<string> facts)
+    {
+        string folded = Fold(text);
+        return facts.Count(fact => folded.Contains(Fold(fact), StringComparison.OrdinalIgnoreCase));
+    }
+
+    private static string Fold(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+}

@@ -1,0 +1,88 @@
+using LowRank.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Generation;
+
+/// <summary>Continues prompts token by token with a key-value cache.</summary>
+/// <param name="model">The model, with its adapters attached.</param>
+public sealed class TextGenerator(Decoder model)
+{
+    /// <summary>Continues several prompts together; shorter ones are padded on the left, which changes no result.</summary>
+    /// <param name="prompts">Token ids of each prompt; at least one token each.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="onToken">Called with the row and each new token as it is made.</param>
+    /// <param name="cancellation">Stops after the current token.</param>
+    /// <returns>The new tokens of each row, without the stop token.</returns>
+    /// <exception cref="InputException">A prompt is empty or names a token outside the vocabulary, or the options are out
+    /// of range.</exception>
+    public IReadOnlyList<IReadOnlyList<int>> Generate(
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null, CancellationToken cancellation = default)
+    {
+        options.Validate();
+        Check(prompts);
+        var results = prompts.Select(_ => new List<int>()).ToList();
+        if (prompts.Count == 0) return results;
+        int longest = prompts.Max(prompt => prompt.Length);
+        var stops = options.StopTokenIds.ToHashSet();
+        var open = new bool[prompts.Count];
+        Array.Fill(open, true);
+
+        using var noGradient = no_grad();
+        using var sampler = new Sampler(options);
+        using var cache = new KeyValueCache(model.Shape, prompts.Count, longest + options.MaxNewTokens, model.Device);
+        using Tensor last = empty([prompts.Count, model.Shape.VocabularySize], device: model.Device);
+        Prefill(prompts, longest, cache, last);
+        for (int made = 0; ; )
+        {
+            long[] chosen = sampler.Choose(last);
+            for (int row = 0; row < chosen.Length; row++)
+            {
+                if (!open[row]) continue;
+                open[row] = !stops.Contains((int)chosen[row]);
+                if (!open[row]) continue;
+                results[row].Add((int)chosen[row]);
+                onToken?.Invoke(row, (int)chosen[row]);
+            }
+            if (++made == options.MaxNewTokens || !open.Contains(true) || cancellation.IsCancellationRequested) return results;
+            Step(chosen, cache, last);
+        }
+    }
+
+    private void Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache cache, Tensor last)
+    {
+        using var scope = NewDisposeScope();
+        var ids = new long[prompts.Count * longest];
+        var mask = new long[ids.Length];
+        for (int row = 0; row < prompts.Count; row++)
+            for (int i = 0; i < prompts[row].Length; i++)
+            {
+                int at = row * longest + longest - prompts[row].Length + i;
+                (ids[at], mask[at]) = (prompts[row][i], 1);
+            }
+        Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(prompts.Count, longest);
+        bool padded = mask.Contains(0);
+        Tensor hidden = model.Hidden(Rows(ids), padded ? Rows(mask) : null, cache);
+        last.copy_(model.Head.Forward(hidden.select(1, longest - 1), null));
+    }
+
+    private void Step(long[] tokens, KeyValueCache cache, Tensor last)
+    {
+        using var scope = NewDisposeScope();
+        Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
+        last.copy_(model.Head.Forward(model.Hidden(input, null, cache).select(1, 0), null));
+    }
+
+    private void Check(IReadOnlyList<int[]> prompts)
+    {
+        for (int row = 0; row < prompts.Count; row++)
+        {
+            if (prompts[row].Length == 0)
+                throw new InputException($"Prompt {row + 1} has no tokens. Expected at least one: give a text, or a beginning-of-text token.");
+            int wrong = Array.FindIndex(prompts[row], id => id < 0 || id >= model.Shape.VocabularySize);
+            if (wrong >= 0)
+                throw new InputException($"Prompt {row + 1} has token {prompts[row][wrong]} at position {wrong}; the model's vocabulary " +
+                    $"has {model.Shape.VocabularySize} tokens. Check that the tokenizer belongs to the model.");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+namespace LowRank.Models.Families;
+
+/// <summary>All families of this library, found by their type: adding one edits no list.</summary>
+public static class FamilyRegistry
+{
+    private static readonly Dictionary<string, DecoderFamily> Families = typeof(FamilyRegistry).Assembly.GetTypes()
+        .Where(type => type.IsSubclassOf(typeof(DecoderFamily)) && !type.IsAbstract)
+        .Select(type => (DecoderFamily)Activator.CreateInstance(type)!)
+        .ToDictionary(family => family.ModelType);
+
+    /// <summary>The supported values of <c>model_type</c>, sorted.</summary>
+    public static IReadOnlyList<string> ModelTypes => [.. Families.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>The family of a <c>model_type</c>.</summary>
+    /// <exception cref="InputException">It is not supported; the message lists those that are.</exception>
+    public static DecoderFamily Get(string modelType) => Families.TryGetValue(modelType, out DecoderFamily? family)
+        ? family
+        : throw new InputException($"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
+}

@@ -1,0 +1,26 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>Llama 1 to 3 and everything of that architecture (arXiv 2302.13971, 2407.21783).</summary>
+public sealed class Llama : DecoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "llama";
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
+    {
+        bool bias = config.FlagOr("attention_bias", false);
+        return RotaryFamily.Read(config) with
+        {
+            AttentionBias = bias,
+            OutputBias = bias,
+            FeedForwardBias = config.FlagOr("mlp_bias", false),
+        };
+    }
+
+    /// <inheritdoc/>
+    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+        RotaryFamily.BuildBlock(weights, shape, layer);
+}

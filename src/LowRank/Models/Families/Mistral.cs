@@ -1,0 +1,24 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>Mistral: llama's architecture with a sliding window in every layer (arXiv 2310.06825).</summary>
+public sealed class Mistral : DecoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "mistral";
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
+    {
+        DecoderShape shape = RotaryFamily.Read(config);
+        // A missing key is transformers' default of 4096; null, as later checkpoints write it, means no window.
+        bool explicitlyNone = config.Root.ContainsKey("sliding_window") && !config.Has("sliding_window");
+        int? window = explicitlyNone ? null : config.PositiveOr("sliding_window", 4096);
+        return shape with { Windows = RotaryFamily.Windows(config, shape.Layers, window, _ => true) };
+    }
+
+    /// <inheritdoc/>
+    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+        RotaryFamily.BuildBlock(weights, shape, layer);
+}

@@ -1,0 +1,30 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>Qwen2 and Qwen2.5: biases on query, key and value; a window in the upper layers if asked for (arXiv 2407.10671).</summary>
+public sealed class Qwen2 : DecoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "qwen2";
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
+    {
+        DecoderShape shape = RotaryFamily.Read(config) with { AttentionBias = true };
+        return shape with { Windows = UpperWindows(config, shape.Layers) };
+    }
+
+    /// <inheritdoc/>
+    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+        RotaryFamily.BuildBlock(weights, shape, layer);
+
+    /// <summary>The windows of Qwen's configs: layers from max_window_layers on, when use_sliding_window is true.</summary>
+    internal static int?[] UpperWindows(ConfigReader config, int layers)
+    {
+        bool slides = config.FlagOr("use_sliding_window", false);
+        int? window = slides ? config.PositiveOr("sliding_window", 4096) : null;
+        double full = config.NumberOr("max_window_layers", 28);
+        return RotaryFamily.Windows(config, layers, window, layer => slides && layer >= full);
+    }
+}

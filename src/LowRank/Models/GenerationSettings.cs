@@ -1,0 +1,46 @@
+using System.Text.Json.Nodes;
+
+namespace LowRank.Models;
+
+/// <summary>What a model folder says of generation: <c>generation_config.json</c>, else <c>config.json</c>.</summary>
+/// <param name="EosTokenIds">Tokens that end a text; empty when none is named.</param>
+/// <param name="BosTokenId">The token that begins a text, or null.</param>
+/// <param name="PadTokenId">The token that fills rows, or null.</param>
+public sealed record GenerationSettings(IReadOnlyList<int> EosTokenIds, int? BosTokenId, int? PadTokenId)
+{
+    /// <summary>The first of the tokens that end a text, or null.</summary>
+    public int? EndOfText => EosTokenIds is [int first, ..] ? first : null;
+
+    /// <summary>Reads a model folder.</summary>
+    /// <exception cref="InputException">The file is there but not readable.</exception>
+    public static GenerationSettings Read(string folder, ConfigReader config)
+    {
+        string path = Path.Combine(folder, "generation_config.json");
+        ConfigReader own = config;
+        if (File.Exists(path))
+        {
+            // The reader wants a model_type, which generation configs do not repeat.
+            JsonNode? node = Parse(path);
+            if (node is not JsonObject root) throw new InputException($"{path} does not hold a JSON object.");
+            root["model_type"] = config.ModelType;
+            own = ConfigReader.Parse(root.ToJsonString(), path);
+        }
+        IReadOnlyList<int> Ids(string key) => own.Has(key) ? own.TokenIds(key) : config.TokenIds(key);
+        int? First(string key) => Ids(key) is [int id, ..] ? id : null;
+        var settings = new GenerationSettings(Ids("eos_token_id"), First("bos_token_id"), First("pad_token_id"));
+        own.ThrowIfInvalid();
+        return settings;
+    }
+
+    private static JsonNode? Parse(string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path));
+        }
+        catch (System.Text.Json.JsonException e)
+        {
+            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>softmax(QKᵀ/√d + mask)V over heads, with shared key-value heads repeated (arXiv 2305.13245).</summary>
+internal static class AttentionKernel
+{
+    /// <summary>Attends through the cache of <paramref name="context"/> when there is one.</summary>
+    /// <param name="layer">The layer's number, for the cache.</param>
+    /// <param name="query">[batch, heads, new, dimension]</param>
+    /// <param name="key">[batch, key-value heads, new, dimension]</param>
+    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="window">How many positions back the layer attends; null for all.</param>
+    /// <param name="dropout">Share of attention weights dropped while training.</param>
+    /// <param name="context">The pass.</param>
+    /// <returns>[batch, new, heads · dimension]</returns>
+    public static Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, int? window, double dropout, ForwardContext context)
+    {
+        if (context.Cache is { } cache) (key, value) = cache.Append(layer, key, value);
+        long groups = query.shape[1] / key.shape[1];
+        if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
+        Tensor? mask = context.Mask(window);
+        bool causal = mask is null && context.IsCausal;
+        Tensor mixed = context.Dropout is not null && dropout > 0
+            ? Explicit(query, key, value, mask, causal, dropout, context.Dropout)
+            : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
+        return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
+    }
+
+    private static Tensor Repeat(Tensor heads, long groups)
+    {
+        long[] s = heads.shape;
+        return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
+    }
+
+    // The fused kernel draws its dropout from torch's global state; this one from the given generator.
+    private static Tensor Explicit(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, double dropout, Generator generator)
+    {
+        Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
+        if (causal) scores = scores + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32, scores.device).triu(1);
+        else if (mask is not null) scores = scores + mask;
+        return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), dropout, generator), value);
+    }
+}

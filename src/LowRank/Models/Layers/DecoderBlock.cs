@@ -1,0 +1,20 @@
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
+public sealed class DecoderBlock(
+    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout) : IDecoderBlock
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor mixed = attention.Forward(attentionNorm.Forward(input), context);
+        Tensor hidden = input + Dropout.Apply(mixed, dropout, context.Dropout);
+        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context);
+        return hidden + Dropout.Apply(transformed, dropout, context.Dropout);
+    }
+}

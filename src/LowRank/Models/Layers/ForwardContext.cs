@@ -1,0 +1,116 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>What all layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
+public sealed class ForwardContext
+{
+    private readonly Tensor? allowed;      // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
+    private readonly Dictionary<int, Tensor?> masks = [];
+    private readonly Tensor queryIndex;    // [new, 1]
+    private readonly Tensor keyIndex;      // [1, all]
+    private readonly int past;
+    private readonly int added;
+
+    private ForwardContext(int past, int added, Device device)
+    {
+        this.past = past;
+        this.added = added;
+        queryIndex = arange(past, past + added, ScalarType.Int64, device).unsqueeze(1);
+        keyIndex = arange(0, past + added, ScalarType.Int64, device).unsqueeze(0);
+    }
+
+    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device) =>
+        this.allowed = allowed;
+
+    /// <summary>Positions of the new tokens, [batch or 1, new]; each row counts from its first token that is not padding.</summary>
+    public Tensor Positions { get; private init; } = null!;
+
+    /// <summary>Cosines for <see cref="RotaryEmbedding.Rotate"/>; null for learned positions.</summary>
+    public Tensor? Cosine { get; private init; }
+
+    /// <summary>Sines for <see cref="RotaryEmbedding.Rotate"/>; null for learned positions.</summary>
+    public Tensor? Sine { get; private init; }
+
+    /// <summary>The cache, when tokens are generated.</summary>
+    public KeyValueCache? Cache { get; private init; }
+
+    /// <summary>The generator for dropout while training; null in evaluation.</summary>
+    public Generator? Dropout { get; private init; }
+
+    /// <summary>Prepares a pass.</summary>
+    /// <param name="tokens">[batch, new]</param>
+    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null when there is no padding.</param>
+    /// <param name="rope">Rotary positions; null for learned ones.</param>
+    /// <param name="cache">Holds earlier positions; its padding is remembered from the prompt.</param>
+    /// <param name="dropout">The generator for dropout while training.</param>
+    public static ForwardContext Create(Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, KeyValueCache? cache, Generator? dropout)
+    {
+        int past = cache?.Length ?? 0, added = (int)tokens.shape[1];
+        var indexed = new ForwardContext(past, added, tokens.device);
+        (Tensor? left, Tensor? keyMask) = Padding(attentionMask, cache, past, added);
+        Tensor positions = indexed.queryIndex.view(1, added);
+        if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(0);
+        Tensor? cosine = null, sine = null;
+        if (rope is not null) (cosine, sine) = rope.At(positions, past + added);
+        return new ForwardContext(indexed, keyMask is null ? null : indexed.Allowed(keyMask, left!))
+        {
+            Positions = positions,
+            Cosine = cosine,
+            Sine = sine,
+            Cache = cache,
+            Dropout = dropout,
+        };
+    }
+
+    /// <summary>Whether a layer without a mask attends causally (several tokens) or to everything (one token).</summary>
+    public bool IsCausal => added > 1;
+
+    /// <summary>The additive mask for a layer, [batch or 1, 1, new, all]; null when plain causal attention is meant.</summary>
+    /// <param name="window">How many positions back the layer attends including its own; null for all.</param>
+    public Tensor? Mask(int? window)
+    {
+        bool windowed = window is { } w && w < past + added;
+        if (allowed is null && !windowed && (past == 0 || added == 1)) return null;
+        int key = windowed ? window!.Value : 0;
+        if (!masks.TryGetValue(key, out Tensor? mask)) masks[key] = mask = Additive(windowed ? window : null);
+        return mask;
+    }
+
+    private static (Tensor? Left, Tensor? KeyMask) Padding(Tensor? attentionMask, KeyValueCache? cache, int past, int added)
+    {
+        if (cache is not null && past > 0)
+        {
+            if (cache.KeyMask is not { } known) return (null, null);
+            Tensor fresh = ones(known.shape[0], added, ScalarType.Bool, known.device);
+            Tensor all = cat([known, fresh], 1);
+            cache.ExtendKeyMask(all);
+            return (cache.LeftPadding, all);
+        }
+        if (attentionMask is null) return (null, null);
+        Tensor mask = attentionMask != 0;
+        if (mask.all().item<bool>()) return (null, null);
+        // The count of leading zeros: padding on the right leaves the positions as they are.
+        Tensor left = mask.logical_not().to(ScalarType.Int64).cumprod(1).sum(1);
+        cache?.RememberPadding(left, mask);
+        return (left, mask);
+    }
+
+    // A query that is itself left padding has no key to see: it sees itself, so that no row of the softmax is empty.
+    private Tensor Allowed(Tensor keyMask, Tensor left)
+    {
+        Tensor causal = keyIndex <= queryIndex; // [new, all]
+        Tensor visible = causal & keyMask.unsqueeze(1); // [batch, new, all]
+        Tensor padding = queryIndex.view(1, -1, 1) < left.view(-1, 1, 1); // [batch, new, 1]
+        Tensor itself = (keyIndex == queryIndex).unsqueeze(0);
+        return (visible | (padding & itself)).unsqueeze(1);
+    }
+
+    private Tensor Additive(int? window)
+    {
+        Tensor visible = allowed ?? (keyIndex <= queryIndex).view(1, 1, added, past + added);
+        if (window is { } w) visible = visible & (keyIndex > queryIndex - w);
+        return zeros(visible.shape, ScalarType.Float32, visible.device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
+    }
+}

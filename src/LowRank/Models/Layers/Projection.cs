@@ -1,0 +1,65 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>A linear layer y = Wx + b with a slot for an adapter.</summary>
+/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot.</remarks>
+public sealed class Projection
+{
+    private Projection(string path, Tensor weight, Tensor? bias, int inputs, int outputs, bool storesTransposed)
+    {
+        Path = path;
+        Weight = weight;
+        Bias = bias;
+        InputSize = inputs;
+        OutputSize = outputs;
+        StoresTransposed = storesTransposed;
+    }
+
+    /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
+    public string Path { get; }
+
+    /// <summary>The frozen weight, [out, in]; [in, out] where <see cref="StoresTransposed"/>.</summary>
+    public Tensor Weight { get; }
+
+    /// <summary>The bias, [out], or null.</summary>
+    public Tensor? Bias { get; }
+
+    /// <summary>Width of the input.</summary>
+    public int InputSize { get; }
+
+    /// <summary>Width of the output.</summary>
+    public int OutputSize { get; }
+
+    /// <summary>Whether the weight is stored [in, out], as GPT-2's Conv1D does.</summary>
+    public bool StoresTransposed { get; }
+
+    /// <summary>The adapter in the slot; null computes the base alone.</summary>
+    public IProjectionAdapter? Adapter { get; set; }
+
+    /// <summary>Takes a weight [out, in] and, if there is one, a bias [out].</summary>
+    public static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
+        new(path, weights.Take(path + ".weight", outputs, inputs), bias ? weights.Take(path + ".bias", outputs) : null,
+            inputs, outputs, storesTransposed: false);
+
+    /// <summary>Takes a weight stored [in, out] and a bias [out], as GPT-2's Conv1D stores them.</summary>
+    public static Projection Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
+        new(path, weights.Take(path + ".weight", inputs, outputs), weights.Take(path + ".bias", outputs),
+            inputs, outputs, storesTransposed: true);
+
+    /// <summary>A layer that computes with another's weight, as a tied output head does.</summary>
+    public static Projection Tied(string path, Tensor weight) =>
+        new(path, weight, null, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
+
+    /// <summary>Wx + b, through the adapter when there is one.</summary>
+    /// <param name="input">[…, in]</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[…, out]</returns>
+    public Tensor Forward(Tensor input, Generator? dropout) =>
+        Adapter is null ? Base(input) : Adapter.Forward(this, input, dropout);
+
+    /// <summary>Wx + b of the base alone.</summary>
+    public Tensor Base(Tensor input) =>
+        nn.functional.linear(input, StoresTransposed ? Weight.t() : Weight, Bias);
+}

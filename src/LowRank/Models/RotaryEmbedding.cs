@@ -1,0 +1,112 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotate"/> turns queries and keys by.</summary>
+/// <remarks>Computed in float32, operation for operation as transformers' modeling_rope_utils does.</remarks>
+public sealed class RotaryEmbedding : IDisposable
+{
+    private readonly RopeSettings settings;
+    private readonly Tensor inverseFrequencies;
+
+    /// <summary>Derives the frequencies from the settings.</summary>
+    public RotaryEmbedding(RopeSettings settings, Device device)
+    {
+        this.settings = settings;
+        using var scope = NewDisposeScope();
+        inverseFrequencies = InverseFrequencies(settings).to(device).DetachFromDisposeScope();
+        Scaling = AttentionScaling(settings);
+    }
+
+    /// <summary>The factor on cosine and sine: 1 but for yarn.</summary>
+    public double Scaling { get; }
+
+    /// <summary>Cosine and sine for positions.</summary>
+    /// <param name="positions">Whole numbers, [rows, sequence]; rows is the batch or 1.</param>
+    /// <param name="longest">One more than the highest position: dynamic scaling depends on it.</param>
+    /// <returns>Two tensors [rows, 1, sequence, dimension / 2], the second axis standing for the heads.</returns>
+    public (Tensor Cosine, Tensor Sine) At(Tensor positions, long longest)
+    {
+        Tensor frequencies = settings.Type == "dynamic" && longest > settings.MaxPositions
+            ? Dynamic(longest).to(positions.device)
+            : inverseFrequencies;
+        Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies; // [rows, sequence, dimension / 2]
+        Tensor cosine = angles.cos(), sine = angles.sin();
+        if (Scaling != 1) (cosine, sine) = (cosine * Scaling, sine * Scaling);
+        return (cosine.unsqueeze(1), sine.unsqueeze(1));
+    }
+
+    /// <summary>Turns pairs (i, i + dimension / 2) of each head by their angles.</summary>
+    /// <param name="heads">[batch, heads, sequence, dimension]</param>
+    /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
+    /// <param name="sine">as <paramref name="cosine"/></param>
+    public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
+    {
+        long half = heads.shape[^1] / 2;
+        Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
+        return cat([first * cosine - second * sine, second * cosine + first * sine], -1);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => inverseFrequencies.Dispose();
+
+    private static Tensor InverseFrequencies(RopeSettings s) => s.Type switch
+    {
+        "linear" => Plain(s.Theta, s.Dimension) / s.Factor,
+        "llama3" => Llama3(s),
+        "yarn" => Yarn(s),
+        _ => Plain(s.Theta, s.Dimension),
+    };
+
+    private static Tensor Plain(double theta, int dimension) => 1.0 / Powers(theta, dimension);
+
+    private static Tensor Powers(double theta, int dimension) =>
+        pow(tensor((float)theta), arange(0, dimension, 2, ScalarType.Int64).to(ScalarType.Float32) / dimension);
+
+    // NTK-aware scaling by the length at hand: bloc97's "dynamic NTK", as transformers computes it.
+    private Tensor Dynamic(long length)
+    {
+        double d = settings.Dimension;
+        double stretch = settings.Factor * length / settings.MaxPositions - (settings.Factor - 1);
+        return Plain(settings.Theta * Math.Pow(stretch, d / (d - 2)), settings.Dimension);
+    }
+
+    private static Tensor Llama3(RopeSettings s)
+    {
+        Tensor plain = Plain(s.Theta, s.Dimension);
+        Tensor wavelength = 2 * Math.PI / plain;
+        double low = s.OriginalMaxPositions / s.LowFrequencyFactor, high = s.OriginalMaxPositions / s.HighFrequencyFactor;
+        Tensor stretched = where(wavelength > low, plain / s.Factor, plain);
+        Tensor smooth = (s.OriginalMaxPositions / wavelength - s.LowFrequencyFactor) / (s.HighFrequencyFactor - s.LowFrequencyFactor);
+        Tensor smoothed = (1 - smooth) * stretched / s.Factor + smooth * stretched;
+        Tensor between = logical_not(wavelength < high) & logical_not(wavelength > low);
+        return where(between, smoothed, stretched);
+    }
+
+    private static Tensor Yarn(RopeSettings s)
+    {
+        Tensor powers = Powers(s.Theta, s.Dimension);
+        Tensor extrapolated = 1.0 / powers, interpolated = 1.0 / (s.Factor * powers);
+        double low = CorrectionDimension(s, s.BetaFast), high = CorrectionDimension(s, s.BetaSlow);
+        if (s.Truncate) (low, high) = (Math.Floor(low), Math.Ceiling(high));
+        (low, high) = (Math.Max(low, 0), Math.Min(high, s.Dimension - 1));
+        if (low == high) high += 0.001; // no division by zero
+        Tensor ramp = ((arange(s.Dimension / 2, ScalarType.Float32) - low) / (high - low)).clamp(0, 1);
+        Tensor kept = 1 - ramp;
+        return interpolated * (1 - kept) + extrapolated * kept;
+    }
+
+    private static double CorrectionDimension(RopeSettings s, double rotations) =>
+        s.Dimension * Math.Log(s.OriginalMaxPositions / (rotations * 2 * Math.PI)) / (2 * Math.Log(s.Theta));
+
+    private static double AttentionScaling(RopeSettings s)
+    {
+        if (s.Type != "yarn") return 1;
+        if (s.AttentionFactor is { } given) return given;
+        static double MScale(double scale, double m) => scale <= 1 ? 1 : 0.1 * m * Math.Log(scale) + 1;
+        return s is { MScale: > 0, MScaleAllDimensions: > 0 }
+            ? MScale(s.Factor, s.MScale.Value) / MScale(s.Factor, s.MScaleAllDimensions.Value)
+            : MScale(s.Factor, 1);
+    }
+}

@@ -1,0 +1,8 @@
+namespace LowRank.Recipes;
+
+/// <summary>How the model does before or after training.</summary>
+/// <param name="Loss">Mean held-out loss a label, in nats.</param>
+/// <param name="FactsStated">Facts that stand in the generated texts; 0 when none were asked for.</param>
+/// <param name="Facts">Facts that were asked for.</param>
+/// <param name="Texts">The first generations, in the order of the data.</param>
+public sealed record ComparisonSide(double Loss, int FactsStated, int Facts, IReadOnlyList<string> Texts);

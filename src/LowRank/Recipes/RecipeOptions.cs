@@ -1,0 +1,56 @@
+using LowRank.Adapters;
+using LowRank.Training;
+
+namespace LowRank.Recipes;
+
+/// <summary>Turns a recipe's sections into the options of the folders below.</summary>
+internal static class RecipeOptions
+{
+    public static TrainingOptions Training(Recipe recipe)
+    {
+        TrainingSection training = recipe.Training;
+        return new TrainingOptions
+        {
+            Epochs = training.Epochs,
+            Steps = training.Steps,
+            BatchSize = training.BatchSize,
+            GradientAccumulation = training.GradientAccumulation,
+            LearningRate = recipe.EffectiveLearningRate,
+            Schedule = Enum.Parse<ScheduleKind>(training.Schedule, ignoreCase: true),
+            WarmupSteps = training.WarmupSteps,
+            WarmupRatio = training.WarmupRatio,
+            WeightDecay = training.WeightDecay,
+            Beta1 = training.Beta1,
+            Beta2 = training.Beta2,
+            Epsilon = training.Epsilon,
+            MaxGradientNorm = training.MaxGradNorm,
+            Shuffle = training.Shuffle,
+            Seed = training.Seed,
+            EvaluateEvery = training.EvalEvery,
+            EvaluationBatchSize = training.EvalBatchSize,
+            SaveEvery = training.SaveEvery,
+        };
+    }
+
+    public static LoraConfig Lora(AdapterSection adapter) => new()
+    {
+        Rank = adapter.Rank,
+        Alpha = Number(adapter.Alpha),
+        Dropout = adapter.Dropout,
+        Bias = adapter.Bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None },
+        UseRankStabilizedScale = adapter.UseRsLora,
+        TargetModules = Modules(adapter.TargetModules, adapter.TargetPattern),
+        ExcludeModules = Modules(adapter.ExcludeModules, adapter.ExcludePattern),
+        LayersToTransform = adapter.LayersToTransform is { } layers ? LayerSelection.Of(layers) : null,
+        LayersPattern = adapter.LayersPattern is { } pattern ? ModuleSelection.Pattern(pattern) : null,
+        RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
+        AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
+        InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },
+    };
+
+    // A whole alpha is written as a whole number, as PEFT's users write it.
+    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue ? (int)value : value;
+
+    private static ModuleSelection? Modules(IReadOnlyList<string>? names, string? pattern) =>
+        names is not null ? ModuleSelection.Of(names) : pattern is not null ? ModuleSelection.Pattern(pattern) : null;
+}

@@ -1,0 +1,192 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Generation;
+using LowRank.Models;
+using LowRank.Tensors;
+using LowRank.Tokenization;
+using LowRank.Training;
+using static TorchSharp.torch;
+
+namespace LowRank.Recipes;
+
+/// <summary>The run that a recipe describes: everything it names opened and checked, then trained and compared.</summary>
+/// <remarks>Belongs to the thread that prepared it.</remarks>
+public sealed class RecipeRun : IDisposable
+{
+    private const int GenerationBatch = 50; // prompts generated together when facts are counted
+
+    private RecipeRun(Recipe recipe) => Recipe = recipe;
+
+    /// <summary>The recipe.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>The base model.</summary>
+    public PretrainedModel Model { get; private set; } = null!;
+
+    /// <summary>Its tokenizer; null where the folder has none.</summary>
+    public Tokenizer? Tokenizer { get; private set; }
+
+    /// <summary>The adapter, attached; null with method full.</summary>
+    public LoraAdapter? Adapter { get; private set; }
+
+    /// <summary>What the user should know before the run starts, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; private set; } = [];
+
+    private IReadOnlyList<TokenizedExample> Examples { get; set; } = [];
+
+    private IReadOnlyList<TokenizedExample> Validation { get; set; } = [];
+
+    private IReadOnlyList<Sample> ComparisonRows { get; set; } = [];
+
+    private IReadOnlyList<TokenizedExample> ComparisonExamples { get; set; } = [];
+
+    private ITrainedWeights Trained { get; set; } = null!;
+
+    /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
+    /// <exception cref="InputException">Anything that the recipe names is missing or does not fit: all problems at once.</exception>
+    public static RecipeRun Prepare(Recipe recipe)
+    {
+        var run = new RecipeRun(recipe);
+        var problems = new List<string>();
+        var notes = new List<string>();
+        void Try(Action stage)
+        {
+            try
+            {
+                stage();
+            }
+            catch (InputException e)
+            {
+                problems.Add(e.Message);
+            }
+        }
+        Device device = CPU;
+        Try(() => device = Devices.Parse(recipe.Device));
+        Try(() => run.OpenModel(device));
+        if (run.Model is not null)
+        {
+            Try(run.OpenTokenizer);
+            Try(() => run.ReadData(notes));
+            Try(() => run.AttachAdapter(notes));
+        }
+        else
+        {
+            List<string> missing = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Where(file => !File.Exists(file))];
+            problems.AddRange(missing.Select(file => $"{file} was not found; expected a JSONL file."));
+        }
+        if (problems.Count > 0)
+        {
+            run.Dispose();
+            throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The recipe cannot be run:", problems);
+        }
+        run.Notes = notes;
+        return run;
+    }
+
+    /// <summary>Trains, and writes the weights, the metrics and the resolved recipe into the output folder.</summary>
+    /// <param name="observer">Hears of progress; <c>metrics.jsonl</c> is written besides.</param>
+    /// <param name="resume">True goes on from the newest checkpoint in the output folder.</param>
+    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
+    public TrainingResult Train(ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default)
+    {
+        Directory.CreateDirectory(Recipe.Output);
+        set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
+        AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
+        using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
+        var trainer = new Trainer(Model.Decoder, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
+        return trainer.Run(Examples, Validation, resume, cancellation);
+    }
+
+    /// <summary>How the model does now on the comparison's rows; null when the recipe asks for no comparison.</summary>
+    public ComparisonSide? Measure()
+    {
+        if (Recipe.Comparison is not { } comparison) return null;
+        double loss = Evaluation.Run(Model.Decoder, ComparisonExamples, Recipe.Training.EvalBatchSize, 0).Loss;
+        List<Sample> asked = [.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations))];
+        IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)], comparison.MaxNewTokens);
+        int stated = 0, facts = 0;
+        for (int i = 0; i < Math.Min(asked.Count, comparison.Facts); i++)
+        {
+            IReadOnlyList<string> expected = asked[i].Texts("facts");
+            stated += FactCheck.CountStated(texts[i], expected);
+            facts += expected.Count;
+        }
+        return new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
+    }
+
+    /// <summary>Puts two measurements side by side with the prompts and the data's own completions.</summary>
+    public Comparison Compare(ComparisonSide before, ComparisonSide after)
+    {
+        List<Sample> shown = [.. Prompted().Take(Recipe.Comparison!.Generations)];
+        return new Comparison(before, after, [.. shown.Select(row => row.Text("prompt")!)], [.. shown.Select(row => row.Text("completion") ?? "")]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Adapter?.Dispose();
+        Model?.Dispose();
+    }
+
+    private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, int maxNewTokens)
+    {
+        if (prompts.Count == 0) return [];
+        var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = StopTokens() };
+        var generator = new TextGenerator(Model.Decoder);
+        return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
+            generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(Tokenizer!, prompt))], options).Select(ids => Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
+    }
+
+    private IReadOnlyList<int> StopTokens() =>
+        [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+
+    private void OpenModel(Device device) => Model = Recipe.Training.FromScratch
+        ? PretrainedModel.FromScratch(Recipe.Model, Recipe.Training.Seed, device)
+        : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full");
+
+    private void OpenTokenizer() => Tokenizer = Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null;
+
+    private void ReadData(List<string> notes)
+    {
+        LoadedExamples Load(IReadOnlyList<string> files, string what)
+        {
+            LoadedExamples loaded = ExampleLoader.Load(files, Tokenizer, DataOptions());
+            notes.AddRange(loaded.Summary.Warnings.Select(warning => what + warning));
+            return loaded;
+        }
+        Examples = Load(Recipe.Data.Train, "").Examples;
+        if (Recipe.Data.Validation.Count > 0) Validation = Load(Recipe.Data.Validation, "Validation: ").Examples;
+        if (Recipe.Comparison is not { } comparison) return;
+        ComparisonExamples = Load(comparison.Data, "Comparison: ").Examples;
+        ComparisonRows = SampleReader.ReadAll(comparison.Data);
+        if (comparison.Facts > 0 && !Prompted().Any(row => row.Texts("facts").Count > 0))
+            throw new InputException($"comparison.facts is {comparison.Facts}, but no row of {string.Join(", ", comparison.Data)} has a prompt and facts. " +
+                "Add \"facts\": [\"…\"] to the rows, or set comparison.facts to 0.");
+        if (Tokenizer is null && (comparison.Facts > 0 || comparison.Generations > 0))
+            throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts and comparison.generations to 0.");
+    }
+
+    private void AttachAdapter(List<string> notes)
+    {
+        if (Recipe.Adapter.Method == "full")
+        {
+            Trained = new FullModel(Model);
+            return;
+        }
+        Adapter = Recipe.Training.InitAdapter is { } folder
+            ? LoraAdapter.Load(folder, Model)
+            : LoraAdapter.Create(Model, RecipeOptions.Lora(Recipe.Adapter), Recipe.Training.Seed);
+        notes.AddRange(Adapter.Warnings);
+        Adapter.Attach();
+        Trained = new TrainedAdapter(Adapter);
+    }
+
+    private IEnumerable<Sample> Prompted() => ComparisonRows.Where(row => row.Text("prompt") is not null);
+
+    private ExampleOptions DataOptions() => new()
+    {
+        VocabularySize = Model.Decoder.Shape.VocabularySize,
+        MaxLength = Math.Min(Recipe.Training.MaxLength, Model.Decoder.Shape.MaxPositions),
+        TrainOn = Recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
+    };
+}

@@ -1,0 +1,65 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace LowRank.Tokenization;
+
+/// <summary>Finds added tokens in a text: the leftmost first, the longest where several begin.</summary>
+internal sealed class AddedTokenFinder
+{
+    private readonly Dictionary<char, (string Content, AddedToken Token)[]> byFirst;
+    private readonly SearchValues<char> firsts;
+
+    /// <summary>Prepares the search.</summary>
+    /// <param name="tokens">The tokens and the text that each is found by.</param>
+    public AddedTokenFinder(IEnumerable<(string Content, AddedToken Token)> tokens)
+    {
+        byFirst = tokens.Where(token => token.Content.Length > 0).GroupBy(token => token.Content[0])
+            .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Content.Length).ToArray());
+        firsts = SearchValues.Create([.. byFirst.Keys]);
+    }
+
+    /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space they take.</summary>
+    public IEnumerable<(int Start, int End, AddedToken? Token)> Find(string text)
+    {
+        int done = 0;
+        for (int at = 0; at < text.Length;)
+        {
+            int found = text.AsSpan(at).IndexOfAny(firsts);
+            if (found < 0) break;
+            at += found;
+            if (Match(text, at) is not { } match)
+            {
+                at++;
+                continue;
+            }
+            int end = at + match.Content.Length, start = at;
+            at = end;
+            if (match.Token.IsSingleWord && (EndsInWord(text, start) || BeginsWithWord(text, end))) continue;
+            if (match.Token.StripsLeft) while (start > done && char.IsWhiteSpace(text[start - 1])) start--;
+            if (match.Token.StripsRight) while (end < text.Length && char.IsWhiteSpace(text[end])) end++;
+            if (start > done) yield return (done, start, null);
+            yield return (start, end, match.Token);
+            done = at = end;
+        }
+        if (done < text.Length) yield return (done, text.Length, null);
+    }
+
+    private (string Content, AddedToken Token)? Match(string text, int at)
+    {
+        foreach ((string Content, AddedToken Token) candidate in byFirst[text[at]])
+            if (string.CompareOrdinal(text, at, candidate.Content, 0, candidate.Content.Length) == 0) return candidate;
+        return null;
+    }
+
+    private static bool EndsInWord(string text, int end) =>
+        end > 0 && Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
+
+    private static bool BeginsWithWord(string text, int start) =>
+        start < text.Length && Rune.DecodeFromUtf16(text.AsSpan(start), out Rune rune, out _) == OperationStatus.Done && IsWord(rune);
+
+    // \w of regular expressions: letters, marks, decimal digits, connectors.
+    private static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
+        or UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation;
+}

@@ -1,0 +1,7 @@
+namespace LowRank.Tokenization.Decoders;
+
+/// <summary>Decoders one after another.</summary>
+internal sealed class SequenceDecoder(IReadOnlyList<IDecoder> stages) : IDecoder
+{
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens) => stages.Aggregate(tokens, (current, stage) => stage.Decode(current));
+}

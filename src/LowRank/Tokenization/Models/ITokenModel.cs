@@ -1,0 +1,13 @@
+using LowRank.Tokenization.PreTokenizers;
+
+namespace LowRank.Tokenization.Models;
+
+/// <summary>Turns pieces of text into tokens.</summary>
+internal interface ITokenModel
+{
+    /// <summary>Tokens to ids.</summary>
+    IReadOnlyDictionary<string, int> Vocabulary { get; }
+
+    /// <summary>Adds a piece's ids to a list.</summary>
+    void Encode(Piece piece, List<int> ids);
+}

@@ -1,0 +1,43 @@
+using System.Text;
+
+namespace LowRank.Tokenization.Normalizers;
+
+/// <summary>Makes normalizers by the types that tokenizer.json names.</summary>
+internal static class NormalizerReader
+{
+    private static readonly Dictionary<string, Func<ComponentJson, INormalizer>> Types = new()
+    {
+        ["Sequence"] = json => new SequenceNormalizer([.. json.Children("normalizers").Select(Read)]),
+        ["NFC"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormC)),
+        ["NFD"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormD)),
+        ["NFKC"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormKC)),
+        ["NFKD"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormKD)),
+        ["Lowercase"] = _ => new TextChange(TextChanges.Lower),
+        ["StripAccents"] = _ => new TextChange(TextChanges.WithoutMarks),
+        ["Nmt"] = _ => new TextChange(TextChanges.Nmt),
+        ["Prepend"] = json => Prepend(json.Text("prepend")),
+        ["Append"] = json => Append(json.Text("append")),
+        ["Strip"] = json => Strip(json.Flag("strip_left", true), json.Flag("strip_right", true)),
+        ["Replace"] = Replace,
+        ["BertNormalizer"] = json => new BertNormalizer(json),
+    };
+
+    public static INormalizer Read(ComponentJson json) =>
+        Types.TryGetValue(json.Type, out Func<ComponentJson, INormalizer>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+
+    private static TextChange Prepend(string before) => new(text => text.Length == 0 ? text : before + text);
+
+    private static TextChange Append(string after) => new(text => text.Length == 0 ? text : text + after);
+
+    private static TextChange Strip(bool left, bool right) => new(text =>
+        left && right ? text.Trim() : left ? text.TrimStart() : right ? text.TrimEnd() : text);
+
+    private static TextChange Replace(ComponentJson json)
+    {
+        (string pattern, bool isRegex) = json.Pattern("pattern");
+        string content = json.Text("content");
+        if (!isRegex) return new TextChange(text => pattern.Length == 0 ? text : text.Replace(pattern, content, StringComparison.Ordinal));
+        var regex = UserPattern.Compile(pattern, json.Place);
+        return new TextChange(text => regex.Replace(text, _ => content));
+    }
+}

@@ -1,0 +1,51 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace LowRank.Tokenization.PreTokenizers;
+
+/// <summary>Makes pre-tokenizers by the types that tokenizer.json names.</summary>
+internal static class PreTokenizerReader
+{
+    private static readonly Dictionary<string, Func<ComponentJson, IPreTokenizer>> Types = new()
+    {
+        ["Sequence"] = json => new SequencePreTokenizer([.. json.Children("pretokenizers").Select(Read)]),
+        ["ByteLevel"] = json => new ByteLevelPreTokenizer(json),
+        ["Metaspace"] = json => new MetaspacePreTokenizer(json),
+        ["Split"] = Split,
+        ["Whitespace"] = json => new SplitPreTokenizer(SplitPatterns.Regex(@"\w+|[^\w\s]+", json.Place), SplitBehavior.Removed, invert: true),
+        ["WhitespaceSplit"] = _ => new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
+        ["Digits"] = json => new SplitPreTokenizer(new RunePattern(IsNumeric),
+            json.Flag("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous, invert: false),
+        ["Punctuation"] = json => new SplitPreTokenizer(new RunePattern(IsPunctuation), Behavior(json, "Isolated"), invert: false),
+        ["BertPreTokenizer"] = _ => new SequencePreTokenizer(
+        [
+            new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
+            new SplitPreTokenizer(new RunePattern(IsPunctuation), SplitBehavior.Isolated, invert: false),
+        ]),
+        ["CharDelimiterSplit"] = json => new SplitPreTokenizer(
+            SplitPatterns.Regex(Regex.Escape(json.Text("delimiter")), json.Place), SplitBehavior.Removed, invert: false),
+    };
+
+    public static IPreTokenizer Read(ComponentJson json) =>
+        Types.TryGetValue(json.Type, out Func<ComponentJson, IPreTokenizer>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+
+    private static SplitPreTokenizer Split(ComponentJson json)
+    {
+        (string text, bool isRegex) = json.Pattern("pattern");
+        IPattern pattern = SplitPatterns.Regex(isRegex ? text : Regex.Escape(text), json.Place);
+        return new SplitPreTokenizer(pattern, Behavior(json, null), json.Flag("invert", false));
+    }
+
+    private static SplitBehavior Behavior(ComponentJson json, string? otherwise) =>
+        Enum.TryParse(json.TextOr("behavior", otherwise), out SplitBehavior behavior) && Enum.IsDefined(behavior)
+            ? behavior
+            : throw json.Unsupported("behavior", string.Join(", ", Enum.GetNames<SplitBehavior>()));
+
+    private static bool IsNumeric(Rune rune) => Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
+
+    // ASCII's punctuation includes symbols such as $ and +.
+    private static bool IsPunctuation(Rune rune) =>
+        rune.Value is (>= '!' and <= '/') or (>= ':' and <= '@') or (>= '[' and <= '`') or (>= '{' and <= '~') || Rune.IsPunctuation(rune);
+}

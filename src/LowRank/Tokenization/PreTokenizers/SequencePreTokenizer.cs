@@ -1,0 +1,28 @@
+namespace LowRank.Tokenization.PreTokenizers;
+
+/// <summary>Pre-tokenizers one after another, each on the pieces of the one before.</summary>
+internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) : IPreTokenizer
+{
+    public void Split(Piece piece, bool isFirst, List<Piece> parts)
+    {
+        List<Piece> current = [piece];
+        foreach (IPreTokenizer stage in stages)
+        {
+            var next = new List<Piece>(current.Count * 2);
+            for (int i = 0; i < current.Count; i++)
+            {
+                // A stage after the byte level sees the bytes' characters, as the reference's does.
+                Piece at = current[i].AsBytes ? Written(current[i]) : current[i];
+                stage.Split(at, isFirst && i == 0, next);
+            }
+            current = next;
+        }
+        parts.AddRange(current);
+    }
+
+    private static Piece Written(Piece piece)
+    {
+        string bytes = ByteAlphabet.Write(piece.Span);
+        return new Piece(bytes, 0, bytes.Length, AsBytes: false);
+    }
+}

@@ -1,0 +1,201 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Tokenization.Decoders;
+using LowRank.Tokenization.Models;
+using LowRank.Tokenization.Normalizers;
+using LowRank.Tokenization.PostProcessors;
+using LowRank.Tokenization.PreTokenizers;
+
+namespace LowRank.Tokenization;
+
+/// <summary>A Hugging Face tokenizer: <c>tokenizer.json</c>, or GPT-2's <c>vocab.json</c> and <c>merges.txt</c>.</summary>
+/// <remarks>Gives the ids that the tokenizers library gives. Safe for several threads at once.</remarks>
+public sealed class Tokenizer : ITextTokenizer
+{
+    private const string FileName = "tokenizer.json";
+    private readonly INormalizer? normalizer;
+    private readonly IPreTokenizer? preTokenizer;
+    private readonly ITokenModel model;
+    private readonly SpecialTokenFrame frame;
+    private readonly IDecoder? decoder;
+    private readonly TokenizerFolder folder;
+    private readonly AddedTokenFinder plainTokens;
+    private readonly AddedTokenFinder normalizedTokens;
+    private readonly Dictionary<int, string> tokens = [];
+    private readonly Dictionary<string, int> ids = [];
+    private readonly HashSet<int> special;
+
+    private Tokenizer(ComponentJson json, TokenizerFolder folder)
+        : this(TokenModelReader.Read(json.Child("model") ?? throw json.Unsupported("model", "an object")), folder,
+            json.Json["added_tokens"] is null ? [] : [.. json.Children("added_tokens").Select(AddedToken.Read)],
+            json.Child("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
+            json.Child("pre_tokenizer") is { } preTokenizer ? PreTokenizerReader.Read(preTokenizer) : null,
+            json.Child("post_processor") is { } processor ? PostProcessorReader.Read(processor) : SpecialTokenFrame.None,
+            json.Child("decoder") is { } decoder ? DecoderReader.Read(decoder) : null)
+    {
+    }
+
+    private Tokenizer(ITokenModel model, TokenizerFolder folder, IReadOnlyList<AddedToken> added, INormalizer? normalizer,
+        IPreTokenizer? preTokenizer, SpecialTokenFrame frame, IDecoder? decoder)
+    {
+        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame, this.decoder) = (model, folder, normalizer, preTokenizer, frame, decoder);
+        foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
+        foreach (AddedToken token in added) (tokens[token.Id], ids[token.Content]) = (token.Content, token.Id);
+        special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id)];
+        plainTokens = new AddedTokenFinder(added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
+        normalizedTokens = new AddedTokenFinder(added.Where(token => token.IsNormalized)
+            .Select(token => (normalizer?.Normalize(token.Content) ?? token.Content, token)));
+        VocabularySize = tokens.Keys.DefaultIfEmpty(-1).Max() + 1;
+    }
+
+    /// <inheritdoc/>
+    public int VocabularySize { get; }
+
+    private int? EndOfText { get; init; }
+
+    /// <summary>The token that begins a text; null when the files name none.</summary>
+    public int? BosTokenId => Role("bos_token");
+
+    /// <inheritdoc/>
+    public int? EosTokenId => Role("eos_token") ?? EndOfText;
+
+    /// <summary>The token that fills rows; null when the files name none.</summary>
+    public int? PadTokenId => Role("pad_token");
+
+    /// <summary>The token for what is unknown; null when the files name none.</summary>
+    public int? UnknownTokenId => Role("unk_token");
+
+    /// <inheritdoc/>
+    public string? ChatTemplateSource => folder.ChatTemplate;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> SpecialTokens => folder.SpecialTokens;
+
+    /// <summary>Whether a folder has tokenizer files that <see cref="Load"/> reads.</summary>
+    public static bool IsPresent(string folder) => File.Exists(Path.Combine(folder, FileName))
+        || (File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt")));
+
+    /// <summary>Reads a tokenizer.</summary>
+    /// <param name="folderOrFile">A model folder, or a tokenizer.json.</param>
+    /// <param name="endOfText">The token that ends a text, where the tokenizer's files name none: a model's config does.</param>
+    /// <exception cref="InputException">No tokenizer is there, or it asks for what is not supported; the message names the
+    /// component and its place.</exception>
+    public static Tokenizer Load(string folderOrFile, int? endOfText = null)
+    {
+        if (File.Exists(folderOrFile)) return Parse(File.ReadAllText(folderOrFile), folderOrFile, TokenizerFolder.Empty, endOfText);
+        string file = Path.Combine(folderOrFile, FileName);
+        if (File.Exists(file)) return Parse(File.ReadAllText(file), file, TokenizerFolder.Read(folderOrFile), endOfText);
+        if (IsPresent(folderOrFile)) return LoadGpt2(folderOrFile, endOfText);
+        throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, or vocab.json and merges.txt.");
+    }
+
+    /// <inheritdoc/>
+    public int[] Encode(string text, bool addSpecialTokens = true)
+    {
+        var result = new List<int>(text.Length / 3 + 2);
+        if (addSpecialTokens) result.AddRange(frame.Before);
+        string whole = WithoutLoneSurrogates(text);
+        foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
+        {
+            if (token is not null) result.Add(token.Id);
+            else EncodeNormalized(whole[start..end], start == 0, result);
+        }
+        if (addSpecialTokens) result.AddRange(frame.After);
+        return [.. result];
+    }
+
+    /// <summary>Ids to text.</summary>
+    /// <param name="tokenIds">The ids; unknown ones are passed over.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out.</param>
+    public string Decode(IEnumerable<int> tokenIds, bool skipSpecialTokens = false)
+    {
+        List<string> parts = [];
+        foreach (int id in tokenIds)
+            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && special.Contains(id))) parts.Add(token);
+        return decoder is null ? string.Join(' ', parts) : string.Concat(decoder.Decode(parts));
+    }
+
+    /// <inheritdoc/>
+    string ITextTokenizer.Decode(IReadOnlyList<int> ids) => Decode(ids);
+
+    /// <inheritdoc/>
+    public int? TokenToId(string token) => ids.TryGetValue(token, out int id) ? id : null;
+
+    /// <summary>The token of an id; null when it is unknown.</summary>
+    public string? IdToToken(int id) => tokens.GetValueOrDefault(id);
+
+    /// <summary>Whether an id is a special token.</summary>
+    public bool IsSpecial(int id) => special.Contains(id);
+
+    /// <summary>A decoder for tokens that come one by one.</summary>
+    public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
+
+    private static Tokenizer Parse(string text, string file, TokenizerFolder folder, int? endOfText)
+    {
+        try
+        {
+            JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
+            return node is JsonObject root
+                ? new Tokenizer(new ComponentJson(root, file), folder) { EndOfText = endOfText }
+                : throw new InputException($"{file} does not hold a JSON object.");
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException)
+        {
+            throw new InputException($"{file} is not valid JSON: {e.Message}", e);
+        }
+    }
+
+    // GPT-2's own form has no description of the steps: they are the byte level's.
+    private static Tokenizer LoadGpt2(string path, int? endOfText)
+    {
+        BytePairModel model = BytePairReader.Read(Path.Combine(path, "vocab.json"), Path.Combine(path, "merges.txt"));
+        TokenizerFolder said = TokenizerFolder.Read(path);
+        const string EndOfText = "<|endoftext|>";
+        if (said.SpecialTokens.Count == 0 && model.Vocabulary.ContainsKey(EndOfText))
+            said = said with { SpecialTokens = new[] { "bos_token", "eos_token", "unk_token" }.ToDictionary(role => role, _ => EndOfText) };
+        AddedToken[] added = [.. said.SpecialTokens.Values.Distinct().Where(model.Vocabulary.ContainsKey)
+            .Select(token => new AddedToken(token, model.Vocabulary[token], true, false, false, false, false))];
+        var json = new ComponentJson(new JsonObject { ["add_prefix_space"] = false }, path);
+        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder()) { EndOfText = endOfText };
+    }
+
+    private void EncodeNormalized(string text, bool isFirst, List<int> result)
+    {
+        string normalized = normalizer?.Normalize(text) ?? text;
+        foreach ((int start, int end, AddedToken? token) in normalizedTokens.Find(normalized))
+        {
+            if (token is not null)
+            {
+                result.Add(token.Id);
+                continue;
+            }
+            string part = start == 0 && end == normalized.Length ? normalized : normalized[start..end];
+            var piece = new Piece(part, 0, part.Length, AsBytes: false);
+            if (preTokenizer is null)
+            {
+                model.Encode(piece, result);
+                continue;
+            }
+            var pieces = new List<Piece>(part.Length / 4 + 1);
+            preTokenizer.Split(piece, isFirst && start == 0, pieces);
+            foreach (Piece each in pieces)
+                if (each.Length > 0) model.Encode(each, result);
+        }
+    }
+
+    // Half a surrogate pair is no character; as in UTF-8 it becomes U+FFFD.
+    private static string WithoutLoneSurrogates(string text)
+    {
+        bool lone = false;
+        for (int i = 0; i < text.Length && !lone; i++)
+        {
+            if (!char.IsSurrogate(text[i])) continue;
+            lone = !(char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]));
+            i++;
+        }
+        return lone ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
+    }
+
+    private int? Role(string role) => folder.SpecialTokens.TryGetValue(role, out string? token) ? TokenToId(token) : null;
+}

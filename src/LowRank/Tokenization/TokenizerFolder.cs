@@ -1,0 +1,54 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Tokenization;
+
+/// <summary>What the files beside tokenizer.json say: the roles of special tokens and the chat template.</summary>
+/// <param name="SpecialTokens">bos_token, eos_token, pad_token, unk_token and others, to their text.</param>
+/// <param name="ChatTemplate">The model's chat template, or null.</param>
+internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> SpecialTokens, string? ChatTemplate)
+{
+    /// <summary>Nothing said.</summary>
+    public static TokenizerFolder Empty { get; } = new(new Dictionary<string, string>(), null);
+
+    /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat_template.jinja where they are.</summary>
+    public static TokenizerFolder Read(string folder)
+    {
+        JsonObject config = Json(Path.Combine(folder, "tokenizer_config.json"));
+        var tokens = new Dictionary<string, string>();
+        foreach (JsonObject source in new[] { config, Json(Path.Combine(folder, "special_tokens_map.json")) })
+            foreach ((string key, JsonNode? node) in source)
+                if (key.EndsWith("_token", StringComparison.Ordinal) && Text(node) is { } text) tokens[key] = text;
+        string jinja = Path.Combine(folder, "chat_template.jinja");
+        return new TokenizerFolder(tokens, File.Exists(jinja) ? File.ReadAllText(jinja) : Template(config["chat_template"]));
+    }
+
+    // A text, or a list of named templates of which "default" is meant.
+    private static string? Template(JsonNode? node)
+    {
+        if (node is JsonArray list)
+            node = list.OfType<JsonObject>().FirstOrDefault(entry => Text(entry["name"]) == "default")?["template"];
+        return Text(node);
+    }
+
+    // A text, or an AddedToken with its text as content.
+    private static string? Text(JsonNode? node) => node switch
+    {
+        JsonValue value when value.TryGetValue(out string? text) => text,
+        JsonObject token => Text(token["content"]),
+        _ => null,
+    };
+
+    private static JsonObject Json(string path)
+    {
+        if (!File.Exists(path)) return [];
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new InputException($"{path} does not hold a JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
+        }
+    }
+}

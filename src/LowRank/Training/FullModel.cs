@@ -1,0 +1,48 @@
+using LowRank.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Training;
+
+/// <summary>Every weight of a model, trained; written as a Hugging Face folder in the dtype its config names.</summary>
+public sealed class FullModel : ITrainedWeights
+{
+    private readonly PretrainedModel model;
+
+    /// <summary>Lets every weight require a gradient.</summary>
+    /// <param name="model">Opened with <c>trainable: true</c>, or built from scratch.</param>
+    public FullModel(PretrainedModel model)
+    {
+        this.model = model;
+        Weights = [.. model.Decoder.Parameters];
+        foreach (Tensor weight in model.Decoder.Parameters.Values) weight.requires_grad = true;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+
+    /// <inheritdoc/>
+    public string FolderName => "model";
+
+    /// <inheritdoc/>
+    public void Save(string folder)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        ScalarType type = StoredType();
+        ModelFolder.Write(model.Folder, folder,
+            [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type)))]);
+    }
+
+    private ScalarType StoredType()
+    {
+        string name = model.Config.TextOr("dtype", model.Config.TextOr("torch_dtype", "float32"));
+        return name switch
+        {
+            "bfloat16" => ScalarType.BFloat16,
+            "float16" => ScalarType.Float16,
+            "float32" => ScalarType.Float32,
+            _ => throw new InputException($"{model.Folder}/config.json: dtype is \"{name}\"; supported: float32, float16, bfloat16."),
+        };
+    }
+}

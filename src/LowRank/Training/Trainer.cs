@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using LowRank.Data;
+using LowRank.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Training;
+
+/// <summary>The training loop: micro-batches, one summed loss a step divided by all its labels, clipping, AdamW.</summary>
+/// <remarks>Synchronous, on the calling thread, which owns the model while it runs. What belongs to a step lives in a
+/// dispose scope of its own: memory does not grow with the number of steps.</remarks>
+public sealed class Trainer
+{
+    private readonly Decoder model;
+    private readonly ITrainedWeights trained;
+    private readonly TrainingOptions options;
+    private readonly ITrainingObserver observer;
+    private readonly string outputFolder;
+
+    /// <summary>Prepares a run.</summary>
+    /// <param name="model">The model, with its adapter attached if there is one.</param>
+    /// <param name="trained">What is trained and how it is saved.</param>
+    /// <param name="options">The settings.</param>
+    /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints.</param>
+    /// <param name="observer">Hears of every step and evaluation.</param>
+    public Trainer(Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
+    {
+        (this.model, this.trained, this.options, this.observer) = (model, trained, options, observer);
+        this.outputFolder = Path.GetFullPath(outputFolder);
+    }
+
+    /// <summary>Trains, evaluates, and saves the last weights (and the best, when there is validation data).</summary>
+    /// <param name="training">The examples to learn from; at least one.</param>
+    /// <param name="validation">Held-out examples; empty for none.</param>
+    /// <param name="resume">True goes on from the newest checkpoint in the output folder; an error when there is none.</param>
+    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
+    /// <exception cref="InputException">No example to train on, or nothing to resume from.</exception>
+    /// <exception cref="NonFiniteLossException">The loss is no longer a number; what was saved before stays.</exception>
+    public TrainingResult Run(IReadOnlyList<TokenizedExample> training, IReadOnlyList<TokenizedExample> validation,
+        bool resume = false, CancellationToken cancellation = default)
+    {
+        if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
+        var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed);
+        var state = new RunState(PlannedSteps(batches.StepsPerEpoch));
+        var schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, WarmupSteps(state.TotalSteps), state.TotalSteps);
+        using var optimizer = new AdamW(trained.Weights, options);
+        using var dropout = new Generator().manual_seed(options.Seed);
+        var checkpoints = new CheckpointStore(Path.Combine(outputFolder, "checkpoints"), trained, optimizer, dropout);
+        if (resume) checkpoints.RestoreNewest(state);
+
+        observer.Started(new TrainingPlan(state.TotalSteps, training.Count, trained.Weights.Sum(w => w.Value.numel()),
+            TotalParameters(), outputFolder));
+        long evaluateEvery = validation.Count == 0 ? 0 : options.EvaluateEvery ?? batches.StepsPerEpoch;
+        while (state.Step < state.TotalSteps && !cancellation.IsCancellationRequested)
+        {
+            TrainStep(batches.Step(state.Step), schedule.At(state.Step), optimizer, dropout, state);
+            bool last = state.Step == state.TotalSteps;
+            if (evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last)) EvaluateAndKeepBest(validation, state);
+            if (options.SaveEvery is { } every && (state.Step % every == 0 || last)) checkpoints.Save(state);
+        }
+        trained.Save(Path.Combine(outputFolder, trained.FolderName));
+        TrainingResult result = state.Result(Path.Combine(outputFolder, trained.FolderName));
+        observer.Finished(result);
+        return result;
+    }
+
+    /// <summary>The mean loss over all labels of the examples, without dropout.</summary>
+    public EvaluationResult Evaluate(IReadOnlyList<TokenizedExample> examples, long step = 0) =>
+        Evaluation.Run(model, examples, options.EvaluationBatchSize, step);
+
+    private void TrainStep(StepBatches step, double learningRate, AdamW optimizer, Generator dropout, RunState state)
+    {
+        long started = Stopwatch.GetTimestamp();
+        using var scope = NewDisposeScope();
+        double loss = 0;
+        long tokens = 0;
+        foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
+        foreach (Batch batch in step.MicroBatches)
+        {
+            using var microScope = NewDisposeScope();
+            TensorBatch onDevice = TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device);
+            if (onDevice.PredictedLabels == 0) continue;
+            Tensor sum = CausalLoss.Sum(model, onDevice, dropout);
+            (sum / step.PredictedLabels).backward();
+            loss += sum.item<float>();
+            tokens += batch.Tokens;
+        }
+        loss /= Math.Max(1, step.PredictedLabels);
+        double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
+        if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(state.Step + 1, loss, norm, learningRate);
+        optimizer.Step(learningRate);
+        state.Count(tokens, loss, Stopwatch.GetElapsedTime(started));
+        observer.Stepped(new TrainingStep(state.Step, loss, norm, learningRate, tokens, state.TokensPerSecond, state.Elapsed));
+    }
+
+    private void EvaluateAndKeepBest(IReadOnlyList<TokenizedExample> validation, RunState state)
+    {
+        EvaluationResult result = Evaluate(validation, state.Step);
+        observer.Evaluated(result);
+        if (!state.IsBest(result)) return;
+        trained.Save(Path.Combine(outputFolder, "best"));
+    }
+
+    private long PlannedSteps(long stepsPerEpoch) =>
+        options.Steps ?? Math.Max(1, (long)Math.Ceiling(options.Epochs * stepsPerEpoch));
+
+    private long WarmupSteps(long total) =>
+        options.WarmupRatio > 0 ? (long)Math.Ceiling(options.WarmupRatio * total) : options.WarmupSteps;
+
+    private long TotalParameters()
+    {
+        var names = model.Parameters.Keys.ToHashSet();
+        return model.ParameterCount + trained.Weights.Where(w => !names.Contains(w.Key)).Sum(w => w.Value.numel());
+    }
+}

@@ -1,0 +1,59 @@
+namespace LowRank.Training;
+
+/// <summary>The settings of a training run.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>Passes over the training data; used when <see cref="Steps"/> is null.</summary>
+    public double Epochs { get; init; } = 3;
+
+    /// <summary>Optimizer steps; null derives them from <see cref="Epochs"/>.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Examples of a micro-batch.</summary>
+    public int BatchSize { get; init; } = 8;
+
+    /// <summary>Micro-batches of an optimizer step; its loss is the sum over all of them divided by all their labels.</summary>
+    public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>Peak learning rate.</summary>
+    public double LearningRate { get; init; } = 2e-4;
+
+    /// <summary>The course of the learning rate.</summary>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Linear;
+
+    /// <summary>Steps over which the rate rises from zero.</summary>
+    public long WarmupSteps { get; init; }
+
+    /// <summary>Warm-up as a share of all steps, rounded up; used when above zero.</summary>
+    public double WarmupRatio { get; init; }
+
+    /// <summary>Decoupled weight decay (arXiv 1711.05101), applied to every trained weight.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>AdamW's decay of the mean gradient.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW's decay of the mean squared gradient.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>AdamW's guard against division by zero.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Largest norm of all gradients together; larger ones are scaled down to it. 0 turns clipping off.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Whether each epoch takes the examples in a new order.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Seed of the order, of dropout and of fresh weights.</summary>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Steps between evaluations; null evaluates at the end of each epoch, 0 never.</summary>
+    public long? EvaluateEvery { get; init; }
+
+    /// <summary>Examples of an evaluation batch.</summary>
+    public int EvaluationBatchSize { get; init; } = 16;
+
+    /// <summary>Steps between resumable checkpoints; null writes none.</summary>
+    public long? SaveEvery { get; init; }
+}

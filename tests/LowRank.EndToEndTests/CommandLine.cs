@@ -1,0 +1,49 @@
+using System.Diagnostics;
+
+namespace LowRank.EndToEndTests;
+
+/// <summary>Runs the command line as a process of its own.</summary>
+public static class CommandLine
+{
+    /// <summary>The built command line beside the tests: the same configuration as the tests themselves.</summary>
+    public static string Assembly { get; } = Path.Combine(Repository, "src", "LowRank.Cli", "bin", Configuration, "net10.0", "LowRank.Cli.dll");
+
+    /// <summary>The repository's root.</summary>
+    public static string Repository
+    {
+        get
+        {
+            DirectoryInfo? folder = new(AppContext.BaseDirectory);
+            while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx"))) folder = folder.Parent;
+            return folder?.FullName ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
+        }
+    }
+
+    private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
+
+    /// <summary>Runs to the end, ten minutes at most.</summary>
+    public static CommandResult Run(params string[] arguments) => RunIn(Repository, arguments);
+
+    /// <summary>As <see cref="Run"/>, in a folder.</summary>
+    public static CommandResult RunIn(string folder, params string[] arguments)
+    {
+        using Process process = Start(folder, arguments);
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(TimeSpan.FromMinutes(10)))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"lowrank {string.Join(' ', arguments)} did not end within ten minutes.");
+        }
+        return new CommandResult(process.ExitCode, output.GetAwaiter().GetResult(), error.GetAwaiter().GetResult());
+    }
+
+    /// <summary>Starts without waiting.</summary>
+    public static Process Start(string folder, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        start.ArgumentList.Add(Assembly);
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        start.Environment["NO_COLOR"] = "1";
+        return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");
+    }
+}
