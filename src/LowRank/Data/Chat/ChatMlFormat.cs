@@ -1,0 +1,29 @@
+using System.Text.Json.Nodes;
+using LowRank.Tokenization.Templates;
+
+namespace LowRank.Data.Chat;
+
+/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplates.ChatMl"/>. Contents are texts; there are no tools.</summary>
+public sealed class ChatMlFormat : IChatFormat
+{
+    private static readonly TemplateChatFormat Template = new(ChatTemplates.ChatMl, new Dictionary<string, string>());
+
+    /// <inheritdoc/>
+    public bool SpellsSpecialTokens => false;
+
+    /// <inheritdoc/>
+    public ChatText Render(JsonArray messages, JsonArray? tools, bool markTrained)
+    {
+        List<string> problems = [];
+        if (tools is { Count: > 0 }) problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (Sample.AsText(messages[i]?["content"]) is null)
+                problems.Add($"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a text: the model has no chat template of its own.");
+            if (messages[i]?["tool_calls"] is not null)
+                problems.Add($"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has no template.");
+        }
+        if (problems.Count > 0) throw new InputException("The conversation cannot be written as ChatML:", problems);
+        return Template.Render(messages, tools, markTrained);
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text.Json.Nodes;
+using LowRank.Tokenization.Templates;
+
+namespace LowRank.Data.Chat;
+
+/// <summary>A model's own chat template.</summary>
+/// <remarks>The assistant's turns are what <c>{% generation %}</c> blocks wrote. A template without them is rendered up to
+/// each turn, with the generation prompt, and with the turn: the turn is the difference.</remarks>
+/// <param name="template">The template.</param>
+/// <param name="specialTokens">Variables such as <c>bos_token</c>.</param>
+public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens) : IChatFormat
+{
+    private const string Advice = "Give each row one assistant turn, at its end, mark the turns by {% generation %} in the template, or train on all tokens (train_on: all).";
+
+    /// <inheritdoc/>
+    public bool SpellsSpecialTokens => true;
+
+    /// <inheritdoc/>
+    public ChatText Render(JsonArray messages, JsonArray? tools, bool markTrained)
+    {
+        RenderedTemplate whole = Run(messages, messages.Count, tools, generationPrompt: false);
+        if (!markTrained) return new ChatText(whole.Text, []);
+        if (!template.HasGenerationBlocks) return new ChatText(whole.Text, Differences(messages, tools, whole.Text));
+        if (!whole.GenerationSpansComplete)
+            throw new InputException("the chat template changes the text of a {% generation %} block after it was written, so that its place is unknown. " +
+                "Write the block's text without a filter, or train on all tokens (train_on: all).");
+        return new ChatText(whole.Text, whole.GenerationSpans);
+    }
+
+    private List<(int Start, int Length)> Differences(JsonArray messages, JsonArray? tools, string whole)
+    {
+        var spans = new List<(int Start, int Length)>();
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (Sample.AsText(messages[i]?["role"]) != "assistant") continue;
+            string before = Run(messages, i, tools, generationPrompt: true).Text;
+            string with = i == messages.Count - 1 ? whole : Run(messages, i + 1, tools, generationPrompt: false).Text;
+            if (!with.StartsWith(before, StringComparison.Ordinal))
+                throw Ambiguous(i, "begins: what it writes before the turn is no beginning of what it writes with it");
+            if (!whole.StartsWith(with, StringComparison.Ordinal))
+                throw Ambiguous(i, "ends: it writes the turn otherwise when more messages follow");
+            spans.Add((before.Length, with.Length - before.Length));
+        }
+        return spans;
+    }
+
+    private static InputException Ambiguous(int message, string what) =>
+        new($"the chat template does not tell where the assistant's turn \"messages\"[{message}] {what}. {Advice}");
+
+    private RenderedTemplate Run(JsonArray messages, int count, JsonArray? tools, bool generationPrompt)
+    {
+        var variables = new JsonObject
+        {
+            ["messages"] = new JsonArray([.. messages.Take(count).Select(message => message?.DeepClone())]),
+            ["tools"] = tools?.DeepClone(),
+            ["documents"] = null,
+            ["add_generation_prompt"] = generationPrompt,
+        };
+        foreach ((string name, string token) in specialTokens) variables[name] = token;
+        return template.Render(variables);
+    }
+}

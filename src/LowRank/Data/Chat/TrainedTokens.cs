@@ -1,0 +1,71 @@
+using LowRank.Tokenization;
+namespace LowRank.Data.Chat;
+
+/// <summary>Maps spans of a text to its tokens.</summary>
+internal static class TrainedTokens
+{
+    /// <summary>For each token whether it holds a character of a span.</summary>
+    /// <param name="tokenizer">What made the ids, without special tokens.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="ids">Its ids.</param>
+    /// <param name="spans">Start and length in UTF-16 characters, in the order of the text, apart from each other.</param>
+    public static bool[] Find(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans) =>
+        BySegments(tokenizer, text, ids, spans) ?? ByBoundaries(tokenizer, text, ids, spans);
+
+    /// <summary>Tokenizes each span and what lies between by itself: exact where that gives the ids of the whole.</summary>
+    private static bool[]? BySegments(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
+    {
+        var trained = new bool[ids.Length];
+        int at = 0, position = 0;
+        bool Take(int end, bool isTrained)
+        {
+            if (position == end) return true;
+            int[] part = tokenizer.Encode(text[position..end], addSpecialTokens: false);
+            if (!ids.AsSpan(at).StartsWith(part)) return false;
+            trained.AsSpan(at, part.Length).Fill(isTrained);
+            (at, position) = (at + part.Length, end);
+            return true;
+        }
+        foreach ((int start, int length) in spans)
+            if (!Take(start, false) || !Take(start + length, true)) return null;
+        return Take(text.Length, false) && at == ids.Length ? trained : null;
+    }
+
+    private static bool[] ByBoundaries(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
+    {
+        var trained = new bool[ids.Length];
+        foreach ((int start, int length) in spans.Where(span => span.Length > 0))
+        {
+            int first = CountBefore(tokenizer, text, ids, start), last = CountBefore(tokenizer, text, ids, start + length);
+            bool goesOn = last < ids.Length && Covered(tokenizer, text, ids, last) < start + length; // a token spans the end
+            trained.AsSpan(first, last - first + (goesOn ? 1 : 0)).Fill(true);
+        }
+        return trained;
+    }
+
+    /// <summary>How many tokens lie wholly before a position of the text.</summary>
+    /// <remarks>What the text before it and the text after it share with the whole leaves few tokens in doubt; they are told
+    /// apart by the length of what they decode to.</remarks>
+    private static int CountBefore(ITextTokenizer tokenizer, string text, int[] ids, int position)
+    {
+        int low = ids.AsSpan().CommonPrefixLength(tokenizer.Encode(text[..position], addSpecialTokens: false));
+        int[] after = tokenizer.Encode(text[position..], addSpecialTokens: false);
+        int shared = 0;
+        while (shared < Math.Min(after.Length, ids.Length - low) && after[^(shared + 1)] == ids[^(shared + 1)]) shared++;
+        int high = ids.Length - shared;
+        while (low < high)
+        {
+            int middle = low + (high - low) / 2;
+            if (Covered(tokenizer, text, ids, middle + 1) <= position) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+
+    /// <summary>How many characters the first tokens hold. A character of which they have only a part is not counted.</summary>
+    private static int Covered(ITextTokenizer tokenizer, string text, int[] ids, int count)
+    {
+        string decoded = tokenizer.Decode(ids.AsSpan(0, count).ToArray());
+        return text.StartsWith(decoded, StringComparison.Ordinal) ? decoded.Length : decoded.TrimEnd('\uFFFD').Length;
+    }
+}

@@ -1,0 +1,89 @@
+using LowRank.Tokenization;
+using System.Text.Json.Nodes;
+using LowRank.Data.Chat;
+
+namespace LowRank.Data.Forms;
+
+/// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, written by the model's chat template;
+/// the assistant's turns are learned.</summary>
+internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : ISampleForm
+{
+    private const string Assistant = "assistant";
+
+    public string Shape => "{\"messages\": [{\"role\", \"content\"}, …][, \"tools\"]}";
+
+    public IReadOnlyList<string> Keys { get; } = ["messages"];
+
+    public IReadOnlyList<string> OptionalKeys { get; } = ["tools"];
+
+    public TokenizedExample Tokenize(Sample sample)
+    {
+        var fields = new RowFields(sample.Row);
+        JsonArray messages = Check(sample.Row, fields);
+        fields.ThrowIfWrong();
+        ChatText chat = format.Render(messages, sample.Row["tools"] as JsonArray, markTrained: trainOn == TrainOn.Completion);
+        return Encode(chat, endsWithAssistant: Role(messages[^1]) == Assistant);
+    }
+
+    private TokenizedExample Encode(ChatText chat, bool endsWithAssistant)
+    {
+        int[] ids = tokenizer.Encode(chat.Text, addSpecialTokens: false), labels = [.. ids];
+        bool all = trainOn == TrainOn.All;
+        if (!all)
+        {
+            bool[] trained = TrainedTokens.Find(tokenizer, chat.Text, ids, chat.TrainedSpans);
+            for (int i = 0; i < labels.Length; i++) if (!trained[i]) labels[i] = TokenizedExample.Ignored;
+        }
+        if (format.SpellsSpecialTokens) return new TokenizedExample(ids, labels);
+
+        int[] special = PromptEncoding.Prompt(tokenizer, chat.Text);
+        int[] begin = special.AsSpan().EndsWith(ids) ? special[..^ids.Length] : [];
+        int[] beginLabels = [.. begin];
+        if (!all) beginLabels.AsSpan().Fill(TokenizedExample.Ignored);
+        ids = [.. begin, .. ids];
+        labels = [.. beginLabels, .. labels];
+        if (!endsWithAssistant) return new TokenizedExample(ids, labels);
+        // The model has to reach its end-of-text token, for nothing else stops its generation: all after the last turn is learned.
+        int lastTurn = Array.FindLastIndex(labels, label => label != TokenizedExample.Ignored);
+        for (int i = lastTurn + 1; i < labels.Length; i++) labels[i] = ids[i];
+        int[] ended = PromptEncoding.Ended(tokenizer, ids);
+        return new TokenizedExample(ended, [.. labels, .. ended[ids.Length..]]);
+    }
+
+    private JsonArray Check(JsonObject row, RowFields fields)
+    {
+        if (row.TryGetPropertyValue("tools", out JsonNode? tools) && tools is not (null or JsonArray))
+            fields.Problem($"\"tools\" is {Sample.Describe(tools)}, expected a list of tools.");
+        if (row["messages"] is not JsonArray messages)
+        {
+            fields.Problem($"\"messages\" is {Sample.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
+            return [];
+        }
+        for (int i = 0; i < messages.Count; i++) CheckMessage(messages[i], $"\"messages\"[{i}]", fields);
+        bool anyAssistant = messages.Any(message => Role(message) == Assistant);
+        if (messages.Count == 0) fields.Problem("\"messages\" is empty. Expected a conversation.");
+        else if (!anyAssistant && trainOn == TrainOn.Completion)
+            fields.Problem($"no message has the role \"assistant\" (roles: {string.Join(", ", messages.Select(Role).Distinct())}). " +
+                "Expected a turn to learn, or train_on: all.");
+        return messages;
+    }
+
+    private static void CheckMessage(JsonNode? message, string name, RowFields fields)
+    {
+        if (message is not JsonObject turn)
+        {
+            fields.Problem($"{name} is {Sample.Describe(message)}, expected {{\"role\", \"content\"}}.");
+            return;
+        }
+        if (!turn.ContainsKey("role")) fields.Problem($"{name} has no \"role\". Expected one such as \"user\" or \"assistant\".");
+        else if (Sample.AsText(turn["role"]) is null or "") fields.Problem($"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
+        JsonNode? content = turn["content"];
+        bool carriesMore = turn.Any(field => field.Key is not ("role" or "content") && field.Value is not null); // such as tool_calls
+        if (!turn.ContainsKey("content") && !carriesMore) fields.Problem($"{name} has no \"content\". Expected a text.");
+        else if (content is null && !carriesMore) fields.Problem($"{name}.\"content\" is null, expected a text.");
+        else if (content is not (null or JsonArray) && Sample.AsText(content) is null) fields.Problem($"{name}.\"content\" is {Sample.Describe(content)}, expected a text.");
+        else if (Role(turn) == Assistant && Sample.AsText(content) == "" && !carriesMore) fields.Problem($"{name}.\"content\" is empty. Expected what the assistant says.");
+    }
+
+    private static string? Role(JsonNode? message) => message is JsonObject turn ? Sample.AsText(turn["role"]) : null;
+}

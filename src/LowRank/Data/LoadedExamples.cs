@@ -1,0 +1,6 @@
+namespace LowRank.Data;
+
+/// <summary>Examples and what became of the rows.</summary>
+/// <param name="Examples">In the order of the data.</param>
+/// <param name="Summary">The counts.</param>
+public sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, TokenizationSummary Summary);

@@ -1,0 +1,40 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Data;
+
+/// <summary>A row as it stands in the file, with whatever fields it carries.</summary>
+/// <param name="Place">Where it stands.</param>
+/// <param name="Row">Its fields.</param>
+public sealed record Sample(DataPlace Place, JsonObject Row)
+{
+    /// <summary>The text of a field; null when the row has no such field.</summary>
+    /// <exception cref="InputException">The field is no text.</exception>
+    public string? Text(string key) => Row.TryGetPropertyValue(key, out JsonNode? value)
+        ? AsText(value) ?? throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a text.")
+        : null;
+
+    /// <summary>The texts of a field such as <c>"facts": ["…", "…"]</c>; none when the row has no such field.</summary>
+    /// <exception cref="InputException">The field is no list of texts.</exception>
+    public IReadOnlyList<string> Texts(string key)
+    {
+        if (!Row.TryGetPropertyValue(key, out JsonNode? value)) return [];
+        if (value is not JsonArray list)
+            throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a list of texts.");
+        return [.. list.Select((item, i) => AsText(item)
+            ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
+    }
+
+    internal static string? AsText(JsonNode? value) =>
+        value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
+
+    internal static string Describe(JsonNode? value) => value?.GetValueKind() switch
+    {
+        null or JsonValueKind.Null => "null",
+        JsonValueKind.String => "a text",
+        JsonValueKind.Number => $"the number {value.ToJsonString()}",
+        JsonValueKind.Array => "a list",
+        JsonValueKind.Object => "an object",
+        _ => value.ToJsonString(),
+    };
+}

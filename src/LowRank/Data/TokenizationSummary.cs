@@ -1,0 +1,34 @@
+namespace LowRank.Data;
+
+/// <summary>What became of the rows.</summary>
+/// <param name="Examples">Rows that are used.</param>
+/// <param name="Tokens">Their tokens, after cutting.</param>
+/// <param name="TrainedTokens">Labels they predict.</param>
+/// <param name="MaxLength">Longest example allowed.</param>
+/// <param name="Truncated">Rows that were cut at their end, left-out rows included.</param>
+/// <param name="TokensCut">Tokens they lost.</param>
+/// <param name="Dropped">Rows left out because what remained after cutting predicts no label.</param>
+/// <param name="DroppedPlaces">Where the first ten of them stand.</param>
+public sealed record TokenizationSummary(long Examples, long Tokens, long TrainedTokens, int MaxLength, long Truncated, long TokensCut,
+    long Dropped, IReadOnlyList<DataPlace> DroppedPlaces)
+{
+    /// <summary>What the user has to know, a sentence each; empty when every row is used whole.</summary>
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            var warnings = new List<string>();
+            if (Truncated > 0)
+                warnings.Add($"{Rows(Truncated)} longer than max_length {MaxLength} and lost {TokensCut} tokens at the end.");
+            if (Dropped > 0)
+            {
+                string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
+                warnings.Add($"{Rows(Dropped)} left out because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens (max_length) hold none that is learned: " +
+                    $"{string.Join(", ", DroppedPlaces)}{more}.");
+            }
+            return warnings;
+        }
+    }
+
+    private static string Rows(long count) => count == 1 ? "1 row was" : $"{count} rows were";
+}

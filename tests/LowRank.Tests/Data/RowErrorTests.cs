@@ -1,0 +1,89 @@
+using System.Text;
+using LowRank.Data;
+
+namespace LowRank.Tests.Data;
+
+public sealed class RowErrorTests
+{
+    private const string Shapes = "{\"text\"} | {\"prompt\", \"completion\"} | {\"messages\": [{\"role\", \"content\"}, …][, \"tools\"]} | " +
+        "{\"input_ids\", \"labels\"[, \"attention_mask\"]}";
+
+    [Theory]
+    [InlineData("""{"txt": "a", "prompt": "b"}""", $"the row has the keys \"txt\", \"prompt\". Expected one of the forms {Shapes}.")]
+    [InlineData("{}", $"the row has the keys (none). Expected one of the forms {Shapes}.")]
+    [InlineData("""{"text": "a", "prompt": "b"}""", $"the row has the form {{\"text\"}} and also \"prompt\" of another. Expected one of the forms {Shapes}: remove or rename what does not belong to it.")]
+    [InlineData("""{"text": 1}""", "\"text\" is the number 1, expected a text.")]
+    [InlineData("""{"text": ""}""", "\"text\" is empty. Expected a document; remove the row.")]
+    [InlineData("""{"prompt": "", "completion": null}""", "\"prompt\" is empty. Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.", "\"completion\" is null, expected a text.")]
+    [InlineData("""{"prompt": ["a"], "completion": ""}""", "\"prompt\" is a list, expected a text.", "\"completion\" is empty. Expected the text to learn.")]
+    [InlineData("""{"messages": "a"}""", "\"messages\" is a text, expected a list of {\"role\", \"content\"}.")]
+    [InlineData("""{"messages": []}""", "\"messages\" is empty. Expected a conversation.")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": {}}""", "\"tools\" is an object, expected a list of tools.", "no message has the role \"assistant\" (roles: user). Expected a turn to learn, or train_on: all.")]
+    [InlineData("""{"messages": [1, {"content": "a"}, {"role": 2}, {"role": "assistant", "content": ""}, {"role": "user", "content": null}]}""",
+        "\"messages\"[0] is the number 1, expected {\"role\", \"content\"}.", "\"messages\"[1] has no \"role\". Expected one such as \"user\" or \"assistant\".",
+        "\"messages\"[2].\"role\" is the number 2, expected one such as \"user\" or \"assistant\".", "\"messages\"[2] has no \"content\". Expected a text.",
+        "\"messages\"[3].\"content\" is empty. Expected what the assistant says.", "\"messages\"[4].\"content\" is null, expected a text.")]
+    [InlineData("""{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}""", "\"tools\" needs a chat template that writes tools, and the model has no template.")]
+    [InlineData("""{"input_ids": [1, 260, 2.5, "a"], "labels": [1]}""", "\"input_ids\"[1] is the number 260, expected a token from 0 to 259 (2 more in this list are wrong).")]
+    [InlineData("""{"input_ids": [1, 2], "labels": [-100, -1]}""", "\"labels\"[1] is the number -1, expected -100 or a token from 0 to 259.")]
+    [InlineData("""{"input_ids": [1, 2], "labels": [1], "attention_mask": [1]}""",
+        "\"labels\" has 1 numbers and \"input_ids\" 2. Expected a label for each token, -100 where none is learned.",
+        "\"attention_mask\" has 1 numbers and \"input_ids\" 2. Expected one for each token.")]
+    [InlineData("""{"input_ids": [1, 2], "labels": [1, -100]}""", "the row has no token to learn: of its 2 tokens none after the first has a label.")]
+    [InlineData("[1]", "the line is a list, expected a JSON object such as {\"text\": \"…\"}.")]
+    [InlineData("""{"text": "\ud800"}""", "a text holds half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole character.")]
+    public void A_wrong_row_says_what_was_found_and_expected(string row, params string[] expected)
+    {
+        using var file = new TemporaryFile("", row);
+        InputException failure = Load(file);
+        Assert.Equal(expected.Select(problem => $"{file.Path}:2: {problem}"), failure.Problems);
+    }
+
+    [Fact]
+    public void A_key_that_stands_twice_is_wrong()
+    {
+        using var file = new TemporaryFile("""{"text": "a", "text": "b"}""");
+        Assert.StartsWith($"{file.Path}:1: no valid JSON at byte ", Assert.Single(Load(file).Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ten_problems_are_shown_and_all_are_counted()
+    {
+        using var file = new TemporaryFile([.. Enumerable.Repeat("""{"text": "good"}""", 3), .. Enumerable.Repeat("{", 12)]);
+        InputException failure = Load(file, "missing.jsonl");
+        Assert.StartsWith("The data has 13 problems:\n", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(11, failure.Problems.Count);
+        Assert.Equal("missing.jsonl: there is no such file. Expected a JSONL file.", failure.Problems[0]);
+        Assert.StartsWith($"{file.Path}:4: no valid JSON at byte 2 (", failure.Problems[1], StringComparison.Ordinal);
+        Assert.EndsWith("\n  - and 3 more", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bytes_that_are_no_text_and_files_without_rows_are_named()
+    {
+        using var file = new TemporaryFile((byte[])[.. Encoding.UTF8.GetBytes("{\"text\": \""), 0xFF, (byte)'"', (byte)'}']);
+        Assert.Equal($"{file.Path}:1: byte 11 of the line is no UTF-8. Save the file as UTF-8.", Assert.Single(Load(file).Problems));
+        using var empty = new TemporaryFile("", " ");
+        Assert.Equal($"{empty.Path}: the file has no rows. Expected one JSON object a line.", Assert.Single(Load(empty).Problems));
+    }
+
+    [Fact]
+    public void Text_without_a_tokenizer_says_so()
+    {
+        using var file = new TemporaryFile("""{"text": "a"}""");
+        InputException failure = Assert.Throws<InputException>(() => ExampleLoader.Load([file.Path], null, new ExampleOptions { VocabularySize = 5 }));
+        Assert.Equal($"{file.Path}:1: the row has the keys \"text\". Expected one of the forms {{\"input_ids\", \"labels\"[, \"attention_mask\"]}} " +
+            "(rows of text need a tokenizer, and the model has none).", Assert.Single(failure.Problems));
+    }
+
+    [Fact]
+    public void A_tokenizer_of_another_model_is_found()
+    {
+        using var file = new TemporaryFile("""{"text": "ab"}""");
+        InputException failure = Assert.Throws<InputException>(() => ExampleLoader.Load([file.Path], new ByteTokenizer(), new ExampleOptions { VocabularySize = 98 }));
+        Assert.Equal($"{file.Path}:1: token 256 at position 0 is outside the model's vocabulary of 98. Check that the tokenizer belongs to the model.", Assert.Single(failure.Problems));
+    }
+
+    private static InputException Load(TemporaryFile file, params string[] before) =>
+        Assert.Throws<InputException>(() => ExampleLoader.Load([.. before, file.Path], new ByteTokenizer(), new ExampleOptions()));
+}
