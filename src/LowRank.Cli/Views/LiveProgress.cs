@@ -1,0 +1,64 @@
+using LowRank.Training;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace LowRank.Cli.Views;
+
+/// <summary>Progress in a terminal: a bar and the last figures, drawn over themselves.</summary>
+/// <param name="draw">Puts a picture in place of the last one.</param>
+/// <param name="time">Tells when the last picture is old enough.</param>
+internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) : ITrainingObserver
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100); // fluent, and no load on the training
+    private const int BarWidth = 40;
+
+    private TrainingPlan plan = new(0, 0, 0, 0, "");
+    private TrainingStep? last;
+    private EvaluationResult? evaluation;
+    private EvaluationResult? best;
+    private long drawn;
+
+    public void Started(TrainingPlan plan)
+    {
+        this.plan = plan;
+        Draw();
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        last = step;
+        if (step.Step == plan.Steps || time.GetElapsedTime(drawn) >= Interval) Draw();
+    }
+
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        this.evaluation = evaluation;
+        if (best is null || evaluation.Loss < best.Loss) best = evaluation;
+        Draw();
+    }
+
+    public void Finished(TrainingResult result) => Draw();
+
+    private void Draw()
+    {
+        drawn = time.GetTimestamp();
+        draw(Picture());
+    }
+
+    private IRenderable Picture()
+    {
+        long step = last?.Step ?? 0;
+        int full = plan.Steps == 0 ? 0 : (int)(BarWidth * step / plan.Steps);
+        List<IRenderable> lines =
+        [
+            new Text($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on {plan.Examples:n0} examples"),
+            new Markup($"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] {step:n0}/{plan.Steps:n0} steps"),
+        ];
+        if (last is not null)
+            lines.Add(new Text($"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} passed, "
+                + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
+        if (evaluation is not null)
+            lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}"));
+        return new Rows(lines);
+    }
+}

@@ -1,0 +1,98 @@
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Matching;
+using LowRank.Tensors;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Inspection;
+
+/// <summary>What a PEFT LoRA folder holds, read without its base model.</summary>
+/// <param name="Config">The adapter's config.</param>
+/// <param name="Modules">The modules it changes, by path.</param>
+/// <param name="Parameters">All numbers it trains: pairs, biases, modules saved whole.</param>
+/// <param name="Bytes">Size of the tensor file.</param>
+/// <param name="Notes">What the summary does not show, a sentence each.</param>
+public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes, IReadOnlyList<string> Notes)
+{
+    private const string TensorFile = "adapter_model.safetensors";
+
+    /// <summary>Reads a folder.</summary>
+    /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
+    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, the halves do not fit
+    /// together, or a value is not finite.</exception>
+    public static AdapterSummary Read(string folder)
+    {
+        LoraConfig config = LoraConfig.Load(folder);
+        string path = Path.Combine(folder, TensorFile);
+        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
+        CheckPairs(path, file, parts);
+        var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
+        List<ModuleSummary> modules = [.. parts.Values.OfType<(string Path, AdapterTensorPart Part)>()
+            .Where(part => part.Part is AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA)
+            .OrderBy(part => part.Path, ModulePathOrder.Instance)
+            .Select(part => Summarize(file, config, alphas, part.Path, part.Part == AdapterTensorPart.EmbeddingA ? ModuleKind.Embedding : ModuleKind.Linear))];
+        return new AdapterSummary(config, modules, file.Entries.Values.Where(entry => parts[entry.Name]?.Part != AdapterTensorPart.AdaptedWeight).Sum(entry => entry.ElementCount),
+            new FileInfo(path).Length, [.. NotesOf(config, parts)]);
+    }
+
+    private static ModuleSummary Summarize(SafeTensorsFile file, LoraConfig config, PatternValues<ConfigNumber> alphas, string path, ModuleKind kind)
+    {
+        using Tensor a = file.Map(PeftTensorKeys.A(path, kind)), b = file.Map(PeftTensorKeys.B(path, kind));
+        int rank = (int)a.shape[0];
+        double alpha = (alphas.All(path) is [var first, ..] ? first.Value : config.Alpha).Value;
+        double scale = config.Scale(rank, alpha);
+        try
+        {
+            return new ModuleSummary(path, rank, alpha, scale, b.shape[0], a.shape[1], DeltaSpectrum.Of(a, b, scale));
+        }
+        catch (InputException e)
+        {
+            throw new InputException($"{file.Path}: {path}: {e.Message}", e);
+        }
+    }
+
+    private static void CheckPairs(string path, SafeTensorsFile file, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
+    {
+        var problems = new List<string>();
+        foreach ((string key, (string Path, AdapterTensorPart Part)? part) in parts)
+        {
+            if (part is not { } known || Other(known.Part) is not { } half) continue;
+            string other = PeftTensorKeys.Key(known.Path, half);
+            if (!file.Entries.TryGetValue(other, out SafeTensorsEntry? partner))
+            {
+                problems.Add($"{key} has no partner; expected {other} beside it");
+                continue;
+            }
+            long[] shape = file.Entries[key].Shape;
+            if (shape.Length != 2 || shape.Contains(0)) problems.Add($"{key} is {Show(shape)}; expected two dimensions above 0");
+            else if (known.Part is AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA && partner.Shape.Length == 2 && shape[0] != partner.Shape[1])
+                problems.Add($"{key} is {Show(shape)} and {other} {Show(partner.Shape)}; expected [rank, in] and [out, rank]");
+        }
+        if (problems.Count > 0) throw new InputException($"{path} is not a whole LoRA adapter:", problems);
+    }
+
+    private static string Show(long[] shape) => $"[{string.Join(", ", shape)}]";
+
+    private static AdapterTensorPart? Other(AdapterTensorPart part) => part switch
+    {
+        AdapterTensorPart.LinearA => AdapterTensorPart.LinearB,
+        AdapterTensorPart.LinearB => AdapterTensorPart.LinearA,
+        AdapterTensorPart.EmbeddingA => AdapterTensorPart.EmbeddingB,
+        AdapterTensorPart.EmbeddingB => AdapterTensorPart.EmbeddingA,
+        _ => null,
+    };
+
+    private static IEnumerable<string> NotesOf(LoraConfig config, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
+    {
+        foreach (string warning in config.Warnings) yield return warning;
+        foreach (string request in config.UnsupportedRequests(AdapterUse.Load)) yield return $"LowRank cannot load this adapter: {request}";
+        foreach (var group in parts.Values.OfType<(string Path, AdapterTensorPart Part)>().Where(part => Other(part.Part) is null).GroupBy(part => part.Part))
+        {
+            yield return group.Key == AdapterTensorPart.AdaptedWeight
+                ? $"{group.Count()} weights of the base are stored beside their pairs; they are not trained and not counted."
+                : $"{group.Count()} tensors besides the pairs are trained ({group.Key}); they are counted, and no delta is shown for them.";
+        }
+        string[] foreign = [.. parts.Where(part => part.Value is null).Select(part => part.Key)];
+        if (foreign.Length > 0) yield return $"{foreign.Length} tensors have keys that PEFT does not write: {string.Join(", ", foreign.Take(5))}{(foreign.Length > 5 ? ", …" : "")}";
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using LowRank.Tensors;
+
+namespace LowRank.Models;
+
+/// <summary>What a checkpoint holds, read from its headers alone: of any model, also of one that LowRank cannot run.</summary>
+/// <param name="ModelType">The config's <c>model_type</c>; null without a config.</param>
+/// <param name="Parameters">Numbers stored; a head that shares the embedding's weight is stored once.</param>
+/// <param name="Layers">Layers by the config, else by the tensors' names; null where neither tells.</param>
+/// <param name="DataTypes">Numbers stored in each dtype, the most first.</param>
+/// <param name="Bytes">Bytes of all tensors.</param>
+/// <param name="Tensors">Number of tensors.</param>
+/// <param name="Files">Number of weight files.</param>
+public sealed partial record ModelSummary(
+    string? ModelType, long Parameters, int? Layers, IReadOnlyList<KeyValuePair<string, long>> DataTypes, long Bytes, int Tensors, int Files)
+{
+    private static readonly string[] LayerKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
+
+    /// <summary>Reads a Hugging Face folder or a safetensors file.</summary>
+    /// <exception cref="InputException">There are no weights, or a file is broken.</exception>
+    public static ModelSummary Read(string folderOrFile)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(folderOrFile);
+        JsonObject? config = Config(Path.Combine(folderOrFile, "config.json"));
+        IReadOnlyCollection<SafeTensorsEntry> entries = [.. checkpoint.Entries.Values];
+        return new ModelSummary(
+            config?["model_type"] is JsonValue type && type.TryGetValue(out string? name) ? name : null,
+            entries.Sum(entry => entry.ElementCount),
+            LayersOf(config) ?? LayersOf(entries),
+            [.. entries.GroupBy(entry => entry.DataType).Select(group => KeyValuePair.Create(group.Key, group.Sum(entry => entry.ElementCount))).OrderByDescending(pair => pair.Value)],
+            entries.Sum(entry => entry.Bytes),
+            entries.Count,
+            checkpoint.Files.Count);
+    }
+
+    private static JsonObject? Config(string path)
+    {
+        if (!File.Exists(path)) return null;
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new InputException($"{path} does not hold a JSON object.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
+        }
+    }
+
+    private static int? LayersOf(JsonObject? config)
+    {
+        foreach (string key in LayerKeys)
+            if (config?[key] is JsonValue value && value.TryGetValue(out int layers)) return layers;
+        return null;
+    }
+
+    // model.layers.11.… names the twelfth layer.
+    private static int? LayersOf(IEnumerable<SafeTensorsEntry> entries)
+    {
+        int[] numbers = [.. entries.Select(entry => LayerNumber().Match(entry.Name)).Where(match => match.Success).Select(match => int.Parse(match.Groups[1].Value))];
+        return numbers.Length == 0 ? null : numbers.Max() + 1;
+    }
+
+    [GeneratedRegex(@"(?:^|\.)(?:layers?|h|blocks?)\.([0-9]{1,4})\.")]
+    private static partial Regex LayerNumber();
+}

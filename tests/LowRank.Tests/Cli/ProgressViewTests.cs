@@ -1,0 +1,72 @@
+using LowRank.Cli.Views;
+using LowRank.Training;
+using Spectre.Console.Rendering;
+using Spectre.Console.Testing;
+
+namespace LowRank.Tests.Cli;
+
+public sealed class ProgressViewTests
+{
+    private static readonly TrainingPlan Plan = new(10, 2000, 1234, 56789, "out");
+
+    private static TrainingStep Step(long step, double seconds) => new(step, 1.5 / step, 0.5, 1e-4, 64, 1234.4, TimeSpan.FromSeconds(seconds));
+
+    private static string Show(IRenderable picture)
+    {
+        using var console = new TestConsole();
+        console.Profile.Width = 120;
+        console.Write(picture);
+        return console.Output;
+    }
+
+    [Fact]
+    public void The_live_view_shows_the_bar_the_last_step_and_the_best_evaluation()
+    {
+        var pictures = new List<IRenderable>();
+        var view = new LiveProgress(pictures.Add, TimeProvider.System);
+        view.Started(Plan);
+        Assert.Contains("Training 1,234 of 56,789 weights on 2,000 examples", Show(pictures[^1]));
+        Assert.Contains("0/10 steps", Show(pictures[^1]));
+        view.Stepped(Step(5, 3600));
+        view.Evaluated(new EvaluationResult(5, 0.25, 100));
+        view.Evaluated(new EvaluationResult(6, 0.75, 100));
+        view.Finished(new TrainingResult(6, 1, 5, 0.25, 1, TimeSpan.Zero, 1, "out"));
+        string last = Show(pictures[^1]);
+        Assert.Equal(40, last.Count(c => c == '━'));
+        Assert.Contains("5/10 steps", last);
+        Assert.Contains("loss 0.3000   1,234 tokens/s   1:00:00 passed, 1:00:00 left", last);
+        Assert.Contains("held-out loss 0.7500 after step 6; best 0.2500 after step 5", last);
+    }
+
+    [Fact]
+    public void The_live_view_draws_at_most_ten_times_a_second_and_always_the_last_step()
+    {
+        var time = new FixedTime();
+        var pictures = new List<IRenderable>();
+        var view = new LiveProgress(pictures.Add, time);
+        view.Started(Plan);
+        for (int step = 1; step <= 9; step++) view.Stepped(Step(step, step));
+        Assert.Single(pictures);
+        time.Now += TimeSpan.FromMilliseconds(100);
+        view.Stepped(Step(9, 9));
+        Assert.Equal(2, pictures.Count);
+        view.Stepped(Step(10, 10));
+        Assert.Contains("10/10 steps", Show(pictures[2]));
+    }
+
+    [Theory]
+    [InlineData(7.4, "0:07")]
+    [InlineData(750, "12:30")]
+    [InlineData(3723, "1:02:03")]
+    [InlineData(90_000, "25:00:00")]
+    public void Times_do_not_wrap_at_an_hour_or_a_day(double seconds, string expected) => Assert.Equal(expected, Durations.Show(TimeSpan.FromSeconds(seconds)));
+
+    private sealed class FixedTime : TimeProvider
+    {
+        public TimeSpan Now { get; set; } = TimeSpan.FromHours(1);
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Now.Ticks;
+    }
+}
