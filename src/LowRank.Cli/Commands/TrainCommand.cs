@@ -34,7 +34,7 @@ internal sealed class TrainCommand : ICliCommand
         var view = new TrainingView(run);
         view.ShowNotes();
         ComparisonSide? before = view.Measure("before");
-        TrainingResult result = run.Train(view.Progress, resume, stop.Token);
+        TrainingResult result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
         if (stop.IsCancellationRequested)
         {
             Console.Error.WriteLine($"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}." +

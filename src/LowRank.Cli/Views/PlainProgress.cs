@@ -20,8 +20,8 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
     {
         if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
         shown = step.Elapsed;
-        TimeSpan left = step.Elapsed / step.Step * (total - step.Step);
-        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left:mm\\:ss} left");
+        string left = Durations.Show(Durations.Left(step.Elapsed, step.Step, total));
+        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} left");
         output.Flush();
     }
 

@@ -7,9 +7,6 @@ namespace LowRank.Cli.Views;
 /// <summary>What <c>lowrank train</c> shows: notes, progress, and the table before and after.</summary>
 internal sealed class TrainingView(RecipeRun run)
 {
-    /// <summary>Follows the run: a live bar in a terminal, plain lines elsewhere.</summary>
-    public ITrainingObserver Progress { get; } = new PlainProgress(Console.Out);
-
     /// <summary>Shows what the user should know before the run.</summary>
     public void ShowNotes()
     {
@@ -24,13 +21,22 @@ internal sealed class TrainingView(RecipeRun run)
         return run.Measure();
     }
 
+    /// <summary>Follows the run: a live bar in a terminal, plain lines elsewhere.</summary>
+    /// <param name="train">Trains and tells the observer.</param>
+    public static TrainingResult Follow(Func<ITrainingObserver, TrainingResult> train)
+    {
+        if (!Screen.IsLive) return train(new PlainProgress(Console.Out));
+        return AnsiConsole.Live(new Text("")).Start(context => train(new LiveProgress(context.UpdateTarget, TimeProvider.System)));
+    }
+
     /// <summary>Shows where the weights are, and the comparison.</summary>
     public void ShowResult(TrainingResult result, ComparisonSide? before, ComparisonSide? after)
     {
-        Console.WriteLine($"Saved {result.SavedFolder} ({FolderBytes(result.SavedFolder) / 1e6:f2} MB), "
-            + $"{result.Elapsed.TotalSeconds:f0} s, peak memory {result.PeakMemoryBytes / 1e9:f2} GB");
-        if (before is null || after is null) return;
-        AnsiConsole.Write(ComparisonTable.Of(run, result, run.Compare(before, after)));
+        long trained = run.Adapter?.ParameterCount ?? run.Model.Decoder.ParameterCount;
+        var figures = new RunFigures(trained, run.Model.Decoder.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
+            FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);
+        Console.WriteLine($"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory {figures.Memory}");
+        if (before is not null && after is not null) Screen.Write(ComparisonTable.Of(figures, run.Compare(before, after)));
     }
 
     private static long FolderBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);

@@ -54,6 +54,23 @@ public sealed class ProgressViewTests
         Assert.Contains("10/10 steps", Show(pictures[2]));
     }
 
+    [Fact]
+    public void Plain_lines_hold_no_control_characters_and_come_every_few_seconds()
+    {
+        var output = new StringWriter { NewLine = "\n" };
+        var view = new PlainProgress(output);
+        view.Started(Plan);
+        for (int step = 1; step <= 10; step++) view.Stepped(Step(step, step));
+        view.Evaluated(new EvaluationResult(10, 0.25, 100));
+        view.Finished(new TrainingResult(10, 1, 10, 0.25, 1, TimeSpan.Zero, 1, "out"));
+        string[] lines = output.ToString().TrimEnd('\n').Split('\n');
+        Assert.StartsWith("Training 1,234 of 56,789 weights (2.17 %) on 2,000 examples, 10 steps", lines[0]);
+        Assert.Equal(["step 1/10", "step 6/10", "step 10/10", "step 10/10"], lines[1..].Select(line => line[..line.IndexOf("   ", StringComparison.Ordinal)]));
+        Assert.Equal("step 1/10   loss 1.5000   1234 tokens/s   0:09 left", lines[1]);
+        Assert.Equal("step 10/10   held-out loss 0.2500", lines[^1]);
+        Assert.DoesNotContain(output.ToString(), c => char.IsControl(c) && c != '\n');
+    }
+
     [Theory]
     [InlineData(7.4, "0:07")]
     [InlineData(750, "12:30")]

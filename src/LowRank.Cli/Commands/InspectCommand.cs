@@ -1,0 +1,45 @@
+using System.CommandLine;
+using LowRank.Adapters;
+using LowRank.Adapters.Inspection;
+using LowRank.Cli.Views;
+using LowRank.Models;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank inspect</c>.</summary>
+internal sealed class InspectCommand : ICliCommand
+{
+    public Command Build()
+    {
+        var path = new Argument<string>("path") { Description = "A model's folder or safetensors file, or an adapter's folder." };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Print a JSON object. Of a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, tensors, files. Of an adapter: kind, base_model, "
+                + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, trainable_percent, bytes, notes, and "
+                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank.",
+        };
+        return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm) and "
+            + "effective rank of each change. The percentage needs the base model at the place that the adapter names."
+            .WithExample("lowrank inspect runs/quickstart/adapter")) { path, json }
+            .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json)));
+    }
+
+    private static void Inspect(string path, bool json)
+    {
+        if (File.Exists(Path.Combine(path, LoraConfig.FileName)))
+        {
+            AdapterSummary adapter = AdapterSummary.Read(path);
+            long? baseParameters = BaseParameters(adapter.Config.BaseModel);
+            if (json) JsonOutput.Write(AdapterView.Json(adapter, baseParameters));
+            else Screen.Write(AdapterView.Table(adapter, baseParameters));
+            return;
+        }
+        ModelSummary model = ModelSummary.Read(path);
+        if (json) JsonOutput.Write(ModelView.Json(model));
+        else Screen.Write(ModelView.Table(model));
+    }
+
+    // An adapter often names a model of a hub, which is no folder here: then there is no percentage.
+    private static long? BaseParameters(string? model) =>
+        model is not null && Directory.Exists(model) && Directory.EnumerateFiles(model, "*.safetensors").Any() ? ModelSummary.Read(model).Parameters : null;
+}
