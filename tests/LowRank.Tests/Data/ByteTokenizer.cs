@@ -18,6 +18,8 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
     /// <summary>As sentencepiece does: a space before a text, which decoding takes away again.</summary>
     public bool PrefixesSpace { get; init; }
 
+    public Func<string, string> Normalize { get; init; } = text => text;
+
     public bool HasEnd { get; init; } = true;
 
     public int VocabularySize => FirstPiece + pieces.Length;
@@ -31,6 +33,7 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
         var ids = new List<int>();
+        text = Normalize(text);
         if (addSpecialTokens) ids.Add(Begin);
         byte[] bytes = Encoding.UTF8.GetBytes(PrefixesSpace && text.Length > 0 ? " " + text : text);
         for (int at = 0; at < bytes.Length;)

@@ -76,6 +76,17 @@ public sealed class ExampleLoaderTests
     }
 
     [Fact]
+    public void A_normalizer_that_changes_lengths_moves_no_boundary()
+    {
+        const string template = "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+        const string row = """{"messages": [{"role": "user", "content": "ﬁﬁﬁﬁ"}, {"role": "assistant", "content": "ﬁ東"}, {"role": "user", "content": "ﬁ"}]}""";
+        var tokenizer = new ByteTokenizer("]fi", "i[u", "se") { ChatTemplateSource = template, Normalize = text => text.Replace("ﬁ", "fi") };
+        TokenizedExample example = One(row, tokenizer);
+        Assert.Contains("[user]fifififi[assistant]fi東[user]fi", tokenizer.Decode(example.InputIds), StringComparison.Ordinal);
+        Assert.Equal(["]fi東"], Trained(example, tokenizer));
+    }
+
+    [Fact]
     public void A_template_that_rewrites_earlier_turns_is_ambiguous()
     {
         const string template = "{% for m in messages %}{{ m.role }}{% if loop.last %}!{% endif %}{{ m.content }}{% endfor %}";

@@ -34,38 +34,43 @@ internal static class TrainedTokens
     private static bool[] ByBoundaries(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
     {
         var trained = new bool[ids.Length];
+        string decoded = tokenizer.Decode(ids);
         foreach ((int start, int length) in spans.Where(span => span.Length > 0))
         {
-            int first = CountBefore(tokenizer, text, ids, start), last = CountBefore(tokenizer, text, ids, start + length);
-            bool goesOn = last < ids.Length && Covered(tokenizer, text, ids, last) < start + length; // a token spans the end
+            (int first, _) = CountBefore(tokenizer, text, ids, decoded, start);
+            (int last, bool goesOn) = CountBefore(tokenizer, text, ids, decoded, start + length);
             trained.AsSpan(first, last - first + (goesOn ? 1 : 0)).Fill(true);
         }
         return trained;
     }
 
-    /// <summary>How many tokens lie wholly before a position of the text.</summary>
+    /// <summary>How many tokens lie wholly before a position of the text, and whether the next one begins before it.</summary>
     /// <remarks>What the text before it and the text after it share with the whole leaves few tokens in doubt; they are told
-    /// apart by the length of what they decode to.</remarks>
-    private static int CountBefore(ITextTokenizer tokenizer, string text, int[] ids, int position)
+    /// apart by the length of what they decode to. The position too is measured in decoded characters: normalizers may
+    /// have changed the number of them.</remarks>
+    private static (int Count, bool GoesOn) CountBefore(ITextTokenizer tokenizer, string text, int[] ids, string decoded, int position)
     {
-        int low = ids.AsSpan().CommonPrefixLength(tokenizer.Encode(text[..position], addSpecialTokens: false));
-        int[] after = tokenizer.Encode(text[position..], addSpecialTokens: false);
+        int[] before = tokenizer.Encode(text[..position], addSpecialTokens: false), after = tokenizer.Encode(text[position..], addSpecialTokens: false);
+        int decodedPosition = tokenizer.Decode(before).Length;
+        int low = ids.AsSpan().CommonPrefixLength(before);
         int shared = 0;
         while (shared < Math.Min(after.Length, ids.Length - low) && after[^(shared + 1)] == ids[^(shared + 1)]) shared++;
         int high = ids.Length - shared;
         while (low < high)
         {
             int middle = low + (high - low) / 2;
-            if (Covered(tokenizer, text, ids, middle + 1) <= position) low = middle + 1;
+            (int whole, bool part) = Covered(tokenizer, decoded, ids, middle + 1);
+            if (whole + (part ? 1 : 0) <= decodedPosition) low = middle + 1;
             else high = middle;
         }
-        return low;
+        return (low, low < ids.Length && Covered(tokenizer, decoded, ids, low).Whole < decodedPosition);
     }
 
-    /// <summary>How many characters the first tokens hold. A character of which they have only a part is not counted.</summary>
-    private static int Covered(ITextTokenizer tokenizer, string text, int[] ids, int count)
+    /// <summary>How many whole characters the first tokens hold, and whether they hold a part of the next one.</summary>
+    private static (int Whole, bool Part) Covered(ITextTokenizer tokenizer, string decoded, int[] ids, int count)
     {
-        string decoded = tokenizer.Decode(ids.AsSpan(0, count).ToArray());
-        return text.StartsWith(decoded, StringComparison.Ordinal) ? decoded.Length : decoded.TrimEnd('\uFFFD').Length;
+        string held = tokenizer.Decode(ids.AsSpan(0, count).ToArray());
+        if (decoded.StartsWith(held, StringComparison.Ordinal)) return (held.Length, false);
+        return (held.TrimEnd('\uFFFD').Length, true);
     }
 }
