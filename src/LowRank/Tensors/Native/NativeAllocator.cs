@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace LowRank.Tensors.Native;
+
+/// <summary>Settings of the C library's allocator, for programs that train.</summary>
+public static class NativeAllocator
+{
+    // mallopt's parameters, from glibc's malloc.h
+    private const int TrimThreshold = -1;
+    private const int MmapThreshold = -3;
+
+    /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
+    /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step makes
+    /// hundreds of such temporaries. Changes the whole process, so a program calls it, never the library. The peak of
+    /// memory stays what it is; what is freed stays with the process. Does nothing outside Linux with glibc.</remarks>
+    public static void KeepFreedMemory()
+    {
+        if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out nint library)) return;
+        if (!NativeLibrary.TryGetExport(library, "mallopt", out nint address)) return;
+        var mallopt = Marshal.GetDelegateForFunctionPointer<SetOption>(address);
+        mallopt(MmapThreshold, int.MaxValue);
+        mallopt(TrimThreshold, int.MaxValue);
+    }
+
+    private delegate int SetOption(int parameter, int value);
+}
