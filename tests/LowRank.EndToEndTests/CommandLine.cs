@@ -25,9 +25,12 @@ public static class CommandLine
     public static CommandResult Run(params string[] arguments) => RunIn(Repository, arguments);
 
     /// <summary>As <see cref="Run"/>, in a folder.</summary>
-    public static CommandResult RunIn(string folder, params string[] arguments)
+    public static CommandResult RunIn(string folder, params string[] arguments) => RunProgram(Assembly, folder, arguments);
+
+    /// <summary>Runs any built program to the end, ten minutes at most.</summary>
+    public static CommandResult RunProgram(string assembly, string folder, params string[] arguments)
     {
-        using Process process = Start(folder, arguments);
+        using Process process = StartProgram(assembly, folder, arguments);
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(TimeSpan.FromMinutes(10)))
         {
@@ -38,10 +41,12 @@ public static class CommandLine
     }
 
     /// <summary>Starts without waiting.</summary>
-    public static Process Start(string folder, params string[] arguments)
+    public static Process Start(string folder, params string[] arguments) => StartProgram(Assembly, folder, arguments);
+
+    private static Process StartProgram(string assembly, string folder, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
-        start.ArgumentList.Add(Assembly);
+        start.ArgumentList.Add(assembly);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
         return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");

@@ -28,12 +28,6 @@ internal sealed class GenerateCommand : ICliCommand
 
     private void Generate(ModelOptions model, ParseResult parsed)
     {
-        using OpenedModel opened = model.Open(parsed);
-        Tokenizer tokenizer = opened.RequireTokenizer();
-        string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
-        int[] ids = PromptEncoding.Prompt(tokenizer, text);
-        if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
-        IReadOnlyList<int> stops = opened.StopTokens(tokenizer);
         var options = new GenerationOptions
         {
             MaxNewTokens = parsed.GetValue(maxNewTokens),
@@ -41,8 +35,14 @@ internal sealed class GenerateCommand : ICliCommand
             TopK = parsed.GetValue(topK),
             TopP = parsed.GetValue(topP),
             Seed = parsed.GetValue(seed),
-            StopTokenIds = stops,
         };
+        options.Validate(); // before the model is opened: a wrong option is said at once
+        using OpenedModel opened = model.Open(parsed);
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
+        int[] ids = PromptEncoding.Prompt(tokenizer, text);
+        if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
+        options = options with { StopTokenIds = opened.StopTokens(tokenizer) };
         bool asJson = parsed.GetValue(json);
         long started = Stopwatch.GetTimestamp();
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();

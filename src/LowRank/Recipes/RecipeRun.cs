@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Generation;
@@ -13,6 +14,13 @@ namespace LowRank.Recipes;
 /// <remarks>Belongs to the thread that prepared it.</remarks>
 public sealed class RecipeRun : IDisposable
 {
+    private static readonly JsonSerializerOptions ReadableJson = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     private const int GenerationBatch = 50; // prompts generated together when facts are counted
 
     private RecipeRun(Recipe recipe) => Recipe = recipe;
@@ -114,11 +122,14 @@ public sealed class RecipeRun : IDisposable
         return new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
     }
 
-    /// <summary>Puts two measurements side by side with the prompts and the data's own completions.</summary>
+    /// <summary>Puts two measurements side by side with the prompts and the data's own completions, and writes them to
+    /// <c>comparison.json</c> in the output folder.</summary>
     public Comparison Compare(ComparisonSide before, ComparisonSide after)
     {
         List<Sample> shown = [.. Prompted().Take(Recipe.Comparison!.Generations)];
-        return new Comparison(before, after, [.. shown.Select(row => row.Text("prompt")!)], [.. shown.Select(row => row.Text("completion") ?? "")]);
+        var comparison = new Comparison(before, after, [.. shown.Select(row => row.Text("prompt")!)], [.. shown.Select(row => row.Text("completion") ?? "")]);
+        AtomicFile.Write(Path.Combine(Recipe.Output, "comparison.json"), JsonSerializer.Serialize(comparison, ReadableJson));
+        return comparison;
     }
 
     /// <inheritdoc/>
