@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using LowRank.Tokenization.Unicode;
 
 namespace LowRank.Tokenization.Normalizers;
 
@@ -16,7 +17,7 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
     {
         if (cleans) text = TextChanges.Map(TextChanges.Filter(text, rune => !IsControl(rune)), rune => Rune.IsWhiteSpace(rune) ? new Rune(' ') : rune);
         if (separatesChinese) text = SetApart(text);
-        if (strips) text = TextChanges.WithoutMarks(text.Normalize(NormalizationForm.FormD));
+        if (strips) text = TextChanges.WithoutMarks(UnicodeNormalization.Nfd(text));
         return lowers ? TextChanges.Lower(text) : text;
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using LowRank.Tokenization.Unicode;
 
 namespace LowRank.Tokenization.Normalizers;
 
@@ -8,10 +9,10 @@ internal static class NormalizerReader
     private static readonly Dictionary<string, Func<ComponentJson, INormalizer>> Types = new()
     {
         ["Sequence"] = json => new SequenceNormalizer([.. json.Children("normalizers").Select(Read)]),
-        ["NFC"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormC)),
-        ["NFD"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormD)),
-        ["NFKC"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormKC)),
-        ["NFKD"] = _ => new TextChange(text => text.Normalize(NormalizationForm.FormKD)),
+        ["NFC"] = _ => new TextChange(UnicodeNormalization.Nfc),
+        ["NFD"] = _ => new TextChange(UnicodeNormalization.Nfd),
+        ["NFKC"] = _ => new TextChange(UnicodeNormalization.Nfkc),
+        ["NFKD"] = _ => new TextChange(UnicodeNormalization.Nfkd),
         ["Lowercase"] = _ => new TextChange(TextChanges.Lower),
         ["StripAccents"] = _ => new TextChange(TextChanges.WithoutMarks),
         ["Nmt"] = _ => new TextChange(TextChanges.Nmt),
