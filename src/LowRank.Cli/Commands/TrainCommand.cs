@@ -35,6 +35,7 @@ internal sealed class TrainCommand : ICliCommand
         view.ShowNotes();
         ComparisonSide? before = view.Measure("before");
         TrainingResult result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
+        if (run.EarlierRun is { } earlier) Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
         if (stop.IsCancellationRequested)
         {
             Console.Error.WriteLine($"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}." +

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using LowRank.Adapters;
+using LowRank.Models;
+
+namespace LowRank.EndToEndTests;
+
+public sealed class TrainCommandTests
+{
+    [Fact]
+    public void Every_problem_of_a_recipe_is_reported_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["r.yaml"], "model: nowhere\ndata:\n  train: missing.jsonl\nadapter:\n  rnak: 3\n  alpha: -1\ntraining:\n  schedule: square\n");
+        CommandResult result = CommandLine.Run("train", folder["r.yaml"]);
+        Assert.Equal(2, result.ExitCode);
+        foreach (string expected in new[] { "line 5", "did you mean", "line 6", "alpha", "line 8", "square", "output" })
+            Assert.Contains(expected, result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_target_that_matches_nothing_lists_what_could_be_adapted()
+    {
+        using var model = new TinyModel();
+        CommandResult result = CommandLine.Run("train", model.Recipe("steps: 1", "target_modules: [query]"));
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("q_proj (2 linear)", result.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(model["run"]));
+    }
+
+    [Fact]
+    public void A_resumed_run_ends_in_the_bytes_of_an_uninterrupted_one()
+    {
+        using var model = new TinyModel();
+        CommandLine.Run("train", model.Recipe("steps: 300\n  save_every: 20", "dropout: 0.1", "whole")).Succeeded();
+        string recipe = model.Recipe("steps: 300\n  save_every: 20", "dropout: 0.1", "broken");
+        using (Process process = CommandLine.Start(model[""], "train", recipe))
+        {
+            WaitFor(() => Directory.Exists(model["broken/checkpoints"]) && Directory.GetDirectories(model["broken/checkpoints"], "step-????????").Length > 0, process);
+            process.Kill();
+            process.WaitForExit();
+        }
+        CommandLine.Run("train", recipe, "--resume").Succeeded();
+        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]), File.ReadAllBytes(model["broken/adapter/adapter_model.safetensors"]));
+        Assert.Equal(300, File.ReadLines(model["broken/metrics.jsonl"]).Count(line => line.Contains("\"loss\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_killed_run_leaves_no_half_written_adapter()
+    {
+        using var model = new TinyModel();
+        var random = new Random(5);
+        string recipe = model.Recipe("steps: 100000\n  save_every: 1\n  eval_every: 1", "target_modules: all-linear").Replace("run.yaml", "run.yaml", StringComparison.Ordinal);
+        File.WriteAllText(recipe, File.ReadAllText(recipe).Replace("train: data.jsonl", "train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));
+        for (int i = 0; i < 5; i++)
+        {
+            using Process process = CommandLine.Start(model[""], "train", recipe);
+            WaitFor(() => Directory.Exists(model["run/best"]), process);
+            Thread.Sleep(random.Next(400));
+            process.Kill();
+            process.WaitForExit();
+            using PretrainedModel opened = PretrainedModel.Open(model.Folder);
+            foreach (string name in new[] { "run/adapter", "run/best" })
+                if (Directory.Exists(model[name])) LoraAdapter.Load(model[name], opened).Dispose();
+            Directory.Delete(model["run"], recursive: true);
+        }
+    }
+
+    [Fact]
+    public void An_interrupted_run_saves_and_says_so()
+    {
+        using var model = new TinyModel();
+        using Process process = CommandLine.Start(model[""], "train", model.Recipe("steps: 100000"));
+        WaitFor(() => File.Exists(model["run/metrics.jsonl"]) && new FileInfo(model["run/metrics.jsonl"]).Length > 0, process);
+        Process.Start("kill", ["-INT", process.Id.ToString()])!.WaitForExit();
+        string error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(1, process.ExitCode);
+        Assert.Contains("Stopped after step", error, StringComparison.Ordinal);
+        using PretrainedModel opened = PretrainedModel.Open(model.Folder);
+        LoraAdapter.Load(model["run/adapter"], opened).Dispose();
+    }
+
+    [Fact]
+    public void A_second_run_keeps_the_first()
+    {
+        using var model = new TinyModel();
+        string recipe = model.Recipe("steps: 2");
+        CommandLine.Run("train", recipe).Succeeded();
+        byte[] first = File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]);
+        CommandResult second = CommandLine.Run("train", recipe, "--set", "training.seed=1").Succeeded();
+        Assert.Contains("run.previous-1", second.Error, StringComparison.Ordinal);
+        Assert.Equal(first, File.ReadAllBytes(model["run.previous-1/adapter/adapter_model.safetensors"]));
+        Assert.NotEqual(first, File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]));
+    }
+
+    [Fact]
+    public void Full_training_writes_a_model_that_loads()
+    {
+        using var model = new TinyModel();
+        CommandLine.Run("train", model.Recipe("steps: 3", "method: full")).Succeeded();
+        using PretrainedModel trained = PretrainedModel.Open(model["run/model"]), original = PretrainedModel.Open(model.Folder);
+        Assert.Equal(original.Decoder.Parameters.Keys, trained.Decoder.Parameters.Keys);
+        Assert.True(File.Exists(model["run/model/tokenizer.json"]));
+    }
+
+    private static void WaitFor(Func<bool> condition, Process process)
+    {
+        for (int i = 0; i < 1200 && !process.HasExited; i++)
+        {
+            if (condition()) return;
+            Thread.Sleep(100);
+        }
+        Assert.Fail($"It did not come to pass; the process {(process.HasExited ? "ended:\n" + process.StandardError.ReadToEnd() : "still runs")}");
+    }
+}
