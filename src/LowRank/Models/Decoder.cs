@@ -86,6 +86,8 @@ public sealed class Decoder : IDisposable
     /// <param name="tokens">Token ids, [batch, sequence], whole numbers in [0, vocabulary size).</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding on either side, [batch, sequence]; null for none.</param>
     /// <param name="cache">Earlier positions; the new ones are added to it.</param>
+    /// <exception cref="InputException">The model has learned positions, and the sequence is longer than they are.</exception>
+    /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, sequence, vocabulary size]; the caller owns it.</returns>
     public Tensor Forward(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null)
     {
@@ -104,6 +106,7 @@ public sealed class Decoder : IDisposable
     {
         using var scope = NewDisposeScope();
         CheckLength((cache?.Length ?? 0) + tokens.shape[1]);
+        cache?.RequireRoom(tokens.shape[1]);
         var context = ForwardContext.Create(tokens, attentionMask, rope, cache, dropout);
         Tensor hidden = embedding.Forward(tokens);
         if (positions is not null) hidden = hidden + positions.Forward(context.Positions);

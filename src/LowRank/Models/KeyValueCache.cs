@@ -32,6 +32,14 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Which positions are not padding, [batch, length so far] of truth values; null when none is.</summary>
     internal Tensor? KeyMask { get; private set; }
 
+    /// <summary>Checks that further positions fit.</summary>
+    /// <exception cref="InvalidOperationException">They do not; nothing has been added.</exception>
+    internal void RequireRoom(long added)
+    {
+        if (Length + added > Capacity)
+            throw new InvalidOperationException($"The cache has {Length} positions and room for {Capacity}; {added} more do not fit. Make it for prompt and new tokens together.");
+    }
+
     /// <summary>Adds a layer's keys and values of new positions and returns those of all positions.</summary>
     /// <param name="layer">The layer's number.</param>
     /// <param name="key">[batch, key-value heads, new positions, head dimension]</param>

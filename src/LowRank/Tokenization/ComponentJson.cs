@@ -54,8 +54,9 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
     public (string Text, bool IsRegex) Pattern(string key)
     {
         ComponentJson pattern = Child(key) ?? throw Wrong(key, null, "{\"String\": …} or {\"Regex\": …}");
-        if (pattern.TextOr("String", null) is { } text) return (text, false);
-        return (pattern.Text("Regex"), true);
+        bool isRegex = pattern.TextOr("String", null) is null;
+        string text = pattern.Text(isRegex ? "Regex" : "String");
+        return text.Length > 0 ? (text, isRegex) : throw Wrong(key, pattern.Json, "a pattern that is not empty");
     }
 
     /// <summary>The error for a component whose type is not known.</summary>

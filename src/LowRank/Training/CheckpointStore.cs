@@ -32,8 +32,7 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
     {
         string newest = Existing().LastOrDefault() ?? throw new InputException(
             $"There is no checkpoint to resume from in {folder}. Set training.save_every before the run, or start without --resume.");
-        CheckpointCounters counters = JsonSerializer.Deserialize<CheckpointCounters>(File.ReadAllText(Path.Combine(newest, "state.json")))
-            ?? throw new InputException($"{newest}/state.json is empty. Remove this checkpoint folder and resume from the one before.");
+        CheckpointCounters counters = Counters(Path.Combine(newest, "state.json"));
         if (counters.TotalSteps != state.TotalSteps)
             throw new InputException($"{newest} was made for {counters.TotalSteps} steps, this run has {state.TotalSteps}. " +
                 "Resume with the same recipe and data, or choose another output.");
@@ -46,6 +45,20 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
         dropout.set_state(randomState);
         (state.Step, state.Tokens, state.BestLoss, state.BestStep) = (counters.Step, counters.Tokens, counters.BestLoss, counters.BestStep);
         state.Elapsed = TimeSpan.FromSeconds(counters.Seconds);
+    }
+
+    private static CheckpointCounters Counters(string path)
+    {
+        const string Advice = "Remove this checkpoint folder and resume from the one before.";
+        if (!File.Exists(path)) throw new InputException($"{path} is missing. {Advice}");
+        try
+        {
+            return JsonSerializer.Deserialize<CheckpointCounters>(File.ReadAllText(path)) ?? throw new InputException($"{path} is empty. {Advice}");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path} is not valid JSON: {e.Message} {Advice}", e);
+        }
     }
 
     private void Copy(SafeTensorsFile weights, string where)

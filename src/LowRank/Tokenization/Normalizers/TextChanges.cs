@@ -13,6 +13,10 @@ internal static class TextChanges
     public static string WithoutMarks(string text) =>
         Filter(text, rune => Rune.GetUnicodeCategory(rune) != UnicodeCategory.NonSpacingMark);
 
+    /// <summary>Without combining marks of any category, which is what the StripAccents normalizer takes out.</summary>
+    public static string WithoutAnyMarks(string text) => Filter(text, rune => Rune.GetUnicodeCategory(rune)
+        is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark));
+
     /// <summary>sentencepiece's nmt rules: control characters removed, separators and zero-width spaces made blanks.</summary>
     public static string Nmt(string text)
     {

@@ -8,6 +8,7 @@ internal sealed class ByteLevelPreTokenizer(ComponentJson json) : IPreTokenizer
 
     public void Split(Piece piece, bool isFirst, List<Piece> parts)
     {
+        if (piece.Length == 0) return;
         string text = piece.Span.Length == piece.Text.Length ? piece.Text : piece.Span.ToString();
         if (addsPrefixSpace && !text.StartsWith(' ')) text = " " + text;
         if (!splits)

@@ -23,6 +23,7 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
 
     public void Split(Piece piece, bool isFirst, List<Piece> parts)
     {
+        if (piece.Length == 0) return;
         string text = piece.Span.ToString().Replace(" ", replacement, StringComparison.Ordinal);
         bool prepends = scheme == "always" || (scheme == "first" && isFirst);
         if (prepends && !text.StartsWith(replacement, StringComparison.Ordinal)) text = replacement + text;

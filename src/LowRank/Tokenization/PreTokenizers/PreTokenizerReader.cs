@@ -13,7 +13,11 @@ internal static class PreTokenizerReader
         ["ByteLevel"] = json => new ByteLevelPreTokenizer(json),
         ["Metaspace"] = json => new MetaspacePreTokenizer(json),
         ["Split"] = Split,
-        ["Whitespace"] = json => new SplitPreTokenizer(SplitPatterns.Regex(@"\w+|[^\w\s]+", json.Place), SplitBehavior.Removed, invert: true),
+        ["Whitespace"] = _ => new SequencePreTokenizer( // \w+|[^\w\s]+
+        [
+            new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
+            new SplitPreTokenizer(new RunePattern(WordCharacter.Is), SplitBehavior.Contiguous, invert: false),
+        ]),
         ["WhitespaceSplit"] = _ => new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
         ["Digits"] = json => new SplitPreTokenizer(new RunePattern(IsNumeric),
             json.Flag("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous, invert: false),

@@ -8,6 +8,8 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
         List<Piece> current = [piece];
         foreach (IPreTokenizer stage in stages)
         {
+            // "First" is what begins the text itself: not a piece behind blanks that an earlier stage removed.
+            isFirst = isFirst && current.Count > 0 && current[0].Start == 0;
             var next = new List<Piece>(current.Count * 2);
             for (int i = 0; i < current.Count; i++)
             {

@@ -1,0 +1,76 @@
+using LowRank.Generation;
+using LowRank.Tests.Models;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Generation;
+
+public sealed class TextGeneratorTests
+{
+    // Spread weights: with the usual small ones, all logits nearly tie.
+    private static TinyModel Model() => new(TinyModel.With(TinyModel.Llama, "initializer_range", 0.5));
+
+    [Fact]
+    public void Prompts_together_give_what_each_gives_alone()
+    {
+        using TinyModel tiny = Model();
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        int[][] prompts = [[1, 2, 3, 4, 5, 6, 7], [9], [30, 8, 2]];
+        var options = new GenerationOptions { MaxNewTokens = 12 };
+        IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
+        Assert.All(together, row => Assert.Equal(12, row.Count));
+        for (int row = 0; row < prompts.Length; row++) Assert.Equal(generator.Generate([prompts[row]], options)[0], together[row]);
+        Assert.NotEqual(together[0], together[1]);
+        Assert.Empty(generator.Generate([], options));
+    }
+
+    [Fact]
+    public void A_stop_token_ends_its_row_alone_and_is_not_returned()
+    {
+        using TinyModel tiny = Model();
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        int[][] prompts = [[1, 2, 3], [9]];
+        IReadOnlyList<IReadOnlyList<int>> free = generator.Generate(prompts, new GenerationOptions { MaxNewTokens = 8 });
+        int stop = free[0][2];
+        var heard = new List<(int Row, int Token)>();
+        IReadOnlyList<IReadOnlyList<int>> stopped = generator.Generate(prompts, new GenerationOptions { MaxNewTokens = 8, StopTokenIds = [stop] }, (row, token) => heard.Add((row, token)));
+        for (int row = 0; row < 2; row++)
+        {
+            Assert.Equal(free[row].TakeWhile(token => token != stop), stopped[row]);
+            Assert.Equal(stopped[row], heard.Where(h => h.Row == row).Select(h => h.Token));
+        }
+        Assert.True(stopped[0].Count <= 2);
+    }
+
+    [Fact]
+    public void A_seed_repeats_and_cancellation_stops_after_the_token_at_hand()
+    {
+        using TinyModel tiny = Model();
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        var options = new GenerationOptions { MaxNewTokens = 10, Temperature = 1.5, Seed = 11 };
+        IReadOnlyList<int> first = generator.Generate([[4, 5]], options)[0];
+        Assert.Equal(first, generator.Generate([[4, 5]], options)[0]);
+        Assert.NotEqual(first, generator.Generate([[4, 5]], options with { Seed = 12 })[0]);
+        using var cancellation = new CancellationTokenSource();
+        int made = 0;
+        IReadOnlyList<int> cut = generator.Generate([[4, 5]], options, (_, _) => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token)[0];
+        Assert.Equal(first.Take(3), cut);
+    }
+
+    [Fact]
+    public void Generating_leaves_no_tensors_behind()
+    {
+        using TinyModel tiny = Model();
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        generator.Generate([[1], [2, 3]], new GenerationOptions { MaxNewTokens = 4 });
+        long before = TorchSharp.DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (int i = 0; i < 3; i++) generator.Generate([[1], [2, 3]], new GenerationOptions { MaxNewTokens = 4 });
+        Assert.Equal(before, TorchSharp.DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Theory]
+    [InlineData("Ada  Lovelace\nwas born in 1815.", 2)]
+    [InlineData("ada lovelace", 1)]
+    [InlineData("", 0)]
+    public void Stated_facts_are_counted(string text, int expected) =>
+        Assert.Equal(expected, FactCheck.CountStated(text, ["Ada Lovelace", "born  in 1815", "analytical engine"]));
+}

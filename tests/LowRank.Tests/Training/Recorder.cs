@@ -1,0 +1,31 @@
+using LowRank.Training;
+
+namespace LowRank.Tests.Training;
+
+/// <summary>Keeps what a run tells.</summary>
+internal sealed class Recorder : ITrainingObserver
+{
+    public List<TrainingStep> Steps { get; } = [];
+
+    public List<EvaluationResult> Evaluations { get; } = [];
+
+    public Action<TrainingStep>? OnStep { get; init; }
+
+    public void Started(TrainingPlan plan)
+    {
+        // The plan is not looked at here.
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        Steps.Add(step);
+        OnStep?.Invoke(step);
+    }
+
+    public void Evaluated(EvaluationResult evaluation) => Evaluations.Add(evaluation);
+
+    public void Finished(TrainingResult result)
+    {
+        // Runs return their result.
+    }
+}

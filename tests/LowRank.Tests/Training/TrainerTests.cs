@@ -1,0 +1,177 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Models;
+using LowRank.Tests.Models;
+using LowRank.Tests.Tensors;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Training;
+
+public sealed class TrainerTests
+{
+    private static readonly LoraConfig Config = LoraConfig.Parse("""{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "up_proj"], "task_type": "CAUSAL_LM"}""");
+
+    private static readonly TrainingOptions Options = new() { Steps = 4, BatchSize = 8, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Seed = 5 };
+
+    // Rows of 3 to 9 tokens, some of whose labels are not learned.
+    private static TokenizedExample[] Examples(int count) => [.. Enumerable.Range(0, count).Select(row =>
+    {
+        int[] ids = [.. Enumerable.Range(0, 3 + row % 7).Select(i => (row * 5 + i * 3) % 32)];
+        return new TokenizedExample(ids, [.. ids.Select((id, i) => i < row % 3 ? TokenizedExample.Ignored : id)]);
+    })];
+
+    [Fact]
+    public void The_loss_is_the_shifted_cross_entropy_of_all_logits()
+    {
+        using var scope = NewDisposeScope();
+        using var tiny = new TinyModel();
+        Batch batch = Batch.Pad(Examples(5));
+        TensorBatch onDevice = TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, CPU);
+        Tensor logits = tiny.Model.Decoder.Forward(onDevice.Tokens, onDevice.AttentionMask);
+        Tensor labels = tensor(batch.Labels).view(5, -1);
+        Tensor plain = nn.functional.cross_entropy(logits.narrow(1, 0, batch.Length - 1).reshape(-1, 32), labels.narrow(1, 1, batch.Length - 1).reshape(-1),
+            ignore_index: -100, reduction: nn.Reduction.Sum);
+        using Tensor sum = CausalLoss.Sum(tiny.Model.Decoder, onDevice, null);
+        Assert.Equal(plain.item<float>(), sum.item<float>(), 1e-3);
+        Assert.Equal(Examples(5).Sum(e => e.PredictedLabels), onDevice.PredictedLabels);
+        EvaluationResult all = Evaluation.Run(tiny.Model.Decoder, Examples(5), 2, 0);
+        Assert.Equal(plain.item<float>() / onDevice.PredictedLabels, all.Loss, 1e-4);
+        Assert.Equal(onDevice.PredictedLabels, all.Tokens);
+    }
+
+    [Theory]
+    [InlineData(4, 2)]
+    [InlineData(2, 4)]
+    [InlineData(3, 3)]
+    public void Micro_batches_of_a_step_count_as_one_batch(int batchSize, int accumulation)
+    {
+        TokenizedExample[] examples = Examples(batchSize * accumulation);
+        (float[] whole, List<TrainingStep> wholeSteps) = Train(examples, Options with { BatchSize = examples.Length });
+        (float[] parts, List<TrainingStep> partSteps) = Train(examples, Options with { BatchSize = batchSize, GradientAccumulation = accumulation });
+        Assert.Equal(4, partSteps.Count);
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.Equal(wholeSteps[i].Loss, partSteps[i].Loss, 1e-4);
+            Assert.Equal(wholeSteps[i].GradientNorm, partSteps[i].GradientNorm, 1e-3 * wholeSteps[i].GradientNorm + 1e-6);
+        }
+        Assert.True(wholeSteps[3].Loss < wholeSteps[0].Loss);
+        for (int i = 0; i < whole.Length; i++) Assert.Equal(whole[i], parts[i], 1e-3);
+    }
+
+    [Fact]
+    public void The_base_is_not_touched_and_the_adapter_is_saved()
+    {
+        using var folder = new TemporaryFolder();
+        using var tiny = new TinyModel();
+        Dictionary<string, float[]> before = tiny.Model.Decoder.Parameters.ToDictionary(p => p.Key, p => p.Value.data<float>().ToArray());
+        using var adapter = LoraAdapter.Create(tiny.Model, Config, 1);
+        adapter.Attach();
+        new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), Options, folder.Path, new Recorder()).Run(Examples(8), []);
+        Assert.All(tiny.Model.Decoder.Parameters, p => Assert.Equal(before[p.Key], p.Value.data<float>().ToArray()));
+        using var loaded = LoraAdapter.Load(folder["adapter"], tiny.Model);
+        Assert.Equal(Values(adapter), Values(loaded));
+    }
+
+    [Fact]
+    public void A_loss_that_is_no_number_stops_the_run_before_it_spoils_anything()
+    {
+        using var folder = new TemporaryFolder();
+        using var tiny = new TinyModel();
+        using var adapter = LoraAdapter.Create(tiny.Model, Config, 1);
+        adapter.Attach();
+        var trained = new TrainedAdapter(adapter);
+        new Trainer(tiny.Model.Decoder, trained, Options, folder.Path, new Recorder()).Run(Examples(8), []);
+        byte[] saved = File.ReadAllBytes(folder[Path.Combine("adapter", LoraAdapter.FileName)]);
+        float[] values = Values(adapter);
+        using (no_grad()) tiny.Model.Decoder.Parameters["model.norm.weight"].fill_(float.NaN);
+        var recorder = new Recorder();
+        var e = Assert.Throws<NonFiniteLossException>(() => new Trainer(tiny.Model.Decoder, trained, Options, folder.Path, recorder).Run(Examples(8), []));
+        Assert.Equal(1, e.Step);
+        Assert.Contains("Step 1: loss NaN", e.Message);
+        Assert.Contains("Lower training.learning_rate", e.Message);
+        Assert.Empty(recorder.Steps);
+        Assert.Equal(values, Values(adapter));
+        Assert.Equal(saved, File.ReadAllBytes(folder[Path.Combine("adapter", LoraAdapter.FileName)]));
+    }
+
+    [Fact]
+    public void A_cancelled_run_resumes_to_what_an_unbroken_one_gives()
+    {
+        TrainingOptions options = Options with { Steps = 6, SaveEvery = 1, BatchSize = 3, Schedule = ScheduleKind.Cosine };
+        (float[] unbroken, List<TrainingStep> all) = Train(Examples(8), options);
+        using var folder = new TemporaryFolder();
+        using (var cancellation = new CancellationTokenSource())
+        {
+            var first = new Recorder { OnStep = step => { if (step.Step == 3) cancellation.Cancel(); } };
+            Train(Examples(8), options, folder.Path, first, false, cancellation: cancellation.Token);
+            Assert.Equal(3, first.Steps.Count);
+        }
+        string checkpoints = folder["checkpoints"];
+        Assert.Equal(["step-00000002", "step-00000003"], Directory.GetDirectories(checkpoints).Select(path => Path.GetFileName(path)).Order());
+        var second = new Recorder();
+        float[] resumed = Train(Examples(8), options, folder.Path, second, true);
+        Assert.Equal(unbroken, resumed);
+        Assert.Equal(all.Skip(3).Select(s => s.Loss), second.Steps.Select(s => s.Loss));
+        Assert.Equal(2, Directory.GetDirectories(checkpoints).Length);
+    }
+
+    [Fact]
+    public void Checkpoints_of_another_run_or_broken_ones_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains("no checkpoint to resume from", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
+        Train(Examples(8), Options with { SaveEvery = 2 }, folder.Path, new Recorder(), false);
+        Assert.Contains("was made for 4 steps, this run has 5",
+            Assert.Throws<InputException>(() => Train(Examples(8), Options with { Steps = 5 }, folder.Path, new Recorder(), true)).Message);
+        string newest = Path.Combine(folder["checkpoints"], "step-00000004");
+        using (var tiny = new TinyModel())
+        {
+            using var other = LoraAdapter.Create(tiny.Model, LoraConfig.Parse("""{"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}"""), 1);
+            other.Attach();
+            string message = Assert.Throws<InputException>(() =>
+                new Trainer(tiny.Model.Decoder, new TrainedAdapter(other), Options, folder.Path, new Recorder()).Run(Examples(8), [], resume: true)).Message;
+            Assert.Contains("missing: base_model.model.model.layers.0.self_attn.v_proj.lora_A.weight", message);
+            Assert.Contains("unexpected: base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", message);
+            Assert.Contains("q_proj.lora_A.weight is [2, 16], expected [3, 16]", message);
+        }
+        File.WriteAllText(Path.Combine(newest, "state.json"), "{\"Step\": ");
+        Assert.Contains("state.json is not valid JSON", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
+        File.Delete(Path.Combine(newest, "state.json"));
+        Assert.Contains("state.json", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
+    }
+
+    [Fact]
+    public void The_best_weights_and_the_last_are_both_kept()
+    {
+        using var folder = new TemporaryFolder();
+        var recorder = new Recorder();
+        Train(Examples(8), Options with { EvaluateEvery = 2 }, folder.Path, recorder, false, validation: Examples(3));
+        Assert.Equal([2, 4], recorder.Evaluations.Select(e => e.Step));
+        Assert.True(Directory.Exists(folder["best"]));
+        Assert.Contains("no example to train on", Assert.Throws<InputException>(() => Train([], Options, folder.Path, recorder, false)).Message);
+        TokenizedExample silent = new([1, 2], [-100, -100]);
+        Assert.Contains("No example predicts a label",
+            Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, recorder, false, validation: [silent])).Message);
+    }
+
+    private static (float[] Weights, List<TrainingStep> Steps) Train(TokenizedExample[] examples, TrainingOptions options)
+    {
+        using var folder = new TemporaryFolder();
+        var recorder = new Recorder();
+        return (Train(examples, options, folder.Path, recorder, false), recorder.Steps);
+    }
+
+    private static float[] Train(TokenizedExample[] examples, TrainingOptions options, string output, Recorder recorder, bool resume,
+        TokenizedExample[]? validation = null, CancellationToken cancellation = default)
+    {
+        using var tiny = new TinyModel();
+        using var adapter = LoraAdapter.Create(tiny.Model, Config with { Dropout = resume || options.SaveEvery is not null ? 0.2 : 0.0 }, 1);
+        adapter.Attach();
+        new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), options, output, recorder).Run(examples, validation ?? [], resume, cancellation);
+        return Values(adapter);
+    }
+
+    private static float[] Values(LoraAdapter adapter) => [.. adapter.Weights.SelectMany(w => w.Value.detach().contiguous().data<float>().ToArray())];
+}
