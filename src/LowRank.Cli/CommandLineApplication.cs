@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using LowRank.Cli.Commands;
 
 namespace LowRank.Cli;
@@ -11,7 +12,13 @@ internal static class CommandLineApplication
     public static int Run(string[] arguments)
     {
         var root = new RootCommand("LowRank: low-rank adaptation (LoRA) of pretrained language models for .NET.") { GlobalOptions.Verbose };
-        foreach (ICliCommand command in Commands()) root.Add(command.Build());
+        var examples = new Dictionary<Command, string>();
+        foreach (ICliCommand command in Commands())
+        {
+            Command built = command.Build();
+            root.Add(built);
+            examples.Add(built, command.Example);
+        }
         ParseResult parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
@@ -20,7 +27,10 @@ internal static class CommandLineApplication
             Console.Error.WriteLine($"See 'lowrank {name}--help'.");
             return ExitCodes.BadInput;
         }
-        return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        int exitCode = parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+        if (parsed.Action is HelpAction && examples.TryGetValue(parsed.CommandResult.Command, out string? example))
+            Console.WriteLine($"Example:\n  {example}\n");
+        return exitCode;
     }
 
     // Found by type: a new command is a file.

@@ -87,6 +87,7 @@ public sealed class TrainCommandTests
         string recipe = model.Recipe("steps: 2");
         CommandLine.Run("train", recipe).Succeeded();
         byte[] first = File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]);
+        Assert.Contains("\"lora_alpha\": 16,", File.ReadAllText(model["run/adapter/adapter_config.json"]), StringComparison.Ordinal);
         CommandResult second = CommandLine.Run("train", recipe, "--set", "training.seed=1").Succeeded();
         Assert.Contains("run.previous-1", second.Error, StringComparison.Ordinal);
         Assert.Equal(first, File.ReadAllBytes(model["run.previous-1/adapter/adapter_model.safetensors"]));

@@ -33,9 +33,6 @@ internal static class CommandAction
         return ExitCodes.Success;
     });
 
-    /// <summary>Adds an example to a command's help.</summary>
-    public static string WithExample(this string description, string example) => $"{description}\n\nExample:\n  {example}";
-
     private static int Report(ParseResult parsed, Exception e, int exitCode)
     {
         Console.Error.WriteLine(parsed.GetValue(GlobalOptions.Verbose) ? e.ToString() : $"error: {e.Message}");

@@ -8,6 +8,8 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank eval</c>.</summary>
 internal sealed class EvalCommand : ICliCommand
 {
+    public string Example => "lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl";
+
     public Command Build()
     {
         var data = new Option<string[]>("--data") { Description = "JSONL files in any of the forms that training reads.", Required = true };
@@ -15,8 +17,7 @@ internal sealed class EvalCommand : ICliCommand
         var maxLength = new Option<int>("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted.", DefaultValueFactory = _ => 512 };
         var all = new Option<bool>("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone." };
         var batch = new Option<int>("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
-        var command = new Command("eval", "Measure the mean loss a token (in nats) and the perplexity on held-out data."
-            .WithExample("lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl")) { data, json, maxLength, all, batch };
+        var command = new Command("eval", "Measure the mean loss a token (in nats) and the perplexity on held-out data.") { data, json, maxLength, all, batch };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(parsed => Evaluate(model, parsed, parsed.GetRequiredValue(data), parsed.GetValue(maxLength),
             parsed.GetValue(all), parsed.GetValue(batch), parsed.GetValue(json)));

@@ -17,10 +17,11 @@ internal sealed class GenerateCommand : ICliCommand
     private readonly Option<long> seed = new("--seed") { Description = "Seed of the choice.", DefaultValueFactory = _ => 42 };
     private readonly Option<bool> json = new("--json") { Description = "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
 
+    public string Example => "lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | type: hotel\\n\"";
+
     public Command Build()
     {
-        var command = new Command("generate", "Continue a text, token by token."
-            .WithExample("lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | type: hotel\\n\""))
+        var command = new Command("generate", "Continue a text, token by token.")
         { prompt, maxNewTokens, temperature, topK, topP, seed, json };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(parsed => Generate(model, parsed));

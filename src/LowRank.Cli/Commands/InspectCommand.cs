@@ -9,6 +9,8 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank inspect</c>.</summary>
 internal sealed class InspectCommand : ICliCommand
 {
+    public string Example => "lowrank inspect runs/quickstart/adapter";
+
     public Command Build()
     {
         var path = new Argument<string>("path") { Description = "A model's folder or safetensors file, or an adapter's folder." };
@@ -19,8 +21,7 @@ internal sealed class InspectCommand : ICliCommand
                 + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank.",
         };
         return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm) and "
-            + "effective rank of each change. The percentage needs the base model at the place that the adapter names."
-            .WithExample("lowrank inspect runs/quickstart/adapter")) { path, json }
+            + "effective rank of each change. The percentage needs the base model at the place that the adapter names.") { path, json }
             .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json)));
     }
 

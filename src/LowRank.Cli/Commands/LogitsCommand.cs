@@ -8,12 +8,13 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank logits</c>.</summary>
 internal sealed class LogitsCommand : ICliCommand
 {
+    public string Example => "lowrank logits --model models/base --input tokens.safetensors --output logits.safetensors";
+
     public Command Build()
     {
         var input = new Option<string>("--input") { Description = "A safetensors file with input_ids [B,T] and, if there is padding, attention_mask [B,T].", Required = true };
         var output = new Option<string>("--output") { Description = "The safetensors file to write: logits [B,T,V], float32.", Required = true };
-        var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs."
-            .WithExample("lowrank logits --model models/base --input tokens.safetensors --output logits.safetensors")) { input, output };
+        var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs.") { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)));
     }

@@ -6,11 +6,12 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank merge</c>.</summary>
 internal sealed class MergeCommand : ICliCommand
 {
+    public string Example => "lowrank merge --model models/base --adapter runs/quickstart/adapter --output merged";
+
     public Command Build()
     {
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        var command = new Command("merge", "Merge an adapter into its base: a Hugging Face folder that any program loads, in the base's dtype, at the base's speed."
-            .WithExample("lowrank merge --model models/base --adapter runs/quickstart/adapter --output merged")) { output };
+        var command = new Command("merge", "Merge an adapter into its base: a Hugging Face folder that any program loads, in the base's dtype, at the base's speed.") { output };
         ModelOptions model = new ModelOptions().AddTo(command, adapterRequired: true);
         return command.Does(parsed =>
         {

@@ -8,6 +8,8 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank tokenize</c>.</summary>
 internal sealed class TokenizeCommand : ICliCommand
 {
+    public string Example => "lowrank tokenize --model models/base --file texts.jsonl";
+
     public Command Build()
     {
         var model = new Option<string?>("--model") { Description = "Folder of a model with tokenizer files." };
@@ -15,8 +17,7 @@ internal sealed class TokenizeCommand : ICliCommand
         var texts = new Option<string>("--file") { Description = "JSONL: {\"text\"} a line, or {\"ids\"} a line with --decode.", Required = true };
         var special = new Option<bool>("--special") { Description = "Add the special tokens that the tokenizer puts around a text; with --decode, keep them in the text." };
         var decode = new Option<bool>("--decode") { Description = "Turn {\"ids\"} into {\"text\"}." };
-        return new Command("tokenize", "Turn texts into token ids, or back, a JSON line for a line."
-            .WithExample("lowrank tokenize --model models/base --file texts.jsonl")) { model, file, texts, special, decode }
+        return new Command("tokenize", "Turn texts into token ids, or back, a JSON line for a line.") { model, file, texts, special, decode }
             .Does(parsed =>
             {
                 string? folder = parsed.GetValue(model), path = parsed.GetValue(file);

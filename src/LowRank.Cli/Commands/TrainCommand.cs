@@ -9,13 +9,14 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank train</c>.</summary>
 internal sealed class TrainCommand : ICliCommand
 {
+    public string Example => "lowrank train recipes/quickstart.yaml --set training.epochs=1 --set output=runs/short";
+
     public Command Build()
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (needs training.save_every)." };
-        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl."
-            .WithExample("lowrank train recipes/quickstart.yaml --set training.epochs=1 --set output=runs/short")) { recipe, set, resume }
+        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl.") { recipe, set, resume }
             .Does(parsed => Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume)));
     }
 

@@ -49,7 +49,7 @@ internal static class RecipeOptions
     };
 
     // A whole alpha is written as a whole number, as PEFT's users write it.
-    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue ? (int)value : value;
+    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
 
     private static ModuleSelection? Modules(IReadOnlyList<string>? names, string? pattern) =>
         names is not null ? ModuleSelection.Of(names) : pattern is not null ? ModuleSelection.Pattern(pattern) : null;
