@@ -104,6 +104,22 @@ public sealed class TrainCommandTests
         Assert.True(File.Exists(model["run/model/tokenizer.json"]));
     }
 
+    [Fact]
+    public void A_run_whose_model_an_earlier_run_left_in_its_output_is_refused_and_other_files_stay()
+    {
+        using var model = new TinyModel();
+        string recipe = model.Recipe("steps: 1", "method: full");
+        CommandLine.Run("train", recipe).Succeeded();
+        File.WriteAllText(model["run/notes.txt"], "mine");
+        CommandResult refused = CommandLine.Run("train", recipe, "--set", "model=run/model");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("Choose another output", refused.Error, StringComparison.Ordinal);
+        Assert.True(File.Exists(model["run/model/model.safetensors"]));
+        CommandLine.Run("train", recipe, "--set", "output=run/").Succeeded();
+        Assert.True(File.Exists(model["run/notes.txt"]));
+        Assert.True(File.Exists(model["run.previous-1/model/model.safetensors"]));
+    }
+
     private static void WaitFor(Func<bool> condition, Process process)
     {
         for (int i = 0; i < 1200 && !process.HasExited; i++)

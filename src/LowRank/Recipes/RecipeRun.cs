@@ -21,7 +21,6 @@ public sealed class RecipeRun : IDisposable
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    private const string RecipeFile = "recipe.yaml";
     private const int GenerationBatch = 50; // prompts generated together when facts are counted
 
     private RecipeRun(Recipe recipe) => Recipe = recipe;
@@ -98,16 +97,16 @@ public sealed class RecipeRun : IDisposable
     /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
     public TrainingResult Train(ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default)
     {
-        if (!resume) KeepEarlierRun();
+        if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [Recipe.Model]);
         Directory.CreateDirectory(Recipe.Output);
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
-        AtomicFile.Write(Path.Combine(Recipe.Output, RecipeFile), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
+        AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
         var trainer = new Trainer(Model.Decoder, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
 
-    /// <summary>Where an earlier run in the same output folder was moved to; null when there was none.</summary>
+    /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was none.</summary>
     public string? EarlierRun { get; private set; }
 
     /// <summary>How the model does now on the comparison's rows; null when the recipe asks for no comparison.</summary>
@@ -142,16 +141,6 @@ public sealed class RecipeRun : IDisposable
     {
         Adapter?.Dispose();
         Model?.Dispose();
-    }
-
-    // Nothing is lost: the folder of an earlier run steps aside under the first free number.
-    private void KeepEarlierRun()
-    {
-        if (!File.Exists(Path.Combine(Recipe.Output, RecipeFile))) return;
-        int number = 1;
-        while (Path.Exists($"{Recipe.Output}.previous-{number}")) number++;
-        EarlierRun = $"{Recipe.Output}.previous-{number}";
-        Directory.Move(Recipe.Output, EarlierRun);
     }
 
     private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, int maxNewTokens)
