@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace LowRank.EndToEndTests;
 
@@ -27,10 +28,20 @@ public static class CommandLine
     /// <summary>As <see cref="Run"/>, in a folder.</summary>
     public static CommandResult RunIn(string folder, params string[] arguments) => RunProgram(Assembly, folder, arguments);
 
+    /// <summary>As <see cref="Run"/>, with a text as standard input.</summary>
+    public static CommandResult RunWithInput(string input, params string[] arguments) => Run(Assembly, Repository, arguments, input);
+
     /// <summary>Runs any built program to the end, ten minutes at most.</summary>
-    public static CommandResult RunProgram(string assembly, string folder, params string[] arguments)
+    public static CommandResult RunProgram(string assembly, string folder, params string[] arguments) => Run(assembly, folder, arguments, null);
+
+    private static CommandResult Run(string assembly, string folder, string[] arguments, string? input)
     {
-        using Process process = StartProgram(assembly, folder, arguments);
+        using Process process = StartProgram(assembly, folder, arguments, readsInput: input is not null);
+        if (input is not null)
+        {
+            process.StandardInput.Write(input); // what a pipe holds is less than a test says
+            process.StandardInput.Close();
+        }
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(TimeSpan.FromMinutes(10)))
         {
@@ -41,11 +52,12 @@ public static class CommandLine
     }
 
     /// <summary>Starts without waiting.</summary>
-    public static Process Start(string folder, params string[] arguments) => StartProgram(Assembly, folder, arguments);
+    public static Process Start(string folder, params string[] arguments) => StartProgram(Assembly, folder, arguments, readsInput: false);
 
-    private static Process StartProgram(string assembly, string folder, string[] arguments)
+    private static Process StartProgram(string assembly, string folder, string[] arguments, bool readsInput)
     {
         var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        if (readsInput) (start.RedirectStandardInput, start.StandardInputEncoding) = (true, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         start.ArgumentList.Add(assembly);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";

@@ -14,7 +14,7 @@ public sealed class AdapterParityTests
 
     /// <summary>Kinds of LoRA on the qwen2 base.</summary>
     public static TheoryData<string> Variants =>
-        ["rslora", "patterns", "layers_to_transform", "all_linear", "regex", "exclude", "bias_all", "bias_lora_only"];
+        ["rslora", "patterns", "layers_to_transform", "all_linear", "regex", "exclude", "bias_all", "bias_lora_only", "modules_to_save"];
 
     [Theory, MemberData(nameof(Decoders))]
     public void An_adapter_gives_the_references_logits_attached_merged_and_detached(string family)
@@ -90,7 +90,7 @@ public sealed class AdapterParityTests
         Assert.InRange(Golden.LargestDeviation(Logits(), before), 0, Tolerance);
     }
 
-    private static void CheckBytes(string source, PretrainedModel model)
+    internal static void CheckBytes(string source, PretrainedModel model)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("lowrank-adapter-");
         try

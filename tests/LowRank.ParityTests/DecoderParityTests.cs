@@ -12,7 +12,8 @@ public sealed class DecoderParityTests
     public static TheoryData<string> Decoders => [.. Golden.Decoders, .. Golden.Settings];
 
     // Dynamic rope turns keys by the length at hand: keys cached at a shorter length differ, in transformers as here.
-    public static TheoryData<string> WithDynamic => [.. Decoders, "rope_dynamic"];
+    // LongRoPE turns all keys anew where a text grows beyond the original length.
+    public static TheoryData<string> WithDynamic => [.. Decoders, "rope_dynamic", "phi3_longrope", "phi3_longrope_partial"];
 
     [Theory, MemberData(nameof(WithDynamic))]
     public void Logits_equal_the_reference_with_padding_on_the_right(string family)
@@ -21,6 +22,17 @@ public sealed class DecoderParityTests
         using var scope = NewDisposeScope();
         Tensor logits = golden.Model.Decoder.Forward(golden.Read("input_ids"), golden.Read("attention_mask"));
         Assert.InRange(Golden.LargestDeviation(logits, golden.Read("logits")), 0, Tolerance);
+    }
+
+    [Theory]
+    [InlineData("phi3_longrope")]
+    [InlineData("phi3_longrope_partial")]
+    public void LongRoPE_takes_its_short_factors_within_the_original_length(string name)
+    {
+        using var golden = new Golden(name);
+        using var scope = NewDisposeScope();
+        Tensor logits = golden.Model.Decoder.Forward(golden.Read("short.input_ids"), golden.Read("short.attention_mask"));
+        Assert.InRange(Golden.LargestDeviation(logits, golden.Read("short.logits")), 0, Tolerance);
     }
 
     [Theory, MemberData(nameof(Decoders))]
@@ -40,6 +52,8 @@ public sealed class DecoderParityTests
     }
 
     [Theory, MemberData(nameof(Decoders))]
+    [InlineData("phi3_longrope")]
+    [InlineData("phi3_longrope_partial")]
     public void Greedy_tokens_equal_the_reference_with_cache(string family)
     {
         using var golden = new Golden(family);
@@ -60,6 +74,18 @@ public sealed class DecoderParityTests
         for (int i = 0; i < 16; i++)
             ids = cat([ids, golden.Model.Decoder.Forward(ids).select(1, -1).argmax(-1).view(1, 1)], 1);
         Assert.Equal(expected.data<long>().ToArray(), ids.data<long>().ToArray());
+    }
+
+    [Fact]
+    public void A_padded_batch_that_grows_beyond_the_original_length_is_computed_anew()
+    {
+        using var golden = new Golden("phi3_longrope");
+        int[] ids = [.. golden.Read("input_ids")[0].data<long>().Select(id => (int)id)];
+        var options = new GenerationOptions { MaxNewTokens = 16 };
+        var generator = new TextGenerator(golden.Model.Decoder);
+        IReadOnlyList<IReadOnlyList<int>> together = generator.Generate([ids[..8], ids[..5]], options);
+        Assert.Equal(generator.Generate([ids[..8]], options)[0], together[0]);
+        Assert.Equal(16, together[1].Count);
     }
 
     [Theory, MemberData(nameof(Decoders))]

@@ -1,6 +1,7 @@
 using System.CommandLine;
+using LowRank.Cli.Views;
 using LowRank.Data;
-using LowRank.Tokenization;
+using LowRank.Tasks;
 using LowRank.Training;
 
 namespace LowRank.Cli.Commands;
@@ -8,39 +9,81 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank eval</c>.</summary>
 internal sealed class EvalCommand : ICliCommand
 {
+    private readonly Option<string[]> data = new("--data") { Description = "JSONL files in any of the forms that training reads.", Required = true };
+    private readonly Option<bool> json = new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
+    private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
+    private readonly Option<bool> all = new("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone." };
+    private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result (but of embedding, whose loss compares the rows of a batch).", DefaultValueFactory = _ => 16 };
+    private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
+    private readonly Option<bool> generate = new("--generate") { Description = "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or \"references\"; rows with the same prompt share their references." };
+    private readonly Option<int?> limit = new("--limit") { Description = "Generate for the first so many prompts only." };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+    private readonly Option<string?> output = new("--output") { Description = "Write prompts, generated texts and references as JSONL; needs --generate." };
+
     public string Example => "lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl";
 
     public Command Build()
     {
-        var data = new Option<string[]>("--data") { Description = "JSONL files in any of the forms that training reads.", Required = true };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: loss, perplexity, tokens, rows." };
-        var maxLength = new Option<int>("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted.", DefaultValueFactory = _ => 512 };
-        var all = new Option<bool>("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone." };
-        var batch = new Option<int>("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
-        var command = new Command("eval", "Measure the mean loss a token (in nats) and the perplexity on held-out data.") { data, json, maxLength, all, batch };
+        var command = new Command("eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
+        { data, json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Evaluate(model, parsed, parsed.GetRequiredValue(data), parsed.GetValue(maxLength),
-            parsed.GetValue(all), parsed.GetValue(batch), parsed.GetValue(json)));
+        return command.Does(parsed => Evaluate(model, parsed));
     }
 
-    private static void Evaluate(ModelOptions model, ParseResult parsed, string[] data, int maxLength, bool all, int batch, bool json)
+    private void Evaluate(ModelOptions model, ParseResult parsed)
+    {
+        Check(parsed);
+        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
+        {
+            MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
+            TrainOn = parsed.GetValue(all) ? TrainOn.All : TrainOn.Completion,
+        });
+        string[] files = parsed.GetRequiredValue(data);
+        var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
+        if (parsed.GetValue(generate))
+        {
+            if (opened.Task is not IGeneratingTask generating)
+                throw new InputException($"--generate needs a model that writes texts; {opened.Kind.Name} does not.");
+            GeneratedTexts texts = GeneratedTexts.Of(generating, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            if (parsed.GetValue(output) is { } path) texts.Save(path);
+            foreach ((string name, double value) in texts.Metrics()) results[name] = value;
+            results["prompts"] = texts.Prompts.Count;
+            results["references"] = texts.References.Sum(one => one.Count);
+        }
+        else
+        {
+            TaskData loaded = opened.Task.Read(files);
+            foreach (string warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning);
+            EvaluationResult result = Evaluation.Run(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
+            results["loss"] = result.Loss;
+            if (opened.Kind.Head == Models.HeadKind.LanguageModel) results["perplexity"] = Math.Exp(result.Loss);
+            foreach ((string name, double? value) in result.Metrics) results[name] = value;
+            results[opened.Kind.Head == Models.HeadKind.LanguageModel ? "tokens" : "labels"] = result.Tokens;
+            results["rows"] = loaded.Examples.Count;
+        }
+        if (parsed.GetValue(json)) JsonOutput.Write(results);
+        else Console.WriteLine(string.Join("   ", results.Where(one => one.Key != "task").Select(one => Show(one.Key, one.Value))));
+    }
+
+    private void Check(ParseResult parsed)
     {
         List<string> problems = [];
-        if (maxLength < 2) problems.Add($"--max-length is {maxLength}, expected at least 2");
-        if (batch < 1) problems.Add($"--batch-size is {batch}, expected at least 1");
+        if (parsed.GetValue(maxLength) is < 2) problems.Add($"--max-length is {parsed.GetValue(maxLength)}, expected at least 2");
+        if (parsed.GetValue(batch) < 1) problems.Add($"--batch-size is {parsed.GetValue(batch)}, expected at least 1");
+        if (parsed.GetValue(maxNewTokens) < 1) problems.Add($"--max-new-tokens is {parsed.GetValue(maxNewTokens)}, expected at least 1");
+        if (parsed.GetValue(limit) is < 1) problems.Add($"--limit is {parsed.GetValue(limit)}, expected at least 1");
+        if (!parsed.GetValue(generate) && parsed.GetValue(output) is not null) problems.Add("--output has no effect without --generate");
+        if (!parsed.GetValue(generate) && parsed.GetValue(limit) is not null) problems.Add("--limit has no effect without --generate");
+        if (parsed.GetValue(generate) && parsed.GetValue(all)) problems.Add("--all-tokens has no effect with --generate");
         if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
-        using OpenedModel opened = model.Open(parsed);
-        Tokenizer? tokenizer = Tokenizer.IsPresent(opened.Model.Folder) ? Tokenizer.Load(opened.Model.Folder, opened.Model.Generation.EndOfText) : null;
-        LoadedExamples loaded = ExampleLoader.Load(data, tokenizer, new ExampleOptions
-        {
-            VocabularySize = opened.Model.Decoder.Shape.VocabularySize,
-            MaxLength = Math.Min(maxLength, opened.Model.Decoder.Shape.MaxPositions),
-            TrainOn = all ? TrainOn.All : TrainOn.Completion,
-        });
-        foreach (string warning in loaded.Summary.Warnings) Console.Error.WriteLine("note: " + warning);
-        EvaluationResult result = Evaluation.Run(opened.Model.Decoder, loaded.Examples, batch, 0);
-        double perplexity = Math.Exp(result.Loss);
-        if (json) JsonOutput.Write(new { loss = result.Loss, perplexity, tokens = result.Tokens, rows = loaded.Examples.Count });
-        else Console.WriteLine($"loss {result.Loss:f4}   perplexity {perplexity:f3}   {result.Tokens} tokens in {loaded.Examples.Count} rows");
     }
+
+    private static string Show(string name, object? value) => value switch
+    {
+        double number when name == "perplexity" => $"{name} {number:f3}",
+        double number => $"{name} {number:f4}",
+        null => $"{name} undefined",
+        long or int => $"{value} {name}",
+        _ => $"{name} {value}",
+    };
 }

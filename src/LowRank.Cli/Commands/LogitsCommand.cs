@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LowRank.Models;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -12,8 +13,8 @@ internal sealed class LogitsCommand : ICliCommand
 
     public Command Build()
     {
-        var input = new Option<string>("--input") { Description = "A safetensors file with input_ids [B,T] and, if there is padding, attention_mask [B,T].", Required = true };
-        var output = new Option<string>("--output") { Description = "The safetensors file to write: logits [B,T,V], float32.", Required = true };
+        var input = new Option<string>("--input") { Description = "A safetensors file with input_ids [B,T]; attention_mask [B,T] if there is padding, token_type_ids [B,T] for pairs, decoder_input_ids [B,U] for t5.", Required = true };
+        var output = new Option<string>("--output") { Description = "The safetensors file to write: logits, float32 ([B,T,V]; [B,labels] of a classifier; hidden_states [B,T,H] of a model without head).", Required = true };
         var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs.") { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)));
@@ -29,12 +30,22 @@ internal sealed class LogitsCommand : ICliCommand
         Tensor ids = Whole(file, input, "input_ids", null);
         Tensor? mask = file.Entries.ContainsKey("attention_mask") ? Whole(file, input, "attention_mask", ids.shape) : null;
         using OpenedModel opened = options.Open(parsed);
-        int vocabulary = opened.Model.Decoder.Shape.VocabularySize;
+        int vocabulary = opened.Model.Network.VocabularySize;
         long least = ids.min().item<long>(), most = ids.max().item<long>();
         if (least < 0 || most >= vocabulary)
             throw new InputException($"{input}: input_ids has {(least < 0 ? least : most)}, expected 0 to {vocabulary - 1}: the model's vocabulary.");
-        Tensor logits = opened.Model.Decoder.Forward(ids.to(opened.Model.Decoder.Device), mask?.to(opened.Model.Decoder.Device));
-        SafeTensorsWriter.Write(output, [KeyValuePair.Create("logits", logits.cpu())]);
+        Device device = opened.Model.Network.Device;
+        Tensor? types = file.Entries.ContainsKey("token_type_ids") ? Whole(file, input, "token_type_ids", ids.shape) : null;
+        var batch = new ModelInput(ids.to(device), mask?.to(device), types?.to(device));
+        if (opened.Model.Network is EncoderDecoder pair)
+        {
+            if (!file.Entries.ContainsKey("decoder_input_ids")) throw new InputException($"{input} has no decoder_input_ids [B,U], which a {opened.Model.Config.ModelType} model needs beside input_ids.");
+            SafeTensorsWriter.Write(output, [KeyValuePair.Create("logits", pair.Forward(batch, Whole(file, input, "decoder_input_ids", null).to(device)).cpu())]);
+            return;
+        }
+        ISequenceNetwork network = opened.Model.Sequence;
+        Tensor made = network.Head is null ? network.States(batch) : network.Scores(batch);
+        SafeTensorsWriter.Write(output, [KeyValuePair.Create(network.Head is null ? "hidden_states" : "logits", made.cpu())]);
     }
 
     private static Tensor Whole(SafeTensorsFile file, string path, string name, long[]? shape)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Models;
+using LowRank.Tasks;
 using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
@@ -25,10 +26,19 @@ internal sealed class ModelOptions
     /// <summary>The folder given as --model.</summary>
     public string Folder(ParseResult parsed) => parsed.GetRequiredValue(model);
 
+    /// <summary>Opens the model for its adapter's task, or its own.</summary>
+    public TaskModel OpenForTask(ParseResult parsed, string? task, Func<TaskSettings, TaskSettings> settings)
+    {
+        TaskModel opened = TaskModel.Open(Folder(parsed), parsed.GetValue(adapter), task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
+        foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
+        return opened;
+    }
+
     /// <summary>Opens the model, with the adapter attached if there is one; the caller disposes of both.</summary>
     public OpenedModel Open(ParseResult parsed)
     {
-        PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)));
+        HeadRequest? head = parsed.GetValue(adapter) is { } adapted ? AdapterHead.Request(adapted) : null;
+        PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head);
         try
         {
             LoraAdapter? attached = parsed.GetValue(adapter) is { } folder ? LoraAdapter.Load(folder, opened) : null;

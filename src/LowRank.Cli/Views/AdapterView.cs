@@ -22,6 +22,7 @@ internal static class AdapterView
             new Text($"LoRA adapter of {config.BaseModel ?? "an unnamed model"}"),
             new Text($"rank {config.Rank}, alpha {config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout {config.Dropout}, bias {Bias(config)}"),
             new Text($"targets: {Targets(config)}"),
+            .. config.ModulesToSave is { Count: > 0 } saved ? new[] { new Text($"trained whole: {string.Join(", ", saved)}") } : [],
             new Text($"trains {adapter.Parameters:n0} weights{share}; {adapter.Bytes / 1e6:f2} MB"),
             modules,
         ];

@@ -58,7 +58,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
             lines.Add(new Text($"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} passed, "
                 + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
         if (evaluation is not null)
-            lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}"));
+            lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
         return new Rows(lines);
     }
 }

@@ -25,7 +25,7 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
         output.Flush();
     }
 
-    public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}");
+    public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}{MetricText.Of(evaluation)}");
 
     public void Finished(TrainingResult result) => output.Flush();
 }

@@ -20,18 +20,24 @@ public static class AdapterMerge
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
-        Dictionary<string, string> modules = adapter.Layers.Keys.ToDictionary(path => model.Decoder.StoredName(path + ".weight"));
-        Dictionary<string, Tensor> biases = adapter.Biases.ToDictionary(bias => model.Decoder.StoredName(bias.Name),
-            bias => adapter.IsAttached ? bias.Parameter : bias.Value);
+        INetwork network = model.Network;
+        Dictionary<string, string> modules = adapter.Layers.Keys.ToDictionary(path => network.StoredName(adapter.Projections[path].Path + ".weight"));
+        Dictionary<string, Tensor> replaced = adapter.Replaced.ToDictionary(weight => network.StoredName(weight.Name),
+            weight => adapter.IsAttached ? weight.Parameter : weight.Value);
+        // A head that the checkpoint lacks stands beside its weights afterwards.
+        foreach (string drawn in network.CreatedWeights)
+            replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
         var weights = new List<KeyValuePair<string, Tensor>>();
         foreach (string name in checkpoint.Entries.Keys)
         {
             Tensor stored = checkpoint.Map(name);
             if (modules.TryGetValue(name, out string? path)) stored = Merge(stored, adapter, path, name);
-            else if (biases.TryGetValue(name, out Tensor? bias)) stored = bias.detach().cpu().to(stored.dtype);
+            else if (replaced.Remove(name, out Tensor? whole)) stored = whole.detach().cpu().to(stored.dtype);
             weights.Add(KeyValuePair.Create(name, stored));
         }
-        ModelFolder.Write(model.Folder, target, weights);
+        ScalarType type = weights[0].Value.dtype;
+        weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type))));
+        ModelFolder.Write(model.Folder, target, weights, config => TaskConfig.Describe(config, network, adapter.Task), folder => adapter.Task?.Save(folder));
     }
 
     private static Tensor Merge(Tensor stored, LoraAdapter adapter, string path, string name)

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A LoRA adapter on a model (arXiv 2106.09685): a low-rank pair for each target, and biases where asked for.</summary>
+/// <summary>A LoRA adapter on a model (arXiv 2106.09685): a low-rank pair for each target, and modules trained whole beside
+/// them: a task's head, biases where asked for.</summary>
 /// <remarks>The base is not changed by attaching, detaching or saving. Belongs to one model and its thread.</remarks>
 public sealed class LoraAdapter : IDisposable
 {
@@ -16,20 +17,24 @@ public sealed class LoraAdapter : IDisposable
 
     private readonly PretrainedModel model;
     private readonly Dictionary<string, LoraLayer> layers;
-    private readonly List<TrainedBias> biases;
+    private readonly List<TrainedParameter> replaced;
 
     private LoraAdapter(PretrainedModel model, TargetMatch match, Func<LoraTarget, Projection, LoraLayer> makeLayer)
     {
         this.model = model;
         Config = match.Resolved;
         Warnings = [.. match.Warnings];
-        Projections = model.Decoder.Projections.Append(model.Decoder.Head).ToDictionary(projection => projection.Path);
+        INetwork network = model.Network;
+        Projections = network.Projections.Concat(network.OutputHead is { } head ? [head] : []).ToDictionary(projection => network.ModulePath(projection.Path));
         RefuseEmbeddings(match.Targets);
         layers = match.Targets.ToDictionary(target => target.Path, target => makeLayer(target, Projections[target.Path]));
-        biases = [.. AdapterLayout.Of(Config, match.Targets, AdaptableModules.Of(model.Decoder)).Tensors
-            .Where(tensor => tensor.IsRequired && tensor.Part is AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias)
-            .Select(tensor => new TrainedBias(tensor.Key, tensor.Path + ".bias", model.Decoder.Parameters[tensor.Path + ".bias"]))];
+        replaced = [.. Layout(model, Config, match.Targets).Tensors
+            .Where(tensor => tensor.IsRequired && tensor.Part is AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight)
+            .Select(tensor => TakeOver(tensor, network))];
     }
+
+    /// <summary>What the adapter was trained for, beyond what PEFT's config says; null for a language model.</summary>
+    public AdapterTask? Task { get; set; }
 
     /// <summary>The config as it is saved.</summary>
     public LoraConfig Config { get; }
@@ -46,7 +51,7 @@ public sealed class LoraAdapter : IDisposable
     /// <summary>Whether the pairs are added into the base's weights.</summary>
     public bool IsMerged { get; private set; }
 
-    /// <summary>The number of trained weights: rank · (in + out) for each target, and the biases.</summary>
+    /// <summary>The number of trained weights: rank · (in + out) for each target, and the modules and biases trained whole.</summary>
     public long ParameterCount => Weights.Sum(weight => weight.Value.numel());
 
     /// <summary>The trained tensors by their names in PEFT's file.</summary>
@@ -57,12 +62,12 @@ public sealed class LoraAdapter : IDisposable
             KeyValuePair.Create(PeftTensorKeys.Key(layer.Key, AdapterTensorPart.LinearA), layer.Value.A),
             KeyValuePair.Create(PeftTensorKeys.Key(layer.Key, AdapterTensorPart.LinearB), layer.Value.B),
         }),
-        .. biases.Select(bias => KeyValuePair.Create(bias.Key, IsAttached ? bias.Parameter : bias.Value)),
+        .. replaced.Select(weight => KeyValuePair.Create(weight.Key, IsAttached ? weight.Parameter : weight.Value)),
     ];
 
     internal Dictionary<string, Projection> Projections { get; }
 
-    internal IReadOnlyList<TrainedBias> Biases => biases;
+    internal IReadOnlyList<TrainedParameter> Replaced => replaced;
 
     /// <summary>Makes a new adapter; it is not attached.</summary>
     /// <param name="model">The base.</param>
@@ -72,14 +77,15 @@ public sealed class LoraAdapter : IDisposable
     /// supported: all problems at once, with what could be adapted.</exception>
     public static LoraAdapter Create(PretrainedModel model, LoraConfig config, long seed)
     {
-        config = config with { BaseModel = config.BaseModel ?? model.Folder, TaskType = config.TaskType ?? "CAUSAL_LM" };
-        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Decoder), model.Config.ModelType, AdapterUse.Create);
+        config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
+        config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
+        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var generator = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
         return new LoraAdapter(model, match, (target, projection) =>
         {
             (Tensor a, Tensor b) = LoraInitialization.Draw(config.InitialWeights.Name, target.Rank, projection.InputSize, projection.OutputSize, generator);
-            return MakeLayer(a, b, target, config, model.Decoder.Device);
+            return MakeLayer(a, b, target, config, model.Network.Device);
         });
     }
 
@@ -89,18 +95,22 @@ public sealed class LoraAdapter : IDisposable
     public static LoraAdapter Load(string folder, PretrainedModel model)
     {
         LoraConfig config = LoraConfig.Load(folder);
-        IReadOnlyList<ModuleInfo> modules = AdaptableModules.Of(model.Decoder);
-        TargetMatch match = TargetMatcher.Match(config, modules, model.Config.ModelType, AdapterUse.Load);
+        if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
+            throw new InputException($"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head {model.Network.HeadKind}. " +
+                $"Use it for its own task, or open the base with the head {head}.");
+        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = OpenTensors(folder);
-        IReadOnlyList<string> problems = AdapterLayout.Of(match.Resolved, match.Targets, modules)
+        IReadOnlyList<string> problems = Layout(model, match.Resolved, match.Targets)
             .Problems(file.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape)));
         if (problems.Count > 0)
             throw new InputException($"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
+        RefuseDrawnWeights(folder, match.Resolved, model.Network);
         Tensor Read(LoraTarget target, AdapterTensorPart part) => file.Map(PeftTensorKeys.Key(target.Path, part));
         var adapter = new LoraAdapter(model, match, (target, _) =>
-            MakeLayer(Read(target, AdapterTensorPart.LinearA), Read(target, AdapterTensorPart.LinearB), target, config, model.Decoder.Device));
-        foreach (TrainedBias bias in adapter.biases) bias.Value.copy_(file.Map(bias.Key));
+            MakeLayer(Read(target, AdapterTensorPart.LinearA), Read(target, AdapterTensorPart.LinearB), target, config, model.Network.Device));
+        foreach (TrainedParameter weight in adapter.replaced) weight.Value.copy_(file.Map(weight.Key));
+        adapter.Task = AdapterTask.Load(folder);
         return adapter;
     }
 
@@ -113,7 +123,7 @@ public sealed class LoraAdapter : IDisposable
         if (layers.Keys.FirstOrDefault(path => Projections[path].Adapter is not null) is { } taken)
             throw new InvalidOperationException($"{taken} has another adapter in its slot. Detach that one first.");
         foreach ((string path, LoraLayer layer) in layers) Projections[path].Adapter = layer;
-        foreach (TrainedBias bias in biases) bias.Attach();
+        foreach (TrainedParameter weight in replaced) weight.Attach();
         IsAttached = true;
     }
 
@@ -122,7 +132,7 @@ public sealed class LoraAdapter : IDisposable
     {
         if (!IsAttached) return;
         foreach (string path in layers.Keys) Projections[path].Adapter = null;
-        foreach (TrainedBias bias in biases) bias.Detach();
+        foreach (TrainedParameter weight in replaced) weight.Detach();
         IsAttached = false;
     }
 
@@ -134,7 +144,7 @@ public sealed class LoraAdapter : IDisposable
         RefuseTiedHead();
         Detach();
         AddDeltas(1);
-        foreach (TrainedBias bias in biases) bias.Attach();
+        foreach (TrainedParameter weight in replaced) weight.Attach();
         IsMerged = true;
     }
 
@@ -143,7 +153,7 @@ public sealed class LoraAdapter : IDisposable
     {
         if (!IsMerged) return;
         AddDeltas(-1);
-        foreach (TrainedBias bias in biases) bias.Detach();
+        foreach (TrainedParameter weight in replaced) weight.Detach();
         IsMerged = false;
     }
 
@@ -164,6 +174,7 @@ public sealed class LoraAdapter : IDisposable
         SafeTensorsWriter.Write(Path.Combine(into, FileName),
             [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu()))]);
         Config.Save(into);
+        Task?.Save(into);
     });
 
     /// <inheritdoc/>
@@ -171,7 +182,7 @@ public sealed class LoraAdapter : IDisposable
     {
         Detach();
         foreach (LoraLayer layer in layers.Values) layer.Dispose();
-        foreach (TrainedBias bias in biases) bias.Dispose();
+        foreach (TrainedParameter weight in replaced) weight.Dispose();
     }
 
     private static LoraLayer MakeLayer(Tensor a, Tensor b, LoraTarget target, LoraConfig config, Device device)
@@ -194,10 +205,30 @@ public sealed class LoraAdapter : IDisposable
     /// <summary>Refuses to merge into an output head that is the embedding too.</summary>
     internal void RefuseTiedHead()
     {
-        Decoder decoder = model.Decoder;
-        if (decoder.Shape.TieHead && layers.ContainsKey(decoder.Head.Path))
-            throw new InputException($"The adapter targets {decoder.Head.Path}, which shares its weight with {decoder.TokenEmbedding.Path}: " +
+        INetwork network = model.Network;
+        if (network.TiesHead && network.OutputHead is { } head && layers.ContainsKey(head.Path))
+            throw new InputException($"The adapter targets {head.Path}, which shares its weight with {network.TokenEmbedding.Path}: " +
                 "merging would change the embedding too. Use the adapter unmerged, or train it without this target.");
+    }
+
+    private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,
+        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config.ModulesToSave ?? [], model.Network));
+
+    private static TrainedParameter TakeOver(AdapterTensor tensor, INetwork network)
+    {
+        string ending = tensor.Part == AdapterTensorPart.Weight ? ".weight" : ".bias";
+        string name = network.Parameters.Keys.First(parameter => network.ModulePath(parameter) == tensor.Path + ending);
+        return new TrainedParameter(tensor.Key, name, network.Parameters[name]);
+    }
+
+    // A head that neither the checkpoint nor the adapter brings would answer by chance.
+    private static void RefuseDrawnWeights(string folder, LoraConfig config, INetwork network)
+    {
+        string[] drawn = [.. network.CreatedWeights.Select(network.ModulePath)
+            .Where(weight => !(config.ModulesToSave ?? []).Any(name => SavedModules.Selects(name, weight)))];
+        if (drawn.Length > 0)
+            throw new InputException($"The base has no weights for its head {network.HeadKind}, and the adapter {folder} does not bring them " +
+                "(modules_to_save). Use the base that it was trained on; missing:", drawn);
     }
 
     private static SafeTensorsFile OpenTensors(string folder)

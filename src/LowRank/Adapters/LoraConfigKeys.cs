@@ -14,9 +14,6 @@ internal static class LoraConfigKeys
     /// <summary>Initialisations whose adapter works on the untouched base: the others first take B·A out of it.</summary>
     private static readonly string[] BaseLeftAlone = ["orthogonal", "eva", "mica"];
 
-    /// <summary>Tasks whose head PEFT adds to modules_to_save when it makes an adapter.</summary>
-    private static readonly string?[] TrainsHead = ["SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"];
-
     /// <summary>All keys, in ordinal order.</summary>
     public static IReadOnlyList<LoraConfigKey> All { get; } =
     [
@@ -49,8 +46,7 @@ internal static class LoraConfigKeys
         new("lora_ga_config", "null", Map | Null, ForCreation("LoRA-GA initialisation")),
         new("megatron_config", "null", Map | Null, OnlyNull("Megatron's parallel layers", "save the adapter for a plain model")),
         new("megatron_core", "\"megatron.core\"", Text | Null),
-        new("modules_to_save", "null", TextList | Null, new(
-            (value, _) => IsEmpty(value), "null", "whole modules trained beside the adapter; " + Merge)),
+        new("modules_to_save", "null", TextList | Null),
         new("monteclora_config", "null", Map | Null, OnlyNull("MonteCLoRA's sampled weights", Merge)),
         new("peft_type", "\"LORA\"", Text),
         new("peft_version", "null", Text | Null),
@@ -61,10 +57,7 @@ internal static class LoraConfigKeys
         new("target_modules", "null", Text | TextList | Null),
         new("target_parameters", "null", TextList | Null, new(
             (value, _) => IsEmpty(value), "null", "adapters on bare parameters (mixture-of-experts weights); use target_modules")),
-        new("task_type", "null", Text | Null, new(
-            (value, use) => use == AdapterUse.Load || value.ValueKind == JsonValueKind.Null || !TrainsHead.Contains(value.GetString()),
-            "null, \"CAUSAL_LM\", \"SEQ_2_SEQ_LM\" or \"FEATURE_EXTRACTION\"",
-            "it asks for a task head trained beside the adapter; choose one of these")),
+        new("task_type", "null", Text | Null),
         new("trainable_token_indices", "null", IntegerList | Map | Null, new(
             (value, _) => IsEmpty(value), "null", "single trained tokens; " + Merge)),
         new("use_bdlora", "null", Map | Null, OnlyNull("block-diagonal LoRA", Merge)),

@@ -33,7 +33,7 @@ public static class TargetMatcher
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
 
         var audit = new TargetAudit(config, census, choice);
-        IReadOnlyList<string> unused = [.. audit.Unused(), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"), .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
+        IReadOnlyList<string> unused = [.. audit.Unused(use), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"), .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
         IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. audit.Errors(), .. unused] : audit.Errors();
         if (problems.Count > 0)
             throw new InputException($"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);

@@ -4,7 +4,7 @@ namespace LowRank.Data;
 /// One thread at a time may ask.</summary>
 public sealed class BatchPlan
 {
-    private readonly IReadOnlyList<TokenizedExample> examples;
+    private readonly IReadOnlyList<IExample> examples;
     private readonly int batchSize;
     private readonly long examplesPerStep;
     private readonly bool shuffle;
@@ -18,7 +18,7 @@ public sealed class BatchPlan
     /// <param name="shuffle">Whether each epoch has an order of its own; false keeps the order of the data.</param>
     /// <param name="seed">Seed of the orders.</param>
     /// <exception cref="ArgumentException">A number is not positive, or there are no examples.</exception>
-    public BatchPlan(IReadOnlyList<TokenizedExample> examples, int batchSize, int accumulation, bool shuffle, long seed)
+    public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed)
     {
         if (examples.Count == 0) throw new ArgumentException("There is no example to plan with.", nameof(examples));
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
@@ -38,8 +38,8 @@ public sealed class BatchPlan
         int[] order = Order(step / StepsPerEpoch);
         int first = (int)(step % StepsPerEpoch * examplesPerStep); // below the number of examples
         int count = (int)Math.Min(examplesPerStep, order.Length - first);
-        TokenizedExample[] taken = [.. order.AsSpan(first, count).ToArray().Select(i => examples[i])];
-        return new StepBatches([.. taken.Chunk(batchSize).Select(Batch.Pad)], taken.Sum(example => (long)example.PredictedLabels));
+        IExample[] taken = [.. order.AsSpan(first, count).ToArray().Select(i => examples[i])];
+        return new StepBatches([.. taken.Chunk(batchSize)], taken.Sum(example => (long)example.PredictedLabels));
     }
 
     private int[] Order(long epoch)

@@ -1,7 +1,6 @@
 using LowRank.Tokenization;
 using LowRank.Data.Chat;
 using LowRank.Data.Forms;
-using LowRank.Tokenization.Templates;
 
 namespace LowRank.Data;
 
@@ -22,7 +21,9 @@ public static class ExampleLoader
         if (options.MaxLength < 2) throw new ArgumentException($"MaxLength is {options.MaxLength}, expected at least 2.", nameof(options));
         int vocabulary = options.VocabularySize ?? tokenizer?.VocabularySize
             ?? throw new ArgumentException("Without a tokenizer the options have to give the vocabulary size.", nameof(options));
-        var forms = new SampleForms(Forms(tokenizer, options, vocabulary),
+        IChatFormat? format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
+        bool talks = false;
+        var forms = new SampleForms(Forms(tokenizer, options, vocabulary, format),
             tokenizer is null ? " (rows of text need a tokenizer, and the model has none)" : "");
         var problems = new DataProblems();
         var collected = new ExampleCollector(options.MaxLength);
@@ -32,6 +33,7 @@ public static class ExampleLoader
             {
                 TokenizedExample example = forms.Of(sample.Row).Tokenize(sample) with { Place = sample.Place };
                 Check(example, vocabulary);
+                talks |= sample.Row.ContainsKey("messages");
                 if (problems.Count == 0) collected.Add(example); // after a problem the rest is only checked
             }
             catch (InputException failure)
@@ -40,16 +42,13 @@ public static class ExampleLoader
             }
         }
         problems.ThrowIfAny();
-        return collected.Result();
+        return collected.Result() with { TurnsToldBy = talks && options.TrainOn == TrainOn.Completion ? format?.TurnsToldBy : null };
     }
 
-    private static List<ISampleForm> Forms(ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary)
+    private static List<ISampleForm> Forms(ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary, IChatFormat? format)
     {
         var tokens = new TokensForm(vocabulary);
-        if (tokenizer is null) return [tokens];
-        IChatFormat format = options.ChatFormat ?? (tokenizer.ChatTemplateSource is { } source
-            ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens)
-            : new ChatMlFormat());
+        if (tokenizer is null || format is null) return [tokens];
         return [new TextForm(tokenizer), new PromptForm(tokenizer, options.TrainOn), new MessagesForm(tokenizer, format, options.TrainOn), tokens];
     }
 

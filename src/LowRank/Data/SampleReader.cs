@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data;
 
-/// <summary>Reads JSONL files row by row.</summary>
+/// <summary>Reads JSONL files row by row; of a file that ends in .txt, lines <c>prompt||completion</c>, as the LoRA paper's E2E
+/// data has them.</summary>
 public static class SampleReader
 {
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -25,11 +26,12 @@ public static class SampleReader
     {
         if (!CanOpen(path, problems)) yield break;
         bool any = false;
+        bool pairs = path.EndsWith(".txt", StringComparison.OrdinalIgnoreCase);
         foreach (JsonLine line in JsonLines.Read(path))
         {
             any = true;
             var place = new DataPlace(path, line.Number);
-            if (Parse(line, place, problems) is { } row) yield return new Sample(place, row);
+            if ((pairs ? Pair(line, place, problems) : Parse(line, place, problems)) is { } row) yield return new Sample(place, row);
         }
         if (!any) problems.Add(new DataPlace(path, 0), "the file has no rows. Expected one JSON object a line.");
     }
@@ -47,6 +49,26 @@ public static class SampleReader
             problems.Add(new DataPlace(path, 0), $"{found}. Expected a JSONL file.");
             return false;
         }
+    }
+
+    // A line break parts prompt and completion: it tells the model where to begin.
+    private static JsonObject? Pair(JsonLine line, DataPlace place, DataProblems problems)
+    {
+        string text;
+        try
+        {
+            text = Strict.GetString(line.Utf8.Span);
+        }
+        catch (DecoderFallbackException failure)
+        {
+            problems.Add(place, $"byte {failure.Index + 1} of the line is no UTF-8. Save the file as UTF-8.");
+            return null;
+        }
+        string[] sides = text.Split("||");
+        if (sides.Length == 2 && sides.All(side => side.Trim().Length > 0))
+            return new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() };
+        problems.Add(place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON belong into a file that ends in .jsonl.");
+        return null;
     }
 
     private static JsonObject? Parse(JsonLine line, DataPlace place, DataProblems problems)

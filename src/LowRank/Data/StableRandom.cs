@@ -25,6 +25,9 @@ public sealed class StableRandom(ulong seed)
         return (int)(drawn % range);
     }
 
+    /// <summary>A number in [0, 1).</summary>
+    public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
+
     /// <summary>The numbers 0 to <paramref name="count"/> - 1 in random order (Fisher-Yates).</summary>
     public int[] Permutation(int count)
     {

@@ -6,11 +6,17 @@ namespace LowRank.Data;
 /// label is never predicted.</param>
 /// <param name="AttentionMask">1 for tokens and 0 for padding inside the row; null when there is none.</param>
 /// <param name="Place">The row it was made from; null when it comes from no file.</param>
-public sealed record TokenizedExample(int[] InputIds, int[] Labels, int[]? AttentionMask = null, DataPlace? Place = null)
+public sealed record TokenizedExample(int[] InputIds, int[] Labels, int[]? AttentionMask = null, DataPlace? Place = null) : IExample
 {
     /// <summary>The label that is not learned, as transformers marks it.</summary>
     public const int Ignored = -100;
 
-    /// <summary>How many labels this row predicts.</summary>
+    /// <inheritdoc/>
+    public int Length => InputIds.Length;
+
+    /// <inheritdoc/>
+    public int Tokens => AttentionMask is null ? InputIds.Length : AttentionMask.Count(mask => mask != 0);
+
+    /// <inheritdoc/>
     public int PredictedLabels => Labels.Skip(1).Count(label => label != Ignored);
 }

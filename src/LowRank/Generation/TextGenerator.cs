@@ -24,15 +24,46 @@ public sealed class TextGenerator(Decoder model)
         var results = prompts.Select(_ => new List<int>()).ToList();
         if (prompts.Count == 0) return results;
         int longest = prompts.Max(prompt => prompt.Length);
-        var stops = options.StopTokenIds.ToHashSet();
-        var open = new bool[prompts.Count];
-        Array.Fill(open, true);
-
         using var noGradient = no_grad();
-        using var sampler = new Sampler(options);
         using var cache = new KeyValueCache(model.Shape, prompts.Count, longest + options.MaxNewTokens, model.Device);
         using Tensor last = empty([prompts.Count, model.Shape.VocabularySize], device: model.Device);
         Prefill(prompts, longest, cache, last);
+        Extend(prompts, results, cache, last, options, onToken, null, cancellation);
+        return results;
+    }
+
+    /// <summary>Continues one prompt, computing only what differs from the text before it.</summary>
+    /// <param name="prompt">Token ids; at least one.</param>
+    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="kept">Holds what this model computed for earlier prompts; gains this prompt and what follows it.</param>
+    /// <param name="onToken">Called with each new token as it is made.</param>
+    /// <param name="cancellation">Stops after the current token.</param>
+    /// <returns>The new tokens, without the stop token: those of <see cref="Generate"/>.</returns>
+    /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
+    public IReadOnlyList<int> Continue(
+        int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null, CancellationToken cancellation = default)
+    {
+        options.Validate();
+        Check([prompt]);
+        using var noGradient = no_grad();
+        KeyValueCache cache = kept.Prepare(model, prompt, options.MaxNewTokens);
+        using Tensor last = empty([1, model.Shape.VocabularySize], device: model.Device);
+        int[] rest = prompt[kept.Reused..];
+        Prefill([rest], rest.Length, cache, last);
+        kept.Add(rest);
+        List<int> result = [];
+        Extend([prompt], [result], cache, last, options, (_, token) => onToken?.Invoke(token), tokens => kept.Add([(int)tokens[0]]), cancellation);
+        return result;
+    }
+
+    private void Extend(IReadOnlyList<int[]> prompts, IReadOnlyList<List<int>> results, KeyValueCache cache, Tensor last, GenerationOptions options,
+        Action<int, int>? onToken, Action<long[]>? onCached, CancellationToken cancellation)
+    {
+        var stops = options.StopTokenIds.ToHashSet();
+        var open = new bool[results.Count];
+        Array.Fill(open, true);
+        List<int>[] texts = [.. prompts.Select(prompt => prompt.ToList())];
+        using var sampler = new Sampler(options);
         for (int made = 0; ; )
         {
             long[] chosen = sampler.Choose(last);
@@ -44,8 +75,11 @@ public sealed class TextGenerator(Decoder model)
                 results[row].Add((int)chosen[row]);
                 onToken?.Invoke(row, (int)chosen[row]);
             }
-            if (++made == options.MaxNewTokens || !open.Contains(true) || cancellation.IsCancellationRequested) return results;
-            Step(chosen, cache, last);
+            if (++made == options.MaxNewTokens || !open.Contains(true) || cancellation.IsCancellationRequested) return;
+            for (int row = 0; row < chosen.Length; row++) texts[row].Add((int)chosen[row]);
+            if (cache.Length == model.Shape.Rope?.TurnsAnewBeyond) ComputeAnew(texts, cache, last);
+            else Step(chosen, cache, last);
+            onCached?.Invoke(chosen);
         }
     }
 
@@ -63,14 +97,21 @@ public sealed class TextGenerator(Decoder model)
         Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(prompts.Count, longest);
         bool padded = mask.Contains(0);
         Tensor hidden = model.Hidden(Rows(ids), padded ? Rows(mask) : null, cache);
-        last.copy_(model.Head.Forward(hidden.select(1, longest - 1), null));
+        last.copy_(model.Logits(hidden.select(1, longest - 1)));
+    }
+
+    // LongRoPE turns every position by other angles from this length on: nothing that was computed before fits.
+    private void ComputeAnew(List<int>[] texts, KeyValueCache cache, Tensor last)
+    {
+        cache.Clear();
+        Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache, last);
     }
 
     private void Step(long[] tokens, KeyValueCache cache, Tensor last)
     {
         using var scope = NewDisposeScope();
         Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
-        last.copy_(model.Head.Forward(model.Hidden(input, null, cache).select(1, 0), null));
+        last.copy_(model.Logits(model.Hidden(input, null, cache).select(1, 0)));
     }
 
     private void Check(IReadOnlyList<int[]> prompts)

@@ -7,36 +7,48 @@ namespace LowRank.Models;
 
 /// <summary>A decoder-only language model of any supported family.</summary>
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
-public sealed class Decoder : IDisposable
+public sealed class Decoder : ISequenceNetwork
 {
     private readonly Embedding embedding;
     private readonly Embedding? positions;
-    private readonly IDecoderBlock[] blocks;
-    private readonly INormalization finalNorm;
+    private readonly IBlock[] blocks;
+    private readonly INormalization? finalNorm;
+    private readonly Projection? inputProjection;
+    private readonly Projection? outputProjection;
     private readonly RotaryEmbedding? rope;
+    private readonly RotaryEmbedding? localRope;
     private readonly Dictionary<string, Tensor> parameters;
     private readonly Func<string, string> storedName;
 
-    private Decoder(DecoderFamily family, DecoderShape shape, WeightLoader weights, Device device)
+    private Decoder(DecoderFamily family, DecoderShape shape, WeightLoader weights, Device device, HeadRequest head)
     {
         Family = family;
         Shape = shape;
         Device = device;
-        embedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, shape.HiddenSize);
-        if (family.PositionEmbeddingPath is { } path) positions = new Embedding(weights, path, shape.MaxPositions, shape.HiddenSize);
+        int width = shape.EmbeddingSize ?? shape.HiddenSize;
+        embedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, width);
+        if (family.PositionEmbeddingPath is { } path) positions = new Embedding(weights, path, shape.MaxPositions + shape.PositionOffset, shape.HiddenSize);
+        if (shape.EmbeddingSize is not null)
+        {
+            outputProjection = Projection.Linear(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
+            inputProjection = Projection.Linear(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
+        }
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
-        Head = shape.TieHead
-            ? Projection.Tied(family.HeadPath, embedding.Weight)
-            : Projection.Linear(weights, family.HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
-        weights.Finish(name => family.IsIgnorable(name) || (shape.TieHead && name == family.HeadPath + ".weight"));
+        HeadKind = head.Kind;
+        Head = BuildHead(weights, head, width);
+        weights.Finish(name => family.IsIgnorable(name) || IsOfAnotherHead(name));
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
+        CreatedWeights = weights.Created;
         storedName = weights.StoredName;
         if (shape.Rope is { } settings) rope = new RotaryEmbedding(settings, device);
+        if (shape.LocalRope is { } local) localRope = new RotaryEmbedding(local, device);
     }
 
     /// <summary>The family the model belongs to.</summary>
     public DecoderFamily Family { get; }
+
+    IModelFamily INetwork.Family => Family;
 
     /// <summary>The model's sizes.</summary>
     public DecoderShape Shape { get; }
@@ -47,39 +59,73 @@ public sealed class Decoder : IDisposable
     /// <summary>The token embedding.</summary>
     public Embedding TokenEmbedding => embedding;
 
-    /// <summary>The output head; with tied weights it computes with the embedding's weight.</summary>
-    public Projection Head { get; }
+    /// <inheritdoc/>
+    public HeadKind HeadKind { get; }
 
-    /// <summary>Every linear layer below the head, in the order of the model.</summary>
-    public IEnumerable<Projection> Projections => blocks.SelectMany(block => block.Projections);
+    /// <inheritdoc/>
+    public Head? Head { get; }
 
-    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear twice.</summary>
+    /// <inheritdoc/>
+    public Pooling Pooling => Pooling.Last;
+
+    /// <inheritdoc/>
+    public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
+
+    /// <inheritdoc/>
+    public bool TiesHead => Shape.TieHead && HeadKind == HeadKind.LanguageModel;
+
+    /// <inheritdoc/>
+    public int VocabularySize => Shape.VocabularySize;
+
+    /// <inheritdoc/>
+    public int MaxPositions => Shape.MaxPositions;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> CreatedWeights { get; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections =>
+    [
+        .. outputProjection is null ? [] : new[] { outputProjection, inputProjection! },
+        .. blocks.SelectMany(block => block.Projections),
+        .. HeadKind is HeadKind.LanguageModel or HeadKind.None ? [] : Head!.Layers,
+    ];
+
+    /// <inheritdoc/>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
 
-    /// <summary>The number of weights.</summary>
+    /// <inheritdoc/>
     public long ParameterCount => parameters.Values.Sum(weight => weight.numel());
 
-    /// <summary>The name under which the checkpoint stores a weight: without the transformer's prefix where the checkpoint
-    /// holds the bare transformer.</summary>
+    /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
 
+    /// <summary>Builds a language model of the family that its config names.</summary>
+    /// <exception cref="InputException">As of the other <c>Build</c>; or the family is no decoder.</exception>
+    public static Decoder Build(ConfigReader config, IWeightSource source, Device device, bool trainable = false) =>
+        FamilyRegistry.Get(config.ModelType) is DecoderFamily family
+            ? Build(family, config, source, device, trainable, new HeadRequest(HeadKind.LanguageModel))
+            : throw new InputException($"model_type \"{config.ModelType}\" is no decoder.");
+
     /// <summary>Builds a model.</summary>
+    /// <param name="family">Its family.</param>
     /// <param name="config">The model's <c>config.json</c>.</param>
     /// <param name="source">Its weights.</param>
     /// <param name="device">Where it computes.</param>
     /// <param name="trainable">True gives every weight its own memory so that training may change it in place; false
     /// keeps float32 weights mapped from the file.</param>
+    /// <param name="head">What it computes from its states.</param>
     /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected or
     /// mis-shaped: all problems at once.</exception>
-    public static Decoder Build(ConfigReader config, IWeightSource source, Device device, bool trainable = false)
+    public static Decoder Build(DecoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head)
     {
-        DecoderFamily family = FamilyRegistry.Get(config.ModelType);
-        if (config.Has("quantization_config"))
-            config.Reject("quantization_config", "present", "weights in float32, float16 or bfloat16");
-        DecoderShape shape = family.Read(config);
+        DecoderShape shape = family.Read(config) with
+        {
+            ClassifierDropout = config.NumberOr("classifier_dropout", config.NumberOr("hidden_dropout", 0.1)),
+        };
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix), device);
+        return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed), device, head);
     }
 
     /// <summary>Logits of every position.</summary>
@@ -93,8 +139,22 @@ public sealed class Decoder : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor hidden = Hidden(tokens, attentionMask, cache);
-        return Head.Forward(hidden, null).MoveToOuterDisposeScope();
+        return Logits(hidden).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Logits of states below the output head.</summary>
+    /// <param name="hidden">[…, hidden], as <see cref="Hidden"/> gives them.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[…, vocabulary size]</returns>
+    public Tensor Logits(Tensor hidden, Generator? dropout = null)
+    {
+        if (HeadKind != HeadKind.LanguageModel)
+            throw new InvalidOperationException($"The model was opened with the head {HeadKind}; logits of the vocabulary need {HeadKind.LanguageModel}.");
+        return Head!.Forward(hidden, dropout);
+    }
+
+    /// <inheritdoc/>
+    public Tensor States(ModelInput input, Generator? dropout = null) => Hidden(input.Tokens, input.AttentionMask, null, dropout);
 
     /// <summary>The normalised state below the output head.</summary>
     /// <param name="tokens">[batch, sequence]</param>
@@ -107,13 +167,17 @@ public sealed class Decoder : IDisposable
         using var scope = NewDisposeScope();
         CheckLength((cache?.Length ?? 0) + tokens.shape[1]);
         cache?.RequireRoom(tokens.shape[1]);
-        var context = ForwardContext.Create(tokens, attentionMask, rope, cache, dropout);
+        var context = ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout);
         Tensor hidden = embedding.Forward(tokens);
-        if (positions is not null) hidden = hidden + positions.Forward(context.Positions);
+        if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
+        if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
+        if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
-        foreach (IDecoderBlock block in blocks) hidden = block.Forward(hidden, context);
+        foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
         cache?.Advance((int)tokens.shape[1]);
-        return finalNorm.Forward(hidden).MoveToOuterDisposeScope();
+        if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
+        if (outputProjection is not null) hidden = outputProjection.Forward(hidden, dropout);
+        return hidden.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -121,6 +185,50 @@ public sealed class Decoder : IDisposable
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         rope?.Dispose();
+        localRope?.Dispose();
+    }
+
+    private Head? BuildHead(WeightLoader weights, HeadRequest head, int width)
+    {
+        Projection output;
+        switch (head.Kind)
+        {
+            case HeadKind.LanguageModel:
+                output = Shape.TieHead
+                    ? Projection.Tied(Family.HeadPath, embedding.Weight)
+                    : Projection.Linear(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
+                return new Head(head.Kind, [output], (states, dropout) =>
+                {
+                    Tensor logits = output.Forward(states, dropout);
+                    return Shape.LogitSoftcap is { } cap ? (logits / cap).tanh() * cap : logits;
+                });
+            case HeadKind.SequenceClassification:
+                output = Projection.TakenOrDrawn(weights, "score", width, head.Labels, bias: false, Shape.InitializerRange);
+                return new Head(head.Kind, [output], output.Forward);
+            case HeadKind.TokenClassification:
+                output = Projection.TakenOrDrawn(weights, Family.TokenClassifierPath, width, head.Labels, bias: true, Shape.InitializerRange);
+                return new Head(head.Kind, [output], (states, dropout) =>
+                    output.Forward(Dropout.Apply(states, Shape.ClassifierDropout, dropout), dropout));
+            default:
+                return null;
+        }
+    }
+
+    // A checkpoint of a language model opened as a classifier still has its output head, and the other way round.
+    private bool IsOfAnotherHead(string name)
+    {
+        if (name == Family.HeadPath + ".weight") return Shape.TieHead || HeadKind != HeadKind.LanguageModel;
+        return (name.StartsWith("score.", StringComparison.Ordinal) || name.StartsWith("classifier.", StringComparison.Ordinal))
+            && HeadKind is HeadKind.LanguageModel or HeadKind.None;
+    }
+
+    // Where the table has rows before position 0 (OPT), padding takes the last of them and tokens are counted by the mask.
+    private Tensor PositionRows(ForwardContext context, Tensor? attentionMask, KeyValueCache? cache)
+    {
+        if (Shape.PositionOffset == 0) return context.Positions;
+        if (attentionMask is null || cache?.Length > 0) return context.Positions + Shape.PositionOffset;
+        Tensor mask = (attentionMask != 0).to(ScalarType.Int64);
+        return mask.cumsum(1) * mask + (Shape.PositionOffset - 1);
     }
 
     private void CheckLength(long length)

@@ -1,3 +1,5 @@
+using LowRank.Models.Layers;
+
 namespace LowRank.Models;
 
 /// <summary>The sizes and settings of a decoder, as a family reads them from <c>config.json</c>.</summary>
@@ -39,6 +41,29 @@ public sealed record DecoderShape
     /// <summary>Rotary settings; null for learned positions.</summary>
     public RopeSettings? Rope { get; init; }
 
+    /// <summary>Rotary settings of the layers that attend in a window, where they have their own; null where they share
+    /// <see cref="Rope"/>.</summary>
+    public RopeSettings? LocalRope { get; init; }
+
+    /// <summary>Width of the token embedding where projections lead from it to the hidden size and back; null where they
+    /// are equal.</summary>
+    public int? EmbeddingSize { get; init; }
+
+    /// <summary>What embeddings are multiplied by; 1 for most.</summary>
+    public double EmbeddingScale { get; init; } = 1;
+
+    /// <summary>Rows that the table of learned positions has before position 0.</summary>
+    public int PositionOffset { get; init; }
+
+    /// <summary>What attention scores are multiplied by; null for 1/√(head width).</summary>
+    public double? AttentionScale { get; init; }
+
+    /// <summary>The cap c of attention scores, c·tanh(x/c) (Gemma 2, arXiv 2408.00118, section 2); null for none.</summary>
+    public double? AttentionSoftcap { get; init; }
+
+    /// <summary>The cap c of logits, c·tanh(x/c); null for none.</summary>
+    public double? LogitSoftcap { get; init; }
+
     /// <summary>Biases on the query, key and value projections.</summary>
     public bool AttentionBias { get; init; }
 
@@ -47,6 +72,21 @@ public sealed record DecoderShape
 
     /// <summary>Biases in the feed-forward layer.</summary>
     public bool FeedForwardBias { get; init; }
+
+    /// <summary>Whether attention and feed-forward both read a block's input.</summary>
+    public bool ParallelResidual { get; init; }
+
+    /// <summary>Whether norms stand after each part of a block instead of before it.</summary>
+    public bool NormsAfter { get; init; }
+
+    /// <summary>Whether norms have weights and biases; without, they only normalise.</summary>
+    public bool NormsHaveWeights { get; init; } = true;
+
+    /// <summary>Whether a norm stands between the blocks and the output head.</summary>
+    public bool HasFinalNorm { get; init; } = true;
+
+    /// <summary>The mixture of experts in place of feed-forward layers; null for none.</summary>
+    public ExpertShape? Experts { get; init; }
 
     /// <summary>For each layer, how many positions back it attends including its own; null attends to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
@@ -60,6 +100,13 @@ public sealed record DecoderShape
     /// <summary>Dropout on each block's additions to the residual stream while training.</summary>
     public double ResidualDropout { get; init; }
 
+    /// <summary>Dropout before a classifier of tokens while training.</summary>
+    public double ClassifierDropout { get; init; } = 0.1;
+
     /// <summary>Standard deviation of freshly drawn weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
+
+    /// <summary>The attention settings of a layer.</summary>
+    public AttentionSettings Attention(int layer) => new(layer, Windows[layer], AttentionScale, AttentionSoftcap, AttentionDropout,
+        UsesLocalRope: LocalRope is not null && Windows[layer] is not null);
 }

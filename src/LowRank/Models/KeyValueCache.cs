@@ -13,11 +13,17 @@ public sealed class KeyValueCache : IDisposable
 
     /// <summary>Allocates room for <paramref name="capacity"/> positions of each row.</summary>
     public KeyValueCache(DecoderShape shape, int batch, int capacity, Device device)
+        : this(shape.Layers, shape.KeyValueHeads, shape.HeadDimension, batch, capacity, device)
+    {
+    }
+
+    /// <summary>Allocates room for <paramref name="capacity"/> positions of each row, in so many layers and heads.</summary>
+    public KeyValueCache(int layers, int heads, int headDimension, int batch, int capacity, Device device)
     {
         Capacity = capacity;
-        long[] size = [batch, shape.KeyValueHeads, capacity, shape.HeadDimension];
-        keys = Allocate(shape.Layers, size, device);
-        values = Allocate(shape.Layers, size, device);
+        long[] size = [batch, heads, capacity, headDimension];
+        keys = Allocate(layers, size, device);
+        values = Allocate(layers, size, device);
     }
 
     /// <summary>Positions there is room for.</summary>
@@ -69,6 +75,33 @@ public sealed class KeyValueCache : IDisposable
         Tensor? before = KeyMask;
         KeyMask = keyMask.alias().DetachFromDisposeScope();
         before?.Dispose();
+    }
+
+    /// <summary>Forgets all but the first positions, so that what follows them may differ; for rows without padding.</summary>
+    internal void Keep(int length)
+    {
+        if (length < 0 || length > Length) throw new ArgumentOutOfRangeException(nameof(length), length, $"The cache holds {Length} positions.");
+        if (KeyMask is not null) throw new InvalidOperationException("The rows begin with padding, which their first positions alone do not tell.");
+        Length = length;
+    }
+
+    /// <summary>Forgets everything.</summary>
+    internal void Clear()
+    {
+        LeftPadding?.Dispose();
+        KeyMask?.Dispose();
+        (LeftPadding, KeyMask, Length) = (null, null, 0);
+    }
+
+    /// <summary>Copies the positions that another cache of the same shape holds; for rows without padding.</summary>
+    internal void CopyFrom(KeyValueCache other)
+    {
+        if (other.KeyMask is not null) throw new InvalidOperationException("The rows begin with padding, which their positions alone do not tell.");
+        if (other.Length > Capacity) throw new ArgumentException($"The other cache holds {other.Length} positions; there is room for {Capacity}.", nameof(other));
+        using var scope = NewDisposeScope();
+        foreach ((Tensor to, Tensor from) in keys.Concat(values).Zip(other.keys.Concat(other.values)))
+            to.narrow(2, 0, other.Length).copy_(from.narrow(2, 0, other.Length));
+        Length = other.Length;
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,6 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LowRank.Tensors;
 using static TorchSharp.torch;
 
@@ -6,6 +9,8 @@ namespace LowRank.Models;
 /// <summary>Writes Hugging Face model folders.</summary>
 public static class ModelFolder
 {
+    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static readonly string[] Companions =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -17,16 +22,30 @@ public static class ModelFolder
     /// <param name="source">The folder whose companions are copied.</param>
     /// <param name="target">The folder to make.</param>
     /// <param name="weights">Tensors by checkpoint name, in the dtype to be stored.</param>
+    /// <param name="editConfig">Changes config.json's keys in the copy; null leaves the file as it is.</param>
+    /// <param name="addFiles">Writes further files into the folder; null for none.</param>
     /// <exception cref="InputException">The target is the source.</exception>
-    public static void Write(string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights)
+    public static void Write(string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights, Action<JsonObject>? editConfig = null,
+        Action<string>? addFiles = null)
     {
         if (Path.GetFullPath(source).TrimEnd('/', '\\') == Path.GetFullPath(target).TrimEnd('/', '\\'))
             throw new InputException($"{target} is the model that is read. Choose another output folder.");
         AtomicFolder.Write(target, folder =>
         {
             CopyCompanions(source, folder);
+            if (editConfig is not null) Edit(Path.Combine(folder, "config.json"), editConfig);
+            addFiles?.Invoke(folder);
             CheckpointWriter.Write(folder, weights);
         });
+    }
+
+    // The file stays byte for byte where nothing changes.
+    private static void Edit(string path, Action<JsonObject> edit)
+    {
+        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        JsonNode before = config.DeepClone();
+        edit(config);
+        if (!JsonNode.DeepEquals(before, config)) File.WriteAllText(path, config.ToJsonString(Readable) + "\n");
     }
 
     private static void CopyCompanions(string source, string folder)

@@ -1,18 +1,19 @@
+using LowRank.Models.Families;
 using LowRank.Tensors;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>A Hugging Face model folder, opened: the decoder, its config and its generation settings.</summary>
+/// <summary>A Hugging Face model folder, opened: the model, its config and its generation settings.</summary>
 public sealed class PretrainedModel : IDisposable
 {
     private readonly Checkpoint? checkpoint;
 
-    private PretrainedModel(string folder, ConfigReader config, Decoder decoder, Checkpoint? checkpoint)
+    private PretrainedModel(string folder, ConfigReader config, INetwork network, Checkpoint? checkpoint)
     {
         Folder = folder;
         Config = config;
-        Decoder = decoder;
+        Network = network;
         Generation = GenerationSettings.Read(folder, config);
         this.checkpoint = checkpoint;
     }
@@ -24,7 +25,17 @@ public sealed class PretrainedModel : IDisposable
     public ConfigReader Config { get; }
 
     /// <summary>The model.</summary>
-    public Decoder Decoder { get; }
+    public INetwork Network { get; }
+
+    /// <summary>The model as a decoder.</summary>
+    /// <exception cref="InputException">It is none.</exception>
+    public Decoder Decoder => Network as Decoder ?? throw new InputException(
+        $"{Folder} is a {Config.ModelType} model, which does not continue texts. Expected a decoder, such as llama, qwen2 or gpt2.");
+
+    /// <summary>The model as one that turns a text into states: a decoder or an encoder.</summary>
+    /// <exception cref="InputException">It is none.</exception>
+    public ISequenceNetwork Sequence => Network as ISequenceNetwork ?? throw new InputException(
+        $"{Folder} is a {Config.ModelType} model, which turns one text into another. Expected an encoder or a decoder.");
 
     /// <summary>Begin, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
@@ -33,16 +44,17 @@ public sealed class PretrainedModel : IDisposable
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where the model computes; the processor by default.</param>
     /// <param name="trainable">True when every weight is to be trained; false keeps them mapped from the file.</param>
+    /// <param name="head">What it computes from its states; null takes what the config names.</param>
     /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or weights
     /// do not fit.</exception>
-    public static PretrainedModel Open(string folder, Device? device = null, bool trainable = false)
+    public static PretrainedModel Open(string folder, Device? device = null, bool trainable = false, HeadRequest? head = null)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            Decoder decoder = Decoder.Build(config, new CheckpointWeights(checkpoint, folder), device ?? CPU, trainable);
-            return new PretrainedModel(folder, config, decoder, checkpoint);
+            INetwork network = Build(config, new CheckpointWeights(checkpoint, folder), device, trainable, head);
+            return new PretrainedModel(folder, config, network, checkpoint);
         }
         catch
         {
@@ -53,17 +65,26 @@ public sealed class PretrainedModel : IDisposable
 
     /// <summary>Builds a model with random weights from a folder's <c>config.json</c>, for training from scratch.</summary>
     /// <exception cref="InputException">The config is missing or asks for something unsupported.</exception>
-    public static PretrainedModel FromScratch(string folder, long seed, Device? device = null)
+    public static PretrainedModel FromScratch(string folder, long seed, Device? device = null, HeadRequest? head = null)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         using var weights = new RandomWeights(config.NumberOr("initializer_range", 0.02), seed);
-        return new PretrainedModel(folder, config, Decoder.Build(config, weights, device ?? CPU, trainable: true), null);
+        return new PretrainedModel(folder, config, Build(config, weights, device, trainable: true, head), null);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        Decoder.Dispose();
+        Network.Dispose();
         checkpoint?.Dispose();
+    }
+
+    private static INetwork Build(ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
+    {
+        IModelFamily family = FamilyRegistry.Get(config.ModelType);
+        head ??= HeadRequest.Of(config, family);
+        if (!family.Heads.Contains(head.Kind))
+            throw new InputException($"A {config.ModelType} model has no head for {head.Kind}; it has {string.Join(", ", family.Heads)}.");
+        return family.Build(config, weights, device ?? CPU, trainable, head);
     }
 }

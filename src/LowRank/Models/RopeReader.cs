@@ -9,35 +9,61 @@ namespace LowRank.Models;
 /// </summary>
 internal static class RopeReader
 {
-    private static readonly string[] Types = ["default", "linear", "dynamic", "llama3", "yarn"];
+    private static readonly string[] Types = ["default", "linear", "dynamic", "llama3", "yarn", "longrope"];
 
-    public static RopeSettings Read(ConfigReader config, int headDimension, int maxPositions)
+    /// <summary>Reads the settings of a model whose layers all turn alike.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="headDimension">Width of a head.</param>
+    /// <param name="maxPositions">The model's max_position_embeddings.</param>
+    /// <param name="defaults">The family's own names and values for what is missing.</param>
+    public static RopeSettings Read(ConfigReader config, int headDimension, int maxPositions, RopeDefaults? defaults = null)
     {
         string key = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-        JsonObject parameters = config.Object(key) ?? [];
-        double theta = Number(config, key, parameters, "rope_theta") ?? config.NumberOr("rope_theta", 10_000);
-        double partial = Number(config, key, parameters, "partial_rotary_factor") ?? config.NumberOr("partial_rotary_factor", 1);
-        if (partial != 1) config.Reject("partial_rotary_factor", partial.ToString(), "1");
+        return Read(config, key, config.Object(key) ?? [], headDimension, maxPositions, defaults ?? new RopeDefaults());
+    }
+
+    /// <summary>Reads the settings of one kind of layers of a model that has two: the object of that name below
+    /// <c>rope_parameters</c>, or the older keys that <paramref name="defaults"/> names.</summary>
+    public static RopeSettings Read(ConfigReader config, string layerType, int headDimension, int maxPositions, bool scales, RopeDefaults defaults)
+    {
+        if (config.Object("rope_parameters")?[layerType] is JsonObject given)
+            return Read(config, $"rope_parameters.{layerType}", given, headDimension, maxPositions, defaults);
+        return Read(config, "rope_scaling", (scales ? config.Object("rope_scaling") : null) ?? [], headDimension, maxPositions, defaults);
+    }
+
+    private static RopeSettings Read(ConfigReader config, string key, JsonObject parameters, int headDimension, int maxPositions, RopeDefaults defaults)
+    {
+        double theta = Number(config, key, parameters, "rope_theta") ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
+        double partial = Number(config, key, parameters, "partial_rotary_factor") ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
+        if (partial is not (> 0 and <= 1)) config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
         if (theta <= 0) config.Reject("rope_theta", theta.ToString(), "a number above zero");
 
         string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
+        if (type == "su") type = "longrope"; // its first name
         if (!Types.Contains(type)) config.Reject($"{key}.rope_type", $"\"{type}\"", string.Join(", ", Types));
-        if (headDimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number, as rotary positions need");
+        int dimension = (int)(headDimension * Math.Clamp(partial, 0, 1));
+        if (dimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
 
-        var settings = new RopeSettings(type, theta, headDimension, maxPositions);
-        if (type == "default") return settings;
+        var settings = new RopeSettings(type, theta, dimension, maxPositions);
+        return type == "default" ? settings : Scaled(config, key, parameters, settings);
+    }
 
+    private static RopeSettings Scaled(ConfigReader config, string key, JsonObject parameters, RopeSettings settings)
+    {
+        string type = settings.Type;
         double? factor = Number(config, key, parameters, "factor");
         double? original = Number(config, key, parameters, "original_max_position_embeddings");
-        if (factor is null && type == "yarn" && original > 0) factor = maxPositions / original;
-        if (factor is null or < 1) config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
-        if (type == "llama3" && original is null or <= 0)
+        if (type == "longrope" && original is null && config.Has("original_max_position_embeddings"))
+            original = config.NumberOr("original_max_position_embeddings", settings.MaxPositions);
+        if (factor is null && type is "yarn" or "longrope" && original > 0) factor = settings.MaxPositions / original;
+        if (type != "longrope" && factor is null or < 1) config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
+        if (type is "llama3" or "longrope" && original is null or <= 0)
             config.Reject($"{key}.original_max_position_embeddings", original?.ToString() ?? "missing", "a positive whole number");
 
         return settings with
         {
             Factor = factor ?? 1,
-            OriginalMaxPositions = (int)(original ?? maxPositions),
+            OriginalMaxPositions = (int)(original ?? settings.MaxPositions),
             LowFrequencyFactor = Number(config, key, parameters, "low_freq_factor") ?? 1,
             HighFrequencyFactor = Number(config, key, parameters, "high_freq_factor") ?? 4,
             BetaFast = Number(config, key, parameters, "beta_fast") ?? 32,
@@ -46,7 +72,17 @@ internal static class RopeReader
             MScale = Number(config, key, parameters, "mscale"),
             MScaleAllDimensions = Number(config, key, parameters, "mscale_all_dim"),
             Truncate = parameters["truncate"]?.GetValueKind() != JsonValueKind.False,
+            ShortFactors = type == "longrope" ? Numbers(config, key, parameters, "short_factor", settings.Dimension / 2) : [],
+            LongFactors = type == "longrope" ? Numbers(config, key, parameters, "long_factor", settings.Dimension / 2) : [],
         };
+    }
+
+    private static double[] Numbers(ConfigReader config, string parent, JsonObject parameters, string name, int count)
+    {
+        if (parameters[name] is JsonArray list && list.Count == count && list.All(item => item is JsonValue value && value.TryGetValue(out double _)))
+            return [.. list.Select(item => item!.GetValue<double>())];
+        config.Reject($"{parent}.{name}", parameters[name]?.ToJsonString() ?? "missing", $"a list of {count} numbers, half the rotated values of a head");
+        return [.. Enumerable.Repeat(1.0, count)];
     }
 
     private static double? Number(ConfigReader config, string parent, JsonObject parameters, string name)

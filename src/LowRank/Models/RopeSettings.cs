@@ -1,7 +1,7 @@
 namespace LowRank.Models;
 
 /// <summary>How rotary position embeddings derive their frequencies (RoFormer, arXiv 2104.09864, and its extensions).</summary>
-/// <param name="Type">default, linear, dynamic, llama3 or yarn.</param>
+/// <param name="Type">default, linear, dynamic, llama3, yarn or longrope.</param>
 /// <param name="Theta">The base of the frequencies; 10,000 by default.</param>
 /// <param name="Dimension">How many values of a head are rotated (even).</param>
 /// <param name="MaxPositions">The model's max_position_embeddings.</param>
@@ -10,7 +10,7 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>How many times longer than the original the context is; for every type but default.</summary>
     public double Factor { get; init; } = 1;
 
-    /// <summary>The context length before extension; for llama3 and yarn.</summary>
+    /// <summary>The context length before extension; for llama3, yarn and longrope.</summary>
     public int OriginalMaxPositions { get; init; }
 
     /// <summary>llama3: wavelengths above original length / this are fully stretched.</summary>
@@ -25,7 +25,14 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>yarn: rotations below which a dimension is interpolated.</summary>
     public double BetaSlow { get; init; } = 1;
 
-    /// <summary>yarn: the factor on cosine and sine; null takes 0.1·ln(factor) + 1.</summary>
+    /// <summary>longrope: the stretch of each frequency within the original length.</summary>
+    public IReadOnlyList<double> ShortFactors { get; init; } = [];
+
+    /// <summary>longrope: the stretch of each frequency beyond the original length.</summary>
+    public IReadOnlyList<double> LongFactors { get; init; } = [];
+
+    /// <summary>The factor on cosine and sine; null takes 0.1·ln(factor) + 1 (yarn) or √(1 + ln(factor)/ln(original length))
+    /// (longrope).</summary>
     public double? AttentionFactor { get; init; }
 
     /// <summary>yarn: the numerator's scale of the attention factor, as DeepSeek's checkpoints give it.</summary>
@@ -36,4 +43,8 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
 
     /// <summary>yarn: whether the correction range is rounded to whole dimensions.</summary>
     public bool Truncate { get; init; } = true;
+
+    /// <summary>The length beyond which every position turns differently, so that keys cached before do not fit keys made
+    /// after; null where that never happens.</summary>
+    public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
 }

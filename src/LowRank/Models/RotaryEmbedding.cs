@@ -19,7 +19,7 @@ public sealed class RotaryEmbedding : IDisposable
         Scaling = AttentionScaling(settings);
     }
 
-    /// <summary>The factor on cosine and sine: 1 but for yarn.</summary>
+    /// <summary>The factor on cosine and sine: 1 but for yarn and longrope.</summary>
     public double Scaling { get; }
 
     /// <summary>Cosine and sine for positions.</summary>
@@ -28,9 +28,12 @@ public sealed class RotaryEmbedding : IDisposable
     /// <returns>Two tensors [rows, 1, sequence, dimension / 2], the second axis standing for the heads.</returns>
     public (Tensor Cosine, Tensor Sine) At(Tensor positions, long longest)
     {
-        Tensor frequencies = settings.Type == "dynamic" && longest > settings.MaxPositions
-            ? Dynamic(longest).to(positions.device)
-            : inverseFrequencies;
+        Tensor frequencies = settings.Type switch
+        {
+            "dynamic" when longest > settings.MaxPositions => Dynamic(longest).to(positions.device),
+            "longrope" when longest > settings.OriginalMaxPositions => LongRope(settings, settings.LongFactors).to(positions.device),
+            _ => inverseFrequencies,
+        };
         Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies; // [rows, sequence, dimension / 2]
         Tensor cosine = angles.cos(), sine = angles.sin();
         if (Scaling != 1) (cosine, sine) = (cosine * Scaling, sine * Scaling);
@@ -38,14 +41,15 @@ public sealed class RotaryEmbedding : IDisposable
     }
 
     /// <summary>Turns pairs (i, i + dimension / 2) of each head by their angles.</summary>
-    /// <param name="heads">[batch, heads, sequence, dimension]</param>
+    /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension stay.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
     /// <param name="sine">as <paramref name="cosine"/></param>
     public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
     {
-        long half = heads.shape[^1] / 2;
+        long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
         Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-        return cat([first * cosine - second * sine, second * cosine + first * sine], -1);
+        Tensor[] turned = [first * cosine - second * sine, second * cosine + first * sine];
+        return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
     /// <inheritdoc/>
@@ -56,6 +60,7 @@ public sealed class RotaryEmbedding : IDisposable
         "linear" => Plain(s.Theta, s.Dimension) / s.Factor,
         "llama3" => Llama3(s),
         "yarn" => Yarn(s),
+        "longrope" => LongRope(s, s.ShortFactors),
         _ => Plain(s.Theta, s.Dimension),
     };
 
@@ -71,6 +76,10 @@ public sealed class RotaryEmbedding : IDisposable
         double stretch = settings.Factor * length / settings.MaxPositions - (settings.Factor - 1);
         return Plain(settings.Theta * Math.Pow(stretch, d / (d - 2)), settings.Dimension);
     }
+
+    // LongRoPE (arXiv 2402.13753): a stretch for each frequency, one set within the original length and one beyond it.
+    private static Tensor LongRope(RopeSettings s, IReadOnlyList<double> factors) =>
+        1.0 / (tensor(factors.Select(factor => (float)factor).ToArray()) * Powers(s.Theta, s.Dimension));
 
     private static Tensor Llama3(RopeSettings s)
     {
@@ -102,8 +111,9 @@ public sealed class RotaryEmbedding : IDisposable
 
     private static double AttentionScaling(RopeSettings s)
     {
-        if (s.Type != "yarn") return 1;
+        if (s.Type is not ("yarn" or "longrope")) return 1;
         if (s.AttentionFactor is { } given) return given;
+        if (s.Type == "longrope") return s.Factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(s.Factor) / Math.Log(s.OriginalMaxPositions));
         static double MScale(double scale, double m) => scale <= 1 ? 1 : 0.1 * m * Math.Log(scale) + 1;
         return s is { MScale: > 0, MScaleAllDimensions: > 0 }
             ? MScale(s.Factor, s.MScale.Value) / MScale(s.Factor, s.MScaleAllDimensions.Value)

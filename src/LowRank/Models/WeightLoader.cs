@@ -14,7 +14,10 @@ public sealed class WeightLoader
     private readonly IWeightSource source;
     private readonly Device device;
     private readonly bool ownMemory;
-    private readonly Func<string, string> sourceName;
+    private readonly bool bare;
+    private readonly string basePrefix;
+    private readonly long seed;
+    private readonly List<string> created = [];
     private readonly List<string> problems = [];
     private readonly HashSet<string> taken = [];
     private readonly Dictionary<string, Tensor> parameters = [];
@@ -25,27 +28,56 @@ public sealed class WeightLoader
     /// <param name="ownMemory">True copies each weight, so that training may change it in place.</param>
     /// <param name="basePrefix">The prefix of the transformer inside the causal model, such as <c>model.</c>: a
     /// checkpoint of the bare transformer has its names without it.</param>
-    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix)
+    /// <param name="seed">Seed of weights that are drawn because the source has none.</param>
+    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42)
     {
+        (this.basePrefix, this.seed) = (basePrefix, seed);
         this.source = source;
         this.device = device;
         this.ownMemory = ownMemory;
-        bool bare = source.Names is { } names && !names.Any(name => name.StartsWith(basePrefix, StringComparison.Ordinal));
-        sourceName = name => bare && name.StartsWith(basePrefix, StringComparison.Ordinal) ? name[basePrefix.Length..] : name;
+        bare = source.Names is { } names && !names.Any(name => name.StartsWith(basePrefix, StringComparison.Ordinal));
     }
 
     /// <summary>Every weight handed out so far, by its full name, in the order of the model.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
 
-    /// <summary>The name under which the source stores a weight.</summary>
-    public string StoredName(string name) => sourceName(name);
+    /// <summary>Names of the weights that were drawn because the source has none.</summary>
+    public IReadOnlyCollection<string> Created => created;
+
+    /// <summary>The name under which the source stores a weight: without the base's prefix in a bare checkpoint, and with
+    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones.</summary>
+    public string StoredName(string name)
+    {
+        string stored = bare && name.StartsWith(basePrefix, StringComparison.Ordinal) ? name[basePrefix.Length..] : name;
+        if (source.Names is null || source.ShapeOf(stored, []) is not null) return stored;
+        string old = stored.EndsWith(".weight", StringComparison.Ordinal) ? stored[..^"weight".Length] + "gamma"
+            : stored.EndsWith(".bias", StringComparison.Ordinal) ? stored[..^"bias".Length] + "beta" : stored;
+        return source.ShapeOf(old, []) is null ? stored : old;
+    }
+
+    /// <summary>Whether the source has a weight of a name.</summary>
+    public bool Has(string name) => source.Names is null || source.ShapeOf(StoredName(name), []) is not null;
+
+    /// <summary>The weight of a name, or where the source has none a fresh one: zeros for a bias, ones for a norm's weight,
+    /// else normal with standard deviation <paramref name="range"/>.</summary>
+    /// <remarks>Each name has its own draw: which others are missing does not change it.</remarks>
+    public Tensor TakeOrDraw(string name, double range, params long[] shape)
+    {
+        if (Has(name)) return Take(name, shape);
+        using var scope = NewDisposeScope();
+        using var fresh = new RandomWeights(range, seed + (long)(StableHash(name) >> 1));
+        created.Add(name);
+        Tensor weight = fresh.Read(name, shape).to(device).DetachFromDisposeScope();
+        parameters.Add(name, weight);
+        return weight;
+    }
 
     /// <summary>The weight of a name, as float32 on the device.</summary>
     /// <remarks>Where it is missing or mis-shaped the problem is noted and a tensor without data stands in, so that the
     /// rest can be checked too.</remarks>
     public Tensor Take(string name, params long[] shape)
     {
-        string stored = sourceName(name);
+        string stored = StoredName(name);
         taken.Add(stored);
         long[]? found = source.ShapeOf(stored, shape);
         if (found is null)
@@ -83,6 +115,14 @@ public sealed class WeightLoader
         else if (ownMemory) weight = stored.clone();
         if (!ReferenceEquals(weight, stored)) stored.Dispose();
         return weight.DetachFromDisposeScope();
+    }
+
+    // FNV-1a: string.GetHashCode differs from run to run.
+    private static ulong StableHash(string text)
+    {
+        ulong hash = 14695981039346656037;
+        foreach (char c in text) hash = (hash ^ c) * 1099511628211;
+        return hash >> 2;
     }
 
     private static string Text(long[] shape) => $"[{string.Join(", ", shape)}]";

@@ -45,6 +45,9 @@ public sealed record AdapterSection
     /// <summary>Alphas of modules that differ, by name or regular expression.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
+    public IReadOnlyList<string>? ModulesToSave { get; init; }
+
     /// <summary>"true", "false" or "gaussian".</summary>
     public string InitLoraWeights { get; init; } = "true";
 }

@@ -12,6 +12,10 @@ public sealed record ComparisonSection
     /// <summary>Rows whose completion is generated to count the facts it states; 0 for none.</summary>
     public int Facts { get; init; }
 
+    /// <summary>Prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of the prompt; 0 for
+    /// none.</summary>
+    public int References { get; init; }
+
     /// <summary>Most tokens of a generation.</summary>
     public int MaxNewTokens { get; init; } = 64;
 }

@@ -5,4 +5,8 @@ namespace LowRank.Recipes;
 /// <param name="FactsStated">Facts that stand in the generated texts; 0 when none were asked for.</param>
 /// <param name="Facts">Facts that were asked for.</param>
 /// <param name="Texts">The first generations, in the order of the data.</param>
-public sealed record ComparisonSide(double Loss, int FactsStated, int Facts, IReadOnlyList<string> Texts);
+public sealed record ComparisonSide(double Loss, int FactsStated, int Facts, IReadOnlyList<string> Texts)
+{
+    /// <summary>Metrics of generated texts against the data's (BLEU and others, 0 to 100); empty when none were asked for.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+}

@@ -1,3 +1,5 @@
+using LowRank.Tasks;
+
 namespace LowRank.Recipes;
 
 /// <summary>A training run as its user describes it. All paths are absolute once loaded.</summary>
@@ -6,6 +8,12 @@ public sealed record Recipe
 {
     /// <summary>The base model's folder.</summary>
     public required string Model { get; init; }
+
+    /// <summary>What the model is adapted to, such as causal_lm or sequence_classification.</summary>
+    public string Task { get; init; } = TaskRegistry.Default;
+
+    /// <summary>The task's own settings.</summary>
+    public TaskSection TaskOptions { get; init; } = new();
 
     /// <summary>Where it computes: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";

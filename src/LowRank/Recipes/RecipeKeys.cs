@@ -6,14 +6,15 @@ internal static class RecipeKeys
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } = new Dictionary<string, IReadOnlyList<string>>
     {
-        [""] = ["model", "device", "data", "adapter", "training", "comparison", "output"],
+        [""] = ["model", "task", "task_options", "device", "data", "adapter", "training", "comparison", "output"],
         ["data"] = ["train", "validation", "train_on"],
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
-            "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights"],
+            "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save"],
         ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "learning_rate", "schedule", "warmup_steps",
             "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",
             "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "threads"],
-        ["comparison"] = ["data", "generations", "facts", "max_new_tokens"],
+        ["task_options"] = ["labels", "problem", "pooling", "temperature", "mask_share", "stride", "max_answer_tokens"],
+        ["comparison"] = ["data", "generations", "facts", "references", "max_new_tokens"],
     };
 
     /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a list.</summary>

@@ -1,4 +1,6 @@
 using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Tasks;
 using LowRank.Training;
 
 namespace LowRank.Recipes;
@@ -32,6 +34,24 @@ internal static class RecipeOptions
         };
     }
 
+    public static TaskSettings Task(Recipe recipe)
+    {
+        TaskSection task = recipe.TaskOptions;
+        return new TaskSettings
+        {
+            Labels = task.Labels,
+            Problem = task.Problem,
+            Pooling = task.Pooling,
+            Temperature = task.Temperature,
+            MaskShare = task.MaskShare,
+            Stride = task.Stride,
+            MaxAnswerTokens = task.MaxAnswerTokens,
+            MaxLength = recipe.Training.MaxLength,
+            TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
+            Seed = recipe.Training.Seed,
+        };
+    }
+
     public static LoraConfig Lora(AdapterSection adapter) => new()
     {
         Rank = adapter.Rank,
@@ -45,6 +65,7 @@ internal static class RecipeOptions
         LayersPattern = adapter.LayersPattern is { } pattern ? ModuleSelection.Pattern(pattern) : null,
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
         AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
+        ModulesToSave = adapter.ModulesToSave,
         InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },
     };
 

@@ -6,7 +6,7 @@ internal sealed partial class RecipeReader
     private static readonly string[] Shaping =
     [
         "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora", "layers_to_transform", "layers_pattern",
-        "rank_pattern", "alpha_pattern", "init_lora_weights",
+        "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save",
     ];
 
     private static void CheckAdapter(YamlSection section, AdapterSection adapter, TrainingSection training)

@@ -1,3 +1,4 @@
+using LowRank.Tasks;
 using System.Text.RegularExpressions;
 
 namespace LowRank.Recipes;
@@ -40,16 +41,21 @@ internal sealed partial class RecipeReader
         string? model = PathOf(root, "model"), output = PathOf(root, "output");
         string device = root.Text("device") ?? "cpu";
         if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
+        string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
+        TaskSection taskOptions = root.Child("task_options") is { } optionSection ? ReadTask(optionSection, task) : new();
         YamlSection? adapterSection = root.Child("adapter");
         DataSection? data = root.Child("data") is { } dataSection ? ReadData(dataSection) : null;
         AdapterSection adapter = adapterSection is null ? new() : ReadAdapter(adapterSection);
         TrainingSection training = ReadTraining(root.Child("training"), adapter, data);
         ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
         if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
+        if (comparison is not null && task != TaskRegistry.Default) root.Reject("comparison", $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come with data.validation)");
+        if (root.Child("data") is { } given && given.Has("train_on") && task != TaskRegistry.Default) given.Reject("train_on", $"has no effect with task {task}; remove it");
         root.RejectUnknown();
         problems.ThrowIfAny();
         return new Recipe
         {
+            Task = task, TaskOptions = taskOptions,
             Model = model!, Device = device, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
         };
     }
@@ -65,6 +71,26 @@ internal sealed partial class RecipeReader
         };
         section.RejectUnknown();
         return data;
+    }
+
+    private static TaskSection ReadTask(YamlSection section, string task)
+    {
+        var d = new TaskSection();
+        IReadOnlyList<string> known = TaskRegistry.Get(task).Options;
+        foreach (string key in RecipeKeys.Sections["task_options"].Where(key => section.Has(key) && !known.Contains(key)))
+            section.Reject(key, $"has no effect with task {task}{(known.Count == 0 ? "" : $", which has {string.Join(", ", known)}")}; remove it");
+        var options = new TaskSection
+        {
+            Labels = section.Texts("labels") is { } labels ? [.. labels.Select(label => label.Text)] : null,
+            Problem = section.Has("problem") ? section.OneOf("problem", "", [.. Tasks.SequenceClassification.Problems.All]) : null,
+            Pooling = section.OneOf("pooling", d.Pooling, "mean", "cls"),
+            Temperature = section.Number("temperature", d.Temperature, above: true),
+            MaskShare = section.Number("mask_share", d.MaskShare, above: true, below: 1),
+            Stride = section.Count("stride", 0, d.Stride),
+            MaxAnswerTokens = section.Count("max_answer_tokens", 1, d.MaxAnswerTokens),
+        };
+        section.RejectUnknown();
+        return options;
     }
 
     private AdapterSection ReadAdapter(YamlSection section)
@@ -88,6 +114,7 @@ internal sealed partial class RecipeReader
             LayersPattern = section.Text("layers_pattern"),
             RankPattern = Patterns(section, "rank_pattern", whole: true, value => (int)value),
             AlphaPattern = Patterns(section, "alpha_pattern", whole: false, value => value),
+            ModulesToSave = section.Texts("modules_to_save") is { } saved ? [.. saved.Select(name => name.Text)] : null,
             InitLoraWeights = section.OneOf("init_lora_weights", defaults.InitLoraWeights, "true", "false", "gaussian"),
         };
         section.RejectUnknown();
@@ -137,6 +164,7 @@ internal sealed partial class RecipeReader
             Data = PathsOf(section, "data") ?? data?.Validation ?? [],
             Generations = section.Count("generations", 0, d.Generations),
             Facts = section.Count("facts", 0, d.Facts),
+            References = section.Count("references", 0, d.References),
             MaxNewTokens = section.Count("max_new_tokens", 1, d.MaxNewTokens),
         };
         if (comparison.Data.Count == 0 && !section.Has("data")) section.Reject("data", "is missing, and there is no data.validation to compare on");

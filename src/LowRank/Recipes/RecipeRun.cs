@@ -3,6 +3,8 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Models;
+using LowRank.Models.Families;
+using LowRank.Tasks;
 using LowRank.Tensors;
 using LowRank.Tokenization;
 using LowRank.Training;
@@ -40,13 +42,19 @@ public sealed class RecipeRun : IDisposable
     /// <summary>What the user should know before the run starts, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
 
-    private IReadOnlyList<TokenizedExample> Examples { get; set; } = [];
+    private ITaskKind Kind { get; set; } = null!;
 
-    private IReadOnlyList<TokenizedExample> Validation { get; set; } = [];
+    private TaskSettings Settings { get; set; } = null!;
+
+    private ITask Task { get; set; } = null!;
+
+    private IReadOnlyList<IExample> Examples { get; set; } = [];
+
+    private IReadOnlyList<IExample> Validation { get; set; } = [];
 
     private IReadOnlyList<Sample> ComparisonRows { get; set; } = [];
 
-    private IReadOnlyList<TokenizedExample> ComparisonExamples { get; set; } = [];
+    private IReadOnlyList<IExample> ComparisonExamples { get; set; } = [];
 
     private ITrainedWeights Trained { get; set; } = null!;
 
@@ -70,7 +78,7 @@ public sealed class RecipeRun : IDisposable
         }
         Device device = CPU;
         Try(() => device = Devices.Parse(recipe.Device));
-        Try(() => run.OpenModel(device));
+        Try(() => run.OpenModel(device, notes));
         if (run.Model is not null)
         {
             Try(run.OpenTokenizer);
@@ -79,7 +87,7 @@ public sealed class RecipeRun : IDisposable
         }
         else
         {
-            List<string> missing = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Where(file => !File.Exists(file))];
+            List<string> missing = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Where(file => !File.Exists(file) && !problems.Exists(said => said.Contains(file)))];
             problems.AddRange(missing.Select(file => $"{file} was not found; expected a JSONL file."));
         }
         if (problems.Count > 0)
@@ -102,7 +110,7 @@ public sealed class RecipeRun : IDisposable
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
-        var trainer = new Trainer(Model.Decoder, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
+        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
 
@@ -113,7 +121,7 @@ public sealed class RecipeRun : IDisposable
     public ComparisonSide? Measure()
     {
         if (Recipe.Comparison is not { } comparison) return null;
-        double loss = Evaluation.Run(Model.Decoder, ComparisonExamples, Recipe.Training.EvalBatchSize, 0).Loss;
+        double loss = Evaluation.Run(Task, ComparisonExamples, Recipe.Training.EvalBatchSize, 0).Loss;
         List<Sample> asked = [.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations))];
         IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)], comparison.MaxNewTokens);
         int stated = 0, facts = 0;
@@ -123,7 +131,10 @@ public sealed class RecipeRun : IDisposable
             stated += FactCheck.CountStated(texts[i], expected);
             facts += expected.Count;
         }
-        return new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
+        var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
+        if (comparison.References == 0 || Task is not IGeneratingTask generating) return side;
+        GeneratedTexts written = GeneratedTexts.Of(generating, [.. PromptedRows()], GenerationBatch, comparison.MaxNewTokens, comparison.References);
+        return side with { Metrics = written.Metrics() };
     }
 
     /// <summary>Puts two measurements side by side with the prompts and the data's own completions, and writes them to
@@ -155,18 +166,39 @@ public sealed class RecipeRun : IDisposable
     private IReadOnlyList<int> StopTokens() =>
         [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
 
-    private void OpenModel(Device device) => Model = Recipe.Training.FromScratch
-        ? PretrainedModel.FromScratch(Recipe.Model, Recipe.Training.Seed, device)
-        : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full");
+    private void OpenModel(Device device, List<string> notes)
+    {
+        Kind = TaskRegistry.Get(Recipe.Task);
+        ConfigReader config = ConfigReader.Open(Path.Combine(Recipe.Model, "config.json"));
+        IModelFamily family = FamilyRegistry.Get(config.ModelType);
+        if (!Kind.Fits(family))
+        {
+            string[] fitting = [.. TaskRegistry.Names.Where(name => TaskRegistry.Get(name).Fits(family))];
+            throw new InputException($"task is {Recipe.Task}, which a {config.ModelType} model ({Recipe.Model}) cannot be adapted to; it can be to {string.Join(", ", fitting)}.");
+        }
+        AdapterTask? earlier = Recipe.Training.InitAdapter is { } folder ? AdapterTask.Load(folder) : null;
+        TaskSettings given = RecipeOptions.Task(Recipe);
+        if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
+        Settings = Kind.Complete(given, Recipe.Data.Train, config);
+        var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
+        Model = Recipe.Training.FromScratch
+            ? PretrainedModel.FromScratch(Recipe.Model, Recipe.Training.Seed, device, head)
+            : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full", head);
+        if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
+        if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
+        if (Model.Network.CreatedWeights.Count > 0)
+            notes.Add($"the base has no weights for its head, which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
+    }
 
     private void OpenTokenizer() => Tokenizer = Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null;
 
     private void ReadData(List<string> notes)
     {
-        LoadedExamples Load(IReadOnlyList<string> files, string what)
+        Task = Kind.Start(Model, Tokenizer, Settings);
+        TaskData Load(IReadOnlyList<string> files, string what)
         {
-            LoadedExamples loaded = ExampleLoader.Load(files, Tokenizer, DataOptions());
-            notes.AddRange(loaded.Summary.Warnings.Select(warning => what + warning));
+            TaskData loaded = Task.Read(files);
+            notes.AddRange(loaded.Warnings.Select(warning => what + warning));
             return loaded;
         }
         Examples = Load(Recipe.Data.Train, "").Examples;
@@ -177,31 +209,30 @@ public sealed class RecipeRun : IDisposable
         if (comparison.Facts > 0 && !Prompted().Any(row => row.Texts("facts").Count > 0))
             throw new InputException($"comparison.facts is {comparison.Facts}, but no row of {string.Join(", ", comparison.Data)} has a prompt and facts. " +
                 "Add \"facts\": [\"…\"] to the rows, or set comparison.facts to 0.");
-        if (Tokenizer is null && (comparison.Facts > 0 || comparison.Generations > 0))
-            throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts and comparison.generations to 0.");
+        if (comparison.References > 0 && !PromptedRows().Any())
+            throw new InputException($"comparison.references is {comparison.References}, but no row of {string.Join(", ", comparison.Data)} has a prompt.");
+        if (Tokenizer is null && (comparison.Facts > 0 || comparison.Generations > 0 || comparison.References > 0))
+            throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts, comparison.generations and comparison.references to 0.");
     }
 
     private void AttachAdapter(List<string> notes)
     {
         if (Recipe.Adapter.Method == "full")
         {
-            Trained = new FullModel(Model);
+            Trained = new FullModel(Model) { Task = Task?.Describe() };
             return;
         }
         Adapter = Recipe.Training.InitAdapter is { } folder
             ? LoraAdapter.Load(folder, Model)
             : LoraAdapter.Create(Model, RecipeOptions.Lora(Recipe.Adapter), Recipe.Training.Seed);
         notes.AddRange(Adapter.Warnings);
+        Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter);
     }
 
-    private IEnumerable<Sample> Prompted() => ComparisonRows.Where(row => row.Text("prompt") is not null);
+    private IEnumerable<Sample> PromptedRows() => ComparisonRows.Where(row => row.Text("prompt") is not null);
 
-    private ExampleOptions DataOptions() => new()
-    {
-        VocabularySize = Model.Decoder.Shape.VocabularySize,
-        MaxLength = Math.Min(Recipe.Training.MaxLength, Model.Decoder.Shape.MaxPositions),
-        TrainOn = Recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
-    };
+    // Several rows may have the same prompt, each with another completion.
+    private IEnumerable<Sample> Prompted() => PromptedRows().DistinctBy(row => row.Text("prompt"));
 }

@@ -1,3 +1,4 @@
+using LowRank.Tasks;
 using System.Globalization;
 using System.Text;
 
@@ -12,8 +13,10 @@ internal sealed class RecipeWriter
     {
         var writer = new RecipeWriter();
         writer.Line("", "model", recipe.Model);
+        writer.Line("", "task", recipe.Task);
+        writer.Task(recipe);
         writer.Line("", "device", recipe.Device);
-        writer.Data(recipe.Data);
+        writer.Data(recipe.Data, recipe.Task == TaskRegistry.Default);
         writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
         writer.Training(recipe.Training, recipe.EffectiveLearningRate);
         if (recipe.Comparison is { } comparison) writer.Comparison(comparison);
@@ -21,12 +24,26 @@ internal sealed class RecipeWriter
         return writer.text.ToString();
     }
 
-    private void Data(DataSection data)
+    private void Task(Recipe recipe)
+    {
+        TaskSection o = recipe.TaskOptions;
+        (string Key, object? Value)[] all =
+        [
+            ("labels", o.Labels), ("problem", o.Problem), ("pooling", o.Pooling), ("temperature", o.Temperature), ("mask_share", o.MaskShare),
+            ("stride", o.Stride), ("max_answer_tokens", o.MaxAnswerTokens),
+        ];
+        IReadOnlyList<string> known = TaskRegistry.Get(recipe.Task).Options;
+        if (!all.Any(option => known.Contains(option.Key))) return;
+        text.Append("task_options:\n");
+        foreach ((string key, object? value) in all.Where(option => known.Contains(option.Key))) Line("  ", key, value);
+    }
+
+    private void Data(DataSection data, bool predictsTokens)
     {
         text.Append("data:\n");
         Line("  ", "train", data.Train);
         Line("  ", "validation", data.Validation.Count > 0 ? data.Validation : null);
-        Line("  ", "train_on", data.TrainOn);
+        if (predictsTokens) Line("  ", "train_on", data.TrainOn);
     }
 
     private void Adapter(AdapterSection a, bool fromFolder)
@@ -46,6 +63,7 @@ internal sealed class RecipeWriter
         Line("  ", "rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
         Line("  ", "alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
         Line("  ", "init_lora_weights", a.InitLoraWeights);
+        Line("  ", "modules_to_save", a.ModulesToSave);
     }
 
     private void Training(TrainingSection t, double learningRate)
@@ -81,6 +99,7 @@ internal sealed class RecipeWriter
         Line("  ", "data", c.Data);
         Line("  ", "generations", c.Generations);
         Line("  ", "facts", c.Facts);
+        Line("  ", "references", c.References);
         Line("  ", "max_new_tokens", c.MaxNewTokens);
     }
 

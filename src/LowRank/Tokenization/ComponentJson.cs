@@ -50,6 +50,9 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
     public int Number(string key) =>
         Json[key] is JsonValue value && value.TryGetValue(out int number) ? number : throw Wrong(key, Json[key], "a whole number");
 
+    /// <summary>A whole number, or a default when it is missing or null.</summary>
+    public int NumberOr(string key, int otherwise) => Json[key] is null ? otherwise : Number(key);
+
     /// <summary>A pattern: {"String": …} or {"Regex": …}.</summary>
     public (string Text, bool IsRegex) Pattern(string key)
     {

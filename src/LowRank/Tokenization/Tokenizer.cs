@@ -6,10 +6,12 @@ using LowRank.Tokenization.Models;
 using LowRank.Tokenization.Normalizers;
 using LowRank.Tokenization.PostProcessors;
 using LowRank.Tokenization.PreTokenizers;
+using LowRank.Tokenization.SentencePiece;
 
 namespace LowRank.Tokenization;
 
-/// <summary>A Hugging Face tokenizer: <c>tokenizer.json</c>, or GPT-2's <c>vocab.json</c> and <c>merges.txt</c>.</summary>
+/// <summary>A Hugging Face tokenizer: <c>tokenizer.json</c>, GPT-2's <c>vocab.json</c> and <c>merges.txt</c>, BERT's
+/// <c>vocab.txt</c>, or a sentencepiece model.</summary>
 /// <remarks>Gives the ids that the tokenizers library gives. Safe for several threads at once.</remarks>
 public sealed class Tokenizer : ITextTokenizer
 {
@@ -63,6 +65,9 @@ public sealed class Tokenizer : ITextTokenizer
     /// <summary>The token that fills rows; null when the files name none.</summary>
     public int? PadTokenId => Role("pad_token");
 
+    /// <summary>The token that stands for a masked one; null when the files name none.</summary>
+    public int? MaskTokenId => Role("mask_token");
+
     /// <summary>The token for what is unknown; null when the files name none.</summary>
     public int? UnknownTokenId => Role("unk_token");
 
@@ -73,21 +78,25 @@ public sealed class Tokenizer : ITextTokenizer
     public IReadOnlyDictionary<string, string> SpecialTokens => folder.SpecialTokens;
 
     /// <summary>Whether a folder has tokenizer files that <see cref="Load"/> reads.</summary>
-    public static bool IsPresent(string folder) => File.Exists(Path.Combine(folder, FileName))
+    public static bool IsPresent(string folder) => File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, BertVocabulary.FileName)) || SentencePieceModel.Find(folder) is not null
         || (File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt")));
 
     /// <summary>Reads a tokenizer.</summary>
-    /// <param name="folderOrFile">A model folder, or a tokenizer.json.</param>
+    /// <param name="folderOrFile">A model folder, a tokenizer.json, or a sentencepiece model (.model), whose own ids and no
+    /// special tokens are taken then.</param>
     /// <param name="endOfText">The token that ends a text, where the tokenizer's files name none: a model's config does.</param>
     /// <exception cref="InputException">No tokenizer is there, or it asks for what is not supported; the message names the
     /// component and its place.</exception>
     public static Tokenizer Load(string folderOrFile, int? endOfText = null)
     {
+        if (File.Exists(folderOrFile) && folderOrFile.EndsWith(".model", StringComparison.Ordinal)) return LoadSentencePiece(folderOrFile, null, endOfText);
         if (File.Exists(folderOrFile)) return Parse(File.ReadAllText(folderOrFile), folderOrFile, TokenizerFolder.Empty, endOfText);
         string file = Path.Combine(folderOrFile, FileName);
         if (File.Exists(file)) return Parse(File.ReadAllText(file), file, TokenizerFolder.Read(folderOrFile), endOfText);
+        if (SentencePieceModel.Find(folderOrFile) is { } pieces) return LoadSentencePiece(pieces, folderOrFile, endOfText);
+        if (File.Exists(Path.Combine(folderOrFile, BertVocabulary.FileName))) return LoadBert(folderOrFile, endOfText);
         if (IsPresent(folderOrFile)) return LoadGpt2(folderOrFile, endOfText);
-        throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, or vocab.json and merges.txt.");
+        throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, vocab.json and merges.txt, {BertVocabulary.FileName}, or one of {string.Join(", ", SentencePieceModel.FileNames)}.");
     }
 
     /// <inheritdoc/>
@@ -104,6 +113,24 @@ public sealed class Tokenizer : ITextTokenizer
         if (addSpecialTokens) result.AddRange(frame.After);
         return [.. result];
     }
+
+    /// <summary>A text with everything that is known of its tokens.</summary>
+    /// <param name="text">Special tokens spelled out in it become their ids.</param>
+    /// <param name="options">Length, padding and the rest; null for neither. What a tokenizer.json says under
+    /// <c>truncation</c> and <c>padding</c> has no effect, as in transformers.</param>
+    /// <exception cref="InputException">The options cannot be met.</exception>
+    public TokenEncoding EncodeFull(string text, EncodingOptions? options = null) =>
+        Assembler.Assemble([EncodeAligned(text)], options ?? new(), windows: false)[0];
+
+    /// <summary>A pair of texts with everything that is known of its tokens.</summary>
+    /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
+    public TokenEncoding EncodeFull(string first, string second, EncodingOptions? options = null) =>
+        Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options ?? new(), windows: false)[0];
+
+    /// <summary>A pair of texts in windows, the cut text's overlapping by the stride.</summary>
+    /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
+    public IReadOnlyList<TokenEncoding> EncodeWindows(string first, string second, EncodingOptions options) =>
+        Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options, windows: true);
 
     /// <summary>Ids to text.</summary>
     /// <param name="tokenIds">The ids; unknown ones are passed over.</param>
@@ -160,6 +187,19 @@ public sealed class Tokenizer : ITextTokenizer
         return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder()) { EndOfText = endOfText };
     }
 
+    private static Tokenizer LoadSentencePiece(string file, string? folder, int? endOfText)
+    {
+        SentencePieceModel pieces = SentencePieceModel.Read(file, folder);
+        return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder) { EndOfText = endOfText };
+    }
+
+    private static Tokenizer LoadBert(string path, int? endOfText)
+    {
+        BertVocabulary bert = BertVocabulary.Read(path);
+        return new Tokenizer(bert.Model, bert.Folder, bert.Added, NormalizerReader.Read(bert.Normalizer), PreTokenizerReader.Read(bert.PreTokenizer),
+            bert.Frame, DecoderReader.Read(bert.Decoder)) { EndOfText = endOfText };
+    }
+
     private void EncodeNormalized(string text, bool isFirst, List<int> result)
     {
         string normalized = normalizer?.Normalize(text) ?? text;
@@ -181,6 +221,56 @@ public sealed class Tokenizer : ITextTokenizer
             preTokenizer.Split(piece, isFirst && start == 0, pieces);
             foreach (Piece each in pieces)
                 if (each.Length > 0) model.Encode(each, result);
+        }
+    }
+
+    private EncodingAssembler Assembler => new(frame, PadTokenId, frame.TrimsOffsets ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
+
+    // As Encode without special tokens, keeping account of where each token comes from.
+    private EncodedText EncodeAligned(string text)
+    {
+        List<int> result = [];
+        List<TokenSpan> offsets = [];
+        string whole = WithoutLoneSurrogates(text);
+        foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
+        {
+            if (token is null) AlignNormalized(AlignedText.Of(whole[start..end]), start, result, offsets);
+            else
+            {
+                result.Add(token.Id);
+                offsets.Add(new TokenSpan(start, end));
+            }
+        }
+        return new EncodedText([.. result], [.. offsets]);
+    }
+
+    private void AlignNormalized(AlignedText text, int at, List<int> result, List<TokenSpan> offsets)
+    {
+        AlignedText normalized = normalizer?.Align(text) ?? text;
+        TokenSpan Place(int first, int last)
+        {
+            TokenSpan span = normalized.Span(first, last);
+            return new TokenSpan(at + span.Start, at + span.End);
+        }
+        foreach ((int start, int end, AddedToken? token) in normalizedTokens.Find(normalized.Text))
+        {
+            if (token is not null)
+            {
+                result.Add(token.Id);
+                offsets.Add(Place(start, end - 1));
+                continue;
+            }
+            string part = normalized.Text[start..end];
+            List<Piece> pieces = [];
+            if (preTokenizer is null) pieces.Add(new Piece(part, 0, part.Length, AsBytes: false));
+            else preTokenizer.Split(new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces);
+            List<(int First, int Last)> spans = [];
+            foreach (Piece piece in pieces.Where(piece => piece.Length > 0))
+            {
+                spans.Clear();
+                model.EncodeSpans(piece, result, spans);
+                offsets.AddRange(spans.Select(span => Place(start + piece.Origin(span.First), start + piece.Origin(span.Last))));
+            }
         }
     }
 

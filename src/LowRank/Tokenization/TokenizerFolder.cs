@@ -39,7 +39,8 @@ internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> Speci
         _ => null,
     };
 
-    private static JsonObject Json(string path)
+    /// <summary>A file's object; empty where there is no file.</summary>
+    internal static JsonObject Json(string path)
     {
         if (!File.Exists(path)) return [];
         try

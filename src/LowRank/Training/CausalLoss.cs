@@ -21,7 +21,7 @@ public static class CausalLoss
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
         Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout);
         Tensor predicting = hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
-        Tensor logits = model.Head.Forward(predicting, dropout);
+        Tensor logits = model.Logits(predicting, dropout);
         return nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 }

@@ -1,3 +1,4 @@
+using LowRank.Adapters;
 using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,8 +15,8 @@ public sealed class FullModel : ITrainedWeights
     public FullModel(PretrainedModel model)
     {
         this.model = model;
-        Weights = [.. model.Decoder.Parameters];
-        foreach (Tensor weight in model.Decoder.Parameters.Values) weight.requires_grad = true;
+        Weights = [.. model.Network.Parameters];
+        foreach (Tensor weight in model.Network.Parameters.Values) weight.requires_grad = true;
     }
 
     /// <inheritdoc/>
@@ -24,6 +25,9 @@ public sealed class FullModel : ITrainedWeights
     /// <inheritdoc/>
     public string FolderName => "model";
 
+    /// <summary>What it is trained for, for the folder's config.json; null for a language model.</summary>
+    public AdapterTask? Task { get; init; }
+
     /// <inheritdoc/>
     public void Save(string folder)
     {
@@ -31,7 +35,8 @@ public sealed class FullModel : ITrainedWeights
         using var noGradient = no_grad();
         ScalarType type = StoredType();
         ModelFolder.Write(model.Folder, folder,
-            [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type)))]);
+            [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type)))],
+            Task is null ? null : config => TaskConfig.Describe(config, model.Network, Task), into => Task?.Save(into));
     }
 
     private ScalarType StoredType()

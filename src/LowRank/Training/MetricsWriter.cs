@@ -6,7 +6,7 @@ namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
 /// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second</c>) and one an evaluation
-/// (<c>step, eval_loss, eval_tokens</c>). Each line reaches the file at once: a run that is killed leaves whole lines.</remarks>
+/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). Each line reaches the file at once: a run that is killed leaves whole lines.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
     private readonly FileStream stream;
@@ -48,7 +48,12 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
 
     /// <inheritdoc/>
     public void Evaluated(EvaluationResult evaluation) =>
-        Write(new { step = evaluation.Step, eval_loss = evaluation.Loss, eval_tokens = evaluation.Tokens });
+        Write(new Dictionary<string, object?>([
+            KeyValuePair.Create("step", (object?)evaluation.Step),
+            KeyValuePair.Create("eval_loss", (object?)evaluation.Loss),
+            KeyValuePair.Create("eval_tokens", (object?)evaluation.Tokens),
+            .. evaluation.Metrics.Select(metric => KeyValuePair.Create("eval_" + metric.Key, (object?)metric.Value)),
+        ]));
 
     /// <inheritdoc/>
     public void Finished(TrainingResult result)

@@ -11,21 +11,27 @@ namespace LowRank.Training;
 /// dispose scope of its own: memory does not grow with the number of steps.</remarks>
 public sealed class Trainer
 {
-    private readonly Decoder model;
+    private readonly IObjective objective;
     private readonly ITrainedWeights trained;
     private readonly TrainingOptions options;
     private readonly ITrainingObserver observer;
     private readonly string outputFolder;
 
+    /// <summary>Prepares a run of next-token prediction.</summary>
+    public Trainer(Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
+        : this(new CausalObjective(model), trained, options, outputFolder, observer)
+    {
+    }
+
     /// <summary>Prepares a run.</summary>
-    /// <param name="model">The model, with its adapter attached if there is one.</param>
+    /// <param name="objective">The task, on the model with its adapter attached if there is one.</param>
     /// <param name="trained">What is trained and how it is saved.</param>
     /// <param name="options">The settings.</param>
     /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints.</param>
     /// <param name="observer">Hears of every step and evaluation.</param>
-    public Trainer(Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
+    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
     {
-        (this.model, this.trained, this.options, this.observer) = (model, trained, options, observer);
+        (this.objective, this.trained, this.options, this.observer) = (objective, trained, options, observer);
         this.outputFolder = Path.GetFullPath(outputFolder);
     }
 
@@ -36,7 +42,7 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
     /// <exception cref="InputException">No example to train on, or nothing to resume from.</exception>
     /// <exception cref="NonFiniteLossException">The loss is no longer a number; what was saved before stays.</exception>
-    public TrainingResult Run(IReadOnlyList<TokenizedExample> training, IReadOnlyList<TokenizedExample> validation,
+    public TrainingResult Run(IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation,
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
@@ -65,8 +71,8 @@ public sealed class Trainer
     }
 
     /// <summary>The mean loss over all labels of the examples, without dropout.</summary>
-    public EvaluationResult Evaluate(IReadOnlyList<TokenizedExample> examples, long step = 0) =>
-        Evaluation.Run(model, examples, options.EvaluationBatchSize, step);
+    public EvaluationResult Evaluate(IReadOnlyList<IExample> examples, long step = 0) =>
+        Evaluation.Run(objective, examples, options.EvaluationBatchSize, step);
 
     private void TrainStep(StepBatches step, double learningRate, AdamW optimizer, Generator dropout, RunState state)
     {
@@ -75,15 +81,14 @@ public sealed class Trainer
         double loss = 0;
         long tokens = 0;
         foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
-        foreach (Batch batch in step.MicroBatches)
+        foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
         {
+            if (rows.All(row => row.PredictedLabels == 0)) continue;
             using var microScope = NewDisposeScope();
-            TensorBatch onDevice = TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device);
-            if (onDevice.PredictedLabels == 0) continue;
-            Tensor sum = CausalLoss.Sum(model, onDevice, dropout);
+            Tensor sum = objective.Sum(rows, dropout);
             (sum / step.PredictedLabels).backward();
             loss += sum.item<float>();
-            tokens += batch.Tokens;
+            tokens += rows.Sum(row => (long)row.Tokens);
         }
         loss /= Math.Max(1, step.PredictedLabels);
         double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
@@ -93,7 +98,7 @@ public sealed class Trainer
         observer.Stepped(new TrainingStep(state.Step, loss, norm, learningRate, tokens, state.TokensPerSecond, state.Elapsed));
     }
 
-    private void EvaluateAndKeepBest(IReadOnlyList<TokenizedExample> validation, RunState state)
+    private void EvaluateAndKeepBest(IReadOnlyList<IExample> validation, RunState state)
     {
         EvaluationResult result = Evaluate(validation, state.Step);
         observer.Evaluated(result);
@@ -109,7 +114,7 @@ public sealed class Trainer
 
     private long TotalParameters()
     {
-        var names = model.Parameters.Keys.ToHashSet();
-        return model.ParameterCount + trained.Weights.Where(w => !names.Contains(w.Key)).Sum(w => w.Value.numel());
+        var known = objective.Network.Parameters.Values.ToHashSet(ReferenceEqualityComparer.Instance);
+        return objective.Network.ParameterCount + trained.Weights.Where(w => !known.Contains(w.Value)).Sum(w => w.Value.numel());
     }
 }

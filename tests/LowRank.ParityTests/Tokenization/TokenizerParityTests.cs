@@ -6,7 +6,7 @@ namespace LowRank.ParityTests.Tokenization;
 /// <summary>Every reference case of the tokenizers library, exactly.</summary>
 public sealed class TokenizerParityTests
 {
-    public static TheoryData<string> Kinds => ["gpt2", "llama3", "qwen2", "llama2", "mistral", "gemma", "roberta"];
+    public static TheoryData<string> Kinds => ["gpt2", "llama3", "qwen2", "llama2", "mistral", "gemma", "roberta", "bert_cased", "bert_uncased", "t5_unigram"];
 
     [Theory, MemberData(nameof(Kinds))]
     public void Ids_tokens_and_texts_equal_the_reference(string kind)
@@ -21,8 +21,9 @@ public sealed class TokenizerParityTests
             int[] ids = Ids(expected, "ids"), withSpecial = Ids(expected, "ids_special");
             Assert.Equal(ids, tokenizer.Encode(text, addSpecialTokens: false));
             Assert.Equal(withSpecial, tokenizer.Encode(text, addSpecialTokens: true));
-            // The reference shows an added token with the blanks it took from the text.
-            Assert.Equal(expected.GetProperty("tokens").EnumerateArray().Select((token, i) => tokenizer.IsSpecial(ids[i]) ? token.GetString()!.Trim() : token.GetString()),
+            // The reference shows an added token with the blanks it took from the text, and unigram's unknown one as the text.
+            Assert.Equal(expected.GetProperty("tokens").EnumerateArray().Select((token, i) =>
+                    kind == "t5_unigram" && ids[i] == 2 ? "<unk>" : tokenizer.IsSpecial(ids[i]) ? token.GetString()!.Trim() : token.GetString()),
                 ids.Select(tokenizer.IdToToken));
             Assert.Equal(expected.GetProperty("decoded").GetString(), tokenizer.Decode(withSpecial));
             Assert.Equal(expected.GetProperty("decoded_skip_special").GetString(), tokenizer.Decode(withSpecial, skipSpecialTokens: true));
@@ -47,6 +48,28 @@ public sealed class TokenizerParityTests
                 Assert.All(parts[..^1], part => Assert.False(part.EndsWith('\uFFFD') || (part.Length > 0 && char.IsHighSurrogate(part[^1]))));
             }
         }
+    }
+
+    [Theory]
+    [InlineData("sentencepiece_bpe")]
+    [InlineData("sentencepiece_unigram")]
+    public void A_sentencepiece_model_gives_what_sentencepiece_gives(string kind)
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "tokenizers", kind);
+        Tokenizer tokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer.model"));
+        int cases = 0;
+        foreach (string line in File.ReadLines(Path.Combine(folder, "cases.jsonl")))
+        {
+            JsonElement expected = JsonDocument.Parse(line).RootElement;
+            string text = expected.GetProperty("text").GetString()!;
+            int[] ids = Ids(expected, "ids");
+            Assert.Equal(ids, tokenizer.Encode(text));
+            Assert.Equal(expected.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()), ids.Select(tokenizer.IdToToken));
+            Assert.Equal(expected.GetProperty("decoded").GetString(), tokenizer.Decode(ids));
+            Assert.Equal(ids, tokenizer.EncodeFull(text).Ids);
+            cases++;
+        }
+        Assert.Equal(68, cases);
     }
 
     [Fact]

@@ -118,7 +118,6 @@ public sealed class LoraConfigTests
     [InlineData("layer_replication", "[[0, 2]]")]
     [InlineData("megatron_config", "{}")]
     [InlineData("trainable_token_indices", "[1]")]
-    [InlineData("modules_to_save", "[\"lm_head\"]")]
     [InlineData("target_parameters", "[\"experts.w\"]")]
     [InlineData("lora_bias", "true")]
     [InlineData("init_lora_weights", "\"pissa_niter_4\"")]
@@ -147,7 +146,6 @@ public sealed class LoraConfigTests
     [InlineData("lora_ga_config", "{}")]
     [InlineData("loftq_config", "{\"loftq_bits\": 4}")]
     [InlineData("velora_config", "{}")]
-    [InlineData("task_type", "\"SEQ_CLS\"")]
     public void How_an_adapter_began_matters_only_to_a_new_one(string key, string value)
     {
         LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");

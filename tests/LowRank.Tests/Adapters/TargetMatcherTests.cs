@@ -135,7 +135,7 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void Unsupported_requests_stop_the_match() =>
-        Fails(Plain with { ModulesToSave = ["lm_head"] }, "modules_to_save: found [\"lm_head\"], supported is null");
+        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_dora": true}"""), "use_dora: found true, supported is false");
 
     [Theory]
     [InlineData("(layers)", "holds a group")]

@@ -29,15 +29,15 @@ public sealed class BatchTests
             foreach (long epoch in new long[] { 0, 3 })
             {
                 StepBatches[] steps = [.. Enumerable.Range(0, (int)plan.StepsPerEpoch).Select(i => plan.Step(epoch * plan.StepsPerEpoch + i))];
-                List<string> rows = [.. steps.SelectMany(step => step.MicroBatches).SelectMany(Rows)];
+                List<string> rows = [.. steps.SelectMany(step => step.MicroBatches).SelectMany(rows => Rows(Padded(rows)))];
                 List<string> given = [.. examples.Select(example => string.Join(' ', example.InputIds) + " / " + string.Join(' ', example.Labels))];
                 if (shuffle) { given.Sort(StringComparer.Ordinal); rows.Sort(StringComparer.Ordinal); }
                 Assert.Equal(given, rows);
                 foreach (StepBatches step in steps)
                 {
                     Assert.InRange(step.MicroBatches.Count, 1, accumulation);
-                    Assert.All(step.MicroBatches, batch => Assert.InRange(batch.InputIds.Length / batch.Length, 1, size));
-                    Assert.Equal(step.MicroBatches.Sum(Predicted), step.PredictedLabels);
+                    Assert.All(step.MicroBatches, batch => Assert.InRange(batch.Count, 1, size));
+                    Assert.Equal(step.MicroBatches.Sum(rows => Predicted(Padded(rows))), step.PredictedLabels);
                 }
             }
         }, iter: 200);
@@ -87,7 +87,9 @@ public sealed class BatchTests
         Assert.Throws<ArgumentOutOfRangeException>(() => new BatchPlan([new TokenizedExample([1], [1])], 1, 0, false, 0));
     }
 
-    private static long[] First(BatchPlan plan, long step) => [.. plan.Step(step).MicroBatches.SelectMany(batch => batch.InputIds)];
+    private static long[] First(BatchPlan plan, long step) => [.. plan.Step(step).MicroBatches.SelectMany(rows => Padded(rows).InputIds)];
+
+    private static Batch Padded(IReadOnlyList<IExample> rows) => Batch.Pad([.. rows.Cast<TokenizedExample>()]);
 
     private static IEnumerable<string> Rows(Batch batch) => Enumerable.Range(0, batch.InputIds.Length / batch.Length).Select(row =>
     {

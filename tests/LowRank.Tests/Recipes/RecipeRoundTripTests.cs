@@ -1,3 +1,4 @@
+using LowRank.Tasks;
 using CsCheck;
 using LowRank.Recipes;
 
@@ -63,7 +64,8 @@ public sealed class RecipeRoundTripTests
     public void Every_key_is_written()
     {
         var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] } };
-        string yaml = recipe.ToYaml();
+        // Each task writes the options that it has.
+        string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()));
         string[] alternatives = ["steps", "warmup_ratio"]; // instead of epochs and warmup_steps
         foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
     }

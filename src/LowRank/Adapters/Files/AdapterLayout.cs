@@ -24,13 +24,16 @@ public sealed class AdapterLayout
     /// <param name="targets">Its targets in this model.</param>
     /// <param name="modules">All modules of the model that have weights; with <c>bias: all</c> also those that LoRA does
     /// not adapt, since their biases are in the file.</param>
-    public static AdapterLayout Of(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    /// <param name="saved">The tensors of modules that are saved whole.</param>
+    public static AdapterLayout Of(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
+        IReadOnlyList<AdapterTensor>? saved = null)
     {
         Dictionary<string, int> ranks = targets.ToDictionary(target => target.Path, target => target.Rank);
         bool savesEmbeddings = SavesEmbeddings(config, modules);
         IEnumerable<AdapterTensor> tensors = modules.SelectMany(module => ranks.TryGetValue(module.Path, out int rank)
             ? Adapted(module, rank, config.Bias != BiasTraining.None, savesEmbeddings)
             : Unadapted(module, config.Bias));
+        tensors = tensors.Concat(saved ?? []).DistinctBy(tensor => tensor.Key);
         return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)]);
     }
 

@@ -21,8 +21,9 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
         return errors;
     }
 
-    /// <summary>Entries of the config that have no effect on this model.</summary>
-    public IEnumerable<string> Unused() => [.. UnusedTargets(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
+    /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are saved whole
+    /// too: in an existing adapter they are nothing to speak of.</summary>
+    public IEnumerable<string> Unused(AdapterUse use) => [.. UnusedTargets(use), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
 
     /// <summary>Keys of a pattern map that match no target, or that another key always precedes.</summary>
     public static IEnumerable<string> UnusedKeys<T>(PatternValues<T> values, TargetChoice choice, string configKey)
@@ -37,11 +38,12 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
         }
     }
 
-    private IEnumerable<string> UnusedTargets()
+    private IEnumerable<string> UnusedTargets(AdapterUse use)
     {
         foreach (string name in config.TargetModules?.Names ?? [])
         {
             if (choice.Selected.Any(module => NameFilter.Fits(name, module.Path))) continue;
+            if (use == AdapterUse.Load && census.Modules.Any(module => NameFilter.Fits(name, module.Path) && choice.IsSavedWhole(module.Path))) continue;
             int matching = census.Modules.Count(module => NameFilter.Fits(name, module.Path));
             yield return matching == 0
                 ? $"target_modules: \"{name}\" matches no module"

@@ -37,7 +37,10 @@ internal sealed class TargetChoice
     public bool IsNamed(string path) => names.Matches(path);
 
     /// <summary>Whether the path is excluded by name or because it is saved whole.</summary>
-    public bool IsExcluded(string path) => IsExcludedByName(path) || saved.Exists(pattern => pattern.IsMatch(path));
+    public bool IsExcluded(string path) => IsExcludedByName(path) || IsSavedWhole(path);
+
+    /// <summary>Whether <c>modules_to_save</c> names the path or what holds it.</summary>
+    public bool IsSavedWhole(string path) => saved.Exists(pattern => pattern.IsMatch(path));
 
     /// <summary>Whether <c>exclude_modules</c> names the path.</summary>
     public bool IsExcludedByName(string path) => excluded.Matches(path);

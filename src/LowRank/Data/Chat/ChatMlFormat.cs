@@ -12,7 +12,23 @@ public sealed class ChatMlFormat : IChatFormat
     public bool SpellsSpecialTokens => false;
 
     /// <inheritdoc/>
+    public string TurnsToldBy => "ChatML, the format used without a chat template, which marks them";
+
+    /// <inheritdoc/>
     public ChatText Render(JsonArray messages, JsonArray? tools, bool markTrained)
+    {
+        Check(messages, tools);
+        return Template.Render(messages, tools, markTrained);
+    }
+
+    /// <inheritdoc/>
+    public string RenderPrompt(JsonArray messages, JsonArray? tools)
+    {
+        Check(messages, tools);
+        return Template.RenderPrompt(messages, tools);
+    }
+
+    private static void Check(JsonArray messages, JsonArray? tools)
     {
         List<string> problems = [];
         if (tools is { Count: > 0 }) problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
@@ -24,6 +40,5 @@ public sealed class ChatMlFormat : IChatFormat
                 problems.Add($"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has no template.");
         }
         if (problems.Count > 0) throw new InputException("The conversation cannot be written as ChatML:", problems);
-        return Template.Render(messages, tools, markTrained);
     }
 }

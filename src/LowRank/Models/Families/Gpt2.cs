@@ -9,6 +9,15 @@ public sealed class Gpt2 : DecoderFamily
     public override string ModelType => "gpt2";
 
     /// <inheritdoc/>
+    public override string ClassPrefix => "GPT2";
+
+    /// <inheritdoc/>
+    public override string TokenClassifierPath => "classifier";
+
+    /// <inheritdoc/>
+    public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "GPT2LMHeadModel" : base.ClassName(head);
+
+    /// <inheritdoc/>
     public override string BasePrefix => "transformer.";
 
     /// <inheritdoc/>
@@ -22,9 +31,7 @@ public sealed class Gpt2 : DecoderFamily
     {
         int hidden = config.Positive("n_embd"), heads = config.Positive("n_head"), layers = config.Positive("n_layer");
         if (hidden % heads != 0) config.Reject("n_embd", hidden.ToString(), $"a multiple of n_head ({heads})");
-        string activation = config.TextOr("activation_function", "gelu_new");
-        if (!Activation.Names.Contains(activation))
-            config.Reject("activation_function", $"\"{activation}\"", string.Join(", ", Activation.Names));
+        string activation = Activation.Read(config, "activation_function", "gelu_new");
         if (!config.FlagOr("scale_attn_weights", true)) config.Reject("scale_attn_weights", "false", "true");
         if (config.FlagOr("scale_attn_by_inverse_layer_idx", false))
             config.Reject("scale_attn_by_inverse_layer_idx", "true", "false");
@@ -54,19 +61,19 @@ public sealed class Gpt2 : DecoderFamily
     }
 
     /// <inheritdoc/>
-    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer)
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer)
     {
         string path = $"transformer.h.{layer}";
         int hidden = shape.HiddenSize;
         var attentionNorm = new LayerNorm(weights, path + ".ln_1", hidden, shape.NormEpsilon);
         var attention = new FusedAttention(
             Projection.Conv1D(weights, path + ".attn.c_attn", hidden, 3 * hidden),
-            Projection.Conv1D(weights, path + ".attn.c_proj", hidden, hidden), shape, layer);
+            Projection.Conv1D(weights, path + ".attn.c_proj", hidden, hidden), FusedLayout.Stacked(shape.Heads, shape.HeadDimension), shape.Attention(layer));
         var feedForwardNorm = new LayerNorm(weights, path + ".ln_2", hidden, shape.NormEpsilon);
         var feedForward = new PlainFeedForward(
             Projection.Conv1D(weights, path + ".mlp.c_fc", hidden, shape.IntermediateSize),
             Projection.Conv1D(weights, path + ".mlp.c_proj", shape.IntermediateSize, hidden), shape.Activation);
-        return new DecoderBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
+        return new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
     }
 
     /// <inheritdoc/>

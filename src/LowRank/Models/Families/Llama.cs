@@ -9,6 +9,9 @@ public sealed class Llama : DecoderFamily
     public override string ModelType => "llama";
 
     /// <inheritdoc/>
+    public override string ClassPrefix => "Llama";
+
+    /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
         bool bias = config.FlagOr("attention_bias", false);
@@ -21,6 +24,6 @@ public sealed class Llama : DecoderFamily
     }
 
     /// <inheritdoc/>
-    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer);
 }

@@ -9,6 +9,9 @@ public sealed class Mistral : DecoderFamily
     public override string ModelType => "mistral";
 
     /// <inheritdoc/>
+    public override string ClassPrefix => "Mistral";
+
+    /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config);
@@ -19,6 +22,6 @@ public sealed class Mistral : DecoderFamily
     }
 
     /// <inheritdoc/>
-    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer);
 }

@@ -9,6 +9,9 @@ public sealed class Qwen2 : DecoderFamily
     public override string ModelType => "qwen2";
 
     /// <inheritdoc/>
+    public override string ClassPrefix => "Qwen2";
+
+    /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config) with { AttentionBias = true };
@@ -16,7 +19,7 @@ public sealed class Qwen2 : DecoderFamily
     }
 
     /// <inheritdoc/>
-    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer);
 
     /// <summary>The windows of Qwen's configs: layers from max_window_layers on, when use_sliding_window is true.</summary>

@@ -9,6 +9,9 @@ public sealed class Qwen3 : DecoderFamily
     public override string ModelType => "qwen3";
 
     /// <inheritdoc/>
+    public override string ClassPrefix => "Qwen3";
+
+    /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
         bool bias = config.FlagOr("attention_bias", false);
@@ -17,6 +20,6 @@ public sealed class Qwen3 : DecoderFamily
     }
 
     /// <inheritdoc/>
-    public override IDecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer, normalizesHeads: true);
 }

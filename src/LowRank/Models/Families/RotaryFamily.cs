@@ -8,7 +8,11 @@ internal static class RotaryFamily
     /// <summary>Reads the keys that these families share.</summary>
     /// <param name="config">The config.</param>
     /// <param name="headDimension">The family's width of a head when the key head_dim is missing; null for hidden / heads.</param>
-    public static DecoderShape Read(ConfigReader config, int? headDimension = null)
+    /// <param name="activationKey">The key of the activation's name.</param>
+    /// <param name="defaultActivation">The activation when its key is missing.</param>
+    /// <param name="rope">The family's rotary defaults.</param>
+    public static DecoderShape Read(ConfigReader config, int? headDimension = null, string activationKey = "hidden_act",
+        string defaultActivation = "silu", RopeDefaults? rope = null)
     {
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads");
         int layers = config.Positive("num_hidden_layers");
@@ -19,9 +23,7 @@ internal static class RotaryFamily
         if (!config.Has("head_dim") && headDimension is null && hidden % heads != 0)
             config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         int maxPositions = config.PositiveOr("max_position_embeddings", 2048);
-        string activation = config.TextOr("hidden_act", "silu");
-        if (!Activation.Names.Contains(activation))
-            config.Reject("hidden_act", $"\"{activation}\"", string.Join(", ", Activation.Names));
+        string activation = Activation.Read(config, activationKey, defaultActivation);
         return new DecoderShape
         {
             VocabularySize = config.Positive("vocab_size"),
@@ -35,7 +37,7 @@ internal static class RotaryFamily
             NormEpsilon = config.NumberOr("rms_norm_eps", 1e-6),
             Activation = activation,
             TieHead = config.FlagOr("tie_word_embeddings", false),
-            Rope = RopeReader.Read(config, dimension, maxPositions),
+            Rope = RopeReader.Read(config, dimension, maxPositions, rope),
             Windows = new int?[layers],
             AttentionDropout = config.NumberOr("attention_dropout", 0),
             InitializerRange = config.NumberOr("initializer_range", 0.02),
@@ -57,16 +59,34 @@ internal static class RotaryFamily
             (types is not null ? i < types.Count && types[i] == "sliding_attention" : byDefault(i)) ? window : null)];
     }
 
-    /// <summary>RMS norm, rotary attention, RMS norm, gated feed-forward.</summary>
-    public static DecoderBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads = false)
+    /// <summary>RMS norm, rotary attention, RMS norm, gated feed-forward (or another one in its place).</summary>
+    public static PreNormBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads = false, IFeedForward? feedForward = null)
     {
         string path = $"model.layers.{layer}";
         RmsNorm Norm(string name, int width) => new(weights, name, width, shape.NormEpsilon);
         RmsNorm attentionNorm = Norm(path + ".input_layernorm", shape.HiddenSize);
-        var attention = new RotaryAttention(weights, path + ".self_attn", shape, layer,
+        SeparateAttention attention = Attention(weights, path + ".self_attn", shape, layer,
             normalizesHeads ? name => Norm(name, shape.HeadDimension) : null);
         RmsNorm feedForwardNorm = Norm(path + ".post_attention_layernorm", shape.HiddenSize);
-        return new DecoderBlock(attentionNorm, attention, feedForwardNorm,
-            new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout);
+        return new PreNormBlock(attentionNorm, attention, feedForwardNorm,
+            feedForward ?? new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout);
+    }
+
+    /// <summary>Attention with q_proj, k_proj, v_proj and o_proj below a path.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="shape">The model's sizes.</param>
+    /// <param name="layer">The layer's number.</param>
+    /// <param name="headNorm">Makes a normalisation over each head from its path, for families that have q_norm and
+    /// k_norm; null for those without.</param>
+    public static SeparateAttention Attention(WeightLoader weights, string path, DecoderShape shape, int layer, Func<string, INormalization>? headNorm = null)
+    {
+        int wide = shape.Heads * shape.HeadDimension, narrow = shape.KeyValueHeads * shape.HeadDimension;
+        return new SeparateAttention(
+            Projection.Linear(weights, path + ".q_proj", shape.HiddenSize, wide, shape.AttentionBias),
+            Projection.Linear(weights, path + ".k_proj", shape.HiddenSize, narrow, shape.AttentionBias),
+            Projection.Linear(weights, path + ".v_proj", shape.HiddenSize, narrow, shape.AttentionBias),
+            Projection.Linear(weights, path + ".o_proj", wide, shape.HiddenSize, shape.OutputBias),
+            shape.HeadDimension, shape.Attention(layer), headNorm?.Invoke(path + ".q_norm"), headNorm?.Invoke(path + ".k_norm"));
     }
 }

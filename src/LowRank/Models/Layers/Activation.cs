@@ -20,6 +20,14 @@ public static class Activation
     /// <summary>The names that can be used.</summary>
     public static IReadOnlyCollection<string> Names => Functions.Keys;
 
+    /// <summary>The name under a config's key, checked.</summary>
+    public static string Read(ConfigReader config, string key, string otherwise)
+    {
+        string name = config.TextOr(key, otherwise);
+        if (!Functions.ContainsKey(name)) config.Reject(key, $"\"{name}\"", string.Join(", ", Names));
+        return name;
+    }
+
     /// <summary>The function of a name.</summary>
     /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
     public static Func<Tensor, Tensor> Get(string name) => Functions.TryGetValue(name, out Func<Tensor, Tensor>? function)

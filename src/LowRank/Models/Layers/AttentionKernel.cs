@@ -7,23 +7,23 @@ namespace LowRank.Models.Layers;
 internal static class AttentionKernel
 {
     /// <summary>Attends through the cache of <paramref name="context"/> when there is one.</summary>
-    /// <param name="layer">The layer's number, for the cache.</param>
     /// <param name="query">[batch, heads, new, dimension]</param>
     /// <param name="key">[batch, key-value heads, new, dimension]</param>
     /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="window">How many positions back the layer attends; null for all.</param>
-    /// <param name="dropout">Share of attention weights dropped while training.</param>
+    /// <param name="settings">How the layer attends.</param>
     /// <param name="context">The pass.</param>
     /// <returns>[batch, new, heads · dimension]</returns>
-    public static Tensor Attend(int layer, Tensor query, Tensor key, Tensor value, int? window, double dropout, ForwardContext context)
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
-        if (context.Cache is { } cache) (key, value) = cache.Append(layer, key, value);
+        if (context.Cache is { } cache) (key, value) = cache.Append(settings.Layer, key, value);
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
-        Tensor? mask = context.Mask(window);
+        Tensor? mask = context.Mask(settings.Window);
         bool causal = mask is null && context.IsCausal;
-        Tensor mixed = context.Dropout is not null && dropout > 0
-            ? Explicit(query, key, value, mask, causal, dropout, context.Dropout)
+        // The fused kernel scales by 1/√d itself.
+        if (settings.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
+        Tensor mixed = settings.Softcap is not null || (context.Dropout is not null && settings.Dropout > 0)
+            ? Explicit(query, key, value, mask, causal, settings, context.Dropout)
             : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
         return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
     }
@@ -34,12 +34,13 @@ internal static class AttentionKernel
         return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
     }
 
-    // The fused kernel draws its dropout from torch's global state; this one from the given generator.
-    private static Tensor Explicit(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, double dropout, Generator generator)
+    // The fused kernel has no cap and draws its dropout from torch's global state; this one draws from the given generator.
+    private static Tensor Explicit(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? generator)
     {
         Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
+        if (settings.Softcap is { } cap) scores = (scores / cap).tanh() * cap;
         if (causal) scores = scores + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32, scores.device).triu(1);
         else if (mask is not null) scores = scores + mask;
-        return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), dropout, generator), value);
+        return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), settings.Dropout, generator), value);
     }
 }

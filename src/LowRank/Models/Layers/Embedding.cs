@@ -20,5 +20,5 @@ public sealed class Embedding
 
     /// <summary>Whole numbers of any shape to their vectors.</summary>
     public Tensor Forward(Tensor indices) =>
-        Weight.index_select(0, indices.view(-1)).view([.. indices.shape, Weight.shape[1]]);
+        Weight.index_select(0, indices.reshape(-1)).view([.. indices.shape, Weight.shape[1]]);
 }

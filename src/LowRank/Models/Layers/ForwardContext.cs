@@ -12,26 +12,26 @@ public sealed class ForwardContext
     private readonly Tensor keyIndex;      // [1, all]
     private readonly int past;
     private readonly int added;
+    private readonly bool bothWays;
 
-    private ForwardContext(int past, int added, Device device)
+    private ForwardContext(int past, int added, Device device, bool bothWays = false)
     {
+        this.bothWays = bothWays;
         this.past = past;
         this.added = added;
         queryIndex = arange(past, past + added, ScalarType.Int64, device).unsqueeze(1);
         keyIndex = arange(0, past + added, ScalarType.Int64, device).unsqueeze(0);
     }
 
-    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device) =>
+    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device, indexed.bothWays) =>
         this.allowed = allowed;
 
     /// <summary>Positions of the new tokens, [batch or 1, new]; each row counts from its first token that is not padding.</summary>
     public Tensor Positions { get; private init; } = null!;
 
-    /// <summary>Cosines for <see cref="RotaryEmbedding.Rotate"/>; null for learned positions.</summary>
-    public Tensor? Cosine { get; private init; }
+    private (Tensor Cosine, Tensor Sine)? Turn { get; init; }
 
-    /// <summary>Sines for <see cref="RotaryEmbedding.Rotate"/>; null for learned positions.</summary>
-    public Tensor? Sine { get; private init; }
+    private (Tensor Cosine, Tensor Sine)? LocalTurn { get; init; }
 
     /// <summary>The cache, when tokens are generated.</summary>
     public KeyValueCache? Cache { get; private init; }
@@ -43,35 +43,63 @@ public sealed class ForwardContext
     /// <param name="tokens">[batch, new]</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null when there is no padding.</param>
     /// <param name="rope">Rotary positions; null for learned ones.</param>
+    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
     /// <param name="cache">Holds earlier positions; its padding is remembered from the prompt.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
-    public static ForwardContext Create(Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, KeyValueCache? cache, Generator? dropout)
+    public static ForwardContext Create(Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope,
+        KeyValueCache? cache, Generator? dropout)
     {
         int past = cache?.Length ?? 0, added = (int)tokens.shape[1];
         var indexed = new ForwardContext(past, added, tokens.device);
         (Tensor? left, Tensor? keyMask) = Padding(attentionMask, cache, past, added);
         Tensor positions = indexed.queryIndex.view(1, added);
         if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(0);
-        Tensor? cosine = null, sine = null;
-        if (rope is not null) (cosine, sine) = rope.At(positions, past + added);
         return new ForwardContext(indexed, keyMask is null ? null : indexed.Allowed(keyMask, left!))
         {
             Positions = positions,
-            Cosine = cosine,
-            Sine = sine,
+            Turn = rope?.At(positions, past + added),
+            LocalTurn = localRope?.At(positions, past + added),
             Cache = cache,
             Dropout = dropout,
         };
     }
 
+    /// <summary>Prepares a pass in which every token sees every other, as an encoder's.</summary>
+    /// <param name="tokens">[batch, sequence]</param>
+    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, sequence]; null when there is no padding.</param>
+    /// <param name="rope">Rotary positions; null for others.</param>
+    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="dropout">The generator for dropout while training.</param>
+    public static ForwardContext CreateBothWays(Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout)
+    {
+        int length = (int)tokens.shape[1];
+        var indexed = new ForwardContext(0, length, tokens.device, bothWays: true);
+        Tensor positions = indexed.queryIndex.view(1, length);
+        Tensor? mask = attentionMask is null ? null : attentionMask != 0;
+        if (mask is not null && mask.all().item<bool>()) mask = null;
+        return new ForwardContext(indexed, mask?.unsqueeze(1).unsqueeze(1)) // [batch, 1, 1, all]
+        {
+            Positions = positions,
+            Turn = rope?.At(positions, length),
+            LocalTurn = localRope?.At(positions, length),
+            Dropout = dropout,
+        };
+    }
+
+    /// <summary>Turns heads, [batch, heads, new, dimension], by their positions; with learned positions they stay.</summary>
+    public Tensor Rotate(Tensor heads, bool local) =>
+        (local ? LocalTurn : Turn) is { } turn ? RotaryEmbedding.Rotate(heads, turn.Cosine, turn.Sine) : heads;
+
     /// <summary>Whether a layer without a mask attends causally (several tokens) or to everything (one token).</summary>
-    public bool IsCausal => added > 1;
+    public bool IsCausal => !bothWays && added > 1;
 
     /// <summary>The additive mask for a layer, [batch or 1, 1, new, all]; null when plain causal attention is meant.</summary>
-    /// <param name="window">How many positions back the layer attends including its own; null for all.</param>
+    /// <param name="window">How many positions back the layer attends including its own (in an encoder, to either side);
+    /// null for all.</param>
     public Tensor? Mask(int? window)
     {
         bool windowed = window is { } w && w < past + added;
+        if (bothWays && allowed is null && !windowed) return null;
         if (allowed is null && !windowed && (past == 0 || added == 1)) return null;
         int key = windowed ? window!.Value : 0;
         if (!masks.TryGetValue(key, out Tensor? mask)) masks[key] = mask = Additive(windowed ? window : null);
@@ -109,8 +137,8 @@ public sealed class ForwardContext
 
     private Tensor Additive(int? window)
     {
-        Tensor visible = allowed ?? (keyIndex <= queryIndex).view(1, 1, added, past + added);
-        if (window is { } w) visible = visible & (keyIndex > queryIndex - w);
+        Tensor visible = allowed ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
+        if (window is { } w) visible = visible & (bothWays ? (keyIndex - queryIndex).abs() < w : keyIndex > queryIndex - w);
         return zeros(visible.shape, ScalarType.Float32, visible.device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
     }
 }

@@ -2,8 +2,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>GPT-2's attention: query, key and value from one projection, positions learned elsewhere.</summary>
-public sealed class FusedAttention(Projection queryKeyValue, Projection output, DecoderShape shape, int layer) : IAttention
+/// <summary>Attention with query, key and value from one projection; rotary where the model is.</summary>
+/// <param name="queryKeyValue">[hidden] to queries, keys and values.</param>
+/// <param name="output">[heads · dimension] to [hidden]</param>
+/// <param name="split">Takes the fused output, [batch, sequence, …], apart into query, key and value, each [batch, heads,
+/// sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
+/// <param name="settings">How the layer attends.</param>
+public sealed class FusedAttention(Projection queryKeyValue, Projection output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
+    AttentionSettings settings) : IAttention
 {
     /// <inheritdoc/>
     public IEnumerable<Projection> Projections => [queryKeyValue, output];
@@ -11,10 +17,8 @@ public sealed class FusedAttention(Projection queryKeyValue, Projection output, 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor fused = queryKeyValue.Forward(input, context.Dropout); // [batch, sequence, 3 · hidden]
-        Tensor[] parts = fused.view(input.shape[0], input.shape[1], 3, shape.Heads, shape.HeadDimension)
-            .permute(2, 0, 3, 1, 4).unbind(0);
-        Tensor mixed = AttentionKernel.Attend(layer, parts[0], parts[1], parts[2], shape.Windows[layer], shape.AttentionDropout, context);
-        return output.Forward(mixed, context.Dropout);
+        (Tensor q, Tensor k, Tensor v) = split(queryKeyValue.Forward(input, context.Dropout));
+        (q, k) = (context.Rotate(q, settings.UsesLocalRope), context.Rotate(k, settings.UsesLocalRope));
+        return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
     }
 }

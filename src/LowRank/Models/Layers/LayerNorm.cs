@@ -2,18 +2,32 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>Layer normalisation with weight and bias (arXiv 1607.06450).</summary>
+/// <summary>Layer normalisation (arXiv 1607.06450), with weight and bias where the checkpoint has them.</summary>
 public sealed class LayerNorm : INormalization
 {
-    private readonly Tensor weight;
-    private readonly Tensor bias;
+    private readonly Tensor? weight;
+    private readonly Tensor? bias;
     private readonly double epsilon;
 
     /// <summary>Takes the weight and bias, each [width].</summary>
-    public LayerNorm(WeightLoader weights, string path, int width, double epsilon)
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="width">The width normalised over.</param>
+    /// <param name="epsilon">Guards against division by zero.</param>
+    /// <param name="hasWeight">Whether there is a weight; 1 otherwise.</param>
+    /// <param name="hasBias">Whether there is a bias; 0 otherwise.</param>
+    public LayerNorm(WeightLoader weights, string path, int width, double epsilon, bool hasWeight = true, bool hasBias = true)
     {
-        weight = weights.Take(path + ".weight", width);
-        bias = weights.Take(path + ".bias", width);
+        if (hasWeight) weight = weights.Take(path + ".weight", width);
+        if (hasBias) bias = weights.Take(path + ".bias", width);
+        this.epsilon = epsilon;
+    }
+
+    /// <summary>A norm of a task's head: its weights are taken where the checkpoint has them, else ones and zeros.</summary>
+    public LayerNorm(WeightLoader weights, string path, int width, double epsilon, bool hasBias, double range)
+    {
+        weight = weights.TakeOrDraw(path + ".weight", range, width);
+        if (hasBias) bias = weights.TakeOrDraw(path + ".bias", range, width);
         this.epsilon = epsilon;
     }
 

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>down(activation(up(x))).</summary>
-public sealed class PlainFeedForward(Projection up, Projection down, string activationName) : IFeedForward
+public sealed class PlainFeedForward(Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
 {
     private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
 
@@ -12,5 +12,5 @@ public sealed class PlainFeedForward(Projection up, Projection down, string acti
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context) =>
-        down.Forward(activation(up.Forward(input, context.Dropout)), context.Dropout);
+        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout), context.Dropout);
 }

@@ -43,14 +43,28 @@ public sealed class Projection
         new(path, weights.Take(path + ".weight", outputs, inputs), bias ? weights.Take(path + ".bias", outputs) : null,
             inputs, outputs, storesTransposed: false);
 
+    /// <summary>A layer of a task's head: its weights are taken where the checkpoint has them, and drawn where it has none.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the output.</param>
+    /// <param name="bias">Whether it has a bias, zero when drawn.</param>
+    /// <param name="range">Standard deviation of drawn weights.</param>
+    public static Projection TakenOrDrawn(WeightLoader weights, string path, int inputs, int outputs, bool bias, double range) =>
+        new(path, weights.TakeOrDraw(path + ".weight", range, outputs, inputs), bias ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
+            inputs, outputs, storesTransposed: false);
+
     /// <summary>Takes a weight stored [in, out] and a bias [out], as GPT-2's Conv1D stores them.</summary>
     public static Projection Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
         new(path, weights.Take(path + ".weight", inputs, outputs), weights.Take(path + ".bias", outputs),
             inputs, outputs, storesTransposed: true);
 
     /// <summary>A layer that computes with another's weight, as a tied output head does.</summary>
-    public static Projection Tied(string path, Tensor weight) =>
-        new(path, weight, null, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
+    /// <param name="path">The module's path.</param>
+    /// <param name="weight">The other's weight, [out, in].</param>
+    /// <param name="bias">A bias of its own, [out], or null.</param>
+    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
+        new(path, weight, bias, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
 
     /// <summary>Wx + b, through the adapter when there is one.</summary>
     /// <param name="input">[…, in]</param>

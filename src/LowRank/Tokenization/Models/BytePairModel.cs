@@ -17,6 +17,7 @@ internal sealed class BytePairModel : ITokenModel
     private readonly int? unknown;
     private readonly int?[] fallback;
     private readonly bool splitsAtMetaspace;
+    private readonly Dictionary<int, int> lengths = [];
     private readonly ConcurrentDictionary<string, int[]> textCache = new();
     private readonly ConcurrentDictionary<string, int[]> byteCache = new();
     private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> textLookup;
@@ -26,6 +27,7 @@ internal sealed class BytePairModel : ITokenModel
     {
         this.vocabulary = vocabulary;
         this.settings = settings;
+        foreach ((string text, int id) in vocabulary) lengths[id] = text.Length;
         merges = new MergeTable(vocabulary, pairs, settings.SubwordPrefix, place);
         if (settings.UnknownToken is { } token)
             unknown = vocabulary.TryGetValue(token, out int id) ? id : throw new InputException($"{place}: unk_token \"{token}\" is not in the vocabulary.");
@@ -56,6 +58,44 @@ internal sealed class BytePairModel : ITokenModel
         }
     }
 
+    public void EncodeSpans(Piece piece, List<int> ids, List<(int First, int Last)> spans)
+    {
+        string part = piece.AsBytes ? ByteAlphabet.Write(piece.Span) : piece.Span.ToString();
+        int[] units = piece.AsBytes ? ByteUnits(piece) : [.. Enumerable.Range(piece.Start, piece.Length)]; // of the part's characters
+        if (settings.IgnoresMerges && vocabulary.TryGetValue(part, out int whole))
+        {
+            ids.Add(whole);
+            spans.Add((units[0], units[^1]));
+            return;
+        }
+        var sources = new List<(int Start, int Length, int Written)>();
+        List<int> symbols = Symbols(part, sources);
+        int[] first = [.. symbols], made = merges.Apply(symbols);
+        int symbol = 0;
+        foreach (int id in made)
+        {
+            int begin = symbol;
+            // A token's text is that of the symbols it was merged from.
+            for (int written = 0, length = first[symbol] == id ? 0 : lengths[id]; symbol == begin || written < length; symbol++)
+                written += sources[symbol].Written - (symbol == begin ? 0 : settings.SubwordPrefix.Length);
+            ids.Add(id);
+            (int start, int taken, _) = sources[symbol - 1];
+            spans.Add((units[sources[begin].Start], units[start + taken - 1]));
+        }
+    }
+
+    private static int[] ByteUnits(Piece piece)
+    {
+        var units = new List<int>();
+        int at = piece.Start;
+        foreach (Rune rune in piece.Span.EnumerateRunes())
+        {
+            for (int i = 0; i < rune.Utf8SequenceLength; i++) units.Add(at);
+            at += rune.Utf16SequenceLength;
+        }
+        return [.. units];
+    }
+
     private void EncodePart(ReadOnlySpan<char> text, bool asBytes, List<int> ids)
     {
         var lookup = asBytes ? byteLookup : textLookup;
@@ -78,7 +118,7 @@ internal sealed class BytePairModel : ITokenModel
     }
 
     // The characters as tokens, before any merge.
-    private List<int> Symbols(string part)
+    private List<int> Symbols(string part, List<(int Start, int Length, int Written)>? sources = null)
     {
         var symbols = new List<int>(part.Length);
         bool lastUnknown = false;
@@ -90,16 +130,26 @@ internal sealed class BytePairModel : ITokenModel
             if (vocabulary.TryGetValue(token, out int id))
             {
                 symbols.Add(id);
+                sources?.Add((i, length, token.Length));
                 lastUnknown = false;
             }
             else if (settings.FallsBackToBytes && Encoding.UTF8.GetBytes(character) is var bytes && Array.TrueForAll(bytes, b => fallback[b] is not null))
             {
                 symbols.AddRange(bytes.Select(b => fallback[b]!.Value));
+                foreach (byte b in bytes) sources?.Add((i, length, "<0x00>".Length));
                 lastUnknown = false;
             }
             else if (unknown is { } stand)
             {
-                if (!(lastUnknown && settings.FusesUnknown)) symbols.Add(stand);
+                if (!(lastUnknown && settings.FusesUnknown))
+                {
+                    symbols.Add(stand);
+                    sources?.Add((i, length, lengths[stand]));
+                }
+                else if (sources is not null)
+                {
+                    sources[^1] = sources[^1] with { Length = i + length - sources[^1].Start };
+                }
                 lastUnknown = true;
             }
             i += length;

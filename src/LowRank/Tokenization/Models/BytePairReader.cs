@@ -10,7 +10,7 @@ internal static class BytePairReader
     {
         if (json.Json["dropout"] is JsonValue dropout && dropout.TryGetValue(out double share) && share > 0)
             throw json.Unsupported("dropout", "null or 0: training with random merges is not supported");
-        if (json.Json["vocab"] is not JsonObject vocabulary) throw json.Unsupported("vocab", "an object of tokens to ids");
+        Dictionary<string, int> vocabulary = VocabularyReader.Read(json);
         if (json.Json["merges"] is not JsonArray merges) throw json.Unsupported("merges", "a list of pairs");
         var settings = new BytePairSettings
         {
@@ -21,7 +21,7 @@ internal static class BytePairReader
             SubwordPrefix = json.TextOr("continuing_subword_prefix", null) ?? "",
             WordSuffix = json.TextOr("end_of_word_suffix", null) ?? "",
         };
-        return new BytePairModel(Ids(vocabulary, json.Place), [.. merges.Select((merge, i) => Pair(merge, $"{json.Place}.merges[{i}]"))], settings, json.Place);
+        return new BytePairModel(vocabulary, [.. merges.Select((merge, i) => Pair(merge, $"{json.Place}.merges[{i}]"))], settings, json.Place);
     }
 
     /// <summary>Reads GPT-2's two files.</summary>
@@ -45,19 +45,7 @@ internal static class BytePairReader
             if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal))) continue;
             merges.Add(Pair(line, $"{mergesFile}, line {number}"));
         }
-        return new BytePairModel(Ids(vocabulary, vocabularyFile), merges, new BytePairSettings(), mergesFile);
-    }
-
-    private static Dictionary<string, int> Ids(JsonObject vocabulary, string place)
-    {
-        var ids = new Dictionary<string, int>(vocabulary.Count);
-        foreach ((string token, JsonNode? node) in vocabulary)
-        {
-            if (node is not JsonValue value || !value.TryGetValue(out int id) || id < 0)
-                throw new InputException($"{place}: the id of \"{token}\" is {node?.ToJsonString() ?? "null"}, expected a whole number of at least 0.");
-            ids.Add(token, id);
-        }
-        return ids;
+        return new BytePairModel(VocabularyReader.Read(vocabulary, vocabularyFile), merges, new BytePairSettings(), mergesFile);
     }
 
     private static (string, string) Pair(JsonNode? merge, string place)

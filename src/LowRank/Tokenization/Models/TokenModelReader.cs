@@ -6,6 +6,8 @@ internal static class TokenModelReader
     private static readonly Dictionary<string, Func<ComponentJson, ITokenModel>> Types = new()
     {
         ["BPE"] = BytePairReader.Read,
+        ["Unigram"] = UnigramModel.Read,
+        ["WordPiece"] = WordPieceModel.Read,
     };
 
     public static ITokenModel Read(ComponentJson json)

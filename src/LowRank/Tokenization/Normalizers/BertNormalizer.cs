@@ -21,9 +21,17 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
         return lowers ? TextChanges.Lower(text) : text;
     }
 
+    public AlignedText Align(AlignedText text)
+    {
+        if (cleans) text = text.MapCharacters(rune => IsControl(rune) ? "" : Rune.IsWhiteSpace(rune) ? " " : rune.ToString());
+        if (separatesChinese) text = text.MapCharacters(rune => IsChinese(rune.Value) ? $" {rune} " : rune.ToString());
+        if (strips) text = text.MapClusters(UnicodeNormalization.Nfd).MapCharacters(rune => TextChanges.WithoutMarks(rune.ToString()));
+        return lowers ? text.MapCharacters(rune => TextChanges.Lower(rune.ToString())) : text;
+    }
+
     private static bool IsControl(Rune rune) => rune.Value is 0 or 0xFFFD
         || (rune.Value is not ('\t' or '\n' or '\r') && Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
-            or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned or UnicodeCategory.Surrogate);
+            or UnicodeCategory.PrivateUse or UnicodeCategory.Surrogate);
 
     private static string SetApart(string text)
     {

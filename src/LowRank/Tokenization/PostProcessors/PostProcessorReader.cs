@@ -2,33 +2,67 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenization.PostProcessors;
 
-/// <summary>Reads from tokenizer.json's post-processor which special tokens stand around a text.</summary>
+/// <summary>Reads from tokenizer.json's post-processor which special tokens stand around a text or a pair.</summary>
 internal static class PostProcessorReader
 {
     private static readonly Dictionary<string, Func<ComponentJson, SpecialTokenFrame>> Types = new()
     {
-        ["ByteLevel"] = _ => SpecialTokenFrame.None, // moves offsets only
-        ["TemplateProcessing"] = Template,
-        ["BertProcessing"] = Classifier,
-        ["RobertaProcessing"] = Classifier,
-        ["Sequence"] = json => json.Children("processors").Select(Read)
-            .Aggregate(SpecialTokenFrame.None, (inner, outer) => new([.. outer.Before, .. inner.Before], [.. inner.After, .. outer.After])),
+        ["ByteLevel"] = json => SpecialTokenFrame.None with { TrimsOffsets = json.Flag("trim_offsets", true), AddsPrefixSpace = json.Flag("add_prefix_space", true) },
+        ["TemplateProcessing"] = json => new SpecialTokenFrame(Template(json, "single"), json.Json["pair"] is null ? null : Template(json, "pair")),
+        ["BertProcessing"] = json => Bert(Id(json, "cls"), Id(json, "sep")),
+        ["RobertaProcessing"] = Roberta,
+        ["Sequence"] = json => json.Children("processors").Select(Read).Aggregate(SpecialTokenFrame.None, Around),
     };
 
     public static SpecialTokenFrame Read(ComponentJson json) =>
         Types.TryGetValue(json.Type, out Func<ComponentJson, SpecialTokenFrame>? make) ? make(json) : throw json.UnknownType(Types.Keys);
 
-    private static SpecialTokenFrame Template(ComponentJson json)
+    /// <summary>[CLS] text [SEP], and [CLS] text [SEP] second [SEP] with types 0 and 1.</summary>
+    public static SpecialTokenFrame Bert(int begin, int end)
     {
-        var before = new List<int>();
-        var after = new List<int>();
-        List<int> current = before;
-        foreach (ComponentJson part in json.Children("single"))
+        TemplatePart Special(int id, int type) => new(null, [id], type);
+        TemplatePart[] single = [Special(begin, 0), new TemplatePart(0, [], 0), Special(end, 0)];
+        return new SpecialTokenFrame(single, [.. single, new TemplatePart(1, [], 1), Special(end, 1)]);
+    }
+
+    private static SpecialTokenFrame Roberta(ComponentJson json)
+    {
+        TemplatePart begin = new(null, [Id(json, "cls")], 0), end = new(null, [Id(json, "sep")], 0), first = new(0, [], 0), second = new(1, [], 0);
+        return new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end])
         {
-            if (part.Child("Sequence") is not null) current = after;
-            else current.AddRange(Ids(json, (part.Child("SpecialToken") ?? throw part.Unsupported("SpecialToken", "SpecialToken or Sequence")).Text("id")));
+            TrimsOffsets = json.Flag("trim_offsets", true),
+            AddsPrefixSpace = json.Flag("add_prefix_space", true),
+            BareType = 0,
+        };
+    }
+
+    // Processors one after another: the later one's tokens stand around the earlier one's.
+    private static SpecialTokenFrame Around(SpecialTokenFrame inner, SpecialTokenFrame outer)
+    {
+        static IReadOnlyList<TemplatePart> Wrap(IReadOnlyList<TemplatePart> inner, IReadOnlyList<TemplatePart> outer) =>
+            inner.Count == 1 ? outer : [.. outer.SelectMany(part => part.Sequence == 0 ? inner : [part])];
+        return new SpecialTokenFrame(Wrap(inner.Single, outer.Single), outer.Pair ?? inner.Pair)
+        {
+            TrimsOffsets = inner.TrimsOffsets || outer.TrimsOffsets,
+            BareType = Math.Min(inner.BareType, outer.BareType),
+            AddsPrefixSpace = inner.TrimsOffsets ? inner.AddsPrefixSpace : outer.AddsPrefixSpace,
+        };
+    }
+
+    private static List<TemplatePart> Template(ComponentJson json, string key)
+    {
+        var parts = new List<TemplatePart>();
+        foreach (ComponentJson part in json.Children(key))
+        {
+            if (part.Child("Sequence") is { } text)
+                parts.Add(new TemplatePart(text.TextOr("id", "A") == "B" ? 1 : 0, [], text.NumberOr("type_id", 0)));
+            else
+            {
+                ComponentJson special = part.Child("SpecialToken") ?? throw part.Unsupported("SpecialToken", "SpecialToken or Sequence");
+                parts.Add(new TemplatePart(null, [.. Ids(json, special.Text("id"))], special.NumberOr("type_id", 0)));
+            }
         }
-        return new SpecialTokenFrame(before, after);
+        return parts;
     }
 
     private static IEnumerable<int> Ids(ComponentJson json, string name)
@@ -38,8 +72,6 @@ internal static class PostProcessorReader
             throw token.Unsupported("ids", "a list of token ids");
         return ids.Select(id => id!.GetValue<int>());
     }
-
-    private static SpecialTokenFrame Classifier(ComponentJson json) => new([Id(json, "cls")], [Id(json, "sep")]);
 
     private static int Id(ComponentJson json, string key) =>
         json.Json[key] is JsonArray { Count: 2 } pair && pair[1] is JsonValue value && value.TryGetValue(out int id) ? id : throw json.Unsupported(key, "a token and its id");

@@ -9,13 +9,13 @@ internal sealed class ByteLevelPreTokenizer(ComponentJson json) : IPreTokenizer
     public void Split(Piece piece, bool isFirst, List<Piece> parts)
     {
         if (piece.Length == 0) return;
-        string text = piece.Span.Length == piece.Text.Length ? piece.Text : piece.Span.ToString();
-        if (addsPrefixSpace && !text.StartsWith(' ')) text = " " + text;
+        Piece whole = piece.Whole() with { AsBytes = true };
+        if (addsPrefixSpace && !whole.Text.StartsWith(' ')) whole = whole.Prepended(" ");
         if (!splits)
         {
-            parts.Add(new Piece(text, 0, text.Length, AsBytes: true));
+            parts.Add(whole);
             return;
         }
-        foreach ((int start, int length, bool _) in SplitPatterns.Gpt2.Find(text)) parts.Add(new Piece(text, start, length, AsBytes: true));
+        foreach ((int start, int length, bool _) in SplitPatterns.Gpt2.Find(whole.Text)) parts.Add(whole.Part(start, length));
     }
 }

@@ -24,10 +24,10 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
     public void Split(Piece piece, bool isFirst, List<Piece> parts)
     {
         if (piece.Length == 0) return;
-        string text = piece.Span.ToString().Replace(" ", replacement, StringComparison.Ordinal);
+        Piece whole = piece.Whole();
+        whole = whole.WithText(whole.Text.Replace(" ", replacement, StringComparison.Ordinal));
         bool prepends = scheme == "always" || (scheme == "first" && isFirst);
-        if (prepends && !text.StartsWith(replacement, StringComparison.Ordinal)) text = replacement + text;
-        var whole = new Piece(text, 0, text.Length, piece.AsBytes);
+        if (prepends && !whole.Text.StartsWith(replacement, StringComparison.Ordinal)) whole = whole.Prepended(replacement);
         if (split is null) parts.Add(whole);
         else split.Split(whole, isFirst, parts);
     }

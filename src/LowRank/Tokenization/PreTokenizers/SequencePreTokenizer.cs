@@ -25,6 +25,13 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
     private static Piece Written(Piece piece)
     {
         string bytes = ByteAlphabet.Write(piece.Span);
-        return new Piece(bytes, 0, bytes.Length, AsBytes: false);
+        var map = new int[bytes.Length];
+        int next = 0, at = piece.Start;
+        foreach (System.Text.Rune rune in piece.Span.EnumerateRunes())
+        {
+            for (int i = 0; i < rune.Utf8SequenceLength; i++) map[next++] = piece.Origin(at);
+            at += rune.Utf16SequenceLength;
+        }
+        return new Piece(bytes, 0, bytes.Length, AsBytes: false, Map: map);
     }
 }

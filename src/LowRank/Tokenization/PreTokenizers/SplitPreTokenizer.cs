@@ -8,10 +8,10 @@ internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior
 {
     public void Split(Piece piece, bool isFirst, List<Piece> parts)
     {
-        string text = piece.Span.Length == piece.Text.Length ? piece.Text : piece.Span.ToString();
+        Piece whole = piece.Whole();
         (int Start, int End)? open = null;
         bool openIsMatch = false;
-        foreach ((int start, int length, bool found) in pattern.Find(text))
+        foreach ((int start, int length, bool found) in pattern.Find(whole.Text))
         {
             bool isMatch = found != invert;
             bool joins = open is not null && behavior switch
@@ -34,7 +34,7 @@ internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior
         void Close()
         {
             if (open is not { } range || (behavior == SplitBehavior.Removed && openIsMatch)) return;
-            parts.Add(new Piece(text, range.Start, range.End - range.Start, piece.AsBytes));
+            parts.Add(whole.Part(range.Start, range.End - range.Start));
         }
     }
 }

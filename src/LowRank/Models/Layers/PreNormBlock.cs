@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
-public sealed class DecoderBlock(
-    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout) : IDecoderBlock
+public sealed class PreNormBlock(
+    INormalization? attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout,
+    double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
     public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
@@ -12,9 +13,9 @@ public sealed class DecoderBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor mixed = attention.Forward(attentionNorm.Forward(input), context);
+        Tensor mixed = attention.Forward(attentionNorm?.Forward(input) ?? input, context);
         Tensor hidden = input + Dropout.Apply(mixed, dropout, context.Dropout);
         Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context);
-        return hidden + Dropout.Apply(transformed, dropout, context.Dropout);
+        return hidden + Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout);
     }
 }

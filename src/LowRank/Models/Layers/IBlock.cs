@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>One layer of a decoder.</summary>
-public interface IDecoderBlock
+/// <summary>One layer of a model.</summary>
+public interface IBlock
 {
     /// <summary>[batch, sequence, hidden] to the same shape.</summary>
     Tensor Forward(Tensor input, ForwardContext context);

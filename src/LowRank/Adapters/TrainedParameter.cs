@@ -3,14 +3,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A bias of the base that an adapter replaces (<c>bias: all</c> or <c>lora_only</c>).</summary>
+/// <summary>A weight of the base that an adapter replaces: of a module saved whole (<c>modules_to_save</c>) or a bias
+/// (<c>bias: all</c> or <c>lora_only</c>).</summary>
 /// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the base's
 /// own otherwise.</remarks>
-internal sealed class TrainedBias : IDisposable
+internal sealed class TrainedParameter : IDisposable
 {
     private readonly Tensor original;
 
-    public TrainedBias(string key, string name, Tensor parameter)
+    public TrainedParameter(string key, string name, Tensor parameter)
     {
         Key = key;
         Name = name;

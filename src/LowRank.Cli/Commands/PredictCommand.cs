@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Tasks;
+using LowRank.Tensors;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank predict</c>.</summary>
+internal sealed class PredictCommand : ICliCommand
+{
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly Option<string[]> data = new("--data") { Description = "JSONL files in the forms that training reads; labels are not needed.", Required = true };
+    private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default." };
+    private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
+    private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
+    private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest text in tokens; what training used by default." };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+
+    public string Example => "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output answers.jsonl";
+
+    public Command Build()
+    {
+        var command = new Command("predict", "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one JSON object a row.")
+        { data, output, task, batch, maxLength, maxNewTokens };
+        ModelOptions model = new ModelOptions().AddTo(command);
+        return command.Does(parsed => Predict(model, parsed));
+    }
+
+    private void Predict(ModelOptions model, ParseResult parsed)
+    {
+        List<string> problems = [];
+        if (parsed.GetValue(batch) < 1) problems.Add($"--batch-size is {parsed.GetValue(batch)}, expected at least 1");
+        if (parsed.GetValue(maxLength) is < 2) problems.Add($"--max-length is {parsed.GetValue(maxLength)}, expected at least 2");
+        if (parsed.GetValue(maxNewTokens) < 1) problems.Add($"--max-new-tokens is {parsed.GetValue(maxNewTokens)}, expected at least 1");
+        if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
+        using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
+        {
+            MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
+            MaxNewTokens = parsed.GetValue(maxNewTokens),
+        });
+        IEnumerable<string> lines = opened.Task.Predict(parsed.GetRequiredValue(data), parsed.GetValue(batch)).Select(answer => answer.ToJsonString(Readable));
+        if (parsed.GetValue(output) is not { } path)
+        {
+            foreach (string line in lines) Console.WriteLine(line);
+            return;
+        }
+        int rows = 0;
+        AtomicFile.Write(path, stream =>
+        {
+            using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+            foreach (string line in lines)
+            {
+                writer.WriteLine(line);
+                rows++;
+            }
+        });
+        Console.WriteLine($"Wrote {rows} answers to {path}");
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using LowRank.Tokenization;
+using LowRank.Tokenization.Templates;
+
+namespace LowRank.Data.Chat;
+
+/// <summary>Which format a model's conversations have, and what it makes of them.</summary>
+public static class ChatFormats
+{
+    private const string ProbeReply = "chat-format-probe";
+    private static readonly string[] ChatMlTokens = ["<|im_start|>", "<|im_end|>"];
+
+    /// <summary>The tokenizer's own chat template, else ChatML.</summary>
+    /// <exception cref="InputException">The template is not valid.</exception>
+    public static IChatFormat Of(ITextTokenizer tokenizer) => tokenizer.ChatTemplateSource is { } source
+        ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens)
+        : new ChatMlFormat();
+
+    /// <summary>As <see cref="Of"/>, for talking with a model: ChatML only where it can know ChatML's tokens.</summary>
+    /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the template is not valid.</exception>
+    public static IChatFormat ForTalking(ITextTokenizer tokenizer)
+    {
+        string[] missing = tokenizer.ChatTemplateSource is null ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
+        if (missing.Length == 0) return Of(tokenizer);
+        throw new InputException($"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), and its tokenizer " +
+            $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, needs. " +
+            "Put the model's template into its folder as chat_template.jinja, or continue texts with 'lowrank generate'.");
+    }
+
+    /// <summary>The ids of a conversation up to where the assistant is to speak.</summary>
+    /// <param name="format">The format.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
+    /// <param name="tools">What the assistant may call; null for none.</param>
+    /// <exception cref="InputException">The conversation cannot be written.</exception>
+    public static int[] Prompt(IChatFormat format, ITextTokenizer tokenizer, JsonArray messages, JsonArray? tools)
+    {
+        string text = format.RenderPrompt(messages, tools);
+        return format.SpellsSpecialTokens ? tokenizer.Encode(text, addSpecialTokens: false) : PromptEncoding.Prompt(tokenizer, text);
+    }
+
+    /// <summary>The special token that the format writes after the assistant's words, such as <c>&lt;|im_end|&gt;</c>; null
+    /// where it writes none.</summary>
+    /// <exception cref="InputException">The format refuses a conversation of one question and one answer.</exception>
+    public static int? EndOfTurn(IChatFormat format, Tokenizer tokenizer)
+    {
+        JsonArray messages = [Message("user", "?"), Message("assistant", ProbeReply)];
+        string text = format.Render(messages, null, markTrained: false).Text;
+        int at = text.LastIndexOf(ProbeReply, StringComparison.Ordinal);
+        if (at < 0) return null; // a template that changes the words
+        int[] after = tokenizer.Encode(text[(at + ProbeReply.Length)..].TrimStart(), addSpecialTokens: false);
+        return after.Length > 0 && tokenizer.IsSpecial(after[0]) ? after[0] : null;
+    }
+
+    /// <summary>A message with a text.</summary>
+    public static JsonObject Message(string role, string content) => new() { ["role"] = role, ["content"] = content };
+}

@@ -1,0 +1,172 @@
+using LowRank.Models.Families;
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>A model that turns one text into another: an encoder of the source and a decoder of the target (T5,
+/// arXiv 1910.10683).</summary>
+/// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
+public sealed class EncoderDecoder : INetwork
+{
+    private readonly CrossBlock[] encoderBlocks;
+    private readonly CrossBlock[] decoderBlocks;
+    private readonly RelativePositions encoderPositions;
+    private readonly RelativePositions decoderPositions;
+    private readonly RmsNorm encoderNorm;
+    private readonly RmsNorm decoderNorm;
+    private readonly Dictionary<string, Tensor> parameters;
+    private readonly Func<string, string> storedName;
+
+    private EncoderDecoder(IModelFamily family, EncoderDecoderShape shape, WeightLoader weights, Device device)
+    {
+        (Family, Shape, Device) = (family, shape, device);
+        TokenEmbedding = new Embedding(weights, "shared", shape.VocabularySize, shape.HiddenSize);
+        const string Positions = ".block.0.layer.0.SelfAttention.relative_attention_bias";
+        encoderBlocks = [.. Enumerable.Range(0, shape.EncoderLayers).Select(layer => new CrossBlock(weights, $"encoder.block.{layer}", shape, attendsToSource: false))];
+        encoderPositions = new RelativePositions(weights, "encoder" + Positions, shape, bothWays: true);
+        encoderNorm = new RmsNorm(weights, "encoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
+        decoderBlocks = [.. Enumerable.Range(0, shape.DecoderLayers).Select(layer => new CrossBlock(weights, $"decoder.block.{layer}", shape, attendsToSource: true))];
+        decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
+        decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
+        // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files.
+        TiesHead = !weights.Has("lm_head.weight");
+        OutputHead = TiesHead ? Projection.Tied("lm_head", TokenEmbedding.Weight)
+            : Projection.Linear(weights, "lm_head", shape.HiddenSize, shape.VocabularySize, bias: false);
+        weights.Finish(name => name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight"
+            or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
+        parameters = new Dictionary<string, Tensor>(weights.Parameters);
+        storedName = weights.StoredName;
+    }
+
+    /// <inheritdoc/>
+    public IModelFamily Family { get; }
+
+    /// <summary>The model's sizes.</summary>
+    public EncoderDecoderShape Shape { get; }
+
+    /// <inheritdoc/>
+    public HeadKind HeadKind => HeadKind.LanguageModel;
+
+    /// <inheritdoc/>
+    public Device Device { get; }
+
+    /// <inheritdoc/>
+    public int VocabularySize => Shape.VocabularySize;
+
+    /// <inheritdoc/>
+    /// <remarks>Relative positions have no limit.</remarks>
+    public int MaxPositions => int.MaxValue;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <inheritdoc/>
+    public Embedding TokenEmbedding { get; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => encoderBlocks.Concat(decoderBlocks).SelectMany(block => block.Projections);
+
+    /// <inheritdoc/>
+    public Projection OutputHead { get; }
+
+    /// <inheritdoc/>
+    public bool TiesHead { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> CreatedWeights => [];
+
+    /// <inheritdoc/>
+    public string StoredName(string parameter) => storedName(parameter);
+
+    /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>
+    public static EncoderDecoder Build(IModelFamily family, ConfigReader config, EncoderDecoderShape shape, IWeightSource source, Device device, bool trainable)
+    {
+        config.ThrowIfInvalid();
+        using var scope = NewDisposeScope();
+        return new EncoderDecoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix), device);
+    }
+
+    /// <summary>Logits of every target position.</summary>
+    /// <param name="source">The source texts.</param>
+    /// <param name="targets">The decoder's input tokens, [batch, target].</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[batch, target, vocabulary size]; the caller owns it.</returns>
+    public Tensor Forward(ModelInput source, Tensor targets, Generator? dropout = null)
+    {
+        using var scope = NewDisposeScope();
+        return Logits(TargetStates(source, targets, dropout), dropout).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The states of every target position below the head.</summary>
+    /// <returns>[batch, target, hidden]; the caller owns it.</returns>
+    public Tensor TargetStates(ModelInput source, Tensor targets, Generator? dropout = null)
+    {
+        using var scope = NewDisposeScope();
+        SourceStates states = EncodeSource(source, dropout);
+        return Decode(targets, states, null, dropout).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Encodes source texts for <see cref="Decode"/>.</summary>
+    /// <returns>The caller disposes of it.</returns>
+    public SourceStates EncodeSource(ModelInput source, Generator? dropout = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor? padding = source.AttentionMask is { } mask && (mask == 0).any().item<bool>()
+            ? zeros(mask.shape, ScalarType.Float32, mask.device).masked_fill_(mask == 0, double.NegativeInfinity).unsqueeze(1).unsqueeze(1) : null;
+        var context = ForwardContext.CreateBothWays(source.Tokens, null, null, null, dropout);
+        long length = source.Tokens.shape[1];
+        Tensor bias = encoderPositions.Bias(length, length);
+        if (padding is not null) bias = bias + padding;
+        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(source.Tokens), Shape.Dropout, dropout);
+        foreach (CrossBlock block in encoderBlocks) hidden = block.Forward(hidden, bias, null, null, context);
+        hidden = Dropout.Apply(encoderNorm.Forward(hidden), Shape.Dropout, dropout);
+        List<(Tensor, Tensor)> blocks = [];
+        foreach (CrossBlock block in decoderBlocks)
+        {
+            (Tensor keys, Tensor values) = block.OfSource(hidden, dropout);
+            blocks.Add((keys.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope()));
+        }
+        return new SourceStates(blocks, padding?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The states of target tokens.</summary>
+    /// <param name="targets">The decoder's input tokens, [batch, new].</param>
+    /// <param name="source">Of <see cref="EncodeSource"/>.</param>
+    /// <param name="cache">Earlier target positions; the new ones are added to it.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
+    /// <returns>[batch, new, hidden]; the caller owns it.</returns>
+    public Tensor Decode(Tensor targets, SourceStates source, KeyValueCache? cache = null, Generator? dropout = null)
+    {
+        using var scope = NewDisposeScope();
+        cache?.RequireRoom(targets.shape[1]);
+        long added = targets.shape[1], all = (cache?.Length ?? 0) + added;
+        var context = ForwardContext.CreateBothWays(targets, null, null, null, dropout);
+        Tensor bias = decoderPositions.Bias(added, all);
+        if (added > 1) bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(all - added + 1);
+        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(targets), Shape.Dropout, dropout);
+        for (int layer = 0; layer < decoderBlocks.Length; layer++)
+        {
+            int number = layer;
+            (Tensor keys, Tensor values) = source.Blocks[layer];
+            hidden = decoderBlocks[layer].Forward(hidden, bias, cache is null ? null : (k, v) => cache.Append(number, k, v), (keys, values, source.Bias), context);
+        }
+        cache?.Advance((int)added);
+        return Dropout.Apply(decoderNorm.Forward(hidden), Shape.Dropout, dropout).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits of target states, […, hidden] to […, vocabulary size].</summary>
+    public Tensor Logits(Tensor states, Generator? dropout = null) =>
+        OutputHead.Forward(Shape.OutputScale == 1 ? states : states * Shape.OutputScale, dropout);
+
+    /// <summary>A cache for target positions.</summary>
+    public KeyValueCache NewCache(int batch, int capacity) => new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Tensor weight in parameters.Values) weight.Dispose();
+    }
+}

@@ -1,0 +1,94 @@
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Families;
+
+/// <summary>The common ground of BERT, RoBERTa and XLM-R: shared config keys, blocks and the simple heads.</summary>
+internal static class BertLike
+{
+    /// <summary>Reads the keys that these families share.</summary>
+    public static EncoderShape Read(ConfigReader config)
+    {
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Positive("num_hidden_layers");
+        if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+        string positions = config.TextOr("position_embedding_type", "absolute");
+        if (positions != "absolute") config.Reject("position_embedding_type", $"\"{positions}\"", "absolute");
+        foreach (string key in new[] { "is_decoder", "add_cross_attention" })
+            if (config.FlagOr(key, false)) config.Reject(key, "true", "false");
+        int rows = config.PositiveOr("max_position_embeddings", 512);
+        double dropout = config.NumberOr("hidden_dropout_prob", 0.1);
+        return new EncoderShape
+        {
+            VocabularySize = config.Positive("vocab_size"),
+            HiddenSize = hidden,
+            Layers = layers,
+            Heads = heads,
+            IntermediateSize = config.PositiveOr("intermediate_size", 3072),
+            MaxPositions = rows,
+            PositionRows = rows,
+            TokenTypes = config.PositiveOr("type_vocab_size", 2),
+            NormEpsilon = config.NumberOr("layer_norm_eps", 1e-12),
+            Activation = Activation.Read(config, "hidden_act", "gelu"),
+            Windows = new int?[layers],
+            EmbeddingDropout = dropout,
+            AttentionDropout = config.NumberOr("attention_probs_dropout_prob", 0.1),
+            ResidualDropout = dropout,
+            ClassifierDropout = config.NumberOr("classifier_dropout", dropout),
+            TieHead = config.FlagOr("tie_word_embeddings", true),
+            InitializerRange = config.NumberOr("initializer_range", 0.02),
+        };
+    }
+
+    /// <summary>Attention, norm, feed-forward, norm, below <c>encoder.layer</c>.</summary>
+    public static PostNormBlock BuildBlock(WeightLoader weights, EncoderShape shape, string basePrefix, int layer)
+    {
+        string path = $"{basePrefix}encoder.layer.{layer}", attend = path + ".attention.self";
+        int hidden = shape.HiddenSize;
+        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, name, inputs, outputs, bias: true);
+        var attention = new SeparateAttention(Linear(attend + ".query", hidden, hidden), Linear(attend + ".key", hidden, hidden),
+            Linear(attend + ".value", hidden, hidden), Linear(path + ".attention.output.dense", hidden, hidden), shape.HeadDimension, shape.Attention(layer));
+        var attentionNorm = new LayerNorm(weights, path + ".attention.output.LayerNorm", hidden, shape.NormEpsilon);
+        var feedForward = new PlainFeedForward(Linear(path + ".intermediate.dense", hidden, shape.IntermediateSize),
+            Linear(path + ".output.dense", shape.IntermediateSize, hidden), shape.Activation);
+        return new PostNormBlock(attention, attentionNorm, feedForward,
+            new LayerNorm(weights, path + ".output.LayerNorm", hidden, shape.NormEpsilon), shape.ResidualDropout);
+    }
+
+    /// <summary>Dropout and one linear layer.</summary>
+    public static Head LinearHead(WeightLoader weights, EncoderShape shape, HeadKind kind, string path, int outputs, double dropoutShare)
+    {
+        Projection output = Projection.TakenOrDrawn(weights, path, shape.HiddenSize, outputs, bias: true, shape.InitializerRange);
+        return new Head(kind, [output], (states, dropout) => output.Forward(Dropout.Apply(states, dropoutShare, dropout), dropout));
+    }
+
+    /// <summary>A dense layer, an activation, dropout and the scores; dropout before the dense layer where asked for.</summary>
+    public static Head PooledHead(WeightLoader weights, EncoderShape shape, HeadRequest request, string densePath, string outputPath,
+        Func<Tensor, Tensor> activation, bool dropsFirst)
+    {
+        Projection dense = Projection.TakenOrDrawn(weights, densePath, shape.HiddenSize, shape.HiddenSize, bias: true, shape.InitializerRange);
+        Projection output = Projection.TakenOrDrawn(weights, outputPath, shape.HiddenSize, request.Labels, bias: true, shape.InitializerRange);
+        return new Head(request.Kind, [dense, output], (states, dropout) =>
+        {
+            if (dropsFirst) states = Dropout.Apply(states, shape.ClassifierDropout, dropout);
+            Tensor pooled = Dropout.Apply(activation(dense.Forward(states, dropout)), shape.ClassifierDropout, dropout);
+            return output.Forward(pooled, dropout);
+        });
+    }
+
+    /// <summary>The masked language model's head: a dense layer, an activation, a norm, and the scores of the vocabulary
+    /// with the embedding's weight and a bias of their own.</summary>
+    public static Head MaskedHead(WeightLoader weights, EncoderShape shape, Embedding embedding, MaskedHeadPaths paths, string activationName,
+        double epsilon, bool denseBias = true, bool outputBias = true)
+    {
+        int hidden = shape.HiddenSize;
+        Projection dense = Projection.TakenOrDrawn(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
+        var norm = new LayerNorm(weights, paths.Norm, hidden, epsilon, shape.NormBias, shape.InitializerRange);
+        Tensor? bias = outputBias ? weights.TakeOrDraw(weights.Has(paths.Bias) ? paths.Bias : paths.Output + ".bias", 0, shape.VocabularySize) : null;
+        Tensor weight = shape.TieHead ? embedding.Weight : weights.Take(paths.Output + ".weight", shape.VocabularySize, hidden);
+        Projection output = Projection.Tied(paths.Output, weight, bias);
+        Func<Tensor, Tensor> activation = Activation.Get(activationName);
+        return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>
+            output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));
+    }
+}

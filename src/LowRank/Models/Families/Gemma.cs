@@ -1,0 +1,50 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>The common ground of Gemma 2 and 3: scaled embeddings, norms around each part, weights stored as differences
+/// from 1.</summary>
+internal static class Gemma
+{
+    /// <summary>Reads the keys that both share.</summary>
+    public static DecoderShape Read(ConfigReader config, RopeDefaults rope)
+    {
+        if (config.FlagOr("use_bidirectional_attention", false)) config.Reject("use_bidirectional_attention", "true", "false");
+        string activationKey = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act";
+        bool bias = config.FlagOr("attention_bias", false);
+        DecoderShape shape = RotaryFamily.Read(config, headDimension: 256, activationKey, "gelu_pytorch_tanh", rope);
+        return shape with
+        {
+            TieHead = config.FlagOr("tie_word_embeddings", true),
+            EmbeddingScale = (float)Math.Sqrt(shape.HiddenSize),
+            AttentionScale = 1 / Math.Sqrt(config.PositiveOr("query_pre_attn_scalar", 256)),
+            AttentionBias = bias,
+            OutputBias = bias,
+        };
+    }
+
+    /// <summary>A cap that null or a missing key turns off, or sets to the family's default.</summary>
+    public static double? Cap(ConfigReader config, string key, double? otherwise)
+    {
+        if (!config.Has(key)) return config.Root.ContainsKey(key) ? null : otherwise;
+        double cap = config.NumberOr(key, 1);
+        if (cap <= 0) config.Reject(key, cap.ToString(), "a number above zero, or null");
+        return cap;
+    }
+
+    /// <summary>Norm, attention, norm; norm, gated feed-forward, norm.</summary>
+    public static SandwichBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads)
+    {
+        string path = $"model.layers.{layer}";
+        RmsNorm before = Norm(weights, path + ".input_layernorm", shape);
+        SeparateAttention attention = RotaryFamily.Attention(weights, path + ".self_attn", shape, layer,
+            normalizesHeads ? name => new RmsNorm(weights, name, shape.HeadDimension, shape.NormEpsilon, offset: 1) : null);
+        return new SandwichBlock(before, attention, Norm(weights, path + ".post_attention_layernorm", shape),
+            Norm(weights, path + ".pre_feedforward_layernorm", shape), new GatedFeedForward(weights, path + ".mlp", shape),
+            Norm(weights, path + ".post_feedforward_layernorm", shape));
+    }
+
+    /// <summary>A norm whose stored weight is the difference from 1.</summary>
+    public static RmsNorm Norm(WeightLoader weights, string path, DecoderShape shape) =>
+        new(weights, path, shape.HiddenSize, shape.NormEpsilon, offset: 1);
+}

@@ -1,0 +1,46 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>The language model of Gemma 3: five layers with a window to one without, each kind with its own rotary base,
+/// queries and keys normalised a head at a time (arXiv 2503.19786).</summary>
+public sealed class Gemma3Text : DecoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "gemma3_text";
+
+    /// <inheritdoc/>
+    public override string ClassPrefix => "Gemma3";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<HeadKind> Heads => [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
+
+    /// <inheritdoc/>
+    public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "Gemma3ForCausalLM"
+        : "Gemma3Text" + (head == HeadKind.None ? "Model" : "For" + head);
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
+    {
+        var globalRope = new RopeDefaults(Theta: 1_000_000);
+        DecoderShape shape = Gemma.Read(config, globalRope);
+        string pattern = config.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
+        int every = config.PositiveOr(pattern, 6);
+        return shape with
+        {
+            AttentionSoftcap = Gemma.Cap(config, "attn_logit_softcapping", null),
+            LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", null),
+            Windows = RotaryFamily.Windows(config, shape.Layers, config.PositiveOr("sliding_window", 4096), layer => (layer + 1) % every != 0),
+            Rope = RopeReader.Read(config, "full_attention", shape.HeadDimension, shape.MaxPositions, scales: true, globalRope),
+            LocalRope = RopeReader.Read(config, "sliding_attention", shape.HeadDimension, shape.MaxPositions, scales: false,
+                new RopeDefaults(Theta: 10_000, ThetaKey: "rope_local_base_freq")),
+        };
+    }
+
+    /// <inheritdoc/>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
+        Gemma.BuildBlock(weights, shape, layer, normalizesHeads: true);
+
+    /// <inheritdoc/>
+    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) => Gemma.Norm(weights, "model.norm", shape);
+}

@@ -1,0 +1,44 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>Mixtral: llama's attention, and in each layer a mixture of experts (arXiv 2401.04088).</summary>
+public sealed class Mixtral : DecoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "mixtral";
+
+    /// <inheritdoc/>
+    public override string ClassPrefix => "Mixtral";
+
+    /// <inheritdoc/>
+    public override DecoderShape Read(ConfigReader config)
+    {
+        DecoderShape shape = RotaryFamily.Read(config, rope: new RopeDefaults(Theta: 1_000_000));
+        if (config.FlagOr("output_router_logits", false)) config.Reject("output_router_logits", "true", "false (the router's own loss is not computed)");
+        if (config.NumberOr("router_jitter_noise", 0) != 0) config.Reject("router_jitter_noise", config.NumberOr("router_jitter_noise", 0).ToString(), "0");
+        int? window = config.Has("sliding_window") ? config.Positive("sliding_window") : null;
+        int experts = config.PositiveOr("num_local_experts", 8), active = config.PositiveOr("num_experts_per_tok", 2);
+        if (active > experts) config.Reject("num_experts_per_tok", active.ToString(), $"at most num_local_experts ({experts})");
+        return shape with
+        {
+            NormEpsilon = config.NumberOr("rms_norm_eps", 1e-5),
+            Windows = RotaryFamily.Windows(config, shape.Layers, window, _ => true),
+            Experts = new ExpertShape(experts, active, shape.IntermediateSize, NormalizesShares: true),
+        };
+    }
+
+    /// <inheritdoc/>
+    public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer)
+    {
+        string path = $"model.layers.{layer}.block_sparse_moe";
+        int hidden = shape.HiddenSize, width = shape.Experts!.IntermediateSize;
+        Projection router = Projection.Linear(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
+        IFeedForward[] experts = [.. Enumerable.Range(0, shape.Experts.Count).Select(number => $"{path}.experts.{number}").Select(expert => new GatedFeedForward(
+            Projection.Linear(weights, expert + ".w1", hidden, width, bias: false),
+            Projection.Linear(weights, expert + ".w3", hidden, width, bias: false),
+            Projection.Linear(weights, expert + ".w2", width, hidden, bias: false), shape.Activation))];
+        return RotaryFamily.BuildBlock(weights, shape, layer,
+            feedForward: new ExpertsFeedForward(router, experts, shape.Experts.Active, shape.Experts.NormalizesShares));
+    }
+}

@@ -1,0 +1,29 @@
+using LowRank.Models.Layers;
+
+namespace LowRank.Models.Families;
+
+/// <summary>RoBERTa (arXiv 1907.11692).</summary>
+public sealed class Roberta : EncoderFamily
+{
+    /// <inheritdoc/>
+    public override string ModelType => "roberta";
+
+    /// <inheritdoc/>
+    public override string ClassPrefix => "Roberta";
+
+    /// <inheritdoc/>
+    public override string BasePrefix => "roberta.";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> HeadPrefixes => RobertaLike.HeadPrefixes;
+
+    /// <inheritdoc/>
+    public override EncoderShape Read(ConfigReader config) => RobertaLike.Read(config);
+
+    /// <inheritdoc/>
+    public override IBlock BuildBlock(WeightLoader weights, EncoderShape shape, int layer) => BertLike.BuildBlock(weights, shape, BasePrefix, layer);
+
+    /// <inheritdoc/>
+    public override Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding) =>
+        RobertaLike.BuildHead(weights, shape, request, embedding);
+}

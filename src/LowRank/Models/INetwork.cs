@@ -1,0 +1,52 @@
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>A model of any kind, as adapters and files see it: named weights and adaptable layers.</summary>
+public interface INetwork : IDisposable
+{
+    /// <summary>The family the model belongs to.</summary>
+    Families.IModelFamily Family { get; }
+
+    /// <summary>What it computes from its states.</summary>
+    HeadKind HeadKind { get; }
+
+    /// <summary>Where the model computes.</summary>
+    Device Device { get; }
+
+    /// <summary>Rows of the token embedding.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>Longest sequence it takes.</summary>
+    int MaxPositions { get; }
+
+    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear twice.</summary>
+    IReadOnlyDictionary<string, Tensor> Parameters { get; }
+
+    /// <summary>The number of weights.</summary>
+    long ParameterCount => Parameters.Values.Sum(weight => weight.numel());
+
+    /// <summary>The token embedding.</summary>
+    Embedding TokenEmbedding { get; }
+
+    /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the end.</summary>
+    IEnumerable<Projection> Projections { get; }
+
+    /// <summary>The layer that scores the vocabulary; null where there is none.</summary>
+    Projection? OutputHead { get; }
+
+    /// <summary>Whether the output head computes with the embedding's weight.</summary>
+    bool TiesHead { get; }
+
+    /// <summary>Names of weights that the checkpoint lacks and that were drawn anew, as a new task's head is.</summary>
+    IReadOnlyCollection<string> CreatedWeights { get; }
+
+    /// <summary>The name under which the checkpoint stores a weight.</summary>
+    string StoredName(string parameter);
+
+    /// <summary>A module's path as transformers' class of this head has it: without the base's prefix where there is no head.</summary>
+    string ModulePath(string path) => HeadKind == HeadKind.None && path.StartsWith(Family.BasePrefix, StringComparison.Ordinal)
+        ? path[Family.BasePrefix.Length..] : path;
+}

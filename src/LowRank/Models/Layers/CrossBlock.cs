@@ -1,0 +1,67 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>A block of T5: x += attention(norm(x)); in the decoder x += attention to the source(norm(x)); then
+/// x += feedForward(norm(x)).</summary>
+public sealed class CrossBlock
+{
+    private readonly RmsNorm selfNorm;
+    private readonly RelativeAttention self;
+    private readonly RmsNorm? crossNorm;
+    private readonly RelativeAttention? cross;
+    private readonly RmsNorm feedForwardNorm;
+    private readonly IFeedForward feedForward;
+    private readonly double dropoutShare;
+
+    /// <summary>Takes the layers below <paramref name="path"/>.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="shape">The model's sizes.</param>
+    /// <param name="attendsToSource">Whether it is the decoder's.</param>
+    public CrossBlock(WeightLoader weights, string path, EncoderDecoderShape shape, bool attendsToSource)
+    {
+        RmsNorm Norm(int part) => new(weights, $"{path}.layer.{part}.layer_norm", shape.HiddenSize, shape.NormEpsilon);
+        dropoutShare = shape.Dropout;
+        self = new RelativeAttention(weights, path + ".layer.0.SelfAttention", shape);
+        selfNorm = Norm(0);
+        if (attendsToSource)
+        {
+            cross = new RelativeAttention(weights, path + ".layer.1.EncDecAttention", shape);
+            crossNorm = Norm(1);
+        }
+        int last = attendsToSource ? 2 : 1, hidden = shape.HiddenSize, width = shape.IntermediateSize;
+        string dense = $"{path}.layer.{last}.DenseReluDense";
+        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
+        feedForward = shape.IsGated
+            ? new GatedFeedForward(Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Linear(".wo", width, hidden), shape.Activation, shape.Dropout)
+            : new PlainFeedForward(Linear(".wi", hidden, width), Linear(".wo", width, hidden), shape.Activation, shape.Dropout);
+        feedForwardNorm = Norm(last);
+    }
+
+    /// <summary>The layers that can be adapted.</summary>
+    public IEnumerable<Projection> Projections => [.. self.Projections, .. cross?.Projections ?? [], .. feedForward.Projections];
+
+    /// <summary>Keys and values of the source for this block; the decoder's only.</summary>
+    public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) => cross!.KeysAndValues(source, dropout);
+
+    /// <summary>[batch, positions, hidden] to the same shape.</summary>
+    /// <param name="input">The states.</param>
+    /// <param name="bias">Positions and what may not be seen.</param>
+    /// <param name="extend">Adds the new positions' keys and values to those before; null where there are none.</param>
+    /// <param name="source">The source's keys and values, and its padding as a bias; the decoder's only.</param>
+    /// <param name="context">Carries the generator for dropout.</param>
+    public Tensor Forward(Tensor input, Tensor? bias, Func<Tensor, Tensor, (Tensor Keys, Tensor Values)>? extend,
+        (Tensor Keys, Tensor Values, Tensor? Bias)? source, ForwardContext context)
+    {
+        Generator? dropout = context.Dropout;
+        Tensor normed = selfNorm.Forward(input);
+        (Tensor keys, Tensor values) = self.KeysAndValues(normed, dropout);
+        if (extend is not null) (keys, values) = extend(keys, values);
+        Tensor hidden = input + Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout);
+        if (source is { } s)
+            hidden = hidden + Dropout.Apply(cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout), dropoutShare, dropout);
+        return hidden + Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout);
+    }
+}

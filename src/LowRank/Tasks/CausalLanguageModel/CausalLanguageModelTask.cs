@@ -1,0 +1,61 @@
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Generation;
+using LowRank.Models;
+using LowRank.Tokenization;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tasks.CausalLanguageModel;
+
+/// <summary>Causal language modelling on a decoder.</summary>
+internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask
+{
+    private readonly CausalObjective objective = new(model.Decoder);
+
+    /// <inheritdoc/>
+    public INetwork Network => model.Network;
+
+    /// <inheritdoc/>
+    public TaskData Read(IReadOnlyList<string> files)
+    {
+        LoadedExamples loaded = ExampleLoader.Load(files, tokenizer, new ExampleOptions
+        {
+            VocabularySize = Network.VocabularySize,
+            MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),
+            TrainOn = settings.TrainOn,
+        });
+        string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
+        return new TaskData(loaded.Examples, [.. told, .. loaded.Summary.Warnings]);
+    }
+
+    /// <inheritdoc/>
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => objective.Sum(rows, dropout, board);
+
+    /// <inheritdoc/>
+    public IScoreBoard? NewBoard() => objective.NewBoard();
+
+    /// <inheritdoc/>
+    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize) =>
+        Generate([.. SampleReader.ReadAll(files)], batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
+    {
+        Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
+        List<int[]> prompts = [.. samples.Select(sample => PromptEncoding.Prompt(words, sample.Text("prompt")
+            ?? throw new InputException($"{sample.Place}: the row has no \"prompt\"; expected the text to continue.")))];
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = maxNewTokens,
+            StopTokenIds = [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()],
+        };
+        var generator = new TextGenerator(model.Decoder);
+        return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options)).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
+    }
+
+    /// <inheritdoc/>
+    public AdapterTask? Describe() => null;
+}

@@ -1,0 +1,65 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Data;
+using LowRank.Metrics;
+using LowRank.Tensors;
+
+namespace LowRank.Tasks;
+
+/// <summary>Texts that a model wrote for prompts, with the references of the data.</summary>
+/// <param name="Prompts">The prompts, each once, in the order of the data.</param>
+/// <param name="Texts">What the model wrote.</param>
+/// <param name="References">The texts that the data gives for each prompt.</param>
+public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList<string> Texts, IReadOnlyList<IReadOnlyList<string>> References)
+{
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Generates for every prompt; rows with the same prompt are one, and share their references.</summary>
+    /// <param name="task">The task on its model.</param>
+    /// <param name="samples">Rows with "prompt", and "completion" or "references".</param>
+    /// <param name="batchSize">Prompts computed together.</param>
+    /// <param name="maxNewTokens">Most tokens of a text.</param>
+    /// <param name="limit">Prompts to take, the first of the data; null for all.</param>
+    /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
+    public static GeneratedTexts Of(IGeneratingTask task, IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens, int? limit)
+    {
+        var rows = new OrderedDictionary<string, (Sample Row, List<string> References)>();
+        foreach (Sample row in samples)
+        {
+            string prompt = row.Text("prompt") ?? throw new InputException($"{row.Place}: the row has no \"prompt\"; texts are generated for rows of \"prompt\" and \"completion\" (or \"references\").");
+            List<string> wanted = [.. row.Texts("references")];
+            if (wanted.Count == 0) wanted.Add(row.Text("completion") ?? throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\"."));
+            if (rows.TryGetValue(prompt, out (Sample Row, List<string> References) known)) known.References.AddRange(wanted);
+            else rows.Add(prompt, (row, wanted));
+        }
+        List<KeyValuePair<string, (Sample Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
+        string[] texts = [.. task.Generate([.. taken.Select(one => one.Value.Row)], batchSize, maxNewTokens)];
+        return new GeneratedTexts([.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
+    }
+
+    /// <summary>The metrics, each named with its tokenisation where it has one.</summary>
+    public IReadOnlyDictionary<string, double> Metrics() => new Dictionary<string, double>
+    {
+        ["bleu_e2e"] = Bleu.OfE2E(Texts, References).Score,
+        ["bleu_13a"] = Bleu.Of(Texts, References).Score,
+        ["rouge_l"] = Rouge.L(Texts, References),
+        ["chrf"] = Chrf.Of(Texts, References),
+    };
+
+    /// <summary>Writes a line a prompt.</summary>
+    public void Save(string path) => AtomicFile.Write(path, stream =>
+    {
+        using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
+        for (int i = 0; i < Texts.Count; i++)
+        {
+            var line = new JsonObject
+            {
+                ["prompt"] = Prompts[i],
+                ["text"] = Texts[i],
+                ["references"] = new JsonArray([.. References[i].Select(one => (JsonNode?)one)]),
+            };
+            writer.WriteLine(line.ToJsonString(Readable));
+        }
+    });
+}

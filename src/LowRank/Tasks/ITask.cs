@@ -1,0 +1,25 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Training;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Tasks;
+
+/// <summary>A task on a model: reads its rows, gives its loss and metrics, and answers.</summary>
+public interface ITask : IObjective
+{
+    /// <summary>Reads rows with their labels.</summary>
+    /// <param name="files">JSONL files; at least one.</param>
+    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
+    TaskData Read(IReadOnlyList<string> files);
+
+    /// <summary>Answers rows, labelled or not.</summary>
+    /// <param name="files">JSONL files; at least one.</param>
+    /// <param name="batchSize">Rows computed together.</param>
+    /// <returns>An object for each row in their order: the row's own fields are not repeated.</returns>
+    /// <exception cref="InputException">Rows that cannot be used, all at once; nothing is computed then.</exception>
+    IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize);
+
+    /// <summary>What is kept beside an adapter; null where PEFT's config says it all.</summary>
+    AdapterTask? Describe();
+}

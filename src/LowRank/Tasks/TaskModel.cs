@@ -1,0 +1,95 @@
+using LowRank.Adapters;
+using LowRank.Models;
+using LowRank.Models.Families;
+using LowRank.Tokenization;
+using static TorchSharp.torch;
+
+namespace LowRank.Tasks;
+
+/// <summary>A model with its adapter, opened for its task: ready to evaluate and to answer.</summary>
+public sealed class TaskModel : IDisposable
+{
+    private TaskModel(PretrainedModel model, LoraAdapter? adapter, Tokenizer? tokenizer, ITaskKind kind, ITask task) =>
+        (Model, Adapter, Tokenizer, Kind, Task) = (model, adapter, tokenizer, kind, task);
+
+    /// <summary>The base.</summary>
+    public PretrainedModel Model { get; }
+
+    /// <summary>The adapter, attached; null for none.</summary>
+    public LoraAdapter? Adapter { get; }
+
+    /// <summary>The model's tokenizer; null where the folder has none.</summary>
+    public Tokenizer? Tokenizer { get; }
+
+    /// <summary>What kind of task it is.</summary>
+    public ITaskKind Kind { get; }
+
+    /// <summary>The task on the model.</summary>
+    public ITask Task { get; }
+
+    /// <summary>Opens a model for the task of its adapter, else for the one its config names.</summary>
+    /// <param name="model">The base's folder, or a merged model's.</param>
+    /// <param name="adapter">A PEFT folder; null for the model alone.</param>
+    /// <param name="task">The task's name; null takes the adapter's, else the model's own.</param>
+    /// <param name="settings">Changes the settings that adapter and config give; null leaves them.</param>
+    /// <param name="device">Where it computes; the processor by default.</param>
+    /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the adapter's.</exception>
+    public static TaskModel Open(string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null, Device? device = null)
+    {
+        ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
+        IModelFamily family = FamilyRegistry.Get(config.ModelType);
+        HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
+        AdapterTask? described = AdapterTask.Load(adapter ?? model);
+        ITaskKind kind = Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter ?? model);
+        TaskSettings chosen = Settings(described, config, head);
+        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
+        if (chosen.Problem == "regression") head = head with { Labels = 1 };
+        if (settings is not null) chosen = settings(chosen);
+        PretrainedModel opened = PretrainedModel.Open(model, device, head: head);
+        LoraAdapter? attached = null;
+        try
+        {
+            attached = adapter is null ? null : LoraAdapter.Load(adapter, opened);
+            if (attached is null && opened.Network.CreatedWeights.Count > 0)
+                throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
+            attached?.Attach();
+            Tokenizer? tokenizer = Tokenizer.IsPresent(model) ? Tokenizer.Load(model, opened.Generation.EndOfText) : null;
+            return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen));
+        }
+        catch
+        {
+            attached?.Dispose();
+            opened.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Adapter?.Dispose();
+        Model.Dispose();
+    }
+
+    private static ITaskKind Choose(string? given, AdapterTask? described, HeadRequest head, IModelFamily family, string where)
+    {
+        string own = described?.Task ?? TaskRegistry.Names.Select(TaskRegistry.Get).FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
+            ?? throw new InputException($"{where} does not tell its task. Name one of {string.Join(", ", TaskRegistry.Names)}.");
+        ITaskKind chosen = TaskRegistry.Get(given ?? own);
+        if (chosen.Head != head.Kind || !chosen.Fits(family))
+            throw new InputException($"{where} is made for {own}, not for {chosen.Name}.");
+        return chosen;
+    }
+
+    private static TaskSettings Settings(AdapterTask? described, ConfigReader config, HeadRequest? head)
+    {
+        string problem = described?.Problem ?? config.TextOr("problem_type", "");
+        IReadOnlyList<string>? names = described?.Labels ?? HeadRequest.LabelNames(config.Root);
+        // Without names, or with another's, labels go by number.
+        if (head is not null && names?.Count != head.Labels) names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
+        if (problem.Length == 0) problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
+        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem, Pooling = described?.Pooling ?? "mean" };
+        if (described?.MaxLength is { } length) settings = settings with { MaxLength = length };
+        return described?.Stride is { } stride ? settings with { Stride = stride } : settings;
+    }
+}

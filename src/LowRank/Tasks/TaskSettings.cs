@@ -1,0 +1,41 @@
+using LowRank.Data;
+
+namespace LowRank.Tasks;
+
+/// <summary>The settings of a task; each task reads those it knows.</summary>
+public sealed record TaskSettings
+{
+    /// <summary>The labels in the order of their numbers; null takes them from the base or the data.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>transformers' problem_type of sequence classification: single_label_classification,
+    /// multi_label_classification or regression; null lets the data tell.</summary>
+    public string? Problem { get; init; }
+
+    /// <summary>How states become an embedding: mean (over the text's tokens) or cls (the first).</summary>
+    public string Pooling { get; init; } = "mean";
+
+    /// <summary>What cosines are divided by in the contrastive loss (InfoNCE, arXiv 1807.03748).</summary>
+    public double Temperature { get; init; } = 0.05;
+
+    /// <summary>Share of tokens predicted in masked language modelling (arXiv 1810.04805, section 3.1).</summary>
+    public double MaskShare { get; init; } = 0.15;
+
+    /// <summary>Tokens that windows of a long text share in question answering.</summary>
+    public int Stride { get; init; } = 128;
+
+    /// <summary>Longest answer in tokens.</summary>
+    public int MaxAnswerTokens { get; init; } = 30;
+
+    /// <summary>Longest text in tokens.</summary>
+    public int MaxLength { get; init; } = 512;
+
+    /// <summary>Most tokens of a generated text.</summary>
+    public int MaxNewTokens { get; init; } = 128;
+
+    /// <summary>What is learned of prompts and conversations (causal_lm).</summary>
+    public TrainOn TrainOn { get; init; } = TrainOn.Completion;
+
+    /// <summary>Seed of what is drawn in evaluation.</summary>
+    public long Seed { get; init; } = 42;
+}

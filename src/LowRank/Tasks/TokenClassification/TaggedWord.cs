@@ -1,0 +1,10 @@
+using System.Runtime.InteropServices;
+
+namespace LowRank.Tasks.TokenClassification;
+
+/// <summary>A piece of text that is answered for.</summary>
+/// <param name="Token">The position of its first token.</param>
+/// <param name="Start">Where it begins in the text.</param>
+/// <param name="End">Where it ends.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct TaggedWord(int Token, int Start, int End);

@@ -1,0 +1,108 @@
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Models;
+using LowRank.Tokenization;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tasks.TokenClassification;
+
+/// <summary>Token classification on a model: cross-entropy over the labelled tokens.</summary>
+internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
+{
+    private readonly LabelSet labels = new(settings.Labels!);
+    private readonly int padding = InputBatch.Padding(model);
+
+    /// <inheritdoc/>
+    public INetwork Network => model.Network;
+
+    /// <inheritdoc/>
+    public TaskData Read(IReadOnlyList<string> files)
+    {
+        var rows = new TextRows(model, tokenizer, settings.MaxLength);
+        var reader = new TagReader(rows, labels);
+        return new TaskData(RowReader.Read(files, sample => new[] { reader.Read(sample, labelled: true) }), rows.Warnings);
+    }
+
+    /// <inheritdoc/>
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    {
+        using var scope = NewDisposeScope();
+        TaggedText[] texts = [.. rows.Cast<TaggedText>()];
+        Tensor scores = Scores(texts, dropout); // [batch, sequence, labels]
+        if (board is TagBoard results) results.Add(texts, scores.argmax(-1).cpu().data<long>().ToArray(), (int)scores.shape[1]);
+        Tensor truth = tensor(InputBatch.Labels([.. texts.Select(text => text.Labels)]), device: Network.Device);
+        return nn.functional.cross_entropy(scores.reshape(-1, scores.shape[2]), truth, ignore_index: TokenizedExample.Ignored, reduction: nn.Reduction.Sum)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public IScoreBoard NewBoard() => new TagBoard(labels.Names);
+
+    /// <inheritdoc/>
+    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    {
+        var reader = new TagReader(new TextRows(model, tokenizer, settings.MaxLength), labels);
+        List<(TaggedText Text, Sample Row)> texts = RowReader.Read(files, sample => new[] { (reader.Read(sample, labelled: false), sample) });
+        return texts.Chunk(batchSize).SelectMany(Answers);
+    }
+
+    /// <inheritdoc/>
+    public AdapterTask Describe() => new("token_classification") { Labels = labels.Names, MaxLength = settings.MaxLength };
+
+    private List<JsonObject> Answers((TaggedText Text, Sample Row)[] texts)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor chances = nn.functional.softmax(Scores([.. texts.Select(one => one.Text)], null), -1);
+        (Tensor best, Tensor label) = chances.max(-1);
+        float[] certain = best.cpu().contiguous().data<float>().ToArray();
+        long[] chosen = label.cpu().contiguous().data<long>().ToArray();
+        int length = (int)chances.shape[1];
+        return [.. texts.Select((one, row) => Answer(one.Text, one.Row,
+            one.Text.Words.Select(word => (labels.Names[(int)chosen[row * length + word.Token]], certain[row * length + word.Token])).ToList()))];
+    }
+
+    private static JsonObject Answer(TaggedText text, Sample row, List<(string Tag, float Probability)> found)
+    {
+        var tags = new JsonArray([.. found.Select(one => (JsonNode?)one.Tag)]);
+        var probabilities = new JsonArray([.. found.Select(one => (JsonNode?)one.Probability)]);
+        if (!row.Row.ContainsKey("text") || TextRows.HoldsTokens(row)) return new JsonObject { ["tags"] = tags, ["probabilities"] = probabilities };
+        return new JsonObject { ["entities"] = Entities(text, row.Text("text")!, found) };
+    }
+
+    // Neighbouring tokens of one entity become a span of the text, as sure as the mean of its tokens.
+    private static JsonArray Entities(TaggedText text, string whole, List<(string Tag, float Probability)> found)
+    {
+        var entities = new JsonArray();
+        for (int i = 0; i < found.Count;)
+        {
+            if (found[i].Tag == "O")
+            {
+                i++;
+                continue;
+            }
+            string label = Type(found[i].Tag);
+            int end = i + 1;
+            while (end < found.Count && Type(found[end].Tag) == label && !found[end].Tag.StartsWith("B-", StringComparison.Ordinal) && found[end].Tag != "O") end++;
+            (int from, int to) = (text.Words[i].Start, text.Words[end - 1].End);
+            entities.Add(new JsonObject
+            {
+                ["start"] = from,
+                ["end"] = to,
+                ["label"] = label,
+                ["text"] = whole[from..to],
+                ["probability"] = found[i..end].Average(one => one.Probability),
+            });
+            i = end;
+        }
+        return entities;
+    }
+
+    private static string Type(string tag) => tag.Length > 2 && tag[1] == '-' ? tag[2..] : tag;
+
+    private Tensor Scores(TaggedText[] texts, Generator? dropout) =>
+        model.Sequence.Scores(InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
+}

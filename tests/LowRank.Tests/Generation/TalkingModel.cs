@@ -1,0 +1,32 @@
+using System.Text.Json.Nodes;
+using LowRank.Data.Chat;
+using LowRank.Generation;
+using LowRank.Tests.Models;
+using LowRank.Tokenization;
+
+namespace LowRank.Tests.Generation;
+
+/// <summary>A very small model of random weights with a tokenizer of bytes and the tokens of ChatML.</summary>
+internal sealed class TalkingModel : IDisposable
+{
+    private static readonly string[] Special = ["<|im_start|>", "<|im_end|>"];
+    private readonly TinyModel tiny;
+
+    public TalkingModel(int maxPositions = 512, string? template = null, string[]? special = null)
+    {
+        string config = TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
+        tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
+        File.WriteAllText(Path.Combine(tiny.Path, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 256 + (special ?? Special).Length, special ?? Special));
+        if (template is not null) File.WriteAllText(Path.Combine(tiny.Path, "chat_template.jinja"), template);
+        Tokenizer = Tokenizer.Load(tiny.Path);
+    }
+
+    public Tokenizer Tokenizer { get; }
+
+    public TextGenerator Generator => new(tiny.Model.Decoder);
+
+    public Conversation Talk(IChatFormat? format = null, JsonArray? tools = null) =>
+        new(tiny.Model.Decoder, Tokenizer, format ?? ChatFormats.ForTalking(Tokenizer), tools);
+
+    public void Dispose() => tiny.Dispose();
+}
