@@ -10,7 +10,7 @@ Tokenizer tokenizer = Tokenizer.Load(model.Folder);
 LoadedExamples data = ExampleLoader.Load(["samples/hotels/train.jsonl"], tokenizer, new ExampleOptions { MaxLength = 256 });
 
 var config = new LoraConfig { Rank = 16, Alpha = 32, TargetModules = ModuleSelection.AllLinear };
-using LoraAdapter adapter = LoraAdapter.Create(model, config, seed: 42);
+using Adapter adapter = Adapter.Create(model, config, seed: 42);
 adapter.Attach();
 var options = new TrainingOptions { Steps = 40, BatchSize = 16, LearningRate = 5e-3 };
 new Trainer(model.Decoder, new TrainedAdapter(adapter), options, "runs/library", new ObserverGroup()).Run(data.Examples, []);

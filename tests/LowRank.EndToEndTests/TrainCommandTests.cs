@@ -60,7 +60,7 @@ public sealed class TrainCommandTests
             process.WaitForExit();
             using PretrainedModel opened = PretrainedModel.Open(model.Folder);
             foreach (string name in new[] { "run/adapter", "run/best" })
-                if (Directory.Exists(model[name])) LoraAdapter.Load(model[name], opened).Dispose();
+                if (Directory.Exists(model[name])) Adapter.Load(model[name], opened).Dispose();
             Directory.Delete(model["run"], recursive: true);
         }
     }
@@ -77,7 +77,7 @@ public sealed class TrainCommandTests
         Assert.Equal(1, process.ExitCode);
         Assert.Contains("Stopped after step", error, StringComparison.Ordinal);
         using PretrainedModel opened = PretrainedModel.Open(model.Folder);
-        LoraAdapter.Load(model["run/adapter"], opened).Dispose();
+        Adapter.Load(model["run/adapter"], opened).Dispose();
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class AdapterInvariantTests
     {
         using var golden = new Golden(family);
         using var scope = NewDisposeScope();
-        using LoraAdapter adapter = LoraAdapter.Create(golden.Model, new LoraConfig { TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { TargetModules = ModuleSelection.AllLinear }, seed: 1);
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
         adapter.Attach();
         Assert.Equal(0, Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before));
@@ -27,7 +27,7 @@ public sealed class AdapterInvariantTests
     public void The_trained_count_is_rank_times_the_widths(string family)
     {
         using var golden = new Golden(family);
-        using LoraAdapter adapter = LoraAdapter.Create(golden.Model, new LoraConfig { Rank = 5, TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Rank = 5, TargetModules = ModuleSelection.AllLinear }, seed: 1);
         Assert.Equal(golden.Model.Decoder.Projections.Sum(p => 5L * (p.InputSize + p.OutputSize)), adapter.ParameterCount);
     }
 
@@ -37,8 +37,8 @@ public sealed class AdapterInvariantTests
         using var golden = new Golden("llama");
         float[] First(long seed)
         {
-            using LoraAdapter adapter = LoraAdapter.Create(golden.Model, new LoraConfig { InitialWeights = InitialWeights.Gaussian }, seed);
-            return adapter.Layers.Values.First().A.data<float>().ToArray();
+            using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { InitialWeights = InitialWeights.Gaussian }, seed);
+            return adapter.Weights[0].Value.data<float>().ToArray();
         }
         Assert.Equal(First(3), First(3));
         Assert.NotEqual(First(3), First(4));
@@ -48,7 +48,7 @@ public sealed class AdapterInvariantTests
     public void Live_tensors_do_not_grow_over_a_hundred_steps()
     {
         using var golden = new Golden("qwen3");
-        using LoraAdapter adapter = LoraAdapter.Create(golden.Model, new LoraConfig { Dropout = 0.1, TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Dropout = 0.1, TargetModules = ModuleSelection.AllLinear }, seed: 1);
         adapter.Attach();
         DirectoryInfo folder = Directory.CreateTempSubdirectory("lowrank-steps-");
         try
@@ -83,14 +83,14 @@ public sealed class AdapterInvariantTests
             void Run(bool resume, CancellationToken cancellation, ITrainingObserver observer)
             {
                 using var golden = new Golden("llama");
-                using LoraAdapter adapter = LoraAdapter.Create(golden.Model, new LoraConfig { Dropout = 0.2 }, seed: 1);
+                using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Dropout = 0.2 }, seed: 1);
                 adapter.Attach();
                 new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, observer).Run(rows, [], resume, cancellation);
             }
             using var stop = new CancellationTokenSource();
             Run(false, stop.Token, new LiveTensors { StopAfter = interruptAfter, Stop = stop });
             if (interruptAfter is not null) Run(true, CancellationToken.None, new LiveTensors());
-            return File.ReadAllBytes(Path.Combine(folder.FullName, "adapter", LoraAdapter.FileName));
+            return File.ReadAllBytes(Path.Combine(folder.FullName, "adapter", Adapter.FileName));
         }
         finally
         {

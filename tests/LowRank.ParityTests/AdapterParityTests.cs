@@ -60,7 +60,7 @@ public sealed class AdapterParityTests
         try
         {
             string merged = Path.Combine(folder.FullName, "merged");
-            using (LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, "lora"), golden.Model))
+            using (Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "lora"), golden.Model))
                 AdapterMerge.Write(golden.Model, adapter, merged);
             using var scope = NewDisposeScope();
             using PretrainedModel model = PretrainedModel.Open(merged);
@@ -79,7 +79,7 @@ public sealed class AdapterParityTests
     private static void Check(PretrainedModel model, string folder, Func<string, Tensor> read, string expected, string expectedMerged)
     {
         using var scope = NewDisposeScope();
-        using LoraAdapter adapter = LoraAdapter.Load(folder, model);
+        using Adapter adapter = Adapter.Load(folder, model);
         Tensor Logits() => model.Decoder.Forward(read("input_ids"), read("attention_mask"));
         Tensor before = Logits();
         adapter.Attach();
@@ -96,8 +96,8 @@ public sealed class AdapterParityTests
         try
         {
             string copy = Path.Combine(folder.FullName, "copy");
-            using (LoraAdapter adapter = LoraAdapter.Load(source, model)) adapter.Save(copy);
-            foreach (string file in new[] { LoraConfig.FileName, LoraAdapter.FileName })
+            using (Adapter adapter = Adapter.Load(source, model)) adapter.Save(copy);
+            foreach (string file in new[] { LoraConfig.FileName, Adapter.FileName })
                 Assert.True(File.ReadAllBytes(Path.Combine(source, file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(copy, file))), $"{source}/{file}");
         }
         finally

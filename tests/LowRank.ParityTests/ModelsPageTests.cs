@@ -65,7 +65,7 @@ public sealed partial class ModelsPageTests
         {
             string output = golden.Has("start_logits") ? "start_logits" : "logits";
             if (!golden.Has(output + suffix)) continue;
-            using LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, folder), golden.Model);
+            using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, folder), golden.Model);
             adapter.Attach();
             worst = Math.Max(worst, golden.HeadDeviation(suffix));
             adapter.Merge();

@@ -18,7 +18,7 @@ public sealed class NetworkParityTests
         using var golden = new Golden(name);
         using var scope = NewDisposeScope();
         Assert.InRange(Golden.LargestDeviation(golden.Logits(), golden.Read("logits")), 0, Tolerance);
-        using LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, "lora"), golden.Model);
+        using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "lora"), golden.Model);
         adapter.Attach();
         Assert.InRange(Golden.LargestDeviation(golden.Logits(), golden.Read("logits.lora")), 0, Tolerance);
         adapter.Merge();

@@ -61,7 +61,7 @@ public sealed class TaskParityTests
         using var scope = NewDisposeScope();
         Check(golden, task, "");
         if (!golden.Has("logits.trained") && !golden.Has("start_logits.trained") && !golden.Has("embeddings.trained")) return;
-        using LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, "trained"), golden.Model);
+        using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "trained"), golden.Model);
         adapter.Attach();
         Check(golden, task, ".trained");
         adapter.Merge();
@@ -83,7 +83,7 @@ public sealed class TaskParityTests
             ITaskKind kind = TaskRegistry.Get(task);
             TaskSettings settings = kind.Complete(new TaskSettings(), [file], golden.Model.Config);
             ITask run = kind.Start(golden.Model, null, settings);
-            using LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, "start"), golden.Model);
+            using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "start"), golden.Model);
             adapter.Attach();
             var trained = new TrainedAdapter(adapter);
             var options = new TrainingOptions
@@ -125,7 +125,7 @@ public sealed class TaskParityTests
     {
         using var golden = new Golden(name);
         using var scope = NewDisposeScope();
-        using LoraAdapter adapter = LoraAdapter.Load(Path.Combine(golden.Folder, "lora_experts"), golden.Model);
+        using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "lora_experts"), golden.Model);
         adapter.Attach();
         Assert.InRange(Golden.LargestDeviation(golden.Logits(), golden.Read("logits.lora_experts")), 0, Tolerance);
         adapter.Merge();
@@ -189,7 +189,7 @@ public sealed class TaskParityTests
 
     private static void CompareWeights(string expected, string found, HashSet<string> undetermined)
     {
-        using SafeTensorsFile right = SafeTensorsFile.Open(Path.Combine(expected, LoraAdapter.FileName)), made = SafeTensorsFile.Open(Path.Combine(found, LoraAdapter.FileName));
+        using SafeTensorsFile right = SafeTensorsFile.Open(Path.Combine(expected, Adapter.FileName)), made = SafeTensorsFile.Open(Path.Combine(found, Adapter.FileName));
         Assert.Equal(right.Entries.Keys.Order(), made.Entries.Keys.Order());
         using var scope = NewDisposeScope();
         foreach (string key in right.Entries.Keys.Where(key => !undetermined.Contains(key)))

@@ -41,7 +41,7 @@ internal sealed class ModelOptions
         PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head);
         try
         {
-            LoraAdapter? attached = parsed.GetValue(adapter) is { } folder ? LoraAdapter.Load(folder, opened) : null;
+            Adapter? attached = parsed.GetValue(adapter) is { } folder ? Adapter.Load(folder, opened) : null;
             foreach (string warning in attached?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
             attached?.Attach();
             return new OpenedModel(opened, attached);

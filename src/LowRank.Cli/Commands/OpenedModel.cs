@@ -7,7 +7,7 @@ namespace LowRank.Cli.Commands;
 /// <summary>A model as the command line opened it.</summary>
 /// <param name="Model">The base.</param>
 /// <param name="Adapter">The attached adapter, or null.</param>
-internal sealed record OpenedModel(PretrainedModel Model, LoraAdapter? Adapter) : IDisposable
+internal sealed record OpenedModel(PretrainedModel Model, Adapter? Adapter) : IDisposable
 {
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="InputException">The folder has none.</exception>

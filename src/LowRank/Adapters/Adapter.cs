@@ -1,98 +1,94 @@
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Methods;
 using LowRank.Models;
-using LowRank.Models.Layers;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>A LoRA adapter on a model (arXiv 2106.09685): a low-rank pair for each target, and modules trained whole beside
-/// them: a task's head, biases where asked for.</summary>
+/// <summary>An adapter of any kind on a model: what it does to each of its layers, and modules trained whole beside them (a
+/// task's head, biases, single tokens).</summary>
 /// <remarks>The base is not changed by attaching, detaching or saving. Belongs to one model and its thread.</remarks>
-public sealed class LoraAdapter : IDisposable
+public sealed class Adapter : IDisposable
 {
     /// <summary>The name of the file with the tensors.</summary>
     public const string FileName = "adapter_model.safetensors";
 
     private readonly PretrainedModel model;
-    private readonly Dictionary<string, LoraLayer> layers;
-    private readonly List<TrainedParameter> replaced;
+    private readonly IAdapterKind kind;
+    private readonly List<IAdapterPart> parts;
+    private readonly Dictionary<string, IAdapterLayer> layers;
+    private readonly MergedLayers merged;
 
-    private LoraAdapter(PretrainedModel model, TargetMatch match, Func<LoraTarget, Projection, LoraLayer> makeLayer)
+    private Adapter(PretrainedModel model, TargetMatch match, AdapterBuild build, IEnumerable<AdapterTensor> taken)
     {
         this.model = model;
-        Config = match.Resolved;
+        kind = AdapterKinds.Of(match.Resolved);
         Warnings = [.. match.Warnings];
-        INetwork network = model.Network;
-        Projections = network.Projections.Concat(network.OutputHead is { } head ? [head] : []).ToDictionary(projection => network.ModulePath(projection.Path));
-        RefuseEmbeddings(match.Targets);
-        layers = match.Targets.ToDictionary(target => target.Path, target => makeLayer(target, Projections[target.Path]));
-        replaced = [.. Layout(model, Config, match.Targets).Tensors
-            .Where(tensor => tensor.IsRequired && tensor.Part is AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight)
-            .Select(tensor => TakeOver(tensor, network))];
+        parts = [.. kind.Build(build)];
+        Config = build.Config;
+        layers = parts.OfType<AdaptedModule>().Where(module => match.Targets.Any(target => target.Path == module.Site.Path) && module.Layer.Weights.Count > 0)
+            .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
+        parts.AddRange(taken.Select(tensor => TakeOver(tensor, model.Network)));
+        merged = new MergedLayers(model.Network, parts);
     }
 
     /// <summary>What the adapter was trained for, beyond what PEFT's config says; null for a language model.</summary>
     public AdapterTask? Task { get; set; }
 
     /// <summary>The config as it is saved.</summary>
-    public LoraConfig Config { get; }
+    public LoraConfig Config { get; private set; }
 
     /// <summary>What the user should know, such as config keys without effect.</summary>
-    public IReadOnlyList<string> Warnings { get; }
+    public IReadOnlyList<string> Warnings { get; private set; }
 
-    /// <summary>The pairs by module path, in the order of the model.</summary>
-    public IReadOnlyDictionary<string, LoraLayer> Layers => layers;
+    /// <summary>What it does to its target modules, by path, in the order of the model.</summary>
+    public IReadOnlyDictionary<string, IAdapterLayer> Layers => layers;
+
+    /// <summary>All its parts.</summary>
+    public IReadOnlyList<IAdapterPart> Parts => parts;
 
     /// <summary>Whether the adapter takes part in what the model computes.</summary>
     public bool IsAttached { get; private set; }
 
-    /// <summary>Whether the pairs are added into the base's weights.</summary>
+    /// <summary>Whether its changes are in the base's weights.</summary>
     public bool IsMerged { get; private set; }
 
-    /// <summary>The number of trained weights: rank · (in + out) for each target, and the modules and biases trained whole.</summary>
-    public long ParameterCount => Weights.Sum(weight => weight.Value.numel());
+    /// <summary>The number of trained weights.</summary>
+    public long ParameterCount => TrainedWeights.Sum(weight => weight.Value.numel());
 
-    /// <summary>The trained tensors by their names in PEFT's file.</summary>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
-    [
-        .. layers.SelectMany(layer => new[]
-        {
-            KeyValuePair.Create(PeftTensorKeys.Key(layer.Key, AdapterTensorPart.LinearA), layer.Value.A),
-            KeyValuePair.Create(PeftTensorKeys.Key(layer.Key, AdapterTensorPart.LinearB), layer.Value.B),
-        }),
-        .. replaced.Select(weight => KeyValuePair.Create(weight.Key, IsAttached ? weight.Parameter : weight.Value)),
-    ];
+    /// <summary>The tensors by their names in PEFT's file.</summary>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. parts.SelectMany(part => part.Weights)];
 
-    internal Dictionary<string, Projection> Projections { get; }
+    /// <summary>Those of <see cref="Weights"/> that are trained: not what a kind keeps frozen, as VeRA its random pair.</summary>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights => [.. parts.Where(part => part is not IFrozenPart).SelectMany(part => part.Weights)];
 
-    internal IReadOnlyList<TrainedParameter> Replaced => replaced;
+    internal IEnumerable<TrainedParameter> Replaced => parts.OfType<TrainedParameter>();
 
     /// <summary>Makes a new adapter; it is not attached.</summary>
     /// <param name="model">The base.</param>
-    /// <param name="config">Rank, alpha, targets and the rest.</param>
+    /// <param name="config">Its kind, rank, alpha, targets and the rest.</param>
     /// <param name="seed">Seed of the first values.</param>
+    /// <param name="calibration">Data for starts that look at it (EVA, CorDA, LoRA-GA); null where there is none.</param>
     /// <exception cref="InputException">The config selects nothing, names what is not there, or asks for what is not
     /// supported: all problems at once, with what could be adapted.</exception>
-    public static LoraAdapter Create(PretrainedModel model, LoraConfig config, long seed)
+    public static Adapter Create(PretrainedModel model, LoraConfig config, long seed, ICalibration? calibration = null)
     {
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
+        config = AdapterKinds.Of(config).Fill(config, model.Config.ModelType);
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
-        using var generator = new Generator().manual_seed(seed);
+        using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
-        return new LoraAdapter(model, match, (target, projection) =>
-        {
-            (Tensor a, Tensor b) = LoraInitialization.Draw(config.InitialWeights.Name, target.Rank, projection.InputSize, projection.OutputSize, generator);
-            return MakeLayer(a, b, target, config, model.Network.Device);
-        });
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false, random) { Calibration = calibration };
+        return new Adapter(model, match, build, Taken(model, match, file: null));
     }
 
     /// <summary>Reads a PEFT folder; the adapter is not attached.</summary>
     /// <exception cref="InputException">The config cannot be used, or tensors fit no module, are missing or mis-shaped: all
     /// problems at once.</exception>
-    public static LoraAdapter Load(string folder, PretrainedModel model)
+    public static Adapter Load(string folder, PretrainedModel model)
     {
         LoraConfig config = LoraConfig.Load(folder);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
@@ -106,119 +102,150 @@ public sealed class LoraAdapter : IDisposable
         if (problems.Count > 0)
             throw new InputException($"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
         RefuseDrawnWeights(folder, match.Resolved, model.Network);
-        Tensor Read(LoraTarget target, AdapterTensorPart part) => file.Map(PeftTensorKeys.Key(target.Path, part));
-        var adapter = new LoraAdapter(model, match, (target, _) =>
-            MakeLayer(Read(target, AdapterTensorPart.LinearA), Read(target, AdapterTensorPart.LinearB), target, config, model.Network.Device));
-        foreach (TrainedParameter weight in adapter.replaced) weight.Value.copy_(file.Map(weight.Key));
+        using var random = new Generator().manual_seed(0);
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey, random);
+        var adapter = new Adapter(model, match, build, Taken(model, match, file));
+        foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
+        string[] foreign = [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key))).Select(copy => copy.Weights[0].Key)];
+        if (foreign.Length > 0)
+        {
+            adapter.Dispose();
+            throw new InputException($"{file.Path} holds copies of the base's weights that differ from those of {model.Folder}: the adapter was trained " +
+                "on another base, or on one whose vocabulary was changed. Use that base:", foreign);
+        }
         adapter.Task = AdapterTask.Load(folder);
         return adapter;
     }
 
-    /// <summary>Puts the pairs into the layers' slots.</summary>
-    /// <exception cref="InvalidOperationException">A slot is taken by another adapter, or this one is merged.</exception>
+    /// <summary>Puts its parts into the model.</summary>
+    /// <exception cref="InvalidOperationException">It is merged.</exception>
+    /// <exception cref="InputException">Another attached adapter replaces the same weights.</exception>
     public void Attach()
     {
         if (IsAttached) return;
         if (IsMerged) throw new InvalidOperationException("The adapter is merged into the base; unmerge it before attaching it.");
-        if (layers.Keys.FirstOrDefault(path => Projections[path].Adapter is not null) is { } taken)
-            throw new InvalidOperationException($"{taken} has another adapter in its slot. Detach that one first.");
-        foreach ((string path, LoraLayer layer) in layers) Projections[path].Adapter = layer;
-        foreach (TrainedParameter weight in replaced) weight.Attach();
+        TakeWeights();
+        foreach (IAdapterPart part in parts) part.Attach();
         IsAttached = true;
     }
 
-    /// <summary>Takes the pairs out of the slots: the model computes as the base again.</summary>
+    /// <summary>Takes its parts out of the model, which computes as before.</summary>
     public void Detach()
     {
         if (!IsAttached) return;
-        foreach (string path in layers.Keys) Projections[path].Adapter = null;
-        foreach (TrainedParameter weight in replaced) weight.Detach();
+        foreach (IAdapterPart part in parts) part.Detach();
+        model.ReplacedWeights.ExceptWith(Replaced.Select(weight => weight.Name));
         IsAttached = false;
     }
 
-    /// <summary>Adds s·B·A into the base's weights in memory: the model computes as adapted, at the base's cost.</summary>
-    /// <exception cref="InputException">The adapter targets an output head that shares the embedding's weight.</exception>
+    /// <summary>Puts its changes into the base's weights in memory: the model computes as adapted, at the base's cost.</summary>
+    /// <exception cref="InputException">It changes an embedding or head that shares its weight with the other, or has a
+    /// part that no weight can hold.</exception>
     public void Merge()
     {
         if (IsMerged) return;
-        RefuseTiedHead();
+        merged.Require();
         Detach();
-        AddDeltas(1);
-        foreach (TrainedParameter weight in replaced) weight.Attach();
+        TakeWeights();
+        foreach (TrainedParameter weight in Replaced) weight.Attach(); // first: what a layer adds goes on top
+        merged.Apply();
         IsMerged = true;
     }
 
-    /// <summary>Takes s·B·A out of the base's weights again; they are what they were to within rounding.</summary>
+    /// <summary>Takes its changes out of the base's weights again; they are what they were, to within rounding where the
+    /// change was a sum and exactly where not.</summary>
     public void Unmerge()
     {
         if (!IsMerged) return;
-        AddDeltas(-1);
-        foreach (TrainedParameter weight in replaced) weight.Detach();
+        merged.Revert();
+        foreach (TrainedParameter weight in Replaced) weight.Detach();
+        model.ReplacedWeights.ExceptWith(Replaced.Select(weight => weight.Name));
         IsMerged = false;
     }
 
-    /// <summary>Lets the adapter's weights require gradients, or not.</summary>
+    /// <summary>The share of its changes that is applied: 1 unless adapters are weighed against each other.</summary>
+    /// <exception cref="InputException">The share is not 1 and the adapter replaces whole weights, which have no share.</exception>
+    public double Share
+    {
+        get => share;
+        set
+        {
+            if (value != 1 && Replaced.FirstOrDefault() is { } weight)
+                throw new InputException($"The adapter replaces {weight.Name} whole, which has no share; it can be used with weight 1 only, found {value}.");
+            if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is not null)
+                throw new InputException($"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
+            share = value;
+            foreach (AdaptedModule module in parts.OfType<AdaptedModule>()) module.Layer.Share = value;
+        }
+    }
+
+    private double share = 1;
+
+    /// <summary>Lets the adapter's trained weights require gradients, or not.</summary>
     /// <exception cref="InvalidOperationException">It is not attached.</exception>
     public void SetTrainable(bool trainable)
     {
         if (!IsAttached) throw new InvalidOperationException("Attach the adapter before training it.");
-        foreach ((string _, Tensor weight) in Weights) weight.requires_grad = trainable;
+        foreach ((string _, Tensor weight) in TrainedWeights) weight.requires_grad = trainable;
     }
 
     /// <summary>Writes a PEFT folder: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. It appears whole or
     /// not at all.</summary>
+    /// <remarks>Where the weights began as a part of the base (PiSSA, OLoRA), a pair of twice the rank is written, which is right on
+    /// the untouched base.</remarks>
     public void Save(string folder) => AtomicFolder.Write(folder, into =>
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
+        AdapterExport export = kind.Export(Config, parts);
         SafeTensorsWriter.Write(Path.Combine(into, FileName),
-            [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu()))]);
-        Config.Save(into);
+            [.. export.Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
+        export.Config.Save(into);
         Task?.Save(into);
     });
+
+    /// <summary>Changes the config that is saved, as a method does that learns part of it.</summary>
+    internal void Revise(LoraConfig config) => Config = config;
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        Unmerge();
         Detach();
-        foreach (LoraLayer layer in layers.Values) layer.Dispose();
-        foreach (TrainedParameter weight in replaced) weight.Dispose();
+        foreach (IAdapterPart part in parts) part.Dispose();
+        merged.Dispose();
     }
 
-    private static LoraLayer MakeLayer(Tensor a, Tensor b, LoraTarget target, LoraConfig config, Device device)
+    // A weight of the model holds one adapter's values at a time.
+    private void TakeWeights()
     {
-        Tensor Own(Tensor tensor) => tensor.to(ScalarType.Float32).to(device).clone().DetachFromDisposeScope();
-        return new LoraLayer(Own(a), Own(b), target.Scale, config.Dropout.Value);
-    }
-
-    private void AddDeltas(double sign)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        foreach ((string path, LoraLayer layer) in layers)
-        {
-            using Tensor delta = layer.Delta();
-            Projections[path].Weight.add_(Projections[path].StoresTransposed ? delta.t() : delta, sign);
-        }
-    }
-
-    /// <summary>Refuses to merge into an output head that is the embedding too.</summary>
-    internal void RefuseTiedHead()
-    {
-        INetwork network = model.Network;
-        if (network.TiesHead && network.OutputHead is { } head && layers.ContainsKey(head.Path))
-            throw new InputException($"The adapter targets {head.Path}, which shares its weight with {network.TokenEmbedding.Path}: " +
-                "merging would change the embedding too. Use the adapter unmerged, or train it without this target.");
+        string[] taken = [.. Replaced.Select(weight => weight.Name).Distinct().Where(model.ReplacedWeights.Contains)];
+        if (taken.Length > 0)
+            throw new InputException("Another adapter that is in use replaces the same weights whole, and only one can hold them. Detach that one first:", taken);
+        model.ReplacedWeights.UnionWith(Replaced.Select(weight => weight.Name));
     }
 
     private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,
         targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config.ModulesToSave ?? [], model.Network));
 
-    private static TrainedParameter TakeOver(AdapterTensor tensor, INetwork network)
+    // The weights of the base that the adapter replaces. A copy of the embedding beside its pair counts only where the
+    // file has one and the model a weight of its own for it.
+    private static IEnumerable<AdapterTensor> Taken(PretrainedModel model, TargetMatch match, SafeTensorsFile? file) =>
+        Layout(model, match.Resolved, match.Targets).Tensors.Where(tensor => tensor.Part switch
+        {
+            AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight => tensor.IsRequired,
+            AdapterTensorPart.AdaptedWeight => file?.Entries.ContainsKey(tensor.Key) == true,
+            _ => false,
+        });
+
+    private static IAdapterPart TakeOver(AdapterTensor tensor, INetwork network)
     {
-        string ending = tensor.Part == AdapterTensorPart.Weight ? ".weight" : ".bias";
-        string name = network.Parameters.Keys.First(parameter => network.ModulePath(parameter) == tensor.Path + ending);
-        return new TrainedParameter(tensor.Key, name, network.Parameters[name]);
+        string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight ? ".weight" : ".bias";
+        string? name = network.Parameters.Keys.FirstOrDefault(parameter => network.ModulePath(parameter) == tensor.Path + ending);
+        // A tied head has no weight of its own: the embedding's stands for both.
+        name ??= AdapterSite.Of(network)[tensor.Path].Parameter;
+        return tensor.Part == AdapterTensorPart.AdaptedWeight ? new BaseCopy(tensor.Key, network.Parameters[name])
+            : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 
     // A head that neither the checkpoint nor the adapter brings would answer by chance.
@@ -237,12 +264,5 @@ public sealed class LoraAdapter : IDisposable
         if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
             throw new InputException($"{folder} holds adapter_model.bin, a pickle; expected {FileName}. Save it with PEFT's save_pretrained(…, safe_serialization=True).");
         return SafeTensorsFile.Open(path);
-    }
-
-    private void RefuseEmbeddings(IEnumerable<LoraTarget> targets)
-    {
-        List<string> embeddings = [.. targets.Where(target => !Projections.ContainsKey(target.Path)).Select(target => target.Path)];
-        if (embeddings.Count > 0)
-            throw new InputException("Low-rank pairs on embeddings are not supported yet; remove from target_modules:", embeddings);
     }
 }

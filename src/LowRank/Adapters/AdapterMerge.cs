@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LowRank.Models;
 using LowRank.Tensors;
 using TorchSharp;
@@ -5,50 +6,52 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>Writes a model with an adapter merged into it, as a Hugging Face folder.</summary>
+/// <summary>Writes a model with adapters merged into it, as a Hugging Face folder.</summary>
 public static class AdapterMerge
 {
-    /// <summary>W + s·B·A for each target, computed in float32 and stored in W's own dtype; everything else is copied as it is.</summary>
+    /// <summary>Writes a model with one adapter merged into it.</summary>
+    /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{WeightedAdapter}, string)"/>
+    public static void Write(PretrainedModel model, Adapter adapter, string target) => Write(model, [new WeightedAdapter(adapter)], target);
+
+    /// <summary>Each adapted weight with the adapters' changes, one after the other, computed in float32 and stored in the weight's
+    /// own dtype; everything else is copied as it is.</summary>
+    /// <remarks>Where an adapter changes only one of an embedding and an output head that share their weight, each gets a weight
+    /// of its own and the config says so.</remarks>
     /// <param name="model">The base, opened from a folder.</param>
-    /// <param name="adapter">The adapter, attached or not; not merged.</param>
+    /// <param name="adapters">The adapters with their weights, attached or not; none merged in memory.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <exception cref="InputException">A merged weight is not finite, the head is tied, or the target is the model itself.</exception>
-    public static void Write(PretrainedModel model, LoraAdapter adapter, string target)
+    /// <exception cref="InputException">A merged weight is not finite, a change cannot be held by a weight, two adapters replace
+    /// the same weight, or the target is the model itself.</exception>
+    public static void Write(PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target)
     {
-        if (adapter.IsMerged) throw new InvalidOperationException("The adapter is merged in memory; unmerge it before writing.");
-        adapter.RefuseTiedHead();
+        if (adapters.Any(given => given.Adapter.IsMerged)) throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
         INetwork network = model.Network;
-        Dictionary<string, string> modules = adapter.Layers.Keys.ToDictionary(path => network.StoredName(adapter.Projections[path].Path + ".weight"));
-        Dictionary<string, Tensor> replaced = adapter.Replaced.ToDictionary(weight => network.StoredName(weight.Name),
-            weight => adapter.IsAttached ? weight.Parameter : weight.Value);
+        var changes = new MergedChanges(network, adapters);
+        Dictionary<string, Tensor> replaced = changes.Replaced();
         // A head that the checkpoint lacks stands beside its weights afterwards.
         foreach (string drawn in network.CreatedWeights)
             replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
         var weights = new List<KeyValuePair<string, Tensor>>();
-        foreach (string name in checkpoint.Entries.Keys)
+        foreach (string name in checkpoint.Entries.Keys.Where(name => name != changes.UntiedHead))
         {
             Tensor stored = checkpoint.Map(name);
-            if (modules.TryGetValue(name, out string? path)) stored = Merge(stored, adapter, path, name);
-            else if (replaced.Remove(name, out Tensor? whole)) stored = whole.detach().cpu().to(stored.dtype);
-            weights.Add(KeyValuePair.Create(name, stored));
+            Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
+            weights.Add(KeyValuePair.Create(name, changes.Apply(name, start)));
+            if (changes.UntiedHead is { } head && name == changes.TiedName)
+                weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));
         }
         ScalarType type = weights[0].Value.dtype;
-        weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type))));
-        ModelFolder.Write(model.Folder, target, weights, config => TaskConfig.Describe(config, network, adapter.Task), folder => adapter.Task?.Save(folder));
+        weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
+        AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
+        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, network, task, changes.UntiedHead is not null), folder => task?.Save(folder));
     }
 
-    private static Tensor Merge(Tensor stored, LoraAdapter adapter, string path, string name)
+    private static void Describe(JsonObject config, INetwork network, AdapterTask? task, bool unties)
     {
-        using var scope = NewDisposeScope();
-        Tensor delta = adapter.Layers[path].Delta().cpu();
-        if (adapter.Projections[path].StoresTransposed) delta = delta.t();
-        Tensor merged = stored.to(ScalarType.Float32).add(delta).to(stored.dtype);
-        if (!merged.isfinite().all().item<bool>())
-            throw new InputException($"{name}: the merged weight is not finite in {stored.dtype}. Check the adapter with 'lowrank inspect', " +
-                "or convert the base to float32 or bfloat16 before merging.");
-        return merged.MoveToOuterDisposeScope();
+        TaskConfig.Describe(config, network, task);
+        if (unties) config["tie_word_embeddings"] = false;
     }
 }

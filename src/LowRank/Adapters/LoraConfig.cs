@@ -1,11 +1,12 @@
 using System.Text;
 using System.Text.Json;
 using LowRank.Adapters.Json;
+using LowRank.Adapters.Methods;
 
 namespace LowRank.Adapters;
 
-/// <summary>The settings of a LoRA adapter: PEFT's <c>adapter_config.json</c> (0.20.1), read and written byte for byte.</summary>
-/// <remarks>Defaults are PEFT's. Methods that LowRank cannot run are data here, so that a file survives a round trip;
+/// <summary>The settings of an adapter: PEFT's <c>adapter_config.json</c> (0.20.1), read and written byte for byte.</summary>
+/// <remarks>Defaults are PEFT's for LoRA. What a kind of adapter has for itself is among <see cref="OtherKeys"/>. Methods that LowRank cannot run are data here, so that a file survives a round trip;
 /// <see cref="UnsupportedRequests"/> names them, and nothing may be built from a config while there are any.</remarks>
 public sealed record LoraConfig
 {
@@ -15,13 +16,16 @@ public sealed record LoraConfig
     /// <summary>The version of PEFT whose file format is written; the default of <see cref="PeftVersion"/>.</summary>
     public const string FormatVersion = "0.20.1";
 
+    /// <summary>The kind of adapter (<c>peft_type</c>): "LORA", "ADALORA", "VERA", "LOHA", "LOKR", "IA3", …; LORA.</summary>
+    public string PeftType { get; init; } = "LORA";
+
     /// <summary>The rank of B·A (<c>r</c>); 8, at least 1.</summary>
     public int Rank { get; init; } = 8;
 
-    /// <summary>The numerator of the scale (<c>lora_alpha</c>); 8.</summary>
+    /// <summary>The numerator of the scale (<c>lora_alpha</c>, <c>alpha</c>); 8.</summary>
     public ConfigNumber Alpha { get; init; } = 8;
 
-    /// <summary>Dropout on the input of A while training (<c>lora_dropout</c>), 0 to 1; 0.0.</summary>
+    /// <summary>Dropout on the input of A while training (<c>lora_dropout</c>, <c>vera_dropout</c>), 0 to 1; 0.0.</summary>
     public ConfigNumber Dropout { get; init; } = 0.0;
 
     /// <summary>Which biases of the base are trained (<c>bias</c>); none.</summary>
@@ -34,7 +38,17 @@ public sealed record LoraConfig
     /// modules, which <see cref="TargetMatcher"/> knows.</summary>
     public bool FanInFanOut { get; init; }
 
-    /// <summary>How A and B begin (<c>init_lora_weights</c>); true.</summary>
+    /// <summary>Whether B has a bias (<c>lora_bias</c>); false.</summary>
+    public bool BiasOnB { get; init; }
+
+    /// <summary>Whether a magnitude for each output is trained beside the direction (<c>use_dora</c>, arXiv 2402.09353); false.</summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>Rows of embeddings that are trained themselves (<c>trainable_token_indices</c>): token ids by the embedding's
+    /// name, null for the model's token embedding; null trains none.</summary>
+    public IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? TrainedTokens { get; init; }
+
+    /// <summary>How the weights begin (<c>init_lora_weights</c>, <c>init_weights</c>, <c>init_ia3_weights</c>); true.</summary>
     public InitialWeights InitialWeights { get; init; } = InitialWeights.True;
 
     /// <summary>The modules to adapt (<c>target_modules</c>); null takes the model type's default.</summary>
@@ -77,14 +91,14 @@ public sealed record LoraConfig
 
     /// <summary>Keys that PEFT 0.20.1 does not know. They are kept in the file and have no effect.</summary>
     public IReadOnlyList<string> UnknownKeys =>
-        [.. OtherKeys.Keys.Where(key => !LoraConfigKeys.ByName.ContainsKey(key)).Order(PythonJson.KeyOrder)];
+        [.. OtherKeys.Keys.Where(key => !AdapterKinds.Of(this).Keys.Any(known => known.Name == key)).Order(PythonJson.KeyOrder)];
 
     /// <summary>One line for each unknown key, for the user to see.</summary>
     public IReadOnlyList<string> Warnings =>
         [.. UnknownKeys.Select(key => $"{FileName}: unknown key \"{key}\" is kept but has no effect (PEFT {FormatVersion} has no such key; this file says {PeftVersion})")];
 
     /// <summary>Reads the file, or the file of this name in a folder.</summary>
-    /// <exception cref="InputException">Not there, not JSON, not a LoRA adapter, or a key holds what it cannot hold; all
+    /// <exception cref="InputException">Not there, not JSON, not a kind of adapter that is supported, or a key holds what it cannot hold; all
     /// problems at once. What is valid but not supported is no error here.</exception>
     public static LoraConfig Load(string fileOrFolder)
     {
@@ -117,7 +131,7 @@ public sealed record LoraConfig
     {
         IReadOnlyDictionary<string, JsonElement> values = LoraConfigValues.Of(this);
         var problems = new List<string>();
-        foreach (LoraConfigKey key in LoraConfigKeys.All)
+        foreach (LoraConfigKey key in AdapterKinds.Of(this).Keys)
         {
             if (key.Limit is { } limit && !limit.Supports(values[key.Name], use))
                 problems.Add($"{key.Name}: found {JsonShapes.Brief(values[key.Name])}, supported is {limit.Expected}: {limit.Advice}");
@@ -130,7 +144,7 @@ public sealed record LoraConfig
     /// <exception cref="InputException">There are such; all at once.</exception>
     public void Validate(string source)
     {
-        IReadOnlyList<string> problems = LoraConfigRules.Problems(this);
+        IReadOnlyList<string> problems = [.. AdapterKinds.Of(this).Problems(this)];
         if (problems.Count > 0) throw new InputException($"{source} cannot be used:", problems);
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LowRank.Adapters.Json;
+using LowRank.Adapters.Methods.Lora.Starts;
 using static LowRank.Adapters.Json.JsonShape;
 
 namespace LowRank.Adapters;
@@ -11,9 +12,6 @@ internal static class LoraConfigKeys
 {
     private const string Merge = "merge that adapter in PEFT and load the merged model instead";
 
-    /// <summary>Initialisations whose adapter works on the untouched base: the others first take B·A out of it.</summary>
-    private static readonly string[] BaseLeftAlone = ["orthogonal", "eva", "mica"];
-
     /// <summary>All keys, in ordinal order.</summary>
     public static IReadOnlyList<LoraConfigKey> All { get; } =
     [
@@ -23,17 +21,17 @@ internal static class LoraConfigKeys
         new("auto_mapping", "null", Map | Null),
         new("base_model_name_or_path", "null", Text | Null),
         new("bias", "\"none\"", Text),
-        new("corda_config", "null", Map | Null, ForCreation("CorDA initialisation")),
+        new("corda_config", "null", Map | Null),
         new("ensure_weight_tying", "false", JsonShape.Boolean, OnlyFalse("tied adapters on tied weights", "leave the tied layers out of target_modules")),
-        new("eva_config", "null", Map | Null, ForCreation("EVA initialisation")),
+        new("eva_config", "null", Map | Null),
         new("exclude_modules", "null", Text | TextList | Null),
         new("fan_in_fan_out", "false", JsonShape.Boolean),
         new("inference_mode", "true", JsonShape.Boolean),
         new("init_lora_weights", "true", JsonShape.Boolean | Text | Null, new(
             SupportsInitialisation,
-            "true, false or \"gaussian\"",
-            "for a new adapter choose one of these; an adapter that took part of the base away (pissa, olora, corda, loftq, "
-            + "lora_ga) has to be saved by PEFT with path_initial_model_for_weight_conversion first")),
+            LoraStarts.Names,
+            "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be found again (corda, "
+            + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with path_initial_model_for_weight_conversion first")),
         new("kasa_config", "null", Map | Null, OnlyNull("KaSA, which changes the base", Merge)),
         new("layer_replication", "null", List | Null, OnlyNull("repeated layers", Merge)),
         new("layers_pattern", "null", Text | TextList | Null),
@@ -41,9 +39,9 @@ internal static class LoraConfigKeys
         new("loftq_config", "{}", Map | Null, new(
             (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}", "LoftQ initialisation; use init_lora_weights true")),
         new("lora_alpha", "8", Number),
-        new("lora_bias", "false", JsonShape.Boolean, OnlyFalse("a bias on B", Merge)),
+        new("lora_bias", "false", JsonShape.Boolean),
         new("lora_dropout", "0.0", Number),
-        new("lora_ga_config", "null", Map | Null, ForCreation("LoRA-GA initialisation")),
+        new("lora_ga_config", "null", Map | Null),
         new("megatron_config", "null", Map | Null, OnlyNull("Megatron's parallel layers", "save the adapter for a plain model")),
         new("megatron_core", "\"megatron.core\"", Text | Null),
         new("modules_to_save", "null", TextList | Null),
@@ -58,10 +56,9 @@ internal static class LoraConfigKeys
         new("target_parameters", "null", TextList | Null, new(
             (value, _) => IsEmpty(value), "null", "adapters on bare parameters (mixture-of-experts weights); use target_modules")),
         new("task_type", "null", Text | Null),
-        new("trainable_token_indices", "null", IntegerList | Map | Null, new(
-            (value, _) => IsEmpty(value), "null", "single trained tokens; " + Merge)),
+        new("trainable_token_indices", "null", IntegerList | Map | Null),
         new("use_bdlora", "null", Map | Null, OnlyNull("block-diagonal LoRA", Merge)),
-        new("use_dora", "false", JsonShape.Boolean, OnlyFalse("DoRA", Merge)),
+        new("use_dora", "false", JsonShape.Boolean),
         new("use_qalora", "false", JsonShape.Boolean, OnlyFalse("QALoRA on a GPTQ base", "train the adapter without it")),
         new("use_rslora", "false", JsonShape.Boolean),
         new("velora_config", "null", Map | Null, new(
@@ -71,23 +68,18 @@ internal static class LoraConfigKeys
     /// <summary>The keys by name.</summary>
     public static IReadOnlyDictionary<string, LoraConfigKey> ByName { get; } = All.ToDictionary(key => key.Name);
 
-    private static bool SupportsInitialisation(JsonElement value, AdapterUse use)
+    private static bool SupportsInitialisation(JsonElement value, AdapterUse use) => value.ValueKind switch
     {
-        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False) return true;
-        if (value.ValueKind == JsonValueKind.Null) return use == AdapterUse.Load;
-        string name = value.GetString()!.ToLowerInvariant();
-        return name == "gaussian" || (use == AdapterUse.Load && BaseLeftAlone.Contains(name));
-    }
+        JsonValueKind.True or JsonValueKind.False => true,
+        JsonValueKind.Null => use == AdapterUse.Load,
+        _ => LoraStarts.Supports(value.GetString()!.ToLowerInvariant(), use) || (use == AdapterUse.Load && value.GetString() == "mica"),
+    };
 
     private static LoraConfigKeyLimit OnlyNull(string what, string advice) =>
         new((value, _) => value.ValueKind == JsonValueKind.Null, "null", $"it asks for {what}; {advice}");
 
     private static LoraConfigKeyLimit OnlyFalse(string what, string advice) =>
         new((value, _) => value.ValueKind == JsonValueKind.False, "false", $"it asks for {what}; {advice}");
-
-    // how the weights began says nothing about an adapter that exists; init_lora_weights guards those that changed the base
-    private static LoraConfigKeyLimit ForCreation(string what) =>
-        new((value, use) => use == AdapterUse.Load || value.ValueKind == JsonValueKind.Null, "null", $"it asks for {what}; set it to null");
 
     private static bool IsEmpty(JsonElement value) => value.ValueKind switch
     {

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using LowRank.Adapters.Json;
+using LowRank.Adapters.Methods;
 
 namespace LowRank.Adapters;
 
@@ -13,15 +14,16 @@ internal static class LoraConfigReader
     public static LoraConfig Read(byte[] utf8, string source)
     {
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) = ReadKeys(utf8, source);
-        CheckKind(values, problems, lines, source);
+        IAdapterKind kind = CheckKind(values, problems, lines, source);
+        Dictionary<string, LoraConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
         foreach ((string name, JsonElement value) in values)
         {
-            if (LoraConfigKeys.ByName.TryGetValue(name, out LoraConfigKey? key) && !key.Shape.Fits(value))
+            if (keys.TryGetValue(name, out LoraConfigKey? key) && !key.Shape.Fits(value))
                 problems.Add($"line {lines[name]}: {name}: found {JsonShapes.Brief(value)}, expected {key.Shape.Words()}");
         }
-        if (problems.Count > 0) throw new InputException($"{source} is not a LoRA config that PEFT would write:", problems);
-        LoraConfig config = Build(values, out string? biasProblem);
-        IReadOnlyList<string> broken = LoraConfigRules.Problems(config);
+        if (problems.Count > 0) throw new InputException($"{source} is not a {kind.Label} config that PEFT would write:", problems);
+        LoraConfig config = Build(kind, values, out string? biasProblem);
+        IReadOnlyList<string> broken = [.. kind.Problems(config)];
         if (biasProblem is not null) broken = [biasProblem, .. broken];
         return broken.Count == 0
             ? config
@@ -34,13 +36,17 @@ internal static class LoraConfigReader
         return lines.TryGetValue(key, out int line) ? $"line {line}: {problem}" : problem;
     }
 
-    private static void CheckKind(Dictionary<string, JsonElement> values, List<string> problems, Dictionary<string, int> lines, string source)
+    private static IAdapterKind CheckKind(Dictionary<string, JsonElement> values, List<string> problems, Dictionary<string, int> lines, string source)
     {
-        if (!values.TryGetValue("peft_type", out JsonElement kind))
+        IAdapterKind lora = AdapterKinds.Find("LORA")!;
+        if (!values.TryGetValue("peft_type", out JsonElement type))
+        {
             problems.Add("peft_type: missing, expected \"LORA\". Is this PEFT's file, and not another tool's of the same name (mlx-lm writes fine_tune_type)?");
-        else if (kind.ValueKind == JsonValueKind.String && kind.GetString() != "LORA")
-            throw new InputException($"{source}, line {lines["peft_type"]}: peft_type: found {JsonShapes.Brief(kind)}, expected \"LORA\". "
-                + "Other adapter methods are not LoRA configs; train a LoRA adapter, or merge this one in PEFT.");
+            return lora;
+        }
+        if (type.ValueKind != JsonValueKind.String) return lora; // its shape is reported with the others'
+        return AdapterKinds.Find(type.GetString()!) ?? throw new InputException($"{source}, line {lines["peft_type"]}: peft_type: found {JsonShapes.Brief(type)}, "
+            + $"expected one of {string.Join(", ", AdapterKinds.PeftTypes.Select(name => $"\"{name}\""))}. Other kinds of adapters cannot be used here: merge this one in PEFT and load the merged model.");
     }
 
     private static (Dictionary<string, JsonElement> Values, Dictionary<string, int> Lines, List<string> Problems) ReadKeys(byte[] utf8, string source)
@@ -85,20 +91,31 @@ internal static class LoraConfigReader
     };
 
     // Every value has the right kind here.
-    private static LoraConfig Build(Dictionary<string, JsonElement> values, out string? biasProblem)
+    private static LoraConfig Build(IAdapterKind kind, Dictionary<string, JsonElement> values, out string? biasProblem)
     {
-        JsonElement Value(string key) => values.TryGetValue(key, out JsonElement value) ? value : LoraConfigKeys.ByName[key].Default;
+        // Of several names that kinds have for the same setting, the one that this kind has; LoRA's default where it has none.
+        JsonElement Value(params string[] names)
+        {
+            string name = names.FirstOrDefault(known => kind.Keys.Any(key => key.Name == known && !key.IsOwn), names[0]);
+            LoraConfigKey? own = kind.Keys.FirstOrDefault(key => key.Name == name && !key.IsOwn);
+            if (own is not null && values.TryGetValue(name, out JsonElement value)) return value;
+            return (own ?? LoraConfigKeys.ByName[names[0]]).Default;
+        }
         string bias = Value("bias").GetString()!;
         biasProblem = bias is "none" or "lora_only" or "all" ? null : $"bias: found \"{bias}\", expected \"none\", \"lora_only\" or \"all\"";
         return new LoraConfig
         {
+            PeftType = kind.PeftType,
             Rank = Value("r").GetInt32(),
-            Alpha = Number(Value("lora_alpha")),
-            Dropout = Number(Value("lora_dropout")),
+            Alpha = Number(Value("lora_alpha", "alpha")),
+            Dropout = Number(Value("lora_dropout", "vera_dropout")),
             Bias = bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None },
             UseRankStabilizedScale = Value("use_rslora").GetBoolean(),
             FanInFanOut = Value("fan_in_fan_out").GetBoolean(),
-            InitialWeights = Initial(Value("init_lora_weights")),
+            InitialWeights = Initial(Value("init_lora_weights", "init_weights", "init_ia3_weights")),
+            BiasOnB = Value("lora_bias").GetBoolean(),
+            UseDora = Value("use_dora").GetBoolean(),
+            TrainedTokens = Tokens(Value("trainable_token_indices")),
             TargetModules = Selection(Value("target_modules")),
             ExcludeModules = Selection(Value("exclude_modules")),
             LayersToTransform = Layers(Value("layers_to_transform")),
@@ -110,9 +127,18 @@ internal static class LoraConfigReader
             Revision = Value("revision").GetString(),
             TaskType = Value("task_type").GetString(),
             PeftVersion = Value("peft_version").GetString() ?? LoraConfig.FormatVersion,
-            OtherKeys = values.Where(value => !LoraConfigValues.HasProperty(value.Key)).ToDictionary(),
+            OtherKeys = values.Where(value => !LoraConfigValues.HasProperty(kind.PeftType, value.Key)).ToDictionary(),
         };
     }
+
+    private static IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? Tokens(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Array => [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, Wholes(value))],
+        JsonValueKind.Object => [.. value.EnumerateObject().Select(table => KeyValuePair.Create<string?, IReadOnlyList<int>>(table.Name, Wholes(table.Value)))],
+        _ => null,
+    };
+
+    private static int[] Wholes(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetInt32())];
 
     private static ConfigNumber Number(JsonElement value) => ConfigNumber.Read(value.GetRawText())!.Value;
 

@@ -10,17 +10,24 @@ internal static class LoraConfigRules
     public static IReadOnlyList<string> Problems(LoraConfig config) =>
         [.. Values(config), .. Layers(config)];
 
-    private static IEnumerable<string> Values(LoraConfig config)
+    /// <summary>One line for each rank below 1.</summary>
+    public static IEnumerable<string> Ranks(LoraConfig config)
     {
         if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
-        if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
         foreach ((string key, int rank) in config.RankPattern)
         {
             if (rank < 1) yield return $"rank_pattern[\"{key}\"]: found {rank}, expected at least 1";
         }
+    }
+
+    private static IEnumerable<string> Values(LoraConfig config)
+    {
+        foreach (string problem in Ranks(config)) yield return problem;
+        if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
+        if (config.PeftType == "LORA" && config.UseDora && config.BiasOnB) yield return "lora_bias: found true beside use_dora; PEFT has no bias on B with DoRA. Choose one";
         if (config.TaskType is not null && !TaskTypes.Contains(config.TaskType))
             yield return $"task_type: found \"{config.TaskType}\", expected null or one of {string.Join(", ", TaskTypes)}";
-        foreach (string typed in config.OtherKeys.Keys.Where(LoraConfigValues.HasProperty))
+        foreach (string typed in config.OtherKeys.Keys.Where(key => LoraConfigValues.HasProperty(config.PeftType, key)))
             yield return $"{typed}: stands among the other keys; set the property of LoraConfig instead";
     }
 

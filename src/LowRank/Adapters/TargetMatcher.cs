@@ -1,4 +1,5 @@
 using LowRank.Adapters.Matching;
+using LowRank.Adapters.Methods;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters;
@@ -18,23 +19,26 @@ public static class TargetMatcher
     /// what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be named.</exception>
     public static TargetMatch Match(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
-        IReadOnlyList<string> problems = [.. LoraConfigRules.Problems(config), .. config.UnsupportedRequests(use)];
+        IAdapterKind kind = AdapterKinds.Of(config);
+        IReadOnlyList<string> problems = [.. kind.Problems(config), .. config.UnsupportedRequests(use)];
         if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
-        return Select(config, modules, modelType, use);
+        return kind.HasTargets ? Select(config, modules, modelType, use) : new TargetMatch([], config, []);
     }
 
     /// <summary><see cref="Match"/> without asking whether the config is supported.</summary>
     internal static TargetMatch Select(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         var census = new ModuleCensus(modules);
-        ModuleSelection selection = Resolve(config, census, modelType);
+        IAdapterKind kind = AdapterKinds.Of(config);
+        ModuleSelection selection = Resolve(config, kind, census, modelType);
         var choice = new TargetChoice(config, selection, census);
         var ranks = new PatternValues<int>(config.RankPattern, "rank_pattern");
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
 
         var audit = new TargetAudit(config, census, choice);
         IReadOnlyList<string> unused = [.. audit.Unused(use), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"), .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
-        IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. audit.Errors(), .. unused] : audit.Errors();
+        IReadOnlyList<string> errors = [.. audit.Errors(), .. audit.Embeddings(kind.RefusesEmbeddings(config))];
+        IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. errors, .. unused] : errors;
         if (problems.Count > 0)
             throw new InputException($"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
 
@@ -53,11 +57,11 @@ public static class TargetMatcher
         return new(path, chosenRank, chosenAlpha, config.Scale(chosenRank, chosenAlpha));
     }
 
-    private static ModuleSelection Resolve(LoraConfig config, ModuleCensus census, string? modelType)
+    private static ModuleSelection Resolve(LoraConfig config, IAdapterKind kind, ModuleCensus census, string? modelType)
     {
         ModuleSelection selection = config.TargetModules switch
         {
-            null => Default(census, modelType),
+            null => Default(kind, census, modelType),
             { IsAllLinear: true } => ModuleSelection.Of(census.AllLinear(config.TaskType)),
             var given => given,
         };
@@ -66,9 +70,9 @@ public static class TargetMatcher
             : selection;
     }
 
-    private static ModuleSelection Default(ModuleCensus census, string? modelType)
+    private static ModuleSelection Default(IAdapterKind kind, ModuleCensus census, string? modelType)
     {
-        if (modelType is not null && DefaultTargets.Find(modelType) is { } names) return ModuleSelection.Of(names);
+        if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return ModuleSelection.Of(names);
         string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));
         throw new InputException($"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one for {known}). "
             + $"Name the modules to adapt. It could adapt: {census.Describe()}.");

@@ -7,9 +7,10 @@ namespace LowRank.Adapters;
 /// (<c>bias: all</c> or <c>lora_only</c>).</summary>
 /// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the base's
 /// own otherwise.</remarks>
-internal sealed class TrainedParameter : IDisposable
+internal sealed class TrainedParameter : IAdapterPart
 {
     private readonly Tensor original;
+    private bool isAttached;
 
     public TrainedParameter(string key, string name, Tensor parameter)
     {
@@ -33,14 +34,20 @@ internal sealed class TrainedParameter : IDisposable
     /// <summary>The adapter's values while it is detached.</summary>
     public Tensor Value { get; }
 
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(Key, isAttached ? Parameter : Value)];
+
     public void Attach()
     {
+        if (isAttached) return;
         using var noGradient = no_grad();
         Parameter.copy_(Value);
+        isAttached = true;
     }
 
     public void Detach()
     {
+        if (!isAttached) return;
+        isAttached = false;
         Parameter.requires_grad = false;
         Value.copy_(Parameter);
         Parameter.copy_(original);

@@ -168,7 +168,7 @@ public sealed class Decoder : ISequenceNetwork
         CheckLength((cache?.Length ?? 0) + tokens.shape[1]);
         cache?.RequireRoom(tokens.shape[1]);
         var context = ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout);
-        Tensor hidden = embedding.Forward(tokens);
+        Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));

@@ -105,7 +105,7 @@ public sealed class Encoder : ISequenceNetwork
         if (input.Tokens.shape[1] > MaxPositions)
             throw new InputException($"The sequence has {input.Tokens.shape[1]} tokens; this model takes {MaxPositions} at most. Shorten the text, or lower max_length.");
         var context = ForwardContext.CreateBothWays(input.Tokens, input.AttentionMask, rope, localRope, dropout);
-        Tensor hidden = TokenEmbedding.Forward(input.Tokens);
+        Tensor hidden = TokenEmbedding.Forward(input.Tokens, dropout);
         if (types is not null) hidden = hidden + types.Forward(TypeRows(input));
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(input.Tokens, context));
         hidden = Dropout.Apply(embeddingNorm.Forward(hidden), Shape.EmbeddingDropout, dropout);

@@ -119,7 +119,7 @@ public sealed class EncoderDecoder : INetwork
         long length = source.Tokens.shape[1];
         Tensor bias = encoderPositions.Bias(length, length);
         if (padding is not null) bias = bias + padding;
-        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(source.Tokens), Shape.Dropout, dropout);
+        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(source.Tokens, dropout), Shape.Dropout, dropout);
         foreach (CrossBlock block in encoderBlocks) hidden = block.Forward(hidden, bias, null, null, context);
         hidden = Dropout.Apply(encoderNorm.Forward(hidden), Shape.Dropout, dropout);
         List<(Tensor, Tensor)> blocks = [];
@@ -146,7 +146,7 @@ public sealed class EncoderDecoder : INetwork
         var context = ForwardContext.CreateBothWays(targets, null, null, null, dropout);
         Tensor bias = decoderPositions.Bias(added, all);
         if (added > 1) bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(all - added + 1);
-        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(targets), Shape.Dropout, dropout);
+        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(targets, dropout), Shape.Dropout, dropout);
         for (int layer = 0; layer < decoderBlocks.Length; layer++)
         {
             int number = layer;

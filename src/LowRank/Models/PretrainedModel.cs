@@ -40,6 +40,9 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Begin, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 
+    /// <summary>Names of weights whose values are an adapter's at present.</summary>
+    internal HashSet<string> ReplacedWeights { get; } = [];
+
     /// <summary>Opens a folder with <c>config.json</c> and safetensors weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where the model computes; the processor by default.</param>

@@ -37,7 +37,7 @@ public sealed class RecipeRun : IDisposable
     public Tokenizer? Tokenizer { get; private set; }
 
     /// <summary>The adapter, attached; null with method full.</summary>
-    public LoraAdapter? Adapter { get; private set; }
+    public Adapter? Adapter { get; private set; }
 
     /// <summary>What the user should know before the run starts, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
@@ -223,8 +223,8 @@ public sealed class RecipeRun : IDisposable
             return;
         }
         Adapter = Recipe.Training.InitAdapter is { } folder
-            ? LoraAdapter.Load(folder, Model)
-            : LoraAdapter.Create(Model, RecipeOptions.Lora(Recipe.Adapter), Recipe.Training.Seed);
+            ? Adapter.Load(folder, Model)
+            : Adapter.Create(Model, RecipeOptions.Lora(Recipe.Adapter), Recipe.Training.Seed);
         notes.AddRange(Adapter.Warnings);
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();

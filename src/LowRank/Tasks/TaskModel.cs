@@ -9,14 +9,14 @@ namespace LowRank.Tasks;
 /// <summary>A model with its adapter, opened for its task: ready to evaluate and to answer.</summary>
 public sealed class TaskModel : IDisposable
 {
-    private TaskModel(PretrainedModel model, LoraAdapter? adapter, Tokenizer? tokenizer, ITaskKind kind, ITask task) =>
+    private TaskModel(PretrainedModel model, Adapter? adapter, Tokenizer? tokenizer, ITaskKind kind, ITask task) =>
         (Model, Adapter, Tokenizer, Kind, Task) = (model, adapter, tokenizer, kind, task);
 
     /// <summary>The base.</summary>
     public PretrainedModel Model { get; }
 
     /// <summary>The adapter, attached; null for none.</summary>
-    public LoraAdapter? Adapter { get; }
+    public Adapter? Adapter { get; }
 
     /// <summary>The model's tokenizer; null where the folder has none.</summary>
     public Tokenizer? Tokenizer { get; }
@@ -46,10 +46,10 @@ public sealed class TaskModel : IDisposable
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         if (settings is not null) chosen = settings(chosen);
         PretrainedModel opened = PretrainedModel.Open(model, device, head: head);
-        LoraAdapter? attached = null;
+        Adapter? attached = null;
         try
         {
-            attached = adapter is null ? null : LoraAdapter.Load(adapter, opened);
+            attached = adapter is null ? null : Adapter.Load(adapter, opened);
             if (attached is null && opened.Network.CreatedWeights.Count > 0)
                 throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
             attached?.Attach();

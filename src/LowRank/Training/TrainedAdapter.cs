@@ -6,15 +6,15 @@ namespace LowRank.Training;
 /// <summary>A LoRA adapter, trained; written as a PEFT folder.</summary>
 public sealed class TrainedAdapter : ITrainedWeights
 {
-    private readonly LoraAdapter adapter;
+    private readonly Adapter adapter;
 
     /// <summary>Lets the adapter's weights require gradients.</summary>
     /// <param name="adapter">Attached to its model.</param>
-    public TrainedAdapter(LoraAdapter adapter)
+    public TrainedAdapter(Adapter adapter)
     {
         this.adapter = adapter;
         adapter.SetTrainable(true);
-        Weights = adapter.Weights;
+        Weights = adapter.TrainedWeights;
     }
 
     /// <inheritdoc/>

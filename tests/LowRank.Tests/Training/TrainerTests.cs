@@ -66,11 +66,11 @@ public sealed class TrainerTests
         using var folder = new TemporaryFolder();
         using var tiny = new TinyModel();
         Dictionary<string, float[]> before = tiny.Model.Decoder.Parameters.ToDictionary(p => p.Key, p => p.Value.data<float>().ToArray());
-        using var adapter = LoraAdapter.Create(tiny.Model, Config, 1);
+        using var adapter = Adapter.Create(tiny.Model, Config, 1);
         adapter.Attach();
         new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), Options, folder.Path, new Recorder()).Run(Examples(8), []);
         Assert.All(tiny.Model.Decoder.Parameters, p => Assert.Equal(before[p.Key], p.Value.data<float>().ToArray()));
-        using var loaded = LoraAdapter.Load(folder["adapter"], tiny.Model);
+        using var loaded = Adapter.Load(folder["adapter"], tiny.Model);
         Assert.Equal(Values(adapter), Values(loaded));
     }
 
@@ -79,11 +79,11 @@ public sealed class TrainerTests
     {
         using var folder = new TemporaryFolder();
         using var tiny = new TinyModel();
-        using var adapter = LoraAdapter.Create(tiny.Model, Config, 1);
+        using var adapter = Adapter.Create(tiny.Model, Config, 1);
         adapter.Attach();
         var trained = new TrainedAdapter(adapter);
         new Trainer(tiny.Model.Decoder, trained, Options, folder.Path, new Recorder()).Run(Examples(8), []);
-        byte[] saved = File.ReadAllBytes(folder[Path.Combine("adapter", LoraAdapter.FileName)]);
+        byte[] saved = File.ReadAllBytes(folder[Path.Combine("adapter", Adapter.FileName)]);
         float[] values = Values(adapter);
         using (no_grad()) tiny.Model.Decoder.Parameters["model.norm.weight"].fill_(float.NaN);
         var recorder = new Recorder();
@@ -93,7 +93,7 @@ public sealed class TrainerTests
         Assert.Contains("Lower training.learning_rate", e.Message);
         Assert.Empty(recorder.Steps);
         Assert.Equal(values, Values(adapter));
-        Assert.Equal(saved, File.ReadAllBytes(folder[Path.Combine("adapter", LoraAdapter.FileName)]));
+        Assert.Equal(saved, File.ReadAllBytes(folder[Path.Combine("adapter", Adapter.FileName)]));
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class TrainerTests
         string newest = Path.Combine(folder["checkpoints"], "step-00000004");
         using (var tiny = new TinyModel())
         {
-            using var other = LoraAdapter.Create(tiny.Model, LoraConfig.Parse("""{"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}"""), 1);
+            using var other = Adapter.Create(tiny.Model, LoraConfig.Parse("""{"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}"""), 1);
             other.Attach();
             string message = Assert.Throws<InputException>(() =>
                 new Trainer(tiny.Model.Decoder, new TrainedAdapter(other), Options, folder.Path, new Recorder()).Run(Examples(8), [], resume: true)).Message;
@@ -167,11 +167,11 @@ public sealed class TrainerTests
         TokenizedExample[]? validation = null, CancellationToken cancellation = default)
     {
         using var tiny = new TinyModel();
-        using var adapter = LoraAdapter.Create(tiny.Model, Config with { Dropout = resume || options.SaveEvery is not null ? 0.2 : 0.0 }, 1);
+        using var adapter = Adapter.Create(tiny.Model, Config with { Dropout = resume || options.SaveEvery is not null ? 0.2 : 0.0 }, 1);
         adapter.Attach();
         new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), options, output, recorder).Run(examples, validation ?? [], resume, cancellation);
         return Values(adapter);
     }
 
-    private static float[] Values(LoraAdapter adapter) => [.. adapter.Weights.SelectMany(w => w.Value.detach().contiguous().data<float>().ToArray())];
+    private static float[] Values(Adapter adapter) => [.. adapter.Weights.SelectMany(w => w.Value.detach().contiguous().data<float>().ToArray())];
 }

@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Files;
@@ -9,9 +10,11 @@ public sealed class AdapterLayout
     private static readonly string[] EmbeddingNames = ["embed_tokens", "lm_head"];
 
     private readonly HashSet<string> modulePaths;
+    private readonly string label;
 
-    private AdapterLayout(IReadOnlyList<AdapterTensor> tensors, HashSet<string> modulePaths)
+    private AdapterLayout(IReadOnlyList<AdapterTensor> tensors, HashSet<string> modulePaths, string label)
     {
+        this.label = label;
         Tensors = tensors;
         this.modulePaths = modulePaths;
     }
@@ -28,13 +31,15 @@ public sealed class AdapterLayout
     public static AdapterLayout Of(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
         IReadOnlyList<AdapterTensor>? saved = null)
     {
-        Dictionary<string, int> ranks = targets.ToDictionary(target => target.Path, target => target.Rank);
+        IAdapterKind kind = AdapterKinds.Of(config);
+        HashSet<string> adapted = [.. targets.Select(target => target.Path)];
         bool savesEmbeddings = SavesEmbeddings(config, modules);
-        IEnumerable<AdapterTensor> tensors = modules.SelectMany(module => ranks.TryGetValue(module.Path, out int rank)
-            ? Adapted(module, rank, config.Bias != BiasTraining.None, savesEmbeddings)
-            : Unadapted(module, config.Bias));
-        tensors = tensors.Concat(saved ?? []).DistinctBy(tensor => tensor.Key);
-        return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)]);
+        IEnumerable<AdapterTensor> tensors = kind.Tensors(config, targets, modules)
+            .Concat(modules.SelectMany(module => adapted.Contains(module.Path)
+                ? OfBase(module, config.Bias != BiasTraining.None, savesEmbeddings)
+                : Unadapted(module, config.Bias)))
+            .Concat(saved ?? []).DistinctBy(tensor => tensor.Key);
+        return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)], kind.Label);
     }
 
     /// <summary>Compares a file's tensors with the layout.</summary>
@@ -43,22 +48,17 @@ public sealed class AdapterLayout
     public IReadOnlyList<string> Problems(IEnumerable<KeyValuePair<string, long[]>> found)
     {
         Dictionary<string, long[]> file = found.ToDictionary();
-        var comparison = new AdapterLayoutComparison(Tensors, modulePaths);
+        var comparison = new AdapterLayoutComparison(Tensors, modulePaths, label);
         return comparison.Problems(file);
     }
 
-    private static IEnumerable<AdapterTensor> Adapted(ModuleInfo module, int rank, bool bias, bool savesEmbeddings)
+    private static IEnumerable<AdapterTensor> OfBase(ModuleInfo module, bool bias, bool savesEmbeddings)
     {
         string path = module.Path;
-        bool isEmbedding = module.Kind == ModuleKind.Embedding;
-        AdapterTensorPart a = isEmbedding ? AdapterTensorPart.EmbeddingA : AdapterTensorPart.LinearA;
-        AdapterTensorPart b = isEmbedding ? AdapterTensorPart.EmbeddingB : AdapterTensorPart.LinearB;
-        yield return Tensor(path, a, [rank, module.InputSize]);
-        yield return Tensor(path, b, [module.OutputSize, rank]);
         bool savesBase = savesEmbeddings && (module.IsInputEmbedding || module.IsOutputHead);
         if (savesBase)
         {
-            long[] shape = isEmbedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
+            long[] shape = module.Kind == ModuleKind.Embedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
             yield return Tensor(path, AdapterTensorPart.AdaptedWeight, shape) with { IsRequired = false };
         }
         if (module.HasBias && (bias || savesBase))
@@ -75,7 +75,7 @@ public sealed class AdapterLayout
     // must match a path that ends in one
     private static bool SavesEmbeddings(LoraConfig config, IReadOnlyList<ModuleInfo> modules)
     {
-        if (config.TargetModules is not { } targets || targets.IsAllLinear) return false;
+        if (config.TrainedTokens is not null || config.TargetModules is not { } targets || targets.IsAllLinear) return false;
         if (targets.Names is { } names) return EmbeddingNames.Any(names.Contains);
         PythonRegex pattern = PythonRegex.Whole(targets.Text!, "target_modules");
         return modules.Any(module => EmbeddingNames.Contains(Matching.ModulePath.LastName(module.Path)) && pattern.IsMatch(module.Path));

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace LowRank.Adapters.Files;
 
 /// <summary>Says in words how a file's tensors differ from the layout they should have.</summary>
-internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths)
+internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
 {
     // one wrong setting makes hundreds of lines; the first ones tell it
     private const int Shown = 20;
@@ -33,7 +33,7 @@ internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTenso
             return $"holds the adapter's name \"{named.Groups["name"].Value}\", which PEFT never writes to a file; save it with PEFT's save_pretrained, or take the name out of the keys";
         if (!key.StartsWith(PeftTensorKeys.Prefix))
             return $"does not begin with \"{PeftTensorKeys.Prefix}\"; expected PEFT's keys. Save it with PEFT's save_pretrained";
-        if (PeftTensorKeys.Parse(key) is not { } place) return "is no tensor of a LoRA adapter";
+        if (PeftTensorKeys.Parse(key) is not { } place) return $"is no tensor of a {label} adapter";
         if (!modulePaths.Contains(place.Path)) return $"the model has no module \"{place.Path}\"; is this the base model of the adapter?";
         return place.Part switch
         {

@@ -35,4 +35,7 @@ public enum AdapterTensorPart
 
     /// <summary>The weight of a module saved whole.</summary>
     Weight,
+
+    /// <summary>A tensor of another kind of adapter than LoRA.</summary>
+    Own,
 }

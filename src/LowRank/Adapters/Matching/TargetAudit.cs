@@ -21,6 +21,12 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
         return errors;
     }
 
+    /// <summary>Embeddings among the targets of a kind of adapter that does not adapt them.</summary>
+    /// <param name="reason">Why it does not; null where it does.</param>
+    public IEnumerable<string> Embeddings(string? reason) => reason is null ? []
+        : choice.Targets.Where(module => module.Kind == ModuleKind.Embedding)
+            .Select(module => $"target_modules: {config.TargetModules?.ToString() ?? "the model type's default"} selects the embedding \"{module.Path}\", but {reason}; take it out of target_modules");
+
     /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are saved whole
     /// too: in an existing adapter they are nothing to speak of.</summary>
     public IEnumerable<string> Unused(AdapterUse use) => [.. UnusedTargets(use), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>A linear layer y = Wx + b with a slot for an adapter.</summary>
+/// <summary>A linear layer y = Wx + b with a slot for adapters.</summary>
 /// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot.</remarks>
 public sealed class Projection
 {
@@ -15,6 +15,7 @@ public sealed class Projection
         InputSize = inputs;
         OutputSize = outputs;
         StoresTransposed = storesTransposed;
+        Slot = new AdapterSlot(path, Base);
     }
 
     /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
@@ -35,8 +36,11 @@ public sealed class Projection
     /// <summary>Whether the weight is stored [in, out], as GPT-2's Conv1D does.</summary>
     public bool StoresTransposed { get; }
 
-    /// <summary>The adapter in the slot; null computes the base alone.</summary>
-    public IProjectionAdapter? Adapter { get; set; }
+    /// <summary>The weight as [out, in], without a copy.</summary>
+    public Tensor Matrix => StoresTransposed ? Weight.t() : Weight;
+
+    /// <summary>Where adapters sit; empty computes the base alone.</summary>
+    public AdapterSlot Slot { get; }
 
     /// <summary>Takes a weight [out, in] and, if there is one, a bias [out].</summary>
     public static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
@@ -66,14 +70,13 @@ public sealed class Projection
     public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
         new(path, weight, bias, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
 
-    /// <summary>Wx + b, through the adapter when there is one.</summary>
+    /// <summary>Wx + b, through the adapters when there are any.</summary>
     /// <param name="input">[…, in]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, out]</returns>
-    public Tensor Forward(Tensor input, Generator? dropout) =>
-        Adapter is null ? Base(input) : Adapter.Forward(this, input, dropout);
+    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
 
     /// <summary>Wx + b of the base alone.</summary>
     public Tensor Base(Tensor input) =>
-        nn.functional.linear(input, StoresTransposed ? Weight.t() : Weight, Bias);
+        nn.functional.linear(input, Matrix, Bias);
 }

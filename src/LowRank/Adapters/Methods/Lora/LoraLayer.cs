@@ -1,24 +1,25 @@
-using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters;
+namespace LowRank.Adapters.Methods.Lora;
 
-/// <summary>The low-rank pair of one layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section 4.1).</summary>
-public sealed class LoraLayer : IProjectionAdapter, IDisposable
+/// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section 4.1).</summary>
+/// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W itself
+/// stays as it is, so that every other adapter and the saved base remain right.</remarks>
+public sealed class LoraLayer : IAdapterLayer
 {
     private readonly double probability;
 
-    /// <summary>Takes over the pair.</summary>
-    /// <param name="a">A, [rank, in], float32.</param>
-    /// <param name="b">B, [out, rank], float32.</param>
+    /// <summary>Takes over the tensors, float32.</summary>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s: alpha / rank, or alpha / √rank with rsLoRA.</param>
     /// <param name="dropout">Dropout on the input of A while training, in [0, 1).</param>
-    public LoraLayer(Tensor a, Tensor b, double scale, double dropout)
+    /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled as B is; null for none.</param>
+    /// <param name="taken">A₀ and B₀ where they are to be taken out of the base; null otherwise.</param>
+    public LoraLayer(Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
     {
-        A = a;
-        B = b;
-        Scale = scale;
+        (A, B, Scale, OutputBias, Taken) = (a, b, scale, outputBias, taken);
         probability = dropout;
     }
 
@@ -28,22 +29,57 @@ public sealed class LoraLayer : IProjectionAdapter, IDisposable
     /// <summary>B, [out, rank].</summary>
     public Tensor B { get; }
 
+    /// <summary>The bias on B, [out]; null for none.</summary>
+    public Tensor? OutputBias { get; }
+
+    /// <summary>A₀ and B₀, the part of the base that the pair began as; null where it began beside the base.</summary>
+    public (Tensor A, Tensor B)? Taken { get; }
+
     /// <summary>The factor s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public Tensor Forward(Projection projection, Tensor input, Generator? dropout)
+    public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => true;
+
+    /// <inheritdoc/>
+    public bool ChangesBias => OutputBias is not null;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+    [
+        KeyValuePair.Create(".lora_A.weight", A),
+        KeyValuePair.Create(".lora_B.weight", B),
+        .. OutputBias is { } bias ? [KeyValuePair.Create(".lora_B.bias", bias)] : Array.Empty<KeyValuePair<string, Tensor>>(),
+    ];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
-        Tensor reduced = nn.functional.linear(Dropout.Apply(input, probability, dropout), A); // […, rank]
-        return projection.Base(input).add(nn.functional.linear(reduced, B), Scale);
+        Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), A); // […, rank]
+        Tensor result = inner(input).add(nn.functional.linear(reduced, B, OutputBias), Scale * Share);
+        return Taken is { } taken ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;
     }
 
-    /// <summary>s·B·A, [out, in], in float32; the caller owns it.</summary>
+    /// <summary>s·B·A of the change as a whole, [out, in], in float32; the caller owns it.</summary>
     public Tensor Delta()
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        return matmul(B, A).mul_(Scale).MoveToOuterDisposeScope();
+        Tensor delta = matmul(B, A);
+        if (Taken is { } taken) delta = delta.sub_(matmul(taken.B, taken.A));
+        return delta.mul_(Scale * Share).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        if (OutputBias is null) return (weight + Delta(), bias);
+        if (bias is null)
+            throw new InputException("lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the adapter unmerged.");
+        return (weight + Delta(), bias + OutputBias.detach() * (Scale * Share));
     }
 
     /// <inheritdoc/>
@@ -51,5 +87,8 @@ public sealed class LoraLayer : IProjectionAdapter, IDisposable
     {
         A.Dispose();
         B.Dispose();
+        OutputBias?.Dispose();
+        Taken?.A.Dispose();
+        Taken?.B.Dispose();
     }
 }

@@ -1,0 +1,34 @@
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters;
+
+/// <summary>A weight of the base that PEFT saves beside the pair of an embedding or head (<c>base_layer.weight</c>): equal to
+/// the model's own, never trained, and written again with the adapter.</summary>
+/// <param name="key">Its key in the file.</param>
+/// <param name="weight">The model's weight; not owned.</param>
+internal sealed class BaseCopy(string key, Tensor weight) : IFrozenPart
+{
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(key, weight)];
+
+    /// <summary>Whether a file's copy is the model's weight.</summary>
+    public bool IsEqual(Tensor copy)
+    {
+        using var scope = NewDisposeScope();
+        return weight.detach().cpu().eq(copy.to(ScalarType.Float32)).all().item<bool>();
+    }
+
+    public void Attach()
+    {
+        // The model has the weight already.
+    }
+
+    public void Detach()
+    {
+        // As Attach.
+    }
+
+    public void Dispose()
+    {
+        // The weight is the model's.
+    }
+}

@@ -1,0 +1,93 @@
+using LowRank.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters;
+
+/// <summary>What several adapters make of each weight of a checkpoint.</summary>
+internal sealed class MergedChanges
+{
+    private readonly INetwork network;
+    private readonly IReadOnlyList<WeightedAdapter> adapters;
+    private readonly ILookup<string, (AdaptedModule Module, double Weight, bool IsBias)> byName;
+
+    public MergedChanges(INetwork network, IReadOnlyList<WeightedAdapter> adapters)
+    {
+        (this.network, this.adapters) = (network, adapters);
+        foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
+        List<(AdaptedModule Module, double Weight)> modules = [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedModule>()
+            .Where(module => module.Layer is not ITiedLayer { Follows: true }).Select(module => (module, given.Weight)))];
+        if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
+        byName = modules.SelectMany(Names).ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
+    }
+
+    /// <summary>The name of the head's own weight, where the model ties it and an adapter changes only one of the two; else null.</summary>
+    public string? UntiedHead { get; private set; }
+
+    /// <summary>The stored name of the weight that the embedding and the head share.</summary>
+    public string? TiedName { get; private set; }
+
+    /// <summary>Weights that adapters replace whole, by stored name.</summary>
+    public Dictionary<string, Tensor> Replaced()
+    {
+        var replaced = new Dictionary<string, Tensor>();
+        foreach (WeightedAdapter given in adapters)
+        {
+            foreach (TrainedParameter weight in given.Adapter.Replaced.DistinctBy(weight => weight.Name))
+            {
+                if (given.Weight != 1) throw new InputException($"{weight.Name}: the adapter replaces it whole, which has no share; merge with weight 1, found {given.Weight}.");
+                if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter : weight.Value))
+                    throw new InputException($"{weight.Name}: two of the adapters replace it whole; only one can. Merge them one at a time, or train one without it.");
+            }
+        }
+        return replaced;
+    }
+
+    /// <summary>A stored weight with all changes, in its own dtype.</summary>
+    public Tensor Apply(string name, Tensor stored)
+    {
+        if (!byName.Contains(name)) return stored;
+        using var scope = NewDisposeScope();
+        Tensor wide = stored.to(ScalarType.Float32);
+        foreach ((AdaptedModule module, double weight, bool isBias) in byName[name])
+        {
+            double before = module.Layer.Share;
+            module.Layer.Share = before * weight;
+            wide = isBias ? module.Layer.Merged(module.Site.Matrix.cpu(), wide).Bias!
+                : module.Site.StoresTransposed ? module.Layer.Merged(wide.t(), Zeros(module)).Weight.cpu().t()
+                : module.Layer.Merged(wide, Zeros(module)).Weight.cpu();
+            module.Layer.Share = before;
+        }
+        Tensor merged = wide.to(stored.dtype);
+        if (!merged.isfinite().all().item<bool>())
+            throw new InputException($"{name}: the merged weight is not finite in {stored.dtype}. Check the adapter with 'lowrank inspect', " +
+                "or convert the base to float32 or bfloat16 before merging.");
+        return merged.MoveToOuterDisposeScope();
+    }
+
+    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is null ? null : zeros(module.Site.OutputSize);
+
+    private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names((AdaptedModule Module, double Weight) given)
+    {
+        AdapterSite site = given.Module.Site;
+        string name = site.IsTiedHead && UntiedHead is { } head ? head : network.StoredName(site.Parameter);
+        yield return (name, given.Module, given.Weight, false);
+        if (UntiedHead is { } untied && given.Module.Layer is ITiedLayer) yield return (untied, given.Module, given.Weight, false);
+        if (given.Module.Layer.ChangesBias && site.BiasParameter is { } bias) yield return (network.StoredName(bias), given.Module, given.Weight, true);
+    }
+
+    private void Untie()
+    {
+        if (network is EncoderDecoder)
+            throw new InputException("The adapter changes only one of an embedding and an output head that share their weight, and T5 scales the states " +
+                "of a shared one: a merged model could not say so. Use the adapter unmerged, or train it without these targets.");
+        UntiedHead = network.OutputHead!.Path + ".weight";
+        TiedName = network.StoredName(network.TokenEmbedding.Path + ".weight");
+    }
+
+    private static void RequireWeights(Adapter adapter)
+    {
+        if (adapter.Parts.Any(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)))
+            throw new InputException("The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it unmerged.");
+    }
+}

@@ -1,0 +1,52 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods.Lora;
+
+/// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
+/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone: the pair does not change it.</remarks>
+/// <param name="a">A, [rank, rows], float32.</param>
+/// <param name="b">B, [width, rank], float32.</param>
+/// <param name="scale">s.</param>
+public sealed class LoraEmbedding(Tensor a, Tensor b, double scale) : IAdapterLayer
+{
+    /// <summary>A, [rank, rows].</summary>
+    public Tensor A => a;
+
+    /// <summary>B, [width, rank].</summary>
+    public Tensor B => b;
+
+    /// <summary>The factor s.</summary>
+    public double Scale => scale;
+
+    /// <inheritdoc/>
+    public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => true;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
+        Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
+        return inner(input).add(change, scale * Share);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        return (weight.add(matmul(b, a).t(), scale * Share), bias);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        a.Dispose();
+        b.Dispose();
+    }
+}
