@@ -16,6 +16,11 @@ public sealed record LoraConfig
     /// <summary>The version of PEFT whose file format is written; the default of <see cref="PeftVersion"/>.</summary>
     public const string FormatVersion = "0.20.1";
 
+    private static readonly Dictionary<string, string> StartSettings = new()
+    {
+        ["corda_config"] = "corda", ["eva_config"] = "eva", ["lora_ga_config"] = "lora_ga",
+    };
+
     /// <summary>The kind of adapter (<c>peft_type</c>): "LORA", "ADALORA", "VERA", "LOHA", "LOKR", "IA3", …; LORA.</summary>
     public string PeftType { get; init; } = "LORA";
 
@@ -136,6 +141,10 @@ public sealed record LoraConfig
             if (key.Limit is { } limit && !limit.Supports(values[key.Name], use))
                 problems.Add($"{key.Name}: found {JsonShapes.Brief(values[key.Name])}, supported is {limit.Expected}: {limit.Advice}");
         }
+        // The settings of a start that is not chosen would have no effect.
+        if (use == AdapterUse.Create)
+            problems.AddRange(OtherKeys.Where(key => StartSettings.TryGetValue(key.Key, out string? start) && key.Value.ValueKind != JsonValueKind.Null && InitialWeights.Name != start)
+                .Select(key => $"{key.Key}: found {JsonShapes.Brief(key.Value)}, which has no effect without init_lora_weights \"{StartSettings[key.Key]}\"; set it to null"));
         return problems;
     }
 

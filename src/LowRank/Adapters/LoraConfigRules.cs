@@ -11,19 +11,18 @@ internal static class LoraConfigRules
         [.. Values(config), .. Layers(config)];
 
     /// <summary>One line for each rank below 1.</summary>
-    public static IEnumerable<string> Ranks(LoraConfig config)
-    {
-        if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
-        foreach ((string key, int rank) in config.RankPattern)
-        {
-            if (rank < 1) yield return $"rank_pattern[\"{key}\"]: found {rank}, expected at least 1";
-        }
-    }
+    public static IEnumerable<string> Ranks(LoraConfig config) => [.. Rank(config), .. RankPattern(config)];
+
+    private static IEnumerable<string> Rank(LoraConfig config) => config.Rank < 1 ? [$"r: found {config.Rank}, expected at least 1"] : [];
+
+    private static IEnumerable<string> RankPattern(LoraConfig config) => config.RankPattern.Where(rank => rank.Value < 1)
+        .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected at least 1");
 
     private static IEnumerable<string> Values(LoraConfig config)
     {
-        foreach (string problem in Ranks(config)) yield return problem;
+        foreach (string problem in Rank(config)) yield return problem;
         if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
+        foreach (string problem in RankPattern(config)) yield return problem;
         if (config.PeftType == "LORA" && config.UseDora && config.BiasOnB) yield return "lora_bias: found true beside use_dora; PEFT has no bias on B with DoRA. Choose one";
         if (config.TaskType is not null && !TaskTypes.Contains(config.TaskType))
             yield return $"task_type: found \"{config.TaskType}\", expected null or one of {string.Join(", ", TaskTypes)}";

@@ -3,7 +3,7 @@ namespace LowRank.Recipes;
 /// <summary>What is trained: the recipe's <c>adapter</c>.</summary>
 public sealed record AdapterSection
 {
-    /// <summary>"lora", or "full" for every weight of the model.</summary>
+    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.Methods.AdapterMethods.Names"/>, or "full" for every weight of the model.</summary>
     public string Method { get; init; } = "lora";
 
     /// <summary>Rank of the pairs.</summary>
@@ -47,6 +47,15 @@ public sealed record AdapterSection
 
     /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
+
+    /// <summary>Whether B has a bias.</summary>
+    public bool LoraBias { get; init; }
+
+    /// <summary>Ids of tokens whose rows of the embedding are trained themselves; null for none.</summary>
+    public IReadOnlyList<int>? TrainableTokenIndices { get; init; }
+
+    /// <summary>The method's own settings that are given, by name.</summary>
+    public IReadOnlyDictionary<string, object?> MethodOptions { get; init; } = new Dictionary<string, object?>();
 
     /// <summary>"true", "false" or "gaussian".</summary>
     public string InitLoraWeights { get; init; } = "true";

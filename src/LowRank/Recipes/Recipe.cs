@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using LowRank.Tasks;
 
 namespace LowRank.Recipes;
@@ -37,9 +38,11 @@ public sealed record Recipe
     public double EffectiveLearningRate => Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 
     /// <summary>The learning rate of a recipe that names none.</summary>
-    /// <param name="method">"lora" takes 2e-4 and "full" 2e-5: an adapter wants about ten times the rate.</param>
+    /// <param name="method">"full" takes 2e-5; an adapter wants about ten times the rate: "lora" takes 2e-4, and methods that train
+    /// far fewer weights more.</param>
     /// <param name="fromScratch">Random weights take 5e-4.</param>
-    public static double DefaultLearningRate(string method, bool fromScratch) => fromScratch ? 5e-4 : method == "full" ? 2e-5 : 2e-4;
+    public static double DefaultLearningRate(string method, bool fromScratch) =>
+        fromScratch ? 5e-4 : method == "full" ? 2e-5 : AdapterMethods.Get(method).DefaultLearningRate;
 
     /// <summary>Reads a recipe file.</summary>
     /// <param name="path">The YAML file; relative paths inside are relative to its folder.</param>

@@ -1,4 +1,5 @@
 using LowRank.Adapters;
+using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Tasks;
 using LowRank.Training;
@@ -52,7 +53,13 @@ internal static class RecipeOptions
         };
     }
 
-    public static LoraConfig Lora(AdapterSection adapter) => new()
+    /// <summary>The method's own settings.</summary>
+    public static MethodOptions Method(AdapterSection adapter) => new(AdapterMethods.Get(adapter.Method), adapter.MethodOptions);
+
+    /// <summary>The adapter's config, as its method makes it.</summary>
+    public static LoraConfig Config(AdapterSection adapter) => AdapterMethods.Get(adapter.Method).Configure(Shared(adapter), Method(adapter));
+
+    private static LoraConfig Shared(AdapterSection adapter) => new()
     {
         Rank = adapter.Rank,
         Alpha = Number(adapter.Alpha),
@@ -66,6 +73,8 @@ internal static class RecipeOptions
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
         AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
         ModulesToSave = adapter.ModulesToSave,
+        BiasOnB = adapter.LoraBias,
+        TrainedTokens = adapter.TrainableTokenIndices is { } tokens ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
         InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },
     };
 

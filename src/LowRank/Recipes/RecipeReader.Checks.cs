@@ -1,13 +1,11 @@
+using LowRank.Adapters.Methods;
+
 namespace LowRank.Recipes;
 
 // Keys that contradict each other, or that cannot take effect: nothing that was asked for is ignored in silence.
 internal sealed partial class RecipeReader
 {
-    private static readonly string[] Shaping =
-    [
-        "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora", "layers_to_transform", "layers_pattern",
-        "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save",
-    ];
+    private static IEnumerable<string> Shaping => RecipeKeys.Sections["adapter"].Where(key => key != "method");
 
     private static void CheckAdapter(YamlSection section, AdapterSection adapter, TrainingSection training)
     {
@@ -17,6 +15,9 @@ internal sealed partial class RecipeReader
             foreach (string key in Shaping.Where(section.Has)) section.Reject(key, $"has no effect with {reason}; remove it");
             return;
         }
+        IAdapterMethod method = AdapterMethods.Get(adapter.Method);
+        foreach (string key in Shaping.Where(key => key != "method_options" && section.Has(key) && !method.Keys.Contains(key)))
+            section.Reject(key, $"has no effect with adapter.method: {method.Name}, which has {string.Join(", ", method.Keys)}; remove it");
         if (adapter.LayersToTransform is not null && adapter.TargetPattern is { } pattern && pattern != "all-linear")
             section.Reject("layers_to_transform", "does not go with a regular expression in adapter.target_modules; put the layers into the expression");
         if (adapter.LayersPattern is not null && adapter.LayersToTransform is null)

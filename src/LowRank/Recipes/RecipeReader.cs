@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using LowRank.Tasks;
 using System.Text.RegularExpressions;
 
@@ -96,13 +97,15 @@ internal sealed partial class RecipeReader
     private AdapterSection ReadAdapter(YamlSection section)
     {
         var defaults = new AdapterSection();
+        string methodName = section.OneOf("method", defaults.Method, [.. AdapterMethods.Names, "full"]);
+        IAdapterMethod? method = methodName == "full" ? null : AdapterMethods.Get(methodName);
         (IReadOnlyList<string>? targets, string? targetPattern) = Modules(section, "target_modules");
         (IReadOnlyList<string>? excluded, string? excludePattern) = Modules(section, "exclude_modules");
         var adapter = new AdapterSection
         {
-            Method = section.OneOf("method", defaults.Method, "lora", "full"),
-            Rank = section.Count("rank", 1, defaults.Rank),
-            Alpha = section.Number("alpha", defaults.Alpha, above: true),
+            Method = methodName,
+            Rank = section.Count("rank", 1, method?.DefaultRank ?? defaults.Rank),
+            Alpha = section.Number("alpha", method?.DefaultAlpha ?? defaults.Alpha, above: true),
             Dropout = section.Number("dropout", defaults.Dropout, below: 1),
             TargetModules = targets,
             TargetPattern = targetPattern,
@@ -116,10 +119,35 @@ internal sealed partial class RecipeReader
             AlphaPattern = Patterns(section, "alpha_pattern", whole: false, value => value),
             ModulesToSave = section.Texts("modules_to_save") is { } saved ? [.. saved.Select(name => name.Text)] : null,
             InitLoraWeights = section.OneOf("init_lora_weights", defaults.InitLoraWeights, "true", "false", "gaussian"),
+            LoraBias = section.Flag("lora_bias", defaults.LoraBias),
+            TrainableTokenIndices = section.Wholes("trainable_token_indices"),
+            MethodOptions = method is not null && section.Child("method_options") is { } options ? ReadOptions(options, method) : defaults.MethodOptions,
         };
         section.RejectUnknown();
         return adapter;
     }
+
+    private static Dictionary<string, object?> ReadOptions(YamlSection section, IAdapterMethod method)
+    {
+        var values = new Dictionary<string, object?>();
+        foreach (string key in RecipeKeys.Sections["adapter.method_options"].Where(section.Has))
+        {
+            if (method.Options.FirstOrDefault(known => known.Name == key) is { } option) values[key] = Value(section, option);
+            else section.Reject(key, $"has no effect with adapter.method: {method.Name}{(method.Options.Count == 0 ? "" : $", which has {string.Join(", ", method.Options.Select(known => known.Name))}")}; remove it");
+        }
+        section.RejectUnknown();
+        return values;
+    }
+
+    private static object? Value(YamlSection section, MethodOption option) => option.Default switch
+    {
+        int whole => (int)(section.Whole(option.Name, (long)option.Least, (long)Math.Min(int.MaxValue, option.Most)) ?? whole),
+        double number => section.Number(option.Name, number, option.Least, option.Most < double.PositiveInfinity ? Math.BitIncrement(option.Most) : option.Most),
+        bool flag => section.Flag(option.Name, flag),
+        string text when option.Choices is { } choices => section.OneOf(option.Name, text, [.. choices]),
+        _ when option.Type == typeof(IReadOnlyList<string>) => section.Texts(option.Name)?.Select(item => item.Text).ToArray(),
+        _ => section.Text(option.Name),
+    };
 
     private TrainingSection ReadTraining(YamlSection? given, AdapterSection adapter, DataSection? data)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LowRank.Adapters;
+using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Models;
@@ -57,6 +58,8 @@ public sealed class RecipeRun : IDisposable
     private IReadOnlyList<IExample> ComparisonExamples { get; set; } = [];
 
     private ITrainedWeights Trained { get; set; } = null!;
+
+    private ITrainingRules? rules;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
     /// <exception cref="InputException">Anything that the recipe names is missing or does not fit: all problems at once.</exception>
@@ -150,6 +153,7 @@ public sealed class RecipeRun : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        rules?.Dispose();
         Adapter?.Dispose();
         Model?.Dispose();
     }
@@ -222,13 +226,16 @@ public sealed class RecipeRun : IDisposable
             Trained = new FullModel(Model) { Task = Task?.Describe() };
             return;
         }
+        IAdapterMethod method = AdapterMethods.Get(Recipe.Adapter.Method);
+        MethodOptions options = RecipeOptions.Method(Recipe.Adapter);
         Adapter = Recipe.Training.InitAdapter is { } folder
-            ? Adapter.Load(folder, Model)
-            : Adapter.Create(Model, RecipeOptions.Lora(Recipe.Adapter), Recipe.Training.Seed);
+            ? Adapters.Adapter.Load(folder, Model)
+            : Adapters.Adapter.Create(Model, RecipeOptions.Config(Recipe.Adapter), Recipe.Training.Seed,
+                method.CalibrationExamples(options) is > 0 and var count && Task is not null ? new ExampleCalibration(Task, Examples, count) : null);
         notes.AddRange(Adapter.Warnings);
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();
-        Trained = new TrainedAdapter(Adapter);
+        Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
     }
 
     private IEnumerable<Sample> PromptedRows() => ComparisonRows.Where(row => row.Text("prompt") is not null);

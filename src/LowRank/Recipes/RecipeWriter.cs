@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using LowRank.Tasks;
 using System.Globalization;
 using System.Text;
@@ -51,19 +52,31 @@ internal sealed class RecipeWriter
         text.Append("adapter:\n");
         Line("  ", "method", a.Method);
         if (a.Method == "full" || fromFolder) return;
-        Line("  ", "rank", a.Rank);
-        Line("  ", "alpha", a.Alpha);
-        Line("  ", "dropout", a.Dropout);
-        Line("  ", "target_modules", (object?)a.TargetModules ?? a.TargetPattern);
-        Line("  ", "exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern);
-        Line("  ", "bias", a.Bias);
-        Line("  ", "use_rslora", a.UseRsLora);
-        Line("  ", "layers_to_transform", a.LayersToTransform);
-        Line("  ", "layers_pattern", a.LayersPattern);
-        Line("  ", "rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        Line("  ", "alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        Line("  ", "init_lora_weights", a.InitLoraWeights);
-        Line("  ", "modules_to_save", a.ModulesToSave);
+        IAdapterMethod method = AdapterMethods.Get(a.Method);
+        void Key(string key, object? value)
+        {
+            // Keys without effect would be refused when the recipe is read again.
+            if (method.Keys.Contains(key)) Line("  ", key, value);
+        }
+        Key("rank", a.Rank);
+        Key("alpha", a.Alpha);
+        Key("dropout", a.Dropout);
+        Key("target_modules", (object?)a.TargetModules ?? a.TargetPattern);
+        Key("exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern);
+        Key("bias", a.Bias);
+        Key("use_rslora", a.UseRsLora);
+        Key("layers_to_transform", a.LayersToTransform);
+        Key("layers_pattern", a.LayersPattern);
+        Key("rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
+        Key("alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
+        Key("init_lora_weights", a.InitLoraWeights);
+        Key("modules_to_save", a.ModulesToSave);
+        Key("lora_bias", a.LoraBias);
+        Key("trainable_token_indices", a.TrainableTokenIndices);
+        if (method.Options.Count == 0) return;
+        text.Append("  method_options:\n");
+        var options = new MethodOptions(method, a.MethodOptions);
+        foreach (MethodOption option in method.Options) Line("    ", option.Name, options.Value(option.Name));
     }
 
     private void Training(TrainingSection t, double learningRate)

@@ -28,7 +28,9 @@ public sealed class AdamW : IDisposable
     public long StepCount { get; private set; }
 
     /// <summary>One step with the gradients the weights carry; a weight without one is left as it is.</summary>
-    public void Step(double learningRate)
+    /// <param name="learningRate">The step's rate.</param>
+    /// <param name="factor">A weight's rate as a multiple of it, by name; null for 1.</param>
+    public void Step(double learningRate, Func<string, double>? factor = null)
     {
         StepCount++;
         double correction1 = 1 - Math.Pow(beta1, StepCount), correction2 = 1 - Math.Pow(beta2, StepCount);
@@ -39,11 +41,12 @@ public sealed class AdamW : IDisposable
         {
             Tensor weight = weights[i].Value;
             if (weight.grad is not { } gradient) continue;
-            if (weightDecay != 0) weight.mul_(1 - learningRate * weightDecay);
+            double rate = factor is null ? learningRate : learningRate * factor(weights[i].Key);
+            if (weightDecay != 0) weight.mul_(1 - rate * weightDecay);
             means[i].lerp_(gradient, fraction.to(weight.device));
             squares[i].mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
             Tensor denominator = squares[i].sqrt().div_(Math.Sqrt(correction2)).add_(epsilon);
-            weight.addcdiv_(means[i], denominator, -learningRate / correction1);
+            weight.addcdiv_(means[i], denominator, -rate / correction1);
         }
     }
 

@@ -11,6 +11,7 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
 {
     private const int Kept = 2;
     private const string Prefix = "step-";
+    private const string MethodFile = "method.safetensors"; // what the adapter's method keeps from step to step
 
     public void Save(RunState state)
     {
@@ -20,6 +21,7 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
             using var scope = NewDisposeScope();
             SafeTensorsWriter.Write(Path.Combine(into, "weights.safetensors"), Cpu(trained.Weights));
             SafeTensorsWriter.Write(Path.Combine(into, "optimizer.safetensors"), Cpu(optimizer.State()));
+            if (trained.Rules.State is { Count: > 0 } kept) SafeTensorsWriter.Write(Path.Combine(into, MethodFile), Cpu(kept));
             SafeTensorsWriter.Write(Path.Combine(into, "random.safetensors"), [KeyValuePair.Create("dropout", dropout.get_state())]);
             var counters = new CheckpointCounters(state.Step, state.TotalSteps, optimizer.StepCount, state.Tokens, state.BestLoss,
                 state.BestStep, state.Elapsed.TotalSeconds);
@@ -39,7 +41,12 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
         using var weights = SafeTensorsFile.Open(Path.Combine(newest, "weights.safetensors"));
         using var moments = SafeTensorsFile.Open(Path.Combine(newest, "optimizer.safetensors"));
         using var random = SafeTensorsFile.Open(Path.Combine(newest, "random.safetensors"));
-        Copy(weights, newest);
+        Copy(trained.Weights, weights, newest);
+        if (trained.Rules.State is { Count: > 0 } kept)
+        {
+            using var method = SafeTensorsFile.Open(Path.Combine(newest, MethodFile));
+            Copy(kept, method, newest);
+        }
         optimizer.Restore(counters.OptimizerSteps, moments.Map);
         using Tensor randomState = random.Map("dropout");
         dropout.set_state(randomState);
@@ -61,19 +68,19 @@ internal sealed class CheckpointStore(string folder, ITrainedWeights trained, Ad
         }
     }
 
-    private void Copy(SafeTensorsFile weights, string where)
+    private static void Copy(IReadOnlyList<KeyValuePair<string, Tensor>> into, SafeTensorsFile weights, string where)
     {
-        var expected = trained.Weights.Select(w => w.Key).ToHashSet();
+        var expected = into.Select(w => w.Key).ToHashSet();
         List<string> problems =
         [
             .. expected.Where(name => !weights.Entries.ContainsKey(name)).Select(name => $"missing: {name}"),
             .. weights.Entries.Keys.Where(name => !expected.Contains(name)).Select(name => $"unexpected: {name}"),
-            .. trained.Weights.Where(w => weights.Entries.TryGetValue(w.Key, out SafeTensorsEntry? e) && !e.Shape.SequenceEqual(w.Value.shape))
+            .. into.Where(w => weights.Entries.TryGetValue(w.Key, out SafeTensorsEntry? e) && !e.Shape.SequenceEqual(w.Value.shape))
                 .Select(w => $"wrong shape: {w.Key} is [{string.Join(", ", weights.Entries[w.Key].Shape)}], expected [{string.Join(", ", w.Value.shape)}]"),
         ];
         if (problems.Count > 0) throw new InputException($"{where} does not belong to this recipe:", problems);
         using var noGradient = no_grad();
-        foreach ((string name, Tensor weight) in trained.Weights)
+        foreach ((string name, Tensor weight) in into)
         {
             using Tensor saved = weights.Map(name);
             weight.copy_(saved);

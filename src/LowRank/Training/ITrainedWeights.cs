@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
@@ -10,6 +11,9 @@ public interface ITrainedWeights
 
     /// <summary>The name of the folder inside the run's output: "adapter" or "model".</summary>
     string FolderName { get; }
+
+    /// <summary>What the step does besides; the plain step unless a method says otherwise.</summary>
+    ITrainingRules Rules => PlainRules.Instance;
 
     /// <summary>Writes a folder that can be loaded again; it appears whole or not at all.</summary>
     void Save(string folder);

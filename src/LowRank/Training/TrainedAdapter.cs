@@ -1,21 +1,29 @@
 using LowRank.Adapters;
+using LowRank.Adapters.Methods;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>A LoRA adapter, trained; written as a PEFT folder.</summary>
+/// <summary>An adapter, trained; written as a PEFT folder.</summary>
 public sealed class TrainedAdapter : ITrainedWeights
 {
     private readonly Adapter adapter;
 
     /// <summary>Lets the adapter's weights require gradients.</summary>
     /// <param name="adapter">Attached to its model.</param>
-    public TrainedAdapter(Adapter adapter)
+    /// <param name="rules">What its method does in training besides; null for the plain step.</param>
+    public TrainedAdapter(Adapter adapter, ITrainingRules? rules = null)
     {
         this.adapter = adapter;
+        Rules = rules ?? PlainRules.Instance;
         adapter.SetTrainable(true);
-        Weights = adapter.TrainedWeights;
+        foreach ((string key, Tensor weight) in adapter.TrainedWeights) weight.requires_grad = Rules.Trains(key);
+        Weights = [.. adapter.TrainedWeights.Where(weight => Rules.Trains(weight.Key))];
     }
+
+    /// <inheritdoc/>
+    public ITrainingRules Rules { get; }
 
     /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }

@@ -52,6 +52,7 @@ public sealed class Trainer
         using var optimizer = new AdamW(trained.Weights, options);
         using var dropout = new Generator().manual_seed(options.Seed);
         var checkpoints = new CheckpointStore(Path.Combine(outputFolder, "checkpoints"), trained, optimizer, dropout);
+        trained.Rules.Start(state.TotalSteps, options.LearningRate);
         if (resume) checkpoints.RestoreNewest(state);
 
         observer.Started(new TrainingPlan(state.TotalSteps, training.Count, trained.Weights.Sum(w => w.Value.numel()),
@@ -91,9 +92,12 @@ public sealed class Trainer
             tokens += rows.Sum(row => (long)row.Tokens);
         }
         loss /= Math.Max(1, step.PredictedLabels);
+        trained.Rules.Penalty()?.backward();
         double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
         if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(state.Step + 1, loss, norm, learningRate);
-        optimizer.Step(learningRate);
+        trained.Rules.BeforeUpdate();
+        optimizer.Step(learningRate, trained.Rules.RateFactor);
+        trained.Rules.AfterUpdate(state.Step + 1);
         state.Count(tokens, loss, Stopwatch.GetElapsedTime(started));
         observer.Stepped(new TrainingStep(state.Step, loss, norm, learningRate, tokens, state.TokensPerSecond, state.Elapsed));
     }

@@ -91,7 +91,11 @@ public sealed class LoraConfigTests
     }
 
     [Theory]
-    [InlineData("""{"peft_type": "VERA"}""", "line 1: peft_type: found \"VERA\", expected \"LORA\"")]
+    [InlineData("""{"peft_type": "OFT"}""", "line 1: peft_type: found \"OFT\", expected one of \"ADALORA\"")]
+    [InlineData("""{"peft_type": "VERA", "r": 0}""", "r: found 0, expected at least 1")]
+    [InlineData("""{"peft_type": "ADALORA", "init_r": 2, "target_r": 4}""", "target_r: found 4, expected 1 to init_r, 2")]
+    [InlineData("""{"peft_type": "LOKR", "decompose_factor": 0}""", "decompose_factor: found 0")]
+    [InlineData("""{"peft_type": "IA3", "target_modules": ["a"], "feedforward_modules": ["b"]}""", "feedforward_modules: \"b\" is not among target_modules")]
     [InlineData("""{"r": 8}""", "peft_type: missing")]
     [InlineData("""{"peft_type": "LORA", "r": 1, "r": 2}""", "r: stands here again after line 1")]
     [InlineData("""{"peft_type": "LORA", "rank_pattern": {"a": 1, "a": 2}}""", "the key \"a\" stands in it twice")]
@@ -113,14 +117,11 @@ public sealed class LoraConfigTests
     }
 
     [Theory]
-    [InlineData("use_dora", "true")]
     [InlineData("use_qalora", "true")]
     [InlineData("layer_replication", "[[0, 2]]")]
     [InlineData("megatron_config", "{}")]
-    [InlineData("trainable_token_indices", "[1]")]
     [InlineData("target_parameters", "[\"experts.w\"]")]
-    [InlineData("lora_bias", "true")]
-    [InlineData("init_lora_weights", "\"pissa_niter_4\"")]
+    [InlineData("init_lora_weights", "\"loftq\"")]
     [InlineData("alora_invocation_tokens", "[1]")]
     [InlineData("arrow_config", "{}")]
     [InlineData("kasa_config", "{}")]
@@ -138,8 +139,7 @@ public sealed class LoraConfigTests
     }
 
     [Theory]
-    [InlineData("init_lora_weights", "\"eva\"")]
-    [InlineData("init_lora_weights", "\"orthogonal\"")]
+    [InlineData("init_lora_weights", "\"mica\"")]
     [InlineData("init_lora_weights", "null")]
     [InlineData("eva_config", "{}")]
     [InlineData("corda_config", "{}")]
@@ -154,9 +154,26 @@ public sealed class LoraConfigTests
     }
 
     [Theory]
+    [InlineData("pissa_niter_4")]
+    [InlineData("corda")]
+    [InlineData("lora_ga")]
+    public void What_was_taken_from_the_base_and_cannot_be_found_again_is_refused(string start)
+    {
+        LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": "{{start}}"}""");
+        Assert.Contains("path_initial_model_for_weight_conversion", Assert.Single(config.UnsupportedRequests(AdapterUse.Load)), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("true", "true")]
     [InlineData("false", "false")]
     [InlineData("\"Gaussian\"", "gaussian")]
+    [InlineData("\"pissa\"", "pissa")]
+    [InlineData("\"pissa_niter_4\"", "pissa_niter_4")]
+    [InlineData("\"olora\"", "olora")]
+    [InlineData("\"orthogonal\"", "orthogonal")]
+    [InlineData("\"eva\"", "eva")]
+    [InlineData("\"corda\"", "corda")]
+    [InlineData("\"lora_ga\"", "lora_ga")]
     public void The_supported_starts_have_names(string value, string name)
     {
         LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": {{value}}}""");

@@ -135,7 +135,7 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void Unsupported_requests_stop_the_match() =>
-        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_dora": true}"""), "use_dora: found true, supported is false");
+        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_qalora": true}"""), "use_qalora: found true, supported is false");
 
     [Theory]
     [InlineData("(layers)", "holds a group")]

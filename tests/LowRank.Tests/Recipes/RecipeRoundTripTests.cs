@@ -1,3 +1,4 @@
+using LowRank.Adapters.Methods;
 using LowRank.Tasks;
 using CsCheck;
 using LowRank.Recipes;
@@ -64,10 +65,23 @@ public sealed class RecipeRoundTripTests
     public void Every_key_is_written()
     {
         var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] } };
-        // Each task writes the options that it has.
-        string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()));
+        // Each task and each method writes the options that it has.
+        string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
+            + string.Concat(AdapterMethods.Names.Select(name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()));
         string[] alternatives = ["steps", "warmup_ratio"]; // instead of epochs and warmup_steps
         foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
+    }
+
+    [Fact]
+    public void Every_method_reads_back_what_it_wrote()
+    {
+        foreach (string name in AdapterMethods.Names)
+        {
+            Recipe recipe = Recipe.Parse($"model: /m\ndata: {{train: /t}}\nadapter: {{method: {name}}}\noutput: /o\n", "/");
+            Recipe again = Recipe.Parse(recipe.ToYaml(), "/elsewhere");
+            Assert.Equal(recipe.ToYaml(), again.ToYaml());
+            Assert.Equal(name, again.Adapter.Method);
+        }
     }
 
     [Fact]

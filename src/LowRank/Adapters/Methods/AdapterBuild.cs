@@ -36,6 +36,11 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     /// <summary>The source of first values.</summary>
     public Generator Random => random;
 
+    /// <summary>The data, for a start that cannot do without.</summary>
+    /// <exception cref="InputException">There is none.</exception>
+    public ICalibration RequireCalibration() => Calibration ?? throw new InputException(
+        $"init_lora_weights \"{Config.InitialWeights.Text}\" looks at data before training, and none was given. Use it in a recipe, or pass a calibration.");
+
     /// <summary>Changes ranks and what the config says of them, as a start does that finds them from data.</summary>
     public void Revise(LoraConfig config, IReadOnlyList<LoraTarget> targets) => (Config, Targets) = (config, targets);
 

@@ -1,0 +1,37 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Recipes;
+
+/// <summary>The first training examples, as starts that look at data see them.</summary>
+/// <param name="objective">The task.</param>
+/// <param name="examples">The training examples.</param>
+/// <param name="count">How many of them are looked at.</param>
+internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IExample> examples, int count) : ICalibration
+{
+    private List<IExample> Chosen => [.. examples.Where(example => example.PredictedLabels > 0).Take(count)];
+
+    public void Forward(Action<IReadOnlyList<int>?> beforeEach)
+    {
+        using var noGradient = no_grad();
+        foreach (IExample example in Chosen)
+        {
+            beforeEach(example is TokenizedExample tokens
+                ? [.. Enumerable.Range(0, tokens.Labels.Length).Where(position => tokens.Labels[position] != TokenizedExample.Ignored)] : null);
+            using Tensor loss = objective.Sum([example], null);
+        }
+    }
+
+    public void Backward()
+    {
+        long labels = Chosen.Sum(example => (long)example.PredictedLabels);
+        foreach (IExample example in Chosen)
+        {
+            using var scope = NewDisposeScope();
+            (objective.Sum([example], null) / labels).backward();
+        }
+    }
+}
