@@ -87,7 +87,7 @@ public sealed class MethodParityTests
         using Adapter adapter = Adapter.Load(folder, golden.Model);
         adapter.Attach();
         using var output = new TemporaryFolder();
-        var steps = new Steps();
+        var steps = new RecordedSteps();
         using JsonDocument train = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden.Folder, "train.json")));
         var trainer = new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), Options(train.RootElement), output["run"], steps);
         trainer.Run([.. Rows(train.RootElement)], []);
@@ -135,26 +135,4 @@ public sealed class MethodParityTests
 
     private static void AssertClose(double expected, double found, string what) =>
         Assert.True(Math.Abs(expected - found) <= Tolerance * Math.Abs(expected), $"{what}: {found}, expected {expected}");
-
-    private sealed class Steps : ITrainingObserver
-    {
-        public List<TrainingStep> All { get; } = [];
-
-        public void Started(TrainingPlan plan)
-        {
-            // Only the steps are compared.
-        }
-
-        public void Stepped(TrainingStep step) => All.Add(step);
-
-        public void Evaluated(EvaluationResult evaluation)
-        {
-            // As above.
-        }
-
-        public void Finished(TrainingResult result)
-        {
-            // As above.
-        }
-    }
 }

@@ -77,7 +77,7 @@ public sealed class Adapter : IDisposable
     {
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
-        config = AdapterKinds.Of(config).Fill(config, model.Config.ModelType);
+        config = AdapterKinds.Of(config).Fill(config, model);
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();

@@ -68,6 +68,9 @@ public sealed class Decoder : ISequenceNetwork
     /// <inheritdoc/>
     public Pooling Pooling => Pooling.Last;
 
+    /// <summary>What stands before every text (prompt and prefix tuning); null for nothing.</summary>
+    public IPrompt? Prompt { get; set; }
+
     /// <inheritdoc/>
     public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
 
@@ -165,9 +168,9 @@ public sealed class Decoder : ISequenceNetwork
     public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
-        CheckLength((cache?.Length ?? 0) + tokens.shape[1]);
+        CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + tokens.shape[1]);
         cache?.RequireRoom(tokens.shape[1]);
-        var context = ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout);
+        var context = ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
@@ -178,6 +181,22 @@ public sealed class Decoder : ISequenceNetwork
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
         if (outputProjection is not null) hidden = outputProjection.Forward(hidden, dropout);
         return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Keys and values that each layer computes for vectors in the place of embedded tokens.</summary>
+    /// <param name="vectors">[positions, embedding width], as the embedding would give them.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[1, key-value heads, positions, head dimension] for each layer, in the caller's dispose scope.</returns>
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> EncodePrompt(Tensor vectors, Generator? dropout = null)
+    {
+        var collected = new List<(Tensor Keys, Tensor Values)>();
+        var context = ForwardContext.CreatePrompt((int)vectors.shape[0], Device, rope, localRope, dropout, collected);
+        Tensor hidden = vectors.unsqueeze(0);
+        if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
+        if (positions is not null) hidden = hidden + positions.Forward(context.Positions + Shape.PositionOffset);
+        hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
+        foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
+        return collected;
     }
 
     /// <inheritdoc/>
@@ -222,13 +241,22 @@ public sealed class Decoder : ISequenceNetwork
             && HeadKind is HeadKind.LanguageModel or HeadKind.None;
     }
 
+    // A prompt is computed once for a cache, and anew for each pass without one.
+    private IReadOnlyList<(Tensor Keys, Tensor Values)>? PromptStates(KeyValueCache? cache, Generator? dropout)
+    {
+        if (Prompt is null) return null;
+        if (cache is null) return Prompt.States(this, dropout);
+        if (cache.Prompt is null) cache.RememberPrompt(Prompt.States(this, dropout));
+        return cache.Prompt;
+    }
+
     // Where the table has rows before position 0 (OPT), padding takes the last of them and tokens are counted by the mask.
     private Tensor PositionRows(ForwardContext context, Tensor? attentionMask, KeyValueCache? cache)
     {
         if (Shape.PositionOffset == 0) return context.Positions;
         if (attentionMask is null || cache?.Length > 0) return context.Positions + Shape.PositionOffset;
         Tensor mask = (attentionMask != 0).to(ScalarType.Int64);
-        return mask.cumsum(1) * mask + (Shape.PositionOffset - 1);
+        return (mask.cumsum(1) + (Prompt?.Length ?? 0)) * mask + (Shape.PositionOffset - 1);
     }
 
     private void CheckLength(long length)

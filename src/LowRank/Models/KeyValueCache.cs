@@ -38,6 +38,13 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Which positions are not padding, [batch, length so far] of truth values; null when none is.</summary>
     internal Tensor? KeyMask { get; private set; }
 
+    /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are none.</summary>
+    internal IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; private set; }
+
+    /// <summary>Keeps a prompt's keys and values for the steps that follow.</summary>
+    internal void RememberPrompt(IReadOnlyList<(Tensor Keys, Tensor Values)> prompt) =>
+        Prompt = [.. prompt.Select(layer => (layer.Keys.detach().DetachFromDisposeScope(), layer.Values.detach().DetachFromDisposeScope()))];
+
     /// <summary>Checks that further positions fit.</summary>
     /// <exception cref="InvalidOperationException">They do not; nothing has been added.</exception>
     internal void RequireRoom(long added)
@@ -90,6 +97,7 @@ public sealed class KeyValueCache : IDisposable
     {
         LeftPadding?.Dispose();
         KeyMask?.Dispose();
+        ForgetPrompt();
         (LeftPadding, KeyMask, Length) = (null, null, 0);
     }
 
@@ -99,6 +107,7 @@ public sealed class KeyValueCache : IDisposable
         if (other.KeyMask is not null) throw new InvalidOperationException("The rows begin with padding, which their positions alone do not tell.");
         if (other.Length > Capacity) throw new ArgumentException($"The other cache holds {other.Length} positions; there is room for {Capacity}.", nameof(other));
         using var scope = NewDisposeScope();
+        if (other.Prompt is { } prompt) RememberPrompt([.. prompt.Select(layer => (layer.Keys.clone(), layer.Values.clone()))]);
         foreach ((Tensor to, Tensor from) in keys.Concat(values).Zip(other.keys.Concat(other.values)))
             to.narrow(2, 0, other.Length).copy_(from.narrow(2, 0, other.Length));
         Length = other.Length;
@@ -110,6 +119,17 @@ public sealed class KeyValueCache : IDisposable
         foreach (Tensor tensor in keys.Concat(values)) tensor.Dispose();
         LeftPadding?.Dispose();
         KeyMask?.Dispose();
+        ForgetPrompt();
+    }
+
+    private void ForgetPrompt()
+    {
+        foreach ((Tensor promptKeys, Tensor promptValues) in Prompt ?? [])
+        {
+            promptKeys.Dispose();
+            promptValues.Dispose();
+        }
+        Prompt = null;
     }
 
     private static Tensor[] Allocate(int layers, long[] size, Device device) =>

@@ -1,4 +1,5 @@
 using LowRank.Adapters.Files;
+using LowRank.Models;
 
 namespace LowRank.Adapters.Methods;
 
@@ -25,7 +26,7 @@ internal interface IAdapterKind
     IReadOnlyList<string>? DefaultTargets(string modelType) => Adapters.DefaultTargets.Find(modelType);
 
     /// <summary>A config with what follows from the model, as PEFT fills it in for a new adapter.</summary>
-    LoraConfig Fill(LoraConfig config, string modelType) => config;
+    LoraConfig Fill(LoraConfig config, PretrainedModel model) => config;
 
     /// <summary>What is wrong with a config, a line each, the key first.</summary>
     IEnumerable<string> Problems(LoraConfig config);

@@ -15,7 +15,7 @@ internal static class AttentionKernel
     /// <returns>[batch, new, heads · dimension]</returns>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
-        if (context.Cache is { } cache) (key, value) = cache.Append(settings.Layer, key, value);
+        (key, value) = context.Seen(settings.Layer, key, value);
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
         Tensor? mask = context.Mask(settings.Window);

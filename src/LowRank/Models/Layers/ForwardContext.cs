@@ -13,17 +13,19 @@ public sealed class ForwardContext
     private readonly int past;
     private readonly int added;
     private readonly bool bothWays;
+    private readonly int prompt; // positions of a prompt adapter, which every token sees; counted in past
 
-    private ForwardContext(int past, int added, Device device, bool bothWays = false)
+    private ForwardContext(int past, int added, Device device, bool bothWays = false, int prompt = 0)
     {
         this.bothWays = bothWays;
+        this.prompt = prompt;
         this.past = past;
         this.added = added;
         queryIndex = arange(past, past + added, ScalarType.Int64, device).unsqueeze(1);
         keyIndex = arange(0, past + added, ScalarType.Int64, device).unsqueeze(0);
     }
 
-    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device, indexed.bothWays) =>
+    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device, indexed.bothWays, indexed.prompt) =>
         this.allowed = allowed;
 
     /// <summary>Positions of the new tokens, [batch or 1, new]; each row counts from its first token that is not padding.</summary>
@@ -36,6 +38,12 @@ public sealed class ForwardContext
     /// <summary>The cache, when tokens are generated.</summary>
     public KeyValueCache? Cache { get; private init; }
 
+    /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
+    private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
+
+    /// <summary>Receives every layer's keys and values, when a prompt is computed; null otherwise.</summary>
+    private IList<(Tensor Keys, Tensor Values)>? Collected { get; init; }
+
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
@@ -46,21 +54,46 @@ public sealed class ForwardContext
     /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
     /// <param name="cache">Holds earlier positions; its padding is remembered from the prompt.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
+    /// <param name="prompt">Keys and values of positions before the text, [1, heads, prompt, dimension] for each layer; null for none.</param>
     public static ForwardContext Create(Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope,
-        KeyValueCache? cache, Generator? dropout)
+        KeyValueCache? cache, Generator? dropout, IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt = null)
     {
-        int past = cache?.Length ?? 0, added = (int)tokens.shape[1];
-        var indexed = new ForwardContext(past, added, tokens.device);
+        int past = cache?.Length ?? 0, added = (int)tokens.shape[1], before = (int)(prompt?[0].Keys.shape[2] ?? 0);
+        var indexed = new ForwardContext(before + past, added, tokens.device, prompt: before);
         (Tensor? left, Tensor? keyMask) = Padding(attentionMask, cache, past, added);
         Tensor positions = indexed.queryIndex.view(1, added);
-        if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(0);
+        if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(before);
+        past += before;
         return new ForwardContext(indexed, keyMask is null ? null : indexed.Allowed(keyMask, left!))
         {
             Positions = positions,
             Turn = rope?.At(positions, past + added),
             LocalTurn = localRope?.At(positions, past + added),
             Cache = cache,
+            Prompt = prompt,
             Dropout = dropout,
+        };
+    }
+
+    /// <summary>Prepares the pass of a prompt that stands before every text, alone.</summary>
+    /// <param name="length">Its positions.</param>
+    /// <param name="device">Where the model computes.</param>
+    /// <param name="rope">Rotary positions; null for learned ones.</param>
+    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="dropout">The generator for dropout while training.</param>
+    /// <param name="collected">Receives the keys and values of each layer in turn.</param>
+    public static ForwardContext CreatePrompt(int length, Device device, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
+        IList<(Tensor Keys, Tensor Values)> collected)
+    {
+        var indexed = new ForwardContext(0, length, device);
+        Tensor positions = indexed.queryIndex.view(1, length);
+        return new ForwardContext(indexed, null)
+        {
+            Positions = positions,
+            Turn = rope?.At(positions, length),
+            LocalTurn = localRope?.At(positions, length),
+            Dropout = dropout,
+            Collected = collected,
         };
     }
 
@@ -89,6 +122,16 @@ public sealed class ForwardContext
     /// <summary>Turns heads, [batch, heads, new, dimension], by their positions; with learned positions they stay.</summary>
     public Tensor Rotate(Tensor heads, bool local) =>
         (local ? LocalTurn : Turn) is { } turn ? RotaryEmbedding.Rotate(heads, turn.Cosine, turn.Sine) : heads;
+
+    /// <summary>All keys and values that a layer attends to, given those of its new positions, [batch, heads, new, dimension].</summary>
+    public (Tensor Keys, Tensor Values) Seen(int layer, Tensor key, Tensor value)
+    {
+        Collected?.Add((key, value));
+        if (Cache is not null) (key, value) = Cache.Append(layer, key, value);
+        if (Prompt is null) return (key, value);
+        Tensor Before(Tensor states) => states.expand(key.shape[0], -1, -1, -1);
+        return (cat([Before(Prompt[layer].Keys), key], 2), cat([Before(Prompt[layer].Values), value], 2));
+    }
 
     /// <summary>Whether a layer without a mask attends causally (several tokens) or to everything (one token).</summary>
     public bool IsCausal => !bothWays && added > 1;
@@ -128,9 +171,10 @@ public sealed class ForwardContext
     // A query that is itself left padding has no key to see: it sees itself, so that no row of the softmax is empty.
     private Tensor Allowed(Tensor keyMask, Tensor left)
     {
+        if (prompt > 0) keyMask = cat([ones(keyMask.shape[0], prompt, ScalarType.Bool, keyMask.device), keyMask], 1);
         Tensor causal = keyIndex <= queryIndex; // [new, all]
         Tensor visible = causal & keyMask.unsqueeze(1); // [batch, new, all]
-        Tensor padding = queryIndex.view(1, -1, 1) < left.view(-1, 1, 1); // [batch, new, 1]
+        Tensor padding = queryIndex.view(1, -1, 1) - prompt < left.view(-1, 1, 1); // [batch, new, 1]
         Tensor itself = (keyIndex == queryIndex).unsqueeze(0);
         return (visible | (padding & itself)).unsqueeze(1);
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Json;
 using LowRank.Adapters.Matching;
+using LowRank.Models;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -51,10 +52,10 @@ internal sealed class Ia3Kind : IAdapterKind
 
     public IReadOnlyList<string>? DefaultTargets(string modelType) => Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.Targets : null;
 
-    public LoraConfig Fill(LoraConfig config, string modelType)
+    public LoraConfig Fill(LoraConfig config, PretrainedModel model)
     {
         if (config.Value(FeedForward).ValueKind != JsonValueKind.Null) return config;
-        string[] modules = Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.FeedForward : [];
+        string[] modules = Defaults.TryGetValue(model.Config.ModelType, out (string[] Targets, string[] FeedForward) found) ? found.FeedForward : [];
         if (config.TargetModules?.Names is { } names) modules = [.. modules.Where(names.Contains)];
         return config with { OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { [FeedForward] = JsonSerializer.SerializeToElement(modules) } };
     }

@@ -36,7 +36,7 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
                 rows = rows.index_select(0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
             if (normalizes) rows = rows / rows.max().abs();
             Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64));
-            Sum.add_(rows.sum(0).to(ScalarType.Float64));
+            Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // a bare 0 would be a type
             Count += rows.shape[0];
             Calls++;
         }
