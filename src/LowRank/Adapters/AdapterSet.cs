@@ -1,0 +1,201 @@
+using LowRank.Models;
+using LowRank.Models.Layers;
+
+namespace LowRank.Adapters;
+
+/// <summary>Several adapters on one base, by name: any of them, or several with weights, or another one for each row of a batch.</summary>
+/// <remarks>Owns its adapters, not the model. Trained weights are never changed. Belongs to the model's thread.</remarks>
+/// <param name="model">The base.</param>
+public sealed class AdapterSet(PretrainedModel model) : IDisposable
+{
+    private readonly Dictionary<string, Adapter> adapters = [];
+    private List<(string Name, double Weight)> active = [];
+    private bool isDisabled;
+    private bool hasRows;
+
+    /// <summary>The base.</summary>
+    public PretrainedModel Model => model;
+
+    /// <summary>The names, in the order they were added.</summary>
+    public IReadOnlyList<string> Names => [.. adapters.Keys];
+
+    /// <summary>The active adapters with their weights, the lowest first; empty for the base alone.</summary>
+    public IReadOnlyList<(string Name, double Weight)> Active => active;
+
+    /// <summary>An adapter by name.</summary>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    public Adapter this[string name] => adapters.TryGetValue(name, out Adapter? adapter) ? adapter : throw Unknown(name);
+
+    /// <summary>Reads a PEFT folder; the adapter is not active yet.</summary>
+    /// <exception cref="InputException">The name is taken, or the folder cannot be used with this base.</exception>
+    public Adapter Load(string name, string folder)
+    {
+        RequireFree(name);
+        return Add(name, Adapter.Load(folder, model));
+    }
+
+    /// <summary>Takes an adapter of this model over; it is not active yet.</summary>
+    /// <exception cref="InputException">The name is taken, or the adapter is in use already.</exception>
+    public Adapter Add(string name, Adapter adapter)
+    {
+        RequireFree(name);
+        if (adapter.IsAttached || adapter.IsMerged) throw new InputException($"The adapter \"{name}\" is attached or merged already; detach it before adding it.");
+        adapters.Add(name, adapter);
+        return adapter;
+    }
+
+    /// <summary>Makes the named adapters, each whole, the active ones; none names the base alone.</summary>
+    /// <exception cref="InputException">A name is unknown, or two of them replace the same weights.</exception>
+    public void Activate(params string[] names) => Activate([.. names.Select(name => (name, 1.0))]);
+
+    /// <summary>Makes the named adapters the active ones, with weights that their changes are multiplied by. They nest in the
+    /// order given.</summary>
+    /// <exception cref="InputException">A name is unknown or twice there, a weight is not finite, or adapters cannot be used
+    /// together: nothing has changed then.</exception>
+    public void Activate(IReadOnlyList<(string Name, double Weight)> chosen)
+    {
+        if (chosen.FirstOrDefault(pair => !adapters.ContainsKey(pair.Name)).Name is { } unknown) throw Unknown(unknown);
+        if (chosen.GroupBy(pair => pair.Name).FirstOrDefault(group => group.Count() > 1)?.Key is { } twice)
+            throw new InputException($"The adapter \"{twice}\" is named twice; give it once, with the sum of the weights.");
+        if (chosen.FirstOrDefault(pair => !double.IsFinite(pair.Weight)).Name is { } bad) throw new InputException($"The weight of the adapter \"{bad}\" is not finite.");
+        RefuseRows();
+        List<(string Name, double Weight)> before = active;
+        Detach();
+        try
+        {
+            active = [.. chosen];
+            if (!isDisabled) Attach();
+        }
+        catch (InputException)
+        {
+            Detach();
+            active = before;
+            if (!isDisabled) Attach();
+            throw;
+        }
+    }
+
+    /// <summary>Computes with the base alone until the result is disposed of; then the active adapters take part again.</summary>
+    public IDisposable Disable()
+    {
+        RefuseRows();
+        if (isDisabled) throw new InvalidOperationException("The adapters are disabled already.");
+        Detach();
+        isDisabled = true;
+        return new Ending(() =>
+        {
+            isDisabled = false;
+            Attach();
+        });
+    }
+
+    /// <summary>Gives each row of the next batches an adapter of its own, or none, until the result is disposed of.</summary>
+    /// <param name="names">For each row the name of an adapter; null for the base alone.</param>
+    /// <exception cref="InputException">A name is unknown, or an adapter has parts that cannot differ by row: weights that it
+    /// replaces whole, a prompt.</exception>
+    public IDisposable UseRows(IReadOnlyList<string?> names)
+    {
+        RefuseRows();
+        if (isDisabled) throw new InvalidOperationException("The adapters are disabled.");
+        if (names.FirstOrDefault(name => name is not null && !adapters.ContainsKey(name)) is { } unknown) throw Unknown(unknown);
+        foreach (string name in names.OfType<string>().Distinct())
+            if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is { } whole)
+                throw new InputException($"The adapter \"{name}\" {(whole is TrainedParameter weight ? $"replaces {weight.Name} whole" : "puts a prompt before the text")}, " +
+                    "which cannot differ between the rows of a batch. Use it for whole batches.");
+        Detach();
+        Assign(names);
+        hasRows = true;
+        return new Ending(() =>
+        {
+            foreach (AdapterSite site in AdapterSite.Of(model.Network).Values) site.Slot.AssignRows(null);
+            hasRows = false;
+            Attach();
+        });
+    }
+
+    /// <summary>Gives an adapter another name.</summary>
+    /// <exception cref="InputException">There is none of the old name, or the new one is taken.</exception>
+    public void Rename(string from, string to)
+    {
+        Adapter adapter = this[from];
+        RequireFree(to);
+        List<KeyValuePair<string, Adapter>> order = [.. adapters];
+        adapters.Clear();
+        foreach ((string name, Adapter kept) in order) adapters.Add(ReferenceEquals(kept, adapter) ? to : name, kept);
+        active = [.. active.Select(pair => pair.Name == from ? (to, pair.Weight) : pair)];
+    }
+
+    /// <summary>Drops an adapter, which is deactivated first.</summary>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    public void Remove(string name)
+    {
+        Adapter adapter = this[name];
+        RefuseRows();
+        Activate([.. active.Where(pair => pair.Name != name)]);
+        adapters.Remove(name);
+        adapter.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Adapter adapter in adapters.Values) adapter.Dispose();
+        adapters.Clear();
+        active = [];
+    }
+
+    private void Assign(IReadOnlyList<string?> names)
+    {
+        foreach (AdapterSite site in AdapterSite.Of(model.Network).Values)
+        {
+            // Rows of one adapter share one list: they are computed together.
+            Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
+                name => adapters[name].Parts.OfType<AdaptedModule>().Where(module => module.Site.Path == site.Path).Select(ISlotAdapter (module) => module.Layer).ToArray());
+            ISlotAdapter[] none = [];
+            site.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
+        }
+    }
+
+    private void Attach()
+    {
+        foreach ((string name, double weight) in active)
+        {
+            adapters[name].Share = weight;
+            adapters[name].Attach();
+        }
+    }
+
+    private void Detach()
+    {
+        foreach (Adapter adapter in adapters.Values)
+        {
+            adapter.Detach();
+            adapter.Share = 1;
+        }
+    }
+
+    private void RequireFree(string name)
+    {
+        if (name.Length == 0) throw new InputException("An adapter needs a name.");
+        if (adapters.ContainsKey(name)) throw new InputException($"There is an adapter \"{name}\" already. Remove or rename it first.");
+    }
+
+    private void RefuseRows()
+    {
+        if (hasRows) throw new InvalidOperationException("Adapters are assigned by row; end that first.");
+    }
+
+    private InputException Unknown(string name) =>
+        new($"There is no adapter \"{name}\"; there {(adapters.Count == 0 ? "are none" : $"are {string.Join(", ", adapters.Keys.Select(known => $"\"{known}\""))}")}.");
+
+    private sealed class Ending(Action end) : IDisposable
+    {
+        private Action? pending = end;
+
+        public void Dispose()
+        {
+            pending?.Invoke();
+            pending = null;
+        }
+    }
+}
