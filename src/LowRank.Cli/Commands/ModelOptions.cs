@@ -10,13 +10,14 @@ namespace LowRank.Cli.Commands;
 internal sealed class ModelOptions
 {
     private readonly Option<string> model = new("--model") { Description = "Folder of the base model (config.json, safetensors weights, tokenizer files).", Required = true };
-    private readonly Option<string?> adapter = new("--adapter") { Description = "Folder of a PEFT adapter to use with it." };
+    private readonly Option<string[]> adapter = new("--adapter") { Description = "Folder of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a share of its change; several may be given." };
     private readonly Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
 
     /// <summary>Adds the options to a command.</summary>
     public ModelOptions AddTo(Command command, bool adapterRequired = false)
     {
         adapter.Required = adapterRequired;
+        if (!adapterRequired) adapter.DefaultValueFactory = _ => [];
         command.Add(model);
         command.Add(adapter);
         command.Add(device);
@@ -26,28 +27,39 @@ internal sealed class ModelOptions
     /// <summary>The folder given as --model.</summary>
     public string Folder(ParseResult parsed) => parsed.GetRequiredValue(model);
 
+    /// <summary>The adapters given, in their order.</summary>
+    public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)];
+
     /// <summary>Opens the model for its adapter's task, or its own.</summary>
     public TaskModel OpenForTask(ParseResult parsed, string? task, Func<TaskSettings, TaskSettings> settings)
     {
-        TaskModel opened = TaskModel.Open(Folder(parsed), parsed.GetValue(adapter), task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
+        IReadOnlyList<AdapterArgument> adapters = Adapters(parsed);
+        if (adapters.Count > 1 || adapters.Any(given => given.Weight != 1))
+            throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
+        TaskModel opened = TaskModel.Open(Folder(parsed), adapters is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         return opened;
     }
 
-    /// <summary>Opens the model, with the adapter attached if there is one; the caller disposes of both.</summary>
-    public OpenedModel Open(ParseResult parsed)
+    /// <summary>Opens the model, with its adapters; the caller disposes of all.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="attach">Whether the adapters take part at once.</param>
+    public OpenedModel Open(ParseResult parsed, bool attach = true)
     {
-        HeadRequest? head = parsed.GetValue(adapter) is { } adapted ? AdapterHead.Request(adapted) : null;
+        IReadOnlyList<AdapterArgument> given = Adapters(parsed);
+        HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
         PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head);
+        var set = new AdapterSet(opened);
         try
         {
-            Adapter? attached = parsed.GetValue(adapter) is { } folder ? Adapter.Load(folder, opened) : null;
-            foreach (string warning in attached?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
-            attached?.Attach();
-            return new OpenedModel(opened, attached);
+            foreach (AdapterArgument argument in given)
+                foreach (string warning in set.Load(argument.Folder, argument.Folder).Warnings) Console.Error.WriteLine("warning: " + warning);
+            if (attach) set.Activate([.. given.Select(argument => (argument.Folder, argument.Weight))]);
+            return new OpenedModel(opened, set);
         }
         catch
         {
+            set.Dispose();
             opened.Dispose();
             throw;
         }

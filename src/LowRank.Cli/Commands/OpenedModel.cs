@@ -6,8 +6,8 @@ namespace LowRank.Cli.Commands;
 
 /// <summary>A model as the command line opened it.</summary>
 /// <param name="Model">The base.</param>
-/// <param name="Adapter">The attached adapter, or null.</param>
-internal sealed record OpenedModel(PretrainedModel Model, Adapter? Adapter) : IDisposable
+/// <param name="Adapters">Its adapters, by their folders; empty for the base alone.</param>
+internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) : IDisposable
 {
     /// <summary>The model's tokenizer.</summary>
     /// <exception cref="InputException">The folder has none.</exception>
@@ -20,7 +20,7 @@ internal sealed record OpenedModel(PretrainedModel Model, Adapter? Adapter) : ID
 
     public void Dispose()
     {
-        Adapter?.Dispose();
+        Adapters.Dispose();
         Model.Dispose();
     }
 }

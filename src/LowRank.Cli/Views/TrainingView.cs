@@ -32,7 +32,7 @@ internal sealed class TrainingView(RecipeRun run)
     /// <summary>Shows where the weights are, and the comparison.</summary>
     public void ShowResult(TrainingResult result, ComparisonSide? before, ComparisonSide? after)
     {
-        long trained = run.Adapter?.ParameterCount ?? run.Model.Network.ParameterCount;
+        long trained = run.TrainedParameters;
         var figures = new RunFigures(trained, run.Model.Network.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
             FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);
         Console.WriteLine($"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory {figures.Memory}");

@@ -40,6 +40,9 @@ public sealed class RecipeRun : IDisposable
     /// <summary>The adapter, attached; null with method full.</summary>
     public Adapter? Adapter { get; private set; }
 
+    /// <summary>The number of weights that are trained.</summary>
+    public long TrainedParameters => Trained.Weights.Sum(weight => weight.Value.numel());
+
     /// <summary>What the user should know before the run starts, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
 

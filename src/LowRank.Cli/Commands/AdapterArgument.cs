@@ -1,0 +1,20 @@
+using System.Globalization;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary>An adapter as the command line names it: FOLDER or FOLDER:WEIGHT.</summary>
+/// <param name="Folder">The folder.</param>
+/// <param name="Weight">The share of its changes that is applied; 1 where none is given.</param>
+internal sealed record AdapterArgument(string Folder, double Weight)
+{
+    /// <summary>Reads an argument. A folder of the whole name wins, so that a colon in a name does no harm.</summary>
+    /// <exception cref="InputException">The weight is not finite.</exception>
+    public static AdapterArgument Parse(string text)
+    {
+        int colon = text.LastIndexOf(':');
+        if (colon <= 0 || Directory.Exists(text) || !double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+            return new AdapterArgument(text, 1);
+        if (!double.IsFinite(weight)) throw new InputException($"--adapter {text}: the weight is {text[(colon + 1)..]}, expected a finite number.");
+        return new AdapterArgument(text[..colon], weight);
+    }
+}
