@@ -18,14 +18,15 @@ internal sealed class InspectCommand : ICliCommand
         {
             Description = "Print a JSON object. Of a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, tensors, files. Of an adapter: kind, base_model, "
                 + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, trainable_percent, bytes, notes, and "
-                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank.",
+                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, singular_values, rank_99 (the rank that holds 99 % of Σσ²); and suggested_rank.",
         };
-        return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm) and "
-            + "effective rank of each change. The percentage needs the base model at the place that the adapter names.") { path, json }
-            .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json)));
+        var plot = new Option<string?>("--plot") { Description = "Draw the singular values of an adapter's changes into this SVG file." };
+        return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm), "
+            + "effective rank and singular values of each change, and the rank they need. The percentage needs the base model at the place that the adapter names.") { path, json, plot }
+            .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)));
     }
 
-    private static void Inspect(string path, bool json)
+    private static void Inspect(string path, bool json, string? plot)
     {
         if (File.Exists(Path.Combine(path, LoraConfig.FileName)))
         {
@@ -33,8 +34,10 @@ internal sealed class InspectCommand : ICliCommand
             long? baseParameters = BaseParameters(adapter.Config.BaseModel);
             if (json) JsonOutput.Write(AdapterView.Json(adapter, baseParameters));
             else Screen.Write(AdapterView.Table(adapter, baseParameters));
+            if (plot is not null) SpectrumPlot.Write(adapter, plot);
             return;
         }
+        if (plot is not null) throw new InputException($"--plot draws an adapter's changes, and {path} is no adapter folder. Leave it out.");
         ModelSummary model = ModelSummary.Read(path);
         if (json) JsonOutput.Write(ModelView.Json(model));
         else Screen.Write(ModelView.Table(model));

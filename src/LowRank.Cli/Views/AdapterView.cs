@@ -12,19 +12,20 @@ internal static class AdapterView
     {
         LoraConfig config = adapter.Config;
         Table modules = new Table().Border(TableBorder.Simple)
-            .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank");
+            .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank", "singular values");
         foreach (ModuleSummary module in adapter.Modules)
-            modules.AddRow(Markup.Escape(module.Path), $"{module.Rank}", $"{module.Scale:g4}", $"{module.OutputSize} × {module.InputSize}",
-                $"{module.Delta.FrobeniusNorm:g4}", $"{module.Delta.EffectiveRank:f2}");
+            modules.AddRow(Markup.Escape(module.Path), module.Rank == 0 && module.Delta is null ? "–" : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
+                module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–", module.Delta is { } known ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
         string share = baseParameters is { } total ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)" : "; the base model is not here, so no percentage";
         List<IRenderable> lines =
         [
-            new Text($"LoRA adapter of {config.BaseModel ?? "an unnamed model"}"),
-            new Text($"rank {config.Rank}, alpha {config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout {config.Dropout}, bias {Bias(config)}"),
-            new Text($"targets: {Targets(config)}"),
+            new Text($"{adapter.Label} adapter of {config.BaseModel ?? "an unnamed model"}"),
+            .. adapter.HasRank ? new[] { new Text($"rank {config.Rank}, alpha {config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout {config.Dropout}, bias {Bias(config)}") } : [],
+            .. adapter.HasTargets ? new[] { new Text($"targets: {Targets(config)}") } : [],
             .. config.ModulesToSave is { Count: > 0 } saved ? new[] { new Text($"trained whole: {string.Join(", ", saved)}") } : [],
             new Text($"trains {adapter.Parameters:n0} weights{share}; {adapter.Bytes / 1e6:f2} MB"),
-            modules,
+            .. adapter.Modules.Count > 0 ? new IRenderable[] { modules } : [],
+            .. adapter.RankFor(Most) is { } enough ? new[] { new Text(Suggestion(adapter, enough)) } : [],
         ];
         lines.AddRange(adapter.Notes.Select(note => new Text("note: " + note)));
         return new Rows(lines);
@@ -33,6 +34,7 @@ internal static class AdapterView
     public static object Json(AdapterSummary adapter, long? baseParameters) => new
     {
         kind = "adapter",
+        peft_type = adapter.Config.PeftType,
         base_model = adapter.Config.BaseModel,
         rank = adapter.Config.Rank,
         alpha = adapter.Config.Alpha.Value,
@@ -45,6 +47,7 @@ internal static class AdapterView
         trainable_percent = baseParameters is { } total ? Percent(adapter, total) : (double?)null,
         bytes = adapter.Bytes,
         notes = adapter.Notes,
+        suggested_rank = adapter.RankFor(Most),
         modules = adapter.Modules.Select(module => new
         {
             name = module.Path,
@@ -53,11 +56,45 @@ internal static class AdapterView
             scale = module.Scale,
             shape = new[] { module.OutputSize, module.InputSize },
             parameters = module.Parameters,
-            norm = module.Delta.FrobeniusNorm,
-            spectral_norm = module.Delta.SpectralNorm,
-            effective_rank = module.Delta.EffectiveRank,
+            norm = module.Delta?.FrobeniusNorm,
+            spectral_norm = module.Delta?.SpectralNorm,
+            effective_rank = module.Delta?.EffectiveRank,
+            singular_values = module.Delta?.SingularValues,
+            rank_99 = module.Delta?.RankFor(Most),
         }),
     };
+
+    /// <summary>What a rank has to hold, as a share of Σσ².</summary>
+    private const double Most = 0.99;
+
+    private const int ShownValues = 16;
+
+    private static string Shape(ModuleSummary module) =>
+        module.InputSize == 0 ? $"{module.OutputSize}" : module.OutputSize == 0 ? $"× {module.InputSize}" : $"{module.OutputSize} × {module.InputSize}";
+
+    // The values side by side, the largest first, each as high as its share of the largest.
+    private static string Bars(DeltaSpectrum? delta)
+    {
+        const string Heights = "▁▂▃▄▅▆▇█";
+        if (delta is null || delta.SpectralNorm == 0) return "";
+        return string.Concat(delta.SingularValues.Take(ShownValues).Select(value => Heights[(int)Math.Round(value / delta.SpectralNorm * (Heights.Length - 1))]))
+            + (delta.SingularValues.Count > ShownValues ? "…" : "");
+    }
+
+    private static string Suggestion(AdapterSummary adapter, int enough)
+    {
+        int used = adapter.Modules.Max(module => module.Rank), median = Median(adapter);
+        if (enough == 0) return "The adapter changes nothing yet.";
+        return enough < used
+            ? $"rank: {Most:p0} of every change fits into rank {enough} (half of the modules need {median} or less): 'lowrank resize --rank {enough}' makes it smaller, and a new run can begin with {enough}."
+            : $"rank: the changes use all of rank {used} ({Most:p0} of them needs {enough}; half of the modules need {median} or less); if the task is not learned well yet, try a higher one.";
+    }
+
+    private static int Median(AdapterSummary adapter)
+    {
+        int[] ranks = [.. adapter.Modules.Select(module => module.Delta?.RankFor(Most) ?? 0).Order()];
+        return ranks[ranks.Length / 2];
+    }
 
     // As PEFT's print_trainable_parameters: the share of base and adapter together.
     private static double Percent(AdapterSummary adapter, long baseParameters) => 100.0 * adapter.Parameters / (baseParameters + adapter.Parameters);

@@ -12,7 +12,7 @@ public sealed class SummaryViewTests
 {
     private static readonly AdapterSummary Adapter = new(
         new LoraConfig { Rank = 2, Alpha = 4, BaseModel = "base[1]", TargetModules = ModuleSelection.Of("q_proj", "v_proj"), Bias = BiasTraining.Adapted },
-        [new ModuleSummary("layers.0.q_proj", 2, 4, 2, 5, 3, new DeltaSpectrum([3, 4], 5, 4, 1.5))],
+        [new ModuleSummary("layers.0.q_proj", 2, 4, 2, 5, 3, new DeltaSpectrum([4, 3], 5, 4, 1.5))],
         25, 3000, ["something [odd]"]);
 
     private static readonly ModelSummary Model = new(
@@ -27,6 +27,8 @@ public sealed class SummaryViewTests
         Assert.Contains("targets: q_proj, v_proj", text);
         Assert.Contains("trains 25 weights of 1,000 (2.5000 %)", text);
         Assert.Matches(@"layers\.0\.q_proj\s.*2\s.*2\s.*5 × 3\s.*5\s.*1\.50", text);
+        Assert.Contains("█▆", text);
+        Assert.Contains("the changes use all of rank 2", text);
         Assert.Contains("note: something [odd]", text);
         Assert.Contains("the base model is not here", Show(AdapterView.Table(Adapter, null)));
     }
@@ -35,7 +37,7 @@ public sealed class SummaryViewTests
     public void An_adapter_for_programs()
     {
         Assert.Equal(
-            """{"kind":"adapter","base_model":"base[1]","rank":2,"alpha":4,"use_rslora":false,"dropout":0,"bias":"lora_only","target_modules":["q_proj","v_proj"],"trainable_parameters":25,"base_parameters":975,"trainable_percent":2.5,"bytes":3000,"notes":["something [odd]"],"modules":[{"name":"layers.0.q_proj","rank":2,"alpha":4,"scale":2,"shape":[5,3],"parameters":16,"norm":5,"spectral_norm":4,"effective_rank":1.5}]}""",
+            """{"kind":"adapter","peft_type":"LORA","base_model":"base[1]","rank":2,"alpha":4,"use_rslora":false,"dropout":0,"bias":"lora_only","target_modules":["q_proj","v_proj"],"trainable_parameters":25,"base_parameters":975,"trainable_percent":2.5,"bytes":3000,"notes":["something [odd]"],"suggested_rank":2,"modules":[{"name":"layers.0.q_proj","rank":2,"alpha":4,"scale":2,"shape":[5,3],"parameters":16,"norm":5,"spectral_norm":4,"effective_rank":1.5,"singular_values":[4,3],"rank_99":2}]}""",
             JsonSerializer.Serialize(AdapterView.Json(Adapter, 975)));
         Assert.Contains("\"base_parameters\":null,\"trainable_percent\":null", JsonSerializer.Serialize(AdapterView.Json(Adapter, null)));
     }

@@ -1,11 +1,12 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Matching;
+using LowRank.Adapters.Methods;
 using LowRank.Tensors;
 using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Inspection;
 
-/// <summary>What a PEFT LoRA folder holds, read without its base model.</summary>
+/// <summary>What a PEFT folder of any kind holds, read without its base model.</summary>
 /// <param name="Config">The adapter's config.</param>
 /// <param name="Modules">The modules it changes, by path.</param>
 /// <param name="Parameters">All numbers it trains: pairs, biases, modules saved whole.</param>
@@ -24,6 +25,7 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         LoraConfig config = LoraConfig.Load(folder);
         string path = Path.Combine(folder, TensorFile);
         using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        if (AdapterKinds.Of(config) is not Methods.Lora.LoraKind and var kind) return OfOtherKind(config, kind, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
@@ -33,6 +35,26 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
             .Select(part => Summarize(file, config, alphas, part.Path, part.Part == AdapterTensorPart.EmbeddingA ? ModuleKind.Embedding : ModuleKind.Linear))];
         return new AdapterSummary(config, modules, file.Entries.Values.Where(entry => parts[entry.Name]?.Part != AdapterTensorPart.AdaptedWeight).Sum(entry => entry.ElementCount),
             new FileInfo(path).Length, [.. NotesOf(config, parts)]);
+    }
+
+    /// <summary>The name of the kind of adapter, such as "LoRA".</summary>
+    public string Label => Config.PeftType == "LORA" && Config.UseDora ? "DoRA" : AdapterKinds.Of(Config).Label;
+
+    /// <summary>Whether the kind of adapter has a rank and an alpha.</summary>
+    public bool HasRank => AdapterKinds.Of(Config).Keys.Any(key => key.Name == "r");
+
+    /// <summary>Whether the kind of adapter sits on layers.</summary>
+    public bool HasTargets => AdapterKinds.Of(Config).HasTargets;
+
+    /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change is known.</summary>
+    public int? RankFor(double share) => Modules.Any(module => module.Delta is not null) ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
+
+    private static AdapterSummary OfOtherKind(LoraConfig config, IAdapterKind kind, SafeTensorsFile file)
+    {
+        List<ModuleSummary> modules = [.. kind.Summarize(config, file).OrderBy(module => module.Path, ModulePathOrder.Instance)];
+        List<string> notes = [.. config.Warnings, .. config.UnsupportedRequests(AdapterUse.Load).Select(request => $"LowRank cannot load this adapter: {request}")];
+        if (modules.Exists(module => module.Delta is null)) notes.Add($"What {kind.Label} changes depends on the base: no delta is shown.");
+        return new AdapterSummary(config, modules, kind.TrainedCount(file), new FileInfo(file.Path).Length, notes);
     }
 
     private static ModuleSummary Summarize(SafeTensorsFile file, LoraConfig config, PatternValues<ConfigNumber> alphas, string path, ModuleKind kind)

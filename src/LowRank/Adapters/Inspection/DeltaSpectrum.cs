@@ -36,6 +36,27 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
         return From(values.data<double>().ToArray());
     }
 
+    /// <summary>Computes it of a whole matrix, in float64.</summary>
+    /// <exception cref="InputException">The matrix holds a value that is not finite.</exception>
+    public static DeltaSpectrum Of(Tensor delta)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor wide = delta.cpu().to(ScalarType.Float64);
+        if (!isfinite(wide).all().item<bool>()) throw new InputException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+        return From(linalg.svdvals(wide).data<double>().ToArray());
+    }
+
+    /// <summary>The smallest rank whose largest singular values hold a share of the energy Σσ²; 0 where there is no change.</summary>
+    /// <param name="share">The share, above 0 and at most 1.</param>
+    public int RankFor(double share)
+    {
+        double left = SingularValues.Sum(value => value * value) * share;
+        int rank = 0;
+        while (left > 0 && rank < SingularValues.Count) left -= SingularValues[rank] * SingularValues[rank++];
+        return rank;
+    }
+
     /// <summary>The measures of given singular values.</summary>
     internal static DeltaSpectrum From(double[] values)
     {

@@ -7,9 +7,9 @@ namespace LowRank.Adapters.Inspection;
 /// <param name="Scale">s of the change s·B·A.</param>
 /// <param name="OutputSize">Rows of B.</param>
 /// <param name="InputSize">Columns of A.</param>
-/// <param name="Delta">The size and the spread of the change.</param>
-public sealed record ModuleSummary(string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum Delta)
+/// <param name="Delta">The size and the spread of the change; null where it cannot be told without the base.</param>
+public sealed record ModuleSummary(string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum? Delta)
 {
-    /// <summary>Numbers of A and B: rank · (in + out).</summary>
-    public long Parameters => Rank * (InputSize + OutputSize);
+    /// <summary>Numbers that are trained in it: those of A and B, rank · (in + out), unless the kind of adapter has others.</summary>
+    public long Parameters { get; init; } = Rank * (InputSize + OutputSize);
 }

@@ -1,5 +1,7 @@
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Models;
+using LowRank.Tensors;
 
 namespace LowRank.Adapters.Methods;
 
@@ -39,6 +41,12 @@ internal interface IAdapterKind
 
     /// <summary>Builds what the adapter does to the model's layers.</summary>
     IReadOnlyList<IAdapterPart> Build(AdapterBuild build);
+
+    /// <summary>What a file of this kind changes in each module, without its base.</summary>
+    IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => [];
+
+    /// <summary>How many numbers of a file are trained.</summary>
+    long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Sum(entry => entry.ElementCount);
 
     /// <summary>What is written for an adapter: its config and tensors, changed where a plain save would be wrong on the
     /// untouched base.</summary>

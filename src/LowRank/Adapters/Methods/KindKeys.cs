@@ -1,5 +1,8 @@
 using System.Text.Json;
+using LowRank.Adapters.Files;
 using LowRank.Adapters.Json;
+using LowRank.Adapters.Matching;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 
 namespace LowRank.Adapters.Methods;
@@ -48,6 +51,15 @@ internal static class KindKeys
     /// <summary>A value among a config's other keys, or its default.</summary>
     public static JsonElement Value(this LoraConfig config, string key) => config.OtherKeys.TryGetValue(key, out JsonElement value)
         ? value : AdapterKinds.Of(config).Keys.Single(known => known.Name == key).Default;
+
+    /// <summary>The paths of the modules that have a tensor of an ending in a file.</summary>
+    public static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
+        .Where(key => key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal) && key.EndsWith(ending, StringComparison.Ordinal))
+        .Select(key => key[PeftTensorKeys.Prefix.Length..^ending.Length]);
+
+    /// <summary>The alpha that holds for a module.</summary>
+    public static double AlphaOf(LoraConfig config, string path) =>
+        (new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern").All(path) is [var own, ..] ? own.Value : config.Alpha).Value;
 
     /// <summary>A problem where a number is not in a range.</summary>
     public static IEnumerable<string> Range(LoraConfig config, string key, double least, double most)

@@ -43,11 +43,11 @@ public sealed class AdapterSummaryTests
         Assert.Empty(summary.Notes);
         ModuleSummary second = summary.Modules[0], tenth = summary.Modules[1];
         Assert.Equal((2, 4.0, 2.0, 2, 3, 10), (second.Rank, second.Alpha, second.Scale, (int)second.OutputSize, (int)second.InputSize, (int)second.Parameters));
-        Assert.Equal(10, second.Delta.FrobeniusNorm, 6);
+        Assert.Equal(10, second.Delta!.FrobeniusNorm, 6);
         Assert.Equal(8, second.Delta.SpectralNorm, 6);
         Assert.Equal(Math.Exp(-(3 / 7.0 * Math.Log(3 / 7.0)) - (4 / 7.0 * Math.Log(4 / 7.0))), second.Delta.EffectiveRank, 6);
         Assert.Equal((6.0, 3.0), (tenth.Alpha, tenth.Scale));
-        Assert.Equal(15, tenth.Delta.FrobeniusNorm, 5);
+        Assert.Equal(15, tenth.Delta!.FrobeniusNorm, 5);
         Assert.Equal(1, tenth.Delta.EffectiveRank, 5);
     }
 

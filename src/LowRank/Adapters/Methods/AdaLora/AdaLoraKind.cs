@@ -1,7 +1,9 @@
 using System.Text.Json;
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using TorchSharp;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -82,6 +84,17 @@ internal sealed class AdaLoraKind : IAdapterKind
             build.Take(target.Path, Ending, () => changes ? Normal(rank, 1) : zeros(rank, 1)),
             (alpha > 0 ? alpha : rank) / (rank + 1e-5), build.Config.Dropout.Value));
     })];
+
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".lora_A").Select(path =>
+    {
+        using var scope = NewDisposeScope();
+        Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
+        Tensor a = Read(".lora_A"), b = Read(".lora_B");
+        int first = config.Whole("init_r");
+        double alpha = config.Alpha.Value, scale = (alpha > 0 ? alpha : first) / (first + 1e-5);
+        DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.Of(zeros(1, 1)) : DeltaSpectrum.Of(a * Read(Ending), b, scale);
+        return new ModuleSummary(path, (int)a.shape[0], alpha, scale, b.shape[0], a.shape[1], delta) { Parameters = a.shape[0] * (a.shape[1] + b.shape[0] + 1) };
+    });
 
     /// <summary>Drops the directions that are masked, as PEFT does when it saves.</summary>
     public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)

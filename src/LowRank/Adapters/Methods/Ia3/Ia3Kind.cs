@@ -1,8 +1,10 @@
 using System.Text.Json;
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.Adapters.Matching;
 using LowRank.Models;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -78,6 +80,12 @@ internal sealed class Ia3Kind : IAdapterKind
                 ScalesInput(config, target.Path) ? [1, module.InputSize] : [module.OutputSize, 1], target.Path, AdapterTensorPart.Own);
         }
     }
+
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".ia3_l").Select(path =>
+    {
+        long[] shape = file.Entries[PeftTensorKeys.Prefix + path + ".ia3_l"].Shape; // [1, in] or [out, 1]
+        return new ModuleSummary(path, 0, 0, 1, shape[0] == 1 ? 0 : shape[0], shape[0] == 1 ? shape[1] : 0, Delta: null) { Parameters = shape[0] * shape[1] };
+    });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {

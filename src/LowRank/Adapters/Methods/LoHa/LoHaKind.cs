@@ -1,5 +1,7 @@
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -41,6 +43,17 @@ internal sealed class LoHaKind : IAdapterKind
             }
         }
     }
+
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".hada_w1_a").Select(path =>
+    {
+        using var scope = NewDisposeScope();
+        Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
+        Tensor firstA = Read(".hada_w1_a"), firstB = Read(".hada_w1_b");
+        int rank = (int)firstA.shape[1];
+        double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
+        Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * scale;
+        return new ModuleSummary(path, rank, alpha, scale, delta.shape[0], delta.shape[1], DeltaSpectrum.Of(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
+    });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {

@@ -1,6 +1,9 @@
 using System.Text.Json;
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
+using LowRank.Adapters.Matching;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -51,6 +54,24 @@ internal sealed class LoKrKind : IAdapterKind
                 yield return new AdapterTensor(PeftTensorKeys.Prefix + target.Path + ending, [rows, columns], target.Path, AdapterTensorPart.Own);
         }
     }
+
+    /// <remarks>The singular values of a Kronecker product are the products of its factors'.</remarks>
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
+        KindKeys.ModulesOf(file, ".lokr_w1").Concat(KindKeys.ModulesOf(file, ".lokr_w1_a")).Select(path =>
+        {
+            using var scope = NewDisposeScope();
+            string key = PeftTensorKeys.Prefix + path;
+            Tensor Whole(string part) => file.Entries.ContainsKey(key + part) ? file.Map(key + part) : matmul(file.Map(key + part + "_a"), file.Map(key + part + "_b"));
+            Tensor first = Whole(".lokr_w1"), second = Whole(".lokr_w2");
+            int rank = new PatternValues<int>(config.RankPattern, "rank_pattern").All(path) is [var own, ..] ? own.Value : config.Rank;
+            double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
+            DeltaSpectrum one = DeltaSpectrum.Of(first), two = DeltaSpectrum.Of(second);
+            double[] values = [.. one.SingularValues.SelectMany(x => two.SingularValues.Select(y => x * y * Math.Abs(scale))).OrderDescending()];
+            return new ModuleSummary(path, rank, alpha, scale, first.shape[0] * second.shape[0], first.shape[1] * second.shape[1], DeltaSpectrum.From(values))
+            {
+                Parameters = file.Entries.Values.Where(entry => entry.Name.StartsWith(key + ".lokr_", StringComparison.Ordinal)).Sum(entry => entry.ElementCount),
+            };
+        });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {

@@ -1,6 +1,8 @@
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using TorchSharp;
+using LowRank.Tensors;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
@@ -49,6 +51,14 @@ internal sealed class VeraKind : IAdapterKind
         yield return new AdapterTensor(KeyA, [config.Rank, inputs], "", AdapterTensorPart.Own, IsRequired: saved);
         yield return new AdapterTensor(KeyB, [outputs, config.Rank], "", AdapterTensorPart.Own, IsRequired: saved);
     }
+
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".vera_lambda_b").Select(path =>
+    {
+        long outputs = file.Entries[PeftTensorKeys.Prefix + path + ".vera_lambda_b"].Shape[0];
+        return new ModuleSummary(path, config.Rank, config.Rank, 1, outputs, 0, Delta: null) { Parameters = outputs + config.Rank };
+    });
+
+    public long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Where(entry => entry.Name is not (KeyA or KeyB)).Sum(entry => entry.ElementCount);
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
