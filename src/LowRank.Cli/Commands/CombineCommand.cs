@@ -1,0 +1,39 @@
+using System.CommandLine;
+using LowRank.Adapters.Combining;
+using LowRank.Adapters.Files;
+using static TorchSharp.torch;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank combine</c>.</summary>
+internal sealed class CombineCommand : ICliCommand
+{
+    public string Example => "lowrank combine --adapter runs/a/adapter:0.7 --adapter runs/b/adapter:0.4 --kind cat --output runs/mixed";
+
+    public Command Build()
+    {
+        var adapters = new Option<string[]>("--adapter") { Description = "Folder of a LoRA adapter, with :WEIGHT behind it; give two or more.", Required = true };
+        var kind = new Option<string>("--kind") { Description = $"How: {string.Join(", ", AdapterCombination.Kinds)}.", Required = true };
+        var density = new Option<double?>("--density") { Description = "Share of the values that is kept, for ties, dare and magnitude_prune." };
+        var rank = new Option<int?>("--rank") { Description = "Rank of the result of a kind with svd; the largest of the ranks by default." };
+        var seed = new Option<long>("--seed") { Description = "Seed of what dare leaves out.", DefaultValueFactory = _ => 42 };
+        var sign = new Option<string>("--majority-sign") { Description = "total: the sign of the sum wins in ties; frequency: the sign that most have.", DefaultValueFactory = _ => "total" };
+        var once = new Option<bool>("--scale-once") { Description = "Kinds with svd take each adapter's scale once. Without it they take it twice, as PEFT does." };
+        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+        return new Command("combine", "Make one adapter of several, without their base: cat is exactly the weighted sum of their changes; linear, ties, dare and "
+            + "magnitude_prune merge A with A and B with B; with _svd they merge the changes and take a pair of the wanted rank.") { adapters, kind, density, rank, seed, sign, once, output }
+            .Does(parsed =>
+            {
+                using var scope = NewDisposeScope();
+                string how = parsed.GetRequiredValue(sign);
+                if (how is not ("total" or "frequency")) throw new InputException($"--majority-sign is {how}, expected total or frequency.");
+                List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (LoraFolder.Read(argument.Folder), argument.Weight))];
+                LoraFolder combined = AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
+                {
+                    Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = how == "frequency", ScaleOnce = parsed.GetValue(once),
+                });
+                combined.Write(parsed.GetRequiredValue(output));
+                Console.WriteLine($"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank {combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: {parsed.GetRequiredValue(output)}");
+            });
+    }
+}

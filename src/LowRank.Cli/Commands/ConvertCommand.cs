@@ -1,0 +1,36 @@
+using System.CommandLine;
+using LowRank.Adapters.Operations;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank convert</c>.</summary>
+internal sealed class ConvertCommand : ICliCommand
+{
+    public string Example => "lowrank convert runs/quickstart/adapter --to mlx --model models/base --output runs/mlx";
+
+    public Command Build()
+    {
+        var path = new Argument<string>("adapter") { Description = "Folder of an adapter: PEFT's, or mlx-lm's." };
+        var to = new Option<string>("--to") { Description = "mlx, or peft.", Required = true };
+        var model = new Option<string>("--model") { Description = "Folder of the base model.", Required = true };
+        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+        return new Command("convert", "Write an adapter in another program's format: from PEFT's to mlx-lm's, or back.") { path, to, model, output }
+            .Does(parsed =>
+            {
+                string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
+                if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()) throw new InputException($"{target} is not empty. Choose another --output, or remove it first.");
+                switch (format)
+                {
+                    case "mlx":
+                        MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                        break;
+                    case "peft":
+                        MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                        break;
+                    default:
+                        throw new InputException($"--to is {format}, expected mlx or peft.");
+                }
+                Console.WriteLine($"Wrote {target}");
+            });
+    }
+}

@@ -1,0 +1,29 @@
+using System.CommandLine;
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Operations;
+using LowRank.Cli.Views;
+using static TorchSharp.torch;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank diff</c>.</summary>
+internal sealed class DiffCommand : ICliCommand
+{
+    public string Example => "lowrank diff runs/a/adapter runs/b/adapter";
+
+    public Command Build()
+    {
+        var first = new Argument<string>("first") { Description = "Folder of a LoRA adapter." };
+        var second = new Argument<string>("second") { Description = "Folder of another." };
+        var json = new Option<bool>("--json") { Description = "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, cosine, overlap)." };
+        return new Command("diff", "Say how two adapters differ: settings, and for each module the size of both changes and of their difference, the cosine between them, and how "
+            + "far the spaces of their inputs overlap.") { first, second, json }
+            .Does(parsed =>
+            {
+                using var scope = NewDisposeScope();
+                AdapterDifference difference = AdapterDifference.Of(LoraFolder.Read(parsed.GetRequiredValue(first)), LoraFolder.Read(parsed.GetRequiredValue(second)));
+                if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));
+                else Screen.Write(DifferenceView.Table(difference));
+            });
+    }
+}

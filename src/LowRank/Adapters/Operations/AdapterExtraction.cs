@@ -1,0 +1,83 @@
+using LowRank.Adapters.Files;
+using LowRank.Models;
+using LowRank.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Operations;
+
+/// <summary>Makes an adapter from a fully tuned model: the nearest pair of a rank to what tuning changed in each layer.</summary>
+public static class AdapterExtraction
+{
+    /// <summary>Extracts an adapter, one layer at a time.</summary>
+    /// <param name="baseFolder">The base, a Hugging Face folder.</param>
+    /// <param name="tunedFolder">The tuned model, with the same weights by name and shape.</param>
+    /// <param name="rank">The rank of the pairs.</param>
+    /// <param name="targets">The layers, as <c>target_modules</c>; null for every linear layer but the output head.</param>
+    /// <param name="saveOthers">Whether changed weights that are no target are kept whole (<c>modules_to_save</c>).</param>
+    /// <exception cref="InputException">The two do not belong together, nothing changed, or the targets do not fit.</exception>
+    public static ExtractedAdapter Extract(string baseFolder, string tunedFolder, int rank, ModuleSelection? targets = null, bool saveOthers = false)
+    {
+        if (rank < 1) throw new InputException($"rank: found {rank}, expected at least 1.");
+        using var noGradient = no_grad();
+        using PretrainedModel model = PretrainedModel.Open(baseFolder);
+        using Checkpoint before = Checkpoint.Open(baseFolder), after = Checkpoint.Open(tunedFolder);
+        RequireSameTensors(before, after, baseFolder, tunedFolder);
+        LoraConfig config = TaskTypes.Fill(new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets ?? ModuleSelection.AllLinear }, model.Network);
+        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
+        IReadOnlyDictionary<string, AdapterSite> sites = AdapterSite.Of(model.Network);
+        var stored = match.Targets.ToDictionary(target => model.Network.StoredName(sites[target.Path].Parameter), target => sites[target.Path]);
+        var modules = new List<LoraModule>();
+        var kept = new List<KeptEnergy>();
+        var others = new List<string>();
+        var whole = new Dictionary<string, Tensor>();
+        foreach (string name in before.Entries.Keys.Where(after.Entries.ContainsKey))
+        {
+            using var scope = NewDisposeScope();
+            Tensor change = after.Map(name).to(ScalarType.Float32) - before.Map(name).to(ScalarType.Float32);
+            if (stored.TryGetValue(name, out AdapterSite? site))
+            {
+                (LoraModule module, KeptEnergy energy) = Decompose(site, site.StoresTransposed ? change.t() : change, rank);
+                modules.Add(module with { A = module.A.MoveToOuterDisposeScope(), B = module.B.MoveToOuterDisposeScope() });
+                kept.Add(energy);
+            }
+            else if (change.count_nonzero().item<long>() > 0)
+            {
+                others.Add(name);
+                if (saveOthers) whole[name] = after.Map(name).to(ScalarType.Float32).MoveToOuterDisposeScope();
+            }
+        }
+        if (kept.All(energy => energy.Whole == 0)) throw new InputException($"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to extract.");
+        return new ExtractedAdapter(Folder(match.Resolved, modules, model.Network, whole), kept, others);
+    }
+
+    private static LoraFolder Folder(LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)
+    {
+        if (whole.Count == 0) return new LoraFolder(config, modules, whole);
+        Dictionary<string, string> paths = network.Parameters.Keys.Where(name => whole.ContainsKey(network.StoredName(name))).ToDictionary(network.StoredName, network.ModulePath);
+        string[] names = [.. paths.Values.Select(path => path[..path.LastIndexOf('.')]).Distinct().Order(StringComparer.Ordinal)];
+        return new LoraFolder(config with { ModulesToSave = names }, modules, paths.ToDictionary(path => PeftTensorKeys.Prefix + path.Value, path => whole[path.Key]));
+    }
+
+    private static (LoraModule, KeptEnergy) Decompose(AdapterSite site, Tensor change, int rank)
+    {
+        bool isEmbedding = site.Kind == ModuleKind.Embedding;
+        (Tensor u, Tensor values, Tensor vh) = linalg.svd(isEmbedding ? change.t() : change, fullMatrices: false);
+        long count = Math.Min(rank, values.shape[0]);
+        Tensor root = values.narrow(0, 0, count).sqrt();
+        var module = new LoraModule(site.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
+        double whole = values.square().sum().item<float>(), held = values.narrow(0, 0, count).square().sum().item<float>();
+        return (module, new KeptEnergy(site.Path, (int)values.shape[0], (int)count, whole, held));
+    }
+
+    private static void RequireSameTensors(Checkpoint before, Checkpoint after, string baseFolder, string tunedFolder)
+    {
+        List<string> problems =
+        [
+            .. before.Entries.Where(entry => after.Entries.TryGetValue(entry.Key, out SafeTensorsEntry? other) && !other.Shape.SequenceEqual(entry.Value.Shape))
+                .Select(entry => $"{entry.Key}: [{string.Join(", ", entry.Value.Shape)}] and [{string.Join(", ", after.Entries[entry.Key].Shape)}]"),
+            .. before.Entries.Keys.Where(name => !after.Entries.ContainsKey(name)).Take(20).Select(name => $"{name}: only in the base"),
+        ];
+        if (problems.Count > 0) throw new InputException($"{tunedFolder} was not tuned from {baseFolder}: their weights differ in name or shape.", problems);
+    }
+}

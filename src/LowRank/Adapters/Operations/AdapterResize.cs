@@ -1,0 +1,44 @@
+using LowRank.Adapters.Files;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Operations;
+
+/// <summary>Gives an adapter's pairs another rank by singular value decomposition: of all pairs of that rank, the nearest ones
+/// (Eckart and Young, 1936).</summary>
+public static class AdapterResize
+{
+    /// <summary>Resizes every pair. A rank that a change fits into leaves it as it is, to rounding.</summary>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="rank">The new rank; smaller where a module has no more directions.</param>
+    /// <returns>The result, whose tensors are in the caller's dispose scope, and what each module kept.</returns>
+    /// <exception cref="InputException">The rank is below 1.</exception>
+    public static (LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept) Resize(LoraFolder adapter, int rank)
+    {
+        if (rank < 1) throw new InputException($"rank: found {rank}, expected at least 1.");
+        using var noGradient = no_grad();
+        var kept = new List<KeptEnergy>();
+        List<LoraModule> modules = [.. adapter.Modules.Select(module =>
+        {
+            (LoraModule smaller, KeptEnergy energy) = Truncate(module, rank);
+            kept.Add(energy);
+            return smaller;
+        })];
+        return (adapter with { Modules = modules, Config = adapter.Config with { UseRankStabilizedScale = false } }, kept);
+    }
+
+    // With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: the decomposition is of the small core alone.
+    private static (LoraModule, KeptEnergy) Truncate(LoraModule module, int rank)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor leftBasis, Tensor left) = linalg.qr(module.B.to(ScalarType.Float64) * module.Scale);
+        (Tensor rightBasis, Tensor right) = linalg.qr(module.A.to(ScalarType.Float64).t());
+        (Tensor u, Tensor values, Tensor vh) = linalg.svd(matmul(left, right.t()), fullMatrices: false);
+        long count = Math.Min(rank, values.shape[0]);
+        Tensor root = values.narrow(0, 0, count).sqrt();
+        Tensor a = matmul(root.unsqueeze(1) * vh.narrow(0, 0, count), rightBasis.t()).to(ScalarType.Float32);
+        Tensor b = (matmul(leftBasis, u.narrow(1, 0, count)) * root).to(ScalarType.Float32);
+        double whole = values.square().sum().item<double>(), held = values.narrow(0, 0, count).square().sum().item<double>();
+        return (module with { A = a.MoveToOuterDisposeScope(), B = b.MoveToOuterDisposeScope(), Scale = 1 }, new KeptEnergy(module.Path, module.Rank, (int)count, whole, held));
+    }
+}

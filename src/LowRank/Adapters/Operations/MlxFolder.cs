@@ -1,0 +1,137 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Inspection;
+using LowRank.Models;
+using LowRank.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Operations;
+
+/// <summary>mlx-lm's adapter folders: <c>adapter_config.json</c> with <c>fine_tune_type</c>, and <c>adapters.safetensors</c> with
+/// <c>lora_a</c> [in, rank] and <c>lora_b</c> [rank, out], y = Wx + scale·(x·a)·b; of DoRA also <c>m</c> [out].</summary>
+/// <remarks>mlx-lm has one rank, one scale and one list of layer names for the last <c>num_layers</c> layers. What differs by module is
+/// folded into <c>lora_b</c> (scales) or filled up with zeros (ranks); what it cannot say is refused.</remarks>
+public static class MlxFolder
+{
+    private const string TensorFile = "adapters.safetensors";
+
+    /// <summary>Writes an adapter as a folder for mlx-lm.</summary>
+    /// <param name="folder">A PEFT folder of LoRA or DoRA.</param>
+    /// <param name="model">The base's folder, for the number of its layers.</param>
+    /// <param name="target">The folder to make; it appears whole or not at all.</param>
+    /// <exception cref="InputException">The adapter has parts that mlx-lm cannot say: all at once.</exception>
+    public static void FromPeft(string folder, string model, string target)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        LoraConfig config = LoraConfig.Load(folder);
+        (LoraFolder adapter, IReadOnlyDictionary<string, Tensor> magnitudes) = ReadWithMagnitudes(folder, config);
+        Require(folder, adapter);
+        int rank = adapter.Modules.Max(module => module.Rank);
+        double scale = adapter.Modules.GroupBy(module => module.Scale).OrderByDescending(group => group.Count()).First().Key;
+        int layers = ConfigReader.Open(Path.Combine(model, "config.json")) is var reader ? reader.Root["num_hidden_layers"]?.GetValue<int>() ?? reader.Root["n_layer"]?.GetValue<int>() ?? 0 : 0;
+        int first = adapter.Modules.Min(module => Layer(module.Path)!.Value);
+        var tensors = new List<KeyValuePair<string, Tensor>>();
+        foreach (LoraModule module in adapter.Modules)
+        {
+            tensors.Add(KeyValuePair.Create(module.Path + ".lora_a", Filled(module.A, rank, 0).t().contiguous()));
+            tensors.Add(KeyValuePair.Create(module.Path + ".lora_b", (Filled(module.B, rank, 1) * (module.Scale / scale)).t().contiguous()));
+            if (magnitudes.TryGetValue(module.Path, out Tensor? magnitude)) tensors.Add(KeyValuePair.Create(module.Path + ".m", magnitude));
+        }
+        AtomicFolder.Write(target, into =>
+        {
+            SafeTensorsWriter.Write(Path.Combine(into, TensorFile), tensors);
+            var parameters = new JsonObject
+            {
+                ["rank"] = rank, ["dropout"] = config.Dropout.Value, ["scale"] = scale,
+                ["keys"] = new JsonArray([.. adapter.Modules.Select(module => InLayer(module.Path)).Distinct().Order(StringComparer.Ordinal).Select(key => (JsonNode)key)]),
+            };
+            var settings = new JsonObject
+            {
+                ["fine_tune_type"] = config.UseDora ? "dora" : "lora", ["lora_parameters"] = parameters, ["model"] = config.BaseModel, ["num_layers"] = layers - first,
+            };
+            File.WriteAllText(Path.Combine(into, LoraConfig.FileName), settings.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        });
+    }
+
+    /// <summary>Writes mlx-lm's folder as a PEFT folder.</summary>
+    /// <param name="folder">mlx-lm's folder.</param>
+    /// <param name="model">The base's folder.</param>
+    /// <param name="target">The folder to make; it appears whole or not at all.</param>
+    /// <exception cref="InputException">It is no such folder, or was tuned in full.</exception>
+    public static void ToPeft(string folder, string model, string target)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        (string type, double scale, double dropout) = Settings(folder);
+        using SafeTensorsFile file = SafeTensorsFile.Open(Path.Combine(folder, TensorFile));
+        List<string> paths = [.. file.Entries.Keys.Where(key => key.EndsWith(".lora_a", StringComparison.Ordinal)).Select(key => key[..^".lora_a".Length]).Order(ModulePathOrder.Instance)];
+        string[] foreign = [.. file.Entries.Keys.Where(key => !paths.Exists(path => key.StartsWith(path + ".", StringComparison.Ordinal)))];
+        if (paths.Count == 0 || foreign.Length > 0)
+            throw new InputException($"{file.Path} holds {(paths.Count == 0 ? "no lora_a" : "tensors that belong to no pair")}; expected PATH.lora_a, PATH.lora_b and, of DoRA, PATH.m.", [.. foreign.Take(10)]);
+        var others = new Dictionary<string, Tensor>();
+        List<LoraModule> modules = [.. paths.Select(path =>
+        {
+            if (file.Entries.ContainsKey(path + ".m")) others[PeftTensorKeys.Key(path, AdapterTensorPart.Magnitude)] = file.Map(path + ".m").to(ScalarType.Float32).clone();
+            return new LoraModule(path, false, Read(path + ".lora_a").t().contiguous(), Read(path + ".lora_b").t().contiguous(), scale);
+        })];
+        using PretrainedModel opened = PretrainedModel.Open(model);
+        var config = TaskTypes.Fill(new LoraConfig { BaseModel = model, Dropout = dropout, UseDora = type == "dora", TargetModules = ModuleSelection.Of([.. paths]) }, opened.Network);
+        LoraConfig resolved = TargetMatcher.Match(config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
+        new LoraFolder(resolved, modules, others).Write(target);
+
+        Tensor Read(string key) => file.Map(key).to(ScalarType.Float32);
+    }
+
+    // DoRA is plain pairs with a vector beside them here, which operations on plain pairs refuse.
+    private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder, LoraConfig config)
+    {
+        if (!config.UseDora) return (LoraFolder.Read(folder), new Dictionary<string, Tensor>());
+        LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
+        var magnitudes = whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
+            .ToDictionary(other => PeftTensorKeys.Parse(other.Key)!.Value.Path, other => other.Value);
+        return (whole with { Others = whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part != AdapterTensorPart.Magnitude).ToDictionary() }, magnitudes);
+    }
+
+    private static void Require(string folder, LoraFolder adapter)
+    {
+        List<string> problems =
+        [
+            .. adapter.Others.Keys.Take(10).Select(key => $"{key}: mlx-lm keeps pairs only"),
+            .. adapter.Modules.Where(module => module.IsEmbedding || Layer(module.Path) is null).Select(module => $"{module.Path}: mlx-lm adapts layers of the stack by number only"),
+        ];
+        if (problems.Count > 0) throw new InputException($"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') and convert the model:", problems);
+    }
+
+    private static (string Type, double Scale, double Dropout) Settings(string folder)
+    {
+        string path = Path.Combine(folder, LoraConfig.FileName);
+        if (!File.Exists(path)) throw new InputException($"{path} is not there; expected mlx-lm's adapter folder.");
+        try
+        {
+            JsonNode root = JsonNode.Parse(File.ReadAllText(path))!;
+            string type = root["fine_tune_type"]?.GetValue<string>() ?? "lora";
+            if (type is not ("lora" or "dora")) throw new InputException($"{path}: fine_tune_type: found \"{type}\", expected \"lora\" or \"dora\": a fully tuned model is no adapter ('lowrank extract' makes one).");
+            JsonNode parameters = root["lora_parameters"] ?? throw new InputException($"{path}: lora_parameters is missing; expected rank, scale and dropout. Is this mlx-lm's file?");
+            return (type, (parameters["scale"] ?? throw new InputException($"{path}: lora_parameters.scale is missing; expected a number.")).GetValue<double>(), parameters["dropout"]?.GetValue<double>() ?? 0);
+        }
+        catch (Exception failure) when (failure is JsonException or InvalidOperationException or FormatException)
+        {
+            throw new InputException($"{path} is not mlx-lm's: {failure.Message}", failure);
+        }
+    }
+
+    // Rows or columns of zeros up to the common rank change nothing.
+    private static Tensor Filled(Tensor tensor, int rank, int dimension)
+    {
+        long missing = rank - tensor.shape[dimension];
+        return missing == 0 ? tensor : cat([tensor, zeros(dimension == 0 ? [missing, tensor.shape[1]] : [tensor.shape[0], missing])], dimension);
+    }
+
+    private static int? Layer(string path) => path.Split('.').Select(part => int.TryParse(part, out int number) ? number : (int?)null).FirstOrDefault(number => number is not null);
+
+    // "self_attn.q_proj" of "model.layers.3.self_attn.q_proj"
+    private static string InLayer(string path) => string.Join('.', path.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
+}
