@@ -77,6 +77,7 @@ public static class AdapterExtraction
             .. before.Entries.Where(entry => after.Entries.TryGetValue(entry.Key, out SafeTensorsEntry? other) && !other.Shape.SequenceEqual(entry.Value.Shape))
                 .Select(entry => $"{entry.Key}: [{string.Join(", ", entry.Value.Shape)}] and [{string.Join(", ", after.Entries[entry.Key].Shape)}]"),
             .. before.Entries.Keys.Where(name => !after.Entries.ContainsKey(name)).Take(20).Select(name => $"{name}: only in the base"),
+            .. after.Entries.Keys.Where(name => !before.Entries.ContainsKey(name)).Take(20).Select(name => $"{name}: only in the tuned model"),
         ];
         if (problems.Count > 0) throw new InputException($"{tunedFolder} was not tuned from {baseFolder}: their weights differ in name or shape.", problems);
     }

@@ -1,0 +1,162 @@
+using CsCheck;
+using LowRank.Adapters;
+using LowRank.Adapters.Combining;
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Operations;
+using LowRank.Models;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.ParityTests;
+
+/// <summary>Properties of operations on adapters, for random shapes, ranks and scales.</summary>
+public sealed class OperationTests
+{
+    private static readonly string Goldens = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens");
+
+    private static readonly Gen<(int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized)> Shapes =
+        Gen.Select(Gen.Int[0, 1_000_000], Gen.Int[2, 40], Gen.Int[2, 40], Gen.Int[1, 12], Gen.Double[0.1, 40], Gen.Bool);
+
+    [Fact]
+    public void Side_by_side_is_the_weighted_sum() => Gen.Select(Shapes, Gen.Int[1, 12], Gen.Double[-2, 2], Gen.Double[-2, 2]).Sample((shape, otherRank, one, two) =>
+    {
+        using var scope = NewDisposeScope();
+        LoraFolder a = Random(shape), b = Random(shape with { Seed = shape.Seed + 1, Rank = otherRank });
+        Tensor combined = AdapterCombination.Combine([(a, one), (b, two)], "cat", new CombineOptions()).Modules[0].Delta();
+        Tensor expected = a.Modules[0].Delta() * one + b.Modules[0].Delta() * two;
+        AssertNear(expected, combined);
+    }, iter: 100);
+
+    [Fact]
+    public void A_single_adapter_with_weight_one_stays_what_it_is() => Shapes.Sample(shape =>
+    {
+        using var scope = NewDisposeScope();
+        LoraFolder a = Random(shape);
+        foreach (string kind in new[] { "linear", "cat" })
+            AssertNear(a.Modules[0].Delta(), AdapterCombination.Combine([(a, 1)], kind, new CombineOptions()).Modules[0].Delta());
+    }, iter: 100);
+
+    [Fact]
+    public void Resizing_at_full_rank_is_exact_and_a_smaller_rank_is_the_nearest() => Shapes.Sample(shape =>
+    {
+        using var scope = NewDisposeScope();
+        LoraFolder a = Random(shape);
+        Tensor delta = a.Modules[0].Delta();
+        (LoraFolder full, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(a, shape.Rank);
+        AssertNear(delta, full.Modules[0].Delta());
+        Assert.InRange(kept[0].Share, 1 - 1e-9, 1 + 1e-9);
+        int smaller = Math.Max(1, shape.Rank / 2);
+        (LoraFolder small, IReadOnlyList<KeptEnergy> less) = AdapterResize.Resize(a, smaller);
+        double[] values = linalg.svdvals(delta.to(ScalarType.Float64)).data<double>().ToArray();
+        double lost = Math.Sqrt(values.Skip(smaller).Sum(value => value * value)); // Eckart and Young
+        Assert.InRange((delta - small.Modules[0].Delta()).norm().item<float>(), lost - 1e-4 * values[0], lost + 1e-4 * values[0]);
+        Assert.InRange(less[0].Share, 0, 1 + 1e-9);
+    }, iter: 100);
+
+    [Fact]
+    public void What_is_written_is_read_back_equal() => Shapes.Sample(shape =>
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        LoraFolder a = Random(shape);
+        a.Write(folder["adapter"]);
+        LoraFolder read = LoraFolder.Read(folder["adapter"]);
+        Assert.Equal(0, Golden.LargestDeviation(a.Modules[0].A, read.Modules[0].A));
+        Assert.Equal(0, Golden.LargestDeviation(a.Modules[0].B, read.Modules[0].B));
+        Assert.InRange(read.Modules[0].Scale / a.Modules[0].Scale, 1 - 1e-12, 1 + 1e-12);
+    }, iter: 30);
+
+    [Fact]
+    public void Merging_and_unmerging_restores_the_weights_to_rounding() => Gen.Select(Gen.Int[0, 1000], Gen.Int[1, 16], Gen.Double[0.1, 8], Gen.OneOf("lora", "dora", "vera", "loha", "lokr", "ia3", "pissa")).Sample((seed, rank, alpha, method) =>
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        LoraConfig shared = new() { Rank = rank, Alpha = alpha, InitialWeights = InitialWeights.False, TargetModules = method == "ia3" ? null : ModuleSelection.AllLinear };
+        var kind = LowRank.Adapters.Methods.AdapterMethods.Get(method);
+        using Adapter adapter = Adapter.Create(golden.Model, kind.Configure(shared, new(kind)), seed);
+        Dictionary<string, Tensor> before = golden.Model.Network.Parameters.ToDictionary(weight => weight.Key, weight => weight.Value.clone());
+        adapter.Merge();
+        adapter.Unmerge();
+        foreach ((string name, Tensor weight) in golden.Model.Network.Parameters) Assert.True(Golden.LargestDeviation(weight, before[name]) < 2e-5, $"{method}: {name}");
+    }, iter: 20);
+
+    [Fact]
+    public void An_extracted_adapter_of_a_merged_model_is_the_adapter_again()
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        string given = Path.Combine(Goldens, "variants", "combine_a");
+        using (Adapter adapter = Adapter.Load(given, golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        ExtractedAdapter extracted = AdapterExtraction.Extract(golden.Folder, folder["merged"], 4, ModuleSelection.Of("q_proj", "v_proj", "down_proj"));
+        Assert.Empty(extracted.OtherChanges);
+        LoraFolder expected = LoraFolder.Read(given);
+        Assert.Equal(expected.Modules.Select(module => module.Path), extracted.Adapter.Modules.OrderBy(module => module.Path, StringComparer.Ordinal).Select(module => module.Path).Order(StringComparer.Ordinal));
+        foreach (LoraModule module in expected.Modules)
+            AssertNear(module.Delta(), extracted.Adapter.Modules.Single(other => other.Path == module.Path).Delta());
+        Assert.All(extracted.Kept, kept => Assert.InRange(kept.Share, 0.9999, 1.0001));
+        extracted.Adapter.Write(folder["extracted"]);
+        using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
+        Assert.Equal(6, loaded.Layers.Count);
+        Assert.Contains("nothing to extract", Assert.Throws<InputException>(() => AdapterExtraction.Extract(golden.Folder, golden.Folder, 4)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_no_pair_holds_is_named_or_kept_whole()
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "modules_to_save", "trained"), golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        ExtractedAdapter whole = AdapterExtraction.Extract(golden.Folder, folder["merged"], 8, saveOthers: true);
+        Assert.Equal(["lm_head.weight"], whole.OtherChanges);
+        whole.Adapter.Write(folder["extracted"]);
+        using PretrainedModel merged = PretrainedModel.Open(folder["merged"]);
+        using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
+        loaded.Attach();
+        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), merged.Decoder.Forward(golden.Read("input_ids"))), 0, 1e-4);
+    }
+
+    [Theory, InlineData("variants/combine_a", "qwen2"), InlineData("variants/patterns", "qwen2"), InlineData("variants/rslora", "qwen2"), InlineData("variants/dora", "qwen2"), InlineData("llama/lora", "llama")]
+    public void To_mlx_and_back_computes_the_same(string adapterFolder, string family)
+    {
+        using var golden = new Golden(family);
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        string given = Path.Combine(Goldens, adapterFolder);
+        MlxFolder.FromPeft(given, golden.Folder, folder["mlx"]);
+        MlxFolder.ToPeft(folder["mlx"], golden.Folder, folder["peft"]);
+        Tensor Logits(string path)
+        {
+            using Adapter adapter = Adapter.Load(path, golden.Model);
+            adapter.Attach();
+            return golden.Model.Decoder.Forward(golden.Read("input_ids"));
+        }
+        Assert.InRange(Golden.LargestDeviation(Logits(given), Logits(folder["peft"])), 0, 1e-5);
+    }
+
+    [Fact]
+    public void The_difference_of_an_adapter_from_itself_is_none_and_from_its_opposite_twice_itself()
+    {
+        using var scope = NewDisposeScope();
+        LoraFolder a = LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a"));
+        LoraFolder opposite = a with { Modules = [.. a.Modules.Select(module => module with { B = module.B.neg() })] };
+        AdapterDifference same = AdapterDifference.Of(a, a), other = AdapterDifference.Of(a, opposite);
+        Assert.Empty(same.Settings);
+        Assert.All(same.Modules, module => Assert.InRange(module.Distance!.Value, 0, 1e-6));
+        Assert.All(same.Modules, module => Assert.InRange(module.Overlap!.Value, 1 - 1e-9, 1 + 1e-9));
+        Assert.All(other.Modules, module => Assert.InRange(module.Cosine!.Value, -1 - 1e-9, -1 + 1e-9));
+        Assert.All(other.Modules, module => Assert.InRange(module.Distance!.Value / module.FirstNorm, 2 - 1e-6, 2 + 1e-6));
+    }
+
+    private static LoraFolder Random((int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized) shape)
+    {
+        using Generator random = new Generator().manual_seed(shape.Seed);
+        Tensor a = empty(shape.Rank, shape.Inputs).normal_(0, 1, random), b = empty(shape.Outputs, shape.Rank).normal_(0, 1, random);
+        LoraConfig config = new() { Rank = shape.Rank, Alpha = shape.Alpha, UseRankStabilizedScale = shape.RankStabilized, TargetModules = ModuleSelection.Of("q_proj") };
+        return new LoraFolder(config, [new LoraModule("model.layers.0.self_attn.q_proj", false, a, b, config.Scale(shape.Rank, shape.Alpha))], new Dictionary<string, Tensor>());
+    }
+
+    private static void AssertNear(Tensor expected, Tensor found) =>
+        Assert.InRange(Golden.LargestDeviation(expected, found), 0, 2e-5 * Math.Max(1e-3, expected.abs().max().item<float>()));
+}
