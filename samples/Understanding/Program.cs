@@ -12,6 +12,7 @@ try
     string data = Path.Combine(arguments.Repository, "docs", "figures", "lora", "results.json");
     Results results = Results.Load(data);
     if (!arguments.RenderOnly) results = Measuring.Run(arguments, results, data);
+    Page.Write(arguments.Repository, results);
     return 0;
 }
 catch (InputException e)

@@ -12,7 +12,7 @@ namespace LowRank.Samples.Understanding;
 /// <param name="FactsStated">Facts of the test rows that the generated texts state.</param>
 /// <param name="Facts">Facts asked for.</param>
 /// <param name="BaseTextLoss">Mean loss on held-out text of the base's own kind, in nats a token.</param>
-/// <param name="SecondsPerStep">Median over the steps.</param>
+/// <param name="SecondsPerStep">Median over the steps; on a machine that others use, so not for comparing runs.</param>
 public sealed record RunResult(string Name, int? Rank, double LearningRate, long Seed, long Steps, long TrainedWeights, long SavedBytes,
     double? HeldOutLoss, int FactsStated, int Facts, double? BaseTextLoss, double SecondsPerStep)
 {
