@@ -17,9 +17,11 @@ internal static class Show
 
     /// <summary>A Markdown table; the first column is text, the others are numbers.</summary>
     public static string Table(IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows) =>
-        string.Concat(new[] { head, [.. head.Select((_, i) => i == 0 ? "---" : "---:")], .. rows }.Select(row => $"| {string.Join(" | ", row)} |\n"));
+        Line(head) + Line([.. head.Select((_, i) => i == 0 ? "---" : "---:")]) + string.Concat(rows.Select(Line));
 
     /// <summary>The run of the lowest held-out loss.</summary>
     public static RunResult Best(Results results, IEnumerable<RunSpec> specs) =>
         specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)!;
+
+    private static string Line(IReadOnlyList<string> cells) => $"| {string.Join(" | ", cells)} |\n";
 }
