@@ -5,6 +5,8 @@ namespace LowRank.Samples.Understanding;
 /// <summary>The numbers in the page's text.</summary>
 internal static class PageValues
 {
+    private const double EqualLoss = 0.6; // a held-out loss that both methods reach on the side of the low rates
+
     /// <summary>The numbers by name: <c>RUN.loss</c>, <c>RUN.facts</c>, <c>RUN.own</c>, <c>RUN.weights</c> and <c>RUN.size</c> of each
     /// run, and what follows from several.</summary>
     public static IReadOnlyDictionary<string, string> Of(Results results)
@@ -28,6 +30,8 @@ internal static class PageValues
             ["rate.lora"] = Show.Rate(lora.LearningRate),
             ["rate.full"] = Show.Rate(full.LearningRate),
             ["rate.ratio"] = $"{lora.LearningRate / full.LearningRate:0.#}",
+            ["rate.shift"] = $"{RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))) / RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full)):0}",
+            ["rate.equal"] = $"{EqualLoss:0.0}",
             ["rate.lora-loss"] = Show.Loss(lora.HeldOutLoss),
             ["rate.full-loss"] = Show.Loss(full.HeldOutLoss),
             ["seeds.spread"] = $"{seeds.Max() - seeds.Min():0.000}",
@@ -43,6 +47,17 @@ internal static class PageValues
             values["latency.tokens"] = $"{time.Tokens}";
         }
         return values;
+    }
+
+    // The lowest rate at which the loss comes down to a value, between measured rates on a straight line of logarithms.
+    private static double RateOf(Results results, double loss, IEnumerable<RunSpec> specs)
+    {
+        RunResult[] runs = [.. specs.Select(spec => results.Run(spec.Name))];
+        int after = Array.FindIndex(runs, run => run.HeldOutLoss <= loss);
+        if (after < 1) throw new InputException($"No two rates lie on both sides of the loss {loss}; expected one above and one below it. Measure more rates.");
+        double high = Math.Log(runs[after - 1].HeldOutLoss!.Value), low = Math.Log(runs[after].HeldOutLoss!.Value);
+        double share = (high - Math.Log(loss)) / (high - low);
+        return runs[after - 1].LearningRate * Math.Pow(runs[after].LearningRate / runs[after - 1].LearningRate, share);
     }
 
     private static void Add(Dictionary<string, string> values, RunResult run, RunResult before)

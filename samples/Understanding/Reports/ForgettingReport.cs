@@ -26,7 +26,7 @@ internal sealed class ForgettingReport : IReport
         List<ChartPoint> all = [.. series.SelectMany(line => line.Points)];
         double before = results.Untrained!.BaseTextLoss!.Value;
         RunResult low = results.Run("lora-r2"), high = results.Run("lora-r16");
-        return SvgChart.Lines("Learned against forgotten", $"Loss on the base's own text after training over the held-out loss of the task, both lower is better. Before training {Show.Loss(before)}; " +
+        return SvgChart.Lines("Learned against forgotten", $"Loss on the base's own text after training over the held-out loss of the task, both lower is better, for runs that at least halved the latter. Before training {Show.Loss(before)}; " +
             $"LoRA rank 2 {Show.Loss(low.BaseTextLoss)}, rank 16 {Show.Loss(high.BaseTextLoss)}; full training " +
             string.Join(", ", series[1].Points.Select(point => $"at {point.Label} {Show.Loss(point.Y)}")) + ".",
             ChartAxis.Around("held-out loss of the task, nats a token (logarithmic; left is better)", all.Select(point => point.X), logarithmic: true),
@@ -34,5 +34,7 @@ internal sealed class ForgettingReport : IReport
     }
 
     private static ChartSeries Series(Results results, string name, IEnumerable<RunSpec> specs, Func<RunResult, string> label) => new(name,
-        [.. specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null).Select(run => new ChartPoint(run.HeldOutLoss!.Value, run.BaseTextLoss!.Value, label(run)))]);
+        [.. specs.Select(spec => results.Run(spec.Name))
+            .Where(run => run.HeldOutLoss < results.Untrained!.HeldOutLoss / 2) // what learned little or broke would squeeze the rest
+            .Select(run => new ChartPoint(run.HeldOutLoss!.Value, run.BaseTextLoss!.Value, label(run)))]);
 }
