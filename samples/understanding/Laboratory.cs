@@ -1,0 +1,166 @@
+using System.Diagnostics;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Generation;
+using LowRank.Models;
+using LowRank.Recipes;
+using LowRank.Tensors;
+using LowRank.Tokenization;
+using LowRank.Training;
+using static TorchSharp.torch;
+
+namespace LowRank.Samples.Understanding;
+
+/// <summary>Trains and measures on the embedded base, with the quickstart recipe's data and settings.</summary>
+/// <remarks>Belongs to one thread. Every run opens the base anew, so none sees what another trained.</remarks>
+public sealed class Laboratory
+{
+    private const int Batch = 8;          // rows of a step: half the recipe's, for short runs
+    private const int EvaluationRows = 32;
+    private const int AskedRows = 100;    // test rows for which texts are generated
+    private const int BaseTextRows = 64;  // rows of 256 tokens of the base's own kind of text
+    private const int LatencyTokens = 64;
+    private const int LatencyRepeats = 15;
+
+    private readonly Recipe recipe;
+    private readonly string output;
+    private readonly int steps;
+    private readonly Tokenizer tokenizer;
+    private readonly IReadOnlyList<IExample> training, heldOut, baseText;
+    private readonly IReadOnlyList<Sample> asked;
+
+    /// <summary>Opens the data.</summary>
+    /// <param name="repository">The repository's folder.</param>
+    /// <param name="steps">Optimizer steps of each run.</param>
+    /// <exception cref="InputException">Files are missing.</exception>
+    public Laboratory(string repository, int steps)
+    {
+        this.steps = steps;
+        recipe = Recipe.Load(Path.Combine(repository, "recipes", "quickstart.yaml"));
+        output = Path.Combine(repository, "runs", "understanding");
+        string corpus = Path.Combine(repository, "models", "base", "build", "validation.jsonl");
+        if (!File.Exists(corpus))
+            throw new InputException($"{corpus} was not found; expected the text that was held out when the base was made. Run models/base/prepare.sh, which writes it.");
+        tokenizer = Tokenizer.Load(recipe.Model);
+        training = Load(recipe.Data.Train);
+        heldOut = Load(recipe.Comparison!.Data);
+        baseText = [.. Load([corpus]).Take(BaseTextRows)];
+        asked = [.. SampleReader.ReadAll(recipe.Comparison.Data).Take(AskedRows)];
+        set_num_threads(ProcessorCores.Physical());
+    }
+
+    /// <summary>What holds for all runs, put beside what was measured.</summary>
+    public Results Describe(Results results)
+    {
+        using PretrainedModel model = PretrainedModel.Open(recipe.Model);
+        return results with
+        {
+            Machine = Machine.Describe(),
+            Date = DateTimeOffset.UtcNow.ToString("yyyy-MM-dd"),
+            Steps = steps,
+            BatchSize = Batch,
+            HeldOutRows = heldOut.Count,
+            HeldOutTokens = heldOut.Sum(row => (long)row.PredictedLabels),
+            FactRows = asked.Count,
+            BaseTextTokens = baseText.Sum(row => (long)row.PredictedLabels),
+            BaseWeights = model.Network.ParameterCount,
+            Untrained = results.Untrained ?? Measure(model, new RunSpec("untrained", 0), 0, 0, 0, 0),
+        };
+    }
+
+    /// <summary>Trains a run and measures it. Its weights lie in <c>runs/understanding</c> until the next run of its name.</summary>
+    public RunResult Train(RunSpec spec)
+    {
+        string folder = Path.Combine(output, spec.Name);
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: spec.Rank is null);
+        using Adapter? adapter = spec.Rank is { } rank ? Adapter.Create(model, Config(spec, rank), spec.Seed) : null;
+        adapter?.Attach();
+        ITrainedWeights trained = adapter is not null ? new TrainedAdapter(adapter)
+            : spec.WeightPrefix is { } prefix ? new SelectedWeights(model, prefix) : new FullModel(model);
+        var times = new StepTimes();
+        long weights = trained.Weights.Sum(weight => weight.Value.numel());
+        try
+        {
+            TrainingResult result = new Trainer(model.Decoder, trained, Options(spec), folder, times).Run(training, []);
+            long bytes = new DirectoryInfo(result.SavedFolder).EnumerateFiles("*.safetensors").Sum(file => file.Length);
+            return Measure(model, spec, result.Steps, weights, bytes, times.Median);
+        }
+        catch (NonFiniteLossException)
+        {
+            return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
+        }
+    }
+
+    /// <summary>Times the base, the adapter in its slots and the adapter merged, in turns.</summary>
+    /// <param name="spec">A LoRA run that was trained before.</param>
+    public LatencyResult Time(RunSpec spec)
+    {
+        using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: true); // merging writes into the weights
+        using Adapter adapter = Adapter.Load(Path.Combine(output, spec.Name, "adapter"), model);
+        var generator = new TextGenerator(model.Decoder);
+        int[] prompt = PromptEncoding.Prompt(tokenizer, asked[0].Text("prompt")!);
+        List<double> plain = [], unmerged = [], merged = [];
+        for (int i = 0; i <= LatencyRepeats; i++)
+        {
+            double alone = Time(generator, prompt);
+            adapter.Attach();
+            double beside = Time(generator, prompt);
+            adapter.Merge();
+            double within = Time(generator, prompt);
+            adapter.Unmerge();
+            if (i == 0) continue; // the first turn warms up
+            plain.Add(alone);
+            unmerged.Add(beside);
+            merged.Add(within);
+        }
+        return new LatencyResult(spec.Rank!.Value, LatencyRepeats, LatencyTokens, Statistics.Median(plain), Statistics.Median(unmerged), Statistics.Median(merged));
+    }
+
+    // Milliseconds a token, from the first new token to the last: the prompt is left out. No stop token: every text is as long.
+    private static double Time(TextGenerator generator, int[] prompt)
+    {
+        long first = 0;
+        generator.Generate([prompt], new GenerationOptions { MaxNewTokens = LatencyTokens }, (_, _) => first = first == 0 ? Stopwatch.GetTimestamp() : first);
+        return Stopwatch.GetElapsedTime(first).TotalMilliseconds / (LatencyTokens - 1);
+    }
+
+    private RunResult Measure(PretrainedModel model, RunSpec spec, long done, long weights, long bytes, double secondsPerStep)
+    {
+        double loss = Evaluation.Run(new CausalObjective(model.Decoder), heldOut, EvaluationRows, done).Loss;
+        double own = Evaluation.Run(new CausalObjective(model.Decoder), baseText, EvaluationRows, done).Loss;
+        var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens, StopTokenIds = model.Generation.EosTokenIds };
+        int stated = 0, facts = 0;
+        foreach (Sample[] rows in asked.Chunk(50))
+        {
+            IReadOnlyList<IReadOnlyList<int>> texts = new TextGenerator(model.Decoder).Generate([.. rows.Select(row => PromptEncoding.Prompt(tokenizer, row.Text("prompt")!))], options);
+            stated += rows.Select((row, i) => FactCheck.CountStated(tokenizer.Decode(texts[i], skipSpecialTokens: true), row.Texts("facts"))).Sum();
+            facts += rows.Sum(row => row.Texts("facts").Count);
+        }
+        return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, done, weights, bytes, loss, stated, facts, own, secondsPerStep);
+    }
+
+    // alpha / rank stays what the recipe has, so that runs of different rank take the same rate.
+    private LoraConfig Config(RunSpec spec, int rank) => new()
+    {
+        Rank = rank,
+        Alpha = rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
+        TargetModules = spec.Targets is { } names ? ModuleSelection.Of(names)
+            : spec.Layers is null ? ModuleSelection.AllLinear : ModuleSelection.Of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        LayersToTransform = spec.Layers is { } layers ? LayerSelection.Of(layers) : null,
+    };
+
+    private TrainingOptions Options(RunSpec spec) => new()
+    {
+        Steps = steps,
+        BatchSize = Batch,
+        LearningRate = spec.LearningRate,
+        Schedule = Enum.Parse<ScheduleKind>(recipe.Training.Schedule, ignoreCase: true),
+        WarmupRatio = recipe.Training.WarmupRatio,
+        Seed = spec.Seed,
+        EvaluateEvery = 0,
+    };
+
+    private IReadOnlyList<IExample> Load(IReadOnlyList<string> files) =>
+        ExampleLoader.Load(files, tokenizer, new ExampleOptions { MaxLength = recipe.Training.MaxLength }).Examples;
+}

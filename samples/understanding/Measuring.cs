@@ -1,0 +1,46 @@
+namespace LowRank.Samples.Understanding;
+
+/// <summary>Runs what is missing, and saves the results after every run.</summary>
+internal static class Measuring
+{
+    /// <summary>Measures.</summary>
+    /// <param name="arguments">Which experiments.</param>
+    /// <param name="results">What is there already.</param>
+    /// <param name="path">Where to save.</param>
+    /// <returns>All results.</returns>
+    public static Results Run(Arguments arguments, Results results, string path)
+    {
+        if (results.Steps != 0 && results.Steps != arguments.Steps && !arguments.Again)
+            throw new InputException($"{path} holds runs of {results.Steps} steps, and --steps is {arguments.Steps}: they cannot be compared. " +
+                "Give the same number, or --again without --only to measure everything anew.");
+        if (arguments.Again && arguments.Only is null) results = new Results();
+        var laboratory = new Laboratory(arguments.Repository, arguments.Steps);
+        results = laboratory.Describe(results);
+        results.Save(path);
+        var measured = new HashSet<string>();
+        foreach ((string experiment, IReadOnlyList<RunSpec> specs) in Runs.ByExperiment.Where(entry => arguments.Only is null || entry.Key == arguments.Only))
+        {
+            foreach (RunSpec spec in specs)
+            {
+                bool known = results.Find(spec.Name) is not null && !(arguments.Again && arguments.Only is not null);
+                if (known || !measured.Add(spec.Name)) continue;
+                results = results.With(Report(experiment, laboratory.Train(spec)));
+                results.Save(path);
+            }
+            if (experiment != "latency") continue;
+            foreach (RunSpec spec in specs.Where(spec => arguments.Again || results.Latencies.All(latency => latency.Rank != spec.Rank)))
+            {
+                results = results.With(laboratory.Time(spec));
+                results.Save(path);
+            }
+        }
+        return results;
+    }
+
+    private static RunResult Report(string experiment, RunResult run)
+    {
+        Console.WriteLine($"{experiment,-11} {run.Name,-22} {run.TrainedWeights,9:N0} weights  held-out {run.HeldOutLoss:0.0000}  facts {run.FactShare:P1}  " +
+            $"base text {run.BaseTextLoss:0.000}  {run.SecondsPerStep:0.000} s a step");
+        return run;
+    }
+}

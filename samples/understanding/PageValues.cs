@@ -1,0 +1,72 @@
+using LowRank.Samples.Understanding.Reports;
+
+namespace LowRank.Samples.Understanding;
+
+/// <summary>The numbers in the page's text.</summary>
+internal static class PageValues
+{
+    private const double EqualLoss = 0.6; // a held-out loss that both methods reach on the side of the low rates
+
+    /// <summary>The numbers by name: <c>RUN.loss</c>, <c>RUN.facts</c>, <c>RUN.own</c>, <c>RUN.weights</c> and <c>RUN.size</c> of each
+    /// run, and what follows from several.</summary>
+    public static IReadOnlyDictionary<string, string> Of(Results results)
+    {
+        RunResult lora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))), full = Show.Best(results, Runs.FullRates.Select(Runs.Full));
+        List<double> seeds = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).HeldOutLoss!.Value)];
+        List<double> seedFacts = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).FactShare)];
+        var values = new Dictionary<string, string>
+        {
+            ["machine"] = results.Machine,
+            ["date"] = results.Date,
+            ["steps"] = $"{results.Steps}",
+            ["batch"] = $"{results.BatchSize}",
+            ["rows"] = $"{results.HeldOutRows}",
+            ["tokens"] = Show.Weights(results.HeldOutTokens),
+            ["fact-rows"] = $"{results.FactRows}",
+            ["facts"] = $"{results.Untrained!.Facts}",
+            ["own-tokens"] = Show.Weights(results.BaseTextTokens),
+            ["base-weights"] = Show.Weights(results.BaseWeights),
+            ["trained-rows"] = $"{results.Steps * results.BatchSize}",
+            ["rate.lora"] = Show.Rate(lora.LearningRate),
+            ["rate.full"] = Show.Rate(full.LearningRate),
+            ["rate.ratio"] = $"{lora.LearningRate / full.LearningRate:0.#}",
+            ["rate.shift"] = $"{RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))) / RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full)):0}",
+            ["rate.equal"] = $"{EqualLoss:0.0}",
+            ["rate.lora-loss"] = Show.Loss(lora.HeldOutLoss),
+            ["rate.full-loss"] = Show.Loss(full.HeldOutLoss),
+            ["seeds.spread"] = $"{seeds.Max() - seeds.Min():0.000}",
+            ["seeds.facts"] = $"{(seedFacts.Max() - seedFacts.Min()) * 100:0.0}",
+            ["lora-share"] = Show.Percent((double)results.Run("lora-r16").TrainedWeights / results.BaseWeights),
+        };
+        foreach (RunResult run in results.Runs.Append(results.Untrained)) Add(values, run, results.Untrained);
+        foreach (LatencyResult time in results.Latencies)
+        {
+            values[$"latency-r{time.Rank}.slots"] = $"{(time.UnmergedMilliseconds / time.BaseMilliseconds - 1) * 100:0}";
+            values[$"latency-r{time.Rank}.merged"] = $"{(time.MergedMilliseconds / time.BaseMilliseconds - 1) * 100:+0.0;−0.0;0.0}";
+            values["latency.repeats"] = $"{time.Repeats}";
+            values["latency.tokens"] = $"{time.Tokens}";
+        }
+        return values;
+    }
+
+    // The lowest rate at which the loss comes down to a value, between measured rates on a straight line of logarithms.
+    private static double RateOf(Results results, double loss, IEnumerable<RunSpec> specs)
+    {
+        RunResult[] runs = [.. specs.Select(spec => results.Run(spec.Name))];
+        int after = Array.FindIndex(runs, run => run.HeldOutLoss <= loss);
+        if (after < 1) throw new InputException($"No two rates lie on both sides of the loss {loss}; expected one above and one below it. Measure more rates.");
+        double high = Math.Log(runs[after - 1].HeldOutLoss!.Value), low = Math.Log(runs[after].HeldOutLoss!.Value);
+        double share = (high - Math.Log(loss)) / (high - low);
+        return runs[after - 1].LearningRate * Math.Pow(runs[after].LearningRate / runs[after - 1].LearningRate, share);
+    }
+
+    private static void Add(Dictionary<string, string> values, RunResult run, RunResult before)
+    {
+        values[$"{run.Name}.loss"] = Show.Loss(run.HeldOutLoss);
+        values[$"{run.Name}.facts"] = Show.Percent(run.FactShare);
+        values[$"{run.Name}.own"] = Show.Loss(run.BaseTextLoss);
+        values[$"{run.Name}.forgot"] = Show.Change(before.BaseTextLoss, run.BaseTextLoss);
+        values[$"{run.Name}.weights"] = Show.Weights(run.TrainedWeights);
+        values[$"{run.Name}.size"] = Show.Bytes(run.SavedBytes);
+    }
+}

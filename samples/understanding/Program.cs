@@ -1,0 +1,22 @@
+using LowRank;
+using LowRank.Samples.Understanding;
+using LowRank.Tensors.Native;
+
+// usage: dotnet run -c Release --project samples/understanding -- [--only NAME] [--steps N] [--again] [--render]
+// Runs the experiments of docs/lora.md and writes docs/figures/lora and the page's tables. What results.json has already is
+// kept; --again measures it anew, --render measures nothing.
+NativeAllocator.KeepFreedMemory();
+try
+{
+    Arguments arguments = Arguments.Parse(args);
+    string data = Path.Combine(arguments.Repository, "docs", "figures", "lora", "results.json");
+    Results results = Results.Load(data);
+    if (!arguments.RenderOnly) results = Measuring.Run(arguments, results, data);
+    Page.Write(arguments.Repository, results);
+    return 0;
+}
+catch (InputException e)
+{
+    Console.Error.WriteLine(e.Message);
+    return 2;
+}

@@ -1,0 +1,27 @@
+namespace LowRank.Samples.Understanding.Reports;
+
+/// <summary>How numbers are written on the page.</summary>
+internal static class Show
+{
+    public static string Loss(double? loss) => loss?.ToString("0.000") ?? "diverged";
+
+    public static string Percent(double share) => share.ToString("0.0 %");
+
+    public static string Weights(long weights) => weights.ToString("N0");
+
+    public static string Bytes(long bytes) => bytes >= 1_000_000 ? $"{bytes / 1e6:0.00} MB" : $"{bytes / 1e3:0} kB";
+
+    public static string Rate(double rate) => rate.ToString("0.#e-0");
+
+    public static string Change(double? from, double? to) => to is null || from is null ? "diverged" : (to.Value - from.Value).ToString("+0.000;−0.000");
+
+    /// <summary>A Markdown table; the first column is text, the others are numbers.</summary>
+    public static string Table(IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows) =>
+        Line(head) + Line([.. head.Select((_, i) => i == 0 ? "---" : "---:")]) + string.Concat(rows.Select(Line));
+
+    /// <summary>The run of the lowest held-out loss.</summary>
+    public static RunResult Best(Results results, IEnumerable<RunSpec> specs) =>
+        specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)!;
+
+    private static string Line(IReadOnlyList<string> cells) => $"| {string.Join(" | ", cells)} |\n";
+}
