@@ -27,8 +27,8 @@ internal sealed record Arguments(string Repository, string? Only, int Steps, boo
                 _ => throw new InputException($"\"{args[i]}\" is not understood; expected --only NAME, --steps N, --again or --render."),
             };
         }
-        if (result.Only is { } only && !Runs.ByExperiment.ContainsKey(only))
-            throw new InputException($"--only is \"{only}\"; expected one of {string.Join(", ", Runs.ByExperiment.Keys)}.");
+        string[] names = [.. Runs.ByExperiment.Keys, "ways", "costs"];
+        if (result.Only is { } only && !names.Contains(only)) throw new InputException($"--only is \"{only}\"; expected one of {string.Join(", ", names)}.");
         return result;
     }
 

@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tensors;
+using LowRank.Tensors.Native;
 using LowRank.Tokenization;
 using LowRank.Training;
 using static TorchSharp.torch;
@@ -19,6 +21,7 @@ public sealed class Laboratory
     private const int EvaluationRows = 32;
     private const int AskedRows = 100;    // test rows for which texts are generated
     private const int BaseTextRows = 64;  // rows of 256 tokens of the base's own kind of text
+    private const int CostSteps = 25;
     private const int LatencyTokens = 64;
     private const int LatencyRepeats = 15;
 
@@ -71,8 +74,8 @@ public sealed class Laboratory
     /// <summary>Trains a run and measures it. Its weights lie in <c>runs/understanding</c> until the next run of its name.</summary>
     public RunResult Train(RunSpec spec)
     {
-        string folder = Path.Combine(output, spec.Name);
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        string folder = Fresh(spec.Name);
+        if (spec.Method is not null) return TrainByRecipe(spec, folder);
         using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: spec.Rank is null);
         using Adapter? adapter = spec.Rank is { } rank ? Adapter.Create(model, Config(spec, rank), spec.Seed) : null;
         adapter?.Attach();
@@ -90,6 +93,65 @@ public sealed class Laboratory
         {
             return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
         }
+    }
+
+    // Every method through a recipe, as a user runs it.
+    private RunResult TrainByRecipe(RunSpec spec, string folder)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Write(spec, folder, steps));
+        var times = new StepTimes();
+        long weights = run.TrainedParameters;
+        try
+        {
+            TrainingResult result = run.Train(times);
+            long bytes = new DirectoryInfo(result.SavedFolder).EnumerateFiles("*.safetensors").Sum(file => file.Length);
+            return Measure(run.Model, spec, result.Steps, weights, bytes, times.Median);
+        }
+        catch (NonFiniteLossException)
+        {
+            return new RunResult(spec.Name, null, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
+        }
+    }
+
+    /// <summary>Measures what a step of a method costs.</summary>
+    public CostResult Cost(RunSpec spec)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Write(spec, Fresh(spec.Name + "-cost"), CostSteps));
+        NativeAllocator.ReturnFreedMemory();
+        if (!ProcessMemory.ResetPeak()) throw new InputException("The peak of memory cannot be set back on this system; expected Linux with /proc/self/clear_refs writable.");
+        long before = ProcessMemory.ResidentBytes();
+        var times = new StepTimes();
+        TrainingResult result = run.Train(times);
+        return new CostResult(spec.Method!, times.Median, result.PeakMemoryBytes - before);
+    }
+
+    private string Fresh(string name)
+    {
+        string folder = Path.Combine(output, name);
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(folder);
+        return folder;
+    }
+
+    private Recipe Write(RunSpec spec, string folder, int count)
+    {
+        string path = Path.Combine(folder, "given.yaml");
+        File.WriteAllText(path, string.Create(CultureInfo.InvariantCulture, $$"""
+            model: {{recipe.Model}}
+            data: {train: {{recipe.Data.Train[0]}}}
+            adapter: {method: {{spec.Method}}{{(spec.AdapterKeys == "" ? "" : ", " + spec.AdapterKeys)}}}
+            training:
+              steps: {{count}}
+              batch_size: {{Batch}}
+              learning_rate: {{spec.LearningRate}}
+              schedule: {{recipe.Training.Schedule}}
+              warmup_ratio: {{recipe.Training.WarmupRatio}}
+              max_length: {{recipe.Training.MaxLength}}
+              seed: {{spec.Seed}}
+              eval_every: 0
+            output: run
+            """));
+        return Recipe.Load(path);
     }
 
     /// <summary>Times the base, the adapter in its slots and the adapter merged, in turns.</summary>

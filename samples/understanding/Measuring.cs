@@ -34,6 +34,39 @@ internal static class Measuring
                 results.Save(path);
             }
         }
+        if (arguments.Only is null or "ways") results = SearchRates(arguments, laboratory, results, path);
+        if (arguments.Only is null or "costs") results = Costs(arguments, laboratory, results, path);
+        return results;
+    }
+
+    private static Results SearchRates(Arguments arguments, Laboratory laboratory, Results results, string path)
+    {
+        foreach (Way way in Ways.All)
+        {
+            Ways.Search(way, rate =>
+            {
+                RunSpec spec = Ways.Spec(way, rate);
+                if (!arguments.Again && results.Find(spec.Name) is { } known) return known.HeldOutLoss;
+                RunResult run = Report("ways", laboratory.Train(spec));
+                results = results.With(run);
+                results.Save(path);
+                return run.HeldOutLoss;
+            });
+        }
+        return results;
+    }
+
+    // In two rounds, of which the second counts: the first warms up, and all methods meet the same machine.
+    private static Results Costs(Arguments arguments, Laboratory laboratory, Results results, string path)
+    {
+        if (!arguments.Again && Ways.All.All(way => results.Costs.Any(cost => cost.Method == way.Method))) return results;
+        foreach (Way way in Ways.All.Concat(Ways.All))
+        {
+            CostResult cost = laboratory.Cost(Ways.Spec(way, way.FirstRate));
+            Console.WriteLine($"costs       {cost.Method,-14} {cost.SecondsPerStep:0.000} s a step  {cost.MemoryBytes / 1e6:0} MB");
+            results = results.With(cost);
+        }
+        results.Save(path);
         return results;
     }
 

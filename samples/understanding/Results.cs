@@ -51,6 +51,9 @@ public sealed record Results
     /// <summary>Latencies by rank.</summary>
     public IReadOnlyList<LatencyResult> Latencies { get; init; } = [];
 
+    /// <summary>What a step of each method costs.</summary>
+    public IReadOnlyList<CostResult> Costs { get; init; } = [];
+
     /// <summary>A run by its name.</summary>
     /// <exception cref="InputException">It was not measured.</exception>
     public RunResult Run(string name) => Find(name)
@@ -71,4 +74,7 @@ public sealed record Results
 
     /// <summary>With a latency added, or in the place of the one of its rank.</summary>
     public Results With(LatencyResult latency) => this with { Latencies = [.. Latencies.Where(other => other.Rank != latency.Rank).Append(latency).OrderBy(other => other.Rank)] };
+
+    /// <summary>With a cost added, or in the place of the one of its method.</summary>
+    public Results With(CostResult cost) => this with { Costs = [.. Costs.Where(other => other.Method != cost.Method), cost] };
 }

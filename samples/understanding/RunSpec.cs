@@ -17,6 +17,12 @@ public sealed record RunSpec(string Name, double LearningRate)
     /// <summary>Without a rank: how the names of the trained weights begin; null trains every weight.</summary>
     public string? WeightPrefix { get; init; }
 
+    /// <summary>A method of <c>adapter.method</c>, run by a recipe; null for what <see cref="Rank"/> says.</summary>
+    public string? Method { get; init; }
+
+    /// <summary>The other keys of that recipe's <c>adapter</c> section, as YAML.</summary>
+    public string AdapterKeys { get; init; } = "";
+
     /// <summary>Seed of the adapter's first values and of the order of the rows.</summary>
     public long Seed { get; init; } = 42;
 }

@@ -22,5 +22,16 @@ public static class NativeAllocator
         mallopt(TrimThreshold, int.MaxValue);
     }
 
+    /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from what is
+    /// in use. Does nothing outside Linux with glibc.</summary>
+    public static void ReturnFreedMemory()
+    {
+        if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out nint library)) return;
+        if (!NativeLibrary.TryGetExport(library, "malloc_trim", out nint address)) return;
+        Marshal.GetDelegateForFunctionPointer<Trim>(address)(0);
+    }
+
+    private delegate int Trim(nuint keptBytes);
+
     private delegate int SetOption(int parameter, int value);
 }
