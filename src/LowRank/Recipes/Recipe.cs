@@ -65,6 +65,13 @@ public sealed record Recipe
     public static Recipe Parse(string text, string folder, IReadOnlyList<string>? overrides = null, string name = "recipe") =>
         RecipeReader.Read(text, Path.GetFullPath(folder), overrides ?? [], name);
 
+    /// <summary>The same run with every weight trained, for comparing; its learning rate is full training's own.</summary>
+    public Recipe AsFullTraining() => this with
+    {
+        Adapter = new AdapterSection { Method = "full" },
+        Training = Training with { InitAdapter = null, LearningRate = null },
+    };
+
     /// <summary>The recipe with all effective values, as YAML that loads to an equal recipe.</summary>
     public string ToYaml() => RecipeWriter.Write(this);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using LowRank.Data;
 using LowRank.Models;
 using TorchSharp;
@@ -47,11 +46,10 @@ public sealed class Trainer
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
         var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed);
-        var state = new RunState(PlannedSteps(batches.StepsPerEpoch));
-        var schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, WarmupSteps(state.TotalSteps), state.TotalSteps);
-        using var optimizer = new AdamW(trained.Weights, options);
-        using var dropout = new Generator().manual_seed(options.Seed);
-        var checkpoints = new CheckpointStore(Path.Combine(outputFolder, "checkpoints"), trained, optimizer, dropout);
+        var state = new RunState(options.PlannedSteps(batches.StepsPerEpoch));
+        var schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, options.PlannedWarmup(state.TotalSteps), state.TotalSteps);
+        using var runner = new StepRunner(objective, trained, options);
+        var checkpoints = new CheckpointStore(Path.Combine(outputFolder, "checkpoints"), trained, runner.Optimizer, runner.Dropout);
         trained.Rules.Start(state.TotalSteps, options.LearningRate);
         if (resume) checkpoints.RestoreNewest(state);
 
@@ -60,7 +58,9 @@ public sealed class Trainer
         long evaluateEvery = validation.Count == 0 ? 0 : options.EvaluateEvery ?? batches.StepsPerEpoch;
         while (state.Step < state.TotalSteps && !cancellation.IsCancellationRequested)
         {
-            TrainStep(batches.Step(state.Step), schedule.At(state.Step), optimizer, dropout, state);
+            StepOutcome outcome = runner.Run(batches.Step(state.Step), schedule.At(state.Step), state.Step + 1);
+            state.Count(outcome.Tokens, outcome.Loss, outcome.Elapsed);
+            observer.Stepped(new TrainingStep(state.Step, outcome.Loss, outcome.GradientNorm, schedule.At(state.Step - 1), outcome.Tokens, state.TokensPerSecond, state.Elapsed));
             bool last = state.Step == state.TotalSteps;
             if (evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last)) EvaluateAndKeepBest(validation, state);
             if (options.SaveEvery is { } every && (state.Step % every == 0 || last)) checkpoints.Save(state);
@@ -75,33 +75,6 @@ public sealed class Trainer
     public EvaluationResult Evaluate(IReadOnlyList<IExample> examples, long step = 0) =>
         Evaluation.Run(objective, examples, options.EvaluationBatchSize, step);
 
-    private void TrainStep(StepBatches step, double learningRate, AdamW optimizer, Generator dropout, RunState state)
-    {
-        long started = Stopwatch.GetTimestamp();
-        using var scope = NewDisposeScope();
-        double loss = 0;
-        long tokens = 0;
-        foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
-        foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
-        {
-            if (rows.All(row => row.PredictedLabels == 0)) continue;
-            using var microScope = NewDisposeScope();
-            Tensor sum = objective.Sum(rows, dropout);
-            (sum / step.PredictedLabels).backward();
-            loss += sum.item<float>();
-            tokens += rows.Sum(row => (long)row.Tokens);
-        }
-        loss /= Math.Max(1, step.PredictedLabels);
-        trained.Rules.Penalty()?.backward();
-        double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
-        if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(state.Step + 1, loss, norm, learningRate);
-        trained.Rules.BeforeUpdate();
-        optimizer.Step(learningRate, trained.Rules.RateFactor);
-        trained.Rules.AfterUpdate(state.Step + 1);
-        state.Count(tokens, loss, Stopwatch.GetElapsedTime(started));
-        observer.Stepped(new TrainingStep(state.Step, loss, norm, learningRate, tokens, state.TokensPerSecond, state.Elapsed));
-    }
-
     private void EvaluateAndKeepBest(IReadOnlyList<IExample> validation, RunState state)
     {
         EvaluationResult result = Evaluate(validation, state.Step);
@@ -109,12 +82,6 @@ public sealed class Trainer
         if (!state.IsBest(result)) return;
         trained.Save(Path.Combine(outputFolder, "best"));
     }
-
-    private long PlannedSteps(long stepsPerEpoch) =>
-        options.Steps ?? Math.Max(1, (long)Math.Ceiling(options.Epochs * stepsPerEpoch));
-
-    private long WarmupSteps(long total) =>
-        options.WarmupRatio > 0 ? (long)Math.Ceiling(options.WarmupRatio * total) : options.WarmupSteps;
 
     private long TotalParameters()
     {

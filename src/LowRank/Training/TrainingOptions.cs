@@ -56,4 +56,8 @@ public sealed record TrainingOptions
 
     /// <summary>Steps between resumable checkpoints; null writes none.</summary>
     public long? SaveEvery { get; init; }
+
+    internal long PlannedSteps(long stepsPerEpoch) => Steps ?? Math.Max(1, (long)Math.Ceiling(Epochs * stepsPerEpoch));
+
+    internal long PlannedWarmup(long totalSteps) => WarmupRatio > 0 ? (long)Math.Ceiling(WarmupRatio * totalSteps) : WarmupSteps;
 }

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using LowRank.Cli.Views;
+using LowRank.Recipes;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank estimate</c>.</summary>
+internal sealed class EstimateCommand : ICliCommand
+{
+    public string Example => "lowrank estimate recipes/quickstart.yaml";
+
+    public Command Build()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
+        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
+        var seconds = new Option<double>("--seconds") { Description = "How long to measure each; at most 30 micro-batches are.", DefaultValueFactory = _ => 20 };
+        var only = new Option<string?>("--only") { Description = "recipe: leave full training out; full: estimate full training alone." };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Print a JSON object: recipe and full_training, each with method, trained_parameters, total_parameters, program_bytes, weight_bytes, adapter_bytes, "
+                + "gradient_bytes, optimizer_bytes, activation_bytes, peak_bytes, steps_per_epoch, total_steps, epoch_seconds, evaluation_seconds, probed_batches, not_probed.",
+        };
+        return new Command("estimate", "Say what a recipe will take before any work: trained weights, memory by part, and the time of an epoch from a short probe, next to full training. Nothing is written.")
+            { recipe, set, seconds, only, json }
+            .Does(parsed => Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds), parsed.GetValue(only), parsed.GetValue(json)));
+    }
+
+    private static void Estimate(string path, string[] overrides, double seconds, string? only, bool json)
+    {
+        if (only is not (null or "recipe" or "full")) throw new InputException($"--only is {only}, expected recipe or full.");
+        if (!(seconds > 0)) throw new InputException($"--seconds is {seconds}, expected more than 0.");
+        Recipe given = Recipe.Load(path, overrides);
+        bool isFull = given.Adapter.Method == "full";
+        if (only == "full" && !isFull) given = given.AsFullTraining();
+        TrainingEstimate estimate;
+        using (RecipeRun run = RecipeRun.Prepare(given))
+        {
+            foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
+            estimate = run.Estimate(TimeSpan.FromSeconds(seconds));
+        }
+        // In a process of its own: memory that the first probe held would count as the second's.
+        TrainingEstimate? full = only is null && !isFull ? InNewProcess(path, overrides, seconds) : null;
+        if (json) JsonOutput.Write(EstimateView.Json(estimate, full));
+        else EstimateView.Show(given, estimate, full);
+    }
+
+    private static TrainingEstimate InNewProcess(string path, string[] overrides, double seconds)
+    {
+        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is unknown; give --only recipe.");
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        foreach (string argument in (string[])["estimate", path, "--only", "full", "--json", "--seconds", $"{seconds}", .. overrides.SelectMany(value => (string[])["--set", value])])
+            start.ArgumentList.Add(argument);
+        using Process process = Process.Start(start)!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0) throw new InputException($"Full training could not be estimated: {errors.Result.Trim()} Give --only recipe to leave it out.");
+        using JsonDocument document = JsonDocument.Parse(output);
+        return EstimateView.Read(document.RootElement.GetProperty("recipe"));
+    }
+}

@@ -1,0 +1,53 @@
+using System.Diagnostics;
+using LowRank.Data;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Training;
+
+/// <summary>Does optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
+/// <remarks>What belongs to a step lives in a dispose scope of its own: memory does not grow with the number of steps.</remarks>
+internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainingOptions options) : IDisposable
+{
+    public AdamW Optimizer { get; } = new(trained.Weights, options);
+
+    public Generator Dropout { get; } = new Generator().manual_seed(options.Seed);
+
+    /// <summary>Does a step.</summary>
+    /// <param name="step">Its rows.</param>
+    /// <param name="learningRate">Its rate.</param>
+    /// <param name="number">Its number, counted from 1.</param>
+    /// <exception cref="NonFiniteLossException">The loss or the gradient is no longer a number; the weights stay as they are.</exception>
+    public StepOutcome Run(StepBatches step, double learningRate, long number)
+    {
+        long started = Stopwatch.GetTimestamp();
+        using var scope = NewDisposeScope();
+        double loss = 0;
+        long tokens = 0;
+        foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
+        foreach (IReadOnlyList<IExample> rows in step.MicroBatches)
+        {
+            if (rows.All(row => row.PredictedLabels == 0)) continue;
+            using var microScope = NewDisposeScope();
+            Tensor sum = objective.Sum(rows, Dropout);
+            (sum / step.PredictedLabels).backward();
+            loss += sum.item<float>();
+            tokens += rows.Sum(row => (long)row.Tokens);
+        }
+        loss /= Math.Max(1, step.PredictedLabels);
+        trained.Rules.Penalty()?.backward();
+        double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
+        if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(number, loss, norm, learningRate);
+        long update = Stopwatch.GetTimestamp();
+        trained.Rules.BeforeUpdate();
+        Optimizer.Step(learningRate, trained.Rules.RateFactor);
+        trained.Rules.AfterUpdate(number);
+        return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), Stopwatch.GetElapsedTime(update));
+    }
+
+    public void Dispose()
+    {
+        Optimizer.Dispose();
+        Dropout.Dispose();
+    }
+}
