@@ -1,0 +1,89 @@
+using System.Text.Json;
+
+namespace LowRank.EndToEndTests;
+
+/// <summary>Every method from recipe to merged folder, as processes.</summary>
+public sealed class MethodCommandTests
+{
+    private const string Everywhere = "target_modules: all-linear";
+
+    public static TheoryData<string, string> Methods => new()
+    {
+        { "lora", "rank: 4\n  lora_bias: true\n  trainable_token_indices: [33, 70]\n  target_modules: [q_proj, v_proj]" },
+        { "lora", "rank: 4\n  target_modules: [q_proj, embed_tokens, lm_head]\n  modules_to_save: [norm]" },
+        { "lora_plus", "rank: 4\n  method_options: {ratio: 8}" },
+        { "lora_fa", "rank: 4" },
+        { "rslora", "rank: 4" },
+        { "dora", "rank: 4\n  " + Everywhere },
+        { "adalora", "rank: 4\n  method_options: {start_steps: 2, final_steps: 2}\n  " + Everywhere },
+        { "pissa", "rank: 4\n  method_options: {iterations: 4}" },
+        { "olora", "rank: 4" },
+        { "orthogonal", "rank: 4" },
+        { "eva", "rank: 4\n  " + Everywhere },
+        { "corda", "rank: 4\n  method_options: {mode: kpm}" },
+        { "lora_ga", "rank: 4\n  method_options: {examples: 8}" },
+        { "vera", "rank: 16\n  target_modules: [q_proj, k_proj]" },
+        { "loha", "rank: 2\n  " + Everywhere },
+        { "lokr", "rank: 2\n  " + Everywhere },
+        { "ia3", "target_modules: [q_proj, k_proj, v_proj, down_proj]" },
+        { "prompt_tuning", "method_options: {virtual_tokens: 4}" },
+        { "prefix_tuning", "method_options: {virtual_tokens: 4}" },
+    };
+
+    [Theory, MemberData(nameof(Methods))]
+    public void A_method_trains_saves_and_is_taken_by_every_command(string method, string keys)
+    {
+        using var model = new TinyModel();
+        string adapter = $"method: {method}\n  {keys}";
+        CommandLine.Run("train", model.Recipe("steps: 8", adapter)).Succeeded();
+        string[] lines = File.ReadAllLines(model["run/metrics.jsonl"]);
+        double Loss(int line) => JsonDocument.Parse(lines[line]).RootElement.GetProperty("loss").GetDouble();
+        Assert.True(Loss(7) < Loss(0), $"{method}: {Loss(0)} to {Loss(7)}");
+
+        string[] adapted = ["--model", model.Folder, "--adapter", model["run/adapter"]];
+        double before = Evaluate("--model", model.Folder), after = Evaluate(adapted);
+        Assert.True(after < before, $"{method}: {before} to {after}");
+        string text = CommandLine.Run(["generate", .. adapted, "--prompt", "3 and 4:", "--max-new-tokens", "8"]).Succeeded().Output;
+        JsonElement summary = JsonDocument.Parse(CommandLine.Run("inspect", model["run/adapter"], "--json").Succeeded().Output).RootElement;
+        Assert.True(summary.GetProperty("trainable_parameters").GetInt64() > 0);
+        CommandResult merge = CommandLine.Run(["merge", .. adapted, "--output", model["merged"]]);
+        if (method.EndsWith("_tuning", StringComparison.Ordinal))
+        {
+            Assert.Equal(2, merge.ExitCode); // no weights change: there is nothing to merge into
+            Assert.Contains("cannot be merged", merge.Error, StringComparison.Ordinal);
+            return;
+        }
+        merge.Succeeded();
+        Assert.InRange(Evaluate("--model", model["merged"]), after - 1e-4, after + 1e-4);
+        Assert.Equal(text, CommandLine.Run("generate", "--model", model["merged"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output);
+
+        double Evaluate(params string[] given) => JsonDocument.Parse(CommandLine.Run(["eval", .. given, "--data", model.Data, "--json"]).Succeeded().Output).RootElement.GetProperty("loss").GetDouble();
+    }
+
+    [Fact]
+    public void Biases_alone_are_trained_where_there_are_biases_and_refused_where_there_are_none()
+    {
+        using var model = new TinyModel();
+        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "method: bitfit"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("bias", refused.Error, StringComparison.Ordinal);
+        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/config.json"), Path.Combine(model.Folder, "config.json"), overwrite: true);
+        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/model.safetensors"), Path.Combine(model.Folder, "model.safetensors"), overwrite: true);
+        CommandLine.Run("train", model.Recipe("steps: 4", "method: bitfit")).Succeeded();
+        Assert.Contains("bias", CommandLine.Run("inspect", model["run/adapter"]).Succeeded().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_method_does_not_take_is_refused_with_what_it_takes()
+    {
+        using var model = new TinyModel();
+        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "method: vera\n  alpha: 8\n  method_options: {ratio: 3, d_initial: none}"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("adapter.alpha", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("ratio", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("projection_seed", refused.Error, StringComparison.Ordinal); // what there is instead
+        Assert.Contains("d_initial", refused.Error, StringComparison.Ordinal);
+        CommandResult unknown = CommandLine.Run("train", model.Recipe("steps: 2", "method: lorra"));
+        Assert.Contains("lora_plus", unknown.Error, StringComparison.Ordinal);
+    }
+}
