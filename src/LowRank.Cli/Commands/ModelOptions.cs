@@ -48,7 +48,8 @@ internal sealed class ModelOptions
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
-        PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head);
+        PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
+            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max());
         var set = new AdapterSet(opened);
         try
         {

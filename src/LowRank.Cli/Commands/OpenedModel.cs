@@ -9,9 +9,11 @@ namespace LowRank.Cli.Commands;
 /// <param name="Adapters">Its adapters, by their folders; empty for the base alone.</param>
 internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) : IDisposable
 {
-    /// <summary>The model's tokenizer.</summary>
-    /// <exception cref="InputException">The folder has none.</exception>
-    public Tokenizer RequireTokenizer() => Tokenizer.IsPresent(Model.Folder) ? Tokenizer.Load(Model.Folder, Model.Generation.EndOfText) : throw new InputException(
+    /// <summary>The model's tokenizer, or an adapter's own.</summary>
+    /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
+    public Tokenizer RequireTokenizer() => AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name]))?.Tokenizer(Model.Generation.EndOfText) ?? OfModel();
+
+    private Tokenizer OfModel() => Tokenizer.IsPresent(Model.Folder) ? Tokenizer.Load(Model.Folder, Model.Generation.EndOfText) : throw new InputException(
         $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");
 
     /// <summary>The tokens that end a text: the generation config's, else the tokenizer's.</summary>

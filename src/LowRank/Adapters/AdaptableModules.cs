@@ -14,7 +14,7 @@ public static class AdaptableModules
         [
             new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0], model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
             .. model.Projections.Select(projection => Describe(projection, isHead: false)),
-            .. model.OutputHead is { } head ? new[] { Describe(head, isHead: true) } : [],
+            .. model.OutputHead is { } head ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
         ];
         HashSet<string> known = [.. adaptable.Select(module => module.Path)];
         IEnumerable<ModuleInfo> others = model.Parameters.Keys.Select(Module).Distinct().Where(path => !known.Contains(path))

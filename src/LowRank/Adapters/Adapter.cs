@@ -37,6 +37,9 @@ public sealed class Adapter : IDisposable
     /// <summary>What the adapter was trained for, beyond what PEFT's config says; null for a language model.</summary>
     public AdapterTask? Task { get; set; }
 
+    /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
+    public AdapterVocabulary? Vocabulary { get; set; }
+
     /// <summary>The config as it is saved.</summary>
     public LoraConfig Config { get; private set; }
 
@@ -81,7 +84,7 @@ public sealed class Adapter : IDisposable
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false, random) { Calibration = calibration };
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false, random) { ModelFolder = model.Folder, Calibration = calibration };
         return new Adapter(model, match, build, Taken(model, match, file: null));
     }
 
@@ -97,15 +100,19 @@ public sealed class Adapter : IDisposable
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = OpenTensors(folder);
+        if (AdapterVocabulary.RowsOf(config, file) is var rows && rows > model.Network.VocabularySize)
+            throw new InputException($"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has {model.Network.VocabularySize}. Open the base with as many " +
+                "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by themselves). Or is this another base?");
         IReadOnlyList<string> problems = Layout(model, match.Resolved, match.Targets)
             .Problems(file.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape)));
         if (problems.Count > 0)
             throw new InputException($"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
         RefuseDrawnWeights(folder, match.Resolved, model.Network);
         using var random = new Generator().manual_seed(0);
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey, random);
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey, random) { ModelFolder = model.Folder };
         var adapter = new Adapter(model, match, build, Taken(model, match, file));
         foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
+        foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>()) copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
         string[] foreign = [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key))).Select(copy => copy.Weights[0].Key)];
         if (foreign.Length > 0)
         {
@@ -114,6 +121,7 @@ public sealed class Adapter : IDisposable
                 "on another base, or on one whose vocabulary was changed. Use that base:", foreign);
         }
         adapter.Task = AdapterTask.Load(folder);
+        adapter.Vocabulary = AdapterVocabulary.Load(folder);
         return adapter;
     }
 
@@ -202,6 +210,7 @@ public sealed class Adapter : IDisposable
             [.. export.Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
         export.Config.Save(into);
         Task?.Save(into);
+        Vocabulary?.Save(into);
     });
 
     /// <summary>Changes the config that is saved, as a method does that learns part of it.</summary>
@@ -226,7 +235,7 @@ public sealed class Adapter : IDisposable
     }
 
     private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,
-        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config.ModulesToSave ?? [], model.Network));
+        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config.ModulesToSave ?? [], model.Network), model.Network.VocabularySize > model.StoredVocabulary);
 
     // The weights of the base that the adapter replaces. A copy of the embedding beside its pair counts only where the
     // file has one and the model a weight of its own for it.
@@ -234,17 +243,17 @@ public sealed class Adapter : IDisposable
         Layout(model, match.Resolved, match.Targets).Tensors.Where(tensor => tensor.Part switch
         {
             AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias or AdapterTensorPart.Weight => tensor.IsRequired,
-            AdapterTensorPart.AdaptedWeight => file?.Entries.ContainsKey(tensor.Key) == true,
+            AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table => file?.Entries.ContainsKey(tensor.Key) == true,
             _ => false,
         });
 
     private static IAdapterPart TakeOver(AdapterTensor tensor, INetwork network)
     {
-        string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight ? ".weight" : ".bias";
+        string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? ".weight" : ".bias";
         string? name = network.Parameters.Keys.FirstOrDefault(parameter => network.ModulePath(parameter) == tensor.Path + ending);
         // A tied head has no weight of its own: the embedding's stands for both.
         name ??= AdapterSite.Of(network)[tensor.Path].Parameter;
-        return tensor.Part == AdapterTensorPart.AdaptedWeight ? new BaseCopy(tensor.Key, network.Parameters[name])
+        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? new BaseCopy(tensor.Key, network.Parameters[name])
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 

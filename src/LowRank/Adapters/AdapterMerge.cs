@@ -37,7 +37,7 @@ public static class AdapterMerge
         var weights = new List<KeyValuePair<string, Tensor>>();
         foreach (string name in checkpoint.Entries.Keys.Where(name => name != changes.UntiedHead))
         {
-            Tensor stored = checkpoint.Map(name);
+            Tensor stored = WithAddedRows(name, checkpoint.Map(name), network);
             Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
             weights.Add(KeyValuePair.Create(name, changes.Apply(name, start)));
             if (changes.UntiedHead is { } head && name == changes.TiedName)
@@ -45,13 +45,27 @@ public static class AdapterMerge
         }
         ScalarType type = weights[0].Value.dtype;
         weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
+        AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
-        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, network, task, changes.UntiedHead is not null), folder => task?.Save(folder));
+        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null), folder =>
+        {
+            task?.Save(folder);
+            vocabulary?.Save(folder);
+        });
     }
 
-    private static void Describe(JsonObject config, INetwork network, AdapterTask? task, bool unties)
+    // Rows of tokens that an adapter adds stand in the model alone.
+    private static Tensor WithAddedRows(string name, Tensor stored, INetwork network)
     {
-        TaskConfig.Describe(config, network, task);
+        string? parameter = network.Parameters.Keys.FirstOrDefault(parameter => network.StoredName(parameter) == name);
+        if (parameter is null || network.Parameters[parameter] is not { } weight || weight.shape[0] == stored.shape[0]) return stored;
+        return cat([stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(stored.dtype)], 0);
+    }
+
+    private static void Describe(JsonObject config, PretrainedModel model, AdapterTask? task, bool unties)
+    {
+        TaskConfig.Describe(config, model.Network, task);
+        if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
         if (unties) config["tie_word_embeddings"] = false;
     }
 }

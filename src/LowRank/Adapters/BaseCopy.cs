@@ -17,6 +17,15 @@ internal sealed class BaseCopy(string key, Tensor weight) : IFrozenPart
         return weight.detach().cpu().eq(copy.to(ScalarType.Float32)).all().item<bool>();
     }
 
+    /// <summary>Takes the rows over that the base's own files do not have: of tokens that were added before the adapter was trained.</summary>
+    public void TakeAddedRows(Tensor copy, int stored)
+    {
+        if (weight.dim() != 2 || weight.shape[0] <= stored) return;
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        weight.narrow(0, stored, weight.shape[0] - stored).copy_(copy.narrow(0, stored, weight.shape[0] - stored));
+    }
+
     public void Attach()
     {
         // The model has the weight already.

@@ -31,13 +31,14 @@ internal static class LoraConfigKeys
             SupportsInitialisation,
             LoraStarts.Names,
             "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be found again (corda, "
-            + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with path_initial_model_for_weight_conversion first")),
+            + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with path_initial_model_for_weight_conversion first; where loftq's base is "
+            + "at hand, quantised as it was then, set true")),
         new("kasa_config", "null", Map | Null, OnlyNull("KaSA, which changes the base", Merge)),
         new("layer_replication", "null", List | Null, OnlyNull("repeated layers", Merge)),
         new("layers_pattern", "null", Text | TextList | Null),
         new("layers_to_transform", "null", Integer | IntegerList | Null),
         new("loftq_config", "{}", Map | Null, new(
-            (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}", "LoftQ initialisation; use init_lora_weights true")),
+            (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}", "settings of LoftQ's quantisation; here the base is opened quantised, and init_lora_weights \"loftq\" takes it as it is")),
         new("lora_alpha", "8", Number),
         new("lora_bias", "false", JsonShape.Boolean),
         new("lora_dropout", "0.0", Number),

@@ -15,4 +15,8 @@ public sealed record ModuleInfo(
     long OutputSize = 0,
     bool HasBias = false,
     bool IsOutputHead = false,
-    bool IsInputEmbedding = false);
+    bool IsInputEmbedding = false)
+{
+    /// <summary>Whether it computes with the embedding's weight and has none of its own.</summary>
+    public bool IsTied { get; init; }
+}

@@ -7,6 +7,8 @@ namespace LowRank.Models;
 /// <summary>A Hugging Face model folder, opened: the model, its config and its generation settings.</summary>
 public sealed class PretrainedModel : IDisposable
 {
+    private const string VocabularyKey = "vocab_size";
+
     private readonly Checkpoint? checkpoint;
 
     private PretrainedModel(string folder, ConfigReader config, INetwork network, Checkpoint? checkpoint)
@@ -40,6 +42,9 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Begin, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 
+    /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is larger.</summary>
+    public int StoredVocabulary { get; private init; }
+
     /// <summary>Names of weights whose values are an adapter's at present.</summary>
     internal HashSet<string> ReplacedWeights { get; } = [];
 
@@ -48,16 +53,22 @@ public sealed class PretrainedModel : IDisposable
     /// <param name="device">Where the model computes; the processor by default.</param>
     /// <param name="trainable">True when every weight is to be trained; false keeps them mapped from the file.</param>
     /// <param name="head">What it computes from its states; null takes what the config names.</param>
+    /// <param name="vocabulary">Rows that the token embedding and the output head are to have: more than the folder's where an
+    /// adapter adds tokens, each beginning as the mean of all others. Fewer, as 0, leave them as they are.</param>
     /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or weights
     /// do not fit.</exception>
-    public static PretrainedModel Open(string folder, Device? device = null, bool trainable = false, HeadRequest? head = null)
+    public static PretrainedModel Open(string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
+        int rows = (int)config.NumberOr(VocabularyKey, 0);
+        bool extends = rows > 0 && vocabulary > rows;
+        if (extends) config.Root[VocabularyKey] = vocabulary;
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            INetwork network = Build(config, new CheckpointWeights(checkpoint, folder), device, trainable, head);
-            return new PretrainedModel(folder, config, network, checkpoint);
+            IWeightSource weights = new CheckpointWeights(checkpoint, folder);
+            INetwork network = Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary) : weights, device, trainable, head);
+            return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows : network.VocabularySize };
         }
         catch
         {
@@ -72,7 +83,8 @@ public sealed class PretrainedModel : IDisposable
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         using var weights = new RandomWeights(config.NumberOr("initializer_range", 0.02), seed);
-        return new PretrainedModel(folder, config, Build(config, weights, device, trainable: true, head), null);
+        INetwork network = Build(config, weights, device, trainable: true, head);
+        return new PretrainedModel(folder, config, network, null) { StoredVocabulary = network.VocabularySize };
     }
 
     /// <inheritdoc/>

@@ -54,6 +54,9 @@ public sealed record AdapterSection
     /// <summary>Ids of tokens whose rows of the embedding are trained themselves; null for none.</summary>
     public IReadOnlyList<int>? TrainableTokenIndices { get; init; }
 
+    /// <summary>Texts of tokens that are added to the vocabulary and trained; null for none.</summary>
+    public IReadOnlyList<string>? NewTokens { get; init; }
+
     /// <summary>The method's own settings that are given, by name.</summary>
     public IReadOnlyDictionary<string, object?> MethodOptions { get; init; } = new Dictionary<string, object?>();
 

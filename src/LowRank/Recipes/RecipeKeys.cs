@@ -11,7 +11,7 @@ internal static class RecipeKeys
         [""] = ["model", "task", "task_options", "device", "data", "adapter", "training", "comparison", "output"],
         ["data"] = ["train", "validation", "train_on"],
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
-            "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "method_options"],
+            "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "new_tokens", "method_options"],
         ["adapter.method_options"] = [.. AdapterMethods.All.SelectMany(method => method.Options.Select(option => option.Name)).Distinct()],
         ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "learning_rate", "schedule", "warmup_steps",
             "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",

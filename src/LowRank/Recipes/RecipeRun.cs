@@ -63,6 +63,7 @@ public sealed class RecipeRun : IDisposable
     private ITrainedWeights Trained { get; set; } = null!;
 
     private ITrainingRules? rules;
+    private AdapterVocabulary? vocabulary; // of tokens that the recipe adds
     private long programBytes;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
@@ -231,16 +232,23 @@ public sealed class RecipeRun : IDisposable
         if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
         Settings = Kind.Complete(given, Recipe.Data.Train, config);
         var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
+        vocabulary = Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(Recipe.Model, tokens) : null;
+        int rows = vocabulary?.Rows ?? (Recipe.Training.InitAdapter is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(Recipe.Model, Recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full", head);
+            : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full", head, rows);
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
         if (Model.Network.CreatedWeights.Count > 0)
             notes.Add($"the base has no weights for its head, which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
     }
 
-    private void OpenTokenizer() => Tokenizer = Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null;
+    private void OpenTokenizer()
+    {
+        AdapterVocabulary? own = vocabulary ?? (Recipe.Training.InitAdapter is { } folder ? AdapterVocabulary.Load(folder) : null);
+        Tokenizer = own?.Tokenizer(Model.Generation.EndOfText)
+            ?? (Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null);
+    }
 
     private void ReadData(List<string> notes)
     {
@@ -276,9 +284,11 @@ public sealed class RecipeRun : IDisposable
         MethodOptions options = RecipeOptions.Method(Recipe.Adapter);
         Adapter = Recipe.Training.InitAdapter is { } folder
             ? Adapters.Adapter.Load(folder, Model)
-            : Adapters.Adapter.Create(Model, RecipeOptions.Config(Recipe.Adapter), Recipe.Training.Seed,
+            : Adapters.Adapter.Create(Model, vocabulary?.Train(RecipeOptions.Config(Recipe.Adapter), Model.Network) ?? RecipeOptions.Config(Recipe.Adapter), Recipe.Training.Seed,
                 method.CalibrationExamples(options) is > 0 and var count && Task is not null ? new ExampleCalibration(Task, Examples, count) : null);
         notes.AddRange(Adapter.Warnings);
+        Adapter.Vocabulary = vocabulary ?? Adapter.Vocabulary;
+        if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));

@@ -73,6 +73,7 @@ internal sealed class RecipeWriter
         Key("modules_to_save", a.ModulesToSave);
         Key("lora_bias", a.LoraBias);
         Key("trainable_token_indices", a.TrainableTokenIndices);
+        Key("new_tokens", a.NewTokens);
         if (method.Options.Count == 0) return;
         text.Append("  method_options:\n");
         var options = new MethodOptions(method, a.MethodOptions);

@@ -45,7 +45,7 @@ public sealed class TaskModel : IDisposable
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         if (settings is not null) chosen = settings(chosen);
-        PretrainedModel opened = PretrainedModel.Open(model, device, head: head);
+        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter));
         Adapter? attached = null;
         try
         {
@@ -53,7 +53,7 @@ public sealed class TaskModel : IDisposable
             if (attached is null && opened.Network.CreatedWeights.Count > 0)
                 throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
             attached?.Attach();
-            Tokenizer? tokenizer = Tokenizer.IsPresent(model) ? Tokenizer.Load(model, opened.Generation.EndOfText) : null;
+            Tokenizer? tokenizer = attached?.Vocabulary is { } own ? own.Tokenizer(opened.Generation.EndOfText) : Tokenizer.IsPresent(model) ? Tokenizer.Load(model, opened.Generation.EndOfText) : null;
             return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen));
         }
         catch

@@ -99,6 +99,9 @@ public sealed class Tokenizer : ITextTokenizer
         throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, vocab.json and merges.txt, {BertVocabulary.FileName}, or one of {string.Join(", ", SentencePieceModel.FileNames)}.");
     }
 
+    /// <summary>Reads the text of a tokenizer.json that belongs to a folder.</summary>
+    internal static Tokenizer Read(string json, string folder, int? endOfText) => Parse(json, Path.Combine(folder, FileName), TokenizerFolder.Read(folder), endOfText);
+
     /// <inheritdoc/>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {

@@ -16,7 +16,7 @@ public sealed class LoraConfigFileTests
     public void The_goldens_are_all_here()
     {
         Assert.Equal(153, LoraFiles.Count);
-        Assert.Equal(9, OtherFiles.Count);
+        Assert.Equal(22, OtherFiles.Count);
     }
 
     [Theory]

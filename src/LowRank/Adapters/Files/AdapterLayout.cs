@@ -28,8 +28,9 @@ public sealed class AdapterLayout
     /// <param name="modules">All modules of the model that have weights; with <c>bias: all</c> also those that LoRA does
     /// not adapt, since their biases are in the file.</param>
     /// <param name="saved">The tensors of modules that are saved whole.</param>
+    /// <param name="isExtended">Whether the model has more tokens than its files: then the file may hold its tables.</param>
     public static AdapterLayout Of(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
-        IReadOnlyList<AdapterTensor>? saved = null)
+        IReadOnlyList<AdapterTensor>? saved = null, bool isExtended = false)
     {
         IAdapterKind kind = AdapterKinds.Of(config);
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
@@ -38,7 +39,8 @@ public sealed class AdapterLayout
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)
                 ? OfBase(module, config.Bias != BiasTraining.None, savesEmbeddings)
                 : Unadapted(module, config.Bias)))
-            .Concat(saved ?? []).DistinctBy(tensor => tensor.Key);
+            .Concat(saved ?? [])
+            .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).Select(TableOf) : []).DistinctBy(tensor => tensor.Key);
         return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)], kind.Label);
     }
 
@@ -57,16 +59,17 @@ public sealed class AdapterLayout
         string path = module.Path;
         bool savesBase = savesEmbeddings && (module.IsInputEmbedding || module.IsOutputHead);
         if (savesBase)
-        {
-            long[] shape = module.Kind == ModuleKind.Embedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
-            yield return Tensor(path, AdapterTensorPart.AdaptedWeight, shape) with { IsRequired = false };
-        }
+            yield return Tensor(path, AdapterTensorPart.AdaptedWeight, TableShape(module)) with { IsRequired = false };
         if (module.HasBias && (bias || savesBase))
             yield return Tensor(path, AdapterTensorPart.AdaptedBias, [module.OutputSize]) with { IsRequired = bias };
     }
 
     private static IEnumerable<AdapterTensor> Unadapted(ModuleInfo module, BiasTraining bias) =>
         module.HasBias && bias == BiasTraining.All ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
+
+    private static AdapterTensor TableOf(ModuleInfo module) => new(PeftTensorKeys.Key(module.Path, AdapterTensorPart.Weight), TableShape(module), module.Path, AdapterTensorPart.Table, IsRequired: false);
+
+    private static long[] TableShape(ModuleInfo module) => module.Kind == ModuleKind.Embedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
 
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
         new(PeftTensorKeys.Key(path, part), shape, path, part);

@@ -36,6 +36,9 @@ public enum AdapterTensorPart
     /// <summary>The weight of a module saved whole.</summary>
     Weight,
 
+    /// <summary>The whole table of an embedding or output head that is no target, which PEFT saves where tokens were added.</summary>
+    Table,
+
     /// <summary>A tensor of another kind of adapter than LoRA.</summary>
     Own,
 }

@@ -21,6 +21,9 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     /// <summary>The adapted modules.</summary>
     public IReadOnlyList<LoraTarget> Targets { get; private set; } = targets;
 
+    /// <summary>The base's folder.</summary>
+    public required string ModelFolder { get; init; }
+
     /// <summary>Data for starts that look at it; null where there is none.</summary>
     public ICalibration? Calibration { get; init; }
 

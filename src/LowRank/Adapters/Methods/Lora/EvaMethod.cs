@@ -16,7 +16,7 @@ public sealed class EvaMethod : IAdapterMethod
     public string Summary => "LoRA whose A begins along the directions in which the layer inputs of the data vary most; ranks go where they explain most.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key != "trainable_token_indices")];
+    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key is not "trainable_token_indices" and not "new_tokens")];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =

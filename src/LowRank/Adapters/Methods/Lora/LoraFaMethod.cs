@@ -16,7 +16,7 @@ public sealed class LoraFaMethod : IAdapterMethod
     public string Summary => "LoRA that trains B alone; A stays as it was drawn, which halves what is trained.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key != "trainable_token_indices"), "init_lora_weights"];
+    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key is not "trainable_token_indices" and not "new_tokens"), "init_lora_weights"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =

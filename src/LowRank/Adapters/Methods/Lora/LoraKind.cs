@@ -21,7 +21,7 @@ internal sealed class LoraKind : IAdapterKind
         : LoraStarts.Find(config.InitialWeights.Name) is DrawnStart ? null : $"init_lora_weights \"{config.InitialWeights.Text}\" works on linear layers only";
 
     public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Problems(config), .. LoraStarts.Find(config.InitialWeights.Name).Problems(config)];
+        [.. LoraConfigRules.Problems(config), .. LoraStarts.Find(config.InitialWeights.Name).Problems(config), .. Together(config)];
 
     public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
@@ -37,7 +37,7 @@ internal sealed class LoraKind : IAdapterKind
             if (config.BiasOnB) yield return Tensor(target.Path, AdapterTensorPart.OutputBias, [module.OutputSize]);
         }
         foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.Of(config, modules))
-            yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, byPath[path].OutputSize]);
+            yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, TrainedTokens.Width(byPath[path])]);
     }
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
@@ -51,7 +51,15 @@ internal sealed class LoraKind : IAdapterKind
         return parts;
     }
 
-    public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) => LoraConversion.Export(config, parts);
+    public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
+        LoraConversion.Export(LoraStarts.Find(config.InitialWeights.Name).IsSpent ? config with { InitialWeights = InitialWeights.True } : config, parts);
+
+    // A magnitude would be of the whole weight, and the pair would begin as a part that was taken from it.
+    private static IEnumerable<string> Together(LoraConfig config)
+    {
+        if (config.UseDora && LoraStarts.Find(config.InitialWeights.Name) is { TakesFromBase: true })
+            yield return $"init_lora_weights: found \"{config.InitialWeights.Text}\" beside use_dora; DoRA cannot begin as a part of the base here. Choose one";
+    }
 
     private static IAdapterLayer Layer(AdapterBuild build, LoraTarget target, LoraPair? first, bool takesFromBase)
     {

@@ -16,6 +16,12 @@ internal interface ILoraStart
     /// again.</summary>
     bool CanRepeat => true;
 
+    /// <summary>Whether a file that names this start can be used as it is.</summary>
+    bool CanLoad => !TakesFromBase || CanRepeat;
+
+    /// <summary>Whether the start says nothing of a saved adapter any more: then <c>true</c> is written.</summary>
+    bool IsSpent => false;
+
     /// <summary>What is wrong with a new adapter's config for this start, a line each, the key first.</summary>
     IEnumerable<string> Problems(LoraConfig config) => [];
 

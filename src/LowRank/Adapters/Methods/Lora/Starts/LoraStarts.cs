@@ -13,7 +13,7 @@ internal static class LoraStarts
 
     /// <summary>Whether a value of <c>init_lora_weights</c> can be acted on.</summary>
     public static bool Supports(string name, AdapterUse use) =>
-        All.FirstOrDefault(start => start.Is(name)) is { } found && (use == AdapterUse.Create || !found.TakesFromBase || found.CanRepeat);
+        All.FirstOrDefault(start => start.Is(name)) is { } found && (use == AdapterUse.Create || found.CanLoad);
 
     /// <summary>The start of a name; that of <c>true</c> for names that matter for new adapters only.</summary>
     public static ILoraStart Find(string name) => All.FirstOrDefault(start => start.Is(name)) ?? All.Single(start => start.Is("true"));

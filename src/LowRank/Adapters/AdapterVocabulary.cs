@@ -1,0 +1,124 @@
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Matching;
+using LowRank.Models;
+using LowRank.Tensors;
+using LowRank.Tokenization;
+
+namespace LowRank.Adapters;
+
+/// <summary>The tokens that an adapter adds to its base's vocabulary: a tokenizer that knows them, kept in the adapter's folder
+/// as PEFT's users keep it.</summary>
+/// <remarks>The base is opened with <see cref="Rows"/> rows (<see cref="PretrainedModel.Open"/>). The new rows are trained as
+/// <c>trainable_token_indices</c>, in the embedding and in an output head of its own; a config that saves those whole
+/// (<c>modules_to_save</c>) trains them there.</remarks>
+public sealed class AdapterVocabulary
+{
+    // Last names of tables over the vocabulary, in the families that there are.
+    private static readonly HashSet<string> Tables =
+        ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out", "word_embeddings", "tok_embeddings", "shared", "decoder"];
+
+    private readonly string folder;
+    private readonly IReadOnlyDictionary<string, string> files;
+    private readonly Lazy<int> rows;
+
+    private AdapterVocabulary(string folder, IReadOnlyList<int> ids, IReadOnlyDictionary<string, string> files)
+    {
+        (this.folder, NewIds, this.files) = (folder, ids, files);
+        rows = new Lazy<int>(() => Tokenizer(null).VocabularySize);
+    }
+
+    /// <summary>Ids of tokens that are new; empty where the vocabulary was read from an adapter's folder.</summary>
+    public IReadOnlyList<int> NewIds { get; }
+
+    /// <summary>How many rows a model needs for all tokens; models often have more.</summary>
+    public int Rows => rows.Value;
+
+    /// <summary>Adds tokens to the tokenizer of a base.</summary>
+    /// <param name="modelFolder">The base's folder, with tokenizer.json.</param>
+    /// <param name="tokens">The tokens' texts.</param>
+    /// <exception cref="InputException">There is no tokenizer.json, or a token is blank, there already or named twice.</exception>
+    public static AdapterVocabulary Extend(string modelFolder, IReadOnlyList<string> tokens)
+    {
+        TokenizerExtension extension = TokenizerExtension.Of(modelFolder, tokens);
+        return new AdapterVocabulary(modelFolder, extension.Ids, extension.Files);
+    }
+
+    /// <summary>The tokenizer in an adapter's folder; null where there is none.</summary>
+    /// <exception cref="InputException">It is broken.</exception>
+    public static AdapterVocabulary? Load(string adapterFolder)
+    {
+        IReadOnlyDictionary<string, string> files = TokenizerExtension.FilesOf(adapterFolder);
+        return files.ContainsKey(TokenizerExtension.FileName) ? new AdapterVocabulary(adapterFolder, [], files) : null;
+    }
+
+    /// <summary>The tokenizer.</summary>
+    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
+    public Tokenizer Tokenizer(int? endOfText) => Tokenization.Tokenizer.Read(files[TokenizerExtension.FileName], folder, endOfText);
+
+    /// <summary>Whether another adapter's tokenizer is the same.</summary>
+    public bool IsSame(AdapterVocabulary other) => files[TokenizerExtension.FileName] == other.files[TokenizerExtension.FileName];
+
+    /// <summary>How many rows the base needs for an adapter: its tokenizer's, its trained tokens', those of tables that it holds;
+    /// 0 where nothing tells.</summary>
+    /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
+    public static int RowsFor(string adapterFolder)
+    {
+        string path = Path.Combine(adapterFolder, Adapter.FileName);
+        LoraConfig config = LoraConfig.Load(adapterFolder);
+        int told = Load(adapterFolder)?.Rows ?? 0;
+        if (!File.Exists(path)) return told;
+        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        return Math.Max(told, RowsOf(config, file));
+    }
+
+    /// <summary>How many rows an adapter's tensors need.</summary>
+    internal static int RowsOf(LoraConfig config, SafeTensorsFile file)
+    {
+        List<long> rows = [0, .. (config.TrainedTokens ?? []).SelectMany(table => table.Value.Select(token => token + 1L))];
+        foreach ((string key, SafeTensorsEntry entry) in file.Entries)
+            if (entry.Shape.Length == 2 && PeftTensorKeys.Parse(key) is { } place && Tables.Contains(ModulePath.LastName(place.Path)))
+                rows.Add(place.Part switch { AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight => entry.Shape[0], AdapterTensorPart.EmbeddingA => entry.Shape[1], _ => 0 });
+        return (int)Math.Min(int.MaxValue, rows.Max());
+    }
+
+    /// <summary>The tokenizer of several adapters.</summary>
+    /// <returns>Null where none has one.</returns>
+    /// <exception cref="InputException">Two have different ones.</exception>
+    public static AdapterVocabulary? Common(IEnumerable<Adapter> adapters)
+    {
+        AdapterVocabulary[] all = [.. adapters.Select(adapter => adapter.Vocabulary).OfType<AdapterVocabulary>()];
+        if (all.FirstOrDefault(other => !other.IsSame(all[0])) is { } different)
+            throw new InputException($"The adapters {all[0].folder} and {different.folder} have different tokenizers: their tokens have the same ids. Use them one at a time.");
+        return all.FirstOrDefault();
+    }
+
+    /// <summary>A config that trains the new tokens' rows besides.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="network">The model, opened with <see cref="Rows"/> rows.</param>
+    /// <exception cref="InputException">The config adapts the embedding or the output head by a pair: rows would be trained twice.</exception>
+    public LoraConfig Train(LoraConfig config, INetwork network)
+    {
+        List<ModuleInfo> tables = [.. AdaptableModules.Of(network).Where(module => module.IsInputEmbedding || (module.IsOutputHead && !network.TiesHead))
+            .Where(module => !(config.ModulesToSave ?? []).Any(name => SavedModules.Selects(name, module.Path + ".weight")))];
+        var target = new NameFilter(config.TargetModules is { IsAllLinear: false } given ? given : null, "target_modules");
+        string[] twice = [.. tables.Where(module => target.Matches(module.Path)).Select(module => module.Path)];
+        if (twice.Length > 0)
+            throw new InputException("new_tokens are trained as rows of these modules, which target_modules names besides. Take them out of target_modules, or train them whole (modules_to_save):", twice);
+        Dictionary<string, IReadOnlyList<int>> before = (config.TrainedTokens ?? []).ToDictionary(
+            table => table.Key ?? AdaptableModules.Of(network).First(module => module.IsInputEmbedding).Path, table => table.Value);
+        if (tables.Count == 0) return config;
+        foreach (ModuleInfo table in tables)
+        {
+            string key = before.Keys.FirstOrDefault(name => table.Path == name || table.Path.EndsWith("." + name, StringComparison.Ordinal)) ?? table.Path;
+            before[key] = [.. before.GetValueOrDefault(key, []).Union(NewIds)];
+        }
+        bool isPlain = tables is [{ IsInputEmbedding: true }] && before.Count == 1;
+        return config with { TrainedTokens = [.. before.Select(table => KeyValuePair.Create(isPlain ? null : ModulePath.LastName(table.Key), table.Value))] };
+    }
+
+    /// <summary>Writes the tokenizer's files into a folder.</summary>
+    public void Save(string into)
+    {
+        foreach ((string name, string text) in files) File.WriteAllText(Path.Combine(into, name), text);
+    }
+}
