@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using LowRank.Models.Families;
 using LowRank.Tensors;
 using static TorchSharp.torch;
@@ -62,7 +64,7 @@ public sealed class PretrainedModel : IDisposable
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int rows = (int)config.NumberOr(VocabularyKey, 0);
         bool extends = rows > 0 && vocabulary > rows;
-        if (extends) config.Root[VocabularyKey] = vocabulary;
+        if (extends) config.Root[VocabularyKey] = JsonNode.Parse(vocabulary.ToString(CultureInfo.InvariantCulture)); // as a file would say it
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
