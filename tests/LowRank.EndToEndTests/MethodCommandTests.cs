@@ -61,6 +61,49 @@ public sealed class MethodCommandTests
     }
 
     [Fact]
+    public void New_tokens_are_trained_kept_with_their_tokenizer_and_known_to_every_command()
+    {
+        using var model = new TinyModel();
+        File.WriteAllLines(model.Data, Enumerable.Range(0, 24).Select(i => JsonSerializer.Serialize(new { prompt = $"<ask> {i}:", completion = " <say>" })));
+        CommandResult train = CommandLine.Run("train", model.Recipe("steps: 40", "rank: 4\n  target_modules: [q_proj, v_proj]\n  new_tokens: [<ask>, <say>]")).Succeeded();
+        Assert.Contains("<ask> (256), <say> (257)", train.Error, StringComparison.Ordinal);
+        string[] adapted = ["--model", model.Folder, "--adapter", model["run/adapter"]];
+        string[] prompt = ["--prompt", "<ask> 7:", "--max-new-tokens", "2"];
+        string text = CommandLine.Run(["generate", .. adapted, .. prompt]).Succeeded().Output;
+        Assert.StartsWith(" <say>", text, StringComparison.Ordinal);
+        Assert.Contains("deviate by", CommandLine.Run(["merge", .. adapted, "--output", model["merged"], "--check", "<ask> 7: <say>"]).Succeeded().Output, StringComparison.Ordinal);
+        Assert.Equal(text, CommandLine.Run(["generate", "--model", model["merged"], .. prompt]).Succeeded().Output);
+        string Evaluate(params string[] given) => CommandLine.Run(["eval", .. given, "--data", model.Data]).Succeeded().Output;
+        Assert.Equal(Evaluate(adapted), Evaluate("--model", model["merged"]));
+
+        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "rank: 4\n  new_tokens: [a, \" \", <ask>, <ask>]", "other"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("\"a\" is in the vocabulary already", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("not blank", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("\"<ask>\" is named twice", refused.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_adapter_of_another_kind_is_not_trained_on_by_a_methods_rules()
+    {
+        using var model = new TinyModel();
+        CommandLine.Run("train", model.Recipe("steps: 2", "method: vera\n  rank: 8\n  target_modules: [q_proj, k_proj]")).Succeeded();
+        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: adalora", "other"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("is a VERA adapter, and adapter.method is adalora. Set adapter.method to vera", refused.Error, StringComparison.Ordinal);
+        CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: vera", "other")).Succeeded();
+    }
+
+    [Fact]
+    public void LoftQ_without_a_quantised_base_is_refused()
+    {
+        using var model = new TinyModel();
+        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "method: loftq"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("is not quantised", refused.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Biases_alone_are_trained_where_there_are_biases_and_refused_where_there_are_none()
     {
         using var model = new TinyModel();

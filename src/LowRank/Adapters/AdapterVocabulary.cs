@@ -76,7 +76,7 @@ public sealed class AdapterVocabulary
     {
         List<long> rows = [0, .. (config.TrainedTokens ?? []).SelectMany(table => table.Value.Select(token => token + 1L))];
         foreach ((string key, SafeTensorsEntry entry) in file.Entries)
-            if (entry.Shape.Length == 2 && PeftTensorKeys.Parse(key) is { } place && Tables.Contains(ModulePath.LastName(place.Path)))
+            if (entry.Shape.Length == 2 && PeftTensorKeys.Parse(key.Replace(".token_adapter.base_layer", "", StringComparison.Ordinal)) is { } place && Tables.Contains(ModulePath.LastName(place.Path)))
                 rows.Add(place.Part switch { AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight => entry.Shape[0], AdapterTensorPart.EmbeddingA => entry.Shape[1], _ => 0 });
         return (int)Math.Min(int.MaxValue, rows.Max());
     }

@@ -48,24 +48,24 @@ internal sealed class MergedChanges
     {
         if (!byName.Contains(name)) return stored;
         using var scope = NewDisposeScope();
-        Tensor wide = stored.to(ScalarType.Float32);
+        Tensor wide = stored.to(ScalarType.Float32).to(network.Device);
         foreach ((AdaptedModule module, double weight, bool isBias) in byName[name])
         {
             double before = module.Layer.Share;
             module.Layer.Share = before * weight;
-            wide = isBias ? module.Layer.Merged(module.Site.Matrix.cpu(), wide).Bias!
-                : module.Site.StoresTransposed ? module.Layer.Merged(wide.t(), Zeros(module)).Weight.cpu().t()
-                : module.Layer.Merged(wide, Zeros(module)).Weight.cpu();
+            wide = isBias ? module.Layer.Merged(module.Site.Matrix, wide).Bias!
+                : module.Site.StoresTransposed ? module.Layer.Merged(wide.t(), Zeros(module)).Weight.t()
+                : module.Layer.Merged(wide, Zeros(module)).Weight;
             module.Layer.Share = before;
         }
-        Tensor merged = wide.to(stored.dtype);
+        Tensor merged = wide.cpu().to(stored.dtype);
         if (!merged.isfinite().all().item<bool>())
             throw new InputException($"{name}: the merged weight is not finite in {stored.dtype}. Check the adapter with 'lowrank inspect', " +
                 "or convert the base to float32 or bfloat16 before merging.");
         return merged.MoveToOuterDisposeScope();
     }
 
-    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is null ? null : zeros(module.Site.OutputSize);
+    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is null ? null : zeros(module.Site.OutputSize, device: module.Site.Matrix.device);
 
     private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names((AdaptedModule Module, double Weight) given)
     {

@@ -286,12 +286,22 @@ public sealed class RecipeRun : IDisposable
             ? Adapters.Adapter.Load(folder, Model)
             : Adapters.Adapter.Create(Model, vocabulary?.Train(RecipeOptions.Config(Recipe.Adapter), Model.Network) ?? RecipeOptions.Config(Recipe.Adapter), Recipe.Training.Seed,
                 method.CalibrationExamples(options) is > 0 and var count && Task is not null ? new ExampleCalibration(Task, Examples, count) : null);
+        if (Recipe.Training.InitAdapter is { } begun) RequireKind(begun, method, options);
         notes.AddRange(Adapter.Warnings);
         Adapter.Vocabulary = vocabulary ?? Adapter.Vocabulary;
         if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
+    }
+
+    // The rules of a method are for its own kind of adapter.
+    private void RequireKind(string folder, IAdapterMethod method, MethodOptions options)
+    {
+        string found = Adapter!.Config.PeftType;
+        if (method.Configure(new LoraConfig(), options).PeftType == found) return;
+        IEnumerable<string> fitting = AdapterMethods.All.Where(other => other.Configure(new LoraConfig(), new MethodOptions(other)).PeftType == found).Select(other => other.Name);
+        throw new InputException($"training.init_adapter: {folder} is a {found} adapter, and adapter.method is {method.Name}. Set adapter.method to {string.Join(" or ", fitting)}.");
     }
 
     private IEnumerable<Sample> PromptedRows() => ComparisonRows.Where(row => row.Text("prompt") is not null);

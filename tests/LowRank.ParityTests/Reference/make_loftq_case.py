@@ -36,12 +36,10 @@ class Params4bit:
         return self
 
 
-bnb = types.ModuleType("bitsandbytes")
-bnb.nn = types.SimpleNamespace(Params4bit=Params4bit)
-bnb.functional = types.SimpleNamespace(dequantize_4bit=lambda data, _: data)
-sys.modules["bitsandbytes"] = bnb
+loftq_utils.plain = types.SimpleNamespace(nn=types.SimpleNamespace(Params4bit=Params4bit), functional=types.SimpleNamespace(dequantize_4bit=lambda data, _: data))
 loftq_utils.is_bnb_available = loftq_utils.is_bnb_4bit_available = lambda: True
-exec(inspect.getsource(loftq_utils.loftq_init).replace('"cuda"', '"cpu"'), loftq_utils.__dict__)
+source = inspect.getsource(loftq_utils.loftq_init).replace('"cuda"', '"cpu"').replace("import bitsandbytes as bnb", "bnb = plain")
+exec(source, loftq_utils.__dict__)
 import peft.tuners.lora.layer as layer  # noqa: E402
 
 layer.loftq_init = loftq_utils.loftq_init
@@ -57,7 +55,8 @@ for rounds in (1, 3):
 model = AutoModelForCausalLM.from_pretrained(goldens / "qwen2", attn_implementation="eager", dtype=torch.float32).eval()
 io = load_file(goldens / "qwen2" / "io.safetensors")
 given = dict(input_ids=io["input_ids"], attention_mask=io["attention_mask"])
-config = LoraConfig(r=4, lora_alpha=4, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights="loftq", loftq_config=dict(loftq_bits=4, loftq_iter=1))
+config = LoraConfig(r=4, lora_alpha=4, target_modules=["q_proj", "v_proj", "down_proj"])
+config.init_lora_weights, config.loftq_config = "loftq", dict(loftq_bits=4, loftq_iter=1)  # given at once it asks for scipy, which NF4 does not need
 model = get_peft_model(model, config).eval()
 with torch.no_grad():
     tensors["logits"] = model(**given).logits

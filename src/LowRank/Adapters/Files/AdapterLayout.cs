@@ -40,7 +40,7 @@ public sealed class AdapterLayout
                 ? OfBase(module, config.Bias != BiasTraining.None, savesEmbeddings)
                 : Unadapted(module, config.Bias)))
             .Concat(saved ?? [])
-            .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).Select(TableOf) : []).DistinctBy(tensor => tensor.Key);
+            .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).SelectMany(module => Extended(module, config)) : []).DistinctBy(tensor => tensor.Key);
         return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)], kind.Label);
     }
 
@@ -67,7 +67,18 @@ public sealed class AdapterLayout
     private static IEnumerable<AdapterTensor> Unadapted(ModuleInfo module, BiasTraining bias) =>
         module.HasBias && bias == BiasTraining.All ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
 
-    private static AdapterTensor TableOf(ModuleInfo module) => new(PeftTensorKeys.Key(module.Path, AdapterTensorPart.Weight), TableShape(module), module.Path, AdapterTensorPart.Table, IsRequired: false);
+    // PEFT (get_peft_model_state_dict) saves all that it has of a table whose rows were added.
+    private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, LoraConfig config)
+    {
+        AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
+            new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part, IsRequired: false);
+        yield return Of(".weight", AdapterTensorPart.Table);
+        yield return Of(".token_adapter.base_layer.weight", AdapterTensorPart.Table);
+        yield return Of(".modules_to_save.weight", AdapterTensorPart.Duplicate);
+        yield return Of(".original_module.weight", AdapterTensorPart.Duplicate);
+        if (module.IsTied && config.TrainedTokens is [var table, ..])
+            yield return Of(".token_adapter.trainable_tokens_delta", AdapterTensorPart.Duplicate, [table.Value.Count, module.InputSize]);
+    }
 
     private static long[] TableShape(ModuleInfo module) => module.Kind == ModuleKind.Embedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
 

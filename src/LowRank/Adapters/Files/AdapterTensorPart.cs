@@ -36,8 +36,11 @@ public enum AdapterTensorPart
     /// <summary>The weight of a module saved whole.</summary>
     Weight,
 
-    /// <summary>The whole table of an embedding or output head that is no target, which PEFT saves where tokens were added.</summary>
+    /// <summary>The base's table of an embedding or output head, which PEFT saves where tokens were added.</summary>
     Table,
+
+    /// <summary>What PEFT saves besides where tokens were added, though another tensor says it already.</summary>
+    Duplicate,
 
     /// <summary>A tensor of another kind of adapter than LoRA.</summary>
     Own,

@@ -93,6 +93,15 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         if (problems.Count > 0) throw new InputException($"{path} is not a whole LoRA adapter:", problems);
     }
 
+    private static string Words(AdapterTensorPart part) => part switch
+    {
+        AdapterTensorPart.AdaptedBias or AdapterTensorPart.Bias => "biases",
+        AdapterTensorPart.Magnitude => "DoRA's magnitudes",
+        AdapterTensorPart.OutputBias => "biases on B",
+        AdapterTensorPart.TokenRows => "rows of trained tokens",
+        _ => "modules saved whole",
+    };
+
     private static string Show(long[] shape) => $"[{string.Join(", ", shape)}]";
 
     private static AdapterTensorPart? Other(AdapterTensorPart part) => part switch
@@ -112,7 +121,7 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         {
             yield return group.Key == AdapterTensorPart.AdaptedWeight
                 ? $"{group.Count()} weights of the base are stored beside their pairs; they are not trained and not counted."
-                : $"{group.Count()} tensors besides the pairs are trained ({group.Key}); they are counted, and no delta is shown for them.";
+                : $"{(group.Count() == 1 ? "1 tensor besides the pairs is" : $"{group.Count()} tensors besides the pairs are")} trained ({Words(group.Key)}); no delta is shown for {(group.Count() == 1 ? "it" : "them")}.";
         }
         string[] foreign = [.. parts.Where(part => part.Value is null).Select(part => part.Key)];
         if (foreign.Length > 0) yield return $"{foreign.Length} tensors have keys that PEFT does not write: {string.Join(", ", foreign.Take(5))}{(foreign.Length > 5 ? ", …" : "")}";

@@ -46,6 +46,7 @@ internal sealed class LoraGaStart : ILoraStart
         if (2 * rank > values.shape[0])
             throw new InputException($"{target.Path}: init_lora_weights \"lora_ga\" needs twice the rank {rank} of directions, and its weight has {values.shape[0]}. Lower the rank.");
         (Tensor forA, Tensor forB) = Places(Setting(build.Config, "direction", "ArB2r"), rank, build.Random);
+        (forA, forB) = (forA.to(vh.device), forB.to(vh.device));
         Tensor a = vh.index_select(0, forA), chosen = values.index_select(0, forB), b = u.index_select(1, forB) * chosen;
         switch (Setting(build.Config, "scale", "stable"))
         {
