@@ -102,6 +102,71 @@ public sealed class OperationTests
     }
 
     [Fact]
+    public void Layers_that_did_not_change_are_no_targets_of_an_extracted_adapter()
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        ExtractedAdapter extracted = AdapterExtraction.Extract(golden.Folder, folder["merged"], 4);
+        Assert.Equal(6, extracted.Kept.Count); // of 14 linear layers
+        extracted.Adapter.Write(folder["extracted"]);
+        using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
+        Assert.Equal(LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a")).Modules.Select(module => module.Path).Order(StringComparer.Ordinal), loaded.Layers.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Theory, InlineData(ScalarType.BFloat16), InlineData(ScalarType.Float16)]
+    public void Half_precision_is_merged_in_float32_and_rounded_once(ScalarType type)
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (LowRank.Tensors.Checkpoint stored = LowRank.Tensors.Checkpoint.Open(golden.Folder))
+            ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(type)))]);
+        string given = Path.Combine(Goldens, "variants", "combine_a");
+        using PretrainedModel half = PretrainedModel.Open(folder["half"]);
+        using (Adapter adapter = Adapter.Load(given, half)) AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
+        using LowRank.Tensors.Checkpoint before = LowRank.Tensors.Checkpoint.Open(folder["half"]), merged = LowRank.Tensors.Checkpoint.Open(folder["merged"]);
+        LoraModule module = LoraFolder.Read(given).Modules[0];
+        Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32) + module.Delta() * 0.5;
+        Assert.Equal(type, merged.Entries[module.Path + ".weight"].Type);
+        Assert.Equal(0, Golden.LargestDeviation(exact.to(type).to(ScalarType.Float32), merged.Map(module.Path + ".weight").to(ScalarType.Float32)));
+    }
+
+    [Theory, InlineData(float.NaN), InlineData(1e30f)]
+    public void A_merge_whose_result_is_not_finite_is_refused_and_writes_nothing(float value)
+    {
+        using var golden = new Golden("qwen2");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (LowRank.Tensors.Checkpoint stored = LowRank.Tensors.Checkpoint.Open(golden.Folder))
+            ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(ScalarType.Float16)))]);
+        using PretrainedModel half = PretrainedModel.Open(folder["half"]);
+        using Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), half);
+        using (no_grad()) adapter.Weights[0].Value[0, 0] = value; // the second overflows float16 alone
+        Assert.Contains("is not finite in Float16", Assert.Throws<InputException>(() => AdapterMerge.Write(half, adapter, folder["merged"])).Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["merged"]));
+    }
+
+    [Fact]
+    public void What_an_adapter_was_trained_for_and_its_tokenizer_come_along()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        LoraFolder plain = LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a"));
+        plain.Write(folder["given"]);
+        new AdapterTask("text_embedding") { Pooling = "cls" }.Save(folder["given"]);
+        File.WriteAllText(folder["given/tokenizer.json"], LowRank.Tokenization.BytePairTrainer.Train(["a b c"], 256, []));
+        AdapterResize.Resize(LoraFolder.Read(folder["given"]), 2).Adapter.Write(folder["resized"]);
+        AdapterCombination.Combine([(LoraFolder.Read(folder["given"]), 1), (LoraFolder.Read(folder["given"]), 1)], "cat", new CombineOptions()).Write(folder["combined"]);
+        foreach (string made in new[] { "resized", "combined" })
+        {
+            Assert.Equal("cls", AdapterTask.Load(folder[made])!.Pooling);
+            Assert.Equal(File.ReadAllBytes(folder["given/tokenizer.json"]), File.ReadAllBytes(folder[made + "/tokenizer.json"]));
+        }
+    }
+
+    [Fact]
     public void What_no_pair_holds_is_named_or_kept_whole()
     {
         using var golden = new Golden("qwen2");

@@ -8,12 +8,17 @@ namespace LowRank.Cli.Commands;
 internal sealed record AdapterArgument(string Folder, double Weight)
 {
     /// <summary>Reads an argument. A folder of the whole name wins, so that a colon in a name does no harm.</summary>
-    /// <exception cref="InputException">The weight is not finite.</exception>
+    /// <exception cref="InputException">The weight is no number, or not finite.</exception>
     public static AdapterArgument Parse(string text)
     {
         int colon = text.LastIndexOf(':');
-        if (colon <= 0 || Directory.Exists(text) || !double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
-            return new AdapterArgument(text, 1);
+        if (colon <= 0 || Directory.Exists(text)) return new AdapterArgument(text, 1);
+        if (!double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+        {
+            return Directory.Exists(text[..colon])
+                ? throw new InputException($"--adapter {text}: the weight is \"{text[(colon + 1)..]}\", expected a number such as 0.7.")
+                : new AdapterArgument(text, 1);
+        }
         if (!double.IsFinite(weight)) throw new InputException($"--adapter {text}: the weight is {text[(colon + 1)..]}, expected a finite number.");
         return new AdapterArgument(text[..colon], weight);
     }

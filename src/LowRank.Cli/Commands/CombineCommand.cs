@@ -27,6 +27,7 @@ internal sealed class CombineCommand : ICliCommand
                 using var scope = NewDisposeScope();
                 string how = parsed.GetRequiredValue(sign);
                 if (how is not ("total" or "frequency")) throw new InputException($"--majority-sign is {how}, expected total or frequency.");
+                AdapterCombination.RequireKind(parsed.GetRequiredValue(kind));
                 List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (LoraFolder.Read(argument.Folder), argument.Weight))];
                 LoraFolder combined = AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
                 {

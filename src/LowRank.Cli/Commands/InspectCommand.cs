@@ -37,6 +37,7 @@ internal sealed class InspectCommand : ICliCommand
             if (plot is not null) SpectrumPlot.Write(adapter, plot);
             return;
         }
+        if (!File.Exists(path) && !Directory.Exists(path)) throw new InputException($"{path} does not exist; expected a model's folder or safetensors file, or an adapter's folder.");
         if (plot is not null) throw new InputException($"--plot draws an adapter's changes, and {path} is no adapter folder. Leave it out.");
         ModelSummary model = ModelSummary.Read(path);
         if (json) JsonOutput.Write(ModelView.Json(model));

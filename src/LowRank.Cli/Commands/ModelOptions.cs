@@ -47,6 +47,8 @@ internal sealed class ModelOptions
     public OpenedModel Open(ParseResult parsed, bool attach = true)
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
+        if (given.GroupBy(argument => Path.GetFullPath(argument.Folder)).FirstOrDefault(group => group.Count() > 1) is { } twice)
+            throw new InputException($"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
         PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
             vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max());

@@ -11,7 +11,7 @@ internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) :
 {
     /// <summary>The model's tokenizer, or an adapter's own.</summary>
     /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
-    public Tokenizer RequireTokenizer() => AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name]))?.Tokenizer(Model.Generation.EndOfText) ?? OfModel();
+    public Tokenizer RequireTokenizer() => AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary))?.Tokenizer(Model.Generation.EndOfText) ?? OfModel();
 
     private Tokenizer OfModel() => Tokenizer.IsPresent(Model.Folder) ? Tokenizer.Load(Model.Folder, Model.Generation.EndOfText) : throw new InputException(
         $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");

@@ -45,7 +45,7 @@ public static class AdapterMerge
         }
         ScalarType type = weights[0].Value.dtype;
         weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
-        AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter));
+        AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
         ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null), folder =>
         {

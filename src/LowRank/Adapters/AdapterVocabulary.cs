@@ -82,11 +82,12 @@ public sealed class AdapterVocabulary
     }
 
     /// <summary>The tokenizer of several adapters.</summary>
+    /// <param name="vocabularies">Theirs; null for an adapter without.</param>
     /// <returns>Null where none has one.</returns>
     /// <exception cref="InputException">Two have different ones.</exception>
-    public static AdapterVocabulary? Common(IEnumerable<Adapter> adapters)
+    public static AdapterVocabulary? Common(IEnumerable<AdapterVocabulary?> vocabularies)
     {
-        AdapterVocabulary[] all = [.. adapters.Select(adapter => adapter.Vocabulary).OfType<AdapterVocabulary>()];
+        AdapterVocabulary[] all = [.. vocabularies.OfType<AdapterVocabulary>()];
         if (all.FirstOrDefault(other => !other.IsSame(all[0])) is { } different)
             throw new InputException($"The adapters {all[0].folder} and {different.folder} have different tokenizers: their tokens have the same ids. Use them one at a time.");
         return all.FirstOrDefault();

@@ -45,13 +45,25 @@ public static class AdapterCombination
         })];
         LoraConfig first = adapters[0].Adapter.Config;
         LoraConfig config = first with { TargetModules = Targets(adapters), UseRankStabilizedScale = false, InitialWeights = InitialWeights.True };
-        return new LoraFolder(config, modules, new Dictionary<string, Tensor>());
+        AdapterTask?[] tasks = [.. adapters.Select(given => given.Adapter.Task)];
+        return new LoraFolder(config, modules, new Dictionary<string, Tensor>())
+        {
+            Task = tasks.All(task => task?.Task == tasks[0]?.Task) ? tasks[0] : null,
+            Vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary)),
+        };
+    }
+
+    /// <summary>Refuses a kind that there is not.</summary>
+    /// <exception cref="InputException">There is none of that name; the message lists those that are.</exception>
+    public static void RequireKind(string kind)
+    {
+        if (!Kinds.Contains(kind)) throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
     }
 
     private static ITensorMerge? Merge(string kind)
     {
+        RequireKind(kind);
         if (kind == "cat") return null;
-        if (!Kinds.Contains(kind)) throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
         return Merges[kind == "svd" ? "linear" : kind.EndsWith(SvdEnding, StringComparison.Ordinal) ? kind[..^SvdEnding.Length] : kind];
     }
 

@@ -13,6 +13,12 @@ namespace LowRank.Adapters.Files;
 /// <param name="Others">Its other tensors by key: biases, modules saved whole.</param>
 public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Modules, IReadOnlyDictionary<string, Tensor> Others)
 {
+    /// <summary>What the adapter was trained for; null where the folder does not say.</summary>
+    public AdapterTask? Task { get; init; }
+
+    /// <summary>Its own tokenizer; null where it has none.</summary>
+    public AdapterVocabulary? Vocabulary { get; init; }
+
     /// <summary>Reads a folder.</summary>
     /// <exception cref="InputException">A file is missing or broken, or the adapter is more than low-rank pairs.</exception>
     public static LoraFolder Read(string folder) => Read(folder, allowsMagnitudes: false);
@@ -40,7 +46,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             double alpha = (alphas.All(place.Path) is [var own, ..] ? own.Value : config.Alpha).Value;
             modules.Add(new LoraModule(place.Path, isEmbedding, a, Wide(PeftTensorKeys.B(place.Path, isEmbedding ? ModuleKind.Embedding : ModuleKind.Linear)), config.Scale((int)a.shape[0], alpha)));
         }
-        return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others);
+        return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others) { Task = AdapterTask.Load(folder), Vocabulary = AdapterVocabulary.Load(folder) };
     }
 
     /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the config.</summary>
@@ -60,6 +66,8 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             });
             SafeTensorsWriter.Write(Path.Combine(into, Adapter.FileName), [.. pairs.Concat(Others).Select(tensor => KeyValuePair.Create(tensor.Key, tensor.Value.contiguous()))]);
             config.Save(into);
+            Task?.Save(into);
+            Vocabulary?.Save(into);
         });
     }
 

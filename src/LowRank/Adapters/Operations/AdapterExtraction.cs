@@ -9,7 +9,7 @@ namespace LowRank.Adapters.Operations;
 /// <summary>Makes an adapter from a fully tuned model: the nearest pair of a rank to what tuning changed in each layer.</summary>
 public static class AdapterExtraction
 {
-    /// <summary>Extracts an adapter, one layer at a time.</summary>
+    /// <summary>Extracts an adapter, one layer at a time; layers that did not change are no targets.</summary>
     /// <param name="baseFolder">The base, a Hugging Face folder.</param>
     /// <param name="tunedFolder">The tuned model, with the same weights by name and shape.</param>
     /// <param name="rank">The rank of the pairs.</param>
@@ -37,6 +37,7 @@ public static class AdapterExtraction
             Tensor change = after.Map(name).to(ScalarType.Float32) - before.Map(name).to(ScalarType.Float32);
             if (stored.TryGetValue(name, out AdapterSite? site))
             {
+                if (change.count_nonzero().item<long>() == 0) continue; // a pair of zeros would never learn
                 (LoraModule module, KeptEnergy energy) = Decompose(site, site.StoresTransposed ? change.t() : change, rank);
                 modules.Add(module with { A = module.A.MoveToOuterDisposeScope(), B = module.B.MoveToOuterDisposeScope() });
                 kept.Add(energy);
@@ -47,8 +48,14 @@ public static class AdapterExtraction
                 if (saveOthers) whole[name] = after.Map(name).to(ScalarType.Float32).MoveToOuterDisposeScope();
             }
         }
-        if (kept.All(energy => energy.Whole == 0)) throw new InputException($"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to extract.");
-        return new ExtractedAdapter(Folder(match.Resolved, modules, model.Network, whole), kept, others);
+        if (kept.Count == 0) throw new InputException($"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to extract.");
+        LoraConfig resolved = match.Resolved;
+        if (modules.Count < match.Targets.Count)
+        {
+            config = config with { TargetModules = ModuleSelection.Of([.. modules.Select(module => module.Path)]) };
+            resolved = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
+        }
+        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole), kept, others);
     }
 
     private static LoraFolder Folder(LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)
