@@ -17,6 +17,11 @@ public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool I
         return new ChartAxis(label, logarithmic ? Decades(low, high) : Even(low, high), logarithmic);
     }
 
+    /// <summary>The same with fewer marks: the ends and the powers of ten between them.</summary>
+    public ChartAxis AtDecades() => this with { Ticks = [Ticks[0], .. Ticks.Skip(1).SkipLast(1).Where(IsPowerOfTen), Ticks[^1]] };
+
+    private static bool IsPowerOfTen(double tick) => Math.Abs(Math.Log10(tick) - Math.Round(Math.Log10(tick))) < 1e-6;
+
     private static List<double> Even(double low, double high)
     {
         double rough = (high - low) / 5;

@@ -21,15 +21,16 @@ public sealed class Laboratory
     private const int EvaluationRows = 32;
     private const int AskedRows = 100;    // test rows for which texts are generated
     private const int BaseTextRows = 64;  // rows of 256 tokens of the base's own kind of text
-    private const int CostSteps = 25;
+    private const int CostSteps = 11;
     private const int LatencyTokens = 64;
-    private const int LatencyRepeats = 15;
+    private const int LatencyRepeats = 40;
 
     private readonly Recipe recipe;
     private readonly string output;
     private readonly int steps;
     private readonly Tokenizer tokenizer;
-    private readonly IReadOnlyList<IExample> training, heldOut, baseText;
+    private readonly IReadOnlyList<IExample> training, heldOut;
+    private readonly Lazy<IReadOnlyList<IExample>> baseText; // what only times steps does without
     private readonly IReadOnlyList<Sample> asked;
 
     /// <summary>Opens the data.</summary>
@@ -41,13 +42,10 @@ public sealed class Laboratory
         this.steps = steps;
         recipe = Recipe.Load(Path.Combine(repository, "recipes", "quickstart.yaml"));
         output = Path.Combine(repository, "runs", "understanding");
-        string corpus = Path.Combine(repository, "models", "base", "build", "validation.jsonl");
-        if (!File.Exists(corpus))
-            throw new InputException($"{corpus} was not found; expected the text that was held out when the base was made. Run models/base/prepare.sh, which writes it.");
         tokenizer = Tokenizer.Load(recipe.Model);
         training = Load(recipe.Data.Train);
         heldOut = Load(recipe.Comparison!.Data);
-        baseText = [.. Load([corpus]).Take(BaseTextRows)];
+        baseText = new(() => BaseText(Path.Combine(repository, "models", "base", "build", "validation.jsonl")));
         asked = [.. SampleReader.ReadAll(recipe.Comparison.Data).Take(AskedRows)];
         set_num_threads(ProcessorCores.Physical());
     }
@@ -55,19 +53,19 @@ public sealed class Laboratory
     /// <summary>What holds for all runs, put beside what was measured.</summary>
     public Results Describe(Results results)
     {
+        results = results with { Machine = Machine.Describe(), Date = DateTimeOffset.UtcNow.ToString("yyyy-MM-dd") };
+        if (results.Untrained is not null) return results;
         using PretrainedModel model = PretrainedModel.Open(recipe.Model);
         return results with
         {
-            Machine = Machine.Describe(),
-            Date = DateTimeOffset.UtcNow.ToString("yyyy-MM-dd"),
             Steps = steps,
             BatchSize = Batch,
             HeldOutRows = heldOut.Count,
             HeldOutTokens = heldOut.Sum(row => (long)row.PredictedLabels),
             FactRows = asked.Count,
-            BaseTextTokens = baseText.Sum(row => (long)row.PredictedLabels),
+            BaseTextTokens = baseText.Value.Sum(row => (long)row.PredictedLabels),
             BaseWeights = model.Network.ParameterCount,
-            Untrained = results.Untrained ?? Measure(model, new RunSpec("untrained", 0), 0, 0, 0, 0),
+            Untrained = Measure(model, new RunSpec("untrained", 0), 0, 0, 0, 0),
         };
     }
 
@@ -113,8 +111,9 @@ public sealed class Laboratory
         }
     }
 
-    /// <summary>Measures what a step of a method costs.</summary>
-    public CostResult Cost(RunSpec spec)
+    /// <summary>Measures what a few steps of a method cost.</summary>
+    /// <returns>Each step but the first, on rows that are the same for every method.</returns>
+    public CostRound Cost(RunSpec spec)
     {
         using RecipeRun run = RecipeRun.Prepare(Write(spec, Fresh(spec.Name + "-cost"), CostSteps));
         NativeAllocator.ReturnFreedMemory();
@@ -122,7 +121,7 @@ public sealed class Laboratory
         long before = ProcessMemory.ResidentBytes();
         var times = new StepTimes();
         TrainingResult result = run.Train(times);
-        return new CostResult(spec.Method!, times.Median, result.PeakMemoryBytes - before);
+        return new CostRound([.. times.Seconds], [.. times.ProcessorSeconds], result.PeakMemoryBytes - before);
     }
 
     private string Fresh(string name)
@@ -176,7 +175,7 @@ public sealed class Laboratory
             unmerged.Add(beside);
             merged.Add(within);
         }
-        return new LatencyResult(spec.Rank!.Value, LatencyRepeats, LatencyTokens, Statistics.Median(plain), Statistics.Median(unmerged), Statistics.Median(merged));
+        return new LatencyResult(spec.Rank!.Value, LatencyRepeats, LatencyTokens, plain.Min(), unmerged.Min(), merged.Min());
     }
 
     // Milliseconds a token, from the first new token to the last: the prompt is left out. No stop token: every text is as long.
@@ -190,7 +189,7 @@ public sealed class Laboratory
     private RunResult Measure(PretrainedModel model, RunSpec spec, long done, long weights, long bytes, double secondsPerStep)
     {
         double loss = Evaluation.Run(new CausalObjective(model.Decoder), heldOut, EvaluationRows, done).Loss;
-        double own = Evaluation.Run(new CausalObjective(model.Decoder), baseText, EvaluationRows, done).Loss;
+        double own = Evaluation.Run(new CausalObjective(model.Decoder), baseText.Value, EvaluationRows, done).Loss;
         var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens, StopTokenIds = model.Generation.EosTokenIds };
         int stated = 0, facts = 0;
         foreach (Sample[] rows in asked.Chunk(50))
@@ -202,11 +201,12 @@ public sealed class Laboratory
         return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, done, weights, bytes, loss, stated, facts, own, secondsPerStep);
     }
 
-    // alpha / rank stays what the recipe has, so that runs of different rank take the same rate.
+    // Where a run does not say, alpha / rank stays what the recipe has, so that runs of different rank take the same rate.
     private LoraConfig Config(RunSpec spec, int rank) => new()
     {
         Rank = rank,
-        Alpha = rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
+        Alpha = spec.Alpha ?? rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
+        Dropout = spec.Dropout,
         TargetModules = spec.Targets is { } names ? ModuleSelection.Of(names)
             : spec.Layers is null ? ModuleSelection.AllLinear : ModuleSelection.Of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         LayersToTransform = spec.Layers is { } layers ? LayerSelection.Of(layers) : null,
@@ -225,4 +225,7 @@ public sealed class Laboratory
 
     private IReadOnlyList<IExample> Load(IReadOnlyList<string> files) =>
         ExampleLoader.Load(files, tokenizer, new ExampleOptions { MaxLength = recipe.Training.MaxLength }).Examples;
+
+    private IReadOnlyList<IExample> BaseText(string corpus) => File.Exists(corpus) ? [.. Load([corpus]).Take(BaseTextRows)]
+        : throw new InputException($"{corpus} was not found; expected the text that was held out when the base was made. Run models/base/prepare.sh, which writes it.");
 }

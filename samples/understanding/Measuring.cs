@@ -3,6 +3,8 @@ namespace LowRank.Samples.Understanding;
 /// <summary>Runs what is missing, and saves the results after every run.</summary>
 internal static class Measuring
 {
+    private const int CostRounds = 3;
+
     /// <summary>Measures.</summary>
     /// <param name="arguments">Which experiments.</param>
     /// <param name="results">What is there already.</param>
@@ -34,7 +36,7 @@ internal static class Measuring
                 results.Save(path);
             }
         }
-        if (arguments.Only is null or "ways") results = SearchRates(arguments, laboratory, results, path);
+        if (arguments.Only is null or "ways") results = RepeatBest(arguments, laboratory, SearchRates(arguments, laboratory, results, path), path);
         if (arguments.Only is null or "costs") results = Costs(arguments, laboratory, results, path);
         return results;
     }
@@ -56,15 +58,35 @@ internal static class Measuring
         return results;
     }
 
-    // In two rounds, of which the second counts: the first warms up, and all methods meet the same machine.
+    // The best rate of each method again with other seeds: how much of a difference between methods is chance.
+    private static Results RepeatBest(Arguments arguments, Laboratory laboratory, Results results, string path)
+    {
+        foreach (RunSpec spec in Ways.All.SelectMany(way => Ways.Repeats(way, results)).Where(spec => arguments.Again || results.Find(spec.Name) is null))
+        {
+            results = results.With(Report("ways", laboratory.Train(spec)));
+            results.Save(path);
+        }
+        return results;
+    }
+
+    // In rounds over all methods, so that all meet the same machine.
     private static Results Costs(Arguments arguments, Laboratory laboratory, Results results, string path)
     {
         if (!arguments.Again && Ways.All.All(way => results.Costs.Any(cost => cost.Method == way.Method))) return results;
-        foreach (Way way in Ways.All.Concat(Ways.All))
+        var measured = Ways.All.ToDictionary(way => way.Method, _ => new List<CostRound>());
+        for (int round = 0; round < CostRounds; round++)
         {
-            CostResult cost = laboratory.Cost(Ways.Spec(way, way.FirstRate));
-            Console.WriteLine($"costs       {cost.Method,-14} {cost.SecondsPerStep:0.000} s a step  {cost.MemoryBytes / 1e6:0} MB");
-            results = results.With(cost);
+            foreach (Way way in Ways.All)
+            {
+                CostRound cost = laboratory.Cost(Ways.Spec(way, way.FirstRate));
+                measured[way.Method].Add(cost);
+                Console.WriteLine($"costs       {way.Method,-14} {cost.Seconds.Average():0.000} s a step  {cost.ProcessorSeconds.Average():0.000} s of processors  {cost.MemoryBytes / 1e6:0} MB  round {round + 1}");
+            }
+        }
+        foreach ((string method, List<CostRound> rounds) in measured)
+        {
+            results = results.With(new CostResult(method, CostRounds, CostRound.Least(rounds, round => round.Seconds), CostRound.Least(rounds, round => round.ProcessorSeconds),
+                (long)Statistics.Median(rounds.Select(round => (double)round.MemoryBytes))));
         }
         results.Save(path);
         return results;

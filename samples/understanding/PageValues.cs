@@ -2,7 +2,7 @@ using LowRank.Samples.Understanding.Reports;
 
 namespace LowRank.Samples.Understanding;
 
-/// <summary>The numbers in the page's text.</summary>
+/// <summary>The numbers in the pages' texts.</summary>
 internal static class PageValues
 {
     private const double EqualLoss = 0.6; // a held-out loss that both methods reach on the side of the low rates
@@ -39,6 +39,7 @@ internal static class PageValues
             ["lora-share"] = Show.Percent((double)results.Run("lora-r16").TrainedWeights / results.BaseWeights),
         };
         foreach (RunResult run in results.Runs.Append(results.Untrained)) Add(values, run, results.Untrained);
+        AddWays(values, results);
         foreach (LatencyResult time in results.Latencies)
         {
             values[$"latency-r{time.Rank}.slots"] = $"{(time.UnmergedMilliseconds / time.BaseMilliseconds - 1) * 100:0}";
@@ -47,6 +48,29 @@ internal static class PageValues
             values["latency.tokens"] = $"{time.Tokens}";
         }
         return values;
+    }
+
+    // Of each method the mean over its seeds, and what a step costs next to LoRA's.
+    private static void AddWays(Dictionary<string, string> values, Results results)
+    {
+        foreach (Way way in Ways.All)
+        {
+            IReadOnlyList<RunResult> runs = Ways.BestOfSeeds(way, results);
+            values[$"way.{way.Method}.loss"] = $"{runs.Average(run => run.HeldOutLoss!.Value):0.000}";
+            values[$"way.{way.Method}.facts"] = Show.Percent(runs.Average(run => run.FactShare));
+            values[$"way.{way.Method}.own"] = Show.Loss(runs.Average(run => run.BaseTextLoss));
+            values[$"way.{way.Method}.rate"] = Show.Rate(runs[0].LearningRate);
+            values[$"way.{way.Method}.weights"] = Show.Weights(runs[0].TrainedWeights);
+            values[$"way.{way.Method}.size"] = Show.Bytes(runs[0].SavedBytes);
+        }
+        if (results.Costs.FirstOrDefault(cost => cost.Method == "lora") is not { } reference) return;
+        values["costs.seconds"] = $"{reference.ProcessorSecondsPerStep:0.00}";
+        values["costs.rounds"] = $"{reference.Rounds}";
+        foreach (CostResult cost in results.Costs)
+        {
+            values[$"way.{cost.Method}.time"] = $"{cost.ProcessorSecondsPerStep / reference.ProcessorSecondsPerStep:0.00}";
+            values[$"way.{cost.Method}.memory"] = $"{cost.MemoryBytes / 1e6:0} MB";
+        }
     }
 
     // The lowest rate at which the loss comes down to a value, between measured rates on a straight line of logarithms.

@@ -3,8 +3,8 @@ using LowRank.Samples.Understanding;
 using LowRank.Tensors.Native;
 
 // usage: dotnet run -c Release --project samples/understanding -- [--only NAME] [--steps N] [--again] [--render]
-// Runs the experiments of docs/lora.md and writes docs/figures/lora and the page's tables. What results.json has already is
-// kept; --again measures it anew, --render measures nothing.
+// Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. What results.json has already
+// is kept; --again measures it anew, --render measures nothing.
 NativeAllocator.KeepFreedMemory();
 try
 {
@@ -12,7 +12,7 @@ try
     string data = Path.Combine(arguments.Repository, "docs", "figures", "lora", "results.json");
     Results results = Results.Load(data);
     if (!arguments.RenderOnly) results = Measuring.Run(arguments, results, data);
-    Page.Write(arguments.Repository, results);
+    foreach (Page page in Page.All) page.Write(arguments.Repository, results);
     return 0;
 }
 catch (InputException e)

@@ -3,7 +3,7 @@ using LowRank.Tensors;
 
 namespace LowRank.Samples.Understanding;
 
-/// <summary>All that the page shows: <c>results.json</c>.</summary>
+/// <summary>All that the pages show: <c>results.json</c>.</summary>
 public sealed record Results
 {
     private static readonly JsonSerializerOptions Format = new()

@@ -8,6 +8,12 @@ public sealed record RunSpec(string Name, double LearningRate)
     /// <summary>Rank of a LoRA adapter; null where weights of the model itself are trained.</summary>
     public int? Rank { get; init; }
 
+    /// <summary>The adapter's alpha; null for the recipe's alpha / rank.</summary>
+    public double? Alpha { get; init; }
+
+    /// <summary>Dropout on the input of A.</summary>
+    public double Dropout { get; init; }
+
     /// <summary>The adapter's targets by module name; null for every linear layer.</summary>
     public IReadOnlyList<string>? Targets { get; init; }
 

@@ -16,7 +16,7 @@ public static class Runs
     public static IReadOnlyList<double> FullRates { get; } = [5e-5, 1.6e-4, 5e-4, 1.6e-3, 5e-3, 1.6e-2];
 
     /// <summary>Rates for a part of the model's own weights.</summary>
-    public static IReadOnlyList<double> PartRates { get; } = [1.6e-3, 5e-3, 1.6e-2];
+    public static IReadOnlyList<double> PartRates { get; } = [1.6e-3, 5e-3, 1.6e-2, 5e-2, 1.6e-1];
 
     /// <summary>Seeds of the same run, which say how much of a difference is chance.</summary>
     public static IReadOnlyList<RunSpec> Seeds { get; } = [Lora(16), Lora(16) with { Name = "lora-r16-seed1", Seed = 1 }, Lora(16) with { Name = "lora-r16-seed2", Seed = 2 }];
@@ -41,6 +41,13 @@ public static class Runs
         Lora(10) with { Name = "place-last-two", Layers = [3, 4] },
     ];
 
+    /// <summary>A quarter of the recipe's scale, by rate.</summary>
+    public static IReadOnlyList<RunSpec> QuarterScale { get; } = [.. LoraRates.Skip(1).Take(4).Select(rate => Lora(16, rate) with { Name = $"alpha8-rate{rate}", Alpha = 8 })];
+
+    /// <summary>Dropout on the input of A.</summary>
+    public static IReadOnlyList<RunSpec> Dropouts { get; } =
+        [Lora(16), .. new[] { 0.1, 0.3 }.Select(share => Lora(16) with { Name = $"dropout{share}", Dropout = share })];
+
     /// <summary>The experiments by the name that <c>--only</c> takes; in the order they are run.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<RunSpec>> ByExperiment { get; } = new OrderedDictionary<string, IReadOnlyList<RunSpec>>
     {
@@ -51,6 +58,8 @@ public static class Runs
         ["methods"] = [Lora(16), .. FullRates.Select(Full), .. Parts],
         ["places"] = Places,
         ["seeds"] = Seeds,
+        ["alpha"] = QuarterScale,
+        ["dropout"] = Dropouts,
     };
 
     /// <summary>LoRA on every linear layer.</summary>

@@ -37,20 +37,25 @@ public sealed class SvgChart
     {
         var chart = new SvgChart(title, description, height: 440);
         chart.Axes(x, y);
-        if (reference is { } line)
-        {
-            double at = chart.Y(y, line.Y);
-            chart.Line(Left, at, Width - Right, at, Faint, "6 5");
-            chart.Text(Width - Right, at - 7, line.Name, anchor: "end", color: Faint);
-        }
+        var labels = new ChartLabels(Left, Width - Right, chart.height - Bottom);
+        double? at = reference is { } given ? chart.Y(y, given.Y) : null;
+        if (at is { } height) chart.Line(Left, height, Width - Right, height, Faint, "6 5");
         double legend = 24;
         for (int i = 0; i < series.Count; i++)
         {
-            chart.Series(x, y, series[i], i);
+            chart.Series(x, y, series[i], i, labels);
             chart.Mark(legend + 6, 59, i);
             chart.Text(legend + 20, 64, series[i].Name);
             legend += 52 + series[i].Name.Length * 7.6;
         }
+        if (at is { } line)
+        {
+            chart.Place(labels.Place(reference!.Value.Name, [(Width - Right, line - 7, "end"), (Left + 6, line - 7, "start"), (Width - Right, line + 17, "end"), (Left + 6, line + 17, "start")]), reference.Value.Name, Faint);
+            labels.AvoidLine(Left, line, Width - Right, line);
+        }
+        for (int i = 0; i < series.Count; i++)
+            foreach (ChartPoint point in series[i].Points.Where(point => point.Label is not null))
+                chart.Place(labels.Beside(point.Label!, X(x, point.X), chart.Y(y, point.Y)), point.Label!, Colors[i]);
         return chart.End();
     }
 
@@ -95,7 +100,7 @@ public sealed class SvgChart
         foreach (double tick in x.Ticks)
         {
             Line(X(x, tick), height - Bottom, X(x, tick), height - Bottom + 5, Faint);
-            Text(X(x, tick), height - Bottom + 22, tick is > 0 and < 1e-3 ? tick.ToString("0.#e-0") : tick.ToString("0.#####"), anchor: "middle", color: Faint);
+            Text(X(x, tick), height - Bottom + 22, tick is > 0 and < 1e-3 ? tick.ToString("0.#e-0") : tick.ToString("#,##0.#####"), anchor: "middle", color: Faint);
         }
         Line(Left, height - Bottom, Width - Right, height - Bottom, Faint);
         Text((Left + Width - Right) / 2.0, height - 16, x.Label, anchor: "middle");
@@ -103,15 +108,18 @@ public sealed class SvgChart
         svg.Append($"<text x=\"24\" y=\"{Number(middle)}\" text-anchor=\"middle\" fill=\"{Ink}\" transform=\"rotate(-90 24 {Number(middle)})\">{Escape(y.Label)}</text>\n");
     }
 
-    private void Series(ChartAxis x, ChartAxis y, ChartSeries series, int color)
+    private void Place((double X, double Y, string Anchor) place, string text, string color) => Text(place.X, place.Y, text, anchor: place.Anchor, size: 13, color: color);
+
+    private void Series(ChartAxis x, ChartAxis y, ChartSeries series, int color, ChartLabels labels)
     {
         if (series.IsJoined)
             svg.Append($"<polyline fill=\"none\" stroke=\"{Colors[color]}\" stroke-width=\"2.5\" stroke-linejoin=\"round\" points=\"{string.Join(' ', series.Points.Select(point => $"{Number(X(x, point.X))},{Number(Y(y, point.Y))}"))}\"/>\n");
-        foreach (ChartPoint point in series.Points)
+        for (int i = 0; i < series.Points.Count; i++)
         {
-            Mark(X(x, point.X), Y(y, point.Y), color);
-            bool atEnd = x.Share(point.X) > 0.85;
-            if (point.Label is { } label) Text(X(x, point.X) + (atEnd ? -9 : 9), Y(y, point.Y) - 9, label, anchor: atEnd ? "end" : "start", size: 13, color: Colors[color]);
+            (double atX, double atY) = (X(x, series.Points[i].X), Y(y, series.Points[i].Y));
+            Mark(atX, atY, color);
+            labels.Avoid(atX, atY, size: 7);
+            if (series.IsJoined && i > 0) labels.AvoidLine(X(x, series.Points[i - 1].X), Y(y, series.Points[i - 1].Y), atX, atY);
         }
     }
 

@@ -4,6 +4,7 @@ namespace LowRank.Samples.Understanding;
 public static class Ways
 {
     private const string Everywhere = "target_modules: all-linear";
+    private static readonly long[] Seeds = [1];
     private const string Rank16 = Everywhere + ", rank: 16, alpha: 32";
 
     /// <summary>The methods in the table's order, each with the keys of its recipe and the rate that its search begins with.</summary>
@@ -39,6 +40,17 @@ public static class Ways
     public static RunResult Best(Way way, Results results) => results.Runs
         .Where(run => run.Name.StartsWith($"way-{way.Method}-rate", StringComparison.Ordinal) && run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)
         ?? throw new InputException($"results.json has no run of {way.Method}. Measure it: run samples/understanding without --render.");
+
+    /// <summary>The run of the best rate and the same with other seeds.</summary>
+    public static IReadOnlyList<RunResult> BestOfSeeds(Way way, Results results) =>
+        [Best(way, results), .. Repeats(way, results).Select(spec => results.Run(spec.Name))];
+
+    /// <summary>The run of the best rate with other seeds.</summary>
+    public static IEnumerable<RunSpec> Repeats(Way way, Results results)
+    {
+        RunSpec best = Spec(way, Best(way, results).LearningRate);
+        return Seeds.Select(seed => best with { Name = $"way-{way.Method}-seed{seed}", Seed = seed });
+    }
 
     /// <summary>Tries rates half a decade apart, downhill from the first one, until the best has a worse one on either side.</summary>
     /// <param name="way">The method.</param>

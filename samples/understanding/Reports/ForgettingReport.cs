@@ -30,7 +30,7 @@ internal sealed class ForgettingReport : IReport
             $"LoRA rank 2 {Show.Loss(low.BaseTextLoss)}, rank 16 {Show.Loss(high.BaseTextLoss)}; full training " +
             string.Join(", ", series[1].Points.Select(point => $"at {point.Label} {Show.Loss(point.Y)}")) + ".",
             ChartAxis.Around("held-out loss of the task, nats a token (logarithmic; left is better)", all.Select(point => point.X), logarithmic: true),
-            ChartAxis.Around("loss on the base's own text (lower is better)", [.. all.Select(point => point.Y), before]), series, (before, "the base before training"));
+            ChartAxis.Around("loss on the base's own text (lower is better)", [.. all.Select(point => point.Y), before], fromZero: true), series, (before, "the base before training"));
     }
 
     private static ChartSeries Series(Results results, string name, IEnumerable<RunSpec> specs, Func<RunResult, string> label) => new(name,

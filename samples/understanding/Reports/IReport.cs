@@ -1,9 +1,9 @@
 namespace LowRank.Samples.Understanding.Reports;
 
-/// <summary>What the page shows of an experiment.</summary>
+/// <summary>What a page shows of an experiment.</summary>
 public interface IReport
 {
-    /// <summary>The experiment's name: of its table's mark, its figure and <c>--only</c>.</summary>
+    /// <summary>The name of its table's mark and its figure.</summary>
     string Name { get; }
 
     /// <summary>The table, in Markdown.</summary>

@@ -17,7 +17,7 @@ internal sealed class LatencyReport : IReport
             new($"rank {time.Rank}, merged", time.MergedMilliseconds / time.BaseMilliseconds, $"{time.MergedMilliseconds / time.BaseMilliseconds:0.00} ×"),
         })];
         return SvgChart.Bars("Time a generated token, against the base alone",
-            $"Median time of a greedy token with cache, as a multiple of the base's: {string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label}"))}.",
+            $"Shortest time of a greedy token with cache, as a multiple of the base's: {string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label}"))}.",
             "multiple of the base's time (shorter is better)", [new ChartBar("base, no adapter", 1, "1", 2), .. bars]);
     }
 }

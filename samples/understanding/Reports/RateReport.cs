@@ -17,12 +17,9 @@ internal sealed class RateReport : IReport
         RunResult bestLora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))), bestFull = Show.Best(results, Runs.FullRates.Select(Runs.Full));
         return SvgChart.Lines("Held-out loss by learning rate", $"Held-out loss after {results.Steps} steps by peak learning rate. LoRA does best at " +
             $"{Show.Rate(bestLora.LearningRate)} ({Show.Loss(bestLora.HeldOutLoss)}), full training at {Show.Rate(bestFull.LearningRate)} ({Show.Loss(bestFull.HeldOutLoss)}).",
-            ChartAxis.Around("peak learning rate (logarithmic)", all.Select(point => point.X), logarithmic: true) is var axis
-                ? axis with { Ticks = [axis.Ticks[0], .. axis.Ticks.Where(IsPowerOfTen), axis.Ticks[^1]] } : null!,
+            ChartAxis.Around("peak learning rate (logarithmic)", all.Select(point => point.X), logarithmic: true).AtDecades(),
             ChartAxis.Around("held-out loss, nats a token (logarithmic)", all.Select(point => point.Y), logarithmic: true), [lora, full]);
     }
-
-    private static bool IsPowerOfTen(double tick) => Math.Abs(Math.Log10(tick) - Math.Round(Math.Log10(tick))) < 1e-6;
 
     private static string Cell(Results results, RunSpec spec) => results.Find(spec.Name) is { } run ? Show.Loss(run.HeldOutLoss) : "";
 

@@ -15,9 +15,16 @@ internal static class Show
 
     public static string Change(double? from, double? to) => to is null || from is null ? "diverged" : (to.Value - from.Value).ToString("+0.000;−0.000");
 
-    /// <summary>A Markdown table; the first column is text, the others are numbers.</summary>
-    public static string Table(IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows) =>
-        Line(head) + Line([.. head.Select((_, i) => i == 0 ? "---" : "---:")]) + string.Concat(rows.Select(Line));
+    /// <summary>Several values by their mean and their ends, such as "0.225 (0.208–0.247)".</summary>
+    public static string Spread(IReadOnlyCollection<double> values, string format) =>
+        $"{values.Average().ToString(format)} ({values.Min().ToString(format)}–{values.Max().ToString(format)})";
+
+    /// <summary>A Markdown table.</summary>
+    /// <param name="head">The columns.</param>
+    /// <param name="rows">The cells.</param>
+    /// <param name="isText">Whether all columns are text; else the first is text and the others are numbers.</param>
+    public static string Table(IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows, bool isText = false) =>
+        Line(head) + Line([.. head.Select((_, i) => i == 0 || isText ? "---" : "---:")]) + string.Concat(rows.Select(Line));
 
     /// <summary>The run of the lowest held-out loss.</summary>
     public static RunResult Best(Results results, IEnumerable<RunSpec> specs) =>
