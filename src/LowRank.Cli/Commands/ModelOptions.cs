@@ -38,6 +38,7 @@ internal sealed class ModelOptions
             throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
         TaskModel opened = TaskModel.Open(Folder(parsed), adapters is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
+        foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? [])) Console.Error.WriteLine("note: " + note);
         return opened;
     }
 
@@ -57,6 +58,7 @@ internal sealed class ModelOptions
         {
             foreach (AdapterArgument argument in given)
                 foreach (string warning in set.Load(argument.Folder, argument.Folder).Warnings) Console.Error.WriteLine("warning: " + warning);
+            foreach (string note in opened.Notes) Console.Error.WriteLine("note: " + note);
             if (attach) set.Activate([.. given.Select(argument => (argument.Folder, argument.Weight))]);
             return new OpenedModel(opened, set);
         }

@@ -28,6 +28,7 @@ internal sealed class TokenizeCommand : ICliCommand
 
     private static void Run(Tokenizer tokenizer, string file, bool special, bool decode)
     {
+        foreach (string note in tokenizer.Notes) Console.Error.WriteLine("note: " + note);
         using var output = new StreamWriter(Console.OpenStandardOutput());
         foreach (Sample row in SampleReader.ReadAll([file]))
         {

@@ -12,6 +12,7 @@ public sealed class ConfigReader
     private readonly JsonObject root;
     private readonly string file;
     private readonly List<string> problems = [];
+    private readonly HashSet<string> asked = [];
 
     private ConfigReader(JsonObject root, string file)
     {
@@ -24,6 +25,11 @@ public sealed class ConfigReader
 
     /// <summary>The value of <c>model_type</c>; empty when it is missing, which is recorded as a problem.</summary>
     public string ModelType { get; private init; } = "";
+
+    /// <summary>Keys with a value that nothing has asked for so far and that are not known to leave the outputs as they are.
+    /// Complete once the model is built.</summary>
+    public IReadOnlyList<string> UnknownKeys =>
+        [.. root.Where(key => key.Value is not null && !asked.Contains(key.Key) && !InertConfigKeys.Contains(key.Key)).Select(key => key.Key)];
 
     /// <summary>Opens a file.</summary>
     /// <exception cref="InputException">The file is missing, is not a JSON object, or names no <c>model_type</c>.</exception>
@@ -55,7 +61,7 @@ public sealed class ConfigReader
     }
 
     /// <summary>Whether the key stands in the file with a value other than null.</summary>
-    public bool Has(string key) => root[key] is not null;
+    public bool Has(string key) => Value(key) is not null;
 
     /// <summary>A whole number above zero that must be there.</summary>
     public int Positive(string key)
@@ -74,7 +80,7 @@ public sealed class ConfigReader
     /// <summary>A truth value, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public bool FlagOr(string key, bool otherwise)
     {
-        if (root[key] is not { } node) return otherwise;
+        if (Value(key) is not { } node) return otherwise;
         if (node.GetValueKind() is JsonValueKind.True or JsonValueKind.False) return node.GetValue<bool>();
         Reject(key, node.ToJsonString(), "true or false");
         return otherwise;
@@ -83,7 +89,7 @@ public sealed class ConfigReader
     /// <summary>A text, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public string TextOr(string key, string otherwise)
     {
-        if (root[key] is not { } node) return otherwise;
+        if (Value(key) is not { } node) return otherwise;
         if (node.GetValueKind() == JsonValueKind.String) return node.GetValue<string>();
         Reject(key, node.ToJsonString(), "a text");
         return otherwise;
@@ -92,7 +98,7 @@ public sealed class ConfigReader
     /// <summary>An object, or null when the key is missing or null.</summary>
     public JsonObject? Object(string key)
     {
-        if (root[key] is not { } node) return null;
+        if (Value(key) is not { } node) return null;
         if (node is JsonObject value) return value;
         Reject(key, node.ToJsonString(), "an object");
         return null;
@@ -101,7 +107,7 @@ public sealed class ConfigReader
     /// <summary>A list of texts, or null when the key is missing or null.</summary>
     public IReadOnlyList<string>? Texts(string key)
     {
-        if (root[key] is not { } node) return null;
+        if (Value(key) is not { } node) return null;
         if (node is JsonArray array && array.All(item => item?.GetValueKind() == JsonValueKind.String))
             return [.. array.Select(item => item!.GetValue<string>())];
         Reject(key, node.ToJsonString(), "a list of texts");
@@ -111,7 +117,7 @@ public sealed class ConfigReader
     /// <summary>The token ids under a key that holds one id or a list of them; empty when missing or null.</summary>
     public IReadOnlyList<int> TokenIds(string key)
     {
-        if (root[key] is not { } node) return [];
+        if (Value(key) is not { } node) return [];
         try
         {
             return node is JsonArray array ? [.. array.Select(item => item!.GetValue<int>())] : [node.GetValue<int>()];
@@ -136,9 +142,15 @@ public sealed class ConfigReader
             throw new InputException($"{file} asks for a model that cannot be built:", problems);
     }
 
+    private JsonNode? Value(string key)
+    {
+        asked.Add(key);
+        return root[key];
+    }
+
     private double? Number(string key)
     {
-        if (root[key] is not { } node) return null;
+        if (Value(key) is not { } node) return null;
         if (node is JsonValue value && value.TryGetValue(out double number) && double.IsFinite(number)) return number;
         Reject(key, node.ToJsonString(), "a number");
         return null;

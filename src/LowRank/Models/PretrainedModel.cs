@@ -47,6 +47,11 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is larger.</summary>
     public int StoredVocabulary { get; private init; }
 
+    /// <summary>What the user should know of the model's files, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => Config.UnknownKeys is { Count: > 0 } unknown
+        ? [$"{Path.Combine(Folder, "config.json")} has {(unknown.Count == 1 ? "a key that is" : "keys that are")} not known to {Config.ModelType} here and so {(unknown.Count == 1 ? "has" : "have")} no effect: {string.Join(", ", unknown)}. Where one of them changes what the model computes, outputs differ from the original's."]
+        : [];
+
     /// <summary>Names of weights whose values are an adapter's at present.</summary>
     internal HashSet<string> ReplacedWeights { get; } = [];
 

@@ -90,7 +90,7 @@ public sealed class RecipeRun : IDisposable
         Try(() => run.OpenModel(device, notes));
         if (run.Model is not null)
         {
-            Try(run.OpenTokenizer);
+            Try(() => run.OpenTokenizer(notes));
             Try(() => run.ReadData(notes));
             Try(() => run.AttachAdapter(notes));
         }
@@ -239,15 +239,17 @@ public sealed class RecipeRun : IDisposable
             : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full", head, rows);
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
+        notes.AddRange(Model.Notes);
         if (Model.Network.CreatedWeights.Count > 0)
             notes.Add($"the base has no weights for its head, which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
     }
 
-    private void OpenTokenizer()
+    private void OpenTokenizer(List<string> notes)
     {
         AdapterVocabulary? own = vocabulary ?? (Recipe.Training.InitAdapter is { } folder ? AdapterVocabulary.Load(folder) : null);
         Tokenizer = own?.Tokenizer(Model.Generation.EndOfText)
             ?? (Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null);
+        notes.AddRange(Tokenizer?.Notes ?? []);
     }
 
     private void ReadData(List<string> notes)

@@ -168,8 +168,8 @@ internal sealed class AlignedText
             text.Append(added);
             for (int i = 0; i < added.Length; i++)
             {
-                from.Add(starts[unit]);
-                to.Add(ends[unit]);
+                from.Add(unit < starts.Length ? starts[unit] : 0); // an empty text has no unit to stand for
+                to.Add(unit < ends.Length ? ends[unit] : 0);
             }
         }
         void Copy(int start, int end)

@@ -5,9 +5,10 @@ namespace LowRank.Tokenization;
 /// <summary>Cuts texts to a length, puts special tokens around them and fills them up, as the tokenizers library does.</summary>
 /// <param name="frame">The special tokens.</param>
 /// <param name="padding">The padding token; null where the tokenizer names none.</param>
+/// <param name="lengths">The sides, where the options name none, and the type of padding.</param>
 /// <param name="trim">A token's span without blanks at its edges, from the span, the token and whether it comes first after
 /// cutting; null where spans stay.</param>
-internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, Func<TokenSpan, int, bool, TokenSpan>? trim)
+internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, LengthSettings lengths, Func<TokenSpan, int, bool, TokenSpan>? trim)
 {
     /// <summary>One encoding, or with a stride as many as the texts need.</summary>
     /// <param name="texts">One or two.</param>
@@ -17,6 +18,7 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, F
     public IReadOnlyList<TokenEncoding> Assemble(EncodedText[] texts, EncodingOptions options, bool windows)
     {
         Check(texts.Length, options);
+        options = options with { TruncationSide = options.TruncationSide ?? lengths.TruncationSide, PaddingSide = options.PaddingSide ?? lengths.PaddingSide };
         IReadOnlyList<TemplatePart> template = Template(texts.Length, options.AddSpecialTokens);
         List<EncodedText[]> parts = [texts];
         if (options.MaxLength is { } length) parts = Cut(texts, options, length - template.Sum(part => part.Ids.Count));
@@ -138,7 +140,7 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, F
         int id = padding ?? throw new InputException("Padding is asked for, but the tokenizer names no pad_token. Add it to tokenizer_config.json.");
         T[] Fill<T>(T[] values, T value) => options.PaddingSide == TextSide.Right
             ? [.. values, .. Enumerable.Repeat(value, missing)] : [.. Enumerable.Repeat(value, missing), .. values];
-        return new TokenEncoding(Fill(encoding.Ids, id), Fill(encoding.TypeIds, 0), Fill(encoding.AttentionMask, 0),
+        return new TokenEncoding(Fill(encoding.Ids, id), Fill(encoding.TypeIds, lengths.PadTypeId), Fill(encoding.AttentionMask, 0),
             Fill(encoding.SpecialTokens, true), Fill(encoding.Offsets, default), Fill(encoding.Sequences, -1));
     }
 }

@@ -12,8 +12,8 @@ public sealed record EncodingOptions
     /// <summary>Which text of a pair is cut.</summary>
     public Truncation Truncation { get; init; } = Truncation.LongestFirst;
 
-    /// <summary>Where texts are cut.</summary>
-    public TextSide TruncationSide { get; init; } = TextSide.Right;
+    /// <summary>Where texts are cut; null for what the tokenizer's files say, else right.</summary>
+    public TextSide? TruncationSide { get; init; }
 
     /// <summary>Tokens of the cut text that windows share.</summary>
     public int Stride { get; init; }
@@ -21,6 +21,6 @@ public sealed record EncodingOptions
     /// <summary>Length that shorter encodings are filled to; null for none.</summary>
     public int? PadTo { get; init; }
 
-    /// <summary>Where padding goes.</summary>
-    public TextSide PaddingSide { get; init; } = TextSide.Right;
+    /// <summary>Where padding goes; null for what the tokenizer's files say, else right.</summary>
+    public TextSide? PaddingSide { get; init; }
 }

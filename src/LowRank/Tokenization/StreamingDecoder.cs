@@ -22,7 +22,8 @@ public sealed class StreamingDecoder
         // Without a token that shows nothing, the first one after it would be decoded as if it began the text.
         if (skipsSpecialTokens && tokenizer.IsSpecial(id)) return "";
         window.Add(id);
-        return Advance(atEnd: false);
+        // Bytes that are text so far may be none with the next: a run is shown when it is whole.
+        return tokenizer.IsOpenByte(id) ? "" : Advance(atEnd: false);
     }
 
     /// <summary>The text that was still held back; called once, after the last token.</summary>
@@ -33,7 +34,8 @@ public sealed class StreamingDecoder
         string before = tokenizer.Decode(window[..shown], skipsSpecialTokens), whole = tokenizer.Decode(window, skipsSpecialTokens);
         if (whole.Length <= before.Length || (!atEnd && whole[^1] == Replacement)) return "";
         string text = whole[before.Length..];
-        window.RemoveRange(0, shown); // the tokens shown last stay: they tell that the text does not begin here
+        // The tokens shown last stay: they tell that the text does not begin here. A blank alone does not tell it.
+        if (tokenizer.Decode(window[shown..], skipsSpecialTokens).Length > 0) window.RemoveRange(0, shown);
         shown = window.Count;
         return text;
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Tokenization.Decoders;
@@ -22,37 +21,47 @@ public sealed class Tokenizer : ITextTokenizer
     private readonly SpecialTokenFrame frame;
     private readonly IDecoder? decoder;
     private readonly TokenizerFolder folder;
+    private readonly LengthSettings lengths;
     private readonly AddedTokenFinder plainTokens;
     private readonly AddedTokenFinder normalizedTokens;
     private readonly Dictionary<int, string> tokens = [];
     private readonly Dictionary<string, int> ids = [];
     private readonly HashSet<int> special;
+    private readonly bool joinsBytes; // the decoder takes a run of byte tokens for text only as a whole
 
-    private Tokenizer(ComponentJson json, TokenizerFolder folder)
+    private Tokenizer(ComponentJson json, TokenizerFolder folder, LengthSettings lengths)
         : this(TokenModelReader.Read(json.Child("model") ?? throw json.Unsupported("model", "an object")), folder,
             json.Json["added_tokens"] is null ? [] : [.. json.Children("added_tokens").Select(AddedToken.Read)],
             json.Child("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
             json.Child("pre_tokenizer") is { } preTokenizer ? PreTokenizerReader.Read(preTokenizer) : null,
             json.Child("post_processor") is { } processor ? PostProcessorReader.Read(processor) : SpecialTokenFrame.None,
-            json.Child("decoder") is { } decoder ? DecoderReader.Read(decoder) : null)
+            json.Child("decoder") is { } decoder ? DecoderReader.Read(decoder) : null, lengths)
     {
     }
 
     private Tokenizer(ITokenModel model, TokenizerFolder folder, IReadOnlyList<AddedToken> added, INormalizer? normalizer,
-        IPreTokenizer? preTokenizer, SpecialTokenFrame frame, IDecoder? decoder)
+        IPreTokenizer? preTokenizer, SpecialTokenFrame frame, IDecoder? decoder, LengthSettings lengths)
     {
-        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame, this.decoder) = (model, folder, normalizer, preTokenizer, frame, decoder);
+        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame) = (model, folder, normalizer, preTokenizer, frame);
+        (this.decoder, this.lengths) = (decoder, lengths);
         foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
         foreach (AddedToken token in added) (tokens[token.Id], ids[token.Content]) = (token.Content, token.Id);
         special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id)];
         plainTokens = new AddedTokenFinder(added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
         normalizedTokens = new AddedTokenFinder(added.Where(token => token.IsNormalized)
             .Select(token => (normalizer?.Normalize(token.Content) ?? token.Content, token)));
+        joinsBytes = decoder is not null && string.Concat(decoder.Decode(["<0x41>", "<0xFF>"])) == "\uFFFD\uFFFD";
         VocabularySize = tokens.Keys.DefaultIfEmpty(-1).Max() + 1;
     }
 
     /// <inheritdoc/>
     public int VocabularySize { get; }
+
+    /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => lengths.Notes;
+
+    /// <summary>Where texts are cut, and so what they lose, unless options say otherwise.</summary>
+    public TextSide TruncationSide => lengths.TruncationSide;
 
     private int? EndOfText { get; init; }
 
@@ -63,7 +72,7 @@ public sealed class Tokenizer : ITextTokenizer
     public int? EosTokenId => Role("eos_token") ?? EndOfText;
 
     /// <summary>The token that fills rows; null when the files name none.</summary>
-    public int? PadTokenId => Role("pad_token");
+    public int? PadTokenId => Role("pad_token") ?? (lengths.PadToken is { } pad ? TokenToId(pad) : null);
 
     /// <summary>The token that stands for a masked one; null when the files name none.</summary>
     public int? MaskTokenId => Role("mask_token");
@@ -90,9 +99,9 @@ public sealed class Tokenizer : ITextTokenizer
     public static Tokenizer Load(string folderOrFile, int? endOfText = null)
     {
         if (File.Exists(folderOrFile) && folderOrFile.EndsWith(".model", StringComparison.Ordinal)) return LoadSentencePiece(folderOrFile, null, endOfText);
-        if (File.Exists(folderOrFile)) return Parse(File.ReadAllText(folderOrFile), folderOrFile, TokenizerFolder.Empty, endOfText);
+        if (File.Exists(folderOrFile)) return Parse(folderOrFile, null, endOfText);
         string file = Path.Combine(folderOrFile, FileName);
-        if (File.Exists(file)) return Parse(File.ReadAllText(file), file, TokenizerFolder.Read(folderOrFile), endOfText);
+        if (File.Exists(file)) return Parse(file, folderOrFile, endOfText);
         if (SentencePieceModel.Find(folderOrFile) is { } pieces) return LoadSentencePiece(pieces, folderOrFile, endOfText);
         if (File.Exists(Path.Combine(folderOrFile, BertVocabulary.FileName))) return LoadBert(folderOrFile, endOfText);
         if (IsPresent(folderOrFile)) return LoadGpt2(folderOrFile, endOfText);
@@ -107,7 +116,7 @@ public sealed class Tokenizer : ITextTokenizer
     {
         var result = new List<int>(text.Length / 3 + 2);
         if (addSpecialTokens) result.AddRange(frame.Before);
-        string whole = WithoutLoneSurrogates(text);
+        string whole = LoneSurrogates.Replace(text);
         foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
         {
             if (token is not null) result.Add(token.Id);
@@ -119,8 +128,9 @@ public sealed class Tokenizer : ITextTokenizer
 
     /// <summary>A text with everything that is known of its tokens.</summary>
     /// <param name="text">Special tokens spelled out in it become their ids.</param>
-    /// <param name="options">Length, padding and the rest; null for neither. What a tokenizer.json says under
-    /// <c>truncation</c> and <c>padding</c> has no effect, as in transformers.</param>
+    /// <param name="options">Length, padding and the rest; null for neither. Of what a tokenizer.json says under
+    /// <c>truncation</c> and <c>padding</c>, sides and the padding token hold, and lengths do not, as in transformers
+    /// (<see cref="Notes"/>).</param>
     /// <exception cref="InputException">The options cannot be met.</exception>
     public TokenEncoding EncodeFull(string text, EncodingOptions? options = null) =>
         Assembler.Assemble([EncodeAligned(text)], options ?? new(), windows: false)[0];
@@ -158,17 +168,23 @@ public sealed class Tokenizer : ITextTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
+    /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a whole.</summary>
+    internal bool IsOpenByte(int id) => joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
+
     /// <summary>A decoder for tokens that come one by one.</summary>
     public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
 
-    private static Tokenizer Parse(string text, string file, TokenizerFolder folder, int? endOfText)
+    private static Tokenizer Parse(string file, string? folder, int? endOfText)
     {
         try
         {
-            JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
-            return node is JsonObject root
-                ? new Tokenizer(new ComponentJson(root, file), folder) { EndOfText = endOfText }
-                : throw new InputException($"{file} does not hold a JSON object.");
+            JsonNode? node = JsonNode.Parse(File.ReadAllText(file), documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
+            if (node is not JsonObject root) throw new InputException($"{file} does not hold a JSON object.");
+            var json = new ComponentJson(root, file);
+            LengthSettings said = LengthSettings.Read(json);
+            return folder is null
+                ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText }
+                : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText };
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {
@@ -187,20 +203,21 @@ public sealed class Tokenizer : ITextTokenizer
         AddedToken[] added = [.. said.SpecialTokens.Values.Distinct().Where(model.Vocabulary.ContainsKey)
             .Select(token => new AddedToken(token, model.Vocabulary[token], true, false, false, false, false))];
         var json = new ComponentJson(new JsonObject { ["add_prefix_space"] = false }, path);
-        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder()) { EndOfText = endOfText };
+        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder(), LengthSettings.None.With(path)) { EndOfText = endOfText };
     }
 
     private static Tokenizer LoadSentencePiece(string file, string? folder, int? endOfText)
     {
         SentencePieceModel pieces = SentencePieceModel.Read(file, folder);
-        return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder) { EndOfText = endOfText };
+        return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder,
+            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText };
     }
 
     private static Tokenizer LoadBert(string path, int? endOfText)
     {
         BertVocabulary bert = BertVocabulary.Read(path);
         return new Tokenizer(bert.Model, bert.Folder, bert.Added, NormalizerReader.Read(bert.Normalizer), PreTokenizerReader.Read(bert.PreTokenizer),
-            bert.Frame, DecoderReader.Read(bert.Decoder)) { EndOfText = endOfText };
+            bert.Frame, DecoderReader.Read(bert.Decoder), LengthSettings.None.With(path)) { EndOfText = endOfText };
     }
 
     private void EncodeNormalized(string text, bool isFirst, List<int> result)
@@ -227,14 +244,14 @@ public sealed class Tokenizer : ITextTokenizer
         }
     }
 
-    private EncodingAssembler Assembler => new(frame, PadTokenId, frame.TrimsOffsets ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
+    private EncodingAssembler Assembler => new(frame, PadTokenId, lengths, frame.TrimsOffsets ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
 
     // As Encode without special tokens, keeping account of where each token comes from.
     private EncodedText EncodeAligned(string text)
     {
         List<int> result = [];
         List<TokenSpan> offsets = [];
-        string whole = WithoutLoneSurrogates(text);
+        string whole = LoneSurrogates.Replace(text);
         foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
         {
             if (token is null) AlignNormalized(AlignedText.Of(whole[start..end]), start, result, offsets);
@@ -275,19 +292,6 @@ public sealed class Tokenizer : ITextTokenizer
                 offsets.AddRange(spans.Select(span => Place(start + piece.Origin(span.First), start + piece.Origin(span.Last))));
             }
         }
-    }
-
-    // Half a surrogate pair is no character; as in UTF-8 it becomes U+FFFD.
-    private static string WithoutLoneSurrogates(string text)
-    {
-        bool lone = false;
-        for (int i = 0; i < text.Length && !lone; i++)
-        {
-            if (!char.IsSurrogate(text[i])) continue;
-            lone = !(char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]));
-            i++;
-        }
-        return lone ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
     }
 
     private int? Role(string role) => folder.SpecialTokens.TryGetValue(role, out string? token) ? TokenToId(token) : null;

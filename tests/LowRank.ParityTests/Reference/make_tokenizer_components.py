@@ -52,7 +52,7 @@ PRE = [
 ]
 for part in PRE:
     tokenizer = build(pre_tokenizer=part)
-    # .NET's classes do not see characters beyond the Basic Multilingual Plane in patterns of files' own.
+    # Regular expressions on characters beyond U+FFFF, and many more of them, are in make_split_patterns.js.
     texts = [text for text in TEXTS if "\\\\" not in json.dumps(part) or all(ord(c) < 0x10000 for c in text)]
     show("pre_tokenizer", part, [[text, [piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]] for text in texts])
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CsCheck;
 using LowRank.Tokenization;
 
 namespace LowRank.ParityTests.Tokenization;
@@ -48,6 +49,24 @@ public sealed class TokenizerParityTests
                 Assert.All(parts[..^1], part => Assert.False(part.EndsWith('\uFFFD') || (part.Length > 0 && char.IsHighSurrogate(part[^1]))));
             }
         }
+    }
+
+    [Theory, MemberData(nameof(Kinds))]
+    [InlineData("sentencepiece_bpe")]
+    [InlineData("sentencepiece_unigram")]
+    public void Streaming_equals_the_whole_for_any_tokens(string kind)
+    {
+        string folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "tokenizers", kind);
+        Tokenizer tokenizer = Tokenizer.Load(kind.StartsWith("sentencepiece", StringComparison.Ordinal) ? Path.Combine(folder, "tokenizer.model") : folder);
+        // Bytes that make up characters, and bytes that spoil them, come more often than by chance.
+        int[] bytes = [.. Enumerable.Range(0, 256).Select(value => tokenizer.TokenToId($"<0x{value:X2}>")).OfType<int>()];
+        int[] some = bytes.Length == 0 ? [] : [.. new[] { 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x98, 0x80, 0x41, 0xFF, 0xC3, 0xA9 }.Select(value => bytes[value])];
+        Gen.Int[0, tokenizer.VocabularySize - 1].SelectMany(id => Gen.Int[0, 20].Select(choice => choice < some.Length ? some[choice] : id)).Array[0, 30].Sample(ids =>
+        {
+            StreamingDecoder decoder = tokenizer.CreateStreamingDecoder(skipSpecialTokens: false);
+            string streamed = string.Concat(ids.Select(decoder.Add)) + decoder.Flush();
+            Assert.Equal(tokenizer.Decode(ids), streamed);
+        }, iter: 1000, print: ids => string.Join(' ', ids.Select(id => $"{id}={tokenizer.IdToToken(id)}")));
     }
 
     [Theory]

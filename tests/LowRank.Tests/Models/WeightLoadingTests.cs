@@ -104,4 +104,13 @@ public sealed class WeightLoadingTests
         Tensor table = one.Model.Decoder.Parameters["model.embed_tokens.weight"];
         Assert.InRange(table.std().item<float>(), 0.015, 0.025);
     }
+
+    [Fact]
+    public void A_config_key_that_nothing_knows_is_said()
+    {
+        using var known = new TinyModel();
+        Assert.Empty(known.Model.Notes);
+        using var model = new TinyModel(TinyModel.With(TinyModel.With(TinyModel.Llama, "logit_magic", 3), "torch_dtype", "bfloat16"));
+        Assert.Contains("not known to llama here and so has no effect: logit_magic.", Assert.Single(model.Model.Notes), StringComparison.Ordinal);
+    }
 }

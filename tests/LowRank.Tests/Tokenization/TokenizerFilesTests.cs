@@ -43,6 +43,53 @@ public sealed class TokenizerFilesTests : IDisposable
         Assert.Contains("[SEP], [PAD], [CLS], [MASK]", Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message);
     }
 
+    private const string WithLengths = """
+        {"truncation": {"direction": "Left", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
+         "padding": {"strategy": {"Fixed": 6}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 4, "pad_type_id": 7, "pad_token": "<pad>"},
+         "added_tokens": [{"id": 4, "content": "<pad>", "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false}],
+         "pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3}, "merges": []}}
+        """;
+
+    [Fact]
+    public void Sections_on_lengths_give_sides_and_padding_and_what_has_no_effect_is_said()
+    {
+        Write("tokenizer.json", WithLengths);
+        Tokenizer tokenizer = Tokenizer.Load(folder.FullName);
+        Assert.Equal([0, 1, 2, 3], tokenizer.EncodeFull("a b c d").Ids); // as in transformers, lengths are the caller's to give
+        Assert.Equal([2, 3], tokenizer.EncodeFull("a b c d", new EncodingOptions { MaxLength = 2 }).Ids);
+        TokenEncoding filled = tokenizer.EncodeFull("a", new EncodingOptions { PadTo = 3 });
+        Assert.Equal([4, 4, 0], filled.Ids);
+        Assert.Equal([7, 7, 0], filled.TypeIds);
+        Assert.Equal([0, 1], tokenizer.EncodeFull("a b c d", new EncodingOptions { MaxLength = 2, TruncationSide = TextSide.Right }).Ids);
+        Assert.Equal(2, tokenizer.Notes.Count);
+        Assert.Contains("cut texts at 3 tokens (LongestFirst)", tokenizer.Notes[0], StringComparison.Ordinal);
+        Assert.Contains("fill texts up to 6 tokens", tokenizer.Notes[1], StringComparison.Ordinal);
+        Write("tokenizer_config.json", """{"truncation_side": "right", "padding_side": "right"}""");
+        tokenizer = Tokenizer.Load(folder.FullName);
+        Assert.Equal([0, 1], tokenizer.EncodeFull("a b c d", new EncodingOptions { MaxLength = 2 }).Ids);
+        Assert.Equal([0, 4], tokenizer.EncodeFull("a", new EncodingOptions { PadTo = 2 }).Ids);
+    }
+
+    [Theory]
+    [InlineData("\"Left\", \"max_length\"", "\"Up\", \"max_length\"", "truncation: direction is \"Up\", expected left or right")]
+    [InlineData("\"LongestFirst\"", "\"Shortest\"", "truncation: strategy is \"Shortest\"")]
+    [InlineData("{\"Fixed\": 6}", "\"Some\"", "padding: strategy is \"Some\"")]
+    [InlineData("\"max_length\": 3,", "", "truncation: max_length is missing")]
+    public void A_section_on_lengths_that_is_malformed_is_refused(string part, string changed, string expected)
+    {
+        Assert.Contains(part, WithLengths, StringComparison.Ordinal);
+        Write("tokenizer.json", WithLengths.Replace(part, changed, StringComparison.Ordinal));
+        Assert.Contains(expected, Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_side_in_the_config_that_is_none_is_refused()
+    {
+        Write("vocab.txt", string.Join('\n', Bert));
+        Write("tokenizer_config.json", """{"truncation_side": "top"}""");
+        Assert.Contains("truncation_side is \"top\"", Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(new byte[] { 0xFF, 0xFF })]
     [InlineData(new byte[] { 0x0A, 0x7F, 0x01 })]

@@ -50,7 +50,7 @@ public sealed class Opt : DecoderFamily
             NormEpsilon = 1e-5,
             NormsHaveWeights = config.FlagOr("layer_norm_elementwise_affine", true),
             NormsAfter = !config.FlagOr("do_layer_norm_before", true),
-            HasFinalNorm = config.FlagOr("do_layer_norm_before", true) && !config.FlagOr("_remove_final_layer_norm", false),
+            HasFinalNorm = !config.FlagOr("_remove_final_layer_norm", false) && config.FlagOr("do_layer_norm_before", true),
             Activation = Activation.Read(config, "activation_function", "relu"),
             TieHead = config.FlagOr("tie_word_embeddings", true),
             AttentionBias = bias,

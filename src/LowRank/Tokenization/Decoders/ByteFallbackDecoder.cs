@@ -33,7 +33,8 @@ internal sealed class ByteFallbackDecoder : IDecoder
         }
     }
 
-    private static byte? ByteOf(string token) =>
+    /// <summary>The byte that a token stands for; null for other tokens.</summary>
+    public static byte? ByteOf(string token) =>
         token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
         && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value) ? value : null;
 

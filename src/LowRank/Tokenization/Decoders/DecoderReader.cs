@@ -1,3 +1,4 @@
+using LowRank.Tokenization.Patterns;
 using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Decoders;
@@ -33,8 +34,8 @@ internal static class DecoderReader
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
         if (!isRegex) return new TokenChange((_, token) => token.Replace(pattern, content, StringComparison.Ordinal));
-        var regex = UserPattern.Compile(pattern, json.Place);
-        return new TokenChange((_, token) => regex.Replace(token, _ => content));
+        var regex = CodePointPattern.Compile(pattern, json.Place);
+        return new TokenChange((_, token) => regex.Replace(token, content));
     }
 
     private static TokenChange Strip(ComponentJson json)

@@ -1,4 +1,5 @@
 using System.Text;
+using LowRank.Tokenization.Patterns;
 using LowRank.Tokenization.Unicode;
 
 namespace LowRank.Tokenization.Normalizers;
@@ -42,8 +43,8 @@ internal static class NormalizerReader
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
         if (!isRegex) return new TextChange(text => text.Replace(pattern, content, StringComparison.Ordinal), text => text.Replace(Found(text.Text, pattern), content));
-        var regex = UserPattern.Compile(pattern, json.Place);
-        return new TextChange(text => regex.Replace(text, _ => content), text => text.Replace(regex.Matches(text.Text).Select(match => (match.Index, match.Length)), content));
+        var regex = CodePointPattern.Compile(pattern, json.Place);
+        return new TextChange(text => regex.Replace(text, content), text => text.Replace(regex.Matches(text.Text), content));
     }
 
     private static IEnumerable<(int Start, int Length)> Found(string text, string pattern)

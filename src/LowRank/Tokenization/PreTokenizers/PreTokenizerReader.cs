@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace LowRank.Tokenization.PreTokenizers;
 
@@ -28,7 +27,7 @@ internal static class PreTokenizerReader
             new SplitPreTokenizer(new RunePattern(IsPunctuation), SplitBehavior.Isolated, invert: false),
         ]),
         ["CharDelimiterSplit"] = json => new SplitPreTokenizer(
-            SplitPatterns.Regex(Regex.Escape(json.Text("delimiter")), json.Place), SplitBehavior.Removed, invert: false),
+            new LiteralPattern(Delimiter(json)), SplitBehavior.Removed, invert: false),
     };
 
     public static IPreTokenizer Read(ComponentJson json) =>
@@ -37,8 +36,14 @@ internal static class PreTokenizerReader
     private static SplitPreTokenizer Split(ComponentJson json)
     {
         (string text, bool isRegex) = json.Pattern("pattern");
-        IPattern pattern = SplitPatterns.Regex(isRegex ? text : Regex.Escape(text), json.Place);
+        IPattern pattern = isRegex ? SplitPatterns.Regex(text, json.Place) : new LiteralPattern(text);
         return new SplitPreTokenizer(pattern, Behavior(json, null), json.Flag("invert", false));
+    }
+
+    private static string Delimiter(ComponentJson json)
+    {
+        string text = json.Text("delimiter");
+        return text.Length > 0 ? text : throw json.Unsupported("delimiter", "one character");
     }
 
     private static SplitBehavior Behavior(ComponentJson json, string? otherwise) =>

@@ -1,19 +1,18 @@
-using System.Text.RegularExpressions;
+using LowRank.Tokenization.Patterns;
 
 namespace LowRank.Tokenization.PreTokenizers;
 
 /// <summary>A regular expression from a tokenizer file.</summary>
-internal sealed class RegexPattern(Regex regex) : IPattern
+internal sealed class RegexPattern(CodePointPattern pattern) : IPattern
 {
     public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text)
     {
         int end = 0;
-        for (Match match = regex.Match(text); match.Success; match = match.NextMatch())
+        foreach ((int start, int length) in pattern.Matches(text))
         {
-            if (match.Length == 0) continue;
-            if (match.Index > end) yield return (end, match.Index - end, false);
-            yield return (match.Index, match.Length, true);
-            end = match.Index + match.Length;
+            if (start > end) yield return (end, start - end, false);
+            yield return (start, length, true); // an empty match splits too
+            end = start + length;
         }
         if (end < text.Length) yield return (end, text.Length - end, false);
     }

@@ -1,7 +1,9 @@
+using LowRank.Tokenization.Patterns;
+
 namespace LowRank.Tokenization.PreTokenizers;
 
-/// <summary>The split patterns that models use, as scanners over whole characters: .NET's own regular expressions see
-/// UTF-16 units, so letters beyond the Basic Multilingual Plane would be split wrongly, and slowly.</summary>
+/// <summary>The split patterns that most models use, as scanners, which are faster than any regular expression; other
+/// patterns run as <see cref="CodePointPattern"/>.</summary>
 internal static class SplitPatterns
 {
     /// <summary>GPT-2's pattern, which the ByteLevel pre-tokenizer uses.</summary>
@@ -25,6 +27,6 @@ internal static class SplitPatterns
         Gpt2Text => Gpt2,
         Llama3Text => Llama3,
         Qwen2Text => Qwen2,
-        _ => new RegexPattern(UserPattern.Compile(pattern, place)),
+        _ => new RegexPattern(CodePointPattern.Compile(pattern, place)),
     };
 }

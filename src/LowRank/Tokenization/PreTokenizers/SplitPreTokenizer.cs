@@ -33,7 +33,7 @@ internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior
 
         void Close()
         {
-            if (open is not { } range || (behavior == SplitBehavior.Removed && openIsMatch)) return;
+            if (open is not { } range || range.Start == range.End || (behavior == SplitBehavior.Removed && openIsMatch)) return;
             parts.Add(whole.Part(range.Start, range.End - range.Start));
         }
     }

@@ -1,0 +1,159 @@
+using System.Text;
+
+namespace LowRank.Tokenization.Patterns;
+
+/// <summary>Runs a compiled pattern over a text, going back where it fails, on a stack of its own and in a bounded number of
+/// steps: files are not to be trusted.</summary>
+/// <param name="steps">The pattern.</param>
+/// <param name="registers">How many registers it uses.</param>
+/// <param name="text">The text.</param>
+internal sealed class PatternMachine(PatternStep[] steps, int registers, string text)
+{
+    private readonly int[] marks = new int[registers];
+    private Entry[] stack = new Entry[16];
+    private int count;
+    private long remaining = 50_000_000 + 1000L * text.Length;
+
+    /// <summary>The end of a match that begins at a place; -1 when there is none.</summary>
+    /// <exception cref="TimeoutException">The pattern has taken more steps than any that splits text needs.</exception>
+    public int Match(int at) => Run(steps, at, end: -1);
+
+    // end: where the match has to end; -1 for anywhere.
+    private int Run(PatternStep[] program, int at, int end)
+    {
+        int bottom = count;
+        for (int next = 0; ;)
+        {
+            if (--remaining < 0) throw new TimeoutException($"it needs too many steps on a text of {text.Length} characters");
+            ref readonly PatternStep step = ref program[next];
+            bool goesOn = true;
+            switch (step.Operation)
+            {
+                case PatternOperation.Match when end < 0 || at == end:
+                    count = bottom;
+                    return at;
+                case PatternOperation.Match:
+                    goesOn = false;
+                    break;
+                case PatternOperation.Fork:
+                    Push(new Entry(step.Second, at, -1));
+                    next = step.First;
+                    continue;
+                case PatternOperation.Jump:
+                    next = step.First;
+                    continue;
+                case PatternOperation.LeaveWhenStill when marks[step.First] == at:
+                    next = step.Second;
+                    continue;
+                case PatternOperation.LeaveWhenStill:
+                    break;
+                case PatternOperation.Mark:
+                    Push(new Entry(~step.First, marks[step.First], -1));
+                    marks[step.First] = at;
+                    break;
+                default:
+                    goesOn = Take(step, next, ref at);
+                    break;
+            }
+            if (goesOn) next++;
+            else if (!Back(bottom, ref next, ref at)) return -1;
+        }
+    }
+
+    private bool Take(in PatternStep step, int number, ref int at)
+    {
+        switch (step.Operation)
+        {
+            case PatternOperation.Take:
+                return TakeOne(step.Class!, ref at);
+            case PatternOperation.TakeMany or PatternOperation.TakeAll:
+                int start = at, least = -1, taken = 0;
+                if (step.First == 0) least = start;
+                while (taken < step.Second && TakeOne(step.Class!, ref at))
+                    if (++taken == step.First) least = at;
+                remaining -= taken;
+                if (taken < step.First) return false;
+                if (step.Operation == PatternOperation.TakeMany && at > least) Push(new Entry(number + 1, at, least));
+                return true;
+            case PatternOperation.At:
+                return IsAt((PatternPlace)step.First, at);
+            case PatternOperation.Ahead or PatternOperation.NotAhead:
+                return Run(step.Part!, at, end: -1) >= 0 == (step.Operation == PatternOperation.Ahead);
+            case PatternOperation.Behind or PatternOperation.NotBehind:
+                return IsBehind(step, at) == (step.Operation == PatternOperation.Behind);
+            case PatternOperation.Atomic:
+                int end = Run(step.Part!, at, end: -1);
+                if (end >= 0) at = end;
+                return end >= 0;
+            default:
+                throw new InvalidOperationException($"{step.Operation} is no step that takes");
+        }
+    }
+
+    private bool IsBehind(in PatternStep step, int at)
+    {
+        int start = at;
+        for (int length = 0; length <= step.Second; length++)
+        {
+            if (length >= step.First && Run(step.Part!, start, at) == at) return true;
+            if (start == 0) return false;
+            start = Before(start);
+        }
+        return false;
+    }
+
+    private bool TakeOne(CharacterClass single, ref int at)
+    {
+        if (at >= text.Length) return false;
+        int length = 1;
+        if (!Rune.TryCreate(text[at], out Rune rune)) Rune.DecodeFromUtf16(text.AsSpan(at), out rune, out length);
+        if (!single.Contains(rune)) return false;
+        at += length;
+        return true;
+    }
+
+    private bool IsAt(PatternPlace place, int at) => place switch
+    {
+        PatternPlace.TextStart => at == 0,
+        PatternPlace.TextEnd => at == text.Length,
+        PatternPlace.TextEndOrLastLine => at == text.Length || (at == text.Length - 1 && text[at] == '\n'),
+        PatternPlace.LineStart => at == 0 || (text[at - 1] == '\n' && at < text.Length),
+        PatternPlace.LineEnd => at == text.Length || text[at] == '\n',
+        _ => (IsWord(at) != (at > 0 && IsWord(Before(at)))) == (place == PatternPlace.WordEdge),
+    };
+
+    private bool IsWord(int at) => TakeOne(CharacterProperties.Word, ref at);
+
+    private int Before(int at) => at - (at > 1 && char.IsSurrogatePair(text[at - 2], text[at - 1]) ? 2 : 1);
+
+    private bool Back(int bottom, ref int next, ref int at)
+    {
+        while (count > bottom)
+        {
+            Entry entry = stack[--count];
+            if (entry.Step < 0)
+            {
+                marks[~entry.Step] = entry.At;
+                continue;
+            }
+            (next, at) = (entry.Step, entry.At);
+            if (entry.Least < 0) return true;
+            at = Before(at);
+            if (at > entry.Least) Push(entry with { At = at });
+            return true;
+        }
+        return false;
+    }
+
+    private void Push(Entry entry)
+    {
+        if (count == stack.Length) Array.Resize(ref stack, 2 * count);
+        stack[count++] = entry;
+    }
+
+    /// <summary>Where to go on when what follows fails.</summary>
+    /// <param name="Step">The step; below zero: the register (its complement) that gets its old place back.</param>
+    /// <param name="At">The place in the text.</param>
+    /// <param name="Least">The place down to which characters are given back; -1 where there are none.</param>
+    private readonly record struct Entry(int Step, int At, int Least);
+}
