@@ -109,7 +109,7 @@ public sealed class Tokenizer : ITextTokenizer
     }
 
     /// <summary>Reads the text of a tokenizer.json that belongs to a folder.</summary>
-    internal static Tokenizer Read(string json, string folder, int? endOfText) => Parse(json, Path.Combine(folder, FileName), TokenizerFolder.Read(folder), endOfText);
+    internal static Tokenizer Read(string json, string folder, int? endOfText) => Parse(json, Path.Combine(folder, FileName), folder, endOfText);
 
     /// <inheritdoc/>
     public int[] Encode(string text, bool addSpecialTokens = true)
@@ -174,11 +174,13 @@ public sealed class Tokenizer : ITextTokenizer
     /// <summary>A decoder for tokens that come one by one.</summary>
     public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
 
-    private static Tokenizer Parse(string file, string? folder, int? endOfText)
+    private static Tokenizer Parse(string file, string? folder, int? endOfText) => Parse(File.ReadAllText(file), file, folder, endOfText);
+
+    private static Tokenizer Parse(string text, string file, string? folder, int? endOfText)
     {
         try
         {
-            JsonNode? node = JsonNode.Parse(File.ReadAllText(file), documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
+            JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
             if (node is not JsonObject root) throw new InputException($"{file} does not hold a JSON object.");
             var json = new ComponentJson(root, file);
             LengthSettings said = LengthSettings.Read(json);
