@@ -1,0 +1,90 @@
+using LowRank.Tensors;
+
+namespace LowRank.Hub;
+
+/// <summary>A repository's part of the cache, laid out as Python's huggingface_hub does: <c>blobs</c> by content, <c>refs</c> by revision,
+/// <c>snapshots</c> of links by commit.</summary>
+internal sealed class HubCache(HubOptions options, HubRepository repository)
+{
+    private readonly string root = Path.Combine(options.CacheFolder, repository.CacheFolderName);
+
+    /// <summary>The commit that a revision stood for when it was last looked up; null when it never was.</summary>
+    public string? KnownCommit()
+    {
+        if (repository.IsCommit) return Directory.Exists(Snapshot(repository.Revision)) ? repository.Revision : null;
+        string reference = Reference();
+        if (!File.Exists(reference)) return null;
+        string commit = File.ReadAllText(reference).Trim();
+        return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(Snapshot(commit)) ? commit : null;
+    }
+
+    /// <summary>Remembers what commit the revision stands for.</summary>
+    public void Remember(string commit)
+    {
+        if (!repository.IsCommit) AtomicFile.Write(Reference(), commit);
+    }
+
+    /// <summary>The folder of a commit's files.</summary>
+    public string Snapshot(string commit) => Path.Combine(root, "snapshots", commit);
+
+    /// <summary>Where a file's content lies, by its etag.</summary>
+    public string Blob(HubFile file) => Path.Combine(root, "blobs", file.Etag);
+
+    /// <summary>Where a file of a commit is found.</summary>
+    public string Pointer(string commit, HubFile file) => Path.Combine([Snapshot(commit), .. file.Path.Split('/')]);
+
+    /// <summary>Whether a commit's file is there.</summary>
+    public bool Has(string commit, HubFile file) => File.Exists(Pointer(commit, file));
+
+    /// <summary>Makes a commit's file point at its content: by a relative link, or by moving the content where the system has no links.</summary>
+    public void Link(string commit, HubFile file)
+    {
+        string pointer = Pointer(commit, file), blob = Blob(file);
+        Directory.CreateDirectory(Path.GetDirectoryName(pointer)!);
+        if (File.Exists(pointer)) return;
+        try
+        {
+            File.Delete(pointer); // a link whose content is gone
+            File.CreateSymbolicLink(pointer, Path.GetRelativePath(Path.GetDirectoryName(pointer)!, blob));
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or PlatformNotSupportedException || (e is IOException && !File.Exists(pointer)))
+        {
+            File.Move(blob, pointer, overwrite: true); // as huggingface_hub does on Windows without developer mode
+        }
+    }
+
+    /// <summary>Waits until no other process, Python's included, fetches the same content, and keeps them out.</summary>
+    public async Task<IDisposable> Lock(HubFile file, IHubProgress progress, CancellationToken cancellation)
+    {
+        string path = Path.Combine(options.CacheFolder, ".locks", repository.CacheFolderName, file.Etag + ".lock");
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        for (int tries = 0; ; tries++)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); // flock on Unix, as Python's filelock
+            }
+            catch (IOException) when (Directory.Exists(Path.GetDirectoryName(path)))
+            {
+                if (tries == 20) progress.Note($"{file.Path} is being fetched by another process; waiting for it");
+                await Task.Delay(100, cancellation).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Bytes free where the cache lies; null where the system does not say.</summary>
+    public long? FreeBytes()
+    {
+        Directory.CreateDirectory(Path.Combine(root, "blobs"));
+        try
+        {
+            return new DriveInfo(root).AvailableFreeSpace;
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private string Reference() => Path.Combine([root, "refs", .. repository.Revision.Split('/')]);
+}

@@ -1,0 +1,82 @@
+namespace LowRank.Hub;
+
+/// <summary>Where the Hub is, where its files are kept, and how they are fetched.</summary>
+public sealed record HubOptions
+{
+    /// <summary>The public Hub.</summary>
+    public const string PublicEndpoint = "https://huggingface.co";
+
+    /// <summary>The Hub's address, without a slash at its end. <c>HF_ENDPOINT</c>.</summary>
+    public string Endpoint { get; init; } = PublicEndpoint;
+
+    /// <summary>The cache that Python's huggingface_hub uses too. <c>HF_HUB_CACHE</c>, else <c>HF_HOME/hub</c>, else <c>~/.cache/huggingface/hub</c>.</summary>
+    public required string CacheFolder { get; init; }
+
+    /// <summary>The access token; null for none. <c>HF_TOKEN</c>, else the file <c>HF_TOKEN_PATH</c> or <c>HF_HOME/token</c>. It is sent to the
+    /// <see cref="Endpoint"/> alone, and never written anywhere.</summary>
+    public string? Token { get; init; }
+
+    /// <summary>Whether only the cache is used. <c>HF_HUB_OFFLINE</c>.</summary>
+    public bool IsOffline { get; init; }
+
+    /// <summary>Parts of one file that are fetched at once. Default 4.</summary>
+    public int Connections { get; init; } = 4;
+
+    /// <summary>Bytes of a part; smaller files are fetched whole. Default 16 MiB.</summary>
+    public long PartBytes { get; init; } = 16L << 20;
+
+    /// <summary>Tries of a request before it is given up. Default 6.</summary>
+    public int Tries { get; init; } = 6;
+
+    /// <summary>The first wait before a request is repeated; each further one is twice as long. Default 0.5 s.</summary>
+    public TimeSpan FirstWait { get; init; } = TimeSpan.FromSeconds(0.5);
+
+    /// <summary>The longest wait that a server may ask for (Retry-After). Default 5 minutes.</summary>
+    public TimeSpan LongestWait { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long a connection may send nothing. Default 30 s.</summary>
+    public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The settings of the environment, by the names that Python's huggingface_hub has.</summary>
+    /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
+    public static HubOptions FromEnvironment() => From(Environment.GetEnvironmentVariable);
+
+    /// <summary>The settings of given variables.</summary>
+    /// <param name="variable">The value of a variable; null where it is not set.</param>
+    /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
+    public static HubOptions From(Func<string, string?> variable)
+    {
+        string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+        string home = Set("HF_HOME") ?? Path.Combine(Set("XDG_CACHE_HOME") ?? Path.Combine(Home(variable), ".cache"), "huggingface");
+        home = Expand(home, variable);
+        string endpoint = (Set("HF_ENDPOINT") ?? PublicEndpoint).TrimEnd('/');
+        if (!Uri.TryCreate(endpoint, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
+            throw new InputException($"HF_ENDPOINT is \"{endpoint}\", expected an address such as {PublicEndpoint}.");
+        string tokenFile = Expand(Set("HF_TOKEN_PATH") ?? Path.Combine(home, "token"), variable);
+        return new HubOptions
+        {
+            Endpoint = endpoint,
+            CacheFolder = Path.GetFullPath(Expand(Set("HF_HUB_CACHE") ?? Path.Combine(home, "hub"), variable)),
+            Token = IsTrue(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? ReadToken(tokenFile),
+            IsOffline = IsTrue(Set("HF_HUB_OFFLINE")) || IsTrue(Set("TRANSFORMERS_OFFLINE")),
+        };
+    }
+
+    /// <summary>The settings without the token: what may be shown.</summary>
+    public override string ToString() => $"{Endpoint}, cache {CacheFolder}{(IsOffline ? ", offline" : "")}{(Token is null ? "" : ", with a token")}";
+
+    private static bool IsTrue(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
+
+    private static string Home(Func<string, string?> variable) =>
+        variable("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+
+    private static string Expand(string path, Func<string, string?> variable) =>
+        path == "~" || path.StartsWith("~/", StringComparison.Ordinal) ? Home(variable) + path[1..] : path;
+
+    private static string? ReadToken(string path)
+    {
+        if (!File.Exists(path)) return null;
+        string token = File.ReadAllText(path).Trim();
+        return token.Length == 0 ? null : token;
+    }
+}

@@ -1,0 +1,136 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+
+namespace LowRank.Hub;
+
+/// <summary>Sends requests to the Hub: redirects, repeats, rate limits.</summary>
+/// <remarks>The token goes to the Hub's own address alone: a redirect to a storage server is followed without it.</remarks>
+internal sealed class HubTransport(HubOptions options, IHubProgress progress) : IDisposable
+{
+    private const int MostRedirects = 8;
+    private static readonly string[] LinkedHeaders = ["X-Linked-Etag", "X-Linked-Size"];
+    private readonly Uri endpoint = new(options.Endpoint);
+    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(20) })
+    {
+        Timeout = Timeout.InfiniteTimeSpan, // a large file takes as long as it takes; silence is bounded instead
+    };
+
+    /// <summary>Sends a request until it is answered, and hands the answer over with its headers read.</summary>
+    /// <param name="request">Makes the request anew for each try.</param>
+    /// <param name="what">What is asked for, for messages.</param>
+    /// <param name="handle">Reads the answer. A cut connection in it is repeated as one before it.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="InputException">The Hub knows no such thing, or does not give it to this token.</exception>
+    /// <exception cref="HubException">It could not be reached, or kept failing.</exception>
+    public async Task<T> Send<T>(Func<HttpRequestMessage> request, string what, Func<HttpResponseMessage, CancellationToken, Task<T>> handle, CancellationToken cancellation)
+    {
+        TimeSpan wait = options.FirstWait;
+        for (int attempt = 1; ; attempt++)
+        {
+            string failure;
+            Exception? cause = null;
+            TimeSpan? asked = null;
+            try
+            {
+                using HttpResponseMessage response = await Follow(request, cancellation).ConfigureAwait(false);
+                if (response.IsSuccessStatusCode) return await handle(response, cancellation).ConfigureAwait(false);
+                ThrowIfFinal(response, what);
+                failure = $"the Hub answered {(int)response.StatusCode} {response.ReasonPhrase}";
+                asked = RetryAfter(response);
+            }
+            catch (Exception e) when (IsPassing(e) && !cancellation.IsCancellationRequested)
+            {
+                failure = e is OperationCanceledException ? $"the connection was silent for {options.Silence.TotalSeconds:0} s" : e.Message;
+                cause = e;
+            }
+            if (attempt >= options.Tries)
+                throw new HubException($"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time {failure.TrimEnd('.')}. " +
+                    "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.", cause);
+            TimeSpan pause = asked ?? wait;
+            if (pause > options.LongestWait)
+                throw new HubException($"{what}: the Hub asks to wait {pause.TotalSeconds:0} s before the next request (rate limit). Try again later{(options.Token is null ? ", or set HF_TOKEN: signed-in users may ask more" : "")}.");
+            if (pause > TimeSpan.FromSeconds(2)) progress.Note($"{what}: {failure}; trying again in {pause.TotalSeconds:0} s");
+            await Task.Delay(pause, cancellation).ConfigureAwait(false);
+            wait = TimeSpan.FromTicks(Math.Min(wait.Ticks * 2, options.LongestWait.Ticks));
+        }
+    }
+
+    /// <summary>Reads from an answer, but does not wait for ever.</summary>
+    public async Task<int> Read(Stream stream, Memory<byte> buffer, CancellationToken cancellation)
+    {
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        silence.CancelAfter(options.Silence);
+        return await stream.ReadAsync(buffer, silence.Token).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => client.Dispose();
+
+    private static bool IsPassing(Exception e) => e is HttpRequestException or IOException or SocketException or OperationCanceledException;
+
+    private async Task<HttpResponseMessage> Follow(Func<HttpRequestMessage> make, CancellationToken cancellation)
+    {
+        HttpRequestMessage request = make();
+        Uri at = request.RequestUri!;
+        var linked = new Dictionary<string, string>(); // what the Hub says of a file stands on the redirect to its storage
+        for (int hop = 0; ; hop++)
+        {
+            using (request)
+            {
+                if (options.Token is { } token && IsOwn(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                request.Headers.UserAgent.ParseAdd("lowrank/0.1");
+                using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+                silence.CancelAfter(options.Silence);
+                HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token).ConfigureAwait(false);
+                if (response.StatusCode is not (HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
+                    || response.Headers.Location is not { } location)
+                {
+                    foreach ((string name, string value) in linked) response.Headers.TryAddWithoutValidation(name, value);
+                    return response;
+                }
+                foreach (string name in LinkedHeaders)
+                    if (response.Headers.TryGetValues(name, out IEnumerable<string>? values)) linked[name] = values.First();
+                response.Dispose();
+                if (hop == MostRedirects) throw new HubException($"{Shown(at)} leads from one address to the next, {MostRedirects} times. Check HF_ENDPOINT.");
+                at = new Uri(at, location);
+                if (at.Scheme != "https" && at.Scheme != endpoint.Scheme) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
+            }
+            request = make();
+            request.RequestUri = at;
+        }
+    }
+
+    private bool IsOwn(Uri at) => at.Scheme == endpoint.Scheme && at.Host == endpoint.Host && at.Port == endpoint.Port;
+
+    // Signed addresses carry a key in their query: it is not shown.
+    private static string Shown(Uri at) => at.GetLeftPart(UriPartial.Path);
+
+    private void ThrowIfFinal(HttpResponseMessage response, string what)
+    {
+        string reason = response.Headers.TryGetValues("X-Error-Message", out IEnumerable<string>? said) ? $" ({said.First()})" : "";
+        string signed = options.Token is null ? "no token is set: set HF_TOKEN to one that may read it" : "the token may not read it: accept the repository's terms on its page, or use another token";
+        switch (response.StatusCode)
+        {
+            case HttpStatusCode.NotFound:
+                throw new InputException($"{what} was not found on {options.Endpoint}{reason}. Check the name and the revision" + (options.Token is null ? "; if it is private, set HF_TOKEN." : "."));
+            case HttpStatusCode.Unauthorized:
+                throw new InputException($"{what}: {options.Endpoint} knows no such repository, or keeps it private{reason}; {signed}. Check the name too.");
+            case HttpStatusCode.Forbidden:
+                throw new InputException($"{what}: access is refused by {options.Endpoint}{reason}; {signed}.");
+            case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity:
+                throw new InputException($"{what}: {options.Endpoint} answered {(int)response.StatusCode} {response.ReasonPhrase}{reason}.");
+        }
+    }
+
+    private static TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        if (response.Headers.RetryAfter is { Delta: { } delta }) return delta;
+        if (response.Headers.RetryAfter is { Date: { } date }) return date - DateTimeOffset.UtcNow is { Ticks: > 0 } rest ? rest : TimeSpan.Zero;
+        // The Hub's own form: ratelimit: "api";r=0;t=55
+        if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.TryGetValues("RateLimit", out IEnumerable<string>? limit)
+            && limit.First().Split(';').Select(part => part.Trim()).FirstOrDefault(part => part.StartsWith("t=", StringComparison.Ordinal)) is { } seconds
+            && double.TryParse(seconds.AsSpan(2), out double wait) && double.IsFinite(wait) && wait is >= 0 and < 1e6) return TimeSpan.FromSeconds(wait);
+        return null;
+    }
+}

@@ -1,0 +1,145 @@
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Hub;
+
+/// <summary>Puts a folder's files into a repository of the Hub as one commit: large ones by LFS, others in the commit itself.</summary>
+public static class HubUpload
+{
+    private const string LfsType = "application/vnd.git-lfs+json";
+    private const int SampleBytes = 512; // of which the Hub tells text from other content
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Uploads.</summary>
+    /// <param name="folder">A model's or an adapter's folder; its files are sent, not those of sub-folders.</param>
+    /// <param name="repository">Where to; made when it does not exist. The revision is a branch.</param>
+    /// <param name="message">The commit's first line.</param>
+    /// <param name="isPrivate">Whether a repository that is made is private.</param>
+    /// <param name="options">Where the Hub is; its token has to allow writing.</param>
+    /// <param name="progress">Hears of the upload; null for nobody.</param>
+    /// <param name="cancellation">Gives up; the repository is left as it was.</param>
+    /// <returns>The address of the commit.</returns>
+    /// <exception cref="InputException">The folder has nothing to push, there is no token, or the Hub refuses.</exception>
+    /// <exception cref="HubException">The Hub could not be reached or kept failing.</exception>
+    public static async Task<string> Push(string folder, HubRepository repository, string message, bool isPrivate, HubOptions options, IHubProgress? progress = null, CancellationToken cancellation = default)
+    {
+        progress ??= SilentProgress.Instance;
+        if (options.IsOffline) throw new InputException("HF_HUB_OFFLINE is set: nothing can be pushed. Unset it.");
+        if (options.Token is null) throw new InputException("There is no token. Set HF_TOKEN to one that may write (on the Hub: Settings, Access Tokens), or log in with Python's 'hf auth login'.");
+        if (repository.IsCommit) throw new InputException($"{repository}: a commit cannot be pushed to. Give a branch, or none for main.");
+        List<HubUploadFile> files = Files(folder);
+        using var transport = new HubTransport(options, progress);
+        var client = new HubClient(options, transport);
+        progress.Started(repository, files.Count, files.Sum(file => file.Size));
+        await Create(client, repository, isPrivate, options, cancellation).ConfigureAwait(false);
+        HashSet<string> large = await Large(client, repository, files, options, cancellation).ConfigureAwait(false);
+        List<HubUploadFile> byLfs = [.. files.Where(file => large.Contains(file.Name))];
+        foreach (HubUploadFile file in byLfs) file.Sha256 = Hash(file.Path);
+        if (byLfs.Count > 0) await SendLarge(transport, client, repository, byLfs, options, progress, cancellation).ConfigureAwait(false);
+        string address = await Commit(client, repository, files, large, message, options, cancellation).ConfigureAwait(false);
+        foreach (HubUploadFile file in files.Where(file => !large.Contains(file.Name))) progress.Received(file.Name, file.Size);
+        progress.Finished();
+        return address;
+    }
+
+    private static List<HubUploadFile> Files(string folder)
+    {
+        if (!Directory.Exists(folder)) throw new InputException($"{folder} was not found; expected the folder of an adapter or a model.");
+        string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.') && !name.EndsWith(".tmp", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        if (!names.Contains("adapter_config.json") && !names.Contains("config.json"))
+            throw new InputException($"{folder} holds neither adapter_config.json nor config.json, so it is neither an adapter nor a model; found {(names.Length == 0 ? "no files" : string.Join(", ", names.Take(12)))}.");
+        return [.. names.Select(name => new HubUploadFile(name, Path.Combine(folder, name), new FileInfo(Path.Combine(folder, name)).Length))];
+    }
+
+    private static async Task Create(HubClient client, HubRepository repository, bool isPrivate, HubOptions options, CancellationToken cancellation)
+    {
+        string[] parts = repository.Id.Split('/');
+        var body = new JsonObject { ["name"] = parts[1], ["organization"] = parts[0], ["type"] = "model", ["private"] = isPrivate };
+        try
+        {
+            await client.Post($"{options.Endpoint}/api/repos/create", () => Json(body), $"making {repository.Id}", null, cancellation).ConfigureAwait(false);
+        }
+        catch (InputException e) when (e.Message.Contains(" 409 ", StringComparison.Ordinal))
+        {
+            // It is there already.
+        }
+    }
+
+    private static async Task<HashSet<string>> Large(HubClient client, HubRepository repository, List<HubUploadFile> files, HubOptions options, CancellationToken cancellation)
+    {
+        var body = new JsonObject
+        {
+            ["files"] = new JsonArray([.. files.Select(file => (JsonNode)new JsonObject { ["path"] = file.Name, ["size"] = file.Size, ["sample"] = Convert.ToBase64String(Sample(file.Path)) })]),
+        };
+        string address = $"{options.Endpoint}/api/models/{repository.Id}/preupload/{Uri.EscapeDataString(repository.Revision)}";
+        JsonObject answer = await client.Post(address, () => Json(body), $"asking how to push to {repository}", null, cancellation).ConfigureAwait(false);
+        var modes = (answer["files"] as JsonArray ?? []).OfType<JsonObject>().ToDictionary(file => (string?)file["path"] ?? "", file => file);
+        string[] unanswered = [.. files.Where(file => !modes.ContainsKey(file.Name)).Select(file => file.Name)];
+        if (unanswered.Length > 0) throw new HubException($"{address} did not say how to send {string.Join(", ", unanswered)}.");
+        string[] ignored = [.. modes.Where(mode => mode.Value["shouldIgnore"] is JsonValue value && value.TryGetValue(out bool ignore) && ignore).Select(mode => mode.Key)];
+        if (ignored.Length > 0) throw new InputException($"The repository's .gitignore excludes {string.Join(", ", ignored)}; these would be missing. Change the .gitignore first.");
+        return [.. modes.Where(mode => (string?)mode.Value["uploadMode"] == "lfs").Select(mode => mode.Key)];
+    }
+
+    private static async Task SendLarge(HubTransport transport, HubClient client, HubRepository repository, List<HubUploadFile> files, HubOptions options, IHubProgress progress, CancellationToken cancellation)
+    {
+        var body = new JsonObject
+        {
+            ["operation"] = "upload",
+            ["transfers"] = new JsonArray("basic", "multipart"),
+            ["objects"] = new JsonArray([.. files.DistinctBy(file => file.Sha256).Select(file => (JsonNode)new JsonObject { ["oid"] = file.Sha256, ["size"] = file.Size })]),
+            ["hash_algo"] = "sha256",
+            ["ref"] = new JsonObject { ["name"] = repository.Revision },
+        };
+        JsonObject answer = await client.Post($"{options.Endpoint}/{repository.Id}.git/info/lfs/objects/batch", () => Json(body, LfsType), $"asking where to send the large files of {repository}", LfsType, cancellation).ConfigureAwait(false);
+        foreach (JsonObject given in (answer["objects"] as JsonArray ?? []).OfType<JsonObject>())
+        {
+            HubUploadFile file = files.Find(one => one.Sha256 == (string?)given["oid"]) ?? throw new HubException($"The Hub named a file that was not to be sent: {given["oid"]}.");
+            if (given["error"] is JsonObject error) throw new InputException($"{file.Name}: the Hub does not take it: {error["message"]} ({error["code"]}).");
+            if (given["actions"]?["upload"] is JsonObject upload) await new HubUploadObject(transport, client, file, progress).Send(upload, cancellation).ConfigureAwait(false);
+            else progress.Received(file.Name, file.Size); // the Hub has this content already
+            if (given["actions"]?["verify"] is JsonObject verify && (string?)verify["href"] is { } check)
+                await client.Post(check, () => Json(new JsonObject { ["oid"] = file.Sha256, ["size"] = file.Size }, LfsType), $"checking {file.Name}", LfsType, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<string> Commit(HubClient client, HubRepository repository, List<HubUploadFile> files, HashSet<string> large, string message, HubOptions options, CancellationToken cancellation)
+    {
+        static JsonObject Line(string key, JsonObject value) => new() { ["key"] = key, ["value"] = value };
+        var text = new StringBuilder();
+        text.Append(Line("header", new JsonObject { ["summary"] = message, ["description"] = "" }).ToJsonString(Plain)).Append('\n');
+        foreach (HubUploadFile file in files)
+        {
+            JsonObject line = large.Contains(file.Name)
+                ? Line("lfsFile", new JsonObject { ["path"] = file.Name, ["algo"] = "sha256", ["oid"] = file.Sha256, ["size"] = file.Size })
+                : Line("file", new JsonObject { ["content"] = Convert.ToBase64String(await File.ReadAllBytesAsync(file.Path, cancellation).ConfigureAwait(false)), ["path"] = file.Name, ["encoding"] = "base64" });
+            text.Append(line.ToJsonString(Plain)).Append('\n');
+        }
+        byte[] body = Encoding.UTF8.GetBytes(text.ToString());
+        string address = $"{options.Endpoint}/api/models/{repository.Id}/commit/{Uri.EscapeDataString(repository.Revision)}";
+        JsonObject answer = await client.Post(address, () => Bytes(body, "application/x-ndjson"), $"the commit to {repository}", null, cancellation).ConfigureAwait(false);
+        return (string?)answer["commitUrl"] ?? $"{options.Endpoint}/{repository.Id}";
+    }
+
+    private static byte[] Sample(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        var sample = new byte[(int)Math.Min(SampleBytes, stream.Length)];
+        stream.ReadExactly(sample);
+        return sample;
+    }
+
+    private static string Hash(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    internal static HttpContent Json(JsonObject body, string type = "application/json") => Bytes(Encoding.UTF8.GetBytes(body.ToJsonString(Plain)), type);
+
+    private static ByteArrayContent Bytes(byte[] body, string type) => new(body) { Headers = { ContentType = new MediaTypeHeaderValue(type) } };
+}
