@@ -31,12 +31,15 @@ public static class CommandLine
     /// <summary>As <see cref="Run"/>, with a text as standard input.</summary>
     public static CommandResult RunWithInput(string input, params string[] arguments) => Run(Assembly, Repository, arguments, input);
 
+    /// <summary>As <see cref="Run"/>, with further environment variables.</summary>
+    public static CommandResult RunWith(IReadOnlyDictionary<string, string> environment, params string[] arguments) => Run(Assembly, Repository, arguments, null, environment);
+
     /// <summary>Runs any built program to the end, ten minutes at most.</summary>
     public static CommandResult RunProgram(string assembly, string folder, params string[] arguments) => Run(assembly, folder, arguments, null);
 
-    private static CommandResult Run(string assembly, string folder, string[] arguments, string? input)
+    private static CommandResult Run(string assembly, string folder, string[] arguments, string? input, IReadOnlyDictionary<string, string>? environment = null)
     {
-        using Process process = StartProgram(assembly, folder, arguments, readsInput: input is not null);
+        using Process process = StartProgram(assembly, folder, arguments, readsInput: input is not null, environment);
         if (input is not null)
         {
             process.StandardInput.Write(input); // what a pipe holds is less than a test says
@@ -54,13 +57,14 @@ public static class CommandLine
     /// <summary>Starts without waiting.</summary>
     public static Process Start(string folder, params string[] arguments) => StartProgram(Assembly, folder, arguments, readsInput: false);
 
-    private static Process StartProgram(string assembly, string folder, string[] arguments, bool readsInput)
+    private static Process StartProgram(string assembly, string folder, string[] arguments, bool readsInput, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo("dotnet") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
         if (readsInput) (start.RedirectStandardInput, start.StandardInputEncoding) = (true, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
         start.ArgumentList.Add(assembly);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start.");
     }
 }

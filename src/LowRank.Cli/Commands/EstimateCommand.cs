@@ -35,7 +35,7 @@ internal sealed class EstimateCommand : ICliCommand
         bool isFull = given.Adapter.Method == "full";
         if (only == "full" && !isFull) given = given.AsFullTraining();
         TrainingEstimate estimate;
-        using (RecipeRun run = RecipeRun.Prepare(given))
+        using (RecipeRun run = RecipeRun.Prepare(given, new DownloadProgress()))
         {
             foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
             estimate = run.Estimate(TimeSpan.FromSeconds(seconds));

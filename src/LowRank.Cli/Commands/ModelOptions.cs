@@ -1,5 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.Cli.Views;
+using LowRank.Hub;
 using LowRank.Models;
 using LowRank.Tasks;
 using LowRank.Tensors;
@@ -9,9 +11,12 @@ namespace LowRank.Cli.Commands;
 /// <summary>The options --model, --adapter and --device, and the model they open.</summary>
 internal sealed class ModelOptions
 {
-    private readonly Option<string> model = new("--model") { Description = "Folder of the base model (config.json, safetensors weights, tokenizer files).", Required = true };
-    private readonly Option<string[]> adapter = new("--adapter") { Description = "Folder of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a share of its change; several may be given." };
+    private readonly Option<string> model = new("--model") { Description = "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging Face Hub: org/name[@revision].", Required = true };
+    private readonly Option<string[]> adapter = new("--adapter") { Description = "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a share of its change; several may be given." };
     private readonly Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
+
+    private string? folder;
+    private IReadOnlyList<AdapterArgument>? adapters;
 
     /// <summary>Adds the options to a command.</summary>
     public ModelOptions AddTo(Command command, bool adapterRequired = false)
@@ -24,19 +29,20 @@ internal sealed class ModelOptions
         return this;
     }
 
-    /// <summary>The folder given as --model.</summary>
-    public string Folder(ParseResult parsed) => parsed.GetRequiredValue(model);
+    /// <summary>The folder given as --model, fetched where it is a name on the Hub.</summary>
+    public string Folder(ParseResult parsed) => folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
 
     /// <summary>The adapters given, in their order.</summary>
-    public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)];
+    public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
+        .Select(given => given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];
 
     /// <summary>Opens the model for its adapter's task, or its own.</summary>
     public TaskModel OpenForTask(ParseResult parsed, string? task, Func<TaskSettings, TaskSettings> settings)
     {
-        IReadOnlyList<AdapterArgument> adapters = Adapters(parsed);
-        if (adapters.Count > 1 || adapters.Any(given => given.Weight != 1))
+        IReadOnlyList<AdapterArgument> given = Adapters(parsed);
+        if (given.Count > 1 || given.Any(one => one.Weight != 1))
             throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
-        TaskModel opened = TaskModel.Open(Folder(parsed), adapters is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
+        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? [])) Console.Error.WriteLine("note: " + note);
         return opened;

@@ -23,7 +23,7 @@ internal sealed class TrainCommand : ICliCommand
     private static int Train(string path, string[] overrides, bool resume)
     {
         Recipe recipe = Recipe.Load(path, overrides);
-        using RecipeRun run = RecipeRun.Prepare(recipe);
+        using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
         using var stop = new CancellationTokenSource();
         void Stop(PosixSignalContext context)
         {

@@ -17,7 +17,18 @@ public static class HubFolder
     public static string Open(string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null, CancellationToken cancellation = default)
     {
         if (Directory.Exists(name) || HubRepository.TryParse(name) is not { } repository) return name;
-        return Fetch(repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation).GetAwaiter().GetResult();
+        try
+        {
+            return Fetch(repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation).GetAwaiter().GetResult();
+        }
+        catch (InputException e)
+        {
+            throw new InputException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+        }
+        catch (HubException e)
+        {
+            throw new HubException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+        }
     }
 
     /// <summary>Fetches what the cache lacks of a repository.</summary>

@@ -44,7 +44,8 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                 failure = e is OperationCanceledException ? $"the connection was silent for {options.Silence.TotalSeconds:0} s" : e.Message;
                 cause = e;
             }
-            if (attempt >= options.Tries)
+            bool unknown = cause is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError }; // no network, or a wrong address: waiting seldom helps
+            if (attempt >= (unknown ? Math.Min(2, options.Tries) : options.Tries))
                 throw new HubException($"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time {failure.TrimEnd('.')}. " +
                     "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.", cause);
             TimeSpan pause = asked ?? wait;

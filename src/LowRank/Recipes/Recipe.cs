@@ -7,7 +7,7 @@ namespace LowRank.Recipes;
 /// <remarks>In paths <c>${NAME}</c> stands for an environment variable. A key that is empty or null takes its default.</remarks>
 public sealed record Recipe
 {
-    /// <summary>The base model's folder.</summary>
+    /// <summary>The base model's folder, or where there is none of that name a repository of the Hugging Face Hub, <c>org/name[@revision]</c>.</summary>
     public required string Model { get; init; }
 
     /// <summary>What the model is adapted to, such as causal_lm or sequence_classification.</summary>

@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Hub;
 using LowRank.Tasks;
 using System.Text.RegularExpressions;
 
@@ -36,10 +37,10 @@ internal sealed partial class RecipeReader
 
     private Recipe Read(YamlSection root)
     {
-        root.Require("model", "the folder of the base model");
+        root.Require("model", "the folder of the base model, or its name on the Hugging Face Hub");
         root.Require("data", "a section with train");
         root.Require("output", "the folder that receives the adapter");
-        string? model = PathOf(root, "model"), output = PathOf(root, "output");
+        string? model = PlaceOf(root, "model"), output = PathOf(root, "output");
         string device = root.Text("device") ?? "cpu";
         if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
         string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
@@ -175,7 +176,7 @@ internal sealed partial class RecipeReader
             Seed = section.Whole("seed", 0) ?? d.Seed,
             EvalEvery = section.Whole("eval_every", 0),
             EvalBatchSize = section.Count("eval_batch_size", 1, d.EvalBatchSize),
-            InitAdapter = PathOf(section, "init_adapter"),
+            InitAdapter = PlaceOf(section, "init_adapter"),
             FromScratch = fromScratch,
             SaveEvery = section.Whole("save_every", 1),
             Threads = (int?)section.Whole("threads", 1, 1024),
@@ -234,6 +235,10 @@ internal sealed partial class RecipeReader
 
     private string? PathOf(YamlSection section, string key) =>
         section.Text(key) is not null && section.Texts(key) is [{ } text] ? Resolve(text) : null;
+
+    // A folder, or where there is none a repository of the Hub, whose name stays as it is.
+    private string? PlaceOf(YamlSection section, string key) =>
+        section.Text(key) is { } text && HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, folder)) ? text : PathOf(section, key);
 
     private IReadOnlyList<string>? PathsOf(YamlSection section, string key) => section.Texts(key)?.Select(Resolve).ToList();
 

@@ -3,6 +3,7 @@ using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Generation;
+using LowRank.Hub;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tasks;
@@ -64,11 +65,17 @@ public sealed class RecipeRun : IDisposable
 
     private ITrainingRules? rules;
     private AdapterVocabulary? vocabulary; // of tokens that the recipe adds
+    private string modelFolder = "";  // the recipe's, or where the cache holds it
+    private string? initFolder;
+    private bool fetched;
     private long programBytes;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="progress">Hears of what is fetched from the Hub; null for nobody.</param>
     /// <exception cref="InputException">Anything that the recipe names is missing or does not fit: all problems at once.</exception>
-    public static RecipeRun Prepare(Recipe recipe)
+    /// <exception cref="HubException">The model is to be fetched, and the Hub could not be reached.</exception>
+    public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null)
     {
         var run = new RecipeRun(recipe);
         var problems = new List<string>();
@@ -87,7 +94,8 @@ public sealed class RecipeRun : IDisposable
         Device device = CPU;
         using (zeros(1)) run.programBytes = ProcessMemory.ResidentBytes(); // with the native library loaded
         Try(() => device = Devices.Parse(recipe.Device));
-        Try(() => run.OpenModel(device, notes));
+        Try(() => run.FetchByName(progress));
+        if (run.fetched) Try(() => run.OpenModel(device, notes));
         if (run.Model is not null)
         {
             Try(() => run.OpenTokenizer(notes));
@@ -114,7 +122,7 @@ public sealed class RecipeRun : IDisposable
     /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
     public TrainingResult Train(ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default)
     {
-        if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [Recipe.Model]);
+        if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [modelFolder]);
         Directory.CreateDirectory(Recipe.Output);
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
@@ -217,26 +225,36 @@ public sealed class RecipeRun : IDisposable
     private IReadOnlyList<int> StopTokens() =>
         [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
 
+    // Nothing is fetched for a run whose data is not there.
+    private void FetchByName(IHubProgress? progress)
+    {
+        bool isLocal = HubRepository.TryParse(Recipe.Model) is null || Directory.Exists(Recipe.Model);
+        if (!isLocal && !Recipe.Data.Train.Concat(Recipe.Data.Validation).All(File.Exists)) return;
+        modelFolder = HubFolder.Open(Recipe.Model, HubSelection.Model, progress: progress);
+        initFolder = Recipe.Training.InitAdapter is { } adapter ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
+        fetched = true;
+    }
+
     private void OpenModel(Device device, List<string> notes)
     {
         Kind = TaskRegistry.Get(Recipe.Task);
-        ConfigReader config = ConfigReader.Open(Path.Combine(Recipe.Model, "config.json"));
+        ConfigReader config = ConfigReader.Open(Path.Combine(modelFolder, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         if (!Kind.Fits(family))
         {
             string[] fitting = [.. TaskRegistry.Names.Where(name => TaskRegistry.Get(name).Fits(family))];
             throw new InputException($"task is {Recipe.Task}, which a {config.ModelType} model ({Recipe.Model}) cannot be adapted to; it can be to {string.Join(", ", fitting)}.");
         }
-        AdapterTask? earlier = Recipe.Training.InitAdapter is { } folder ? AdapterTask.Load(folder) : null;
+        AdapterTask? earlier = initFolder is { } folder ? AdapterTask.Load(folder) : null;
         TaskSettings given = RecipeOptions.Task(Recipe);
         if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
         Settings = Kind.Complete(given, Recipe.Data.Train, config);
         var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
-        vocabulary = Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(Recipe.Model, tokens) : null;
-        int rows = vocabulary?.Rows ?? (Recipe.Training.InitAdapter is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
+        vocabulary = Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(modelFolder, tokens) : null;
+        int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
-            ? PretrainedModel.FromScratch(Recipe.Model, Recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(Recipe.Model, device, trainable: Recipe.Adapter.Method == "full", head, rows);
+            ? PretrainedModel.FromScratch(modelFolder, Recipe.Training.Seed, device, head)
+            : PretrainedModel.Open(modelFolder, device, trainable: Recipe.Adapter.Method == "full", head, rows);
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
         notes.AddRange(Model.Notes);
@@ -246,9 +264,9 @@ public sealed class RecipeRun : IDisposable
 
     private void OpenTokenizer(List<string> notes)
     {
-        AdapterVocabulary? own = vocabulary ?? (Recipe.Training.InitAdapter is { } folder ? AdapterVocabulary.Load(folder) : null);
+        AdapterVocabulary? own = vocabulary ?? (initFolder is { } folder ? AdapterVocabulary.Load(folder) : null);
         Tokenizer = own?.Tokenizer(Model.Generation.EndOfText)
-            ?? (Tokenizer.IsPresent(Recipe.Model) ? Tokenizer.Load(Recipe.Model, Model.Generation.EndOfText) : null);
+            ?? (Tokenizer.IsPresent(modelFolder) ? Tokenizer.Load(modelFolder, Model.Generation.EndOfText) : null);
         notes.AddRange(Tokenizer?.Notes ?? []);
     }
 
@@ -284,11 +302,11 @@ public sealed class RecipeRun : IDisposable
         }
         IAdapterMethod method = AdapterMethods.Get(Recipe.Adapter.Method);
         MethodOptions options = RecipeOptions.Method(Recipe.Adapter);
-        Adapter = Recipe.Training.InitAdapter is { } folder
+        Adapter = initFolder is { } folder
             ? Adapters.Adapter.Load(folder, Model)
-            : Adapters.Adapter.Create(Model, vocabulary?.Train(RecipeOptions.Config(Recipe.Adapter), Model.Network) ?? RecipeOptions.Config(Recipe.Adapter), Recipe.Training.Seed,
+            : Adapters.Adapter.Create(Model, Configured(), Recipe.Training.Seed,
                 method.CalibrationExamples(options) is > 0 and var count && Task is not null ? new ExampleCalibration(Task, Examples, count) : null);
-        if (Recipe.Training.InitAdapter is { } begun) RequireKind(begun, method, options);
+        if (initFolder is { } begun) RequireKind(begun, method, options);
         notes.AddRange(Adapter.Warnings);
         Adapter.Vocabulary = vocabulary ?? Adapter.Vocabulary;
         if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
@@ -296,6 +314,15 @@ public sealed class RecipeRun : IDisposable
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
     }
+
+    // The base as an adapter's config names it: by its name on the Hub where it has one, so that the adapter works elsewhere.
+    private LoraConfig Configured()
+    {
+        LoraConfig config = RecipeOptions.Config(Recipe.Adapter) with { BaseModel = BaseName() };
+        return vocabulary?.Train(config, Model.Network) ?? config;
+    }
+
+    private string? BaseName() => modelFolder == Recipe.Model ? null : HubRepository.TryParse(Recipe.Model)!.Id;
 
     // The rules of a method are for its own kind of adapter.
     private void RequireKind(string folder, IAdapterMethod method, MethodOptions options)
