@@ -129,7 +129,8 @@ internal sealed class FakeHub : IDisposable
             Reply(context, 401, []);
         }
         else if (path == "/api/models/org/name/revision/main" || path == "/api/models/org/name/revision/" + Commit) Reply(context, 200, Json(Listing()));
-        else if (path.StartsWith($"/org/name/resolve/{Commit}/", StringComparison.Ordinal)) Resolve(context, Uri.UnescapeDataString(path[$"/org/name/resolve/{Commit}/".Length..]));
+        else if (new[] { Commit, "main" }.FirstOrDefault(revision => path.StartsWith($"/org/name/resolve/{revision}/", StringComparison.Ordinal)) is { } revision)
+            Resolve(context, Uri.UnescapeDataString(path[$"/org/name/resolve/{revision}/".Length..]));
         else if (context.Request.HttpMethod == "POST") Post(context, path, Body(context));
         else Reply(context, 404, Json(new JsonObject { ["error"] = "Repository not found" }));
     }
