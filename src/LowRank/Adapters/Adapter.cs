@@ -99,7 +99,7 @@ public sealed class Adapter : IDisposable
                 $"Use it for its own task, or open the base with the head {head}.");
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
-        using SafeTensorsFile file = OpenTensors(folder);
+        using SafeTensorsFile file = SafeTensorsFile.OpenAny(TensorsPath(folder));
         if (AdapterVocabulary.RowsOf(config, file) is var rows && rows > model.Network.VocabularySize)
             throw new InputException($"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has {model.Network.VocabularySize}. Open the base with as many " +
                 "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by themselves). Or is this another base?");
@@ -267,11 +267,10 @@ public sealed class Adapter : IDisposable
                 "(modules_to_save). Use the base that it was trained on; missing:", drawn);
     }
 
-    private static SafeTensorsFile OpenTensors(string folder)
+    /// <summary>The file of an adapter's tensors: safetensors, else the pickle that older versions of PEFT wrote, else the name that is missing.</summary>
+    internal static string TensorsPath(string folder)
     {
-        string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path) && File.Exists(Path.Combine(folder, "adapter_model.bin")))
-            throw new InputException($"{folder} holds adapter_model.bin, a pickle; expected {FileName}. Save it with PEFT's save_pretrained(…, safe_serialization=True).");
-        return SafeTensorsFile.Open(path);
+        string path = Path.Combine(folder, FileName), pickle = Path.Combine(folder, "adapter_model.bin");
+        return !File.Exists(path) && File.Exists(pickle) ? pickle : path;
     }
 }

@@ -28,9 +28,9 @@ public static class AdapterHead
     // The output layer of a head that is saved whole has a row for each label.
     private static int Rows(string folder)
     {
-        string path = Path.Combine(folder, Adapter.FileName);
+        string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
-        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
         return (int)(file.Entries.Values.FirstOrDefault(entry => entry.Shape.Length == 2 && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
     }
 }

@@ -12,6 +12,12 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The list of the shards in a folder.</summary>
     public const string IndexFileName = "model.safetensors.index.json";
 
+    /// <summary>The weights' file that older checkpoints have: a pickle, read by a list of allowed names.</summary>
+    public const string PickleFileName = "pytorch_model.bin";
+
+    /// <summary>The list of a pickled checkpoint's shards.</summary>
+    public const string PickleIndexFileName = "pytorch_model.bin.index.json";
+
     private readonly Dictionary<string, SafeTensorsFile> owners;
 
     private Checkpoint(string path, IReadOnlyList<SafeTensorsFile> files)
@@ -40,7 +46,7 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Opens a folder or a file.</summary>
     /// <param name="folderOrFile">A folder with <see cref="SingleFileName"/> (preferred, as transformers does) or
-    /// <see cref="IndexFileName"/>; or a <c>.safetensors</c> file; or an index.</param>
+    /// <see cref="IndexFileName"/>, else <see cref="PickleFileName"/> or <see cref="PickleIndexFileName"/>; or a <c>.safetensors</c> file; or an index.</param>
     /// <exception cref="InputException">There are no weights, only weights of another format, or a file is wrong: lists
     /// every problem of every file.</exception>
     /// <remarks>Tensors that a shard holds beside those the index lists are part of the checkpoint, as in transformers.</remarks>
@@ -49,7 +55,7 @@ public sealed class Checkpoint : IDisposable
         string file = Directory.Exists(folderOrFile) ? FindIn(folderOrFile) : folderOrFile;
         return file.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             ? OpenShards(folderOrFile, file)
-            : new Checkpoint(folderOrFile, [SafeTensorsFile.Open(file)]);
+            : new Checkpoint(folderOrFile, [SafeTensorsFile.OpenAny(file)]);
     }
 
     /// <summary>Makes a CPU tensor over the file's own memory.</summary>
@@ -66,29 +72,19 @@ public sealed class Checkpoint : IDisposable
 
     private static string FindIn(string folder)
     {
-        foreach (string name in new[] { SingleFileName, IndexFileName })
+        foreach (string name in new[] { SingleFileName, IndexFileName, PickleFileName, PickleIndexFileName })
         {
             string path = System.IO.Path.Combine(folder, name);
             if (File.Exists(path)) return path;
         }
         string[] names = [.. Directory.EnumerateFiles(folder).Select(path => System.IO.Path.GetFileName(path)).Order()];
-        string[] pickles = [.. names.Where(IsPickle)];
-        if (pickles.Length > 0)
-            throw new InputException(
-                $"{folder} has its weights only as {string.Join(", ", pickles)}, which are Python pickles: they can run " +
-                $"code when they are read, so they are not. Expected {SingleFileName} or {IndexFileName}. Convert in Python: " +
-                "transformers.AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER, safe_serialization=True).");
         if (names.Contains("adapter_model.safetensors"))
             throw new InputException(
                 $"{folder} holds an adapter (adapter_model.safetensors), not a model. Expected {SingleFileName} or {IndexFileName}. " +
                 "Give this folder as the adapter, and the folder of its base model as the model.");
         string found = names.Length == 0 ? "no files" : string.Join(", ", names.Take(20)) + (names.Length > 20 ? ", …" : "");
-        throw new InputException($"{folder} holds no weights: expected {SingleFileName} or {IndexFileName}, found {found}.");
+        throw new InputException($"{folder} holds no weights: expected {SingleFileName}, {IndexFileName}, {PickleFileName} or {PickleIndexFileName}, found {found}.");
     }
-
-    private static bool IsPickle(string name) =>
-        name.EndsWith(".bin", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".bin.index.json", StringComparison.OrdinalIgnoreCase)
-        || name.EndsWith(".pt", StringComparison.OrdinalIgnoreCase) || name.EndsWith(".pth", StringComparison.OrdinalIgnoreCase);
 
     private static Checkpoint OpenShards(string path, string indexPath)
     {
@@ -110,7 +106,7 @@ public sealed class Checkpoint : IDisposable
                 }
                 try
                 {
-                    files.Add(shard.Key, SafeTensorsFile.Open(file));
+                    files.Add(shard.Key, SafeTensorsFile.OpenAny(file));
                 }
                 catch (InputException e)
                 {

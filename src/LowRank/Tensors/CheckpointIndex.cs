@@ -16,6 +16,7 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
             || !document.RootElement.TryGetProperty("weight_map", out JsonElement map)
             || map.ValueKind != JsonValueKind.Object)
             throw new InputException($"{path} has no object 'weight_map'; expected one that names the file of each tensor.");
+        string extension = path.EndsWith(Checkpoint.PickleIndexFileName, StringComparison.Ordinal) ? ".bin" : ".safetensors";
         var problems = new List<string>();
         var weights = new OrderedDictionary<string, string>();
         foreach (JsonProperty property in map.EnumerateObject())
@@ -23,8 +24,8 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
             string? file = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
             if (file is null)
                 problems.Add($"weight_map: the value of '{property.Name}' is {property.Value.GetRawText()}; expected the name of a file");
-            else if (!IsPlainName(file))
-                problems.Add($"weight_map: '{property.Name}' is placed in '{file}'; expected the name of a .safetensors file in the index's own folder");
+            else if (!IsPlainName(file, extension))
+                problems.Add($"weight_map: '{property.Name}' is placed in '{file}'; expected the name of a {extension} file in the index's own folder");
             else if (!weights.TryAdd(property.Name, file))
                 problems.Add($"weight_map: '{property.Name}' is listed twice");
         }
@@ -34,8 +35,8 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
     }
 
     // An index is downloaded data: a name with a folder in it could point at any file of the machine.
-    private static bool IsPlainName(string file) =>
-        file.EndsWith(".safetensors", StringComparison.Ordinal) && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+    private static bool IsPlainName(string file, string extension) =>
+        file.EndsWith(extension, StringComparison.Ordinal) && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 
     private static JsonDocument Parse(string path)
     {

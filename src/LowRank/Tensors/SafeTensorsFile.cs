@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LowRank.Tensors.Pickle;
 using TorchSharp;
 
 namespace LowRank.Tensors;
@@ -51,6 +52,24 @@ public sealed class SafeTensorsFile : IDisposable
             var parser = new SafeTensorsHeaderParser(path, 8L + headerBytes, mapped.Length);
             parser.Parse(mapped.Span(8, headerBytes));
             return new SafeTensorsFile(path, mapped, parser.Entries, parser.Metadata);
+        }
+        catch
+        {
+            mapped.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a file of weights: safetensors, or what torch.save wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>), whose pickle is read by a
+    /// list of allowed names and never run.</summary>
+    /// <exception cref="InputException">As of <see cref="Open"/>; or the pickle asks for anything that is not on the list.</exception>
+    public static SafeTensorsFile OpenAny(string path)
+    {
+        if (!TorchArchive.IsNamed(path)) return Open(path);
+        MappedFile mapped = MapFile(path);
+        try
+        {
+            return new SafeTensorsFile(path, mapped, TorchArchive.Read(path, mapped), new Dictionary<string, string>());
         }
         catch
         {

@@ -14,8 +14,6 @@ namespace LowRank.Adapters.Inspection;
 /// <param name="Notes">What the summary does not show, a sentence each.</param>
 public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes, IReadOnlyList<string> Notes)
 {
-    private const string TensorFile = "adapter_model.safetensors";
-
     /// <summary>Reads a folder.</summary>
     /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
     /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, the halves do not fit
@@ -23,8 +21,8 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
     public static AdapterSummary Read(string folder)
     {
         LoraConfig config = LoraConfig.Load(folder);
-        string path = Path.Combine(folder, TensorFile);
-        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        string path = Adapter.TensorsPath(folder);
+        using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
         if (AdapterKinds.Of(config) is not Methods.Lora.LoraKind and var kind) return OfOtherKind(config, kind, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
