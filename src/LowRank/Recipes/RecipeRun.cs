@@ -16,7 +16,7 @@ namespace LowRank.Recipes;
 
 /// <summary>The run that a recipe describes: everything it names opened and checked, then trained and compared.</summary>
 /// <remarks>Belongs to the thread that prepared it.</remarks>
-public sealed class RecipeRun : IDisposable
+public sealed partial class RecipeRun : IDisposable
 {
     private static readonly JsonSerializerOptions ReadableJson = new()
     {
@@ -65,9 +65,6 @@ public sealed class RecipeRun : IDisposable
 
     private ITrainingRules? rules;
     private AdapterVocabulary? vocabulary; // of tokens that the recipe adds
-    private string modelFolder = "";  // the recipe's, or where the cache holds it
-    private string? initFolder;
-    private bool fetched;
     private long programBytes;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
@@ -225,16 +222,6 @@ public sealed class RecipeRun : IDisposable
     private IReadOnlyList<int> StopTokens() =>
         [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
 
-    // Nothing is fetched for a run whose data is not there.
-    private void FetchByName(IHubProgress? progress)
-    {
-        bool isLocal = HubRepository.TryParse(Recipe.Model) is null || Directory.Exists(Recipe.Model);
-        if (!isLocal && !Recipe.Data.Train.Concat(Recipe.Data.Validation).All(File.Exists)) return;
-        modelFolder = HubFolder.Open(Recipe.Model, HubSelection.Model, progress: progress);
-        initFolder = Recipe.Training.InitAdapter is { } adapter ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
-        fetched = true;
-    }
-
     private void OpenModel(Device device, List<string> notes)
     {
         Kind = TaskRegistry.Get(Recipe.Task);
@@ -314,15 +301,6 @@ public sealed class RecipeRun : IDisposable
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
     }
-
-    // The base as an adapter's config names it: by its name on the Hub where it has one, so that the adapter works elsewhere.
-    private LoraConfig Configured()
-    {
-        LoraConfig config = RecipeOptions.Config(Recipe.Adapter) with { BaseModel = BaseName() };
-        return vocabulary?.Train(config, Model.Network) ?? config;
-    }
-
-    private string? BaseName() => modelFolder == Recipe.Model ? null : HubRepository.TryParse(Recipe.Model)!.Id;
 
     // The rules of a method are for its own kind of adapter.
     private void RequireKind(string folder, IAdapterMethod method, MethodOptions options)
