@@ -1,0 +1,68 @@
+using System.Text.Json;
+using LowRank.Data;
+using LowRank.Generation;
+using LowRank.Tasks;
+using LowRank.Tensors;
+using LowRank.Training;
+
+namespace LowRank.Recipes;
+
+// The model before and after, on the comparison's rows.
+public sealed partial class RecipeRun
+{
+    private static readonly JsonSerializerOptions ReadableJson = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private const int GenerationBatch = 50; // prompts generated together when facts are counted
+
+    /// <summary>How the model does now on the comparison's rows; null when the recipe asks for no comparison.</summary>
+    public ComparisonSide? Measure()
+    {
+        if (Recipe.Comparison is not { } comparison) return null;
+        double loss = Evaluation.Run(Task, ComparisonExamples, Recipe.Training.EvalBatchSize, 0).Loss;
+        List<Sample> asked = [.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations))];
+        IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)], comparison.MaxNewTokens);
+        int stated = 0, facts = 0;
+        for (int i = 0; i < Math.Min(asked.Count, comparison.Facts); i++)
+        {
+            IReadOnlyList<string> expected = asked[i].Texts("facts");
+            stated += FactCheck.CountStated(texts[i], expected);
+            facts += expected.Count;
+        }
+        var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
+        if (comparison.References == 0 || Task is not IGeneratingTask generating) return side;
+        GeneratedTexts written = GeneratedTexts.Of(generating, [.. PromptedRows()], GenerationBatch, comparison.MaxNewTokens, comparison.References);
+        return side with { Metrics = written.Metrics() };
+    }
+
+    /// <summary>Puts two measurements side by side with the prompts and the data's own completions, and writes them to
+    /// <c>comparison.json</c> in the output folder.</summary>
+    public Comparison Compare(ComparisonSide before, ComparisonSide after)
+    {
+        List<Sample> shown = [.. Prompted().Take(Recipe.Comparison!.Generations)];
+        var comparison = new Comparison(before, after, [.. shown.Select(row => row.Text("prompt")!)], [.. shown.Select(row => row.Text("completion") ?? "")]);
+        AtomicFile.Write(Path.Combine(Recipe.Output, "comparison.json"), JsonSerializer.Serialize(comparison, ReadableJson));
+        return comparison;
+    }
+
+    private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, int maxNewTokens)
+    {
+        if (prompts.Count == 0) return [];
+        var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = StopTokens() };
+        var generator = new TextGenerator(Model.Decoder);
+        return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
+            generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(Tokenizer!, prompt))], options).Select(ids => Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
+    }
+
+    private IReadOnlyList<int> StopTokens() =>
+        [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+
+    private IEnumerable<Sample> PromptedRows() => ComparisonRows.Where(row => row.Text("prompt") is not null);
+
+    // Several rows may have the same prompt, each with another completion.
+    private IEnumerable<Sample> Prompted() => PromptedRows().DistinctBy(row => row.Text("prompt"));
+}
