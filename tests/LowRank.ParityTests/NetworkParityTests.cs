@@ -41,12 +41,14 @@ public sealed class NetworkParityTests
     [Fact]
     public void No_key_of_a_reference_config_is_unknown()
     {
+        var unknown = new List<string>();
         foreach (string folder in Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens")).Where(folder => File.Exists(Path.Combine(folder, "config.json"))))
         {
             using PretrainedModel model = PretrainedModel.Open(folder);
-            Assert.Equal($"{folder}: ", $"{folder}: {string.Join(' ', model.Config.UnknownKeys)}");
-            Assert.Empty(model.Notes);
+            unknown.AddRange(model.Config.UnknownKeys.Select(key => $"{Path.GetFileName(folder)}: {key}"));
+            Assert.Equal(model.Config.UnknownKeys.Count > 0, model.Notes.Count > 0);
         }
+        Assert.True(unknown.Count == 0, string.Join(", ", unknown));
     }
 
     private static IEnumerable<string> Adapters(string folder) =>

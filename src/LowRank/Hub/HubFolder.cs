@@ -25,6 +25,11 @@ public static class HubFolder
         {
             throw new InputException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
         }
+        catch (HubException e) when (e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError })
+        {
+            // Without a network a mistyped path is the likelier cause.
+            throw new InputException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+        }
         catch (HubException e)
         {
             throw new HubException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);

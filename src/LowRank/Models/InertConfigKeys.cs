@@ -26,7 +26,9 @@ internal static class InertConfigKeys
         // What the family's other keys say already, or what its other classes have.
         "n_ctx", "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj", "is_gated_act", "dense_act_fn",
         "cross_attention_hidden_size", "tie_encoder_decoder", "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
-        "pooler_size_per_head", "pooler_type",
+        "pooler_size_per_head", "pooler_type", "sinusoidal_pos_embds", // distilbert: how positions began, which the checkpoint has
+        "embd_pdrop", // phi3: transformers has no dropout there
+        "classifier_dropout", // t5, which has no classifier here; the families that have one read it
     ];
 
     /// <summary>Whether a key is one.</summary>

@@ -237,8 +237,11 @@ internal sealed partial class RecipeReader
         section.Text(key) is not null && section.Texts(key) is [{ } text] ? Resolve(text) : null;
 
     // A folder, or where there is none a repository of the Hub, whose name stays as it is.
-    private string? PlaceOf(YamlSection section, string key) =>
-        section.Text(key) is { } text && HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, folder)) ? text : PathOf(section, key);
+    private string? PlaceOf(YamlSection section, string key)
+    {
+        if (section.Text(key) is not { } text || section.Texts(key) is not [{ } given]) return null;
+        return HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, folder)) ? text : Resolve(given);
+    }
 
     private IReadOnlyList<string>? PathsOf(YamlSection section, string key) => section.Texts(key)?.Select(Resolve).ToList();
 

@@ -34,7 +34,7 @@ public sealed class CodePointPatternTests
     }
 
     [Theory]
-    [InlineData("(?:a{1000}){1000}", "steps")]
+    [InlineData("(?:(?:ab){1000}){1000}", "steps")]
     [InlineData("a{100000}", "more than 1000 times")]
     [InlineData(@"\p{Klingon}", @"\p{Klingon} is not known; expected general categories")]
     [InlineData(@"(a)\1", @"\1 is not supported")]

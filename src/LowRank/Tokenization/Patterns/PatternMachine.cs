@@ -155,5 +155,6 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
     /// <param name="Step">The step; below zero: the register (its complement) that gets its old place back.</param>
     /// <param name="At">The place in the text.</param>
     /// <param name="Least">The place down to which characters are given back; -1 where there are none.</param>
+    [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
     private readonly record struct Entry(int Step, int At, int Least);
 }
