@@ -29,6 +29,7 @@ internal static class InertConfigKeys
         "pooler_size_per_head", "pooler_type", "sinusoidal_pos_embds", // distilbert: how positions began, which the checkpoint has
         "embd_pdrop", // phi3: transformers has no dropout there
         "classifier_dropout", // t5, which has no classifier here; the families that have one read it
+        "original_max_position_embeddings", // phi3: read where the settings of the rotary positions lack it
     ];
 
     /// <summary>Whether a key is one.</summary>
