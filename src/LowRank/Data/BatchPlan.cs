@@ -9,21 +9,25 @@ public sealed class BatchPlan
     private readonly long examplesPerStep;
     private readonly bool shuffle;
     private readonly long seed;
+    private readonly IRowArranger arranger;
     private (long Epoch, int[] Order)? current;
 
     /// <summary>Plans a run.</summary>
     /// <param name="examples">At least one.</param>
     /// <param name="batchSize">Examples of a micro-batch; the last one of an epoch may have fewer.</param>
-    /// <param name="accumulation">Micro-batches of a step; the last step of an epoch may have fewer.</param>
+    /// <param name="accumulation">Micro-batches of a step, whose rows are this many times the batch size; the last step of an
+    /// epoch may have fewer, and an arranger may split a step otherwise.</param>
     /// <param name="shuffle">Whether each epoch has an order of its own; false keeps the order of the data.</param>
     /// <param name="seed">Seed of the orders.</param>
+    /// <param name="arranger">Decides which rows are computed together; null takes them as they come.</param>
     /// <exception cref="ArgumentException">A number is not positive, or there are no examples.</exception>
-    public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed)
+    public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed, IRowArranger? arranger = null)
     {
         if (examples.Count == 0) throw new ArgumentException("There is no example to plan with.", nameof(examples));
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(accumulation);
         (this.examples, this.batchSize, this.shuffle, this.seed) = (examples, batchSize, shuffle, seed);
+        this.arranger = arranger ?? RowsInOrder.Instance;
         examplesPerStep = (long)batchSize * accumulation;
         StepsPerEpoch = (examples.Count + examplesPerStep - 1) / examplesPerStep;
     }
@@ -39,7 +43,7 @@ public sealed class BatchPlan
         int first = (int)(step % StepsPerEpoch * examplesPerStep); // below the number of examples
         int count = (int)Math.Min(examplesPerStep, order.Length - first);
         IExample[] taken = [.. order.AsSpan(first, count).ToArray().Select(i => examples[i])];
-        return new StepBatches([.. taken.Chunk(batchSize)], taken.Sum(example => (long)example.PredictedLabels));
+        return new StepBatches(arranger.MicroBatches(taken, batchSize), taken.Sum(example => (long)example.PredictedLabels));
     }
 
     private int[] Order(long epoch)
@@ -48,6 +52,7 @@ public sealed class BatchPlan
         int[] order = shuffle
             ? new StableRandom(unchecked((ulong)seed * 0xD1342543DE82EF95 + (ulong)epoch)).Permutation(examples.Count)
             : [.. Enumerable.Range(0, examples.Count)];
+        order = arranger.Order(examples, order);
         current = (epoch, order);
         return order;
     }

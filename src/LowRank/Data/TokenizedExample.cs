@@ -17,6 +17,9 @@ public sealed record TokenizedExample(int[] InputIds, int[] Labels, int[]? Atten
     /// <inheritdoc/>
     public int Tokens => AttentionMask is null ? InputIds.Length : AttentionMask.Count(mask => mask != 0);
 
+    /// <summary>Whether every position is a token.</summary>
+    public bool IsWhole => AttentionMask is null || !AttentionMask.Contains(0);
+
     /// <inheritdoc/>
     public int PredictedLabels => Labels.Skip(1).Count(label => label != Ignored);
 }

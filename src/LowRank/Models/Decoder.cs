@@ -164,13 +164,16 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="attentionMask">As in <see cref="Forward"/>.</param>
     /// <param name="cache">As in <see cref="Forward"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <param name="documents">How several texts lie one after the other in the sequence, [1, sequence], without mask and cache; null
+    /// when each row is a text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
-    public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null, Generator? dropout = null)
+    public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null, Generator? dropout = null, PackedDocuments? documents = null)
     {
         using var scope = NewDisposeScope();
-        CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + tokens.shape[1]);
+        if (documents is not null && (attentionMask ?? (object?)cache) is not null) throw new ArgumentException("Packed texts take no mask and no cache.", nameof(documents));
+        CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (documents?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
-        var context = ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
+        ForwardContext context = documents is not null ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout)) : ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);

@@ -22,6 +22,15 @@ public sealed class RotaryEmbedding : IDisposable
     /// <summary>The factor on cosine and sine: 1 but for yarn and longrope.</summary>
     public double Scaling { get; }
 
+    /// <summary>Up to how many positions cosine and sine are the same whatever the longest text of a batch is.</summary>
+    /// <param name="settings">The settings; null where nothing is turned.</param>
+    public static long FreeLength(RopeSettings? settings) => settings?.Type switch
+    {
+        "dynamic" => settings.MaxPositions,
+        "longrope" => settings.OriginalMaxPositions,
+        _ => int.MaxValue,
+    };
+
     /// <summary>Cosine and sine for positions.</summary>
     /// <param name="positions">Whole numbers, [rows, sequence]; rows is the batch or 1.</param>
     /// <param name="longest">One more than the highest position: dynamic scaling depends on it.</param>

@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Data;
+using LowRank.Data.Packing;
 using LowRank.Tasks;
 using LowRank.Training;
 
@@ -50,8 +51,16 @@ internal static class RecipeOptions
             MaxLength = recipe.Training.MaxLength,
             TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
             Seed = recipe.Training.Seed,
+            Batching = Batching(recipe.Training),
         };
     }
+
+    private static RowBatching Batching(TrainingSection training) => new()
+    {
+        Packing = training.Packing,
+        SharePrompts = training.SharePrompts switch { "grouped" => PromptSharing.Grouped, "false" => PromptSharing.Off, _ => PromptSharing.InStep },
+        BatchTokens = training.BatchTokens,
+    };
 
     /// <summary>The method's own settings.</summary>
     public static MethodOptions Method(AdapterSection adapter) => new(AdapterMethods.Get(adapter.Method), adapter.MethodOptions);

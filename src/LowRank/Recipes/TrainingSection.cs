@@ -15,6 +15,15 @@ public sealed record TrainingSection
     /// <summary>Micro-batches of a step.</summary>
     public int GradientAccumulation { get; init; } = 1;
 
+    /// <summary>Rows one after the other without padding (causal_lm).</summary>
+    public bool Packing { get; init; } = true;
+
+    /// <summary>"true": rows of a step compute equal beginnings once; "grouped": rows of one prompt also come together; "false".</summary>
+    public string SharePrompts { get; init; } = "true";
+
+    /// <summary>Most positions computed at once; null: micro-batches of <see cref="BatchSize"/> rows (causal_lm).</summary>
+    public int? BatchTokens { get; init; }
+
     /// <summary>Peak learning rate; null takes <see cref="Recipe.DefaultLearningRate"/>. A recipe that was read always has one.</summary>
     public double? LearningRate { get; init; }
 

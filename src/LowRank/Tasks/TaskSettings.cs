@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Data.Packing;
 
 namespace LowRank.Tasks;
 
@@ -35,6 +36,9 @@ public sealed record TaskSettings
 
     /// <summary>What is learned of prompts and conversations (causal_lm).</summary>
     public TrainOn TrainOn { get; init; } = TrainOn.Completion;
+
+    /// <summary>How rows become batches (causal_lm).</summary>
+    public RowBatching Batching { get; init; } = new();
 
     /// <summary>Seed of what is drawn in evaluation.</summary>
     public long Seed { get; init; } = 42;

@@ -19,7 +19,7 @@ public static class CausalLoss
     {
         using var scope = NewDisposeScope();
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
-        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout);
+        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);
         Tensor predicting = hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
         Tensor logits = model.Logits(predicting, dropout);
         return nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();

@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Data.Packing;
 using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,21 +7,61 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>Next-token prediction (<see cref="CausalLoss"/>).</summary>
-/// <param name="model">The model, with its adapters attached.</param>
-public sealed class CausalObjective(Decoder model) : IObjective
+public sealed class CausalObjective : IObjective
 {
+    private readonly Decoder model;
+    private readonly RowBatching batching;
+
+    /// <summary>On a model, with its adapters attached.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="batching">How rows become batches; null packs them and shares equal beginnings in a step.</param>
+    public CausalObjective(Decoder model, RowBatching? batching = null)
+    {
+        (this.model, this.batching) = (model, batching ?? new RowBatching());
+        Arranger = new RowArranger(this.batching, IsFree);
+    }
+
     /// <inheritdoc/>
     public INetwork Network => model;
+
+    /// <inheritdoc/>
+    public IRowArranger Arranger { get; }
+
+    /// <summary>Why rows are padded after all although packing is asked for; null when they are not.</summary>
+    /// <param name="examples">The rows.</param>
+    public string? Obstacle(IReadOnlyList<TokenizedExample> examples)
+    {
+        if (!batching.Packing || examples.Count == 0) return null;
+        if (examples.Max(row => row.Length) is var longest && !IsFree(longest))
+            return $"batches with texts longer than {FreeLength()} tokens (the longest has {longest}) are padded, not packed: there the model's rotary positions depend on the longest text of a batch.";
+        int broken = examples.Count(row => !row.IsWhole);
+        return broken > 0 ? $"{broken} of {examples.Count} rows have padding of their own in attention_mask and are padded, not packed." : null;
+    }
 
     /// <inheritdoc/>
     public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
     {
         using var scope = NewDisposeScope();
-        Batch batch = Batch.Pad([.. rows.Cast<TokenizedExample>()]);
-        TensorBatch onDevice = TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device);
-        return CausalLoss.Sum(model, onDevice, dropout).MoveToOuterDisposeScope();
+        TokenizedExample[] examples = [.. rows.Cast<TokenizedExample>()];
+        bool packs = batching.Packing && examples.Length > 1 && examples.All(row => IsFree(row.Length));
+        TokenizedExample[] packed = packs ? [.. examples.Where(row => row.IsWhole && row.PredictedLabels > 0)] : [];
+        TokenizedExample[] padded = packs ? [.. examples.Where(row => !row.IsWhole)] : examples;
+        Tensor? sum = null;
+        if (packed.Length > 0) sum = CausalLoss.Sum(model, TensorBatch.Create(PackedRows.Of(packed, batching.Shares), model.Device), dropout);
+        if (padded.Length > 0 || sum is null)
+        {
+            Batch batch = Batch.Pad(padded.Length > 0 ? padded : examples);
+            Tensor further = CausalLoss.Sum(model, TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device), dropout);
+            sum = sum is null ? further : sum + further;
+        }
+        return sum.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public IScoreBoard? NewBoard() => null;
+
+    // Dynamic rope and LongRoPE turn every position by the length of the longest text, where that is beyond a limit.
+    private bool IsFree(int length) => length <= FreeLength();
+
+    private long FreeLength() => new[] { model.Shape.Rope, model.Shape.LocalRope }.Min(Models.RotaryEmbedding.FreeLength) - (model.Prompt?.Length ?? 0);
 }

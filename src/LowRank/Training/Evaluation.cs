@@ -25,11 +25,9 @@ public static class Evaluation
         double sum = 0;
         long labels = 0;
         IScoreBoard? board = objective.NewBoard();
-        // The longest first: what they leave free holds all that follows. The other way round every batch is a little too large
-        // for what the last one left, and the process grows by a quarter.
-        IReadOnlyList<IExample> byLength = [.. examples.Where(example => example.PredictedLabels > 0).OrderByDescending(example => example.Length)];
-        if (byLength.Count == 0) throw new InputException("No example predicts a label. Check that completions are not empty or cut off by max_length.");
-        foreach (IExample[] rows in byLength.Chunk(batchSize))
+        IReadOnlyList<IExample> predicting = [.. examples.Where(example => example.PredictedLabels > 0)];
+        if (predicting.Count == 0) throw new InputException("No example predicts a label. Check that completions are not empty or cut off by max_length.");
+        foreach (IReadOnlyList<IExample> rows in objective.Arranger.EvaluationBatches(predicting, batchSize))
         {
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();

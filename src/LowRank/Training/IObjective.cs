@@ -11,6 +11,10 @@ public interface IObjective
     /// <summary>The model.</summary>
     INetwork Network { get; }
 
+    /// <summary>Decides which rows are computed together. By default they stay as they come: a task whose loss is not a sum over
+    /// rows, or that draws what it asks, gives another result when they are moved.</summary>
+    IRowArranger Arranger => RowsInOrder.Instance;
+
     /// <summary>The summed loss of a micro-batch.</summary>
     /// <param name="rows">Examples of the task, which predict a label at least.</param>
     /// <param name="dropout">The generator of all randomness while training; null in evaluation.</param>

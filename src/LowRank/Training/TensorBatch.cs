@@ -1,3 +1,5 @@
+using LowRank.Data.Packing;
+using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -10,8 +12,21 @@ namespace LowRank.Training;
 /// <param name="Labels">What they predict, [predicted].</param>
 public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
+    /// <summary>How texts lie one after the other in a single row; null when each row is a text.</summary>
+    public PackedDocuments? Documents { get; init; }
+
     /// <summary>The number of labels that are predicted.</summary>
     public long PredictedLabels => Labels.shape[0];
+
+    /// <summary>Moves packed rows to a device.</summary>
+    public static TensorBatch Create(PackedRows rows, Device device)
+    {
+        Tensor Whole(IReadOnlyList<long> values) => tensor([.. values], dtype: ScalarType.Int64, device: device);
+        return new TensorBatch(Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
+        {
+            Documents = new PackedDocuments(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
+        };
+    }
 
     /// <summary>Moves a batch to a device.</summary>
     /// <param name="inputIds">Row after row, each of <paramref name="length"/>.</param>

@@ -45,7 +45,7 @@ public sealed class Trainer
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
-        var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed);
+        var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed, objective.Arranger);
         var state = new RunState(options.PlannedSteps(batches.StepsPerEpoch));
         var schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, options.PlannedWarmup(state.TotalSteps), state.TotalSteps);
         using var runner = new StepRunner(objective, trained, options);

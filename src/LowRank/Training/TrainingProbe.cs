@@ -20,11 +20,11 @@ internal static class TrainingProbe
     public static ProbeResult Run(IObjective objective, ITrainedWeights trained, TrainingOptions options, IReadOnlyList<IExample> training,
         IReadOnlyList<IExample> evaluated, IReadOnlyList<IExample> validation, TimeSpan time)
     {
-        var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed);
+        var batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed, objective.Arranger);
         IReadOnlyList<IReadOnlyList<IExample>> epoch = [.. Enumerable.Range(0, (int)batches.StepsPerEpoch).SelectMany(step => batches.Step(step).MicroBatches)];
         using var runner = new StepRunner(objective, trained, options);
         trained.Rules.Start(options.PlannedSteps(batches.StepsPerEpoch), options.LearningRate);
-        runner.Run(Step(epoch.MaxBy(Positions)!), 0, 1); // the first step: everything is allocated, nothing is timed
+        runner.Run(Step(epoch.MaxBy(objective.Arranger.Positions)!), 0, 1); // the first step: everything is allocated, nothing is timed
         double evaluation = evaluated.Count == 0 ? 0 : EvaluationSeconds(objective, options, evaluated);
 
         List<double> gradients = [], updates = [];
@@ -32,7 +32,7 @@ internal static class TrainingProbe
         foreach (IReadOnlyList<IExample> rows in epoch.Where(rows => rows.Any(row => row.PredictedLabels > 0)).Take(MostSteps))
         {
             StepOutcome outcome = runner.Run(Step(rows), 0, gradients.Count + 2);
-            gradients.Add((outcome.Elapsed - outcome.Update).TotalSeconds / Positions(rows));
+            gradients.Add((outcome.Elapsed - outcome.Update).TotalSeconds / objective.Arranger.Positions(rows));
             updates.Add(outcome.Update.TotalSeconds);
             if (Stopwatch.GetElapsedTime(started) > time) break;
         }
@@ -41,8 +41,8 @@ internal static class TrainingProbe
             Steps = gradients.Count,
             StepsPerEpoch = batches.StepsPerEpoch,
             TotalSteps = options.PlannedSteps(batches.StepsPerEpoch),
-            Epoch = TimeSpan.FromSeconds(Median(gradients) * epoch.Sum(Positions) + Median(updates) * batches.StepsPerEpoch),
-            Evaluation = TimeSpan.FromSeconds(evaluation * validation.Sum(row => (long)row.Length)),
+            Epoch = TimeSpan.FromSeconds(Median(gradients) * epoch.Sum(objective.Arranger.Positions) + Median(updates) * batches.StepsPerEpoch),
+            Evaluation = TimeSpan.FromSeconds(evaluation * Computed(objective, options, validation)),
         };
     }
 
@@ -53,13 +53,13 @@ internal static class TrainingProbe
         if (longest.Length == 0) return 0;
         long started = Stopwatch.GetTimestamp();
         Evaluation.Run(objective, longest, options.EvaluationBatchSize, 0);
-        return Stopwatch.GetElapsedTime(started).TotalSeconds / Positions(longest);
+        return Stopwatch.GetElapsedTime(started).TotalSeconds / objective.Arranger.Positions(longest);
     }
 
-    private static StepBatches Step(IReadOnlyList<IExample> rows) => new([rows], rows.Sum(row => (long)row.PredictedLabels));
+    private static long Computed(IObjective objective, TrainingOptions options, IReadOnlyList<IExample> rows) =>
+        objective.Arranger.EvaluationBatches([.. rows.Where(row => row.PredictedLabels > 0)], options.EvaluationBatchSize).Sum(objective.Arranger.Positions);
 
-    // What a batch computes: every row is filled up to the longest.
-    private static long Positions(IReadOnlyList<IExample> rows) => (long)rows.Count * rows.Max(row => row.Length);
+    private static StepBatches Step(IReadOnlyList<IExample> rows) => new([rows], rows.Sum(row => (long)row.PredictedLabels));
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }

@@ -15,15 +15,29 @@ internal static class AttentionKernel
     /// <returns>[batch, new, heads · dimension]</returns>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
+        if (context.Documents is { } documents) return PackedAttention.Attend(query, key, value, settings, context, documents);
         (key, value) = context.Seen(settings.Layer, key, value);
+        Tensor? mask = context.Mask(settings.Window);
+        return Attend(query, key, value, mask, mask is null && context.IsCausal, settings, context.Dropout);
+    }
+
+    /// <summary>Attends to the given keys.</summary>
+    /// <param name="query">[batch, heads, queries, dimension]</param>
+    /// <param name="key">[batch, key-value heads, keys, dimension]</param>
+    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for none.</param>
+    /// <param name="causal">Whether query i sees the keys up to i alone.</param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[batch, queries, heads · dimension]</returns>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? dropout)
+    {
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
-        Tensor? mask = context.Mask(settings.Window);
-        bool causal = mask is null && context.IsCausal;
         // The fused kernel scales by 1/√d itself.
         if (settings.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
-        Tensor mixed = settings.Softcap is not null || (context.Dropout is not null && settings.Dropout > 0)
-            ? Explicit(query, key, value, mask, causal, settings, context.Dropout)
+        Tensor mixed = settings.Softcap is not null || (dropout is not null && settings.Dropout > 0)
+            ? Explicit(query, key, value, mask, causal, settings, dropout)
             : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
         return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
     }

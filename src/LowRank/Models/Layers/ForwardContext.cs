@@ -41,6 +41,12 @@ public sealed class ForwardContext
     /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
 
+    /// <summary>How texts lie one after the other, when there are several in a sequence; null otherwise.</summary>
+    internal PackedDocuments? Documents { get; private init; }
+
+    /// <summary>The masks of packed texts, which all layers share: by queries, keys and window.</summary>
+    internal Dictionary<(long Queries, long Keys, int? Window), Tensor?> DocumentMasks { get; } = [];
+
     /// <summary>Receives every layer's keys and values, when a prompt is computed; null otherwise.</summary>
     private IList<(Tensor Keys, Tensor Values)>? Collected { get; init; }
 
@@ -70,6 +76,28 @@ public sealed class ForwardContext
             Turn = rope?.At(positions, past + added),
             LocalTurn = localRope?.At(positions, past + added),
             Cache = cache,
+            Prompt = prompt,
+            Dropout = dropout,
+        };
+    }
+
+    /// <summary>Prepares a pass over texts that lie one after the other.</summary>
+    /// <param name="documents">How they lie.</param>
+    /// <param name="rope">Rotary positions; null for learned ones.</param>
+    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="dropout">The generator for dropout while training.</param>
+    /// <param name="prompt">As of <see cref="Create"/>: before each of the texts.</param>
+    public static ForwardContext CreatePacked(PackedDocuments documents, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
+        IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
+    {
+        int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + documents.Longest;
+        Tensor positions = before == 0 ? documents.Positions : documents.Positions + before;
+        return new ForwardContext(before, (int)positions.shape[1], positions.device, prompt: before)
+        {
+            Positions = positions,
+            Documents = documents,
+            Turn = rope?.At(positions, longest),
+            LocalTurn = localRope?.At(positions, longest),
             Prompt = prompt,
             Dropout = dropout,
         };
@@ -132,6 +160,9 @@ public sealed class ForwardContext
         Tensor Before(Tensor states) => states.expand(key.shape[0], -1, -1, -1);
         return (cat([Before(Prompt[layer].Keys), key], 2), cat([Before(Prompt[layer].Values), value], 2));
     }
+
+    /// <summary>Keys and values of a layer before the text, [1, heads, prompt, dimension]; null for none.</summary>
+    internal (Tensor Keys, Tensor Values)? PromptOf(int layer) => Prompt?[layer];
 
     /// <summary>Whether a layer without a mask attends causally (several tokens) or to everything (one token).</summary>
     public bool IsCausal => !bothWays && added > 1;

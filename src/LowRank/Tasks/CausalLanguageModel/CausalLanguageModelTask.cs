@@ -13,10 +13,13 @@ namespace LowRank.Tasks.CausalLanguageModel;
 /// <summary>Causal language modelling on a decoder.</summary>
 internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask
 {
-    private readonly CausalObjective objective = new(model.Decoder);
+    private readonly CausalObjective objective = new(model.Decoder, settings.Batching);
 
     /// <inheritdoc/>
     public INetwork Network => model.Network;
+
+    /// <inheritdoc/>
+    public IRowArranger Arranger => objective.Arranger;
 
     /// <inheritdoc/>
     public TaskData Read(IReadOnlyList<string> files)
@@ -28,7 +31,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
             TrainOn = settings.TrainOn,
         });
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
-        return new TaskData(loaded.Examples, [.. told, .. loaded.Summary.Warnings]);
+        string[] padded = objective.Obstacle(loaded.Examples) is { } obstacle ? [obstacle] : [];
+        return new TaskData(loaded.Examples, [.. told, .. padded, .. loaded.Summary.Warnings]);
     }
 
     /// <inheritdoc/>
