@@ -37,7 +37,17 @@ internal sealed partial class RecipeReader
             section.Reject("init_adapter", "does not go with training.from_scratch; keep one of them");
         else if (training.InitAdapter is not null && adapter.Method == "full")
             section.Reject("init_adapter", "does not go with adapter.method: full; merge the adapter into the model first");
+        if (!training.Packing && training.SharePrompts == "grouped")
+            section.Reject("share_prompts", "is grouped, which needs training.packing: true; change one of them");
         if (training.EvalEvery > 0 && data is { Validation.Count: 0 })
             section.Reject("eval_every", "has no effect without data.validation; add that or remove this");
+    }
+
+    private static void RejectBatching(YamlSection section, string reason)
+    {
+        foreach (string key in (string[])["packing", "share_prompts", "batch_tokens"])
+        {
+            if (section.Has(key)) section.Reject(key, $"has no effect {reason}; remove it");
+        }
     }
 }

@@ -48,11 +48,13 @@ internal sealed partial class RecipeReader
         YamlSection? adapterSection = root.Child("adapter");
         DataSection? data = root.Child("data") is { } dataSection ? ReadData(dataSection) : null;
         AdapterSection adapter = adapterSection is null ? new() : ReadAdapter(adapterSection);
-        TrainingSection training = ReadTraining(root.Child("training"), adapter, data);
+        YamlSection? trainingSection = root.Child("training");
+        TrainingSection training = ReadTraining(trainingSection, adapter, data);
         ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
         if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
         if (comparison is not null && task != TaskRegistry.Default) root.Reject("comparison", $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come with data.validation)");
         if (root.Child("data") is { } given && given.Has("train_on") && task != TaskRegistry.Default) given.Reject("train_on", $"has no effect with task {task}; remove it");
+        if (trainingSection is not null && task != TaskRegistry.Default) RejectBatching(trainingSection, $"with task {task}");
         root.RejectUnknown();
         problems.ThrowIfAny();
         return new Recipe

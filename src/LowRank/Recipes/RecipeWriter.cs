@@ -19,7 +19,7 @@ internal sealed class RecipeWriter
         writer.Line("", "device", recipe.Device);
         writer.Data(recipe.Data, recipe.Task == TaskRegistry.Default);
         writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
-        writer.Training(recipe.Training, recipe.EffectiveLearningRate);
+        writer.Training(recipe.Training, recipe.EffectiveLearningRate, recipe.Task == TaskRegistry.Default);
         if (recipe.Comparison is { } comparison) writer.Comparison(comparison);
         writer.Line("", "output", recipe.Output);
         return writer.text.ToString();
@@ -80,13 +80,19 @@ internal sealed class RecipeWriter
         foreach (MethodOption option in method.Options) Line("    ", option.Name, options.Value(option.Name));
     }
 
-    private void Training(TrainingSection t, double learningRate)
+    private void Training(TrainingSection t, double learningRate, bool predictsTokens)
     {
         text.Append("training:\n");
         if (t.Steps is { } steps) Line("  ", "steps", steps);
         else Line("  ", "epochs", t.Epochs);
         Line("  ", "batch_size", t.BatchSize);
         Line("  ", "gradient_accumulation", t.GradientAccumulation);
+        if (predictsTokens)
+        {
+            Line("  ", "packing", t.Packing);
+            Line("  ", "share_prompts", t.SharePrompts);
+            Line("  ", "batch_tokens", t.BatchTokens);
+        }
         Line("  ", "learning_rate", learningRate);
         Line("  ", "schedule", t.Schedule);
         if (t.WarmupRatio > 0) Line("  ", "warmup_ratio", t.WarmupRatio);

@@ -1,0 +1,46 @@
+using LowRank.Models;
+using LowRank.Tensors.Native;
+using TorchSharp;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary>The folder of a model that is measured: one that is there, or a temporary one with a shape's random weights, so
+/// that a benchmark opens its model as every command does.</summary>
+internal sealed class BenchFolder : IDisposable
+{
+    private readonly string? temporary;
+
+    private BenchFolder(string folder, string? temporary) => (Path, this.temporary) = (folder, temporary);
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Takes a folder, or writes one for a shape.</summary>
+    /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
+    /// <param name="dropout">The model's own dropout, in a folder that is written.</param>
+    /// <exception cref="InputException">It is neither; or dropout was asked for on a folder, which has its own.</exception>
+    public static BenchFolder Open(string shape, double dropout = 0)
+    {
+        if (File.Exists(System.IO.Path.Combine(shape, "config.json")))
+        {
+            if (dropout != 0) throw new InputException($"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is dropped. Leave the option out, or name a shape.");
+            return new BenchFolder(shape, null);
+        }
+        string config = ModelShapes.Config(shape, dropout).ToJsonString();
+        string root = Directory.CreateTempSubdirectory("lowrank-bench-").FullName;
+        string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, shape);
+        Directory.CreateDirectory(draft);
+        File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config);
+        using (var scope = torch.NewDisposeScope())
+        using (PretrainedModel drawn = PretrainedModel.FromScratch(draft, seed: 1))
+            ModelFolder.Write(draft, folder, [.. drawn.Network.Parameters]);
+        NativeAllocator.ReturnFreedMemory();
+        return new BenchFolder(folder, root);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (temporary is not null) Directory.Delete(temporary, recursive: true);
+    }
+}
