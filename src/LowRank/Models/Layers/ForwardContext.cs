@@ -214,6 +214,8 @@ public sealed class ForwardContext
     {
         Tensor visible = allowed ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
         if (window is { } w) visible = visible & (bothWays ? (keyIndex - queryIndex).abs() < w : keyIndex > queryIndex - w);
+        // Padding on the right beyond the window has no key to see: it sees itself, for an empty row of the softmax is not a number.
+        if (window is not null && allowed is not null) visible = visible | (visible.any(-1, keepdim: true).logical_not() & (keyIndex == queryIndex));
         return zeros(visible.shape, ScalarType.Float32, visible.device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
     }
 }
