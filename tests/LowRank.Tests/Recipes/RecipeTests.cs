@@ -24,7 +24,7 @@ public sealed class RecipeTests
             },
             Training = new TrainingSection
             {
-                Epochs = 3, Steps = null, BatchSize = 8, GradientAccumulation = 1, LearningRate = 2e-4, Schedule = "linear", WarmupSteps = 0,
+                Epochs = 3, Steps = null, BatchSize = 8, GradientAccumulation = 1, Packing = true, SharePrompts = "true", BatchTokens = null, LearningRate = 2e-4, Schedule = "linear", WarmupSteps = 0,
                 WarmupRatio = 0, WeightDecay = 0, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, MaxGradNorm = 1, MaxLength = 512, Shuffle = true,
                 Seed = 42, EvalEvery = null, EvalBatchSize = 16, InitAdapter = null, FromScratch = false, SaveEvery = null, Threads = null,
             },
@@ -72,6 +72,9 @@ public sealed class RecipeTests
               steps: 1e3
               batch_size: 2
               gradient_accumulation: 4
+              packing: true
+              share_prompts: grouped
+              batch_tokens: 2048
               learning_rate: 1E-4
               schedule: cosine
               warmup_ratio: .1
@@ -104,7 +107,7 @@ public sealed class RecipeTests
             },
             Training = new TrainingSection
             {
-                Steps = 1000, BatchSize = 2, GradientAccumulation = 4, LearningRate = 1e-4, Schedule = "cosine", WarmupRatio = 0.1,
+                Steps = 1000, BatchSize = 2, GradientAccumulation = 4, SharePrompts = "grouped", BatchTokens = 2048, LearningRate = 1e-4, Schedule = "cosine", WarmupRatio = 0.1,
                 WeightDecay = 0.01, Beta1 = 0.8, Beta2 = 0.95, Epsilon = 1e-6, MaxGradNorm = 0, MaxLength = 128, Shuffle = false,
                 Seed = long.MaxValue, EvalEvery = 0, EvalBatchSize = 3, SaveEvery = 50, Threads = 2,
             },
