@@ -4,6 +4,7 @@ using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Models;
 using LowRank.Tensors;
+using LowRank.Tensors.Native;
 using LowRank.Tokenization;
 using LowRank.Training;
 using static TorchSharp.torch;
@@ -50,12 +51,17 @@ internal static class LengthsBench
             foreach ((IObjective objective, BatchPlan plan, LoopMeasurement found) in loops)
             {
                 StepBatches batches = plan.Step(step % plan.StepsPerEpoch);
-                ProcessMemory.ResetPeak();
-                (double loss, double norm, double seconds) = runner.Run(objective, batches);
-                if (step == 0) continue; // everything is allocated, nothing is timed
-                found.PeakBytes = Math.Max(found.PeakBytes, ProcessMemory.PeakBytes());
+                if (step == 0)
+                {
+                    NativeAllocator.ReturnFreedMemory(); // of the loop before
+                    ProcessMemory.ResetPeak();
+                    runner.Run(objective, batches);
+                    found.PeakBytes = ProcessMemory.PeakBytes();
+                    continue;
+                }
+                (StepOutcome outcome, double seconds, double processor) = runner.Run(objective, batches);
                 IReadOnlyList<IExample> taken = [.. batches.MicroBatches.SelectMany(batch => batch)];
-                found.Add(batches.PredictedLabels, taken.Sum(row => (long)row.Tokens), batches.MicroBatches.Sum(objective.Arranger.Positions), seconds, loss, norm);
+                found.Add(batches.PredictedLabels, taken.Sum(row => (long)row.Tokens), batches.MicroBatches.Sum(objective.Arranger.Positions), seconds, processor, outcome.Loss, outcome.GradientNorm);
             }
         }
         return new LengthsMeasurement
@@ -78,13 +84,14 @@ internal static class LengthsBench
         private readonly Dictionary<IObjective, StepRunner> runners = [];
         private long number;
 
-        public (double Loss, double Norm, double Seconds) Run(IObjective objective, StepBatches batches)
+        public (StepOutcome Outcome, double Seconds, double ProcessorSeconds) Run(IObjective objective, StepBatches batches)
         {
             if (!runners.TryGetValue(objective, out StepRunner? runner))
                 runners[objective] = runner = new StepRunner(objective, trained, new TrainingOptions { Seed = Seed });
+            TimeSpan used = Environment.CpuUsage.TotalTime;
             long started = Stopwatch.GetTimestamp();
             StepOutcome outcome = runner.Run(batches, 0, ++number);
-            return (outcome.Loss, outcome.GradientNorm, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            return (outcome, Stopwatch.GetElapsedTime(started).TotalSeconds, (Environment.CpuUsage.TotalTime - used).TotalSeconds);
         }
 
         public void Dispose()

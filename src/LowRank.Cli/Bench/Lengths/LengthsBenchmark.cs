@@ -20,8 +20,8 @@ internal sealed class LengthsBenchmark : IBenchmark
         var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: rows, prompts, packed_speedup, shared_speedup, shared_speedup_on_same_rows, largest_difference, and loops (plain, packed, plain_grouped, shared), "
-                + "each with labelled_tokens_per_second, tokens_per_second, labels, tokens, positions, seconds, peak_memory_bytes.",
+            Description = "Print a JSON object: rows, prompts, packed_speedup, shared_speedup, shared_speedup_on_same_rows, packed_speedup_of_processor, shared_speedup_of_processor, largest_difference, and loops (plain, packed, plain_grouped, shared), "
+                + "each with labelled_tokens_per_second, tokens_per_second, labels, tokens, positions, seconds, processor_seconds, peak_memory_bytes.",
         };
         return new Command("lengths", "Measure training steps on rows of real lengths, in turns: a plain loop (each batch padded to its longest row, logits of every position), packing, and prompt sharing. Nothing is kept.")
             { shape, data, tokenizer, batch, rank, targets, steps, longest, threads, json }

@@ -30,6 +30,12 @@ internal sealed record LengthsMeasurement
     /// <summary>The same, in those of the plain loop on the same rows.</summary>
     public double SharedSpeedupOnSameRows => Shared.LabelsPerSecond / PlainGrouped.LabelsPerSecond;
 
+    /// <summary><see cref="PackedSpeedup"/> in processor time.</summary>
+    public double PackedSpeedupOfProcessor => Packed.LabelsPerProcessorSecond / Plain.LabelsPerProcessorSecond;
+
+    /// <summary><see cref="SharedSpeedup"/> in processor time.</summary>
+    public double SharedSpeedupOfProcessor => Shared.LabelsPerProcessorSecond / Plain.LabelsPerProcessorSecond;
+
     /// <summary>Largest relative difference of loss or gradient norm from the plain loop's on the same rows.</summary>
     public double LargestDifference => Differences(Plain, Packed).Concat(Differences(PlainGrouped, Shared)).Max();
 

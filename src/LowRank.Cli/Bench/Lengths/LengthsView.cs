@@ -24,6 +24,8 @@ internal static class LengthsView
         Screen.Write(table);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"packed {found.PackedSpeedup:f2} times plain; shared {found.SharedSpeedup:f2} times plain, {found.SharedSpeedupOnSameRows:f2} times plain on the same rows"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"in processor time, which other programs change less: packed {found.PackedSpeedupOfProcessor:f2} times plain, shared {found.SharedSpeedupOfProcessor:f2} times"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"losses and gradient norms differ from the plain loop's by {found.LargestDifference:e1} of their size at most"));
     }
 
@@ -37,6 +39,8 @@ internal static class LengthsView
         packed_speedup = found.PackedSpeedup,
         shared_speedup = found.SharedSpeedup,
         shared_speedup_on_same_rows = found.SharedSpeedupOnSameRows,
+        packed_speedup_of_processor = found.PackedSpeedupOfProcessor,
+        shared_speedup_of_processor = found.SharedSpeedupOfProcessor,
         largest_difference = found.LargestDifference,
         loops = Loops(found).ToDictionary(loop => loop.Name, loop => new
         {
@@ -46,6 +50,7 @@ internal static class LengthsView
             tokens = loop.Loop.Tokens,
             positions = loop.Loop.Positions,
             seconds = loop.Loop.Seconds,
+            processor_seconds = loop.Loop.ProcessorSeconds,
             peak_memory_bytes = loop.Loop.PeakBytes,
         }),
     };

@@ -15,7 +15,10 @@ internal sealed class LoopMeasurement
     /// <summary>Time of each step.</summary>
     public List<double> Seconds { get; } = [];
 
-    /// <summary>Most memory of a step, of the whole process.</summary>
+    /// <summary>Processor time of all steps: what other programs take of the machine does not count.</summary>
+    public double ProcessorSeconds { get; private set; }
+
+    /// <summary>Most memory of the whole process in the first step, which is not timed.</summary>
     public long PeakBytes { get; set; }
 
     /// <summary>Loss and norm of the gradients of each step.</summary>
@@ -23,12 +26,15 @@ internal sealed class LoopMeasurement
 
     public double LabelsPerSecond => Labels / Seconds.Sum();
 
+    public double LabelsPerProcessorSecond => Labels / ProcessorSeconds;
+
     public double TokensPerSecond => Tokens / Seconds.Sum();
 
-    public void Add(long labels, long tokens, long positions, double seconds, double loss, double norm)
+    public void Add(long labels, long tokens, long positions, double seconds, double processor, double loss, double norm)
     {
         (Labels, Tokens, Positions) = (Labels + labels, Tokens + tokens, Positions + positions);
         Seconds.Add(seconds);
+        ProcessorSeconds += processor;
         Results.Add((loss, norm));
     }
 }
