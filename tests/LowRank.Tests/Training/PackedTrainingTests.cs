@@ -140,7 +140,7 @@ public sealed class PackedTrainingTests
     }
 
     private static float[] Train(TokenizedExample[] examples, TrainingOptions options, RowBatching batching, double dropout, string output, Recorder recorder,
-        bool resume = false, CancellationToken cancellation = default, TokenizedExample[]? validation = null)
+        bool resume = false, TokenizedExample[]? validation = null, CancellationToken cancellation = default)
     {
         using var tiny = new TinyModel();
         using Adapter adapter = Adapter.Create(tiny.Model, new LoraConfig { Rank = 2, Dropout = dropout, TargetModules = ModuleSelection.AllLinear }, 1);
