@@ -31,6 +31,7 @@ internal sealed partial class RecipeReader
             found.Add(root.Place, $"the recipe is {root}, expected keys with values: model, data, output");
             found.ThrowIfAny();
         }
+        RecipeInheritance.Apply(root, folder, found);
         RecipeOverrides.Apply(root, overrides, found);
         return new RecipeReader(folder, found).Read(new YamlSection(root, "", found));
     }
@@ -245,7 +246,8 @@ internal sealed partial class RecipeReader
     private string? PlaceOf(YamlSection section, string key)
     {
         if (section.Text(key) is not { } text || section.Texts(key) is not [{ } given]) return null;
-        return HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, folder)) ? text : Resolve(given);
+        bool isName = HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, given.Place.Folder ?? folder));
+        return isName ? text : Resolve(given);
     }
 
     private IReadOnlyList<string>? PathsOf(YamlSection section, string key) => section.Texts(key)?.Select(Resolve).ToList();
@@ -258,7 +260,7 @@ internal sealed partial class RecipeReader
             if (value is null) problems.Add(path.Place, $"the environment variable {match.Groups[1].Value} of {path.Text} is not set; set it or write the path out");
             return value ?? "";
         });
-        if (!expanded.Contains('\0')) return Path.GetFullPath(expanded, folder);
+        if (!expanded.Contains('\0')) return Path.GetFullPath(expanded, path.Place.Folder ?? folder);
         problems.Add(path.Place, "a path holds the character 0, which no file system takes");
         return folder;
     }

@@ -7,6 +7,9 @@ namespace LowRank.Recipes;
 /// <param name="IsOverride">Whether the value came from <c>--set</c>.</param>
 internal readonly record struct YamlPlace(string Name, long Line, long Column, bool IsOverride)
 {
+    /// <summary>What a relative path written here is relative to; null for the recipe's own folder.</summary>
+    public string? Folder { get; init; }
+
     /// <summary>The place as messages give it.</summary>
     public override string ToString() => IsOverride ? $"--set {Name}" : $"{Name}, line {Line}, column {Column}";
 }

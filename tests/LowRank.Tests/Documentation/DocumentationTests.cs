@@ -21,7 +21,7 @@ public sealed partial class DocumentationTests
             Code().Matches(row.Groups["keys"].Value).Select(key => key.Groups[1].Value));
         Recipe full = Recipe.Parse("model: m\noutput: o\ndata: {train: t, validation: v}\ncomparison: {}\n", "/");
         IEnumerable<string> written = TaskRegistry.Names.SelectMany(task => WrittenKeys(full with { Task = task }));
-        Assert.Equal(written.Append("adapter.layers_pattern").Append("adapter.method_options").Distinct().Order(), Complete(documented).Order());
+        Assert.Equal(written.Append("base").Append("adapter.layers_pattern").Append("adapter.method_options").Distinct().Order(), Complete(documented).Order());
     }
 
     [Theory]

@@ -69,7 +69,7 @@ public sealed class RecipeRoundTripTests
         // Each task and each method writes the options that it has.
         string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
             + string.Concat(AdapterMethods.Names.Select(name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()));
-        string[] alternatives = ["steps", "warmup_ratio"]; // instead of epochs and warmup_steps
+        string[] alternatives = ["base", "steps", "warmup_ratio"]; // resolved; instead of epochs and warmup_steps
         foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
     }
 

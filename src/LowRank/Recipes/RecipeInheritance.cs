@@ -1,0 +1,71 @@
+namespace LowRank.Recipes;
+
+/// <summary>Puts a recipe over the one that it builds on: <c>base: other.yaml</c>, or <c>base: preset:NAME</c>.</summary>
+/// <remarks>Sections are merged key by key, the nearer file's value holds; lists are replaced whole; a key set to nothing takes its default. Relative paths are
+/// relative to the file that names them.</remarks>
+internal static class RecipeInheritance
+{
+    private const string Key = "base";
+    private const int Deepest = 8;
+
+    // Of each pair only one may be given: the nearer file's choice removes the other's.
+    private static readonly (string One, string Other)[] Exclusive = [("steps", "epochs"), ("warmup_steps", "warmup_ratio")];
+
+    /// <summary>Replaces <c>base</c> by what it names.</summary>
+    /// <param name="root">The recipe, changed in place.</param>
+    /// <param name="folder">What its paths are relative to.</param>
+    /// <param name="problems">Receives what is wrong, in any of the files.</param>
+    public static void Apply(YamlValue root, string folder, RecipeProblems problems) => Apply(root, folder, [], problems);
+
+    private static void Apply(YamlValue root, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
+    {
+        if (root.Find(Key) is not { } named) return;
+        root.Entries.RemoveAll(entry => entry.Key.Text == Key);
+        if (named.IsNull) return;
+        if (named is not { Kind: YamlKind.Scalar, Text.Length: > 0 })
+        {
+            problems.Add(named.Place, $"{Key} is {named}, expected a recipe's file or preset: and a name");
+            return;
+        }
+        if (Open(named, folder, chain, problems) is not var (text, name, place)) return;
+        YamlValue? below = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false) { Folder = place }, problems);
+        if (below is null or { IsNull: true }) return;
+        if (below.Kind != YamlKind.Map)
+        {
+            problems.Add(below.Place, $"the recipe is {below}, expected keys with values");
+            return;
+        }
+        Apply(below, place, [.. chain, name], problems);
+        Merge(root, below);
+    }
+
+    private static (string Text, string Name, string Folder)? Open(YamlValue named, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
+    {
+        if (named.Text.StartsWith(RecipePresets.Prefix, StringComparison.Ordinal))
+        {
+            string preset = named.Text[RecipePresets.Prefix.Length..].Trim();
+            if (RecipePresets.Names.Contains(preset)) return (RecipePresets.Text(preset), named.Text, folder);
+            problems.Add(named.Place, $"{Key} names the preset \"{preset}\", which there is not; there are {string.Join(", ", RecipePresets.Names)}");
+            return null;
+        }
+        string path = Path.GetFullPath(named.Text.Replace("\0", "", StringComparison.Ordinal), folder);
+        if (chain.Contains(path)) problems.Add(named.Place, $"{Key} leads back to {path}: {string.Join(" → ", [.. chain, path])}");
+        else if (chain.Count >= Deepest) problems.Add(named.Place, $"{Key} leads through more than {Deepest} files");
+        else if (!File.Exists(path)) problems.Add(named.Place, $"{Key} is {named}, and {path} was not found");
+        else return (File.ReadAllText(path), path, Path.GetDirectoryName(path)!);
+        return null;
+    }
+
+    private static void Merge(YamlValue near, YamlValue far)
+    {
+        foreach ((YamlValue key, YamlValue value) in far.Entries)
+        {
+            if (Exclusive.Any(pair => (pair.One == key.Text && Given(near, pair.Other)) || (pair.Other == key.Text && Given(near, pair.One)))) continue;
+            YamlValue? own = near.Find(key.Text);
+            if (own is null) near.Entries.Add((key, value));
+            else if (own.Kind == YamlKind.Map && value.Kind == YamlKind.Map) Merge(own, value);
+        }
+    }
+
+    private static bool Given(YamlValue map, string key) => map.Find(key) is { IsNull: false };
+}
