@@ -17,7 +17,7 @@ internal sealed partial class RecipeReader
         this.problems = problems;
     }
 
-    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name)
+    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name, SchemaRecorder? recorder = null)
     {
         var found = new RecipeProblems(name);
         YamlValue? root = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
@@ -33,7 +33,7 @@ internal sealed partial class RecipeReader
         }
         RecipeInheritance.Apply(root, folder, found);
         RecipeOverrides.Apply(root, overrides, found);
-        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found));
+        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder));
     }
 
     private Recipe Read(YamlSection root)

@@ -4,7 +4,7 @@ namespace LowRank.Recipes;
 
 /// <summary>One section of a recipe: typed access by key, with every problem noted together with its place.</summary>
 /// <remarks>A key that is null counts as absent: it takes its default.</remarks>
-internal sealed class YamlSection(YamlValue node, string path, RecipeProblems problems)
+internal sealed class YamlSection(YamlValue node, string path, RecipeProblems problems, SchemaRecorder? recorder = null)
 {
     public bool Has(string key) => Find(key) is not null;
 
@@ -12,7 +12,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     {
         YamlValue? child = Find(key);
         if (child is null) return null;
-        if (child.Kind == YamlKind.Map) return new YamlSection(child, Full(key), problems);
+        if (child.Kind == YamlKind.Map) return new YamlSection(child, Full(key), problems, recorder);
         Wrong(child, key, "a section of keys");
         return null;
     }
@@ -24,6 +24,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     public string? Text(string key)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "string" });
         YamlValue? child = Find(key);
         if (child is null or { Kind: YamlKind.Scalar, Text.Length: > 0 }) return child?.Text;
         Wrong(child, key, "a text");
@@ -32,6 +33,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     public string OneOf(string key, string otherwise, params string[] allowed)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "string", Choices = allowed });
         string? value = Text(key);
         if (value is null || allowed.Contains(value)) return value ?? otherwise;
         Wrong(Find(key)!, key, $"one of {string.Join(", ", allowed)}");
@@ -40,6 +42,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     public bool Flag(string key, bool otherwise)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "boolean" });
         YamlValue? child = Find(key);
         if (child is null) return otherwise;
         if (child is { Kind: YamlKind.Scalar, IsPlain: true, Text: "true" or "True" or "TRUE" }) return true;
@@ -55,6 +58,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <param name="above">Whether it must be above <paramref name="least"/>, not equal to it.</param>
     public double Number(string key, double otherwise, double least = 0, double below = double.PositiveInfinity, bool above = false)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "number", Least = least, IsAbove = above, Most = double.IsPositiveInfinity(below) ? null : below, IsBelow = true });
         YamlValue? child = Find(key);
         if (child is null) return otherwise;
         if (TryNumber(child, out double value) && (above ? value > least : value >= least) && value < below) return value;
@@ -66,6 +70,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <summary>A whole number within bounds, both included; null when it is absent or wrong.</summary>
     public long? Whole(string key, long least, long most = long.MaxValue)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "integer", Least = least, Most = most is long.MaxValue or int.MaxValue ? null : most });
         YamlValue? child = Find(key);
         if (child is null) return null;
         if (TryWhole(child, out long value) && value >= least && value <= most) return value;
@@ -78,6 +83,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <summary>A text or a list of texts, with their places; null when it is absent or wrong.</summary>
     public IReadOnlyList<YamlValue>? Texts(string key)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "string", MayBeList = true });
         YamlValue? child = Find(key);
         if (child is null) return null;
         IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
@@ -90,6 +96,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     public IReadOnlyList<int>? Wholes(string key)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "integer", Least = 0, MayBeList = true });
         YamlValue? child = Find(key);
         if (child is null) return null;
         IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
@@ -106,6 +113,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <summary>A map of names to numbers above 0; empty when it is absent. Keys keep their place.</summary>
     public IReadOnlyList<(YamlValue Name, double Value)> Numbers(string key, bool whole)
     {
+        recorder?.Note(path, key, new KeySchema { Type = "object", Values = new KeySchema { Type = whole ? "integer" : "number", Least = whole ? 1 : 0, IsAbove = !whole } });
         YamlValue? child = Find(key);
         if (child is null) return [];
         if (child.Kind != YamlKind.Map) Wrong(child, key, "a map of module names to numbers");
