@@ -29,7 +29,8 @@ public sealed class UsageErrorTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["r.yaml"], "model: m\ndata:\n  train: t.jsonl\nadapter:\n  rnak: 4\ntraining:\n  steps: many\noutput: o\n");
         string error = Refused("train", folder["r.yaml"], "--set", "training.seed=x");
-        Assert.Contains("3 problems", error);
+        Assert.Contains("5 problems", error);
+        Assert.Contains("t.jsonl was not found", error);
         Assert.Contains("r.yaml, line 5, column 3: adapter.rnak is not a key of a recipe; did you mean adapter.rank?", error);
         Assert.Contains("r.yaml, line 7, column 10: training.steps is many, expected a whole number of at least 1", error);
         Assert.Contains("--set training.seed=x: training.seed is x, expected a whole number of at least 0", error);

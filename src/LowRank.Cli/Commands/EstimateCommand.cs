@@ -37,7 +37,7 @@ internal sealed class EstimateCommand : ICliCommand
         TrainingEstimate estimate;
         using (RecipeRun run = RecipeRun.Prepare(given, new DownloadProgress()))
         {
-            foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
+            TrainingView.ShowNotes(run);
             estimate = run.Estimate(TimeSpan.FromSeconds(seconds));
         }
         // In a process of its own: memory that the first probe held would count as the second's.

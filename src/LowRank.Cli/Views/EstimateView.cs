@@ -31,7 +31,7 @@ internal static class EstimateView
         Row("memory at the peak", column => (column.ActivationBytes is null ? "at least " : "") + Memory(column.PeakBytes));
         Row("time of an epoch", column => column.Epoch is { } time ? Durations.Show(time) : "not measured");
         if (estimate.Evaluation > TimeSpan.Zero) Row("time of an evaluation", column => column.Evaluation is { } time ? Durations.Show(time) : "not measured");
-        Row("steps", column => column.StepsPerEpoch is { } steps ? Invariant($"{column.TotalSteps:n0}, {steps:n0} an epoch") : "not measured");
+        Row("steps", column => Invariant($"{column.TotalSteps:n0}, {column.StepsPerEpoch:n0} an epoch"));
         Screen.Write(table);
         foreach (TrainingEstimate column in columns)
             if (column.NotProbed is { } reason) Console.WriteLine($"{(column.Method == "full" ? "Full training" : column.Method)} was not probed: {reason}.");

@@ -8,9 +8,14 @@ namespace LowRank.Cli.Views;
 internal sealed class TrainingView(RecipeRun run)
 {
     /// <summary>Shows what the user should know before the run.</summary>
-    public void ShowNotes()
+    public void ShowNotes() => ShowNotes(run);
+
+    /// <summary>Shows what the user should know of a prepared run.</summary>
+    public static void ShowNotes(RecipeRun run)
     {
         foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
+        foreach (string advice in run.Advice) Console.Error.WriteLine("advice: " + advice);
+        if (run.MemoryProblem(run.Sizes()) is { } problem) Console.Error.WriteLine($"advice: {problem}; the system will swap or end the run. Take a smaller model, or fewer trained weights.");
     }
 
     /// <summary>Measures the comparison, if there is one, and says so.</summary>

@@ -53,7 +53,7 @@ public sealed record Recipe
     {
         if (!File.Exists(path)) throw new InputException($"The recipe {path} was not found.");
         string full = Path.GetFullPath(path);
-        return Parse(File.ReadAllText(full), Path.GetDirectoryName(full)!, overrides, path);
+        return RecipeReader.Read(File.ReadAllText(full), Path.GetDirectoryName(full)!, overrides ?? [], path, looksForFiles: true);
     }
 
     /// <summary>Reads a recipe's text.</summary>

@@ -17,6 +17,20 @@ internal static class RecipeInheritance
     /// <param name="problems">Receives what is wrong, in any of the files.</param>
     public static void Apply(YamlValue root, string folder, RecipeProblems problems) => Apply(root, folder, [], problems);
 
+    /// <summary>Lets an override remove the inherited key that excludes it, as a nearer file does. Keys of the recipe's own file stay, and contradict it.</summary>
+    /// <param name="root">The recipe with overrides applied, changed in place.</param>
+    /// <param name="name">The recipe's own file, as its places name it.</param>
+    public static void PreferOverrides(YamlValue root, string name)
+    {
+        foreach (YamlValue section in root.Entries.Select(entry => entry.Value).Where(value => value.Kind == YamlKind.Map))
+            foreach ((string one, string other) in Exclusive)
+                if (section.Find(one) is { IsNull: false } first && section.Find(other) is { IsNull: false } second && first.Place.IsOverride != second.Place.IsOverride)
+                {
+                    YamlValue inherited = first.Place.IsOverride ? second : first;
+                    if (inherited.Place.Name != name) section.Entries.RemoveAll(entry => ReferenceEquals(entry.Value, inherited));
+                }
+    }
+
     private static void Apply(YamlValue root, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
     {
         if (root.Find(Key) is not { } named) return;

@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Hub;
 
 namespace LowRank.Recipes;
 
@@ -49,5 +50,16 @@ internal sealed partial class RecipeReader
         {
             if (section.Has(key)) section.Reject(key, $"has no effect {reason}; remove it");
         }
+    }
+
+    // Files are looked at when a run is prepared; a recipe that gets no further says at once which of them it lacks.
+    private void ReportMissing(YamlSection root)
+    {
+        if (root.Texts("model") is [{ } model] && !Variable().IsMatch(model.Text) && HubRepository.TryParse(model.Text) is null && !Directory.Exists(Resolve(model)))
+            problems.Add(model.Place, $"model is {model}, and there is no such folder");
+        if (root.Child("data") is not { } data) return;
+        foreach (string key in (string[])["train", "validation"])
+            foreach (YamlValue file in (data.Texts(key) ?? []).Where(file => !Variable().IsMatch(file.Text) && !Path.Exists(Resolve(file))))
+                problems.Add(file.Place, $"data.{key}: {Resolve(file)} was not found");
     }
 }

@@ -17,7 +17,7 @@ internal sealed partial class RecipeReader
         this.problems = problems;
     }
 
-    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name, SchemaRecorder? recorder = null)
+    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name, SchemaRecorder? recorder = null, bool looksForFiles = false)
     {
         var found = new RecipeProblems(name);
         YamlValue? root = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
@@ -33,10 +33,11 @@ internal sealed partial class RecipeReader
         }
         RecipeInheritance.Apply(root, folder, found);
         RecipeOverrides.Apply(root, overrides, found);
-        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder));
+        RecipeInheritance.PreferOverrides(root, name);
+        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles);
     }
 
-    private Recipe Read(YamlSection root)
+    private Recipe Read(YamlSection root, bool looksForFiles)
     {
         root.Require("model", "the folder of the base model, or its name on the Hugging Face Hub");
         root.Require("data", "a section with train");
@@ -57,6 +58,7 @@ internal sealed partial class RecipeReader
         if (root.Child("data") is { } given && given.Has("train_on") && task != TaskRegistry.Default) given.Reject("train_on", $"has no effect with task {task}; remove it");
         if (trainingSection is not null && task != TaskRegistry.Default) RejectBatching(trainingSection, $"with task {task}");
         root.RejectUnknown();
+        if (looksForFiles && problems.Count > 0) ReportMissing(root);
         problems.ThrowIfAny();
         return new Recipe
         {

@@ -38,6 +38,9 @@ public sealed partial class RecipeRun : IDisposable
     /// <summary>What the user should know before the run starts, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
 
+    /// <summary>Where choices of the recipe are known to fail, and what to choose instead; a sentence or two each. Nothing is changed or stopped.</summary>
+    public IReadOnlyList<string> Advice { get; private set; } = [];
+
     private ITaskKind Kind { get; set; } = null!;
 
     private TaskSettings Settings { get; set; } = null!;
@@ -82,6 +85,7 @@ public sealed partial class RecipeRun : IDisposable
         Device device = CPU;
         using (zeros(1)) run.programBytes = ProcessMemory.ResidentBytes(); // with the native library loaded
         Try(() => device = Devices.Parse(recipe.Device));
+        Try(() => OutputFolder.Check(recipe.Output));
         Try(() => run.FetchByName(progress));
         if (run.fetched) Try(() => run.OpenModel(device, notes));
         if (run.Model is not null)
@@ -101,6 +105,7 @@ public sealed partial class RecipeRun : IDisposable
             throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The recipe cannot be run:", problems);
         }
         run.Notes = notes;
+        run.Advice = [.. RecipeAdvice.Of(recipe, run.Adapter, run.Examples, run.Task is IGeneratingTask && run.Tokenizer is not null ? run.StopTokens() : [], run.PlannedSteps, run.Model!.Network.ParameterCount)];
         return run;
     }
 
@@ -118,47 +123,6 @@ public sealed partial class RecipeRun : IDisposable
         var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
-
-    /// <summary>What the run will take, from a few of its steps. Nothing is written; the weights keep their values.</summary>
-    /// <param name="probe">How long to measure.</param>
-    /// <remarks>For a fresh process: the peak of memory is that of the process, as it is in what a run reports.</remarks>
-    public TrainingEstimate Estimate(TimeSpan probe)
-    {
-        set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
-        long trained = TrainedParameters;
-        var known = Model.Network.Parameters.Values.ToHashSet(ReferenceEqualityComparer.Instance);
-        var estimate = new TrainingEstimate
-        {
-            Method = Recipe.Adapter.Method,
-            TrainedParameters = trained,
-            TotalParameters = Model.Network.ParameterCount + Trained.Weights.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),
-            ProgramBytes = programBytes,
-            WeightBytes = Model.Network.Parameters.Values.Sum(Bytes),
-            AdapterBytes = Adapter?.Weights.Sum(weight => Bytes(weight.Value)) ?? 0,
-            GradientBytes = Trained.Weights.Sum(weight => Bytes(weight.Value)),
-            OptimizerBytes = 2 * Trained.Weights.Sum(weight => Bytes(weight.Value)),
-        };
-        long needed = estimate.PeakBytes - programBytes;
-        if (ProcessMemory.AvailableBytes() is { } free && needed > free)
-            return estimate with { NotProbed = $"weights, gradients and optimizer alone take {needed / 1e9:0.0} GB, and {free / 1e9:0.0} GB are free" };
-        TrainingOptions options = RecipeOptions.Training(Recipe);
-        IReadOnlyList<IExample> validation = options.EvaluateEvery == 0 ? [] : Validation;
-        if (Recipe.Comparison is { } comparison) // texts are generated before training: what that takes belongs to the peak
-            Generate([.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations)).Select(row => row.Text("prompt")!).Take(GenerationBatch)], comparison.MaxNewTokens);
-        ProbeResult result = TrainingProbe.Run(Task, Trained, options, Examples, [.. validation, .. ComparisonExamples], validation, probe);
-        return estimate with
-        {
-            // On another device the process holds little of it, and the device does not tell its peak.
-            ActivationBytes = Recipe.Device == "cpu" ? Math.Max(0, ProcessMemory.PeakBytes() - estimate.PeakBytes) : null,
-            StepsPerEpoch = result.StepsPerEpoch,
-            TotalSteps = result.TotalSteps,
-            Epoch = result.Epoch,
-            Evaluation = result.Evaluation,
-            ProbedBatches = result.Steps,
-        };
-    }
-
-    private static long Bytes(Tensor weight) => weight.numel() * weight.element_size();
 
     /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was none.</summary>
     public string? EarlierRun { get; private set; }

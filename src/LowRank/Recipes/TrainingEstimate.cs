@@ -34,11 +34,11 @@ public sealed record TrainingEstimate
     /// <summary>The most memory of the process, as a run reports it; without what was not measured, where that is so.</summary>
     public long PeakBytes => ProgramBytes + WeightBytes + AdapterBytes + GradientBytes + OptimizerBytes + (ActivationBytes ?? 0);
 
-    /// <summary>Optimizer steps of a pass over the data; null where the probe did not run.</summary>
-    public long? StepsPerEpoch { get; init; }
+    /// <summary>Optimizer steps of a pass over the data.</summary>
+    public required long StepsPerEpoch { get; init; }
 
-    /// <summary>Optimizer steps of the whole run; null where the probe did not run.</summary>
-    public long? TotalSteps { get; init; }
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public required long TotalSteps { get; init; }
 
     /// <summary>Time of a pass over the data, evaluations left out; null where the probe did not run.</summary>
     public TimeSpan? Epoch { get; init; }

@@ -38,14 +38,34 @@ public sealed class RecipeInheritanceTests : IDisposable
     }
 
     [Fact]
+    public void An_override_replaces_the_inherited_key_that_excludes_it_and_contradicts_the_recipes_own()
+    {
+        Write("near.yaml", "base: preset:small\nmodel: m\ndata: {train: t}\noutput: o\ntraining: {epochs: 2}\n");
+        Recipe recipe = Recipe.Load(folder["near.yaml"], ["training.warmup_steps=5"]);
+        Assert.Equal((5, 0.0), (recipe.Training.WarmupSteps, recipe.Training.WarmupRatio));
+        Assert.Contains("both given", Assert.Throws<InputException>(() => Recipe.Load(folder["near.yaml"], ["training.steps=5"])).Message);
+    }
+
+    [Fact]
+    public void Files_that_are_missing_are_told_beside_other_problems()
+    {
+        Write("near.yaml", "model: ./m\ndata: {train: [t.jsonl, near.yaml]}\noutput: o\ntraining: {seed: x}\n");
+        IReadOnlyList<string> problems = Assert.Throws<InputException>(() => Recipe.Load(folder["near.yaml"])).Problems;
+        Assert.Equal(3, problems.Count);
+        Assert.Contains("model is ./m, and there is no such folder", problems[0]);
+        Assert.Contains("t.jsonl was not found", problems[1]);
+    }
+
+    [Fact]
     public void Problems_of_every_file_are_reported_at_once_each_with_its_file()
     {
         Write("base.yaml", "model: m\ndata: {train: t}\nadapter: {rank: none}\noutput: o\n");
         Write("near.yaml", "base: base.yaml\ntraining: {seed: x}\n");
         IReadOnlyList<string> problems = Assert.Throws<InputException>(() => Recipe.Load(folder["near.yaml"])).Problems;
-        Assert.Equal(2, problems.Count);
+        Assert.Equal(4, problems.Count);
         Assert.StartsWith($"{folder["near.yaml"]}, line 2", problems[0]);
-        Assert.StartsWith($"{folder["base.yaml"]}, line 3", problems[1]);
+        Assert.All(problems.Skip(1), problem => Assert.StartsWith(folder["base.yaml"], problem));
+        Assert.Contains("line 3", problems[3]);
     }
 
     [Theory]

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Globalization;
+using LowRank.Cli.Views;
+using LowRank.Recipes;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank validate</c>.</summary>
+internal sealed class ValidateCommand : ICliCommand
+{
+    public string Example => "lowrank validate recipes/quickstart.yaml";
+
+    public Command Build()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
+        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Print a JSON object: valid, problems, notes, advice, and where it is valid model, output, train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
+        };
+        return new Command("validate", "Find every problem of a recipe before any work: keys and values, files and rows, the adapter's layers, memory against what is free. Nothing is written; exit code 2 where there is a problem.") { recipe, set, json }
+            .Does(parsed => Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)));
+    }
+
+    private static int Validate(string path, string[] overrides, bool json)
+    {
+        RecipeRun run;
+        try
+        {
+            run = RecipeRun.Prepare(Recipe.Load(path, overrides), new DownloadProgress());
+        }
+        catch (InputException e) when (json)
+        {
+            JsonOutput.Write(new { valid = false, problems = e.Problems, notes = Array.Empty<string>(), advice = Array.Empty<string>() });
+            return ExitCodes.BadInput;
+        }
+        using (run)
+        {
+            TrainingEstimate sizes = run.Sizes();
+            string[] problems = run.MemoryProblem(sizes) is { } problem ? [problem] : [];
+            if (json) JsonOutput.Write(Json(run, sizes, problems));
+            else Show(run, sizes, problems);
+            return problems.Length == 0 ? ExitCodes.Success : ExitCodes.BadInput;
+        }
+    }
+
+    private static object Json(RecipeRun run, TrainingEstimate sizes, string[] problems) => new
+    {
+        valid = problems.Length == 0,
+        problems,
+        notes = run.Notes,
+        advice = run.Advice,
+        model = run.Recipe.Model,
+        output = run.Recipe.Output,
+        train_rows = run.Rows.Training,
+        validation_rows = run.Rows.Validation,
+        trained_parameters = sizes.TrainedParameters,
+        total_parameters = sizes.TotalParameters,
+        total_steps = sizes.TotalSteps,
+        known_bytes = sizes.PeakBytes,
+    };
+
+    private static void Show(RecipeRun run, TrainingEstimate sizes, string[] problems)
+    {
+        foreach (string note in run.Notes) Console.WriteLine("note: " + note);
+        foreach (string advice in run.Advice) Console.WriteLine("advice: " + advice);
+        foreach (string problem in problems) Console.Error.WriteLine($"error: {problem}. Take a smaller model, or train fewer weights.");
+        if (problems.Length > 0) return;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The recipe is valid: {run.Rows.Training:n0} rows to train on, {run.Rows.Validation:n0} held out, {sizes.TotalSteps:n0} steps, ")
+            + string.Create(CultureInfo.InvariantCulture, $"{sizes.TrainedParameters:n0} trained weights of {sizes.TotalParameters:n0}, {sizes.PeakBytes / 1e9:f2} GB and what the activations take (lowrank estimate measures it)."));
+    }
+}

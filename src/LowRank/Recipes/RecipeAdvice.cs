@@ -1,0 +1,81 @@
+using System.Globalization;
+using LowRank.Adapters;
+using LowRank.Data;
+
+namespace LowRank.Recipes;
+
+/// <summary>Says in plain words where a recipe's choices are known to fail. Advice stops nothing: the user may know better.</summary>
+internal static class RecipeAdvice
+{
+    private const double MostScale = 16;       // alpha / rank of one or two is usual; beyond this an update of usual size throws the layer off
+    private const long SmallModel = 100_000_000; // models below take far higher rates (docs/lora.md, "Learning rate")
+
+    /// <summary>Advice on a prepared run, a sentence or two each.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="adapter">The adapter; null where every weight is trained.</param>
+    /// <param name="examples">What is trained on.</param>
+    /// <param name="stopTokens">The tokens that end a text; none where the task writes none.</param>
+    /// <param name="totalSteps">Optimizer steps of the whole run.</param>
+    /// <param name="modelWeights">Weights of the base.</param>
+    public static IEnumerable<string> Of(Recipe recipe, Adapter? adapter, IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens, long totalSteps, long modelWeights) =>
+        ((string?[])[Rank(adapter), Scale(recipe), LearningRate(recipe, modelWeights), WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
+
+    // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing (arXiv 2106.09685, section 4.1).
+    private static string? Rank(Adapter? adapter)
+    {
+        if (adapter is null || adapter.Config.PeftType != "LORA") return null;
+        List<(AdapterSite Site, int Rank, int Side)> over = [.. adapter.Parts.OfType<AdaptedModule>()
+            .Select(module => (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize))).Where(layer => layer.Rank > layer.Side)];
+        if (over.Count == 0) return null;
+        AdapterSite first = over[0].Site;
+        return Invariant($"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
+            + Invariant($"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, give those layers less in adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
+    }
+
+    // A is [rank, in], also for embeddings.
+    private static int RankOf(AdaptedModule module) =>
+        (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal) || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal)).Select(weight => weight.Value.shape[0]).FirstOrDefault());
+
+    private static string? Scale(Recipe recipe)
+    {
+        AdapterSection adapter = recipe.Adapter;
+        if (adapter.Method == "full" || recipe.Training.InitAdapter is not null) return null;
+        double scale = adapter.Alpha / (adapter.UseRsLora ? Math.Sqrt(adapter.Rank) : adapter.Rank);
+        return scale <= MostScale ? null
+            : Invariant($"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about {2 * adapter.Rank}.");
+    }
+
+    private static string? LearningRate(Recipe recipe, long modelWeights)
+    {
+        if (recipe.Training.FromScratch) return null;
+        double rate = recipe.EffectiveLearningRate, usual = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
+        bool isFull = recipe.Adapter.Method == "full";
+        double most = usual * (modelWeights < SmallModel ? 50 : 10);
+        if (rate > most)
+            return Invariant($"learning rate {rate:0.###e+0} is far over {usual:0.###e+0}, which is usual for {(isFull ? "training every weight" : recipe.Adapter.Method)}: the loss tends to rise and not come back. Try {usual * (modelWeights < SmallModel ? 10 : 1):0.###e+0} first.");
+        return rate >= usual / 8 ? null
+            : Invariant($"learning rate {rate:0.###e+0} is far below {usual:0.###e+0}, which is usual for {(isFull ? "training every weight" : recipe.Adapter.Method)}")
+                + (isFull ? ": little will be learned." : ": an adapter takes about ten times the rate of training every weight, and little will be learned at this one.");
+    }
+
+    private static string? WarmUp(TrainingSection training, long totalSteps) => training.WarmupSteps >= totalSteps && training.WarmupSteps > 0
+        ? Invariant($"training.warmup_steps is {training.WarmupSteps}, and the run has {totalSteps} steps: the learning rate never reaches its value. Lower it to about {Math.Max(1, totalSteps / 20)}.")
+        : null;
+
+    // Labels that hide the end token, as collators do which take padding for the end token and then leave padding out.
+    private static string? Ends(IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens)
+    {
+        if (stopTokens.Count == 0) return null;
+        var stops = stopTokens.ToHashSet();
+        bool present = false;
+        foreach (TokenizedExample example in examples.OfType<TokenizedExample>())
+        {
+            if (example.Labels.Any(stops.Contains)) return null;
+            present |= example.InputIds.Any(stops.Contains);
+        }
+        if (!present || examples.Count == 0) return null;
+        return "the token that ends a text is in the rows and never learned (labels of -100, as where padding is the same token and is left out): the model will not learn to stop. Give that token its own id as its label at the end of each row.";
+    }
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
