@@ -26,9 +26,7 @@ public sealed class TextGenerator(Decoder model)
         int longest = prompts.Max(prompt => prompt.Length);
         using var noGradient = no_grad();
         using var cache = new KeyValueCache(model.Shape, prompts.Count, longest + options.MaxNewTokens, model.Device);
-        using Tensor last = empty([prompts.Count, model.Shape.VocabularySize], device: model.Device);
-        Prefill(prompts, longest, cache, last);
-        Extend(prompts, results, cache, last, options, onToken, null, cancellation);
+        Extend(prompts, results, cache, Prefill(prompts, longest, cache), options, onToken, null, cancellation);
         return results;
     }
 
@@ -47,15 +45,15 @@ public sealed class TextGenerator(Decoder model)
         Check([prompt]);
         using var noGradient = no_grad();
         KeyValueCache cache = kept.Prepare(model, prompt, options.MaxNewTokens);
-        using Tensor last = empty([1, model.Shape.VocabularySize], device: model.Device);
         int[] rest = prompt[kept.Reused..];
-        Prefill([rest], rest.Length, cache, last);
+        Tensor last = Prefill([rest], rest.Length, cache);
         kept.Add(rest);
         List<int> result = [];
         Extend([prompt], [result], cache, last, options, (_, token) => onToken?.Invoke(token), tokens => kept.Add([(int)tokens[0]]), cancellation);
         return result;
     }
 
+    // Takes over the logits of the last position, [rows, vocabulary size].
     private void Extend(IReadOnlyList<int[]> prompts, IReadOnlyList<List<int>> results, KeyValueCache cache, Tensor last, GenerationOptions options,
         Action<int, int>? onToken, Action<long[]>? onCached, CancellationToken cancellation)
     {
@@ -66,7 +64,8 @@ public sealed class TextGenerator(Decoder model)
         using var sampler = new Sampler(options);
         for (int made = 0; ; )
         {
-            long[] chosen = sampler.Choose(last);
+            long[] chosen;
+            using (last) chosen = sampler.Choose(last);
             for (int row = 0; row < chosen.Length; row++)
             {
                 if (!open[row]) continue;
@@ -77,13 +76,12 @@ public sealed class TextGenerator(Decoder model)
             }
             if (++made == options.MaxNewTokens || !open.Contains(true) || cancellation.IsCancellationRequested) return;
             for (int row = 0; row < chosen.Length; row++) texts[row].Add((int)chosen[row]);
-            if (cache.Length == model.Shape.Rope?.TurnsAnewBeyond) ComputeAnew(texts, cache, last);
-            else Step(chosen, cache, last);
+            last = cache.Length == model.Shape.Rope?.TurnsAnewBeyond ? ComputeAnew(texts, cache) : Step(chosen, cache);
             onCached?.Invoke(chosen);
         }
     }
 
-    private void Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache cache, Tensor last)
+    private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache cache)
     {
         using var scope = NewDisposeScope();
         var ids = new long[prompts.Count * longest];
@@ -97,21 +95,21 @@ public sealed class TextGenerator(Decoder model)
         Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(prompts.Count, longest);
         bool padded = mask.Contains(0);
         Tensor hidden = model.Hidden(Rows(ids), padded ? Rows(mask) : null, cache);
-        last.copy_(model.Logits(hidden.select(1, longest - 1)));
+        return model.Logits(hidden.select(1, longest - 1)).DetachFromDisposeScope();
     }
 
     // LongRoPE turns every position by other angles from this length on: nothing that was computed before fits.
-    private void ComputeAnew(List<int>[] texts, KeyValueCache cache, Tensor last)
+    private Tensor ComputeAnew(List<int>[] texts, KeyValueCache cache)
     {
         cache.Clear();
-        Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache, last);
+        return Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache);
     }
 
-    private void Step(long[] tokens, KeyValueCache cache, Tensor last)
+    private Tensor Step(long[] tokens, KeyValueCache cache)
     {
         using var scope = NewDisposeScope();
         Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
-        last.copy_(model.Logits(model.Hidden(input, null, cache).select(1, 0)));
+        return model.Logits(model.Hidden(input, null, cache).select(1, 0)).DetachFromDisposeScope();
     }
 
     private void Check(IReadOnlyList<int[]> prompts)

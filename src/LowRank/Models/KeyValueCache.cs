@@ -10,6 +10,8 @@ public sealed class KeyValueCache : IDisposable
 {
     private readonly Tensor[] keys;   // a layer each: [batch, key-value heads, capacity, head dimension]
     private readonly Tensor[] values;
+    private long[] paddingCounts = []; // LeftPadding, at hand
+    private bool paddingIsLeft;
 
     /// <summary>Allocates room for <paramref name="capacity"/> positions of each row.</summary>
     public KeyValueCache(DecoderShape shape, int batch, int capacity, Device device)
@@ -35,8 +37,18 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>How many padding positions each row begins with, [batch]; null when none does.</summary>
     internal Tensor? LeftPadding { get; private set; }
 
-    /// <summary>Which positions are not padding, [batch, length so far] of truth values; null when none is.</summary>
+    /// <summary>Which of the prompt's positions are not padding, [batch, prompt] of truth values; null when none is. Later
+    /// positions never are.</summary>
     internal Tensor? KeyMask { get; private set; }
+
+    /// <summary>Whether padding, where there is any, stands on the left alone.</summary>
+    internal bool PaddingIsLeft => KeyMask is null || paddingIsLeft;
+
+    /// <summary>How many padding positions a row begins with.</summary>
+    internal int PaddingOf(int row) => KeyMask is null ? 0 : (int)paddingCounts[row];
+
+    /// <summary>The keys and values of a layer, [batch, key-value heads, capacity, head dimension] each.</summary>
+    internal (Tensor Keys, Tensor Values) Layer(int layer) => (keys[layer], values[layer]);
 
     /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are none.</summary>
     internal IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; private set; }
@@ -72,16 +84,11 @@ public sealed class KeyValueCache : IDisposable
     internal void RememberPadding(Tensor leftPadding, Tensor keyMask)
     {
         LeftPadding?.Dispose();
+        KeyMask?.Dispose();
         LeftPadding = leftPadding.alias().DetachFromDisposeScope();
-        ExtendKeyMask(keyMask);
-    }
-
-    /// <summary>Replaces the mask of keys by one that covers the new positions too.</summary>
-    internal void ExtendKeyMask(Tensor keyMask)
-    {
-        Tensor? before = KeyMask;
         KeyMask = keyMask.alias().DetachFromDisposeScope();
-        before?.Dispose();
+        paddingCounts = leftPadding.cpu().data<long>().ToArray();
+        paddingIsLeft = paddingCounts.Sum() + keyMask.sum().item<long>() == keyMask.numel();
     }
 
     /// <summary>Forgets all but the first positions, so that what follows them may differ; for rows without padding.</summary>

@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -55,6 +56,7 @@ public sealed class RotaryEmbedding : IDisposable
     /// <param name="sine">as <paramref name="cosine"/></param>
     public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
     {
+        if (RowRotation.TryRotate(heads, cosine, sine) is { } rotated) return rotated;
         long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
         Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
         Tensor[] turned = [first * cosine - second * sine, second * cosine + first * sine];

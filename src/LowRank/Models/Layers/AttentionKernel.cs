@@ -16,6 +16,7 @@ internal static class AttentionKernel
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
         if (context.Documents is { } documents) return PackedAttention.Attend(query, key, value, settings, context, documents);
+        if (StepAttentionKernel.TryAttend(query, key, value, settings, context) is { } step) return step;
         (key, value) = context.Seen(settings.Layer, key, value);
         Tensor? mask = context.Mask(settings.Window);
         return Attend(query, key, value, mask, mask is null && context.IsCausal, settings, context.Dropout);

@@ -6,10 +6,10 @@ namespace LowRank.Models.Layers;
 /// <summary>What all layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
 public sealed class ForwardContext
 {
-    private readonly Tensor? allowed;      // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
+    private readonly Func<Tensor>? allowed; // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
     private readonly Dictionary<int, Tensor?> masks = [];
     private readonly Tensor queryIndex;    // [new, 1]
-    private readonly Tensor keyIndex;      // [1, all]
+    private readonly Device device;
     private readonly int past;
     private readonly int added;
     private readonly bool bothWays;
@@ -21,11 +21,11 @@ public sealed class ForwardContext
         this.prompt = prompt;
         this.past = past;
         this.added = added;
+        this.device = device;
         queryIndex = arange(past, past + added, ScalarType.Int64, device).unsqueeze(1);
-        keyIndex = arange(0, past + added, ScalarType.Int64, device).unsqueeze(0);
     }
 
-    private ForwardContext(ForwardContext indexed, Tensor? allowed) : this(indexed.past, indexed.added, indexed.keyIndex.device, indexed.bothWays, indexed.prompt) =>
+    private ForwardContext(ForwardContext indexed, Func<Tensor>? allowed) : this(indexed.past, indexed.added, indexed.device, indexed.bothWays, indexed.prompt) =>
         this.allowed = allowed;
 
     /// <summary>Positions of the new tokens, [batch or 1, new]; each row counts from its first token that is not padding.</summary>
@@ -35,8 +35,13 @@ public sealed class ForwardContext
 
     private (Tensor Cosine, Tensor Sine)? LocalTurn { get; init; }
 
+    private Tensor KeyIndex => arange(0, past + added, ScalarType.Int64, device).unsqueeze(0); // [1, all]
+
     /// <summary>The cache, when tokens are generated.</summary>
     public KeyValueCache? Cache { get; private init; }
+
+    /// <summary>The cache, when this pass is one step of generation that needs no mask but the padding on the left of each row.</summary>
+    internal KeyValueCache? StepCache => added == 1 && Prompt is null && Cache is { PaddingIsLeft: true } ? Cache : null;
 
     /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
@@ -66,11 +71,11 @@ public sealed class ForwardContext
     {
         int past = cache?.Length ?? 0, added = (int)tokens.shape[1], before = (int)(prompt?[0].Keys.shape[2] ?? 0);
         var indexed = new ForwardContext(before + past, added, tokens.device, prompt: before);
-        (Tensor? left, Tensor? keyMask) = Padding(attentionMask, cache, past, added);
+        (Tensor? left, Func<Tensor>? keyMask) = Padding(attentionMask, cache, past, added);
         Tensor positions = indexed.queryIndex.view(1, added);
         if (left is not null) positions = (positions - left.unsqueeze(1)).clamp_min(before);
         past += before;
-        return new ForwardContext(indexed, keyMask is null ? null : indexed.Allowed(keyMask, left!))
+        return new ForwardContext(indexed, keyMask is null ? null : () => indexed.Allowed(keyMask(), left!))
         {
             Positions = positions,
             Turn = rope?.At(positions, past + added),
@@ -138,7 +143,8 @@ public sealed class ForwardContext
         Tensor positions = indexed.queryIndex.view(1, length);
         Tensor? mask = attentionMask is null ? null : attentionMask != 0;
         if (mask is not null && mask.all().item<bool>()) mask = null;
-        return new ForwardContext(indexed, mask?.unsqueeze(1).unsqueeze(1)) // [batch, 1, 1, all]
+        Tensor? visible = mask?.unsqueeze(1).unsqueeze(1); // [batch, 1, 1, all]
+        return new ForwardContext(indexed, visible is null ? null : () => visible)
         {
             Positions = positions,
             Turn = rope?.At(positions, length),
@@ -180,15 +186,12 @@ public sealed class ForwardContext
         return mask;
     }
 
-    private static (Tensor? Left, Tensor? KeyMask) Padding(Tensor? attentionMask, KeyValueCache? cache, int past, int added)
+    private static (Tensor? Left, Func<Tensor>? KeyMask) Padding(Tensor? attentionMask, KeyValueCache? cache, int past, int added)
     {
         if (cache is not null && past > 0)
         {
             if (cache.KeyMask is not { } known) return (null, null);
-            Tensor fresh = ones(known.shape[0], added, ScalarType.Bool, known.device);
-            Tensor all = cat([known, fresh], 1);
-            cache.ExtendKeyMask(all);
-            return (cache.LeftPadding, all);
+            return (cache.LeftPadding, () => cat([known, ones(known.shape[0], past + added - known.shape[1], ScalarType.Bool, known.device)], 1));
         }
         if (attentionMask is null) return (null, null);
         Tensor mask = attentionMask != 0;
@@ -196,14 +199,14 @@ public sealed class ForwardContext
         // The count of leading zeros: padding on the right leaves the positions as they are.
         Tensor left = mask.logical_not().to(ScalarType.Int64).cumprod(1).sum(1);
         cache?.RememberPadding(left, mask);
-        return (left, mask);
+        return (left, () => mask);
     }
 
     // A query that is itself left padding has no key to see: it sees itself, so that no row of the softmax is empty.
     private Tensor Allowed(Tensor keyMask, Tensor left)
     {
         if (prompt > 0) keyMask = cat([ones(keyMask.shape[0], prompt, ScalarType.Bool, keyMask.device), keyMask], 1);
-        Tensor causal = keyIndex <= queryIndex; // [new, all]
+        Tensor keyIndex = KeyIndex, causal = keyIndex <= queryIndex; // [new, all]
         Tensor visible = causal & keyMask.unsqueeze(1); // [batch, new, all]
         Tensor padding = queryIndex.view(1, -1, 1) - prompt < left.view(-1, 1, 1); // [batch, new, 1]
         Tensor itself = (keyIndex == queryIndex).unsqueeze(0);
@@ -212,7 +215,8 @@ public sealed class ForwardContext
 
     private Tensor Additive(int? window)
     {
-        Tensor visible = allowed ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
+        Tensor keyIndex = KeyIndex;
+        Tensor visible = allowed?.Invoke() ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
         if (window is { } w) visible = visible & (bothWays ? (keyIndex - queryIndex).abs() < w : keyIndex > queryIndex - w);
         // Padding on the right beyond the window has no key to see: it sees itself, for an empty row of the softmax is not a number.
         if (window is not null && allowed is not null) visible = visible | (visible.any(-1, keepdim: true).logical_not() & (keyIndex == queryIndex));

@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -78,5 +79,5 @@ public sealed class Projection
 
     /// <summary>Wx + b of the base alone.</summary>
     public Tensor Base(Tensor input) =>
-        nn.functional.linear(input, Matrix, Bias);
+        RowProduct.TryLinear(input, Weight, StoresTransposed, Bias) ?? nn.functional.linear(input, Matrix, Bias);
 }

@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
@@ -25,6 +26,7 @@ public sealed class RmsNorm : INormalization
     /// <inheritdoc/>
     public Tensor Forward(Tensor input)
     {
+        if (RowScaling.TryNormalize(input, weight, epsilon, offset) is { } normalized) return normalized;
         Tensor meanSquare = input.pow(2).mean([-1], keepdim: true);
         return (offset == 0 ? weight : weight + offset) * (input * rsqrt(meanSquare + epsilon));
     }

@@ -20,6 +20,9 @@ public static class NativeRuntime
     private static readonly Lock Gate = new();
     private static bool initialized;
 
+    /// <summary>GNU OpenMP, whose threads libtorch computes with; null where it uses another library.</summary>
+    internal static nint? OpenMp { get; private set; }
+
     /// <summary>Prepares the native library; calling it again does nothing.</summary>
     /// <exception cref="DllNotFoundException">libtorch for this platform is not beside the program, or does not load;
     /// the message says which file was looked for where, and what to reference.</exception>
@@ -47,11 +50,15 @@ public static class NativeRuntime
         string folder = FindFolder() ?? throw new DllNotFoundException(
             $"libtorch was not found: looked for libtorch_cpu.so in {string.Join(", ", CandidateFolders())}. " +
             "Reference the package libtorch-cpu-linux-x64 2.10.0 (or libtorch-cuda-12.8-linux-x64) in the program's project.");
-        foreach (string file in Dependencies(folder)) NativeLibrary.Load(file);
-        string library = FindFile(Library) ?? throw new DllNotFoundException(
+        foreach (string file in Dependencies(folder))
+        {
+            nint library = NativeLibrary.Load(file);
+            if (Path.GetFileName(file).StartsWith("libgomp", StringComparison.Ordinal)) OpenMp = library;
+        }
+        string shim = FindFile(Library) ?? throw new DllNotFoundException(
             $"{Library} was not found in {string.Join(", ", CandidateFolders())}. It comes with the package TorchSharp 0.107.0.");
-        if (NativeLibrary.TryLoad(library, out _)) return;
-        LoadPatched(library);
+        if (NativeLibrary.TryLoad(shim, out _)) return;
+        LoadPatched(shim);
     }
 
     private static IEnumerable<string> Dependencies(string folder)

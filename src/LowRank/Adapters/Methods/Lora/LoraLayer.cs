@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -58,6 +59,14 @@ public sealed class LoraLayer : IAdapterLayer
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
+        if (dropout is null && OutputBias is null && Taken is null && !is_grad_enabled())
+        {
+            Tensor adapted = inner(input);
+            // In place: what a layer computes belongs to nobody else.
+            return LowRankSum.TryAdd(adapted, input, A, B, Scale * Share)
+                ? adapted
+                : adapted.add(nn.functional.linear(nn.functional.linear(input, A), B), Scale * Share);
+        }
         Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), A); // […, rank]
         Tensor result = inner(input).add(nn.functional.linear(reduced, B, OutputBias), Scale * Share);
         return Taken is { } taken ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;

@@ -1,0 +1,37 @@
+namespace LowRank.Tensors.Kernels;
+
+/// <summary>Arithmetic on vectors of float32 of one width, so that a kernel is written once for all widths.</summary>
+/// <typeparam name="TVector">The vector.</typeparam>
+internal unsafe interface IWide<TVector>
+    where TVector : struct
+{
+    /// <summary>Numbers in a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>The next numbers of memory.</summary>
+    static abstract TVector Load(float* source);
+
+    /// <summary>Writes a vector to memory.</summary>
+    static abstract void Store(float* target, TVector vector);
+
+    /// <summary>One number in every place.</summary>
+    static abstract TVector Broadcast(float value);
+
+    /// <summary>a · b.</summary>
+    static abstract TVector Multiply(TVector a, TVector b);
+
+    /// <summary>a − b.</summary>
+    static abstract TVector Subtract(TVector a, TVector b);
+
+    /// <summary>e to the power of each place.</summary>
+    static abstract TVector Exp(TVector exponent);
+
+    /// <summary>a + b.</summary>
+    static abstract TVector Add(TVector a, TVector b);
+
+    /// <summary>a·b + c, rounded once where the processor can.</summary>
+    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
+
+    /// <summary>The sum of the places.</summary>
+    static abstract float Sum(TVector vector);
+}
