@@ -53,6 +53,7 @@ internal static unsafe class LowRankSum
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Part<TWide, TVector>(void* data, int part)
         where TWide : struct, IWide<TVector>
         where TVector : struct

@@ -14,8 +14,9 @@ internal static unsafe class RowProduct
 
     private const int SmallWork = 32768;       // multiplications below which one thread is faster than two
     private const int PartBytes = 256 * 1024;  // of a weight stored by rows: long enough to read at full speed, short enough to share out
-    private const int PartsPerThread = 4;      // of a weight stored by columns: a part reads a piece of each row, and wide pieces read faster
-    private const int Tile = 48;               // outputs that a kernel computes at once, at most
+    private const int PartWidth = 1536;        // most outputs of a part of a weight stored by columns: it reads a piece of each row
+    private const int Tile = 48;               // outputs that a kernel computes at once
+    private const int FewRowsTile = 128;       // and where it has less than four rows
 
     /// <summary>The product, or null where torch must compute it: for gradients, many rows, other devices or types.</summary>
     /// <param name="input">x, […, in].</param>
@@ -52,14 +53,17 @@ internal static unsafe class RowProduct
     {
         long work = (long)parts.Inputs * parts.Outputs * parts.Rows;
         int threads = work < SmallWork ? 1 : Workers.Count;
+        int tile = parts.Rows < 4 ? FewRowsTile : Tile;
         int width = threads == 1 ? parts.Outputs
-            : transposed ? parts.Outputs / (threads * PartsPerThread)
+            : transposed ? Share(parts.Outputs, threads * Share(parts.Outputs, threads * PartWidth))
             : PartBytes / (parts.Inputs * sizeof(float));
-        parts.PartOutputs = Math.Max(1, (width + Tile - 1) / Tile) * Tile;
+        parts.PartOutputs = Math.Max(1, Share(width, tile)) * tile;
         int count = (parts.Outputs + parts.PartOutputs - 1) / parts.PartOutputs;
         if (Vector512.IsHardwareAccelerated)
             Workers.Run(count, transposed ? &WeightColumns<Wide512, Vector512<float>>.Part : &WeightRows<Wide512, Vector512<float>>.Part, &parts);
         else
             Workers.Run(count, transposed ? &WeightColumns<Wide256, Vector256<float>>.Part : &WeightRows<Wide256, Vector256<float>>.Part, &parts);
     }
+
+    private static int Share(int whole, int parts) => (whole + parts - 1) / parts;
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LowRank.Tensors.Native;
 using static TorchSharp.torch;
@@ -33,6 +34,7 @@ internal static unsafe class RowRotation
         return turned;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Turn<TWide, TVector>(float* from, float* to, float* cosine, float* sine, int half)
         where TWide : struct, IWide<TVector>
         where TVector : struct

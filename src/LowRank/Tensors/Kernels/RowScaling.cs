@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LowRank.Tensors.Native;
 using static TorchSharp.torch;
@@ -31,6 +32,7 @@ internal static unsafe class RowScaling
         return output;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Normalize<TWide, TVector>(float* from, float* to, float* weight, int width, double epsilon, float offset)
         where TWide : struct, IWide<TVector>
         where TVector : struct

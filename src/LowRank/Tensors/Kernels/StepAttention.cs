@@ -76,6 +76,7 @@ internal unsafe struct StepAttention
     }
 
     // A part is one key-value head of one row, with the query heads that share it.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Part<TWide, TVector>(void* data, int part)
         where TWide : struct, IWide<TVector>
         where TVector : struct
@@ -95,6 +96,7 @@ internal unsafe struct StepAttention
 
     private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Attend<TWide, TVector>(ref StepAttention a, float* query, float* keys, float* values, int first, float* output)
         where TWide : struct, IWide<TVector>
         where TVector : struct
@@ -124,6 +126,7 @@ internal unsafe struct StepAttention
         for (int i = 0; i < a.Dimension; i++) output[i] *= share;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scores<TWide, TVector>(ref StepAttention a, float* query, float* keys, int count, float* scores)
         where TWide : struct, IWide<TVector>
         where TVector : struct
@@ -164,6 +167,7 @@ internal unsafe struct StepAttention
     }
 
     // output = kept · output + weights · values
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Mix<TWide, TVector>(float* values, int count, float* weights, float kept, float* output, int dimension)
         where TWide : struct, IWide<TVector>
         where TVector : struct

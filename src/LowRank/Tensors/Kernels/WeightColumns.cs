@@ -11,9 +11,10 @@ internal static unsafe class WeightColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    private const int Block = 32; // inputs whose share is summed before it is added to the output
+    private const int Block = 64; // inputs whose share is summed before it is added to the output
 
     /// <summary>The outputs of one part.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Part(void* data, int part)
     {
         ref ProductParts p = ref *(ProductParts*)data;
@@ -27,6 +28,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
         for (int input = 0; input < p.Inputs; input += Block) AddBlock(ref p, input, Math.Min(Block, p.Inputs - input), first, end);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddBlock(ref ProductParts p, int input, int count, int first, int end)
     {
         int column = first;
@@ -47,6 +49,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Single(ref ProductParts p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
@@ -55,6 +58,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
         p.Output[(long)row * p.Outputs + column] += sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneByOne(ref ProductParts p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
@@ -63,6 +67,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
         Add(p.Output + (long)row * p.Outputs + column, sum);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneByEight(ref ProductParts p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, end = x + count, w = p.Weight + (long)input * p.Outputs + column;
@@ -95,6 +100,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
         Add(y + 7 * TWide.Count, s7);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FourByThree(ref ProductParts p, int row, int input, int count, int column)
     {
         long step = p.Outputs, length = p.Inputs;
@@ -119,6 +125,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
         Add(y + 3 * step, d0, d1, d2);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EightByThree(ref ProductParts p, int row, int input, int count, int column)
     {
         long step = p.Outputs, length = p.Inputs, ahead = step * Block;

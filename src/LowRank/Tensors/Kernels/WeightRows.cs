@@ -11,6 +11,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     where TVector : struct
 {
     /// <summary>The outputs of one part.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Part(void* data, int part)
     {
         ref ProductParts p = ref *(ProductParts*)data;
@@ -19,6 +20,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         else ManyRows(ref p, first, end);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FewRows(ref ProductParts p, int first, int end)
     {
         int output = first;
@@ -28,6 +30,7 @@ internal static unsafe class WeightRows<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) OneByOne(ref p, row, output);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ManyRows(ref ProductParts p, int first, int end)
     {
         int output = first;
@@ -43,6 +46,7 @@ internal static unsafe class WeightRows<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) OneByOne(ref p, row, output);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneByOne(ref ProductParts p, int row, int output)
     {
         float* x = p.Input + (long)row * p.Inputs, w = p.Weight + (long)output * p.Inputs;
@@ -51,6 +55,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         Finish(ref p, row, output, sum);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneByEight(ref ProductParts p, int row, int output)
     {
         long step = p.Inputs;
@@ -95,6 +100,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         Sse.Prefetch0(far + ahead + 3 * step);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FourByThree(ref ProductParts p, int row, int output)
     {
         long step = p.Inputs;
@@ -119,6 +125,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         Finish(ref p, row + 3, output, d0, d1, d2);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EightByThree(ref ProductParts p, int row, int output)
     {
         long step = p.Inputs;
