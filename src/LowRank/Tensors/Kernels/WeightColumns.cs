@@ -71,7 +71,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
     private static void OneByEight(ref ProductParts p, int row, int input, int count, int column)
     {
         float* x = p.Input + (long)row * p.Inputs + input, end = x + count, w = p.Weight + (long)input * p.Outputs + column;
-        long step = p.Outputs, ahead = step * Block;
+        long step = p.Outputs, ahead = step * 16;
         TVector s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
         for (; x < end; x++, w += step)
         {
@@ -86,7 +86,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
             s7 = TWide.MultiplyAdd(v, TWide.Load(w + 7 * TWide.Count), s7);
             if (Sse.IsSupported)
             {
-                for (int line = 0; line < 8 * TWide.Count; line += 16) Sse.Prefetch0(w + ahead + line);
+                for (int line = 0; line < 8 * TWide.Count; line += 16) Sse.PrefetchNonTemporal(w + ahead + line);
             }
         }
         float* y = p.Output + row * step + column;
@@ -128,7 +128,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void EightByThree(ref ProductParts p, int row, int input, int count, int column)
     {
-        long step = p.Outputs, length = p.Inputs, ahead = step * Block;
+        long step = p.Outputs, length = p.Inputs, ahead = step * 16;
         float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count, w = p.Weight + input * step + column;
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -154,9 +154,9 @@ internal static unsafe class WeightColumns<TWide, TVector>
             (h0, h1, h2) = (TWide.MultiplyAdd(v, w0, h0), TWide.MultiplyAdd(v, w1, h1), TWide.MultiplyAdd(v, w2, h2));
             if (Sse.IsSupported)
             {
-                Sse.Prefetch0(w + ahead);
-                Sse.Prefetch0(w + ahead + 16);
-                Sse.Prefetch0(w + ahead + 32);
+                Sse.PrefetchNonTemporal(w + ahead);
+                Sse.PrefetchNonTemporal(w + ahead + 16);
+                Sse.PrefetchNonTemporal(w + ahead + 32);
             }
         }
         float* y = p.Output + row * step + column;

@@ -90,14 +90,14 @@ internal static unsafe class WeightRows<TWide, TVector>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Fetch(float* w, float* far, long step, long ahead)
     {
-        Sse.Prefetch0(w + ahead);
-        Sse.Prefetch0(w + ahead + step);
-        Sse.Prefetch0(w + ahead + 2 * step);
-        Sse.Prefetch0(w + ahead + 3 * step);
-        Sse.Prefetch0(far + ahead);
-        Sse.Prefetch0(far + ahead + step);
-        Sse.Prefetch0(far + ahead + 2 * step);
-        Sse.Prefetch0(far + ahead + 3 * step);
+        Sse.PrefetchNonTemporal(w + ahead);
+        Sse.PrefetchNonTemporal(w + ahead + step);
+        Sse.PrefetchNonTemporal(w + ahead + 2 * step);
+        Sse.PrefetchNonTemporal(w + ahead + 3 * step);
+        Sse.PrefetchNonTemporal(far + ahead);
+        Sse.PrefetchNonTemporal(far + ahead + step);
+        Sse.PrefetchNonTemporal(far + ahead + 2 * step);
+        Sse.PrefetchNonTemporal(far + ahead + 3 * step);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -156,9 +156,9 @@ internal static unsafe class WeightRows<TWide, TVector>
             (h0, h1, h2) = (TWide.MultiplyAdd(v, w0, h0), TWide.MultiplyAdd(v, w1, h1), TWide.MultiplyAdd(v, w2, h2));
             if (Sse.IsSupported)
             {
-                Sse.Prefetch0(w + 3 * step);
-                Sse.Prefetch0(w + 4 * step);
-                Sse.Prefetch0(w + 5 * step);
+                Sse.PrefetchNonTemporal(w + 3 * step);
+                Sse.PrefetchNonTemporal(w + 4 * step);
+                Sse.PrefetchNonTemporal(w + 5 * step);
             }
         }
         Finish(ref p, row, output, a0, a1, a2);
