@@ -23,7 +23,9 @@ internal static unsafe class StepAttentionKernel
         long[] shape = query.shape, heads = key.shape;
         if (shape[0] > MostRows || !Fits(query) || !Fits(key) || !Fits(value)) return null;
         (Tensor keys, Tensor values) = cache.Layer(settings.Layer);
-        if (!KernelTensors.Fit(keys) || !KernelTensors.Fit(values)) return null;
+        if (!KernelTensors.Fit(keys) || !KernelTensors.Fit(values) || !heads.SequenceEqual(value.shape) || cache.Length >= cache.Capacity) return null;
+        if (!keys.shape.SequenceEqual([shape[0], heads[1], cache.Capacity, shape[3]]) || !heads.SequenceEqual([shape[0], heads[1], 1, shape[3]])
+            || shape[2] != 1 || shape[1] % heads[1] != 0) return null; // torch says what is wrong
         int rows = (int)shape[0], length = cache.Length + 1;
         int* first = stackalloc int[rows];
         int seen = settings.Window is { } window ? Math.Max(0, length - window) : 0;

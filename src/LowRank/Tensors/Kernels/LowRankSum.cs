@@ -23,8 +23,10 @@ internal static unsafe class LowRankSum
     public static bool TryAdd(Tensor output, Tensor input, Tensor a, Tensor b, double scale)
     {
         if (!KernelTensors.Fit(output) || !KernelTensors.Fit(input, strided: true) || !KernelTensors.Fit(a) || !KernelTensors.Fit(b)) return false;
-        long rows = KernelTensors.Rows(input.shape), rank = a.shape[0];
-        if (rows is < 1 or > RowProduct.MostRows || rank > MostRank) return false;
+        long[] shape = input.shape, down = a.shape, up = b.shape;
+        long rows = KernelTensors.Rows(shape), rank = down[0];
+        if (rows is < 1 or > RowProduct.MostRows || rank is < 1 or > MostRank) return false;
+        if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false; // torch says what is wrong
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         float* reduced = stackalloc float[(int)(rows * rank)];
         RowProduct.Compute(new ProductParts
@@ -33,7 +35,7 @@ internal static unsafe class LowRankSum
             Weight = (float*)NativeTensor.Address(a),
             Output = reduced,
             Rows = (int)rows,
-            Inputs = (int)a.shape[1],
+            Inputs = (int)down[1],
             Outputs = (int)rank,
         }, transposed: false);
         for (int i = 0; i < rows * rank; i++) reduced[i] *= (float)scale;
@@ -44,7 +46,7 @@ internal static unsafe class LowRankSum
             Output = (float*)NativeTensor.Address(output),
             Rows = (int)rows,
             Rank = (int)rank,
-            Outputs = (int)b.shape[0],
+            Outputs = (int)up[0],
         };
         int parts = rows * rank * sum.Outputs < SmallWork ? 1 : Workers.Count;
         sum.PartOutputs = ((sum.Outputs + parts - 1) / parts + Tile - 1) / Tile * Tile;

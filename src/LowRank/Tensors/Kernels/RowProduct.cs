@@ -30,7 +30,8 @@ internal static unsafe class RowProduct
         long[] shape = input.shape, matrix = weight.shape;
         (long outputs, long inputs) = transposed ? (matrix[1], matrix[0]) : (matrix[0], matrix[1]);
         long rows = KernelTensors.Rows(shape);
-        if (rows is < 1 or > MostRows || shape[^1] != inputs || outputs > int.MaxValue) return null;
+        if (rows is < 1 or > MostRows || inputs < 1 || outputs is < 1 or > int.MaxValue) return null;
+        if (shape[^1] != inputs || (bias is not null && bias.numel() != outputs)) return null; // torch says what is wrong
         shape[^1] = outputs;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         Tensor output = empty(shape);

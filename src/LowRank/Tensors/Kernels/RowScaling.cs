@@ -20,8 +20,9 @@ internal static unsafe class RowScaling
         if (!KernelTensors.Fit(input) || !KernelTensors.Fit(weight)) return null;
         long[] shape = input.shape;
         long rows = KernelTensors.Rows(shape);
+        if (rows < 1) return null;
         int width = (int)shape[^1];
-        if (rows * width > MostNumbers) return null;
+        if (rows * width > MostNumbers || weight.numel() != width) return null;
         Tensor output = empty(shape);
         float* from = (float*)NativeTensor.Address(input), to = (float*)NativeTensor.Address(output), factor = (float*)NativeTensor.Address(weight);
         for (long row = 0; row < rows; row++, from += width, to += width)

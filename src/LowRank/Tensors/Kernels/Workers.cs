@@ -13,7 +13,6 @@ internal static unsafe class Workers
 {
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Team = FindTeam();
 
-    public static Dictionary<nint, long> Spent = new(), Calls = new();
     /// <summary>Threads that torch computes with.</summary>
     public static int Count => torch.get_num_threads();
 
@@ -23,7 +22,6 @@ internal static unsafe class Workers
     /// <param name="data">What the parts share; valid until this returns.</param>
     public static void Run(int parts, delegate*<void*, int, void> body, void* data)
     {
-        long t0 = System.Diagnostics.Stopwatch.GetTimestamp(); try {
         int threads = parts == 1 ? 1 : Math.Min(parts, Count);
         if (threads == 1)
         {
@@ -34,7 +32,6 @@ internal static unsafe class Workers
         // Always the whole team: GNU OpenMP ends threads that a smaller one leaves out.
         if (Team != null) Team(&Work, &job, (uint)Count, 0);
         else RunOnPool(&job, threads);
-   } finally { Spent[(nint)body] = Spent.GetValueOrDefault((nint)body) + System.Diagnostics.Stopwatch.GetTimestamp() - t0; Calls[(nint)body] = Calls.GetValueOrDefault((nint)body) + 1; }
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
