@@ -12,16 +12,17 @@ public sealed class KernelWidthTests
     [InlineData("DOTNET_EnableAVX512", 256)]
     [InlineData("DOTNET_EnableAVX2", 128)]
     [InlineData("DOTNET_EnableHWIntrinsic", 0)]
-    public void The_kernels_hold_without(string setting, int widest)
+    public async Task The_kernels_hold_without(string setting, int widest)
     {
         string[] filters = [.. Kernels.SelectMany(type => new[] { "-class", type.FullName! })];
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [.. filters, "-noLogo", "-noColor"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!, [.. filters, "-noLogo", "-noColor"]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment[setting] = "0";
         start.Environment[VectorTests.Widest] = $"{widest}";
         using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0 && output.Contains("Failed: 0", StringComparison.Ordinal), $"{output}{errors.Result}");
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(cancellation), errors = process.StandardError.ReadToEndAsync(cancellation);
+        string text = await output + await errors;
+        await process.WaitForExitAsync(cancellation);
+        Assert.True(process.ExitCode == 0 && text.Contains("Failed: 0", StringComparison.Ordinal), text);
     }
 }
