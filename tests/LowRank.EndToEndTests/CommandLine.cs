@@ -37,6 +37,15 @@ public static class CommandLine
     /// <summary>Runs any built program to the end, ten minutes at most.</summary>
     public static CommandResult RunProgram(string assembly, string folder, params string[] arguments) => Run(assembly, folder, arguments, null);
 
+    /// <summary>Runs another program to its end, ten minutes at most.</summary>
+    public static CommandResult RunOther(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["NO_COLOR"] = "1";
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        return End(process, program);
+    }
+
     private static CommandResult Run(string assembly, string folder, string[] arguments, string? input, IReadOnlyDictionary<string, string>? environment = null)
     {
         using Process process = StartProgram(assembly, folder, arguments, readsInput: input is not null, environment);
@@ -45,11 +54,16 @@ public static class CommandLine
             process.StandardInput.Write(input); // what a pipe holds is less than a test says
             process.StandardInput.Close();
         }
+        return End(process, $"lowrank {string.Join(' ', arguments)}");
+    }
+
+    private static CommandResult End(Process process, string what)
+    {
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(TimeSpan.FromMinutes(10)))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"lowrank {string.Join(' ', arguments)} did not end within ten minutes.");
+            throw new TimeoutException($"{what} did not end within ten minutes.");
         }
         return new CommandResult(process.ExitCode, output.GetAwaiter().GetResult(), error.GetAwaiter().GetResult());
     }

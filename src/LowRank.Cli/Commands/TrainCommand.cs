@@ -23,6 +23,7 @@ internal sealed class TrainCommand : ICliCommand
     private static int Train(string path, string[] overrides, bool resume)
     {
         Recipe recipe = Recipe.Load(path, overrides);
+        RunFolder.RequireFree(recipe.Output); // before the work of opening the model
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
         using var stop = new CancellationTokenSource();
         void Stop(PosixSignalContext context)
@@ -33,7 +34,7 @@ internal sealed class TrainCommand : ICliCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         var view = new TrainingView(run);
-        view.ShowNotes();
+        view.ShowNotes(resume);
         ComparisonSide? before = view.Measure("before");
         TrainingResult result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
         if (run.EarlierRun is { } earlier) Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");

@@ -51,6 +51,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         int full = plan.Steps == 0 ? 0 : (int)(BarWidth * step / plan.Steps);
         List<IRenderable> lines =
         [
+            .. plan.Notes.Select(note => new Text("note: " + note)),
             new Text($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on {plan.Examples:n0} examples"),
             new Markup($"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] {step:n0}/{plan.Steps:n0} steps"),
         ];

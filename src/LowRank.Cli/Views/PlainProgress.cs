@@ -12,6 +12,7 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
     public void Started(TrainingPlan plan)
     {
         total = plan.Steps;
+        foreach (string note in plan.Notes) output.WriteLine("note: " + note);
         output.WriteLine($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights "
             + $"({100.0 * plan.TrainableParameters / plan.TotalParameters:f2} %) on {plan.Examples:n0} examples, {plan.Steps:n0} steps");
     }

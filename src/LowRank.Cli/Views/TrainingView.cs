@@ -8,7 +8,13 @@ namespace LowRank.Cli.Views;
 internal sealed class TrainingView(RecipeRun run)
 {
     /// <summary>Shows what the user should know before the run.</summary>
-    public void ShowNotes() => ShowNotes(run);
+    /// <param name="resume">Whether it goes on with a run; what is asked for otherwise than then is named.</param>
+    public void ShowNotes(bool resume)
+    {
+        ShowNotes(run);
+        if (!resume) return;
+        foreach (string change in run.ChangesSinceStart()) Console.Error.WriteLine($"note: {change}; the resumed run is another than the one that began");
+    }
 
     /// <summary>Shows what the user should know of a prepared run.</summary>
     public static void ShowNotes(RecipeRun run)

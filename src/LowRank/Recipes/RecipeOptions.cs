@@ -33,6 +33,7 @@ internal static class RecipeOptions
             EvaluateEvery = training.EvalEvery,
             EvaluationBatchSize = training.EvalBatchSize,
             SaveEvery = training.SaveEvery,
+            KeepCheckpoints = training.KeepCheckpoints,
         };
     }
 

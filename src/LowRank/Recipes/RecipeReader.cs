@@ -189,6 +189,7 @@ internal sealed partial class RecipeReader
             SaveEvery = section.Whole("save_every", 1),
             Threads = (int?)section.Whole("threads", 1, 1024),
         };
+        training = ReadKeeping(section, training);
         CheckTraining(section, training, adapter, data);
         section.RejectUnknown();
         return training;

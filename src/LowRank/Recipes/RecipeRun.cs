@@ -112,15 +112,17 @@ public sealed partial class RecipeRun : IDisposable
     /// <summary>Trains, and writes the weights, the metrics and the resolved recipe into the output folder.</summary>
     /// <param name="observer">Hears of progress; <c>metrics.jsonl</c> is written besides.</param>
     /// <param name="resume">True goes on from the newest checkpoint in the output folder.</param>
-    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved.</param>
+    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint to resume from.</param>
+    /// <exception cref="InputException">There is nothing to resume from, or another run writes to the output folder.</exception>
+    /// <exception cref="RunStorageException">The output folder cannot be written to; what was saved before stays.</exception>
     public TrainingResult Train(ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default)
     {
+        using RunFolder folder = RunFolder.Take(Recipe.Output);
         if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [modelFolder]);
-        Directory.CreateDirectory(Recipe.Output);
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
-        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), Recipe.Output, new ObserverGroup(metrics, observer));
+        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, new ObserverGroup(metrics, observer));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
 

@@ -110,6 +110,7 @@ internal sealed class RecipeWriter
         Line("  ", "init_adapter", t.InitAdapter);
         Line("  ", "from_scratch", t.FromScratch);
         Line("  ", "save_every", t.SaveEvery);
+        Line("  ", "keep_checkpoints", t.KeepCheckpoints);
         Line("  ", "threads", t.Threads);
     }
 

@@ -75,6 +75,9 @@ public sealed record TrainingSection
     /// <summary>Steps between resumable checkpoints; null: none.</summary>
     public long? SaveEvery { get; init; }
 
+    /// <summary>Checkpoints kept, besides the best one.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
     /// <summary>Processor threads; null: one a physical core.</summary>
     public int? Threads { get; init; }
 }

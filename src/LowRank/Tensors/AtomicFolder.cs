@@ -1,41 +1,84 @@
+using System.Text.RegularExpressions;
+
 namespace LowRank.Tensors;
 
 /// <summary>Writes a folder that appears whole or not at all.</summary>
-public static class AtomicFolder
+public static partial class AtomicFolder
 {
     /// <summary>Fills a temporary folder beside <paramref name="target"/> and puts it in its place.</summary>
-    /// <remarks>A folder that stood there before is replaced only once the new one is complete. A process killed at any
-    /// moment leaves the old folder, the new one, or (for an instant) the old one under the name
-    /// <c>target.replaced-…</c>; never a half-written one.</remarks>
+    /// <remarks>A folder that stood there before is replaced only once the new one is complete and flushed to the disk. A process
+    /// killed at any moment leaves the old folder, the new one, or (for an instant) the old one under the name
+    /// <c>target.replaced-…</c>, which <see cref="Recover"/> puts back; never a half-written one.</remarks>
     /// <param name="target">The folder to make.</param>
     /// <param name="fill">Writes the files into the folder it is given.</param>
     public static void Write(string target, Action<string> fill)
     {
         target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         if (File.Exists(target)) throw new InputException($"{target} is a file; expected a folder to write to. Choose another output.");
-        Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+        string parent = Path.GetDirectoryName(target)!;
+        Directory.CreateDirectory(parent);
         string unique = Guid.NewGuid().ToString("N")[..8];
         string temporary = $"{target}.partial-{unique}", replaced = $"{target}.replaced-{unique}";
         Directory.CreateDirectory(temporary);
         try
         {
             fill(temporary);
-            foreach (string file in Directory.GetFiles(temporary, "*", SearchOption.AllDirectories)) Flush(file);
+            Flush(temporary);
             if (Directory.Exists(target)) Directory.Move(target, replaced);
             Directory.Move(temporary, target);
         }
         catch
         {
-            if (Directory.Exists(replaced) && !Directory.Exists(target)) Directory.Move(replaced, target);
-            if (Directory.Exists(temporary)) Directory.Delete(temporary, recursive: true);
+            if (Directory.Exists(replaced) && !Directory.Exists(target)) Try(() => Directory.Move(replaced, target));
+            if (Directory.Exists(temporary)) Try(() => Directory.Delete(temporary, recursive: true));
             throw;
         }
+        AtomicFile.FlushFolder(parent);
         if (Directory.Exists(replaced)) Directory.Delete(replaced, recursive: true);
     }
 
-    private static void Flush(string file)
+    /// <summary>Tidies up after a process that ended while it wrote: puts a folder back that was about to be replaced, and removes
+    /// what is half-written. Only for a caller that knows that nobody writes there now.</summary>
+    /// <param name="parent">The folder that holds the targets; nothing is done where it does not exist.</param>
+    /// <param name="isTarget">Which names are written by <see cref="Write"/>; others are left alone.</param>
+    internal static void Recover(string parent, Func<string, bool> isTarget)
     {
-        using var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite);
-        stream.Flush(flushToDisk: true);
+        if (!Directory.Exists(parent)) return;
+        foreach (string left in Directory.GetDirectories(parent))
+        {
+            Match name = Leftover().Match(Path.GetFileName(left));
+            if (!name.Success || !isTarget(name.Groups["target"].Value)) continue;
+            string target = Path.Combine(parent, name.Groups["target"].Value);
+            if (name.Groups["kind"].Value == "replaced" && !Directory.Exists(target)) Directory.Move(left, target);
+            else Directory.Delete(left, recursive: true);
+        }
     }
+
+    // What is cleaned up after an error may fail as well, on a disk that is gone: the error itself is what must be heard of, and
+    // Recover removes what is left.
+    private static void Try(Action cleaning)
+    {
+        try
+        {
+            cleaning();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            System.Diagnostics.Trace.TraceWarning(e.Message);
+        }
+    }
+
+    private static void Flush(string folder)
+    {
+        foreach (string file in Directory.GetFiles(folder))
+        {
+            using var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite);
+            stream.Flush(flushToDisk: true);
+        }
+        foreach (string inner in Directory.GetDirectories(folder)) Flush(inner);
+        AtomicFile.FlushFolder(folder);
+    }
+
+    [GeneratedRegex(@"\A(?<target>.+)\.(?<kind>partial|replaced)-[0-9a-f]{8}\z", RegexOptions.ExplicitCapture)]
+    private static partial Regex Leftover();
 }

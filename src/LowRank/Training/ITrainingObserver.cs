@@ -12,6 +12,12 @@ public interface ITrainingObserver
     /// <summary>After each evaluation.</summary>
     void Evaluated(EvaluationResult evaluation);
 
+    /// <summary>Before a checkpoint is written: what was told so far must outlast a loss of power, as the checkpoint will.</summary>
+    void Saving(long step)
+    {
+        // Most observers keep nothing.
+    }
+
     /// <summary>After the last step, when everything is saved.</summary>
     void Finished(TrainingResult result);
 }

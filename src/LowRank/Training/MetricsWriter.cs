@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -6,90 +5,126 @@ namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
 /// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second</c>) and one an evaluation
-/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). Each line reaches the file at once: a run that is killed leaves whole lines.</remarks>
+/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). Each line reaches the file at once: a run
+/// that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all lines of steps that it takes
+/// again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has behind it is never missing here.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
     private readonly FileStream stream;
-    private bool resuming;
+    private readonly bool resumes;
 
     /// <summary>Opens the file; its folder is made when it is missing.</summary>
     /// <param name="path">Usually <c>metrics.jsonl</c> in the output folder.</param>
-    /// <param name="resume">True goes on after the lines of an interrupted run, without those of steps that are taken again;
-    /// false starts anew.</param>
+    /// <param name="resume">True goes on after the lines of an interrupted run; false starts anew.</param>
+    /// <exception cref="RunStorageException">It cannot be written.</exception>
     public MetricsWriter(string path, bool resume = false)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        resuming = resume;
-        // Others may read along while the run goes on.
-        stream = new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
+        resumes = resume;
+        stream = Guarded(path, () =>
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            // Others may read along while the run goes on.
+            return new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        });
     }
 
     /// <inheritdoc/>
     public void Started(TrainingPlan plan)
     {
-        // The plan is not a measurement.
+        if (resumes) Guarded(stream.Name, () => CutAfter(plan.ResumedFrom ?? 0));
     }
 
     /// <inheritdoc/>
-    public void Stepped(TrainingStep step)
+    public void Stepped(TrainingStep step) => Write(new
     {
-        if (resuming) CutFrom(step.Step);
-        resuming = false;
-        Write(new
-        {
-            step = step.Step,
-            loss = step.Loss,
-            grad_norm = step.GradientNorm,
-            learning_rate = step.LearningRate,
-            tokens = step.Tokens,
-            tokens_per_second = step.TokensPerSecond,
-        });
-    }
+        step = step.Step,
+        loss = step.Loss,
+        grad_norm = step.GradientNorm,
+        learning_rate = step.LearningRate,
+        tokens = step.Tokens,
+        tokens_per_second = step.TokensPerSecond,
+    });
 
     /// <inheritdoc/>
     public void Evaluated(EvaluationResult evaluation) =>
         Write(new Dictionary<string, object?>([
             KeyValuePair.Create("step", (object?)evaluation.Step),
-            KeyValuePair.Create("eval_loss", (object?)evaluation.Loss),
+            KeyValuePair.Create("eval_loss", Number(evaluation.Loss)),
             KeyValuePair.Create("eval_tokens", (object?)evaluation.Tokens),
-            .. evaluation.Metrics.Select(metric => KeyValuePair.Create("eval_" + metric.Key, (object?)metric.Value)),
+            .. evaluation.Metrics.Select(metric => KeyValuePair.Create("eval_" + metric.Key, Number(metric.Value))),
         ]));
 
     /// <inheritdoc/>
-    public void Finished(TrainingResult result)
+    public void Saving(long step) => Guarded(stream.Name, () =>
     {
-        // Every line is in the file already.
-    }
+        stream.Flush(flushToDisk: true);
+        return true;
+    });
+
+    /// <inheritdoc/>
+    public void Finished(TrainingResult result) => Saving(result.Steps);
 
     /// <inheritdoc/>
     public void Dispose() => stream.Dispose();
 
-    // Removes what an interrupted run wrote from this step on, and a last line that it did not finish.
-    private void CutFrom(long step)
+    // JSON has no other numbers.
+    private static object? Number(double? value) => value is { } number && double.IsFinite(number) ? number : null;
+
+    // Removes what an interrupted run wrote of later steps, and what it did not finish.
+    private long CutAfter(long step)
     {
+        byte[] bytes = new byte[stream.Length];
         stream.Position = 0;
-        using var reader = new StreamReader(stream, leaveOpen: true);
-        string[] lines = reader.ReadToEnd().Split('\n')[..^1];
-        long kept = lines.TakeWhile(line => StepOf(line) < step).Sum(line => Encoding.UTF8.GetByteCount(line) + 1L);
+        stream.ReadExactly(bytes);
+        int kept = 0, unreadable = -1;
+        for (int start = 0, end; (end = Array.IndexOf(bytes, (byte)'\n', start)) >= 0; start = end + 1)
+        {
+            long? found = StepOf(bytes.AsSpan(start, end - start));
+            if (found > step) break;
+            if (found is null && unreadable < 0) unreadable = start;
+            // Lines that a loss of power spoiled are the last ones: a whole line after them means another kind of damage.
+            if (found is not null && unreadable >= 0) throw Foreign(bytes, unreadable);
+            if (found is not null) kept = end + 1;
+        }
+        if (kept == 0 && step > 0 && unreadable == 0) throw Foreign(bytes, 0);
         stream.SetLength(kept);
-        stream.Position = kept;
+        return stream.Position = kept;
     }
 
-    private long StepOf(string line)
+    private InputException Foreign(byte[] bytes, int start)
+    {
+        string line = System.Text.Encoding.UTF8.GetString(bytes.AsSpan(start)).Split('\n')[0];
+        return new InputException($"{stream.Name} has a line that is not a measurement: {(line.Length > 100 ? line[..100] + "…" : line)}. Move the file away and resume again.");
+    }
+
+    private static long? StepOf(ReadOnlySpan<byte> line)
     {
         try
         {
-            return JsonNode.Parse(line)?["step"]?.GetValue<long>() ?? throw new InputException($"{stream.Name} has a line without step: {line}");
+            return JsonNode.Parse(line)?["step"]?.GetValue<long>();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
-            throw new InputException($"{stream.Name} has a line that is not a measurement: {line}. Move the file away and resume again.", e);
+            return null;
         }
     }
 
-    private void Write<T>(T line)
+    private void Write<T>(T line) => Guarded(stream.Name, () =>
     {
         stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']);
-        stream.Flush();
+        return true;
+    });
+
+    private static T Guarded<T>(string path, Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. " +
+                "See that the disk is there, has space and may be written to, and go on with --resume from the newest checkpoint.", e);
+        }
     }
 }

@@ -23,6 +23,12 @@ public sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observ
     }
 
     /// <inheritdoc/>
+    public void Saving(long step)
+    {
+        foreach (ITrainingObserver observer in observers) observer.Saving(step);
+    }
+
+    /// <inheritdoc/>
     public void Finished(TrainingResult result)
     {
         foreach (ITrainingObserver observer in observers) observer.Finished(result);

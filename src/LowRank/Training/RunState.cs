@@ -8,17 +8,17 @@ internal sealed class RunState(long totalSteps)
 
     public long TotalSteps { get; } = totalSteps;
 
-    public long Step { get; set; }
+    public long Step { get; private set; }
 
-    public long Tokens { get; set; }
+    public long Tokens { get; private set; }
 
     public double? LastLoss { get; private set; }
 
-    public double? BestLoss { get; set; }
+    public double? BestLoss { get; private set; }
 
-    public long? BestStep { get; set; }
+    public long? BestStep { get; private set; }
 
-    public TimeSpan Elapsed { get; set; }
+    public TimeSpan Elapsed { get; private set; }
 
     public double TokensPerSecond { get; private set; }
 
@@ -35,9 +35,33 @@ internal sealed class RunState(long totalSteps)
 
     public bool IsBest(EvaluationResult result)
     {
-        if (BestLoss is { } best && result.Loss >= best) return false;
+        // A loss that is no number is no best one.
+        if (!(result.Loss < (BestLoss ?? double.PositiveInfinity))) return false;
         (BestLoss, BestStep) = (result.Loss, result.Step);
         return true;
+    }
+
+    public CheckpointCounters Counters(long optimizerSteps, long stepsPerEpoch, DataOrder data, LearningRateSchedule schedule) => new()
+    {
+        Step = Step,
+        TotalSteps = TotalSteps,
+        OptimizerSteps = optimizerSteps,
+        Tokens = Tokens,
+        Seconds = Elapsed.TotalSeconds,
+        LastLoss = LastLoss,
+        BestLoss = BestLoss,
+        BestStep = BestStep,
+        Data = data,
+        Epoch = Step / stepsPerEpoch,
+        StepOfEpoch = Step % stepsPerEpoch,
+        Schedule = schedule,
+    };
+
+    public void Restore(CheckpointCounters counters)
+    {
+        (Step, Tokens, LastLoss) = (counters.Step, counters.Tokens, counters.LastLoss);
+        (BestLoss, BestStep) = (counters.BestLoss, counters.BestStep);
+        Elapsed = TimeSpan.FromSeconds(counters.Seconds);
     }
 
     public TrainingResult Result(string savedFolder) =>

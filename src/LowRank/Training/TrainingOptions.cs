@@ -57,6 +57,9 @@ public sealed record TrainingOptions
     /// <summary>Steps between resumable checkpoints; null writes none.</summary>
     public long? SaveEvery { get; init; }
 
+    /// <summary>How many of the newest checkpoints are kept, besides the one of the lowest held-out loss.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
     internal long PlannedSteps(long stepsPerEpoch) => Steps ?? Math.Max(1, (long)Math.Ceiling(Epochs * stepsPerEpoch));
 
     internal long PlannedWarmup(long totalSteps) => WarmupRatio > 0 ? (long)Math.Ceiling(WarmupRatio * totalSteps) : WarmupSteps;

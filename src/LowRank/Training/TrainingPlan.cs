@@ -6,4 +6,11 @@ namespace LowRank.Training;
 /// <param name="TrainableParameters">Numbers that are trained.</param>
 /// <param name="TotalParameters">Numbers of the model and what is trained beside it.</param>
 /// <param name="OutputFolder">The folder that receives everything.</param>
-public sealed record TrainingPlan(long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder);
+public sealed record TrainingPlan(long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder)
+{
+    /// <summary>The step that a resumed run goes on after; null for a run from the start.</summary>
+    public long? ResumedFrom { get; init; }
+
+    /// <summary>What the user should know about the resuming, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}

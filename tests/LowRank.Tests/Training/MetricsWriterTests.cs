@@ -35,7 +35,7 @@ public sealed class MetricsWriterTests
         File.AppendAllText(path, "{\"step\":6,\"lo");
         using (var writer = new MetricsWriter(path, resume: true))
         {
-            writer.Started(new TrainingPlan(1, 1, 1, 1, "x"));
+            writer.Started(new TrainingPlan(1, 1, 1, 1, "x") { ResumedFrom = 3 });
             writer.Stepped(Step(4));
             writer.Stepped(Step(5));
         }
@@ -46,13 +46,39 @@ public sealed class MetricsWriterTests
         Assert.Equal(Line + "\n", Read(path));
     }
 
+    [Theory]
+    [InlineData("{\"step\":3,\"lo")]
+    [InlineData("\0\0\0\0\n\0\0\n")]
+    [InlineData("")]
+    public void What_a_kill_or_a_loss_of_power_left_at_the_end_goes(string torn)
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        string path = folder["metrics.jsonl"];
+        string line2 = Line.Replace("\"step\":1", "\"step\":2", StringComparison.Ordinal);
+        File.WriteAllText(path, $"{Line}\n{line2}\n{torn}");
+        // The last step was taken before the kill: no further step follows.
+        using (var writer = new MetricsWriter(path, resume: true)) writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 2 });
+        Assert.Equal($"{Line}\n{line2}\n", Read(path));
+        using (var writer = new MetricsWriter(path, resume: true)) writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 1 });
+        Assert.Equal($"{Line}\n", Read(path));
+    }
+
+    [Fact]
+    public void A_held_out_loss_that_is_no_number_is_null()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        using var writer = new MetricsWriter(folder["metrics.jsonl"]);
+        writer.Evaluated(new EvaluationResult(1, double.NaN, 12));
+        Assert.Equal("{\"step\":1,\"eval_loss\":null,\"eval_tokens\":12}\n", Read(folder["metrics.jsonl"]));
+    }
+
     [Fact]
     public void A_foreign_file_is_not_resumed()
     {
         using var folder = new Tensors.TemporaryFolder();
         File.WriteAllText(folder["metrics.jsonl"], "not json\n");
         using var writer = new MetricsWriter(folder["metrics.jsonl"], resume: true);
-        var e = Assert.Throws<InputException>(() => writer.Stepped(Step(1)));
+        var e = Assert.Throws<InputException>(() => writer.Started(new TrainingPlan(1, 1, 1, 1, "x") { ResumedFrom = 1 }));
         Assert.Contains("not a measurement: not json", e.Message);
     }
 

@@ -11,10 +11,9 @@ internal sealed class Recorder : ITrainingObserver
 
     public Action<TrainingStep>? OnStep { get; init; }
 
-    public void Started(TrainingPlan plan)
-    {
-        // The plan is not looked at here.
-    }
+    public TrainingPlan? Plan { get; private set; }
+
+    public void Started(TrainingPlan plan) => Plan = plan;
 
     public void Stepped(TrainingStep step)
     {

@@ -118,14 +118,13 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void Checkpoints_of_another_run_or_broken_ones_are_refused()
+    public void Checkpoints_of_another_run_are_refused()
     {
         using var folder = new TemporaryFolder();
         Assert.Contains("no checkpoint to resume from", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
         Train(Examples(8), Options with { SaveEvery = 2 }, folder.Path, new Recorder(), false);
         Assert.Contains("was made for 4 steps, this run has 5",
             Assert.Throws<InputException>(() => Train(Examples(8), Options with { Steps = 5 }, folder.Path, new Recorder(), true)).Message);
-        string newest = Path.Combine(folder["checkpoints"], "step-00000004");
         using (var tiny = new TinyModel())
         {
             using var other = Adapter.Create(tiny.Model, LoraConfig.Parse("""{"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}"""), 1);
@@ -136,10 +135,6 @@ public sealed class TrainerTests
             Assert.Contains("unexpected: base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", message);
             Assert.Contains("q_proj.lora_A.weight is [2, 16], expected [3, 16]", message);
         }
-        File.WriteAllText(Path.Combine(newest, "state.json"), "{\"Step\": ");
-        Assert.Contains("state.json is not valid JSON", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
-        File.Delete(Path.Combine(newest, "state.json"));
-        Assert.Contains("state.json", Assert.Throws<InputException>(() => Train(Examples(8), Options, folder.Path, new Recorder(), true)).Message);
     }
 
     [Fact]

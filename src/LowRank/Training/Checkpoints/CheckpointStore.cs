@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Text.Json;
+using LowRank.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Training;
+
+/// <summary>Resumable states of a run: trained weights, optimizer, random state, counters, each with a manifest.</summary>
+/// <param name="run">The run's folder.</param>
+/// <param name="trained">What is trained.</param>
+/// <param name="optimizer">Its optimizer.</param>
+/// <param name="dropout">The generator of all randomness.</param>
+/// <param name="kept">How many of the newest are kept, besides the best.</param>
+internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, AdamW optimizer, Generator dropout, int kept)
+{
+    private const string Prefix = "step-";
+    private const int Digits = 8;
+    private const string MethodFile = "method.safetensors"; // what the adapter's method keeps from step to step
+    private readonly string folder = Path.Combine(run.Path, RunFolder.Checkpoints);
+
+    /// <summary>How a checkpoint's JSON is written.</summary>
+    public static JsonSerializerOptions Json { get; } = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    /// <summary>Writes a folder whole or not at all; tests put a disk in its place that is full.</summary>
+    public Action<string, Action<string>> WriteFolder { get; init; } = AtomicFolder.Write;
+
+    /// <summary>Whether a name is that of a checkpoint.</summary>
+    public static bool IsCheckpoint(string name) =>
+        name.Length == Prefix.Length + Digits && name.StartsWith(Prefix, StringComparison.Ordinal) && name.AsSpan(Prefix.Length).IndexOfAnyExceptInRange('0', '9') < 0;
+
+    /// <summary>Writes the state, and removes the checkpoints that are neither among the newest nor the best.</summary>
+    /// <exception cref="RunStorageException">It could not be written; those of before are as they were.</exception>
+    public void Save(CheckpointCounters counters)
+    {
+        run.Verify();
+        try
+        {
+            WriteFolder(PathOf(counters.Step), into =>
+            {
+                using var scope = NewDisposeScope();
+                SafeTensorsWriter.Write(Path.Combine(into, "weights.safetensors"), Cpu(trained.Weights));
+                SafeTensorsWriter.Write(Path.Combine(into, "optimizer.safetensors"), Cpu(optimizer.State()));
+                if (trained.Rules.State is { Count: > 0 } method) SafeTensorsWriter.Write(Path.Combine(into, MethodFile), Cpu(method));
+                SafeTensorsWriter.Write(Path.Combine(into, "random.safetensors"), [KeyValuePair.Create("dropout", dropout.get_state())]);
+                File.WriteAllText(Path.Combine(into, "state.json"), JsonSerializer.Serialize(counters, Json));
+                CheckpointManifest.Write(into);
+            });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RunStorageException($"The checkpoint of step {counters.Step} could not be written to {folder}: {e.Message.TrimEnd('.')}. {Left()}", e);
+        }
+        Prune(counters.Step, counters.BestStep);
+    }
+
+    /// <summary>Takes the state of the newest checkpoint that is whole.</summary>
+    /// <param name="data">The data of this run, in its order.</param>
+    /// <param name="totalSteps">The steps of this run.</param>
+    /// <param name="skipped">Receives a sentence for each newer checkpoint that is not whole.</param>
+    /// <exception cref="InputException">There is none, or it is of another run.</exception>
+    public CheckpointCounters RestoreNewest(DataOrder data, long totalSteps, ICollection<string> skipped)
+    {
+        foreach (string path in Existing().Reverse())
+        {
+            if (CheckpointManifest.Check(path) is { } problem) skipped.Add($"{path} is passed over: {problem}.");
+            else return Restore(path, data, totalSteps);
+        }
+        if (skipped.Count > 0) throw new InputException($"No checkpoint in {folder} is whole. Start without --resume:", [.. skipped]);
+        throw new InputException($"There is no checkpoint to resume from in {folder}. Set training.save_every before the run, or start without --resume.");
+    }
+
+    private CheckpointCounters Restore(string from, DataOrder data, long totalSteps)
+    {
+        CheckpointCounters counters = Counters(Path.Combine(from, "state.json"));
+        if (counters.TotalSteps != totalSteps)
+            throw new InputException($"{from} was made for {counters.TotalSteps} steps, this run has {totalSteps}. " +
+                "Resume with the same recipe and data, or choose another output.");
+        if (data.Differences(counters.Data).ToList() is { Count: > 0 } differences)
+            throw new InputException($"{from} was made with other data. Resume with the same recipe and data, or choose another output:", differences);
+        using var weights = SafeTensorsFile.Open(Path.Combine(from, "weights.safetensors"));
+        using var moments = SafeTensorsFile.Open(Path.Combine(from, "optimizer.safetensors"));
+        using var random = SafeTensorsFile.Open(Path.Combine(from, "random.safetensors"));
+        Copy(trained.Weights, weights, from);
+        if (trained.Rules.State is { Count: > 0 } method)
+        {
+            using var saved = SafeTensorsFile.Open(Path.Combine(from, MethodFile));
+            Copy(method, saved, from);
+        }
+        optimizer.Restore(counters.OptimizerSteps, moments.Map);
+        using Tensor randomState = random.Map("dropout");
+        dropout.set_state(randomState);
+        return counters;
+    }
+
+    // Those of later steps are of an earlier try of this run: they are replaced when it gets there.
+    private void Prune(long step, long? best)
+    {
+        IEnumerable<string> reached = Existing().TakeWhile(path => string.CompareOrdinal(path, PathOf(step)) <= 0);
+        string? bestPath = best is { } at ? PathOf(at) : null;
+        foreach (string old in reached.SkipLast(kept).Where(path => path != bestPath))
+        {
+            try
+            {
+                Directory.Delete(old, recursive: true);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new RunStorageException($"The old checkpoint {old} could not be removed: {e.Message.TrimEnd('.')}. {Left()}", e);
+            }
+        }
+    }
+
+    private string Left()
+    {
+        const string Advice = "See that the disk is there, has space and may be written to";
+        try
+        {
+            return Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null) is { } newest
+                ? $"The newest whole checkpoint is {newest}. {Advice}, and go on with --resume."
+                : $"There is no whole checkpoint yet. {Advice}, and start again.";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"{Advice}, and go on with --resume from the newest whole checkpoint."; // the disk does not say which one that is
+        }
+    }
+
+    private static CheckpointCounters Counters(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<CheckpointCounters>(File.ReadAllText(path), Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{path} does not hold the state of a run: {e.Message} It may be of another version; start without --resume.", e);
+        }
+    }
+
+    private static void Copy(IReadOnlyList<KeyValuePair<string, Tensor>> into, SafeTensorsFile weights, string where)
+    {
+        var expected = into.Select(w => w.Key).ToHashSet();
+        List<string> problems =
+        [
+            .. expected.Where(name => !weights.Entries.ContainsKey(name)).Select(name => $"missing: {name}"),
+            .. weights.Entries.Keys.Where(name => !expected.Contains(name)).Select(name => $"unexpected: {name}"),
+            .. into.Where(w => weights.Entries.TryGetValue(w.Key, out SafeTensorsEntry? e) && !e.Shape.SequenceEqual(w.Value.shape))
+                .Select(w => $"wrong shape: {w.Key} is [{string.Join(", ", weights.Entries[w.Key].Shape)}], expected [{string.Join(", ", w.Value.shape)}]"),
+        ];
+        if (problems.Count > 0) throw new InputException($"{where} does not belong to this recipe:", problems);
+        using var noGradient = no_grad();
+        foreach ((string name, Tensor weight) in into)
+        {
+            using Tensor saved = weights.Map(name);
+            weight.copy_(saved);
+        }
+    }
+
+    private string PathOf(long step) => Path.Combine(folder, Prefix + step.ToString("D" + Digits, CultureInfo.InvariantCulture));
+
+    private string[] Existing() => Directory.Exists(folder)
+        ? [.. Directory.GetDirectories(folder, Prefix + "*").Where(path => IsCheckpoint(Path.GetFileName(path))).Order(StringComparer.Ordinal)]
+        : [];
+
+    private static List<KeyValuePair<string, Tensor>> Cpu(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
+        [.. tensors.Select(t => KeyValuePair.Create(t.Key, t.Value.detach().cpu()))];
+}
