@@ -3,6 +3,8 @@ namespace LowRank.Adapters;
 /// <summary>The rules on values that PEFT checks when it makes a config or a layer.</summary>
 internal static class LoraConfigRules
 {
+    private const int MostRank = 65536;
+
     private static readonly string[] TaskTypes =
         ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
 
@@ -10,13 +12,13 @@ internal static class LoraConfigRules
     public static IReadOnlyList<string> Problems(LoraConfig config) =>
         [.. Values(config), .. Layers(config)];
 
-    /// <summary>One line for each rank below 1.</summary>
+    /// <summary>One line for each rank below 1, or beyond what any layer has directions for: its pairs would fill the memory.</summary>
     public static IEnumerable<string> Ranks(LoraConfig config) => [.. Rank(config), .. RankPattern(config)];
 
-    private static IEnumerable<string> Rank(LoraConfig config) => config.Rank < 1 ? [$"r: found {config.Rank}, expected at least 1"] : [];
+    private static IEnumerable<string> Rank(LoraConfig config) => config.Rank is < 1 or > MostRank ? [$"r: found {config.Rank}, expected 1 to {MostRank}"] : [];
 
-    private static IEnumerable<string> RankPattern(LoraConfig config) => config.RankPattern.Where(rank => rank.Value < 1)
-        .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected at least 1");
+    private static IEnumerable<string> RankPattern(LoraConfig config) => config.RankPattern.Where(rank => rank.Value is < 1 or > MostRank)
+        .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected 1 to {MostRank}");
 
     private static IEnumerable<string> Values(LoraConfig config)
     {

@@ -44,17 +44,7 @@ public sealed class ConfigReader
     /// <exception cref="InputException">The text is not a JSON object, or names no <c>model_type</c>.</exception>
     public static ConfigReader Parse(string json, string file)
     {
-        JsonNode? node;
-        try
-        {
-            node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { MaxDepth = 32 });
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{file} is not valid JSON: {e.Message}", e);
-        }
-        if (node is not JsonObject root)
-            throw new InputException($"{file} holds {node?.GetValueKind().ToString() ?? "null"}, expected a JSON object.");
+        JsonObject root = JsonObjects.Parse(json, file);
         if (root["model_type"] is not JsonValue value || !value.TryGetValue(out string? type))
             throw new InputException($"{file}: the key model_type is missing, expected one of: {string.Join(", ", Families.FamilyRegistry.ModelTypes)}.");
         return new ConfigReader(root, file) { ModelType = type };
@@ -68,6 +58,17 @@ public sealed class ConfigReader
     {
         if (Number(key) is not { } number) return Missing(key, "a positive whole number", 1);
         return CheckPositive(key, number);
+    }
+
+    /// <summary>The number of a model's layers, which must be there.</summary>
+    /// <remarks>Bounded, since a number that no model has would fill the memory before a weight is missed.</remarks>
+    public int Layers(string key)
+    {
+        const int Most = 10_000;
+        int layers = Positive(key);
+        if (layers <= Most) return layers;
+        Reject(key, layers.ToString(), $"1 to {Most}");
+        return 1;
     }
 
     /// <summary>A whole number above zero, or <paramref name="otherwise"/> when the key is missing or null.</summary>

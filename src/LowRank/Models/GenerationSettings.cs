@@ -20,8 +20,7 @@ public sealed record GenerationSettings(IReadOnlyList<int> EosTokenIds, int? Bos
         if (File.Exists(path))
         {
             // The reader wants a model_type, which generation configs do not repeat.
-            JsonNode? node = Parse(path);
-            if (node is not JsonObject root) throw new InputException($"{path} does not hold a JSON object.");
+            JsonObject root = JsonObjects.Read(path);
             root["model_type"] = config.ModelType;
             own = ConfigReader.Parse(root.ToJsonString(), path);
         }
@@ -30,17 +29,5 @@ public sealed record GenerationSettings(IReadOnlyList<int> EosTokenIds, int? Bos
         var settings = new GenerationSettings(Ids("eos_token_id"), First("bos_token_id"), First("pad_token_id"));
         own.ThrowIfInvalid();
         return settings;
-    }
-
-    private static JsonNode? Parse(string path)
-    {
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path));
-        }
-        catch (System.Text.Json.JsonException e)
-        {
-            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
-        }
     }
 }

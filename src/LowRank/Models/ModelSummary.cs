@@ -37,15 +37,7 @@ public sealed partial record ModelSummary(
 
     private static JsonObject? Config(string path)
     {
-        if (!File.Exists(path)) return null;
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new InputException($"{path} does not hold a JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
-        }
+        return File.Exists(path) ? JsonObjects.Read(path) : null;
     }
 
     private static int? LayersOf(JsonObject? config)

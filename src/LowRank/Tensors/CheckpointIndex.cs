@@ -1,5 +1,5 @@
-using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace LowRank.Tensors;
 
@@ -11,23 +11,21 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
     /// <exception cref="InputException">The file is no index; lists every problem.</exception>
     public static CheckpointIndex Read(string path)
     {
-        using JsonDocument document = Parse(path);
-        if (document.RootElement.ValueKind != JsonValueKind.Object
-            || !document.RootElement.TryGetProperty("weight_map", out JsonElement map)
-            || map.ValueKind != JsonValueKind.Object)
+        if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected the index of a checkpoint's shards.");
+        if (JsonObjects.Read(path)["weight_map"] is not JsonObject map)
             throw new InputException($"{path} has no object 'weight_map'; expected one that names the file of each tensor.");
         string extension = path.EndsWith(Checkpoint.PickleIndexFileName, StringComparison.Ordinal) ? ".bin" : ".safetensors";
         var problems = new List<string>();
         var weights = new OrderedDictionary<string, string>();
-        foreach (JsonProperty property in map.EnumerateObject())
+        foreach ((string name, JsonNode? value) in map)
         {
-            string? file = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
+            string? file = value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
             if (file is null)
-                problems.Add($"weight_map: the value of '{property.Name}' is {property.Value.GetRawText()}; expected the name of a file");
+                problems.Add($"weight_map: the value of '{name}' is {value?.ToJsonString() ?? "null"}; expected the name of a file");
             else if (!IsPlainName(file, extension))
-                problems.Add($"weight_map: '{property.Name}' is placed in '{file}'; expected the name of a {extension} file in the index's own folder");
-            else if (!weights.TryAdd(property.Name, file))
-                problems.Add($"weight_map: '{property.Name}' is listed twice");
+                problems.Add($"weight_map: '{name}' is placed in '{file}'; expected the name of a {extension} file in the index's own folder");
+            else
+                weights.Add(name, file);
         }
         if (weights.Count == 0 && problems.Count == 0) problems.Add("weight_map is empty; expected at least one tensor");
         if (problems.Count > 0) throw new InputException($"{path} cannot be used:", problems);
@@ -37,17 +35,4 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
     // An index is downloaded data: a name with a folder in it could point at any file of the machine.
     private static bool IsPlainName(string file, string extension) =>
         file.EndsWith(extension, StringComparison.Ordinal) && file.IndexOfAny(['/', '\\', ':', '\0']) < 0;
-
-    private static JsonDocument Parse(string path)
-    {
-        if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected the index of a checkpoint's shards.");
-        try
-        {
-            return JsonDocument.Parse(File.ReadAllText(path, Encoding.UTF8));
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"{path} cannot be read: {e.Message}", e);
-        }
-    }
 }

@@ -38,6 +38,10 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
         var other => throw Wrong(key, other, "a text"),
     };
 
+    /// <summary>A text that is not empty, or a default when it is missing or null.</summary>
+    public string MarkOr(string key, string otherwise) =>
+        TextOr(key, otherwise) is { Length: > 0 } text ? text : throw Wrong(key, Json[key], "a text that is not empty");
+
     /// <summary>A truth value, or a default when it is missing or null.</summary>
     public bool Flag(string key, bool otherwise) => Json[key] switch
     {

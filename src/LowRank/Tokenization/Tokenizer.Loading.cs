@@ -41,20 +41,11 @@ public sealed partial class Tokenizer
 
     private static Tokenizer Parse(string text, string file, string? folder, int? endOfText)
     {
-        try
-        {
-            JsonNode? node = JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { MaxDepth = 64 });
-            if (node is not JsonObject root) throw new InputException($"{file} does not hold a JSON object.");
-            var json = new ComponentJson(root, file);
-            LengthSettings said = LengthSettings.Read(json);
-            return folder is null
-                ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText }
-                : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText };
-        }
-        catch (Exception e) when (e is JsonException or ArgumentException)
-        {
-            throw new InputException($"{file} is not valid JSON: {e.Message}", e);
-        }
+        var json = new ComponentJson(JsonObjects.Parse(text, file), file);
+        LengthSettings said = LengthSettings.Read(json);
+        return folder is null
+            ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText }
+            : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText };
     }
 
     // GPT-2's own form has no description of the steps: they are the byte level's.

@@ -42,14 +42,6 @@ internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> Speci
     /// <summary>A file's object; empty where there is no file.</summary>
     internal static JsonObject Json(string path)
     {
-        if (!File.Exists(path)) return [];
-        try
-        {
-            return JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new InputException($"{path} does not hold a JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path} is not valid JSON: {e.Message}", e);
-        }
+        return File.Exists(path) ? JsonObjects.Read(path) : [];
     }
 }

@@ -23,6 +23,7 @@ public sealed class FuzzTests
 {
     private const int Inputs = 250;
     private const long MostBytes = 400_000_000; // of one input, all allocations together
+    private const long MostMemory = 1_000_000_000; // that one input adds, native memory included
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(20); // of one input, on a busy machine
 
     private static readonly Dictionary<string, FuzzedReader> Readers = new FuzzedReader[]
@@ -84,6 +85,7 @@ public sealed class FuzzTests
         string file = Path.Combine(folder, reader.FileName);
         File.WriteAllBytes(file, input);
         long before = GC.GetAllocatedBytesForCurrentThread();
+        long resident = ProcessMemory.ResetPeak() ? ProcessMemory.ResidentBytes() : long.MaxValue;
         var clock = Stopwatch.StartNew();
         bool refused = false;
         try
@@ -103,6 +105,8 @@ public sealed class FuzzTests
         if (clock.Elapsed > Longest) Fail(reader, input, $"it took {clock.Elapsed}");
         long bytes = GC.GetAllocatedBytesForCurrentThread() - before;
         if (bytes > MostBytes + 2000L * input.Length) Fail(reader, input, $"it allocated {bytes / 1e6:0} MB");
+        long grown = ProcessMemory.PeakBytes() - resident;
+        if (grown > MostMemory) Fail(reader, input, $"it took {grown / 1e6:0} MB");
         return refused;
     }
 

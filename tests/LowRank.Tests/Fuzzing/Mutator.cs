@@ -50,56 +50,46 @@ internal sealed class Mutator(StableRandom random)
         };
     }
 
-    // Another value somewhere in the tree, a key taken away, or one under another name.
     private byte[]? SpoilJson(byte[] input)
     {
-        JsonNode? root;
         try
         {
-            root = JsonNode.Parse(input);
+            return JsonNode.Parse(input) is { } root && SpoilTree(root) ? Encoding.UTF8.GetBytes(root.ToJsonString()) : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
-            return null;
+            return null; // no JSON any more, half a surrogate pair, a key that stands twice
         }
+    }
+
+    // Another value somewhere in the tree, a key taken away, or one under another name.
+    private bool SpoilTree(JsonNode root)
+    {
         List<(JsonNode Parent, string? Key, int Index)> places = [];
-        void Walk(JsonNode? node)
-        {
-            if (node is JsonObject map)
-                foreach ((string key, JsonNode? value) in map)
-                {
-                    places.Add((map, key, 0));
-                    Walk(value);
-                }
-            else if (node is JsonArray list)
-                for (int i = 0; i < list.Count; i++)
-                {
-                    places.Add((list, null, i));
-                    Walk(list[i]);
-                }
-        }
-        try
-        {
-            Walk(root);
-        }
-        catch (ArgumentException)
-        {
-            return null; // a key stands twice, which the tree cannot hold
-        }
-        if (places.Count == 0) return null;
+        Find(root, places);
+        if (places.Count == 0) return false;
         (JsonNode parent, string? name, int index) = places[random.Below(places.Count)];
         JsonNode? drawn = JsonNode.Parse(Values[random.Below(Values.Length)]);
         if (parent is JsonArray array) array[index] = drawn;
         else if (random.Below(4) == 0) ((JsonObject)parent).Remove(name!);
         else ((JsonObject)parent)[random.Below(6) == 0 ? name + "s" : name!] = drawn;
-        try
-        {
-            return Encoding.UTF8.GetBytes(root!.ToJsonString());
-        }
-        catch (InvalidOperationException)
-        {
-            return null; // half of a surrogate pair, which the tree cannot write
-        }
+        return true;
+    }
+
+    private static void Find(JsonNode? node, List<(JsonNode Parent, string? Key, int Index)> places)
+    {
+        if (node is JsonObject map)
+            foreach ((string key, JsonNode? value) in map)
+            {
+                places.Add((map, key, 0));
+                Find(value, places);
+            }
+        else if (node is JsonArray list)
+            for (int i = 0; i < list.Count; i++)
+            {
+                places.Add((list, null, i));
+                Find(list[i], places);
+            }
     }
 
     private byte[] Flip(byte[] input)

@@ -10,7 +10,7 @@ internal static class BertLike
     /// <summary>Reads the keys that these families share.</summary>
     public static EncoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Positive("num_hidden_layers");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         string positions = config.TextOr("position_embedding_type", "absolute");
         if (positions != "absolute") config.Reject("position_embedding_type", $"\"{positions}\"", "absolute");

@@ -24,7 +24,7 @@ public sealed class DistilBert : EncoderFamily
     /// <inheritdoc/>
     public override EncoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("dim"), heads = config.Positive("n_heads"), layers = config.Positive("n_layers");
+        int hidden = config.Positive("dim"), heads = config.Positive("n_heads"), layers = config.Layers("n_layers");
         if (hidden % heads != 0) config.Reject("dim", hidden.ToString(), $"a multiple of n_heads ({heads})");
         int rows = config.PositiveOr("max_position_embeddings", 512);
         double dropout = config.NumberOr("dropout", 0.1);

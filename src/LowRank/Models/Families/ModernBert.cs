@@ -26,7 +26,7 @@ public sealed class ModernBert : EncoderFamily
     /// <inheritdoc/>
     public override EncoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Positive("num_hidden_layers");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         int dimension = Math.Max(hidden / heads, 1), positions = config.PositiveOr("max_position_embeddings", 8192);
         int every = config.PositiveOr("global_attn_every_n_layers", 3);

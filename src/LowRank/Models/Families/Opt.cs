@@ -30,7 +30,7 @@ public sealed class Opt : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Positive("num_hidden_layers");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         if (config.NumberOr("layerdrop", 0) != 0) config.Reject("layerdrop", config.NumberOr("layerdrop", 0).ToString(), "0");
         int embedding = config.PositiveOr("word_embed_proj_dim", hidden);

@@ -15,7 +15,7 @@ internal static class RotaryFamily
         string defaultActivation = "silu", RopeDefaults? rope = null)
     {
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads");
-        int layers = config.Positive("num_hidden_layers");
+        int layers = config.Layers("num_hidden_layers");
         int keyValueHeads = config.PositiveOr("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0)
             config.Reject("num_key_value_heads", keyValueHeads.ToString(), $"a divisor of num_attention_heads ({heads})");

@@ -23,7 +23,7 @@ public sealed class T5 : IModelFamily
     /// <summary>Reads the sizes; problems are collected in the reader.</summary>
     public static EncoderDecoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("d_model"), layers = config.Positive("num_layers");
+        int hidden = config.Positive("d_model"), layers = config.Layers("num_layers");
         string projection = config.TextOr("feed_forward_proj", "relu");
         bool gated = projection.StartsWith("gated-", StringComparison.Ordinal);
         string activation = gated ? projection["gated-".Length..] : projection;
@@ -36,7 +36,7 @@ public sealed class T5 : IModelFamily
             VocabularySize = config.Positive("vocab_size"),
             HiddenSize = hidden,
             EncoderLayers = layers,
-            DecoderLayers = config.PositiveOr("num_decoder_layers", layers),
+            DecoderLayers = config.Has("num_decoder_layers") ? config.Layers("num_decoder_layers") : layers,
             Heads = config.Positive("num_heads"),
             HeadDimension = config.Positive("d_kv"),
             IntermediateSize = config.Positive("d_ff"),

@@ -24,7 +24,7 @@ internal static class DecoderReader
 
     private static TokenChange Metaspace(ComponentJson json)
     {
-        string replacement = json.TextOr("replacement", "▁")!;
+        string replacement = json.MarkOr("replacement", "▁");
         bool dropsFirst = MetaspacePreTokenizer.Scheme(json) != "never";
         return new TokenChange((i, token) => token.Replace(replacement, i == 0 && dropsFirst ? "" : " ", StringComparison.Ordinal));
     }
@@ -54,7 +54,7 @@ internal static class DecoderReader
 
     private static TokenListChange WordSuffix(ComponentJson json)
     {
-        string suffix = json.TextOr("suffix", "</w>")!;
+        string suffix = json.MarkOr("suffix", "</w>");
         return new TokenListChange(tokens =>
             [.. tokens.Select((token, i) => token.Replace(suffix, i == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal))]);
     }

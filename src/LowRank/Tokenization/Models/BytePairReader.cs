@@ -27,16 +27,7 @@ internal static class BytePairReader
     /// <summary>Reads GPT-2's two files.</summary>
     public static BytePairModel Read(string vocabularyFile, string mergesFile)
     {
-        JsonObject vocabulary;
-        try
-        {
-            vocabulary = JsonNode.Parse(File.ReadAllText(vocabularyFile)) as JsonObject
-                ?? throw new InputException($"{vocabularyFile} does not hold an object of tokens to ids.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{vocabularyFile} is not valid JSON: {e.Message}", e);
-        }
+        JsonObject vocabulary = JsonObjects.Read(vocabularyFile);
         var merges = new List<(string, string)>();
         int number = 0;
         foreach (string line in File.ReadLines(mergesFile))

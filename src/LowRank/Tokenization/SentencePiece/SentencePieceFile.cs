@@ -63,6 +63,8 @@ internal sealed class SentencePieceFile
             else if (piece.Field == 2) score = piece.Single;
             else if (piece.Field == 3) kind = (PieceKind)piece.Number;
         }
+        // As sentencepiece has it (model_interface.cc); an empty piece would match at every place for ever.
+        if (text.Length == 0) throw new InputException($"{Path}: piece {Pieces.Count} is empty, expected a text.");
         Pieces.Add((text, score, kind));
     }
 
