@@ -64,7 +64,7 @@ public sealed class DecoderLimitTests
 
     [Theory]
     [InlineData("{", "is not valid JSON")]
-    [InlineData("[]", "holds Array, expected a JSON object")]
+    [InlineData("[]", "does not hold a JSON object")]
     [InlineData("{}", "model_type is missing")]
     [InlineData("""{"model_type": 3}""", "model_type is missing")]
     public void A_broken_config_is_named(string json, string expected) =>
