@@ -7,7 +7,7 @@ public sealed partial class ArchitectureTests
 {
     // Each folder of the library uses only those before it.
     private static readonly string[] Order =
-        ["Tensors", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Quantization", "Training", "Generation", "Tasks", "Recipes"];
+        ["Tensors", "Quantization", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Training", "Generation", "Tasks", "Recipes"];
 
     private static string Library([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "src", "LowRank"));

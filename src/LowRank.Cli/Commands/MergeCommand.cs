@@ -1,6 +1,8 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Models;
+using LowRank.Quantization;
+using LowRank.Tensors;
 using LowRank.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -18,20 +20,48 @@ internal sealed class MergeCommand : ICliCommand
         var check = new Option<string?>("--check") { Description = "A text: computes its logits with the adapters and with the merged folder, and prints how far apart they are." };
         var command = new Command("merge", "Merge adapters into their base: a Hugging Face folder that any program loads, in the base's dtype, at the base's speed. "
             + "Several adapters, each with its weight, are added one after the other; computed in float32.") { output, check };
+        var dtype = new Option<string?>("--dtype") { Description = "float32 or bfloat16: how weights that the base keeps quantised are written; as its other weights by default." };
+        command.Add(dtype);
         ModelOptions model = new ModelOptions().AddTo(command, adapterRequired: true);
         return command.Does(parsed =>
         {
             string target = parsed.GetRequiredValue(output);
+            ScalarType? written = parsed.GetValue(dtype) switch
+            {
+                null => null,
+                "float32" => ScalarType.Float32,
+                "bfloat16" => ScalarType.BFloat16,
+                var other => throw new InputException($"--dtype is {other}, expected float32 or bfloat16."),
+            };
             if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
                 throw new InputException($"{target} is not empty. Choose another --output, or remove it first.");
             using OpenedModel opened = model.Open(parsed, attach: false);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
-            AdapterMerge.Write(opened.Model, [.. adapters.Select(argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))], target);
+            if (written is not null && !IsQuantized(opened.Model)) throw new InputException("--dtype has no effect: the base is not quantised, and each weight keeps its own dtype. Remove it.");
+            MergeReport report = AdapterMerge.Write(opened.Model, [.. adapters.Select(argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))], target, written);
             int layers = adapters.SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedModule>().Select(module => module.Site.Path)).Distinct().Count();
             Console.WriteLine($"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
+            ShowCost(report);
             if (text is not null) Compare(opened, adapters, target, text);
         });
+    }
+
+    private static bool IsQuantized(PretrainedModel model)
+    {
+        if (model.Network.PackedWeights.Count > 0) return true;
+        using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
+        return BitsAndBytesReader.Read(checkpoint).Count > 0;
+    }
+
+    private static void ShowCost(MergeReport report)
+    {
+        if (report.Format is null) return;
+        Console.WriteLine($"The base is kept in {report.Format}: expanded, added in float32 and written as {report.WrittenAs}. Rounding to {report.WrittenAs} moves a weight by " +
+            $"{report.Rounding.Largest:g3} at most, {report.Rounding.RootMeanSquare:g3} in the root mean square.");
+        if (report.Quantization.Count > 0)
+            Console.WriteLine($"{report.Format} itself differs from the folder's weights by {report.Quantization.Largest:g3} at most, {report.Quantization.RootMeanSquare:g3} in the root mean square: " +
+                "the adapter was added to the quantised ones, beside which it was used.");
     }
 
     private static ModelInput Tokens(OpenedModel opened, string text)

@@ -3,18 +3,24 @@ using LowRank.Adapters;
 using LowRank.Cli.Views;
 using LowRank.Hub;
 using LowRank.Models;
+using LowRank.Quantization;
 using LowRank.Tasks;
 using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>The options --model, --adapter and --device, and the model they open.</summary>
+/// <summary>The options --model, --adapter, --device and --base-dtype, and the model they open.</summary>
 internal sealed class ModelOptions
 {
     private readonly Option<string> model = new("--model") { Description = "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging Face Hub: org/name[@revision].", Required = true };
     private readonly Option<string[]> adapter = new("--adapter") { Description = "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a share of its change; several may be given." };
     private readonly Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
 
+    private readonly Option<string> baseDtype = new("--base-dtype")
+    {
+        Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. auto: as the folder stores them.",
+        DefaultValueFactory = _ => WeightFormats.Auto,
+    };
     private string? folder;
     private IReadOnlyList<AdapterArgument>? adapters;
 
@@ -26,6 +32,7 @@ internal sealed class ModelOptions
         command.Add(model);
         command.Add(adapter);
         command.Add(device);
+        command.Add(baseDtype);
         return this;
     }
 
@@ -42,7 +49,8 @@ internal sealed class ModelOptions
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
             throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
-        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)));
+        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)),
+            parsed.GetRequiredValue(baseDtype));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? [])) Console.Error.WriteLine("note: " + note);
         return opened;
@@ -58,7 +66,7 @@ internal sealed class ModelOptions
             throw new InputException($"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
         PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
-            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max());
+            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(), baseDtype: parsed.GetRequiredValue(baseDtype));
         var set = new AdapterSet(opened);
         try
         {

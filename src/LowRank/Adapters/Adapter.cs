@@ -1,6 +1,7 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Methods;
 using LowRank.Models;
+using LowRank.Quantization;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -253,6 +254,8 @@ public sealed class Adapter : IDisposable
         string? name = network.Parameters.Keys.FirstOrDefault(parameter => network.ModulePath(parameter) == tensor.Path + ending);
         // A tied head has no weight of its own: the embedding's stands for both.
         name ??= AdapterSite.Of(network)[tensor.Path].Parameter;
+        if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
+            throw new InputException($"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, which cannot be replaced. Open the base with base_dtype float32.");
         return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? new BaseCopy(tensor.Key, network.Parameters[name])
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }

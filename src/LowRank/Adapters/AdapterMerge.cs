@@ -10,19 +10,22 @@ namespace LowRank.Adapters;
 public static class AdapterMerge
 {
     /// <summary>Writes a model with one adapter merged into it.</summary>
-    /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{WeightedAdapter}, string)"/>
-    public static void Write(PretrainedModel model, Adapter adapter, string target) => Write(model, [new WeightedAdapter(adapter)], target);
+    /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{WeightedAdapter}, string, ScalarType?)"/>
+    public static MergeReport Write(PretrainedModel model, Adapter adapter, string target) => Write(model, [new WeightedAdapter(adapter)], target);
 
     /// <summary>Each adapted weight with the adapters' changes, one after the other, computed in float32 and stored in the weight's
     /// own dtype; everything else is copied as it is.</summary>
     /// <remarks>Where an adapter changes only one of an embedding and an output head that share their weight, each gets a weight
-    /// of its own and the config says so.</remarks>
+    /// of its own and the config says so. Weights that the base keeps quantised are expanded, changed and written whole: the merged
+    /// model is not quantised.</remarks>
     /// <param name="model">The base, opened from a folder.</param>
     /// <param name="adapters">The adapters with their weights, attached or not; none merged in memory.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
+    /// <param name="dtype">The dtype of weights that the base keeps quantised; null takes that of the folder's other weights.</param>
+    /// <returns>What quantisation and rounding cost.</returns>
     /// <exception cref="InputException">A merged weight is not finite, a change cannot be held by a weight, two adapters replace
     /// the same weight, or the target is the model itself.</exception>
-    public static void Write(PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target)
+    public static MergeReport Write(PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
     {
         if (adapters.Any(given => given.Adapter.IsMerged)) throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
         using var scope = NewDisposeScope();
@@ -35,8 +38,14 @@ public static class AdapterMerge
         foreach (string drawn in network.CreatedWeights)
             replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
         var weights = new List<KeyValuePair<string, Tensor>>();
-        foreach (string name in checkpoint.Entries.Keys.Where(name => name != changes.UntiedHead))
+        var quantized = new QuantizedBase(model, checkpoint, dtype);
+        foreach (string name in quantized.Names.Where(name => name != changes.UntiedHead))
         {
+            if (quantized.Has(name))
+            {
+                weights.Add(KeyValuePair.Create(name, quantized.Merge(name, changes)));
+                continue;
+            }
             Tensor stored = WithAddedRows(name, checkpoint.Map(name), network);
             Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
             weights.Add(KeyValuePair.Create(name, changes.Apply(name, start)));
@@ -47,11 +56,12 @@ public static class AdapterMerge
         weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
         AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
-        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null), folder =>
+        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null, quantized), folder =>
         {
             task?.Save(folder);
             vocabulary?.Save(folder);
         });
+        return quantized.Report;
     }
 
     // Rows of tokens that an adapter adds stand in the model alone.
@@ -62,9 +72,10 @@ public static class AdapterMerge
         return cat([stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(stored.dtype)], 0);
     }
 
-    private static void Describe(JsonObject config, PretrainedModel model, AdapterTask? task, bool unties)
+    private static void Describe(JsonObject config, PretrainedModel model, AdapterTask? task, bool unties, QuantizedBase quantized)
     {
         TaskConfig.Describe(config, model.Network, task);
+        quantized.Describe(config);
         if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
         if (unties) config["tie_word_embeddings"] = false;
     }

@@ -30,6 +30,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var noGradient = no_grad();
         foreach (AdaptedModule module in Modules)
         {
+            module.Site.Projection?.BeginMerge();
             if (module.Layer.IsAdditive)
             {
                 AddChange(module, 1);
@@ -49,6 +50,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var noGradient = no_grad();
         foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
         foreach (AdaptedModule module in Modules.Where(module => module.Layer.IsAdditive)) AddChange(module, -1);
+        foreach (AdaptedModule module in Modules) module.Site.Projection?.EndMerge();
         Forget();
     }
 

@@ -10,8 +10,15 @@ namespace LowRank.Adapters;
 internal static class SavedModules
 {
     /// <summary>The names of the parameters that the names select, as the model has them.</summary>
-    public static IEnumerable<string> Parameters(IReadOnlyCollection<string> names, INetwork network) =>
-        network.Parameters.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
+    /// <exception cref="InputException">They select a weight that is kept packed, which cannot be trained.</exception>
+    public static IEnumerable<string> Parameters(IReadOnlyCollection<string> names, INetwork network)
+    {
+        string[] packed = [.. network.PackedWeights.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))))];
+        if (packed.Length > 0)
+            throw new InputException($"modules_to_save selects weights that are kept in {network.PackedWeights[packed[0]].Format}, which cannot be trained. " +
+                "Leave these modules out (a low-rank pair may adapt them), or open the base with base_dtype float32:", packed);
+        return network.Parameters.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
+    }
 
     /// <summary>The tensors they have in an adapter's file.</summary>
     public static IReadOnlyList<AdapterTensor> Tensors(IReadOnlyCollection<string> names, INetwork network) =>
@@ -31,7 +38,7 @@ internal static class SavedModules
     public static IReadOnlyList<string>? ForNew(LoraConfig config, INetwork network)
     {
         List<string> names = [.. config.ModulesToSave ?? []];
-        string[] paths = [.. network.Parameters.Keys.Select(network.ModulePath)];
+        string[] paths = [.. network.Parameters.Keys.Concat(network.PackedWeights.Keys).Select(network.ModulePath)];
         string[] unknown = [.. names.Where(name => !paths.Any(path => Selects(name, path)))];
         if (unknown.Length > 0)
         {

@@ -138,7 +138,7 @@ public sealed class ConfigReader
     /// <exception cref="InputException">Anything was wrong: every problem, each naming its key.</exception>
     public void ThrowIfInvalid()
     {
-        if (Has("quantization_config")) Reject("quantization_config", "present", "weights in float32, float16 or bfloat16");
+        QuantizationConfig.Check(this);
         if (problems.Count > 0)
             throw new InputException($"{file} asks for a model that cannot be built:", problems);
     }

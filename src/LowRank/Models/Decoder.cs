@@ -1,5 +1,6 @@
 using LowRank.Models.Families;
 using LowRank.Models.Layers;
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -18,6 +19,7 @@ public sealed class Decoder : ISequenceNetwork
     private readonly RotaryEmbedding? rope;
     private readonly RotaryEmbedding? localRope;
     private readonly Dictionary<string, Tensor> parameters;
+    private readonly Dictionary<string, PackedWeight> packed;
     private readonly Func<string, string> storedName;
 
     private Decoder(DecoderFamily family, DecoderShape shape, WeightLoader weights, Device device, HeadRequest head)
@@ -39,6 +41,7 @@ public sealed class Decoder : ISequenceNetwork
         Head = BuildHead(weights, head, width);
         weights.Finish(name => family.IsIgnorable(name) || IsOfAnotherHead(name));
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
+        packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         CreatedWeights = weights.Created;
         storedName = weights.StoredName;
         if (shape.Rope is { } settings) rope = new RotaryEmbedding(settings, device);
@@ -98,7 +101,7 @@ public sealed class Decoder : ISequenceNetwork
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
 
     /// <inheritdoc/>
-    public long ParameterCount => parameters.Values.Sum(weight => weight.numel());
+    public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
     /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
@@ -206,6 +209,7 @@ public sealed class Decoder : ISequenceNetwork
     public void Dispose()
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
+        foreach (PackedWeight weight in packed.Values) weight.Dispose();
         rope?.Dispose();
         localRope?.Dispose();
     }
@@ -218,7 +222,7 @@ public sealed class Decoder : ISequenceNetwork
             case HeadKind.LanguageModel:
                 output = Shape.TieHead
                     ? Projection.Tied(Family.HeadPath, embedding.Weight)
-                    : Projection.Linear(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
+                    : Projection.Precise(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
                 return new Head(head.Kind, [output], (states, dropout) =>
                 {
                     Tensor logits = output.Forward(states, dropout);

@@ -1,5 +1,6 @@
 using LowRank.Models.Families;
 using LowRank.Models.Layers;
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,6 +18,7 @@ public sealed class Encoder : ISequenceNetwork
     private readonly RotaryEmbedding? rope;
     private readonly RotaryEmbedding? localRope;
     private readonly Dictionary<string, Tensor> parameters;
+    private readonly Dictionary<string, PackedWeight> packed;
     private readonly Func<string, string> storedName;
 
     private Encoder(EncoderFamily family, EncoderShape shape, WeightLoader weights, Device device, HeadRequest head)
@@ -31,6 +33,7 @@ public sealed class Encoder : ISequenceNetwork
         Head = head.Kind == HeadKind.None ? null : family.BuildHead(weights, shape, head, TokenEmbedding);
         weights.Finish(family.IsIgnorable);
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
+        packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         CreatedWeights = weights.Created;
         storedName = weights.StoredName;
         if (shape.Rope is { } settings) rope = new RotaryEmbedding(settings, device);
@@ -59,6 +62,9 @@ public sealed class Encoder : ISequenceNetwork
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
     /// <inheritdoc/>
     public Embedding TokenEmbedding { get; }
@@ -117,6 +123,7 @@ public sealed class Encoder : ISequenceNetwork
     public void Dispose()
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
+        foreach (PackedWeight weight in packed.Values) weight.Dispose();
         rope?.Dispose();
         localRope?.Dispose();
     }

@@ -1,5 +1,6 @@
 using LowRank.Models.Families;
 using LowRank.Models.Layers;
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -17,6 +18,7 @@ public sealed class EncoderDecoder : INetwork
     private readonly RmsNorm encoderNorm;
     private readonly RmsNorm decoderNorm;
     private readonly Dictionary<string, Tensor> parameters;
+    private readonly Dictionary<string, PackedWeight> packed;
     private readonly Func<string, string> storedName;
 
     private EncoderDecoder(IModelFamily family, EncoderDecoderShape shape, WeightLoader weights, Device device)
@@ -33,10 +35,11 @@ public sealed class EncoderDecoder : INetwork
         // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files.
         TiesHead = !weights.Has("lm_head.weight");
         OutputHead = TiesHead ? Projection.Tied("lm_head", TokenEmbedding.Weight)
-            : Projection.Linear(weights, "lm_head", shape.HiddenSize, shape.VocabularySize, bias: false);
+            : Projection.Precise(weights, "lm_head", shape.HiddenSize, shape.VocabularySize, bias: false);
         weights.Finish(name => name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight"
             or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
+        packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         storedName = weights.StoredName;
     }
 
@@ -61,6 +64,9 @@ public sealed class EncoderDecoder : INetwork
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
     /// <inheritdoc/>
     public Embedding TokenEmbedding { get; }
@@ -168,5 +174,6 @@ public sealed class EncoderDecoder : INetwork
     public void Dispose()
     {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
+        foreach (PackedWeight weight in packed.Values) weight.Dispose();
     }
 }

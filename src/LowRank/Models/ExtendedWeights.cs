@@ -1,3 +1,4 @@
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -14,6 +15,14 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
     public string Description => stored.Description;
 
     public IReadOnlyCollection<string>? Names => stored.Names;
+
+    public IWeightFormat? Format => stored.Format;
+
+    public bool Expands => stored.Expands;
+
+    public StoredMatrix? Quantized(string name) => stored.Quantized(name);
+
+    public void Release(string name) => stored.Release(name);
 
     public long[]? ShapeOf(string name, long[] expected)
     {

@@ -1,4 +1,5 @@
 using LowRank.Models.Layers;
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,8 +26,11 @@ public interface INetwork : IDisposable
     /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear twice.</summary>
     IReadOnlyDictionary<string, Tensor> Parameters { get; }
 
+    /// <summary>The frozen weights of linear layers that are kept packed, by checkpoint name; they are no <see cref="Parameters"/>.</summary>
+    IReadOnlyDictionary<string, PackedWeight> PackedWeights { get; }
+
     /// <summary>The number of weights.</summary>
-    long ParameterCount => Parameters.Values.Sum(weight => weight.numel());
+    long ParameterCount => Parameters.Values.Sum(weight => weight.numel()) + PackedWeights.Values.Sum(weight => weight.ElementCount);
 
     /// <summary>The token embedding.</summary>
     Embedding TokenEmbedding { get; }

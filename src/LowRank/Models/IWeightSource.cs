@@ -1,3 +1,4 @@
+using LowRank.Quantization;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;
@@ -18,4 +19,19 @@ public interface IWeightSource
 
     /// <summary>The tensor, in the source's dtype; the caller owns it.</summary>
     Tensor Read(string name, long[] shape);
+
+    /// <summary>How the weights of linear layers are to be kept; null as they are, in float32.</summary>
+    IWeightFormat? Format => null;
+
+    /// <summary>Whether weights that the source holds packed are to be expanded.</summary>
+    bool Expands => false;
+
+    /// <summary>The weight of a name, where the source holds it packed; else null.</summary>
+    StoredMatrix? Quantized(string name) => null;
+
+    /// <summary>Says that a weight has been read and is not needed again, so that its pages may leave the process.</summary>
+    void Release(string name)
+    {
+        // Only a mapped file has something to release.
+    }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using LowRank.Quantization;
 using LowRank.Tensors;
 
 namespace LowRank.Models;
@@ -9,7 +10,7 @@ namespace LowRank.Models;
 /// <param name="ModelType">The config's <c>model_type</c>; null without a config.</param>
 /// <param name="Parameters">Numbers stored; a head that shares the embedding's weight is stored once.</param>
 /// <param name="Layers">Layers by the config, else by the tensors' names; null where neither tells.</param>
-/// <param name="DataTypes">Numbers stored in each dtype, the most first.</param>
+/// <param name="DataTypes">Numbers stored in each dtype, the most first; a quantised weight's is its format, such as nf4.</param>
 /// <param name="Bytes">Bytes of all tensors.</param>
 /// <param name="Tensors">Number of tensors.</param>
 /// <param name="Files">Number of weight files.</param>
@@ -25,11 +26,19 @@ public sealed partial record ModelSummary(
         using Checkpoint checkpoint = Checkpoint.Open(folderOrFile);
         JsonObject? config = Config(Path.Combine(folderOrFile, "config.json"));
         IReadOnlyCollection<SafeTensorsEntry> entries = [.. checkpoint.Entries.Values];
+        IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(checkpoint);
+        HashSet<string> parts = [.. quantized.Values.SelectMany(matrix => matrix.Names)];
+        // A quantised weight counts as the numbers it stands for; its scales are no weights.
+        (string Type, long Count)[] weights =
+        [
+            .. entries.Where(entry => !parts.Contains(entry.Name)).Select(entry => (entry.DataType, entry.ElementCount)),
+            .. quantized.Values.Select(matrix => (matrix.Format, matrix.Rows * matrix.Columns)),
+        ];
         return new ModelSummary(
             config?["model_type"] is JsonValue type && type.TryGetValue(out string? name) ? name : null,
-            entries.Sum(entry => entry.ElementCount),
+            weights.Sum(weight => weight.Count),
             LayersOf(config) ?? LayersOf(entries),
-            [.. entries.GroupBy(entry => entry.DataType).Select(group => KeyValuePair.Create(group.Key, group.Sum(entry => entry.ElementCount))).OrderByDescending(pair => pair.Value)],
+            [.. weights.GroupBy(weight => weight.Type).Select(group => KeyValuePair.Create(group.Key, group.Sum(weight => weight.Count))).OrderByDescending(pair => pair.Value)],
             entries.Sum(entry => entry.Bytes),
             entries.Count,
             checkpoint.Files.Count);

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LowRank.Models.Families;
+using LowRank.Quantization;
 using LowRank.Tensors;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;
@@ -62,10 +64,15 @@ public sealed class PretrainedModel : IDisposable
     /// <param name="head">What it computes from its states; null takes what the config names.</param>
     /// <param name="vocabulary">Rows that the token embedding and the output head are to have: more than the folder's where an
     /// adapter adds tokens, each beginning as the mean of all others. Fewer, as 0, leave them as they are.</param>
+    /// <param name="baseDtype">How the weights of its linear layers are kept, one of <see cref="WeightFormats.Names"/>. They are
+    /// quantised one at a time, so that no more than one is in float32 at once. Embeddings, norms, biases, the output head and heads of
+    /// tasks, routers of experts and T5's <c>wo</c> stay in float32.</param>
     /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or weights
-    /// do not fit.</exception>
-    public static PretrainedModel Open(string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0)
+    /// do not fit; or weights are to be packed and trained, or packed on another device than the processor.</exception>
+    public static PretrainedModel Open(
+        string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0, string baseDtype = WeightFormats.Auto)
     {
+        IWeightFormat? format = WeightFormats.Get(baseDtype);
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int rows = (int)config.NumberOr(VocabularyKey, 0);
         bool extends = rows > 0 && vocabulary > rows;
@@ -73,7 +80,12 @@ public sealed class PretrainedModel : IDisposable
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            IWeightSource weights = new CheckpointWeights(checkpoint, folder);
+            var stored = new CheckpointWeights(checkpoint, folder);
+            // As transformers does: a config that asks for quantised weights beside weights that are not has them quantised.
+            if (baseDtype == WeightFormats.Auto && stored.QuantizedWeights.Count == 0 && QuantizationConfig.Format(config.Root) is { } asked) format = WeightFormats.Get(asked);
+            bool expands = baseDtype == WeightFormats.Float32;
+            RequirePackable(folder, expands ? null : format?.Name ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, device, trainable);
+            IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands);
             INetwork network = Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary) : weights, device, trainable, head);
             return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows : network.VocabularySize };
         }
@@ -99,6 +111,16 @@ public sealed class PretrainedModel : IDisposable
     {
         Network.Dispose();
         checkpoint?.Dispose();
+    }
+
+    private static void RequirePackable(string folder, string? format, Device? device, bool trainable)
+    {
+        if (format is null) return;
+        if (trainable)
+            throw new InputException($"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
+                "Give base_dtype float32 (in a recipe, base_dtype: float32), or train an adapter.");
+        if (device is { } given && given.type != DeviceType.CPU)
+            throw new InputException($"base_dtype {format} computes on the processor alone, found device {given}. Give base_dtype float32, or device cpu.");
     }
 
     private static INetwork Build(ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)

@@ -1,3 +1,4 @@
+using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -21,6 +22,8 @@ public sealed class WeightLoader
     private readonly List<string> problems = [];
     private readonly HashSet<string> taken = [];
     private readonly Dictionary<string, Tensor> parameters = [];
+    private readonly Dictionary<string, PackedWeight> packed = [];
+    private readonly ExpansionBuffer buffer = new();
 
     /// <summary>Starts loading.</summary>
     /// <param name="source">Where the weights come from.</param>
@@ -40,6 +43,9 @@ public sealed class WeightLoader
 
     /// <summary>Every weight handed out so far, by its full name, in the order of the model.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
+
+    /// <summary>Those that are kept packed, by their full name; they are no <see cref="Parameters"/>.</summary>
+    public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
     /// <summary>Names of the weights that were drawn because the source has none.</summary>
     public IReadOnlyCollection<string> Created => created;
@@ -85,6 +91,11 @@ public sealed class WeightLoader
             problems.Add($"missing: {stored} {Text(shape)}");
             return empty(shape, device: META);
         }
+        if (source.Quantized(stored) is { } quantized)
+        {
+            problems.Add($"{stored} is stored as {quantized.Format}, but it is no linear layer's weight here; expected float32, float16 or bfloat16 {Text(shape)}");
+            return empty(shape, device: META);
+        }
         if (!found.SequenceEqual(shape))
         {
             problems.Add($"wrong shape: {stored} is {Text(found)}, expected {Text(shape)}");
@@ -93,6 +104,48 @@ public sealed class WeightLoader
         Tensor weight = Prepare(source.Read(stored, shape));
         parameters.Add(name, weight);
         return weight;
+    }
+
+    /// <summary>The weight of a linear layer: packed where the source holds it so or its <see cref="IWeightSource.Format"/> asks for it,
+    /// else as <see cref="Take"/> gives it.</summary>
+    /// <param name="name">The weight's name.</param>
+    /// <param name="inputs">Width of the input.</param>
+    /// <param name="outputs">Width of the output.</param>
+    /// <param name="isTransposed">Whether it is stored [in, out]; a packed one is [out, in] all the same.</param>
+    /// <param name="isPackable">False keeps a weight in float32 that the source does not hold packed.</param>
+    public (Tensor? Plain, PackedWeight? Packed) TakeMatrix(string name, int inputs, int outputs, bool isTransposed, bool isPackable)
+    {
+        long[] shape = isTransposed ? [inputs, outputs] : [outputs, inputs];
+        string stored = StoredName(name);
+        StoredMatrix? quantized = source.Quantized(stored);
+        if (quantized is null && (source.Format is null || !isPackable)) return (Take(name, shape), null);
+        if (quantized is null)
+        {
+            if (source.ShapeOf(stored, shape) is not { } found || !found.SequenceEqual(shape)) return (Take(name, shape), null); // notes the problem
+            taken.Add(stored);
+            using var scope = NewDisposeScope();
+            Tensor plain = source.Read(stored, shape);
+            PackedWeight made = source.Format!.Pack(isTransposed ? plain.t() : plain, buffer);
+            source.Release(stored);
+            return (null, Add(name, made));
+        }
+        taken.Add(stored);
+        if (quantized.Rows != outputs || quantized.Columns != inputs)
+        {
+            problems.Add($"wrong shape: {stored} is {quantized.Format} {Text([quantized.Rows, quantized.Columns])}, expected {Text([outputs, inputs])}");
+            return (empty(shape, device: META), null);
+        }
+        PackedWeight weight = quantized.Open(buffer);
+        if (!source.Expands && (source.Format is null || source.Format.Name == quantized.Format)) return (null, Add(name, weight));
+        using (weight)
+        {
+            using var scope = NewDisposeScope();
+            Tensor wide = weight.Expand();
+            if (source.Format is { } format && isPackable) return (null, Add(name, format.Pack(wide, buffer)));
+            Tensor kept = (isTransposed ? wide.t().contiguous() : wide).to(device).DetachFromDisposeScope();
+            parameters.Add(name, kept);
+            return (kept, null);
+        }
     }
 
     /// <summary>Ends loading.</summary>
@@ -104,8 +157,15 @@ public sealed class WeightLoader
             problems.Add($"unexpected: {name} {Text(source.ShapeOf(name, []) ?? [])}");
         if (problems.Count == 0) return;
         foreach (Tensor weight in parameters.Values) weight.Dispose();
+        foreach (PackedWeight weight in packed.Values) weight.Dispose();
         throw new InputException($"{source.Description}: {problems.Count} tensors do not fit the model that config.json describes. " +
             "Check that config.json belongs to these weights:", problems);
+    }
+
+    private PackedWeight Add(string name, PackedWeight weight)
+    {
+        packed.Add(name, weight);
+        return weight;
     }
 
     private Tensor Prepare(Tensor stored)

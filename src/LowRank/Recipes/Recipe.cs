@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Quantization;
 using LowRank.Tasks;
 
 namespace LowRank.Recipes;
@@ -18,6 +19,9 @@ public sealed record Recipe
 
     /// <summary>Where it computes: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
+
+    /// <summary>How the weights of the base's linear layers are kept, one of <see cref="WeightFormats.Names"/>.</summary>
+    public string BaseDtype { get; init; } = WeightFormats.Auto;
 
     /// <summary>What is learned from.</summary>
     public required DataSection Data { get; init; }
@@ -68,6 +72,7 @@ public sealed record Recipe
     /// <summary>The same run with every weight trained, for comparing; its learning rate is full training's own.</summary>
     public Recipe AsFullTraining() => this with
     {
+        BaseDtype = WeightFormats.Float32,
         Adapter = new AdapterSection { Method = "full" },
         Training = Training with { InitAdapter = null, LearningRate = null },
     };

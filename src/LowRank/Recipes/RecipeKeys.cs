@@ -8,7 +8,7 @@ internal static class RecipeKeys
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } = new Dictionary<string, IReadOnlyList<string>>
     {
-        [""] = ["base", "model", "task", "task_options", "device", "data", "adapter", "training", "comparison", "output"],
+        [""] = ["base", "model", "task", "task_options", "device", "base_dtype", "data", "adapter", "training", "comparison", "output"],
         ["data"] = ["train", "validation", "train_on"],
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
             "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "new_tokens", "method_options"],

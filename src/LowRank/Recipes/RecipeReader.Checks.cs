@@ -1,5 +1,6 @@
 using LowRank.Adapters.Methods;
 using LowRank.Hub;
+using LowRank.Quantization;
 
 namespace LowRank.Recipes;
 
@@ -23,6 +24,12 @@ internal sealed partial class RecipeReader
             section.Reject("layers_to_transform", "does not go with a regular expression in adapter.target_modules; put the layers into the expression");
         if (adapter.LayersPattern is not null && adapter.LayersToTransform is null)
             section.Reject("layers_pattern", "has no effect without adapter.layers_to_transform; add that or remove this");
+    }
+
+    private static void CheckBaseDtype(YamlSection root, string baseDtype, AdapterSection adapter)
+    {
+        if (WeightFormats.Get(baseDtype) is not null && adapter.Method == "full")
+            root.Reject("base_dtype", $"is {baseDtype}, whose weights are frozen, and adapter.method: full trains every weight; use {WeightFormats.Float32}, or another method");
     }
 
     private static void CheckTraining(YamlSection section, TrainingSection training, AdapterSection adapter, DataSection? data)

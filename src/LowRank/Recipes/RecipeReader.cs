@@ -1,5 +1,6 @@
 using LowRank.Adapters.Methods;
 using LowRank.Hub;
+using LowRank.Quantization;
 using LowRank.Tasks;
 using System.Text.RegularExpressions;
 
@@ -45,6 +46,7 @@ internal sealed partial class RecipeReader
         string? model = PlaceOf(root, "model"), output = PathOf(root, "output");
         string device = root.Text("device") ?? "cpu";
         if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
+        string baseDtype = root.OneOf("base_dtype", WeightFormats.Auto, [.. WeightFormats.Names]);
         string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
         TaskSection taskOptions = root.Child("task_options") is { } optionSection ? ReadTask(optionSection, task) : new();
         YamlSection? adapterSection = root.Child("adapter");
@@ -54,6 +56,7 @@ internal sealed partial class RecipeReader
         TrainingSection training = ReadTraining(trainingSection, adapter, data);
         ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
         if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
+        CheckBaseDtype(root, baseDtype, adapter);
         if (comparison is not null && task != TaskRegistry.Default) root.Reject("comparison", $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come with data.validation)");
         if (root.Child("data") is { } given && given.Has("train_on") && task != TaskRegistry.Default) given.Reject("train_on", $"has no effect with task {task}; remove it");
         if (trainingSection is not null && task != TaskRegistry.Default) RejectBatching(trainingSection, $"with task {task}");
@@ -63,7 +66,7 @@ internal sealed partial class RecipeReader
         return new Recipe
         {
             Task = task, TaskOptions = taskOptions,
-            Model = model!, Device = device, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
+            Model = model!, Device = device, BaseDtype = baseDtype, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
         };
     }
 

@@ -34,7 +34,7 @@ public sealed partial class RecipeRun
             TrainedParameters = trained,
             TotalParameters = Model.Network.ParameterCount + Trained.Weights.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),
             ProgramBytes = programBytes,
-            WeightBytes = Model.Network.Parameters.Values.Sum(Bytes),
+            WeightBytes = Model.Network.Parameters.Values.Sum(Bytes) + Model.Network.PackedWeights.Values.Sum(weight => weight.Bytes),
             AdapterBytes = Adapter?.Weights.Sum(weight => Bytes(weight.Value)) ?? 0,
             GradientBytes = Trained.Weights.Sum(weight => Bytes(weight.Value)),
             OptimizerBytes = 2 * Trained.Weights.Sum(weight => Bytes(weight.Value)),

@@ -156,10 +156,13 @@ public sealed partial class RecipeRun : IDisposable
         int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(modelFolder, Recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(modelFolder, device, trainable: Recipe.Adapter.Method == "full", head, rows);
+            : PretrainedModel.Open(modelFolder, device, trainable: Recipe.Adapter.Method == "full", head, rows, Recipe.BaseDtype);
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
         notes.AddRange(Model.Notes);
+        if (Model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
+            notes.Add($"{Model.Network.PackedWeights.Count} weights of the base are kept in {format}: {Model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
+                $"{Model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB");
         if (Model.Network.CreatedWeights.Count > 0)
             notes.Add($"the base has no weights for its head, which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
     }

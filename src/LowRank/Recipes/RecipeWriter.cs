@@ -17,6 +17,7 @@ internal sealed class RecipeWriter
         writer.Line("", "task", recipe.Task);
         writer.Task(recipe);
         writer.Line("", "device", recipe.Device);
+        writer.Line("", "base_dtype", recipe.BaseDtype);
         writer.Data(recipe.Data, recipe.Task == TaskRegistry.Default);
         writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
         writer.Training(recipe.Training, recipe.EffectiveLearningRate, recipe.Task == TaskRegistry.Default);

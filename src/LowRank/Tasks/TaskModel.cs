@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Models;
 using LowRank.Models.Families;
+using LowRank.Quantization;
 using LowRank.Tokenization;
 using static TorchSharp.torch;
 
@@ -33,8 +34,10 @@ public sealed class TaskModel : IDisposable
     /// <param name="task">The task's name; null takes the adapter's, else the model's own.</param>
     /// <param name="settings">Changes the settings that adapter and config give; null leaves them.</param>
     /// <param name="device">Where it computes; the processor by default.</param>
+    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>.</param>
     /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the adapter's.</exception>
-    public static TaskModel Open(string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null, Device? device = null)
+    public static TaskModel Open(string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null, Device? device = null,
+        string baseDtype = WeightFormats.Auto)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
@@ -45,7 +48,7 @@ public sealed class TaskModel : IDisposable
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         if (settings is not null) chosen = settings(chosen);
-        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter));
+        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter), baseDtype: baseDtype);
         Adapter? attached = null;
         try
         {

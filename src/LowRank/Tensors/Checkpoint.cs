@@ -64,6 +64,9 @@ public sealed class Checkpoint : IDisposable
         ? file.Map(name)
         : throw new KeyNotFoundException($"{Path} has no tensor '{name}'.");
 
+    /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>
+    public void Release(string name) => owners[name].Release(name);
+
     /// <summary>Closes the files; tensors made from them stay valid.</summary>
     public void Dispose()
     {

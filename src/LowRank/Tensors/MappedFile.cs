@@ -68,6 +68,16 @@ internal sealed unsafe class MappedFile : IDisposable
         return NativeTensor.Wrap(address, &Return, shape, type);
     }
 
+    /// <summary>Gives the pages of a part back to the system, whose copy of the file stays: the part is read again when it is used
+    /// again. Does nothing where the system has no such call.</summary>
+    public void Release(long offset, long bytes)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        // Whole pages alone: those at the ends may hold a neighbour's data.
+        long page = Environment.SystemPageSize, first = (offset + page - 1) / page * page, end = (offset + bytes) / page * page;
+        if (end > first) NativePages.Release((nint)(start + first), (nuint)(end - first));
+    }
+
     /// <summary>Drops the owner's reference; the mapping goes when no tensor made from it is left.</summary>
     public void Dispose()
     {

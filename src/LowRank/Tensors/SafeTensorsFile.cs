@@ -94,6 +94,10 @@ public sealed class SafeTensorsFile : IDisposable
         return mapping.Tensor(entry.Begin, entry.Bytes, entry.Shape, type, elementBytes);
     }
 
+    /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>
+    /// <remarks>What was written to the tensor in place is lost.</remarks>
+    public void Release(string name) => mapping.Release(Entries[name].Begin, Entries[name].Bytes);
+
     /// <summary>Closes the file; tensors made from it stay valid.</summary>
     public void Dispose() => mapping.Dispose();
 

@@ -36,7 +36,13 @@ public sealed class FullModel : ITrainedWeights
         ScalarType type = StoredType();
         ModelFolder.Write(model.Folder, folder,
             [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type)))],
-            Task is null ? null : config => TaskConfig.Describe(config, model.Network, Task), into => Task?.Save(into));
+            Describe, into => Task?.Save(into));
+    }
+
+    private void Describe(System.Text.Json.Nodes.JsonObject config)
+    {
+        config.Remove(QuantizationConfig.Key); // a base that was expanded to be trained is not quantised any more
+        if (Task is not null) TaskConfig.Describe(config, model.Network, Task);
     }
 
     private ScalarType StoredType()

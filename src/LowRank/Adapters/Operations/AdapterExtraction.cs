@@ -1,5 +1,6 @@
 using LowRank.Adapters.Files;
 using LowRank.Models;
+using LowRank.Quantization;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -22,6 +23,9 @@ public static class AdapterExtraction
         using var noGradient = no_grad();
         using PretrainedModel model = PretrainedModel.Open(baseFolder);
         using Checkpoint before = Checkpoint.Open(baseFolder), after = Checkpoint.Open(tunedFolder);
+        foreach (Checkpoint checkpoint in new[] { before, after })
+            if (BitsAndBytesReader.Read(checkpoint).Count > 0)
+                throw new InputException($"{checkpoint.Path} is quantised: what tuning changed would drown in its rounding. Give the folder in float32, float16 or bfloat16.");
         RequireSameTensors(before, after, baseFolder, tunedFolder);
         LoraConfig config = TaskTypes.Fill(new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets ?? ModuleSelection.AllLinear }, model.Network);
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);

@@ -33,7 +33,7 @@ public sealed class Mixtral : DecoderFamily
     {
         string path = $"model.layers.{layer}.block_sparse_moe";
         int hidden = shape.HiddenSize, width = shape.Experts!.IntermediateSize;
-        Projection router = Projection.Linear(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
+        Projection router = Projection.Precise(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
         IFeedForward[] experts = [.. Enumerable.Range(0, shape.Experts.Count).Select(number => $"{path}.experts.{number}").Select(expert => new GatedFeedForward(
             Projection.Linear(weights, expert + ".w1", hidden, width, bias: false),
             Projection.Linear(weights, expert + ".w3", hidden, width, bias: false),

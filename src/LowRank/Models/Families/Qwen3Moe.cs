@@ -39,7 +39,7 @@ public sealed class Qwen3Moe : DecoderFamily
         if (settings.PlainLayers.Contains(layer)) return RotaryFamily.BuildBlock(weights, shape, layer, normalizesHeads: true);
         string path = $"model.layers.{layer}.mlp";
         DecoderShape expertShape = shape with { IntermediateSize = settings.IntermediateSize };
-        Projection router = Projection.Linear(weights, path + ".gate", shape.HiddenSize, settings.Count, bias: false);
+        Projection router = Projection.Precise(weights, path + ".gate", shape.HiddenSize, settings.Count, bias: false);
         IFeedForward[] experts = [.. Enumerable.Range(0, settings.Count).Select(number => new GatedFeedForward(weights, $"{path}.experts.{number}", expertShape))];
         return RotaryFamily.BuildBlock(weights, shape, layer, normalizesHeads: true,
             new ExpertsFeedForward(router, experts, settings.Active, settings.NormalizesShares));

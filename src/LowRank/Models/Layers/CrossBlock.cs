@@ -34,9 +34,11 @@ public sealed class CrossBlock
         int last = attendsToSource ? 2 : 1, hidden = shape.HiddenSize, width = shape.IntermediateSize;
         string dense = $"{path}.layer.{last}.DenseReluDense";
         Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
+        // As transformers keeps it where the others are quantised: T5's values are large here (_keep_in_fp32_modules).
+        Projection Down() => Projection.Precise(weights, dense + ".wo", width, hidden, bias: false);
         feedForward = shape.IsGated
-            ? new GatedFeedForward(Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Linear(".wo", width, hidden), shape.Activation, shape.Dropout)
-            : new PlainFeedForward(Linear(".wi", hidden, width), Linear(".wo", width, hidden), shape.Activation, shape.Dropout);
+            ? new GatedFeedForward(Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
+            : new PlainFeedForward(Linear(".wi", hidden, width), Down(), shape.Activation, shape.Dropout);
         feedForwardNorm = Norm(last);
     }
 

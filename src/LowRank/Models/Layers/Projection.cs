@@ -1,3 +1,4 @@
+using LowRank.Quantization;
 using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -5,13 +6,18 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>A linear layer y = Wx + b with a slot for adapters.</summary>
-/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot.</remarks>
+/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot. Whether the weight is kept
+/// packed is no concern of theirs: they multiply with it, or read it expanded.</remarks>
 public sealed class Projection
 {
-    private Projection(string path, Tensor weight, Tensor? bias, int inputs, int outputs, bool storesTransposed)
+    private readonly Tensor? plain;
+    private Tensor? standIn; // [out, in]: the expanded weight while adapters are merged into a packed one
+    private int merges;
+
+    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, int inputs, int outputs, bool storesTransposed)
     {
         Path = path;
-        Weight = weight;
+        (plain, Packed) = weight;
         Bias = bias;
         InputSize = inputs;
         OutputSize = outputs;
@@ -22,8 +28,12 @@ public sealed class Projection
     /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
     public string Path { get; }
 
-    /// <summary>The frozen weight, [out, in]; [in, out] where <see cref="StoresTransposed"/>.</summary>
-    public Tensor Weight { get; }
+    /// <summary>The frozen weight in float32, [out, in]; [in, out] where <see cref="StoresTransposed"/>. One that is kept packed is
+    /// expanded anew each time, into the caller's dispose scope.</summary>
+    public Tensor Weight => plain ?? (StoresTransposed ? Matrix.t() : Matrix);
+
+    /// <summary>The weight where it is kept packed; else null.</summary>
+    public PackedWeight? Packed { get; }
 
     /// <summary>The bias, [out], or null.</summary>
     public Tensor? Bias { get; }
@@ -37,15 +47,23 @@ public sealed class Projection
     /// <summary>Whether the weight is stored [in, out], as GPT-2's Conv1D does.</summary>
     public bool StoresTransposed { get; }
 
-    /// <summary>The weight as [out, in], without a copy.</summary>
-    public Tensor Matrix => StoresTransposed ? Weight.t() : Weight;
+    /// <summary>The weight as [out, in], without a copy unless it is kept packed (<see cref="Weight"/>).</summary>
+    public Tensor Matrix => plain is null ? standIn ?? Packed!.Expand() : StoresTransposed ? plain.t() : plain;
 
     /// <summary>Where adapters sit; empty computes the base alone.</summary>
     public AdapterSlot Slot { get; }
 
     /// <summary>Takes a weight [out, in] and, if there is one, a bias [out].</summary>
     public static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
-        new(path, weights.Take(path + ".weight", outputs, inputs), bias ? weights.Take(path + ".bias", outputs) : null,
+        Linear(weights, path, inputs, outputs, bias, isPackable: true);
+
+    /// <summary>As <see cref="Linear(WeightLoader, string, int, int, bool)"/>, of a layer that stays in float32 when the others are
+    /// quantised: an output head or a router, whose errors are not averaged out by layers above.</summary>
+    public static Projection Precise(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
+        Linear(weights, path, inputs, outputs, bias, isPackable: false);
+
+    private static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias, bool isPackable) =>
+        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: false, isPackable), bias ? weights.Take(path + ".bias", outputs) : null,
             inputs, outputs, storesTransposed: false);
 
     /// <summary>A layer of a task's head: its weights are taken where the checkpoint has them, and drawn where it has none.</summary>
@@ -56,12 +74,12 @@ public sealed class Projection
     /// <param name="bias">Whether it has a bias, zero when drawn.</param>
     /// <param name="range">Standard deviation of drawn weights.</param>
     public static Projection TakenOrDrawn(WeightLoader weights, string path, int inputs, int outputs, bool bias, double range) =>
-        new(path, weights.TakeOrDraw(path + ".weight", range, outputs, inputs), bias ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
+        new(path, (weights.TakeOrDraw(path + ".weight", range, outputs, inputs), null), bias ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
             inputs, outputs, storesTransposed: false);
 
     /// <summary>Takes a weight stored [in, out] and a bias [out], as GPT-2's Conv1D stores them.</summary>
     public static Projection Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
-        new(path, weights.Take(path + ".weight", inputs, outputs), weights.Take(path + ".bias", outputs),
+        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: true, isPackable: true), weights.Take(path + ".bias", outputs),
             inputs, outputs, storesTransposed: true);
 
     /// <summary>A layer that computes with another's weight, as a tied output head does.</summary>
@@ -69,7 +87,7 @@ public sealed class Projection
     /// <param name="weight">The other's weight, [out, in].</param>
     /// <param name="bias">A bias of its own, [out], or null.</param>
     public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
-        new(path, weight, bias, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
+        new(path, (weight, null), bias, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
 
     /// <summary>Wx + b, through the adapters when there are any.</summary>
     /// <param name="input">[…, in]</param>
@@ -78,6 +96,28 @@ public sealed class Projection
     public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
 
     /// <summary>Wx + b of the base alone.</summary>
-    public Tensor Base(Tensor input) =>
-        RowProduct.TryLinear(input, Weight, StoresTransposed, Bias) ?? nn.functional.linear(input, Matrix, Bias);
+    public Tensor Base(Tensor input) => Multiply(input, Bias);
+
+    /// <summary>Wx of the base alone, differentiable in x.</summary>
+    /// <param name="input">[…, in]</param>
+    /// <param name="bias">What is added, [out]; null for nothing.</param>
+    /// <returns>[…, out]</returns>
+    public Tensor Multiply(Tensor input, Tensor? bias = null) =>
+        Packed is { } packed && standIn is null ? packed.Linear(input, bias)
+            : RowProduct.TryLinear(input, plain ?? standIn!, plain is not null && StoresTransposed, bias) ?? nn.functional.linear(input, Matrix, bias);
+
+    /// <summary>Makes the weight one that may be changed in place: a packed one is expanded until <see cref="EndMerge"/>.</summary>
+    internal void BeginMerge()
+    {
+        if (Packed is null || merges++ > 0) return;
+        standIn = Packed.Expand().DetachFromDisposeScope();
+    }
+
+    /// <summary>Ends a <see cref="BeginMerge"/>; with the last one a packed weight is what it was.</summary>
+    internal void EndMerge()
+    {
+        if (Packed is null || --merges > 0) return;
+        standIn!.Dispose();
+        standIn = null;
+    }
 }

@@ -60,7 +60,7 @@ public sealed class DoraLayer : IAdapterLayer
         Tensor dropped = Dropout.Apply(input, probability, dropout);
         // Wx + b is there already where nothing was dropped; the change is of Wx without the bias.
         bool isWhole = ReferenceEquals(dropped, input) && site.Slot.Adapters.Count == 1;
-        Tensor plain = !isWhole ? nn.functional.linear(dropped, site.Matrix) : site.Bias is { } bias ? result - bias : result;
+        Tensor plain = !isWhole ? site.Multiply(dropped) : site.Bias is { } bias ? result - bias : result;
         Tensor pair = nn.functional.linear(nn.functional.linear(dropped, A), B);
         return result.add((ratio - 1) * plain + ratio * pair * Scale, Share);
     }
@@ -100,7 +100,7 @@ public sealed class DoraLayer : IAdapterLayer
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor cross = (matmul(site.Matrix, A.t()) * B).sum(1);
+        Tensor cross = (site.Multiply(A).t() * B).sum(1); // W·Aᵀ
         Tensor own = (matmul(B, matmul(A, A.t())) * B).sum(1);
         return squares.add(cross, 2 * Scale).add_(own, Scale * Scale).clamp_min_(0).sqrt_().MoveToOuterDisposeScope();
     }

@@ -23,7 +23,8 @@ internal sealed class CordaStart : ILoraStart
         return build.Targets.ToDictionary(target => target.Path, target =>
         {
             using InputStatistics inputs = statistics[target.Path];
-            return Pair(build.Sites[target.Path].Matrix, inputs.Products / inputs.Calls, target, keeps);
+            using var scope = NewDisposeScope(); // one layer's decomposition at a time
+            return Pair(build.Sites[target.Path].Matrix, inputs.Products / inputs.Calls, target, keeps).MoveToOuterDisposeScope();
         });
     }
 

@@ -20,7 +20,7 @@ internal sealed class LoraGaStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
         ICalibration calibration = build.RequireCalibration();
-        Dictionary<string, GradientProbe> probes = build.Targets.ToDictionary(target => target.Path, target => new GradientProbe(build.Sites[target.Path]));
+        Dictionary<string, GradientProbe> probes = build.Targets.ToDictionary(target => target.Path, target => new GradientProbe(build.Sites[target.Path], build.Network.Device));
         foreach ((string path, GradientProbe probe) in probes) build.Sites[path].Slot.Attach(probe);
         try
         {
@@ -79,9 +79,9 @@ internal sealed class LoraGaStart : ILoraStart
         config.Value("lora_ga_config") is { ValueKind: JsonValueKind.Object } settings && settings.TryGetProperty("stable_gamma", out JsonElement value) ? value.GetDouble() : 16;
 
     // y = inner(x) + x·Dᵀ with D zero: the gradient of D is that of W.
-    private sealed class GradientProbe(AdapterSite site) : ISlotAdapter, IDisposable
+    private sealed class GradientProbe(AdapterSite site, Device device) : ISlotAdapter, IDisposable
     {
-        private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: site.Weight.device, requires_grad: true).DetachFromDisposeScope();
+        private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: device, requires_grad: true).DetachFromDisposeScope();
 
         public Tensor? Gradient => change.grad;
 

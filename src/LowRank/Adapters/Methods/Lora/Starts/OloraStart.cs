@@ -14,10 +14,11 @@ internal sealed class OloraStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
+        using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         (Tensor q, Tensor r) = linalg.qr(site.Matrix);
         if (target.Rank > q.shape[1])
             throw new InputException($"{target.Path}: rank {target.Rank} is more than its weight can have, {q.shape[1]}. Lower the rank, or give this module its own in rank_pattern.");
-        return new LoraPair(r.narrow(0, 0, target.Rank), q.narrow(1, 0, target.Rank));
+        return new LoraPair(r.narrow(0, 0, target.Rank), q.narrow(1, 0, target.Rank)).MoveToOuterDisposeScope();
     });
 }

@@ -13,9 +13,10 @@ internal sealed class PissaStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
+        using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(site.Matrix, fullMatrices: false);
-        return Pair(u, values, vh, target);
+        return Pair(u, values, vh, target).MoveToOuterDisposeScope();
     });
 
     /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>

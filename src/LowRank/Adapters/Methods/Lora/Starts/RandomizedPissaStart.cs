@@ -25,8 +25,9 @@ internal sealed class RandomizedPissaStart : ILoraStart
         int iterations = int.Parse(build.Config.InitialWeights.Name[Prefix.Length..], CultureInfo.InvariantCulture);
         return build.Targets.ToDictionary(target => target.Path, target =>
         {
+            using var scope = NewDisposeScope(); // one layer's decomposition at a time
             (Tensor u, Tensor values, Tensor vh) = LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
-            return PissaStart.Pair(u, values, vh, target);
+            return PissaStart.Pair(u, values, vh, target).MoveToOuterDisposeScope();
         });
     }
 }

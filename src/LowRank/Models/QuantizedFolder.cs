@@ -1,0 +1,59 @@
+using LowRank.Quantization;
+using LowRank.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>Writes a model with its linear layers quantised, as transformers does with bitsandbytes.</summary>
+public static class QuantizedFolder
+{
+    /// <summary>Writes the folder: packed weights with the tensors that belong to them, everything else as the model's folder stores it,
+    /// and config.json with its <c>quantization_config</c>.</summary>
+    /// <param name="model">The model, opened in the format to write.</param>
+    /// <param name="target">The folder to make; it appears whole or not at all.</param>
+    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, or the target is the
+    /// model itself.</exception>
+    public static void Write(PretrainedModel model, string target)
+    {
+        INetwork network = model.Network;
+        string[] formats = [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
+        if (formats is not [var format] || !WeightFormats.Get(format)!.IsWritable)
+            throw new InputException($"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a quantised folder can be written of " +
+                $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable).Select(known => known.Name))}.");
+        using var scope = NewDisposeScope();
+        using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
+        var source = new CheckpointWeights(checkpoint, model.Folder);
+        Dictionary<string, PackedWeight> packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
+        var tensors = new List<KeyValuePair<string, Tensor>>();
+        foreach (string name in source.Names)
+        {
+            if (packed.TryGetValue(name, out PackedWeight? weight)) tensors.AddRange(weight.Stored(name, Original(checkpoint, source, name)));
+            else if (source.Quantized(name) is null) tensors.Add(KeyValuePair.Create(name, checkpoint.Map(name)));
+            else throw new InputException($"{name} is quantised in {model.Folder} and is none of the weights that the model computes with; quantise the original model instead.");
+        }
+        ModelFolder.Write(model.Folder, target, tensors, config => config[QuantizationConfig.Key] = QuantizationConfig.Section(format, Kept(network)));
+    }
+
+    /// <summary>Paths of the linear layers that are not packed, and of the head.</summary>
+    private static IEnumerable<string> Kept(INetwork network)
+    {
+        IEnumerable<Layers.Projection> all = network.Projections;
+        if (network.OutputHead is { } head) all = all.Append(head);
+        if (network is ISequenceNetwork { Head: { } top }) all = all.Concat(top.Layers);
+        IEnumerable<string> paths = all.Where(layer => layer.Packed is null).Select(layer => network.ModulePath(layer.Path));
+        // A model opened without its head keeps the head's name out of reach of programs that open it with one.
+        return paths.Append("lm_head").Distinct();
+    }
+
+    private static string Original(Checkpoint checkpoint, CheckpointWeights source, string name)
+    {
+        if (source.Quantized(name) is not null) return "float32"; // what it was before the file was written, the expanded values are
+        return checkpoint.Entries[name].Type switch
+        {
+            ScalarType.BFloat16 => "bfloat16",
+            ScalarType.Float16 => "float16",
+            _ => "float32",
+        };
+    }
+}

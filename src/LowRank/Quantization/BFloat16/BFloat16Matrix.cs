@@ -1,0 +1,67 @@
+using System.Runtime.Intrinsics;
+using LowRank.Tensors.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Quantization;
+
+/// <summary>A matrix of bfloat16 values, which are float32's upper halves.</summary>
+internal sealed unsafe class BFloat16Matrix : IPackedMatrix
+{
+    private const int Unit = 64;
+
+    private readonly Tensor values; // bfloat16 [rows, columns]
+    private readonly ushort* packed;
+
+    /// <summary>Takes over the values.</summary>
+    public BFloat16Matrix(Tensor values)
+    {
+        this.values = values;
+        packed = (ushort*)NativeTensor.Address(values);
+    }
+
+    public string Format => BFloat16Format.FormatName;
+
+    public long Rows => values.shape[0];
+
+    public long Columns => values.shape[1];
+
+    public long Bytes => values.numel() * sizeof(ushort);
+
+    public bool CanMultiply => Columns % Unit == 0;
+
+    public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
+
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows)
+    {
+        float* wide = stackalloc float[Unit];
+        double* sums = stackalloc double[PackedWeight.MostVectors];
+        long columns = Columns, all = Rows;
+        for (long row = firstRow; row < firstRow + rows; row++)
+        {
+            for (int i = 0; i < count; i++) sums[i] = 0;
+            for (long column = 0; column < columns; column += Unit)
+            {
+                Widen(packed + row * columns + column, Unit, wide);
+                for (int i = 0; i < count; i++) sums[i] += VectorProduct.Of64(wide, inputs + i * columns + column);
+            }
+            for (int i = 0; i < count; i++) outputs[i * all + row] = (float)sums[i];
+        }
+    }
+
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => [KeyValuePair.Create(name, values)];
+
+    public void Dispose() => values.Dispose();
+
+    private static void Widen(ushort* from, long count, float* to)
+    {
+        long at = 0;
+        for (; at + 16 <= count; at += 16)
+        {
+            (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(from + at));
+            (low << 16).AsSingle().Store(to + at);
+            (high << 16).AsSingle().Store(to + at + 8);
+        }
+        for (; at < count; at++) to[at] = BitConverter.UInt32BitsToSingle((uint)from[at] << 16);
+    }
+}

@@ -1,0 +1,139 @@
+using LowRank.Tensors.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Quantization;
+
+/// <summary>The frozen weight of a linear layer, [out, in], kept packed. It is expanded into shared memory while the layer computes,
+/// forward and again backward; nothing of it stays in the graph.</summary>
+public sealed unsafe class PackedWeight : IDisposable
+{
+    /// <summary>The most input rows that are multiplied with the packed values directly; more are worth an expansion.</summary>
+    public const int MostVectors = 8;
+
+    private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
+
+    private readonly IPackedMatrix matrix;
+    private readonly ExpansionBuffer buffer;
+
+    internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (this.matrix, this.buffer) = (matrix, buffer);
+
+    /// <summary>The name of its format, such as nf4.</summary>
+    public string Format => matrix.Format;
+
+    /// <summary>Outputs of the layer.</summary>
+    public long Rows => matrix.Rows;
+
+    /// <summary>Inputs of the layer.</summary>
+    public long Columns => matrix.Columns;
+
+    /// <summary>The number of weights.</summary>
+    public long ElementCount => Rows * Columns;
+
+    /// <summary>Bytes it takes, scales included.</summary>
+    public long Bytes => matrix.Bytes;
+
+    internal IPackedMatrix Matrix => matrix;
+
+    /// <summary>The weights in float32, [out, in]: a new tensor in the caller's dispose scope.</summary>
+    public Tensor Expand()
+    {
+        Tensor expanded = empty(Rows, Columns);
+        Expand(0, ElementCount, (float*)NativeTensor.Address(expanded));
+        return expanded;
+    }
+
+    /// <summary>x·Wᵀ + b, differentiable in x and b.</summary>
+    /// <param name="input">[…, in], float32</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <returns>[…, out]</returns>
+    public Tensor Linear(Tensor input, Tensor? bias = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows = input.reshape(-1, Columns);
+        bool differentiates = is_grad_enabled() && input.requires_grad;
+        Tensor result = differentiates ? PackedLinear.apply(rows, this) : Product(rows, bias is { requires_grad: false } ? bias : null);
+        if (bias is not null && (differentiates || bias.requires_grad)) result = result + bias;
+        return result.reshape([.. input.shape[..^1], Rows]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>x·Wᵀ + b without a graph.</summary>
+    /// <param name="input">[n, in]</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <returns>[n, out], in the caller's dispose scope.</returns>
+    public Tensor Product(Tensor input, Tensor? bias = null)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor dense = input.contiguous();
+        if (matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors) return Direct(dense, bias).MoveToOuterDisposeScope();
+        Tensor result = empty(dense.shape[0], Rows);
+        EachChunk((first, chunk) =>
+        {
+            Tensor part = result.narrow(1, first, chunk.shape[0]);
+            if (bias is not null) part.copy_(bias.narrow(0, first, chunk.shape[0]));
+            part.addmm_(dense, chunk.t(), beta: bias is null ? 0 : 1, alpha: 1);
+        });
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>y·W without a graph: what reaches the input of the gradient y of the output.</summary>
+    /// <param name="gradient">[n, out]</param>
+    /// <returns>[n, in], in the caller's dispose scope.</returns>
+    public Tensor BackProduct(Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor result = empty(gradient.shape[0], Columns);
+        EachChunk((first, chunk) => result.addmm_(gradient.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1, alpha: 1));
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Its tensors as bitsandbytes stores them.</summary>
+    /// <param name="name">The weight's name in the checkpoint.</param>
+    /// <param name="original">The dtype it had before, such as float32.</param>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => matrix.Stored(name, original);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        matrix.Dispose();
+        buffer.Dispose();
+    }
+
+    private Tensor Direct(Tensor input, Tensor? bias)
+    {
+        int count = (int)input.shape[0];
+        Tensor result = empty(count, Rows);
+        nint from = NativeTensor.Address(input), to = NativeTensor.Address(result);
+        ProcessorWork.Split(Rows, grain: 16, work: ElementCount, (first, rows) => matrix.Multiply((float*)from, count, (float*)to, first, rows));
+        return bias is null ? result : result.add_(bias);
+    }
+
+    // As many rows at a time as fit the buffer.
+    private void EachChunk(Action<long, Tensor> use)
+    {
+        long rows = Math.Min(Rows, Math.Max(1, ChunkValues / Columns));
+        Tensor memory = buffer.Lend(rows * Columns, out float* address);
+        try
+        {
+            for (long first = 0; first < Rows; first += rows)
+            {
+                using var scope = NewDisposeScope();
+                long count = Math.Min(rows, Rows - first);
+                Expand(first * Columns, count * Columns, address);
+                use(first, memory.narrow(0, 0, count * Columns).view(count, Columns));
+            }
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    private void Expand(long first, long count, float* target)
+    {
+        nint to = (nint)target;
+        ProcessorWork.Split(count, grain: 4096, work: count, (start, length) => matrix.Expand(first + start, length, (float*)to + start));
+    }
+}

@@ -1,0 +1,28 @@
+namespace LowRank.Quantization;
+
+/// <summary>What <c>base_dtype</c> can be: the formats, found by their type, and two words of its own.</summary>
+public static class WeightFormats
+{
+    /// <summary>As the folder stores it: packed where it is packed, else float32.</summary>
+    public const string Auto = "auto";
+
+    /// <summary>Every weight in float32, expanded where the folder stores it packed.</summary>
+    public const string Float32 = "float32";
+
+    private static readonly Dictionary<string, IWeightFormat> Formats = typeof(WeightFormats).Assembly.GetTypes()
+        .Where(type => typeof(IWeightFormat).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
+        .Select(type => (IWeightFormat)Activator.CreateInstance(type)!)
+        .ToDictionary(format => format.Name);
+
+    /// <summary>The formats, by name.</summary>
+    public static IReadOnlyList<IWeightFormat> All => [.. Formats.Values.OrderBy(format => format.Name, StringComparer.Ordinal)];
+
+    /// <summary>Every value of <c>base_dtype</c>.</summary>
+    public static IReadOnlyList<string> Names => [Auto, Float32, .. All.Select(format => format.Name)];
+
+    /// <summary>The format of a name; null for <see cref="Auto"/> and <see cref="Float32"/>.</summary>
+    /// <exception cref="InputException">There is none; the message lists those that are.</exception>
+    public static IWeightFormat? Get(string name) => name is Auto or Float32 ? null
+        : Formats.TryGetValue(name, out IWeightFormat? format) ? format
+        : throw new InputException($"base_dtype is {name}, expected one of {string.Join(", ", Names)}.");
+}
