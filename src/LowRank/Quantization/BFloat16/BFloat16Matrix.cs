@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LowRank.Tensors.Native;
 using TorchSharp;
@@ -8,7 +9,7 @@ namespace LowRank.Quantization;
 /// <summary>A matrix of bfloat16 values, which are float32's upper halves.</summary>
 internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 {
-    private const int Unit = 64;
+    private const int Unit = RowProducts.Unit;
 
     private readonly Tensor values; // bfloat16 [rows, columns]
     private readonly ushort* packed;
@@ -32,22 +33,8 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 
     public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
 
-    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows)
-    {
-        float* wide = stackalloc float[Unit];
-        double* sums = stackalloc double[PackedWeight.MostVectors];
-        long columns = Columns, all = Rows;
-        for (long row = firstRow; row < firstRow + rows; row++)
-        {
-            for (int i = 0; i < count; i++) sums[i] = 0;
-            for (long column = 0; column < columns; column += Unit)
-            {
-                Widen(packed + row * columns + column, Unit, wide);
-                for (int i = 0; i < count; i++) sums[i] += VectorProduct.Of64(wide, inputs + i * columns + column);
-            }
-            for (int i = 0; i < count; i++) outputs[i * all + row] = (float)sums[i];
-        }
-    }
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => [KeyValuePair.Create(name, values)];
 
@@ -63,5 +50,21 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
             (high << 16).AsSingle().Store(to + at + 8);
         }
         for (; at < count; at++) to[at] = BitConverter.UInt32BitsToSingle((uint)from[at] << 16);
+    }
+
+    private readonly struct Units(ushort* packed) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target)
+        {
+            for (int i = 0; i < Unit; i += 16)
+            {
+                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(packed + first + i));
+                (low << 16).AsSingle().Store(target + i);
+                (high << 16).AsSingle().Store(target + i + 8);
+            }
+        }
+
+        public float RowScale(long row) => 1;
     }
 }

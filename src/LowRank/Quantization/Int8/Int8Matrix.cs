@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,7 +10,7 @@ namespace LowRank.Quantization;
 /// <summary>A matrix of 8-bit whole numbers with a scale for each row.</summary>
 internal sealed unsafe class Int8Matrix : IPackedMatrix
 {
-    private const int Unit = 64;
+    private const int Unit = RowProducts.Unit;
     private const float Step = 1 / 127f;
 
     private readonly Tensor values;  // int8 [rows, columns]
@@ -45,22 +47,8 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
         }
     }
 
-    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows)
-    {
-        float* wide = stackalloc float[Unit];
-        double* sums = stackalloc double[PackedWeight.MostVectors];
-        long columns = Columns, all = Rows;
-        for (long row = firstRow; row < firstRow + rows; row++)
-        {
-            for (int i = 0; i < count; i++) sums[i] = 0;
-            for (long column = 0; column < columns; column += Unit)
-            {
-                Widen(packed + row * columns + column, Unit, 1, wide);
-                for (int i = 0; i < count; i++) sums[i] += VectorProduct.Of64(wide, inputs + i * columns + column);
-            }
-            for (int i = 0; i < count; i++) outputs[i * all + row] = (float)(sums[i] * (scales[row] * Step));
-        }
-    }
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
 
     /// <remarks>bitsandbytes names the scales after the module, not after the weight.</remarks>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original)
@@ -83,14 +71,28 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     private static void Widen(sbyte* from, long count, float scale, float* to)
     {
         long at = 0;
-        for (; at + 16 <= count; at += 16)
-        {
-            (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(from + at));
-            (Vector128<int> a, Vector128<int> b) = Vector128.Widen(low);
-            (Vector128<int> c, Vector128<int> d) = Vector128.Widen(high);
-            (Vector256.ConvertToSingle(Vector256.Create(a, b)) * scale).Store(to + at);
-            (Vector256.ConvertToSingle(Vector256.Create(c, d)) * scale).Store(to + at + 8);
-        }
+        for (; at + 16 <= count; at += 16) (Wide16(from + at) * scale).Store(to + at);
         for (; at < count; at++) to[at] = from[at] * scale;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Wide16(sbyte* from)
+    {
+        if (Avx512F.IsSupported) return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(from));
+        (Vector128<int> a, Vector128<int> b) = Vector128.Widen(low);
+        (Vector128<int> c, Vector128<int> d) = Vector128.Widen(high);
+        return Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(a, b), Vector256.Create(c, d)));
+    }
+
+    private readonly struct Units(sbyte* packed, float* scales) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target)
+        {
+            for (int i = 0; i < Unit; i += 16) Wide16(packed + first + i).Store(target + i);
+        }
+
+        public float RowScale(long row) => scales[row] * Step;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,6 +11,8 @@ internal sealed unsafe class BlockScales : IDisposable
     private readonly Tensor absmax;       // float32 [blocks]; quantised uint8 [blocks]
     private readonly Tensor? nested;      // float32 [⌈blocks / nested block⌉]
     private readonly float[]? map;        // what the 8-bit codes stand for
+    private readonly float* values;       // the same, where the collector moves nothing
+    private readonly Tensor? held;        // the map's memory
     private readonly float* plain;
     private readonly byte* codes;
     private readonly float* nestedScales;
@@ -18,7 +21,7 @@ internal sealed unsafe class BlockScales : IDisposable
     /// <summary>Plain scales.</summary>
     public BlockScales(Tensor absmax, int blockSize)
     {
-        (this.absmax, BlockSize) = (absmax, blockSize);
+        (this.absmax, BlockSize, BlockShift) = (absmax, blockSize, int.Log2(blockSize));
         plain = (float*)NativeTensor.Address(absmax);
     }
 
@@ -28,11 +31,16 @@ internal sealed unsafe class BlockScales : IDisposable
         (absmax, this.nested, this.map, Offset, BlockSize, NestedBlockSize) = (codes, nested, map, offset, blockSize, nestedBlockSize);
         this.codes = (byte*)NativeTensor.Address(codes);
         nestedScales = (float*)NativeTensor.Address(nested);
-        nestedShift = int.Log2(nestedBlockSize);
+        held = tensor(map).DetachFromDisposeScope();
+        values = (float*)NativeTensor.Address(held);
+        (BlockShift, nestedShift) = (int.Log2(blockSize), int.Log2(nestedBlockSize));
     }
 
     /// <summary>Values that share a scale.</summary>
     public int BlockSize { get; }
+
+    /// <summary>The power of two that the block's size is.</summary>
+    public int BlockShift { get; }
 
     /// <summary>Scales that share a scale of their own; 0 where they are plain.</summary>
     public int NestedBlockSize { get; }
@@ -49,10 +57,11 @@ internal sealed unsafe class BlockScales : IDisposable
     /// <summary>The scale of a block.</summary>
     public float this[long block]
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get
         {
             if (plain != null) return plain[block];
-            float product = map![codes[block]] * nestedScales[block >> nestedShift]; // rounded before the sum, as bitsandbytes rounds
+            float product = values[codes[block]] * nestedScales[block >> nestedShift]; // rounded before the sum, as bitsandbytes rounds
             return product + Offset;
         }
     }
@@ -94,5 +103,6 @@ internal sealed unsafe class BlockScales : IDisposable
     {
         absmax.Dispose();
         nested?.Dispose();
+        held?.Dispose();
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -7,7 +8,7 @@ namespace LowRank.Quantization;
 /// <summary>A matrix in NF4.</summary>
 internal sealed unsafe class Nf4Matrix : IPackedMatrix
 {
-    private const int Unit = 64; // values that the kernel expands at once
+    private const int Unit = RowProducts.Unit; // values that the kernel expands at once
 
     private readonly Tensor codes; // uint8 [⌈n / 2⌉, 1]
     private readonly byte* packed;
@@ -33,31 +34,17 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     public void Expand(long first, long count, float* target)
     {
         long end = first + count, at = first;
-        int block = scales.BlockSize;
-        for (; at < end && at % Unit != 0; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at / block];
+        int block = scales.BlockSize, shift = scales.BlockShift;
+        for (; at < end && at % Unit != 0; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
         if (block % Unit == 0)
-            for (; at + Unit <= end; at += Unit) Nf4Kernel.Expand64(packed + at / 2, scales[at / block], target + (at - first));
+            for (; at + Unit <= end; at += Unit) Nf4Kernel.Expand64(packed + at / 2, scales[at >> shift], target + (at - first));
         else
-            for (; at + block <= end; at += block) Nf4Kernel.ExpandAny(packed + at / 2, block, scales[at / block], target + (at - first));
-        for (; at < end; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at / block];
+            for (; at + block <= end; at += block) Nf4Kernel.ExpandAny(packed + at / 2, block, scales[at >> shift], target + (at - first));
+        for (; at < end; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
     }
 
-    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows)
-    {
-        float* levels = stackalloc float[Unit];
-        double* sums = stackalloc double[PackedWeight.MostVectors];
-        for (long row = firstRow; row < firstRow + rows; row++)
-        {
-            for (int i = 0; i < count; i++) sums[i] = 0;
-            long start = row * Columns;
-            for (long column = 0; column < Columns; column += Unit)
-            {
-                Nf4Kernel.Expand64(packed + (start + column) / 2, scales[(start + column) / scales.BlockSize], levels);
-                for (int i = 0; i < count; i++) sums[i] += VectorProduct.Of64(levels, inputs + i * Columns + column);
-            }
-            for (int i = 0; i < count; i++) outputs[i * Rows + row] = (float)sums[i];
-        }
-    }
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
     [
@@ -72,5 +59,13 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     {
         codes.Dispose();
         scales.Dispose();
+    }
+
+    private readonly struct Units(byte* packed, BlockScales scales) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target) => Nf4Kernel.Expand64(packed + first / 2, scales[first >> scales.BlockShift], target);
+
+        public float RowScale(long row) => 1;
     }
 }
