@@ -65,7 +65,7 @@ internal sealed class MergedChanges
         return merged.MoveToOuterDisposeScope();
     }
 
-    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is null ? null : zeros(module.Site.OutputSize, device: module.Site.Matrix.device);
+    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is { } bias ? zeros(module.Site.OutputSize, device: bias.device) : null;
 
     private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names((AdaptedModule Module, double Weight) given)
     {

@@ -51,7 +51,7 @@ public sealed class RecipeProblemTests
     [Theory]
     [InlineData("rank: 4", "rank is not a key of a recipe; did you mean adapter.rank?")]
     [InlineData("trainning: {}", "trainning is not a key of a recipe; did you mean training?")]
-    [InlineData("xyz: 4", "xyz is not a key of a recipe; known here: base, model, task, task_options, device, data, adapter, training, comparison, output")]
+    [InlineData("xyz: 4", "xyz is not a key of a recipe; known here: base, model, task, task_options, device, base_dtype, data, adapter, training, comparison, output")]
     [InlineData("device: gpu", "device is gpu, expected cpu, cuda, cuda:N or mps")]
     [InlineData("adapter: 4", "adapter is 4, expected a section of keys")]
     [InlineData("adapter: { target_modules: '(' }", "adapter.target_modules is \"(\", expected module names or a regular expression")]
