@@ -106,6 +106,25 @@ public sealed class MethodCommandTests
     }
 
     [Fact]
+    public void LoftQ_learns_on_a_base_that_is_quantised_as_it_is_read()
+    {
+        using var model = new TinyModel();
+        string recipe = model.Recipe("steps: 20", "method: loftq");
+        File.AppendAllText(recipe, "base_dtype: nf4\n");
+        CommandResult trained = CommandLine.Run("train", recipe).Succeeded();
+        Assert.Contains("weights of the base are kept in nf4", trained.Output + trained.Error, StringComparison.Ordinal);
+        double Loss(params string[] more) => JsonDocument.Parse(CommandLine.Run(["eval", "--model", model.Folder, "--data", model.Data, "--json", .. more]).Succeeded().Output)
+            .RootElement.GetProperty("loss").GetDouble();
+        double untrained = Loss("--base-dtype", "nf4"), adapted = Loss("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
+        Assert.True(adapted < 0.9 * untrained, $"{adapted} and {untrained}");
+        CommandResult merged = CommandLine.Run("merge", "--model", model.Folder, "--base-dtype", "nf4", "--adapter", model["run/adapter"], "--output", model["merged"], "--check", "1 and 2:").Succeeded();
+        Assert.Contains("The base is kept in nf4", merged.Output, StringComparison.Ordinal);
+        CommandLine.Run("quantize", "--model", model.Folder, "--output", model["nf4"]).Succeeded();
+        string onFolder = CommandLine.Run("generate", "--model", model["nf4"], "--adapter", model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output;
+        Assert.Equal(CommandLine.Run("generate", "--model", model.Folder, "--base-dtype", "nf4", "--adapter", model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output, onFolder);
+    }
+
+    [Fact]
     public void Biases_alone_are_trained_where_there_are_biases_and_refused_where_there_are_none()
     {
         using var model = new TinyModel();

@@ -54,6 +54,23 @@ public sealed class LoftQTests : IDisposable
         Assert.InRange(Golden.LargestDeviation(Logits(), io.Map("logits")), 0, Tolerance);
     }
 
+    /// <summary>The pairs of PEFT's replace_lora_weights_loftq on a base in NF4 with double quantisation (Reference/make_loftq_nf4_case.py).</summary>
+    [Theory, InlineData(4), InlineData(16)]
+    public void On_a_base_in_nf4_it_begins_as_the_reference(double alpha)
+    {
+        using SafeTensorsFile expected = SafeTensorsFile.Open(Path.Combine(AppContext.BaseDirectory, "Fixtures", "quantization", "loftq_nf4.safetensors"));
+        using PretrainedModel model = PretrainedModel.Open(golden.Model.Folder, baseDtype: "nf4");
+        Tensor Compute() => model.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask"));
+        Assert.InRange(Golden.LargestDeviation(Compute(), expected.Map("logits.quantized")), 0, Tolerance);
+        using Adapter adapter = Adapter.Create(model, Config(alpha), 1);
+        adapter.Attach();
+        Assert.InRange(Golden.LargestDeviation(Compute(), expected.Map("logits")), 0, Tolerance);
+        using var folder = new TemporaryFolder();
+        QuantizedFolder.Write(model, folder["quantised"]);
+        using PretrainedModel alone = PretrainedModel.Open(folder["quantised"]);
+        Assert.Contains("only as nf4", Assert.Throws<InputException>(() => Adapter.Create(alone, Config(alpha), 1)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_layer_that_was_left_as_it_is_begins_as_a_plain_pair_and_a_base_of_such_alone_is_refused()
     {

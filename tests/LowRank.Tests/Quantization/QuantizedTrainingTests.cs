@@ -29,7 +29,8 @@ public sealed class QuantizedTrainingTests : IDisposable
         expanded = PretrainedModel.Open(folder["q"], baseDtype: "float32");
     }
 
-    public static TheoryData<string> Methods => [.. AdapterMethods.Names];
+    // LoftQ begins elsewhere on the expanded weights, and has a reference of its own.
+    public static TheoryData<string> Methods => [.. AdapterMethods.Names.Where(name => name != "loftq")];
 
     private static TokenizedExample[] Examples => [.. Enumerable.Range(0, 12).Select(row =>
     {
