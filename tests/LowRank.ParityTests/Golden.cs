@@ -1,4 +1,5 @@
 using LowRank.Models;
+using LowRank.Quantization;
 using LowRank.Tensors;
 using TorchSharp;
 
@@ -9,11 +10,15 @@ public sealed class Golden : IDisposable
 {
     private readonly SafeTensorsFile io;
 
-    public Golden(string family)
+    /// <summary>Opens a case.</summary>
+    /// <param name="family">Its folder's name.</param>
+    /// <param name="model">A folder with another form of its model; null for its own.</param>
+    /// <param name="baseDtype">How the linear layers' weights are kept.</param>
+    public Golden(string family, string? model = null, string baseDtype = WeightFormats.Auto)
     {
         Family = family;
         Folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);
-        Model = PretrainedModel.Open(Folder);
+        Model = PretrainedModel.Open(model ?? Folder, baseDtype: baseDtype);
         io = SafeTensorsFile.Open(Path.Combine(Folder, "io.safetensors"));
     }
 
@@ -53,6 +58,7 @@ public sealed class Golden : IDisposable
         return Model.Network switch
         {
             EncoderDecoder t5 => t5.Forward(input, input.Tokens.narrow(1, 0, 12)),
+            ISequenceNetwork { Head: null } headless => headless.States(input),
             var network => ((ISequenceNetwork)network).Scores(input),
         };
     }

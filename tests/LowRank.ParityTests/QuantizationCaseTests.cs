@@ -1,8 +1,10 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using LowRank.Adapters;
 using LowRank.Models;
 using LowRank.Quantization;
 using LowRank.Tensors;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
@@ -74,6 +76,46 @@ public sealed class QuantizationCaseTests
         Tensor logits = model.Sequence.Scores(new ModelInput(io.Map("input_ids"), io.Map("attention_mask")));
         Assert.InRange(Golden.LargestDeviation(logits, file.Map($"logits.{family}.{format}")), 0, 1e-4);
     }
+
+    /// <summary>Every case of decoders, encoders, T5 and experts, with its adapter where it has one: packed, written and read, merged in
+    /// memory and in a folder.</summary>
+    [Theory, MemberData(nameof(Families))]
+    public void Every_family_computes_the_same_on_packed_and_on_expanded_weights(string family)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        foreach (string format in (string[])["nf4", "int8"])
+        {
+            using var packed = new Golden(family, baseDtype: format);
+            Assert.NotEmpty(packed.Model.Network.PackedWeights);
+            QuantizedFolder.Write(packed.Model, folder[format]);
+            using var read = new Golden(family, folder[format]);
+            using var expanded = new Golden(family, folder[format], WeightFormats.Float32);
+            Assert.Equal((packed.Model.Network.PackedWeights.Count, 0), (read.Model.Network.PackedWeights.Count, expanded.Model.Network.PackedWeights.Count));
+            Near(expanded.Logits(), packed.Logits());
+            Near(packed.Logits(), read.Logits());
+            string lora = Path.Combine(packed.Folder, "lora");
+            if (!Directory.Exists(lora)) continue;
+            using Adapter onPacked = Adapter.Load(lora, packed.Model), onExpanded = Adapter.Load(lora, expanded.Model);
+            onPacked.Attach();
+            onExpanded.Attach();
+            Tensor adapted = packed.Logits();
+            Near(expanded.Logits(), adapted);
+            onPacked.Merge();
+            Near(adapted, packed.Logits());
+            onPacked.Unmerge();
+            AdapterMerge.Write(packed.Model, onPacked, folder[format + ".merged"]);
+            using var merged = new Golden(family, folder[format + ".merged"]);
+            Assert.Empty(merged.Model.Network.PackedWeights);
+            Near(adapted, merged.Logits());
+        }
+    }
+
+    public static TheoryData<string> Families => [.. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
+        .Where(folder => File.Exists(Path.Combine(folder, "config.json")) && File.Exists(Path.Combine(folder, "io.safetensors"))).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)];
+
+    private static void Near(Tensor wanted, Tensor found) =>
+        Assert.InRange(Golden.LargestDeviation(wanted, found), 0, 1e-4 * Math.Max(1, wanted.abs().max().item<float>()));
 
     private static JsonNode Json(Tensor bytes) => JsonNode.Parse(Encoding.UTF8.GetString(bytes.data<byte>().ToArray()))!;
 }
