@@ -23,7 +23,7 @@ public sealed class WeightLoader
     private readonly HashSet<string> taken = [];
     private readonly Dictionary<string, Tensor> parameters = [];
     private readonly Dictionary<string, PackedWeight> packed = [];
-    private readonly ExpansionBuffer buffer = new();
+    private readonly ExpansionBuffer buffer; // belongs to the packed weights, which free it
 
     /// <summary>Starts loading.</summary>
     /// <param name="source">Where the weights come from.</param>
@@ -34,7 +34,7 @@ public sealed class WeightLoader
     /// <param name="seed">Seed of weights that are drawn because the source has none.</param>
     public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42)
     {
-        (this.basePrefix, this.seed) = (basePrefix, seed);
+        (this.basePrefix, this.seed, buffer) = (basePrefix, seed, ExpansionBuffer.ForModel());
         this.source = source;
         this.device = device;
         this.ownMemory = ownMemory;

@@ -11,6 +11,9 @@ public sealed unsafe class ExpansionBuffer : IDisposable
     private Tensor? memory; // float32
     private int isBusy;
 
+    /// <summary>One for the packed weights of a model, each of which frees its memory when it is disposed of.</summary>
+    internal static ExpansionBuffer ForModel() => new();
+
     /// <summary>Values it holds at present.</summary>
     public long Capacity => memory?.numel() ?? 0;
 

@@ -33,20 +33,30 @@ public sealed class QuantizedMemoryTests
         const long LargestLayer = 4L * Hidden * Intermediate;
         Assert.True(loaded < packed + LargestLayer + 24 * Megabyte, $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB");
 
+        // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a plain base's step
+        // is the matrix that is expanded at the moment.
+        long trained = Steps(model);
+        using PretrainedModel plain = PretrainedModel.Open(folder.Path);
+        long usual = Steps(plain);
+        Assert.True(trained < usual + LargestLayer + 8 * Megabyte, $"three steps took {trained / Megabyte} MB more, on the base in float32 {usual / Megabyte} MB");
+    }
+
+    // The most that the process grows in three steps, after a first one.
+    private static long Steps(PretrainedModel model)
+    {
         using Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = 4, Alpha = 8 }, 1);
         adapter.Attach();
         adapter.SetTrainable(true);
         Step(model, adapter);
         NativeAllocator.ReturnFreedMemory();
         ProcessMemory.ResetPeak();
-        before = ProcessMemory.ResidentBytes();
+        long before = ProcessMemory.ResidentBytes();
         for (int step = 0; step < 3; step++) Step(model, adapter);
-        // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600.
-        long trained = ProcessMemory.PeakBytes() - before;
-        Assert.True(trained < 48 * Megabyte, $"three steps took {trained / Megabyte} MB more");
+        long most = ProcessMemory.PeakBytes() - before;
         NativeAllocator.ReturnFreedMemory();
         long grown = ProcessMemory.ResidentBytes() - before;
         Assert.True(grown < 8 * Megabyte, $"three steps left {grown / Megabyte} MB");
+        return most;
     }
 
     private static void Step(PretrainedModel model, Adapter adapter)

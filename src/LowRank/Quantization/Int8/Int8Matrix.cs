@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using LowRank.Tensors.Native;
@@ -85,6 +86,7 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
         return Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(a, b), Vector256.Create(c, d)));
     }
 
+    [StructLayout(LayoutKind.Auto)]
     private readonly struct Units(sbyte* packed, float* scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
