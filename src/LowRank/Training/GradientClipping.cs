@@ -12,14 +12,14 @@ public static class GradientClipping
     /// <returns>The norm before scaling.</returns>
     public static double Apply(IEnumerable<Tensor> weights, double limit)
     {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        Tensor[] gradients = [.. weights.Select(w => w.grad).OfType<Tensor>()];
-        if (gradients.Length == 0) return 0;
-        Tensor total = stack([.. gradients.Select(g => g.norm())]).norm();
-        double norm = total.to(ScalarType.Float64).item<double>();
-        if (limit > 0 && double.IsFinite(norm) && limit / (norm + 1e-6) is < 1 and double factor)
-            foreach (Tensor gradient in gradients) gradient.mul_(factor);
+        var gradients = new GradientNorm(weights);
+        double norm = gradients.Measure();
+        double factor = Factor(norm, limit);
+        if (factor != 1) gradients.Scale(factor);
         return norm;
     }
+
+    /// <summary>What gradients of a norm have to be multiplied with.</summary>
+    internal static double Factor(double norm, double limit) =>
+        limit > 0 && double.IsFinite(norm) ? Math.Min(1, limit / (norm + 1e-6)) : 1;
 }

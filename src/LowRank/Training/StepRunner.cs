@@ -13,6 +13,8 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
     public Generator Dropout { get; } = new Generator().manual_seed(options.Seed);
 
+    private readonly GradientNorm gradients = new(trained.Weights.Select(weight => weight.Value));
+
     /// <summary>Does a step.</summary>
     /// <param name="step">Its rows.</param>
     /// <param name="learningRate">Its rate.</param>
@@ -36,11 +38,17 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         }
         loss /= Math.Max(1, step.PredictedLabels);
         trained.Rules.Penalty()?.backward();
-        double norm = GradientClipping.Apply(trained.Weights.Select(w => w.Value), options.MaxGradientNorm);
+        double norm = gradients.Measure();
         if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(number, loss, norm, learningRate);
+        double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
         long update = Stopwatch.GetTimestamp();
+        if (trained.Rules.ReadsGradients && scale != 1)
+        {
+            gradients.Scale(scale);
+            scale = 1;
+        }
         trained.Rules.BeforeUpdate();
-        Optimizer.Step(learningRate, trained.Rules.RateFactor);
+        Optimizer.Step(learningRate, trained.Rules.RateFactor, scale);
         trained.Rules.AfterUpdate(number);
         return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), Stopwatch.GetElapsedTime(update));
     }

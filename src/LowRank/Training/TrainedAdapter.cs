@@ -10,7 +10,7 @@ public sealed class TrainedAdapter : ITrainedWeights
 {
     private readonly Adapter adapter;
 
-    /// <summary>Lets the adapter's weights require gradients.</summary>
+    /// <summary>Lets the adapter's weights require gradients, and puts them into one piece of memory.</summary>
     /// <param name="adapter">Attached to its model.</param>
     /// <param name="rules">What its method does in training besides; null for the plain step.</param>
     public TrainedAdapter(Adapter adapter, ITrainingRules? rules = null)
@@ -20,6 +20,7 @@ public sealed class TrainedAdapter : ITrainedWeights
         adapter.SetTrainable(true);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights) weight.requires_grad = Rules.Trains(key);
         Weights = [.. adapter.TrainedWeights.Where(weight => Rules.Trains(weight.Key))];
+        FlatTensor.Adopt([.. Weights.Select(weight => weight.Value)]).Dispose(); // the weights themselves keep the memory
     }
 
     /// <inheritdoc/>

@@ -17,6 +17,10 @@ public interface ITrainingRules : IDisposable
     /// <summary>A weight's learning rate as a multiple of the run's.</summary>
     double RateFactor(string key) => 1;
 
+    /// <summary>Whether it looks at gradients around the step. Where it does, they are clipped in place before; otherwise the optimizer
+    /// scales them as it reads them.</summary>
+    bool ReadsGradients => true;
+
     /// <summary>What is added to the mean loss of a step; null for nothing. In the caller's dispose scope.</summary>
     Tensor? Penalty() => null;
 

@@ -7,6 +7,9 @@ public sealed class PlainRules : ITrainingRules
     public static PlainRules Instance { get; } = new();
 
     /// <inheritdoc/>
+    public bool ReadsGradients => false;
+
+    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)
     {
         // Nothing depends on the run.

@@ -35,6 +35,41 @@ internal static unsafe class NativeTensor
         return address;
     }
 
+    /// <summary>Whether a tensor's numbers are float32 in the processor's memory, row after row.</summary>
+    public static bool IsPlain(torch.Tensor tensor) =>
+        tensor.device_type == DeviceType.CPU && tensor.dtype == torch.ScalarType.Float32 && tensor.is_contiguous();
+
+    /// <summary>The address of the gradient of a plain tensor, row after row; 0 where it has none. Valid until the gradient is replaced.</summary>
+    /// <remarks>Asks the library itself: <c>Tensor.grad</c> makes an object that has to be finalized, for each weight and step.</remarks>
+    public static nint GradientAddress(torch.Tensor tensor)
+    {
+        nint gradient = THSTensor_grad(tensor.Handle);
+        if (gradient == 0)
+        {
+            torch.CheckForErrors();
+            return 0;
+        }
+        bool isPlain = THSTensor_is_contiguous(gradient) != 0;
+        nint address = isPlain ? THSTensor_data(gradient) : 0;
+        THSTensor_dispose(gradient); // the handle; the tensor keeps its gradient
+        torch.CheckForErrors();
+        if (isPlain) return address;
+        tensor.grad = tensor.grad!.contiguous();
+        return GradientAddress(tensor);
+    }
+
+    [DllImport("LibTorchSharp")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    private static extern nint THSTensor_grad(nint handle);
+
+    [DllImport("LibTorchSharp")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    private static extern byte THSTensor_is_contiguous(nint handle);
+
+    [DllImport("LibTorchSharp")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
+    private static extern void THSTensor_dispose(nint handle);
+
     [DllImport("LibTorchSharp")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]
     private static extern nint THSTensor_new(nint data, delegate* unmanaged[Cdecl]<nint, void> deleter, long* sizes,

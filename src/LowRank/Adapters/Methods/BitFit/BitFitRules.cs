@@ -20,6 +20,9 @@ public sealed class BitFitRules : ITrainingRules
     public bool Trains(string key) => !pairs.Contains(key);
 
     /// <inheritdoc/>
+    public bool ReadsGradients => false;
+
+    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)
     {
         // Nothing depends on the run.

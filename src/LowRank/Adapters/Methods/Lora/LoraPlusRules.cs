@@ -9,6 +9,9 @@ public sealed class LoraPlusRules(double ratio, double embeddingRate) : ITrainin
     private double embeddingFactor = 1;
 
     /// <inheritdoc/>
+    public bool ReadsGradients => false;
+
+    /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate) => embeddingFactor = embeddingRate / learningRate;
 
     /// <inheritdoc/>

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Diagnostics;
+using LowRank.Cli.Commands;
+using LowRank.Tensors;
+using LowRank.Training;
+using Spectre.Console;
+using static TorchSharp.torch;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary><c>lowrank bench optimizer</c>: a step of AdamW and the gradients' norm against copying the bytes that they touch.</summary>
+internal sealed class OptimizerBenchmark : IBenchmark
+{
+    private const int Buffers = 4; // weights, gradients, means, squares
+
+    public Command Build()
+    {
+        var weights = new Option<int>("--weights") { Description = "Trained weights in all.", DefaultValueFactory = _ => 6_553_600 };
+        var tensors = new Option<int>("--tensors") { Description = "Tensors that they are in.", DefaultValueFactory = _ => 200 };
+        var repeats = new Option<int>("--repeats") { Description = "Rounds; each measures everything once, the fastest of all counts.", DefaultValueFactory = _ => 30 };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        return new Command("optimizer", "An optimizer step and the norm of its gradients, next to copying the bytes that they touch.") { weights, tensors, repeats, json }
+            .Does(parsed => Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats), parsed.GetValue(json)));
+    }
+
+    private static int Run(int weights, int tensors, int repeats, bool json)
+    {
+        if (weights < tensors || tensors < 1 || repeats < 1)
+            throw new InputException($"Found --weights {weights}, --tensors {tensors}, --repeats {repeats}; expected at least one of each and no fewer weights than tensors.");
+        set_num_threads(ProcessorCores.Physical());
+        OptimizerTimes times = Measure(weights, tensors, repeats);
+        if (json) JsonOutput.Write(times);
+        else Show(times);
+        return ExitCodes.Success;
+    }
+
+    private static OptimizerTimes Measure(int count, int tensors, int repeats)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] weights = [.. Enumerable.Range(0, tensors).Select(_ => randn(count / tensors).mul_(0.02).requires_grad_())];
+        foreach (Tensor weight in weights) weight.grad = randn(weight.shape).mul_(1e-3);
+        using var fused = new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainingOptions());
+        TorchSharp.Modules.Parameter[] copies = [.. weights.Select(weight => new TorchSharp.Modules.Parameter(weight.detach().clone()))];
+        foreach (TorchSharp.Modules.Parameter weight in copies) weight.grad = randn(weight.shape).mul_(1e-3);
+        using var reference = optim.AdamW(copies, lr: 1e-4);
+        Tensor from = zeros((long)Buffers * count), to = zeros((long)Buffers * count), gradients = zeros(count), place = zeros(count);
+        double copy = double.MaxValue, step = double.MaxValue, plain = double.MaxValue, copyGradients = double.MaxValue, norm = double.MaxValue;
+        long allocated = 0;
+        for (int round = 0; round < repeats; round++)
+        {
+            Least(ref copy, () => to.copy_(from)); // by torch's threads
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Least(ref step, () => fused.Step(1e-4));
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Least(ref copyGradients, () => place.copy_(gradients));
+            Least(ref norm, () => GradientClipping.Apply(weights, 0));
+            Least(ref plain, () => reference.step());
+        }
+        return new OptimizerTimes(weights.Sum(weight => weight.numel()), tensors, get_num_threads(), step, copy, step / copy, plain, norm, copyGradients, norm / copyGradients, allocated);
+    }
+
+    private static void Least(ref double milliseconds, Action work)
+    {
+        long started = Stopwatch.GetTimestamp();
+        work();
+        milliseconds = Math.Min(milliseconds, Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+    }
+
+    private static void Show(OptimizerTimes times)
+    {
+        var table = new Table().AddColumn("").AddColumn("ms").AddColumn("of copying");
+        table.AddRow($"AdamW, {times.Weights:N0} weights in {times.Tensors} tensors", $"{times.StepMilliseconds:0.00}", $"{times.StepOverCopy:0.00}");
+        table.AddRow("copying what it touches", $"{times.CopyMilliseconds:0.00}", "1");
+        table.AddRow("TorchSharp's AdamW", $"{times.TorchSharpMilliseconds:0.00}", $"{times.TorchSharpMilliseconds / times.CopyMilliseconds:0.00}");
+        table.AddRow("norm of the gradients", $"{times.NormMilliseconds:0.00}", $"{times.NormOverCopy:0.00}");
+        table.AddRow("copying the gradients", $"{times.CopyGradientsMilliseconds:0.00}", "1");
+        AnsiConsole.Write(table);
+        Console.WriteLine($"{times.Threads} threads; a step allocates {times.AllocatedBytes} bytes of managed memory");
+    }
+}
