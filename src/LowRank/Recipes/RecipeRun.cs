@@ -35,6 +35,9 @@ public sealed partial class RecipeRun : IDisposable
     /// <summary>The number of weights that are trained.</summary>
     public long TrainedParameters => Trained.Weights.Sum(weight => weight.Value.numel());
 
+    /// <summary>What was done to make it ready, in order, with the time of each part.</summary>
+    public IReadOnlyList<RunStage> Stages { get; private set; } = [];
+
     /// <summary>What the user should know before the run starts, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private set; } = [];
 
@@ -69,30 +72,19 @@ public sealed partial class RecipeRun : IDisposable
     public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null)
     {
         var run = new RecipeRun(recipe);
-        var problems = new List<string>();
-        var notes = new List<string>();
-        void Try(Action stage)
-        {
-            try
-            {
-                stage();
-            }
-            catch (InputException e)
-            {
-                problems.Add(e.Message);
-            }
-        }
+        var preparation = new RunPreparation();
+        List<string> problems = preparation.Problems, notes = [];
         Device device = CPU;
-        using (zeros(1)) run.programBytes = ProcessMemory.ResidentBytes(); // with the native library loaded
-        Try(() => device = Devices.Parse(recipe.Device));
-        Try(() => OutputFolder.Check(recipe.Output));
-        Try(() => run.FetchByName(progress));
-        if (run.fetched) Try(() => run.OpenModel(device, notes));
+        preparation.Try("native library", run.LoadNative);
+        preparation.Try("device", () => device = Devices.Parse(recipe.Device));
+        preparation.Try("output folder", () => OutputFolder.Check(recipe.Output));
+        preparation.Try("fetching", () => run.FetchByName(progress));
+        if (run.fetched) preparation.Try("model", () => run.OpenModel(device, notes));
         if (run.Model is not null)
         {
-            Try(() => run.OpenTokenizer(notes));
-            Try(() => run.ReadData(notes));
-            Try(() => run.AttachAdapter(notes));
+            preparation.Try("tokenizer", () => run.OpenTokenizer(notes));
+            preparation.Try("data", () => run.ReadData(notes));
+            preparation.Try("adapter", () => run.AttachAdapter(notes));
         }
         else
         {
@@ -104,7 +96,7 @@ public sealed partial class RecipeRun : IDisposable
             run.Dispose();
             throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The recipe cannot be run:", problems);
         }
-        run.Notes = notes;
+        (run.Notes, run.Stages) = (notes, preparation.Stages);
         run.Advice = [.. RecipeAdvice.Of(recipe, run.Adapter, run.Examples, run.Task is IGeneratingTask && run.Tokenizer is not null ? run.StopTokens() : [], run.PlannedSteps, run.Model!.Network.ParameterCount)];
         return run;
     }
@@ -135,6 +127,12 @@ public sealed partial class RecipeRun : IDisposable
         rules?.Dispose();
         Adapter?.Dispose();
         Model?.Dispose();
+    }
+
+    private void LoadNative()
+    {
+        using Tensor first = zeros(1);
+        programBytes = ProcessMemory.ResidentBytes();
     }
 
     private void OpenModel(Device device, List<string> notes)
