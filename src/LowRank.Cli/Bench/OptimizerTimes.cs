@@ -5,7 +5,7 @@ namespace LowRank.Cli.Bench;
 /// <param name="Tensors">Tensors that they are in.</param>
 /// <param name="Threads">Threads of torch and of the step.</param>
 /// <param name="StepMilliseconds">A step of AdamW.</param>
-/// <param name="CopyMilliseconds">Copying as many bytes as weights, gradients, means and squares take.</param>
+/// <param name="CopyMilliseconds">A copy that reads and writes as many bytes as the step, which reads weights, gradients, means and squares and writes all but the gradients.</param>
 /// <param name="StepOverCopy">The one over the other.</param>
 /// <param name="TorchSharpMilliseconds">A step of TorchSharp's own AdamW.</param>
 /// <param name="NormMilliseconds">The norm of the gradients.</param>

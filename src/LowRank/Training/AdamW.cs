@@ -70,20 +70,9 @@ public sealed unsafe class AdamW : IDisposable
     public IReadOnlyList<KeyValuePair<string, Tensor>> State() =>
         [.. weights.SelectMany((w, i) => new[] { KeyValuePair.Create(w.Key + ".mean", means.Parts[i]), KeyValuePair.Create(w.Key + ".square", squares.Parts[i]) })];
 
-    /// <summary>Takes the state of a checkpoint.</summary>
+    /// <summary>Goes on from a checkpoint, whose tensors have been copied into those of <see cref="State"/>.</summary>
     /// <param name="steps">Steps that had been taken.</param>
-    /// <param name="read">Gives the tensor of a name, in the shape of its weight.</param>
-    public void Restore(long steps, Func<string, Tensor> read)
-    {
-        using var noGradient = no_grad();
-        for (int i = 0; i < weights.Count; i++)
-        {
-            using Tensor mean = read(weights[i].Key + ".mean"), square = read(weights[i].Key + ".square");
-            means.Parts[i].copy_(mean);
-            squares.Parts[i].copy_(square);
-        }
-        StepCount = steps;
-    }
+    public void Resume(long steps) => StepCount = steps;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Models;
+using LowRank.Tensors;
 using LowRank.Tests.Models;
 using LowRank.Tests.Tensors;
 using LowRank.Training;
@@ -135,6 +136,34 @@ public sealed class TrainerTests
             Assert.Contains("unexpected: base_model.model.model.layers.0.mlp.up_proj.lora_A.weight", message);
             Assert.Contains("q_proj.lora_A.weight is [2, 16], expected [3, 16]", message);
         }
+    }
+
+    // The form that every version has written: a mean and a square of each weight, in its shape.
+    [Fact]
+    public void The_optimizers_state_is_kept_by_weight_and_refused_where_it_does_not_fit()
+    {
+        using var folder = new TemporaryFolder();
+        TrainingOptions options = Options with { SaveEvery = 2 };
+        Train(Examples(8), options, folder.Path, new Recorder(), false);
+        string newest = Path.Combine(folder["checkpoints"], "step-00000004"), path = Path.Combine(newest, "optimizer.safetensors");
+        List<KeyValuePair<string, Tensor>> state = [];
+        using var scope = NewDisposeScope();
+        using (var weights = SafeTensorsFile.Open(Path.Combine(newest, "weights.safetensors")))
+        using (var moments = SafeTensorsFile.Open(path))
+        {
+            Assert.Equal(weights.Entries.Keys.SelectMany(name => new[] { name + ".mean", name + ".square" }).Order(), moments.Entries.Keys.Order());
+            Assert.All(weights.Entries, weight => Assert.Equal(weight.Value.Shape, moments.Entries[weight.Key + ".square"].Shape));
+            foreach (string name in moments.Entries.Keys) state.Add(KeyValuePair.Create(name, moments.Map(name).clone()));
+        }
+        state.RemoveAt(state.FindIndex(entry => entry.Key.EndsWith("layers.1.self_attn.q_proj.lora_B.weight.mean", StringComparison.Ordinal)));
+        int narrow = state.FindIndex(entry => entry.Key.EndsWith("layers.0.self_attn.q_proj.lora_A.weight.square", StringComparison.Ordinal));
+        state[narrow] = KeyValuePair.Create(state[narrow].Key, ones(1, 16)); // would spread over all rows
+        SafeTensorsWriter.Write(path, state);
+        File.Delete(Path.Combine(newest, CheckpointManifest.FileName));
+        CheckpointManifest.Write(newest);
+        string message = Assert.Throws<InputException>(() => Train(Examples(8), options, folder.Path, new Recorder(), true)).Message;
+        Assert.Contains("missing: base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight.mean", message);
+        Assert.Contains("layers.0.self_attn.q_proj.lora_A.weight.square is [1, 16], expected [2, 16]", message);
     }
 
     [Fact]

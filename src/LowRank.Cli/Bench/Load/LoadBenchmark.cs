@@ -35,7 +35,7 @@ internal sealed class LoadBenchmark : IBenchmark
             var input = new LoadInput(folder.Path, root, rows, length);
             StartTimes[] starts = [.. Enumerable.Range(0, rounds).Select(_ => Child(input.Recipe))];
             StartTimes fastest = StartTimes.Fastest(starts);
-            if (json) JsonOutput.Write(fastest);
+            if (json) JsonOutput.WriteMeasured(fastest);
             else Show(fastest, shape, input);
             return ExitCodes.Success;
         }

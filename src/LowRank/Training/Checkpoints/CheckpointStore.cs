@@ -87,7 +87,8 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             using var saved = SafeTensorsFile.Open(Path.Combine(from, MethodFile));
             Copy(method, saved, from);
         }
-        optimizer.Restore(counters.OptimizerSteps, moments.Map);
+        Copy(optimizer.State(), moments, from);
+        optimizer.Resume(counters.OptimizerSteps);
         using Tensor randomState = random.Map("dropout");
         dropout.set_state(randomState);
         return counters;
