@@ -13,6 +13,7 @@ try
     Results results = Results.Load(data);
     if (!arguments.RenderOnly) results = Measuring.Run(arguments, results, data);
     foreach (Page page in Page.All) page.Write(arguments.Repository, results);
+    PerformancePage.Write(arguments.Repository);
     return 0;
 }
 catch (InputException e)

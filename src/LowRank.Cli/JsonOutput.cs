@@ -1,5 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Cli.Bench;
 
 namespace LowRank.Cli;
 
@@ -13,8 +15,16 @@ internal static class JsonOutput
 
     private static readonly JsonSerializerOptions Measurements = new(Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Writes what was measured, indented; keys are the properties' names in lower case with underscores.</summary>
-    public static void WriteMeasured(object value) => Console.WriteLine(JsonSerializer.Serialize(value, Measurements));
+    /// <summary>Writes what was measured, indented, with the command, the machine and the commit that the program was built from; keys
+    /// are the properties' names in lower case with underscores.</summary>
+    public static void WriteMeasured(object value)
+    {
+        JsonObject measured = JsonSerializer.SerializeToNode(value, Measurements)!.AsObject();
+        measured["command"] = string.Join(' ', ["lowrank", .. Environment.GetCommandLineArgs().Skip(1)]);
+        measured["machine"] = Machine.Describe();
+        measured["commit"] = Machine.Commit();
+        Console.WriteLine(measured.ToJsonString(Indented));
+    }
 
     /// <summary>Writes an object, indented.</summary>
     public static void Write(object value) => Console.WriteLine(JsonSerializer.Serialize(value, Indented));

@@ -50,7 +50,7 @@ internal sealed class LoadBenchmark : IBenchmark
         string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is not known.");
         string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(LoadBenchmark).Assembly.Location] : [];
         long started = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(new ProcessStartInfo(program, [.. own, "bench", "load", "--recipe", recipe]) { RedirectStandardOutput = true })
+        using Process process = Process.Start(new ProcessStartInfo(program, [.. own, "bench", "load", "--recipe", recipe]) { RedirectStandardOutput = true, UseShellExecute = false })
             ?? throw new InvalidOperationException($"{program} did not start.");
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

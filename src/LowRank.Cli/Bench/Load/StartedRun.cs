@@ -51,6 +51,6 @@ internal sealed class StartedRun : ITrainingObserver
     private static double SinceStart()
     {
         using Process own = Process.GetCurrentProcess();
-        return (DateTimeOffset.UtcNow - own.StartTime.ToUniversalTime()).TotalSeconds;
+        return (DateTime.UtcNow - own.StartTime.ToUniversalTime()).TotalSeconds;
     }
 }

@@ -1,0 +1,44 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using LowRank.Samples.Understanding;
+
+namespace LowRank.Tests.Documentation;
+
+/// <summary>docs/performance.md says what was measured, and what was measured keeps what is promised.</summary>
+public sealed partial class PerformancePageTests
+{
+    private static IReadOnlyDictionary<string, JsonObject> Measured => PerformancePage.Load(RepositoryFiles.Root);
+
+    [Fact]
+    public void The_page_has_the_measured_numbers()
+    {
+        string text = RepositoryFiles.Read(PerformancePage.Path);
+        Assert.True(Mark().Count(text) > 15, "the scan is broken");
+        Assert.Equal(PerformancePage.Fill(text, Measured), text);
+        IReadOnlyDictionary<string, JsonObject> changed = Measured;
+        changed["optimizer"]["step_over_copy"] = 7;
+        Assert.NotEqual(PerformancePage.Fill(text, changed), text);
+    }
+
+    [Fact]
+    public void Each_measurement_says_command_machine_and_commit()
+    {
+        Assert.NotEmpty(Measured);
+        Assert.All(Measured.Values, measured =>
+        {
+            Assert.StartsWith("lowrank bench ", measured["command"]!.GetValue<string>(), StringComparison.Ordinal);
+            Assert.Contains("cores", measured["machine"]!.GetValue<string>(), StringComparison.Ordinal);
+            Assert.Matches("^[0-9a-f]{10}$", measured["commit"]!.GetValue<string>());
+        });
+    }
+
+    [Fact]
+    public void A_mark_that_was_not_measured_is_refused_by_name()
+    {
+        Assert.Contains("nothing.json", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: nothing a -->1<!-- /json -->", Measured)).Message);
+        Assert.Contains("step_over_copy", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: optimizer step_under_copy -->1<!-- /json -->", Measured)).Message);
+    }
+
+    [GeneratedRegex("<!-- json: ")]
+    private static partial Regex Mark();
+}
