@@ -13,4 +13,11 @@ namespace LowRank.Cli.Bench;
 /// <param name="NormOverCopy">The one over the other.</param>
 /// <param name="AllocatedBytes">Managed memory that a step allocates.</param>
 internal sealed record OptimizerTimes(long Weights, int Tensors, int Threads, double StepMilliseconds, double CopyMilliseconds, double StepOverCopy,
-    double TorchSharpMilliseconds, double NormMilliseconds, double CopyGradientsMilliseconds, double NormOverCopy, long AllocatedBytes);
+    double TorchSharpMilliseconds, double NormMilliseconds, double CopyGradientsMilliseconds, double NormOverCopy, long AllocatedBytes)
+{
+    /// <summary>Bytes that a step reads and writes: four numbers a weight are read, three written.</summary>
+    public long BytesTouched => 7 * sizeof(float) * Weights;
+
+    /// <summary>TorchSharp's step over the copy.</summary>
+    public double TorchSharpOverCopy => TorchSharpMilliseconds / CopyMilliseconds;
+}
