@@ -11,4 +11,10 @@ internal static class ExitCodes
 
     /// <summary>The usage or the input was wrong.</summary>
     public const int BadInput = 2;
+
+    /// <summary>SIGINT ended it, as shells name it: 128 and the signal's number.</summary>
+    public const int Interrupted = 130;
+
+    /// <summary>SIGTERM ended it.</summary>
+    public const int Terminated = 143;
 }

@@ -66,21 +66,6 @@ public sealed class TrainCommandTests
     }
 
     [Fact]
-    public void An_interrupted_run_saves_and_says_so()
-    {
-        using var model = new TinyModel();
-        using Process process = CommandLine.Start(model[""], "train", model.Recipe("steps: 100000"));
-        Wait.For(() => File.Exists(model["run/metrics.jsonl"]) && new FileInfo(model["run/metrics.jsonl"]).Length > 0, process);
-        Process.Start("kill", ["-INT", process.Id.ToString()])!.WaitForExit();
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.Equal(1, process.ExitCode);
-        Assert.Contains("Stopped after step", error, StringComparison.Ordinal);
-        using PretrainedModel opened = PretrainedModel.Open(model.Folder);
-        Adapter.Load(model["run/adapter"], opened).Dispose();
-    }
-
-    [Fact]
     public void A_second_run_keeps_the_first()
     {
         using var model = new TinyModel();

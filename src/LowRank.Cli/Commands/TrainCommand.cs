@@ -15,8 +15,8 @@ internal sealed class TrainCommand : ICliCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
-        var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (needs training.save_every)." };
-        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl.") { recipe, set, resume }
+        var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (training.save_every writes them, and a run that is stopped or has used its budget leaves one)." };
+        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT and SIGTERM finish the step and save (exit codes 130 and 143); a second one stops at once.") { recipe, set, resume }
             .Does(parsed => Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume)));
     }
 
@@ -25,26 +25,32 @@ internal sealed class TrainCommand : ICliCommand
         Recipe recipe = Recipe.Load(path, overrides);
         RunFolder.RequireFree(recipe.Output); // before the work of opening the model
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
-        using var stop = new CancellationTokenSource();
-        void Stop(PosixSignalContext context)
-        {
-            context.Cancel = true; // the step is finished and the weights saved before the process ends
-            stop.Cancel();
-        }
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         var view = new TrainingView(run);
         view.ShowNotes(resume);
         ComparisonSide? before = view.Measure("before");
-        TrainingResult result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
-        if (run.EarlierRun is { } earlier) Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
-        if (stop.IsCancellationRequested)
+        TrainingResult result;
+        PosixSignal? signal;
+        // Before and after, a signal ends the process as usual: there is nothing that has to be saved.
+        using (var stop = new StopSignals())
         {
-            Console.Error.WriteLine($"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}." +
-                (recipe.Training.SaveEvery is null ? "" : " Run again with --resume to go on."));
-            return ExitCodes.Failed;
+            result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
+            signal = stop.Received;
+        }
+        if (run.EarlierRun is { } earlier) Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
+        if (signal is { } given)
+        {
+            Console.Error.WriteLine(result.Ending == RunEnding.Cancelled
+                ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Go on with: {ResumeLine(path, overrides)}"
+                : $"The run had ended with step {result.Steps} already; its weights are in {result.SavedFolder}.");
+            return given == PosixSignal.SIGTERM ? ExitCodes.Terminated : ExitCodes.Interrupted;
         }
         view.ShowResult(result, before, before is null ? null : view.Measure("after"));
         return ExitCodes.Success;
     }
+
+    private static string ResumeLine(string path, string[] overrides) =>
+        string.Join(' ', (string[])["lowrank train", Quoted(path), .. overrides.Select(change => "--set " + Quoted(change)), "--resume"]);
+
+    // As a POSIX shell reads it.
+    private static string Quoted(string word) => word.All(c => char.IsAsciiLetterOrDigit(c) || "/._-=:,+@".Contains(c)) && word.Length > 0 ? word : $"'{word.Replace("'", "'\\''")}'";
 }

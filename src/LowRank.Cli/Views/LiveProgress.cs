@@ -14,6 +14,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
 
     private TrainingPlan plan = new(0, 0, 0, 0, "");
     private TrainingStep? last;
+    private TrainingStep? skipped;
     private EvaluationResult? evaluation;
     private EvaluationResult? best;
     private long drawn;
@@ -27,6 +28,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     public void Stepped(TrainingStep step)
     {
         last = step;
+        if (step.Skipped is not null) skipped = step;
         if (step.Step == plan.Steps || time.GetElapsedTime(drawn) >= Interval) Draw();
     }
 
@@ -58,6 +60,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         if (last is not null)
             lines.Add(new Text($"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} passed, "
                 + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
+        if (skipped is not null) lines.Add(new Text($"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: {skipped.Skipped}"));
         if (evaluation is not null)
             lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
         return new Rows(lines);

@@ -8,6 +8,7 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private TimeSpan shown = -Interval;
     private long total;
+    private const int MostSkips = 10; // shown at once; later ones with the next line
 
     public void Started(TrainingPlan plan)
     {
@@ -19,10 +20,11 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
 
     public void Stepped(TrainingStep step)
     {
+        if (step.Skipped is { } reason && step.SkippedSteps <= MostSkips) output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay as they are: {reason}");
         if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
         shown = step.Elapsed;
         string left = Durations.Show(Durations.Left(step.Elapsed, step.Step, total));
-        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} left");
+        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} left{(step.SkippedSteps > 0 ? $"   {step.SkippedSteps:n0} skipped" : "")}");
         output.Flush();
     }
 

@@ -46,9 +46,20 @@ internal sealed class TrainingView(RecipeRun run)
         long trained = run.TrainedParameters;
         var figures = new RunFigures(trained, run.Model.Network.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
             FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);
+        if (Ending(result) is { } ending) Console.WriteLine(ending);
+        if (result.SkippedSteps > 0) Console.WriteLine($"{result.SkippedSteps:n0} of {result.Steps:n0} steps were skipped: their loss or gradient was not finite (\"skipped\" in metrics.jsonl)");
         Console.WriteLine($"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory {figures.Memory}");
         if (before is not null && after is not null) Screen.Write(ComparisonTable.Of(figures, run.Compare(before, after)));
     }
+
+    private string? Ending(TrainingResult result) => result.Ending switch
+    {
+        RunEnding.NoImprovement => $"Ended after step {result.Steps}: no better held-out loss in {run.Recipe.Training.Patience} evaluations. "
+            + $"The best weights, of step {result.BestStep} with loss {result.BestLoss:f4}, are in {Path.Combine(run.Recipe.Output, "best")}",
+        RunEnding.TimeSpent => $"Ended after step {result.Steps}: training.max_time is used. Go on with a larger one and --resume",
+        RunEnding.TokensSpent => $"Ended after step {result.Steps}: {result.Tokens:n0} tokens are computed, training.max_tokens is {run.Recipe.Training.MaxTokens:n0}. Go on with a larger one and --resume",
+        _ => null,
+    };
 
     private static long FolderBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
 }

@@ -6,6 +6,9 @@ internal sealed record KeySchema
     /// <summary>JSON Schema's type: string, number, integer, boolean, object.</summary>
     public required string Type { get; init; }
 
+    /// <summary>Another type that is read besides; null for none.</summary>
+    public string? OtherType { get; init; }
+
     /// <summary>The texts that are allowed; null for any.</summary>
     public IReadOnlyList<string>? Choices { get; init; }
 

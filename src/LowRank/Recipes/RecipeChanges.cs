@@ -7,6 +7,7 @@ internal static class RecipeChanges
     private static readonly HashSet<string> Free =
     [
         "model", "device", "output", "training.eval_every", "training.eval_batch_size", "training.init_adapter", "training.save_every", "training.keep_checkpoints",
+        "training.max_skipped_steps", "training.patience", "training.min_delta", "training.max_time", "training.max_tokens",
     ];
 
     /// <summary>The keys with other values, a sentence each.</summary>

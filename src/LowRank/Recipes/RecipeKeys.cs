@@ -15,7 +15,8 @@ internal static class RecipeKeys
         ["adapter.method_options"] = [.. AdapterMethods.All.SelectMany(method => method.Options.Select(option => option.Name)).Distinct()],
         ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "packing", "share_prompts", "batch_tokens", "learning_rate", "schedule", "warmup_steps",
             "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",
-            "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "keep_checkpoints", "threads"],
+            "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "keep_checkpoints",
+            "max_skipped_steps", "patience", "min_delta", "max_time", "max_tokens", "threads"],
         ["task_options"] = ["labels", "problem", "pooling", "temperature", "mask_share", "stride", "max_answer_tokens"],
         ["comparison"] = ["data", "generations", "facts", "references", "max_new_tokens"],
     };

@@ -34,6 +34,11 @@ internal static class RecipeOptions
             EvaluationBatchSize = training.EvalBatchSize,
             SaveEvery = training.SaveEvery,
             KeepCheckpoints = training.KeepCheckpoints,
+            MaxSkippedSteps = training.MaxSkippedSteps,
+            Patience = training.Patience,
+            MinDelta = training.MinDelta,
+            MaxTime = training.MaxTime,
+            MaxTokens = training.MaxTokens,
         };
     }
 

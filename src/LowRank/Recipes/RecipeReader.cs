@@ -192,8 +192,9 @@ internal sealed partial class RecipeReader
             SaveEvery = section.Whole("save_every", 1),
             Threads = (int?)section.Whole("threads", 1, 1024),
         };
-        training = ReadKeeping(section, training);
+        training = ReadCourse(section, training);
         CheckTraining(section, training, adapter, data);
+        CheckCourse(section, training, data);
         section.RejectUnknown();
         return training;
     }

@@ -55,7 +55,7 @@ public static class RecipeSchema
 
     private static JsonObject Value(KeySchema key)
     {
-        var value = new JsonObject { ["type"] = new JsonArray(key.Type, "null") };
+        var value = new JsonObject { ["type"] = key.OtherType is { } other ? new JsonArray(key.Type, other, "null") : new JsonArray(key.Type, "null") };
         if (key.Choices is { } choices)
         {
             // true and false are words of such a list in YAML, and truth values in JSON.

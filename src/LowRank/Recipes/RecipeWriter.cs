@@ -112,6 +112,11 @@ internal sealed class RecipeWriter
         Line("  ", "from_scratch", t.FromScratch);
         Line("  ", "save_every", t.SaveEvery);
         Line("  ", "keep_checkpoints", t.KeepCheckpoints);
+        Line("  ", "max_skipped_steps", t.MaxSkippedSteps);
+        Line("  ", "patience", t.Patience);
+        Line("  ", "min_delta", t.MinDelta);
+        Line("  ", "max_time", t.MaxTime?.TotalSeconds);
+        Line("  ", "max_tokens", t.MaxTokens);
         Line("  ", "threads", t.Threads);
     }
 

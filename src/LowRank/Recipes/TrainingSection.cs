@@ -78,6 +78,21 @@ public sealed record TrainingSection
     /// <summary>Checkpoints kept, besides the best one.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>Steps in a row without a finite loss and gradient after which the run stops; single ones are skipped.</summary>
+    public int MaxSkippedSteps { get; init; } = 10;
+
+    /// <summary>Evaluations in a row without a better held-out loss after which the run ends; null: never.</summary>
+    public int? Patience { get; init; }
+
+    /// <summary>By how much a held-out loss must be lower to count as better for patience.</summary>
+    public double MinDelta { get; init; }
+
+    /// <summary>How long the run may go on; null: without limit.</summary>
+    public TimeSpan? MaxTime { get; init; }
+
+    /// <summary>How many tokens may be computed; null: without limit.</summary>
+    public long? MaxTokens { get; init; }
+
     /// <summary>Processor threads; null: one a physical core.</summary>
     public int? Threads { get; init; }
 }

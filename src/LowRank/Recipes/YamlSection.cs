@@ -80,6 +80,17 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     public int Count(string key, int least, int otherwise) => (int)(Whole(key, least, int.MaxValue) ?? otherwise);
 
+    /// <summary>A time above zero, as seconds or with units; null when it is absent or wrong.</summary>
+    public TimeSpan? Time(string key)
+    {
+        recorder?.Note(path, key, new KeySchema { Type = "number", OtherType = "string", Least = 0, IsAbove = true });
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        if (child.Kind == YamlKind.Scalar && DurationText.TryParse(child.Text, out TimeSpan time)) return time;
+        Wrong(child, key, "a time such as 90s, 30m, 2h, 1h30m, or a number of seconds");
+        return null;
+    }
+
     /// <summary>A text or a list of texts, with their places; null when it is absent or wrong.</summary>
     public IReadOnlyList<YamlValue>? Texts(string key)
     {

@@ -5,7 +5,8 @@ namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
 /// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second</c>) and one an evaluation
-/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). Each line reaches the file at once: a run
+/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). A step that was skipped says why in
+/// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at once: a run
 /// that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all lines of steps that it takes
 /// again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has behind it is never missing here.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
@@ -35,15 +36,20 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Stepped(TrainingStep step) => Write(new
+    public void Stepped(TrainingStep step)
     {
-        step = step.Step,
-        loss = step.Loss,
-        grad_norm = step.GradientNorm,
-        learning_rate = step.LearningRate,
-        tokens = step.Tokens,
-        tokens_per_second = step.TokensPerSecond,
-    });
+        var line = new Dictionary<string, object?>
+        {
+            ["step"] = step.Step,
+            ["loss"] = Number(step.Loss),
+            ["grad_norm"] = Number(step.GradientNorm),
+            ["learning_rate"] = step.LearningRate,
+            ["tokens"] = step.Tokens,
+            ["tokens_per_second"] = step.TokensPerSecond,
+        };
+        if (step.Skipped is { } reason) (line["skipped"], line["skipped_steps"]) = (reason, step.SkippedSteps);
+        Write(line);
+    }
 
     /// <inheritdoc/>
     public void Evaluated(EvaluationResult evaluation) =>

@@ -15,11 +15,10 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
     private readonly GradientNorm gradients = new(trained.Weights.Select(weight => weight.Value));
 
-    /// <summary>Does a step.</summary>
+    /// <summary>Does a step; where its loss or gradient is not finite, weights, optimizer and rules stay as they are.</summary>
     /// <param name="step">Its rows.</param>
     /// <param name="learningRate">Its rate.</param>
     /// <param name="number">Its number, counted from 1.</param>
-    /// <exception cref="NonFiniteLossException">The loss or the gradient is no longer a number; the weights stay as they are.</exception>
     public StepOutcome Run(StepBatches step, double learningRate, long number)
     {
         long started = Stopwatch.GetTimestamp();
@@ -39,8 +38,9 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         loss /= Math.Max(1, step.PredictedLabels);
         trained.Rules.Penalty()?.backward();
         double norm = gradients.Measure();
-        if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new NonFiniteLossException(number, loss, norm, learningRate);
         double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
+        if (NonFinite.Of(loss, norm, scale, trained.Weights) is { } problem)
+            return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), TimeSpan.Zero) { NonFinite = problem };
         long update = Stopwatch.GetTimestamp();
         if (trained.Rules.ReadsGradients && scale != 1)
         {

@@ -44,11 +44,13 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint to resume from.</param>
     /// <exception cref="InputException">No example to train on, nothing to resume from, or another run writes to the folder.</exception>
     /// <exception cref="RunStorageException">The folder cannot be written to; what was saved before stays.</exception>
-    /// <exception cref="NonFiniteLossException">The loss is no longer a number; what was saved before stays.</exception>
+    /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is no number; what was saved before stays.</exception>
     public TrainingResult Run(IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation,
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
+        if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
+            throw new InputException("training.patience stops a run by its held-out loss, and nothing is evaluated. Give data.validation and leave training.eval_every above 0, or remove it.");
         RunFolder folder = taken ?? RunFolder.Take(outputFolder);
         try
         {

@@ -60,6 +60,21 @@ public sealed record TrainingOptions
     /// <summary>How many of the newest checkpoints are kept, besides the one of the lowest held-out loss.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>After so many steps in a row without a finite loss and gradient the run stops with a diagnosis; single ones are skipped.</summary>
+    public int MaxSkippedSteps { get; init; } = 10;
+
+    /// <summary>After so many evaluations in a row without a better held-out loss the run ends; null for never.</summary>
+    public int? Patience { get; init; }
+
+    /// <summary>By how much, in nats, a held-out loss must be lower to count as better for <see cref="Patience"/>.</summary>
+    public double MinDelta { get; init; }
+
+    /// <summary>The run ends after the step in which it has gone on so long, evaluations and checkpoints included, and the time before a resume; null for no limit.</summary>
+    public TimeSpan? MaxTime { get; init; }
+
+    /// <summary>The run ends after the step in which it has computed so many tokens, those before a resume included; null for no limit.</summary>
+    public long? MaxTokens { get; init; }
+
     internal long PlannedSteps(long stepsPerEpoch) => Steps ?? Math.Max(1, (long)Math.Ceiling(Epochs * stepsPerEpoch));
 
     internal long PlannedWarmup(long totalSteps) => WarmupRatio > 0 ? (long)Math.Ceiling(WarmupRatio * totalSteps) : WarmupSteps;

@@ -19,6 +19,7 @@ internal sealed class TrainingRun : IDisposable
     private readonly CheckpointStore checkpoints;
     private readonly long evaluateEvery;
     private long? saved; // the step of the checkpoint that was written last
+    private bool due;    // whether a checkpoint is to be written
 
     public TrainingRun(IObjective objective, ITrainedWeights trained, TrainingOptions options, ITrainingObserver observer, RunFolder folder,
         IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation)
@@ -51,10 +52,13 @@ internal sealed class TrainingRun : IDisposable
             ResumedFrom = resumed is null ? null : state.Step,
             Notes = resumed ?? [],
         });
-        while (state.Step < state.TotalSteps && !cancellation.IsCancellationRequested) Step();
-        if (cancellation.IsCancellationRequested) Save();
+        RunEnding? ending;
+        while ((ending = state.Ending(options, cancellation)) is null) Step();
+        // A budget ends a run where it stands: what it has come to is measured. A signal does not wait for that.
+        if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0 && state.EvaluatedStep != state.Step) EvaluateAndKeepBest();
+        if (ending != RunEnding.Completed) Save(); // so that it can go on
         string output = WriteWeights(trained.FolderName);
-        TrainingResult result = state.Result(output);
+        TrainingResult result = state.Result(ending.Value, output);
         observer.Finished(result);
         return result;
     }
@@ -64,19 +68,27 @@ internal sealed class TrainingRun : IDisposable
     private void Step()
     {
         double rate = schedule.At(state.Step);
-        StepOutcome outcome = runner.Run(batches.Step(state.Step), rate, state.Step + 1);
-        state.Count(outcome.Tokens, outcome.Loss, outcome.Elapsed);
-        observer.Stepped(new TrainingStep(state.Step, outcome.Loss, outcome.GradientNorm, rate, outcome.Tokens, state.TokensPerSecond, state.Elapsed));
+        StepBatches rows = batches.Step(state.Step);
+        StepOutcome outcome = runner.Run(rows, rate, state.Step + 1);
+        state.Count(outcome);
+        observer.Stepped(new TrainingStep(state.Step, outcome.Loss, outcome.GradientNorm, rate, outcome.Tokens, state.TokensPerSecond, state.Elapsed)
+        {
+            Skipped = outcome.NonFinite,
+            SkippedSteps = state.Skipped,
+        });
         bool last = state.Step == state.TotalSteps;
+        if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw Diverged(rows, outcome, rate);
         bool improved = evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last) && EvaluateAndKeepBest();
-        if (options.SaveEvery is { } every && (state.Step % every == 0 || last || improved)) Save();
+        due |= options.SaveEvery is { } every && (state.Step % every == 0 || last || improved);
+        // Weights that give no numbers do not push older ones out of the checkpoints.
+        if (due && (state.SkippedInRow == 0 || last)) Save();
     }
 
     private bool EvaluateAndKeepBest()
     {
         EvaluationResult result = Evaluation.Run(objective, validation, options.EvaluationBatchSize, state.Step);
         observer.Evaluated(result);
-        if (!state.IsBest(result)) return false;
+        if (!state.IsBest(result, options.MinDelta)) return false;
         WriteWeights(RunFolder.Best);
         return true;
     }
@@ -86,7 +98,19 @@ internal sealed class TrainingRun : IDisposable
         if (saved == state.Step) return;
         observer.Saving(state.Step);
         checkpoints.Save(state.Counters(runner.Optimizer.StepCount, batches.StepsPerEpoch, data, schedule));
-        saved = state.Step;
+        (saved, due) = (state.Step, false);
+    }
+
+    private NonFiniteLossException Diverged(StepBatches rows, StepOutcome outcome, double rate)
+    {
+        var diagnosis = new NonFiniteDiagnosis(objective, trained);
+        long taken = state.Step - state.SkippedInRow; // the last step that changed the weights
+        string kept = taken == 0 ? "nothing was learned, and no weights are written"
+            : diagnosis.IsSound(batches.Step(taken - 1)) ? $"kept: {WriteWeights(trained.FolderName)}, the weights after step {taken}, which still give finite losses on its rows"
+            : $"the weights after step {taken} give no finite numbers any more, and are not written";
+        if (state.BestStep is { } best) kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
+        if (checkpoints.Newest() is { } newest) kept += $"; {newest}, from which --resume goes on, with a lower training.learning_rate for one";
+        return new NonFiniteLossException(state.Step, diagnosis.Describe(rows, outcome, state, options, rate, kept));
     }
 
     private string WriteWeights(string name)

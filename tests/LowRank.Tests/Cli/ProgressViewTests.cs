@@ -55,6 +55,26 @@ public sealed class ProgressViewTests
     }
 
     [Fact]
+    public void Skipped_steps_are_shown_as_they_come_and_a_flood_of_them_is_counted()
+    {
+        TrainingStep Skipped(long step) => Step(step, 0.01 * step) with { Skipped = "the loss is NaN", SkippedSteps = step };
+        var pictures = new List<IRenderable>();
+        var live = new LiveProgress(pictures.Add, new FixedTime { Now = TimeSpan.FromHours(1) });
+        live.Started(Plan);
+        live.Stepped(Skipped(10));
+        Assert.Contains("10 steps skipped, the last one step 10: the loss is NaN", Show(pictures[^1]));
+
+        var output = new StringWriter { NewLine = "\n" };
+        var plain = new PlainProgress(output);
+        plain.Started(Plan with { Steps = 100 });
+        for (int step = 1; step <= 100; step++) plain.Stepped(Skipped(step));
+        string text = output.ToString();
+        Assert.Equal(10, text.Split("skipped, the weights stay as they are: the loss is NaN").Length - 1);
+        Assert.Contains("step 100/100", text);
+        Assert.EndsWith("   100 skipped\n", text);
+    }
+
+    [Fact]
     public void Plain_lines_hold_no_control_characters_and_come_every_few_seconds()
     {
         var output = new StringWriter { NewLine = "\n" };

@@ -46,6 +46,16 @@ public sealed class MetricsWriterTests
         Assert.Equal(Line + "\n", Read(path));
     }
 
+    [Fact]
+    public void A_skipped_step_says_why_and_stays_JSON()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        using var writer = new MetricsWriter(folder["metrics.jsonl"]);
+        writer.Stepped(Step(1) with { Loss = double.NaN, GradientNorm = double.PositiveInfinity, Skipped = "the loss is NaN", SkippedSteps = 3 });
+        Assert.Equal("{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64,\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
+            Read(folder["metrics.jsonl"]));
+    }
+
     [Theory]
     [InlineData("{\"step\":3,\"lo")]
     [InlineData("\0\0\0\0\n\0\0\n")]

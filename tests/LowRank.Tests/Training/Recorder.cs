@@ -11,6 +11,8 @@ internal sealed class Recorder : ITrainingObserver
 
     public Action<TrainingStep>? OnStep { get; init; }
 
+    public TrainingResult? Result { get; private set; }
+
     public TrainingPlan? Plan { get; private set; }
 
     public void Started(TrainingPlan plan) => Plan = plan;
@@ -23,8 +25,5 @@ internal sealed class Recorder : ITrainingObserver
 
     public void Evaluated(EvaluationResult evaluation) => Evaluations.Add(evaluation);
 
-    public void Finished(TrainingResult result)
-    {
-        // Runs return their result.
-    }
+    public void Finished(TrainingResult result) => Result = result;
 }

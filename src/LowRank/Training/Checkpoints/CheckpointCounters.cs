@@ -18,7 +18,25 @@ internal sealed record CheckpointCounters
     /// <summary>Seconds spent in steps.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>Loss of the last step; null when there was none.</summary>
+    /// <summary>Seconds the run has gone on, evaluations and checkpoints included.</summary>
+    public double RunSeconds { get; init; }
+
+    /// <summary>Steps that changed nothing, because their loss or gradient was not finite.</summary>
+    public long Skipped { get; init; }
+
+    /// <summary>How many of them came last, in a row.</summary>
+    public long SkippedInRow { get; init; }
+
+    /// <summary>The step of the last evaluation; null when there was none.</summary>
+    public long? EvaluatedStep { get; init; }
+
+    /// <summary>Evaluations in a row without a better held-out loss.</summary>
+    public int Waited { get; init; }
+
+    /// <summary>The held-out loss that they had to better; null without an evaluation.</summary>
+    public double? LossToBeat { get; init; }
+
+    /// <summary>Loss of the last step that was not skipped; null when there was none.</summary>
     public double? LastLoss { get; init; }
 
     /// <summary>The lowest held-out loss; null without an evaluation.</summary>

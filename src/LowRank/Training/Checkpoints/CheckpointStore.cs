@@ -70,6 +70,9 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         throw new InputException($"There is no checkpoint to resume from in {folder}. Set training.save_every before the run, or start without --resume.");
     }
 
+    /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
+    public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
+
     private CheckpointCounters Restore(string from, DataOrder data, long totalSteps)
     {
         CheckpointCounters counters = Counters(Path.Combine(from, "state.json"));
@@ -117,7 +120,7 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         const string Advice = "See that the disk is there, has space and may be written to";
         try
         {
-            return Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null) is { } newest
+            return Newest() is { } newest
                 ? $"The newest whole checkpoint is {newest}. {Advice}, and go on with --resume."
                 : $"There is no whole checkpoint yet. {Advice}, and start again.";
         }

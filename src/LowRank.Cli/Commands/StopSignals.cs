@@ -1,0 +1,36 @@
+using System.Runtime.InteropServices;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary>SIGINT and SIGTERM while a run goes on: the first one asks it to finish its step and save, the second one ends the process.</summary>
+internal sealed class StopSignals : IDisposable
+{
+    private readonly CancellationTokenSource stop = new();
+    private readonly PosixSignalRegistration[] registrations;
+    private int received; // the first signal's number in .NET's own counting, which has no 0
+
+    /// <summary>Listens from now on.</summary>
+    public StopSignals() => registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, Hear), PosixSignalRegistration.Create(PosixSignal.SIGTERM, Hear)];
+
+    /// <summary>Is cancelled by the first signal.</summary>
+    public CancellationToken Token => stop.Token;
+
+    /// <summary>The first signal; null when there was none.</summary>
+    public PosixSignal? Received => received == 0 ? null : (PosixSignal)received;
+
+    /// <summary>Gives the signals back to the system.</summary>
+    public void Dispose()
+    {
+        foreach (PosixSignalRegistration registration in registrations) registration.Dispose();
+        stop.Dispose();
+    }
+
+    private void Hear(PosixSignalContext context)
+    {
+        // A second one is left to the system, which ends the process by it.
+        if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) != 0) return;
+        context.Cancel = true;
+        Console.Error.WriteLine($"{context.Signal}: the step is finished and the run saved; once more stops at once.");
+        stop.Cancel();
+    }
+}
