@@ -95,11 +95,11 @@ public sealed class TaskRowTests : IDisposable
         string file = Write("""{"text": "a", "label": 10}""", """{"text": "a", "label": 9}""");
         ConfigReader config = ConfigReader.Parse("""{"model_type": "bert"}""", "config.json");
         ITaskKind kind = TaskRegistry.Get("sequence_classification");
-        Assert.Equal(["9", "10"], kind.Complete(new TaskSettings(), [file], config).Labels);
+        Assert.Equal(["9", "10"], kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config).Labels);
         file = Write("""{"text": "a", "label": 1}""", """{"text": "a", "label": 2.5}""");
-        Assert.Equal(Problems.Regression, kind.Complete(new TaskSettings(), [file], config).Problem);
+        Assert.Equal(Problems.Regression, kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config).Problem);
         file = Write("""{"text": "a", "label": "x"}""", """{"text": "a", "labels": ["x"]}""");
-        Assert.Contains("Some rows have \"label\" and some \"labels\"", Assert.Throws<InputException>(() => kind.Complete(new TaskSettings(), [file], config)).Message, StringComparison.Ordinal);
+        Assert.Contains("Some rows have \"label\" and some \"labels\"", Assert.Throws<InputException>(() => kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config)).Message, StringComparison.Ordinal);
     }
 
     private IReadOnlyList<IExample> Read(string task, string row, TaskSettings settings)

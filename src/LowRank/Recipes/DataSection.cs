@@ -3,12 +3,36 @@ namespace LowRank.Recipes;
 /// <summary>What is learned from: the recipe's <c>data</c>.</summary>
 public sealed record DataSection
 {
-    /// <summary>JSONL files to train on; at least one.</summary>
+    /// <summary>Files, folders and patterns to train on; at least one.</summary>
     public required IReadOnlyList<string> Train { get; init; }
 
-    /// <summary>JSONL files to evaluate on; may be empty.</summary>
+    /// <summary>How much of the mixture each entry of <see cref="Train"/> makes up, in proportion; null takes every row once.</summary>
+    public IReadOnlyList<double>? Weights { get; init; }
+
+    /// <summary>Files, folders and patterns to evaluate on; may be empty.</summary>
     public IReadOnlyList<string> Validation { get; init; } = [];
+
+    /// <summary>Share of the training rows that is held out to evaluate on; 0 for none.</summary>
+    public double ValidationShare { get; init; }
+
+    /// <summary>Another seed holds out other rows.</summary>
+    public long SplitSeed { get; init; } = 42;
 
     /// <summary>"completion": loss on completions and the assistant's turns only; "all": on every token.</summary>
     public string TrainOn { get; init; } = "completion";
+
+    /// <summary>The data's names of fields by those that the task reads.</summary>
+    public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The user's own words around the fields, in Jinja: text; prompt and completion; user, assistant and perhaps system.</summary>
+    public IReadOnlyDictionary<string, string> Template { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What files of plain text hold: pairs, lines, document.</summary>
+    public string Text { get; init; } = "pairs";
+
+    /// <summary>"error": a wrong row ends the run before any work; "skip": it is left out and counted.</summary>
+    public string OnBadRow { get; init; } = "error";
+
+    /// <summary>Whether a row that was there before is left out.</summary>
+    public bool Deduplicate { get; init; }
 }

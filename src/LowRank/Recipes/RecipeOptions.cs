@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Data.Packing;
 using LowRank.Tasks;
 using LowRank.Training;
@@ -60,6 +61,16 @@ internal static class RecipeOptions
             Batching = Batching(recipe.Training),
         };
     }
+
+    /// <summary>How rows of data are read.</summary>
+    public static RowOptions Rows(DataSection data) => new()
+    {
+        OnBadRow = data.OnBadRow == "skip" ? BadRows.Skip : BadRows.Error,
+        Columns = data.Columns,
+        Template = data.Template.Count > 0 ? new RowTemplate(data.Template) : null,
+        Text = Enum.Parse<PlainText>(data.Text, ignoreCase: true),
+        Deduplicate = data.Deduplicate,
+    };
 
     private static RowBatching Batching(TrainingSection training) => new()
     {

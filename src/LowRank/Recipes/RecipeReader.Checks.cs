@@ -47,8 +47,8 @@ internal sealed partial class RecipeReader
             section.Reject("init_adapter", "does not go with adapter.method: full; merge the adapter into the model first");
         if (!training.Packing && training.SharePrompts == "grouped")
             section.Reject("share_prompts", "is grouped, which needs training.packing: true; change one of them");
-        if (training.EvalEvery > 0 && data is { Validation.Count: 0 })
-            section.Reject("eval_every", "has no effect without data.validation; add that or remove this");
+        if (training.EvalEvery > 0 && data is { Validation.Count: 0, ValidationShare: 0 })
+            section.Reject("eval_every", "has no effect without data.validation or data.validation_share; add that or remove this");
     }
 
     private static void RejectBatching(YamlSection section, string reason)

@@ -70,19 +70,6 @@ internal sealed partial class RecipeReader
         };
     }
 
-    private DataSection ReadData(YamlSection section)
-    {
-        section.Require("train", "a JSONL file or a list of them");
-        var data = new DataSection
-        {
-            Train = PathsOf(section, "train") ?? [],
-            Validation = PathsOf(section, "validation") ?? [],
-            TrainOn = section.OneOf("train_on", "completion", "completion", "all"),
-        };
-        section.RejectUnknown();
-        return data;
-    }
-
     private static TaskSection ReadTask(YamlSection section, string task)
     {
         var d = new TaskSection();
@@ -210,7 +197,7 @@ internal sealed partial class RecipeReader
             References = section.Count("references", 0, d.References),
             MaxNewTokens = section.Count("max_new_tokens", 1, d.MaxNewTokens),
         };
-        if (comparison.Data.Count == 0 && !section.Has("data")) section.Reject("data", "is missing, and there is no data.validation to compare on");
+        if (comparison.Data.Count == 0 && !section.Has("data") && data is not { ValidationShare: > 0 }) section.Reject("data", "is missing, and there is neither data.validation nor data.validation_share to compare on");
         section.RejectUnknown();
         return comparison;
     }

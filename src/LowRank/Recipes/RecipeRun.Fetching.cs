@@ -14,7 +14,7 @@ public sealed partial class RecipeRun
     private void FetchByName(IHubProgress? progress)
     {
         bool isLocal = HubRepository.TryParse(Recipe.Model) is null || Directory.Exists(Recipe.Model);
-        if (!isLocal && !Recipe.Data.Train.Concat(Recipe.Data.Validation).All(File.Exists)) return;
+        if (!isLocal && MissingData(Recipe.Data).Count > 0) return;
         modelFolder = HubFolder.Open(Recipe.Model, HubSelection.Model, progress: progress);
         initFolder = Recipe.Training.InitAdapter is { } adapter ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
         fetched = true;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Generation;
 using LowRank.Hub;
 using LowRank.Models;
@@ -88,8 +89,7 @@ public sealed partial class RecipeRun : IDisposable
         }
         else
         {
-            List<string> missing = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Where(file => !File.Exists(file) && !problems.Exists(said => said.Contains(file)))];
-            problems.AddRange(missing.Select(file => $"{file} was not found; expected a JSONL file."));
+            problems.AddRange(MissingData(recipe.Data).Where(missing => !problems.Contains(missing)));
         }
         if (problems.Count > 0)
         {
@@ -148,7 +148,7 @@ public sealed partial class RecipeRun : IDisposable
         AdapterTask? earlier = initFolder is { } folder ? AdapterTask.Load(folder) : null;
         TaskSettings given = RecipeOptions.Task(Recipe);
         if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
-        Settings = Kind.Complete(given, Recipe.Data.Train, config);
+        Settings = Kind.Complete(given, RowSource.Of(Recipe.Data.Train, RecipeOptions.Rows(Recipe.Data)), config);
         var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
         vocabulary = Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(modelFolder, tokens) : null;
         int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
@@ -171,29 +171,6 @@ public sealed partial class RecipeRun : IDisposable
         Tokenizer = own?.Tokenizer(Model.Generation.EndOfText)
             ?? (Tokenizer.IsPresent(modelFolder) ? Tokenizer.Load(modelFolder, Model.Generation.EndOfText) : null);
         notes.AddRange(Tokenizer?.Notes ?? []);
-    }
-
-    private void ReadData(List<string> notes)
-    {
-        Task = Kind.Start(Model, Tokenizer, Settings);
-        TaskData Load(IReadOnlyList<string> files, string what)
-        {
-            TaskData loaded = Task.Read(files);
-            notes.AddRange(loaded.Warnings.Select(warning => what + warning));
-            return loaded;
-        }
-        Examples = Load(Recipe.Data.Train, "").Examples;
-        if (Recipe.Data.Validation.Count > 0) Validation = Load(Recipe.Data.Validation, "Validation: ").Examples;
-        if (Recipe.Comparison is not { } comparison) return;
-        ComparisonExamples = Load(comparison.Data, "Comparison: ").Examples;
-        ComparisonRows = SampleReader.ReadAll(comparison.Data);
-        if (comparison.Facts > 0 && !Prompted().Any(row => row.Texts("facts").Count > 0))
-            throw new InputException($"comparison.facts is {comparison.Facts}, but no row of {string.Join(", ", comparison.Data)} has a prompt and facts. " +
-                "Add \"facts\": [\"…\"] to the rows, or set comparison.facts to 0.");
-        if (comparison.References > 0 && !PromptedRows().Any())
-            throw new InputException($"comparison.references is {comparison.References}, but no row of {string.Join(", ", comparison.Data)} has a prompt.");
-        if (Tokenizer is null && (comparison.Facts > 0 || comparison.Generations > 0 || comparison.References > 0))
-            throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts, comparison.generations and comparison.references to 0.");
     }
 
     private void AttachAdapter(List<string> notes)

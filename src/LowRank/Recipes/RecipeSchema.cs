@@ -74,13 +74,14 @@ public static class RecipeSchema
         foreach (string task in TaskRegistry.Names) Read($"task: {task}\ntask_options: {{}}\nadapter: {{}}", recorder);
         Read("task: sequence_classification\ntask_options: {problem: regression}", recorder); // asked for only where it is given
         Read("adapter: {}\ntraining: {}\ncomparison: {}", recorder);
+        Read("adapter: {}", recorder, ", template: {text: t}");
         foreach (IAdapterMethod method in AdapterMethods.All)
             foreach (MethodOption option in method.Options) recorder.Note("adapter.method_options", option.Name, OfOption(option));
         return recorder.Sections;
     }
 
-    private static void Read(string yaml, SchemaRecorder recorder) =>
-        RecipeReader.Read($"model: m\noutput: o\ndata: {{train: t, validation: v}}\n{yaml}\n", "/", [], "schema", recorder);
+    private static void Read(string yaml, SchemaRecorder recorder, string data = "") =>
+        RecipeReader.Read($"model: m\noutput: o\ndata: {{train: t, validation: v{data}}}\n{yaml}\n", "/", [], "schema", recorder);
 
     private static KeySchema OfOption(MethodOption option) => option.Default switch
     {

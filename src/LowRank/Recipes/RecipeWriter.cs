@@ -44,8 +44,17 @@ internal sealed class RecipeWriter
     {
         text.Append("data:\n");
         Line("  ", "train", data.Train);
+        Line("  ", "weights", data.Weights);
         Line("  ", "validation", data.Validation.Count > 0 ? data.Validation : null);
+        Line("  ", "validation_share", data.ValidationShare);
+        Line("  ", "split_seed", data.ValidationShare > 0 ? data.SplitSeed : null);
         if (predictsTokens) Line("  ", "train_on", data.TrainOn);
+        Line("  ", "columns", Map(data.Columns));
+        text.Append("  template:\n");
+        foreach (string key in RecipeKeys.Sections["data.template"]) Line("    ", key, data.Template.GetValueOrDefault(key));
+        Line("  ", "text", data.Text);
+        Line("  ", "on_bad_row", data.OnBadRow);
+        Line("  ", "deduplicate", data.Deduplicate);
     }
 
     private void Adapter(AdapterSection a, bool fromFolder)
@@ -129,6 +138,8 @@ internal sealed class RecipeWriter
         Line("  ", "references", c.References);
         Line("  ", "max_new_tokens", c.MaxNewTokens);
     }
+
+    private static Dictionary<string, object> Map(IReadOnlyDictionary<string, string> texts) => texts.ToDictionary(pair => pair.Key, pair => (object)pair.Value);
 
     private void Line(string indent, string key, object? value) => text.Append(indent).Append(key).Append(": ").Append(Value(value)).Append('\n');
 

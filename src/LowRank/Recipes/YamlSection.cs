@@ -137,6 +137,39 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         return values;
     }
 
+    /// <summary>A map of names to texts; empty when it is absent.</summary>
+    public IReadOnlyDictionary<string, string> TextMap(string key)
+    {
+        recorder?.Note(path, key, new KeySchema { Type = "object", Values = new KeySchema { Type = "string" } });
+        var values = new Dictionary<string, string>();
+        YamlValue? child = Find(key);
+        if (child is null) return values;
+        if (child.Kind != YamlKind.Map) Wrong(child, key, "a map of names to names");
+        foreach ((YamlValue name, YamlValue item) in child.Entries)
+        {
+            if (item is { Kind: YamlKind.Scalar, Text.Length: > 0, IsNull: false }) values[name.Text] = item.Text;
+            else Wrong(item, $"{key}.{name.Text}", "a text");
+        }
+        return values;
+    }
+
+    /// <summary>A number above 0 or a list of them; null when it is absent.</summary>
+    public IReadOnlyList<double>? Positives(string key)
+    {
+        recorder?.Note(path, key, new KeySchema { Type = "number", Least = 0, IsAbove = true, MayBeList = true });
+        YamlValue? child = Find(key);
+        if (child is null) return null;
+        IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
+        var values = new List<double>();
+        if (items.Count == 0) Wrong(child, key, "a number above 0 or a list of them");
+        foreach (YamlValue item in items)
+        {
+            if (TryNumber(item, out double value) && value > 0) values.Add(value);
+            else Wrong(item, key, "a number above 0, or a list of them");
+        }
+        return values;
+    }
+
     /// <summary>Notes a problem at the value of a key, or at the section when it lacks the key.</summary>
     public void Reject(string key, string message) => problems.Add((Find(key) ?? node).Place, $"{Full(key)} {message}");
 

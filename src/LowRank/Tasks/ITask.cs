@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Training;
 using System.Text.Json.Nodes;
 
@@ -9,9 +10,13 @@ namespace LowRank.Tasks;
 public interface ITask : IObjective
 {
     /// <summary>Reads rows with their labels.</summary>
-    /// <param name="files">JSONL files; at least one.</param>
+    /// <param name="source">The rows.</param>
     /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
-    TaskData Read(IReadOnlyList<string> files);
+    TaskData Read(RowSource source);
+
+    /// <summary>Reads rows of files.</summary>
+    /// <inheritdoc cref="Read(RowSource)"/>
+    TaskData Read(IReadOnlyList<string> files) => Read(RowSource.Of(files));
 
     /// <summary>Answers rows, labelled or not.</summary>
     /// <param name="files">JSONL files; at least one.</param>

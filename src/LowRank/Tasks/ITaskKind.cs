@@ -1,3 +1,4 @@
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tokenization;
 
@@ -20,10 +21,10 @@ public interface ITaskKind
 
     /// <summary>Fills in what follows from the data and the base: labels above all.</summary>
     /// <param name="settings">What the user gave.</param>
-    /// <param name="files">The data to train on.</param>
+    /// <param name="data">The data to train on.</param>
     /// <param name="config">The base's config.</param>
     /// <exception cref="InputException">The data does not tell.</exception>
-    TaskSettings Complete(TaskSettings settings, IReadOnlyList<string> files, ConfigReader config);
+    TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config);
 
     /// <summary>Scores that the head gives.</summary>
     int HeadSize(TaskSettings settings);

@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Data.Rows;
 
 namespace LowRank.Tasks;
 
@@ -6,15 +7,16 @@ namespace LowRank.Tasks;
 internal static class RowReader
 {
     /// <summary>Makes examples of all rows.</summary>
-    /// <param name="files">JSONL files.</param>
+    /// <param name="source">The rows.</param>
     /// <param name="make">Makes the examples of a row; throws what is wrong with it, without its place.</param>
-    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown.</exception>
-    public static List<T> Read<T>(IReadOnlyList<string> files, Func<Sample, IEnumerable<T>> make)
+    /// <param name="notes">Receives what was met while reading, a sentence each; null for nobody.</param>
+    /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
+    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
+    public static List<T> Read<T>(RowSource source, Func<Sample, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
     {
-        if (files.Count == 0) throw new ArgumentException("There is no file to read.", nameof(files));
-        var problems = new DataProblems();
+        RowReading reading = source.Reading(foreign);
         var made = new List<T>();
-        foreach (Sample sample in files.SelectMany(file => SampleReader.Read(file, problems)))
+        foreach (Sample sample in reading.Rows())
         {
             try
             {
@@ -22,10 +24,15 @@ internal static class RowReader
             }
             catch (InputException failure)
             {
-                foreach (string problem in failure.Problems) problems.Add(sample.Place, problem);
+                foreach (string problem in failure.Problems) reading.Problems.Add(sample.Place, problem);
             }
         }
-        problems.ThrowIfAny();
+        reading.Problems.ThrowIfAny();
+        if (made.Count == 0) throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.", reading.Notes);
+        foreach (string note in reading.Notes) notes?.Add(note);
         return made;
     }
+
+    /// <summary>As above, for rows of files to be answered.</summary>
+    public static List<T> Read<T>(IReadOnlyList<string> files, Func<Sample, IEnumerable<T>> make) => Read(RowSource.Of(files), make);
 }

@@ -53,7 +53,7 @@ public sealed class RowErrorTests
         InputException failure = Load(file, "missing.jsonl");
         Assert.StartsWith("The data has 13 problems:\n", failure.Message, StringComparison.Ordinal);
         Assert.Equal(11, failure.Problems.Count);
-        Assert.Equal("missing.jsonl: there is no such file. Expected a JSONL file.", failure.Problems[0]);
+        Assert.Equal("missing.jsonl: there is no such file. Expected a data file, such as JSONL.", failure.Problems[0]);
         Assert.StartsWith($"{file.Path}:4: no valid JSON at byte 2 (", failure.Problems[1], StringComparison.Ordinal);
         Assert.EndsWith("\n  - and 3 more", failure.Message, StringComparison.Ordinal);
     }

@@ -69,11 +69,13 @@ public sealed partial class DocumentationTests
 
     private static IEnumerable<string> WrittenKeys(Recipe recipe)
     {
-        string section = "";
+        string section = "", inner = "";
         foreach (string line in recipe.ToYaml().Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             string key = line.Trim()[..line.Trim().IndexOf(':', StringComparison.Ordinal)];
-            if (line.StartsWith(' ')) yield return $"{section}.{key}";
+            if (line.StartsWith("    ", StringComparison.Ordinal)) yield return $"{section}.{inner}.{key}";
+            else if (line.StartsWith(' ') && line.EndsWith(':')) inner = key;
+            else if (line.StartsWith(' ')) yield return $"{section}.{key}";
             else if (line.EndsWith(':')) section = key;
             else yield return key;
         }

@@ -32,7 +32,7 @@ public sealed class RecipeProblemTests
         [
             "r.yaml, line 1, column 1: output is missing, expected the folder that receives the adapter",
             "r.yaml, line 2, column 1: devise is not a key of a recipe; did you mean device?",
-            "r.yaml, line 4, column 3: data.train is missing, expected a JSONL file or a list of them",
+            "r.yaml, line 4, column 3: data.train is missing, expected a data file, a folder of them, or a list",
             "r.yaml, line 4, column 13: data.train_on is prompt, expected one of completion, all",
             "r.yaml, line 6, column 9: adapter.rank is 0, expected a whole number of at least 1",
             "r.yaml, line 7, column 3: rank is given a second time, first on line 6; keep one of them",
@@ -84,7 +84,7 @@ public sealed class RecipeProblemTests
     [InlineData("training: { threads: 5000 }", "training.threads is 5000, expected a whole number from 1 to 1024")]
     [InlineData("training: { seed: 9223372036854775808 }", "training.seed is 9223372036854775808, expected a whole number of at least 0")]
     [InlineData("training: { init_adapter: '${LOWRANK_NOT_SET}/a' }", "the environment variable LOWRANK_NOT_SET of ${LOWRANK_NOT_SET}/a is not set")]
-    [InlineData("comparison: {}", "comparison.data is missing, and there is no data.validation to compare on")]
+    [InlineData("comparison: {}", "comparison.data is missing, and there is neither data.validation nor data.validation_share to compare on")]
     public void A_bad_value_says_what_is_expected(string lines, string expected)
     {
         // Several sections are given as one flow map: its braces are taken off and its parts become lines.

@@ -5,10 +5,10 @@ using LowRank.Data.Chat;
 namespace LowRank.Data.Forms;
 
 /// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, written by the model's chat template;
-/// the assistant's turns are learned.</summary>
+/// the assistant's turns are learned, those of <c>"weight": 0</c> left out.</summary>
 internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : ISampleForm
 {
-    private const string Assistant = "assistant";
+    private const string Assistant = "assistant", Weight = "weight";
 
     public string Shape => "{\"messages\": [{\"role\", \"content\"}, …][, \"tools\"]}";
 
@@ -21,8 +21,30 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         var fields = new RowFields(sample.Row);
         JsonArray messages = Check(sample.Row, fields);
         fields.ThrowIfWrong();
+        bool[] learned = [.. messages.Where(message => Role(message) == Assistant).Select(IsLearned)];
+        bool learnsLast = Role(messages[^1]) == Assistant && IsLearned(messages[^1]);
+        if (learned.Contains(false)) messages = WithoutWeights(messages);
         ChatText chat = format.Render(messages, sample.Row["tools"] as JsonArray, markTrained: trainOn == TrainOn.Completion);
-        return Encode(chat, endsWithAssistant: Role(messages[^1]) == Assistant);
+        if (trainOn == TrainOn.Completion && learned.Contains(false)) chat = Weighted(chat, learned);
+        return Encode(chat, learnsLast);
+    }
+
+    private static bool IsLearned(JsonNode? message) => message![Weight] is not JsonValue value || !value.TryGetValue(out double weight) || weight != 0;
+
+    // The model's template need not know the key.
+    private static JsonArray WithoutWeights(JsonArray messages)
+    {
+        var copies = (JsonArray)messages.DeepClone();
+        foreach (JsonNode? copy in copies) ((JsonObject)copy!).Remove(Weight);
+        return copies;
+    }
+
+    private static ChatText Weighted(ChatText chat, bool[] learned)
+    {
+        if (chat.TrainedSpans.Count != learned.Length)
+            throw new InputException($"\"weight\" is 0 for some of the assistant's {learned.Length} turns, but the chat template marks {chat.TrainedSpans.Count} places as the assistant's, so that they cannot be told apart. " +
+                "Let its {% generation %} blocks stand around whole turns, or part the conversation into rows.");
+        return chat with { TrainedSpans = [.. chat.TrainedSpans.Where((_, turn) => learned[turn])] };
     }
 
     private TokenizedExample Encode(ChatText chat, bool endsWithAssistant)
@@ -65,6 +87,8 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         else if (!anyAssistant && trainOn == TrainOn.Completion)
             fields.Problem($"no message has the role \"assistant\" (roles: {string.Join(", ", messages.Select(Role).Distinct())}). " +
                 "Expected a turn to learn, or train_on: all.");
+        else if (trainOn == TrainOn.Completion && fields.AreRight && !messages.Any(message => Role(message) == Assistant && IsLearned(message)))
+            fields.Problem("every turn of the assistant has \"weight\": 0. Expected one to learn; remove the row.");
         return messages;
     }
 
@@ -77,8 +101,10 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         }
         if (!turn.ContainsKey("role")) fields.Problem($"{name} has no \"role\". Expected one such as \"user\" or \"assistant\".");
         else if (Sample.AsText(turn["role"]) is null or "") fields.Problem($"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
+        if (turn.TryGetPropertyValue(Weight, out JsonNode? weight) && (weight is not JsonValue number || !number.TryGetValue(out double factor) || factor is not (0 or 1)))
+            fields.Problem($"{name}.\"weight\" is {Sample.Describe(weight)}, expected 0 (not learned) or 1.");
         JsonNode? content = turn["content"];
-        bool carriesMore = turn.Any(field => field.Key is not ("role" or "content") && field.Value is not null); // such as tool_calls
+        bool carriesMore = turn.Any(field => field.Key is not ("role" or "content" or Weight) && field.Value is not null); // such as tool_calls
         if (!turn.ContainsKey("content") && !carriesMore) fields.Problem($"{name} has no \"content\". Expected a text.");
         else if (content is null && !carriesMore) fields.Problem($"{name}.\"content\" is null, expected a text.");
         else if (content is not (null or JsonArray) && Sample.AsText(content) is null) fields.Problem($"{name}.\"content\" is {Sample.Describe(content)}, expected a text.");

@@ -7,6 +7,9 @@ internal sealed class RowFields(JsonObject row)
 {
     private readonly List<string> problems = [];
 
+    /// <summary>Whether nothing is wrong so far.</summary>
+    public bool AreRight => problems.Count == 0;
+
     public void Problem(string problem) => problems.Add(problem);
 
     /// <summary>A text that is not empty; "" after a problem.</summary>
@@ -19,6 +22,14 @@ internal sealed class RowFields(JsonObject row)
         }
         if (text.Length == 0) problems.Add($"\"{key}\" is empty. {whenEmpty}");
         return text;
+    }
+
+    /// <summary>A text; "" after a problem.</summary>
+    public string AnyText(string key)
+    {
+        if (Sample.AsText(row[key]) is { } text) return text;
+        problems.Add($"\"{key}\" is {Sample.Describe(row[key])}, expected a text.");
+        return "";
     }
 
     /// <summary>Whole numbers; none after a problem.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Tokenization;
@@ -22,9 +23,9 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IRowArranger Arranger => objective.Arranger;
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
-        LoadedExamples loaded = ExampleLoader.Load(files, tokenizer, new ExampleOptions
+        LoadedExamples loaded = ExampleLoader.Load(source, tokenizer, new ExampleOptions
         {
             VocabularySize = Network.VocabularySize,
             MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),
@@ -32,7 +33,7 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
         });
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
         string[] padded = objective.Obstacle(loaded.Examples) is { } obstacle ? [obstacle] : [];
-        return new TaskData(loaded.Examples, [.. told, .. padded, .. loaded.Summary.Warnings]);
+        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]);
     }
 
     /// <inheritdoc/>

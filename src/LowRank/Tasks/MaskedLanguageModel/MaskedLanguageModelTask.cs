@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Data.Forms;
 using LowRank.Models;
 using LowRank.Tokenization;
@@ -25,10 +26,11 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         ?? throw new InputException($"{model.Folder}: the tokenizer names no mask_token, which masked_lm needs. Add it to tokenizer_config.json.");
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
+        var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(files, sample => new[] { Example(rows, sample) }), rows.Warnings);
+        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>

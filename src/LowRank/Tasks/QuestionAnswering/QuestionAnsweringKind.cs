@@ -1,3 +1,4 @@
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tokenization;
@@ -22,7 +23,7 @@ public sealed class QuestionAnsweringKind : ITaskKind
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
 
     /// <inheritdoc/>
-    public TaskSettings Complete(TaskSettings settings, IReadOnlyList<string> files, ConfigReader config) => settings;
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config) => settings;
 
     /// <inheritdoc/>
     public int HeadSize(TaskSettings settings) => 2;

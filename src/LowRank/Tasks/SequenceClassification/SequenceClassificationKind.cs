@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tokenization;
@@ -25,12 +26,12 @@ public sealed class SequenceClassificationKind : ITaskKind
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
 
     /// <inheritdoc/>
-    public TaskSettings Complete(TaskSettings settings, IReadOnlyList<string> files, ConfigReader config)
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
         if (settings is { Problem: not null, Labels: not null } || settings.Problem == Problems.Regression) return settings;
         var found = new HashSet<string>();
         bool several = false, single = false, numbers = false;
-        foreach (Sample sample in SampleReader.ReadAll(files))
+        foreach (Sample sample in data.ReadAll(foreign: false))
         {
             several |= sample.Row.ContainsKey("labels");
             if (sample.Row["label"] is { } label)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Data.Forms;
 using LowRank.Models;
 using LowRank.Tokenization;
@@ -22,11 +23,12 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     public INetwork Network => model.Network;
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
+        var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        List<ClassifiedText> examples = RowReader.Read(files, sample => new[] { Example(rows, sample, labelled: true) });
-        return new TaskData(examples, rows.Warnings);
+        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, labelled: true) }, notes);
+        return new TaskData(examples, [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>

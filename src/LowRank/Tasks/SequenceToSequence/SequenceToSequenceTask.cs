@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Data.Forms;
 using LowRank.Generation;
 using LowRank.Models;
@@ -23,10 +24,11 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     public INetwork Network => network;
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
+        var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(files, sample => new[] { Example(rows, sample) }), rows.Warnings);
+        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes, foreign: true), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>

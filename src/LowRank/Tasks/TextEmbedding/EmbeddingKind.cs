@@ -1,3 +1,4 @@
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tokenization;
@@ -23,7 +24,7 @@ public sealed class EmbeddingKind : ITaskKind
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
 
     /// <inheritdoc/>
-    public TaskSettings Complete(TaskSettings settings, IReadOnlyList<string> files, ConfigReader config)
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
         if (settings.Pooling == "cls" && FamilyRegistry.Get(config.ModelType) is DecoderFamily)
             throw new InputException($"task_options.pooling is cls, but the first token of a {config.ModelType} model sees no other; use mean.");

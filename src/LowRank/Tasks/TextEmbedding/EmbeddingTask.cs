@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Data.Forms;
 using LowRank.Models;
 using LowRank.Tokenization;
@@ -22,10 +23,11 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     public INetwork Network => model.Network;
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
+        var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(files, sample => new[] { Example(rows, sample, paired: true) }), rows.Warnings);
+        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample, paired: true) }, notes), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>

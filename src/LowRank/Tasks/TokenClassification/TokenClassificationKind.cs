@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tokenization;
@@ -24,13 +25,13 @@ public sealed class TokenClassificationKind : ITaskKind
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
 
     /// <inheritdoc/>
-    public TaskSettings Complete(TaskSettings settings, IReadOnlyList<string> files, ConfigReader config)
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
         if (settings.Labels is not null) return settings;
         var tags = new HashSet<string>();
         var entities = new HashSet<string>();
         bool marksSpans = false;
-        foreach (Sample sample in SampleReader.ReadAll(files))
+        foreach (Sample sample in data.ReadAll(foreign: false))
         {
             string key = TextRows.HoldsTokens(sample) ? "labels" : "tags";
             foreach (JsonNode? tag in sample.Row[key] as JsonArray ?? [])

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tokenization;
 using LowRank.Training;
@@ -19,11 +20,12 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     public INetwork Network => model.Network;
 
     /// <inheritdoc/>
-    public TaskData Read(IReadOnlyList<string> files)
+    public TaskData Read(RowSource source)
     {
+        var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        return new TaskData(RowReader.Read(files, sample => new[] { reader.Read(sample, labelled: true) }), rows.Warnings);
+        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>

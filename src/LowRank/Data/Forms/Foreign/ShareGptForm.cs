@@ -1,0 +1,77 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Data.Forms.Foreign;
+
+/// <summary><c>{"conversations": [{"from": "human", "value": "…"}, …][, "system", "tools"]}</c>, as ShareGPT's data has it; with
+/// <c>"role"</c> and <c>"content"</c> too.</summary>
+internal sealed class ShareGptForm : IForeignForm
+{
+    private static readonly Dictionary<string, string> Roles = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["human"] = "user", ["user"] = "user", ["gpt"] = "assistant", ["chatgpt"] = "assistant", ["assistant"] = "assistant", ["model"] = "assistant",
+        ["bing"] = "assistant", ["bard"] = "assistant", ["system"] = "system", ["tool"] = "tool", ["observation"] = "tool", ["function_call"] = "assistant",
+    };
+
+    public string Name => "ShareGPT's form (conversations)";
+
+    public string ReadAs => "messages";
+
+    public bool Fits(JsonObject row) => row.ContainsKey("conversations") && !row.ContainsKey("messages");
+
+    public JsonObject Convert(JsonObject row)
+    {
+        var fields = new RowFields(row);
+        var messages = new JsonArray();
+        if (row["conversations"] is not JsonArray turns) fields.Problem($"\"conversations\" is {Sample.Describe(row["conversations"])}, expected a list of {{\"from\", \"value\"}}.");
+        else
+            for (int i = 0; i < turns.Count; i++)
+                if (Message(turns[i], $"\"conversations\"[{i}]", fields) is { } message) messages.Add(message);
+        string system = row["system"] is null ? "" : fields.AnyText("system");
+        JsonArray? tools = ToolList.Read(row, fields);
+        fields.ThrowIfWrong();
+        if (system.Length > 0) messages.Insert(0, new JsonObject { ["role"] = "system", ["content"] = system });
+        foreach (string key in (string[])["conversations", "system", "tools"]) row.Remove(key);
+        row["messages"] = messages;
+        if (tools is { Count: > 0 }) row["tools"] = tools;
+        return row;
+    }
+
+    private static JsonObject? Message(JsonNode? turn, string name, RowFields fields)
+    {
+        if (turn is not JsonObject entry || Sample.AsText(entry["from"] ?? entry["role"]) is not { } from)
+        {
+            fields.Problem($"{name} has no \"from\". Expected {{\"from\": \"human\", \"value\": \"…\"}}.");
+            return null;
+        }
+        string? value = Sample.AsText(entry["value"] ?? entry["content"]);
+        if (!Roles.TryGetValue(from, out string? role)) fields.Problem($"{name}.\"from\" is \"{from}\", expected one of {string.Join(", ", Roles.Keys)}.");
+        else if (value is null) fields.Problem($"{name}.\"value\" is {Sample.Describe(entry["value"] ?? entry["content"])}, expected a text.");
+        else if (from.Equals("function_call", StringComparison.OrdinalIgnoreCase)) return Call(value, name, fields);
+        else
+        {
+            var message = new JsonObject { ["role"] = role, ["content"] = value };
+            if (entry["weight"] is { } weight) message["weight"] = weight.DeepClone();
+            return message;
+        }
+        return null;
+    }
+
+    private static JsonObject? Call(string value, string name, RowFields fields)
+    {
+        try
+        {
+            if (JsonNode.Parse(value) is JsonObject call && Sample.AsText(call["name"]) is { } function)
+            {
+                var called = new JsonObject { ["name"] = function, ["arguments"] = call["arguments"]?.DeepClone() };
+                return new JsonObject { ["role"] = "assistant", ["content"] = "", ["tool_calls"] = new JsonArray(new JsonObject { ["type"] = "function", ["function"] = called }) };
+            }
+        }
+        catch (JsonException)
+        {
+            // said below, as any other value that is no call
+        }
+        fields.Problem($"{name} is a function call, and its \"value\" is no JSON object {{\"name\", \"arguments\"}}.");
+        return null;
+    }
+}

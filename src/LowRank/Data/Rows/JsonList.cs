@@ -1,0 +1,171 @@
+using System.Text.Json;
+
+namespace LowRank.Data.Rows;
+
+/// <summary>Reads the elements of a JSON list one by one, in memory that does not grow with it.</summary>
+internal sealed class JsonList(Stream stream)
+{
+    private const int LongestElement = JsonLines.LongestLine;
+    private static readonly JsonReaderOptions Options = new() { MaxDepth = 64 };
+
+    private byte[] buffer = new byte[1 << 16];
+    private int begin, end;
+    private bool atEnd, started, inList, done;
+    private JsonReaderState state = new(Options);
+    private string? listName;
+
+    /// <summary>The line that was reached, counted from 1.</summary>
+    public long Line { get; private set; } = 1;
+
+    /// <summary>What is wrong with the file as a whole, once its end is reached; null for nothing.</summary>
+    public string? Problem { get; private set; }
+
+    /// <summary>Whether there was a list.</summary>
+    public bool HasList { get; private set; }
+
+    /// <summary>Whether nothing can be read any more.</summary>
+    public bool IsBroken { get; private set; }
+
+    /// <summary>The next element; null at the end.</summary>
+    /// <exception cref="JsonException">The text is no JSON.</exception>
+    public UnreadRow? Next(string path)
+    {
+        while (!done)
+        {
+            if (!started && !Start()) continue;
+            if (inList)
+            {
+                if (Element(path) is { } row) return row;
+            }
+            else if (!Step()) Fill();
+        }
+        return null;
+    }
+
+    private bool Start()
+    {
+        if (end - begin < 4 && !atEnd)
+        {
+            Fill();
+            return false;
+        }
+        if (buffer.AsSpan(begin, end - begin).StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF])) begin += 3;
+        return started = true;
+    }
+
+    // One token outside of the list; false where more bytes are needed.
+    private bool Step()
+    {
+        var reader = new Utf8JsonReader(buffer.AsSpan(begin, end - begin), atEnd, state);
+        if (!reader.Read())
+        {
+            if (!atEnd) return false;
+            Finish(null);
+            return true;
+        }
+        JsonTokenType token = reader.TokenType;
+        if (reader.CurrentDepth == 0 && token is not (JsonTokenType.StartArray or JsonTokenType.StartObject or JsonTokenType.EndObject or JsonTokenType.EndArray))
+            Finish($"the file is {(token is JsonTokenType.String ? "a text" : "one value")}.");
+        else if (token == JsonTokenType.StartArray)
+        {
+            if (HasList) Finish($"the object holds two lists{(listName is null ? "" : $", the first \"{listName}\"")}. Put each into a file of its own.");
+            (HasList, inList) = (true, true);
+        }
+        else if (token == JsonTokenType.PropertyName) return Property(ref reader);
+        Advance(ref reader);
+        return true;
+    }
+
+    // A property of the outer object: a list is entered, anything else passed over.
+    private bool Property(ref Utf8JsonReader reader)
+    {
+        string name = reader.GetString()!;
+        JsonReaderState atName = reader.CurrentState;
+        int consumed = (int)reader.BytesConsumed;
+        if (!reader.Read()) return Unfinished();
+        if (reader.TokenType == JsonTokenType.StartArray)
+        {
+            // Only the name is behind us: the list's own bracket comes with the next token.
+            listName ??= name;
+            state = atName;
+            Count(consumed);
+            return true;
+        }
+        if (!reader.TrySkip()) return Unfinished();
+        Advance(ref reader);
+        return true;
+    }
+
+    private bool Unfinished()
+    {
+        if (end - begin <= LongestElement) return false;
+        IsBroken = true;
+        Finish("what stands beside the list is too large to pass over.");
+        return true;
+    }
+
+    private UnreadRow? Element(string path)
+    {
+        var reader = new Utf8JsonReader(buffer.AsSpan(begin, end - begin), atEnd, state);
+        if (!reader.Read())
+        {
+            if (end - begin > LongestElement) return TooLong(path);
+            Fill();
+            return null;
+        }
+        if (reader.TokenType == JsonTokenType.EndArray)
+        {
+            inList = false;
+            Advance(ref reader);
+            return null;
+        }
+        int start = (int)reader.TokenStartIndex;
+        if (!reader.TrySkip())
+        {
+            if (end - begin > LongestElement) return TooLong(path);
+            Fill();
+            return null;
+        }
+        int length = (int)reader.BytesConsumed - start, from = begin + start;
+        state = reader.CurrentState;
+        Count(start);
+        var row = new JsonRow(new DataPlace(path, Line), buffer.AsMemory(from, length), "row");
+        Count(length);
+        return row;
+    }
+
+    private WrongRow TooLong(string path)
+    {
+        (IsBroken, done) = (true, true);
+        return new WrongRow(new DataPlace(path, Line), $"the row has more than {LongestElement >> 20} MB. Look for a bracket or quote that is not closed, or split it.");
+    }
+
+    private void Finish(string? problem)
+    {
+        done = true;
+        Problem = problem ?? (HasList ? null : "the file holds no list.");
+    }
+
+    private void Advance(ref Utf8JsonReader reader)
+    {
+        state = reader.CurrentState;
+        Count((int)reader.BytesConsumed);
+    }
+
+    private void Count(int bytes)
+    {
+        Line += buffer.AsSpan(begin, bytes).Count((byte)'\n');
+        begin += bytes;
+    }
+
+    private void Fill()
+    {
+        if (atEnd) throw new JsonException("the file ends before the list does");
+        byte[] target = end - begin > buffer.Length / 2 ? new byte[checked(buffer.Length * 2)] : buffer;
+        buffer.AsSpan(begin, end - begin).CopyTo(target);
+        (buffer, end, begin) = (target, end - begin, 0);
+        int read = stream.Read(buffer.AsSpan(end));
+        atEnd = read == 0;
+        end += read;
+    }
+}

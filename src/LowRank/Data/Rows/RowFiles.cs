@@ -1,0 +1,107 @@
+using System.Text.RegularExpressions;
+
+namespace LowRank.Data.Rows;
+
+/// <summary>The files that paths, folders and patterns of a recipe name.</summary>
+internal static class RowFiles
+{
+    private const int NamedOthers = 3;
+
+    private static readonly EnumerationOptions Everything = new()
+    {
+        RecurseSubdirectories = true,
+        AttributesToSkip = FileAttributes.Hidden | FileAttributes.System, // .git and the like
+        MaxRecursionDepth = 32, // a link that leads back would go on for ever
+    };
+
+    /// <summary>The files, each path's in the order of their names.</summary>
+    /// <param name="paths">Files; folders, whose data files are taken with those below; patterns with * (within a name),
+    /// ** (over folders) and ?.</param>
+    /// <param name="problems">Receives paths that name nothing.</param>
+    /// <param name="notes">Receives what was passed over; null for nobody.</param>
+    public static IReadOnlyList<string> Expand(IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
+    {
+        var files = new List<string>();
+        foreach (string path in paths)
+        {
+            if (File.Exists(path)) files.Add(path);
+            else if (Directory.Exists(path)) files.AddRange(InFolder(path, problems, notes));
+            else if (path.AsSpan().IndexOfAny('*', '?') >= 0) files.AddRange(Matching(path, problems));
+            else files.Add(path); // opening it says what is wrong
+        }
+        return files;
+    }
+
+    /// <summary>Paths that name no file, each with what is wrong.</summary>
+    public static IReadOnlyList<string> Missing(IReadOnlyList<string> paths)
+    {
+        var problems = new DataProblems();
+        IEnumerable<string> absent = Expand(paths, problems).Where(file => !File.Exists(file)).Select(file => $"{file} was not found; expected a data file or a folder of them.");
+        return [.. absent, .. problems.Shown];
+    }
+
+    /// <summary>Opens a file, decompressed.</summary>
+    /// <returns>Null where it cannot be read, which is noted.</returns>
+    public static Stream? Open(string path, bool streamed, DataProblems problems)
+    {
+        FileStream? file = null;
+        try
+        {
+            file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            return Decompression.Open(file, streamed);
+        }
+        catch (InputException failure)
+        {
+            file?.Dispose();
+            problems.Add(new DataPlace(path, 0), failure.Message);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            file?.Dispose();
+            string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : failure.Message.TrimEnd('.');
+            problems.Add(new DataPlace(path, 0), $"{found}. Expected a data file, such as JSONL.");
+        }
+        return null;
+    }
+
+    private static IEnumerable<string> InFolder(string folder, DataProblems problems, ICollection<string>? notes)
+    {
+        string[] all = [.. Enumerate(folder, problems).Order(StringComparer.Ordinal)];
+        string[] data = [.. all.Where(RowFormats.Knows)], others = [.. all.Except(data)];
+        if (data.Length == 0)
+            problems.Add(new DataPlace(folder, 0), $"the folder has no data file. Expected files that end in {string.Join(", ", RowFormats.Extensions)}, compressed or not.");
+        else if (others.Length > 0)
+            notes?.Add($"{folder}: {data.Length} data files are read; {others.Length} others are not ({string.Join(", ", others.Take(NamedOthers).Select(Path.GetFileName))}{(others.Length > NamedOthers ? ", …" : "")}).");
+        return data;
+    }
+
+    private static IEnumerable<string> Matching(string pattern, DataProblems problems)
+    {
+        string separators = pattern.Replace('\\', '/');
+        int wild = separators.AsSpan().IndexOfAny('*', '?');
+        int slash = separators.AsSpan(0, wild).LastIndexOf('/');
+        string root = slash <= 0 ? "/" : pattern[..slash];
+        string expression = Regex.Escape(separators[(slash + 1)..])
+            .Replace(@"\*\*/", "(?:.*/)?", StringComparison.Ordinal).Replace(@"\*\*", ".*", StringComparison.Ordinal)
+            .Replace(@"\*", "[^/]*", StringComparison.Ordinal).Replace(@"\?", "[^/]", StringComparison.Ordinal);
+        var names = new Regex($"^{expression}$", RegexOptions.NonBacktracking);
+        string[] found = Directory.Exists(root)
+            ? [.. Enumerate(root, problems).Where(file => names.IsMatch(Path.GetRelativePath(root, file).Replace('\\', '/'))).Order(StringComparer.Ordinal)]
+            : [];
+        if (found.Length == 0) problems.Add(new DataPlace(pattern, 0), "no file fits this pattern. In patterns * stands for any part of a name, ** for any folders, ? for a character.");
+        return found;
+    }
+
+    private static string[] Enumerate(string folder, DataProblems problems)
+    {
+        try
+        {
+            return Directory.GetFiles(folder, "*", Everything);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            problems.Add(new DataPlace(folder, 0), $"the folder cannot be read: {failure.Message}");
+            return [];
+        }
+    }
+}

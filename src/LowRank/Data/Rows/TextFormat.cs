@@ -1,0 +1,71 @@
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace LowRank.Data.Rows;
+
+/// <summary>Plain text in UTF-8.</summary>
+internal sealed class TextFormat : IRowFormat
+{
+    private const int LongestDocument = JsonLines.LongestLine;
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    public IReadOnlyList<string> Extensions { get; } = [".txt"];
+
+    public IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems) => text == PlainText.Document
+        ? Document(content, path)
+        : JsonLines.Read(content).Select(line => Line(line, new DataPlace(path, line.Number), text));
+
+    private static UnreadRow Line(JsonLine line, DataPlace place, PlainText text)
+    {
+        if (line.IsTooLong) return new WrongRow(place, JsonLines.TooLong);
+        try
+        {
+            string words = Strict.GetString(line.Utf8.Span);
+            return text == PlainText.Lines ? new ReadRow(place, new JsonObject { ["text"] = words }) : Pair(words, place);
+        }
+        catch (DecoderFallbackException failure)
+        {
+            return new WrongRow(place, $"byte {failure.Index + 1} of the line is no UTF-8. Save the file as UTF-8.");
+        }
+    }
+
+    // A line break parts prompt and completion: it tells the model where to begin.
+    private static UnreadRow Pair(string line, DataPlace place)
+    {
+        string[] sides = line.Split("||");
+        if (sides.Length == 2 && sides.All(side => side.Trim().Length > 0))
+            return new ReadRow(place, new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() });
+        return new WrongRow(place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON belong into a file that ends in .jsonl; " +
+            "for plain text set data.text to lines (a document a line) or document (the whole file).");
+    }
+
+    private static IEnumerable<UnreadRow> Document(Stream content, string path)
+    {
+        var whole = new DataPlace(path, 1);
+        using var bytes = new MemoryStream();
+        byte[] chunk = new byte[1 << 16];
+        for (int read = content.Read(chunk); read > 0; read = content.Read(chunk))
+        {
+            bytes.Write(chunk, 0, read);
+            if (bytes.Length <= LongestDocument) continue;
+            yield return new WrongRow(whole, $"the document has more than {LongestDocument >> 20} MB. Split it, or set data.text to lines.");
+            yield break;
+        }
+        ReadOnlyMemory<byte> utf8 = bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
+        if (utf8.Span.StartsWith(Encoding.UTF8.Preamble)) utf8 = utf8[Encoding.UTF8.Preamble.Length..];
+        if (utf8.IsEmpty) yield break;
+        yield return Decoded(utf8, whole);
+    }
+
+    private static UnreadRow Decoded(ReadOnlyMemory<byte> utf8, DataPlace place)
+    {
+        try
+        {
+            return new ReadRow(place, new JsonObject { ["text"] = Strict.GetString(utf8.Span) });
+        }
+        catch (DecoderFallbackException failure)
+        {
+            return new WrongRow(place, $"byte {failure.Index + 1} of the file is no UTF-8. Save the file as UTF-8.");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+using System.Text.Json.Nodes;
+
+namespace LowRank.Data.Rows;
+
+/// <summary>A row that cannot be read.</summary>
+internal sealed class WrongRow(DataPlace place, string problem) : UnreadRow(place)
+{
+    public override JsonObject? Read(DataProblems problems)
+    {
+        problems.Add(Place, problem);
+        return null;
+    }
+}

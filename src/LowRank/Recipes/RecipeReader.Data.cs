@@ -1,0 +1,59 @@
+using LowRank.Data.Rows;
+
+namespace LowRank.Recipes;
+
+// The section data.
+internal sealed partial class RecipeReader
+{
+    private DataSection ReadData(YamlSection section)
+    {
+        section.Require("train", "a data file, a folder of them, or a list");
+        var d = new DataSection { Train = [] };
+        IReadOnlyList<double>? weights = section.Positives("weights");
+        var data = new DataSection
+        {
+            Train = PathsOf(section, "train") ?? [],
+            Weights = weights,
+            Validation = PathsOf(section, "validation") ?? [],
+            ValidationShare = section.Number("validation_share", d.ValidationShare, below: 1),
+            SplitSeed = section.Whole("split_seed", 0) ?? d.SplitSeed,
+            TrainOn = section.OneOf("train_on", d.TrainOn, "completion", "all"),
+            Columns = section.TextMap("columns"),
+            Template = section.Child("template") is { } template ? ReadTemplate(template) : d.Template,
+            Text = section.OneOf("text", d.Text, "pairs", "lines", "document"),
+            OnBadRow = section.OneOf("on_bad_row", d.OnBadRow, "error", "skip"),
+            Deduplicate = section.Flag("deduplicate", d.Deduplicate),
+        };
+        CheckData(section, data);
+        section.RejectUnknown();
+        return data;
+    }
+
+    private static Dictionary<string, string> ReadTemplate(YamlSection section)
+    {
+        var parts = new Dictionary<string, string>();
+        foreach (string key in RecipeKeys.Sections["data.template"])
+            if (section.Text(key) is { } source) parts[key] = source;
+        section.RejectUnknown();
+        return parts;
+    }
+
+    private static void CheckData(YamlSection section, DataSection data)
+    {
+        if (data.Weights is { } weights && data.Train.Count > 0 && weights.Count != data.Train.Count)
+            section.Reject("weights", $"has {weights.Count} numbers, expected {data.Train.Count}, one for each entry of data.train");
+        if (data.ValidationShare > 0 && data.Validation.Count > 0)
+            section.Reject("validation_share", "and data.validation are both given; keep one of them");
+        if (section.Has("split_seed") && data.ValidationShare == 0)
+            section.Reject("split_seed", "has no effect without data.validation_share; add that or remove this");
+        if (data.Template.Count == 0) return;
+        try
+        {
+            _ = new RowTemplate(data.Template);
+        }
+        catch (InputException failure)
+        {
+            section.Reject("template", $"cannot be used: {failure.Message.TrimEnd('.')}");
+        }
+    }
+}

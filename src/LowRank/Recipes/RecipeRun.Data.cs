@@ -1,0 +1,46 @@
+using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Tasks;
+
+namespace LowRank.Recipes;
+
+// What the run learns from and is measured on.
+public sealed partial class RecipeRun
+{
+    private static IReadOnlyList<string> MissingData(DataSection data) => RowFiles.Missing([.. data.Train, .. data.Validation]);
+
+    private void ReadData(List<string> notes)
+    {
+        Task = Kind.Start(Model, Tokenizer, Settings);
+        var sources = new RecipeSources(Recipe);
+        TaskData Load(RowSource source, string what)
+        {
+            TaskData loaded = Task.Read(source);
+            notes.AddRange(loaded.Warnings.Select(warning => what + warning));
+            return loaded;
+        }
+        Examples = Train(sources, Load, notes);
+        if (sources.Validation is { } validation) Validation = Load(validation, "Validation: ").Examples;
+        if (Recipe.Comparison is not { } comparison) return;
+        RowSource compared = sources.Comparison!;
+        ComparisonExamples = Load(compared, "Comparison: ").Examples;
+        ComparisonRows = compared.ReadAll(foreign: true);
+        string where = string.Join(", ", compared.Paths);
+        if (comparison.Facts > 0 && !Prompted().Any(row => row.Texts("facts").Count > 0))
+            throw new InputException($"comparison.facts is {comparison.Facts}, but no row of {where} has a prompt and facts. " +
+                "Add \"facts\": [\"…\"] to the rows, or set comparison.facts to 0.");
+        if (comparison.References > 0 && !PromptedRows().Any())
+            throw new InputException($"comparison.references is {comparison.References}, but no row of {where} has a prompt.");
+        if (Tokenizer is null && (comparison.Facts > 0 || comparison.Generations > 0 || comparison.References > 0))
+            throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts, comparison.generations and comparison.references to 0.");
+    }
+
+    private IReadOnlyList<IExample> Train(RecipeSources sources, Func<RowSource, string, TaskData> load, List<string> notes)
+    {
+        if (sources.Weights is not { } weights) return load(sources.Train[0], "").Examples;
+        IReadOnlyList<IExample>[] parts = [.. sources.Train.Select(source => load(source, $"{source.Paths[0]}: ").Examples)];
+        var mixed = new MixedExamples(parts, weights, Recipe.Training.Seed);
+        notes.AddRange(mixed.Describe([.. sources.Train.Select(source => source.Paths[0])]));
+        return mixed;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Text.Json.Nodes;
+using LowRank.Data;
+using LowRank.Data.Rows;
+
+namespace LowRank.Tests.Data.Rows;
+
+public sealed class RowFormTests : IDisposable
+{
+    private readonly DataFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Theory]
+    [InlineData("""{"instruction": "Add.", "input": "1 1", "output": "2", "id": 3}""",
+        """{"id":3,"prompt":"Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 1\n\n### Response:\n","completion":"2"}""")]
+    [InlineData("""{"instruction": "Say.", "input": "", "output": "2", "text": "Below"}""",
+        """{"prompt":"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay.\n\n### Response:\n","completion":"2"}""")]
+    [InlineData("""{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"}""",
+        """{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""")]
+    [InlineData("""{"conversations": [{"role": "user", "content": "a"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}], "tools": "[{\"a\": 1}]"}""",
+        """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]}],"tools":[{"a":1}]}""")]
+    [InlineData("""{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "completion": [{"role": "assistant", "content": "c"}]}""",
+        """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0},{"role":"assistant","content":"c"}]}""")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": "", "parallel_tool_calls": true}""", """{"messages":[{"role":"user","content":"a"}]}""")]
+    [InlineData("""{"text": "a", "facts": ["b"]}""", """{"text":"a","facts":["b"]}""")]
+    public void Forms_of_others_are_read_as_ours(string row, string expected)
+    {
+        string read = Assert.Single(RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Row.ToJsonString();
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
+    }
+
+    [Theory]
+    [InlineData("""{"prompt": "a", "chosen": "b", "rejected": "c"}""", "the row is a preference")]
+    [InlineData("""{"prompt": "a", "completion": "b", "label": false}""", "the row is a completion with a verdict")]
+    [InlineData("""{"prompt": "a", "completions": ["b"], "labels": [true]}""", "the row has \"completions\" with \"labels\"")]
+    [InlineData("""{"instruction": "a", "output": 3}""", "\"output\" is the number 3, expected a text")]
+    [InlineData("""{"instruction": "a", "output": "b", "system": "s"}""", "\"system\" is no part of Alpaca's prompt")]
+    [InlineData("""{"conversations": [{"from": "narrator", "value": "a"}]}""", "\"conversations\"[0].\"from\" is \"narrator\", expected one of human")]
+    [InlineData("""{"messages": [], "functions": []}""", "\"functions\" is OpenAI's earlier form")]
+    [InlineData("""{"messages": [], "tools": "{"}""", "\"tools\" is a text, expected a list of tools")]
+    public void What_cannot_be_learned_is_refused_in_words(string row, string expected) =>
+        Assert.Contains($"x.jsonl:1: {expected}", DataFolder.Refusal(RowSource.Of([folder.Write("x.jsonl", row)]), foreign: true), StringComparison.Ordinal);
+
+    [Fact]
+    public void Recognised_forms_are_named_and_counted()
+    {
+        string path = folder.Write("x.jsonl", """
+            {"instruction": "a", "output": "b"}
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
+            {"instruction": "a", "output": "c"}
+            """);
+        LoadedExamples loaded = ExampleLoader.Load([path], new ByteTokenizer(), new ExampleOptions());
+        Assert.Equal(3, loaded.Examples.Count);
+        Assert.StartsWith("2 rows have Alpaca's form", loaded.Notes[0], StringComparison.Ordinal);
+        Assert.StartsWith("1 row has ShareGPT's form", loaded.Notes[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Turns_of_weight_0_are_not_learned()
+    {
+        string path = folder.Write("x.jsonl", """
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d", "weight": 1}]}
+            """);
+        var tokenizer = new ByteTokenizer();
+        TokenizedExample example = Assert.Single(ExampleLoader.Load([path], tokenizer, new ExampleOptions()).Examples);
+        string learned = tokenizer.Decode([.. example.Labels.Where(label => label >= 0)]);
+        Assert.StartsWith("d", learned, StringComparison.Ordinal);
+        Assert.DoesNotContain("b", learned, StringComparison.Ordinal);
+        foreach ((string message, string expected) in new[]
+        {
+            ("""{"role": "assistant", "content": "b", "weight": 0}""", "every turn of the assistant has \"weight\": 0"),
+            ("""{"role": "assistant", "content": "b", "weight": 0.5}""", "\"weight\" is the number 0.5, expected 0 (not learned) or 1"),
+        })
+        {
+            string wrong = folder.Write("y.jsonl", $$"""{"messages": [{{message}}]}""");
+            Assert.Contains(expected, Assert.Throws<InputException>(() => ExampleLoader.Load([wrong], tokenizer, new ExampleOptions())).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Columns_are_renamed_and_missing_ones_named()
+    {
+        RowSource Source(string name, string text) => RowSource.Of([folder.Write(name, text)],
+            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question", ["completion"] = "answer" } });
+        Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""], DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
+        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; it has \"id\", \"prompt\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_template_writes_the_users_own_words()
+    {
+        RowSource Source(string row, params (string Key, string Text)[] parts) => RowSource.Of([folder.Write("x.jsonl", row)],
+            new RowOptions { Template = new RowTemplate(parts.ToDictionary(part => part.Key, part => part.Text)) });
+        const string Row = """{"q": "Wer?", "a": ["x", "y"], "text": "old", "facts": ["f"]}""";
+        Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"prompt":"F: Wer?\n","completion":"x, y."}"""],
+            DataFolder.Rows(Source(Row, ("prompt", "F: {{ q }}\n"), ("completion", "{% for part in a %}{{ part }}{% if not loop.last %}, {% endif %}{% endfor %}."))));
+        JsonObject turns = Assert.Single(Source(Row, ("user", "{{ q }}"), ("assistant", "{{ a[0] }}"), ("system", "Kurz.")).ReadAll(foreign: true)).Row;
+        Assert.Equal("""[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
+        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; it has \"q\", \"a\"", DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
+        Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""], DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
+        Assert.Contains("x.jsonl:1: data.template.text failed at line 1", DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
+        Assert.Contains("data.template.text cannot be used: line 1", Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
+        Assert.Contains("data.template has prompt; expected text", Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rows_that_came_before_are_left_out_where_asked()
+    {
+        string path = folder.Write("x.jsonl", """
+            {"text": "a", "n": 1}
+            {"n": 1, "text": "a"}
+            {"text": "A", "n": 1}
+            """);
+        RowReading reading = RowSource.Of([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
+        Assert.Equal([1L, 3L], reading.Rows().Select(row => row.Place.Line));
+        Assert.Equal("1 row was there before and left out (data.deduplicate).", Assert.Single(reading.Notes));
+    }
+
+    [Fact]
+    public void A_split_parts_rows_by_their_words_whatever_stands_around_them()
+    {
+        string[] rows = [.. Enumerable.Range(0, 2000).Select(i => $$"""{"text": "Row {{i}}."}""")];
+        string[] Side(IEnumerable<string> lines, bool heldOut, long seed = 1) =>
+            DataFolder.Rows(RowSource.Of([folder.Write("x.jsonl", string.Join('\n', lines))], null, new RowSplit(0.1, seed, heldOut)));
+        string[] held = Side(rows, true), kept = Side(rows, false);
+        Assert.Equal(2000, held.Union(kept).Count());
+        Assert.Empty(held.Intersect(kept));
+        Assert.InRange(held.Length, 130, 270); // 200 expected, the standard deviation is 13.4
+        Assert.Equal(held.Order(), Side(rows.Reverse(), true).Order());
+        Assert.NotEqual(held, Side(rows, true, seed: 2));
+        string[] loud = [.. rows.Select(row => row.Replace("Row", "ROW ", StringComparison.Ordinal))];
+        Assert.Equal(held.Length, Side(loud, true).Length);
+    }
+}
