@@ -9,7 +9,7 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank eval</c>.</summary>
 internal sealed class EvalCommand : ICliCommand
 {
-    private readonly Option<string[]> data = new("--data") { Description = "JSONL files in any of the forms that training reads.", Required = true };
+    private readonly Option<string[]> data = new("--data") { Description = "Files, folders or patterns of data in any of the forms that training reads.", Required = true };
     private readonly Option<bool> json = new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
     private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
     private readonly Option<bool> all = new("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone." };

@@ -12,7 +12,7 @@ internal sealed class PredictCommand : ICliCommand
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly Option<string[]> data = new("--data") { Description = "JSONL files in the forms that training reads; labels are not needed.", Required = true };
+    private readonly Option<string[]> data = new("--data") { Description = "Files, folders or patterns of data in the forms that training reads; labels are not needed.", Required = true };
     private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default." };
     private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };

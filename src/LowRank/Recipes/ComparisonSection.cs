@@ -3,7 +3,7 @@ namespace LowRank.Recipes;
 /// <summary>The table before and after training: the recipe's <c>comparison</c>.</summary>
 public sealed record ComparisonSection
 {
-    /// <summary>JSONL files of held-out rows; the validation data by default.</summary>
+    /// <summary>Files, folders and patterns of held-out rows; the validation data by default.</summary>
     public IReadOnlyList<string> Data { get; init; } = [];
 
     /// <summary>Generations shown side by side.</summary>

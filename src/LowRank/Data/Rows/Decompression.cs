@@ -1,3 +1,4 @@
+using ICSharpCode.SharpZipLib;
 using ICSharpCode.SharpZipLib.BZip2;
 using ICSharpCode.SharpZipLib.GZip;
 
@@ -21,6 +22,13 @@ internal static class Decompression
     private static ReadOnlySpan<byte> Utf16Reversed => [0xFE, 0xFF];
 
     private static ReadOnlySpan<byte> Parquet => "PAR1"u8;
+
+    /// <summary>Whether reading failed for what the file holds, by each library's own word for it.</summary>
+    public static bool IsDamage(Exception failure) =>
+        failure is IOException or InvalidDataException or SharpZipBaseException or ZstdSharp.ZstdException or IndexOutOfRangeException;
+
+    /// <summary>What to say of it.</summary>
+    public static string Damaged(Exception failure) => $"the file cannot be read to its end ({failure.Message.TrimEnd('.')}). Check that it is whole.";
 
     /// <summary>The content of a file.</summary>
     /// <param name="file">At its beginning; owned by what is returned.</param>

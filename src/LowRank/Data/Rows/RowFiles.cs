@@ -55,6 +55,11 @@ internal static class RowFiles
             file?.Dispose();
             problems.Add(new DataPlace(path, 0), failure.Message);
         }
+        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure))
+        {
+            file.Dispose();
+            problems.Add(new DataPlace(path, 0), Decompression.Damaged(failure));
+        }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             file?.Dispose();

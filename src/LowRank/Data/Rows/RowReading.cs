@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using ICSharpCode.SharpZipLib;
 using LowRank.Data.Forms.Foreign;
 
 namespace LowRank.Data.Rows;
@@ -77,10 +76,9 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             return rows.MoveNext();
         }
-        // A damaged file, by each library's own word for it.
-        catch (Exception failure) when (failure is IOException or InvalidDataException or SharpZipBaseException or ZstdSharp.ZstdException or IndexOutOfRangeException)
+        catch (Exception failure) when (Decompression.IsDamage(failure))
         {
-            Problems.Add(new DataPlace(path, 0), $"the file cannot be read to its end ({failure.Message.TrimEnd('.')}). Check that it is whole.");
+            Problems.Add(new DataPlace(path, 0), Decompression.Damaged(failure));
             return false;
         }
     }

@@ -74,8 +74,9 @@ public sealed partial class RowTemplate
     private static string[] Names(string source)
     {
         var made = Made().Matches(source).SelectMany(match => match.Groups["name"].Captures).Select(capture => capture.Value).ToHashSet();
-        return [.. Printed().Matches(source).Where(match => !match.Groups["rest"].Value.Contains("default", StringComparison.Ordinal))
-            .Select(match => match.Groups["name"].Value).Where(name => !made.Contains(name) && name is not ("loop" or "range" or "namespace" or "true" or "false" or "none" or "not")).Distinct()];
+        // A name before a bracket is a function.
+        return [.. Printed().Matches(source).Where(match => match.Groups["rest"].Value.TrimStart() is var rest && !rest.StartsWith('(') && !rest.Contains("default", StringComparison.Ordinal))
+            .Select(match => match.Groups["name"].Value).Where(name => !made.Contains(name) && name is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
     }
 
     [GeneratedRegex(@"\{\{-?\s*(?<name>[A-Za-z_]\w*)(?<rest>[^}]*)\}\}", RegexOptions.ExplicitCapture)]

@@ -121,7 +121,8 @@ public sealed class FormatTests : IDisposable
         foreach (string path in paths[..3])
         {
             File.WriteAllBytes(path, File.ReadAllBytes(path)[..^200]);
-            Assert.Contains("cannot be read to its end", DataFolder.Refusal(path), StringComparison.Ordinal);
+            string refusal = DataFolder.Refusal(path);
+            Assert.True(refusal.Contains("cannot be read to its end", StringComparison.Ordinal), refusal);
         }
         Assert.Contains("compressed by xz", DataFolder.Refusal(folder.Write("f.jsonl.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 1, 2])), StringComparison.Ordinal);
         Assert.Contains("zip archive", DataFolder.Refusal(folder.Write("g.csv", [0x50, 0x4B, 3, 4, 0])), StringComparison.Ordinal);
