@@ -19,6 +19,9 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     /// <summary>The first of the problems, each with its place.</summary>
     public IReadOnlyList<string> Shown => shown;
 
+    /// <summary>The first of what is wrong with them.</summary>
+    public IReadOnlyList<string> ShownSkipped => skipped;
+
     /// <summary>What the user has to know of rows that were left out; none when there are none.</summary>
     public IReadOnlyList<string> Notes => Skipped == 0 ? []
         : [$"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} left out for what is wrong with {(Skipped == 1 ? "it" : "them")} (data.on_bad_row: skip):" +

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace LowRank.Data;
 
 /// <summary>What became of the rows.</summary>
@@ -12,6 +14,12 @@ namespace LowRank.Data;
 public sealed record TokenizationSummary(long Examples, long Tokens, long TrainedTokens, int MaxLength, long Truncated, long TokensCut,
     long Dropped, IReadOnlyList<DataPlace> DroppedPlaces)
 {
+    /// <summary>Tokens of all rows before cutting.</summary>
+    public long TokensRead { get; init; }
+
+    /// <summary>Labels that were cut off, of rows left out too.</summary>
+    public long TrainedTokensCut { get; init; }
+
     /// <summary>What the user has to know, a sentence each; empty when every row is used whole.</summary>
     public IReadOnlyList<string> Warnings
     {
@@ -19,7 +27,7 @@ public sealed record TokenizationSummary(long Examples, long Tokens, long Traine
         {
             var warnings = new List<string>();
             if (Truncated > 0)
-                warnings.Add($"{Rows(Truncated)} longer than max_length {MaxLength} and lost {TokensCut} tokens at the end.");
+                warnings.Add($"{Rows(Truncated)} longer than max_length {MaxLength} and lost {TokensCut} tokens at the end{Shares()}.");
             if (Dropped > 0)
             {
                 string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
@@ -28,6 +36,14 @@ public sealed record TokenizationSummary(long Examples, long Tokens, long Traine
             }
             return warnings;
         }
+    }
+
+    private string Shares()
+    {
+        if (TokensRead == 0) return "";
+        string all = string.Create(CultureInfo.InvariantCulture, $" ({100.0 * TokensCut / TokensRead:0.##} % of all tokens");
+        return TrainedTokensCut == 0 ? $"{all}, none of them learned)"
+            : string.Create(CultureInfo.InvariantCulture, $"{all}, {100.0 * TrainedTokensCut / (TrainedTokensCut + TrainedTokens):0.##} % of those that are learned)");
     }
 
     private static string Rows(long count) => count == 1 ? "1 row was" : $"{count} rows were";

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Hub;
 using LowRank.Models;
 using LowRank.Models.Families;
@@ -38,9 +39,9 @@ public sealed record RecipeDraft
     /// <exception cref="InputException">The file cannot be read, or has no row.</exception>
     public static string SuggestTask(string model, string data)
     {
-        var problems = new DataProblems();
-        Sample? first = SampleReader.Read(data, problems).FirstOrDefault();
-        if (first is null) problems.ThrowIfAny();
+        RowReading reading = RowSource.Of([data]).Reading(foreign: false);
+        Sample? first = reading.Rows().FirstOrDefault();
+        if (first is null) reading.Problems.ThrowIfAny();
         bool Has(params string[] keys) => first is not null && keys.All(first.Row.ContainsKey);
         if (Has("question", "context")) return "question_answering";
         if (Has("tokens", "tags") || Has("text", "entities")) return "token_classification";

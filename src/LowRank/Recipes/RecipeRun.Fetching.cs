@@ -20,6 +20,9 @@ public sealed partial class RecipeRun
         fetched = true;
     }
 
+    /// <summary>The model's folder, fetched where the recipe gives a name.</summary>
+    public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) => HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
+
     private LoraConfig Configured()
     {
         LoraConfig config = RecipeOptions.Config(Recipe.Adapter) with { BaseModel = BaseName() };

@@ -10,27 +10,24 @@ namespace LowRank.Data.Rows;
 /// <summary>Numbers by which equal rows are found: 128 bits of SHA-256, which no two different rows share by chance.</summary>
 internal static class RowIdentity
 {
-    /// <summary>Of the whole row, whatever the order of its fields.</summary>
-    public static UInt128 Exact(JsonObject row)
-    {
-        var text = new StringBuilder();
-        Write(row, text);
-        return Hash(text.ToString());
-    }
+    private static readonly string[][] Forms = [["messages", "tools"], ["prompt", "completion"], ["text"], ["input_ids", "labels", "attention_mask"]];
 
-    /// <summary>Of the letters and digits of its texts, case and compatibility forms left out; names of fields count.</summary>
-    public static UInt128 Normalized(JsonObject row)
-    {
-        var text = new StringBuilder();
-        Write(row, text);
-        return Hash(Plain(text.ToString()));
-    }
+    /// <summary>Of the row, whatever the order of its fields.</summary>
+    /// <param name="row">The row.</param>
+    /// <param name="ofText">Whether the fields that a language model learns from count alone.</param>
+    public static UInt128 Exact(JsonObject row, bool ofText) => Hash(Text(row, ofText));
+
+    /// <summary>Of the letters and digits, case and compatibility forms left out.</summary>
+    public static UInt128 Normalized(JsonObject row, bool ofText) => Hash(Plain(Text(row, ofText)));
 
     /// <summary>Of a text as it is.</summary>
-    public static UInt128 Hash(string text)
+    public static UInt128 Hash(string text) => Hash(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Of bytes.</summary>
+    public static UInt128 Hash(byte[] bytes)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes(text), hash);
+        SHA256.HashData(bytes, hash);
         return BinaryPrimitives.ReadUInt128LittleEndian(hash);
     }
 
@@ -44,6 +41,15 @@ internal static class RowIdentity
             else if (plain.Length > 0 && plain[^1] != ' ') plain.Append(' ');
         }
         return plain.ToString().TrimEnd();
+    }
+
+    private static string Text(JsonObject row, bool ofText)
+    {
+        string[]? learned = ofText ? Forms.FirstOrDefault(form => row.ContainsKey(form[0])) : null;
+        var text = new StringBuilder();
+        if (learned is null) Write(row, text);
+        else foreach (string key in learned) Write(row[key], text);
+        return text.ToString();
     }
 
     // Keys sorted, parted by characters that texts do not hold.

@@ -15,6 +15,6 @@ public sealed record RowOptions
     /// <summary>What plain text means. Default: <see cref="PlainText.Pairs"/>.</summary>
     public PlainText Text { get; init; } = PlainText.Pairs;
 
-    /// <summary>Whether a row that was there before, field for field, is left out. Default: false.</summary>
+    /// <summary>Whether a row that was there before is left out: by what is learned of texts, by every field in other tasks. Default: false.</summary>
     public bool Deduplicate { get; init; }
 }

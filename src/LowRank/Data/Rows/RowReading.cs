@@ -47,8 +47,8 @@ internal sealed class RowReading(RowSource source, bool foreign)
             foreach (string problem in failure.Problems) Problems.Add(unread.Place, problem);
             return null;
         }
-        if (source.Split is { } split && !split.Takes(row)) return null;
-        if (!source.Options.Deduplicate || seen.Add(RowIdentity.Exact(row))) return new Sample(unread.Place, row);
+        if (source.Split is { } split && !split.Takes(row, foreign)) return null;
+        if (!source.Options.Deduplicate || seen.Add(RowIdentity.Exact(row, foreign))) return new Sample(unread.Place, row);
         duplicates++;
         return null;
     }

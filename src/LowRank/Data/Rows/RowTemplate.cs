@@ -68,7 +68,7 @@ public sealed partial class RowTemplate
         }
     }
 
-    private static string Named(string message, string key) => message.Replace("The chat template", $"data.template.{key}", StringComparison.Ordinal);
+    private static string Named(string message, string key) => message.Replace("The chat template", $"data.template.{key}", StringComparison.Ordinal).Replace("refuses the conversation", "refuses the row", StringComparison.Ordinal);
 
     // Jinja writes nothing for a name it does not know. A column that is misspelled would leave a hole in every row.
     private static string[] Names(string source)

@@ -1,0 +1,97 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tokenization;
+
+namespace LowRank.Recipes.Review;
+
+/// <summary>Looks through a recipe's data before any work: what a language model will see, token by token. The model's weights are
+/// not opened.</summary>
+public sealed class DataReviewer
+{
+    private const int NamedLeaks = 10;
+    private readonly Recipe recipe;
+    private readonly Tokenizer? tokenizer;
+    private readonly ExampleOptions options;
+    private readonly int shown;
+    private readonly long limit;
+    private readonly Dictionary<UInt128, DataPlace> exact = [], normalized = [], prompts = [];
+    private readonly List<string> leaked = [];
+    private long exactLeaks, normalizedLeaks, promptLeaks;
+
+    private DataReviewer(Recipe recipe, string folder, int shown, long limit)
+    {
+        (this.recipe, this.shown, this.limit) = (recipe, shown, limit);
+        ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
+        int? end = GenerationSettings.Read(folder, config).EndOfText;
+        AdapterVocabulary? vocabulary = recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(folder, tokens)
+            : recipe.Training.InitAdapter is { } begun && Directory.Exists(begun) ? AdapterVocabulary.Load(begun) : null;
+        tokenizer = vocabulary?.Tokenizer(end) ?? (Tokenizer.IsPresent(folder) ? Tokenizer.Load(folder, end) : null);
+        double positions = new[] { "max_position_embeddings", "n_positions", "max_sequence_length" }.Min(key => config.NumberOr(key, int.MaxValue));
+        options = new ExampleOptions
+        {
+            VocabularySize = vocabulary?.Rows ?? (int)config.NumberOr("vocab_size", tokenizer?.VocabularySize ?? int.MaxValue),
+            MaxLength = (int)Math.Min(recipe.Training.MaxLength, positions),
+            TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
+        };
+    }
+
+    /// <summary>Looks through the data.</summary>
+    /// <param name="recipe">A recipe of a language model (task causal_lm).</param>
+    /// <param name="modelFolder">The folder of its model: its tokenizer and config.</param>
+    /// <param name="examples">How many rows of each part to show.</param>
+    /// <param name="rows">How many rows of each part to look at, at most.</param>
+    /// <exception cref="InputException">The task is another, or the model has no tokenizer where rows need one.</exception>
+    public static DataReview Review(Recipe recipe, string modelFolder, int examples = 3, long rows = long.MaxValue)
+    {
+        if (recipe.Task != TaskRegistry.Default)
+            throw new InputException($"task is {recipe.Task}, and rows are shown token by token for {TaskRegistry.Default} alone. 'lowrank validate' reads the rows of every task and finds what is wrong with them.");
+        return new DataReviewer(recipe, modelFolder, examples, rows).Review();
+    }
+
+    private DataReview Review()
+    {
+        var sources = new RecipeSources(recipe);
+        ReviewedRows[] training = [.. sources.Train.Select(source => Part(source, Remember))];
+        ReviewedRows? validation = sources.Validation is { } held ? Part(held, Compare) : null;
+        DataLeaks? leaks = validation is null ? null : new DataLeaks(exactLeaks, normalizedLeaks, promptLeaks, leaked);
+        return new DataReview(training, validation, leaks, tokenizer?.Notes ?? []);
+    }
+
+    private ReviewedRows Part(RowSource source, Action<RowPrint, DataPlace> each)
+    {
+        var maker = new RowTokenizer(tokenizer, options);
+        var counts = new RowCounts(tokenizer, options.MaxLength, shown);
+        RowReading reading = source.Reading(foreign: true);
+        long looked = 0;
+        bool isPartial = false;
+        foreach (Sample sample in reading.Rows())
+        {
+            if (looked++ == limit)
+            {
+                isPartial = true;
+                break;
+            }
+            if (maker.Tokenize(sample, reading.Problems) is { } example) each(counts.Add(example), sample.Place);
+        }
+        return counts.Result(string.Join(", ", source.Paths), reading, isPartial);
+    }
+
+    private void Remember(RowPrint row, DataPlace place)
+    {
+        exact.TryAdd(row.Exact, place);
+        normalized.TryAdd(row.Normalized, place);
+        if (row.Prompt is { } prompt) prompts.TryAdd(prompt, place);
+    }
+
+    private void Compare(RowPrint row, DataPlace place)
+    {
+        if (exact.TryGetValue(row.Exact, out DataPlace twin)) exactLeaks++;
+        else if (normalized.TryGetValue(row.Normalized, out twin)) normalizedLeaks++;
+        else if (row.Prompt is { } prompt && prompts.TryGetValue(prompt, out twin)) promptLeaks++;
+        else return;
+        if (leaked.Count < NamedLeaks) leaked.Add($"{place} is {twin}");
+    }
+}
