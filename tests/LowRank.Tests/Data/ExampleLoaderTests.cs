@@ -123,7 +123,7 @@ public sealed class ExampleLoaderTests
         TokenizationSummary summary = loaded.Summary;
         Assert.Equal((2L, 8L, 4L, 2L, 7L, 1L), (summary.Examples, summary.Tokens, summary.TrainedTokens, summary.Truncated, summary.TokensCut, summary.Dropped));
         Assert.Equal(
-            ["2 rows were longer than max_length 5 and lost 7 tokens at the end (41.18 % of all tokens, 50 % of those that are learned).",
+            ["2 rows were longer than max_length 5 and lost 7 tokens at the end (35 % of all tokens, 55.56 % of those that are learned).",
              $"1 row was left out because its first 5 tokens (max_length) hold none that is learned: {file.Path}:2."], summary.Warnings);
         using var none = new TemporaryFile("""{"prompt": "abcdef", "completion": "g"}""");
         Assert.StartsWith("No row is left to use. Raise max_length or shorten the rows.", Assert.Throws<InputException>(
