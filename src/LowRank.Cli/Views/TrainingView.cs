@@ -43,6 +43,7 @@ internal sealed class TrainingView(RecipeRun run)
     /// <summary>Shows where the weights are, and the comparison.</summary>
     public void ShowResult(TrainingResult result, ComparisonSide? before, ComparisonSide? after)
     {
+        foreach (string note in run.StreamNotes) Console.Error.WriteLine("note: " + note);
         long trained = run.TrainedParameters;
         var figures = new RunFigures(trained, run.Model.Network.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
             FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);

@@ -21,15 +21,8 @@ public static class ExampleLoader
     /// <inheritdoc cref="Load(IReadOnlyList{string}, ITextTokenizer?, ExampleOptions)"/>
     public static LoadedExamples Load(RowSource source, ITextTokenizer? tokenizer, ExampleOptions options)
     {
-        var rows = new RowTokenizer(tokenizer, options);
-        var collected = new ExampleCollector(options.MaxLength);
-        RowReading reading = source.Reading(foreign: true);
-        foreach (Sample sample in reading.Rows())
-        {
-            // After a problem the rest is only checked.
-            if (rows.Tokenize(sample, reading.Problems) is { } example && reading.Problems.Count == 0) collected.Add(example);
-        }
-        reading.Problems.ThrowIfAny();
-        return collected.Result() with { TurnsToldBy = rows.TurnsToldBy, Notes = reading.Notes };
+        var loading = new ExampleLoading(source, tokenizer, options);
+        List<TokenizedExample> examples = [.. loading.Examples()];
+        return new LoadedExamples(examples, loading.Finish()) { TurnsToldBy = loading.TurnsToldBy, Notes = loading.Notes };
     }
 }

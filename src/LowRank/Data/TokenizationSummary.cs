@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace LowRank.Data;
 
@@ -17,10 +18,17 @@ public sealed record TokenizationSummary(long Examples, long Tokens, long Traine
     /// <summary>Tokens of all rows before cutting.</summary>
     public long TokensRead { get; init; }
 
+    /// <summary>Tokens of the longest example.</summary>
+    public int Longest { get; init; }
+
+    /// <summary>Examples with padding of their own in their attention mask.</summary>
+    public long Padded { get; init; }
+
     /// <summary>Labels that were cut off, of rows left out too.</summary>
     public long TrainedTokensCut { get; init; }
 
     /// <summary>What the user has to know, a sentence each; empty when every row is used whole.</summary>
+    [JsonIgnore]
     public IReadOnlyList<string> Warnings
     {
         get

@@ -35,4 +35,13 @@ public sealed record DataSection
 
     /// <summary>Whether a row that was there before is left out.</summary>
     public bool Deduplicate { get; init; }
+
+    /// <summary>Whether tokenised data is kept in the user's cache.</summary>
+    public bool Cache { get; init; } = true;
+
+    /// <summary>Whether rows are made as training asks for them, drawn from a bounded buffer.</summary>
+    public bool Streaming { get; init; }
+
+    /// <summary>Rows of that buffer.</summary>
+    public int ShuffleBuffer { get; init; } = 10_000;
 }

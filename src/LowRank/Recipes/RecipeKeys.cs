@@ -9,7 +9,7 @@ internal static class RecipeKeys
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } = new Dictionary<string, IReadOnlyList<string>>
     {
         [""] = ["base", "model", "task", "task_options", "device", "base_dtype", "data", "adapter", "training", "comparison", "output"],
-        ["data"] = ["train", "weights", "validation", "validation_share", "split_seed", "train_on", "columns", "template", "text", "on_bad_row", "deduplicate"],
+        ["data"] = ["train", "weights", "validation", "validation_share", "split_seed", "train_on", "columns", "template", "text", "on_bad_row", "deduplicate", "cache", "streaming", "shuffle_buffer"],
         ["data.template"] = ["text", "prompt", "completion", "system", "user", "assistant"],
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
             "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "new_tokens", "method_options"],

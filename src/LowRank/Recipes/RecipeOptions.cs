@@ -2,6 +2,8 @@ using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Data.Stored;
+using LowRank.Data.Streaming;
 using LowRank.Data.Packing;
 using LowRank.Tasks;
 using LowRank.Training;
@@ -29,7 +31,7 @@ internal static class RecipeOptions
             Beta2 = training.Beta2,
             Epsilon = training.Epsilon,
             MaxGradientNorm = training.MaxGradNorm,
-            Shuffle = training.Shuffle,
+            Shuffle = training.Shuffle && !recipe.Data.Streaming, // a stream draws by itself
             Seed = training.Seed,
             EvaluateEvery = training.EvalEvery,
             EvaluationBatchSize = training.EvalBatchSize,
@@ -59,8 +61,17 @@ internal static class RecipeOptions
             TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),
+            Cache = recipe.Data.Cache ? new ExampleCache() : null,
         };
     }
+
+    /// <summary>How rows are drawn from a stream.</summary>
+    public static StreamOptions Stream(Recipe recipe) => new()
+    {
+        Buffer = recipe.Training.Shuffle ? recipe.Data.ShuffleBuffer : 1,
+        Seed = recipe.Training.Seed,
+        Weights = recipe.Data.Weights,
+    };
 
     /// <summary>How rows of data are read.</summary>
     public static RowOptions Rows(DataSection data) => new()

@@ -55,6 +55,7 @@ internal sealed partial class RecipeReader
         YamlSection? trainingSection = root.Child("training");
         TrainingSection training = ReadTraining(trainingSection, adapter, data);
         ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
+        if (data is not null) CheckStreaming(root, data, training, task);
         if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
         CheckBaseDtype(root, baseDtype, adapter);
         if (comparison is not null && task != TaskRegistry.Default) root.Reject("comparison", $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come with data.validation)");

@@ -1,5 +1,6 @@
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Data.Streaming;
 using LowRank.Tasks;
 
 namespace LowRank.Recipes;
@@ -7,6 +8,14 @@ namespace LowRank.Recipes;
 // What the run learns from and is measured on.
 public sealed partial class RecipeRun
 {
+    private const int ProbedSteps = 32;
+    private StreamedExamples? stream;
+
+    /// <summary>What became of the rows of a stream so far, a sentence each; none where the data is read before.</summary>
+    public IReadOnlyList<string> StreamNotes => stream?.Notes ?? [];
+
+    private static int StreamedRows(TrainingSection training) => checked((int)(training.Steps!.Value * training.BatchSize * training.GradientAccumulation));
+
     private static IReadOnlyList<string> MissingData(DataSection data) => RowFiles.Missing([.. data.Train, .. data.Validation]);
 
     private void ReadData(List<string> notes)
@@ -35,8 +44,19 @@ public sealed partial class RecipeRun
             throw new InputException($"comparison asks for generated texts, but {Recipe.Model} has no tokenizer. Add tokenizer.json, or set comparison.facts, comparison.generations and comparison.references to 0.");
     }
 
+    private StreamedExamples Stream(RecipeSources sources)
+    {
+        stream = ((IStreamingTask)Task).Stream(sources.Train, RecipeOptions.Stream(Recipe), StreamedRows(Recipe.Training));
+        _ = stream[0]; // what is wrong with the first rows is said before any work
+        return stream;
+    }
+
+    // Those that are looked at before training: all, or the first of a stream.
+    private IReadOnlyList<IExample> SomeExamples => stream is null ? Examples : [.. stream.Take(ProbedSteps * Recipe.Training.BatchSize * Recipe.Training.GradientAccumulation)];
+
     private IReadOnlyList<IExample> Train(RecipeSources sources, Func<RowSource, string, TaskData> load, List<string> notes)
     {
+        if (Recipe.Data.Streaming) return Stream(sources);
         if (sources.Weights is not { } weights) return load(sources.Train[0], "").Examples;
         IReadOnlyList<IExample>[] parts = [.. sources.Train.Select(source => load(source, $"{source.Paths[0]}: ").Examples)];
         var mixed = new MixedExamples(parts, weights, Recipe.Training.Seed);

@@ -66,14 +66,13 @@ public sealed partial class RecipeRun
         IReadOnlyList<IExample> validation = options.EvaluateEvery == 0 ? [] : Validation;
         if (Recipe.Comparison is { } comparison) // texts are generated before training: what that takes belongs to the peak
             Generate([.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations)).Select(row => row.Text("prompt")!).Take(GenerationBatch)], comparison.MaxNewTokens);
-        ProbeResult result = TrainingProbe.Run(Task, Trained, options, Examples, [.. validation, .. ComparisonExamples], validation, probe);
+        IReadOnlyList<IExample> probed = SomeExamples;
+        ProbeResult result = TrainingProbe.Run(Task, Trained, options, probed, [.. validation, .. ComparisonExamples], validation, probe);
         return estimate with
         {
             // On another device the process holds little of it, and the device does not tell its peak.
             ActivationBytes = Recipe.Device == "cpu" ? Math.Max(0, ProcessMemory.PeakBytes() - estimate.PeakBytes) : null,
-            StepsPerEpoch = result.StepsPerEpoch,
-            TotalSteps = result.TotalSteps,
-            Epoch = result.Epoch,
+            Epoch = result.Epoch * ((double)Examples.Count / probed.Count),
             Evaluation = result.Evaluation,
             ProbedBatches = result.Steps,
         };

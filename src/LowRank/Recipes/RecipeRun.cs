@@ -97,7 +97,7 @@ public sealed partial class RecipeRun : IDisposable
             throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The recipe cannot be run:", problems);
         }
         (run.Notes, run.Stages) = (notes, preparation.Stages);
-        run.Advice = [.. RecipeAdvice.Of(recipe, run.Adapter, run.Examples, run.Task is IGeneratingTask && run.Tokenizer is not null ? run.StopTokens() : [], run.PlannedSteps, run.Model!.Network.ParameterCount)];
+        run.Advice = [.. RecipeAdvice.Of(recipe, run.Adapter, run.SomeExamples, run.Task is IGeneratingTask && run.Tokenizer is not null ? run.StopTokens() : [], run.PlannedSteps, run.Model!.Network.ParameterCount)];
         return run;
     }
 
@@ -111,6 +111,7 @@ public sealed partial class RecipeRun : IDisposable
     {
         using RunFolder folder = RunFolder.Take(Recipe.Output);
         if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [modelFolder]);
+        stream?.KeepMarks(Path.Combine(Recipe.Output, "stream.marks"));
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
@@ -125,6 +126,7 @@ public sealed partial class RecipeRun : IDisposable
     public void Dispose()
     {
         rules?.Dispose();
+        stream?.Dispose();
         Adapter?.Dispose();
         Model?.Dispose();
     }

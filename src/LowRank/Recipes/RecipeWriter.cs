@@ -55,6 +55,9 @@ internal sealed class RecipeWriter
         Line("  ", "text", data.Text);
         Line("  ", "on_bad_row", data.OnBadRow);
         Line("  ", "deduplicate", data.Deduplicate);
+        Line("  ", "cache", data.Cache);
+        Line("  ", "streaming", data.Streaming);
+        Line("  ", "shuffle_buffer", data.Streaming ? data.ShuffleBuffer : null);
     }
 
     private void Adapter(AdapterSection a, bool fromFolder)

@@ -1,5 +1,6 @@
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Data.Stored;
 
 namespace LowRank.Tasks;
 
@@ -39,6 +40,9 @@ public sealed record TaskSettings
 
     /// <summary>How rows become batches (causal_lm).</summary>
     public RowBatching Batching { get; init; } = new();
+
+    /// <summary>Where tokenised data is kept (causal_lm); null holds it in memory.</summary>
+    public ExampleCache? Cache { get; init; }
 
     /// <summary>Seed of what is drawn in evaluation.</summary>
     public long Seed { get; init; } = 42;

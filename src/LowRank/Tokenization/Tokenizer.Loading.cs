@@ -44,8 +44,8 @@ public sealed partial class Tokenizer
         var json = new ComponentJson(JsonObjects.Parse(text, file), file);
         LengthSettings said = LengthSettings.Read(json);
         return folder is null
-            ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText }
-            : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText };
+            ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(text, null, endOfText) }
+            : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(text, folder, endOfText) };
     }
 
     // GPT-2's own form has no description of the steps: they are the byte level's.
@@ -59,20 +59,20 @@ public sealed partial class Tokenizer
         AddedToken[] added = [.. said.SpecialTokens.Values.Distinct().Where(model.Vocabulary.ContainsKey)
             .Select(token => new AddedToken(token, model.Vocabulary[token], true, false, false, false, false))];
         var json = new ComponentJson(new JsonObject { ["add_prefix_space"] = false }, path);
-        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder(), LengthSettings.None.With(path)) { EndOfText = endOfText };
+        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder(), LengthSettings.None.With(path)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint("", path, endOfText) };
     }
 
     private static Tokenizer LoadSentencePiece(string file, string? folder, int? endOfText)
     {
         SentencePieceModel pieces = SentencePieceModel.Read(file, folder);
         return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder,
-            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText };
+            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(Convert.ToBase64String(File.ReadAllBytes(file)), folder, endOfText) };
     }
 
     private static Tokenizer LoadBert(string path, int? endOfText)
     {
         BertVocabulary bert = BertVocabulary.Read(path);
         return new Tokenizer(bert.Model, bert.Folder, bert.Added, NormalizerReader.Read(bert.Normalizer), PreTokenizerReader.Read(bert.PreTokenizer),
-            bert.Frame, DecoderReader.Read(bert.Decoder), LengthSettings.None.With(path)) { EndOfText = endOfText };
+            bert.Frame, DecoderReader.Read(bert.Decoder), LengthSettings.None.With(path)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint("", path, endOfText) };
     }
 }

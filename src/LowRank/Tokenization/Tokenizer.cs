@@ -55,6 +55,9 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public int VocabularySize { get; }
 
+    /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of text.</summary>
+    internal string Fingerprint { get; private init; } = "";
+
     /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
     public IReadOnlyList<string> Notes => lengths.Notes;
 

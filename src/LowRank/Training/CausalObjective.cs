@@ -28,14 +28,18 @@ public sealed class CausalObjective : IObjective
     public IRowArranger Arranger { get; }
 
     /// <summary>Why rows are padded after all although packing is asked for; null when they are not.</summary>
-    /// <param name="examples">The rows.</param>
-    public string? Obstacle(IReadOnlyList<TokenizedExample> examples)
+    /// <param name="rows">What became of the rows.</param>
+    public string? Obstacle(TokenizationSummary rows) => Obstacle(rows.Longest, rows.Padded, rows.Examples);
+
+    /// <inheritdoc cref="Obstacle(TokenizationSummary)"/>
+    public string? Obstacle(IReadOnlyList<TokenizedExample> rows) => rows.Count == 0 ? null : Obstacle(rows.Max(row => row.Length), rows.Count(row => !row.IsWhole), rows.Count);
+
+    private string? Obstacle(int longest, long broken, long count)
     {
-        if (!batching.Packing || examples.Count == 0) return null;
-        if (examples.Max(row => row.Length) is var longest && !IsFree(longest))
+        if (!batching.Packing) return null;
+        if (!IsFree(longest))
             return $"batches with texts longer than {FreeLength()} tokens (the longest has {longest}) are padded, not packed: there the model's rotary positions depend on the longest text of a batch.";
-        int broken = examples.Count(row => !row.IsWhole);
-        return broken > 0 ? $"{broken} of {examples.Count} rows have padding of their own in attention_mask and are padded, not packed." : null;
+        return broken > 0 ? $"{broken} of {count} rows have padding of their own in attention_mask and are padded, not packed." : null;
     }
 
     /// <inheritdoc/>

@@ -49,7 +49,7 @@ public sealed class RecipeRoundTripTests
                 SplitSeed = kind == 1 ? 7 : 42, Weights = kind == 1 ? [.. train.Select((_, i) => i + 0.5)] : null, Deduplicate = kind == 1,
                 Columns = kind == 1 ? new Dictionary<string, string> { ["prompt"] = "a \"b\"", ["é"] = "null" } : [],
                 Template = kind == 1 ? new Dictionary<string, string> { ["text"] = "{{ a }}\n\"x\"" } : [],
-                Text = kind == 1 ? "lines" : "pairs", OnBadRow = kind == 1 ? "skip" : "error",
+                Cache = kind != 1, Text = kind == 1 ? "lines" : "pairs", OnBadRow = kind == 1 ? "skip" : "error",
             },
             Adapter = kind switch { 0 => lora, 1 => new AdapterSection { Method = "full" }, _ => new AdapterSection() },
             Training = kind switch

@@ -13,6 +13,8 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
+    public override long Bytes => utf8.Length;
+
     public override UnreadRow Keep() => new JsonRow(Place, utf8.ToArray(), what);
 
     public override JsonObject? Read(DataProblems problems)

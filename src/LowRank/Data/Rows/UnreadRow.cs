@@ -11,6 +11,9 @@ internal abstract class UnreadRow(DataPlace place)
     /// <summary>Its fields; null where it cannot be read, which is noted.</summary>
     public abstract JsonObject? Read(DataProblems problems);
 
+    /// <summary>About how much memory it takes.</summary>
+    public abstract long Bytes { get; }
+
     /// <summary>The row in memory of its own, for keeping beyond the next one of the file.</summary>
     public virtual UnreadRow Keep() => this;
 }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Data.Streaming;
 using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Tokenization;
@@ -12,9 +13,16 @@ using static TorchSharp.torch;
 namespace LowRank.Tasks.CausalLanguageModel;
 
 /// <summary>Causal language modelling on a decoder.</summary>
-internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask
+internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask, IStreamingTask
 {
     private readonly CausalObjective objective = new(model.Decoder, settings.Batching);
+
+    private ExampleOptions Options => new()
+    {
+        VocabularySize = Network.VocabularySize,
+        MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),
+        TrainOn = settings.TrainOn,
+    };
 
     /// <inheritdoc/>
     public INetwork Network => model.Network;
@@ -25,16 +33,14 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        LoadedExamples loaded = ExampleLoader.Load(source, tokenizer, new ExampleOptions
-        {
-            VocabularySize = Network.VocabularySize,
-            MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),
-            TrainOn = settings.TrainOn,
-        });
+        LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options) : ExampleLoader.Load(source, tokenizer, Options);
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
-        string[] padded = objective.Obstacle(loaded.Examples) is { } obstacle ? [obstacle] : [];
+        string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
         return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]);
     }
+
+    /// <inheritdoc/>
+    public StreamedExamples Stream(IReadOnlyList<RowSource> sources, StreamOptions options, int count) => new(sources, tokenizer, Options, options, count);
 
     /// <inheritdoc/>
     public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => objective.Sum(rows, dropout, board);

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using LowRank.Data;
 
 namespace LowRank.Training;
@@ -14,15 +12,8 @@ internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, boo
 {
     public static DataOrder Of(IReadOnlyList<IExample> examples, TrainingOptions options)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (IExample example in examples)
-        {
-            hash.AppendData(MemoryMarshal.AsBytes<int>([example.Length, example.Tokens, example.PredictedLabels]));
-            if (example is not TokenizedExample row) continue;
-            hash.AppendData(MemoryMarshal.AsBytes<int>(row.InputIds));
-            hash.AppendData(MemoryMarshal.AsBytes<int>(row.Labels));
-        }
-        return new DataOrder(examples.Count, Convert.ToHexStringLower(hash.GetHashAndReset()), (long)options.BatchSize * options.GradientAccumulation, options.Shuffle, options.Seed);
+        string fingerprint = examples is IFingerprinted known ? known.Fingerprint : ExampleFingerprint.Of(examples);
+        return new DataOrder(examples.Count, fingerprint, (long)options.BatchSize * options.GradientAccumulation, options.Shuffle, options.Seed);
     }
 
     /// <summary>What this run does otherwise than the one of a checkpoint, a sentence each; none when rows come as they did.</summary>

@@ -1,14 +1,15 @@
 namespace LowRank.Data;
 
 /// <summary>Cuts examples to the length allowed and counts what is lost.</summary>
-internal sealed class ExampleCollector(int maxLength)
+internal sealed class ExampleCutter(int maxLength)
 {
     private const int Named = 10;
-    private readonly List<TokenizedExample> examples = [];
+    private int longest;
     private readonly List<DataPlace> droppedPlaces = [];
-    private long tokens, trainedTokens, truncated, tokensCut, trainedCut, dropped, droppedTokens;
+    private long examples, tokens, trainedTokens, truncated, tokensCut, trainedCut, dropped, droppedTokens, padded;
 
-    public void Add(TokenizedExample example)
+    /// <summary>An example of the length allowed; null where nothing of what is left is learned.</summary>
+    public TokenizedExample? Cut(TokenizedExample example)
     {
         bool wasCut = example.InputIds.Length > maxLength;
         if (wasCut)
@@ -30,18 +31,19 @@ internal sealed class ExampleCollector(int maxLength)
             dropped++;
             droppedTokens += example.InputIds.Length;
             if (example.Place is { } place && droppedPlaces.Count < Named) droppedPlaces.Add(place);
-            return;
+            return null;
         }
-        examples.Add(example);
+        examples++;
+        longest = Math.Max(longest, example.Length);
+        if (!example.IsWhole) padded++;
         tokens += example.InputIds.Length;
         trainedTokens += trained;
+        return example;
     }
 
-    public LoadedExamples Result()
+    /// <summary>The counts so far.</summary>
+    public TokenizationSummary Summary() => new(examples, tokens, trainedTokens, maxLength, truncated, tokensCut, dropped, droppedPlaces)
     {
-        var summary = new TokenizationSummary(examples.Count, tokens, trainedTokens, maxLength, truncated, tokensCut, dropped, droppedPlaces) { TrainedTokensCut = trainedCut, TokensRead = tokens + tokensCut + droppedTokens };
-        if (examples.Count == 0)
-            throw new InputException("No row is left to use. Raise max_length or shorten the rows.", summary.Warnings);
-        return new LoadedExamples(examples, summary);
-    }
+        TrainedTokensCut = trainedCut, TokensRead = tokens + tokensCut + droppedTokens, Longest = longest, Padded = padded,
+    };
 }

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using LowRank.Data.Rows;
+using LowRank.Tokenization;
+
+namespace LowRank.Data.Stored;
+
+/// <summary>Tokenised data in files of the user's cache, found again by what it was made of: the content of the data files, the
+/// tokenizer with its chat template, the options, and this program.</summary>
+/// <remarks>Several processes may use it at once: a file appears whole under its name, and two that make the same one make the
+/// same bytes. Files that were not used for a month are removed when another is made.</remarks>
+public sealed class ExampleCache
+{
+    /// <summary>The environment variable that names the folder.</summary>
+    public const string Variable = "LOWRANK_CACHE";
+
+    private const string End = ".tokens";
+    private static readonly TimeSpan Kept = TimeSpan.FromDays(30), Abandoned = TimeSpan.FromDays(1);
+    private readonly string folder;
+    private readonly long leastBytes;
+
+    /// <summary>A cache in a folder.</summary>
+    /// <param name="folder">The folder; null for that of <see cref="Variable"/>, else <c>lowrank/tokens</c> in the user's cache.</param>
+    /// <param name="leastBytes">Smaller data is tokenised faster than it is looked up, and held in memory.</param>
+    public ExampleCache(string? folder = null, long leastBytes = 1 << 22) => (this.folder, this.leastBytes) = (folder ?? DefaultFolder(), leastBytes);
+
+    /// <summary>Reads all rows of a source, or what was made of them before.</summary>
+    /// <inheritdoc cref="ExampleLoader.Load(RowSource, ITextTokenizer?, ExampleOptions)"/>
+    public LoadedExamples Load(RowSource source, Tokenizer? tokenizer, ExampleOptions options)
+    {
+        var problems = new DataProblems();
+        IReadOnlyList<string> files = RowFiles.Expand(source.Paths, problems);
+        bool all = problems.Count == 0 && files.All(File.Exists);
+        if (!all || options.ChatFormat is not null || files.Sum(file => new FileInfo(file).Length) < leastBytes) return ExampleLoader.Load(source, tokenizer, options);
+        string key = Key(source, files, tokenizer, options), path = Path.Combine(folder, key + End);
+        if (ExampleFile.Open(path, key) is { } known)
+        {
+            Touch(path);
+            return Loaded(known);
+        }
+        try
+        {
+            Directory.CreateDirectory(folder);
+            Clean();
+            Make(source, tokenizer, options, key, path);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LoadedExamples held = ExampleLoader.Load(source, tokenizer, options);
+            return held with { Notes = [.. held.Notes, $"tokenised data could not be kept in {folder} ({failure.Message.TrimEnd('.')}) and is held in memory. Name another folder by {Variable}, or set data.cache to false."] };
+        }
+        return Loaded(ExampleFile.Open(path, key) ?? throw new InputException($"{path} was written and cannot be read again. Name another folder by {Variable}, or set data.cache to false."));
+    }
+
+    private static LoadedExamples Loaded(StoredExamples stored) =>
+        new(stored, stored.Content.Summary) { TurnsToldBy = stored.Content.TurnsToldBy, Notes = stored.Content.Notes };
+
+    private static void Make(RowSource source, Tokenizer? tokenizer, ExampleOptions options, string key, string path)
+    {
+        var loading = new ExampleLoading(source, tokenizer, options);
+        ExampleFile.Write(path, loading.Examples(), (files, fingerprint) => new StoredContent
+        {
+            Key = key,
+            Fingerprint = fingerprint,
+            Summary = loading.Finish(),
+            TurnsToldBy = loading.TurnsToldBy,
+            Notes = loading.Notes,
+            Files = files,
+        });
+    }
+
+    private static string Key(RowSource source, IReadOnlyList<string> files, Tokenizer? tokenizer, ExampleOptions options)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        void Add(string text)
+        {
+            byte[] utf8 = Encoding.UTF8.GetBytes(text);
+            hash.AppendData(BitConverter.GetBytes(utf8.Length));
+            hash.AppendData(utf8);
+        }
+        Add(typeof(ExampleCache).Module.ModuleVersionId.ToString());
+        Add(tokenizer?.Fingerprint ?? "");
+        Add(string.Create(CultureInfo.InvariantCulture, $"{options.TrainOn} {options.MaxLength} {options.VocabularySize}"));
+        RowOptions rows = source.Options;
+        Add($"{rows.OnBadRow} {rows.Text} {rows.Deduplicate} {source.Split}");
+        foreach ((string name, string theirs) in rows.Columns) Add($"{name}\0{theirs}");
+        foreach ((string part, string words) in rows.Template?.Sources ?? new Dictionary<string, string>()) Add($"{part}\0{words}");
+        foreach (string path in source.Paths) Add(path); // notes and messages name them
+        foreach (string file in files)
+        {
+            Add(file);
+            using FileStream content = File.OpenRead(file);
+            hash.AppendData(SHA256.HashData(content));
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private void Clean()
+    {
+        foreach (string file in Directory.EnumerateFiles(folder))
+        {
+            TimeSpan age = DateTime.UtcNow - File.GetLastWriteTimeUtc(file);
+            if ((file.EndsWith(End, StringComparison.Ordinal) && age > Kept) || (file.EndsWith(".tmp", StringComparison.Ordinal) && age > Abandoned)) File.Delete(file);
+        }
+    }
+
+    private static void Touch(string path)
+    {
+        try
+        {
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return; // a cache that may only be read is used as it is
+        }
+    }
+
+    private static string DefaultFolder()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named) return named;
+        string? caches = OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) : Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
+        return Path.Combine(string.IsNullOrEmpty(caches) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache") : caches, "lowrank", "tokens");
+    }
+}

@@ -1,0 +1,140 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using LowRank.Tensors;
+using Microsoft.Win32.SafeHandles;
+
+namespace LowRank.Data.Stored;
+
+/// <summary>Files of examples: records, their offsets, what the file says of itself, and a tail by which a torn file is told.</summary>
+internal static class ExampleFile
+{
+    private const int TailBytes = 64;
+    private const int LongestText = 1 << 24;
+    private static ReadOnlySpan<byte> Mark => "LowRank tokens 1"u8; // 16 bytes
+
+    /// <summary>Writes examples as they come; the file has its name when it is whole.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="examples">The examples.</param>
+    /// <param name="content">What the file says of itself, asked for at the end; takes the names of places' files and the fingerprint of the examples.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void Write(string path, IEnumerable<TokenizedExample> examples, Func<IReadOnlyList<string>, string, StoredContent> content)
+    {
+        string offsetsPath = Path.Combine(Path.GetDirectoryName(path)!, $".{Guid.NewGuid():N}.offsets.tmp");
+        AtomicFile.Write(path, raw =>
+        {
+            using var offsets = new FileStream(offsetsPath, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+            var stream = new BufferedStream(raw, 1 << 20); // the file is closed by who opened it
+            var files = new Dictionary<string, int>();
+            using var fingerprint = new ExampleFingerprint();
+            var record = new ArrayBufferWriter<byte>();
+            long at = 0, count = 0;
+            foreach (TokenizedExample example in examples)
+            {
+                int file = example.Place is { } place ? files.TryGetValue(place.File, out int known) ? known : files[place.File] = files.Count : 0;
+                record.ResetWrittenCount();
+                ExampleRecord.Write(example, file, record);
+                stream.Write(record.WrittenSpan);
+                fingerprint.Add(example);
+                Append(offsets, at);
+                at += record.WrittenCount;
+                count++;
+            }
+            Append(offsets, at);
+            offsets.Position = 0;
+            byte[] text = JsonSerializer.SerializeToUtf8Bytes(content([.. files.OrderBy(file => file.Value).Select(file => file.Key)], fingerprint.Finish()));
+            byte[] sum = CopyAndSum(offsets, stream, text);
+            stream.Write(Tail(at, count, text.Length, sum));
+            stream.Flush();
+        });
+    }
+
+    /// <summary>Opens a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="key">What its examples have to be made of.</param>
+    /// <returns>Null where it is not there, torn, or another's.</returns>
+    public static StoredExamples? Open(string path, string key)
+    {
+        if (!File.Exists(path)) return null;
+        SafeFileHandle? handle = null;
+        try
+        {
+            handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            if (ReadIndex(handle) is { } index && index.Content.Key == key && index.Count <= int.MaxValue - 1) return new StoredExamples(handle, path, index);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
+        {
+            handle?.Dispose(); // as if it were not there: it is made anew
+            return null;
+        }
+        handle.Dispose();
+        return null;
+    }
+
+    /// <summary>Reads all bytes asked for.</summary>
+    /// <exception cref="IOException">The file ends before.</exception>
+    public static void ReadExactly(SafeFileHandle handle, Span<byte> into, long at)
+    {
+        while (into.Length > 0)
+        {
+            int read = RandomAccess.Read(handle, into, at);
+            if (read == 0) throw new EndOfStreamException("the file ends too soon");
+            at += read;
+            into = into[read..];
+        }
+    }
+
+    private static StoredIndex? ReadIndex(SafeFileHandle handle)
+    {
+        long length = RandomAccess.GetLength(handle);
+        if (length < TailBytes) return null;
+        Span<byte> tail = stackalloc byte[TailBytes];
+        ReadExactly(handle, tail, length - TailBytes);
+        if (!tail.StartsWith(Mark)) return null;
+        long at = BinaryPrimitives.ReadInt64LittleEndian(tail[16..]), count = BinaryPrimitives.ReadInt64LittleEndian(tail[24..]), text = BinaryPrimitives.ReadInt64LittleEndian(tail[32..]);
+        if (at < 0 || count < 0 || text is < 0 or > LongestText || count > length || at + ((count + 1) * sizeof(long)) + text + TailBytes != length) return null;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] chunk = new byte[1 << 16], json = new byte[text];
+        long end = at + ((count + 1) * sizeof(long));
+        for (long position = at; position < end;)
+        {
+            Span<byte> part = chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - position));
+            ReadExactly(handle, part, position);
+            hash.AppendData(part);
+            position += part.Length;
+        }
+        ReadExactly(handle, json, end);
+        hash.AppendData(json);
+        if (!hash.GetHashAndReset().AsSpan(0, 16).SequenceEqual(tail[40..56])) return null;
+        return JsonSerializer.Deserialize<StoredContent>(json) is { } content ? new StoredIndex(at, count, content) : null;
+    }
+
+    private static byte[] CopyAndSum(Stream offsets, Stream into, byte[] text)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] chunk = new byte[1 << 16];
+        for (int read = offsets.Read(chunk); read > 0; read = offsets.Read(chunk))
+        {
+            into.Write(chunk, 0, read);
+            hash.AppendData(chunk, 0, read);
+        }
+        into.Write(text);
+        hash.AppendData(text);
+        return hash.GetHashAndReset();
+    }
+
+    private static byte[] Tail(long at, long count, long text, byte[] sum)
+    {
+        byte[] tail = new byte[TailBytes];
+        Mark.CopyTo(tail);
+        BinaryPrimitives.WriteInt64LittleEndian(tail.AsSpan(16), at);
+        BinaryPrimitives.WriteInt64LittleEndian(tail.AsSpan(24), count);
+        BinaryPrimitives.WriteInt64LittleEndian(tail.AsSpan(32), text);
+        sum.AsSpan(0, 16).CopyTo(tail.AsSpan(40));
+        return tail;
+    }
+
+    private static void Append(Stream offsets, long value) => offsets.Write(MemoryMarshal.AsBytes<long>([value]));
+}

@@ -1,0 +1,90 @@
+using LowRank.Data.Rows;
+
+namespace LowRank.Data.Streaming;
+
+/// <summary>An endless sequence of rows, each drawn from a bounded buffer.</summary>
+/// <remarks>A function of the files, the options and the seed alone. Of one source every pass comes whole before the next one
+/// begins, with draws of its own; of several each next row of the buffer comes from a source drawn by weight, and a source that
+/// ends begins again.</remarks>
+internal sealed class RowShuffle : IDisposable
+{
+    private readonly RowCycle[] sources;
+    private readonly StreamOptions options;
+    private readonly double[]? shares; // summed up
+    private readonly StableRandom choice;
+    private readonly List<(RowCycle Source, UnreadRow Row)> buffer = [];
+    private StableRandom draws;
+    private long bytes;
+    private bool passEnds; // the only source has ended, and what is buffered of it comes first
+
+    public RowShuffle(IReadOnlyList<RowSource> sources, StreamOptions options)
+    {
+        this.options = options;
+        this.sources = [.. sources.Select(source => new RowCycle(source))];
+        if (options.Weights is { } weights)
+        {
+            double sum = weights.Sum(), before = 0;
+            shares = [.. weights.Select(weight => before += weight / sum)];
+        }
+        choice = new StableRandom(unchecked((ulong)options.Seed * 0xD1342543DE82EF95 + 0x5851F42D4C957F2D));
+        draws = Draws(0);
+    }
+
+    /// <summary>Rows drawn so far.</summary>
+    public long Drawn { get; private set; }
+
+    /// <summary>What the user should know of the rows so far, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => [.. sources.SelectMany(source => source.Reading.Notes).Distinct()];
+
+    /// <summary>Draws a row.</summary>
+    /// <exception cref="InputException">A file cannot be read.</exception>
+    public (RowCycle Source, UnreadRow Row) Next()
+    {
+        Fill();
+        int place = draws.Below(buffer.Count);
+        (RowCycle Source, UnreadRow Row) drawn = buffer[place];
+        buffer[place] = buffer[^1];
+        buffer.RemoveAt(buffer.Count - 1);
+        bytes -= drawn.Row.Bytes;
+        Drawn++;
+        return drawn;
+    }
+
+    public void Dispose()
+    {
+        foreach (RowCycle source in sources) source.Dispose();
+    }
+
+    private void Fill()
+    {
+        if (passEnds && buffer.Count > 0) return;
+        if (passEnds)
+        {
+            passEnds = false;
+            draws = Draws(sources[0].Passes);
+        }
+        while (buffer.Count == 0 || (buffer.Count < options.Buffer && bytes < options.BufferBytes))
+        {
+            RowCycle source = shares is null ? sources[0] : Chosen();
+            if (source.Next() is { } row)
+            {
+                buffer.Add((source, row));
+                bytes += row.Bytes;
+                continue;
+            }
+            if (shares is not null) continue;
+            passEnds = buffer.Count > 0;
+            if (passEnds) return;
+            draws = Draws(source.Passes);
+        }
+    }
+
+    private RowCycle Chosen()
+    {
+        double drawn = choice.NextDouble();
+        int index = Array.FindIndex(shares!, share => drawn < share);
+        return sources[index < 0 ? ^1 : index];
+    }
+
+    private StableRandom Draws(long pass) => new(unchecked((ulong)options.Seed * 0xD1342543DE82EF95 + (ulong)pass));
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text;
+
+namespace LowRank.Data.Streaming;
+
+/// <summary>How many rows had been drawn for so many examples: with it a run goes on without making the examples before it anew.</summary>
+/// <remarks>A file of lines that grows as the run goes on. It saves time and nothing else: without it, or where its end is torn,
+/// the examples are made once more.</remarks>
+internal sealed class StreamMarks
+{
+    private const int Every = 256; // examples between marks
+    private readonly List<(long Examples, long Drawn)> marks = [(0, 0)];
+    private readonly string heading;
+    private string? path;
+
+    /// <summary>Marks of a stream.</summary>
+    /// <param name="fingerprint">Of the stream.</param>
+    public StreamMarks(string fingerprint) => heading = $"lowrank stream 1 {fingerprint}";
+
+    /// <summary>Keeps the marks in a file, and takes those that it has.</summary>
+    /// <param name="file">The file, which is begun anew where it is another stream's.</param>
+    public void KeepIn(string file)
+    {
+        path = file;
+        string[] lines = File.Exists(file) ? File.ReadAllText(file).Split('\n') : [];
+        var known = new List<(long Examples, long Drawn)> { (0, 0) };
+        if (lines.Length > 1 && lines[0] == heading)
+        {
+            foreach (string line in lines[1..^1]) // the last has no line end: it is empty, or torn
+            {
+                string[] numbers = line.Split(' ');
+                if (numbers.Length != 2 || !long.TryParse(numbers[0], NumberStyles.None, CultureInfo.InvariantCulture, out long examples)
+                    || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out long drawn) || examples <= known[^1].Examples || drawn < known[^1].Drawn + (examples - known[^1].Examples)) break;
+                known.Add((examples, drawn));
+            }
+        }
+        foreach ((long Examples, long Drawn) mark in marks.Where(mark => mark.Examples > known[^1].Examples)) known.Add(mark);
+        marks.Clear();
+        marks.AddRange(known);
+        var text = new StringBuilder().Append(heading).Append('\n');
+        foreach ((long examples, long drawn) in marks.Skip(1)) text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        Tensors.AtomicFile.Write(file, text.ToString());
+    }
+
+    /// <summary>The last mark before an example.</summary>
+    public (long Examples, long Drawn) Before(long example)
+    {
+        int at = marks.FindLastIndex(mark => mark.Examples <= example);
+        return marks[at];
+    }
+
+    /// <summary>Notes where the stream is.</summary>
+    public void Note(long examples, long drawn)
+    {
+        if (examples % Every != 0 || examples <= marks[^1].Examples) return;
+        marks.Add((examples, drawn));
+        if (path is not null) File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n"));
+    }
+}

@@ -1,0 +1,145 @@
+using System.Collections;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using LowRank.Data.Rows;
+using LowRank.Tokenization;
+
+namespace LowRank.Data.Streaming;
+
+/// <summary>Examples made as they are asked for, of files of any size, in memory that does not grow with them.</summary>
+/// <remarks>The example of a number is always the same, so that a run resumes bit for bit. Numbers that follow each other are
+/// cheap; one that lies before or far ahead is reached by going through the files from their beginning, where rows are counted
+/// and drawn but not tokenised. One thread at a time may ask.</remarks>
+public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, IDisposable
+{
+    private const int Recent = 4096;
+    private readonly IReadOnlyList<RowSource> sources;
+    private readonly StreamOptions options;
+    private readonly RowTokenizer tokenizer;
+    private readonly ExampleCutter cutter;
+    private readonly StreamMarks marks;
+    private readonly TokenizedExample?[] recent = new TokenizedExample?[Recent]; // by number, the last ones
+    private RowShuffle rows;
+    private long made; // the number of the next example
+
+    /// <summary>Prepares; the files are opened when the first example is asked for.</summary>
+    /// <param name="sources">One, or as many as weights.</param>
+    /// <param name="tokenizer">Makes tokens; null allows rows of tokens only.</param>
+    /// <param name="examples">How rows become examples.</param>
+    /// <param name="options">How rows are drawn.</param>
+    /// <param name="count">How many examples the run takes.</param>
+    public StreamedExamples(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options, int count)
+    {
+        if (sources.Count != (options.Weights?.Count ?? 1)) throw new ArgumentException("There are not as many weights as sources.", nameof(sources));
+        (this.sources, this.options, Count) = (sources, options, count);
+        this.tokenizer = new RowTokenizer(tokenizer, examples);
+        cutter = new ExampleCutter(examples.MaxLength);
+        rows = new RowShuffle(sources, options);
+        Fingerprint = Of(sources, tokenizer, examples, options);
+        marks = new StreamMarks(Fingerprint);
+    }
+
+    /// <inheritdoc/>
+    public int Count { get; }
+
+    /// <inheritdoc/>
+    public string Fingerprint { get; }
+
+    /// <summary>What the user should know of the rows so far, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => [.. rows.Notes, .. cutter.Summary().Warnings];
+
+    /// <inheritdoc/>
+    public IExample this[int index]
+    {
+        get
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(index);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count);
+            if (index < made && index >= made - Recent && recent[index % Recent] is { } known) return known;
+            Reach(index);
+            TokenizedExample example = Make();
+            recent[index % Recent] = example;
+            return example;
+        }
+    }
+
+    /// <summary>Keeps in a file what saves time when the run is resumed.</summary>
+    /// <param name="path">The file.</param>
+    public void KeepMarks(string path) => marks.KeepIn(path);
+
+    /// <inheritdoc/>
+    public IEnumerator<IExample> GetEnumerator() => Enumerable.Range(0, Count).Select(i => this[i]).GetEnumerator();
+
+    /// <inheritdoc/>
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <inheritdoc/>
+    public void Dispose() => rows.Dispose();
+
+    private void Reach(int index)
+    {
+        (long examples, long drawn) = marks.Before(index);
+        if (index < made)
+        {
+            rows.Dispose();
+            rows = new RowShuffle(sources, options);
+            made = 0;
+            Array.Clear(recent);
+        }
+        if (examples > made)
+        {
+            while (rows.Drawn < drawn) rows.Next();
+            made = examples;
+        }
+        while (made < index)
+        {
+            long number = made;
+            recent[number % Recent] = Make();
+        }
+    }
+
+    private TokenizedExample Make()
+    {
+        while (true)
+        {
+            (RowCycle source, UnreadRow row) = rows.Next();
+            DataProblems problems = source.Reading.Problems;
+            TokenizedExample? example = source.Reading.Finish(row) is { } sample && tokenizer.Tokenize(sample, problems) is { } whole ? cutter.Cut(whole) : null;
+            problems.ThrowIfAny();
+            source.Count(isUsed: example is not null);
+            if (example is null) continue;
+            marks.Note(++made, rows.Drawn);
+            return example;
+        }
+    }
+
+    private static string Of(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{options.Buffer} {options.BufferBytes} {options.Seed} {string.Join(' ', options.Weights ?? [])}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{examples.MaxLength} {examples.TrainOn} {examples.VocabularySize} {(tokenizer as Tokenizer)?.Fingerprint}\n");
+        foreach (RowSource source in sources)
+        {
+            RowOptions rows = source.Options;
+            text.Append($"{rows.OnBadRow} {rows.Text} {source.Split}\n");
+            foreach ((string name, string value) in rows.Columns.Concat(rows.Template?.Sources ?? new Dictionary<string, string>())) text.Append($"{name}\0{value}\n");
+            foreach (string file in RowFiles.Expand(source.Paths, new DataProblems())) text.Append(FilePrint(file)).Append('\n');
+        }
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+    }
+
+    // A large file's content is not gone through for this: its length, and how it begins and ends.
+    private static string FilePrint(string path)
+    {
+        const int Looked = 1 << 20;
+        if (!File.Exists(path)) return "";
+        using FileStream file = File.OpenRead(path);
+        byte[] bytes = new byte[Looked];
+        int first = file.ReadAtLeast(bytes, Looked, throwOnEndOfStream: false);
+        string begins = Convert.ToHexStringLower(SHA256.HashData(bytes.AsSpan(0, first)));
+        file.Position = Math.Max(0, file.Length - Looked);
+        int last = file.ReadAtLeast(bytes, Looked, throwOnEndOfStream: false);
+        return $"{file.Length} {begins} {Convert.ToHexStringLower(SHA256.HashData(bytes.AsSpan(0, last)))}";
+    }
+}
