@@ -6,12 +6,6 @@ internal sealed record ProbeResult
     /// <summary>Micro-batches that were timed.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Optimizer steps of a pass over the data.</summary>
-    public required long StepsPerEpoch { get; init; }
-
-    /// <summary>Optimizer steps of the whole run.</summary>
-    public required long TotalSteps { get; init; }
-
     /// <summary>The steps of one pass over the data.</summary>
     public required TimeSpan Epoch { get; init; }
 

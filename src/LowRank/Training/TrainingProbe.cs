@@ -39,8 +39,6 @@ internal static class TrainingProbe
         return new ProbeResult
         {
             Steps = gradients.Count,
-            StepsPerEpoch = batches.StepsPerEpoch,
-            TotalSteps = options.PlannedSteps(batches.StepsPerEpoch),
             Epoch = TimeSpan.FromSeconds(Median(gradients) * epoch.Sum(objective.Arranger.Positions) + Median(updates) * batches.StepsPerEpoch),
             Evaluation = TimeSpan.FromSeconds(evaluation * Computed(objective, options, validation)),
         };

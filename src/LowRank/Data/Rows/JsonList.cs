@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace LowRank.Data.Rows;
@@ -79,7 +80,7 @@ internal sealed class JsonList(Stream stream)
     // A property of the outer object: a list is entered, anything else passed over.
     private bool Property(ref Utf8JsonReader reader)
     {
-        string name = reader.GetString()!;
+        string name = Encoding.UTF8.GetString(reader.ValueSpan); // for messages: escapes stay, wrong bytes become marks
         JsonReaderState atName = reader.CurrentState;
         int consumed = (int)reader.BytesConsumed;
         if (!reader.Read()) return Unfinished();

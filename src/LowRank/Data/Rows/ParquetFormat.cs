@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using Parquet;
+using Parquet.Meta;
 using Parquet.Serialization;
 
 namespace LowRank.Data.Rows;
@@ -34,6 +34,7 @@ internal sealed class ParquetFormat : IRowFormat
 
     private static int Groups(Stream content)
     {
+        ParquetCheck.Footer(content);
         content.Position = 0;
         ParquetReader reader = Wait(ParquetReader.CreateAsync(content, leaveStreamOpen: true));
         try
@@ -41,6 +42,7 @@ internal sealed class ParquetFormat : IRowFormat
             long largest = reader.Metadata?.RowGroups.Select(group => group.TotalByteSize).DefaultIfEmpty().Max() ?? 0;
             if (largest > LargestGroup)
                 throw new InputException($"a row group takes {largest / 1e9:0.0} GB of memory; at most {LargestGroup / 1e9:0.0} are read. Write the file anew with smaller row groups.");
+            foreach (RowGroup group in reader.Metadata?.RowGroups ?? []) ParquetCheck.Pages(content, group);
             return reader.RowGroupCount;
         }
         finally
