@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tensors;
@@ -36,6 +37,15 @@ public sealed class FuzzTests
         new("template", "chat_template.jinja", Nothing, folder => ReadTemplate(Path.Combine(folder, "chat_template.jinja"))),
         new("recipe", "recipe.yaml", Nothing, folder => Recipe.Load(Path.Combine(folder, "recipe.yaml"))),
         new("config", "config.json", WriteWeights, folder => PretrainedModel.Open(folder).Dispose()),
+        Rows("jsonl", "rows.jsonl"),
+        Rows("json", "rows.json"),
+        Rows("csv", "rows.csv"),
+        Rows("tsv", "rows.tsv"),
+        Rows("txt", "rows.txt"),
+        Rows("parquet", "rows.parquet"),
+        Rows("gzip", "rows.jsonl.gz"),
+        Rows("zstd", "rows.jsonl.zst"),
+        Rows("bzip2", "rows.jsonl.bz2"),
         new("adapter_config", "adapter_config.json", Nothing, ReadAdapter),
     }.ToDictionary(reader => reader.Name);
 
@@ -116,6 +126,8 @@ public sealed class FuzzTests
         File.WriteAllBytes(kept, input);
         Assert.Fail($"{reader.Name}: {what}\nThe input is kept as {kept}: put it into Fixtures/fuzz/{reader.Name} with the fix.");
     }
+
+    private static FuzzedReader Rows(string name, string file) => new(name, file, Nothing, folder => RowSource.Of([Path.Combine(folder, file)]).ReadAll(foreign: true));
 
     private static void Nothing(string folder)
     {

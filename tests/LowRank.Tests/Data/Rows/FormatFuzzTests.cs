@@ -1,34 +1,16 @@
-using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using LowRank.Data;
 using LowRank.Data.Rows;
 
 namespace LowRank.Tests.Data.Rows;
 
-/// <summary>Readers of data files under damaged input: always rows or an <see cref="InputException"/>, soon, in little memory.</summary>
+/// <summary>Readers of data files under input that was never a file of theirs: always rows or an <see cref="InputException"/>, soon, in little memory.</summary>
 [Collection("alone")]
 public sealed class FormatFuzzTests : IDisposable
 {
-    private const int MutationsPerSeed = 150;
     private static readonly string[] Names = ["x.jsonl", "x.json", "x.csv", "x.tsv", "x.txt", "x.parquet"];
     private readonly DataFolder folder = new();
 
     public void Dispose() => folder.Dispose();
-
-    public static TheoryData<string> Seeds => [.. Directory.GetFiles(Corpus()).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
-
-    [Theory]
-    [MemberData(nameof(Seeds))]
-    public void Damaged_files_are_read_or_refused_in_words(string seed)
-    {
-        byte[] bytes = File.ReadAllBytes(Path.Combine(Corpus(), seed));
-        var random = new StableRandom((ulong)seed.Sum(letter => (long)letter));
-        string name = Names.Single(name => seed.EndsWith(Path.GetExtension(name) + Compression(seed), StringComparison.Ordinal)) + Compression(seed);
-        Read(name, bytes);
-        long started = Stopwatch.GetTimestamp();
-        for (int i = 0; i < MutationsPerSeed; i++) Read(name, Mutated(bytes, random));
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 60);
-    }
 
     [Fact]
     public void Random_bytes_are_refused_in_words_whatever_the_file_is_called()
@@ -72,26 +54,4 @@ public sealed class FormatFuzzTests : IDisposable
             if (Record.Exception(reading.Problems.ThrowIfAny) is { } refused) Assert.IsType<InputException>(refused);
         }
     }
-
-    private static byte[] Mutated(byte[] bytes, StableRandom random)
-    {
-        List<byte> mutated = [.. bytes];
-        for (int change = 0; change <= random.Below(4) && mutated.Count > 0; change++)
-        {
-            int at = random.Below(mutated.Count);
-            switch (random.Below(5))
-            {
-                case 0: mutated[at] ^= (byte)(1 << random.Below(8)); break;
-                case 1: mutated[at] = (byte)random.Below(256); break;
-                case 2: mutated.RemoveRange(at, Math.Min(mutated.Count - at, 1 + random.Below(16))); break;
-                case 3: mutated.InsertRange(at, mutated.GetRange(at, Math.Min(mutated.Count - at, 1 + random.Below(32)))); break;
-                default: mutated.RemoveRange(at, mutated.Count - at); break;
-            }
-        }
-        return [.. mutated];
-    }
-
-    private static string Compression(string seed) => Path.GetExtension(seed) is ".gz" or ".zst" or ".bz2" ? Path.GetExtension(seed) : "";
-
-    private static string Corpus([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "Corpus");
 }
