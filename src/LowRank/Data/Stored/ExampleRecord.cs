@@ -29,8 +29,8 @@ internal static class ExampleRecord
         int start = into.WrittenCount;
         bool wide = Array.Exists(example.InputIds, id => id > ushort.MaxValue);
         bool ownLabels = Enumerable.Range(0, example.Length).Any(i => example.Labels[i] != TokenizedExample.Ignored && example.Labels[i] != example.InputIds[i]);
-        Parts parts = (wide ? Parts.WideIds : 0) | (ownLabels ? Parts.OwnLabels : 0) | (example.AttentionMask is null ? 0 : Parts.Mask)
-            | (example.Place is { } place ? Parts.HasPlace | (place.IsRow ? Parts.PlaceIsRow : 0) : 0);
+        Parts parts = (wide ? Parts.WideIds : Parts.None) | (ownLabels ? Parts.OwnLabels : Parts.None) | (example.AttentionMask is null ? Parts.None : Parts.Mask)
+            | (example.Place is { } place ? Parts.HasPlace | (place.IsRow ? Parts.PlaceIsRow : Parts.None) : Parts.None);
         Number((ulong)parts, into);
         Number((ulong)example.Length, into);
         if (example.Place is { } at)
