@@ -6,6 +6,7 @@ namespace LowRank.Data;
 /// <summary>One pass that makes examples of rows.</summary>
 internal sealed class ExampleLoading
 {
+    private readonly RowSource source;
     private readonly RowTokenizer rows;
     private readonly RowReading reading;
     private readonly ExampleCutter cutter;
@@ -13,6 +14,7 @@ internal sealed class ExampleLoading
     /// <summary>Prepares.</summary>
     public ExampleLoading(RowSource source, ITextTokenizer? tokenizer, ExampleOptions options)
     {
+        this.source = source;
         rows = new RowTokenizer(tokenizer, options);
         reading = source.Reading(foreign: true);
         cutter = new ExampleCutter(options.MaxLength);
@@ -40,6 +42,8 @@ internal sealed class ExampleLoading
     {
         reading.Problems.ThrowIfAny();
         TokenizationSummary summary = cutter.Summary();
+        if (summary is { Examples: 0, Dropped: 0 } && source.Split is { } split)
+            throw new InputException($"No row of {string.Join(", ", source.Paths)} is {(split.HeldOut ? "held out" : "left to learn from")} (data.validation_share, {split}). Give more rows, or another data.split_seed.", Notes);
         if (summary.Examples == 0) throw new InputException("No row is left to use. Raise max_length or shorten the rows.", [.. summary.Warnings, .. Notes]);
         return summary;
     }

@@ -1,0 +1,26 @@
+using System.Text.Json;
+
+namespace LowRank.EndToEndTests;
+
+/// <summary><c>lowrank data</c>, as its users run it.</summary>
+public sealed class DataCommandTests
+{
+    [Fact]
+    public void Rows_are_shown_as_the_model_will_see_them_and_wrong_ones_are_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        string model = Path.Combine(CommandLine.Repository, "models", "base");
+        File.WriteAllText(folder["rows.csv"], "question,answer\n\"name: The\nLamp\",It is a hotel.\nx,\n");
+        File.WriteAllText(folder["recipe.yaml"], $"model: {model}\ndata:\n  train: rows.csv\n  columns: {{prompt: question, completion: answer}}\noutput: out\n");
+        CommandResult shown = CommandLine.Run("data", folder["recipe.yaml"]);
+        Assert.Equal(2, shown.ExitCode);
+        Assert.Contains("rows.csv:4: \"completion\" is empty", shown.Output, StringComparison.Ordinal);
+        Assert.Contains("│ Lamp⟦It is a hotel.<|end|>⟧", shown.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', shown.Output);
+        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("data", folder["recipe.yaml"], "--json", "--set", "data.on_bad_row=skip").Succeeded().Output);
+        JsonElement part = json.RootElement.GetProperty("training")[0];
+        Assert.Equal((1, 1), (part.GetProperty("rows").GetInt32(), part.GetProperty("wrong_rows").GetInt32()));
+        Assert.EndsWith("rows.csv:2", part.GetProperty("examples")[0].GetProperty("place").GetString(), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["out"]));
+    }
+}
