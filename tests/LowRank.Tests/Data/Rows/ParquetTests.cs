@@ -31,6 +31,24 @@ public sealed class ParquetTests : IDisposable
         Assert.Equal((true, $"{path}, row 3"), (rows[2].Row["b"]!.GetValue<bool>(), rows[2].Place.ToString()));
     }
 
+    // Written by Apache Arrow's C++ library, as Python's pyarrow and datasets do: two row groups, dictionaries, several pages, missing values.
+    [Theory]
+    [InlineData("arrow-snappy")]
+    [InlineData("arrow-gzip")]
+    [InlineData("arrow-zstd-v2")]
+    public void Files_of_arrow_are_read(string name)
+    {
+        IReadOnlyList<Sample> rows = SampleReader.ReadAll([Path.Combine(AppContext.BaseDirectory, "Fixtures", "fuzz", "parquet", name + ".parquet")]);
+        Assert.Equal(43, rows.Count);
+        for (int i = 0; i < rows.Count; i++)
+        {
+            Assert.Equal(($"prompt {i % 5} é\n", i == 2 ? null : $"completion {i}", i + 1L), (rows[i].Text("prompt"), rows[i].Text("completion"), rows[i].Place.Line));
+            Assert.Equal((i % 4 == 0 ? null : (long?)i, i / 4.0, i % 2 == 0), ((long?)rows[i].Row["n"], (double)rows[i].Row["score"]!, (bool)rows[i].Row["kept"]!));
+            Assert.Equal(Enumerable.Range(0, i % 3), rows[i].Row["input_ids"]!.AsArray().Select(id => (int)id!));
+            Assert.Equal(i % 3 == 0 ? [] : i % 2 == 0 ? ["a"] : ["a", "b"], rows[i].Texts("facts")); // a missing value of a list leaves no place
+        }
+    }
+
     [Fact]
     public void Bytes_are_refused_and_a_torn_file_too()
     {
