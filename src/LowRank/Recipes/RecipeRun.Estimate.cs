@@ -1,4 +1,5 @@
 using LowRank.Data;
+using LowRank.Recipes.Runs;
 using LowRank.Tensors;
 using LowRank.Training;
 using static TorchSharp.torch;
@@ -13,6 +14,15 @@ public sealed partial class RecipeRun
 
     /// <summary>Rows that are trained on, and rows that are held out.</summary>
     public (int Training, int Validation) Rows => (Examples.Count, Validation.Count);
+
+    // What the run's folder keeps of what is known before the first step.
+    private RunFacts Facts() => new()
+    {
+        Training = RowFacts.Of(Examples),
+        Validation = Validation.Count > 0 ? RowFacts.Of(Validation) : null,
+        Notes = Notes,
+        Advice = Advice,
+    };
 
     private long StepsPerEpoch
     {

@@ -7,6 +7,7 @@ using LowRank.Generation;
 using LowRank.Hub;
 using LowRank.Models;
 using LowRank.Models.Families;
+using LowRank.Recipes.Runs;
 using LowRank.Tasks;
 using LowRank.Tensors;
 using LowRank.Tokenization;
@@ -115,7 +116,7 @@ public sealed partial class RecipeRun : IDisposable
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
-        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, new ObserverGroup(metrics, observer));
+        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, new ObserverGroup(metrics, new RunFactsWriter(Recipe.Output, Facts()), observer));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
 

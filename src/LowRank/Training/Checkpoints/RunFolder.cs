@@ -52,14 +52,22 @@ public sealed partial class RunFolder : IDisposable
     public static void RequireFree(string path)
     {
         string full = System.IO.Path.GetFullPath(path);
-        if (!File.Exists(System.IO.Path.Combine(full, LockFile))) return;
+        if (Writer(full) is not null) throw Taken(full);
+    }
+
+    /// <summary>The process that writes to a folder now, in words; null where none does. Changes nothing.</summary>
+    public static string? Writer(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        if (!File.Exists(System.IO.Path.Combine(full, LockFile))) return null;
         try
         {
-            using FileStream held = Lock(full) ?? throw Taken(full);
+            using FileStream? held = Lock(full);
+            return held is null ? Describe(full) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return; // nobody holds it; Take says what is wrong with the folder, when it is written to
+            return null; // nobody holds it; Take says what is wrong with the folder, when it is written to
         }
     }
 
@@ -136,6 +144,6 @@ public sealed partial class RunFolder : IDisposable
         foreach (string file in Directory.GetFiles(folder, ".*.tmp").Where(file => Temporary().IsMatch(System.IO.Path.GetFileName(file)))) File.Delete(file);
     }
 
-    [GeneratedRegex(@"\A\.(recipe\.yaml|comparison\.json|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\A\.(recipe\.yaml|run\.json|comparison\.json|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Temporary();
 }

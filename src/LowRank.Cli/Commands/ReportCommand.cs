@@ -1,0 +1,30 @@
+using System.CommandLine;
+using LowRank.Cli.Report;
+using LowRank.Recipes.Runs;
+using LowRank.Tensors;
+
+namespace LowRank.Cli.Commands;
+
+/// <summary><c>lowrank report</c>.</summary>
+internal sealed class ReportCommand : ICliCommand
+{
+    public string Example => "lowrank report runs/quickstart --output quickstart.html";
+
+    public Command Build()
+    {
+        var runs = new Argument<string[]>("runs") { Description = $"Folders of runs (a recipe's output), {RunLook.Most} at most.", Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>("--output") { Description = "The page, one HTML file.", DefaultValueFactory = _ => "report.html" };
+        return new Command("report", "Write a page about runs, finished or not: curves, generated texts, data, recipe, and several runs side by side. It is one file, works without a network, "
+            + "and changes nothing in the runs.") { runs, output }
+            .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)));
+    }
+
+    private static void Write(string[] folders, string output)
+    {
+        if (folders.Length > RunLook.Most) throw new InputException($"{folders.Length} runs are given; one page shows {RunLook.Most} at most. Make several pages.");
+        if (Directory.Exists(output)) throw new InputException($"--output is {output}, which is a folder; expected a file such as {Path.Combine(output, "report.html")}.");
+        string page = ReportPage.Of(RunRecord.Open(folders));
+        AtomicFile.Write(output, page);
+        Console.WriteLine($"Wrote {output} ({Figures.Bytes(new FileInfo(output).Length)}).");
+    }
+}

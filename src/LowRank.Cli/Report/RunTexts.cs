@@ -1,0 +1,60 @@
+using LowRank.Recipes.Runs;
+using static LowRank.Cli.Report.HtmlElement;
+
+namespace LowRank.Cli.Report;
+
+/// <summary>What the model wrote before training, at evaluations and after it, a part for each prompt.</summary>
+internal static class RunTexts
+{
+    private const int MostPrompts = 20, MostEvaluations = 10, LongestText = 4000;
+
+    /// <summary>The section's content; empty where no run has texts.</summary>
+    public static IEnumerable<HtmlElement> Show(IReadOnlyList<RunRecord> runs)
+    {
+        List<string> prompts = [.. runs.SelectMany(Prompts).Distinct()];
+        if (prompts.Count > MostPrompts) yield return E("p", $"The first {MostPrompts} of {Figures.Whole(prompts.Count)} prompts are shown.");
+        int number = 0;
+        foreach (string prompt in prompts.Take(MostPrompts))
+        {
+            string? reference = runs.Select(run => Reference(run, prompt)).FirstOrDefault(text => text is not null);
+            yield return E("div", Class("prompt"), E("h3", prompt.Length > 0 ? $"Prompt {++number}" : "Texts without a prompt"),
+                E("dl", Class("texts"),
+                    prompt.Length > 0 ? Entry("Prompt", prompt) : null,
+                    reference is { Length: > 0 } ? Entry("The data's own text", reference) : null,
+                    runs.SelectMany((run, place) => Written(run, prompt).Select(text => Entry(text.Label, text.Text, runs.Count > 1 ? [RunLook.Sample(place), $" {run.Name}, "] : [])))));
+        }
+    }
+
+    private static IEnumerable<string> Prompts(RunRecord run) => [.. run.Comparison?.Prompts ?? [], .. run.Metrics.Texts.Select(text => text.Prompt)];
+
+    private static string? Reference(RunRecord run, string prompt) =>
+        run.Comparison is { References: { } references } comparison && PlaceOf(comparison.Prompts, prompt) is { } place && place < references.Count ? references[place] : null;
+
+    private static int? PlaceOf(IReadOnlyList<string> prompts, string prompt)
+    {
+        for (int i = 0; i < prompts.Count; i++)
+            if (prompts[i] == prompt) return i;
+        return null;
+    }
+
+    private static IEnumerable<(string Label, string Text)> Written(RunRecord run, string prompt)
+    {
+        int? compared = run.Comparison is { } comparison ? PlaceOf(comparison.Prompts, prompt) : null;
+        if (compared is { } before) yield return ("before training", run.Comparison!.Before.Texts[before]);
+        List<RunText> texts = [.. run.Metrics.Texts.Where(text => text.Prompt == prompt)];
+        foreach (RunText text in Spread(texts)) yield return (text.Step == 0 ? "before the first step" : $"after step {Figures.Whole(text.Step)}", text.Text);
+        if (texts.Count > MostEvaluations) yield return ("left out", $"texts of {Figures.Whole(texts.Count - MostEvaluations)} further evaluations; the run's metrics.jsonl has all");
+        if (compared is { } after) yield return ("after training", run.Comparison!.After.Texts[after]);
+    }
+
+    private static IEnumerable<RunText> Spread(List<RunText> texts) => texts.Count <= MostEvaluations ? texts
+        : Enumerable.Range(0, MostEvaluations).Select(place => texts[(int)((long)place * (texts.Count - 1) / (MostEvaluations - 1))]);
+
+    private static HtmlElement Entry(string label, string text, params IEnumerable<object> before)
+    {
+        string shown = text.Trim();
+        bool cut = shown.Length > LongestText;
+        return E("div", E("dt", before, label), E("dd", A("dir", "auto"), shown.Length == 0 ? E("em", "nothing") : cut ? shown[..LongestText] : shown,
+            cut ? E("em", $" … cut after {LongestText:n0} of {shown.Length:n0} characters") : null));
+    }
+}

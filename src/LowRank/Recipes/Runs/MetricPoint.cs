@@ -1,0 +1,6 @@
+namespace LowRank.Recipes.Runs;
+
+/// <summary>A measurement of a run.</summary>
+/// <param name="Step">Optimizer steps taken by then; 0 before training.</param>
+/// <param name="Value">What was measured.</param>
+public readonly record struct MetricPoint(long Step, double Value);

@@ -1,0 +1,105 @@
+namespace LowRank.Recipes.Runs;
+
+/// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is held.</summary>
+/// <remarks>Neighbouring steps share a bucket that keeps its lowest, its highest and its mean, so that a curve looks as that of all
+/// points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned. Buckets are 2^k steps wide and begin at multiples of that, so
+/// that the result does not depend on how far the file was when it was read.</remarks>
+public sealed class MetricSeries(string name)
+{
+    /// <summary>How many buckets are held at most.</summary>
+    public const int MostBuckets = 1024;
+
+    private List<MetricBucket> buckets = [];
+    private long width = 1; // steps of a bucket
+
+    /// <summary>The quantity, as the file names it.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>How many measurements there are.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>How many were left out because they are no finite numbers.</summary>
+    public long NotFinite { get; private set; }
+
+    /// <summary>How many were left out because a later step, or the same, had been measured before.</summary>
+    public long Repeated { get; private set; }
+
+    /// <summary>The first measurement.</summary>
+    public MetricPoint First { get; private set; }
+
+    /// <summary>The last measurement.</summary>
+    public MetricPoint Last { get; private set; }
+
+    /// <summary>The lowest measurement; the first of equals.</summary>
+    public MetricPoint Lowest => buckets.MinBy(bucket => bucket.Lowest.Value).Lowest;
+
+    /// <summary>The highest measurement; the first of equals.</summary>
+    public MetricPoint Highest => buckets.MaxBy(bucket => bucket.Highest.Value).Highest;
+
+    /// <summary>Takes a measurement.</summary>
+    public void Add(long step, double value)
+    {
+        if (!double.IsFinite(value))
+        {
+            NotFinite++;
+            return;
+        }
+        if (Count > 0 && step <= Last.Step)
+        {
+            Repeated++;
+            return;
+        }
+        Last = new MetricPoint(step, value);
+        if (Count++ == 0) First = Last;
+        Append(buckets, MetricBucket.Of(Last), width);
+        while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);
+    }
+
+    /// <summary>The points of a curve: each bucket's lowest and highest, with the first and the last measurement as they are.</summary>
+    /// <param name="most">How many buckets are told apart at most.</param>
+    public IReadOnlyList<MetricPoint> Curve(int most = MostBuckets)
+    {
+        if (Count == 0) return [];
+        List<MetricPoint> points = [.. Thinned(most).Buckets.SelectMany(bucket => bucket.Extremes())];
+        if (points[0] != First) points.Insert(0, First);
+        if (points[^1] != Last) points.Add(Last);
+        return points;
+    }
+
+    /// <summary>Each bucket's mean, at the middle of its steps.</summary>
+    /// <param name="most">As in <see cref="Curve"/>.</param>
+    public IReadOnlyList<MetricPoint> Means(int most = MostBuckets) =>
+        [.. Thinned(most).Buckets.Select(bucket => new MetricPoint(bucket.First + (bucket.Last - bucket.First) / 2, bucket.Mean))];
+
+    /// <summary>Whether points are left out of the curve.</summary>
+    /// <param name="most">As in <see cref="Curve"/>.</param>
+    public bool IsThinned(int most = MostBuckets) => Count > Thinned(most).Buckets.Count;
+
+    /// <summary>The value around a step: the measurement itself, or the mean of the bucket that holds the step; null where nothing was measured.</summary>
+    public double? At(long step)
+    {
+        int place = buckets.FindLastIndex(bucket => bucket.First <= step);
+        return place >= 0 && step <= buckets[place].Last ? buckets[place].Mean : null;
+    }
+
+    private (List<MetricBucket> Buckets, long Width) Thinned(int most)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(most, 1);
+        (List<MetricBucket> thinned, long wide) = (buckets, width);
+        while (thinned.Count > most) thinned = Merged(thinned, wide *= 2);
+        return (thinned, wide);
+    }
+
+    private static List<MetricBucket> Merged(List<MetricBucket> buckets, long width)
+    {
+        var merged = new List<MetricBucket>(buckets.Count);
+        foreach (MetricBucket bucket in buckets) Append(merged, bucket, width);
+        return merged;
+    }
+
+    private static void Append(List<MetricBucket> buckets, MetricBucket next, long width)
+    {
+        if (buckets.Count > 0 && buckets[^1].First / width == next.First / width) buckets[^1] = buckets[^1].With(next);
+        else buckets.Add(next);
+    }
+}

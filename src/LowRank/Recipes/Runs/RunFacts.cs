@@ -1,0 +1,87 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LowRank.Tensors;
+
+namespace LowRank.Recipes.Runs;
+
+/// <summary>What a run is and what it took, kept in <c>run.json</c> in its folder. Whatever a file does not say is null.</summary>
+public sealed record RunFacts
+{
+    /// <summary>The file's name.</summary>
+    public const string FileName = "run.json";
+
+    /// <summary>The value of <see cref="State"/> while the run goes on, and for ever where its process was killed.</summary>
+    public const string Running = "running";
+
+    /// <summary>The value of <see cref="State"/> after the last step.</summary>
+    public const string Finished = "finished";
+
+    /// <summary>The value of <see cref="State"/> where the run was asked to stop before its last step.</summary>
+    public const string Stopped = "stopped";
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>How far it came: <see cref="Running"/>, <see cref="Finished"/> or <see cref="Stopped"/>.</summary>
+    public string? State { get; init; }
+
+    /// <summary>Optimizer steps that are planned.</summary>
+    public long? PlannedSteps { get; init; }
+
+    /// <summary>Optimizer steps taken.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Numbers that are trained.</summary>
+    public long? TrainedParameters { get; init; }
+
+    /// <summary>Numbers of the model and what is trained beside it.</summary>
+    public long? TotalParameters { get; init; }
+
+    /// <summary>The rows that are learned from.</summary>
+    public RowFacts? Training { get; init; }
+
+    /// <summary>The rows that are held out; null without any.</summary>
+    public RowFacts? Validation { get; init; }
+
+    /// <summary>Tokens trained on so far, padding left out.</summary>
+    public long? Tokens { get; init; }
+
+    /// <summary>Seconds spent in steps.</summary>
+    public double? Seconds { get; init; }
+
+    /// <summary>Most memory that the process held, in bytes.</summary>
+    public long? PeakMemoryBytes { get; init; }
+
+    /// <summary>What the user was told before the run, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>Which choices the user was advised against.</summary>
+    public IReadOnlyList<string> Advice { get; init; } = [];
+
+    /// <summary>Writes the file, whole or not at all.</summary>
+    /// <param name="folder">The run's folder.</param>
+    public void Write(string folder) => AtomicFile.Write(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json));
+
+    /// <summary>Reads the file.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="InputException">It is no such file.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static RunFacts Read(string path)
+    {
+        try
+        {
+            RunFacts facts = JsonSerializer.Deserialize<RunFacts>(File.ReadAllText(path), Json) ?? throw new JsonException("it is null");
+            // The serializer takes null for a list.
+            return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()], Advice = [.. (facts.Advice ?? []).OfType<string>()] };
+        }
+        catch (JsonException e)
+        {
+            throw new InputException($"{Path.GetFileName(path)} cannot be read: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
+        }
+    }
+}
