@@ -3,6 +3,8 @@ namespace LowRank.Cli.Report;
 /// <summary>Numbers as the page writes them; the page's script writes them alike.</summary>
 internal static class Figures
 {
+    private const int MostDecimals = 5; // of a tick; smaller ones are written with an exponent
+
     /// <summary>Four digits: 0.1143, 12,345, 2.5e-5.</summary>
     public static string Number(double value) => Math.Abs(value) switch
     {
@@ -31,8 +33,7 @@ internal static class Figures
     {
         if (value == 0) return "0";
         (double unit, string suffix) = Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
-        if (suffix.Length == 0 && Math.Abs(value) < 9.9995e-4) return value.ToString("0.##e0");
-        int decimals = Math.Clamp((int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9), 0, 8);
-        return (value / unit).ToString($"F{decimals}") + suffix;
+        int decimals = Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
+        return decimals > MostDecimals ? value.ToString("0.##e0") : (value / unit).ToString($"F{decimals}") + suffix;
     }
 }

@@ -27,7 +27,7 @@ internal static class RunOverview
         var known = Facts.Where(fact => runs.Any(run => fact.Value(run) is not null)).ToList();
         if (runs.Count == 1) return E("dl", Class("facts"), known.Select(fact => E("div", E("dt", fact.Label), E("dd", fact.Value(runs[0])))));
         RunRecord? best = RunComparison.Best(runs);
-        return PageTable.Scrolling("The runs side by side", E("table",
+        return PageTable.Scrolling("The runs side by side", E("table", Class("runs"),
             E("thead", E("tr", E("th", A("scope", "col"), "Run"), known.Select(fact => E("th", A("scope", "col"), fact.Label)))),
             E("tbody", runs.Select((run, place) => E("tr", run == best ? Class("best") : null,
                 E("th", A("scope", "row"), RunLook.Sample(place), " ", run.Name),

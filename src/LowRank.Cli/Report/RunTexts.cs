@@ -21,7 +21,7 @@ internal static class RunTexts
                 E("dl", Class("texts"),
                     prompt.Length > 0 ? Entry("Prompt", prompt) : null,
                     reference is { Length: > 0 } ? Entry("The data's own text", reference) : null,
-                    runs.SelectMany((run, place) => Written(run, prompt).Select(text => Entry(text.Label, text.Text, runs.Count > 1 ? [RunLook.Sample(place), $" {run.Name}, "] : [])))));
+                    runs.SelectMany((run, place) => Written(run, prompt).Select(text => Entry(text.Label, text.Text, runs.Count > 1 ? [RunLook.Sample(place), $" {run.Name}: "] : [])))));
         }
     }
 
@@ -40,11 +40,14 @@ internal static class RunTexts
     private static IEnumerable<(string Label, string Text)> Written(RunRecord run, string prompt)
     {
         int? compared = run.Comparison is { } comparison ? PlaceOf(comparison.Prompts, prompt) : null;
-        if (compared is { } before) yield return ("before training", run.Comparison!.Before.Texts[before]);
-        List<RunText> texts = [.. run.Metrics.Texts.Where(text => text.Prompt == prompt)];
-        foreach (RunText text in Spread(texts)) yield return (text.Step == 0 ? "before the first step" : $"after step {Figures.Whole(text.Step)}", text.Text);
-        if (texts.Count > MostEvaluations) yield return ("left out", $"texts of {Figures.Whole(texts.Count - MostEvaluations)} further evaluations; the run's metrics.jsonl has all");
-        if (compared is { } after) yield return ("after training", run.Comparison!.After.Texts[after]);
+        if (compared is { } before) yield return ("Before training", run.Comparison!.Before.Texts[before]);
+        // The comparison measures before the first step and after the last one, too: the same text is shown once.
+        bool Shown(RunText text) => compared is { } place && ((text.Step == 0 && text.Text.Trim() == run.Comparison!.Before.Texts[place].Trim())
+            || (text.Step == run.Metrics.LastStep && text.Text.Trim() == run.Comparison!.After.Texts[place].Trim()));
+        List<RunText> texts = [.. run.Metrics.Texts.Where(text => text.Prompt == prompt && !Shown(text))];
+        foreach (RunText text in Spread(texts)) yield return (text.Step == 0 ? "Before the first step" : $"After step {Figures.Whole(text.Step)}", text.Text);
+        if (texts.Count > MostEvaluations) yield return ("Left out", $"texts of {Figures.Whole(texts.Count - MostEvaluations)} further evaluations; the run's metrics.jsonl has all");
+        if (compared is { } after) yield return ("After training", run.Comparison!.After.Texts[after]);
     }
 
     private static IEnumerable<RunText> Spread(List<RunText> texts) => texts.Count <= MostEvaluations ? texts

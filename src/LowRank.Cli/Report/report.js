@@ -27,9 +27,8 @@
     if (value === 0) return "0";
     const size = Math.abs(value);
     const [unit, suffix] = size >= 1e9 ? [1e9, "G"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
-    if (!suffix && size < 9.9995e-4) return value.toExponential(2).replace(/\.?0+e\+?/, "e");
-    const decimals = Math.min(8, Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9)));
-    return (value / unit).toFixed(decimals) + suffix;
+    const decimals = Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9));
+    return decimals > 5 ? value.toExponential(2).replace(/\.?0+e\+?/, "e") : (value / unit).toFixed(decimals) + suffix;
   };
 
   const roundStep = least => {
@@ -87,7 +86,8 @@
       this.svg = this.plot.querySelector("svg");
       this.title = this.root.querySelector("h3").textContent;
       this.lines = lines.map(line => ({ ...line, points: pairs(line.points), means: line.means && pairs(line.means), look: data.looks[line.run] }));
-      this.reads = null; // the step whose values are read
+      this.steps = [];
+      this.reads = null; // the step whose values are read; null is the last, without a line
       this.width = 0;
       this.addReading();
       this.plot.classList.add("drawn");
@@ -121,6 +121,11 @@
 
     read(step) {
       this.reads = step;
+      this.tell(step);
+      this.drawCrosshair();
+    }
+
+    tell(step) {
       const values = this.visible.map(line => {
         const at = line.points.findLast(point => point[0] <= step);
         return at && `${line.name} ${number(at[1])}${at[0] === step ? "" : ` (step ${at[0].toLocaleString("en-US")})`}`;
@@ -128,7 +133,6 @@
       const text = `Step ${step.toLocaleString("en-US")}: ${values.join("; ") || "nothing"}`;
       this.output.textContent = text;
       this.slider.setAttribute("aria-valuetext", text);
-      this.drawCrosshair();
     }
 
     drawCrosshair() {
@@ -159,7 +163,15 @@
       this.y = scale(lowest, highest, height - bottom, top, 6);
       this.drawAxes();
       for (const curve of curves) this.drawCurve(curve);
-      if (this.reads !== null) this.drawCrosshair();
+      this.place();
+    }
+
+    // The slider's steps may be others now; what it reads stays.
+    place() {
+      const at = this.reads === null ? -1 : this.steps.findIndex(step => step >= this.reads);
+      this.slider.value = at < 0 ? this.steps.length - 1 : at;
+      this.tell(this.reads ?? this.steps.at(-1));
+      this.drawCrosshair();
     }
 
     // On a logarithmic scale values above 0 alone have a place.
