@@ -134,14 +134,15 @@ public sealed class ReportPageTests(Browser browser) : IClassFixture<Browser>
             ILocator drawn = still.Page.Locator(".chart").Nth(chart).Locator("svg"), redrawn = lively.Page.Locator(".chart").Nth(chart).Locator("svg");
             Assert.True(await drawn.Locator("path.curve").First.IsVisibleAsync());
             Assert.Equal(await drawn.Locator("path.curve").CountAsync(), await redrawn.Locator("path.curve").CountAsync());
-            Assert.Equal(await Places(drawn), await Places(redrawn));
+            Assert.NotEmpty(await Places(drawn));
+            Assert.All((await Places(drawn)).Zip(await Places(redrawn)), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 0.3)); // both are rounded to a tenth
             Assert.Equal(await drawn.Locator("text[text-anchor=end]").AllTextContentsAsync(), await redrawn.Locator("text[text-anchor=end]").AllTextContentsAsync());
         }
     }
 
     // The heights of all points: widths depend on the screen.
-    private static async Task<string[]> Places(ILocator svg) =>
-        await svg.EvaluateAsync<string[]>("svg => [...svg.querySelectorAll('path.curve')].map(path => path.getAttribute('d').slice(1).split('L').map(pair => Math.round(Number(pair.split(' ')[1]))).join(' '))");
+    private static async Task<double[]> Places(ILocator svg) =>
+        await svg.EvaluateAsync<double[]>("svg => [...svg.querySelectorAll('path.curve')].flatMap(path => path.getAttribute('d').slice(1).split('L').map(pair => Number(pair.split(' ')[1])))");
 
     // For people who look at them: the tests do not.
     private static async Task Screenshot(IPage page, string name)
