@@ -23,8 +23,10 @@ internal sealed class ReportCommand : ICliCommand
     {
         if (folders.Length > RunLook.Most) throw new InputException($"{folders.Length} runs are given; one page shows {RunLook.Most} at most. Make several pages.");
         if (Directory.Exists(output)) throw new InputException($"--output is {output}, which is a folder; expected a file such as {Path.Combine(output, "report.html")}.");
+        if (Path.GetExtension(output) is not (".html" or ".htm")) // a run's own file would be lost by a slip
+            throw new InputException($"--output is {output}; expected a name that ends with .html.");
         string page = ReportPage.Of(RunRecord.Open(folders));
         AtomicFile.Write(output, page);
-        Console.WriteLine($"Wrote {output} ({Figures.Bytes(new FileInfo(output).Length)}).");
+        Console.WriteLine($"Wrote {output} ({Figures.Bytes(new FileInfo(output).Length).Replace('\u00A0', ' ')}).");
     }
 }

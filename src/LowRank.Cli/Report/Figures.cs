@@ -17,13 +17,13 @@ internal static class Figures
     /// <summary>A whole number with its thousands apart.</summary>
     public static string Whole(long value) => value.ToString("n0");
 
-    /// <summary>A size: 1.12 MB.</summary>
+    /// <summary>A size: 1.12 MB, which no line is broken in.</summary>
     public static string Bytes(long bytes) => bytes switch
     {
-        >= 1_000_000_000 => $"{bytes / 1e9:f2} GB",
-        >= 1_000_000 => $"{bytes / 1e6:f2} MB",
-        >= 1_000 => $"{bytes / 1e3:f1} kB",
-        _ => $"{bytes} bytes",
+        >= 1_000_000_000 => $"{bytes / 1e9:f2}\u00A0GB",
+        >= 1_000_000 => $"{bytes / 1e6:f2}\u00A0MB",
+        >= 1_000 => $"{bytes / 1e3:f1}\u00A0kB",
+        _ => $"{bytes}\u00A0bytes",
     };
 
     /// <summary>A tick of a scale: 0.05, 20k, 1.5M.</summary>

@@ -2,8 +2,8 @@ namespace LowRank.Recipes.Runs;
 
 /// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is held.</summary>
 /// <remarks>Neighbouring steps share a bucket that keeps its lowest, its highest and its mean, so that a curve looks as that of all
-/// points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned. Buckets are 2^k steps wide and begin at multiples of that, so
-/// that the result does not depend on how far the file was when it was read.</remarks>
+/// points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned; beyond, buckets are 2^k steps wide and begin at
+/// multiples of that.</remarks>
 public sealed class MetricSeries(string name)
 {
     /// <summary>How many buckets are held at most.</summary>

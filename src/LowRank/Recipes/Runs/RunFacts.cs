@@ -67,21 +67,20 @@ public sealed record RunFacts
     /// <param name="folder">The run's folder.</param>
     public void Write(string folder) => AtomicFile.Write(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json));
 
-    /// <summary>Reads the file.</summary>
-    /// <param name="path">The file.</param>
-    /// <exception cref="InputException">It is no such file.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    public static RunFacts Read(string path)
+    /// <summary>Reads the file's text.</summary>
+    /// <param name="json">The text.</param>
+    /// <exception cref="InputException">It is no such file's.</exception>
+    public static RunFacts Parse(string json)
     {
         try
         {
-            RunFacts facts = JsonSerializer.Deserialize<RunFacts>(File.ReadAllText(path), Json) ?? throw new JsonException("it is null");
-            // The serializer takes null for a list.
+            RunFacts facts = JsonSerializer.Deserialize<RunFacts>(json, Json) ?? throw new JsonException("it is null");
+            // The serializer takes null for a list, and in it.
             return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()], Advice = [.. (facts.Advice ?? []).OfType<string>()] };
         }
         catch (JsonException e)
         {
-            throw new InputException($"{Path.GetFileName(path)} cannot be read: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
+            throw new InputException($"it is not JSON as a run writes it: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
         }
     }
 }
