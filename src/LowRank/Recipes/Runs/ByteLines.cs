@@ -46,6 +46,7 @@ internal sealed class ByteLines(Stream stream, int longest)
 
     private ReadOnlySpan<byte> Take(int to)
     {
+        IsTooLong |= to - start > longest; // its end may come with the bytes that made it too long
         ReadOnlySpan<byte> line = IsTooLong ? default : buffer.AsSpan(start, to - start);
         start = to;
         return line.Length > 0 && line[^1] == '\r' ? line[..^1] : line;
