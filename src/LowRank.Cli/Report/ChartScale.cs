@@ -14,7 +14,9 @@ internal sealed class ChartScale
     public ChartScale(double lowest, double highest, double from, double to, int ticks)
     {
         (this.from, this.to) = (from, to);
-        if (!(highest > lowest)) (lowest, highest) = lowest == 0 ? (0, 1) : (lowest - Math.Abs(lowest) * 0.1, lowest + Math.Abs(lowest) * 0.1);
+        double size = Math.Max(Math.Abs(lowest), Math.Abs(highest));
+        // Values that differ by their last digits alone are shown as equal: no ticks would fit between them.
+        if (highest - lowest <= Math.Max(size * 1e-9, 1e-300)) (lowest, highest) = size <= 1e-300 ? (0, 1) : (lowest - size * 0.1, highest + size * 0.1);
         (Lowest, Highest) = (lowest, highest);
         Step = RoundStep((highest - lowest) / ticks);
         for (double at = Math.Ceiling(lowest / Step - 1e-9); at * Step <= highest + Step * 1e-9; at++) Ticks.Add(at * Step);

@@ -3,7 +3,7 @@ namespace LowRank.Cli.Report;
 /// <summary>Numbers as the page writes them; the page's script writes them alike.</summary>
 internal static class Figures
 {
-    private const int MostDecimals = 5; // of a tick; smaller ones are written with an exponent
+    private const int MostDecimals = 5, MostShortDecimals = 3; // of a tick; smaller ones are written with an exponent, or without a suffix
 
     /// <summary>Four digits: 0.1143, 12,345, 2.5e-5.</summary>
     public static string Number(double value) => Math.Abs(value) switch
@@ -32,8 +32,11 @@ internal static class Figures
     public static string Tick(double value, double step)
     {
         if (value == 0) return "0";
+        int Decimals(double unit) => Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
         (double unit, string suffix) = Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
-        int decimals = Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
-        return decimals > MostDecimals ? value.ToString("0.##e0") : (value / unit).ToString($"F{decimals}") + suffix;
+        if (Decimals(unit) > MostShortDecimals) (unit, suffix) = (1, ""); // the thousands are no help where the digits behind them count
+        if (Decimals(unit) <= MostDecimals) return (value / unit).ToString($"F{Decimals(unit)}") + suffix;
+        int digits = Math.Clamp((int)(Math.Floor(Math.Log10(Math.Abs(value))) - Math.Floor(Math.Log10(step))), 0, 15);
+        return value.ToString($"0.{new string('#', digits)}e0");
     }
 }

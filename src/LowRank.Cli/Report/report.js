@@ -18,7 +18,7 @@
   const number = value => {
     const size = Math.abs(value);
     if (size === 0) return "0";
-    if (size >= 1e15 || size < 9.9995e-4) return value.toExponential(3).replace(/\.?0+e\+?/, "e");
+    if (size >= 1e15 || size < 9.9995e-4) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
     if (size >= 9999.5) return Math.round(value).toLocaleString("en-US");
     return String(Number(value.toPrecision(4)));
   };
@@ -26,9 +26,12 @@
   const tick = (value, step) => {
     if (value === 0) return "0";
     const size = Math.abs(value);
-    const [unit, suffix] = size >= 1e9 ? [1e9, "G"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
-    const decimals = Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9));
-    return decimals > 5 ? value.toExponential(2).replace(/\.?0+e\+?/, "e") : (value / unit).toFixed(decimals) + suffix;
+    const decimals = unit => Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9));
+    let [unit, suffix] = size >= 1e9 ? [1e9, "G"] : size >= 1e6 ? [1e6, "M"] : size >= 1e4 ? [1e3, "k"] : [1, ""];
+    if (decimals(unit) > 3) [unit, suffix] = [1, ""];
+    if (decimals(unit) <= 5) return (value / unit).toFixed(decimals(unit)) + suffix;
+    const digits = Math.min(15, Math.max(0, Math.floor(Math.log10(size)) - Math.floor(Math.log10(step))));
+    return value.toExponential(digits).replace(/\.?0+e/, "e").replace("e+", "e");
   };
 
   const roundStep = least => {
@@ -43,7 +46,8 @@
   };
 
   const linear = (lowest, highest, from, to, most) => {
-    if (!(highest > lowest)) [lowest, highest] = lowest === 0 ? [0, 1] : [lowest - Math.abs(lowest) * 0.1, lowest + Math.abs(lowest) * 0.1];
+    const size = Math.max(Math.abs(lowest), Math.abs(highest)); // values that differ by their last digits alone are shown as equal
+    if (highest - lowest <= Math.max(size * 1e-9, 1e-300)) [lowest, highest] = size <= 1e-300 ? [0, 1] : [lowest - size * 0.1, highest + size * 0.1];
     return { ticks: linearTicks(lowest, highest, most), place: value => from + (value - lowest) / (highest - lowest) * (to - from) };
   };
 
@@ -53,7 +57,7 @@
   };
 
   const logarithmic = (lowest, highest, from, to) => {
-    if (!(highest > lowest)) [lowest, highest] = [lowest / 2, highest * 2];
+    if (highest - lowest <= highest * 1e-9) [lowest, highest] = [lowest / 2, highest * 2];
     const first = Math.floor(Math.log10(lowest)), last = Math.ceil(Math.log10(highest)), decades = last - first;
     let ticks = [];
     for (let power = first; power <= last; power += Math.max(1, Math.ceil(decades / 7)))

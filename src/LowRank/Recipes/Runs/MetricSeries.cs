@@ -9,6 +9,8 @@ public sealed class MetricSeries(string name)
     /// <summary>How many buckets are held at most.</summary>
     public const int MostBuckets = 1024;
 
+    private const double Largest = 1e300; // beyond it differences are no longer finite
+
     private List<MetricBucket> buckets = [];
     private long width = 1; // steps of a bucket
 
@@ -18,7 +20,7 @@ public sealed class MetricSeries(string name)
     /// <summary>How many measurements there are.</summary>
     public long Count { get; private set; }
 
-    /// <summary>How many were left out because they are no finite numbers.</summary>
+    /// <summary>How many were left out because they are no finite numbers, or beyond 1e300.</summary>
     public long NotFinite { get; private set; }
 
     /// <summary>How many were left out because a later step, or the same, had been measured before.</summary>
@@ -39,7 +41,7 @@ public sealed class MetricSeries(string name)
     /// <summary>Takes a measurement.</summary>
     public void Add(long step, double value)
     {
-        if (!double.IsFinite(value))
+        if (!(Math.Abs(value) <= Largest))
         {
             NotFinite++;
             return;

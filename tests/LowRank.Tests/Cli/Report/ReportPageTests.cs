@@ -50,16 +50,35 @@ public sealed partial class ReportPageTests : IDisposable
     [InlineData(20000, 10000, "20k")]
     [InlineData(1500000, 500000, "1.5M")]
     [InlineData(2e-6, 1e-6, "2e-6")]
+    [InlineData(2.4e-6, 2e-7, "2.4e-6")]
+    [InlineData(1000113.5, 0.5, "1000113.5")]
     public void Ticks_have_as_many_digits_as_tell_them_apart(double value, double step, string written) => Assert.Equal(written, Figures.Tick(value, step));
 
     [Fact]
-    public void Scales_hold_every_value_with_few_round_ticks() => Gen.Select(Gen.Double[-1e9, 1e9], Gen.Double[1e-9, 1e9]).Sample((lowest, size) =>
+    public void Scales_hold_every_value_with_few_round_ticks() => Gen.Select(Gen.Double[-1e9, 1e9], Gen.Double[-14, 12], Gen.Bool).Sample((lowest, power, isFromZero) =>
     {
-        var scale = new ChartScale(lowest, lowest + size, 300, 0, 6);
-        Assert.InRange(scale.Place(lowest), 299.9, 300.1);
-        Assert.InRange(scale.Place(lowest + size), -0.1, 0.1);
-        Assert.True(scale.Ticks.Count <= 8);
+        double low = isFromZero ? 0 : lowest, high = low + Math.Pow(10, power);
+        foreach (ChartScale scale in (ChartScale[])[new(low, high, 300, 0, 6), ChartScale.Roomy(low, high, 300, 0, 6)])
+        {
+            Assert.InRange(scale.Place(low), 0, 300.1);
+            Assert.InRange(scale.Place(high), -0.1, 300);
+            Assert.InRange(scale.Ticks.Count, 2, 9);
+            Assert.Equal(scale.Ticks.Count, scale.Ticks.Select(tick => Figures.Tick(tick, scale.Step)).Distinct().Count());
+        }
     }, iter: 1000);
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(0, 5e-324)]
+    [InlineData(1e9, 1000000000.0000001)] // a tick a last digit would never reach the end
+    [InlineData(-1e300, 1e300)]
+    [InlineData(7, 7)]
+    public void Scales_of_awkward_values_end(double lowest, double highest)
+    {
+        var scale = new ChartScale(lowest, highest, 300, 0, 6);
+        Assert.InRange(scale.Place(lowest), 0, 300);
+        Assert.InRange(scale.Ticks.Count, 2, 9);
+    }
 
     [Fact]
     public void The_same_runs_give_the_same_bytes()
