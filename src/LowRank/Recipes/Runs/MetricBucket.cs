@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace LowRank.Recipes.Runs;
 
 /// <summary>Neighbouring measurements as one: their lowest, their highest and their mean.</summary>
@@ -7,6 +9,7 @@ namespace LowRank.Recipes.Runs;
 /// <param name="Highest">The highest; the first of equals.</param>
 /// <param name="Mean">Their mean.</param>
 /// <param name="Count">How many they are.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct MetricBucket(long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
 {
     public static MetricBucket Of(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
