@@ -93,6 +93,10 @@ public sealed class ReportPageTests(Browser browser) : IClassFixture<Browser>
         Assert.StartsWith("Step 2: ", read);
         Assert.Equal(read, await loss.Locator(".reading input").GetAttributeAsync("aria-valuetext"));
         Assert.Equal(1, await loss.Locator(".crosshair").CountAsync());
+        await page.CheckAsync("#logarithmic");
+        Assert.Equal(1, await loss.Locator(".crosshair").CountAsync());
+        Assert.Equal(read, await loss.Locator("output").TextContentAsync());
+        await Screenshot(page, "several-logarithmic");
     }
 
     [Fact]

@@ -38,7 +38,7 @@ internal static class RunOverview
     {
         { Writer: not null } => "in progress",
         { Facts.State: RunFacts.Finished } => "finished",
-        { Facts.State: RunFacts.Stopped } => "stopped before its last step",
+        { Facts.State: RunFacts.Stopped } => "ended before its last planned step",
         { Facts.State: RunFacts.Running } => "cut off: its process ended before its last step",
         { SavedBytes: not null } => "ended",
         _ => "not known",

@@ -16,7 +16,7 @@ public sealed record RunFacts
     /// <summary>The value of <see cref="State"/> after the last step.</summary>
     public const string Finished = "finished";
 
-    /// <summary>The value of <see cref="State"/> where the run was asked to stop before its last step.</summary>
+    /// <summary>The value of <see cref="State"/> where the run ended before its last planned step.</summary>
     public const string Stopped = "stopped";
 
     private static readonly JsonSerializerOptions Json = new()
