@@ -1,16 +1,18 @@
+using LowRank.Cli.Views.Curves;
 using LowRank.Training;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Progress in a terminal: a bar and the last figures, drawn over themselves.</summary>
+/// <summary>Progress in a terminal: a bar, the last figures and the losses so far, drawn over themselves.</summary>
 /// <param name="draw">Puts a picture in place of the last one.</param>
 /// <param name="time">Tells when the last picture is old enough.</param>
 internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) : ITrainingObserver
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100); // fluent, and no load on the training
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250); // fluent, and no load on the training
     private const int BarWidth = 40;
+    private const int OtherLines = 8; // what is above the curve, in a narrow terminal too, and the line below
 
     private TrainingPlan plan = new(0, 0, 0, 0, "");
     private TrainingStep? last;
@@ -18,6 +20,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     private EvaluationResult? evaluation;
     private EvaluationResult? best;
     private long drawn;
+    private readonly LossHistory training = new(), heldOut = new();
 
     public void Started(TrainingPlan plan)
     {
@@ -29,12 +32,14 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     {
         last = step;
         if (step.Skipped is not null) skipped = step;
+        else training.Add(step.Step, step.Loss);
         if (step.Step == plan.Steps || time.GetElapsedTime(drawn) >= Interval) Draw();
     }
 
     public void Evaluated(EvaluationResult evaluation)
     {
         this.evaluation = evaluation;
+        heldOut.Add(evaluation.Step, evaluation.Loss);
         if (best is null || evaluation.Loss < best.Loss) best = evaluation;
         Draw();
     }
@@ -63,6 +68,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         if (skipped is not null) lines.Add(new Text($"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: {skipped.Skipped}"));
         if (evaluation is not null)
             lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
+        lines.Add(new LossCurve(training.Points, heldOut.Points, OtherLines));
         return new Rows(lines);
     }
 }

@@ -18,4 +18,7 @@ public sealed record ComparisonSection
 
     /// <summary>Most tokens of a generation.</summary>
     public int MaxNewTokens { get; init; } = 64;
+
+    /// <summary>Whether the texts are generated at every evaluation too, and before the first step.</summary>
+    public bool EveryEvaluation { get; init; }
 }

@@ -6,7 +6,7 @@ internal static class RecipeChanges
     // They say how long a run goes on, and what is kept, measured and shown of it; not what is learned. The data is compared by its content.
     private static readonly HashSet<string> Free =
     [
-        "model", "device", "output", "training.eval_every", "training.eval_batch_size", "training.init_adapter", "training.save_every", "training.keep_checkpoints",
+        "model", "device", "output", "training.eval_every", "training.eval_batch_size", "training.init_adapter", "training.save_every", "training.keep_checkpoints", "training.tensorboard",
         "training.max_skipped_steps", "training.patience", "training.min_delta", "training.max_time", "training.max_tokens",
     ];
 

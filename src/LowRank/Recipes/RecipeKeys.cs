@@ -17,9 +17,9 @@ internal static class RecipeKeys
         ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "packing", "share_prompts", "batch_tokens", "learning_rate", "schedule", "warmup_steps",
             "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",
             "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "keep_checkpoints",
-            "max_skipped_steps", "patience", "min_delta", "max_time", "max_tokens", "threads"],
+            "max_skipped_steps", "patience", "min_delta", "max_time", "max_tokens", "threads", "tensorboard"],
         ["task_options"] = ["labels", "problem", "pooling", "temperature", "mask_share", "stride", "max_answer_tokens"],
-        ["comparison"] = ["data", "generations", "facts", "references", "max_new_tokens"],
+        ["comparison"] = ["data", "generations", "facts", "references", "max_new_tokens", "every_evaluation"],
     };
 
     /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a list.</summary>

@@ -51,6 +51,14 @@ internal sealed partial class RecipeReader
             section.Reject("eval_every", "has no effect without data.validation or data.validation_share; add that or remove this");
     }
 
+    private static void CheckEveryEvaluation(YamlSection section, ComparisonSection comparison, DataSection? data, TrainingSection training)
+    {
+        string? reason = comparison.Generations == 0 ? "with comparison.generations: 0"
+            : data is { Validation.Count: 0 } ? "without data.validation, which evaluations need"
+            : training.EvalEvery == 0 ? "with training.eval_every: 0, which leaves no evaluation" : null;
+        if (reason is not null) section.Reject("every_evaluation", $"has no effect {reason}; change that or remove this");
+    }
+
     private static void RejectBatching(YamlSection section, string reason)
     {
         foreach (string key in (string[])["packing", "share_prompts", "batch_tokens"])

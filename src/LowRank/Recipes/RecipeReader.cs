@@ -54,7 +54,7 @@ internal sealed partial class RecipeReader
         AdapterSection adapter = adapterSection is null ? new() : ReadAdapter(adapterSection);
         YamlSection? trainingSection = root.Child("training");
         TrainingSection training = ReadTraining(trainingSection, adapter, data);
-        ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null;
+        ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data, training) : null;
         if (data is not null) CheckStreaming(root, data, training, task);
         if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
         CheckBaseDtype(root, baseDtype, adapter);
@@ -179,6 +179,7 @@ internal sealed partial class RecipeReader
             FromScratch = fromScratch,
             SaveEvery = section.Whole("save_every", 1),
             Threads = (int?)section.Whole("threads", 1, 1024),
+            TensorBoard = section.Flag("tensorboard", d.TensorBoard),
         };
         training = ReadCourse(section, training);
         CheckTraining(section, training, adapter, data);
@@ -187,7 +188,7 @@ internal sealed partial class RecipeReader
         return training;
     }
 
-    private ComparisonSection ReadComparison(YamlSection section, DataSection? data)
+    private ComparisonSection ReadComparison(YamlSection section, DataSection? data, TrainingSection training)
     {
         var d = new ComparisonSection();
         var comparison = new ComparisonSection
@@ -197,8 +198,10 @@ internal sealed partial class RecipeReader
             Facts = section.Count("facts", 0, d.Facts),
             References = section.Count("references", 0, d.References),
             MaxNewTokens = section.Count("max_new_tokens", 1, d.MaxNewTokens),
+            EveryEvaluation = section.Flag("every_evaluation", d.EveryEvaluation),
         };
         if (comparison.Data.Count == 0 && !section.Has("data") && data is not { ValidationShare: > 0 }) section.Reject("data", "is missing, and there is neither data.validation nor data.validation_share to compare on");
+        if (comparison.EveryEvaluation) CheckEveryEvaluation(section, comparison, data, training);
         section.RejectUnknown();
         return comparison;
     }

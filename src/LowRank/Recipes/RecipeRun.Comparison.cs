@@ -49,6 +49,15 @@ public sealed partial class RecipeRun
         return comparison;
     }
 
+    // With comparison.every_evaluation the observer hears what the model writes, too.
+    private ITrainingObserver Shown(ITrainingObserver observer)
+    {
+        if (Recipe.Comparison is not { EveryEvaluation: true } comparison) return observer;
+        string[] prompts = [.. Prompted().Take(comparison.Generations).Select(row => row.Text("prompt")!)];
+        return new GeneratingObserver(observer, () => Evaluation.Run(Task, Validation, Recipe.Training.EvalBatchSize, 0),
+            () => [.. prompts.Zip(Generate(prompts, comparison.MaxNewTokens), (prompt, text) => new GeneratedText(prompt, text))]);
+    }
+
     private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, int maxNewTokens)
     {
         if (prompts.Count == 0) return [];

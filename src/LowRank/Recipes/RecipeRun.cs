@@ -12,6 +12,7 @@ using LowRank.Tasks;
 using LowRank.Tensors;
 using LowRank.Tokenization;
 using LowRank.Training;
+using LowRank.Training.Events;
 using static TorchSharp.torch;
 
 namespace LowRank.Recipes;
@@ -116,7 +117,8 @@ public sealed partial class RecipeRun : IDisposable
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
-        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, new ObserverGroup(metrics, new RunFactsWriter(Recipe.Output, Facts()), observer));
+        using TensorBoardWriter? events = Recipe.Training.TensorBoard ? new TensorBoardWriter(Path.Combine(Recipe.Output, "tensorboard")) : null;
+        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, Shown(new ObserverGroup([metrics, new RunFactsWriter(Recipe.Output, Facts()), .. events is null ? [] : new[] { events }, observer])));
         return trainer.Run(Examples, Validation, resume, cancellation);
     }
 

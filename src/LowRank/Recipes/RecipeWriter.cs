@@ -130,6 +130,7 @@ internal sealed class RecipeWriter
         Line("  ", "max_time", t.MaxTime?.TotalSeconds);
         Line("  ", "max_tokens", t.MaxTokens);
         Line("  ", "threads", t.Threads);
+        Line("  ", "tensorboard", t.TensorBoard);
     }
 
     private void Comparison(ComparisonSection c)
@@ -140,6 +141,7 @@ internal sealed class RecipeWriter
         Line("  ", "facts", c.Facts);
         Line("  ", "references", c.References);
         Line("  ", "max_new_tokens", c.MaxNewTokens);
+        Line("  ", "every_evaluation", c.EveryEvaluation);
     }
 
     private static Dictionary<string, object> Map(IReadOnlyDictionary<string, string> texts) => texts.ToDictionary(pair => pair.Key, pair => (object)pair.Value);

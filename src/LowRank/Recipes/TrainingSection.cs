@@ -95,4 +95,7 @@ public sealed record TrainingSection
 
     /// <summary>Processor threads; null: one a physical core.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether event files for TensorBoard are written besides metrics.jsonl.</summary>
+    public bool TensorBoard { get; init; }
 }

@@ -9,4 +9,7 @@ public sealed record EvaluationResult(long Step, double Loss, long Tokens)
 {
     /// <summary>The task's metrics by name; empty where the loss is all.</summary>
     public IReadOnlyDictionary<string, double?> Metrics { get; init; } = new Dictionary<string, double?>();
+
+    /// <summary>What the model wrote then; empty where the run does not ask it to.</summary>
+    public IReadOnlyList<GeneratedText> Generations { get; init; } = [];
 }

@@ -4,8 +4,9 @@ using System.Text.Json.Nodes;
 namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
-/// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second</c>) and one an evaluation
-/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>). A step that was skipped says why in
+/// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and one an evaluation
+/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; where the model wrote
+/// texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A step that was skipped says why in
 /// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at once: a run
 /// that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all lines of steps that it takes
 /// again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has behind it is never missing here.</remarks>
@@ -48,6 +49,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             ["tokens_per_second"] = step.TokensPerSecond,
         };
         if (step.Skipped is { } reason) (line["skipped"], line["skipped_steps"]) = (reason, step.SkippedSteps);
+        if (step.MemoryBytes is { } memory) line["memory_bytes"] = memory;
         Write(line);
     }
 
@@ -58,6 +60,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             KeyValuePair.Create("eval_loss", Number(evaluation.Loss)),
             KeyValuePair.Create("eval_tokens", (object?)evaluation.Tokens),
             .. evaluation.Metrics.Select(metric => KeyValuePair.Create("eval_" + metric.Key, Number(metric.Value))),
+            .. evaluation.Generations.Count == 0 ? [] : new[] { KeyValuePair.Create("generations", (object?)evaluation.Generations.Select(text => new { prompt = text.Prompt, text = text.Text })) },
         ]));
 
     /// <inheritdoc/>

@@ -75,6 +75,7 @@ internal sealed class TrainingRun : IDisposable
         {
             Skipped = outcome.NonFinite,
             SkippedSteps = state.Skipped,
+            MemoryBytes = Tensors.ProcessMemory.ResidentBytes(),
         });
         bool last = state.Step == state.TotalSteps;
         if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw Diverged(rows, outcome, rate);

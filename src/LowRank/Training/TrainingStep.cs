@@ -16,4 +16,7 @@ public sealed record TrainingStep(
 
     /// <summary>Steps of the run so far that changed nothing, this one included.</summary>
     public long SkippedSteps { get; init; }
+
+    /// <summary>What the process held in memory after the step, in bytes (its resident size); null where it was not measured.</summary>
+    public long? MemoryBytes { get; init; }
 }

@@ -36,10 +36,12 @@ public sealed class ProgressViewTests
         Assert.Contains("5/10 steps", last);
         Assert.Contains("loss 0.3000   1,234 tokens/s   1:00:00 passed, 1:00:00 left", last);
         Assert.Contains("held-out loss 0.7500 after step 6; best 0.2500 after step 5", last);
+        Assert.Contains("● held out", last);
+        Assert.Contains("0.2500 ┤", last); // the lowest loss of the curve
     }
 
     [Fact]
-    public void The_live_view_draws_at_most_ten_times_a_second_and_always_the_last_step()
+    public void The_live_view_draws_at_most_four_times_a_second_and_always_the_last_step()
     {
         var time = new FixedTime();
         var pictures = new List<IRenderable>();
@@ -47,7 +49,7 @@ public sealed class ProgressViewTests
         view.Started(Plan);
         for (int step = 1; step <= 9; step++) view.Stepped(Step(step, step));
         Assert.Single(pictures);
-        time.Now += TimeSpan.FromMilliseconds(100);
+        time.Now += TimeSpan.FromMilliseconds(250);
         view.Stepped(Step(9, 9));
         Assert.Equal(2, pictures.Count);
         view.Stepped(Step(10, 10));

@@ -35,7 +35,7 @@ public sealed class RecipeRoundTripTests
             Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
             Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
             EvalEvery = flag ? 0 : null, EvalBatchSize = count, SaveEvery = flag ? null : whole, KeepCheckpoints = count,
-            MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000) : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null,
+            MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000) : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null, TensorBoard = flag,
         });
 
     private static readonly Gen<Recipe> Recipes = Gen.Select(Folder, Folder.List[1, 3], Folder.List[0, 2], Lora, Training, Gen.Int[0, 2])

@@ -83,6 +83,17 @@ public sealed class MetricsWriterTests
     }
 
     [Fact]
+    public void Memory_and_what_the_model_wrote_are_in_their_lines()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        using var writer = new MetricsWriter(folder["metrics.jsonl"]);
+        writer.Stepped(Step(1) with { MemoryBytes = 123 });
+        writer.Evaluated(new EvaluationResult(1, 0.5, 12) { Generations = [new GeneratedText("a\n", "b")] });
+        Assert.Equal(Line.Replace("}", ",\"memory_bytes\":123}", StringComparison.Ordinal)
+            + "\n{\"step\":1,\"eval_loss\":0.5,\"eval_tokens\":12,\"generations\":[{\"prompt\":\"a\\n\",\"text\":\"b\"}]}\n", Read(folder["metrics.jsonl"]));
+    }
+
+    [Fact]
     public void A_foreign_file_is_not_resumed()
     {
         using var folder = new Tensors.TemporaryFolder();

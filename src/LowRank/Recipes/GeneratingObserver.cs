@@ -1,0 +1,24 @@
+using LowRank.Training;
+
+namespace LowRank.Recipes;
+
+/// <summary>Lets the model write at every evaluation, and evaluates it before the first step, so that a run shows what it began with.</summary>
+/// <param name="inner">Hears of the run and of what is written.</param>
+/// <param name="evaluate">Evaluates the model as it is.</param>
+/// <param name="generate">Lets the model write.</param>
+internal sealed class GeneratingObserver(ITrainingObserver inner, Func<EvaluationResult> evaluate, Func<IReadOnlyList<GeneratedText>> generate) : ITrainingObserver
+{
+    public void Started(TrainingPlan plan)
+    {
+        inner.Started(plan);
+        if (plan.ResumedFrom is null) Evaluated(evaluate());
+    }
+
+    public void Stepped(TrainingStep step) => inner.Stepped(step);
+
+    public void Evaluated(EvaluationResult evaluation) => inner.Evaluated(evaluation with { Generations = generate() });
+
+    public void Saving(long step) => inner.Saving(step);
+
+    public void Finished(TrainingResult result) => inner.Finished(result);
+}
