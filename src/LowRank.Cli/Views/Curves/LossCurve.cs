@@ -76,7 +76,7 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
         var loss => loss.ToString("0.0e+0", CultureInfo.InvariantCulture),
     };
 
-    private readonly record struct Frame(double First, double Last, LossScale Scale, int Columns, int Rows)
+    private sealed record Frame(double First, double Last, LossScale Scale, int Columns, int Rows)
     {
         public (int X, int Y) Place((double Step, double Loss) point, int width, int height) =>
             ((int)Math.Round((Last == First ? 0 : (point.Step - First) / (Last - First)) * (width - 1)), (int)Math.Round((1 - Scale.Share(point.Loss)) * (height - 1)));

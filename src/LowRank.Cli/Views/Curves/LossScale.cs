@@ -3,7 +3,7 @@ namespace LowRank.Cli.Views.Curves;
 /// <summary>Where a loss lies between the lowest and the highest one. Where they are far apart, on a logarithmic scale: the course at the end of a run would be flat otherwise.</summary>
 /// <param name="Lowest">Lies at the bottom.</param>
 /// <param name="Highest">Lies at the top.</param>
-internal readonly record struct LossScale(double Lowest, double Highest)
+internal sealed record LossScale(double Lowest, double Highest)
 {
     private const double FarApart = 8;
 
