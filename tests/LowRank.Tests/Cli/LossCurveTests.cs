@@ -33,7 +33,7 @@ public sealed class LossCurveTests
         string[] lines = Show([(0, 1), (20, 2)], [(0, 1), (10, 2), (20, 1.5)]);
         Assert.Contains("training  ● held out", lines[0]);
         Assert.Equal(3, string.Concat(lines[1..6]).Count(c => c == '●'));
-        Assert.Equal(lines[1].IndexOf('●'), 6 + 16); // the middle of 34 columns, at the top
+        Assert.Equal(6 + 16, lines[1].IndexOf('●')); // the middle of 34 columns, at the top
         Assert.Equal(6, lines[5].IndexOf('●'));      // the first column, at the bottom
     }
 
