@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Text.Json;
+using LowRank.Adapters.Methods;
+using LowRank.Recipes;
+using LowRank.Training;
+
+namespace LowRank.Cli.Runs;
+
+/// <summary>Finds runs below a folder, and reads what each folder tells. Nothing is written.</summary>
+internal static class RunFolders
+{
+    private const int Deepest = 5; // folders below each other that are searched: runs/, sweeps in it, and some order of the user's
+    private const string Metrics = "metrics.jsonl", RecipeFile = "recipe.yaml", FactsFile = "run.json";
+
+    private static readonly EnumerationOptions Below = new() { IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint | FileAttributes.Hidden };
+
+    /// <summary>The folders of runs, in the order of their names.</summary>
+    public static IReadOnlyList<string> Find(string folder)
+    {
+        var found = new List<string>();
+        Search(folder, Deepest, found);
+        return [.. found.Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>Changes whenever a run's files do; not when its process ends.</summary>
+    public static string Stamp(string run) => string.Join(' ', new[] { Metrics, RecipeFile, FactsFile }.Select(name => new FileInfo(Path.Combine(run, name)) is { Exists: true } file
+        ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}:{file.LastWriteTimeUtc.Ticks}") : "-"));
+
+    /// <summary>Reads a run; <see cref="RunRow.State"/> is what the files say of it, without a look at its process.</summary>
+    /// <param name="root">The folder that was searched.</param>
+    /// <param name="run">The run's.</param>
+    public static RunRow Read(string root, string run)
+    {
+        RunCourse course = RunCourse.Read(Path.Combine(run, Metrics), "eval_loss");
+        (double Step, double Value)? best = course.Best(highest: false);
+        Recipe? recipe = ReadRecipe(Path.Combine(run, RecipeFile));
+        JsonElement? facts = ReadFacts(Path.Combine(run, FactsFile));
+        bool hasRank = recipe is not null && recipe.Adapter.Method != "full" && recipe.Training.InitAdapter is null && AdapterMethods.Get(recipe.Adapter.Method).Keys.Contains("rank");
+        return new RunRow(Path.GetRelativePath(root, run).Replace('\\', '/'), State(run, facts),
+            course.LastStep, (long?)Number(facts, "planned_steps") ?? recipe?.Training.Steps, best?.Value, (long?)best?.Step,
+            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, Number(facts, "seconds"), Changed(run));
+    }
+
+    /// <summary>The state with a look at the run's process, which the operating system's lock tells.</summary>
+    public static RunRow Now(string root, RunRow row)
+    {
+        if (row.State is "finished" or "stopped") return row; // a run that goes on has said so in its files
+        try
+        {
+            RunFolder.RequireFree(Path.Combine(root, row.Folder));
+            return row;
+        }
+        catch (InputException)
+        {
+            return row with { State = "running" };
+        }
+    }
+
+    private static void Search(string folder, int depth, List<string> found)
+    {
+        if (File.Exists(Path.Combine(folder, Metrics)))
+        {
+            found.Add(folder);
+            return; // its folders are its own
+        }
+        if (depth == 0 || !Directory.Exists(folder)) return;
+        foreach (string child in Directory.EnumerateDirectories(folder, "*", Below)) Search(child, depth - 1, found);
+    }
+
+    // A file that says running is left by a kill, unless the lock is held.
+    private static string State(string run, JsonElement? facts) => Text(facts, "state") switch
+    {
+        "finished" => "finished",
+        "stopped" => "stopped",
+        null when Directory.Exists(Path.Combine(run, "adapter")) || Directory.Exists(Path.Combine(run, "model")) => "ended",
+        _ => "killed",
+    };
+
+    private static Recipe? ReadRecipe(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? Recipe.Parse(File.ReadAllText(path), Path.GetDirectoryName(path)!) : null;
+        }
+        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException)
+        {
+            return null; // of another version, or not ours to read: the run is listed without it
+        }
+    }
+
+    private static JsonElement? ReadFacts(string path)
+    {
+        try
+        {
+            return File.Exists(path) && JsonSerializer.Deserialize<JsonElement>(File.ReadAllText(path)) is { ValueKind: JsonValueKind.Object } facts ? facts : null;
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    private static double? Number(JsonElement? facts, string key) =>
+        facts is { } values && values.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+
+    private static string? Text(JsonElement? facts, string key) =>
+        facts is { } values && values.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static DateTimeOffset Changed(string run) =>
+        new[] { Metrics, FactsFile }.Select(name => new FileInfo(Path.Combine(run, name))).Where(file => file.Exists).Max(file => file.LastWriteTimeUtc);
+}

@@ -1,0 +1,106 @@
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+
+namespace LowRank.Cli.Runs;
+
+/// <summary>What the folders told when they were read last, so that a list of many long runs is quick. The truth is in the folders: an index that is lost,
+/// damaged or of another version is made anew, and one that cannot be written is done without.</summary>
+internal static class RunIndex
+{
+    /// <summary>The file in the folder of the runs.</summary>
+    public const string FileName = ".runs.sqlite";
+
+    private const int Version = 1;
+    private const int Damaged = 11, NoDatabase = 26; // SQLITE_CORRUPT, SQLITE_NOTADB
+
+    /// <summary>The runs below a folder; those whose files have changed since the last time are read.</summary>
+    /// <param name="root">The folder.</param>
+    /// <param name="note">Hears why the index was not used.</param>
+    public static IReadOnlyList<RunRow> List(string root, Action<string> note)
+    {
+        IReadOnlyList<string> runs = RunFolders.Find(root);
+        if (runs.Count == 0) return [];
+        string path = Path.Combine(root, FileName);
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return [.. Update(path, root, runs).Select(row => RunFolders.Now(root, row))];
+            }
+            catch (SqliteException e) when (attempt == 0 && e.SqliteErrorCode is Damaged or NoDatabase)
+            {
+                note($"{path} was damaged and is made anew");
+                foreach (string file in new[] { path, path + "-journal" }) File.Delete(file);
+            }
+            catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
+            {
+                note($"{path} cannot be used ({e.Message.TrimEnd('.')}); every run was read");
+                return [.. runs.Select(run => RunFolders.Now(root, RunFolders.Read(root, run)))];
+            }
+        }
+    }
+
+    // One transaction, which waits for another process's.
+    private static List<RunRow> Update(string path, string root, IReadOnlyList<string> runs)
+    {
+        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 10 }.ToString());
+        connection.Open();
+        using SqliteTransaction transaction = connection.BeginTransaction(deferred: false);
+        Dictionary<string, (string Stamp, RunRow Row)> known = Known(connection, transaction);
+        var rows = new List<RunRow>();
+        foreach (string run in runs)
+        {
+            string name = Path.GetRelativePath(root, run).Replace('\\', '/'), stamp = RunFolders.Stamp(run);
+            if (!known.Remove(name, out (string Stamp, RunRow Row) kept) || kept.Stamp != stamp)
+            {
+                kept = (stamp, RunFolders.Read(root, run));
+                Execute(connection, transaction, "INSERT OR REPLACE INTO runs (folder, stamp, row) VALUES ($folder, $stamp, $row)",
+                    ("$folder", name), ("$stamp", stamp), ("$row", JsonSerializer.Serialize(kept.Row)));
+            }
+            rows.Add(kept.Row);
+        }
+        foreach (string gone in known.Keys) Execute(connection, transaction, "DELETE FROM runs WHERE folder = $folder", ("$folder", gone));
+        transaction.Commit();
+        return rows;
+    }
+
+    private static Dictionary<string, (string Stamp, RunRow Row)> Known(SqliteConnection connection, SqliteTransaction transaction)
+    {
+        using SqliteCommand version = connection.CreateCommand();
+        (version.Transaction, version.CommandText) = (transaction, "PRAGMA user_version");
+        if ((long)version.ExecuteScalar()! != Version)
+        {
+            Execute(connection, transaction, "DROP TABLE IF EXISTS runs");
+            Execute(connection, transaction, $"PRAGMA user_version = {Version}");
+        }
+        Execute(connection, transaction, "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)");
+        using SqliteCommand all = connection.CreateCommand();
+        (all.Transaction, all.CommandText) = (transaction, "SELECT folder, stamp, row FROM runs");
+        using SqliteDataReader reader = all.ExecuteReader();
+        var known = new Dictionary<string, (string, RunRow)>();
+        while (reader.Read())
+            if (Row(reader.GetString(2)) is { } row) known.Add(reader.GetString(0), (reader.GetString(1), row));
+        return known;
+    }
+
+    private static RunRow? Row(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<RunRow>(json);
+        }
+        catch (JsonException)
+        {
+            return null; // read anew
+        }
+    }
+
+    private static void Execute(SqliteConnection connection, SqliteTransaction transaction, string sql, params (string Name, string Value)[] values)
+    {
+        using SqliteCommand command = connection.CreateCommand();
+        // Every text is one of this file's constants; what comes from outside goes in as a parameter.
+        (command.Transaction, command.CommandText) = (transaction, sql);
+        foreach ((string name, string value) in values) command.Parameters.AddWithValue(name, value);
+        command.ExecuteNonQuery();
+    }
+}
