@@ -1,0 +1,76 @@
+using LowRank.Cli.Views;
+using LowRank.Recipes;
+
+namespace LowRank.Cli.Sweep;
+
+/// <summary>The runs of a sweep, all checked before the first one starts.</summary>
+internal sealed class SweepPlan
+{
+    private const int MostRuns = 1000;
+
+    // Keys that cannot change whether a model, its data and its adapter fit together: for these the recipe itself is all there is to check.
+    private static readonly string[] Inner = ["training.", "comparison."];
+    private static readonly string[] Outer = ["training.init_adapter", "training.from_scratch", "training.max_length"];
+
+    private SweepPlan(IReadOnlyList<SweepRun> runs) => Runs = runs;
+
+    /// <summary>Every combination.</summary>
+    public IReadOnlyList<SweepRun> Runs { get; }
+
+    /// <summary>Combines a grid and checks every combination.</summary>
+    /// <param name="path">The recipe.</param>
+    /// <param name="set">Changes that all runs have.</param>
+    /// <param name="axes">The grid.</param>
+    /// <param name="output">The folder of the runs; null for that of the recipe.</param>
+    /// <param name="metric">What decides.</param>
+    /// <exception cref="InputException">A combination cannot be run: all problems of all of them.</exception>
+    public static (SweepPlan Plan, string Output) Make(string path, IReadOnlyList<string> set, IReadOnlyList<GridAxis> axes, string? output, string metric)
+    {
+        if (axes.Aggregate(1L, (product, axis) => Math.Min(product * axis.Values.Count, MostRuns + 1)) is var count && count > MostRuns)
+            throw new InputException($"The grid has more than {MostRuns} combinations. Try fewer values at a time.");
+        Recipe first = Recipe.Load(path, [.. set, .. axes.Select(axis => $"{axis.Key}={axis.Values[0]}")]);
+        string folder = Path.GetFullPath(output ?? first.Output);
+        var problems = new List<string>();
+        if (metric.StartsWith("eval_", StringComparison.Ordinal) && (first.Data.Validation.Count == 0 || first.Training.EvalEvery == 0))
+            problems.Add($"A sweep compares runs by {metric}, on held-out data, and the recipe {(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. "
+                + "Change that, or compare by the training loss: --metric loss.");
+        var runs = new List<SweepRun>();
+        var prepared = new HashSet<string>();
+        foreach (IReadOnlyList<string> values in Combine(axes))
+        {
+            string[] changes = [.. axes.Zip(values, (axis, value) => $"{axis.Key}={value}")];
+            string name = FolderName(axes, values);
+            if (runs.Exists(run => run.Name == name)) name += $"-{runs.Count + 1}";
+            string[] overrides = [.. set, .. changes, $"output={Yaml(Path.Combine(folder, name))}"];
+            Check(path, overrides, string.Join(' ', axes.Where(axis => !IsInner(axis.Key)).Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
+            runs.Add(new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name) });
+        }
+        if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The sweep cannot be run:", problems);
+        return (new SweepPlan(runs), folder);
+    }
+
+    private static bool IsInner(string key) => Inner.Any(section => key.StartsWith(section, StringComparison.Ordinal)) && !Outer.Contains(key);
+
+    private static void Check(string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared, List<string> problems)
+    {
+        try
+        {
+            Recipe recipe = Recipe.Load(path, overrides);
+            // Opening model and data takes a while: once for all combinations that differ in nothing that they depend on.
+            if (prepared.Add(outer)) RecipeRun.Prepare(recipe, new DownloadProgress()).Dispose();
+        }
+        catch (InputException e)
+        {
+            foreach (string problem in e.Problems.Count > 0 ? e.Problems : [e.Message])
+                if (!problems.Exists(said => said.EndsWith(problem, StringComparison.Ordinal))) problems.Add($"{string.Join(' ', changes)}: {problem}");
+        }
+    }
+
+    private static IEnumerable<IReadOnlyList<string>> Combine(IReadOnlyList<GridAxis> axes) => axes.Aggregate((IEnumerable<IReadOnlyList<string>>)[[]],
+        (combinations, axis) => combinations.SelectMany(earlier => axis.Values.Select(value => (IReadOnlyList<string>)[.. earlier, value])));
+
+    private static string FolderName(IReadOnlyList<GridAxis> axes, IReadOnlyList<string> values) => string.Concat(
+        string.Join('_', axes.Zip(values, (axis, value) => $"{axis.Name}={Path.GetFileName(value.TrimEnd('/'))}")).Select(c => char.IsAsciiLetterOrDigit(c) || "._=-+".Contains(c) ? c : '-').Take(150));
+
+    private static string Yaml(string path) => $"'{path.Replace("'", "''", StringComparison.Ordinal)}'";
+}

@@ -1,0 +1,32 @@
+namespace LowRank.Cli.Sweep;
+
+/// <summary>A combination of a sweep, and what has come of it.</summary>
+internal sealed record SweepRun
+{
+    /// <summary>The name of its folder.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The grid's values, in the order of its axes.</summary>
+    public required IReadOnlyList<string> Values { get; init; }
+
+    /// <summary>What is changed in the recipe, as <c>--set</c> takes it.</summary>
+    public required IReadOnlyList<string> Overrides { get; init; }
+
+    /// <summary>Its output.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>pending, finished, stopped or failed.</summary>
+    public string State { get; set; } = "pending";
+
+    /// <summary>The best value of the metric; null without one.</summary>
+    public double? Best { get; set; }
+
+    /// <summary>Its step.</summary>
+    public long? BestStep { get; set; }
+
+    /// <summary>Seconds of its process; null where it was not run this time.</summary>
+    public double? Seconds { get; set; }
+
+    /// <summary>The metric over the steps.</summary>
+    public IReadOnlyList<(double Step, double Value)> Curve { get; set; } = [];
+}

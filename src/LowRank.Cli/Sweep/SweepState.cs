@@ -1,0 +1,76 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Cli.Runs;
+using LowRank.Tensors;
+
+namespace LowRank.Cli.Sweep;
+
+/// <summary>A sweep's <c>sweep.json</c>: what has been tried and what came of it. A sweep that is run again leaves out what is finished.</summary>
+/// <param name="folder">The sweep's folder.</param>
+/// <param name="axes">The grid.</param>
+/// <param name="metric">What decides.</param>
+internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, string metric)
+{
+    public const string FileName = "sweep.json";
+
+    private readonly Lock writing = new();
+
+    /// <summary>Whether more of the metric is better: all but losses, errors and perplexities.</summary>
+    public bool HighestIsBest { get; } = !new[] { "loss", "error", "perplexity" }.Any(word => metric.Contains(word, StringComparison.Ordinal));
+
+    /// <summary>The runs with a value, the best first, then the others.</summary>
+    public IReadOnlyList<SweepRun> Ranked(IEnumerable<SweepRun> runs) =>
+        [.. runs.OrderBy(run => run.Best is null).ThenBy(run => HighestIsBest ? -run.Best : run.Best)];
+
+    /// <summary>Marks what an earlier sweep in the folder finished with the same settings.</summary>
+    public void TakeUp(IReadOnlyList<SweepRun> runs)
+    {
+        string path = Path.Combine(folder, FileName);
+        if (!File.Exists(path)) return;
+        foreach (JsonNode? earlier in Earlier(path))
+        {
+            SweepRun? run = runs.FirstOrDefault(run => run.Name == (string?)earlier?["run"]);
+            if (run is null || (string?)earlier!["state"] != "finished" || earlier["overrides"] is not JsonArray overrides) continue;
+            if (overrides.Select(item => (string?)item).SequenceEqual(run.Overrides)) run.State = "finished";
+        }
+    }
+
+    /// <summary>Reads what a run's metrics tell by now.</summary>
+    public void Measure(SweepRun run)
+    {
+        RunCourse course = RunCourse.Read(Path.Combine(run.Folder, "metrics.jsonl"), metric);
+        run.Curve = course.Measured;
+        (run.Best, run.BestStep) = course.Best(HighestIsBest) is { } best ? (best.Value, (long)best.Step) : (null, null);
+    }
+
+    /// <summary>Writes the file, whole.</summary>
+    public void Write(IReadOnlyList<SweepRun> runs)
+    {
+        lock (writing)
+        {
+            IReadOnlyList<SweepRun> ranked = Ranked(runs);
+            AtomicFile.Write(Path.Combine(folder, FileName), JsonSerializer.Serialize(new
+            {
+                metric,
+                best = ranked is [{ Best: not null } first, ..] ? first.Name : null,
+                grid = axes.Select(axis => new { key = axis.Key, values = axis.Values }),
+                runs = runs.Select(run => new
+                {
+                    run = run.Name, state = run.State, values = run.Values, best = run.Best, best_step = run.BestStep, seconds = run.Seconds, overrides = run.Overrides,
+                }),
+            }, new JsonSerializerOptions(JsonOutput.Compact) { WriteIndented = true }));
+        }
+    }
+
+    private static JsonArray Earlier(string path)
+    {
+        try
+        {
+            return JsonNode.Parse(File.ReadAllText(path))?["runs"] as JsonArray ?? [];
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new InputException($"{path} is no sweep's file: {e.Message} Move it away, or choose another --output.", e);
+        }
+    }
+}

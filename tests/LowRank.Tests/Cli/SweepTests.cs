@@ -1,0 +1,54 @@
+using LowRank.Cli.Sweep;
+using LowRank.Cli.Views.Curves;
+
+namespace LowRank.Tests.Cli;
+
+public sealed class SweepTests
+{
+    [Fact]
+    public void Values_are_split_at_commas_outside_of_brackets_and_quotes()
+    {
+        IReadOnlyList<GridAxis> axes = GridAxis.ParseAll(["adapter.rank=4, 8", "adapter.target_modules=[q_proj,v_proj],all-linear,'a,b'"]);
+        Assert.Equal(["rank", "target_modules"], axes.Select(axis => axis.Name));
+        Assert.Equal(["4", "8"], axes[0].Values);
+        Assert.Equal(["[q_proj,v_proj]", "all-linear", "'a,b'"], axes[1].Values);
+    }
+
+    [Fact]
+    public void Every_problem_of_a_grid_is_reported_at_once()
+    {
+        var e = Assert.Throws<InputException>(() => GridAxis.ParseAll(["rank", "a=1,", "output=x,y", "b=1,1", "c=1", "c=2"]));
+        Assert.Equal(5, e.Problems.Count);
+    }
+
+    [Fact]
+    public void The_best_comes_first_and_the_metric_says_which_end_that_is()
+    {
+        SweepRun Run(string name, double? best) => new() { Name = name, Values = [], Overrides = [], Folder = name, Best = best };
+        SweepRun[] runs = [Run("none", null), Run("two", 2), Run("one", 1)];
+        Assert.Equal(["one", "two", "none"], new SweepState("x", [], "eval_loss").Ranked(runs).Select(run => run.Name));
+        Assert.Equal(["two", "one", "none"], new SweepState("x", [], "eval_accuracy").Ranked(runs).Select(run => run.Name));
+    }
+
+    [Fact]
+    public void What_was_finished_with_the_same_settings_is_not_run_again()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        SweepRun Run(string name, string change, string state) => new() { Name = name, Values = [], Overrides = [change], Folder = folder[name], State = state };
+        var state = new SweepState(folder[""], [new GridAxis("k", ["1"])], "eval_loss");
+        state.Write([Run("a", "x=1", "finished"), Run("b", "x=2", "finished"), Run("c", "x=3", "failed")]);
+        SweepRun[] again = [Run("a", "x=1", "pending"), Run("b", "x=9", "pending"), Run("c", "x=3", "pending")];
+        state.TakeUp(again);
+        Assert.Equal(["finished", "pending", "pending"], again.Select(run => run.State));
+        File.WriteAllText(folder[SweepState.FileName], "{");
+        Assert.Contains("is no sweep's file", Assert.Throws<InputException>(() => state.TakeUp(again)).Message);
+    }
+
+    [Fact]
+    public void A_sparkline_has_the_heights_of_its_values()
+    {
+        Assert.Equal("█▅▁", Sparkline.Of([2, 1.5, 1], new LossScale(1, 2), 10));
+        Assert.Equal("▇▂", Sparkline.Of([2, 1.75, 1.25, 1], new LossScale(1, 2), 2));
+        Assert.Equal("", Sparkline.Of([], new LossScale(1, 2), 10));
+    }
+}
