@@ -40,7 +40,8 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     {
         RunCourse course = RunCourse.Read(Path.Combine(run.Folder, "metrics.jsonl"), metric);
         run.Curve = course.Measured;
-        (run.Best, run.BestStep) = course.Best(HighestIsBest) is { } best ? (best.Value, (long)best.Step) : (null, null);
+        (double Step, double Value)? best = course.Best(HighestIsBest);
+        (run.Best, run.BestStep) = (best?.Value, (long?)best?.Step);
     }
 
     /// <summary>Writes the file, whole.</summary>

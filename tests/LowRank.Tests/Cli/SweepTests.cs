@@ -48,7 +48,7 @@ public sealed class SweepTests
     public void A_sparkline_has_the_heights_of_its_values()
     {
         Assert.Equal("█▅▁", Sparkline.Of([2, 1.5, 1], new LossScale(1, 2), 10));
-        Assert.Equal("▇▂", Sparkline.Of([2, 1.75, 1.25, 1], new LossScale(1, 2), 2));
+        Assert.Equal("█▂", Sparkline.Of([2, 1.75, 1.25, 1], new LossScale(1, 2), 2));
         Assert.Equal("", Sparkline.Of([], new LossScale(1, 2), 10));
     }
 }
