@@ -107,5 +107,6 @@ internal static class RunFolders
         facts is { } values && values.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static DateTimeOffset Changed(string run) =>
-        new[] { Metrics, FactsFile }.Select(name => new FileInfo(Path.Combine(run, name))).Where(file => file.Exists).Max(file => file.LastWriteTimeUtc);
+        new[] { Metrics, FactsFile }.Select(name => new FileInfo(Path.Combine(run, name))).Where(file => file.Exists)
+            .Max(file => new DateTimeOffset(file.LastWriteTimeUtc));
 }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using LowRank.Cli.Views;
 using LowRank.Recipes;
 
@@ -42,8 +44,9 @@ internal sealed class SweepPlan
             string name = FolderName(axes, values);
             if (runs.Exists(run => run.Name == name)) name += $"-{runs.Count + 1}";
             string[] overrides = [.. set, .. changes, $"output={Yaml(Path.Combine(folder, name))}"];
-            Check(path, overrides, string.Join(' ', axes.Where(axis => !IsInner(axis.Key)).Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
-            runs.Add(new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name) });
+            Recipe? recipe = Check(path, overrides, string.Join(' ', axes.Where(axis => !IsInner(axis.Key)).Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
+            string settings = recipe is null ? "" : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(recipe.ToYaml())));
+            runs.Add(new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name), Settings = settings });
         }
         if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The sweep cannot be run:", problems);
         return (new SweepPlan(runs), folder);
@@ -51,18 +54,21 @@ internal sealed class SweepPlan
 
     private static bool IsInner(string key) => Inner.Any(section => key.StartsWith(section, StringComparison.Ordinal)) && !Outer.Contains(key);
 
-    private static void Check(string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared, List<string> problems)
+    // Null where the problems tell why.
+    private static Recipe? Check(string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared, List<string> problems)
     {
         try
         {
             Recipe recipe = Recipe.Load(path, overrides);
             // Opening model and data takes a while: once for all combinations that differ in nothing that they depend on.
             if (prepared.Add(outer)) RecipeRun.Prepare(recipe, new DownloadProgress()).Dispose();
+            return recipe;
         }
         catch (InputException e)
         {
             foreach (string problem in e.Problems.Count > 0 ? e.Problems : [e.Message])
                 if (!problems.Exists(said => said.EndsWith(problem, StringComparison.Ordinal))) problems.Add($"{string.Join(' ', changes)}: {problem}");
+            return null;
         }
     }
 

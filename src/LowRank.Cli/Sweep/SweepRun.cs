@@ -15,6 +15,12 @@ internal sealed record SweepRun
     /// <summary>Its output.</summary>
     public required string Folder { get; init; }
 
+    /// <summary>A hash of its whole recipe, by which a sweep that goes on knows that nothing else has changed.</summary>
+    public required string Settings { get; init; }
+
+    /// <summary>Whether it goes on from its newest checkpoint, if there is one: it was begun with the same settings.</summary>
+    public bool Resumes { get; set; }
+
     /// <summary>pending, finished, stopped or failed.</summary>
     public string State { get; set; } = "pending";
 

@@ -13,6 +13,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
 {
     public const string FileName = "sweep.json";
 
+    private static readonly JsonSerializerOptions Indented = new(JsonOutput.Compact) { WriteIndented = true };
     private readonly Lock writing = new();
 
     /// <summary>Whether more of the metric is better: all but losses, errors and perplexities.</summary>
@@ -22,7 +23,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     public IReadOnlyList<SweepRun> Ranked(IEnumerable<SweepRun> runs) =>
         [.. runs.OrderBy(run => run.Best is null).ThenBy(run => HighestIsBest ? -run.Best : run.Best)];
 
-    /// <summary>Marks what an earlier sweep in the folder finished with the same settings.</summary>
+    /// <summary>Marks what an earlier sweep in the folder finished, or began, with the same settings.</summary>
     public void TakeUp(IReadOnlyList<SweepRun> runs)
     {
         string path = Path.Combine(folder, FileName);
@@ -30,8 +31,9 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         foreach (JsonNode? earlier in Earlier(path))
         {
             SweepRun? run = runs.FirstOrDefault(run => run.Name == (string?)earlier?["run"]);
-            if (run is null || (string?)earlier!["state"] != "finished" || earlier["overrides"] is not JsonArray overrides) continue;
-            if (overrides.Select(item => (string?)item).SequenceEqual(run.Overrides)) run.State = "finished";
+            if (run is null || (string?)earlier!["settings"] != run.Settings) continue;
+            if ((string?)earlier["state"] == "finished") run.State = "finished";
+            run.Resumes = true;
         }
     }
 
@@ -58,8 +60,9 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
                 runs = runs.Select(run => new
                 {
                     run = run.Name, state = run.State, values = run.Values, best = run.Best, best_step = run.BestStep, seconds = run.Seconds, overrides = run.Overrides,
+                    settings = run.Settings,
                 }),
-            }, new JsonSerializerOptions(JsonOutput.Compact) { WriteIndented = true }));
+            }, Indented));
         }
     }
 

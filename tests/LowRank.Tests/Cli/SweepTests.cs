@@ -24,7 +24,7 @@ public sealed class SweepTests
     [Fact]
     public void The_best_comes_first_and_the_metric_says_which_end_that_is()
     {
-        SweepRun Run(string name, double? best) => new() { Name = name, Values = [], Overrides = [], Folder = name, Best = best };
+        SweepRun Run(string name, double? best) => new() { Name = name, Values = [], Overrides = [], Settings = "", Folder = name, Best = best };
         SweepRun[] runs = [Run("none", null), Run("two", 2), Run("one", 1)];
         Assert.Equal(["one", "two", "none"], new SweepState("x", [], "eval_loss").Ranked(runs).Select(run => run.Name));
         Assert.Equal(["two", "one", "none"], new SweepState("x", [], "eval_accuracy").Ranked(runs).Select(run => run.Name));
@@ -34,12 +34,13 @@ public sealed class SweepTests
     public void What_was_finished_with_the_same_settings_is_not_run_again()
     {
         using var folder = new Tensors.TemporaryFolder();
-        SweepRun Run(string name, string change, string state) => new() { Name = name, Values = [], Overrides = [change], Folder = folder[name], State = state };
+        SweepRun Run(string name, string settings, string state) => new() { Name = name, Values = [], Overrides = [], Settings = settings, Folder = folder[name], State = state };
         var state = new SweepState(folder[""], [new GridAxis("k", ["1"])], "eval_loss");
         state.Write([Run("a", "x=1", "finished"), Run("b", "x=2", "finished"), Run("c", "x=3", "failed")]);
         SweepRun[] again = [Run("a", "x=1", "pending"), Run("b", "x=9", "pending"), Run("c", "x=3", "pending")];
         state.TakeUp(again);
         Assert.Equal(["finished", "pending", "pending"], again.Select(run => run.State));
+        Assert.Equal([true, false, true], again.Select(run => run.Resumes)); // b has other settings now: it begins anew
         File.WriteAllText(folder[SweepState.FileName], "{");
         Assert.Contains("is no sweep's file", Assert.Throws<InputException>(() => state.TakeUp(again)).Message);
     }
