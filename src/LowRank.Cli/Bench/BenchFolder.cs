@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LowRank.Models;
 using LowRank.Tensors.Native;
 using TorchSharp;
@@ -26,11 +27,18 @@ internal sealed class BenchFolder : IDisposable
             if (dropout != 0) throw new InputException($"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is dropped. Leave the option out, or name a shape.");
             return new BenchFolder(shape, null);
         }
-        string config = ModelShapes.Config(shape, dropout).ToJsonString();
+        return Draw(ModelShapes.Config(shape, dropout), shape);
+    }
+
+    /// <summary>Writes a temporary folder with random weights.</summary>
+    /// <param name="config">What its <c>config.json</c> says.</param>
+    /// <param name="name">The folder's name.</param>
+    public static BenchFolder Draw(JsonObject config, string name)
+    {
         string root = Directory.CreateTempSubdirectory("lowrank-bench-").FullName;
-        string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, shape);
+        string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, name);
         Directory.CreateDirectory(draft);
-        File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config);
+        File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config.ToJsonString());
         using (var scope = torch.NewDisposeScope())
         using (PretrainedModel drawn = PretrainedModel.FromScratch(draft, seed: 1))
             ModelFolder.Write(draft, folder, [.. drawn.Network.Parameters]);

@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
-using System.Text.Json;
 using LowRank.Cli.Commands;
 using LowRank.Models;
 using Spectre.Console;
@@ -47,16 +45,7 @@ internal sealed class LoadBenchmark : IBenchmark
 
     private static StartTimes Child(string recipe)
     {
-        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is not known.");
-        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(LoadBenchmark).Assembly.Location] : [];
-        long started = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(new ProcessStartInfo(program, [.. own, "bench", "load", "--recipe", recipe]) { RedirectStandardOutput = true, UseShellExecute = false })
-            ?? throw new InvalidOperationException($"{program} did not start.");
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        double whole = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        if (process.ExitCode != 0) throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
-        StartTimes times = JsonSerializer.Deserialize<StartTimes>(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1])!;
+        (StartTimes times, double whole) = BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe);
         // What neither the process itself nor the steps account for: the system's work before the process's first line.
         return times with { Parts = [new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
     }

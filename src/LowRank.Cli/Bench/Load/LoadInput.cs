@@ -16,7 +16,9 @@ internal sealed class LoadInput
     /// <param name="root">An empty folder for the rest.</param>
     /// <param name="rows">Rows of data.</param>
     /// <param name="length">Tokens of a row.</param>
-    public LoadInput(string model, string root, int rows, int length)
+    /// <param name="batch">Rows of a step.</param>
+    /// <param name="steps">Steps of the run.</param>
+    public LoadInput(string model, string root, int rows, int length, int batch = 4, int steps = 4)
     {
         (Rows, Length, Recipe) = (rows, length, Path.Combine(root, "recipe.yaml"));
         if (!Tokenizer.IsPresent(model))
@@ -32,8 +34,8 @@ internal sealed class LoadInput
               rank: 8
               alpha: 16
             training:
-              steps: 4
-              batch_size: 4
+              steps: {steps}
+              batch_size: {batch}
               max_length: {length}
             output: run
             """);

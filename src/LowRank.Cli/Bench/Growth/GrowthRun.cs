@@ -1,0 +1,41 @@
+using System.Text.Json;
+using LowRank.Recipes;
+using LowRank.Tensors;
+using LowRank.Training;
+
+namespace LowRank.Cli.Bench.Growth;
+
+/// <summary>A recipe's run in this process, from which its steps' time and the process's peak of memory are kept.</summary>
+internal sealed class GrowthRun : ITrainingObserver
+{
+    private readonly List<TrainingStep> steps = [];
+
+    /// <summary>Runs the recipe and prints a <see cref="GrowthPoint"/> as a line of JSON.</summary>
+    public static int Measure(string path)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Recipe.Load(path, []));
+        var observer = new GrowthRun();
+        TrainingResult result = run.Train(observer);
+        double fastest = observer.steps.Zip(observer.steps.Skip(1), (before, after) => (after.Elapsed - before.Elapsed).TotalNanoseconds).Min();
+        var point = new GrowthPoint(run.Rows.Training, result.Tokens / result.Steps, run.Model.Network.ParameterCount, ProcessMemory.PeakBytes(), fastest);
+        Console.WriteLine(JsonSerializer.Serialize(point, JsonOutput.Compact));
+        return ExitCodes.Success;
+    }
+
+    public void Started(TrainingPlan plan)
+    {
+        // The plan is the recipe's.
+    }
+
+    public void Stepped(TrainingStep step) => steps.Add(step);
+
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        // The recipe has no validation data.
+    }
+
+    public void Finished(TrainingResult result)
+    {
+        // The result is returned too.
+    }
+}
