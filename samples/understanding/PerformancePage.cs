@@ -7,7 +7,7 @@ namespace LowRank.Samples.Understanding;
 
 /// <summary>docs/performance.md, whose numbers are those that <c>lowrank bench … --json</c> printed into docs/figures/performance.</summary>
 /// <remarks>A number stands between <c>&lt;!-- json: FILE KEY FORMAT --&gt;</c> and <c>&lt;!-- /json --&gt;</c>, where the format is one of
-/// .NET's for numbers and may be left out; the parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>.</remarks>
+/// .NET's for numbers and may be left out, and a key within an object is written with a dot; the parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>.</remarks>
 public static partial class PerformancePage
 {
     /// <summary>The page's path in the repository.</summary>
@@ -39,15 +39,22 @@ public static partial class PerformancePage
     public static void Write(string repository)
     {
         string page = System.IO.Path.Combine(repository, Path);
-        File.WriteAllText(page, Fill(File.ReadAllText(page), Load(repository)));
+        IReadOnlyDictionary<string, JsonObject> measured = Load(repository);
+        File.WriteAllText(page, Fill(File.ReadAllText(page), measured));
+        foreach ((string file, string svg) in GrowthFigures.Draw(Find(measured, GrowthFigures.File))) File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
     }
 
     private static JsonObject Find(IReadOnlyDictionary<string, JsonObject> measured, string file) => measured.TryGetValue(file, out JsonObject? found) ? found
         : throw new InputException($"{Path} marks \"{file}\", but {Folder}{file}.json is not there; expected one of {string.Join(", ", measured.Keys)}.");
 
-    private static string Number(JsonObject measured, string key, string format) => measured[key] is not JsonValue value
-        ? throw new InputException($"{Path} marks the key \"{key}\", which was not measured; expected one of {string.Join(", ", measured.Select(entry => entry.Key))}.")
-        : value.TryGetValue(out double number) ? number.ToString(format.Length == 0 ? "0.##" : format, CultureInfo.InvariantCulture) : value.GetValue<string>();
+    private static string Number(JsonObject measured, string key, string format)
+    {
+        JsonNode? found = measured;
+        foreach (string part in key.Split('.')) found = (found as JsonObject)?[part];
+        if (found is not JsonValue value)
+            throw new InputException($"{Path} marks the key \"{key}\", which was not measured; expected one of {string.Join(", ", measured.Select(entry => entry.Key))}.");
+        return value.TryGetValue(out double number) ? number.ToString(format.Length == 0 ? "0.##" : format, CultureInfo.InvariantCulture) : value.GetValue<string>();
+    }
 
     private static string Parts(JsonObject start)
     {
@@ -60,6 +67,6 @@ public static partial class PerformancePage
     [GeneratedRegex("(?<open><!-- parts: (?<file>[a-z_]+) -->).*?<!-- /parts -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex PartsMark();
 
-    [GeneratedRegex("(?<open><!-- json: (?<file>[a-z_]+) (?<key>[a-z_0-9]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("(?<open><!-- json: (?<file>[a-z_]+) (?<key>[a-z_0-9.]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex NumberMark();
 }

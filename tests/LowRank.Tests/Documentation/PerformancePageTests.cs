@@ -33,11 +33,39 @@ public sealed partial class PerformancePageTests
     }
 
     [Fact]
+    public void Figures_are_drawn_from_what_was_measured_and_shown_with_words()
+    {
+        IReadOnlyDictionary<string, string> figures = GrowthFigures.Draw(Measured[GrowthFigures.File]);
+        foreach ((string file, string svg) in figures)
+        {
+            Assert.Equal(svg, RepositoryFiles.Read(PerformancePage.Folder + file));
+            Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
+        }
+        Assert.Equal(figures.Keys.Order(), Image().Matches(RepositoryFiles.Read(PerformancePage.Path)).Select(image => image.Groups["file"].Value).Order());
+        JsonObject changed = Measured[GrowthFigures.File];
+        changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1;
+        Assert.NotEqual(figures["growth_rows.svg"], GrowthFigures.Draw(changed)["growth_rows.svg"]);
+    }
+
+    [Fact]
+    public void Memory_and_time_that_were_measured_grow_as_the_page_says()
+    {
+        JsonObject growth = Measured[GrowthFigures.File];
+        double Line(string series, string what, string value) => growth[series]![what]![value]!.GetValue<double>();
+        Assert.InRange(Line("rows", "memory", "slope"), 0, 64 * 64); // 64 bytes for each of a row's 64 tokens
+        foreach ((string series, string what) in new[] { ("tokens", "memory"), ("length", "memory"), ("tokens", "time"), ("weights", "memory"), ("weights", "time") })
+            Assert.InRange(Line(series, what, "largest_deviation"), 0, 0.1);
+    }
+
+    [Fact]
     public void A_mark_that_was_not_measured_is_refused_by_name()
     {
         Assert.Contains("nothing.json", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: nothing a -->1<!-- /json -->", Measured)).Message);
         Assert.Contains("step_over_copy", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: optimizer step_under_copy -->1<!-- /json -->", Measured)).Message);
     }
+
+    [GeneratedRegex(@"!\[[^\]]+\]\(figures/performance/(?<file>[^)]+)\)", RegexOptions.ExplicitCapture)]
+    private static partial Regex Image();
 
     [GeneratedRegex("<!-- json: ")]
     private static partial Regex Mark();

@@ -46,7 +46,7 @@ internal sealed class GrowthBench : IDisposable
     {
         if (!models.TryGetValue(layers, out BenchFolder? model)) models[layers] = model = BenchFolder.Draw(Config(layers), $"base-{layers}");
         string folder = Directory.CreateDirectory(Path.Combine(root, $"{++runs}")).FullName;
-        var input = new LoadInput(model.Path, folder, rows, length, batch, options.Steps);
+        var input = new LoadInput(model.Path, folder, rows, length, batch, options.Steps, threads: 1);
         GrowthPoint[] found = [.. Enumerable.Range(0, options.Rounds).Select(_ => BenchProcess.Run<GrowthPoint>("bench", "growth", "--recipe", input.Recipe).Found)];
         Directory.Delete(folder, recursive: true);
         return found[0] with { PeakBytes = found.Min(point => point.PeakBytes), StepNanoseconds = found.Min(point => point.StepNanoseconds) };

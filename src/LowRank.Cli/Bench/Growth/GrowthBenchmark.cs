@@ -16,9 +16,9 @@ internal sealed class GrowthBenchmark : IBenchmark
         var steps = new Option<int>("--steps") { Description = "Steps of each run; the fastest after the first counts.", DefaultValueFactory = _ => defaults.Steps };
         var rounds = new Option<int>("--rounds") { Description = "Processes for each run; the fastest step and the lowest peak count.", DefaultValueFactory = _ => defaults.Rounds };
         var plot = new Option<string?>("--plot") { Description = "Write a picture of each series into this folder, as SVG." };
-        var json = new Option<bool>("--json") { Description = "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and time (nanoseconds a step)." };
+        var json = new Option<bool>("--json") { Description = "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and time (nanoseconds of one processor a step)." };
         var recipe = new Option<string?>("--recipe") { Description = "Run this recipe in this process, and print its peak and its fastest step as one line of JSON.", Hidden = true };
-        return new Command("growth", "How peak memory and the time of a step grow, and how near to a line: the embedded base's shape with random weights, each run a process of its own.")
+        return new Command("growth", "How peak memory and the time of a step grow, and how near to a line: the embedded base's shape with random weights, each run a process of its own with one thread.")
             { grows, rows, tokens, layers, steps, rounds, plot, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? GrowthRun.Measure(path) : Run(new GrowthOptions
             {

@@ -22,7 +22,7 @@ internal sealed record GrowthOptions
     public int Layers { get; init; } = 4;
 
     /// <summary>Steps of a run.</summary>
-    public int Steps { get; init; } = 8;
+    public int Steps { get; init; } = 6;
 
     /// <summary>Processes for each point; the fastest step and the lowest peak of them count, since other programs and the garbage collector only add.</summary>
     public int Rounds { get; init; } = 1;

@@ -21,7 +21,7 @@ internal static class GrowthPlot
         foreach (GrowthSeries series in found.All)
         {
             Draw(series, "memory", "peak above the weights, MB", series.Memory, point => point.PeakAboveWeightsBytes, folder);
-            Draw(series, "time", "time of a step, ms", series.Time, point => point.StepNanoseconds, folder);
+            Draw(series, "time", "processor time of a step, ms", series.Time, point => point.StepNanoseconds, folder);
         }
     }
 

@@ -5,10 +5,10 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Bench.Growth;
 
-/// <summary>A recipe's run in this process, from which its steps' time and the process's peak of memory are kept.</summary>
+/// <summary>A recipe's run in this process, from which the time of its steps and the process's peak of memory are kept.</summary>
 internal sealed class GrowthRun : ITrainingObserver
 {
-    private readonly List<TrainingStep> steps = [];
+    private readonly List<TimeSpan> used = []; // of the processor, by the whole process, at the end of each step
 
     /// <summary>Runs the recipe and prints a <see cref="GrowthPoint"/> as a line of JSON.</summary>
     public static int Measure(string path)
@@ -16,7 +16,7 @@ internal sealed class GrowthRun : ITrainingObserver
         using RecipeRun run = RecipeRun.Prepare(Recipe.Load(path, []));
         var observer = new GrowthRun();
         TrainingResult result = run.Train(observer);
-        double fastest = observer.steps.Zip(observer.steps.Skip(1), (before, after) => (after.Elapsed - before.Elapsed).TotalNanoseconds).Min();
+        double fastest = observer.used.Zip(observer.used.Skip(1), (before, after) => (after - before).TotalNanoseconds).Min();
         var point = new GrowthPoint(run.Rows.Training, result.Tokens / result.Steps, run.Model.Network.ParameterCount, ProcessMemory.PeakBytes(), fastest);
         Console.WriteLine(JsonSerializer.Serialize(point, JsonOutput.Compact));
         return ExitCodes.Success;
@@ -27,7 +27,7 @@ internal sealed class GrowthRun : ITrainingObserver
         // The plan is the recipe's.
     }
 
-    public void Stepped(TrainingStep step) => steps.Add(step);
+    public void Stepped(TrainingStep step) => used.Add(Environment.CpuUsage.TotalTime);
 
     public void Evaluated(EvaluationResult evaluation)
     {

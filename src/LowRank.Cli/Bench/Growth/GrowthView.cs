@@ -15,7 +15,7 @@ internal static class GrowthView
         {
             Screen.Write(Runs(series));
             lines.AddRow($"{series.Grows}: peak above the weights", Text($"{series.Memory.Slope:#,0.##} bytes a {series.One}"), Text($"{series.Memory.Intercept / 1e6:0.0} MB"), Percent(series.Memory));
-            lines.AddRow($"{series.Grows}: time of a step", Text($"{series.Time.Slope:#,0.##} ns a {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"), Percent(series.Time));
+            lines.AddRow($"{series.Grows}: processor time of a step", Text($"{series.Time.Slope:#,0.##} ns a {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"), Percent(series.Time));
         }
         Screen.Write(lines);
     }

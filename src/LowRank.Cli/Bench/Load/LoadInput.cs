@@ -18,7 +18,8 @@ internal sealed class LoadInput
     /// <param name="length">Tokens of a row.</param>
     /// <param name="batch">Rows of a step.</param>
     /// <param name="steps">Steps of the run.</param>
-    public LoadInput(string model, string root, int rows, int length, int batch = 4, int steps = 4)
+    /// <param name="threads">Threads that compute; null for one for each core.</param>
+    public LoadInput(string model, string root, int rows, int length, int batch = 4, int steps = 4, int? threads = null)
     {
         (Rows, Length, Recipe) = (rows, length, Path.Combine(root, "recipe.yaml"));
         if (!Tokenizer.IsPresent(model))
@@ -36,7 +37,7 @@ internal sealed class LoadInput
             training:
               steps: {steps}
               batch_size: {batch}
-              max_length: {length}
+              max_length: {length}{(threads is null ? "" : $"\n  threads: {threads}")}
             output: run
             """);
     }
