@@ -30,8 +30,8 @@ public static class GrowthFigures
             JsonObject found = growth[key]!.AsObject();
             List<ChartPoint> points = [.. found["points"]!.AsArray().Select(point => Point(point!.AsObject(), amount, what))];
             double deviation = Of(found[what]!["largest_deviation"]);
-            series.Add(new ChartSeries(name, points, IsJoined: false));
-            series.Add(new ChartSeries(string.Create(CultureInfo.InvariantCulture, $"their line, {100 * deviation:0.#} % off at most"), Line(found[what]!.AsObject(), amount, points)));
+            series.Add(new ChartSeries(string.Create(CultureInfo.InvariantCulture, $"line, {100 * deviation:0.#} % off"), Line(found[what]!.AsObject(), amount, points)));
+            series.Add(new ChartSeries(name, points, IsJoined: false)); // upon the line
             said.Add($"{name}: {string.Join(", ", points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{point.Label} at {point.X:#,0.##}")))}");
         }
         double[] wide = [.. series.SelectMany(one => one.Points).Select(point => point.X)], high = [.. series.SelectMany(one => one.Points).Select(point => point.Y)];

@@ -43,7 +43,7 @@ public sealed partial class PerformancePageTests
         }
         Assert.Equal(figures.Keys.Order(), Image().Matches(RepositoryFiles.Read(PerformancePage.Path)).Select(image => image.Groups["file"].Value).Order());
         JsonObject changed = Measured[GrowthFigures.File];
-        changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1;
+        changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1.0;
         Assert.NotEqual(figures["growth_rows.svg"], GrowthFigures.Draw(changed)["growth_rows.svg"]);
     }
 
