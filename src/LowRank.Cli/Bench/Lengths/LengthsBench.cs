@@ -30,7 +30,7 @@ internal static class LengthsBench
         // B is drawn too: with B = 0 the gradient of A would be 0, and nothing could be compared.
         using Adapter adapter = Adapter.Create(model, new LoraConfig
         {
-            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = Targets(options.Targets), InitialWeights = InitialWeights.False,
+            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets), InitialWeights = InitialWeights.False,
         }, Seed);
         adapter.Attach();
         return Measure(model.Decoder, new TrainedAdapter(adapter), rows, options);
@@ -70,13 +70,6 @@ internal static class LengthsBench
             Plain = loops[0].Found, Packed = loops[1].Found, PlainGrouped = loops[2].Found, Shared = loops[3].Found,
         };
     }
-
-    private static ModuleSelection? Targets(IReadOnlyList<string> names) => names switch
-    {
-        [] => null,
-        [ModuleSelection.AllLinearText] => ModuleSelection.AllLinear,
-        _ => ModuleSelection.Of(names),
-    };
 
     // At rate 0: every loop meets the same weights.
     private sealed class LoopRunner(TrainedAdapter trained) : IDisposable

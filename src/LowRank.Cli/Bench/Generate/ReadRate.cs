@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using LowRank.Tensors.Kernels;
+
+namespace LowRank.Cli.Bench.Generate;
+
+/// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
+/// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same; in one stream
+/// for each thread, and in eight, of which one or the other is faster by the machine. The fastest time of all counts.</remarks>
+internal sealed unsafe class ReadRate : IDisposable
+{
+    private const int PartBytes = 256 * 1024;
+    private const int PartLength = PartBytes / sizeof(float);
+    private const int Line = 16;      // numbers of a line of the cache
+    private const int Ahead = 2048;   // numbers that are asked for before they are read
+
+    private readonly float* memory;
+    private readonly int parts;
+    private double fastest = double.PositiveInfinity;
+
+    /// <summary>Takes memory.</summary>
+    /// <param name="bytes">How much; rounded up to whole parts.</param>
+    public ReadRate(long bytes)
+    {
+        parts = (int)Math.Max(1, (bytes + PartBytes - 1) / PartBytes);
+        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096); // one part more, which is asked for ahead
+        for (int part = 0; part <= parts; part++) new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part); // so that every page is there
+    }
+
+    /// <summary>Bytes a second.</summary>
+    public double BytesPerSecond => (double)parts * PartBytes / fastest;
+
+    /// <summary>Reads everything once in each way.</summary>
+    public void Measure()
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Measure(&OneStream<Wide512, Vector512<float>>);
+            Measure(&EightStreams<Wide512, Vector512<float>>);
+        }
+        else
+        {
+            Measure(&OneStream<Wide256, Vector256<float>>);
+            Measure(&EightStreams<Wide256, Vector256<float>>);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => NativeMemory.AlignedFree(memory);
+
+    private void Measure(delegate*<void*, int, void> read)
+    {
+        float sum = 0; // written by all threads, read by none: it keeps the reads from being left out
+        Memory shared = new() { Start = memory, Sum = &sum };
+        long started = Stopwatch.GetTimestamp();
+        Workers.Run(parts, read, &shared);
+        fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneStream<TWide, TVector>(void* data, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        var shared = (Memory*)data;
+        float* from = shared->Start + (long)part * PartLength, end = from + PartLength;
+        TVector a = default, b = default, c = default, d = default;
+        for (; from < end; from += 4 * TWide.Count)
+        {
+            (a, b) = (TWide.Add(a, TWide.Load(from)), TWide.Add(b, TWide.Load(from + TWide.Count)));
+            (c, d) = (TWide.Add(c, TWide.Load(from + 2 * TWide.Count)), TWide.Add(d, TWide.Load(from + 3 * TWide.Count)));
+            if (Sse.IsSupported)
+                for (int line = 0; line < 4 * TWide.Count; line += Line) Sse.PrefetchNonTemporal(from + Ahead + line);
+        }
+        *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void EightStreams<TWide, TVector>(void* data, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        const int Step = PartLength / 32; // eight streams, four times a part
+        var shared = (Memory*)data;
+        float* from = shared->Start + (long)part * PartLength, end = from + PartLength;
+        TVector a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
+        for (; from < end; from += 7 * Step)
+            for (float* stop = from + Step; from < stop; from += TWide.Count)
+            {
+                (a, b) = (TWide.Add(a, TWide.Load(from)), TWide.Add(b, TWide.Load(from + Step)));
+                (c, d) = (TWide.Add(c, TWide.Load(from + 2 * Step)), TWide.Add(d, TWide.Load(from + 3 * Step)));
+                (e, f) = (TWide.Add(e, TWide.Load(from + 4 * Step)), TWide.Add(f, TWide.Load(from + 5 * Step)));
+                (g, h) = (TWide.Add(g, TWide.Load(from + 6 * Step)), TWide.Add(h, TWide.Load(from + 7 * Step)));
+                if (Sse.IsSupported)
+                    for (int stream = 8; stream < 16; stream++) Sse.PrefetchNonTemporal(from + stream * Step);
+            }
+        *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
+    }
+
+    private struct Memory
+    {
+        public float* Start;
+        public float* Sum;
+    }
+}
