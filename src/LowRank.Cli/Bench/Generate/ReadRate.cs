@@ -9,7 +9,8 @@ namespace LowRank.Cli.Bench.Generate;
 
 /// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
 /// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same; in one stream
-/// for each thread, and in eight, of which one or the other is faster by the machine. The fastest time of all counts.</remarks>
+/// for each thread that asks ahead, and in eight that the processor foresees; the machine decides which is faster. The fastest time of
+/// all counts.</remarks>
 internal sealed unsafe class ReadRate : IDisposable
 {
     private const int PartBytes = 256 * 1024;
@@ -26,7 +27,7 @@ internal sealed unsafe class ReadRate : IDisposable
     public ReadRate(long bytes)
     {
         parts = (int)Math.Max(1, (bytes + PartBytes - 1) / PartBytes);
-        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096); // one part more, which is asked for ahead
+        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096); // one part more, which the last one asks for
         for (int part = 0; part <= parts; part++) new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part); // so that every page is there
     }
 
@@ -94,8 +95,6 @@ internal sealed unsafe class ReadRate : IDisposable
                 (c, d) = (TWide.Add(c, TWide.Load(from + 2 * Step)), TWide.Add(d, TWide.Load(from + 3 * Step)));
                 (e, f) = (TWide.Add(e, TWide.Load(from + 4 * Step)), TWide.Add(f, TWide.Load(from + 5 * Step)));
                 (g, h) = (TWide.Add(g, TWide.Load(from + 6 * Step)), TWide.Add(h, TWide.Load(from + 7 * Step)));
-                if (Sse.IsSupported)
-                    for (int stream = 8; stream < 16; stream++) Sse.PrefetchNonTemporal(from + stream * Step);
             }
         *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
     }

@@ -12,9 +12,11 @@ internal static unsafe class RowProduct
     /// <summary>Most rows that are computed here; torch's products of matrices are faster above.</summary>
     public const int MostRows = 16;
 
+    /// <summary>Most outputs of a part of a weight stored by columns on several threads: it reads a piece of each row.</summary>
+    public const int PartWidth = 1536;
+
     private const int SmallWork = 32768;       // multiplications below which one thread is faster than two
     private const int PartBytes = 256 * 1024;  // of a weight stored by rows: long enough to read at full speed, short enough to share out
-    private const int PartWidth = 1536;        // most outputs of a part of a weight stored by columns: it reads a piece of each row
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Tensors.Kernels;
 
@@ -9,6 +10,7 @@ namespace LowRank.Tensors.Kernels;
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct StepAttention
 {
+    private const int Line = 16;  // numbers of a line of the cache
     private const int Block = 32; // keys whose scores are held at once; a multiple of every vector's width
 
     /// <summary>The queries, [rows, heads, dimension] with the strides below.</summary>
@@ -107,7 +109,11 @@ internal unsafe struct StepAttention
         for (int position = first; position < a.Length; position += Block)
         {
             int count = Math.Min(Block, a.Length - position);
-            Scores<TWide, TVector>(ref a, query, keys + (long)position * a.Dimension, count, scores);
+            // The memory is asked for the values while the scores are computed, and for the next keys while the values are mixed.
+            long block = (long)position * a.Dimension, next = block + (long)count * a.Dimension;
+            Fetch(values + block, count * a.Dimension);
+            Scores<TWide, TVector>(ref a, query, keys + block, count, scores);
+            Fetch(keys + next, Math.Min(Block, a.Length - position - count) * a.Dimension);
             new Span<float>(scores + count, Block - count).Fill(float.NegativeInfinity);
             float before = highest;
             for (int i = 0; i < count; i++) highest = MathF.Max(highest, scores[i]);
@@ -120,10 +126,17 @@ internal unsafe struct StepAttention
                 TWide.Store(scores + i, weight);
             }
             sum = sum * kept + TWide.Sum(total);
-            Mix<TWide, TVector>(values + (long)position * a.Dimension, count, scores, kept, output, a.Dimension);
+            Mix<TWide, TVector>(values + block, count, scores, kept, output, a.Dimension);
         }
         float share = 1 / sum;
         for (int i = 0; i < a.Dimension; i++) output[i] *= share;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Fetch(float* memory, int count)
+    {
+        if (Sse.IsSupported)
+            for (int i = 0; i < count; i += Line) Sse.Prefetch0(memory + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

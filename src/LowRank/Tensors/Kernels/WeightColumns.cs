@@ -33,12 +33,16 @@ internal static unsafe class WeightColumns<TWide, TVector>
     {
         int column = first;
         if (p.Rows < 4)
-            for (; column + 8 * TWide.Count <= end; column += 8 * TWide.Count)
-                for (int row = 0; row < p.Rows; row++) OneByEight(ref p, row, input, count, column);
+        {
+            float* sums = stackalloc float[RowProduct.PartWidth];
+            column = end - (end - first) % TWide.Count;
+            for (int at = first; at < column; at += RowProduct.PartWidth)
+                AddGroups(ref p, input, count, at, Math.Min(RowProduct.PartWidth, column - at), sums);
+        }
         for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
         {
             int row = 0;
-            if (TWide.Count == 16) for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column);
+            if (TWide.Count == 16) for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column, Next(ref p, input, count, column, first, end));
             for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column);
             for (; row < p.Rows; row++)
                 for (int c = 0; c < 3; c++) OneByOne(ref p, row, input, count, column + c * TWide.Count);
@@ -47,6 +51,56 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) OneByOne(ref p, row, input, count, column);
         for (; column < end; column++)
             for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
+    }
+
+    // How far the strip of columns that is computed next is from this one: the memory is asked for it in time, and for nothing that
+    // another thread reads.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static long Next(ref ProductParts p, int input, int count, int column, int first, int end)
+    {
+        if (column + 3 * TWide.Count < end) return 3 * TWide.Count;
+        return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
+    }
+
+    // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it gives fastest.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddGroups(ref ProductParts p, int input, int count, int column, int width, float* sums)
+    {
+        for (int row = 0; row < p.Rows; row++)
+        {
+            // Beyond the first row the weight comes from the cache.
+            float* x = p.Input + (long)row * p.Inputs + input, y = p.Output + (long)row * p.Outputs + column;
+            float* w = p.Weight + (long)input * p.Outputs + column;
+            new Span<float>(sums, width).Clear();
+            int i = 0;
+            for (; i + 8 <= count; i += 8, w += 8L * p.Outputs) AddEight(x + i, w, p.Outputs, sums, width);
+            for (; i < count; i++, w += p.Outputs)
+            {
+                TVector v = TWide.Broadcast(x[i]);
+                for (int j = 0; j < width; j += TWide.Count) TWide.Store(sums + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sums + j)));
+            }
+            for (int j = 0; j < width; j += TWide.Count) Add(y + j, TWide.Load(sums + j));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddEight(float* x, float* w, long step, float* sums, int width)
+    {
+        TVector x0 = TWide.Broadcast(x[0]), x1 = TWide.Broadcast(x[1]), x2 = TWide.Broadcast(x[2]), x3 = TWide.Broadcast(x[3]);
+        TVector x4 = TWide.Broadcast(x[4]), x5 = TWide.Broadcast(x[5]), x6 = TWide.Broadcast(x[6]), x7 = TWide.Broadcast(x[7]);
+        float* far = w + 4 * step;
+        for (float* end = sums + width; sums < end; sums += TWide.Count, w += TWide.Count, far += TWide.Count)
+        {
+            TVector sum = TWide.MultiplyAdd(x0, TWide.Load(w), TWide.Load(sums));
+            sum = TWide.MultiplyAdd(x1, TWide.Load(w + step), sum);
+            sum = TWide.MultiplyAdd(x2, TWide.Load(w + 2 * step), sum);
+            sum = TWide.MultiplyAdd(x3, TWide.Load(w + 3 * step), sum);
+            sum = TWide.MultiplyAdd(x4, TWide.Load(far), sum);
+            sum = TWide.MultiplyAdd(x5, TWide.Load(far + step), sum);
+            sum = TWide.MultiplyAdd(x6, TWide.Load(far + 2 * step), sum);
+            sum = TWide.MultiplyAdd(x7, TWide.Load(far + 3 * step), sum);
+            TWide.Store(sums, sum);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -65,39 +119,6 @@ internal static unsafe class WeightColumns<TWide, TVector>
         TVector sum = default;
         for (int i = 0; i < count; i++, w += p.Outputs) sum = TWide.MultiplyAdd(TWide.Broadcast(x[i]), TWide.Load(w), sum);
         Add(p.Output + (long)row * p.Outputs + column, sum);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByEight(ref ProductParts p, int row, int input, int count, int column)
-    {
-        float* x = p.Input + (long)row * p.Inputs + input, end = x + count, w = p.Weight + (long)input * p.Outputs + column;
-        long step = p.Outputs, ahead = step * 16;
-        TVector s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
-        for (; x < end; x++, w += step)
-        {
-            TVector v = TWide.Broadcast(*x);
-            s0 = TWide.MultiplyAdd(v, TWide.Load(w), s0);
-            s1 = TWide.MultiplyAdd(v, TWide.Load(w + TWide.Count), s1);
-            s2 = TWide.MultiplyAdd(v, TWide.Load(w + 2 * TWide.Count), s2);
-            s3 = TWide.MultiplyAdd(v, TWide.Load(w + 3 * TWide.Count), s3);
-            s4 = TWide.MultiplyAdd(v, TWide.Load(w + 4 * TWide.Count), s4);
-            s5 = TWide.MultiplyAdd(v, TWide.Load(w + 5 * TWide.Count), s5);
-            s6 = TWide.MultiplyAdd(v, TWide.Load(w + 6 * TWide.Count), s6);
-            s7 = TWide.MultiplyAdd(v, TWide.Load(w + 7 * TWide.Count), s7);
-            if (Sse.IsSupported)
-            {
-                for (int line = 0; line < 8 * TWide.Count; line += 16) Sse.PrefetchNonTemporal(w + ahead + line);
-            }
-        }
-        float* y = p.Output + row * step + column;
-        Add(y, s0);
-        Add(y + TWide.Count, s1);
-        Add(y + 2 * TWide.Count, s2);
-        Add(y + 3 * TWide.Count, s3);
-        Add(y + 4 * TWide.Count, s4);
-        Add(y + 5 * TWide.Count, s5);
-        Add(y + 6 * TWide.Count, s6);
-        Add(y + 7 * TWide.Count, s7);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -126,9 +147,9 @@ internal static unsafe class WeightColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void EightByThree(ref ProductParts p, int row, int input, int count, int column)
+    private static void EightByThree(ref ProductParts p, int row, int input, int count, int column, long next)
     {
-        long step = p.Outputs, length = p.Inputs, ahead = step * 16;
+        long step = p.Outputs, length = p.Inputs;
         float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count, w = p.Weight + input * step + column;
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
@@ -154,9 +175,9 @@ internal static unsafe class WeightColumns<TWide, TVector>
             (h0, h1, h2) = (TWide.MultiplyAdd(v, w0, h0), TWide.MultiplyAdd(v, w1, h1), TWide.MultiplyAdd(v, w2, h2));
             if (Sse.IsSupported)
             {
-                Sse.PrefetchNonTemporal(w + ahead);
-                Sse.PrefetchNonTemporal(w + ahead + 16);
-                Sse.PrefetchNonTemporal(w + ahead + 32);
+                Sse.PrefetchNonTemporal(w + next);
+                Sse.PrefetchNonTemporal(w + next + 16);
+                Sse.PrefetchNonTemporal(w + next + 32);
             }
         }
         float* y = p.Output + row * step + column;
