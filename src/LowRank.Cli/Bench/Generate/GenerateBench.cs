@@ -15,6 +15,9 @@ internal static class GenerateBench
 {
     private const int Seed = 1;
 
+    /// <summary>Numbers of the processor's widest vectors.</summary>
+    public static int VectorWidth => Vector512.IsHardwareAccelerated ? Vector512<float>.Count : Vector256.IsHardwareAccelerated ? Vector256<float>.Count : Vector128<float>.Count;
+
     public static GenerateMeasurement Run(GenerateOptions options)
     {
         options.Check();
@@ -58,7 +61,7 @@ internal static class GenerateBench
         {
             Options = options,
             Threads = get_num_threads(),
-            VectorWidth = Vector512.IsHardwareAccelerated ? Vector512<float>.Count : Vector256.IsHardwareAccelerated ? Vector256<float>.Count : Vector128<float>.Count,
+            VectorWidth = VectorWidth,
             One = one,
             Many = many,
             OneAdapted = adapter is null ? null : oneAdapted,

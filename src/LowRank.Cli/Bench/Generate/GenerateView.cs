@@ -11,7 +11,7 @@ internal static class GenerateView
     {
         if (json)
         {
-            JsonOutput.Write(Json(found));
+            JsonOutput.WriteMeasured(Json(found));
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned());
@@ -39,7 +39,7 @@ internal static class GenerateView
         Screen.Write(table);
     }
 
-    private static object Json(GenerateMeasurement found) => new
+    public static object Json(GenerateMeasurement found) => new
     {
         tokens_per_second = found.One.TokensPerSecond,
         share_of_limit = found.ShareOfLimit,
