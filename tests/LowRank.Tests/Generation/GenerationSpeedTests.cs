@@ -6,6 +6,7 @@ using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Samples.Understanding;
 using LowRank.Tensors;
+using LowRank.Tests.Documentation;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Generation;

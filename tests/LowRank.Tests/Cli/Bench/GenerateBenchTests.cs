@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Bench.Generate;
 using LowRank.Samples.Understanding;
+using LowRank.Tests.Documentation;
 
 namespace LowRank.Tests.Cli.Bench;
 
