@@ -20,7 +20,7 @@ internal sealed class GenerateBenchmark : IBenchmark
         var json = new Option<bool>("--json")
         {
             Description = "Print a JSON object: of one sequence tokens_per_second, share_of_limit, read_bytes_per_second, bytes_per_token; batch_tokens_per_second, batch_share_of_limit, batch_speedup; "
-                + "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; adapter_cost, batch_adapter_cost, prompt_adapter_cost (null without an adapter); "
+                + "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; step_seconds, median_step_seconds, batch_step_seconds, batch_median_step_seconds; adapter_cost, batch_adapter_cost, prompt_adapter_cost (null without an adapter); "
                 + "peak_memory_bytes (without the base's weights), weights_bytes, managed_bytes_per_step; shape, batch, prompt, new_tokens, rank, threads, vector_width.",
         };
         return new Command("generate", "Measure generation against the rates of memory and of matrix products on this machine: one sequence, several, their prompts, each with and without an unmerged adapter. Nothing is kept.")

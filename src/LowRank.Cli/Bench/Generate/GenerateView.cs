@@ -33,6 +33,8 @@ internal static class GenerateView
             Row($"a step of {batch} sequences", $"{100 * found.ManyAdapterCost!.Value:f1} %");
             Row("a prompt", $"{100 * found.PromptAdapterCost!.Value:f1} %");
         }
+        Row("a step of one sequence (fastest; median)", $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
+        Row($"a step of {batch} sequences (fastest; median)", $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
         Row("managed memory a step allocates", $"{found.One.ManagedBytes / 1e3:f0} kB");
@@ -52,6 +54,10 @@ internal static class GenerateView
         prompt_share_of_limit = found.PromptShareOfLimit,
         gemm_flops_per_second = found.GemmFlopsPerSecond,
         flops_per_token = found.PromptFlops / found.Options.Prompt,
+        step_seconds = found.One.StepSeconds,
+        median_step_seconds = found.One.MedianStepSeconds,
+        batch_step_seconds = found.Many.StepSeconds,
+        batch_median_step_seconds = found.Many.MedianStepSeconds,
         adapter_cost = found.AdapterCost,
         batch_adapter_cost = found.ManyAdapterCost,
         prompt_adapter_cost = found.PromptAdapterCost,

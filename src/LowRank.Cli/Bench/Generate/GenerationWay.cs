@@ -8,6 +8,8 @@ namespace LowRank.Cli.Bench.Generate;
 /// <param name="adapted">Whether the adapter is attached.</param>
 internal sealed class GenerationWay(int batch, bool adapted)
 {
+    private readonly List<double> seconds = [];
+
     /// <summary>Sequences.</summary>
     public int Batch => batch;
 
@@ -17,13 +19,16 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <summary>The fastest prompt, to its first new token.</summary>
     public double PromptSeconds { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>A step, in the round whose steps were fastest on the whole.</summary>
-    public double StepSeconds { get; private set; } = double.PositiveInfinity;
+    /// <summary>The fastest step, as the limit is the fastest time to read as much.</summary>
+    public double StepSeconds => seconds.Min();
+
+    /// <summary>The step in the middle.</summary>
+    public double MedianStepSeconds => seconds.Order().ElementAt(seconds.Count / 2);
 
     /// <summary>Managed bytes that a step allocates.</summary>
     public double ManagedBytes { get; private set; }
 
-    /// <summary>Tokens a second after the prompt.</summary>
+    /// <summary>Tokens a second in the fastest step.</summary>
     public double TokensPerSecond => batch / StepSeconds;
 
     /// <summary>Generates once.</summary>
@@ -32,19 +37,18 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <param name="tokens">New tokens of each.</param>
     public void Run(TextGenerator generator, IReadOnlyList<int[]> prompts, int tokens)
     {
-        long last = 0, first = 0, allocated = 0;
-        int made = 0;
+        var times = new List<long>(tokens);
+        long allocated = 0;
         void Note(int row, int token)
         {
             if (row != batch - 1) return;
-            last = Stopwatch.GetTimestamp();
-            if (made++ > 0) return;
-            (first, allocated) = (last, GC.GetAllocatedBytesForCurrentThread());
+            times.Add(Stopwatch.GetTimestamp());
+            if (times.Count == 1) allocated = GC.GetAllocatedBytesForCurrentThread();
         }
         long started = Stopwatch.GetTimestamp();
         generator.Generate([.. prompts.Take(batch)], new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }, Note);
-        ManagedBytes = (double)(GC.GetAllocatedBytesForCurrentThread() - allocated) / (made - 1);
-        PromptSeconds = Math.Min(PromptSeconds, Stopwatch.GetElapsedTime(started, first).TotalSeconds);
-        StepSeconds = Math.Min(StepSeconds, Stopwatch.GetElapsedTime(first, last).TotalSeconds / (made - 1));
+        ManagedBytes = (double)(GC.GetAllocatedBytesForCurrentThread() - allocated) / (tokens - 1);
+        PromptSeconds = Math.Min(PromptSeconds, Stopwatch.GetElapsedTime(started, times[0]).TotalSeconds);
+        for (int step = 1; step < tokens; step++) seconds.Add(Stopwatch.GetElapsedTime(times[step - 1], times[step]).TotalSeconds);
     }
 }
