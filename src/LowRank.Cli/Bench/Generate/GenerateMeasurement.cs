@@ -54,14 +54,15 @@ internal sealed record GenerateMeasurement
     /// <summary>Operations a second of a prompt to its first new token, over the rate of matrix products.</summary>
     public double PromptShareOfLimit => PromptFlops / One.PromptSeconds / GemmFlopsPerSecond;
 
-    /// <summary>Tokens a second of several sequences, in those of one.</summary>
-    public double BatchSpeedup => Many.TokensPerSecond / One.TokensPerSecond;
+    /// <summary>Tokens a second of several sequences, in those of one, both in the steps in the middle.</summary>
+    public double BatchSpeedup => Many.Batch * One.MedianStepSeconds / Many.MedianStepSeconds;
 
-    /// <summary>Time that the adapter adds to a step of one sequence, as a share; null where there is none.</summary>
-    public double? AdapterCost => OneAdapted?.StepSeconds / One.StepSeconds - 1;
+    /// <summary>Time that the adapter adds to a step of one sequence, as a share, of the steps in the middle, which differ less from
+    /// run to run than the fastest; null where there is none.</summary>
+    public double? AdapterCost => OneAdapted?.MedianStepSeconds / One.MedianStepSeconds - 1;
 
     /// <summary>The same for several sequences.</summary>
-    public double? ManyAdapterCost => ManyAdapted?.StepSeconds / Many.StepSeconds - 1;
+    public double? ManyAdapterCost => ManyAdapted?.MedianStepSeconds / Many.MedianStepSeconds - 1;
 
     /// <summary>Time that the adapter adds to a prompt of one sequence, as a share; null where there is none.</summary>
     public double? PromptAdapterCost => OneAdapted?.PromptSeconds / One.PromptSeconds - 1;
