@@ -22,7 +22,7 @@ internal sealed record GenerateOptions
     public IReadOnlyList<string> Targets { get; init; } = [];
 
     /// <summary>How often everything is measured, in turns, after once that is not timed.</summary>
-    public int Rounds { get; init; } = 5;
+    public int Rounds { get; init; } = 7;
 
     /// <summary>Threads of torch; null takes one for each physical core.</summary>
     public int? Threads { get; init; }

@@ -33,8 +33,8 @@ internal static class GenerateView
             Row($"a step of {batch} sequences", $"{100 * found.ManyAdapterCost!.Value:f1} %");
             Row("a prompt", $"{100 * found.PromptAdapterCost!.Value:f1} %");
         }
-        Row("a step of one sequence (fastest; median)", $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
-        Row($"a step of {batch} sequences (fastest; median)", $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
+        Row("a step of one sequence (fastest of a round; all steps' median)", $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
+        Row($"a step of {batch} sequences (fastest of a round; all steps' median)", $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
         Row("managed memory a step allocates", $"{found.One.ManagedBytes / 1e3:f0} kB");

@@ -8,6 +8,7 @@ namespace LowRank.Cli.Bench.Generate;
 /// <param name="adapted">Whether the adapter is attached.</param>
 internal sealed class GenerationWay(int batch, bool adapted)
 {
+    private readonly List<double> rounds = [];
     private readonly List<double> seconds = [];
 
     /// <summary>Sequences.</summary>
@@ -19,16 +20,19 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <summary>The fastest prompt, to its first new token.</summary>
     public double PromptSeconds { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>The fastest step, as the limit is the fastest time to read as much.</summary>
-    public double StepSeconds => seconds.Min();
+    /// <summary>The fastest step of each round.</summary>
+    public IReadOnlyList<double> Rounds => rounds;
 
-    /// <summary>The step in the middle.</summary>
-    public double MedianStepSeconds => seconds.Order().ElementAt(seconds.Count / 2);
+    /// <summary>The fastest step of the round in the middle.</summary>
+    public double StepSeconds => Middle.Of(rounds);
+
+    /// <summary>The step in the middle of all.</summary>
+    public double MedianStepSeconds => Middle.Of(seconds);
 
     /// <summary>Managed bytes that a step allocates.</summary>
     public double ManagedBytes { get; private set; }
 
-    /// <summary>Tokens a second in the fastest step.</summary>
+    /// <summary>Tokens a second at <see cref="StepSeconds"/>.</summary>
     public double TokensPerSecond => batch / StepSeconds;
 
     /// <summary>Generates once.</summary>
@@ -49,6 +53,8 @@ internal sealed class GenerationWay(int batch, bool adapted)
         generator.Generate([.. prompts.Take(batch)], new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }, Note);
         ManagedBytes = (double)(GC.GetAllocatedBytesForCurrentThread() - allocated) / (tokens - 1);
         PromptSeconds = Math.Min(PromptSeconds, Stopwatch.GetElapsedTime(started, times[0]).TotalSeconds);
-        for (int step = 1; step < tokens; step++) seconds.Add(Stopwatch.GetElapsedTime(times[step - 1], times[step]).TotalSeconds);
+        double[] steps = [.. times.Zip(times.Skip(1), (from, to) => Stopwatch.GetElapsedTime(from, to).TotalSeconds)];
+        seconds.AddRange(steps);
+        rounds.Add(steps.Min());
     }
 }

@@ -9,8 +9,7 @@ namespace LowRank.Cli.Bench.Generate;
 
 /// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
 /// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same; in one stream
-/// for each thread that asks ahead, and in eight that the processor foresees; the machine decides which is faster. The fastest time of
-/// all counts.</remarks>
+/// for each thread that asks ahead, and in eight that the processor foresees; the machine decides which is faster.</remarks>
 internal sealed unsafe class ReadRate : IDisposable
 {
     private const int PartBytes = 256 * 1024;
@@ -20,7 +19,7 @@ internal sealed unsafe class ReadRate : IDisposable
 
     private readonly float* memory;
     private readonly int parts;
-    private double fastest = double.PositiveInfinity;
+    private double fastest;
 
     /// <summary>Takes memory.</summary>
     /// <param name="bytes">How much; rounded up to whole parts.</param>
@@ -31,12 +30,11 @@ internal sealed unsafe class ReadRate : IDisposable
         for (int part = 0; part <= parts; part++) new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part); // so that every page is there
     }
 
-    /// <summary>Bytes a second.</summary>
-    public double BytesPerSecond => (double)parts * PartBytes / fastest;
-
     /// <summary>Reads everything once in each way.</summary>
-    public void Measure()
+    /// <returns>Bytes a second of the faster way.</returns>
+    public double Measure()
     {
+        fastest = double.PositiveInfinity;
         if (Vector512.IsHardwareAccelerated)
         {
             Measure(&OneStream<Wide512, Vector512<float>>);
@@ -47,6 +45,7 @@ internal sealed unsafe class ReadRate : IDisposable
             Measure(&OneStream<Wide256, Vector256<float>>);
             Measure(&EightStreams<Wide256, Vector256<float>>);
         }
+        return (double)parts * PartBytes / fastest;
     }
 
     /// <inheritdoc/>
