@@ -98,6 +98,7 @@ internal sealed unsafe class ReadRate : IDisposable
         *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
     }
 
+    [StructLayout(LayoutKind.Auto)]
     private struct Memory
     {
         public float* Start;
