@@ -34,11 +34,9 @@ internal static class ParquetValues
         null or DBNull => null,
         string text => text,
         bool flag => flag,
-        int or long or short or byte or sbyte or ushort or uint => Convert.ToInt64(value, CultureInfo.InvariantCulture),
-        float number => float.IsFinite(number) ? number : null,
-        double number => double.IsFinite(number) ? number : null,
-        ulong number => number,
-        decimal number => number,
+        float number => float.IsFinite(number) ? Number(number) : null,
+        double number => double.IsFinite(number) ? Number(number) : null,
+        int or long or short or byte or sbyte or ushort or uint or ulong or decimal => Number((IFormattable)value),
         DateTime time => time.ToString("O", CultureInfo.InvariantCulture),
         DateOnly date => date.ToString("O", CultureInfo.InvariantCulture),
         Guid id => id.ToString(),
@@ -49,6 +47,9 @@ internal static class ParquetValues
         IEnumerable list => new JsonArray([.. list.Cast<object?>().Select(item => Value(key, item, depth + 1))]),
         _ => throw new InputException($"\"{key}\" holds values of the type {value.GetType().Name}, which no form of rows has. Leave the column out of the file."),
     };
+
+    // As a row of JSON has it: a number that can be read as any type that holds it.
+    private static JsonNode? Number(IFormattable number) => JsonNode.Parse(number.ToString(null, CultureInfo.InvariantCulture));
 
     private static JsonObject Map(string key, IDictionary map, int depth)
     {

@@ -66,6 +66,10 @@ public sealed class RowFormTests : IDisposable
         string learned = tokenizer.Decode([.. example.Labels.Where(label => label >= 0)]);
         Assert.StartsWith("d", learned, StringComparison.Ordinal);
         Assert.DoesNotContain("b", learned, StringComparison.Ordinal);
+        string conversation = folder.Write("z.jsonl", """
+            {"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": [{"role": "assistant", "content": "d"}]}
+            """);
+        Assert.Equal(example.Labels, Assert.Single(ExampleLoader.Load([conversation], tokenizer, new ExampleOptions()).Examples).Labels);
         foreach ((string message, string expected) in new[]
         {
             ("""{"role": "assistant", "content": "b", "weight": 0}""", "every turn of the assistant has \"weight\": 0"),

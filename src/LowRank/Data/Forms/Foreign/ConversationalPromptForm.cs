@@ -23,7 +23,7 @@ internal sealed class ConversationalPromptForm : IForeignForm
         foreach (JsonNode? message in prompt)
         {
             JsonNode? asked = message?.DeepClone();
-            if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant") turn["weight"] = 0;
+            if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant") turn["weight"] = JsonNode.Parse("0"); // as if the data had it: a number of any type
             messages.Add(asked);
         }
         foreach (JsonNode? message in completion) messages.Add(message?.DeepClone());
