@@ -1,0 +1,50 @@
+namespace LowRank.Cli.Bench.Train;
+
+/// <summary>What <c>lowrank bench train</c> measures.</summary>
+internal sealed record TrainBenchOptions
+{
+    /// <summary>A name of <see cref="ModelShapes"/>, or a model folder.</summary>
+    public string Shape { get; init; } = "gpt2-small";
+
+    /// <summary>Rows of a step.</summary>
+    public int Batch { get; init; } = 4;
+
+    /// <summary>Tokens of a row.</summary>
+    public int Length { get; init; } = 256;
+
+    /// <summary>Rank of the pairs.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Names of the adapted modules; "all-linear" for all; empty for the model type's default.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = [];
+
+    /// <summary>Share of each row, at its end, that is predicted, in (0, 1].</summary>
+    public double Labelled { get; init; } = 1;
+
+    /// <summary>Dropout of the model (where a shape is named) and of the adapter.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Steps that are timed, after one that is not.</summary>
+    public int Steps { get; init; } = 5;
+
+    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    public int? Threads { get; init; }
+
+    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    public void Check()
+    {
+        List<string> problems = [];
+        void Positive(string option, long value)
+        {
+            if (value < 1) problems.Add($"--{option} is {value}, expected at least 1");
+        }
+        Positive("batch", Batch);
+        Positive("rank", Rank);
+        Positive("steps", Steps);
+        Positive("threads", Threads ?? 1);
+        if (Length < 2) problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
+        if (!(Labelled is > 0 and <= 1)) problems.Add($"--labelled is {Labelled}, expected more than 0 and at most 1");
+        if (!(Dropout is >= 0 and < 1)) problems.Add($"--dropout is {Dropout}, expected at least 0 and less than 1");
+        if (problems.Count > 0) throw new InputException("bench train cannot run:", problems);
+    }
+}
