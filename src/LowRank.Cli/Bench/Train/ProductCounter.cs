@@ -16,7 +16,7 @@ internal sealed class ProductCounter(Projection projection, StepCost cost, int r
         if (input.requires_grad)
             cost.Count(new MatrixProduct(rows, projection.OutputSize, projection.InputSize, Transposed: projection.StoresTransposed));
         if (rank > 0) cost.CountPair(rows, projection.InputSize, projection.OutputSize, rank, input.requires_grad);
-        if (IsAttentionOutput(projection.Path)) cost.CountAttention(input.requires_grad);
+        if (IsAttentionOutput(projection.Path)) cost.CountAttention(rows, input.requires_grad);
         return inner(input);
     }
 

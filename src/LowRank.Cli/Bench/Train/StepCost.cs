@@ -14,9 +14,10 @@ namespace LowRank.Cli.Bench.Train;
 internal sealed class StepCost
 {
     private readonly Dictionary<MatrixProduct, int> products = [];
-    private readonly double attentionForward;
+    private readonly INetwork network;
+    private readonly int batch;
 
-    private StepCost(double attentionForward) => this.attentionForward = attentionForward;
+    private StepCost(INetwork network, int batch) => (this.network, this.batch) = (network, batch);
 
     /// <summary>Products with frozen weights and how often a step does each.</summary>
     public IReadOnlyDictionary<MatrixProduct, int> Products => products;
@@ -40,7 +41,7 @@ internal sealed class StepCost
     /// <param name="rows">The step's rows, of one length.</param>
     public static StepCost Of(Adapter adapter, INetwork network, IObjective objective, IReadOnlyList<IExample> rows)
     {
-        var cost = new StepCost(AttentionForward(network, rows.Count, rows[0].Length));
+        var cost = new StepCost(network, rows.Count);
         Projection[] layers = [.. network.Projections, .. network.OutputHead is { } head ? [head] : Array.Empty<Projection>()];
         List<(Projection Layer, ProductCounter Counter)> attached = [];
         foreach (Projection layer in layers)
@@ -71,9 +72,9 @@ internal sealed class StepCost
     }
 
     /// <summary>Notes a layer's attention: scores and mixed values; backward twice as much.</summary>
-    public void CountAttention(bool needsGradient) => Attention += attentionForward * (needsGradient ? 3 : 1);
+    public void CountAttention(long tokens, bool needsGradient) => Attention += AttentionForward(tokens / batch) * (needsGradient ? 3 : 1);
 
-    private static double AttentionForward(INetwork network, long batch, long length) => network switch
+    private double AttentionForward(long length) => network switch
     {
         Decoder decoder => 2 * 2.0 * batch * (length * (length + 1) / 2) * decoder.Shape.Heads * decoder.Shape.HeadDimension,
         Encoder encoder => 2 * 2.0 * batch * length * length * encoder.Shape.Heads * encoder.Shape.HeadDimension,
