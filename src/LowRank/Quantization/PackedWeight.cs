@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -71,8 +72,8 @@ public sealed unsafe class PackedWeight : IDisposable
         EachChunk((first, chunk) =>
         {
             Tensor part = result.narrow(1, first, chunk.shape[0]);
-            if (bias is not null) part.copy_(bias.narrow(0, first, chunk.shape[0]));
-            part.addmm_(dense, chunk.t(), beta: bias is null ? 0 : 1, alpha: 1);
+            Products.Write(part, dense, chunk.t());
+            if (bias is not null) part.add_(bias.narrow(0, first, chunk.shape[0]));
         });
         return result.MoveToOuterDisposeScope();
     }
@@ -85,7 +86,13 @@ public sealed unsafe class PackedWeight : IDisposable
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor result = empty(gradient.shape[0], Columns);
-        EachChunk((first, chunk) => result.addmm_(gradient.narrow(1, first, chunk.shape[0]), chunk, beta: first == 0 ? 0 : 1, alpha: 1));
+        Tensor dense = gradient.contiguous();
+        EachChunk((first, chunk) =>
+        {
+            Tensor part = dense.narrow(1, first, chunk.shape[0]);
+            if (first == 0) Products.Write(result, part, chunk);
+            else Products.Add(result, part, chunk);
+        });
         return result.MoveToOuterDisposeScope();
     }
 

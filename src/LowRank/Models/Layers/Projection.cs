@@ -93,7 +93,9 @@ public sealed class Projection
     /// <param name="input">[…, in]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, out]</returns>
-    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
+    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Pair is { } pair && is_grad_enabled() && IsFrozen
+        ? TrainingLinear.Apply(this, Bias, input, pair, dropout)
+        : Slot.Forward(input, dropout);
 
     /// <summary>Wx + b of the base alone.</summary>
     public Tensor Base(Tensor input) => Multiply(input, Bias);
@@ -102,9 +104,28 @@ public sealed class Projection
     /// <param name="input">[…, in]</param>
     /// <param name="bias">What is added, [out]; null for nothing.</param>
     /// <returns>[…, out]</returns>
-    public Tensor Multiply(Tensor input, Tensor? bias = null) =>
-        Packed is { } packed && standIn is null ? packed.Linear(input, bias)
-            : RowProduct.TryLinear(input, plain ?? standIn!, plain is not null && StoresTransposed, bias) ?? nn.functional.linear(input, Matrix, bias);
+    public Tensor Multiply(Tensor input, Tensor? bias = null)
+    {
+        if (IsPacked) return Packed!.Linear(input, bias);
+        Tensor weight = plain ?? standIn!;
+        if (RowProduct.TryLinear(input, weight, plain is not null && StoresTransposed, bias) is { } few) return few;
+        bool trains = is_grad_enabled() && (weight.requires_grad || bias is { requires_grad: true });
+        if (trains || !Products.Gains(input.numel() / InputSize, weight)) return nn.functional.linear(input, Matrix, bias);
+        return is_grad_enabled() && input.requires_grad ? TrainingLinear.Apply(this, bias, input, null, null) : Product(input, bias);
+    }
+
+    /// <summary>Wx + b of the base alone, without a graph.</summary>
+    /// <param name="input">[…, in]</param>
+    /// <param name="bias">What is added, [out]; null for nothing.</param>
+    /// <returns>[…, out]</returns>
+    internal Tensor Product(Tensor input, Tensor? bias) => IsPacked
+        ? Packed!.Product(input.reshape(-1, InputSize), bias).view([.. input.shape[..^1], OutputSize])
+        : Products.Multiply(input, Matrix.t(), bias);
+
+    /// <summary>y·W without a graph: what reaches the input of the gradient y of the output.</summary>
+    /// <param name="gradient">[rows, out]</param>
+    /// <returns>[rows, in]</returns>
+    internal Tensor BackProduct(Tensor gradient) => IsPacked ? Packed!.BackProduct(gradient) : Products.Multiply(gradient, Matrix);
 
     /// <summary>Makes the weight one that may be changed in place: a packed one is expanded until <see cref="EndMerge"/>.</summary>
     internal void BeginMerge()
@@ -120,4 +141,8 @@ public sealed class Projection
         standIn!.Dispose();
         standIn = null;
     }
+
+    private bool IsPacked => Packed is not null && standIn is null;
+
+    private bool IsFrozen => plain is not { requires_grad: true } && Bias is not { requires_grad: true };
 }

@@ -1,3 +1,4 @@
+using LowRank.Models.Layers;
 using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -7,7 +8,7 @@ namespace LowRank.Adapters.Methods.Lora;
 /// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section 4.1).</summary>
 /// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W itself
 /// stays as it is, so that every other adapter and the saved base remain right.</remarks>
-public sealed class LoraLayer : IAdapterLayer
+public sealed class LoraLayer : IAdapterLayer, ILowRankChange
 {
     private readonly double probability;
 
@@ -38,6 +39,9 @@ public sealed class LoraLayer : IAdapterLayer
 
     /// <summary>The factor s.</summary>
     public double Scale { get; }
+
+    /// <inheritdoc/>
+    public LowRankPair? Pair => OutputBias is null && Taken is null ? new LowRankPair(A, B, Scale * Share, probability) : null;
 
     /// <inheritdoc/>
     public double Share { get; set; } = 1;

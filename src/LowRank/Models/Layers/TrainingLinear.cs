@@ -1,0 +1,73 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>A frozen linear layer with its pair as one step of the graph: y = Wx + b + s·B(A·dropout(x)).</summary>
+/// <remarks>Kept for the backward pass are x, A·x and what dropout kept, and nothing of W. Backward, dx = dy·W + s·(dy·B)·A, and
+/// W has no gradient. The pair's part is added to the base's output in place.</remarks>
+internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLinear>
+{
+    private const string Arguments = "arguments";
+
+    /// <inheritdoc/>
+    public override string Name => nameof(TrainingLinear);
+
+    /// <summary>The layer's output.</summary>
+    /// <param name="projection">The layer, whose weight and bias are frozen.</param>
+    /// <param name="bias">b, or null.</param>
+    /// <param name="input">[…, in]</param>
+    /// <param name="pair">What is added; null for nothing.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    public static Tensor Apply(Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout)
+    {
+        // The function keeps a tensor of its output's size, which nobody reads: the scope frees it.
+        using var scope = NewDisposeScope();
+        var arguments = new TrainingLinearArguments(projection, bias, pair?.Scale ?? 0, input.requires_grad, pair?.A.requires_grad ?? false, pair?.B.requires_grad ?? false);
+        Tensor? kept = pair is { } changed ? Dropout.Kept(input, changed.Dropout, dropout) : null;
+        return apply(input, pair?.A!, pair?.B!, kept!, arguments).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        using var scope = NewDisposeScope();
+        Tensor input = (Tensor)vars[0];
+        var (a, b, kept, arguments) = (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
+        ctx.save_data(Arguments, arguments);
+        Tensor output = arguments.Projection.Product(input, arguments.Bias);
+        if (a is null || b is null) return output.MoveToOuterDisposeScope();
+        Tensor reduced = matmul(kept is null ? input : input * kept, a.t()); // […, rank]
+        output.view(-1, output.shape[^1]).addmm_(reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)arguments.Scale);
+        ctx.save_for_backward([arguments.NeedsA ? input : null!, a, b, kept!, reduced.MoveToOuterDisposeScope()]);
+        return output.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        ReturnedGradients.Release();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var arguments = (TrainingLinearArguments)ctx.get_data(Arguments);
+        Projection projection = arguments.Projection;
+        long[] shape = [.. grad_output.shape[..^1], projection.InputSize];
+        Tensor gradient = grad_output.reshape(-1, projection.OutputSize).contiguous(); // [rows, out]
+        grad_output.Dispose(); // the function's own reference
+        Tensor? back = arguments.NeedsInput ? projection.BackProduct(gradient) : null; // [rows, in]
+        if (ctx.get_saved_variables() is not [var input, { } a, { } b, var kept, { } reduced])
+            return ReturnedGradients.Keep(back?.view(shape), null, null, null, null);
+        Tensor reducedGradient = gradient.matmul(b).mul_(arguments.Scale); // [rows, rank]
+        Tensor? ofB = arguments.NeedsB ? gradient.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(arguments.Scale) : null;
+        Tensor? mask = kept?.view(-1, projection.InputSize), ofA = null;
+        if (input is not null)
+        {
+            Tensor rows = input.reshape(-1, projection.InputSize);
+            ofA = reducedGradient.t().matmul(mask is null ? rows : rows * mask);
+        }
+        if (mask is null) back?.addmm_(reducedGradient, a, beta: 1, alpha: 1);
+        else back?.addcmul_(reducedGradient.matmul(a), mask, 1);
+        return ReturnedGradients.Keep(back?.view(shape), ofA, ofB, null, null);
+    }
+}

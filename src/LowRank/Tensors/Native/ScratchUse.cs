@@ -1,0 +1,14 @@
+namespace LowRank.Tensors.Native;
+
+/// <summary>The blocks of <see cref="ScratchMemory"/> that one operation may hold at the same time.</summary>
+internal enum ScratchUse
+{
+    /// <summary>A packed part of a matrix.</summary>
+    Panels,
+
+    /// <summary>Attention between the positions of one head.</summary>
+    Attention,
+
+    /// <summary>A tile at the edge of a matrix.</summary>
+    Edge,
+}
