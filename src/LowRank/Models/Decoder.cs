@@ -182,7 +182,7 @@ public sealed class Decoder : ISequenceNetwork
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
-        foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
+        hidden = BlockPass.Run(blocks, hidden, context);
         cache?.Advance((int)tokens.shape[1]);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
         if (outputProjection is not null) hidden = outputProjection.Forward(hidden, dropout);

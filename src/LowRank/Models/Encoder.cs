@@ -115,7 +115,7 @@ public sealed class Encoder : ISequenceNetwork
         if (types is not null) hidden = hidden + types.Forward(TypeRows(input));
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(input.Tokens, context));
         hidden = Dropout.Apply(embeddingNorm.Forward(hidden), Shape.EmbeddingDropout, dropout);
-        foreach (IBlock block in blocks) hidden = block.Forward(hidden, context);
+        hidden = BlockPass.Run(blocks, hidden, context);
         return (finalNorm is null ? hidden : finalNorm.Forward(hidden)).MoveToOuterDisposeScope();
     }
 

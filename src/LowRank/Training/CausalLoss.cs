@@ -21,6 +21,8 @@ public static class CausalLoss
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
         Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);
         Tensor predicting = hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
+        if (model.OutputHead is { } head && model.Shape.LogitSoftcap is null && HeadLoss.Fits(head))
+            return HeadLoss.Sum(head, predicting, batch.Labels).MoveToOuterDisposeScope();
         Tensor logits = model.Logits(predicting, dropout);
         return nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }

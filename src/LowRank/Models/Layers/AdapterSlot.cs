@@ -14,6 +14,9 @@ public sealed class AdapterSlot(string path, Func<Tensor, Tensor> inner)
     /// <summary>The adapters that take part, the lowest first.</summary>
     public IReadOnlyList<ISlotAdapter> Adapters => adapters;
 
+    /// <summary>Whether the layer computes alone.</summary>
+    internal bool IsEmpty => rows is null && adapters.Count == 0;
+
     /// <summary>The pair, where a single adapter is no more than one and sits upon the base in every row; null otherwise.</summary>
     internal LowRankPair? Pair => rows is null && adapters is [ILowRankChange change] ? change.Pair : null;
 

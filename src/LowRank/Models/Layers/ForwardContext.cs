@@ -182,8 +182,15 @@ public sealed class ForwardContext
         if (bothWays && allowed is null && !windowed) return null;
         if (allowed is null && !windowed && (past == 0 || added == 1)) return null;
         int key = windowed ? window!.Value : 0;
-        if (!masks.TryGetValue(key, out Tensor? mask)) masks[key] = mask = Additive(windowed ? window : null);
+        if (!masks.TryGetValue(key, out Tensor? mask)) masks[key] = mask = Share(() => Additive(windowed ? window : null));
         return mask;
+    }
+
+    /// <summary>Makes a tensor that lives as long as the pass, when a block needs what later ones use as well.</summary>
+    internal Tensor Share(Func<Tensor> make)
+    {
+        using var scope = NewDisposeScope(); // TorchSharp loses a tensor that is moved to the scope where it is
+        return make().MoveToOtherDisposeScope(queryIndex);
     }
 
     private static (Tensor? Left, Func<Tensor>? KeyMask) Padding(Tensor? attentionMask, KeyValueCache? cache, int past, int added)

@@ -54,10 +54,13 @@ internal static class PackedAttention
         int? limit = window < keys ? window : null;
         if (limit is null && (queries == keys || queries == 1)) return null;
         if (context.DocumentMasks.TryGetValue((queries, keys, limit), out Tensor? known)) return known;
-        Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1), key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
-        Tensor visible = key <= query; // [queries, keys]
-        if (limit is { } back) visible = visible & (key > query - back);
-        Tensor mask = zeros(visible.shape, ScalarType.Float32, device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
-        return context.DocumentMasks[(queries, keys, limit)] = mask;
+        Tensor Additive()
+        {
+            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1), key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
+            Tensor visible = key <= query; // [queries, keys]
+            if (limit is { } back) visible = visible & (key > query - back);
+            return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
+        }
+        return context.DocumentMasks[(queries, keys, limit)] = context.Share(Additive);
     }
 }

@@ -144,5 +144,6 @@ public sealed class Projection
 
     private bool IsPacked => Packed is not null && standIn is null;
 
-    private bool IsFrozen => plain is not { requires_grad: true } && Bias is not { requires_grad: true };
+    /// <summary>Whether neither the weight nor the bias takes a gradient.</summary>
+    internal bool IsFrozen => plain is not { requires_grad: true } && Bias is not { requires_grad: true };
 }

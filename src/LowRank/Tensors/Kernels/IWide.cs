@@ -23,8 +23,17 @@ internal unsafe interface IWide<TVector>
     /// <summary>a − b.</summary>
     static abstract TVector Subtract(TVector a, TVector b);
 
+    /// <summary>a ÷ b.</summary>
+    static abstract TVector Divide(TVector a, TVector b);
+
+    /// <summary>The larger of each place; not a number where one is none.</summary>
+    static abstract TVector Max(TVector a, TVector b);
+
     /// <summary>e to the power of each place.</summary>
     static abstract TVector Exp(TVector exponent);
+
+    /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; below e⁻⁸⁷ it stays there.</summary>
+    static abstract TVector ExpOfNegative(TVector exponent);
 
     /// <summary>a + b.</summary>
     static abstract TVector Add(TVector a, TVector b);

@@ -30,7 +30,30 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Max(Vector256<float> a, Vector256<float> b) => Vector256.Max(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Divide(Vector256<float> a, Vector256<float> b) => a / b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> exponent) => Vector256.Exp(exponent);
+
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ExpOfNegative(Vector256<float> exponent)
+    {
+        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-87f)), n = Vector256.Round(x * Vector256.Create(1.44269504f));
+        Vector256<float> r = MultiplyAdd(n, Vector256.Create(-0.693359375f), x);
+        r = MultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
+        Vector256<float> p = MultiplyAdd(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
+        p = MultiplyAdd(p, r, Vector256.Create(8.3334519073e-3f));
+        p = MultiplyAdd(p, r, Vector256.Create(4.1665795894e-2f));
+        p = MultiplyAdd(p, r, Vector256.Create(1.6666665459e-1f));
+        p = MultiplyAdd(p, r, Vector256.Create(5.0000001201e-1f));
+        p = MultiplyAdd(p, r * r, r + Vector256.Create(1f));
+        Vector256<float> power = ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
+        return p * power;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> vector) => Vector256.Sum(vector);

@@ -30,7 +30,30 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Max(Vector512<float> a, Vector512<float> b) => Vector512.Max(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Divide(Vector512<float> a, Vector512<float> b) => a / b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> exponent) => Vector512.Exp(exponent);
+
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpOfNegative(Vector512<float> exponent)
+    {
+        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-87f)), n = Vector512.Round(x * Vector512.Create(1.44269504f));
+        Vector512<float> r = MultiplyAdd(n, Vector512.Create(-0.693359375f), x);
+        r = MultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        Vector512<float> p = MultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));
+        p = MultiplyAdd(p, r, Vector512.Create(8.3334519073e-3f));
+        p = MultiplyAdd(p, r, Vector512.Create(4.1665795894e-2f));
+        p = MultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
+        p = MultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
+        p = MultiplyAdd(p, r * r, r + Vector512.Create(1f));
+        Vector512<float> power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
+        return p * power;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector512<float> vector) => Vector512.Sum(vector);

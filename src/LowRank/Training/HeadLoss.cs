@@ -1,0 +1,73 @@
+using LowRank.Models.Layers;
+using LowRank.Tensors.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Training;
+
+/// <summary>The output head and its cross-entropy as one step of the graph: logits live for some rows at a time and are never kept.</summary>
+/// <remarks>Where a gradient is wanted, that of the states is computed with the loss: the softmax is there already, and keeping the
+/// states' gradient, [rows, width], replaces keeping logits, [rows, classes], or computing them twice.</remarks>
+internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
+{
+    private const string Arguments = "arguments";
+    /// <summary>Logits that live at a time: 128 MB.</summary>
+    public const long MostNumbers = 32L << 20;
+
+    /// <inheritdoc/>
+    public override string Name => nameof(HeadLoss);
+
+    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32 on the processor, without adapters.</summary>
+    /// <param name="head">The layer that gives the logits.</param>
+    public static bool Fits(Projection head) => head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32 && head.Weight.device_type == DeviceType.CPU;
+
+    /// <summary>The summed loss in nats.</summary>
+    /// <param name="head">A layer that <see cref="Fits"/>.</param>
+    /// <param name="states">[rows, width]</param>
+    /// <param name="labels">[rows], int64.</param>
+    /// <param name="mostNumbers">Logits that may live at a time.</param>
+    /// <returns>A number, in the caller's dispose scope.</returns>
+    /// <exception cref="InputException">A label is no class of the head.</exception>
+    public static Tensor Sum(Projection head, Tensor states, Tensor labels, long mostNumbers = MostNumbers)
+    {
+        using var scope = NewDisposeScope();
+        if (labels.numel() > 0 && (labels.min().item<long>() is var lowest && lowest < 0 || labels.max().item<long>() is var highest && highest >= head.OutputSize))
+            throw new InputException($"{head.Path} scores {head.OutputSize} classes, but a label is outside of them (found {labels.min().item<long>()} to {labels.max().item<long>()}). Tokenize the data with this model's own tokenizer.");
+        return apply(states, labels, new HeadLossArguments(head, is_grad_enabled() && states.requires_grad, mostNumbers)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        using var scope = NewDisposeScope();
+        var (states, labels, arguments) = (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
+        Projection head = arguments.Head;
+        long rows = states.shape[0], parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers), most = Math.Max(1, (rows + parts - 1) / parts);
+        Tensor room = empty(most, head.OutputSize);
+        Tensor? gradient = arguments.NeedsGradient ? empty_like(states) : null;
+        double loss = 0;
+        for (long first = 0; first < rows; first += most)
+        {
+            using var part = NewDisposeScope();
+            long count = Math.Min(most, rows - first);
+            Tensor logits = room.narrow(0, 0, count);
+            Products.Write(logits, states.narrow(0, first, count), head.Matrix.t());
+            if (head.Bias is { } bias) logits.add_(bias);
+            loss += SoftmaxLoss.Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient);
+            if (gradient is not null) Products.Write(gradient.narrow(0, first, count), logits, head.Matrix);
+        }
+        if (gradient is not null) ctx.save_for_backward([gradient.MoveToOuterDisposeScope()]);
+        return tensor((float)loss).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        ReturnedGradients.Release();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor gradient = ctx.get_saved_variables()[0] * grad_output;
+        grad_output.Dispose(); // the function's own reference
+        return ReturnedGradients.Keep(gradient, null, null);
+    }
+}
