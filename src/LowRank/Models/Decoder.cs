@@ -87,6 +87,9 @@ public sealed class Decoder : ISequenceNetwork
     public int MaxPositions => Shape.MaxPositions;
 
     /// <inheritdoc/>
+    public bool GradientCheckpointing { get; set; }
+
+    /// <inheritdoc/>
     public IReadOnlyCollection<string> CreatedWeights { get; }
 
     /// <inheritdoc/>
@@ -174,6 +177,8 @@ public sealed class Decoder : ISequenceNetwork
     {
         using var scope = NewDisposeScope();
         if (documents is not null && (attentionMask ?? (object?)cache) is not null) throw new ArgumentException("Packed texts take no mask and no cache.", nameof(documents));
+        if (GradientCheckpointing && Prompt is not null && is_grad_enabled())
+            throw new InputException("gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the prompt's states, which would be computed again with each. Remove one of them.");
         CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (documents?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
         ForwardContext context = documents is not null ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout)) : ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
@@ -182,7 +187,7 @@ public sealed class Decoder : ISequenceNetwork
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(context, attentionMask, cache));
         hidden = Dropout.Apply(hidden, Shape.EmbeddingDropout, dropout);
-        hidden = BlockPass.Run(blocks, hidden, context);
+        hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         cache?.Advance((int)tokens.shape[1]);
         if (finalNorm is not null) hidden = finalNorm.Forward(hidden);
         if (outputProjection is not null) hidden = outputProjection.Forward(hidden, dropout);

@@ -89,6 +89,9 @@ public sealed class Encoder : ISequenceNetwork
     public Pooling Pooling => Shape.Pooling;
 
     /// <inheritdoc/>
+    public bool GradientCheckpointing { get; set; }
+
+    /// <inheritdoc/>
     public IReadOnlyCollection<string> CreatedWeights { get; }
 
     /// <inheritdoc/>
@@ -115,7 +118,7 @@ public sealed class Encoder : ISequenceNetwork
         if (types is not null) hidden = hidden + types.Forward(TypeRows(input));
         if (positions is not null) hidden = hidden + positions.Forward(PositionRows(input.Tokens, context));
         hidden = Dropout.Apply(embeddingNorm.Forward(hidden), Shape.EmbeddingDropout, dropout);
-        hidden = BlockPass.Run(blocks, hidden, context);
+        hidden = BlockPass.Run(blocks, hidden, context, GradientCheckpointing);
         return (finalNorm is null ? hidden : finalNorm.Forward(hidden)).MoveToOuterDisposeScope();
     }
 

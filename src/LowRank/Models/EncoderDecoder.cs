@@ -81,6 +81,16 @@ public sealed class EncoderDecoder : INetwork
     public bool TiesHead { get; }
 
     /// <inheritdoc/>
+    public bool GradientCheckpointing
+    {
+        get => false;
+        set
+        {
+            if (value) throw new InputException($"training.gradient_checkpointing is for decoders and encoders, not for encoder-decoder models ({Family.ModelType}): remove it, or lower training.batch_size.");
+        }
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyCollection<string> CreatedWeights => [];
 
     /// <inheritdoc/>

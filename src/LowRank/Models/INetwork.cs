@@ -44,6 +44,11 @@ public interface INetwork : IDisposable
     /// <summary>Whether the output head computes with the embedding's weight.</summary>
     bool TiesHead { get; }
 
+    /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes backward: less
+    /// memory, more time, the same gradients. False by default.</summary>
+    /// <exception cref="InputException">The model cannot.</exception>
+    bool GradientCheckpointing { get; set; }
+
     /// <summary>Names of weights that the checkpoint lacks and that were drawn anew, as a new task's head is.</summary>
     IReadOnlyCollection<string> CreatedWeights { get; }
 

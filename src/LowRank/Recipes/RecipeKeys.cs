@@ -14,7 +14,7 @@ internal static class RecipeKeys
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
             "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "new_tokens", "method_options"],
         ["adapter.method_options"] = [.. AdapterMethods.All.SelectMany(method => method.Options.Select(option => option.Name)).Distinct()],
-        ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "packing", "share_prompts", "batch_tokens", "learning_rate", "schedule", "warmup_steps",
+        ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "packing", "share_prompts", "batch_tokens", "gradient_checkpointing", "learning_rate", "schedule", "warmup_steps",
             "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",
             "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "keep_checkpoints",
             "max_skipped_steps", "patience", "min_delta", "max_time", "max_tokens", "threads", "tensorboard"],

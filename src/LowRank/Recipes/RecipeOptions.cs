@@ -31,6 +31,7 @@ internal static class RecipeOptions
             Beta2 = training.Beta2,
             Epsilon = training.Epsilon,
             MaxGradientNorm = training.MaxGradNorm,
+            GradientCheckpointing = training.GradientCheckpointing,
             Shuffle = training.Shuffle && !recipe.Data.Streaming, // a stream draws by itself
             Seed = training.Seed,
             EvaluateEvery = training.EvalEvery,

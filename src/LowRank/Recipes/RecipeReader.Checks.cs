@@ -45,6 +45,8 @@ internal sealed partial class RecipeReader
             section.Reject("init_adapter", "does not go with training.from_scratch; keep one of them");
         else if (training.InitAdapter is not null && adapter.Method == "full")
             section.Reject("init_adapter", "does not go with adapter.method: full; merge the adapter into the model first");
+        if (training.GradientCheckpointing && adapter.Method is ("prompt_tuning" or "prefix_tuning"))
+            section.Reject("gradient_checkpointing", $"does not go with adapter.method: {adapter.Method}, whose states every layer reads; remove one of them");
         if (!training.Packing && training.SharePrompts == "grouped")
             section.Reject("share_prompts", "is grouped, which needs training.packing: true; change one of them");
         if (training.EvalEvery > 0 && data is { Validation.Count: 0, ValidationShare: 0 })

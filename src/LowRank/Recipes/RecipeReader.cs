@@ -161,6 +161,7 @@ internal sealed partial class RecipeReader
             Packing = section.Flag("packing", d.Packing),
             SharePrompts = section.OneOf("share_prompts", d.SharePrompts, "true", "false", "grouped"),
             BatchTokens = (int?)section.Whole("batch_tokens", 1, int.MaxValue),
+            GradientCheckpointing = section.Flag("gradient_checkpointing", d.GradientCheckpointing),
             LearningRate = section.Number("learning_rate", Recipe.DefaultLearningRate(adapter.Method, fromScratch), above: true),
             Schedule = section.OneOf("schedule", d.Schedule, "constant", "linear", "cosine"),
             WarmupSteps = section.Whole("warmup_steps", 0) ?? d.WarmupSteps,

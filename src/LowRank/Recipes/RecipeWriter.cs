@@ -106,6 +106,7 @@ internal sealed class RecipeWriter
             Line("  ", "share_prompts", t.SharePrompts);
             Line("  ", "batch_tokens", t.BatchTokens);
         }
+        Line("  ", "gradient_checkpointing", t.GradientCheckpointing);
         Line("  ", "learning_rate", learningRate);
         Line("  ", "schedule", t.Schedule);
         if (t.WarmupRatio > 0) Line("  ", "warmup_ratio", t.WarmupRatio);

@@ -39,6 +39,9 @@ public sealed record TrainingSection
     /// <summary>AdamW's decoupled weight decay.</summary>
     public double WeightDecay { get; init; }
 
+    /// <summary>Whether blocks are computed again in the backward pass instead of being kept.</summary>
+    public bool GradientCheckpointing { get; init; }
+
     /// <summary>AdamW's first decay.</summary>
     public double Beta1 { get; init; } = 0.9;
 

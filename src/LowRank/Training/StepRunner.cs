@@ -23,6 +23,7 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
     {
         long started = Stopwatch.GetTimestamp();
         using var scope = NewDisposeScope();
+        objective.Network.GradientCheckpointing = options.GradientCheckpointing;
         double loss = 0;
         long tokens = 0;
         foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;

@@ -30,6 +30,9 @@ public sealed record TrainingOptions
     /// <summary>Decoupled weight decay (arXiv 1711.05101), applied to every trained weight.</summary>
     public double WeightDecay { get; init; }
 
+    /// <summary>Whether blocks are computed again in the backward pass instead of being kept (<see cref="Models.INetwork.GradientCheckpointing"/>).</summary>
+    public bool GradientCheckpointing { get; init; }
+
     /// <summary>AdamW's decay of the mean gradient.</summary>
     public double Beta1 { get; init; } = 0.9;
 

@@ -31,7 +31,7 @@ public sealed class RecipeRoundTripTests
         .Select((number, flag, whole, fraction, count, schedule, folder) => new TrainingSection
         {
             Epochs = flag ? 3 : number, Steps = flag ? whole : null, BatchSize = count, GradientAccumulation = count + 1, LearningRate = number,
-            Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null : count,
+            Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null : count, GradientCheckpointing = flag,
             Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
             Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
             EvalEvery = flag ? 0 : null, EvalBatchSize = count, SaveEvery = flag ? null : whole, KeepCheckpoints = count,

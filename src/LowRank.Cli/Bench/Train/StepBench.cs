@@ -27,7 +27,7 @@ internal static class StepBench
         var trained = new TrainedAdapter(adapter);
         (IObjective objective, IReadOnlyList<IExample> rows) = Task(model, options);
         long weights = model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
-        using var runner = new StepRunner(objective, trained, new TrainingOptions { LearningRate = 1e-4, Seed = Seed });
+        using var runner = new StepRunner(objective, trained, new TrainingOptions { LearningRate = 1e-4, Seed = Seed, GradientCheckpointing = options.Checkpointing });
         trained.Rules.Start(options.Steps, 1e-4);
         var batches = new StepBatches([rows], rows.Sum(row => (long)row.PredictedLabels));
         return Measure(options, model.Network, adapter, objective, runner, batches, weights);

@@ -24,6 +24,9 @@ internal sealed record TrainBenchOptions
     /// <summary>Dropout of the model (where a shape is named) and of the adapter.</summary>
     public double Dropout { get; init; }
 
+    /// <summary>Whether blocks are computed again in the backward pass.</summary>
+    public bool Checkpointing { get; init; }
+
     /// <summary>Steps that are timed, after one that is not.</summary>
     public int Steps { get; init; } = 5;
 

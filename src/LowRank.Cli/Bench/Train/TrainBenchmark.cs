@@ -16,6 +16,7 @@ internal sealed class TrainBenchmark : IBenchmark
         var targets = new Option<string[]>("--targets") { Description = "Adapted modules by name, or all-linear; the model type's default when left out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
         var labelled = new Option<double>("--labelled") { Description = "Share of each row, at its end, that is predicted.", DefaultValueFactory = _ => defaults.Labelled };
         var dropout = new Option<double>("--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ => defaults.Dropout };
+        var checkpointing = new Option<bool>("--checkpointing") { Description = "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
         var steps = new Option<int>("--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
         var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
@@ -24,7 +25,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts.",
         };
         return new Command("train", "Measure training steps against the rate of matrix products on this machine: tokens a second, share of the limit, memory, and the parts of a step. Nothing is kept.")
-            { shape, batch, length, rank, targets, labelled, dropout, steps, threads, json }
+            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, threads, json }
             .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
             {
                 Shape = parsed.GetValue(shape)!,
@@ -34,6 +35,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 Targets = parsed.GetValue(targets) ?? [],
                 Labelled = parsed.GetValue(labelled),
                 Dropout = parsed.GetValue(dropout),
+                Checkpointing = parsed.GetValue(checkpointing),
                 Steps = parsed.GetValue(steps),
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)));

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>What all layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
-public sealed class ForwardContext
+public sealed class ForwardContext : IDisposable
 {
     private readonly Func<Tensor>? allowed; // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
     private readonly Dictionary<int, Tensor?> masks = [];
@@ -185,6 +185,21 @@ public sealed class ForwardContext
         if (!masks.TryGetValue(key, out Tensor? mask)) masks[key] = mask = Share(() => Additive(windowed ? window : null));
         return mask;
     }
+
+    /// <summary>Lets what blocks read of the pass live until it is disposed of: they are computed again in the backward pass.</summary>
+    internal void OutliveScope()
+    {
+        foreach (Tensor tensor in Read) tensor.DetachFromDisposeScope();
+    }
+
+    /// <summary>Frees what blocks read of the pass, where no dispose scope does.</summary>
+    public void Dispose()
+    {
+        foreach (Tensor tensor in Read) tensor.Dispose();
+    }
+
+    private IEnumerable<Tensor> Read => new[] { Turn, LocalTurn }.OfType<(Tensor Cosine, Tensor Sine)>().SelectMany(turn => new[] { turn.Cosine, turn.Sine })
+        .Concat(masks.Values.Concat(DocumentMasks.Values).OfType<Tensor>());
 
     /// <summary>Makes a tensor that lives as long as the pass, when a block needs what later ones use as well.</summary>
     internal Tensor Share(Func<Tensor> make)

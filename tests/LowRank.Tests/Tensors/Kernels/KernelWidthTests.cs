@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LowRank.Tests.Models;
 using LowRank.Tests.Training;
+using LowRank.Tests.Training;
 
 namespace LowRank.Tests.Tensors.Kernels;
 
