@@ -1,6 +1,9 @@
+using System.Runtime.InteropServices;
+
 namespace LowRank.Tensors.Kernels;
 
 /// <summary>The packing of a slice of a product's right matrix: what threads take parts of.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal unsafe struct PackingTask
 {
     public float* B;

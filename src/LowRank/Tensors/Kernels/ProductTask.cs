@@ -1,6 +1,9 @@
+using System.Runtime.InteropServices;
+
 namespace LowRank.Tensors.Kernels;
 
 /// <summary>A slice of a product whose right matrix is packed: what threads take parts of.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal unsafe struct ProductTask
 {
     public float* A;

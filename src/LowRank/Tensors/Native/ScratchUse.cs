@@ -5,10 +5,4 @@ internal enum ScratchUse
 {
     /// <summary>A packed part of a matrix.</summary>
     Panels,
-
-    /// <summary>Attention between the positions of one head.</summary>
-    Attention,
-
-    /// <summary>A tile at the edge of a matrix.</summary>
-    Edge,
 }
