@@ -3,6 +3,7 @@ using System.Xml.Linq;
 using LowRank.Cli.Views.Curves;
 using LowRank.Tensors;
 using OxyPlot;
+using OxyPlot.Annotations;
 using OxyPlot.Axes;
 using OxyPlot.Series;
 using Spectre.Console;
@@ -44,12 +45,17 @@ internal static class SweepView
         model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "step" });
         model.Axes.Add(scale.IsLogarithmic ? new LogarithmicAxis { Position = AxisPosition.Left, Title = metric, AxisTitleDistance = 14 }
             : new LinearAxis { Position = AxisPosition.Left, Title = metric, AxisTitleDistance = 14, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
-        model.Legends.Add(new OxyPlot.Legends.Legend { LegendPosition = OxyPlot.Legends.LegendPosition.RightTop, LegendFontSize = 11 });
         for (int i = 0; i < shown.Length; i++)
         {
-            var line = new LineSeries { Title = shown[i].Name, Color = OxyColor.Parse(Colours[i]), StrokeThickness = i == 0 ? 2.4 : 1.2, MarkerType = shown[i].Curve.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
+            var line = new LineSeries { Color = OxyColor.Parse(Colours[i]), StrokeThickness = i == 0 ? 2.4 : 1.2, MarkerType = shown[i].Curve.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
             line.Points.AddRange(shown[i].Curve.Select(point => new DataPoint(point.Step, point.Value)));
             model.Series.Add(line);
+            // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may not be there.
+            model.Annotations.Add(new TextAnnotation
+            {
+                Text = shown[i].Name, TextPosition = new DataPoint(shown.Max(run => run.Curve[^1].Step), scale.At(0.96 - 0.055 * i)), TextColor = OxyColor.Parse(Colours[i]), StrokeThickness = 0,
+                FontSize = 12, FontWeight = FontWeights.Bold, TextHorizontalAlignment = OxyPlot.HorizontalAlignment.Right, TextVerticalAlignment = OxyPlot.VerticalAlignment.Middle,
+            });
         }
         AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, shown))));
     }
