@@ -20,7 +20,7 @@ public sealed class GenerationSpeedTests
 {
     private const double Kept = 0.8;   // of the recorded share
     private const double Faster = 1.5; // memory this much faster than the recorded one leaves more of the time to what is no reading
-    private const int Prompt = 16, New = 9, Least = 5;
+    private const int Least = 5; // rounds
     private const double Patience = 20; // seconds until most rounds are undisturbed
 
     [Fact]
@@ -32,13 +32,14 @@ public sealed class GenerationSpeedTests
         Assert.SkipUnless(get_num_threads() == threads && ProcessorCores.Physical() == threads, $"The share was recorded with {threads} threads; here are {get_num_threads()} on {ProcessorCores.Physical()} cores.");
         Assert.SkipUnless(GenerateBench.VectorWidth == width, $"The share was recorded with vectors of {width} numbers; here they have {GenerateBench.VectorWidth}.");
         double least = Kept * recorded["share_of_limit"]!.GetValue<double>(), recordedRate = recorded["read_bytes_per_second"]!.GetValue<double>();
+        int tokens = recorded["new_tokens"]!.GetValue<int>();
+        int[] prompt = [.. Enumerable.Range(1, recorded["prompt"]!.GetValue<int>())];
         using BenchFolder folder = BenchFolder.Open("gpt2-small");
         using PretrainedModel model = PretrainedModel.Open(folder.Path);
-        double bytes = new GenerationCost(model.Decoder, Prompt).StepBytes(1, New - 1);
+        double bytes = new GenerationCost(model.Decoder, prompt.Length).StepBytes(1, tokens - 1);
         using var rate = new ReadRate((long)bytes);
         var way = new GenerationWay(1, adapted: false);
         var generator = new TextGenerator(model.Decoder);
-        int[] prompt = [.. Enumerable.Range(1, Prompt)];
         List<double> reads = [];
         double Share() => Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), reads);
         var others = new OtherWork();
@@ -46,7 +47,7 @@ public sealed class GenerationSpeedTests
         for (int round = 0; round < Least || (Share() < least && Stopwatch.GetElapsedTime(begin).TotalSeconds < Patience); round++)
         {
             double before = rate.Measure();
-            way.Run(generator, [prompt], New);
+            way.Run(generator, [prompt], tokens);
             reads.Add(Math.Max(before, rate.Measure()));
         }
         if (Share() >= least) return;
