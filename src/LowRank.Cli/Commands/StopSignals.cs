@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace LowRank.Cli.Commands;
@@ -5,8 +6,10 @@ namespace LowRank.Cli.Commands;
 /// <summary>SIGINT and SIGTERM while a run goes on: the first one asks it to finish its step and save, the second one ends the process.</summary>
 internal sealed class StopSignals : IDisposable
 {
+    private static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(1);
     private readonly CancellationTokenSource stop = new();
     private readonly PosixSignalRegistration[] registrations;
+    private long heard; // when the first one came
     private int received; // the first signal's number in .NET's own counting, which has no 0
 
     /// <summary>Listens from now on.</summary>
@@ -27,8 +30,13 @@ internal sealed class StopSignals : IDisposable
 
     private void Hear(PosixSignalContext context)
     {
-        // A second one is left to the system, which ends the process by it.
-        if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) != 0) return;
+        if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) is var first and not 0)
+        {
+            // A terminal and a supervisor such as `lowrank sweep` may both pass one request on, each in its own way. Any other second one is left to the system, which ends the process by it.
+            context.Cancel = first != (int)context.Signal && Stopwatch.GetElapsedTime(Interlocked.Read(ref heard)) < OneRequest;
+            return;
+        }
+        Interlocked.Exchange(ref heard, Stopwatch.GetTimestamp());
         context.Cancel = true;
         Console.Error.WriteLine($"{context.Signal}: the step is finished and the run saved; once more stops at once.");
         stop.Cancel();
