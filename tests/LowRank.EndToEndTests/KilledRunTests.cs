@@ -69,11 +69,12 @@ public sealed class KilledRunTests(ITestOutputHelper output)
     private static bool HasTorn(string folder) => Directory.Exists(folder)
         && Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories).Any(path => path.Contains(".partial-", StringComparison.Ordinal) || path.Contains(".replaced-", StringComparison.Ordinal));
 
-    // All that was measured but times.
+    // All that was measured but times, and the memory of the process.
     private static IReadOnlyList<string> Measured(string path) => [.. File.ReadLines(path).Select(line =>
     {
         JsonObject fields = JsonNode.Parse(line)!.AsObject();
         fields.Remove("tokens_per_second");
+        fields.Remove("memory_bytes");
         return fields.ToJsonString();
     })];
 

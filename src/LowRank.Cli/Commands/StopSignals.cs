@@ -30,13 +30,13 @@ internal sealed class StopSignals : IDisposable
 
     private void Hear(PosixSignalContext context)
     {
+        Interlocked.CompareExchange(ref heard, Stopwatch.GetTimestamp(), 0);
         if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) is var first and not 0)
         {
             // A terminal and a supervisor such as `lowrank sweep` may both pass one request on, each in its own way. Any other second one is left to the system, which ends the process by it.
             context.Cancel = first != (int)context.Signal && Stopwatch.GetElapsedTime(Interlocked.Read(ref heard)) < OneRequest;
             return;
         }
-        Interlocked.Exchange(ref heard, Stopwatch.GetTimestamp());
         context.Cancel = true;
         Console.Error.WriteLine($"{context.Signal}: the step is finished and the run saved; once more stops at once.");
         stop.Cancel();

@@ -32,7 +32,7 @@ internal sealed class SweepCommand : ICliCommand
         var state = new SweepState(folder, axes, metric);
         state.TakeUp(plan.Runs);
         int finished = plan.Runs.Count(run => run.State == "finished");
-        foreach (SweepRun run in plan.Runs) state.Measure(run);
+        foreach (SweepRun run in plan.Runs.Where(run => run.IsBegun)) state.Measure(run);
         state.Write(plan.Runs);
         Console.WriteLine($"{plan.Runs.Count} runs in {folder}{(finished > 0 ? $", {finished} of them finished before" : "")}");
         using var stop = new CancellationTokenSource();

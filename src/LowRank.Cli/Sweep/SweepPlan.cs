@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using LowRank.Cli.Views;
 using LowRank.Recipes;
 
@@ -33,7 +31,7 @@ internal sealed class SweepPlan
         Recipe first = Recipe.Load(path, [.. set, .. axes.Select(axis => $"{axis.Key}={axis.Values[0]}")]);
         string folder = Path.GetFullPath(output ?? first.Output);
         var problems = new List<string>();
-        if (metric.StartsWith("eval_", StringComparison.Ordinal) && (first.Data.Validation.Count == 0 || first.Training.EvalEvery == 0))
+        if (metric.StartsWith("eval_", StringComparison.Ordinal) && (first.Data is { Validation.Count: 0, ValidationShare: 0 } || first.Training.EvalEvery == 0))
             problems.Add($"A sweep compares runs by {metric}, on held-out data, and the recipe {(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. "
                 + "Change that, or compare by the training loss: --metric loss.");
         var runs = new List<SweepRun>();
@@ -45,7 +43,7 @@ internal sealed class SweepPlan
             if (runs.Exists(run => run.Name == name)) name += $"-{runs.Count + 1}";
             string[] overrides = [.. set, .. changes, $"output={Yaml(Path.Combine(folder, name))}"];
             Recipe? recipe = Check(path, overrides, string.Join(' ', axes.Where(axis => !IsInner(axis.Key)).Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
-            string settings = recipe is null ? "" : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(recipe.ToYaml())));
+            string settings = recipe is null ? "" : SweepRun.SettingsOf(recipe.ToYaml());
             runs.Add(new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name), Settings = settings });
         }
         if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The sweep cannot be run:", problems);

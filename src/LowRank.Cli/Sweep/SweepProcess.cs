@@ -43,7 +43,7 @@ internal static class SweepProcess
             yield return change;
         }
         string checkpoints = Path.Combine(run.Folder, "checkpoints");
-        if (run.Resumes && Directory.Exists(checkpoints) && Directory.EnumerateDirectories(checkpoints, "step-*").Any()) yield return "--resume";
+        if (run.Resumes && run.IsBegun && Directory.Exists(checkpoints) && Directory.EnumerateDirectories(checkpoints, "step-*").Any()) yield return "--resume";
     }
 
     // SIGTERM, which .NET itself cannot send.

@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+
 namespace LowRank.Cli.Sweep;
 
 /// <summary>A combination of a sweep, and what has come of it.</summary>
@@ -35,4 +38,11 @@ internal sealed record SweepRun
 
     /// <summary>The metric over the steps.</summary>
     public IReadOnlyList<(double Step, double Value)> Curve { get; set; } = [];
+
+    /// <summary>Whether what lies in its folder was begun with its settings.</summary>
+    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(File.ReadAllText(path)) == Settings;
+
+    /// <summary>A hash of a recipe as a run writes it, but for its threads, which the sweep sets.</summary>
+    public static string SettingsOf(string yaml) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        string.Join('\n', yaml.Split('\n').Where(line => !line.StartsWith("  threads: ", StringComparison.Ordinal))))));
 }

@@ -40,7 +40,8 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     {
         this.evaluation = evaluation;
         heldOut.Add(evaluation.Step, evaluation.Loss);
-        if (best is null || evaluation.Loss < best.Loss) best = evaluation;
+        // Step 0 is the model before training; a loss that is no number is no best one.
+        if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss) best = evaluation;
         Draw();
     }
 

@@ -1,3 +1,4 @@
+using LowRank.Data.Rows;
 using LowRank.Adapters.Methods;
 using LowRank.Hub;
 using LowRank.Quantization;
@@ -56,7 +57,7 @@ internal sealed partial class RecipeReader
     private static void CheckEveryEvaluation(YamlSection section, ComparisonSection comparison, DataSection? data, TrainingSection training)
     {
         string? reason = comparison.Generations == 0 ? "with comparison.generations: 0"
-            : data is { Validation.Count: 0 } ? "without data.validation, which evaluations need"
+            : data is { Validation.Count: 0, ValidationShare: 0 } ? "without data.validation or data.validation_share, which evaluations need"
             : training.EvalEvery == 0 ? "with training.eval_every: 0, which leaves no evaluation" : null;
         if (reason is not null) section.Reject("every_evaluation", $"has no effect {reason}; change that or remove this");
     }
@@ -76,7 +77,7 @@ internal sealed partial class RecipeReader
             problems.Add(model.Place, $"model is {model}, and there is no such folder");
         if (root.Child("data") is not { } data) return;
         foreach (string key in (string[])["train", "validation"])
-            foreach (YamlValue file in (data.Texts(key) ?? []).Where(file => !Variable().IsMatch(file.Text) && !Path.Exists(Resolve(file))))
+            foreach (YamlValue file in (data.Texts(key) ?? []).Where(file => !Variable().IsMatch(file.Text) && !Path.Exists(Resolve(file)) && RowFiles.Missing([Resolve(file)]).Count > 0))
                 problems.Add(file.Place, $"data.{key}: {Resolve(file)} was not found");
     }
 }

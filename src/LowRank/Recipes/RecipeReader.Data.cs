@@ -41,6 +41,7 @@ internal sealed partial class RecipeReader
         if (training.Steps is null) section.Reject("streaming", "needs training.steps: how many rows there are is not known before the end");
         else if (training.Steps > int.MaxValue / ((long)training.BatchSize * training.GradientAccumulation))
             section.Reject("streaming", $"takes at most {int.MaxValue} rows a run; lower training.steps");
+        if (section.Has("shuffle_buffer") && !training.Shuffle) section.Reject("shuffle_buffer", "has no effect with training.shuffle: false; remove it");
         if (training.SharePrompts == "grouped") section.Reject("streaming", "does not go with training.share_prompts: grouped, which orders all rows; change one of them");
     }
 

@@ -15,8 +15,8 @@ internal sealed partial class RecipeReader
 
     private static void CheckCourse(YamlSection section, TrainingSection training, DataSection? data)
     {
-        if (training.Patience is not null && data is { Validation.Count: 0 })
-            section.Reject("patience", "stops by the held-out loss, which needs data.validation; add that or remove this");
+        if (training.Patience is not null && data is { Validation.Count: 0, ValidationShare: 0 })
+            section.Reject("patience", "stops by the held-out loss, which needs data.validation or data.validation_share; add that or remove this");
         else if (training.Patience is not null && training.EvalEvery == 0)
             section.Reject("patience", "stops by the held-out loss, and training.eval_every is 0: never; change one of them");
         if (training.Patience is null && training.MinDelta > 0)

@@ -18,7 +18,7 @@ public sealed partial class RecipeRun
     // What the run's folder keeps of what is known before the first step.
     private RunFacts Facts() => new()
     {
-        Training = RowFacts.Of(Examples),
+        Training = stream is null ? RowFacts.Of(Examples) : null, // a stream is not gone through before
         Validation = Validation.Count > 0 ? RowFacts.Of(Validation) : null,
         Notes = Notes,
         Advice = Advice,

@@ -137,7 +137,7 @@ internal sealed class RecipeWriter
     private void Comparison(ComparisonSection c)
     {
         text.Append("comparison:\n");
-        Line("  ", "data", c.Data);
+        Line("  ", "data", c.Data.Count > 0 ? c.Data : null);
         Line("  ", "generations", c.Generations);
         Line("  ", "facts", c.Facts);
         Line("  ", "references", c.References);

@@ -53,6 +53,7 @@ public sealed class StreamingRunTests : IDisposable
     [InlineData("data: {train: a, shuffle_buffer: 5}", "data.shuffle_buffer has no effect without data.streaming: true")]
     [InlineData("data: {train: [a, b], weights: [1]}", "data.weights has 1 numbers, expected 2")]
     [InlineData("data: {train: a, weights: [0]}", "data.weights is 0, expected a number above 0")]
+    [InlineData("data: {train: a, streaming: true, shuffle_buffer: 8}\ntraining: {steps: 1, shuffle: false}", "data.shuffle_buffer has no effect with training.shuffle: false")]
     [InlineData("data: {train: a, validation: b, validation_share: 0.1}", "data.validation_share and data.validation are both given")]
     [InlineData("data: {train: a, split_seed: 1}", "data.split_seed has no effect without data.validation_share")]
     [InlineData("data: {train: a, template: {prompt: x}}", "data.template cannot be used: data.template has prompt; expected text")]
@@ -91,5 +92,12 @@ public sealed class StreamingRunTests : IDisposable
         public void Finished(TrainingResult result)
         {
         }
+    }
+
+    [Fact]
+    public void A_share_that_is_held_out_serves_all_that_needs_held_out_data()
+    {
+        Recipe recipe = Parse("share", "data: {train: a.jsonl, validation_share: 0.5}\ntraining: {patience: 2}\ncomparison: {generations: 1, every_evaluation: true}");
+        Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), "/").ToYaml());
     }
 }

@@ -31,6 +31,7 @@ internal sealed class LoadInput
             model: {JsonSerializer.Serialize(model)}
             data:
               train: train.jsonl
+              cache: false
             adapter:
               rank: 8
               alpha: 16

@@ -43,7 +43,7 @@ internal static class Decompression
         if (!streamed && (gzip || bzip2 || zstandard)) throw new InputException("the file is compressed as a whole, and its format is not read so: Parquet compresses its columns itself. Decompress it.");
         // .NET's own stream takes the end of a torn file for the end of its content.
         if (gzip) return new GZipInputStream(file);
-        if (bzip2) return new BZip2InputStream(file);
+        if (bzip2) return new BZip2Streams(new BufferedStream(file, 1 << 16));
         if (zstandard) return new ZstdSharp.DecompressionStream(file, leaveOpen: false);
         if (first.StartsWith(Xz)) throw new InputException("the file is compressed by xz, which is not read here. Decompress it (xz -d), or compress it by gzip or zstd.");
         if (first.StartsWith(Zip)) throw new InputException("the file is a zip archive (or a spreadsheet), which is not read here. Unpack it, or save it as CSV.");

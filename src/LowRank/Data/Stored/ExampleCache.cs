@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -10,7 +11,7 @@ namespace LowRank.Data.Stored;
 /// tokenizer with its chat template, the options, and this program.</summary>
 /// <remarks>Several processes may use it at once: a file appears whole under its name, and two that make the same one make the
 /// same bytes. Files that were not used for a month are removed when another is made.</remarks>
-public sealed class ExampleCache
+public sealed partial class ExampleCache
 {
     /// <summary>The environment variable that names the folder.</summary>
     public const string Variable = "LOWRANK_CACHE";
@@ -101,7 +102,8 @@ public sealed class ExampleCache
         foreach (string file in Directory.EnumerateFiles(folder))
         {
             TimeSpan age = DateTime.UtcNow - File.GetLastWriteTimeUtc(file);
-            if ((file.EndsWith(End, StringComparison.Ordinal) && age > Kept) || (file.EndsWith(".tmp", StringComparison.Ordinal) && age > Abandoned)) File.Delete(file);
+            string name = Path.GetFileName(file);
+            if ((Whole().IsMatch(name) && age > Kept) || (Begun().IsMatch(name) && age > Abandoned)) File.Delete(file);
         }
     }
 
@@ -123,4 +125,11 @@ public sealed class ExampleCache
         string? caches = OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) : Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
         return Path.Combine(string.IsNullOrEmpty(caches) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache") : caches, "lowrank", "tokens");
     }
+
+    // What this class and AtomicFile name so; the folder may hold what is not ours.
+    [GeneratedRegex(@"\A[0-9a-f]{64}\.tokens\z")]
+    private static partial Regex Whole();
+
+    [GeneratedRegex(@"\A\.([0-9a-f]{64}\.tokens\.[0-9a-f]{32}|[0-9a-f]{32}\.offsets)\.tmp\z", RegexOptions.ExplicitCapture)]
+    private static partial Regex Begun();
 }

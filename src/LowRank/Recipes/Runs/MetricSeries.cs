@@ -32,6 +32,9 @@ public sealed class MetricSeries(string name)
     /// <summary>The last measurement.</summary>
     public MetricPoint Last { get; private set; }
 
+    /// <summary>The lowest measurement after a step was taken, the one that a run may have kept weights of; null without one.</summary>
+    public MetricPoint? LowestOfSteps { get; private set; }
+
     /// <summary>The lowest measurement; the first of equals.</summary>
     public MetricPoint Lowest => buckets.MinBy(bucket => bucket.Lowest.Value).Lowest;
 
@@ -52,6 +55,7 @@ public sealed class MetricSeries(string name)
             return;
         }
         Last = new MetricPoint(step, value);
+        if (step > 0 && !(LowestOfSteps is { } lowest && lowest.Value <= value)) LowestOfSteps = Last;
         if (Count++ == 0) First = Last;
         Append(buckets, MetricBucket.Of(Last), width);
         while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);

@@ -10,6 +10,12 @@ namespace LowRank.Recipes.Runs;
 public sealed record RowFacts(long Rows, long Tokens, long Labels, int Longest)
 {
     /// <summary>Counts rows.</summary>
-    public static RowFacts Of(IReadOnlyList<IExample> rows) =>
-        new(rows.Count, rows.Sum(row => (long)row.Tokens), rows.Sum(row => (long)row.PredictedLabels), rows.Count == 0 ? 0 : rows.Max(row => row.Length));
+    public static RowFacts Of(IReadOnlyList<IExample> rows)
+    {
+        // Once through: rows may be read from a file as they are asked for.
+        long tokens = 0, labels = 0;
+        int longest = 0;
+        foreach (IExample row in rows) (tokens, labels, longest) = (tokens + row.Tokens, labels + row.PredictedLabels, Math.Max(longest, row.Length));
+        return new RowFacts(rows.Count, tokens, labels, longest);
+    }
 }

@@ -7,7 +7,7 @@ public static class RunComparison
     public static RunRecord? Best(IEnumerable<RunRecord> runs) => runs.Where(run => BestLoss(run) is not null).MinBy(run => BestLoss(run)!.Value.Value);
 
     /// <summary>The lowest held-out loss of a run; null without evaluations.</summary>
-    public static MetricPoint? BestLoss(RunRecord run) => run.Metrics.Series.TryGetValue("eval_loss", out MetricSeries? losses) && losses.Count > 0 ? losses.Lowest : null;
+    public static MetricPoint? BestLoss(RunRecord run) => run.Metrics.Series.TryGetValue("eval_loss", out MetricSeries? losses) ? losses.LowestOfSteps : null;
 
     /// <summary>Every key of any recipe with its value in each run, null where a recipe lacks it. Keys with other values come first; each in its recipe's order.</summary>
     /// <param name="runs">Runs.</param>

@@ -105,6 +105,14 @@ public sealed class FormatTests : IDisposable
     }
 
     [Fact]
+    public void Streams_of_bzip2_one_after_the_other_are_all_read()
+    {
+        byte[] Part(string text) => Compressed(Encoding.UTF8.GetBytes(text), into => new BZip2OutputStream(into));
+        string path = folder.Write("parts.jsonl.bz2", [.. Part("{\"text\": \"1\"}\n{\"te"), .. Part("xt\": \"2\"}\n"), .. Part("{\"text\": \"3\"}\n")]);
+        Assert.Equal(3, DataFolder.Rows(path).Length);
+    }
+
+    [Fact]
     public void Compressed_files_are_read_whatever_their_name_says()
     {
         byte[] plain = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"{i}\"}}\n")));
