@@ -80,7 +80,7 @@ public sealed class GradientCheckpointingTests
         for (int i = 1; i <= 5; i++) runner.Run(step, 1e-3, i);
         long before = Tensor.TotalCount;
         for (int i = 6; i <= 25; i++) runner.Run(step, 1e-3, i);
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.InRange(Tensor.TotalCount, 1, before); // those of other tests may be finalised meanwhile
     }
 
     [Fact]

@@ -91,6 +91,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         {
             while (rows.Drawn < drawn) rows.Next();
             made = examples;
+            Array.Clear(recent); // of before the jump
         }
         while (made < index)
         {

@@ -93,7 +93,8 @@ public sealed class Projection
     /// <param name="input">[…, in]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, out]</returns>
-    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Pair is { } pair && is_grad_enabled() && IsFrozen
+    // On other devices torch's own nodes: an error of theirs in a backward pass, such as memory that is full, reaches the caller as an exception.
+    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Pair is { } pair && is_grad_enabled() && IsFrozen && input.device_type == DeviceType.CPU
         ? TrainingLinear.Apply(this, Bias, input, pair, dropout)
         : Slot.Forward(input, dropout);
 

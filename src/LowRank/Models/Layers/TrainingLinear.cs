@@ -60,7 +60,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
             return ReturnedGradients.Keep(back?.view(shape), null, null, null, null);
         Tensor reducedGradient = gradient.matmul(b).mul_(arguments.Scale); // [rows, rank]
         Tensor? ofB = arguments.NeedsB ? gradient.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(arguments.Scale) : null;
-        Tensor? mask = kept?.view(-1, projection.InputSize), ofA = null;
+        Tensor? mask = kept?.reshape(-1, projection.InputSize), ofA = null;
         if (input is not null)
         {
             Tensor rows = input.reshape(-1, projection.InputSize);

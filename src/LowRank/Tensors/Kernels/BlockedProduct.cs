@@ -36,7 +36,7 @@ internal static unsafe class BlockedProduct
         for (int column = 0; column < columns; column += MostColumns)
         {
             int wide = Math.Min(MostColumns, columns - column), panels = (wide + PanelKernel.Columns - 1) / PanelKernel.Columns;
-            float* packed = ScratchMemory.Floats(ScratchUse.Panels, (long)panels * PanelKernel.Columns * deep);
+            float* packed = ScratchMemory.Floats(panels * PanelKernel.Columns * deep);
             for (int k = 0; k < depth; k += deep)
             {
                 int slice = Math.Min(deep, depth - k);

@@ -20,7 +20,7 @@ internal static unsafe class Products
         using var scope = NewDisposeScope();
         long columns = matrix.shape[1];
         Tensor rows = Rows(input), result = empty(rows.shape[0], columns, input.dtype, input.device);
-        if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous()))) Own(rows, matrix, result, adds: false, bias);
+        if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns))) Own(rows, matrix, result, adds: false, bias);
         else if (bias is null) result.addmm_(rows, matrix, beta: 0, alpha: 1);
         else result = addmm(bias, rows, matrix, 1, 1);
         return result.view([.. input.shape[..^1], columns]).MoveToOuterDisposeScope();
@@ -58,7 +58,8 @@ internal static unsafe class Products
     /// <returns>[rows, width]</returns>
     public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
 
-    private static bool Fits(Tensor input, Tensor matrix) => Gains(input.shape[0], matrix)
+    private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0] // else torch says what is wrong
+        && Gains(input.shape[0], matrix)
         && input.dtype == ScalarType.Float32 && input.device_type == DeviceType.CPU && input.stride(1) == 1;
 
     private static void Own(Tensor input, Tensor matrix, Tensor result, bool adds, Tensor? bias) => BlockedProduct.Multiply(
