@@ -17,10 +17,10 @@ public sealed class StoppedRunTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals");
         using var model = new TinyModel();
-        // Two threads on steps this small wait for each other more than they work where the processors are busy.
+        // Long enough that a run cannot end while the signal is on its way. Two threads on steps this small wait for each other more than they work where the processors are busy.
         string[] threads = ["--set", "training.threads=1"];
-        CommandLine.Run(["train", model.Recipe("steps: 500", "dropout: 0.1", "whole"), .. threads]).Succeeded();
-        string recipe = model.Recipe("steps: 500", "dropout: 0.1");
+        CommandLine.Run(["train", model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1", "whole"), .. threads]).Succeeded();
+        string recipe = model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1");
         using Process process = CommandLine.Start(model[""], ["train", recipe, .. threads]);
         Wait.For(() => HasStepped(model), process);
         Send(process, signal);
