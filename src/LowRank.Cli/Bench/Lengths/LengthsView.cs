@@ -11,7 +11,7 @@ internal static class LengthsView
     {
         if (json)
         {
-            JsonOutput.Write(Json(found));
+            JsonOutput.WriteMeasured(Json(found));
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");
