@@ -39,10 +39,12 @@ internal sealed class BenchFolder : IDisposable
         string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, name);
         Directory.CreateDirectory(draft);
         File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config.ToJsonString());
+        // The model is measured as if its folder had been there: the weights are drawn beside the memory that is kept.
+        NativeAllocator.MapLargeBlocks();
         using (var scope = torch.NewDisposeScope())
         using (PretrainedModel drawn = PretrainedModel.FromScratch(draft, seed: 1))
             ModelFolder.Write(draft, folder, [.. drawn.Network.Parameters]);
-        NativeAllocator.ReturnFreedMemory();
+        NativeAllocator.KeepFreedMemory();
         return new BenchFolder(folder, root);
     }
 

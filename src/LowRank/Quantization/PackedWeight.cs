@@ -39,7 +39,7 @@ public sealed unsafe class PackedWeight : IDisposable
     /// <summary>The weights in float32, [out, in]: a new tensor in the caller's dispose scope.</summary>
     public Tensor Expand()
     {
-        Tensor expanded = empty(Rows, Columns);
+        Tensor expanded = StepMemory.Empty(Rows, Columns);
         Expand(0, ElementCount, (float*)NativeTensor.Address(expanded));
         return expanded;
     }
@@ -68,7 +68,7 @@ public sealed unsafe class PackedWeight : IDisposable
         using var noGradient = no_grad();
         Tensor dense = input.contiguous();
         if (matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors) return Direct(dense, bias).MoveToOuterDisposeScope();
-        Tensor result = empty(dense.shape[0], Rows);
+        Tensor result = StepMemory.Empty(dense.shape[0], Rows);
         EachChunk((first, chunk) =>
         {
             Tensor part = result.narrow(1, first, chunk.shape[0]);
@@ -85,7 +85,7 @@ public sealed unsafe class PackedWeight : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor result = empty(gradient.shape[0], Columns);
+        Tensor result = StepMemory.Empty(gradient.shape[0], Columns);
         Tensor dense = gradient.contiguous();
         EachChunk((first, chunk) =>
         {

@@ -1,5 +1,6 @@
 using LowRank.Models.Layers;
 using LowRank.Tensors.Kernels;
+using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,8 +44,8 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
         var (states, labels, arguments) = (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
         Projection head = arguments.Head;
         long rows = states.shape[0], parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers), most = Math.Max(1, (rows + parts - 1) / parts);
-        Tensor room = empty(most, head.OutputSize);
-        Tensor? gradient = arguments.NeedsGradient ? empty_like(states) : null;
+        Tensor room = StepMemory.Empty(most, head.OutputSize);
+        Tensor? gradient = arguments.NeedsGradient ? StepMemory.Empty(states.shape) : null;
         double loss = 0;
         for (long first = 0; first < rows; first += most)
         {

@@ -2,6 +2,7 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Models;
+using LowRank.Models.Layers;
 using LowRank.Tasks;
 using LowRank.Tasks.MaskedLanguageModel;
 using LowRank.Tests.Models;
@@ -83,6 +84,27 @@ public sealed class GradientCheckpointingTests
         Assert.InRange(Tensor.TotalCount, 1, before); // those of other tests may be finalised meanwhile
     }
 
+    // The lowest block's input takes no gradient; blocks below it have no graph.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void The_lowest_adapted_block_is_computed_again_too(int lowest)
+    {
+        using var tiny = new TinyModel();
+        using Adapter adapter = Adapter.Create(tiny.Model, new LoraConfig
+        {
+            Rank = 2, Alpha = 4, Dropout = 0.3, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]), LayersToTransform = LayerSelection.Of(lowest), InitialWeights = InitialWeights.False,
+        }, 1);
+        adapter.Attach();
+        var objective = new CausalObjective(tiny.Model.Decoder);
+        AssertSame(objective, new TrainedAdapter(adapter).Weights, Rows(5));
+        var passes = new PassCounter();
+        foreach (Projection layer in tiny.Model.Network.Projections.Where(layer => layer.Path.EndsWith("up_proj", StringComparison.Ordinal))) layer.Slot.Attach(passes);
+        using var scope = NewDisposeScope();
+        objective.Sum(Rows(5), null).backward();
+        Assert.Equal(2 + 2 - lowest, passes.Count); // two blocks, of which those that go backward are computed twice
+    }
+
     [Fact]
     public void A_prompt_is_refused()
     {
@@ -129,6 +151,17 @@ public sealed class GradientCheckpointingTests
         int[] ids = [.. Enumerable.Range(0, 6 + row).Select(i => (i * (row + 3) + 5) % 31)];
         return new TokenizedExample(ids, ids);
     })];
+
+    private sealed class PassCounter : ISlotAdapter
+    {
+        public int Count { get; private set; }
+
+        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+        {
+            Count++;
+            return inner(input);
+        }
+    }
 
     private sealed class NoPrompt : IPrompt
     {

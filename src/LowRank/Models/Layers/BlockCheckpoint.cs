@@ -15,28 +15,30 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
 
     /// <summary>The block's output.</summary>
     /// <param name="block">The block.</param>
-    /// <param name="input">[batch, sequence, hidden], taking a gradient: a function without such an input has no backward pass.</param>
+    /// <param name="input">[batch, sequence, hidden]</param>
     /// <param name="context">The pass, which must outlive the backward pass: <see cref="ForwardContext.OutliveScope"/>.</param>
-    /// <param name="isLowest">Whether it is the last of its pass to go backward.</param>
-    /// <returns>As <paramref name="input"/>, in the caller's dispose scope.</returns>
+    /// <param name="isLowest">Whether no block of this pass that goes backward is below.</param>
+    /// <returns>As <paramref name="input"/>, in the caller's dispose scope. It takes no gradient where nothing is trained in the block or below.</returns>
     public static Tensor Apply(IBlock block, Tensor input, ForwardContext context, bool isLowest)
     {
-        // The function keeps a tensor of its output's size, which nobody reads: the scope frees it.
+        // The function keeps a tensor of its output's size, which nobody reads: the scope frees it, and the block's graph.
         using var scope = NewDisposeScope();
-        Tensor? dropout = context.Dropout?.get_state().DetachFromDisposeScope();
-        return apply(input, new BlockCheckpointArguments(block, context, dropout, isLowest)).MoveToOuterDisposeScope();
+        Tensor? dropout = context.Dropout?.get_state();
+        // With a graph that nobody keeps, for without one some layers compute by other kernels.
+        Tensor output = block.Forward(Separate(input, input.requires_grad), context);
+        if (!output.requires_grad) return output.MoveToOuterDisposeScope();
+        // Without an argument that takes a gradient a function has no backward pass, and the lowest block's input takes none.
+        Tensor? anchor = input.requires_grad ? null : zeros(1, device: input.device, requires_grad: true);
+        return apply(input, anchor!, new BlockCheckpointArguments(block, context, output.detach(), dropout?.DetachFromDisposeScope(), input.requires_grad, isLowest)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        using var scope = NewDisposeScope();
-        var (input, arguments) = ((Tensor)vars[0], (BlockCheckpointArguments)vars[1]);
+        var (input, arguments) = ((Tensor)vars[0], (BlockCheckpointArguments)vars[2]);
         ctx.save_data(Arguments, arguments);
         ctx.save_for_backward([input]);
-        // With a graph that nobody keeps, for without one some layers compute by other kernels.
-        using var gradient = enable_grad();
-        return arguments.Block.Forward(input.detach().requires_grad_(), arguments.Context).detach().MoveToOuterDisposeScope();
+        return arguments.Output;
     }
 
     /// <inheritdoc/>
@@ -45,7 +47,7 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
         ReturnedGradients.Release();
         using var scope = NewDisposeScope();
         var arguments = (BlockCheckpointArguments)ctx.get_data(Arguments);
-        Tensor input = ctx.get_saved_variables()[0].detach().requires_grad_();
+        Tensor input = Separate(ctx.get_saved_variables()[0], arguments.NeedsInput);
         using (enable_grad())
         {
             Tensor output = Again(arguments, input);
@@ -53,8 +55,10 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
         }
         grad_output.Dispose(); // the function's own reference
         if (arguments.IsLowest) arguments.Context.Dispose();
-        return ReturnedGradients.Keep(input.grad, null);
+        return ReturnedGradients.Keep(arguments.NeedsInput ? input.grad : null, null, null);
     }
+
+    private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_() : input.detach();
 
     private static Tensor Again(BlockCheckpointArguments arguments, Tensor input)
     {

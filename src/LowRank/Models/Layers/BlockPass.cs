@@ -10,29 +10,21 @@ internal static class BlockPass
     /// <param name="blocks">The blocks, the lowest first.</param>
     /// <param name="hidden">[batch, sequence, hidden]</param>
     /// <param name="context">The pass.</param>
-    /// <param name="checkpoints">Whether the graph keeps the blocks' inputs alone. Blocks below the lowest trained weight have no
-    /// graph; the one that has it keeps what it makes, for its input takes no gradient.</param>
+    /// <param name="checkpoints">Whether the graph keeps the blocks' inputs alone.</param>
     /// <returns>As <paramref name="hidden"/>, in the caller's dispose scope.</returns>
     public static Tensor Run(IReadOnlyList<IBlock> blocks, Tensor hidden, ForwardContext context, bool checkpoints = false)
     {
         Tensor states = hidden;
-        bool isFirst = true;
+        bool keepsInputs = checkpoints && is_grad_enabled(), isLowest = true;
         foreach (IBlock block in blocks)
         {
             using var scope = NewDisposeScope();
             Tensor below = states;
-            if (checkpoints && is_grad_enabled() && below.requires_grad)
-            {
-                states = BlockCheckpoint.Apply(block, below, context, isFirst).MoveToOuterDisposeScope();
-                isFirst = false;
-            }
-            else
-            {
-                states = block.Forward(below, context).MoveToOuterDisposeScope();
-            }
+            states = (keepsInputs ? BlockCheckpoint.Apply(block, below, context, isLowest) : block.Forward(below, context)).MoveToOuterDisposeScope();
+            isLowest &= !states.requires_grad;
             if (!ReferenceEquals(below, hidden)) below.Dispose();
         }
-        if (!isFirst) context.OutliveScope();
+        if (keepsInputs && !isLowest) context.OutliveScope();
         return states;
     }
 }

@@ -19,7 +19,7 @@ internal static unsafe class Products
     {
         using var scope = NewDisposeScope();
         long columns = matrix.shape[1];
-        Tensor rows = Rows(input), result = empty(rows.shape[0], columns, input.dtype, input.device);
+        Tensor rows = Rows(input), result = Room(rows, columns);
         if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns))) Own(rows, matrix, result, adds: false, bias);
         else if (bias is null) result.addmm_(rows, matrix, beta: 0, alpha: 1);
         else result = addmm(bias, rows, matrix, 1, 1);
@@ -57,6 +57,10 @@ internal static unsafe class Products
     /// <param name="input">[…, width]</param>
     /// <returns>[rows, width]</returns>
     public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
+
+    private static Tensor Room(Tensor rows, long columns) => rows.dtype == ScalarType.Float32 && rows.device_type == DeviceType.CPU
+        ? StepMemory.Empty(rows.shape[0], columns)
+        : empty(rows.shape[0], columns, rows.dtype, rows.device);
 
     private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0] // else torch says what is wrong
         && Gains(input.shape[0], matrix)

@@ -9,27 +9,39 @@ public static class NativeAllocator
     private const int TrimThreshold = -1;
     private const int MmapThreshold = -3;
 
+    private const int OrdinaryMmapThreshold = 128 * 1024; // glibc's default
+
     /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
     /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step makes
     /// hundreds of such temporaries. Changes the whole process, so a program calls it, never the library. The peak of
     /// memory stays what it is; what is freed stays with the process. Does nothing outside Linux with glibc.</remarks>
     public static void KeepFreedMemory()
     {
-        if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out nint library)) return;
-        if (!NativeLibrary.TryGetExport(library, "mallopt", out nint address)) return;
-        var mallopt = Marshal.GetDelegateForFunctionPointer<SetOption>(address);
+        StepMemory.Keep();
+        if (SetOptionCall() is not { } mallopt) return;
         mallopt(MmapThreshold, int.MaxValue);
         mallopt(TrimThreshold, int.MaxValue);
+    }
+
+    /// <summary>Has glibc map each large block anew and give it back as it is freed, until <see cref="KeepFreedMemory"/>: what is made
+    /// once and is much larger than what follows leaves no holes behind, over which later blocks would spread.</summary>
+    public static void MapLargeBlocks()
+    {
+        if (SetOptionCall() is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
     }
 
     /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from what is
     /// in use. Does nothing outside Linux with glibc.</summary>
     public static void ReturnFreedMemory()
     {
+        StepMemory.Trim();
         if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out nint library)) return;
         if (!NativeLibrary.TryGetExport(library, "malloc_trim", out nint address)) return;
         Marshal.GetDelegateForFunctionPointer<Trim>(address)(0);
     }
+
+    private static SetOption? SetOptionCall() => OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)
+        && NativeLibrary.TryGetExport(library, "mallopt", out nint address) ? Marshal.GetDelegateForFunctionPointer<SetOption>(address) : null;
 
     private delegate int Trim(nuint keptBytes);
 
