@@ -1,4 +1,5 @@
 using LowRank.Data.Packing;
+using LowRank.Tensors.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;
@@ -11,4 +12,9 @@ public sealed record PackedDocuments(Tensor Positions, IReadOnlyList<PackedSegme
 {
     /// <summary>Positions of each segment, in their order.</summary>
     internal long[] Sizes { get; } = [.. Segments.Select(segment => (long)segment.Tokens)];
+
+    /// <summary>What attends to what.</summary>
+    internal AttentionTexts Texts => texts ??= AttentionTexts.OfSegments([.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
+
+    private AttentionTexts? texts;
 }

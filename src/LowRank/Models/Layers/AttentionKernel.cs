@@ -15,9 +15,14 @@ internal static class AttentionKernel
     /// <returns>[batch, new, heads · dimension]</returns>
     public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
-        if (context.Documents is { } documents) return PackedAttention.Attend(query, key, value, settings, context, documents);
+        if (context.Documents is { } documents)
+        {
+            return TiledAttentionKernel.TryAttendPacked(query, key, value, settings, context, documents)
+                ?? PackedAttention.Attend(query, key, value, settings, context, documents);
+        }
         if (StepAttentionKernel.TryAttend(query, key, value, settings, context) is { } step) return step;
         (key, value) = context.Seen(settings.Layer, key, value);
+        if (TiledAttentionKernel.TryAttend(query, key, value, settings, context) is { } tiled) return tiled;
         Tensor? mask = context.Mask(settings.Window);
         return Attend(query, key, value, mask, mask is null && context.IsCausal, settings, context.Dropout);
     }

@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,6 +14,7 @@ public sealed class ForwardContext : IDisposable
     private readonly int past;
     private readonly int added;
     private readonly bool bothWays;
+    private AttentionTexts? texts;
     private readonly int prompt; // positions of a prompt adapter, which every token sees; counted in past
 
     private ForwardContext(int past, int added, Device device, bool bothWays = false, int prompt = 0)
@@ -156,6 +158,19 @@ public sealed class ForwardContext : IDisposable
     /// <summary>Turns heads, [batch, heads, new, dimension], by their positions; with learned positions they stay.</summary>
     public Tensor Rotate(Tensor heads, bool local) =>
         (local ? LocalTurn : Turn) is { } turn ? RotaryEmbedding.Rotate(heads, turn.Cosine, turn.Sine) : heads;
+
+    /// <summary>Whether heads go from their projection to attention as they are: not turned, not kept, with nothing before them.</summary>
+    internal bool IsPlain(AttentionSettings settings) => !HasPadding && Cache is null && Prompt is null && Collected is null && (settings.UsesLocalRope ? LocalTurn : Turn) is null;
+
+    /// <summary>Whether some tokens are padding, which is not seen.</summary>
+    internal bool HasPadding => allowed is not null;
+
+    /// <summary>Whether tokens see those after them.</summary>
+    internal bool AttendsBothWays => bothWays;
+
+    /// <summary>What attends to what when rows are alike, the same for all layers.</summary>
+    internal AttentionTexts Texts(long rows, long queries, long keys) =>
+        texts ??= AttentionTexts.OfRows((int)rows, (int)queries, (int)keys);
 
     /// <summary>All keys and values that a layer attends to, given those of its new positions, [batch, heads, new, dimension].</summary>
     public (Tensor Keys, Tensor Values) Seen(int layer, Tensor key, Tensor value)

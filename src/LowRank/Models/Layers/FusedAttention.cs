@@ -17,7 +17,9 @@ public sealed class FusedAttention(Projection queryKeyValue, Projection output, 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        (Tensor q, Tensor k, Tensor v) = split(queryKeyValue.Forward(input, context.Dropout));
+        Tensor fused = queryKeyValue.Forward(input, context.Dropout);
+        if (TiledAttentionKernel.TryAttendFused(fused, split, settings, context) is { } mixed) return output.Forward(mixed, context.Dropout);
+        (Tensor q, Tensor k, Tensor v) = split(fused);
         (q, k) = (context.Rotate(q, settings.UsesLocalRope), context.Rotate(k, settings.UsesLocalRope));
         return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
     }

@@ -35,6 +35,12 @@ internal unsafe interface IWide<TVector>
     /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; below e⁻⁸⁷ it stays there.</summary>
     static abstract TVector ExpOfNegative(TVector exponent);
 
+    /// <summary>The natural logarithm of each place.</summary>
+    static abstract TVector Log(TVector vector);
+
+    /// <summary>As many rows as a vector has places, of as many numbers, become columns.</summary>
+    static abstract void Transpose(float* rows, long stride, float* target, long targetStride);
+
     /// <summary>a + b.</summary>
     static abstract TVector Add(TVector a, TVector b);
 

@@ -44,8 +44,8 @@ internal static unsafe class PanelPacking
         int k = 0;
         for (; k + Lanes <= depth; k += Lanes)
         {
-            Transpose(matrix + k, columnStride, panel + (long)k * Columns);
-            Transpose(matrix + k + Lanes * columnStride, columnStride, panel + (long)k * Columns + Lanes);
+            Transpose(matrix + k, columnStride, panel + (long)k * Columns, Columns);
+            Transpose(matrix + k + Lanes * columnStride, columnStride, panel + (long)k * Columns + Lanes, Columns);
         }
         for (; k < depth; k++)
             for (int j = 0; j < Columns; j++) panel[(long)k * Columns + j] = matrix[k + j * columnStride];
@@ -57,9 +57,13 @@ internal static unsafe class PanelPacking
             for (int j = 0; j < Columns; j++) panel[(long)k * Columns + j] = j < columns ? matrix[k * rowStride + j * columnStride] : 0;
     }
 
-    // 16 rows of 16 numbers become columns: pairs, then fours, then quarters of registers change places.
+    /// <summary>16 rows of 16 numbers become columns: pairs, then fours, then quarters of registers change places.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="stride">From one of them to the next.</param>
+    /// <param name="target">Receives the columns as rows, aligned to 64 bytes.</param>
+    /// <param name="targetStride">From one of those to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(float* rows, long stride, float* target)
+    public static void Transpose(float* rows, long stride, float* target, long targetStride)
     {
         Vector512<float>* t = stackalloc Vector512<float>[16];
         Vector512<float>* u = stackalloc Vector512<float>[16];
@@ -85,8 +89,8 @@ internal static unsafe class PanelPacking
         }
         for (int i = 0; i < 8; i++)
         {
-            Avx512F.Shuffle4x128(t[i], t[i + 8], 0x88).StoreAligned(target + i * Columns);
-            Avx512F.Shuffle4x128(t[i], t[i + 8], 0xdd).StoreAligned(target + (i + 8) * Columns);
+            Avx512F.Shuffle4x128(t[i], t[i + 8], 0x88).StoreAligned(target + i * targetStride);
+            Avx512F.Shuffle4x128(t[i], t[i + 8], 0xdd).StoreAligned(target + (i + 8) * targetStride);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Tensors.Kernels;
 
@@ -53,6 +54,15 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
         p = MultiplyAdd(p, r * r, r + Vector256.Create(1f));
         Vector256<float> power = ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
         return p * power;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Log(Vector256<float> vector) => Vector256.Log(vector);
+
+    public static void Transpose(float* rows, long stride, float* target, long targetStride)
+    {
+        if (Avx.IsSupported) SmallTranspose.Eight(rows, stride, target, targetStride);
+        else SmallTranspose.Plain(rows, stride, target, targetStride, Vector256<float>.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Tensors.Kernels;
 
@@ -53,6 +54,15 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
         p = MultiplyAdd(p, r * r, r + Vector512.Create(1f));
         Vector512<float> power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
         return p * power;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Log(Vector512<float> vector) => Vector512.Log(vector);
+
+    public static void Transpose(float* rows, long stride, float* target, long targetStride)
+    {
+        if (Avx512F.IsSupported) PanelPacking.Transpose(rows, stride, target, targetStride);
+        else SmallTranspose.Plain(rows, stride, target, targetStride, Vector512<float>.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
