@@ -13,7 +13,11 @@ internal readonly unsafe struct AttentionHeads
     private readonly long row;
     private readonly long head;
 
-    private AttentionHeads(float* first, long row, long head, long token) => (this.first, this.row, this.head, TokenStride) = (first, row, head, token);
+    private AttentionHeads(float* first, long row, long head, long token)
+    {
+        this.first = first;
+        (this.row, this.head, TokenStride) = (row, head, token);
+    }
 
     /// <summary>Numbers from one token to the next.</summary>
     public long TokenStride { get; }

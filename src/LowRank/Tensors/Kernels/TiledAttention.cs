@@ -102,7 +102,10 @@ internal unsafe struct TiledAttention
         fixed (int* before = texts.Before, needed = texts.Needed)
         fixed (TiledAttention* work = &this)
         {
-            (work->Texts, work->Before, work->Needed, work->Parts) = (first, before, needed, parts);
+            work->Texts = first;
+            work->Before = before;
+            work->Needed = needed;
+            work->Parts = parts;
             if (Vector512.IsHardwareAccelerated)
             {
                 if (backward) Workers.Run(count, &TiledAttentionBackward<Wide512, Vector512<float>>.Part, work);
