@@ -16,6 +16,7 @@ internal static class TiledAttentionKernel
     /// <returns>[batch, queries, heads · dimension]</returns>
     public static Tensor? TryAttend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
+        if (context.Cache is not null && query.shape[2] == 1) return null; // one query does not pay for arranging all keys
         if (context.HasPadding || !Fits(settings, context) || !Fits(query, key, value)) return null;
         long[] queries = query.shape;
         AttentionTexts texts = context.Texts(queries[0], queries[2], key.shape[2]);

@@ -60,7 +60,7 @@ internal sealed class TrainingAttention : autograd.SingleTensorFunction<Training
         (Tensor Query, Tensor Key, Tensor Value) gradients;
         if (arguments.Split is { } split)
         {
-            ofFirst = empty(first.shape);
+            ofFirst = StepMemory.Empty(first.shape);
             gradients = split(ofFirst);
         }
         else
@@ -79,13 +79,13 @@ internal sealed class TrainingAttention : autograd.SingleTensorFunction<Training
     private static Tensor TokenByToken(Tensor heads)
     {
         long[] s = heads.shape;
-        return empty(s[0], s[2], s[1], s[3]).transpose(1, 2);
+        return StepMemory.Empty(s[0], s[2], s[1], s[3]).transpose(1, 2);
     }
 
     private static unsafe Tensor Compute((Tensor Query, Tensor Key, Tensor Value) parts, Tensor? logSums, TrainingAttentionArguments arguments)
     {
         long[] s = parts.Query.shape;
-        Tensor output = empty(s[0], s[2], s[1] * s[3]);
+        Tensor output = StepMemory.Empty(s[0], s[2], s[1] * s[3]);
         TiledAttention attention = Task(parts, output, logSums, arguments);
         attention.Forward(arguments.Texts);
         return output;

@@ -9,17 +9,19 @@ public static class NativeAllocator
     private const int TrimThreshold = -1;
     private const int MmapThreshold = -3;
 
+    // Bytes. Torch's own temporaries beyond leave holes that nothing fills; mapping these few anew each time costs less than the holes.
+    private const int LargestKept = 8 << 20;
     private const int OrdinaryMmapThreshold = 128 * 1024; // glibc's default
 
     /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
     /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step makes
-    /// hundreds of such temporaries. Changes the whole process, so a program calls it, never the library. The peak of
+    /// hundreds of such temporaries. The largest that the library itself makes get a heap of their own. Changes the whole process, so a program calls it, never the library. The peak of
     /// memory stays what it is; what is freed stays with the process. Does nothing outside Linux with glibc.</remarks>
     public static void KeepFreedMemory()
     {
         StepMemory.Keep();
         if (SetOptionCall() is not { } mallopt) return;
-        mallopt(MmapThreshold, int.MaxValue);
+        mallopt(MmapThreshold, StepMemory.IsKept ? LargestKept : int.MaxValue);
         mallopt(TrimThreshold, int.MaxValue);
     }
 

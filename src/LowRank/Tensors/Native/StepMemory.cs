@@ -15,6 +15,9 @@ internal static unsafe class StepMemory
 
     private static BlockHeap? heap;
 
+    /// <summary>Whether the heap is in use.</summary>
+    public static bool IsKept => heap is not null;
+
     /// <summary>Takes large tensors from the heap from now on; without a call, from torch. For programs: what is freed stays with the process.</summary>
     public static void Keep()
     {
