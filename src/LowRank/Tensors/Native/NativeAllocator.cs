@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace LowRank.Tensors.Native;
 
 /// <summary>Settings of the C library's allocator, for programs that train.</summary>
@@ -15,12 +13,12 @@ public static class NativeAllocator
 
     /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
     /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step makes
-    /// hundreds of such temporaries. The largest that the library itself makes get a heap of their own. Changes the whole process, so a program calls it, never the library. The peak of
-    /// memory stays what it is; what is freed stays with the process. Does nothing outside Linux with glibc.</remarks>
+    /// hundreds of such temporaries. Large ones of the library's own operations get a heap of their own. Changes the whole process, so
+    /// a program calls it, never the library. What is freed stays with the process, but for blocks of torch's beyond 8 MB. Does nothing outside Linux with glibc.</remarks>
     public static void KeepFreedMemory()
     {
         StepMemory.Keep();
-        if (SetOptionCall() is not { } mallopt) return;
+        if (CLibrary.Find<SetOption>("mallopt") is not { } mallopt) return;
         mallopt(MmapThreshold, StepMemory.IsKept ? LargestKept : int.MaxValue);
         mallopt(TrimThreshold, int.MaxValue);
     }
@@ -29,7 +27,7 @@ public static class NativeAllocator
     /// once and is much larger than what follows leaves no holes behind, over which later blocks would spread.</summary>
     public static void MapLargeBlocks()
     {
-        if (SetOptionCall() is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
+        if (CLibrary.Find<SetOption>("mallopt") is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
     }
 
     /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from what is
@@ -37,13 +35,8 @@ public static class NativeAllocator
     public static void ReturnFreedMemory()
     {
         StepMemory.Trim();
-        if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out nint library)) return;
-        if (!NativeLibrary.TryGetExport(library, "malloc_trim", out nint address)) return;
-        Marshal.GetDelegateForFunctionPointer<Trim>(address)(0);
+        CLibrary.Find<Trim>("malloc_trim")?.Invoke(0);
     }
-
-    private static SetOption? SetOptionCall() => OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)
-        && NativeLibrary.TryGetExport(library, "mallopt", out nint address) ? Marshal.GetDelegateForFunctionPointer<SetOption>(address) : null;
 
     private delegate int Trim(nuint keptBytes);
 

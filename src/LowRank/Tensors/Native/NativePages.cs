@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace LowRank.Tensors.Native;
 
 /// <summary>What the C library can do with pages of memory. Does nothing outside Linux.</summary>
@@ -11,7 +9,7 @@ internal static class NativePages
     private const int Reserved = 0x02 | 0x20 | 0x4000; // MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     private const nint Failed = -1; // MAP_FAILED
 
-    private static readonly Advise? AdviseCall = Find<Advise>("madvise");
+    private static readonly Advise? AdviseCall = CLibrary.Find<Advise>("madvise");
 
     /// <summary>Takes whole pages out of the process; those of a private mapping of a file are read anew when they are touched.</summary>
     /// <remarks>The mapping begins on a page, and so must the address.</remarks>
@@ -28,14 +26,11 @@ internal static class NativePages
     /// <returns>Null where the system gives none.</returns>
     public static (nint Address, long Bytes)? Reserve()
     {
-        if (Find<Map>("mmap") is not { } map) return null;
+        if (CLibrary.Find<Map>("mmap") is not { } map) return null;
         long bytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         nint address = map(0, (nuint)bytes, ReadAndWrite, Reserved, -1, 0);
         return address == Failed ? null : (address, bytes);
     }
-
-    private static T? Find<T>(string name) where T : Delegate => OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)
-        && NativeLibrary.TryGetExport(library, name, out nint address) ? Marshal.GetDelegateForFunctionPointer<T>(address) : null;
 
     private delegate int Advise(nint address, nuint bytes, int advice);
 
