@@ -1,3 +1,4 @@
+using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,11 +16,14 @@ internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var weight = (PackedWeight)vars[1];
+        BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Weight, weight);
         return weight.Product((Tensor)vars[0]);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         var weight = (PackedWeight)ctx.get_data(Weight);
         return [weight.BackProduct(grad_output), null!]; // the weight is frozen

@@ -1,4 +1,5 @@
 using LowRank.Models.Layers;
+using LowRank.Tensors;
 using LowRank.Tensors.Kernels;
 using LowRank.Tensors.Native;
 using TorchSharp;
@@ -42,6 +43,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     {
         using var scope = NewDisposeScope();
         var (states, labels, arguments) = (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
+        BackwardErrors.Watch(ctx, vars);
         Projection head = arguments.Head;
         long rows = states.shape[0], parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers), most = Math.Max(1, (rows + parts - 1) / parts);
         Tensor room = StepMemory.Empty(most, head.OutputSize);
@@ -62,7 +64,9 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         ReturnedGradients.Release();
         using var scope = NewDisposeScope();

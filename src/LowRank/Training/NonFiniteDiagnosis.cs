@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using LowRank.Data;
+using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -84,7 +85,7 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
         Tensor sum = objective.Sum(rows, null);
         double loss = sum.item<float>();
         if (!double.IsFinite(loss)) return $"loss {NonFinite.Name(loss)}";
-        sum.backward();
+        BackwardErrors.Run(() => sum.backward());
         string? name = trained.Weights.LastOrDefault(weight => weight.Value.grad is { } gradient && !NonFinite.IsFinite(gradient)).Key;
         foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
         return name is null ? null : $"gradient of {name}";

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LowRank.Data;
+using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -32,12 +33,12 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
             if (rows.All(row => row.PredictedLabels == 0)) continue;
             using var microScope = NewDisposeScope();
             Tensor sum = objective.Sum(rows, Dropout);
-            (sum / step.PredictedLabels).backward();
+            BackwardErrors.Run(() => (sum / step.PredictedLabels).backward());
             loss += sum.item<float>();
             tokens += rows.Sum(row => (long)row.Tokens);
         }
         loss /= Math.Max(1, step.PredictedLabels);
-        trained.Rules.Penalty()?.backward();
+        if (trained.Rules.Penalty() is { } penalty) BackwardErrors.Run(() => penalty.backward());
         double norm = gradients.Measure();
         double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
         if (NonFinite.Of(loss, norm, scale, trained.Weights) is { } problem)

@@ -1,3 +1,4 @@
+using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -36,13 +37,16 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var (input, arguments) = ((Tensor)vars[0], (BlockCheckpointArguments)vars[2]);
+        BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
         ctx.save_for_backward([input]);
         return arguments.Output;
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         ReturnedGradients.Release();
         using var scope = NewDisposeScope();
@@ -51,7 +55,7 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
         using (enable_grad())
         {
             Tensor output = Again(arguments, input);
-            autograd.backward([output], [grad_output]);
+            BackwardErrors.Run(() => autograd.backward([output], [grad_output]));
         }
         grad_output.Dispose(); // the function's own reference
         if (arguments.IsLowest) arguments.Context.Dispose();

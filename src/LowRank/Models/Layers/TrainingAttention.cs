@@ -1,3 +1,4 @@
+using LowRank.Tensors;
 using LowRank.Tensors.Kernels;
 using LowRank.Tensors.Native;
 using TorchSharp;
@@ -35,6 +36,7 @@ internal sealed class TrainingAttention : autograd.SingleTensorFunction<Training
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         (Tensor first, Tensor? key, Tensor? value, var arguments) = ((Tensor)vars[0], vars[1] as Tensor, vars[2] as Tensor, (TrainingAttentionArguments)vars[3]);
+        BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
         var parts = Parts(first, key, value, arguments);
         long[] shape = parts.Query.shape;
@@ -45,7 +47,9 @@ internal sealed class TrainingAttention : autograd.SingleTensorFunction<Training
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         ReturnedGradients.Release();
         using var scope = NewDisposeScope();

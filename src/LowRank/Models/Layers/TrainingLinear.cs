@@ -1,3 +1,4 @@
+using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -35,6 +36,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
         using var scope = NewDisposeScope();
         Tensor input = (Tensor)vars[0];
         var (a, b, kept, arguments) = (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
+        BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
         Tensor output = arguments.Projection.Product(input, arguments.Bias);
         if (a is null || b is null) return output.MoveToOuterDisposeScope();
@@ -45,7 +47,9 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         ReturnedGradients.Release();
         using var scope = NewDisposeScope();

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using LowRank.Data;
+using LowRank.Models;
+using LowRank.Models.Layers;
+using LowRank.Tensors;
+using LowRank.Tests.Models;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Training;
+
+/// <summary>What goes wrong while torch goes backward through functions of ours reaches the caller; left alone, it ends the process.</summary>
+[Collection("alone")]
+public sealed class BackwardErrorTests
+{
+    [Fact]
+    public void An_exception_of_a_block_that_is_computed_again_reaches_who_runs_the_step()
+    {
+        using var tiny = new TinyModel();
+        using Tensor weight = ones(4).requires_grad_();
+        var failing = new FailingBlock(_ => throw new InvalidOperationException("no second pass"));
+        using var runner = new StepRunner(new BlockObjective(tiny.Model.Decoder, weight, failing), new OneWeight(weight), new TrainingOptions { GradientCheckpointing = true });
+        var row = new TokenizedExample([1, 2], [1, 2]);
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => runner.Run(new StepBatches([[row]], 1), 1e-3, 1));
+        Assert.Equal("no second pass", error.Message);
+        Assert.Contains(nameof(FailingBlock), error.StackTrace, StringComparison.Ordinal); // as it was thrown, and not only here
+        Assert.True(float.IsFinite((float)runner.Run(new StepBatches([[row]], 1), 1e-3, 2).Loss)); // the block fails once
+    }
+
+    [Fact]
+    public void An_error_of_torch_reaches_the_caller_too()
+    {
+        using var tiny = new TinyModel();
+        using var scope = NewDisposeScope();
+        Tensor input = ones(1, 2, 4).requires_grad_();
+        Tensor sum = Through(input, new FailingBlock(states => states + ones(3))).sum();
+        ExternalException error = Assert.Throws<ExternalException>(() => BackwardErrors.Run(() => sum.backward()));
+        Assert.Contains("must match the size", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Nothing_is_lost_where_torch_is_called_without_us()
+    {
+        using var tiny = new TinyModel();
+        using var scope = NewDisposeScope();
+        Tensor input = ones(1, 2, 4).requires_grad_();
+        Tensor sum = Through(input, new FailingBlock(_ => throw new InvalidOperationException("no second pass"))).sum();
+        Assert.Throws<ExternalException>(() => sum.backward());
+        Assert.Null(input.grad);
+    }
+
+    [Fact]
+    public void A_block_inside_a_block_hands_its_error_through()
+    {
+        using var tiny = new TinyModel();
+        using var scope = NewDisposeScope();
+        Tensor input = ones(1, 2, 4).requires_grad_();
+        var outer = new FailingBlock(_ => throw new InvalidOperationException("never"), passes: int.MaxValue);
+        outer.Inner = new FailingBlock(_ => throw new InvalidOperationException("inside"), passes: 2);
+        Tensor sum = Through(input, outer).sum();
+        Assert.Equal("inside", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+    }
+
+    private static Tensor Through(Tensor input, IBlock block) =>
+        BlockPass.Run([block], input, ForwardContext.Create(TinyModel.Ids(1, 2), null, null, null, null, null), checkpoints: true);
+
+    /// <summary>x·2, but for one pass.</summary>
+    private sealed class FailingBlock(Func<Tensor, Tensor> failure, int passes = 1) : IBlock
+    {
+        private int done;
+
+        public IBlock? Inner { get; set; }
+
+        public IEnumerable<Projection> Projections => [];
+
+        public Tensor Forward(Tensor input, ForwardContext context)
+        {
+            if (done++ == passes) return failure(input);
+            return Inner is null ? input * 2 : BlockCheckpoint.Apply(Inner, input, context, false);
+        }
+    }
+
+    private sealed class BlockObjective(INetwork network, Tensor weight, IBlock block) : IObjective
+    {
+        public INetwork Network => network;
+
+        public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => Through(ones(1, 2, 4) * weight, block).sum();
+
+        public IScoreBoard? NewBoard() => null;
+    }
+
+    private sealed class OneWeight(Tensor weight) : ITrainedWeights
+    {
+        public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create("weight", weight)];
+
+        public string FolderName => "weight";
+
+        public void Save(string folder) => throw new NotSupportedException("a test of one step");
+    }
+}
