@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -31,7 +32,8 @@ internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IEx
         foreach (IExample example in Chosen)
         {
             using var scope = NewDisposeScope();
-            (objective.Sum([example], null) / labels).backward();
+            Tensor loss = objective.Sum([example], null) / labels;
+            BackwardErrors.Run(() => loss.backward());
         }
     }
 }

@@ -3,6 +3,7 @@ using LowRank.Data;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using LowRank.Tensors;
+using LowRank.Tensors.Kernels;
 using LowRank.Tests.Models;
 using LowRank.Training;
 using TorchSharp;
@@ -60,6 +61,19 @@ public sealed class BackwardErrorTests
         outer.Inner = new FailingBlock(_ => throw new InvalidOperationException("inside"), passes: 2);
         Tensor sum = Through(input, outer).sum();
         Assert.Equal("inside", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+    }
+
+    [Fact]
+    public void Attention_whose_projection_cannot_be_taken_apart_again_says_so()
+    {
+        using var scope = NewDisposeScope();
+        Tensor fused = ones(1, 5, 3 * 2 * 8).requires_grad_();
+        var (split, calls) = (FusedLayout.Stacked(2, 8), 0);
+        var arguments = new TrainingAttentionArguments(AttentionTexts.OfRows(1, 5, 5), 0.3, TiledAttention.Anywhere, 0,
+            whole => calls++ == 0 ? split(whole) : throw new InvalidOperationException("no parts"));
+        Tensor sum = TrainingAttention.Apply(fused, null, null, arguments).sum();
+        Assert.Equal("no parts", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+        Assert.Null(fused.grad);
     }
 
     private static Tensor Through(Tensor input, IBlock block) =>

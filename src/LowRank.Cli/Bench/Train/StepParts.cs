@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LowRank.Data;
+using LowRank.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,7 +29,7 @@ internal sealed class StepParts(IObjective objective, IReadOnlyList<IExample> ro
         Tensor loss = objective.Sum(rows, null);
         forward = Math.Min(forward, Stopwatch.GetElapsedTime(started).TotalSeconds);
         started = Stopwatch.GetTimestamp();
-        loss.backward();
+        BackwardErrors.Run(() => loss.backward());
         backward = Math.Min(backward, Stopwatch.GetElapsedTime(started).TotalSeconds);
     }
 }
