@@ -117,7 +117,12 @@ public sealed class MethodCommandTests
             .RootElement.GetProperty("loss").GetDouble();
         double untrained = Loss("--base-dtype", "nf4"), adapted = Loss("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
         Assert.True(adapted < 0.9 * untrained, $"{adapted} and {untrained}");
-        CommandResult merged = CommandLine.Run("merge", "--model", model.Folder, "--base-dtype", "nf4", "--adapter", model["run/adapter"], "--output", model["merged"], "--check", "1 and 2:").Succeeded();
+        Assert.Equal(adapted, Loss("--adapter", model["run/adapter"])); // the adapter's folder says what it needs
+        CommandResult refused = CommandLine.Run("predict", "--model", model.Folder, "--base-dtype", "float32", "--adapter", model["run/adapter"], "--data", model.Data);
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("--base-dtype nf4", refused.Error, StringComparison.Ordinal);
+        CommandResult merged = CommandLine.Run("merge", "--model", model.Folder, "--adapter", model["run/adapter"], "--output", model["merged"], "--check", "1 and 2:").Succeeded();
+        Assert.Contains("note: the base is kept in nf4", merged.Error, StringComparison.Ordinal);
         Assert.Contains("The base is kept in nf4", merged.Output, StringComparison.Ordinal);
         CommandLine.Run("quantize", "--model", model.Folder, "--output", model["nf4"]).Succeeded();
         string onFolder = CommandLine.Run("generate", "--model", model["nf4"], "--adapter", model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output;

@@ -18,7 +18,7 @@ internal sealed class ModelOptions
 
     private readonly Option<string> baseDtype = new("--base-dtype")
     {
-        Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. auto: as the folder stores them.",
+        Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. auto: as an adapter needs (LoftQ), else as the folder stores them.",
         DefaultValueFactory = _ => WeightFormats.Auto,
     };
     private string? folder;
@@ -50,7 +50,7 @@ internal sealed class ModelOptions
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
             throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
         TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)),
-            parsed.GetRequiredValue(baseDtype));
+            BaseDtype(parsed, given));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
         foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? [])) Console.Error.WriteLine("note: " + note);
         return opened;
@@ -66,7 +66,8 @@ internal sealed class ModelOptions
             throw new InputException($"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
         PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
-            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(), baseDtype: parsed.GetRequiredValue(baseDtype));
+            vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),
+            baseDtype: BaseDtype(parsed, given));
         var set = new AdapterSet(opened);
         try
         {
@@ -82,5 +83,12 @@ internal sealed class ModelOptions
             opened.Dispose();
             throw;
         }
+    }
+
+    private string BaseDtype(ParseResult parsed, IReadOnlyList<AdapterArgument> given)
+    {
+        string asked = parsed.GetRequiredValue(baseDtype), taken = AdapterBase.DtypeFor(given.Select(argument => argument.Folder), asked);
+        if (taken != asked) Console.Error.WriteLine($"note: the base is kept in {taken}: the adapter began as what {taken} takes from its weights (LoftQ)");
+        return taken;
     }
 }

@@ -38,6 +38,9 @@ public sealed class Adapter : IDisposable
     /// <summary>What the adapter was trained for, beyond what PEFT's config says; null for a language model.</summary>
     public AdapterTask? Task { get; set; }
 
+    /// <summary>The base beside which alone it is right; null where it is on any of these weights.</summary>
+    public AdapterBase? Base { get; private set; }
+
     /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; set; }
 
@@ -86,18 +89,20 @@ public sealed class Adapter : IDisposable
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
         var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false, random) { ModelFolder = model.Folder, Calibration = calibration };
-        return new Adapter(model, match, build, Taken(model, match, file: null));
+        return new Adapter(model, match, build, Taken(model, match, file: null)) { Base = AdapterBase.Of(model.Network, config) };
     }
 
     /// <summary>Reads a PEFT folder; the adapter is not attached.</summary>
     /// <exception cref="InputException">The config cannot be used, or tensors fit no module, are missing or mis-shaped: all
-    /// problems at once.</exception>
+    /// problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
     public static Adapter Load(string folder, PretrainedModel model)
     {
         LoraConfig config = LoraConfig.Load(folder);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
             throw new InputException($"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head {model.Network.HeadKind}. " +
                 $"Use it for its own task, or open the base with the head {head}.");
+        AdapterBase? needed = AdapterBase.Load(folder);
+        needed?.Require(folder, model);
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = SafeTensorsFile.OpenAny(TensorsPath(folder));
@@ -123,6 +128,7 @@ public sealed class Adapter : IDisposable
         }
         adapter.Task = AdapterTask.Load(folder);
         adapter.Vocabulary = AdapterVocabulary.Load(folder);
+        adapter.Base = needed;
         return adapter;
     }
 
@@ -211,6 +217,7 @@ public sealed class Adapter : IDisposable
             [.. export.Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
         export.Config.Save(into);
         Task?.Save(into);
+        Base?.Save(into);
         Vocabulary?.Save(into);
     });
 

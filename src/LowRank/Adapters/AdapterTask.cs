@@ -1,5 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
+using LowRank.Adapters.Files;
 
 namespace LowRank.Adapters;
 
@@ -10,15 +9,6 @@ public sealed record AdapterTask(string Task)
 {
     /// <summary>The file's name in an adapter folder.</summary>
     public const string FileName = "lowrank_task.json";
-
-    private static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        WriteIndented = true,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
 
     /// <summary>The labels in the order of their numbers; null for tasks without.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
@@ -38,20 +28,8 @@ public sealed record AdapterTask(string Task)
 
     /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
-    public static AdapterTask? Load(string folder)
-    {
-        string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) return null;
-        try
-        {
-            return JsonSerializer.Deserialize<AdapterTask>(File.ReadAllText(path), Options) ?? throw new InputException($"{path} is empty.");
-        }
-        catch (JsonException e)
-        {
-            throw new InputException($"{path} is not what LowRank writes: {e.Message} Remove the file to use the adapter without label names, or restore it.", e);
-        }
-    }
+    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names");
 
     /// <summary>Writes the file into a folder.</summary>
-    public void Save(string folder) => File.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Options) + "\n");
+    public void Save(string folder) => OwnFile.Save(this, folder, FileName);
 }

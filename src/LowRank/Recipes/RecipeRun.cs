@@ -159,7 +159,8 @@ public sealed partial class RecipeRun : IDisposable
         int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(modelFolder, Recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(modelFolder, device, trainable: Recipe.Adapter.Method == "full", head, rows, Recipe.BaseDtype);
+            : PretrainedModel.Open(modelFolder, device, trainable: Recipe.Adapter.Method == "full", head, rows,
+                AdapterBase.DtypeFor(initFolder is { } started ? [started] : [], Recipe.BaseDtype));
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
         notes.AddRange(Model.Notes);

@@ -34,7 +34,8 @@ public sealed class TaskModel : IDisposable
     /// <param name="task">The task's name; null takes the adapter's, else the model's own.</param>
     /// <param name="settings">Changes the settings that adapter and config give; null leaves them.</param>
     /// <param name="device">Where it computes; the processor by default.</param>
-    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>.</param>
+    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>; <see cref="WeightFormats.Auto"/> takes what the adapter
+    /// needs.</param>
     /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the adapter's.</exception>
     public static TaskModel Open(string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null, Device? device = null,
         string baseDtype = WeightFormats.Auto)
@@ -48,7 +49,8 @@ public sealed class TaskModel : IDisposable
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         if (settings is not null) chosen = settings(chosen);
-        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter), baseDtype: baseDtype);
+        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
+            baseDtype: adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype));
         Adapter? attached = null;
         try
         {

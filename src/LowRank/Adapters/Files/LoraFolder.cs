@@ -16,6 +16,9 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
     /// <summary>What the adapter was trained for; null where the folder does not say.</summary>
     public AdapterTask? Task { get; init; }
 
+    /// <summary>The base beside which alone it is right; null where it is on any of these weights.</summary>
+    public AdapterBase? Base { get; init; }
+
     /// <summary>Its own tokenizer; null where it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; init; }
 
@@ -46,7 +49,10 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             double alpha = (alphas.All(place.Path) is [var own, ..] ? own.Value : config.Alpha).Value;
             modules.Add(new LoraModule(place.Path, isEmbedding, a, Wide(PeftTensorKeys.B(place.Path, isEmbedding ? ModuleKind.Embedding : ModuleKind.Linear)), config.Scale((int)a.shape[0], alpha)));
         }
-        return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others) { Task = AdapterTask.Load(folder), Vocabulary = AdapterVocabulary.Load(folder) };
+        return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others)
+        {
+            Task = AdapterTask.Load(folder), Base = AdapterBase.Load(folder), Vocabulary = AdapterVocabulary.Load(folder),
+        };
     }
 
     /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the config.</summary>
@@ -67,6 +73,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             SafeTensorsWriter.Write(Path.Combine(into, Adapter.FileName), [.. pairs.Concat(Others).Select(tensor => KeyValuePair.Create(tensor.Key, tensor.Value.contiguous()))]);
             config.Save(into);
             Task?.Save(into);
+            Base?.Save(into);
             Vocabulary?.Save(into);
         });
     }

@@ -102,6 +102,7 @@ public static class MlxFolder
             .. adapter.Others.Keys.Take(10).Select(key => $"{key}: mlx-lm keeps pairs only"),
             .. adapter.Modules.Where(module => module.IsEmbedding || Layer(module.Path) is null).Select(module => $"{module.Path}: mlx-lm adapts layers of the stack by number only"),
         ];
+        if (adapter.Base is { } needed) problems.Add($"{AdapterBase.FileName}: the pairs are right beside a base in {needed.BaseDtype} alone, as it is quantised here");
         if (problems.Count > 0) throw new InputException($"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') and convert the model:", problems);
     }
 

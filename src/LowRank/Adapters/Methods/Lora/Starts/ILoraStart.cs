@@ -22,6 +22,9 @@ internal interface ILoraStart
     /// <summary>Whether the start says nothing of a saved adapter any more: then <c>true</c> is written.</summary>
     bool IsSpent => false;
 
+    /// <summary>Whether the adapter is right beside a base in the format that it was made on alone; see <see cref="AdapterBase"/>.</summary>
+    bool NeedsSameBase => false;
+
     /// <summary>What is wrong with a new adapter's config for this start, a line each, the key first.</summary>
     IEnumerable<string> Problems(LoraConfig config) => [];
 

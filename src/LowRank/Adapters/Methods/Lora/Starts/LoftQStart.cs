@@ -20,6 +20,8 @@ internal sealed class LoftQStart : ILoraStart
     /// <remarks>PEFT would quantise the base again where a file names this start.</remarks>
     public bool IsSpent => true;
 
+    public bool NeedsSameBase => true;
+
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
         using Checkpoint stored = Checkpoint.Open(build.ModelFolder);

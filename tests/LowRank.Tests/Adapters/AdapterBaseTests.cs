@@ -1,0 +1,124 @@
+using LowRank.Adapters;
+using LowRank.Adapters.Combining;
+using LowRank.Adapters.Files;
+using LowRank.Adapters.Operations;
+using LowRank.Models;
+using LowRank.Tests.Models;
+using LowRank.Tests.Tensors;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Adapters;
+
+/// <summary>An adapter that is right beside a quantised base alone is not used beside another in silence.</summary>
+public sealed class AdapterBaseTests : IDisposable
+{
+    private static readonly string Config = TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
+
+    private readonly TemporaryFolder folder = new();
+    private readonly TinyModel tiny = new(Config);
+
+    public AdapterBaseTests() => tiny.Save();
+
+    [Fact]
+    public void An_adapter_of_loftq_is_refused_on_another_base()
+    {
+        Save("loftq", "nf4");
+        foreach (string other in new[] { "float32", "int8", "auto" })
+        {
+            using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: other);
+            InputException refused = Assert.Throws<InputException>(() => Adapter.Load(folder["adapter"], model));
+            Assert.Contains($"was opened in {(other == "auto" ? "float32" : other)}", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("base_dtype: nf4", refused.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void It_is_used_on_the_base_that_it_was_trained_on_packed_or_expanded()
+    {
+        Save("loftq", "nf4");
+        Assert.Equal(("nf4", "float32", "auto"), (AdapterBase.DtypeFor([folder["adapter"]], "auto"), AdapterBase.DtypeFor([folder["adapter"]], "float32"), AdapterBase.DtypeFor([], "auto")));
+        using var scope = NewDisposeScope();
+        using PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
+        QuantizedFolder.Write(packed, folder["q"]);
+        using PretrainedModel expanded = PretrainedModel.Open(folder["q"], baseDtype: "float32");
+        Tensor[] outputs = [.. new[] { packed, expanded }.Select(model =>
+        {
+            using Adapter adapter = Adapter.Load(folder["adapter"], model);
+            adapter.Attach();
+            return model.Decoder.Forward(TinyModel.Ids(1, 5, 9));
+        })];
+        Assert.True(outputs[0].allclose(outputs[1], rtol: 1e-4, atol: 1e-5));
+    }
+
+    [Fact]
+    public void What_is_made_of_it_says_so_too()
+    {
+        Save("loftq", "nf4");
+        Save("True", "nf4", "plain");
+        using var scope = NewDisposeScope();
+        LoraFolder read = LoraFolder.Read(folder["adapter"]), plain = LoraFolder.Read(folder["plain"]);
+        AdapterResize.Resize(read, 1).Adapter.Write(folder["resized"]);
+        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["resized"]));
+        AdapterCombination.Combine([(plain, 0.5), (read, 0.5)], "cat", new CombineOptions()).Write(folder["combined"]);
+        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["combined"]));
+        LoraFolder other = read with { Base = new AdapterBase("int8") };
+        Assert.Contains("nf4 and int8", Assert.Throws<InputException>(() => AdapterCombination.Combine([(read, 1), (other, 1)], "cat", new CombineOptions())).Message, StringComparison.Ordinal);
+        Assert.Contains("nf4 alone", Assert.Throws<InputException>(() => MlxFolder.FromPeft(folder["adapter"], tiny.Path, folder["mlx"])).Message, StringComparison.Ordinal);
+        using PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
+        using (Adapter adapter = Adapter.Load(folder["adapter"], packed)) adapter.Save(folder["again"]);
+        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["again"]));
+    }
+
+    [Fact]
+    public void Another_adapter_of_a_quantised_base_is_used_on_any()
+    {
+        Save("True", "nf4");
+        using PretrainedModel model = PretrainedModel.Open(tiny.Path);
+        using Adapter adapter = Adapter.Load(folder["adapter"], model);
+        Assert.Null(adapter.Base);
+        Assert.Equal("auto", AdapterBase.DtypeFor([folder["adapter"]], "auto"));
+    }
+
+    [Fact]
+    public void PEFTs_files_are_those_of_any_adapter()
+    {
+        Save("loftq", "nf4");
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "lowrank_base.json"], Files("adapter"));
+        foreach (string dtype in new[] { "float32", "nf4" })
+        {
+            Save("True", dtype, dtype);
+            Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Files(dtype));
+            Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], LoraConfig.FileName)), File.ReadAllText(Path.Combine(folder["adapter"], LoraConfig.FileName)));
+        }
+        string[] Files(string name) => [.. Directory.EnumerateFiles(folder[name]).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    }
+
+    [Theory]
+    [InlineData("{", "is not what LowRank writes")]
+    [InlineData("""{"base_dtype": "nf5"}""", "base_dtype is nf5, expected one of bfloat16, int8, nf4")]
+    [InlineData("""{"base_dtype": "auto"}""", "base_dtype is auto")]
+    [InlineData("{}", "base_dtype is missing")]
+    public void A_broken_file_is_named(string text, string expected)
+    {
+        Save("loftq", "nf4");
+        File.WriteAllText(Path.Combine(folder["adapter"], AdapterBase.FileName), text);
+        InputException refused = Assert.Throws<InputException>(() => AdapterBase.Load(folder["adapter"]));
+        Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(AdapterBase.FileName, refused.Message, StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        tiny.Dispose();
+        folder.Dispose();
+    }
+
+    private void Save(string start, string dtype, string name = "adapter")
+    {
+        using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: dtype);
+        var config = new LoraConfig { Rank = 4, Alpha = 8, InitialWeights = start == "True" ? InitialWeights.True : InitialWeights.Method(start) };
+        using Adapter adapter = Adapter.Create(model, config, 1);
+        adapter.Save(folder[name]);
+    }
+}
