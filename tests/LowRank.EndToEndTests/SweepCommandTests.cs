@@ -42,4 +42,23 @@ public sealed class SweepCommandTests
         Assert.Equal(2, without.ExitCode);
         Assert.Contains("no data.validation", without.Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void What_the_comparison_asks_of_its_rows_is_checked_too_and_its_paths_are_the_recipes()
+    {
+        using var model = new TinyModel();
+        Directory.CreateDirectory(model["rows"]);
+        File.WriteAllText(model["rows/plain.jsonl"], "{\"prompt\": \"1 and 2:\", \"completion\": \" 3\"}\n");
+        File.WriteAllText(model["rows/facts.jsonl"], "{\"prompt\": \"1 and 2:\", \"completion\": \" 3\", \"facts\": [\"3\"]}\n");
+        string[] Sweep(string rows, string facts) => ["sweep", Recipe(model, "steps: 2\n  eval_every: 2"), "--set", "comparison.generations=1", "--set", "comparison.max_new_tokens=2",
+            "--grid", "comparison.data=" + rows, "--grid", "comparison.facts=" + facts, "--output", model["sweep"]];
+        CommandResult refused = CommandLine.Run(Sweep("rows/facts.jsonl,rows/plain.jsonl,rows/none.jsonl", "0,1"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("comparison.data=rows/plain.jsonl comparison.facts=1: comparison.facts is 1, but no row of " + model["rows/plain.jsonl"], refused.Error, StringComparison.Ordinal);
+        Assert.Contains("comparison.data=rows/none.jsonl", refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("comparison.data=rows/facts.jsonl", refused.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(model["sweep"]));
+        CommandLine.Run(Sweep("rows/facts.jsonl", "0,1")).Succeeded();
+        Assert.True(File.Exists(model["sweep/data=facts.jsonl_facts=1/comparison.json"]));
+    }
 }

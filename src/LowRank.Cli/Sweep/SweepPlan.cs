@@ -10,7 +10,11 @@ internal sealed class SweepPlan
 
     // Keys that cannot change whether a model, its data and its adapter fit together: for these the recipe itself is all there is to check.
     private static readonly string[] Inner = ["training.", "comparison."];
-    private static readonly string[] Outer = ["training.init_adapter", "training.from_scratch", "training.max_length"];
+    private static readonly string[] Outer =
+    [
+        "training.init_adapter", "training.from_scratch", "training.max_length",
+        "comparison.data", "comparison.facts", "comparison.references", "comparison.generations",
+    ];
 
     private SweepPlan(IReadOnlyList<SweepRun> runs) => Runs = runs;
 
