@@ -115,7 +115,8 @@ public sealed partial class RecipeRun : IDisposable
         if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [modelFolder]);
         stream?.KeepMarks(Path.Combine(Recipe.Output, "stream.marks"));
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
-        AtomicFile.Write(Path.Combine(Recipe.Output, "recipe.yaml"), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(Recipe.ToYaml())));
+        string kept = Path.Combine(Recipe.Output, "recipe.yaml");
+        RunStorageException.Guard(kept, () => AtomicFile.Write(kept, Recipe.ToYaml()));
         using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
         using TensorBoardWriter? events = Recipe.Training.TensorBoard ? new TensorBoardWriter(Path.Combine(Recipe.Output, "tensorboard")) : null;
         var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, Shown(new ObserverGroup([metrics, new RunFactsWriter(Recipe.Output, Facts()), .. events is null ? [] : new[] { events }, observer])));

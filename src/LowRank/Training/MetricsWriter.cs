@@ -22,7 +22,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     public MetricsWriter(string path, bool resume = false)
     {
         resumes = resume;
-        stream = Guarded(path, () =>
+        stream = RunStorageException.Guard(path, () =>
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
             // Others may read along while the run goes on.
@@ -33,7 +33,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     /// <inheritdoc/>
     public void Started(TrainingPlan plan)
     {
-        if (resumes) Guarded(stream.Name, () => CutAfter(plan.ResumedFrom ?? 0));
+        if (resumes) RunStorageException.Guard(stream.Name, () => CutAfter(plan.ResumedFrom ?? 0));
     }
 
     /// <inheritdoc/>
@@ -64,11 +64,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         ]));
 
     /// <inheritdoc/>
-    public void Saving(long step) => Guarded(stream.Name, () =>
-    {
-        stream.Flush(flushToDisk: true);
-        return true;
-    });
+    public void Saving(long step) => RunStorageException.Guard(stream.Name, () => stream.Flush(flushToDisk: true));
 
     /// <inheritdoc/>
     public void Finished(TrainingResult result) => Saving(result.Steps);
@@ -118,22 +114,5 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         }
     }
 
-    private void Write<T>(T line) => Guarded(stream.Name, () =>
-    {
-        stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']);
-        return true;
-    });
-
-    private static T Guarded<T>(string path, Func<T> work)
-    {
-        try
-        {
-            return work();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. " +
-                "See that the disk is there, has space and may be written to, and go on with --resume from the newest checkpoint.", e);
-        }
-    }
+    private void Write<T>(T line) => RunStorageException.Guard(stream.Name, () => stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']));
 }

@@ -19,9 +19,31 @@ internal sealed class StreamMarks
 
     /// <summary>Keeps the marks in a file, and takes those that it has.</summary>
     /// <param name="file">The file, which is begun anew where it is another stream's.</param>
+    /// <exception cref="RunStorageException">It cannot be read or written.</exception>
     public void KeepIn(string file)
     {
         path = file;
+        RunStorageException.Guard(file, () => TakeUp(file));
+    }
+
+    /// <summary>The last mark before an example.</summary>
+    public (long Examples, long Drawn) Before(long example)
+    {
+        int at = marks.FindLastIndex(mark => mark.Examples <= example);
+        return marks[at];
+    }
+
+    /// <summary>Notes where the stream is.</summary>
+    /// <exception cref="RunStorageException">The file cannot be written.</exception>
+    public void Note(long examples, long drawn)
+    {
+        if (examples % Every != 0 || examples <= marks[^1].Examples) return;
+        marks.Add((examples, drawn));
+        if (path is not null) RunStorageException.Guard(path, () => File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n")));
+    }
+
+    private void TakeUp(string file)
+    {
         string[] lines = File.Exists(file) ? File.ReadAllText(file).Split('\n') : [];
         var known = new List<(long Examples, long Drawn)> { (0, 0) };
         if (lines.Length > 1 && lines[0] == heading)
@@ -41,20 +63,5 @@ internal sealed class StreamMarks
         foreach ((long examples, long drawn) in marks.Skip(1)) text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         Tensors.AtomicFile.Write(file, text.ToString());
-    }
-
-    /// <summary>The last mark before an example.</summary>
-    public (long Examples, long Drawn) Before(long example)
-    {
-        int at = marks.FindLastIndex(mark => mark.Examples <= example);
-        return marks[at];
-    }
-
-    /// <summary>Notes where the stream is.</summary>
-    public void Note(long examples, long drawn)
-    {
-        if (examples % Every != 0 || examples <= marks[^1].Examples) return;
-        marks.Add((examples, drawn));
-        if (path is not null) File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n"));
     }
 }

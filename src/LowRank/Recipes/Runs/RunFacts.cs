@@ -65,7 +65,12 @@ public sealed record RunFacts
 
     /// <summary>Writes the file, whole or not at all.</summary>
     /// <param name="folder">The run's folder.</param>
-    public void Write(string folder) => AtomicFile.Write(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json));
+    /// <exception cref="RunStorageException">It cannot be written.</exception>
+    public void Write(string folder)
+    {
+        string path = Path.Combine(folder, FileName);
+        RunStorageException.Guard(path, () => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json)));
+    }
 
     /// <summary>Reads the file's text.</summary>
     /// <param name="json">The text.</param>

@@ -75,16 +75,5 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null) 
 
     private void Write(ProtoMessage message) => Guard(() => (stream ?? throw new InvalidOperationException("The run has not started.")).Write(EventRecord.Of(message.ToArray())));
 
-    private void Guard(Action work)
-    {
-        try
-        {
-            work();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RunStorageException($"{stream?.Name ?? folder} could not be written: {e.Message.TrimEnd('.')}. " +
-                "See that the disk is there, has space and may be written to, and go on with --resume from the newest checkpoint.", e);
-        }
-    }
+    private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work);
 }

@@ -65,6 +65,24 @@ public sealed class StreamedExamplesTests : IDisposable
     }
 
     [Fact]
+    public void A_full_disk_under_the_marks_is_said_with_the_file_and_what_to_do()
+    {
+        Assert.SkipUnless(File.Exists("/dev/full"), "this system has no device that is always full");
+        string marks = Path.Combine(folder.Path, "run", "stream.marks");
+        using StreamedExamples stream = Stream([Write("x.jsonl", 300)], 10, 300);
+        stream.KeepMarks(marks);
+        _ = stream[254];
+        File.Delete(marks);
+        File.CreateSymbolicLink(marks, "/dev/full");
+        RunStorageException full = Assert.Throws<RunStorageException>(() => stream[255]);
+        Assert.StartsWith($"{marks} could not be written: No space left on device", full.Message, StringComparison.Ordinal);
+        Assert.Contains("go on with --resume", full.Message, StringComparison.Ordinal);
+        File.Delete(marks);
+        Directory.CreateDirectory(marks);
+        Assert.StartsWith($"{marks} could not be written", Assert.Throws<RunStorageException>(() => stream.KeepMarks(marks)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Sources_are_drawn_by_weight_and_begin_again()
     {
         string small = Write("small.jsonl", 5), large = Write("large.jsonl", 1000);
