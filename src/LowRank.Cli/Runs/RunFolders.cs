@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters.Methods;
 using LowRank.Recipes;
+using LowRank.Recipes.Runs;
 using LowRank.Training;
 
 namespace LowRank.Cli.Runs;
@@ -31,13 +32,13 @@ internal static class RunFolders
     /// <param name="run">The run's.</param>
     public static RunRow Read(string root, string run)
     {
-        RunCourse course = RunCourse.Read(Path.Combine(run, Metrics), "eval_loss");
-        (double Step, double Value)? best = course.Best(highest: false);
+        RunMetrics metrics = Path.Combine(run, Metrics) is var path && File.Exists(path) ? RunMetrics.Read(path) : RunMetrics.None; // it may be gone since
+        MetricPoint? best = metrics.Series.GetValueOrDefault("eval_loss")?.LowestOfSteps;
         Recipe? recipe = ReadRecipe(Path.Combine(run, RecipeFile));
         JsonElement? facts = ReadFacts(Path.Combine(run, FactsFile));
         bool hasRank = recipe is not null && recipe.Adapter.Method != "full" && recipe.Training.InitAdapter is null && AdapterMethods.Get(recipe.Adapter.Method).Keys.Contains("rank");
         return new RunRow(Path.GetRelativePath(root, run).Replace('\\', '/'), State(run, facts),
-            course.LastStep, (long?)Number(facts, "planned_steps") ?? recipe?.Training.Steps, best?.Value, (long?)best?.Step,
+            metrics.LastStep, (long?)Number(facts, "planned_steps") ?? recipe?.Training.Steps, best?.Value, best?.Step,
             recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, Number(facts, "seconds"), Changed(run));
     }
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using LowRank.Recipes.Runs;
 
 namespace LowRank.Cli.Sweep;
 
@@ -36,8 +37,8 @@ internal sealed record SweepRun
     /// <summary>Seconds of its process; null where it was not run this time.</summary>
     public double? Seconds { get; set; }
 
-    /// <summary>The metric over the steps.</summary>
-    public IReadOnlyList<(double Step, double Value)> Curve { get; set; } = [];
+    /// <summary>The metric after steps were taken.</summary>
+    public IReadOnlyList<MetricPoint> Curve { get; set; } = [];
 
     /// <summary>Whether what lies in its folder was begun with its settings.</summary>
     public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(File.ReadAllText(path)) == Settings;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Cli.Runs;
+using LowRank.Recipes.Runs;
 using LowRank.Tensors;
 
 namespace LowRank.Cli.Sweep;
@@ -40,10 +40,11 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     /// <summary>Reads what a run's metrics tell by now.</summary>
     public void Measure(SweepRun run)
     {
-        RunCourse course = RunCourse.Read(Path.Combine(run.Folder, "metrics.jsonl"), metric);
-        run.Curve = course.Measured;
-        (double Step, double Value)? best = course.Best(HighestIsBest);
-        (run.Best, run.BestStep) = (best?.Value, (long?)best?.Step);
+        string path = Path.Combine(run.Folder, "metrics.jsonl");
+        MetricSeries? measured = File.Exists(path) ? RunMetrics.Read(path).Series.GetValueOrDefault(metric) : null;
+        run.Curve = [.. (measured?.Curve() ?? []).Where(point => point.Step > 0)];
+        MetricPoint? best = HighestIsBest ? measured?.HighestOfSteps : measured?.LowestOfSteps;
+        (run.Best, run.BestStep) = (best?.Value, best?.Step);
     }
 
     /// <summary>Writes the file, whole.</summary>

@@ -31,6 +31,33 @@ public sealed class SweepTests
     }
 
     [Fact]
+    public void A_run_is_measured_by_what_its_steps_came_to()
+    {
+        using var folder = new Tensors.TemporaryFolder();
+        SweepRun Measured(string name, string metric)
+        {
+            var run = new SweepRun { Name = name, Values = [], Overrides = [], Settings = "", Folder = folder[name] };
+            new SweepState(folder[""], [], metric).Measure(run);
+            return run;
+        }
+        Directory.CreateDirectory(folder["a"]);
+        // Before training, an evaluation without a number, a torn end.
+        File.WriteAllText(Path.Combine(folder["a"], "metrics.jsonl"), """
+            {"step":0,"eval_loss":0.5,"eval_accuracy":0.9}
+            {"step":1,"loss":3}
+            {"step":1,"eval_loss":2.5,"eval_accuracy":0.25}
+            {"step":2,"eval_loss":null,"eval_accuracy":0.75}
+            {"step":3,"eval_loss":1.5,"eval_accuracy":0.5}
+            {"step":4,"eval_lo
+            """);
+        SweepRun loss = Measured("a", "eval_loss"), accuracy = Measured("a", "eval_accuracy"), none = Measured("a", "eval_f1"), missing = Measured("b", "eval_loss");
+        Assert.Equal((1.5, 3), (loss.Best, loss.BestStep));
+        Assert.Equal([(1, 2.5), (3, 1.5)], loss.Curve.Select(point => (point.Step, point.Value)));
+        Assert.Equal((0.75, 2), (accuracy.Best, accuracy.BestStep));
+        Assert.All(new[] { none, missing }, run => Assert.Equal((null, null, 0), (run.Best, run.BestStep, run.Curve.Count)));
+    }
+
+    [Fact]
     public void What_was_finished_with_the_same_settings_is_not_run_again()
     {
         using var folder = new Tensors.TemporaryFolder();

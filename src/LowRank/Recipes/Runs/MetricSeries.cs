@@ -35,6 +35,9 @@ public sealed class MetricSeries(string name)
     /// <summary>The lowest measurement after a step was taken, the one that a run may have kept weights of; null without one.</summary>
     public MetricPoint? LowestOfSteps { get; private set; }
 
+    /// <summary>The highest measurement after a step was taken; null without one.</summary>
+    public MetricPoint? HighestOfSteps { get; private set; }
+
     /// <summary>The lowest measurement; the first of equals.</summary>
     public MetricPoint Lowest => buckets.MinBy(bucket => bucket.Lowest.Value).Lowest;
 
@@ -56,6 +59,7 @@ public sealed class MetricSeries(string name)
         }
         Last = new MetricPoint(step, value);
         if (step > 0 && !(LowestOfSteps is { } lowest && lowest.Value <= value)) LowestOfSteps = Last;
+        if (step > 0 && !(HighestOfSteps is { } highest && highest.Value >= value)) HighestOfSteps = Last;
         if (Count++ == 0) First = Last;
         Append(buckets, MetricBucket.Of(Last), width);
         while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);
