@@ -1,10 +1,9 @@
-using System.Runtime.InteropServices;
 using LowRank.Tensors.Kernels;
 
 namespace LowRank.Quantization;
 
 /// <summary>Splits work among the threads that torch computes with.</summary>
-internal static unsafe class ProcessorWork
+internal static class ProcessorWork
 {
     private const long Least = 1 << 16;      // below so many values a second thread costs more than it saves
     private const int PartsPerThread = 4;    // threads that come late leave parts to the others
@@ -23,30 +22,6 @@ internal static unsafe class ProcessorWork
             return;
         }
         long length = ((count + pieces - 1) / pieces + grain - 1) / grain * grain;
-        GCHandle handle = GCHandle.Alloc(part);
-        try
-        {
-            var share = new Share { Part = GCHandle.ToIntPtr(handle), Count = count, Length = length };
-            Workers.Run((int)((count + length - 1) / length), &Run, &share);
-        }
-        finally
-        {
-            handle.Free();
-        }
-    }
-
-    private static void Run(void* data, int number)
-    {
-        var share = (Share*)data;
-        long first = number * share->Length;
-        ((Action<long, long>)GCHandle.FromIntPtr(share->Part).Target!)(first, Math.Min(share->Length, share->Count - first));
-    }
-
-    [StructLayout(LayoutKind.Auto)]
-    private struct Share
-    {
-        public nint Part;
-        public long Count;
-        public long Length;
+        Workers.Run((int)((count + length - 1) / length), number => part(number * length, Math.Min(length, count - number * length)));
     }
 }

@@ -63,7 +63,7 @@ public sealed unsafe class AdamW : IDisposable
             else if (weight.grad is { } gradient)
                 Step(weight, gradient, means.Parts[i], squares.Parts[i], constants[i]);
         }
-        new AdamWork(blocks, memory, constants).Run(get_num_threads());
+        new AdamWork(blocks, memory, constants).Run();
     }
 
     /// <summary>The state by name, for a checkpoint; the tensors stay the optimizer's own.</summary>

@@ -35,7 +35,7 @@ internal sealed class GradientNorm
             gradients[i] = isPlain[i] ? NativeTensor.GradientAddress(weights[i]) : 0;
             if (!isPlain[i] && weights[i].grad is { } gradient) elsewhere += Math.Pow(gradient.norm().to(ScalarType.Float64).item<double>(), 2);
         }
-        new SquareWork(blocks, gradients, sums).Run(get_num_threads());
+        new SquareWork(blocks, gradients, sums).Run();
         double sum = elsewhere;
         foreach (double part in sums) sum += part;
         return Math.Sqrt(sum);

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using LowRank.Tensors.Kernels;
 
 namespace LowRank.Training;
 
@@ -6,9 +7,12 @@ namespace LowRank.Training;
 /// <param name="blocks">The tensors, cut.</param>
 /// <param name="tensors">The address of each tensor; 0 counts as zeros.</param>
 /// <param name="sums">Receives the sum of each block.</param>
-internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, double[] sums) : BlockWork(blocks.Count)
+internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, double[] sums)
 {
-    protected override void Do(int block)
+    /// <summary>Does all blocks, on the threads that torch computes with.</summary>
+    public void Run() => Workers.Run(blocks.Count, Do);
+
+    private void Do(int block)
     {
         (int tensor, long start, int count) = blocks[block];
         sums[block] = tensors[tensor] == 0 ? 0 : Sum((float*)tensors[tensor] + start, count);

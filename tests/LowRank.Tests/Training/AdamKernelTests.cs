@@ -120,7 +120,7 @@ public sealed unsafe class AdamKernelTests
         Assert.Equal(scalar, Run((w, g, m, v) => Assert.Equal(Count, AdamKernel.Wide((float*)w, (float*)g, (float*)m, (float*)v, Count, step))));
         using Tensor shape = empty(Count);
         for (int threads = 1; threads <= 5; threads += 2)
-            Assert.Equal(scalar, Run((w, g, m, v) => new AdamWork(new WeightBlocks([shape]), [new AdamMemory(w, g, m, v)], [step]).Run(threads)));
+            Assert.Equal(scalar, Run((w, g, m, v) => With(threads, new AdamWork(new WeightBlocks([shape]), [new AdamMemory(w, g, m, v)], [step]).Run)));
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed unsafe class AdamKernelTests
         double Sum(int threads)
         {
             var sums = new double[blocks.Count];
-            fixed (float* start = values.data<float>().ToArray()) new SquareWork(blocks, [(nint)start], sums).Run(threads);
+            fixed (float* start = values.data<float>().ToArray()) With(threads, new SquareWork(blocks, [(nint)start], sums).Run);
             return sums.Sum();
         }
         double expected = values.to(ScalarType.Float64).square().sum().item<double>();
@@ -172,6 +172,20 @@ public sealed unsafe class AdamKernelTests
         mean.lerp_(gradient, tensor(step.Fraction));
         square.mul_(step.Beta2).addcmul_(gradient, gradient, step.Rest);
         weight.addcdiv_(mean, square.to(ScalarType.Float64).sqrt().to(ScalarType.Float32).div_(step.Root).add_(step.Epsilon), step.StepSize);
+    }
+
+    private static void With(int threads, Action work)
+    {
+        int before = get_num_threads();
+        set_num_threads(threads);
+        try
+        {
+            work();
+        }
+        finally
+        {
+            set_num_threads(before);
+        }
     }
 
     private static float[] Values(Tensor tensor) => tensor.view(-1).data<float>().ToArray();

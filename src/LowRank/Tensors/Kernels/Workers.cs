@@ -34,6 +34,24 @@ internal static unsafe class Workers
         else RunOnPool(&job, threads);
     }
 
+    /// <summary>As the other, for parts that share what managed code holds.</summary>
+    /// <param name="parts">How many parts.</param>
+    /// <param name="body">Called with the part; must not throw.</param>
+    public static void Run(int parts, Action<int> body)
+    {
+        var handle = new GCHandle<Action<int>>(body);
+        try
+        {
+            Run(parts, &Call, (void*)GCHandle<Action<int>>.ToIntPtr(handle));
+        }
+        finally
+        {
+            handle.Dispose();
+        }
+    }
+
+    private static void Call(void* data, int part) => GCHandle<Action<int>>.FromIntPtr((nint)data).Target(part);
+
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void Work(void* shared) => Work((Job*)shared);
 

@@ -13,6 +13,9 @@ public sealed unsafe class WorkersTests
         {
             fixed (int* counts = runs) Workers.Run(parts, &Count, counts);
             Assert.All(runs, count => Assert.Equal(repeat, count));
+            Workers.Run(parts, part => Interlocked.Decrement(ref runs[part]));
+            Assert.All(runs, count => Assert.Equal(repeat - 1, count));
+            Workers.Run(parts, part => Interlocked.Increment(ref runs[part]));
         }
     }
 
