@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text.Json;
+using LowRank.Training;
 
 namespace LowRank.EndToEndTests;
 
@@ -27,6 +29,36 @@ public sealed class SweepCommandTests
         Assert.Equal(written, File.GetLastWriteTimeUtc(model["sweep/rank=2_learning_rate=1e-2/metrics.jsonl"]));
         JsonElement runs = JsonDocument.Parse(CommandLine.Run("runs", model["sweep"], "--json", "--sort", "loss").Succeeded().Output).RootElement;
         Assert.Equal(["rank=2_learning_rate=1e-2", "rank=2_learning_rate=1e-9"], runs.EnumerateArray().Select(run => run.GetProperty("folder").GetString()));
+    }
+
+    [Fact]
+    public void The_runs_of_a_sweep_that_is_killed_save_and_end()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "on Windows runs end without saving");
+        using var model = new TinyModel();
+        // More steps than can be taken while one run begins and the other does not yet.
+        string recipe = Recipe(model, "steps: 20000\n  eval_every: 20000");
+        string[] runs = ["rank=2", "rank=4"];
+        string State(string run) => JsonDocument.Parse(File.ReadAllText(model[$"sweep/{run}/run.json"])).RootElement.GetProperty("state").GetString()!;
+        using (Process killed = CommandLine.Start(model[""], "sweep", recipe, "--grid", "adapter.rank=2,4", "--output", model["sweep"], "--parallel", "2"))
+        {
+            try
+            {
+                Wait.For(() => runs.All(run => File.Exists(model[$"sweep/{run}/metrics.jsonl"]) && new FileInfo(model[$"sweep/{run}/metrics.jsonl"]).Length > 0), killed);
+            }
+            finally
+            {
+                killed.Kill(); // SIGKILL, of which the process itself hears nothing
+                killed.WaitForExit();
+            }
+        }
+        Assert.True(SpinWait.SpinUntil(() => runs.All(run => State(run) != "running"), TimeSpan.FromSeconds(30)), "a run goes on");
+        Assert.Equal(["stopped", "stopped"], runs.Select(State));
+        foreach (string run in runs)
+        {
+            Assert.True(SpinWait.SpinUntil(() => IsFree(model[$"sweep/{run}"]), TimeSpan.FromSeconds(30)), $"{run} is held");
+            Assert.Single(Directory.GetDirectories(model[$"sweep/{run}/checkpoints"], "step-*")); // from which the sweep goes on
+        }
     }
 
     [Fact]
@@ -60,5 +92,18 @@ public sealed class SweepCommandTests
         Assert.False(Directory.Exists(model["sweep"]));
         CommandLine.Run(Sweep("rows/facts.jsonl", "0,1")).Succeeded();
         Assert.True(File.Exists(model["sweep/data=facts.jsonl_facts=1/comparison.json"]));
+    }
+
+    private static bool IsFree(string folder)
+    {
+        try
+        {
+            RunFolder.RequireFree(folder);
+            return true;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
     }
 }

@@ -16,8 +16,13 @@ internal sealed class TrainCommand : ICliCommand
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
         var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (training.save_every writes them, and a run that is stopped or has used its budget leaves one)." };
-        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT and SIGTERM finish the step and save (exit codes 130 and 143); a second one stops at once.") { recipe, set, resume }
-            .Does(parsed => Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume)));
+        var supervised = new Option<bool>("--supervised") { Description = "End as by SIGTERM when the standard input comes to its end: for a program that starts runs and may be killed, as lowrank sweep.", Hidden = true };
+        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT and SIGTERM finish the step and save (exit codes 130 and 143); a second one stops at once.") { recipe, set, resume, supervised }
+            .Does(parsed =>
+            {
+                if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
+                return Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume));
+            });
     }
 
     private static int Train(string path, string[] overrides, bool resume)

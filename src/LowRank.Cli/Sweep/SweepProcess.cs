@@ -1,8 +1,10 @@
 using System.Diagnostics;
+using LowRank.Cli.Commands;
 
 namespace LowRank.Cli.Sweep;
 
-/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that fails takes no other with it.</summary>
+/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that fails takes no other with it. Its standard input stays open
+/// as long as this process lives: a sweep that is killed leaves no runs behind.</summary>
 internal static class SweepProcess
 {
     /// <summary>Trains to the end; what the process says goes into a file beside its folder.</summary>
@@ -14,7 +16,7 @@ internal static class SweepProcess
     public static int Train(string recipe, SweepRun run, int? threads, CancellationToken stop)
     {
         string program = Environment.ProcessPath ?? throw new InvalidOperationException("The program's own path is not known.");
-        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         if (Path.GetFileNameWithoutExtension(program) == "dotnet") start.ArgumentList.Add(typeof(SweepProcess).Assembly.Location);
         foreach (string argument in Arguments(recipe, run, threads)) start.ArgumentList.Add(argument);
         using var log = new StreamWriter(run.Folder + ".log", append: false) { AutoFlush = true };
@@ -36,6 +38,7 @@ internal static class SweepProcess
     {
         yield return "train";
         yield return recipe;
+        yield return "--supervised";
         IEnumerable<string> changes = threads is { } count ? run.Overrides.Append($"training.threads={count}") : run.Overrides;
         foreach (string change in changes)
         {
@@ -46,10 +49,9 @@ internal static class SweepProcess
         if (run.Resumes && run.IsBegun && Directory.Exists(checkpoints) && Directory.EnumerateDirectories(checkpoints, "step-*").Any()) yield return "--resume";
     }
 
-    // SIGTERM, which .NET itself cannot send.
     private static void Ask(Process process)
     {
         if (OperatingSystem.IsWindows()) process.Kill();
-        else Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]).WaitForExit();
+        else Termination.Ask(process.Id);
     }
 }
