@@ -59,22 +59,17 @@ public sealed class GenerationStepTests
     [Fact]
     public void A_step_makes_few_tensors()
     {
-        // Made by torch's operations alone a step of this model makes more than 200, by whatever other way some dozens.
+        // By torch's operations alone a step of this model makes more than 200.
         using var tiny = new TinyModel(Llama);
         Decoder model = tiny.Model.Decoder;
-        long Made(bool gradients)
-        {
-            using var mode = set_grad_enabled(gradients);
-            using var cache = new KeyValueCache(model.Shape, 2, 8, model.Device);
-            Tensor token = tensor(new long[] { 3, 4 }).view(2, 1);
-            model.Forward(token, null, cache).Dispose();
-            DisposeScopeManager.Statistics.Reset();
-            model.Forward(token, null, cache).Dispose();
-            return DisposeScopeManager.Statistics.CreatedInScopeCount + DisposeScopeManager.Statistics.CreatedOutsideScopeCount;
-        }
         using var scope = NewDisposeScope();
-        (long ordinary, long step) = (Made(gradients: true), Made(gradients: false));
-        Assert.True(step < 0.6 * ordinary, $"A step made {step} tensors, by torch's operations {ordinary}.");
+        using var noGradient = no_grad();
+        using var cache = new KeyValueCache(model.Shape, 2, 8, model.Device);
+        Tensor token = tensor(new long[] { 3, 4 }).view(2, 1);
+        model.Forward(token, null, cache).Dispose();
+        DisposeScopeManager.Statistics.Reset();
+        model.Forward(token, null, cache).Dispose();
+        Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount + DisposeScopeManager.Statistics.CreatedOutsideScopeCount, 1, 80);
     }
 
     [Theory]

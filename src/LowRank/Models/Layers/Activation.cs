@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -6,15 +7,20 @@ namespace LowRank.Models.Layers;
 /// <summary>Activation functions by the names transformers gives them (ACT2FN).</summary>
 public static class Activation
 {
-    private static readonly Dictionary<string, Func<Tensor, Tensor>> Functions = new()
+    private static readonly ActivationFunction Silu = new(x => nn.functional.silu(x), new ActivationKernel<SiluFormula>());
+    private static readonly ActivationFunction Relu = new(x => nn.functional.relu(x), new ActivationKernel<ReluFormula>());
+    private static readonly ActivationFunction Gelu = new(x => nn.functional.gelu(x), new ActivationKernel<GeluFormula>());
+    private static readonly ActivationFunction TanhGelu = new(x => nn.functional.gelu(x, GELU.Approximate.tanh), new ActivationKernel<TanhGeluFormula>());
+
+    private static readonly Dictionary<string, ActivationFunction> Functions = new()
     {
-        ["silu"] = x => nn.functional.silu(x),
-        ["swish"] = x => nn.functional.silu(x),
-        ["relu"] = x => nn.functional.relu(x),
-        ["gelu"] = x => nn.functional.gelu(x),
-        ["gelu_new"] = x => nn.functional.gelu(x, GELU.Approximate.tanh),
-        ["gelu_pytorch_tanh"] = x => nn.functional.gelu(x, GELU.Approximate.tanh),
-        ["gelu_fast"] = x => nn.functional.gelu(x, GELU.Approximate.tanh),
+        ["silu"] = Silu,
+        ["swish"] = Silu,
+        ["relu"] = Relu,
+        ["gelu"] = Gelu,
+        ["gelu_new"] = TanhGelu,
+        ["gelu_pytorch_tanh"] = TanhGelu,
+        ["gelu_fast"] = TanhGelu,
     };
 
     /// <summary>The names that can be used.</summary>
@@ -30,7 +36,11 @@ public static class Activation
 
     /// <summary>The function of a name.</summary>
     /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
-    public static Func<Tensor, Tensor> Get(string name) => Functions.TryGetValue(name, out Func<Tensor, Tensor>? function)
+    public static Func<Tensor, Tensor> Get(string name) => Find(name).Apply;
+
+    /// <summary>The function of a name, which can gate as well.</summary>
+    /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
+    internal static ActivationFunction Find(string name) => Functions.TryGetValue(name, out ActivationFunction? function)
         ? function
         : throw new InputException($"The activation \"{name}\" is not supported; supported: {string.Join(", ", Names)}.");
 }

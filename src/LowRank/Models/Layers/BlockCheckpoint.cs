@@ -64,14 +64,22 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
 
     private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_() : input.detach();
 
+    // Its values are known, and nobody reads them: the block's last product may be left out.
     private static Tensor Again(BlockCheckpointArguments arguments, Tensor input)
     {
-        if (arguments.Context.Dropout is not { } generator) return arguments.Block.Forward(input, arguments.Context);
-        using Tensor now = generator.get_state();
-        generator.set_state(arguments.Dropout!);
-        arguments.Dropout!.Dispose();
-        Tensor output = arguments.Block.Forward(input, arguments.Context);
-        generator.set_state(now);
-        return output;
+        ForwardContext context = arguments.Context;
+        using Tensor? now = context.Dropout?.get_state();
+        if (arguments.Dropout is { } then) context.Dropout!.set_state(then);
+        arguments.Dropout?.Dispose();
+        context.IsOutputRead = false;
+        try
+        {
+            return arguments.Block.Forward(input, context);
+        }
+        finally
+        {
+            context.IsOutputRead = true;
+            if (now is not null) context.Dropout!.set_state(now);
+        }
     }
 }

@@ -61,9 +61,9 @@ public sealed class CrossBlock
         Tensor normed = selfNorm.Forward(input);
         (Tensor keys, Tensor values) = self.KeysAndValues(normed, dropout);
         if (extend is not null) (keys, values) = extend(keys, values);
-        Tensor hidden = input + Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout);
+        Tensor hidden = Residual.Add(input, Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout));
         if (source is { } s)
-            hidden = hidden + Dropout.Apply(cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout), dropoutShare, dropout);
-        return hidden + Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout);
+            hidden = Residual.Add(hidden, Dropout.Apply(cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout), dropoutShare, dropout));
+        return Residual.Add(hidden, Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout));
     }
 }

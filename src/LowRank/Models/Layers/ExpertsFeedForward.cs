@@ -15,7 +15,7 @@ public sealed class ExpertsFeedForward(Projection router, IReadOnlyList<IFeedFor
     public IEnumerable<Projection> Projections => [router, .. experts.SelectMany(expert => expert.Projections)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context)
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
     {
         Tensor positions = input.reshape(-1, input.shape[^1]); // [positions, hidden]
         Tensor probabilities = nn.functional.softmax(router.Forward(positions, context.Dropout), -1);

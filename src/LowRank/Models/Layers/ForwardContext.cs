@@ -60,6 +60,9 @@ public sealed class ForwardContext : IDisposable
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
+    /// <summary>Whether someone reads what a block computes: not where it is computed again for its gradients (<see cref="BlockCheckpoint"/>).</summary>
+    internal bool IsOutputRead { get; set; } = true;
+
     /// <summary>Prepares a pass.</summary>
     /// <param name="tokens">[batch, new]</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null when there is no padding.</param>

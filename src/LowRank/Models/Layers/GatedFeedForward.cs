@@ -5,7 +5,7 @@ namespace LowRank.Models.Layers;
 /// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
 public sealed class GatedFeedForward(Projection gate, Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
 {
-    private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
+    private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <summary>Takes gate_proj, up_proj and down_proj below <paramref name="path"/>.</summary>
     public GatedFeedForward(WeightLoader weights, string path, DecoderShape shape)
@@ -19,9 +19,9 @@ public sealed class GatedFeedForward(Projection gate, Projection up, Projection 
     public IEnumerable<Projection> Projections => [gate, up, down];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context)
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
     {
-        Tensor gated = activation(gate.Forward(input, context.Dropout)) * up.Forward(input, context.Dropout);
-        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout);
+        Tensor gated = activation.Gate(gate.Forward(input, context.Dropout), up.Forward(input, context.Dropout));
+        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout, isRead);
     }
 }

@@ -1,3 +1,4 @@
+using LowRank.Tensors.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
@@ -6,6 +7,7 @@ namespace LowRank.Models.Layers;
 public sealed class LayerNorm : INormalization
 {
     private readonly Tensor? weight;
+    private readonly RowNorm kernel;
     private readonly Tensor? bias;
     private readonly double epsilon;
 
@@ -21,6 +23,7 @@ public sealed class LayerNorm : INormalization
         if (hasWeight) weight = weights.Take(path + ".weight", width);
         if (hasBias) bias = weights.Take(path + ".bias", width);
         this.epsilon = epsilon;
+        kernel = new RowNorm(weight, bias, epsilon, 0, isCentred: true);
     }
 
     /// <summary>A norm of a task's head: its weights are taken where the checkpoint has them, else ones and zeros.</summary>
@@ -29,9 +32,13 @@ public sealed class LayerNorm : INormalization
         weight = weights.TakeOrDraw(path + ".weight", range, width);
         if (hasBias) bias = weights.TakeOrDraw(path + ".bias", range, width);
         this.epsilon = epsilon;
+        kernel = new RowNorm(weight, bias, epsilon, 0, isCentred: true);
     }
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input) =>
-        nn.functional.layer_norm(input, [input.shape[^1]], weight, bias, epsilon);
+    public Tensor Forward(Tensor input)
+    {
+        if (kernel.Fits(input)) return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
+        return nn.functional.layer_norm(input, [input.shape[^1]], weight, bias, epsilon);
+    }
 }

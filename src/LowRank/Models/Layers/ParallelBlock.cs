@@ -14,7 +14,7 @@ public sealed class ParallelBlock(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed = Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
-        Tensor transformed = Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context), dropout, context.Dropout);
-        return transformed + mixed + input;
+        Tensor transformed = Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context, context.IsOutputRead), dropout, context.Dropout);
+        return Residual.Add(input, Residual.Add(mixed, transformed));
     }
 }

@@ -11,6 +11,6 @@ public sealed class PlainFeedForward(Projection up, Projection down, string acti
     public IEnumerable<Projection> Projections => [up, down];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context) =>
-        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout), context.Dropout);
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true) =>
+        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout), context.Dropout, isRead);
 }

@@ -15,8 +15,8 @@ public sealed class PostNormBlock(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed = Dropout.Apply(attention.Forward(input, context), dropout, context.Dropout);
-        Tensor hidden = attentionNorm.Forward(input + mixed);
+        Tensor hidden = attentionNorm.Forward(Residual.Add(input, mixed));
         Tensor transformed = Dropout.Apply(feedForward.Forward(hidden, context), feedForwardDropout ?? dropout, context.Dropout);
-        return feedForwardNorm.Forward(hidden + transformed);
+        return feedForwardNorm.Forward(Residual.Add(hidden, transformed));
     }
 }

@@ -14,8 +14,8 @@ public sealed class PreNormBlock(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed = attention.Forward(attentionNorm?.Forward(input) ?? input, context);
-        Tensor hidden = input + Dropout.Apply(mixed, dropout, context.Dropout);
-        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context);
-        return hidden + Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout);
+        Tensor hidden = Residual.Add(input, Dropout.Apply(mixed, dropout, context.Dropout));
+        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context, context.IsOutputRead);
+        return Residual.Add(hidden, Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout));
     }
 }

@@ -92,11 +92,18 @@ public sealed class Projection
     /// <summary>Wx + b, through the adapters when there are any.</summary>
     /// <param name="input">[…, in]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    public Tensor Forward(Tensor input, Generator? dropout) => Forward(input, dropout, isRead: true);
+
+    /// <summary>As <see cref="Forward(Tensor, Generator?)"/>.</summary>
+    /// <param name="input">[…, in]</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the product is left out where it can be.</param>
     /// <returns>[…, out]</returns>
-    // On other devices torch's own nodes: an error of theirs in a backward pass, such as memory that is full, reaches the caller as an exception.
-    public Tensor Forward(Tensor input, Generator? dropout) => Slot.Pair is { } pair && is_grad_enabled() && IsFrozen && input.device_type == DeviceType.CPU
-        ? TrainingLinear.Apply(this, Bias, input, pair, dropout)
-        : Slot.Forward(input, dropout);
+    internal Tensor Forward(Tensor input, Generator? dropout, bool isRead)
+    {
+        bool isStep = Slot.Pair is not null ? is_grad_enabled() && IsFrozen && input.device_type == DeviceType.CPU : !isRead && Slot.IsEmpty && !IsPacked && IsStep(input, Bias);
+        return isStep ? TrainingLinear.Apply(this, Bias, input, Slot.Pair, dropout, isRead) : Slot.Forward(input, dropout);
+    }
 
     /// <summary>Wx + b of the base alone.</summary>
     public Tensor Base(Tensor input) => Multiply(input, Bias);
@@ -110,9 +117,9 @@ public sealed class Projection
         if (IsPacked) return Packed!.Linear(input, bias);
         Tensor weight = plain ?? standIn!;
         if (RowProduct.TryLinear(input, weight, plain is not null && StoresTransposed, bias) is { } few) return few;
+        if (IsStep(input, bias)) return TrainingLinear.Apply(this, bias, input, null, null);
         bool trains = is_grad_enabled() && (weight.requires_grad || bias is { requires_grad: true });
-        if (trains || !Products.Gains(input.numel() / InputSize, weight)) return nn.functional.linear(input, Matrix, bias);
-        return is_grad_enabled() && input.requires_grad ? TrainingLinear.Apply(this, bias, input, null, null) : Product(input, bias);
+        return trains || !Products.Gains(input.numel() / InputSize, weight) ? nn.functional.linear(input, Matrix, bias) : Product(input, bias);
     }
 
     /// <summary>Wx + b of the base alone, without a graph.</summary>
@@ -142,6 +149,10 @@ public sealed class Projection
         standIn!.Dispose();
         standIn = null;
     }
+
+    // Whether the base alone is a step of the graph that keeps nothing: on other devices torch's own nodes are.
+    private bool IsStep(Tensor input, Tensor? bias) => is_grad_enabled() && input.requires_grad && input.device_type == DeviceType.CPU
+        && !(plain ?? standIn!).requires_grad && bias is not { requires_grad: true };
 
     private bool IsPacked => Packed is not null && standIn is null;
 

@@ -7,6 +7,7 @@ namespace LowRank.Models.Layers;
 public sealed class RmsNorm : INormalization
 {
     private readonly Tensor weight;
+    private readonly RowNorm kernel;
     private readonly double epsilon;
     private readonly double offset;
 
@@ -21,12 +22,13 @@ public sealed class RmsNorm : INormalization
         this.offset = offset;
         weight = weights.Take(path + ".weight", width);
         this.epsilon = epsilon;
+        kernel = new RowNorm(weight, null, epsilon, offset, isCentred: false);
     }
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input)
     {
-        if (RowScaling.TryNormalize(input, weight, epsilon, offset) is { } normalized) return normalized;
+        if (kernel.Fits(input)) return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
         Tensor meanSquare = input.pow(2).mean([-1], keepdim: true);
         return (offset == 0 ? weight : weight + offset) * (input * rsqrt(meanSquare + epsilon));
     }

@@ -14,7 +14,7 @@ public sealed class SandwichBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor hidden = input + afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context));
-        return hidden + afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context));
+        Tensor hidden = Residual.Add(input, afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context)));
+        return Residual.Add(hidden, afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context)));
     }
 }

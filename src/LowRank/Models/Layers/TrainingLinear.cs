@@ -1,4 +1,5 @@
 using LowRank.Tensors;
+using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,12 +21,13 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
     /// <param name="input">[…, in]</param>
     /// <param name="pair">What is added; null for nothing.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <param name="isRead">Whether someone reads the output's values; they are left over from what was there before otherwise.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
-    public static Tensor Apply(Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout)
+    public static Tensor Apply(Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout, bool isRead = true)
     {
         // The function keeps a tensor of its output's size, which nobody reads: the scope frees it.
         using var scope = NewDisposeScope();
-        var arguments = new TrainingLinearArguments(projection, bias, pair?.Scale ?? 0, input.requires_grad, pair?.A.requires_grad ?? false, pair?.B.requires_grad ?? false);
+        var arguments = new TrainingLinearArguments(projection, bias, pair?.Scale ?? 0, input.requires_grad, pair?.A.requires_grad ?? false, pair?.B.requires_grad ?? false, isRead);
         Tensor? kept = pair is { } changed ? Dropout.Kept(input, changed.Dropout, dropout) : null;
         return apply(input, pair?.A!, pair?.B!, kept!, arguments).MoveToOuterDisposeScope();
     }
@@ -38,10 +40,11 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
         var (a, b, kept, arguments) = (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
         BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
-        Tensor output = arguments.Projection.Product(input, arguments.Bias);
+        Projection projection = arguments.Projection;
+        Tensor output = arguments.IsRead ? projection.Product(input, arguments.Bias) : StepMemory.Empty([.. input.shape[..^1], projection.OutputSize]);
         if (a is null || b is null) return output.MoveToOuterDisposeScope();
         Tensor reduced = matmul(kept is null ? input : input * kept, a.t()); // […, rank]
-        output.view(-1, output.shape[^1]).addmm_(reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)arguments.Scale);
+        if (arguments.IsRead) output.view(-1, output.shape[^1]).addmm_(reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)arguments.Scale);
         ctx.save_for_backward([arguments.NeedsA ? input : null!, a, b, kept!, reduced.MoveToOuterDisposeScope()]);
         return output.MoveToOuterDisposeScope();
     }

@@ -9,4 +9,5 @@ namespace LowRank.Models.Layers;
 /// <param name="NeedsInput">Whether the input takes a gradient.</param>
 /// <param name="NeedsA">Whether A does.</param>
 /// <param name="NeedsB">Whether B does.</param>
-internal sealed record TrainingLinearArguments(Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB);
+/// <param name="IsRead">Whether someone reads the output's values.</param>
+internal sealed record TrainingLinearArguments(Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);

@@ -29,10 +29,13 @@ internal unsafe interface IWide<TVector>
     /// <summary>The larger of each place; not a number where one is none.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
+    /// <summary>Each place of <paramref name="then"/> where the chooser's is at most 0; of <paramref name="otherwise"/> where it is more, or no number.</summary>
+    static abstract TVector WhereAtMostZero(TVector chooser, TVector then, TVector otherwise);
+
     /// <summary>e to the power of each place.</summary>
     static abstract TVector Exp(TVector exponent);
 
-    /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; below e⁻⁸⁷ it stays there.</summary>
+    /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; 0 below e⁻⁸⁷.</summary>
     static abstract TVector ExpOfNegative(TVector exponent);
 
     /// <summary>The natural logarithm of each place.</summary>

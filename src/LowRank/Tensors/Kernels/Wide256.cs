@@ -34,16 +34,21 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     public static Vector256<float> Max(Vector256<float> a, Vector256<float> b) => Vector256.Max(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> WhereAtMostZero(Vector256<float> chooser, Vector256<float> then, Vector256<float> otherwise) =>
+        Vector256.ConditionalSelect(Vector256.LessThanOrEqual(chooser, Vector256<float>.Zero), then, otherwise);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Divide(Vector256<float> a, Vector256<float> b) => a / b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Exp(Vector256<float> exponent) => Vector256.Exp(exponent);
 
     // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ExpOfNegative(Vector256<float> exponent)
     {
-        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-87f)), n = Vector256.Round(x * Vector256.Create(1.44269504f));
+        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-88f)), n = Vector256.Round(x * Vector256.Create(1.44269504f));
         Vector256<float> r = MultiplyAdd(n, Vector256.Create(-0.693359375f), x);
         r = MultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
         Vector256<float> p = MultiplyAdd(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));

@@ -34,16 +34,21 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     public static Vector512<float> Max(Vector512<float> a, Vector512<float> b) => Vector512.Max(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WhereAtMostZero(Vector512<float> chooser, Vector512<float> then, Vector512<float> otherwise) =>
+        Vector512.ConditionalSelect(Vector512.LessThanOrEqual(chooser, Vector512<float>.Zero), then, otherwise);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Divide(Vector512<float> a, Vector512<float> b) => a / b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> exponent) => Vector512.Exp(exponent);
 
     // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpOfNegative(Vector512<float> exponent)
     {
-        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-87f)), n = Vector512.Round(x * Vector512.Create(1.44269504f));
+        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-88f)), n = Vector512.Round(x * Vector512.Create(1.44269504f));
         Vector512<float> r = MultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = MultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
         Vector512<float> p = MultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));
