@@ -27,13 +27,13 @@ public sealed class AdapterSetTests : IDisposable
         foreach (string name in new[] { "a", "b", "c" }) set.Load(name, Path.Combine(variants, "combine_" + name));
     }
 
-    private Tensor Logits() => golden.Model.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask"));
+    private Tensor Logits() => golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask"));
 
     [Fact]
     public void A_batch_whose_rows_use_different_adapters_or_none_equals_the_reference()
     {
         using (set.UseRows(["a", null, "c"]))
-            Assert.InRange(Golden.LargestDeviation(Logits(), io.Map("logits.mixed_batch.a_base_c")), 0, Tolerance);
+            Assert.InRange(Golden.LargestDeviation(Logits(), io.Read("logits.mixed_batch.a_base_c")), 0, Tolerance);
         Assert.InRange(Golden.LargestDeviation(Logits(), alone), 0, Tolerance);
     }
 
@@ -41,7 +41,7 @@ public sealed class AdapterSetTests : IDisposable
     public void Every_kind_of_adapter_goes_by_row_as_it_goes_alone()
     {
         foreach (string kind in new[] { "dora", "vera", "ia3", "loha", "lokr", "adalora", "trainable_tokens", "pissa", "embedding" }) set.Load(kind, Path.Combine(variants, kind));
-        Tensor ids = io.Map("input_ids").narrow(0, 0, 1).expand(11, -1), expected;
+        Tensor ids = io.Read("input_ids").narrow(0, 0, 1).expand(11, -1), expected;
         string?[] names = ["dora", null, "vera", "ia3", "loha", "a", "lokr", "adalora", "trainable_tokens", "pissa", "embedding"];
         using (set.UseRows(names)) expected = golden.Model.Decoder.Forward(ids);
         for (int row = 0; row < names.Length; row++)
@@ -59,7 +59,7 @@ public sealed class AdapterSetTests : IDisposable
         Tensor both = Logits();
         Assert.Equal([("a", 0.7), ("b", 0.4)], set.Active);
         // The concatenation of both pairs is the same sum in one adapter.
-        Assert.InRange(Golden.LargestDeviation(both, io.Map("logits.combine.cat")), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(both, io.Read("logits.combine.cat")), 0, Tolerance);
         set.Activate();
         Assert.InRange(Golden.LargestDeviation(Logits(), alone), 0, Tolerance);
     }

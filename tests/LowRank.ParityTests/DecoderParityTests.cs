@@ -42,8 +42,8 @@ public sealed class DecoderParityTests
         using var scope = NewDisposeScope();
         Tensor ids = golden.Read("input_ids"), mask = golden.Read("attention_mask"), expected = golden.Read("logits");
         int length = (int)mask[1].sum().item<long>(), padding = 24 - length;
-        Tensor left = cat([zeros(padding, ScalarType.Int64), ids[1].narrow(0, 0, length)]).unsqueeze(0);
-        Tensor leftMask = cat([zeros(padding, ScalarType.Int64), ones(length, ScalarType.Int64)]).unsqueeze(0);
+        Tensor left = cat([zeros(padding, ScalarType.Int64, ids.device), ids[1].narrow(0, 0, length)]).unsqueeze(0);
+        Tensor leftMask = cat([zeros(padding, ScalarType.Int64, ids.device), ones(length, ScalarType.Int64, ids.device)]).unsqueeze(0);
         Tensor both = cat([ids[0].unsqueeze(0), left]), bothMask = cat([mask[0].unsqueeze(0), leftMask]);
         Tensor logits = golden.Model.Decoder.Forward(both, bothMask);
         Assert.InRange(Golden.LargestDeviation(logits[0], expected[0]), 0, Tolerance);
@@ -58,7 +58,7 @@ public sealed class DecoderParityTests
     {
         using var golden = new Golden(family);
         using var scope = NewDisposeScope();
-        int[] expected = [.. golden.Read("greedy").data<long>().Select(id => (int)id)];
+        int[] expected = [.. golden.Read("greedy").cpu().data<long>().Select(id => (int)id)];
         IReadOnlyList<int> made = new TextGenerator(golden.Model.Decoder)
             .Generate([expected[..8]], new GenerationOptions { MaxNewTokens = 16 })[0];
         Assert.Equal(expected[8..], made);
@@ -73,14 +73,14 @@ public sealed class DecoderParityTests
         Tensor ids = expected.narrow(1, 0, 8);
         for (int i = 0; i < 16; i++)
             ids = cat([ids, golden.Model.Decoder.Forward(ids).select(1, -1).argmax(-1).view(1, 1)], 1);
-        Assert.Equal(expected.data<long>().ToArray(), ids.data<long>().ToArray());
+        Assert.Equal(expected.cpu().data<long>().ToArray(), ids.cpu().data<long>().ToArray());
     }
 
     [Fact]
     public void A_padded_batch_that_grows_beyond_the_original_length_is_computed_anew()
     {
         using var golden = new Golden("phi3_longrope");
-        int[] ids = [.. golden.Read("input_ids")[0].data<long>().Select(id => (int)id)];
+        int[] ids = [.. golden.Read("input_ids")[0].cpu().data<long>().Select(id => (int)id)];
         var options = new GenerationOptions { MaxNewTokens = 16 };
         var generator = new TextGenerator(golden.Model.Decoder);
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate([ids[..8], ids[..5]], options);
@@ -95,7 +95,7 @@ public sealed class DecoderParityTests
         using var scope = NewDisposeScope();
         Decoder model = golden.Model.Decoder;
         Tensor ids = golden.Read("input_ids")[2].unsqueeze(0), whole = golden.Read("logits")[2];
-        using var cache = new KeyValueCache(model.Shape, 1, 24, CPU);
+        using var cache = new KeyValueCache(model.Shape, 1, 24, model.Device);
         Tensor prompt = model.Forward(ids.narrow(1, 0, 10), null, cache);
         Tensor several = model.Forward(ids.narrow(1, 10, 5), null, cache);
         var steps = Enumerable.Range(15, 9).Select(i => model.Forward(ids.narrow(1, i, 1), null, cache)).ToList();
@@ -108,7 +108,7 @@ public sealed class DecoderParityTests
     {
         using var golden = new Golden(family);
         var generator = new TextGenerator(golden.Model.Decoder);
-        int[] ids = [.. golden.Read("input_ids")[0].data<long>().Select(id => (int)id)];
+        int[] ids = [.. golden.Read("input_ids")[0].cpu().data<long>().Select(id => (int)id)];
         int[][] prompts = [ids[..3], ids[..11], ids[4..9]];
         var options = new GenerationOptions { MaxNewTokens = 12 };
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);

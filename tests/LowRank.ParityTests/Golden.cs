@@ -14,11 +14,13 @@ public sealed class Golden : IDisposable
     /// <param name="family">Its folder's name.</param>
     /// <param name="model">A folder with another form of its model; null for its own.</param>
     /// <param name="baseDtype">How the linear layers' weights are kept.</param>
-    public Golden(string family, string? model = null, string baseDtype = WeightFormats.Auto)
+    /// <param name="device">Where it computes; null for <see cref="TestDevice"/>.</param>
+    public Golden(string family, string? model = null, string baseDtype = WeightFormats.Auto, torch.Device? device = null)
     {
         Family = family;
         Folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);
-        Model = PretrainedModel.Open(model ?? Folder, baseDtype: baseDtype);
+        bool isPlain = model is null && baseDtype == WeightFormats.Auto; // packed weights are the processor's alone
+        Model = PretrainedModel.Open(model ?? Folder, device ?? (isPlain ? TestDevice.Current : null), baseDtype: baseDtype);
         io = SafeTensorsFile.Open(Path.Combine(Folder, "io.safetensors"));
     }
 
@@ -36,7 +38,7 @@ public sealed class Golden : IDisposable
 
     public PretrainedModel Model { get; }
 
-    public torch.Tensor Read(string name) => io.Map(name);
+    public torch.Tensor Read(string name) => io.Map(name).to(Model.Network.Device);
 
     public bool Has(string name) => io.Entries.ContainsKey(name);
 
@@ -63,7 +65,7 @@ public sealed class Golden : IDisposable
         };
     }
 
-    public static double LargestDeviation(torch.Tensor a, torch.Tensor b) => (a - b).abs().max().item<float>();
+    public static double LargestDeviation(torch.Tensor a, torch.Tensor b) => (a.cpu() - b.cpu()).abs().max().item<float>();
 
     public void Dispose()
     {

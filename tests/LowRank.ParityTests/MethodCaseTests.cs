@@ -32,8 +32,8 @@ public sealed class MethodCaseTests
         using SafeTensorsFile io = SafeTensorsFile.Open(Path.Combine(Folder(name), "io.safetensors"));
         using var scope = NewDisposeScope();
         using Adapter adapter = Adapter.Load(Folder(name), golden.Model);
-        Tensor Logits(Decoder model) => model.Forward(io.Map("input_ids"), io.Map("attention_mask"));
-        Tensor expected = io.Map("logits"), before = Logits(golden.Model.Decoder);
+        Tensor Logits(Decoder model) => model.Forward(io.Read("input_ids"), io.Read("attention_mask"));
+        Tensor expected = io.Read("logits"), before = Logits(golden.Model.Decoder);
         expected = expected.narrow(1, expected.shape[1] - before.shape[1], before.shape[1]); // prompts come first
         adapter.Attach();
         Assert.InRange(Golden.LargestDeviation(Logits(golden.Model.Decoder), expected), 0, Tolerance);
@@ -47,10 +47,10 @@ public sealed class MethodCaseTests
             return;
         }
         AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
-        using PretrainedModel merged = PretrainedModel.Open(folder["merged"]);
+        using PretrainedModel merged = PretrainedModel.Open(folder["merged"], TestDevice.Current);
         // PEFT's merge of half of a tied pair changes the other half too; ours unties them.
         Assert.Equal(name is "tied_embedding" or "tied_head", !merged.Decoder.TiesHead && golden.Model.Decoder.TiesHead);
-        Assert.InRange(Golden.LargestDeviation(Logits(merged.Decoder), io.Entries.ContainsKey("logits.merged") ? io.Map("logits.merged") : expected), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(Logits(merged.Decoder), io.Entries.ContainsKey("logits.merged") ? io.Read("logits.merged") : expected), 0, Tolerance);
     }
 
     [Theory, InlineData("tied_embedding"), InlineData("tied_head")]
@@ -102,7 +102,7 @@ public sealed class MethodCaseTests
         using var scope = NewDisposeScope();
         using Adapter adapter = Adapter.Load(Path.Combine(Folder("adalora_trained"), "trained"), golden.Model);
         adapter.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask")), io.Map("logits")), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask")), io.Read("logits")), 0, Tolerance);
         AdapterParityTests.CheckBytes(Path.Combine(Folder("adalora_trained"), "trained"), golden.Model);
     }
 
@@ -134,7 +134,7 @@ public sealed class MethodCaseTests
         {
             string keyB = key.Replace("lora_A", "lora_B", StringComparison.Ordinal);
             // A direction's sign is free, in A and B together; EVA's B is zero, and its directions are PEFT's approximation's.
-            Tensor wantedA = expected.Map(key), wantedB = expected.Map(keyB), b = adapter.Weights.Single(other => other.Key == keyB).Value;
+            Tensor wantedA = expected.Read(key), wantedB = expected.Read(keyB), b = adapter.Weights.Single(other => other.Key == keyB).Value;
             if (methodName == "eva")
             {
                 Assert.Equal(0, b.abs().max().item<float>());

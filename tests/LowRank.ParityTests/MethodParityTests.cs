@@ -29,12 +29,12 @@ public sealed class MethodParityTests
         using SafeTensorsFile io = SafeTensorsFile.Open(Path.Combine(folder, "io.safetensors"));
         using var scope = NewDisposeScope();
         using Adapter adapter = Adapter.Load(Path.Combine(folder, kind), golden.Model);
-        Tensor Logits() => golden.Model.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask"));
+        Tensor Logits() => golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask"));
         Tensor before = Logits();
         adapter.Attach();
-        Assert.InRange(Golden.LargestDeviation(Logits(), io.Map($"logits.{kind}")), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(Logits(), io.Read($"logits.{kind}")), 0, Tolerance);
         adapter.Merge();
-        Assert.InRange(Golden.LargestDeviation(Logits(), io.Map($"logits.{kind}.merged")), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(Logits(), io.Read($"logits.{kind}.merged")), 0, Tolerance);
         adapter.Unmerge();
         Assert.InRange(Golden.LargestDeviation(Logits(), before), 0, Rounding);
     }
@@ -63,7 +63,7 @@ public sealed class MethodParityTests
         using var scope = NewDisposeScope();
         using Adapter again = Adapter.Load(folder["saved"], golden.Model);
         again.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask")), io.Map($"logits.{kind}")), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask")), io.Read($"logits.{kind}")), 0, Tolerance);
     }
 
     [Theory, MemberData(nameof(Kinds))]
@@ -75,8 +75,8 @@ public sealed class MethodParityTests
         using var folder = new TemporaryFolder();
         using (Adapter adapter = Adapter.Load(Path.Combine(variants, kind), golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
         using var scope = NewDisposeScope();
-        using Models.PretrainedModel merged = Models.PretrainedModel.Open(folder["merged"]);
-        Assert.InRange(Golden.LargestDeviation(merged.Decoder.Forward(io.Map("input_ids"), io.Map("attention_mask")), io.Map($"logits.{kind}.merged")), 0, Tolerance);
+        using Models.PretrainedModel merged = Models.PretrainedModel.Open(folder["merged"], TestDevice.Current);
+        Assert.InRange(Golden.LargestDeviation(merged.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask")), io.Read($"logits.{kind}.merged")), 0, Tolerance);
     }
 
     [Theory, MemberData(nameof(Trained))]
@@ -104,7 +104,7 @@ public sealed class MethodParityTests
         Assert.NotEmpty(adapter.TrainedWeights);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights)
         {
-            Tensor wanted = end.Map(key);
+            Tensor wanted = end.Read(key);
             Assert.True((weight - wanted).abs().max().item<float>() <= Tolerance * wanted.abs().max().item<float>(), key);
         }
     }

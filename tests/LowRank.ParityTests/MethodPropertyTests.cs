@@ -46,7 +46,7 @@ public sealed class MethodPropertyTests
             Assert.True(File.ReadAllBytes(folder["written/" + file]).AsSpan().SequenceEqual(File.ReadAllBytes(folder["again/" + file])), file);
         if (golden.Model.Decoder.Prompt is not null) return;
         AdapterMerge.Write(golden.Model, read, folder["merged"]);
-        using PretrainedModel merged = PretrainedModel.Open(folder["merged"]);
+        using PretrainedModel merged = PretrainedModel.Open(folder["merged"], TestDevice.Current);
         Assert.InRange(Golden.LargestDeviation(merged.Decoder.Forward(ids), expected) / largest, 0, 1e-4);
     }, iter: 4, threads: 1);
 
@@ -65,6 +65,6 @@ public sealed class MethodPropertyTests
     {
         using var noGradient = no_grad();
         using Generator random = new Generator().manual_seed(seed);
-        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(empty_like(weight).normal_(0, 0.1, random));
+        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(empty(weight.shape).normal_(0, 0.1, random).to(weight.device));
     }
 }

@@ -52,7 +52,7 @@ public sealed class PackingTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor ids = golden.Read("input_ids").narrow(0, 0, 1), expected = golden.Model.Decoder.Forward(ids.narrow(1, 0, 4));
-        Tensor mask = cat([ones(1, 4, ScalarType.Int64), zeros(1, 20, ScalarType.Int64)], 1);
+        Tensor mask = cat([ones(1, 4, ScalarType.Int64, ids.device), zeros(1, 20, ScalarType.Int64, ids.device)], 1);
         Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(ids, mask).narrow(1, 0, 4), expected), 0, 1e-5);
     }
 
@@ -174,7 +174,7 @@ public sealed class PackingTests
     /// <summary>Rows of the case's tokens: alone, with equal prompts, one a beginning of another, one twice, one that predicts nothing.</summary>
     internal static TokenizedExample[] Rows(Golden golden)
     {
-        int[][] texts = [.. Enumerable.Range(0, 3).Select(row => golden.Read("input_ids")[row].data<long>().Select(id => (int)id).ToArray())];
+        int[][] texts = [.. Enumerable.Range(0, 3).Select(row => golden.Read("input_ids")[row].cpu().data<long>().Select(id => (int)id).ToArray())];
         static TokenizedExample Row(int[] ids, int prompt) => new(ids, [.. ids.Select((id, i) => i < prompt ? TokenizedExample.Ignored : id)]);
         int[] prompt = texts[0][..10];
         TokenizedExample twice = Row([.. prompt, .. texts[1][..5]], 10);
@@ -218,7 +218,7 @@ public sealed class PackingTests
     private static (Tensor Logits, PackedRows Rows) Logits(Decoder model, TokenizedExample[] rows, RowBatching batching)
     {
         PackedRows pack = PackedRows.Of(rows, batching.Shares);
-        TensorBatch batch = TensorBatch.Create(pack, CPU);
+        TensorBatch batch = TensorBatch.Create(pack, model.Device);
         return (model.Logits(model.Hidden(batch.Tokens, documents: batch.Documents))[0], pack);
     }
 

@@ -13,8 +13,8 @@ public sealed class SequenceGenerationTests
     public void Greedy_targets_equal_the_reference(string name)
     {
         using var golden = new Golden(name);
-        int[] expected = [.. golden.Read("greedy").data<long>().Select(id => (int)id)];
-        int[] source = [.. golden.Read("input_ids")[0].data<long>().Select(id => (int)id)];
+        int[] expected = [.. golden.Read("greedy").cpu().data<long>().Select(id => (int)id)];
+        int[] source = [.. golden.Read("input_ids")[0].cpu().data<long>().Select(id => (int)id)];
         var model = (EncoderDecoder)golden.Model.Network;
         IReadOnlyList<int> made = new SequenceGenerator(model).Generate([source], new GenerationOptions { MaxNewTokens = expected.Length - 1 })[0];
         Assert.Equal(expected[1..], made);
@@ -27,7 +27,7 @@ public sealed class SequenceGenerationTests
     {
         using var golden = new Golden(name);
         var generator = new SequenceGenerator((EncoderDecoder)golden.Model.Network);
-        int[] ids = [.. golden.Read("input_ids")[0].data<long>().Select(id => (int)id)];
+        int[] ids = [.. golden.Read("input_ids")[0].cpu().data<long>().Select(id => (int)id)];
         int[][] sources = [ids[..3], ids[..11], ids[4..9]];
         var options = new GenerationOptions { MaxNewTokens = 12 };
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(sources, options);

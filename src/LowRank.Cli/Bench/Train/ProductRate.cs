@@ -11,9 +11,13 @@ namespace LowRank.Cli.Bench.Train;
 internal sealed class ProductRate
 {
     private readonly IReadOnlyDictionary<MatrixProduct, int> counts;
+    private readonly Device device;
     private readonly Dictionary<MatrixProduct, double> fastest = [];
 
-    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts) => this.counts = counts;
+    /// <summary>Prepares.</summary>
+    /// <param name="counts">The products and how often a step does each.</param>
+    /// <param name="device">Where they are computed; null for the processor.</param>
+    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) => (this.counts, this.device) = (counts, device ?? CPU);
 
     /// <summary>Floating-point operations a second.</summary>
     public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
@@ -28,12 +32,14 @@ internal sealed class ProductRate
         foreach (MatrixProduct product in counts.Keys)
         {
             using var scope = NewDisposeScope();
-            Tensor input = rand(product.Rows, product.Inputs), result = zeros(product.Rows, product.Outputs);
-            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs).t() : rand(product.Inputs, product.Outputs);
+            Tensor input = rand(product.Rows, product.Inputs, device: device), result = zeros(product.Rows, product.Outputs, device: device);
+            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t() : rand(product.Inputs, product.Outputs, device: device);
             for (int i = 0; i < 2; i++)
             {
+                DeviceWork.Finish(device);
                 long started = Stopwatch.GetTimestamp();
                 result.addmm_(input, weight, beta: 0, alpha: 1);
+                DeviceWork.Finish(device);
                 double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
                 fastest[product] = Math.Min(seconds, fastest.GetValueOrDefault(product, double.PositiveInfinity));
             }

@@ -20,8 +20,9 @@ internal static class StepBench
     {
         options.Check();
         set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        Device device = Devices.Parse(options.Device);
         using BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout);
-        using PretrainedModel model = PretrainedModel.Open(folder.Path);
+        using PretrainedModel model = PretrainedModel.Open(folder.Path, device);
         using Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout, TargetModules = Targets(options.Targets) }, Seed);
         adapter.Attach();
         var trained = new TrainedAdapter(adapter);
@@ -42,7 +43,7 @@ internal static class StepBench
         long peak = ProcessMemory.PeakBytes(); // before products are measured, which take memory of their own
 
         StepCost cost = StepCost.Of(adapter, network, objective, rows);
-        var rate = new ProductRate(cost.Products);
+        var rate = new ProductRate(cost.Products, network.Device);
         var parts = new StepParts(objective, rows);
         List<double> seconds = [], updates = [];
         long managed = 0;
@@ -54,6 +55,7 @@ internal static class StepBench
             long before = GC.GetTotalAllocatedBytes(precise: true);
             long started = Stopwatch.GetTimestamp();
             StepOutcome outcome = runner.Run(batches, 1e-4, i + 3);
+            DeviceWork.Finish(network.Device);
             seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds);
             managed = GC.GetTotalAllocatedBytes(precise: true) - before;
             updates.Add(outcome.Update.TotalSeconds);
@@ -67,7 +69,7 @@ internal static class StepBench
             ProductSeconds = rate.Seconds,
             Cost = cost,
             GemmFlopsPerSecond = rate.FlopsPerSecond,
-            SquareFlopsPerSecond = Square(),
+            SquareFlopsPerSecond = Square(network.Device),
             PeakBytes = peak - weights,
             WeightBytes = weights,
             ManagedBytes = managed,
@@ -75,10 +77,10 @@ internal static class StepBench
         };
     }
 
-    private static double Square()
+    private static double Square(Device device)
     {
         var square = new MatrixProduct(2048, 2048, 2048, Transposed: false);
-        var rate = new ProductRate(new Dictionary<MatrixProduct, int> { [square] = 1 });
+        var rate = new ProductRate(new Dictionary<MatrixProduct, int> { [square] = 1 }, device);
         for (int i = 0; i < 3; i++) rate.Measure();
         return rate.FlopsPerSecond;
     }

@@ -30,6 +30,9 @@ internal sealed record TrainBenchOptions
     /// <summary>Steps that are timed, after one that is not.</summary>
     public int Steps { get; init; } = 5;
 
+    /// <summary>Where steps are computed: cpu, cuda, cuda:N or mps.</summary>
+    public string Device { get; init; } = "cpu";
+
     /// <summary>Threads of torch; null takes one for each physical core.</summary>
     public int? Threads { get; init; }
 

@@ -18,6 +18,7 @@ internal sealed class TrainBenchmark : IBenchmark
         var dropout = new Option<double>("--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ => defaults.Dropout };
         var checkpointing = new Option<bool>("--checkpointing") { Description = "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
         var steps = new Option<int>("--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
+        var device = new Option<string>("--device") { Description = "cpu, cuda, cuda:N or mps. Peak memory is the process's, without the device's own.", DefaultValueFactory = _ => defaults.Device };
         var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
@@ -25,7 +26,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts.",
         };
         return new Command("train", "Measure training steps against the rate of matrix products on this machine: tokens a second, share of the limit, memory, and the parts of a step. Nothing is kept.")
-            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, threads, json }
+            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, threads, json }
             .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
             {
                 Shape = parsed.GetValue(shape)!,
@@ -37,6 +38,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 Dropout = parsed.GetValue(dropout),
                 Checkpointing = parsed.GetValue(checkpointing),
                 Steps = parsed.GetValue(steps),
+                Device = parsed.GetValue(device)!,
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)));
     }

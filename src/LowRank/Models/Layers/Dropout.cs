@@ -21,6 +21,22 @@ public static class Dropout
     internal static Tensor? Kept(Tensor input, double probability, Generator? generator)
     {
         if (generator is null || probability == 0) return null;
-        return empty_like(input, requires_grad: false).bernoulli_(1 - probability, generator).div_(1 - probability);
+        return Draw(empty_like(input, requires_grad: false), 1 - probability, generator).div_(1 - probability);
+    }
+
+    // TorchSharp makes generators for the processor alone, and other devices refuse those. On CUDA each mask begins the device's own
+    // generator anew, at a seed that the given one draws: as on the processor, that one alone decides what is dropped.
+    private static Tensor Draw(Tensor kept, double share, Generator generator)
+    {
+        switch (kept.device_type)
+        {
+            case DeviceType.CPU:
+                return kept.bernoulli_(share, generator);
+            case DeviceType.CUDA:
+                using (Tensor seed = randint(long.MaxValue, 1, ScalarType.Int64, generator: generator)) cuda.manual_seed_all(seed.item<long>());
+                return kept.bernoulli_(share);
+            default:
+                using (Tensor drawn = empty(kept.shape).bernoulli_(share, generator)) return kept.copy_(drawn);
+        }
     }
 }

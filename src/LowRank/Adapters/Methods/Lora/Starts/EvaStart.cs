@@ -41,7 +41,7 @@ internal sealed class EvaStart : ILoraStart
         long most = Math.Min(Math.Min(count, inputs.Count), values.shape[0]);
         Tensor leading = values.flip(0).narrow(0, 0, most).clamp_min(0);
         double whole = values.clamp_min(0).sum().item<double>();
-        double[] shares = [.. leading.data<double>().ToArray().Select(value => whole > 0 ? value / whole : 0)];
+        double[] shares = [.. leading.cpu().data<double>().ToArray().Select(value => whole > 0 ? value / whole : 0)];
         return (vectors.flip(1).narrow(1, 0, most).t().to(ScalarType.Float32), shares, leading.sqrt().to(ScalarType.Float32));
     }
 
