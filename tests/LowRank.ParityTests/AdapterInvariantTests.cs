@@ -58,7 +58,7 @@ public sealed class AdapterInvariantTests
             TokenizedExample[] rows = [.. Enumerable.Range(0, 12).Select(i => new TokenizedExample([1, 2 + i, 3, 4 + i, 5], [-100, -100, 3, 4 + i, 5]))];
             new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, counts).Run(rows, rows[..3]);
             Assert.Equal(100, counts.AfterStep.Count);
-            Assert.InRange(counts.AfterStep[10..].Max(), 1, counts.AfterStep[9]);
+            Assert.True(counts.AfterStep[10..].Max() <= counts.AfterStep[9], string.Join(' ', counts.AfterStep));
         }
         finally
         {

@@ -19,8 +19,7 @@ public sealed class Golden : IDisposable
     {
         Family = family;
         Folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);
-        bool isPlain = model is null && baseDtype == WeightFormats.Auto; // packed weights are the processor's alone
-        Model = PretrainedModel.Open(model ?? Folder, device ?? (isPlain ? TestDevice.Current : null), baseDtype: baseDtype);
+        Model = PretrainedModel.Open(model ?? Folder, device ?? TestDevice.Current, baseDtype: baseDtype);
         io = SafeTensorsFile.Open(Path.Combine(Folder, "io.safetensors"));
     }
 

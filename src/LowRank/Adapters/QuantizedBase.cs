@@ -47,7 +47,7 @@ internal sealed class QuantizedBase
     public Tensor Merge(string name, MergedChanges changes)
     {
         using var scope = NewDisposeScope();
-        Tensor wide = expanded.TryGetValue(name, out Tensor? known) ? known.cpu() : packed[name].Expand();
+        Tensor wide = expanded.TryGetValue(name, out Tensor? known) ? known.cpu() : packed[name].Expand().cpu();
         if (known is null && isTransposed.GetValueOrDefault(name)) wide = wide.t().contiguous();
         if (source.Quantized(name) is null) Report.Quantization.Add(checkpoint.Map(name), wide);
         Tensor merged = changes.Apply(name, wide), written = merged.to(type);

@@ -68,7 +68,7 @@ public sealed class PretrainedModel : IDisposable
     /// quantised one at a time, so that no more than one is in float32 at once. Embeddings, norms, biases, the output head and heads of
     /// tasks, routers of experts and T5's <c>wo</c> stay in float32.</param>
     /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or weights
-    /// do not fit; or weights are to be packed and trained, or packed on another device than the processor.</exception>
+    /// do not fit; or weights are to be packed and trained.</exception>
     public static PretrainedModel Open(
         string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0, string baseDtype = WeightFormats.Auto)
     {
@@ -84,7 +84,7 @@ public sealed class PretrainedModel : IDisposable
             // As transformers does: a config that asks for quantised weights beside weights that are not has them quantised.
             if (baseDtype == WeightFormats.Auto && stored.QuantizedWeights.Count == 0 && QuantizationConfig.Format(config.Root) is { } asked) format = WeightFormats.Get(asked);
             bool expands = baseDtype == WeightFormats.Float32;
-            RequirePackable(folder, expands ? null : format?.Name ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, device, trainable);
+            RequirePackable(folder, expands ? null : format?.Name ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, trainable);
             IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands);
             INetwork network = Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary) : weights, device, trainable, head);
             return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows : network.VocabularySize };
@@ -113,14 +113,11 @@ public sealed class PretrainedModel : IDisposable
         checkpoint?.Dispose();
     }
 
-    private static void RequirePackable(string folder, string? format, Device? device, bool trainable)
+    private static void RequirePackable(string folder, string? format, bool trainable)
     {
-        if (format is null) return;
-        if (trainable)
+        if (format is not null && trainable)
             throw new InputException($"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
                 "Give base_dtype float32 (in a recipe, base_dtype: float32), or train an adapter.");
-        if (device is { } given && given.type != DeviceType.CPU)
-            throw new InputException($"base_dtype {format} computes on the processor alone, found device {given}. Give base_dtype float32, or device cpu.");
     }
 
     private static INetwork Build(ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)

@@ -12,8 +12,8 @@ public static class QuantizedFolder
     /// and config.json with its <c>quantization_config</c>.</summary>
     /// <param name="model">The model, opened in the format to write.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, or the target is the
-    /// model itself.</exception>
+    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, it is not on the
+    /// processor, or the target is the model itself.</exception>
     public static void Write(PretrainedModel model, string target)
     {
         INetwork network = model.Network;
@@ -21,6 +21,8 @@ public static class QuantizedFolder
         if (formats is not [var format] || !WeightFormats.Get(format)!.IsWritable)
             throw new InputException($"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a quantised folder can be written of " +
                 $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable).Select(known => known.Name))}.");
+        if (network.PackedWeights.Values.Any(weight => weight.IsOnDevice))
+            throw new InputException($"{model.Folder} is opened on {network.Device}; a quantised folder is written of a model on the processor. Open it with device cpu.");
         using var scope = NewDisposeScope();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
         var source = new CheckpointWeights(checkpoint, model.Folder);

@@ -164,8 +164,9 @@ public sealed class WeightLoader
 
     private PackedWeight Add(string name, PackedWeight weight)
     {
-        packed.Add(name, weight);
-        return weight;
+        PackedWeight placed = device.type == DeviceType.CPU ? weight : weight.MoveTo(device);
+        packed.Add(name, placed);
+        return placed;
     }
 
     private Tensor Prepare(Tensor stored)

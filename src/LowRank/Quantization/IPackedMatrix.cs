@@ -2,21 +2,9 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>A frozen matrix [rows, columns] kept in fewer bytes than float32 takes. Its methods may run on several threads at once.</summary>
-internal unsafe interface IPackedMatrix : IDisposable
+/// <summary>A packed matrix in the processor's memory. Its methods may run on several threads at once.</summary>
+internal unsafe interface IPackedMatrix : IFrozenMatrix
 {
-    /// <summary>The name of its <see cref="IWeightFormat"/>.</summary>
-    string Format { get; }
-
-    /// <summary>Outputs of the layer.</summary>
-    long Rows { get; }
-
-    /// <summary>Inputs of the layer.</summary>
-    long Columns { get; }
-
-    /// <summary>Bytes it takes, scales included.</summary>
-    long Bytes { get; }
-
     /// <summary>Whether <see cref="Multiply"/> works for its shape.</summary>
     bool CanMultiply { get; }
 
@@ -33,6 +21,9 @@ internal unsafe interface IPackedMatrix : IDisposable
     /// <param name="firstRow">The first row.</param>
     /// <param name="rows">How many rows.</param>
     void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows);
+
+    /// <summary>A copy on another device; the caller owns it.</summary>
+    IDeviceMatrix CopyTo(Device device);
 
     /// <summary>Its tensors as bitsandbytes stores them.</summary>
     /// <param name="name">The weight's name in the checkpoint.</param>

@@ -9,6 +9,10 @@ internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
 {
     private const string Weight = "weight";
 
+    // Torch takes its own reference after the function has returned, and on other devices no dispose scope frees this one.
+    [ThreadStatic]
+    private static Tensor? returned;
+
     public override string Name => nameof(PackedLinear);
 
     /// <param name="ctx">Remembers the packed weight.</param>
@@ -26,6 +30,9 @@ internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
         var weight = (PackedWeight)ctx.get_data(Weight);
-        return [weight.BackProduct(grad_output), null!]; // the weight is frozen
+        returned?.Dispose();
+        returned = weight.BackProduct(grad_output).DetachFromDisposeScope();
+        grad_output.Dispose(); // the function's own reference
+        return [returned, null!]; // the weight is frozen
     }
 }

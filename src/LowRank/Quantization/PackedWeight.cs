@@ -14,31 +14,38 @@ public sealed unsafe class PackedWeight : IDisposable
 
     private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
 
-    private readonly IPackedMatrix matrix;
+    private readonly IFrozenMatrix frozen;
+    private readonly DeviceProducts? elsewhere; // null on the processor
     private readonly ExpansionBuffer buffer;
 
-    internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (this.matrix, this.buffer) = (matrix, buffer);
+    internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (frozen, this.buffer) = (matrix, buffer);
+
+    private PackedWeight(IDeviceMatrix matrix, ExpansionBuffer buffer) => (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix), buffer);
 
     /// <summary>The name of its format, such as nf4.</summary>
-    public string Format => matrix.Format;
+    public string Format => frozen.Format;
 
     /// <summary>Outputs of the layer.</summary>
-    public long Rows => matrix.Rows;
+    public long Rows => frozen.Rows;
 
     /// <summary>Inputs of the layer.</summary>
-    public long Columns => matrix.Columns;
+    public long Columns => frozen.Columns;
 
     /// <summary>The number of weights.</summary>
     public long ElementCount => Rows * Columns;
 
     /// <summary>Bytes it takes, scales included.</summary>
-    public long Bytes => matrix.Bytes;
+    public long Bytes => frozen.Bytes;
 
-    internal IPackedMatrix Matrix => matrix;
+    /// <summary>Whether it is on another device than the processor.</summary>
+    internal bool IsOnDevice => elsewhere is not null;
+
+    internal IPackedMatrix Matrix => (IPackedMatrix)frozen;
 
     /// <summary>The weights in float32, [out, in]: a new tensor in the caller's dispose scope.</summary>
     public Tensor Expand()
     {
+        if (elsewhere is not null) return elsewhere.Expand();
         Tensor expanded = StepMemory.Empty(Rows, Columns);
         Expand(0, ElementCount, (float*)NativeTensor.Address(expanded));
         return expanded;
@@ -66,8 +73,9 @@ public sealed unsafe class PackedWeight : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
+        if (elsewhere is not null) return elsewhere.Product(input, bias).MoveToOuterDisposeScope();
         Tensor dense = input.contiguous();
-        if (matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors) return Direct(dense, bias).MoveToOuterDisposeScope();
+        if (Matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors) return Direct(dense, bias).MoveToOuterDisposeScope();
         Tensor result = StepMemory.Empty(dense.shape[0], Rows);
         EachChunk((first, chunk) =>
         {
@@ -85,6 +93,7 @@ public sealed unsafe class PackedWeight : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
+        if (elsewhere is not null) return elsewhere.BackProduct(gradient).MoveToOuterDisposeScope();
         Tensor result = StepMemory.Empty(gradient.shape[0], Columns);
         Tensor dense = gradient.contiguous();
         EachChunk((first, chunk) =>
@@ -99,12 +108,23 @@ public sealed unsafe class PackedWeight : IDisposable
     /// <summary>Its tensors as bitsandbytes stores them.</summary>
     /// <param name="name">The weight's name in the checkpoint.</param>
     /// <param name="original">The dtype it had before, such as float32.</param>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => matrix.Stored(name, original);
+    /// <exception cref="InvalidOperationException">It is on another device than the processor.</exception>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => elsewhere is null
+        ? Matrix.Stored(name, original)
+        : throw new InvalidOperationException("Only weights in the processor's memory are stored.");
+
+    /// <summary>Moves it to another device, where layers compute with it; this one is disposed of.</summary>
+    internal PackedWeight MoveTo(Device device)
+    {
+        var moved = new PackedWeight(Matrix.CopyTo(device), buffer);
+        frozen.Dispose();
+        return moved;
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        matrix.Dispose();
+        frozen.Dispose();
         buffer.Dispose();
     }
 
@@ -113,7 +133,7 @@ public sealed unsafe class PackedWeight : IDisposable
         int count = (int)input.shape[0];
         Tensor result = empty(count, Rows);
         nint from = NativeTensor.Address(input), to = NativeTensor.Address(result);
-        ProcessorWork.Split(Rows, grain: 16, work: ElementCount, (first, rows) => matrix.Multiply((float*)from, count, (float*)to, first, rows));
+        ProcessorWork.Split(Rows, grain: 16, work: ElementCount, (first, rows) => Matrix.Multiply((float*)from, count, (float*)to, first, rows));
         return bias is null ? result : result.add_(bias);
     }
 
@@ -141,6 +161,6 @@ public sealed unsafe class PackedWeight : IDisposable
     private void Expand(long first, long count, float* target)
     {
         nint to = (nint)target;
-        ProcessorWork.Split(count, grain: 4096, work: count, (start, length) => matrix.Expand(first + start, length, (float*)to + start));
+        ProcessorWork.Split(count, grain: 4096, work: count, (start, length) => Matrix.Expand(first + start, length, (float*)to + start));
     }
 }

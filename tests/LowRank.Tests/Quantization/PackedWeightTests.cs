@@ -47,6 +47,48 @@ public sealed class PackedWeightTests
         Near(otherBias.grad!, bias.grad!);
     }
 
+    // What other devices compute with, here on the processor's memory.
+    [Theory, MemberData(nameof(Shapes))]
+    public void On_another_device_a_weight_expands_to_the_same_bits(string format, int rows, int outputs, int inputs)
+    {
+        using var scope = NewDisposeScope();
+        using var buffer = new ExpansionBuffer();
+        PackedWeight packed = Pack(format, outputs, inputs, buffer);
+        Tensor wide = packed.Expand(), input = randn(2, rows, inputs), bias = randn(outputs), gradient = randn(rows, outputs);
+        using PackedWeight moved = packed.MoveTo(CPU);
+        Assert.True(moved.IsOnDevice);
+        Assert.True(moved.Expand().eq(wide).all().item<bool>());
+        Near(nn.functional.linear(input, wide, bias), moved.Linear(input, bias));
+        Near(matmul(gradient, wide), moved.BackProduct(gradient));
+        Assert.Throws<InvalidOperationException>(() => moved.Stored("weight", "float32"));
+    }
+
+    [Theory, InlineData("nf4"), InlineData("int8"), InlineData("bfloat16")]
+    public void On_another_device_gradients_are_those_of_the_expanded_matrix(string format)
+    {
+        using var scope = NewDisposeScope();
+        using var buffer = new ExpansionBuffer();
+        PackedWeight packed = Pack(format, 48, 128, buffer);
+        Tensor wide = packed.Expand(), weight = randn(2, 6, 48), input = randn(2, 6, 128).requires_grad_(), other = input.detach().clone().requires_grad_();
+        using PackedWeight moved = packed.MoveTo(CPU);
+        (moved.Linear(input * 2).tanh() * weight).sum().backward();
+        (nn.functional.linear(other * 2, wide).tanh() * weight).sum().backward();
+        Near(other.grad!, input.grad!);
+    }
+
+    [Theory, InlineData("nf4"), InlineData("int8")]
+    public void On_another_device_large_matrices_are_multiplied_part_by_part(string format)
+    {
+        using var scope = NewDisposeScope();
+        using var buffer = new ExpansionBuffer();
+        PackedWeight packed = Pack(format, 4200, 8192, buffer); // 34.4 M values; a part has 33.5
+        Tensor wide = packed.Expand(), input = randn(2, 8192), gradient = randn(2, 4200);
+        using PackedWeight moved = packed.MoveTo(CPU);
+        Assert.True(moved.Expand().eq(wide).all().item<bool>());
+        Near(matmul(input, wide.t()), moved.Product(input));
+        Near(matmul(gradient, wide), moved.BackProduct(gradient));
+    }
+
     [Fact]
     public void Matrices_larger_than_the_buffer_are_multiplied_part_by_part()
     {

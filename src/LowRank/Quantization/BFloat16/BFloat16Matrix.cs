@@ -38,6 +38,9 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => [KeyValuePair.Create(name, values)];
 
+    // A copy on the processor too: where the values are mapped from a file, it may be closed before.
+    public IDeviceMatrix CopyTo(Device device) => new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
+
     public void Dispose() => values.Dispose();
 
     private static void Widen(ushort* from, long count, float* to)

@@ -63,6 +63,12 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
         ];
     }
 
+    public IDeviceMatrix CopyTo(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new Int8DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Step).unsqueeze(1).to(device).DetachFromDisposeScope());
+    }
+
     public void Dispose()
     {
         values.Dispose();

@@ -66,6 +66,14 @@ internal sealed unsafe class BlockScales : IDisposable
         }
     }
 
+    /// <summary>All scales in float32, [blocks], in the caller's dispose scope.</summary>
+    public Tensor Expand()
+    {
+        var expanded = new float[absmax.numel()];
+        for (int block = 0; block < expanded.Length; block++) expanded[block] = this[block];
+        return tensor(expanded);
+    }
+
     /// <summary>Quantises scales: their mean is taken off, the rest goes into the dynamic 8-bit type.</summary>
     public static BlockScales Quantize(float* scales, long blocks, int blockSize)
     {

@@ -55,6 +55,12 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
             scales.IsNested ? scales.NestedBlockSize : null, scales.IsNested ? scales.Offset : null).ToTensor()),
     ];
 
+    public IDeviceMatrix CopyTo(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new Nf4DeviceMatrix(codes.view(-1).to(device, copy: true).DetachFromDisposeScope(), scales.Expand().to(device).DetachFromDisposeScope(), scales.BlockSize, Rows, Columns);
+    }
+
     public void Dispose()
     {
         codes.Dispose();

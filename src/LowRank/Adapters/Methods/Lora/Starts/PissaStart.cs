@@ -15,8 +15,11 @@ internal sealed class PissaStart : ILoraStart
         AdapterSite site = build.Sites[target.Path];
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
-        (Tensor u, Tensor values, Tensor vh) = linalg.svd(site.Matrix, fullMatrices: false);
-        return Pair(u, values, vh, target).MoveToOuterDisposeScope();
+        Tensor matrix = site.Matrix;
+        // Other devices decompose by another algorithm, good to four digits in float32; the part that is taken out of the base has to be
+        // the same wherever the adapter is opened.
+        (Tensor u, Tensor values, Tensor vh) = linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64) : matrix, fullMatrices: false);
+        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target).MoveToOuterDisposeScope();
     });
 
     /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>

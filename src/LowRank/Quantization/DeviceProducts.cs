@@ -1,0 +1,49 @@
+using static TorchSharp.torch;
+
+namespace LowRank.Quantization;
+
+/// <summary>Products with a packed matrix on a device: rows of it are expanded, used and freed, as many at a time as a limit allows.</summary>
+/// <param name="matrix">The matrix.</param>
+internal sealed class DeviceProducts(IDeviceMatrix matrix)
+{
+    private const long ChunkValues = 32L << 20; // 128 MB: larger than the processor's, for a device is busy with large products alone
+
+    /// <summary>The matrix in float32, in the caller's dispose scope.</summary>
+    public Tensor Expand() => matrix.Expand(0, matrix.Rows);
+
+    /// <summary>x·Wᵀ + b.</summary>
+    /// <param name="input">[n, in]</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <returns>[n, out], in the caller's dispose scope.</returns>
+    public Tensor Product(Tensor input, Tensor? bias)
+    {
+        var parts = new List<Tensor>();
+        EachChunk((first, chunk) => parts.Add(nn.functional.linear(input, chunk, bias?.narrow(0, first, chunk.shape[0])).MoveToOuterDisposeScope()));
+        return parts is [var whole] ? whole : cat(parts, 1);
+    }
+
+    /// <summary>y·W.</summary>
+    /// <param name="gradient">[n, out]</param>
+    /// <returns>[n, in], in the caller's dispose scope.</returns>
+    public Tensor BackProduct(Tensor gradient)
+    {
+        Tensor? sum = null;
+        EachChunk((first, chunk) =>
+        {
+            Tensor part = matmul(gradient.narrow(1, first, chunk.shape[0]), chunk);
+            if (sum is null) sum = part.MoveToOuterDisposeScope();
+            else sum.add_(part);
+        });
+        return sum!;
+    }
+
+    private void EachChunk(Action<long, Tensor> use)
+    {
+        long align = matrix.RowAlignment, rows = Math.Max(align, ChunkValues / matrix.Columns / align * align);
+        for (long first = 0; first < matrix.Rows; first += rows)
+        {
+            using var scope = NewDisposeScope();
+            use(first, matrix.Expand(first, Math.Min(rows, matrix.Rows - first)));
+        }
+    }
+}
