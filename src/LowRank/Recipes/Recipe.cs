@@ -23,6 +23,9 @@ public sealed record Recipe
     /// <summary>How the weights of the base's linear layers are kept, one of <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
+    /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23.</summary>
+    public bool Tf32 { get; init; }
+
     /// <summary>What is learned from.</summary>
     public required DataSection Data { get; init; }
 

@@ -8,7 +8,7 @@ internal static class RecipeKeys
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } = new Dictionary<string, IReadOnlyList<string>>
     {
-        [""] = ["base", "model", "task", "task_options", "device", "base_dtype", "data", "adapter", "training", "comparison", "output"],
+        [""] = ["base", "model", "task", "task_options", "device", "base_dtype", "tf32", "data", "adapter", "training", "comparison", "output"],
         ["data"] = ["train", "weights", "validation", "validation_share", "split_seed", "train_on", "columns", "template", "text", "on_bad_row", "deduplicate", "cache", "streaming", "shuffle_buffer"],
         ["data.template"] = ["text", "prompt", "completion", "system", "user", "assistant"],
         ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",

@@ -47,6 +47,8 @@ internal sealed partial class RecipeReader
         string device = root.Text("device") ?? "cpu";
         if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
         string baseDtype = root.OneOf("base_dtype", WeightFormats.Auto, [.. WeightFormats.Names]);
+        bool tf32 = root.Flag("tf32", false);
+        if (tf32 && !device.StartsWith("cuda", StringComparison.Ordinal)) root.Reject("tf32", $"has no effect with device {device}, it is of NVIDIA GPUs; remove it, or set device: cuda");
         string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
         TaskSection taskOptions = root.Child("task_options") is { } optionSection ? ReadTask(optionSection, task) : new();
         YamlSection? adapterSection = root.Child("adapter");
@@ -67,7 +69,7 @@ internal sealed partial class RecipeReader
         return new Recipe
         {
             Task = task, TaskOptions = taskOptions,
-            Model = model!, Device = device, BaseDtype = baseDtype, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
+            Model = model!, Device = device, BaseDtype = baseDtype, Tf32 = tf32, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
         };
     }
 

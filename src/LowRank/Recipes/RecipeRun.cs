@@ -80,6 +80,7 @@ public sealed partial class RecipeRun : IDisposable
         Device device = CPU;
         preparation.Try("native library", run.LoadNative);
         preparation.Try("device", () => device = Devices.Parse(recipe.Device));
+        Devices.UseTf32(device, recipe.Tf32);
         preparation.Try("output folder", () => OutputFolder.Check(recipe.Output));
         preparation.Try("fetching", () => run.FetchByName(progress));
         if (run.fetched) preparation.Try("model", () => run.OpenModel(device, notes));

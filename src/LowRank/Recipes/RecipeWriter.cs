@@ -18,6 +18,7 @@ internal sealed class RecipeWriter
         writer.Task(recipe);
         writer.Line("", "device", recipe.Device);
         writer.Line("", "base_dtype", recipe.BaseDtype);
+        writer.Line("", "tf32", recipe.Tf32);
         writer.Data(recipe.Data, recipe.Task == TaskRegistry.Default);
         writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
         writer.Training(recipe.Training, recipe.EffectiveLearningRate, recipe.Task == TaskRegistry.Default);

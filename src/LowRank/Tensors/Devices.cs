@@ -35,6 +35,14 @@ public static class Devices
         }
     }
 
+    /// <summary>Chooses how CUDA multiplies float32 matrices from now on, in the whole process; nothing happens for other devices.</summary>
+    /// <param name="device">Where the program computes.</param>
+    /// <param name="isUsed">True: with 10 bits of mantissa (TF32), several times faster on GPUs since Ampere; false: with all 23.</param>
+    public static void UseTf32(torch.Device device, bool isUsed)
+    {
+        if (device.type == DeviceType.CUDA) torch.backends.cuda.matmul.allow_tf32 = isUsed;
+    }
+
     private static (string Kind, int? Index) Split(string name)
     {
         string[] parts = name.Trim().ToLowerInvariant().Split(':');

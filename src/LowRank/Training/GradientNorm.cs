@@ -29,14 +29,14 @@ internal sealed class GradientNorm
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        double elsewhere = 0;
+        var elsewhere = new List<Tensor>(); // norms on other devices, waited for once
         for (int i = 0; i < weights.Length; i++)
         {
             gradients[i] = isPlain[i] ? NativeTensor.GradientAddress(weights[i]) : 0;
-            if (!isPlain[i] && weights[i].grad is { } gradient) elsewhere += Math.Pow(gradient.norm().to(ScalarType.Float64).item<double>(), 2);
+            if (!isPlain[i] && weights[i].grad is { } gradient) elsewhere.Add(gradient.norm());
         }
         new SquareWork(blocks, gradients, sums).Run();
-        double sum = elsewhere;
+        double sum = elsewhere.Count == 0 ? 0 : stack(elsewhere).to(ScalarType.Float64).square().sum().item<double>();
         foreach (double part in sums) sum += part;
         return Math.Sqrt(sum);
     }

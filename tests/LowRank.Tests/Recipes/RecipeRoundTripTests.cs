@@ -43,6 +43,7 @@ public sealed class RecipeRoundTripTests
         {
             Model = folder,
             Device = kind == 0 ? "cuda:3" : "cpu",
+            Tf32 = kind == 0,
             Data = new DataSection
             {
                 Train = train, TrainOn = kind == 0 ? "all" : "completion", Validation = kind == 1 ? [] : validation, ValidationShare = kind == 1 ? 0.25 : 0,

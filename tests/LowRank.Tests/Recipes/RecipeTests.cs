@@ -15,6 +15,7 @@ public sealed class RecipeTests
         {
             Model = "/recipes/base",
             Device = "cpu",
+            Tf32 = false,
             Data = new DataSection { Train = ["/recipes/train.jsonl"], Validation = [], TrainOn = "completion" },
             Adapter = new AdapterSection
             {
@@ -54,6 +55,7 @@ public sealed class RecipeTests
         Recipe recipe = Parse("""
             model: /models/base
             device: cuda:1
+            tf32: true
             data: { train: [a.jsonl, b/c.jsonl], validation: v.jsonl, train_on: all }
             adapter:
               rank: 4
@@ -97,6 +99,7 @@ public sealed class RecipeTests
         {
             Model = "/models/base",
             Device = "cuda:1",
+            Tf32 = true,
             Data = new DataSection { Train = ["/recipes/a.jsonl", "/recipes/b/c.jsonl"], Validation = ["/recipes/v.jsonl"], TrainOn = "all" },
             Adapter = new AdapterSection
             {

@@ -21,13 +21,14 @@ internal static class StepBench
         options.Check();
         set_num_threads(options.Threads ?? ProcessorCores.Physical());
         Device device = Devices.Parse(options.Device);
+        Devices.UseTf32(device, options.Tf32);
         using BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout);
-        using PretrainedModel model = PretrainedModel.Open(folder.Path, device);
+        using PretrainedModel model = PretrainedModel.Open(folder.Path, device, baseDtype: options.BaseDtype);
         using Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout, TargetModules = Targets(options.Targets) }, Seed);
         adapter.Attach();
         var trained = new TrainedAdapter(adapter);
         (IObjective objective, IReadOnlyList<IExample> rows) = Task(model, options);
-        long weights = model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
+        long weights = model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size()) + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
         using var runner = new StepRunner(objective, trained, new TrainingOptions { LearningRate = 1e-4, Seed = Seed, GradientCheckpointing = options.Checkpointing });
         trained.Rules.Start(options.Steps, 1e-4);
         var batches = new StepBatches([rows], rows.Sum(row => (long)row.PredictedLabels));

@@ -1,3 +1,5 @@
+using LowRank.Quantization;
+
 namespace LowRank.Cli.Bench.Train;
 
 /// <summary>What <c>lowrank bench train</c> measures.</summary>
@@ -33,6 +35,12 @@ internal sealed record TrainBenchOptions
     /// <summary>Where steps are computed: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
 
+    /// <summary>How the frozen weights are kept, one of <see cref="WeightFormats.Names"/>.</summary>
+    public string BaseDtype { get; init; } = WeightFormats.Auto;
+
+    /// <summary>Whether CUDA multiplies in TF32.</summary>
+    public bool Tf32 { get; init; }
+
     /// <summary>Threads of torch; null takes one for each physical core.</summary>
     public int? Threads { get; init; }
 
@@ -51,6 +59,7 @@ internal sealed record TrainBenchOptions
         if (Length < 2) problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
         if (!(Labelled is > 0 and <= 1)) problems.Add($"--labelled is {Labelled}, expected more than 0 and at most 1");
         if (!(Dropout is >= 0 and < 1)) problems.Add($"--dropout is {Dropout}, expected at least 0 and less than 1");
+        if (Tf32 && !Device.StartsWith("cuda", StringComparison.Ordinal)) problems.Add($"--tf32 has no effect with --device {Device}; it is of NVIDIA GPUs");
         if (problems.Count > 0) throw new InputException("bench train cannot run:", problems);
     }
 }

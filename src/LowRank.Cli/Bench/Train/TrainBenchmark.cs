@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LowRank.Cli.Commands;
+using LowRank.Quantization;
 
 namespace LowRank.Cli.Bench.Train;
 
@@ -19,6 +20,8 @@ internal sealed class TrainBenchmark : IBenchmark
         var checkpointing = new Option<bool>("--checkpointing") { Description = "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
         var steps = new Option<int>("--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
         var device = new Option<string>("--device") { Description = "cpu, cuda, cuda:N or mps. Peak memory is the process's, without the device's own.", DefaultValueFactory = _ => defaults.Device };
+        var baseDtype = new Option<string>("--base-dtype") { Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}.", DefaultValueFactory = _ => defaults.BaseDtype };
+        var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, as the recipe key tf32." };
         var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
@@ -26,7 +29,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts.",
         };
         return new Command("train", "Measure training steps against the rate of matrix products on this machine: tokens a second, share of the limit, memory, and the parts of a step. Nothing is kept.")
-            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, threads, json }
+            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32, threads, json }
             .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
             {
                 Shape = parsed.GetValue(shape)!,
@@ -39,6 +42,8 @@ internal sealed class TrainBenchmark : IBenchmark
                 Checkpointing = parsed.GetValue(checkpointing),
                 Steps = parsed.GetValue(steps),
                 Device = parsed.GetValue(device)!,
+                BaseDtype = parsed.GetValue(baseDtype)!,
+                Tf32 = parsed.GetValue(tf32),
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)));
     }
