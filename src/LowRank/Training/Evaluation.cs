@@ -29,6 +29,7 @@ public static class Evaluation
         if (predicting.Count == 0) throw new InputException("No example predicts a label. Check that completions are not empty or cut off by max_length.");
         foreach (IReadOnlyList<IExample> rows in objective.Arranger.EvaluationBatches(predicting, batchSize))
         {
+            using var scope = NewDisposeScope(); // reading a number from another device makes a tensor of its own
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();
             labels += rows.Sum(row => (long)row.PredictedLabels);
