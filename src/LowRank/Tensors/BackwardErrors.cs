@@ -39,7 +39,7 @@ internal sealed class BackwardErrors
         {
             (BackwardErrors errors, bool[] areTensors) = ((BackwardErrors, bool[]))ctx.get_data(Key);
             errors.first ??= ExceptionDispatchInfo.Capture(error);
-            Tensor refused = empty(0).DetachFromDisposeScope(); // no input of ours has this shape
+            Tensor refused = empty(0).DetachFromDisposeScope(); // no input of ours has this shape, nor is broadcast to it, but for the anchor of BlockCheckpoint
             return [.. areTensors.Select(isTensor => isTensor ? refused : null!)];
         }
     }
@@ -53,6 +53,7 @@ internal sealed class BackwardErrors
         try
         {
             backward();
+            errors.first?.Throw(); // torch took what it was given, as where an input has a single number
         }
         catch (ExternalException) when (errors.first is not null)
         {

@@ -29,6 +29,18 @@ public sealed class BackwardErrorTests
         Assert.True(float.IsFinite((float)runner.Run(new StepBatches([[row]], 1), 1e-3, 2).Loss)); // the block fails once
     }
 
+    // Its input takes no gradient: torch accepts one of no numbers for the single number that stands in.
+    [Fact]
+    public void An_exception_of_the_lowest_block_reaches_it_too()
+    {
+        using var tiny = new TinyModel();
+        using Tensor weight = ones(4).requires_grad_();
+        var failing = new FailingBlock(_ => throw new InvalidOperationException("no second pass")) { Weight = weight };
+        using Tensor sum = Through(ones(1, 2, 4), failing).sum();
+        Assert.Equal("no second pass", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+        Assert.Null(weight.grad);
+    }
+
     [Fact]
     public void An_error_of_torch_reaches_the_caller_too()
     {
@@ -86,11 +98,14 @@ public sealed class BackwardErrorTests
 
         public IBlock? Inner { get; set; }
 
+        public Tensor? Weight { get; init; }
+
         public IEnumerable<Projection> Projections => [];
 
         public Tensor Forward(Tensor input, ForwardContext context)
         {
             if (done++ == passes) return failure(input);
+            if (Weight is not null) return input * Weight;
             return Inner is null ? input * 2 : BlockCheckpoint.Apply(Inner, input, context, false);
         }
     }
