@@ -78,6 +78,20 @@ public sealed class DeviceTests
         Assert.InRange(Tensor.TotalCount, 1, before);
     }
 
+    // Other devices go backward on a thread of torch's own.
+    [Fact]
+    public void An_exception_in_the_backward_pass_reaches_who_runs_the_step()
+    {
+        TestDevice.Require();
+        using var golden = new Golden("llama");
+        using Adapter adapter = Attached(golden, 0);
+        golden.Model.Decoder.Projections.First().Slot.Attach(new FailingSlot());
+        using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter), new TrainingOptions { GradientCheckpointing = true });
+        StepBatches step = Step(golden);
+        Assert.Equal("no second pass", Assert.Throws<InvalidOperationException>(() => runner.Run(step, 1e-3, 1)).Message);
+        Assert.True(double.IsFinite(runner.Run(step, 1e-3, 2).Loss)); // it fails once
+    }
+
     [Fact]
     public void A_quantised_folder_is_written_on_the_processor_alone()
     {
@@ -87,6 +101,15 @@ public sealed class DeviceTests
         using var folder = new TemporaryFolder();
         string problem = Assert.Throws<InputException>(() => QuantizedFolder.Write(golden.Model, folder["written"])).Message;
         Assert.Contains("Open it with device cpu", problem, StringComparison.Ordinal);
+    }
+
+    // The second pass is that of a block that is computed again.
+    private sealed class FailingSlot : ISlotAdapter
+    {
+        private int passes;
+
+        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
+            ++passes == 2 ? throw new InvalidOperationException("no second pass") : inner(input);
     }
 
     // Loss and norm of the gradients of each step.

@@ -7,13 +7,23 @@ namespace LowRank.Cli.Bench;
 internal static class Machine
 {
     private const string Processor = "/proc/cpuinfo";
+    private const string Drivers = "/proc/driver/nvidia/gpus";
 
-    /// <summary>Processor, cores, memory, system and .NET, in a line.</summary>
+    /// <summary>Processor, cores, memory, NVIDIA's GPUs, system and .NET, in a line.</summary>
     public static string Describe()
     {
         string processor = !File.Exists(Processor) ? "processor of unknown make" : File.ReadLines(Processor)
             .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "processor of unknown make";
-        return $"{processor}, {Environment.ProcessorCount} cores, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9:0} GB, {RuntimeInformation.OSDescription}, .NET {Environment.Version}";
+        return $"{processor}, {Environment.ProcessorCount} cores, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9:0} GB, {Gpus()}{RuntimeInformation.OSDescription}, .NET {Environment.Version}";
+    }
+
+    // NVIDIA's driver for Linux tells their models; nobody else does without a library of theirs.
+    private static string Gpus()
+    {
+        if (!Directory.Exists(Drivers)) return "";
+        string[] models = [.. Directory.EnumerateDirectories(Drivers).Select(folder => Path.Combine(folder, "information")).Where(File.Exists)
+            .SelectMany(File.ReadLines).Where(line => line.StartsWith("Model:", StringComparison.Ordinal)).Select(line => line["Model:".Length..].Trim())];
+        return string.Concat(models.GroupBy(model => model).Select(same => $"{same.Count()} {same.Key}, "));
     }
 
     /// <summary>The commit that the program was built from, its first ten digits; "unknown" outside a repository.</summary>
