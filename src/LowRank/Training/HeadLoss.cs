@@ -19,9 +19,9 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <inheritdoc/>
     public override string Name => nameof(HeadLoss);
 
-    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32 on the processor, without adapters.</summary>
+    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32, without adapters.</summary>
     /// <param name="head">The layer that gives the logits.</param>
-    public static bool Fits(Projection head) => head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32 && head.Weight.device_type == DeviceType.CPU;
+    public static bool Fits(Projection head) => head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32;
 
     /// <summary>The summed loss in nats.</summary>
     /// <param name="head">A layer that <see cref="Fits"/>.</param>
@@ -46,8 +46,10 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
         BackwardErrors.Watch(ctx, vars);
         Projection head = arguments.Head;
         long rows = states.shape[0], parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers), most = Math.Max(1, (rows + parts - 1) / parts);
-        Tensor room = StepMemory.Empty(most, head.OutputSize);
-        Tensor? gradient = arguments.NeedsGradient ? StepMemory.Empty(states.shape) : null;
+        bool isOnProcessor = states.device_type == DeviceType.CPU;
+        Tensor room = isOnProcessor ? StepMemory.Empty(most, head.OutputSize) : empty(most, head.OutputSize, device: states.device);
+        Tensor? gradient = !arguments.NeedsGradient ? null : isOnProcessor ? StepMemory.Empty(states.shape) : empty_like(states, requires_grad: false);
+        Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device); // added up there, so that nobody waits
         double loss = 0;
         for (long first = 0; first < rows; first += most)
         {
@@ -56,11 +58,27 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
             Tensor logits = room.narrow(0, 0, count);
             Products.Write(logits, states.narrow(0, first, count), head.Matrix.t());
             if (head.Bias is { } bias) logits.add_(bias);
-            loss += SoftmaxLoss.Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient);
+            if (elsewhere is null) loss += SoftmaxLoss.Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient);
+            else elsewhere.add_(Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient));
             if (gradient is not null) Products.Write(gradient.narrow(0, first, count), logits, head.Matrix);
         }
         if (gradient is not null) ctx.save_for_backward([gradient.MoveToOuterDisposeScope()]);
-        return tensor((float)loss).MoveToOuterDisposeScope();
+        return (elsewhere ?? tensor((float)loss)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>As <see cref="SoftmaxLoss.Compute"/>, by torch's operations.</summary>
+    /// <param name="logits">[rows, classes]; become the loss's gradient where one is wanted.</param>
+    /// <param name="labels">[rows], int64.</param>
+    /// <param name="needsGradient">Whether it is.</param>
+    /// <returns>The summed loss, in the caller's dispose scope.</returns>
+    internal static Tensor Compute(Tensor logits, Tensor labels, bool needsGradient)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor places = labels.unsqueeze(1), sums = logits.logsumexp(1, keepdim: true), right = logits.gather(1, places);
+        Tensor loss = (sums - right).sum();
+        if (needsGradient) logits.sub_(sums).exp_().scatter_add_(1, places, full_like(right, -1));
+        return loss.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using CsCheck;
 using LowRank.Models.Layers;
+using LowRank.Tensors.Kernels;
 using LowRank.Tests.Tensors.Kernels;
 using LowRank.Training;
 using static TorchSharp.torch;
@@ -34,6 +35,20 @@ public sealed class HeadLossTests
         Tensor shares = nn.functional.softmax(logits.detach(), 1), wrong = shares + nn.functional.one_hot(labels, classes).to(ScalarType.Float64);
         Rounding.AssertWithin(precise.grad!, matmul(wrong, matrix.abs()) / 7 * (inShare + (classes + 10) * Rounding.Unit), states.grad!);
     }, iter: 60, threads: 1);
+
+    // What other devices compute with, here on the processor's memory.
+    [Fact]
+    public void Torchs_operations_give_what_the_kernel_gives()
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = Rounding.Draw(5, 90, 700) * 4, labels = randint(700, 90, ScalarType.Int64);
+        Tensor kernel = logits.clone(), torchs = logits.clone(), untouched = logits.clone();
+        double expected = SoftmaxLoss.Compute(kernel, labels, needsGradient: true);
+        Assert.InRange(HeadLoss.Compute(torchs, labels, needsGradient: true).item<float>(), expected * (1 - 1e-6), expected * (1 + 1e-6));
+        Assert.InRange((kernel - torchs).abs().max().item<float>(), 0, 4e-6); // a sum of exponentials near e¹⁰ has its logarithm to 5e-7
+        Assert.InRange(HeadLoss.Compute(untouched, labels, needsGradient: false).item<float>(), expected * (1 - 1e-6), expected * (1 + 1e-6));
+        Assert.True(untouched.eq(logits).all().item<bool>());
+    }
 
     [Fact]
     public void Without_gradients_the_loss_is_the_same()
