@@ -13,8 +13,11 @@ namespace LowRank.Training;
 internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
 {
     private const string Arguments = "arguments";
+
     /// <summary>Logits that live at a time: 128 MB.</summary>
     public const long MostNumbers = 32L << 20;
+
+    private const int Wider = 4; // times as many on other devices, which are busy with large products alone
 
     /// <inheritdoc/>
     public override string Name => nameof(HeadLoss);
@@ -27,15 +30,16 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <param name="head">A layer that <see cref="Fits"/>.</param>
     /// <param name="states">[rows, width]</param>
     /// <param name="labels">[rows], int64.</param>
-    /// <param name="mostNumbers">Logits that may live at a time.</param>
+    /// <param name="mostNumbers">Logits that may live at a time; null for what suits the device.</param>
     /// <returns>A number, in the caller's dispose scope.</returns>
     /// <exception cref="InputException">A label is no class of the head.</exception>
-    public static Tensor Sum(Projection head, Tensor states, Tensor labels, long mostNumbers = MostNumbers)
+    public static Tensor Sum(Projection head, Tensor states, Tensor labels, long? mostNumbers = null)
     {
         using var scope = NewDisposeScope();
+        long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
         if (labels.numel() > 0 && (labels.min().item<long>() is var lowest && lowest < 0 || labels.max().item<long>() is var highest && highest >= head.OutputSize))
             throw new InputException($"{head.Path} scores {head.OutputSize} classes, but a label is outside of them (found {labels.min().item<long>()} to {labels.max().item<long>()}). Tokenize the data with this model's own tokenizer.");
-        return apply(states, labels, new HeadLossArguments(head, is_grad_enabled() && states.requires_grad, mostNumbers)).MoveToOuterDisposeScope();
+        return apply(states, labels, new HeadLossArguments(head, is_grad_enabled() && states.requires_grad, most)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -58,8 +62,15 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
             Tensor logits = room.narrow(0, 0, count);
             Products.Write(logits, states.narrow(0, first, count), head.Matrix.t());
             if (head.Bias is { } bias) logits.add_(bias);
-            if (elsewhere is null) loss += SoftmaxLoss.Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient);
-            else elsewhere.add_(Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient));
+            if (elsewhere is null)
+            {
+                loss += SoftmaxLoss.Compute(logits, labels.narrow(0, first, count), arguments.NeedsGradient);
+            }
+            else
+            {
+                (Tensor sum, logits) = Compute(logits, labels.narrow(0, first, count));
+                elsewhere.add_(sum);
+            }
             if (gradient is not null) Products.Write(gradient.narrow(0, first, count), logits, head.Matrix);
         }
         if (gradient is not null) ctx.save_for_backward([gradient.MoveToOuterDisposeScope()]);
@@ -67,18 +78,15 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     }
 
     /// <summary>As <see cref="SoftmaxLoss.Compute"/>, by torch's operations.</summary>
-    /// <param name="logits">[rows, classes]; become the loss's gradient where one is wanted.</param>
+    /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], int64.</param>
-    /// <param name="needsGradient">Whether it is.</param>
-    /// <returns>The summed loss, in the caller's dispose scope.</returns>
-    internal static Tensor Compute(Tensor logits, Tensor labels, bool needsGradient)
+    /// <returns>The summed loss and its gradient, [rows, classes], in the caller's dispose scope.</returns>
+    internal static (Tensor Loss, Tensor Gradient) Compute(Tensor logits, Tensor labels)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor places = labels.unsqueeze(1), sums = logits.logsumexp(1, keepdim: true), right = logits.gather(1, places);
-        Tensor loss = (sums - right).sum();
-        if (needsGradient) logits.sub_(sums).exp_().scatter_add_(1, places, full_like(right, -1));
-        return loss.MoveToOuterDisposeScope();
+        Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1), right = logarithms.gather(1, places);
+        return (right.sum().neg_().MoveToOuterDisposeScope(), logarithms.exp_().scatter_add_(1, places, full_like(right, -1)).MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
