@@ -104,6 +104,8 @@ public sealed class MethodParityTests
         Assert.NotEmpty(adapter.TrainedWeights);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights)
         {
+            // A bias of keys moves no attention: its gradient is rounding, which AdamW makes steps of, and another device rounds otherwise.
+            if (TestDevice.Current.type != DeviceType.CPU && key.EndsWith("k_proj.bias", StringComparison.Ordinal)) continue;
             Tensor wanted = end.Read(key);
             Assert.True((weight - wanted).abs().max().item<float>() <= Tolerance * wanted.abs().max().item<float>(), key);
         }
