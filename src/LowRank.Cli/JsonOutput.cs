@@ -15,13 +15,14 @@ internal static class JsonOutput
 
     private static readonly JsonSerializerOptions Measurements = new(Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Writes what was measured, indented, with the command, the machine and the commit that the program was built from; keys
-    /// are the properties' names in lower case with underscores.</summary>
+    /// <summary>Writes what was measured, indented, with the command, the machine, the vectors that the program computes with and the commit that
+    /// it was built from; keys are the properties' names in lower case with underscores.</summary>
     public static void WriteMeasured(object value)
     {
         JsonObject measured = JsonSerializer.SerializeToNode(value, Measurements)!.AsObject();
         measured["command"] = string.Join(' ', ["lowrank", .. Environment.GetCommandLineArgs().Skip(1)]);
         measured["machine"] = Machine.Describe();
+        measured["vectors"] = Machine.Vectors();
         measured["commit"] = Machine.Commit();
         Console.WriteLine(measured.ToJsonString(Indented));
     }

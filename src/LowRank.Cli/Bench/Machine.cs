@@ -1,5 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Cli.Bench;
 
@@ -25,6 +27,10 @@ internal static class Machine
             .SelectMany(File.ReadLines).Where(line => line.StartsWith("Model:", StringComparison.Ordinal)).Select(line => line["Model:".Length..].Trim())];
         return string.Concat(models.GroupBy(model => model).Select(same => $"{same.Count()} {same.Key}, "));
     }
+
+    /// <summary>The widest vectors that the program computes with: "AVX-512", "AVX2", or how many bits they have.</summary>
+    public static string Vectors() => Avx512F.IsSupported ? "AVX-512" : Avx2.IsSupported ? "AVX2"
+        : $"{(Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0)} bits";
 
     /// <summary>The commit that the program was built from, its first ten digits; "unknown" outside a repository.</summary>
     public static string Commit()
