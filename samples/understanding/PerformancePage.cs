@@ -7,7 +7,9 @@ namespace LowRank.Samples.Understanding;
 
 /// <summary>docs/performance.md, whose numbers are those that <c>lowrank bench … --json</c> printed into docs/figures/performance.</summary>
 /// <remarks>A number stands between <c>&lt;!-- json: FILE KEY FORMAT --&gt;</c> and <c>&lt;!-- /json --&gt;</c>, where the format is one of
-/// .NET's for numbers and may be left out, and a key within an object is written with a dot; the parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>.</remarks>
+/// .NET's for numbers and may be left out, and a key within an object is written with a dot; the parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and
+/// <c>&lt;!-- /parts --&gt;</c>, the shapes of attention between <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, and the commands of
+/// <see cref="Measurements"/> between <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
 public static partial class PerformancePage
 {
     /// <summary>The page's path in the repository.</summary>
@@ -29,6 +31,8 @@ public static partial class PerformancePage
     /// <exception cref="InputException">It marks what was not measured.</exception>
     public static string Fill(string text, IReadOnlyDictionary<string, JsonObject> measured)
     {
+        text = CommandsMark().Replace(text, mark => $"{mark.Groups["open"].Value}\n\n{Measurements.Commands()}\n<!-- /commands -->");
+        text = ShapesMark().Replace(text, mark => $"{mark.Groups["open"].Value}\n{Shapes(Find(measured, mark.Groups["file"].Value))}<!-- /shapes -->");
         text = PartsMark().Replace(text, mark => $"{mark.Groups["open"].Value}\n{Parts(Find(measured, mark.Groups["file"].Value))}<!-- /parts -->");
         return NumberMark().Replace(text, mark =>
             $"{mark.Groups["open"].Value}{Number(Find(measured, mark.Groups["file"].Value), mark.Groups["key"].Value, mark.Groups["format"].Value)}<!-- /json -->");
@@ -64,9 +68,30 @@ public static partial class PerformancePage
         return table.ToString();
     }
 
-    [GeneratedRegex("(?<open><!-- parts: (?<file>[a-z_]+) -->).*?<!-- /parts -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static string Shapes(JsonObject attention)
+    {
+        var table = new StringBuilder("| | rows x tokens | heads x width | forward, ms | of torch's | backward, ms | of torch's | without gradients, ms | of torch's |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+        foreach (JsonNode? shape in attention["shapes"]!.AsArray())
+        {
+            double Value(string key) => shape![key]!.GetValue<double>();
+            string heads = Value("heads") == Value("key_value_heads") ? $"{Value("heads")}" : $"{Value("heads")} on {Value("key_value_heads")}";
+            table.Append(CultureInfo.InvariantCulture, $"| {shape!["name"]!.GetValue<string>()} | {Value("rows")} x {Value("tokens")} | {heads} x {Value("dimension")} |");
+            foreach (string way in (ReadOnlySpan<string>)["forward", "backward", "evaluation"])
+                table.Append(CultureInfo.InvariantCulture, $" {1e3 * Value(way + "_seconds"):0.00} | {1 / Value(way + "_speedup"):0.00} |");
+            table.Append('\n');
+        }
+        return table.ToString();
+    }
+
+    [GeneratedRegex("(?<open><!-- commands -->).*?<!-- /commands -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex CommandsMark();
+
+    [GeneratedRegex("(?<open><!-- shapes: (?<file>[a-z0-9_]+) -->).*?<!-- /shapes -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex ShapesMark();
+
+    [GeneratedRegex("(?<open><!-- parts: (?<file>[a-z0-9_]+) -->).*?<!-- /parts -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex PartsMark();
 
-    [GeneratedRegex("(?<open><!-- json: (?<file>[a-z_]+) (?<key>[a-z_0-9.]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex("(?<open><!-- json: (?<file>[a-z0-9_]+) (?<key>[a-z_0-9.]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex NumberMark();
 }
