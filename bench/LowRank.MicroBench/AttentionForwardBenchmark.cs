@@ -1,0 +1,31 @@
+using BenchmarkDotNet.Attributes;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.MicroBench;
+
+/// <summary>A layer's attention forward, with what the backward pass needs.</summary>
+public class AttentionForwardBenchmark : IDisposable
+{
+    private AttentionInput input = null!;
+
+    /// <summary>Rows and tokens: the step's, and long ones.</summary>
+    [Params("4x256", "1x1024")]
+    public string Shape { get; set; } = "";
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        input = new AttentionInput(Shape);
+        input.AssertAlike();
+    }
+
+    [Benchmark]
+    public void Own() => input.Own().Dispose();
+
+    [Benchmark(Baseline = true)]
+    public void Torch() => input.Torch().Dispose();
+
+    [GlobalCleanup]
+    public void Dispose() => input?.Dispose();
+}
