@@ -64,7 +64,7 @@ internal static class BenchCommandLine
     private static int Measure(BenchOptions options)
     {
         options.Check();
-        MachineState.CheckEnvironment();
+        MachineState.CheckEnvironment(Environment.GetEnvironmentVariable);
         string repository = FindRepository(), folder = options.Output ?? Path.Combine(repository, PerformancePage.Folder);
         IReadOnlyList<PlannedMeasurement> chosen = PlannedMeasurement.Choose(options);
         Console.WriteLine(MachineState.Describe());

@@ -39,10 +39,11 @@ internal static class MachineState
     public static string Describe() => $"{Machine.Describe()}, vectors: {Machine.Vectors()}, commit {Machine.Commit()}";
 
     /// <summary>Refuses to measure where the environment holds all measurements to narrower vectors, as a <see cref="VectorLimit"/> does to some.</summary>
+    /// <param name="variable">A variable of the environment.</param>
     /// <exception cref="InputException">It does.</exception>
-    public static void CheckEnvironment()
+    public static void CheckEnvironment(Func<string, string?> variable)
     {
-        string[] set = [.. VectorLimit.All.SelectMany(limit => limit.Environment.Keys).Distinct().Where(name => Environment.GetEnvironmentVariable(name) is { Length: > 0 })];
+        string[] set = [.. VectorLimit.All.SelectMany(limit => limit.Environment.Keys).Distinct().Where(name => variable(name) is { Length: > 0 })];
         if (set.Length > 0)
             throw new InputException($"{string.Join(", ", set)} stand in the environment, so that every measurement would be with other vectors than its file says. Unset them; --on {VectorLimit.Avx2.Name} sets them where they belong.");
     }

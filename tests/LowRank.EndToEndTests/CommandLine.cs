@@ -7,7 +7,7 @@ namespace LowRank.EndToEndTests;
 public static class CommandLine
 {
     /// <summary>The built command line beside the tests: the same configuration as the tests themselves.</summary>
-    public static string Assembly { get; } = Path.Combine(Repository, "src", "LowRank.Cli", "bin", Configuration, "net10.0", "LowRank.Cli.dll");
+    public static string Assembly { get; } = Built("src/LowRank.Cli");
 
     /// <summary>The repository's root.</summary>
     public static string Repository
@@ -21,6 +21,10 @@ public static class CommandLine
     }
 
     private static string Configuration => AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal) ? "Release" : "Debug";
+
+    /// <summary>The program of a project, built beside the tests.</summary>
+    /// <param name="project">Its folder in the repository, which has its name.</param>
+    public static string Built(string project) => Path.Combine(Repository, project, "bin", Configuration, "net10.0", Path.GetFileName(project) + ".dll");
 
     /// <summary>Runs to the end, ten minutes at most.</summary>
     public static CommandResult Run(params string[] arguments) => RunIn(Repository, arguments);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using LowRank.Cli.Commands;
 using LowRank.Samples.Understanding;
 
 namespace LowRank.Tests.Documentation;
@@ -23,13 +24,25 @@ public sealed partial class PerformancePageTests
     [Fact]
     public void Each_measurement_says_command_machine_and_commit()
     {
-        Assert.NotEmpty(Measured);
-        Assert.All(Measured.Values, measured =>
+        Assert.Equal(Measurements.All.Select(measurement => measurement.Name).Order(StringComparer.Ordinal), Measured.Keys.Order(StringComparer.Ordinal));
+        Assert.All(Measurements.All, measurement =>
         {
-            Assert.Matches("^(lowrank (bench|train)|python3 tests/) ?", measured["command"]!.GetValue<string>());
+            JsonObject measured = Measured[measurement.Name];
+            Assert.Equal(measurement.Command, measured["command"]!.GetValue<string>());
             Assert.Contains("cores", measured["machine"]!.GetValue<string>(), StringComparison.Ordinal);
             Assert.Matches("^[0-9a-f]{10}$", measured["commit"]!.GetValue<string>());
+            if (measurement.Limit is { } limit) Assert.Equal(limit.Vectors, measured["vectors"]!.GetValue<string>());
         });
+    }
+
+    [Fact]
+    public void Everything_that_is_measured_is_shown()
+    {
+        string text = RepositoryFiles.Read(PerformancePage.Path);
+        Assert.All(Measurements.All, measurement => Assert.Matches($"<!-- (json|parts|shapes): {measurement.Name} ", text));
+        string[] benchmarks = [.. new BenchCommand().Build().Subcommands.Select(command => command.Name)];
+        Assert.True(benchmarks.Length > 5, "the scan is broken");
+        Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} +# ", text));
     }
 
     [Fact]
