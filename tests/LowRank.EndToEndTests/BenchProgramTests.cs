@@ -44,6 +44,6 @@ public sealed partial class BenchProgramTests
         Assert.DoesNotMatch("ERROR", run.Output);
     }
 
-    [GeneratedRegex(@"\| Own +\|.* [0-9.,]+ (ns|us|μs|ms|s) \|")]
+    [GeneratedRegex(@"\| \**Own\** +\|.*[0-9] (ns|us|μs|ms|s)\** +\|")]
     private static partial Regex Timed();
 }
