@@ -29,7 +29,7 @@ public static class Measurements
         new("peft", [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py"], 60)
             { Trial = [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py", "--batch", "1", "--length", "16", "--steps", "1"] },
         new("attention", Bench("attention --rounds 20 --json"), 30) { Trial = Bench("attention --rounds 1 --json") },
-        new("quantized", Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json"), 90)
+        new("quantized", Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json"), 50)
             { Trial = Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json --set training.epochs=null --set training.steps=2") },
         Lengths,
         new("start", Bench("load gpt2-small --rounds 5 --json"), 60) { Trial = Bench("load base --rows 16 --length 16 --rounds 1 --json") },
