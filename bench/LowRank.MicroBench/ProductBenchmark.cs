@@ -36,7 +36,7 @@ public class ProductBenchmark : IDisposable
     public void Own() => Products.Write(result, input, weight);
 
     [Benchmark(Baseline = true)]
-    public void Torch() => result.addmm_(input, weight, 0, 1).Dispose();
+    public void Torch() => result.addmm_(input, weight, 0, 1);
 
     [GlobalCleanup]
     public void Dispose()
