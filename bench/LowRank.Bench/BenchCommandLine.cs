@@ -47,9 +47,9 @@ internal static class BenchCommandLine
         return root.Parse(arguments).Invoke();
     }
 
-    // Commands run in the repository's folder; a program without a folder is looked for as a shell does.
+    // Commands run in the repository's folder; a program without a folder is looked for as a shell does, and a device is a name.
     private static string Full(MeasurementInput input, string path) =>
-        input == MeasurementInput.Python && Path.GetFileName(path) == path ? path : Path.GetFullPath(path);
+        !input.IsFile && Path.GetFileName(path) == path ? path : Path.GetFullPath(path);
 
     private static int List(BenchOptions options)
     {

@@ -33,7 +33,7 @@ internal sealed record BenchOptions
         foreach ((string place, string path) in Inputs)
         {
             MeasurementInput input = MeasurementInput.All.Single(input => input.Place == place);
-            if (input != MeasurementInput.Python && !Path.Exists(path)) problems.Add($"{input.Option} is \"{path}\", which is not there; expected {input.Says}");
+            if (input.IsFile && !Path.Exists(path)) problems.Add($"{input.Option} is \"{path}\", which is not there; expected {input.Says}");
         }
         if (problems.Count > 0) throw new InputException("nothing was measured:", problems);
     }

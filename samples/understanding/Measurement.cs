@@ -23,7 +23,10 @@ public sealed record Measurement(string Name, IReadOnlyList<string> Words, int S
     public string Command => string.Join(' ', [.. Limit?.Environment.Select(setting => $"{setting.Key}={setting.Value}") ?? [], .. Words]);
 
     /// <summary>What it needs from outside of the repository.</summary>
-    public IEnumerable<MeasurementInput> Inputs => MeasurementInput.All.Where(input => Words.Contains(input.Place));
+    public IEnumerable<MeasurementInput> Inputs => MeasurementInput.All.Where(input => input == Beside || Words.Contains(input.Place));
+
+    /// <summary>An input beside which it is measured though its command does not name it: the processor of a GPU's machine; null for none.</summary>
+    public MeasurementInput? Beside { get; init; }
 
     /// <summary>The same, held to a processor with narrower vectors, in a file of its own.</summary>
     /// <param name="limit">Which.</param>

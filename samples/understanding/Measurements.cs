@@ -28,6 +28,11 @@ public static class Measurements
         TrainAllLinear,
         new("peft", [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py"], 60)
             { Trial = [MeasurementInput.Python.Place, "tests/LowRank.ParityTests/Reference/time_with_peft.py", "--batch", "1", "--length", "16", "--steps", "1"] },
+        Gpu("gpu_processor", "train gpt2-small --steps 4 --json") with { Beside = MeasurementInput.Gpu },
+        Gpu("gpu", $"train gpt2-small --steps 8 --device {MeasurementInput.Gpu.Place} --json"),
+        Gpu("gpu_large", $"train gpt2-small --batch 16 --length 512 --steps 8 --device {MeasurementInput.Gpu.Place} --json"),
+        Gpu("gpu_tf", $"train gpt2-small --batch 16 --length 512 --steps 8 --device {MeasurementInput.Gpu.Place} --tf32 --json"),
+        Gpu("gpu_quantized", $"train gpt2-small --batch 16 --length 512 --steps 8 --device {MeasurementInput.Gpu.Place} --tf32 --base-dtype nf4 --json"),
         new("attention", Bench("attention --rounds 20 --json"), 30) { Trial = Bench("attention --rounds 1 --json") },
         new("quantized", Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json"), 50)
             { Trial = Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json --set training.epochs=null --set training.steps=2") },
@@ -49,6 +54,11 @@ public static class Measurements
         foreach (Measurement measured in All) lines.Append("    ").Append(measured.Command).Append(" > ").Append(PerformancePage.Folder).Append(measured.Name).Append(".json\n");
         return lines.ToString();
     }
+
+    private static Measurement Gpu(string name, string arguments) => new(name, Bench(arguments), 30)
+    {
+        Trial = Bench(arguments.Replace("gpt2-small", "base", StringComparison.Ordinal).Replace("--batch 16 --length 512", "--batch 2 --length 32", StringComparison.Ordinal).Replace("--steps 8", "--steps 1", StringComparison.Ordinal)),
+    };
 
     private static string[] Bench(string arguments) => [Measurement.Program, "bench", .. arguments.Split(' ')];
 }
