@@ -26,23 +26,28 @@ internal sealed class ProductRate
     public double Seconds => counts.Sum(product => fastest[product.Key] * product.Value);
 
     /// <summary>Does each product once more.</summary>
-    public void Measure()
+    /// <returns>What the products of one step take, in seconds, each at its fastest of this time.</returns>
+    public double Measure()
     {
+        double sum = 0;
         using var noGradient = no_grad();
         foreach (MatrixProduct product in counts.Keys)
         {
             using var scope = NewDisposeScope();
             Tensor input = rand(product.Rows, product.Inputs, device: device), result = zeros(product.Rows, product.Outputs, device: device);
             Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t() : rand(product.Inputs, product.Outputs, device: device);
+            double least = double.PositiveInfinity;
             for (int i = 0; i < 2; i++)
             {
                 DeviceWork.Finish(device);
                 long started = Stopwatch.GetTimestamp();
                 result.addmm_(input, weight, beta: 0, alpha: 1);
                 DeviceWork.Finish(device);
-                double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-                fastest[product] = Math.Min(seconds, fastest.GetValueOrDefault(product, double.PositiveInfinity));
+                least = Math.Min(least, Stopwatch.GetElapsedTime(started).TotalSeconds);
             }
+            fastest[product] = Math.Min(least, fastest.GetValueOrDefault(product, double.PositiveInfinity));
+            sum += least * counts[product];
         }
+        return sum;
     }
 }

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tasks.MaskedLanguageModel;
+using LowRank.Tensors;
+using LowRank.Training;
+using static TorchSharp.torch;
+
+namespace LowRank.Cli.Bench.Train;
+
+/// <summary>A model with an adapter that does training steps on random rows, those that <c>lowrank train</c> does, and the rate of
+/// their own matrix products next to them.</summary>
+internal sealed class StepSession : IDisposable
+{
+    private const int Seed = 1;
+    private const double LearningRate = 1e-4;
+    private readonly BenchFolder folder;
+    private readonly PretrainedModel model;
+    private readonly Adapter adapter;
+    private readonly StepRunner runner;
+    private readonly StepBatches batches;
+    private readonly Lazy<StepCost> cost;
+    private readonly Lazy<ProductRate> products;
+    private int step;
+
+    private StepSession(TrainBenchOptions options, BenchFolder folder, PretrainedModel model)
+    {
+        (this.folder, this.model) = (folder, model);
+        (Objective, Rows) = Task(model, options);
+        adapter = Adapter.Create(model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout, TargetModules = BenchTargets.Select(options.Targets) }, Seed);
+        adapter.Attach();
+        var trained = new TrainedAdapter(adapter);
+        batches = new StepBatches([Rows], Rows.Sum(row => (long)row.PredictedLabels));
+        runner = new StepRunner(Objective, trained, new TrainingOptions { LearningRate = LearningRate, Seed = Seed, GradientCheckpointing = options.Checkpointing });
+        trained.Rules.Start(options.Steps, LearningRate);
+        cost = new Lazy<StepCost>(() => StepCost.Of(adapter, model.Network, Objective, Rows));
+        products = new Lazy<ProductRate>(() => new ProductRate(cost.Value.Products, Device));
+    }
+
+    /// <summary>The task.</summary>
+    public IObjective Objective { get; }
+
+    /// <summary>The rows of every step.</summary>
+    public IReadOnlyList<IExample> Rows { get; }
+
+    /// <summary>Tokens of a step.</summary>
+    public long Tokens => Rows.Sum(row => (long)row.Tokens);
+
+    /// <summary>Weights that are trained.</summary>
+    public long TrainedParameters => adapter.ParameterCount;
+
+    /// <summary>Bytes of the base's weights.</summary>
+    public long WeightBytes => model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size()) + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
+
+    /// <summary>Where it is computed.</summary>
+    public Device Device => model.Network.Device;
+
+    /// <summary>What a step needs, counted by shape.</summary>
+    public StepCost Cost => cost.Value;
+
+    /// <summary>The rate of its products.</summary>
+    public ProductRate Products => products.Value;
+
+    /// <summary>The fastest step that <see cref="TimedStep"/> did.</summary>
+    public double FastestSeconds { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>Operations a second of the fastest step, over the rate of its products at their fastest.</summary>
+    public double ShareOfLimit => Cost.Total / FastestSeconds / Products.FlopsPerSecond;
+
+    /// <summary>Opens a model and attaches an adapter. Sets the number of torch's threads.</summary>
+    /// <param name="options">Checked here.</param>
+    /// <exception cref="InputException">The options make no sense, or do not fit the model.</exception>
+    public static StepSession Open(TrainBenchOptions options)
+    {
+        options.Check();
+        set_num_threads(options.Threads ?? ProcessorCores.Physical());
+        Device device = Devices.Parse(options.Device);
+        Devices.UseTf32(device, options.Tf32);
+        BenchFolder folder = BenchFolder.Open(options.Shape, options.Dropout);
+        PretrainedModel? model = null;
+        try
+        {
+            return new StepSession(options, folder, model = PretrainedModel.Open(folder.Path, device, baseDtype: options.BaseDtype));
+        }
+        catch
+        {
+            model?.Dispose();
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Does a step.</summary>
+    public StepOutcome Step() => runner.Run(batches, LearningRate, ++step);
+
+    /// <summary>Does a step and takes its time.</summary>
+    public (StepOutcome Outcome, double Seconds) TimedStep()
+    {
+        long started = Stopwatch.GetTimestamp();
+        StepOutcome outcome = Step();
+        DeviceWork.Finish(Device);
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        FastestSeconds = Math.Min(FastestSeconds, seconds);
+        return (outcome, seconds);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        runner.Dispose();
+        adapter.Dispose();
+        model.Dispose();
+        folder.Dispose();
+    }
+
+    private static (IObjective Objective, IReadOnlyList<IExample> Rows) Task(PretrainedModel model, TrainBenchOptions options)
+    {
+        var random = new StableRandom(Seed);
+        int first = options.Length - Math.Max(1, (int)Math.Round(options.Labelled * options.Length));
+        int[] Ids() => [.. Enumerable.Range(0, options.Length).Select(_ => (int)(random.NextDouble() * model.Network.VocabularySize))];
+        int[] Labels(int[] ids) => [.. ids.Select((id, place) => place < first ? TokenizedExample.Ignored : id)];
+        int[][] rows = [.. Enumerable.Range(0, options.Batch).Select(_ => Ids())];
+        if (options.Length > model.Network.MaxPositions)
+            throw new InputException($"--length is {options.Length}; {options.Shape} takes {model.Network.MaxPositions} tokens at most.");
+        return model.Network switch
+        {
+            Decoder decoder => (new CausalObjective(decoder), [.. rows.Select(ids => new TokenizedExample(ids, Labels(ids)))]),
+            Encoder => (new MaskedLanguageModelTask(model, null, new TaskSettings()), [.. rows.Select(ids => new MaskedText(new TextInput(ids), Labels(ids), [], 0, null))]),
+            _ => throw new InputException($"bench train measures decoders and encoders; {options.Shape} is a {model.Config.ModelType} model."),
+        };
+    }
+}
