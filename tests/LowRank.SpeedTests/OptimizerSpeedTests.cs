@@ -2,10 +2,10 @@ using System.Diagnostics;
 using LowRank.Training;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Training;
+namespace LowRank.SpeedTests;
 
 /// <summary>Time as a ratio, both sides in turns in one process; the fastest of each counts, so that other work on the machine does not.</summary>
-[Collection("alone")]
+[Collection(MeasuredCollection.Name)]
 public sealed class OptimizerSpeedTests
 {
     private const int Tensors = 200, Numbers = 32768; // 6.5 M weights

@@ -1,0 +1,48 @@
+using System.Diagnostics;
+using System.Reflection;
+using LowRank.Cli.Bench;
+using LowRank.Cli.Bench.Train;
+using LowRank.Tensors;
+using LowRank.Tensors.Native;
+using LowRank.Tests.Turns;
+using static TorchSharp.torch;
+
+namespace LowRank.SpeedTests;
+
+/// <summary>The machine without other tests, with torch set up as <c>lowrank</c> does, and a model to measure.</summary>
+public sealed class MeasuredMachine : IDisposable
+{
+    // So that machines with more cores can be compared: how many threads a step can use depends on its rows.
+    private const int MostThreads = 2;
+
+    private readonly MachineTurn turn = MachineTurn.Alone();
+    private readonly BenchFolder model;
+
+    /// <summary>Waits for the tests that run, and writes the model.</summary>
+    public MeasuredMachine()
+    {
+        NativeAllocator.KeepFreedMemory();
+        Threads = Math.Min(MostThreads, ProcessorCores.Physical());
+        set_num_threads(Threads);
+        model = BenchFolder.Open("gpt2-small");
+    }
+
+    /// <summary>Whether what is measured was built for debugging.</summary>
+    public static bool IsDebug { get; } = new[] { typeof(StepSession), typeof(ProcessorCores) }.Any(type => type.Assembly.GetCustomAttribute<DebuggableAttribute>()?.IsJITOptimizerDisabled ?? false);
+
+    /// <summary>Why nothing can be measured; null where the machine is this process's.</summary>
+    public string? Disturbance => turn.Disturbance;
+
+    /// <summary>Threads of torch.</summary>
+    public int Threads { get; }
+
+    /// <summary>The folder of GPT-2 small with random weights.</summary>
+    public string Model => model.Path;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        model.Dispose();
+        turn.Dispose();
+    }
+}

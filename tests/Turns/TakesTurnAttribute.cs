@@ -1,0 +1,26 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using Xunit;
+using Xunit.v3;
+
+namespace LowRank.Tests.Turns;
+
+/// <summary>Each test takes a turn beside others, and waits while speed is measured.</summary>
+[AttributeUsage(AttributeTargets.Assembly)]
+internal sealed class TakesTurnAttribute : BeforeAfterTestAttribute
+{
+    private static readonly ConcurrentDictionary<string, MachineTurn> Turns = new(StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public override void Before(MethodInfo methodUnderTest, IXunitTest test)
+    {
+        MachineTurn turn = Turns[test.UniqueID] = MachineTurn.Beside();
+        if (turn.Disturbance is not null) TestContext.Current.AddWarning(turn.Disturbance);
+    }
+
+    /// <inheritdoc/>
+    public override void After(MethodInfo methodUnderTest, IXunitTest test)
+    {
+        if (Turns.TryRemove(test.UniqueID, out MachineTurn? turn)) turn.Dispose();
+    }
+}
