@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace LowRank.Tensors.Kernels;
 
 /// <summary>Rows of a matrix times a panel of another that is two vectors wide, all results of some rows in registers: 12 rows
-/// where there are 32 registers, as with AVX-512, else 4.</summary>
+/// where there are 32 registers, as with AVX-512, else 6.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 internal static unsafe class PanelRows<TWide, TVector>
@@ -37,6 +37,8 @@ internal static unsafe class PanelRows<TWide, TVector>
         int row = 0;
         if (TWide.Count >= ManyRegisters)
             for (; row + Most <= rows; row += Most) Twelve(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
+        else
+            for (int end = EndOfSixes(rows); row < end; row += 6) Six(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
         for (; row + 4 <= rows; row += 4) Four(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
         for (; row < rows; row++) One(a + row * rowStride, stepStride, panel, pitch, c + row * resultStride, depth, start, bias);
     }
@@ -93,6 +95,42 @@ internal static unsafe class PanelRows<TWide, TVector>
         Finish(c += resultStride, c90, c91, start, bias);
         Finish(c += resultStride, ca0, ca1, start, bias);
         Finish(c + resultStride, cb0, cb1, start, bias);
+    }
+
+    // As many sixes as leave whole fours, of which two where sixes alone would leave two rows.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int EndOfSixes(int rows) => rows < 6 ? 0 : rows - (rows % 6 is 2 ? 8 : rows % 6);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Six(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride, int depth, bool start, float* bias)
+    {
+        TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
+        TVector c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
+        float* a3 = a + 3 * r;
+        for (int k = 0; k < depth; k++)
+        {
+            TVector b0 = TWide.Load(panel), b1 = TWide.Load(panel + TWide.Count), x = TWide.Broadcast(a[0]);
+            panel += pitch;
+            (c00, c01) = (TWide.MultiplyAdd(x, b0, c00), TWide.MultiplyAdd(x, b1, c01));
+            x = TWide.Broadcast(a[r]);
+            (c10, c11) = (TWide.MultiplyAdd(x, b0, c10), TWide.MultiplyAdd(x, b1, c11));
+            x = TWide.Broadcast(a[2 * r]);
+            (c20, c21) = (TWide.MultiplyAdd(x, b0, c20), TWide.MultiplyAdd(x, b1, c21));
+            x = TWide.Broadcast(a3[0]);
+            (c30, c31) = (TWide.MultiplyAdd(x, b0, c30), TWide.MultiplyAdd(x, b1, c31));
+            x = TWide.Broadcast(a3[r]);
+            (c40, c41) = (TWide.MultiplyAdd(x, b0, c40), TWide.MultiplyAdd(x, b1, c41));
+            x = TWide.Broadcast(a3[2 * r]);
+            (c50, c51) = (TWide.MultiplyAdd(x, b0, c50), TWide.MultiplyAdd(x, b1, c51));
+            a += stepStride;
+            a3 += stepStride;
+        }
+        Finish(c, c00, c01, start, bias);
+        Finish(c += resultStride, c10, c11, start, bias);
+        Finish(c += resultStride, c20, c21, start, bias);
+        Finish(c += resultStride, c30, c31, start, bias);
+        Finish(c += resultStride, c40, c41, start, bias);
+        Finish(c + resultStride, c50, c51, start, bias);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -78,7 +78,7 @@ internal unsafe struct TiledAttention
     public AttentionPart* Parts;
 
     /// <summary>Whether this processor has vectors that the kernel was written for.</summary>
-    public static bool IsSupported { get; } = Vector512.IsHardwareAccelerated && Avx512F.IsSupported;
+    public static bool IsSupported { get; } = Avx2.IsSupported && Fma.IsSupported;
 
     /// <summary>Computes the output.</summary>
     /// <param name="texts">What attends to what; all texts' queries are computed.</param>

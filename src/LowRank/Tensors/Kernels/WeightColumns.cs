@@ -11,7 +11,9 @@ internal static unsafe class WeightColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    private const int Block = 64; // inputs whose share is summed before it is added to the output
+    private const int Block = 64;          // inputs whose share is summed before it is added to the output
+    private const int StripWidth = 384;    // outputs whose sums, of all rows, stay in the first-level cache
+    private const int ManyRegisters = 16;  // numbers of a vector where there are 32 of them
 
     /// <summary>The outputs of one part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -39,11 +41,24 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (int at = first; at < column; at += RowProduct.PartWidth)
                 AddGroups(ref p, input, count, at, Math.Min(RowProduct.PartWidth, column - at), sums);
         }
+        else if (TWide.Count < ManyRegisters)
+        {
+            float* sums = stackalloc float[RowProduct.MostRows * StripWidth];
+            column = end - (end - first) % (2 * TWide.Count);
+            for (int at = first, width; at < column; at += width)
+            {
+                width = Math.Min(StripWidth, column - at);
+                // Where the memory that is read next lies, seen from the strip's last inputs.
+                long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
+                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column ? next : 0, sums);
+            }
+        }
         for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
         {
             int row = 0;
-            if (TWide.Count == 16) for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column, Next(ref p, input, count, column, first, end));
-            for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column);
+            long next = Next(ref p, input, count, column, first, end);
+            for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column, next);
+            for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column, next);
             for (; row < p.Rows; row++)
                 for (int c = 0; c < 3; c++) OneByOne(ref p, row, input, count, column + c * TWide.Count);
         }
@@ -60,6 +75,61 @@ internal static unsafe class WeightColumns<TWide, TVector>
     {
         if (column + 3 * TWide.Count < end) return 3 * TWide.Count;
         return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
+    }
+
+    // Some rows where registers are few: four inputs at a time over a strip of columns, whose sums stay in the first-level cache.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddStrip(ref ProductParts p, int input, int count, int column, int width, long next, float* sums)
+    {
+        new Span<float>(sums, p.Rows * width).Clear();
+        float* x = p.Input + input, w = p.Weight + (long)input * p.Outputs + column;
+        int i = 0;
+        for (; i + 4 <= count; i += 4, w += 4L * p.Outputs) AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
+        for (; i < count; i++, w += p.Outputs)
+        {
+            float* sum = sums;
+            for (int row = 0; row < p.Rows; row++, sum += width)
+            {
+                TVector v = TWide.Broadcast(x[(long)row * p.Inputs + i]);
+                for (int j = 0; j < width; j += TWide.Count) TWide.Store(sum + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sum + j)));
+            }
+        }
+        for (int row = 0; row < p.Rows; row++, sums += width)
+        {
+            float* y = p.Output + (long)row * p.Outputs + column;
+            for (int j = 0; j < width; j += TWide.Count) Add(y + j, TWide.Load(sums + j));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddFour(float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
+    {
+        for (float* end = w + width; w < end; w += 2 * TWide.Count, sums += 2 * TWide.Count)
+        {
+            float* w2 = w + 2 * step;
+            TVector a0 = TWide.Load(w), a1 = TWide.Load(w + TWide.Count), b0 = TWide.Load(w + step), b1 = TWide.Load(w + step + TWide.Count);
+            TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step), d1 = TWide.Load(w2 + step + TWide.Count);
+            if (Sse.IsSupported)
+            {
+                Sse.PrefetchNonTemporal(w + next);
+                Sse.PrefetchNonTemporal(w + step + next);
+                Sse.PrefetchNonTemporal(w2 + next);
+                Sse.PrefetchNonTemporal(w2 + step + next);
+            }
+            float* x = input, sum = sums;
+            for (int row = 0; row < rows; row++, x += length, sum += width)
+            {
+                TVector v = TWide.Broadcast(x[0]), s0 = TWide.MultiplyAdd(v, a0, TWide.Load(sum)), s1 = TWide.MultiplyAdd(v, a1, TWide.Load(sum + TWide.Count));
+                v = TWide.Broadcast(x[1]);
+                (s0, s1) = (TWide.MultiplyAdd(v, b0, s0), TWide.MultiplyAdd(v, b1, s1));
+                v = TWide.Broadcast(x[2]);
+                (s0, s1) = (TWide.MultiplyAdd(v, c0, s0), TWide.MultiplyAdd(v, c1, s1));
+                v = TWide.Broadcast(x[3]);
+                (s0, s1) = (TWide.MultiplyAdd(v, d0, s0), TWide.MultiplyAdd(v, d1, s1));
+                TWide.Store(sum, s0);
+                TWide.Store(sum + TWide.Count, s1);
+            }
+        }
     }
 
     // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it gives fastest.
@@ -122,7 +192,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByThree(ref ProductParts p, int row, int input, int count, int column)
+    private static void FourByThree(ref ProductParts p, int row, int input, int count, int column, long next)
     {
         long step = p.Outputs, length = p.Inputs;
         float* x = p.Input + row * length + input, end = x + count, w = p.Weight + input * step + column;
@@ -138,6 +208,12 @@ internal static unsafe class WeightColumns<TWide, TVector>
             (c0, c1, c2) = (TWide.MultiplyAdd(v, w0, c0), TWide.MultiplyAdd(v, w1, c1), TWide.MultiplyAdd(v, w2, c2));
             v = TWide.Broadcast(x[3 * length]);
             (d0, d1, d2) = (TWide.MultiplyAdd(v, w0, d0), TWide.MultiplyAdd(v, w1, d1), TWide.MultiplyAdd(v, w2, d2));
+            if (row == 0 && Sse.IsSupported)
+            {
+                Sse.PrefetchNonTemporal(w + next);
+                Sse.PrefetchNonTemporal(w + next + 16);
+                Sse.PrefetchNonTemporal(w + next + 32);
+            }
         }
         float* y = p.Output + row * step + column;
         Add(y, a0, a1, a2);

@@ -118,6 +118,12 @@ internal static unsafe class WeightRows<TWide, TVector>
             (c0, c1, c2) = (TWide.MultiplyAdd(v, w0, c0), TWide.MultiplyAdd(v, w1, c1), TWide.MultiplyAdd(v, w2, c2));
             v = TWide.Load(x + 3 * step);
             (d0, d1, d2) = (TWide.MultiplyAdd(v, w0, d0), TWide.MultiplyAdd(v, w1, d1), TWide.MultiplyAdd(v, w2, d2));
+            if (row == 0 && Sse.IsSupported)
+            {
+                Sse.PrefetchNonTemporal(w + 3 * step);
+                Sse.PrefetchNonTemporal(w + 4 * step);
+                Sse.PrefetchNonTemporal(w + 5 * step);
+            }
         }
         Finish(ref p, row, output, a0, a1, a2);
         Finish(ref p, row + 1, output, b0, b1, b2);

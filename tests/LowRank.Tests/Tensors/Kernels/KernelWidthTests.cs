@@ -7,7 +7,7 @@ namespace LowRank.Tests.Tensors.Kernels;
 /// <summary>Runs the tests of the kernels as on processors with narrower vectors than this one's.</summary>
 public sealed class KernelWidthTests
 {
-    private static readonly Type[] Kernels = [typeof(RowProductTests), typeof(LowRankSumTests), typeof(RowRotationTests), typeof(NormTests), typeof(ActivationTests), typeof(StepAttentionTests), typeof(AdamKernelTests), typeof(ProductsTests), typeof(HeadLossTests), typeof(VectorTests)];
+    private static readonly Type[] Kernels = [typeof(RowProductTests), typeof(LowRankSumTests), typeof(RowRotationTests), typeof(NormTests), typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests), typeof(AdamKernelTests), typeof(ProductsTests), typeof(HeadLossTests), typeof(VectorTests)];
 
     [Theory]
     [InlineData("DOTNET_EnableAVX512", 256)]
