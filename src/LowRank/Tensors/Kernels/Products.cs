@@ -22,7 +22,7 @@ internal static unsafe class Products
         Tensor rows = Rows(input), result = Room(rows, columns);
         if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns))) Own(rows, matrix, result, adds: false, bias);
         else if (bias is null) result.addmm_(rows, matrix, beta: 0, alpha: 1);
-        else result = addmm(bias, rows, matrix, 1, 1);
+        else result.copy_(bias).addmm_(rows, matrix, 1, 1); // what addmm does, in room that the step's heap gives
         return result.view([.. input.shape[..^1], columns]).MoveToOuterDisposeScope();
     }
 
