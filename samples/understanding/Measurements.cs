@@ -38,7 +38,7 @@ public static class Measurements
             { Trial = Bench("quantized recipes/quickstart.yaml --base-dtype nf4 --json --set training.epochs=null --set training.steps=2") },
         Lengths,
         new("start", Bench("load gpt2-small --rounds 5 --json"), 60) { Trial = Bench("load base --rows 16 --length 16 --rounds 1 --json") },
-        new("growth", Bench("growth --json"), 80) { Trial = Bench("growth --rows 64 --tokens 256 --layers 1 --steps 2 --rounds 1 --json") },
+        new("growth", Bench("growth --json"), 120) { Trial = Bench("growth --rows 64 --tokens 256 --layers 1 --steps 2 --rounds 1 --json") },
         Generate,
         Train.On(VectorLimit.Avx2, 60),
         TrainCheckpointing.On(VectorLimit.Avx2, 60),

@@ -22,7 +22,7 @@ internal sealed record GrowthOptions
     public int Layers { get; init; } = 4;
 
     /// <summary>Steps of a run. The runtime compiles the kernels anew, faster, during the first ones, which count as the processor's time.</summary>
-    public int Steps { get; init; } = 16;
+    public int Steps { get; init; } = 40;
 
     /// <summary>Processes for each point; the fastest step and the lowest peak of them count, since other programs and the garbage collector only add.</summary>
     public int Rounds { get; init; } = 1;
