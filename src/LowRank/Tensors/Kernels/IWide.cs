@@ -8,6 +8,9 @@ internal unsafe interface IWide<TVector>
     /// <summary>Numbers in a vector.</summary>
     static abstract int Count { get; }
 
+    /// <summary>Whether there are 32 registers for vectors, as with AVX-512; else 16.</summary>
+    static abstract bool HasManyRegisters { get; }
+
     /// <summary>The next numbers of memory.</summary>
     static abstract TVector Load(float* source);
 

@@ -11,7 +11,6 @@ internal static unsafe class PanelRows<TWide, TVector>
     where TVector : struct
 {
     private const int Most = 12;
-    private const int ManyRegisters = 16; // numbers of a vector where there are 32 of them
 
     /// <summary>Columns of a panel.</summary>
     public static int Columns
@@ -35,7 +34,7 @@ internal static unsafe class PanelRows<TWide, TVector>
     public static void Multiply(float* a, long rowStride, long stepStride, float* panel, long pitch, float* c, long resultStride, int rows, int depth, bool start, float* bias = null)
     {
         int row = 0;
-        if (TWide.Count >= ManyRegisters)
+        if (TWide.HasManyRegisters)
             for (; row + Most <= rows; row += Most) Twelve(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
         else
             for (int end = EndOfSixes(rows); row < end; row += 6) Six(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);

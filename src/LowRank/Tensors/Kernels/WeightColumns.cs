@@ -11,9 +11,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
-    private const int Block = 64;          // inputs whose share is summed before it is added to the output
-    private const int StripWidth = 384;    // outputs whose sums, of all rows, stay in the first-level cache
-    private const int ManyRegisters = 16;  // numbers of a vector where there are 32 of them
+    private const int Block = 64;       // inputs whose share is summed before it is added to the output
+    private const int StripWidth = 384; // outputs whose sums, of all rows, stay in the first-level cache
 
     /// <summary>The outputs of one part.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -41,7 +40,7 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (int at = first; at < column; at += RowProduct.PartWidth)
                 AddGroups(ref p, input, count, at, Math.Min(RowProduct.PartWidth, column - at), sums);
         }
-        else if (TWide.Count < ManyRegisters)
+        else if (!TWide.HasManyRegisters)
         {
             float* sums = stackalloc float[RowProduct.MostRows * StripWidth];
             column = end - (end - first) % (2 * TWide.Count);

@@ -37,7 +37,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         for (; output + 3 <= end; output += 3)
         {
             int row = 0;
-            if (TWide.Count == 16) for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, output);
+            if (TWide.HasManyRegisters) for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, output);
             for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, output);
             for (; row < p.Rows; row++)
                 for (int o = 0; o < 3; o++) OneByOne(ref p, row, output + o);

@@ -9,6 +9,8 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
 {
     public static int Count => Vector256<float>.Count;
 
+    public static bool HasManyRegisters => false;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(float* source) => Vector256.Load(source);
 

@@ -9,6 +9,8 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
 {
     public static int Count => Vector512<float>.Count;
 
+    public static bool HasManyRegisters => true;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(float* source) => Vector512.Load(source);
 
