@@ -2,14 +2,15 @@ using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Chat;
 using LowRank.Data.Rows;
+using LowRank.Jinja;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tensors;
 using LowRank.Tests.Models;
 using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
-using LowRank.Tokenization.Templates;
 using TorchSharp;
 
 namespace LowRank.Tests.Fuzzing;
@@ -157,7 +158,7 @@ public sealed class FuzzTests
             {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "bxb", "extra": {"k": [1, 2.5, null]}}, {"role": "assistant", "content": "c"}],
              "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}], "add_generation_prompt": true, "eos_token": "</s>"}
             """)!.AsObject();
-        ChatTemplate.Parse(File.ReadAllText(path), new ChatTemplateLimits { MaximumSteps = 100_000, MaximumLength = 100_000 }).Render(given);
+        ChatTemplate.Parse(File.ReadAllText(path), new JinjaLimits { MaximumSteps = 100_000, MaximumLength = 100_000 }).Render(given);
     }
 
     private static void WriteWeights(string folder)

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LowRank.Tokenization;
-using LowRank.Tokenization.Templates;
 
 namespace LowRank.Data.Chat;
 

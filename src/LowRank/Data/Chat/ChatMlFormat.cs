@@ -1,12 +1,11 @@
 using System.Text.Json.Nodes;
-using LowRank.Tokenization.Templates;
 
 namespace LowRank.Data.Chat;
 
-/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplates.ChatMl"/>. Contents are texts; there are no tools.</summary>
+/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Contents are texts; there are no tools.</summary>
 public sealed class ChatMlFormat : IChatFormat
 {
-    private static readonly TemplateChatFormat Template = new(ChatTemplates.ChatMl, new Dictionary<string, string>());
+    private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
 
     /// <inheritdoc/>
     public bool SpellsSpecialTokens => false;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using LowRank.Tokenization.Templates;
+using LowRank.Jinja;
 
 namespace LowRank.Data.Chat;
 

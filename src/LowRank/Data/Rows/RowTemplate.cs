@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using LowRank.Tokenization.Templates;
+using LowRank.Jinja;
 
 namespace LowRank.Data.Rows;
 
@@ -12,7 +12,7 @@ public sealed partial class RowTemplate
     private static readonly string[] Shapes = ["text", "prompt", "completion", "system", "user", "assistant"];
     private static readonly string[] Replaced = ["text", "prompt", "completion", "messages"];
 
-    private readonly List<(string Key, ChatTemplate Template, IReadOnlyList<string> Names)> parts = [];
+    private readonly List<(string Key, JinjaTemplate Template, IReadOnlyList<string> Names)> parts = [];
 
     /// <summary>Parses a template.</summary>
     /// <param name="sources">By key: text; or prompt and completion; or user, assistant and perhaps system.</param>
@@ -43,32 +43,30 @@ public sealed partial class RowTemplate
         return row;
     }
 
-    private string Render(string key, ChatTemplate template, JsonObject row)
+    private string Render(string key, JinjaTemplate template, JsonObject row)
     {
         try
         {
             // Jinja takes the line break at the end of a source away. Here the user wrote it for the model to see.
             return template.Render(row).Text + (Sources[key].EndsWith('\n') ? "\n" : "");
         }
-        catch (InputException failure)
+        catch (TemplateException fault)
         {
-            throw new InputException(Named(failure.Message, key), failure);
+            throw new InputException($"data.template.{key} failed at {fault.Message}.", fault);
         }
     }
 
-    private static ChatTemplate Parse(string key, string source)
+    private static JinjaTemplate Parse(string key, string source)
     {
         try
         {
-            return ChatTemplate.Parse(source);
+            return JinjaTemplate.Parse(source);
         }
-        catch (InputException failure)
+        catch (TemplateException fault)
         {
-            throw new InputException(Named(failure.Message, key), failure);
+            throw new InputException($"data.template.{key} cannot be used: {fault.Message}.", fault);
         }
     }
-
-    private static string Named(string message, string key) => message.Replace("The chat template", $"data.template.{key}", StringComparison.Ordinal).Replace("refuses the conversation", "refuses the row", StringComparison.Ordinal);
 
     // Jinja writes nothing for a name it does not know. A column that is misspelled would leave a hole in every row.
     private static string[] Names(string source)

@@ -102,7 +102,7 @@ public sealed class RowFormTests : IDisposable
         Assert.Equal("""[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
         Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; it has \"q\", \"a\"", DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""], DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
-        Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses the row: no.", DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
+        Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses this input: no.", DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
         Assert.Contains("data.template.text cannot be used: line 1", Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
         Assert.Contains("data.template has prompt; expected text", Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
     }

@@ -1,0 +1,58 @@
+using System.Text.Json.Nodes;
+using LowRank.Jinja;
+
+namespace LowRank.Data.Chat;
+
+/// <summary>
+/// A model's chat template (<c>chat_template.jinja</c>, or <c>chat_template</c> of <c>tokenizer_config.json</c>), whose
+/// faults are told as faults of the input. See <see cref="JinjaTemplate"/> for the language and its limits.
+/// </summary>
+public sealed class ChatTemplate
+{
+    private readonly JinjaTemplate template;
+
+    private ChatTemplate(JinjaTemplate template) => this.template = template;
+
+    /// <summary>ChatML, for models without a template: <see cref="JinjaTemplate.ChatMl"/>.</summary>
+    public static ChatTemplate ChatMl { get; } = new(JinjaTemplate.ChatMl);
+
+    /// <summary>The template's source as it was given.</summary>
+    public string Source => template.Source;
+
+    /// <summary>Whether the template marks the assistant's words by <c>{% generation %}</c> blocks.</summary>
+    public bool HasGenerationBlocks => template.HasGenerationBlocks;
+
+    /// <summary>Parses a template.</summary>
+    /// <param name="source">The template.</param>
+    /// <param name="limits">What a rendering may cost; the defaults of <see cref="JinjaLimits"/> if null.</param>
+    /// <exception cref="InputException">It is no valid Jinja; the message names the construct and its line.</exception>
+    public static ChatTemplate Parse(string source, JinjaLimits? limits = null)
+    {
+        try
+        {
+            return new ChatTemplate(JinjaTemplate.Parse(source, limits));
+        }
+        catch (TemplateException fault)
+        {
+            throw new InputException($"The chat template cannot be used: {fault.Message}.", fault);
+        }
+    }
+
+    /// <summary>Renders a conversation.</summary>
+    /// <param name="variables">
+    /// Usually <c>messages</c>, <c>tools</c>, <c>documents</c>, <c>add_generation_prompt</c>, <c>bos_token</c>,
+    /// <c>eos_token</c>.
+    /// </param>
+    /// <exception cref="InputException">The template refuses the conversation; the message names the line.</exception>
+    public RenderedTemplate Render(JsonObject variables)
+    {
+        try
+        {
+            return template.Render(variables);
+        }
+        catch (TemplateException fault)
+        {
+            throw new InputException($"The chat template failed at {fault.Message}.", fault);
+        }
+    }
+}
