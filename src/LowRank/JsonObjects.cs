@@ -10,8 +10,10 @@ internal static class JsonObjects
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="most">Bytes that it may have.</param>
     /// <exception cref="InputException">It holds no JSON object, or one that cannot be meant.</exception>
-    public static JsonObject Read(string path) => Parse(File.ReadAllText(path), path);
+    public static JsonObject Read(string path, int most = SmallFile.MostOfSettings) => Parse(SmallFile.ReadText(path, most), path);
 
     /// <summary>Reads a text.</summary>
     /// <param name="text">JSON.</param>

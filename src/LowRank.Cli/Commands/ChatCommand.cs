@@ -89,7 +89,7 @@ internal sealed class ChatCommand : ICliCommand
         if (!File.Exists(file)) throw new InputException($"--tools is {file}, which does not exist. Expected a JSON file with a list of tools.");
         try
         {
-            return JsonNode.Parse(File.ReadAllText(file)) is JsonArray list && list.All(tool => tool is JsonObject)
+            return JsonNode.Parse(SmallFile.ReadText(file)) is JsonArray list && list.All(tool => tool is JsonObject)
                 ? list
                 : throw new InputException($"{file} does not hold a JSON list of tools, as in [{{\"type\": \"function\", \"function\": {{\"name\": …}}}}].");
         }

@@ -81,7 +81,7 @@ internal static class RunFolders
     {
         try
         {
-            return File.Exists(path) ? Recipe.Parse(File.ReadAllText(path), Path.GetDirectoryName(path)!) : null;
+            return File.Exists(path) ? Recipe.Parse(SmallFile.ReadText(path), Path.GetDirectoryName(path)!) : null;
         }
         catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException)
         {
@@ -93,7 +93,7 @@ internal static class RunFolders
     {
         try
         {
-            return File.Exists(path) && JsonSerializer.Deserialize<JsonElement>(File.ReadAllText(path)) is { ValueKind: JsonValueKind.Object } facts ? facts : null;
+            return File.Exists(path) && JsonSerializer.Deserialize<JsonElement>(SmallFile.ReadText(path)) is { ValueKind: JsonValueKind.Object } facts ? facts : null;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

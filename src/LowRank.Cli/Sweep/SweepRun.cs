@@ -41,7 +41,7 @@ internal sealed record SweepRun
     public IReadOnlyList<MetricPoint> Curve { get; set; } = [];
 
     /// <summary>Whether what lies in its folder was begun with its settings.</summary>
-    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(File.ReadAllText(path)) == Settings;
+    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(SmallFile.ReadText(path)) == Settings;
 
     /// <summary>A hash of a recipe as a run writes it, but for its threads, which the sweep sets.</summary>
     public static string SettingsOf(string yaml) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(

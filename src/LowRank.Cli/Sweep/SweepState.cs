@@ -71,7 +71,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllText(path))?["runs"] as JsonArray ?? [];
+            return JsonNode.Parse(SmallFile.ReadText(path))?["runs"] as JsonArray ?? [];
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

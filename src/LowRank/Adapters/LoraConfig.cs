@@ -109,7 +109,7 @@ public sealed record LoraConfig
     {
         string path = Directory.Exists(fileOrFolder) ? Path.Combine(fileOrFolder, FileName) : fileOrFolder;
         if (!File.Exists(path)) throw new InputException($"{path} is not there; expected an adapter folder with {FileName}. Check the adapter's path.");
-        return LoraConfigReader.Read(File.ReadAllBytes(path), path);
+        return LoraConfigReader.Read(SmallFile.ReadBytes(path), path);
     }
 
     /// <summary>Reads the text of a file.</summary>

@@ -14,7 +14,7 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
         if (repository.IsCommit) return Directory.Exists(Snapshot(repository.Revision)) ? repository.Revision : null;
         string reference = Reference();
         if (!File.Exists(reference)) return null;
-        string commit = File.ReadAllText(reference).Trim();
+        string commit = SmallFile.ReadText(reference).Trim();
         return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(Snapshot(commit)) ? commit : null;
     }
 

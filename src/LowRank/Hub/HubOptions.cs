@@ -76,7 +76,7 @@ public sealed record HubOptions
     private static string? ReadToken(string path)
     {
         if (!File.Exists(path)) return null;
-        string token = File.ReadAllText(path).Trim();
+        string token = SmallFile.ReadText(path).Trim();
         return token.Length == 0 ? null : token;
     }
 }

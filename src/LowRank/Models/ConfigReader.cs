@@ -37,7 +37,7 @@ public sealed class ConfigReader
     {
         if (!File.Exists(path))
             throw new InputException($"{path} was not found. Expected a Hugging Face model folder with config.json and model.safetensors.");
-        return Parse(File.ReadAllText(path), path);
+        return Parse(SmallFile.ReadText(path), path);
     }
 
     /// <summary>Parses a text; <paramref name="file"/> is the name used in messages.</summary>

@@ -42,7 +42,7 @@ public static class ModelFolder
     // The file stays byte for byte where nothing changes.
     private static void Edit(string path, Action<JsonObject> edit)
     {
-        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        JsonObject config = JsonNode.Parse(SmallFile.ReadText(path))!.AsObject();
         JsonNode before = config.DeepClone();
         edit(config);
         if (!JsonNode.DeepEquals(before, config)) File.WriteAllText(path, config.ToJsonString(Readable) + "\n");

@@ -51,6 +51,9 @@ public sealed record Recipe
     public static double DefaultLearningRate(string method, bool fromScratch) =>
         fromScratch ? 5e-4 : method == "full" ? 2e-5 : AdapterMethods.Get(method).DefaultLearningRate;
 
+    /// <summary>Bytes that a recipe's file may have: a long one has a few thousand, or a list of some hundred thousand tokens.</summary>
+    internal const int MostBytes = 4 << 20;
+
     /// <summary>Reads a recipe file.</summary>
     /// <param name="path">The YAML file; relative paths inside are relative to its folder.</param>
     /// <param name="overrides"><c>section.key=value</c> each, applied over the file in their order; the value is YAML, nothing
@@ -60,7 +63,7 @@ public sealed record Recipe
     {
         if (!File.Exists(path)) throw new InputException($"The recipe {path} was not found.");
         string full = Path.GetFullPath(path);
-        return RecipeReader.Read(File.ReadAllText(full), Path.GetDirectoryName(full)!, overrides ?? [], path, looksForFiles: true);
+        return RecipeReader.Read(SmallFile.ReadText(full, MostBytes), Path.GetDirectoryName(full)!, overrides ?? [], path, looksForFiles: true);
     }
 
     /// <summary>Reads a recipe's text.</summary>

@@ -27,14 +27,14 @@ internal static class RecipeInheritance
                 if (section.Find(one) is { IsNull: false } first && section.Find(other) is { IsNull: false } second && first.Place.IsOverride != second.Place.IsOverride)
                 {
                     YamlValue inherited = first.Place.IsOverride ? second : first;
-                    if (inherited.Place.Name != name) section.Entries.RemoveAll(entry => ReferenceEquals(entry.Value, inherited));
+                    if (inherited.Place.Name != name) section.Remove(first.Place.IsOverride ? other : one);
                 }
     }
 
     private static void Apply(YamlValue root, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
     {
         if (root.Find(Key) is not { } named) return;
-        root.Entries.RemoveAll(entry => entry.Key.Text == Key);
+        root.Remove(Key);
         if (named.IsNull) return;
         if (named is not { Kind: YamlKind.Scalar, Text.Length: > 0 })
         {
@@ -66,7 +66,7 @@ internal static class RecipeInheritance
         if (chain.Contains(path)) problems.Add(named.Place, $"{Key} leads back to {path}: {string.Join(" → ", [.. chain, path])}");
         else if (chain.Count >= Deepest) problems.Add(named.Place, $"{Key} leads through more than {Deepest} files");
         else if (!File.Exists(path)) problems.Add(named.Place, $"{Key} is {named}, and {path} was not found");
-        else return (File.ReadAllText(path), path, Path.GetDirectoryName(path)!);
+        else return (SmallFile.ReadText(path, Recipe.MostBytes), path, Path.GetDirectoryName(path)!);
         return null;
     }
 
@@ -76,7 +76,7 @@ internal static class RecipeInheritance
         {
             if (Exclusive.Any(pair => (pair.One == key.Text && Given(near, pair.Other)) || (pair.Other == key.Text && Given(near, pair.One)))) continue;
             YamlValue? own = near.Find(key.Text);
-            if (own is null) near.Entries.Add((key, value));
+            if (own is null) near.Set(key, value);
             else if (own.Kind == YamlKind.Map && value.Kind == YamlKind.Map) Merge(own, value);
         }
     }

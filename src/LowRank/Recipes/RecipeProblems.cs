@@ -1,20 +1,40 @@
 namespace LowRank.Recipes;
 
-/// <summary>The problems of a recipe, each with where it stands.</summary>
+/// <summary>The problems of a recipe, each with where it stands. Of problems of one kind the first are told and the others counted.</summary>
 internal sealed class RecipeProblems(string name)
 {
+    private const int MostOfAKind = 10;
     private readonly List<(YamlPlace Place, string Text)> found = [];
+    private readonly Dictionary<string, (int Count, YamlPlace Last)> kinds = [];
 
-    public int Count => found.Count;
+    public int Count { get; private set; }
 
-    public void Add(YamlPlace place, string text) => found.Add((place, $"{place}: {text}"));
+    public void Add(YamlPlace place, string text)
+    {
+        Count++;
+        found.Add((place, $"{place}: {text}"));
+    }
+
+    /// <summary>Notes one of many of a kind.</summary>
+    /// <param name="place">Where it stands.</param>
+    /// <param name="kind">What they are together, in the plural: "keys that recipes do not have".</param>
+    /// <param name="text">Says what is wrong with this one; not asked where so many of the kind are told that it is only counted.</param>
+    public void Add(YamlPlace place, string kind, Func<string> text)
+    {
+        int before = kinds.GetValueOrDefault(kind).Count;
+        kinds[kind] = (before + 1, place);
+        if (before < MostOfAKind) Add(place, text());
+        else Count++;
+    }
 
     /// <summary>Reports everything: the file's problems from top to bottom, those of the files it builds on, then those of the overrides.</summary>
     /// <exception cref="InputException">There is a problem.</exception>
     public void ThrowIfAny()
     {
-        if (found.Count == 0) return;
-        string heading = $"{found.Count} problem{(found.Count == 1 ? "" : "s")} in {name}:";
-        throw new InputException(heading, [.. found.OrderBy(f => f.Place.IsOverride).ThenBy(f => f.Place.Name == name ? 0 : 1).ThenBy(f => f.Place.IsOverride ? "" : f.Place.Name, StringComparer.Ordinal).ThenBy(f => f.Place.Line).ThenBy(f => f.Place.Column).Select(f => f.Text)]);
+        if (Count == 0) return;
+        string heading = $"{Count} problem{(Count == 1 ? "" : "s")} in {name}:";
+        var further = kinds.Where(kind => kind.Value.Count > MostOfAKind).Select(kind => (Place: kind.Value.Last, Text: $"{kind.Value.Last}: the last of {kind.Value.Count - MostOfAKind} more {kind.Key}"));
+        throw new InputException(heading, [.. found.Concat(further).OrderBy(f => f.Place.IsOverride).ThenBy(f => f.Place.Name == name ? 0 : 1)
+            .ThenBy(f => f.Place.IsOverride ? "" : f.Place.Name, StringComparer.Ordinal).ThenBy(f => f.Place.Line).ThenBy(f => f.Place.Column).Select(f => f.Text)]);
     }
 }

@@ -45,7 +45,7 @@ internal sealed partial class RecipeReader
         root.Require("output", "the folder that receives the adapter");
         string? model = PlaceOf(root, "model"), output = PathOf(root, "output");
         string device = root.Text("device") ?? "cpu";
-        if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {device}, expected cpu, cuda, cuda:N or mps");
+        if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {YamlValue.Short(device)}, expected cpu, cuda, cuda:N or mps");
         string baseDtype = root.OneOf("base_dtype", WeightFormats.Auto, [.. WeightFormats.Names]);
         bool tf32 = root.Flag("tf32", false);
         if (tf32 && !device.StartsWith("cuda", StringComparison.Ordinal)) root.Reject("tf32", $"has no effect with device {device}, it is of NVIDIA GPUs; remove it, or set device: cuda");

@@ -178,14 +178,14 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     {
         foreach ((YamlValue key, YamlValue _) in node.Entries)
             if (!RecipeKeys.Sections[path].Contains(key.Text))
-                problems.Add(key.Place, $"{Full(key.Text)} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text)}");
+                problems.Add(key.Place, "keys that recipes do not have", () => $"{Full(YamlValue.Short(key.Text))} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text)}");
     }
 
     private YamlValue? Find(string key) => node.Find(key) is { IsNull: false } child ? child : null;
 
     private string Full(string key) => RecipeKeys.Full(path, key);
 
-    private void Wrong(YamlValue value, string key, string expected) => problems.Add(value.Place, $"{Full(key)} is {value}, expected {expected}");
+    private void Wrong(YamlValue value, string key, string expected) => problems.Add(value.Place, $"values where {expected} is expected", () => $"{Full(key)} is {value}, expected {expected}");
 
     private static bool TryNumber(YamlValue value, out double number)
     {

@@ -58,12 +58,12 @@ internal sealed class YamlTree
     {
         if (parser.TryConsume<AnchorAlias>(out var alias))
         {
-            problems.Add(place(alias.Start), $"*{alias.Value} refers to another value, which recipes do not support; write the value out");
+            problems.Add(place(alias.Start), "values that refer to another by *", () => $"*{alias.Value} refers to another value, which recipes do not support; write the value out");
             return null;
         }
         if (parser.Current is not NodeEvent node) throw new YamlException(parser.Current!.Start, parser.Current.End, "a value is missing");
-        if (!node.Anchor.IsEmpty) problems.Add(place(node.Start), $"&{node.Anchor} names a value, which recipes do not support; remove it");
-        if (!node.Tag.IsEmpty && node.Tag.Value != "!") problems.Add(place(node.Start), $"the tag {node.Tag} is not supported in recipes; remove it");
+        if (!node.Anchor.IsEmpty) problems.Add(place(node.Start), "values that are named by &", () => $"&{node.Anchor} names a value, which recipes do not support; remove it");
+        if (!node.Tag.IsEmpty && node.Tag.Value != "!") problems.Add(place(node.Start), "tags", () => $"the tag {node.Tag} is not supported in recipes; remove it");
         if (depth > DeepestNesting) throw new YamlException(node.Start, node.End, $"values are nested more than {DeepestNesting} deep");
         if (parser.TryConsume<Scalar>(out var scalar))
             return new YamlValue(YamlKind.Scalar, place(scalar.Start)) { Text = scalar.Value, IsPlain = scalar.Style == ScalarStyle.Plain };
@@ -86,14 +86,14 @@ internal sealed class YamlTree
             YamlValue? key = ReadValue(depth + 1), value = ReadValue(depth + 1);
             if (key is null) continue;
             if (key.Kind != YamlKind.Scalar)
-                problems.Add(key.Place, $"a key is {key}, expected a text");
+                problems.Add(key.Place, "keys that are no text", () => $"a key is {key}, expected a text");
             else if (key is { IsPlain: true, Text: "<<" })
-                problems.Add(key.Place, "the merge key << is not supported in recipes; write the keys out");
-            else if (map.Entries.Find(entry => entry.Key.Text == key.Text) is { Key: { } first })
-                problems.Add(key.Place, $"{key.Text} is given a second time, first on line {first.Place.Line}; keep one of them");
+                problems.Add(key.Place, "merge keys", () => "the merge key << is not supported in recipes; write the keys out");
+            else if (map.PlaceOf(key.Text) is { } first)
+                problems.Add(key.Place, "keys that are given again", () => $"{YamlValue.Short(key.Text)} is given a second time, first on line {first.Line}; keep one of them");
             else
                 // A refused alias leaves null behind, so that the key counts as known and is not reported again.
-                map.Entries.Add((key, value ?? new YamlValue(YamlKind.Scalar, key.Place) { IsPlain = true }));
+                map.Set(key, value ?? new YamlValue(YamlKind.Scalar, key.Place) { IsPlain = true });
         }
         return map;
     }

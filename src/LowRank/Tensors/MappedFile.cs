@@ -27,6 +27,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Maps a whole file.</summary>
     public MappedFile(string path)
     {
+        if (new FileInfo(path).Length == 0) return; // a pipe or a device too: opening it could wait for ever
         // Other processes may replace or delete the file meanwhile (the mapping keeps the old one).
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
         Length = stream.Length;

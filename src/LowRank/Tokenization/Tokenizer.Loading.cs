@@ -37,7 +37,7 @@ public sealed partial class Tokenizer
     /// <summary>Reads the text of a tokenizer.json that belongs to a folder.</summary>
     internal static Tokenizer Read(string json, string folder, int? endOfText) => Parse(json, Path.Combine(folder, FileName), folder, endOfText);
 
-    private static Tokenizer Parse(string file, string? folder, int? endOfText) => Parse(File.ReadAllText(file), file, folder, endOfText);
+    private static Tokenizer Parse(string file, string? folder, int? endOfText) => Parse(SmallFile.ReadText(file, SmallFile.MostOfVocabulary), file, folder, endOfText);
 
     private static Tokenizer Parse(string text, string file, string? folder, int? endOfText)
     {
@@ -66,7 +66,7 @@ public sealed partial class Tokenizer
     {
         SentencePieceModel pieces = SentencePieceModel.Read(file, folder);
         return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder,
-            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(Convert.ToBase64String(File.ReadAllBytes(file)), folder, endOfText) };
+            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(Convert.ToBase64String(SmallFile.ReadBytes(file, SmallFile.MostOfVocabulary)), folder, endOfText) };
     }
 
     private static Tokenizer LoadBert(string path, int? endOfText)

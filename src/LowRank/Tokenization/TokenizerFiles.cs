@@ -22,9 +22,8 @@ internal static class TokenizerFiles
         hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes($"{endOfText} {text}")));
         foreach (string path in Names.Select(name => Path.Combine(folder ?? "", name)).Where(path => folder is not null && File.Exists(path)))
         {
-            using FileStream content = File.OpenRead(path);
             hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFileName(path))));
-            hash.AppendData(SHA256.HashData(content));
+            hash.AppendData(SHA256.HashData(SmallFile.ReadBytes(path, SmallFile.MostOfVocabulary)));
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

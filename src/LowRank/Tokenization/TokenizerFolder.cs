@@ -20,7 +20,7 @@ internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> Speci
             foreach ((string key, JsonNode? node) in source)
                 if (key.EndsWith("_token", StringComparison.Ordinal) && Text(node) is { } text) tokens[key] = text;
         string jinja = Path.Combine(folder, "chat_template.jinja");
-        return new TokenizerFolder(tokens, File.Exists(jinja) ? File.ReadAllText(jinja) : Template(config["chat_template"]));
+        return new TokenizerFolder(tokens, File.Exists(jinja) ? SmallFile.ReadText(jinja) : Template(config["chat_template"]));
     }
 
     // A text, or a list of named templates of which "default" is meant.

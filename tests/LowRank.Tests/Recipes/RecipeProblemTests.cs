@@ -144,6 +144,29 @@ public sealed class RecipeProblemTests
     [InlineData("model.path=3", "--set model.path=3: model is a section of keys, expected a text")]
     public void A_bad_override_is_named(string setting, string expected) => Assert.StartsWith(expected, Assert.Single(Problems(Least, setting)));
 
+    [Theory]
+    [InlineData("k{0}: x", "r.yaml, line 5, column 1: k0 is not a key of a recipe; known here", "r.yaml, line 50004, column 1: the last of 49990 more keys that recipes do not have")]
+    [InlineData("k{0}: &a{0} x", "r.yaml, line 5, column 5: &a0 names a value", "r.yaml, line 50004, column 9: the last of 49990 more values that are named by &")]
+    [InlineData("model: x{0}", "r.yaml, line 5, column 1: model is given a second time, first on line 1", "r.yaml, line 50004, column 1: the last of 49990 more keys that are given again")]
+    [InlineData("<<: x{0}", "r.yaml, line 5, column 1: the merge key <<", "r.yaml, line 50004, column 1: the last of 49990 more merge keys")]
+    [InlineData("k{0}: *a", "r.yaml, line 5, column 5: *a refers", "r.yaml, line 50004, column 9: the last of 49990 more values that refer to another by *")]
+    public void Very_many_problems_of_one_kind_are_counted(string line, string first, string last)
+    {
+        IReadOnlyList<string> problems = Problems(Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => string.Format(line, i) + "\n")));
+        Assert.Contains(problems, problem => problem.StartsWith(first, StringComparison.Ordinal));
+        Assert.Contains(last, problems);
+        Assert.InRange(problems.Count, 11, 22);
+        Assert.StartsWith("50000 problems in r.yaml:", Assert.Throws<InputException>(() => Recipe.Parse(Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"k{i}: x\n")), "/recipes", [], "r.yaml")).Message);
+    }
+
+    [Fact]
+    public void A_giant_value_is_quoted_by_its_beginning()
+    {
+        string problem = Assert.Single(Problems(Least + $"device: {new string('x', 1_000_000)}\n"));
+        Assert.InRange(problem.Length, 200, 400);
+        Assert.Contains("x…, expected cpu", problem);
+    }
+
     [Fact]
     public void No_text_leads_to_anything_but_a_recipe_or_its_problems() => Gen.OneOf(
         "model", "output", ": ", "data", "\n", "\n  ", "- ", "[", "]", "{", "}", "\t", "'", "\"", "#", "&a ", "*a ", "<<", "!!int ", "|", ">", "%", "---", "\\", "\u0085",

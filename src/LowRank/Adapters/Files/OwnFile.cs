@@ -26,7 +26,7 @@ internal static class OwnFile
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllText(path), Options) ?? throw new InputException($"{path} is empty.");
+            return JsonSerializer.Deserialize<T>(SmallFile.ReadText(path), Options) ?? throw new InputException($"{path} is empty.");
         }
         catch (JsonException e)
         {

@@ -112,7 +112,7 @@ public static class MlxFolder
         if (!File.Exists(path)) throw new InputException($"{path} is not there; expected mlx-lm's adapter folder.");
         try
         {
-            JsonNode root = JsonNode.Parse(File.ReadAllText(path))!;
+            JsonNode root = JsonNode.Parse(SmallFile.ReadText(path))!;
             string type = root["fine_tune_type"]?.GetValue<string>() ?? "lora";
             if (type is not ("lora" or "dora")) throw new InputException($"{path}: fine_tune_type: found \"{type}\", expected \"lora\" or \"dora\": a fully tuned model is no adapter ('lowrank extract' makes one).");
             JsonNode parameters = root["lora_parameters"] ?? throw new InputException($"{path}: lora_parameters is missing; expected rank, scale and dropout. Is this mlx-lm's file?");

@@ -6,7 +6,6 @@ namespace LowRank.Recipes.Runs;
 /// <summary>A run as its folder tells it, whether it has ended, goes on, or was killed. Nothing is written.</summary>
 public sealed record RunRecord
 {
-    private const long LongestFile = 16 << 20; // of the small ones: recipe.yaml, run.json, comparison.json
     private static readonly JsonSerializerOptions ComparisonJson = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Its folder, as it was given.</summary>
@@ -79,8 +78,8 @@ public sealed record RunRecord
             Name = name,
             Metrics = metrics,
             Writer = writer,
-            Settings = Part(folder, "recipe.yaml", path => RunSettings.Of(Text(path)), [], "The recipe is not known", problems),
-            Facts = Part(folder, RunFacts.FileName, path => RunFacts.Parse(Text(path)), new RunFacts(), null, problems),
+            Settings = Part(folder, "recipe.yaml", path => RunSettings.Of(SmallFile.ReadText(path)), [], "The recipe is not known", problems),
+            Facts = Part(folder, RunFacts.FileName, path => RunFacts.Parse(SmallFile.ReadText(path)), new RunFacts(), null, problems),
             Comparison = Part(folder, "comparison.json", ReadComparison, null, null, problems),
             SavedBytes = Bytes(Path.Combine(folder, "adapter")) ?? Bytes(Path.Combine(folder, "model")),
             Problems = problems,
@@ -107,14 +106,11 @@ public sealed record RunRecord
         }
     }
 
-    private static string Text(string path) => new FileInfo(path).Length is var length && length <= LongestFile ? File.ReadAllText(path)
-        : throw new InputException($"it has {length:n0} bytes, expected {LongestFile:n0} at most.");
-
     private static Comparison ReadComparison(string path)
     {
         try
         {
-            Comparison? read = JsonSerializer.Deserialize<Comparison>(Text(path), ComparisonJson);
+            Comparison? read = JsonSerializer.Deserialize<Comparison>(SmallFile.ReadText(path), ComparisonJson);
             return read is { Before.Texts: { } before, After.Texts: { } after, Prompts: { } prompts } && before.Count == prompts.Count && after.Count == prompts.Count ? read
                 : throw new InputException("it has no texts before and after for each prompt.");
         }

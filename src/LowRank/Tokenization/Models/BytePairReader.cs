@@ -27,10 +27,10 @@ internal static class BytePairReader
     /// <summary>Reads GPT-2's two files.</summary>
     public static BytePairModel Read(string vocabularyFile, string mergesFile)
     {
-        JsonObject vocabulary = JsonObjects.Read(vocabularyFile);
+        JsonObject vocabulary = JsonObjects.Read(vocabularyFile, SmallFile.MostOfVocabulary);
         var merges = new List<(string, string)>();
         int number = 0;
-        foreach (string line in File.ReadLines(mergesFile))
+        foreach (string line in SmallFile.ReadLines(mergesFile, SmallFile.MostOfVocabulary))
         {
             number++;
             if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal))) continue;

@@ -29,7 +29,7 @@ internal static class VocabularyReader
     {
         var ids = new Dictionary<string, int>();
         int number = 0;
-        foreach (string line in File.ReadLines(path))
+        foreach (string line in SmallFile.ReadLines(path, SmallFile.MostOfVocabulary))
         {
             string token = line.TrimEnd('\n', '\r');
             ids[token] = number++; // a token that stands twice keeps its last number, as in transformers

@@ -44,7 +44,7 @@ internal sealed class SentencePieceFile
     public static SentencePieceFile Read(string path)
     {
         var file = new SentencePieceFile(path);
-        var model = new ProtobufReader(File.ReadAllBytes(path), path);
+        var model = new ProtobufReader(SmallFile.ReadBytes(path, SmallFile.MostOfVocabulary), path);
         while (model.Read())
         {
             if (model.Field == 1) file.ReadPiece(new ProtobufReader(model.Bytes, path));

@@ -29,7 +29,7 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
         {
             string path = Path.Combine(folder, FileName);
             if (!File.Exists(path)) return $"it has no {FileName}";
-            CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(path), CheckpointStore.Json);
+            CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(SmallFile.ReadText(path), CheckpointStore.Json);
             if (manifest is not { Files: not null }) return $"its {FileName} is empty";
             if (manifest.Format != CurrentFormat) return $"its {FileName} has format {manifest.Format}; this version reads {CurrentFormat}";
             return manifest.Files.Select(file => Problem(folder, file)).FirstOrDefault(problem => problem is not null);

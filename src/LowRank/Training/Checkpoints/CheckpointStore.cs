@@ -134,7 +134,7 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
     {
         try
         {
-            return JsonSerializer.Deserialize<CheckpointCounters>(File.ReadAllText(path), Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
+            return JsonSerializer.Deserialize<CheckpointCounters>(SmallFile.ReadText(path), Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
         }
         catch (JsonException e)
         {

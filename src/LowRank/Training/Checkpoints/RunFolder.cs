@@ -129,7 +129,7 @@ public sealed partial class RunFolder : IDisposable
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonSerializer.Deserialize<RunOwner>(File.ReadAllText(path));
+            return JsonSerializer.Deserialize<RunOwner>(SmallFile.ReadText(path));
         }
         catch (JsonException)
         {

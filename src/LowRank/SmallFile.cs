@@ -1,0 +1,96 @@
+using System.Text;
+
+namespace LowRank;
+
+/// <summary>Files that are held in memory whole: settings, templates, vocabularies. What names them comes from users and strangers, so each has a
+/// longest size, and a pipe (such as <c>&lt;(…)</c> of a shell) is waited for only as long as it is not silent.</summary>
+internal static class SmallFile
+{
+    /// <summary>Bytes of settings: recipes, configs, templates, what a run says of itself.</summary>
+    public const int MostOfSettings = 16 << 20;
+
+    /// <summary>Bytes of a tokenizer's file; the largest in use have 40 MB.</summary>
+    public const int MostOfVocabulary = 128 << 20;
+
+    private const int BufferBytes = 1 << 16;
+
+    /// <summary>How long a pipe may give nothing.</summary>
+    public static TimeSpan Silence { get; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The whole text: UTF-8, or what a byte order mark says.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="most">Bytes that it may have.</param>
+    /// <exception cref="InputException">It is longer, a folder, or a pipe that gives nothing.</exception>
+    /// <exception cref="IOException">It is not there or cannot be read.</exception>
+    public static string ReadText(string path, int most = MostOfSettings)
+    {
+        using StreamReader reader = Reader(path, most);
+        return reader.ReadToEnd();
+    }
+
+    /// <summary>The lines of the text, without their ends.</summary>
+    /// <inheritdoc cref="ReadText"/>
+    public static IEnumerable<string> ReadLines(string path, int most = MostOfSettings)
+    {
+        using StreamReader reader = Reader(path, most);
+        while (reader.ReadLine() is { } line) yield return line;
+    }
+
+    /// <summary>The bytes.</summary>
+    /// <inheritdoc cref="ReadText"/>
+    public static byte[] ReadBytes(string path, int most = MostOfSettings) => ReadBytes(path, most, Silence);
+
+    /// <summary>The bytes, with a patience of one's own.</summary>
+    /// <inheritdoc cref="ReadText"/>
+    internal static byte[] ReadBytes(string path, int most, TimeSpan silence)
+    {
+        if (Directory.Exists(path)) throw new InputException($"{path} is a folder, expected a file.");
+        long length = new FileInfo(path).Length;
+        if (length > most) throw TooLong(path, $"{length:n0} bytes", most);
+        if (length == 0) return ReadUnknown(path, most, silence);
+        using FileStream file = Open(path);
+        return ReadToEnd((buffer, from) => file.Read(buffer, from, buffer.Length - from), path, (int)length, most);
+    }
+
+    private static StreamReader Reader(string path, int most) => new(new MemoryStream(ReadBytes(path, most), writable: false), Encoding.UTF8);
+
+    // Empty, or no regular file: pipes and devices have no length, and opening a pipe waits for who writes.
+    private static byte[] ReadUnknown(string path, int most, TimeSpan silence)
+    {
+        using FileStream file = Within(() => Open(path), silence, late => late.Dispose(), path);
+        byte[] own = new byte[BufferBytes]; // a read that comes too late must not write into what others hold
+        return ReadToEnd((buffer, from) =>
+        {
+            int read = Within(() => file.Read(own, 0, Math.Min(own.Length, buffer.Length - from)), silence, _ => { }, path);
+            own.AsSpan(0, read).CopyTo(buffer.AsSpan(from));
+            return read;
+        }, path, 0, most);
+    }
+
+    private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+
+    private static byte[] ReadToEnd(Func<byte[], int, int> read, string path, int expected, int most)
+    {
+        byte[] buffer = new byte[Math.Max(expected + 1, BufferBytes)];
+        int end = 0;
+        for (int got; (got = read(buffer, end)) > 0;)
+        {
+            end += got;
+            if (end > most) throw TooLong(path, $"more than {most:n0} bytes", most);
+            if (end == buffer.Length) Array.Resize(ref buffer, (int)Math.Min((long)buffer.Length * 2, most + 1L));
+        }
+        return end == buffer.Length ? buffer : buffer[..end];
+    }
+
+    // The system's own calls cannot be given up: who waits goes on without them.
+    private static T Within<T>(Func<T> action, TimeSpan silence, Action<T> late, string path)
+    {
+        Task<T> task = Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        if (Task.WaitAny([task], silence) == 0) return task.GetAwaiter().GetResult();
+        _ = task.ContinueWith(done => late(done.Result), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+        throw new InputException($"{path} is a pipe or a device that gave nothing for {silence.TotalSeconds:0.##} s. Expected a file; start what writes into it first, or name a file.");
+    }
+
+    private static InputException TooLong(string path, string found, int most) =>
+        new($"{path} has {found}, expected at most {most:n0} here: it is read whole, and what it stands for is small. Check the path.");
+}
