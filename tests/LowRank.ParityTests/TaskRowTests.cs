@@ -81,7 +81,7 @@ public sealed class TaskRowTests : IDisposable
     [InlineData("question_answering", """{"question": "where", "context": "anna", "answers": {"text": ["anna"], "answer_start": [1]}}""", "does not stand at character 1")]
     [InlineData("question_answering", """{"question": "where", "context": "anna", "answers": "anna"}""", "\"answers\" is \"anna\", expected")]
     [InlineData("masked_lm", """{"text": 3}""", "\"text\" is the number 3, expected a text")]
-    [InlineData("embedding", """{"text": "anna"}""", "\"positive\" is null, expected a text")]
+    [InlineData("embedding", """{"text": "anna"}""", "the row has no \"positive\"; columns found: \"text\"")]
     public void A_row_that_cannot_be_used_is_named_with_its_place(string task, string row, string expected)
     {
         InputException failure = Assert.Throws<InputException>(() => Read(task, row, new TaskSettings { Labels = ["O", "B-X"], Problem = Problems.SingleLabel, MaxLength = 40, Stride = 2 }));

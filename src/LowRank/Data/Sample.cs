@@ -25,6 +25,18 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
             ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
 
+    /// <summary>What to say of a row without a field.</summary>
+    internal static string Lacks(JsonObject row, string key) =>
+        $"the row has no \"{key}\"; columns found: {Columns(row)}. data.columns (or --columns) maps them: {{{key}: …}}.";
+
+    /// <summary>The names of a row's fields, those of a wide row in part.</summary>
+    internal static string Columns(JsonObject row)
+    {
+        const int MostNamed = 20, Longest = 60;
+        if (row.Count == 0) return "(none)";
+        return string.Join(", ", row.Take(MostNamed).Select(field => $"\"{(field.Key.Length > Longest ? field.Key[..Longest] + "…" : field.Key)}\"")) + (row.Count > MostNamed ? $" and {row.Count - MostNamed} more" : "");
+    }
+
     internal static string? AsText(JsonNode? value) =>
         value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
 

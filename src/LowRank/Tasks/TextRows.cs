@@ -30,16 +30,16 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
     {
         int vocabulary = model.Network.VocabularySize;
         int[] ids = fields.Numbers(key, id => id >= 0 && id < vocabulary, $"a token id from 0 to {vocabulary - 1}");
-        int[]? Beside(string name)
+        int[]? Beside(string name, bool isMask)
         {
             if (!sample.Row.ContainsKey(name)) return null;
-            int[] values = fields.Numbers(name, value => value is 0 or 1, "0 or 1");
+            int[] values = isMask ? fields.Mask(name) : fields.Numbers(name, value => value is 0 or 1, "0 or 1");
             if (values.Length != ids.Length) fields.Problem($"\"{name}\" has {values.Length} entries, expected {ids.Length}, one for each of \"{key}\".");
             return values;
         }
         if (ids.Length == 0) fields.Problem($"\"{key}\" is empty, expected at least one token.");
         if (ids.Length > MaxLength) fields.Problem($"\"{key}\" has {ids.Length} tokens, expected at most {MaxLength} (max_length, or the model's positions).");
-        return new TextInput(ids, key == "input_ids" ? Beside("token_type_ids") : null, Beside(maskKey));
+        return new TextInput(ids, key == "input_ids" ? Beside("token_type_ids", isMask: false) : null, Beside(maskKey, isMask: true));
     }
 
     /// <summary>A text, or a pair, cut to the length allowed at the end of the longer one.</summary>

@@ -9,12 +9,14 @@ public sealed class RowErrorTests
         "{\"input_ids\", \"labels\"[, \"attention_mask\"]}";
 
     [Theory]
-    [InlineData("""{"txt": "a", "prompt": "b"}""", $"the row has the keys \"txt\", \"prompt\". Expected one of the forms {Shapes}.")]
-    [InlineData("{}", $"the row has the keys (none). Expected one of the forms {Shapes}.")]
+    [InlineData("""{"txt": "a", "prompt": "b"}""", $"the row has no \"completion\"; columns found: \"txt\", \"prompt\". data.columns (or --columns) maps them: {{completion: …}}. Expected one of the forms {Shapes}.")]
+    [InlineData("{}", $"the row has no text to learn from; columns found: (none). Expected one of the forms {Shapes}; data.columns maps other names, such as {{prompt: …, completion: …}}.")]
     [InlineData("""{"text": "a", "prompt": "b"}""", $"the row has the form {{\"text\"}} and also \"prompt\" of another. Expected one of the forms {Shapes}: remove or rename what does not belong to it.")]
     [InlineData("""{"text": 1}""", "\"text\" is the number 1, expected a text.")]
     [InlineData("""{"text": ""}""", "\"text\" is empty. Expected a document; remove the row.")]
-    [InlineData("""{"prompt": "", "completion": null}""", "\"prompt\" is empty. Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.", "\"completion\" is null, expected a text.")]
+    [InlineData("""{"prompt": "", "completion": 1}""", "\"prompt\" is empty. Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.", "\"completion\" is the number 1, expected a text.")]
+    [InlineData("""{"prompt": "a", "completion": null}""", $"the row has no \"completion\"; columns found: \"prompt\". data.columns (or --columns) maps them: {{completion: …}}. Expected one of the forms {Shapes}.")]
+    [InlineData("""{"input_ids": [1, 2], "labels": [1, 2], "attention_mask": [0, 0]}""", "\"attention_mask\" is 0 everywhere. Expected 1 at each token of a text; remove the row.")]
     [InlineData("""{"prompt": ["a"], "completion": ""}""", "\"prompt\" is a list, expected a text.", "\"completion\" is empty. Expected the text to learn.")]
     [InlineData("""{"messages": "a"}""", "\"messages\" is a text, expected a list of {\"role\", \"content\"}.")]
     [InlineData("""{"messages": []}""", "\"messages\" is empty. Expected a conversation.")]
@@ -52,10 +54,27 @@ public sealed class RowErrorTests
         using var file = new TemporaryFile([.. Enumerable.Repeat("""{"text": "good"}""", 3), .. Enumerable.Repeat("{", 12)]);
         InputException failure = Load(file, "missing.jsonl");
         Assert.StartsWith("The data has 13 problems:\n", failure.Message, StringComparison.Ordinal);
-        Assert.Equal(11, failure.Problems.Count);
+        Assert.Equal(2, failure.Problems.Count);
         Assert.Equal("missing.jsonl: there is no such file. Expected a data file, such as JSONL.", failure.Problems[0]);
-        Assert.StartsWith($"{file.Path}:4: no valid JSON at byte 2 (", failure.Problems[1], StringComparison.Ordinal);
-        Assert.EndsWith("\n  - and 3 more", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"12 rows, first at {file.Path}:4: no valid JSON at byte 2 (", failure.Problems[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ten_kinds_of_problems_are_shown_and_all_rows_are_counted()
+    {
+        using var file = new TemporaryFile([.. Enumerable.Range(0, 13).SelectMany(i => Enumerable.Repeat($$"""{"prompt": "a", "{{(char)('a' + i)}}": 1}""", 2))]);
+        InputException failure = Load(file);
+        Assert.StartsWith("The data has 26 problems:\n", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"2 rows, first at {file.Path}:1: the row has no \"completion\"; columns found: \"prompt\", \"a\". data.columns (or --columns) maps them", failure.Problems[0], StringComparison.Ordinal);
+        Assert.Equal(11, failure.Problems.Count);
+        Assert.EndsWith("\n  - and 6 more", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_problem_of_any_length_is_shown_in_part()
+    {
+        using var file = new TemporaryFile($$"""{"input_ids": [1, {{new string('9', 100_000)}}], "labels": [1, 1]}""");
+        Assert.InRange(Load(file).Message.Length, 100, 3000);
     }
 
     [Fact]
@@ -72,8 +91,8 @@ public sealed class RowErrorTests
     {
         using var file = new TemporaryFile("""{"text": "a"}""");
         InputException failure = Assert.Throws<InputException>(() => ExampleLoader.Load([file.Path], null, new ExampleOptions { VocabularySize = 5 }));
-        Assert.Equal($"{file.Path}:1: the row has the keys \"text\". Expected one of the forms {{\"input_ids\", \"labels\"[, \"attention_mask\"]}} " +
-            "(rows of text need a tokenizer, and the model has none).", Assert.Single(failure.Problems));
+        Assert.Equal($"{file.Path}:1: the row has no text to learn from; columns found: \"text\". Expected one of the forms {{\"input_ids\", \"labels\"[, \"attention_mask\"]}} " +
+            "(rows of text need a tokenizer, and the model has none); data.columns maps other names, such as {prompt: …, completion: …}.", Assert.Single(failure.Problems));
     }
 
     [Fact]

@@ -15,21 +15,30 @@ internal sealed class RowFields(JsonObject row)
     /// <summary>A text that is not empty; "" after a problem.</summary>
     public string FilledText(string key, string whenEmpty)
     {
-        if (Sample.AsText(row[key]) is not { } text)
-        {
-            problems.Add($"\"{key}\" is {Sample.Describe(row[key])}, expected a text.");
-            return "";
-        }
-        if (text.Length == 0) problems.Add($"\"{key}\" is empty. {whenEmpty}");
+        string text = AnyText(key, out bool isText);
+        if (isText && text.Length == 0) problems.Add($"\"{key}\" is empty. {whenEmpty}");
         return text;
     }
 
     /// <summary>A text; "" after a problem.</summary>
-    public string AnyText(string key)
+    public string AnyText(string key) => AnyText(key, out _);
+
+    private string AnyText(string key, out bool isText)
     {
-        if (Sample.AsText(row[key]) is { } text) return text;
-        problems.Add($"\"{key}\" is {Sample.Describe(row[key])}, expected a text.");
-        return "";
+        isText = Sample.AsText(row[key]) is not null;
+        if (!isText) problems.Add(Wrong(key, "a text"));
+        return Sample.AsText(row[key]) ?? "";
+    }
+
+    /// <summary>What is wrong with a field that is absent or no such value.</summary>
+    public string Wrong(string key, string expected) => row.ContainsKey(key) ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
+
+    /// <summary>Ones for tokens and zeros for padding among them; a text of padding alone is a problem.</summary>
+    public int[] Mask(string key)
+    {
+        int[] mask = Numbers(key, value => value is 0 or 1, "0 or 1");
+        if (mask.Length > 0 && !mask.Contains(1)) problems.Add($"\"{key}\" is 0 everywhere. Expected 1 at each token of a text; remove the row.");
+        return mask;
     }
 
     /// <summary>Whole numbers; none after a problem.</summary>
@@ -40,7 +49,7 @@ internal sealed class RowFields(JsonObject row)
     {
         if (row[key] is not JsonArray list)
         {
-            problems.Add($"\"{key}\" is {Sample.Describe(row[key])}, expected a list of whole numbers.");
+            problems.Add(Wrong(key, "a list of whole numbers"));
             return [];
         }
         var numbers = new int[list.Count];

@@ -12,7 +12,7 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
     public ISampleForm Of(JsonObject row)
     {
         ISampleForm? form = forms.FirstOrDefault(candidate => candidate.Keys.All(row.ContainsKey));
-        if (form is null) throw new InputException($"the row has the keys {Names(row)}. Expected one of the forms {Shapes()}.");
+        if (form is null) throw Formless(row);
         List<string> foreign =
         [
             .. forms.Where(other => other != form).SelectMany(other => other.Keys.Concat(other.OptionalKeys)).Where(row.ContainsKey).Select(Quote),
@@ -23,10 +23,16 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
         return form;
     }
 
-    private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
+    private InputException Formless(JsonObject row)
+    {
+        // Of a form that is there in part, the rest is missing.
+        ISampleForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey)).MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
+        return begun is null
+            ? new InputException($"the row has no text to learn from; columns found: {Sample.Columns(row)}. Expected one of the forms {Shapes()}; data.columns maps other names, such as {{prompt: …, completion: …}}.")
+            : new InputException(Sample.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key))) + $" Expected one of the forms {Shapes()}.");
+    }
 
-    private static string Names(JsonObject row) =>
-        row.Count == 0 ? "(none)" : string.Join(", ", row.Select(field => Quote(field.Key)));
+    private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
 
     private static string Quote(string key) => $"\"{key}\"";
 }

@@ -17,7 +17,7 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
         bool IsToken(long id) => id >= 0 && id < vocabularySize;
         int[] ids = fields.Numbers("input_ids", IsToken, $"a token from 0 to {vocabularySize - 1}");
         int[] labels = fields.Numbers("labels", id => id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
-        int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Numbers(Mask, value => value is 0 or 1, "0 or 1") : null;
+        int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Mask(Mask) : null;
         fields.ThrowIfWrong(); // a length says nothing where the list was none
         if (ids.Length == 0) fields.Problem("\"input_ids\" is empty. Expected the tokens of a text.");
         if (labels.Length != ids.Length)

@@ -2,47 +2,36 @@ using ICSharpCode.SharpZipLib.BZip2;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>bzip2 streams one after the other, as pbzip2 writes them: the library's own ends with the first.</summary>
-/// <param name="file">Can be sought; belongs to this stream from now on.</param>
-internal sealed class BZip2Streams(Stream file) : Stream
+/// <summary>bzip2 streams one after the other, as pbzip2 writes them: the library's own ends with the first, and takes what is no
+/// stream for an empty one.</summary>
+/// <param name="file">Belongs to this stream from now on.</param>
+internal sealed class BZip2Streams(Stream file) : ForwardStream
 {
+    private const int HeaderLength = 4; // BZh and the size of its blocks, 1 to 9
+    private readonly BufferedStream file = new(file, 1 << 16);
+    private readonly byte[] output = new byte[1 << 14];
     private BZip2InputStream? part;
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-    public override int Read(byte[] buffer, int offset, int count)
+    public override int Read(Span<byte> buffer)
     {
-        if (count == 0) return 0;
+        if (buffer.IsEmpty) return 0;
         while (true)
         {
             if (part is null)
             {
-                if (file.Position >= file.Length) return 0;
-                part = new BZip2InputStream(file) { IsStreamOwner = false };
+                var next = new PeekedStream(file, HeaderLength);
+                if (next.Beginning.IsEmpty) return 0;
+                if (!next.Beginning.StartsWith("BZh"u8) || next.IsWhole || next.Beginning[3] is < (byte)'1' or > (byte)'9')
+                    throw new InvalidDataException("what follows a bzip2 stream is no other one");
+                part = new BZip2InputStream(next) { IsStreamOwner = false };
             }
-            if (part.Read(buffer, offset, count) is > 0 and var read) return read;
+            int read = part.Read(output, 0, Math.Min(output.Length, buffer.Length));
+            output.AsSpan(0, Math.Max(0, read)).CopyTo(buffer);
+            if (read > 0) return read;
             part.Dispose();
             part = null;
         }
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -12,7 +12,7 @@ internal interface IRowFormat
     /// <summary>The rows in their order, in memory that does not grow with the file.</summary>
     /// <param name="content">The file, decompressed.</param>
     /// <param name="path">Its name for messages.</param>
-    /// <param name="text">What plain text means.</param>
+    /// <param name="options">What plain text and tables mean.</param>
     /// <param name="problems">Receives what is wrong with the file as a whole; a wrong row tells when it is read.</param>
-    IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems);
+    IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems);
 }

@@ -11,11 +11,14 @@ internal sealed class JsonFormat : IRowFormat
 
     public IReadOnlyList<string> Extensions { get; } = [".json"];
 
-    public IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems)
+    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems)
     {
         var peeked = new PeekedStream(content, Peeked);
         if (HoldsLines(peeked.Beginning)) return JsonLines.Read(peeked).Select(line => JsonLinesFormat.Row(line, path));
-        return Elements(peeked, path, problems);
+        IEnumerable<UnreadRow> elements = Elements(peeked, path, problems);
+        if (!SquadRows.IsArticle(peeked.Beginning)) return elements;
+        problems.Remark($"{path}: questions of SQuAD's own file are read as rows.");
+        return SquadRows.Of(elements, path, problems);
     }
 
     // The first line is an object of its own and another one follows.
@@ -25,8 +28,14 @@ internal sealed class JsonFormat : IRowFormat
         beginning = beginning.TrimStart(" \t\r\n"u8);
         int end = beginning.IndexOf((byte)'\n');
         if (end < 0 || beginning[0] != '{') return false;
-        if (!beginning[end..].TrimStart(" \t\r\n"u8).StartsWith("{"u8)) return false;
-        var reader = new Utf8JsonReader(beginning[..end]);
+        return beginning[end..].TrimStart(" \t\r\n"u8).StartsWith("{"u8) && IsOneLine(beginning);
+    }
+
+    /// <summary>Whether the first line is a value of its own.</summary>
+    public static bool IsOneLine(ReadOnlySpan<byte> beginning)
+    {
+        int end = beginning.IndexOf((byte)'\n');
+        var reader = new Utf8JsonReader(end < 0 ? beginning : beginning[..end]);
         try
         {
             return reader.Read() && reader.TrySkip();

@@ -5,7 +5,7 @@ internal sealed class JsonLinesFormat : IRowFormat
 {
     public IReadOnlyList<string> Extensions { get; } = [".jsonl", ".ndjson"];
 
-    public IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems) =>
+    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems) =>
         JsonLines.Read(content).Select(line => Row(line, path));
 
     public static UnreadRow Row(JsonLine line, string path) => line.IsTooLong

@@ -38,7 +38,7 @@ internal sealed class JsonList(Stream stream)
             {
                 if (Element(path) is { } row) return row;
             }
-            else if (!Step()) Fill();
+            else if (!Step() && !Fill()) return TooLong(path);
         }
         return null;
     }
@@ -47,7 +47,7 @@ internal sealed class JsonList(Stream stream)
     {
         if (end - begin < 4 && !atEnd)
         {
-            Fill();
+            _ = Fill(); // four bytes are not too long
             return false;
         }
         if (buffer.AsSpan(begin, end - begin).StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF])) begin += 3;
@@ -108,12 +108,7 @@ internal sealed class JsonList(Stream stream)
     private UnreadRow? Element(string path)
     {
         var reader = new Utf8JsonReader(buffer.AsSpan(begin, end - begin), atEnd, state);
-        if (!reader.Read())
-        {
-            if (end - begin > LongestElement) return TooLong(path);
-            Fill();
-            return null;
-        }
+        if (!reader.Read()) return Fill() ? null : TooLong(path);
         if (reader.TokenType == JsonTokenType.EndArray)
         {
             inList = false;
@@ -121,12 +116,7 @@ internal sealed class JsonList(Stream stream)
             return null;
         }
         int start = (int)reader.TokenStartIndex;
-        if (!reader.TrySkip())
-        {
-            if (end - begin > LongestElement) return TooLong(path);
-            Fill();
-            return null;
-        }
+        if (!reader.TrySkip()) return Fill() ? null : TooLong(path);
         int length = (int)reader.BytesConsumed - start, from = begin + start;
         state = reader.CurrentState;
         Count(start);
@@ -138,7 +128,7 @@ internal sealed class JsonList(Stream stream)
     private WrongRow TooLong(string path)
     {
         (IsBroken, done) = (true, true);
-        return new WrongRow(new DataPlace(path, Line), $"the row has more than {LongestElement >> 20} MB. Look for a bracket or quote that is not closed, or split it.");
+        return new WrongRow(new DataPlace(path, Line), $"the row has more than {LongestElement >> 20} MB, or as many blanks stand before it. Look for a bracket or quote that is not closed, or split it.");
     }
 
     private void Finish(string? problem)
@@ -159,14 +149,18 @@ internal sealed class JsonList(Stream stream)
         begin += bytes;
     }
 
-    private void Fill()
+    // False where a row, or what stands between rows, is too long. The buffer is filled whole: what is in it is read from its beginning
+    // each time, and so twice at most.
+    private bool Fill()
     {
         if (atEnd) throw new JsonException("the file ends before the list does");
-        byte[] target = end - begin > buffer.Length / 2 ? new byte[checked(buffer.Length * 2)] : buffer;
+        if (end - begin > LongestElement) return false;
+        byte[] target = end - begin > buffer.Length / 2 ? new byte[buffer.Length * 2] : buffer;
         buffer.AsSpan(begin, end - begin).CopyTo(target);
         (buffer, end, begin) = (target, end - begin, 0);
-        int read = stream.Read(buffer.AsSpan(end));
-        atEnd = read == 0;
+        int read = stream.ReadAtLeast(buffer.AsSpan(end), buffer.Length - end, throwOnEndOfStream: false);
+        atEnd = read < buffer.Length - end;
         end += read;
+        return true;
     }
 }

@@ -13,7 +13,7 @@ internal sealed class ParquetFormat : IRowFormat
 
     public bool IsStreamed => false;
 
-    public IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems)
+    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems)
     {
         var whole = new DataPlace(path, 0);
         int groups = Try(() => Groups(content), whole, problems);

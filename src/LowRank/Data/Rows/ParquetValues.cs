@@ -7,7 +7,7 @@ namespace LowRank.Data.Rows;
 /// <summary>Rows of Parquet as JSON.</summary>
 internal static class ParquetValues
 {
-    private const int Deepest = 32;
+    private const int Deepest = 32, LongestText = JsonLines.LongestLine;
 
     public static UnreadRow Row(IDictionary<string, object> row, DataPlace place)
     {
@@ -32,6 +32,7 @@ internal static class ParquetValues
     {
         _ when depth > Deepest => throw new InputException($"\"{key}\" is nested more than {Deepest} deep."),
         null or DBNull => null,
+        string { Length: > LongestText } => throw new InputException($"\"{key}\" has more than {LongestText >> 20} million characters. Split the row."),
         string text => text,
         bool flag => flag,
         float number => float.IsFinite(number) ? Number(number) : null,

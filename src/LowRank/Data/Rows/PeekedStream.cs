@@ -1,7 +1,7 @@
 namespace LowRank.Data.Rows;
 
 /// <summary>A stream whose beginning has been looked at and is read again.</summary>
-internal sealed class PeekedStream : Stream
+internal sealed class PeekedStream : ForwardStream
 {
     private readonly Stream stream;
     private readonly byte[] beginning;
@@ -20,17 +20,11 @@ internal sealed class PeekedStream : Stream
 
     public ReadOnlySpan<byte> Beginning => beginning.AsSpan(0, length);
 
-    public override bool CanRead => true;
+    /// <summary>Whether the beginning is all there is.</summary>
+    public bool IsWhole => length < beginning.Length;
 
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+    /// <summary>Leaves bytes of the beginning out, before anything is read.</summary>
+    public void Skip(int bytes) => at += bytes;
 
     public override int Read(Span<byte> buffer)
     {
@@ -41,15 +35,7 @@ internal sealed class PeekedStream : Stream
         return taken;
     }
 
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override int ReadByte() => at < length ? beginning[at++] : stream.ReadByte();
 
     protected override void Dispose(bool disposing)
     {

@@ -1,10 +1,14 @@
 using System.Text.RegularExpressions;
+using LowRank.Tensors;
 
 namespace LowRank.Data.Rows;
 
 /// <summary>The files that paths, folders and patterns of a recipe name.</summary>
 internal static class RowFiles
 {
+    /// <summary>The path that stands for standard input.</summary>
+    public const string StandardInput = "-";
+
     private const int NamedOthers = 3;
 
     private static readonly EnumerationOptions Everything = new()
@@ -24,13 +28,19 @@ internal static class RowFiles
         var files = new List<string>();
         foreach (string path in paths)
         {
-            if (File.Exists(path)) files.Add(path);
+            if (path == StandardInput || File.Exists(path)) files.Add(path);
             else if (Directory.Exists(path)) files.AddRange(InFolder(path, problems, notes));
             else if (path.AsSpan().IndexOfAny('*', '?') >= 0) files.AddRange(Matching(path, problems));
             else files.Add(path); // opening it says what is wrong
         }
         return files;
     }
+
+    /// <summary>Whether a path can be read once only: standard input, or a pipe.</summary>
+    public static bool IsReadOnce(string path) => path == StandardInput || FileKind.IsPipe(path);
+
+    /// <summary>The name of a file in messages.</summary>
+    public static string Name(string path) => path == StandardInput ? "standard input" : path;
 
     /// <summary>Paths that name no file, each with what is wrong.</summary>
     public static IReadOnlyList<string> Missing(IReadOnlyList<string> paths)
@@ -44,27 +54,32 @@ internal static class RowFiles
     /// <returns>Null where it cannot be read, which is noted.</returns>
     public static Stream? Open(string path, bool streamed, DataProblems problems)
     {
-        FileStream? file = null;
+        if (FileKind.Special(path) is { } special)
+        {
+            problems.Add(new DataPlace(Name(path), 0), $"this is {special}. Expected a data file, such as JSONL.");
+            return null;
+        }
+        Stream? file = null;
         try
         {
-            file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            file = path == StandardInput ? Console.OpenStandardInput() : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             return Decompression.Open(file, streamed);
         }
         catch (InputException failure)
         {
             file?.Dispose();
-            problems.Add(new DataPlace(path, 0), failure.Message);
+            problems.Add(new DataPlace(Name(path), 0), failure.Message);
         }
         catch (Exception failure) when (file is not null && Decompression.IsDamage(failure))
         {
             file.Dispose();
-            problems.Add(new DataPlace(path, 0), Decompression.Damaged(failure));
+            problems.Add(new DataPlace(Name(path), 0), Decompression.Damaged(failure));
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             file?.Dispose();
             string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : failure.Message.TrimEnd('.');
-            problems.Add(new DataPlace(path, 0), $"{found}. Expected a data file, such as JSONL.");
+            problems.Add(new DataPlace(Name(path), 0), $"{found}. Expected a data file, such as JSONL.");
         }
         return null;
     }

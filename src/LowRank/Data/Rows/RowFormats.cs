@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace LowRank.Data.Rows;
 
 /// <summary>All formats of data files, found by their type: adding one edits no list.</summary>
@@ -19,6 +21,20 @@ internal static class RowFormats
 
     /// <summary>Whether a file's name tells a format.</summary>
     public static bool Knows(string path) => Named(path) is not null;
+
+    /// <summary>The format of content without a name: JSON, lines of JSON, plain text where the options say what it is, else a table.</summary>
+    /// <param name="beginning">The first bytes.</param>
+    /// <param name="options">What the user says of plain text.</param>
+    public static IRowFormat OfContent(ReadOnlySpan<byte> beginning, RowOptions options)
+    {
+        if (beginning.StartsWith(Encoding.UTF8.Preamble)) beginning = beginning[Encoding.UTF8.Preamble.Length..];
+        beginning = beginning.TrimStart(" \t\r\n"u8);
+        if (beginning.StartsWith("["u8)) return ByExtension[".json"];
+        if (beginning.IsEmpty || beginning.StartsWith("{"u8)) return ByExtension[JsonFormat.IsOneLine(beginning) && !SquadRows.IsArticle(beginning) ? ".jsonl" : ".json"];
+        int end = beginning.IndexOfAny("\r\n"u8);
+        ReadOnlySpan<byte> line = end < 0 ? beginning : beginning[..end];
+        return ByExtension[options.Text != PlainText.Pairs || line.IndexOf("||"u8) >= 0 ? ".txt" : ".csv"];
+    }
 
     private static IRowFormat? Named(string path)
     {

@@ -15,6 +15,23 @@ public sealed record RowOptions
     /// <summary>What plain text means. Default: <see cref="PlainText.Pairs"/>.</summary>
     public PlainText Text { get; init; } = PlainText.Pairs;
 
+    /// <summary>How tables in text are written (CSV, TSV).</summary>
+    public TableOptions Csv { get; init; } = new();
+
     /// <summary>Whether a row that was there before is left out: by what is learned of texts, by every field in other tasks. Default: false.</summary>
     public bool Deduplicate { get; init; }
+
+    /// <summary>Whether rows are to be answered: columns and templates of what only an answer needs may then name fields that rows lack.
+    /// Default: false.</summary>
+    public bool Unanswered { get; init; }
+}
+
+/// <summary>How tables in text are written.</summary>
+public sealed record TableOptions
+{
+    /// <summary>What parts the columns, a character of ASCII; null lets the file tell. Default: null.</summary>
+    public char? Separator { get; init; }
+
+    /// <summary>Whether the first line names the columns; otherwise their names are 0, 1 and so on. Default: true.</summary>
+    public bool Header { get; init; } = true;
 }

@@ -7,6 +7,7 @@ namespace LowRank.Data.Rows;
 internal sealed class RowReading(RowSource source, bool foreign)
 {
     private readonly ForeignForms forms = new();
+    private readonly KnownColumns columns = new();
     private readonly HashSet<UInt128> seen = [];
     private readonly List<string> notes = [];
     private long duplicates;
@@ -19,7 +20,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
     {
         get
         {
-            List<string> all = [.. notes, .. forms.Notes];
+            List<string> all = [.. notes, .. forms.Notes, .. columns.Notes];
             if (duplicates > 0) all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} there before and left out (data.deduplicate).");
             return [.. all, .. Problems.Notes];
         }
@@ -36,11 +37,13 @@ internal sealed class RowReading(RowSource source, bool foreign)
     public Sample? Finish(UnreadRow unread)
     {
         if (unread.Read(Problems) is not { } row) return null;
+        NullFields.Remove(row);
         try
         {
             Rename(row);
-            if (source.Options.Template is { } template) row = template.Apply(row);
+            if (source.Options.Template is { } template) row = template.Apply(row, source.Options.Unanswered);
             else if (foreign) row = forms.Convert(row);
+            else columns.Rename(row);
         }
         catch (InputException failure)
         {
@@ -56,11 +59,12 @@ internal sealed class RowReading(RowSource source, bool foreign)
     private IEnumerable<UnreadRow> Unread(string path)
     {
         IRowFormat format = RowFormats.Of(path);
-        using Stream? content = RowFiles.Open(path, format.IsStreamed, Problems);
+        using Stream? content = Open(path, ref format);
         if (content is null) yield break;
         long before = Problems.Count;
         bool any = false;
-        using IEnumerator<UnreadRow> rows = format.Read(content, path, source.Options.Text, Problems).GetEnumerator();
+        path = RowFiles.Name(path);
+        using IEnumerator<UnreadRow> rows = format.Read(content, path, source.Options, Problems).GetEnumerator();
         while (MoveNext(rows, path))
         {
             any = true;
@@ -68,6 +72,26 @@ internal sealed class RowReading(RowSource source, bool foreign)
         }
         if (!any && Problems.Count == before)
             Problems.Add(new DataPlace(path, 0), format is JsonLinesFormat ? "the file has no rows. Expected one JSON object a line." : "the file has no rows.");
+    }
+
+    // What comes through a pipe is told by what it is, unless its name tells.
+    private Stream? Open(string path, ref IRowFormat format)
+    {
+        const int Looked = 1 << 16;
+        if (RowFormats.Knows(path) || !RowFiles.IsReadOnce(path)) return RowFiles.Open(path, format.IsStreamed, Problems);
+        if (RowFiles.Open(path, streamed: true, Problems) is not { } content) return null;
+        try
+        {
+            var peeked = new PeekedStream(content, Looked);
+            format = RowFormats.OfContent(peeked.Beginning, source.Options);
+            return peeked;
+        }
+        catch (Exception failure) when (Decompression.IsDamage(failure))
+        {
+            Problems.Add(new DataPlace(RowFiles.Name(path), 0), Decompression.Damaged(failure));
+            content.Dispose();
+            return null;
+        }
     }
 
     private bool MoveNext(IEnumerator<UnreadRow> rows, string path)
@@ -89,8 +113,9 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             if (!row.ContainsKey(theirs))
             {
-                if (row.ContainsKey(ours)) continue; // data of several sources, some of which have the name already
-                throw new InputException($"the row has no \"{theirs}\", which data.columns.{ours} names; it has {string.Join(", ", row.Select(field => $"\"{field.Key}\""))}.");
+                // Data of several sources, some of which have the name already; or a label, which rows to be answered need not have.
+                if (row.ContainsKey(ours) || source.Options.Unanswered) continue;
+                throw new InputException($"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: {Sample.Columns(row)}.");
             }
             JsonNode? value = row[theirs];
             row.Remove(theirs);

@@ -30,13 +30,17 @@ public sealed partial class RowTemplate
     public IReadOnlyDictionary<string, string> Sources { get; }
 
     /// <summary>The row with what the template writes in place of its texts; further fields stay.</summary>
+    /// <param name="row">The row; may be changed.</param>
+    /// <param name="unanswered">Whether what only an answer needs may be missing.</param>
     /// <exception cref="InputException">The row lacks a field that the template names, or the template refuses it; without its place.</exception>
-    internal JsonObject Apply(JsonObject row)
+    internal JsonObject Apply(JsonObject row, bool unanswered = false)
     {
-        string[] missing = [.. parts.SelectMany(part => part.Names).Distinct().Where(name => !row.ContainsKey(name))];
+        // The answer of a row to be answered is written where the row has it.
+        var needed = parts.Where(part => !unanswered || part.Key is not ("completion" or "assistant") || part.Names.All(name => Has(row, name))).ToList();
+        string[] missing = [.. needed.SelectMany(part => part.Names).Distinct().Where(name => !Has(row, name))];
         if (missing.Length > 0)
-            throw new InputException($"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; it has {string.Join(", ", row.Select(field => $"\"{field.Key}\""))}.");
-        Dictionary<string, string> written = parts.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
+            throw new InputException($"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; columns found: {Sample.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
+        Dictionary<string, string> written = needed.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
         foreach (string key in Replaced) row.Remove(key);
         if (!written.ContainsKey("user")) foreach ((string key, string words) in written) row[key] = words;
         else row["messages"] = new JsonArray([.. written.Select(turn => new JsonObject { ["role"] = turn.Key, ["content"] = turn.Value })]);
@@ -72,12 +76,30 @@ public sealed partial class RowTemplate
     private static string[] Names(string source)
     {
         var made = Made().Matches(source).SelectMany(match => match.Groups["name"].Captures).Select(capture => capture.Value).ToHashSet();
-        // A name before a bracket is a function.
-        return [.. Printed().Matches(source).Where(match => match.Groups["rest"].Value.TrimStart() is var rest && !rest.StartsWith('(') && !rest.Contains("default", StringComparison.Ordinal))
-            .Select(match => match.Groups["name"].Value).Where(name => !made.Contains(name) && name is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
+        return [.. Printed().Matches(source).Where(match => !match.Groups["rest"].Value.Contains("default", StringComparison.Ordinal)).Select(Field)
+            .Where(name => name.Length > 0 && !made.Contains(name.Split('.')[0]) && name.Split('.')[0] is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
     }
 
-    [GeneratedRegex(@"\{\{-?\s*(?<name>[A-Za-z_]\w*)(?<rest>[^}]*)\}\}", RegexOptions.ExplicitCapture)]
+    // A name before a bracket is a function.
+    private static string Field(Match match)
+    {
+        string name = match.Groups["name"].Value + match.Groups["path"].Value;
+        return !match.Groups["rest"].Value.TrimStart().StartsWith('(') ? name : name.LastIndexOf('.') is > 0 and var dot ? name[..dot] : "";
+    }
+
+    // Of a value that has no fields nothing is asked: a text has members of its own.
+    private static bool Has(JsonObject row, string path)
+    {
+        JsonNode? value = row;
+        foreach (string name in path.Split('.'))
+        {
+            if (value is not JsonObject fields) return true;
+            if (!fields.TryGetPropertyValue(name, out value)) return false;
+        }
+        return true;
+    }
+
+    [GeneratedRegex(@"\{\{-?\s*(?<name>[A-Za-z_]\w*)(?<path>(\.[A-Za-z_]\w*)*)(?<rest>[^}]*)\}\}", RegexOptions.ExplicitCapture)]
     private static partial Regex Printed();
 
     [GeneratedRegex(@"\{%-?\s*(set|macro)\s+(?<name>\w+)|\{%-?\s*for\s+(?<name>\w+)(\s*,\s*(?<name>\w+))*\s+in", RegexOptions.ExplicitCapture)]

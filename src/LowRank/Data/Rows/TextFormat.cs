@@ -11,9 +11,9 @@ internal sealed class TextFormat : IRowFormat
 
     public IReadOnlyList<string> Extensions { get; } = [".txt"];
 
-    public IEnumerable<UnreadRow> Read(Stream content, string path, PlainText text, DataProblems problems) => text == PlainText.Document
+    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems) => options.Text == PlainText.Document
         ? Document(content, path)
-        : JsonLines.Read(content).Select(line => Line(line, new DataPlace(path, line.Number), text));
+        : JsonLines.Read(content).Select(line => Line(line, new DataPlace(path, line.Number), options.Text));
 
     private static UnreadRow Line(JsonLine line, DataPlace place, PlainText text)
     {
@@ -61,7 +61,9 @@ internal sealed class TextFormat : IRowFormat
     {
         try
         {
-            return new ReadRow(place, new JsonObject { ["text"] = Strict.GetString(utf8.Span) });
+            // Line ends are those of the machine that wrote the file, and no part of its text.
+            string words = Strict.GetString(utf8.Span).Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n');
+            return new ReadRow(place, new JsonObject { ["text"] = words });
         }
         catch (DecoderFallbackException failure)
         {

@@ -32,7 +32,7 @@ public sealed partial class ExampleCache
     {
         var problems = new DataProblems();
         IReadOnlyList<string> files = RowFiles.Expand(source.Paths, problems);
-        bool all = problems.Count == 0 && files.All(File.Exists);
+        bool all = problems.Count == 0 && files.All(file => File.Exists(file) && !RowFiles.IsReadOnce(file));
         if (!all || options.ChatFormat is not null || files.Sum(file => new FileInfo(file).Length) < leastBytes) return ExampleLoader.Load(source, tokenizer, options);
         string key = Key(source, files, tokenizer, options), path = Path.Combine(folder, key + End);
         if (ExampleFile.Open(path, key) is { } known)
@@ -84,7 +84,7 @@ public sealed partial class ExampleCache
         Add(tokenizer?.Fingerprint ?? "");
         Add(string.Create(CultureInfo.InvariantCulture, $"{options.TrainOn} {options.MaxLength} {options.VocabularySize}"));
         RowOptions rows = source.Options;
-        Add($"{rows.OnBadRow} {rows.Text} {rows.Deduplicate} {source.Split}");
+        Add($"{rows.OnBadRow} {rows.Text} {rows.Csv} {rows.Deduplicate} {source.Split}");
         foreach ((string name, string theirs) in rows.Columns) Add($"{name}\0{theirs}");
         foreach ((string part, string words) in rows.Template?.Sources ?? new Dictionary<string, string>()) Add($"{part}\0{words}");
         foreach (string path in source.Paths) Add(path); // notes and messages name them

@@ -123,7 +123,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         foreach (RowSource source in sources)
         {
             RowOptions rows = source.Options;
-            text.Append($"{rows.OnBadRow} {rows.Text} {source.Split}\n");
+            text.Append($"{rows.OnBadRow} {rows.Text} {rows.Csv} {source.Split}\n");
             foreach ((string name, string value) in rows.Columns.Concat(rows.Template?.Sources ?? new Dictionary<string, string>())) text.Append($"{name}\0{value}\n");
             foreach (string file in RowFiles.Expand(source.Paths, new DataProblems())) text.Append(FilePrint(file)).Append('\n');
         }

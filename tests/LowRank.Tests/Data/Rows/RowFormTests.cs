@@ -23,6 +23,17 @@ public sealed class RowFormTests : IDisposable
         """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0},{"role":"assistant","content":"c"}]}""")]
     [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": "", "parallel_tool_calls": true}""", """{"messages":[{"role":"user","content":"a"}]}""")]
     [InlineData("""{"text": "a", "facts": ["b"]}""", """{"text":"a","facts":["b"]}""")]
+    [InlineData("""{"instruction": "Say.", "context": "", "response": "2", "category": "qa"}""",
+        """{"category":"qa","prompt":"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay.\n\n### Response:\n","completion":"2"}""")]
+    [InlineData("""{"conversation": [{"input": "a", "output": "b"}], "source": "x"}""", """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"source":"x"}""")]
+    [InlineData("""{"conversation": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""", """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""")]
+    [InlineData("""{"question": "a", "answer": "b"}""", """{"prompt":"a\n","completion":"b"}""")]
+    [InlineData("""{"query": "a", "response": "b", "n": null}""", """{"prompt":"a\n","completion":"b"}""")]
+    [InlineData("""{"question": "a", "context": "c", "answer": "b"}""", """{"question":"a","context":"c","answer":"b"}""")]
+    [InlineData("""{"prompt": "a", "prompt_id": "i", "messages": [{"role": "user", "content": "a"}], "tools": "[{}]"}""", """{"prompt_id":"i","messages":[{"role":"user","content":"a"}],"tools":[{}]}""")]
+    [InlineData("""{"text": "a", "messages": [{"role": "user", "content": "a"}]}""", """{"messages":[{"role":"user","content":"a"}]}""")]
+    [InlineData("""{"text": null, "prompt": null, "tools": null, "messages": [{"role": "user", "content": "a", "name": null}, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1, "y": null}}}]}]}""",
+        """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}}]}]}""")]
     public void Forms_of_others_are_read_as_ours(string row, string expected)
     {
         string read = Assert.Single(RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Row.ToJsonString();
@@ -87,7 +98,7 @@ public sealed class RowFormTests : IDisposable
         RowSource Source(string name, string text) => RowSource.Of([folder.Write(name, text)],
             new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question", ["completion"] = "answer" } });
         Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""], DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
-        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; it has \"id\", \"prompt\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
+        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", \"prompt\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -100,7 +111,7 @@ public sealed class RowFormTests : IDisposable
             DataFolder.Rows(Source(Row, ("prompt", "F: {{ q }}\n"), ("completion", "{% for part in a %}{{ part }}{% if not loop.last %}, {% endif %}{% endfor %}."))));
         JsonObject turns = Assert.Single(Source(Row, ("user", "{{ q }}"), ("assistant", "{{ a[0] }}"), ("system", "Kurz.")).ReadAll(foreign: true)).Row;
         Assert.Equal("""[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
-        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; it has \"q\", \"a\"", DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
+        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; columns found: \"q\", \"a\"", DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""], DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
         Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses this input: no.", DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
         Assert.Contains("data.template.text cannot be used: line 1", Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
@@ -134,5 +145,32 @@ public sealed class RowFormTests : IDisposable
         Assert.NotEqual(held, Side(rows, true, seed: 2));
         string[] loud = [.. rows.Select(row => row.Replace("Row", "ROW ", StringComparison.Ordinal))];
         Assert.Equal(held.Length, Side(loud, true).Length);
+    }
+
+    [Theory]
+    [InlineData("""{"sentence1": "a", "sentence2": "b", "label": 1}""", """{"label":1,"text":"a","text_pair":"b"}""")]
+    [InlineData("""{"premise": "a", "hypothesis": "b", "label": 1, "idx": 7}""", """{"label":1,"idx":7,"text":"a","text_pair":"b"}""")]
+    [InlineData("""{"sentence": "a", "label": 1}""", """{"label":1,"text":"a"}""")]
+    [InlineData("""{"text": "a", "sentence": "b"}""", """{"text":"a","sentence":"b"}""")]
+    [InlineData("""{"anchor": "a", "positive": "b"}""", """{"positive":"b","text":"a"}""")]
+    [InlineData("""{"tokens": ["a"], "ner_tags": [1], "pos_tags": [2]}""", """{"tokens":["a"],"pos_tags":[2],"tags":[1]}""")]
+    [InlineData("""{"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": 0}]}""", """{"question":"q","context":"c","answers":{"text":["c"],"answer_start":[0]}}""")]
+    public void Columns_of_well_known_sets_are_read_as_the_tasks_own(string row, string expected)
+    {
+        string read = Assert.Single(RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Row.ToJsonString();
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
+    }
+
+    [Fact]
+    public void Templates_report_what_is_null_or_absent_at_any_depth_and_answers_may_be_absent_where_rows_are_answered()
+    {
+        string path = folder.Write("x.jsonl", """
+            {"question": "a", "answer": null, "qa": {"q": "x", "a": null}}
+            """);
+        var template = new RowTemplate(new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}", ["completion"] = "{{ answer }}{{ qa.a }}" });
+        Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names", DataFolder.Refusal(RowSource.Of([path], new RowOptions { Template = template })), StringComparison.Ordinal);
+        JsonObject answered = RowSource.Of([path], new RowOptions { Template = template, Unanswered = true }).ReadAll(foreign: true)[0].Row;
+        Assert.Equal(("aX", false), (answered["prompt"]!.GetValue<string>(), answered.ContainsKey("completion")));
+        Assert.Equal("a", RowSource.Of([path], new RowOptions { Columns = new Dictionary<string, string> { ["text"] = "question", ["label"] = "answer" }, Unanswered = true }).ReadAll(foreign: false)[0].Text("text"));
     }
 }

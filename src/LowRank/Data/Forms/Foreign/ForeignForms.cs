@@ -16,16 +16,16 @@ internal sealed class ForeignForms
     public IReadOnlyList<string> Notes =>
         [.. counts.OrderByDescending(pair => pair.Value).Select(pair => $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as {pair.Key.ReadAs}.")];
 
-    /// <summary>A row in a form of this library's; the same where it has no foreign one.</summary>
+    /// <summary>A row in a form of this library's; the same where it has no foreign one. What one form makes may be another's:
+    /// messages with tools as text, once the prompt beside them is gone.</summary>
     /// <exception cref="InputException">It is wrong, without its place.</exception>
     public JsonObject Convert(JsonObject row)
     {
         foreach (IForeignForm form in All)
         {
             if (!form.Fits(row)) continue;
-            JsonObject converted = form.Convert(row);
+            row = form.Convert(row);
             counts[form] = counts.GetValueOrDefault(form) + 1;
-            return converted;
         }
         return row;
     }

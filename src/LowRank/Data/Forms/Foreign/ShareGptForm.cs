@@ -17,21 +17,23 @@ internal sealed class ShareGptForm : IForeignForm
 
     public string ReadAs => "messages";
 
-    public bool Fits(JsonObject row) => row.ContainsKey("conversations") && !row.ContainsKey("messages");
+    public bool Fits(JsonObject row) => !row.ContainsKey("messages") && (row.ContainsKey("conversations")
+        || (row["conversation"] is JsonArray turns && turns.Any(turn => turn is JsonObject entry && (entry.ContainsKey("from") || entry.ContainsKey("role"))))); // as LMSYS-Chat has it
 
     public JsonObject Convert(JsonObject row)
     {
         var fields = new RowFields(row);
         var messages = new JsonArray();
-        if (row["conversations"] is not JsonArray turns) fields.Problem($"\"conversations\" is {Sample.Describe(row["conversations"])}, expected a list of {{\"from\", \"value\"}}.");
+        string key = row.ContainsKey("conversations") ? "conversations" : "conversation";
+        if (row[key] is not JsonArray turns) fields.Problem($"\"{key}\" is {Sample.Describe(row[key])}, expected a list of {{\"from\", \"value\"}}.");
         else
             for (int i = 0; i < turns.Count; i++)
-                if (Message(turns[i], $"\"conversations\"[{i}]", fields) is { } message) messages.Add(message);
+                if (Message(turns[i], $"\"{key}\"[{i}]", fields) is { } message) messages.Add(message);
         string system = row["system"] is null ? "" : fields.AnyText("system");
         JsonArray? tools = ToolList.Read(row, fields);
         fields.ThrowIfWrong();
         if (system.Length > 0) messages.Insert(0, new JsonObject { ["role"] = "system", ["content"] = system });
-        foreach (string key in (string[])["conversations", "system", "tools"]) row.Remove(key);
+        foreach (string read in (string[])[key, "system", "tools"]) row.Remove(read);
         row["messages"] = messages;
         if (tools is { Count: > 0 }) row["tools"] = tools;
         return row;

@@ -1,0 +1,96 @@
+using System.Buffers.Binary;
+using ICSharpCode.SharpZipLib.Checksum;
+using ICSharpCode.SharpZipLib.Zip.Compression;
+
+namespace LowRank.Data.Rows;
+
+/// <summary>gzip members one after the other (RFC 1952), each checked by its sum and length.</summary>
+/// <remarks>As Python's gzip: zeros may follow a member, anything else that is no member is an error. .NET's own stream takes the
+/// end of a torn file for the end of its content, and the library's takes a damaged member for the end of the file.</remarks>
+/// <param name="file">Belongs to this stream from now on.</param>
+internal sealed class GZipMembers(Stream file) : ForwardStream
+{
+    private const int Extra = 4, Name = 8, Comment = 16, HeaderSum = 2; // the header's flags
+    private readonly byte[] input = new byte[1 << 16], output = new byte[1 << 16];
+    private readonly Inflater inflater = new(noHeader: true);
+    private readonly Crc32 sum = new();
+    private int at, end;
+    private bool isInside, isAfterFirst;
+    private uint length;
+
+    public override int Read(Span<byte> buffer)
+    {
+        if (buffer.IsEmpty) return 0;
+        while (isInside || Begin())
+        {
+            int read = inflater.Inflate(output, 0, Math.Min(output.Length, buffer.Length));
+            if (read > 0)
+            {
+                sum.Update(new ArraySegment<byte>(output, 0, read));
+                length = unchecked(length + (uint)read);
+                output.AsSpan(0, read).CopyTo(buffer);
+                return read;
+            }
+            if (inflater.IsFinished) End();
+            else if (inflater.IsNeedingInput) Feed();
+            else throw new InvalidDataException("a gzip member needs a dictionary");
+        }
+        return 0;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) file.Dispose();
+        base.Dispose(disposing);
+    }
+
+    // False at the end of the file.
+    private bool Begin()
+    {
+        if (isAfterFirst) while (Fill() && input[at] == 0) at++;
+        if (!Fill()) return false;
+        if (Next() != 0x1F || Next() != 0x8B) throw new InvalidDataException("what follows a gzip member is no other one");
+        if (Next() != 8) throw new InvalidDataException("a gzip member is compressed by a method that is not known");
+        int flags = Next();
+        Skip(6); // time, extra flags, system
+        if ((flags & Extra) != 0) Skip(Next() | (Next() << 8));
+        if ((flags & Name) != 0) while (Next() != 0) continue;
+        if ((flags & Comment) != 0) while (Next() != 0) continue;
+        if ((flags & HeaderSum) != 0) Skip(2);
+        inflater.Reset();
+        sum.Reset();
+        (isInside, isAfterFirst, length) = (true, true, 0);
+        return true;
+    }
+
+    private void End()
+    {
+        at -= inflater.RemainingInput;
+        Span<byte> trailer = stackalloc byte[8];
+        foreach (ref byte value in trailer) value = Next();
+        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != (uint)sum.Value) throw new InvalidDataException("a gzip member's content does not have its sum");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != length) throw new InvalidDataException("a gzip member's content does not have its length");
+        isInside = false;
+    }
+
+    private void Feed()
+    {
+        if (!Fill()) throw new EndOfStreamException("it ends within a gzip member");
+        inflater.SetInput(input, at, end - at);
+        at = end;
+    }
+
+    private byte Next() => Fill() ? input[at++] : throw new EndOfStreamException("it ends within a gzip member");
+
+    private void Skip(int bytes)
+    {
+        for (int i = 0; i < bytes; i++) Next();
+    }
+
+    private bool Fill()
+    {
+        if (at < end) return true;
+        (at, end) = (0, file.Read(input));
+        return end > 0;
+    }
+}
