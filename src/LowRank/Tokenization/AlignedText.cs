@@ -10,13 +10,18 @@ internal sealed class AlignedText
     private readonly int[] starts;
     private readonly int[] ends;
 
-    private AlignedText(string text, int[] starts, int[] ends) => (Text, this.starts, this.ends) = (text, starts, ends);
+    private AlignedText(string text, int[] starts, int[] ends, TextBudget budget) => (Text, this.starts, this.ends, Budget) = (text, starts, ends, budget);
+
+    /// <summary>How long it may become, which its changes share.</summary>
+    public TextBudget Budget { get; }
 
     /// <summary>The text as it is now.</summary>
     public string Text { get; }
 
     /// <summary>A text before any change: a character, surrogate pairs together, stands for itself.</summary>
-    public static AlignedText Of(string text)
+    /// <param name="text">The text.</param>
+    /// <param name="budget">How long it may become; null for the text's own.</param>
+    public static AlignedText Of(string text, TextBudget? budget = null)
     {
         int[] starts = new int[text.Length], ends = new int[text.Length];
         for (int i = 0; i < text.Length;)
@@ -25,7 +30,7 @@ internal sealed class AlignedText
             for (int k = 0; k < length; k++) (starts[i + k], ends[i + k]) = (i, i + length);
             i += length;
         }
-        return new AlignedText(text, starts, ends);
+        return new AlignedText(text, starts, ends, budget ?? new TextBudget(text.Length));
     }
 
     /// <summary>The original span of units.</summary>
@@ -91,7 +96,7 @@ internal sealed class AlignedText
     });
 
     /// <summary>A part of the text.</summary>
-    public AlignedText Slice(int start, int end) => new(Text[start..end], starts[start..end], ends[start..end]);
+    public AlignedText Slice(int start, int end) => new(Text[start..end], starts[start..end], ends[start..end], Budget);
 
     /// <summary>Applies a change that keeps clusters, a character with its marks, apart from each other; a cluster's new
     /// characters stand for its old ones in order.</summary>
@@ -165,6 +170,7 @@ internal sealed class AlignedText
         List<int> from = new(Text.Length), to = new(Text.Length);
         void Add(string added, int unit)
         {
+            Budget.Check((long)text.Length + added.Length);
             text.Append(added);
             for (int i = 0; i < added.Length; i++)
             {
@@ -182,6 +188,6 @@ internal sealed class AlignedText
             }
         }
         write(Add, Copy);
-        return new AlignedText(text.ToString(), [.. from], [.. to]);
+        return new AlignedText(text.ToString(), [.. from], [.. to], Budget);
     }
 }

@@ -20,7 +20,7 @@ public sealed class StreamingDecoder
     public string Add(int id)
     {
         // Without a token that shows nothing, the first one after it would be decoded as if it began the text.
-        if (skipsSpecialTokens && tokenizer.IsSpecial(id)) return "";
+        if (skipsSpecialTokens && tokenizer.IsLeftOut(id)) return "";
         window.Add(id);
         // Bytes that are text so far may be none with the next: a run is shown when it is whole.
         return tokenizer.IsOpenByte(id) ? "" : Advance(atEnd: false);

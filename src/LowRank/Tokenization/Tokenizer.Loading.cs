@@ -1,5 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using LowRank.Tokenization.Classes;
 using LowRank.Tokenization.Decoders;
 using LowRank.Tokenization.Models;
 using LowRank.Tokenization.Normalizers;
@@ -13,7 +12,7 @@ namespace LowRank.Tokenization;
 public sealed partial class Tokenizer
 {
     /// <summary>Whether a folder has tokenizer files that <see cref="Load"/> reads.</summary>
-    public static bool IsPresent(string folder) => File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, BertVocabulary.FileName)) || SentencePieceModel.Find(folder) is not null
+    public static bool IsPresent(string folder) => File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, WordPieceClasses.FileName)) || SentencePieceModel.Find(folder) is not null
         || (File.Exists(Path.Combine(folder, "vocab.json")) && File.Exists(Path.Combine(folder, "merges.txt")));
 
     /// <summary>Reads a tokenizer.</summary>
@@ -28,10 +27,8 @@ public sealed partial class Tokenizer
         if (File.Exists(folderOrFile)) return Parse(folderOrFile, null, endOfText);
         string file = Path.Combine(folderOrFile, FileName);
         if (File.Exists(file)) return Parse(file, folderOrFile, endOfText);
-        if (SentencePieceModel.Find(folderOrFile) is { } pieces) return LoadSentencePiece(pieces, folderOrFile, endOfText);
-        if (File.Exists(Path.Combine(folderOrFile, BertVocabulary.FileName))) return LoadBert(folderOrFile, endOfText);
-        if (IsPresent(folderOrFile)) return LoadGpt2(folderOrFile, endOfText);
-        throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, vocab.json and merges.txt, {BertVocabulary.FileName}, or one of {string.Join(", ", SentencePieceModel.FileNames)}.");
+        if (IsPresent(folderOrFile)) return LoadFolder(folderOrFile, endOfText);
+        throw new InputException($"{folderOrFile} has no tokenizer; expected {FileName}, vocab.json and merges.txt, {WordPieceClasses.FileName}, or one of {string.Join(", ", SentencePieceModel.FileNames)}.");
     }
 
     /// <summary>Reads the text of a tokenizer.json that belongs to a folder.</summary>
@@ -44,35 +41,34 @@ public sealed partial class Tokenizer
         var json = new ComponentJson(JsonObjects.Parse(text, file), file);
         LengthSettings said = LengthSettings.Read(json);
         return folder is null
-            ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(text, null, endOfText) }
-            : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(text, folder, endOfText) };
+            ? new Tokenizer(json, TokenizerFolder.Empty, said) { EndOfText = endOfText, Place = file, Fingerprint = TokenizerFiles.Fingerprint(text, null, endOfText) }
+            : new Tokenizer(json, TokenizerFolder.Read(folder), said.With(folder)) { EndOfText = endOfText, Place = file, Fingerprint = TokenizerFiles.Fingerprint(text, folder, endOfText) };
     }
 
-    // GPT-2's own form has no description of the steps: they are the byte level's.
-    private static Tokenizer LoadGpt2(string path, int? endOfText)
+    // Of a folder that has no tokenizer.json: by the class that its files name, else by what its files are.
+    private static Tokenizer LoadFolder(string path, int? endOfText)
     {
-        BytePairModel model = BytePairReader.Read(Path.Combine(path, "vocab.json"), Path.Combine(path, "merges.txt"));
-        TokenizerFolder said = TokenizerFolder.Read(path);
-        const string EndOfText = "<|endoftext|>";
-        if (said.SpecialTokens.Count == 0 && model.Vocabulary.ContainsKey(EndOfText))
-            said = said with { SpecialTokens = new[] { "bos_token", "eos_token", "unk_token" }.ToDictionary(role => role, _ => EndOfText) };
-        AddedToken[] added = [.. said.SpecialTokens.Values.Distinct().Where(model.Vocabulary.ContainsKey)
-            .Select(token => new AddedToken(token, model.Vocabulary[token], true, false, false, false, false))];
-        var json = new ComponentJson(new JsonObject { ["add_prefix_space"] = false }, path);
-        return new Tokenizer(model, said, added, null, new ByteLevelPreTokenizer(json), SpecialTokenFrame.None, new ByteLevelDecoder(), LengthSettings.None.With(path)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint("", path, endOfText) };
+        if (TokenizerClass.Read(path) is { } parts) return Made(parts, path, endOfText, []);
+        if (SentencePieceModel.Find(path) is { } pieces) return LoadSentencePiece(pieces, path, endOfText);
+        bool words = File.Exists(Path.Combine(path, WordPieceClasses.FileName));
+        string note = $"{path} names no tokenizer class (tokenizer_class in tokenizer_config.json, model_type in config.json); " +
+            (words ? "vocab.txt is read as BERT's." : "vocab.json and merges.txt are read as GPT-2's.");
+        return Made(TokenizerClass.Read(path, words ? "BertTokenizer" : "GPT2Tokenizer"), path, endOfText, [note]);
     }
+
+    private static Tokenizer Made(ClassParts parts, string path, int? endOfText, IReadOnlyList<string> notes) =>
+        new(parts.Model, TokenizerFolder.Read(path) with { SpecialTokens = parts.Tokens.Roles }, parts.Tokens.Added, parts.Normalizer, parts.PreTokenizer, parts.Frame,
+            parts.Decoder, LengthSettings.None.With(path) with { Notes = notes })
+        {
+            EndOfText = endOfText,
+            Place = path,
+            Fingerprint = TokenizerFiles.Fingerprint("", path, endOfText),
+        };
 
     private static Tokenizer LoadSentencePiece(string file, string? folder, int? endOfText)
     {
         SentencePieceModel pieces = SentencePieceModel.Read(file, folder);
         return new Tokenizer(pieces.Model, pieces.Folder, pieces.Added, pieces.Normalizer, null, pieces.Frame, pieces.Decoder,
-            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint(Convert.ToBase64String(SmallFile.ReadBytes(file, SmallFile.MostOfVocabulary)), folder, endOfText) };
-    }
-
-    private static Tokenizer LoadBert(string path, int? endOfText)
-    {
-        BertVocabulary bert = BertVocabulary.Read(path);
-        return new Tokenizer(bert.Model, bert.Folder, bert.Added, NormalizerReader.Read(bert.Normalizer), PreTokenizerReader.Read(bert.PreTokenizer),
-            bert.Frame, DecoderReader.Read(bert.Decoder), LengthSettings.None.With(path)) { EndOfText = endOfText, Fingerprint = TokenizerFiles.Fingerprint("", path, endOfText) };
+            folder is null ? LengthSettings.None : LengthSettings.None.With(folder)) { EndOfText = endOfText, Place = file, Fingerprint = TokenizerFiles.Fingerprint(Convert.ToBase64String(SmallFile.ReadBytes(file, SmallFile.MostOfVocabulary)), folder, endOfText) };
     }
 }

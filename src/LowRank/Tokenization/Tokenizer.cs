@@ -25,6 +25,7 @@ public sealed partial class Tokenizer : ITextTokenizer
     private readonly Dictionary<int, string> tokens = [];
     private readonly Dictionary<string, int> ids = [];
     private readonly HashSet<int> special;
+    private readonly HashSet<int> hidden = []; // what decoding leaves out with the special tokens
     private readonly bool joinsBytes; // the decoder takes a run of byte tokens for text only as a whole
 
     private Tokenizer(ComponentJson json, TokenizerFolder folder, LengthSettings lengths)
@@ -43,7 +44,15 @@ public sealed partial class Tokenizer : ITextTokenizer
         (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame) = (model, folder, normalizer, preTokenizer, frame);
         (this.decoder, this.lengths) = (decoder, lengths);
         foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
-        foreach (AddedToken token in added) (tokens[token.Id], ids[token.Content]) = (token.Content, token.Id);
+        // As in the tokenizers library, a token that is looked for in the normalised text is shown as it is found there; special ones
+        // are left out by what is shown.
+        HashSet<string> leftOut = [.. added.Where(token => token.IsSpecial).Select(token => token.Content)];
+        foreach (AddedToken token in added)
+        {
+            string shown = token.IsNormalized && normalizer is not null ? normalizer.Normalize(token.Content) : token.Content;
+            (tokens[token.Id], ids[token.Content]) = (shown, token.Id);
+            if (leftOut.Contains(shown)) hidden.Add(token.Id);
+        }
         special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id)];
         plainTokens = new AddedTokenFinder(added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
         normalizedTokens = new AddedTokenFinder(added.Where(token => token.IsNormalized)
@@ -65,6 +74,9 @@ public sealed partial class Tokenizer : ITextTokenizer
     public TextSide TruncationSide => lengths.TruncationSide;
 
     private int? EndOfText { get; init; }
+
+    // Where it was read from, for messages.
+    private string Place { get; init; } = "";
 
     /// <summary>The token that begins a text; null when the files name none.</summary>
     public int? BosTokenId => Role("bos_token");
@@ -93,10 +105,11 @@ public sealed partial class Tokenizer : ITextTokenizer
         var result = new List<int>(text.Length / 3 + 2);
         if (addSpecialTokens) result.AddRange(frame.Before);
         string whole = LoneSurrogates.Replace(text);
+        var budget = new TextBudget(whole.Length, Place);
         foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
         {
             if (token is not null) result.Add(token.Id);
-            else EncodeNormalized(whole[start..end], start == 0, result);
+            else EncodeNormalized(whole[start..end], start == 0, budget, result);
         }
         if (addSpecialTokens) result.AddRange(frame.After);
         return [.. result];
@@ -128,8 +141,8 @@ public sealed partial class Tokenizer : ITextTokenizer
     {
         List<string> parts = [];
         foreach (int id in tokenIds)
-            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && special.Contains(id))) parts.Add(token);
-        return decoder is null ? string.Join(' ', parts) : string.Concat(decoder.Decode(parts));
+            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && hidden.Contains(id))) parts.Add(token);
+        return decoder is null ? string.Join(' ', parts) : string.Concat(decoder.Decode(parts, new TextBudget(parts.Sum(part => (long)part.Length), Place)));
     }
 
     /// <inheritdoc/>
@@ -144,15 +157,18 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
+    /// <summary>Whether decoding leaves a token out with the special ones.</summary>
+    internal bool IsLeftOut(int id) => hidden.Contains(id);
+
     /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a whole.</summary>
     internal bool IsOpenByte(int id) => joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
 
     /// <summary>A decoder for tokens that come one by one.</summary>
     public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
 
-    private void EncodeNormalized(string text, bool isFirst, List<int> result)
+    private void EncodeNormalized(string text, bool isFirst, TextBudget budget, List<int> result)
     {
-        string normalized = normalizer?.Normalize(text) ?? text;
+        string normalized = normalizer?.Normalize(text, budget) ?? text;
         foreach ((int start, int end, AddedToken? token) in normalizedTokens.Find(normalized))
         {
             if (token is not null)
@@ -168,7 +184,7 @@ public sealed partial class Tokenizer : ITextTokenizer
                 continue;
             }
             var pieces = new List<Piece>(part.Length / 4 + 1);
-            preTokenizer.Split(piece, isFirst && start == 0, pieces);
+            preTokenizer.Split(piece, isFirst && start == 0, pieces, budget);
             foreach (Piece each in pieces)
                 if (each.Length > 0) model.Encode(each, result);
         }
@@ -182,9 +198,10 @@ public sealed partial class Tokenizer : ITextTokenizer
         List<int> result = [];
         List<TokenSpan> offsets = [];
         string whole = LoneSurrogates.Replace(text);
+        var budget = new TextBudget(whole.Length, Place);
         foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
         {
-            if (token is null) AlignNormalized(AlignedText.Of(whole[start..end]), start, result, offsets);
+            if (token is null) AlignNormalized(AlignedText.Of(whole[start..end], budget), start, result, offsets);
             else
             {
                 result.Add(token.Id);
@@ -213,7 +230,7 @@ public sealed partial class Tokenizer : ITextTokenizer
             string part = normalized.Text[start..end];
             List<Piece> pieces = [];
             if (preTokenizer is null) pieces.Add(new Piece(part, 0, part.Length, AsBytes: false));
-            else preTokenizer.Split(new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces);
+            else preTokenizer.Split(new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces, text.Budget);
             List<(int First, int Last)> spans = [];
             foreach (Piece piece in pieces.Where(piece => piece.Length > 0))
             {

@@ -8,7 +8,7 @@ internal sealed class ByteFallbackDecoder : IDecoder
 {
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens)
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
     {
         var result = new List<string>(tokens.Count);
         var run = new List<byte>();

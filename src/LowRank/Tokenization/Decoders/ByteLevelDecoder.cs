@@ -5,7 +5,7 @@ namespace LowRank.Tokenization.Decoders;
 /// <summary>Turns the byte alphabet back into bytes and those into text; bytes that are no UTF-8 become U+FFFD.</summary>
 internal sealed class ByteLevelDecoder : IDecoder
 {
-    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens)
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
     {
         var bytes = new List<byte>();
         foreach (string token in tokens)

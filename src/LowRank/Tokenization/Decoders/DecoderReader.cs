@@ -1,3 +1,4 @@
+using LowRank.Tokenization.Normalizers;
 using LowRank.Tokenization.Patterns;
 using LowRank.Tokenization.PreTokenizers;
 
@@ -33,9 +34,9 @@ internal static class DecoderReader
     {
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
-        if (!isRegex) return new TokenChange((_, token) => token.Replace(pattern, content, StringComparison.Ordinal));
+        if (!isRegex) return new TokenChange((_, token, budget) => NormalizerReader.Literally(token, pattern, content, budget));
         var regex = CodePointPattern.Compile(pattern, json.Place);
-        return new TokenChange((_, token) => regex.Replace(token, content));
+        return new TokenChange((_, token, budget) => regex.Replace(token, content, budget));
     }
 
     private static TokenChange Strip(ComponentJson json)

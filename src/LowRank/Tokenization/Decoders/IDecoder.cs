@@ -4,5 +4,7 @@ namespace LowRank.Tokenization.Decoders;
 internal interface IDecoder
 {
     /// <summary>The changed tokens.</summary>
-    IReadOnlyList<string> Decode(IReadOnlyList<string> tokens);
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="budget">How long the text may become; null for one by the tokens' length.</param>
+    IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null);
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace LowRank.Tokenization.Models;
 
 /// <summary>Makes models by the types that tokenizer.json names.</summary>
@@ -12,8 +14,11 @@ internal static class TokenModelReader
 
     public static ITokenModel Read(ComponentJson json)
     {
-        // Files from before the type was written are BPE where they have merges.
-        string type = json.TextOr("type", json.Json["merges"] is null ? null : "BPE") ?? json.Type;
+        // Files from before the type was written are known by what they hold, as the tokenizers library knows them.
+        string? known = json.Json["merges"] is not null ? "BPE"
+            : json.Json["vocab"] is JsonArray ? "Unigram"
+            : json.Json.ContainsKey("continuing_subword_prefix") ? "WordPiece" : null;
+        string type = json.TextOr("type", known) ?? json.Type;
         return Types.TryGetValue(type, out Func<ComponentJson, ITokenModel>? make) ? make(json) : throw json.UnknownType(Types.Keys);
     }
 }

@@ -13,12 +13,14 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
     private readonly bool lowers = json.Flag("lowercase", true);
     private readonly bool strips = json.Flag("strip_accents", json.Flag("lowercase", true));
 
-    public string Normalize(string text)
+    public string Normalize(string text, TextBudget? budget = null)
     {
         if (cleans) text = TextChanges.Map(TextChanges.Filter(text, rune => !IsControl(rune)), rune => Rune.IsWhiteSpace(rune) ? new Rune(' ') : rune);
         if (separatesChinese) text = SetApart(text);
         if (strips) text = TextChanges.WithoutMarks(UnicodeNormalization.Nfd(text));
-        return lowers ? TextChanges.Lower(text) : text;
+        if (lowers) text = TextChanges.Lower(text);
+        budget?.Check(text.Length);
+        return text;
     }
 
     public AlignedText Align(AlignedText text)

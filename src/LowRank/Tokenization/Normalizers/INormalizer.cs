@@ -4,7 +4,9 @@ namespace LowRank.Tokenization.Normalizers;
 internal interface INormalizer
 {
     /// <summary>The changed text.</summary>
-    string Normalize(string text);
+    /// <param name="text">The text.</param>
+    /// <param name="budget">How long it may become; null for the text's own.</param>
+    string Normalize(string text, TextBudget? budget = null);
 
     /// <summary>The changed text with what each part of it stands for; the same text as <see cref="Normalize"/> gives.</summary>
     AlignedText Align(AlignedText text);

@@ -29,12 +29,19 @@ internal static class NormalizerReader
     public static INormalizer Read(ComponentJson json) =>
         Types.TryGetValue(json.Type, out Func<ComponentJson, INormalizer>? make) ? make(json) : throw json.UnknownType(Types.Keys);
 
-    private static TextChange Prepend(string before) => new(text => text.Length == 0 ? text : before + text, text => text.Prepend(before));
+    private static TextChange Prepend(string before) => new((text, budget) => Joined(before, text, text, budget), text => text.Prepend(before));
 
-    private static TextChange Append(string after) => new(text => text.Length == 0 ? text : text + after, text => text.Append(after));
+    private static TextChange Append(string after) => new((text, budget) => Joined(text, after, text, budget), text => text.Append(after));
+
+    private static string Joined(string left, string right, string text, TextBudget budget)
+    {
+        if (text.Length == 0) return text;
+        budget.Check((long)left.Length + right.Length);
+        return left + right;
+    }
 
     private static TextChange Strip(bool left, bool right) => new(
-        text => left && right ? text.Trim() : left ? text.TrimStart() : right ? text.TrimEnd() : text,
+        (text, _) => left && right ? text.Trim() : left ? text.TrimStart() : right ? text.TrimEnd() : text,
         text => text.Slice(left ? text.Text.Length - text.Text.TrimStart().Length : 0,
             right ? Math.Max(text.Text.TrimEnd().Length, left ? text.Text.Length - text.Text.TrimStart().Length : 0) : text.Text.Length));
 
@@ -42,9 +49,16 @@ internal static class NormalizerReader
     {
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
-        if (!isRegex) return new TextChange(text => text.Replace(pattern, content, StringComparison.Ordinal), text => text.Replace(Found(text.Text, pattern), content));
+        if (!isRegex) return new TextChange((text, budget) => Literally(text, pattern, content, budget), text => text.Replace(Found(text.Text, pattern), content));
         var regex = CodePointPattern.Compile(pattern, json.Place);
-        return new TextChange(text => regex.Replace(text, content), text => text.Replace(regex.Matches(text.Text), content));
+        return new TextChange((text, budget) => regex.Replace(text, content, budget), text => text.Replace(regex.Matches(text.Text, text.Budget), content));
+    }
+
+    /// <summary>The text with each occurrence of a part replaced.</summary>
+    public static string Literally(string text, string part, string content, TextBudget budget)
+    {
+        if (content.Length > part.Length) budget.Check(text.Length + (long)Found(text, part).Count() * (content.Length - part.Length));
+        return text.Replace(part, content, StringComparison.Ordinal);
     }
 
     private static IEnumerable<(int Start, int Length)> Found(string text, string pattern)

@@ -23,11 +23,15 @@ internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
         }
     }
 
-    public string Normalize(string text)
+    public string Normalize(string text, TextBudget? budget = null)
     {
+        budget ??= new TextBudget(text.Length);
         var result = new StringBuilder(text.Length);
         foreach ((int start, int length) in Units(text))
+        {
             result.Append(map.Shortest(text.AsSpan(start, length)) ?? text.Substring(start, length));
+            budget.Check(result.Length);
+        }
         return result.ToString();
     }
 

@@ -35,9 +35,11 @@ internal sealed class CodePointPattern
     }
 
     /// <summary>The matches from left to right. An empty one is none where the last match ends, as in the tokenizers library.</summary>
-    public IEnumerable<(int Start, int Length)> Matches(string text)
+    /// <param name="text">The text.</param>
+    /// <param name="budget">How many steps it may take; null for as many as such a text needs.</param>
+    public IEnumerable<(int Start, int Length)> Matches(string text, TextBudget? budget = null)
     {
-        var machine = new PatternMachine(steps, registers, text);
+        var machine = new PatternMachine(steps, registers, text, budget ?? new TextBudget(text.Length));
         int last = -1;
         for (int at = 0; at <= text.Length;)
         {
@@ -53,12 +55,14 @@ internal sealed class CodePointPattern
     }
 
     /// <summary>The text with each match replaced.</summary>
-    public string Replace(string text, string content)
+    public string Replace(string text, string content, TextBudget? budget = null)
     {
+        budget ??= new TextBudget(text.Length);
         var result = new StringBuilder(text.Length);
         int copied = 0;
-        foreach ((int start, int length) in Matches(text))
+        foreach ((int start, int length) in Matches(text, budget))
         {
+            budget.Check((long)result.Length + start - copied + content.Length);
             result.Append(text, copied, start - copied).Append(content);
             copied = start + length;
         }

@@ -7,16 +7,24 @@ namespace LowRank.Tokenization.Patterns;
 /// <param name="steps">The pattern.</param>
 /// <param name="registers">How many registers it uses.</param>
 /// <param name="text">The text.</param>
-internal sealed class PatternMachine(PatternStep[] steps, int registers, string text)
+/// <param name="budget">The steps that are left to it.</param>
+internal sealed class PatternMachine(PatternStep[] steps, int registers, string text, TextBudget budget)
 {
+    private const int MostEntries = 1 << 24; // 200 MB
     private readonly int[] marks = new int[registers];
     private Entry[] stack = new Entry[16];
     private int count;
-    private long remaining = 50_000_000 + 1000L * text.Length;
+    private long remaining;
 
     /// <summary>The end of a match that begins at a place; -1 when there is none.</summary>
     /// <exception cref="TimeoutException">The pattern has taken more steps than any that splits text needs.</exception>
-    public int Match(int at) => Run(steps, at, end: -1);
+    public int Match(int at)
+    {
+        remaining = budget.Steps;
+        int end = Run(steps, at, end: -1);
+        budget.Steps = remaining;
+        return end;
+    }
 
     // end: where the match has to end; -1 for anywhere.
     private int Run(PatternStep[] program, int at, int end)
@@ -147,6 +155,7 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
 
     private void Push(Entry entry)
     {
+        if (count == MostEntries) throw new TimeoutException($"it goes back to more than {MostEntries} places of a text of {text.Length} characters");
         if (count == stack.Length) Array.Resize(ref stack, 2 * count);
         stack[count++] = entry;
     }

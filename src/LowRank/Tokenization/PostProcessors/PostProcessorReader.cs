@@ -5,12 +5,17 @@ namespace LowRank.Tokenization.PostProcessors;
 /// <summary>Reads from tokenizer.json's post-processor which special tokens stand around a text or a pair.</summary>
 internal static class PostProcessorReader
 {
+    private const int MostParts = 1000;
     private static readonly Dictionary<string, Func<ComponentJson, SpecialTokenFrame>> Types = new()
     {
         ["ByteLevel"] = json => SpecialTokenFrame.None with { TrimsOffsets = json.Flag("trim_offsets", true), AddsPrefixSpace = json.Flag("add_prefix_space", true) },
         ["TemplateProcessing"] = json => new SpecialTokenFrame(Template(json, "single"), json.Json["pair"] is null ? null : Template(json, "pair")),
         ["BertProcessing"] = json => Bert(Id(json, "cls"), Id(json, "sep")),
-        ["RobertaProcessing"] = Roberta,
+        ["RobertaProcessing"] = json => Roberta(Id(json, "cls"), Id(json, "sep")) with
+        {
+            TrimsOffsets = json.Flag("trim_offsets", true),
+            AddsPrefixSpace = json.Flag("add_prefix_space", true),
+        },
         ["Sequence"] = json => json.Children("processors").Select(Read).Aggregate(SpecialTokenFrame.None, Around),
     };
 
@@ -25,22 +30,34 @@ internal static class PostProcessorReader
         return new SpecialTokenFrame(single, [.. single, new TemplatePart(1, [], 1), Special(end, 1)]);
     }
 
-    private static SpecialTokenFrame Roberta(ComponentJson json)
+    /// <summary>As <see cref="Bert"/>, with two [SEP] between the texts.</summary>
+    public static SpecialTokenFrame Mpnet(int begin, int end)
     {
-        TemplatePart begin = new(null, [Id(json, "cls")], 0), end = new(null, [Id(json, "sep")], 0), first = new(0, [], 0), second = new(1, [], 0);
-        return new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end])
-        {
-            TrimsOffsets = json.Flag("trim_offsets", true),
-            AddsPrefixSpace = json.Flag("add_prefix_space", true),
-            BareType = 0,
-        };
+        TemplatePart Special(int id, int type) => new(null, [id], type);
+        TemplatePart[] single = [Special(begin, 0), new TemplatePart(0, [], 0), Special(end, 0)];
+        return new SpecialTokenFrame(single, [.. single, Special(end, 0), new TemplatePart(1, [], 1), Special(end, 1)]);
+    }
+
+    /// <summary>As <see cref="Bert"/>, with a type of its own for [CLS].</summary>
+    public static SpecialTokenFrame Funnel(int begin, int end)
+    {
+        SpecialTokenFrame bert = Bert(begin, end);
+        TemplatePart first = new(null, [begin], 2);
+        return new SpecialTokenFrame([first, .. bert.Single.Skip(1)], [first, .. bert.Pair!.Skip(1)]);
+    }
+
+    /// <summary>&lt;s&gt; text &lt;/s&gt;, and &lt;s&gt; text &lt;/s&gt; &lt;/s&gt; second &lt;/s&gt;, all of type 0.</summary>
+    public static SpecialTokenFrame Roberta(int start, int stop)
+    {
+        TemplatePart begin = new(null, [start], 0), end = new(null, [stop], 0), first = new(0, [], 0), second = new(1, [], 0);
+        return new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end]) { BareType = 0 };
     }
 
     // Processors one after another: the later one's tokens stand around the earlier one's.
     private static SpecialTokenFrame Around(SpecialTokenFrame inner, SpecialTokenFrame outer)
     {
         static IReadOnlyList<TemplatePart> Wrap(IReadOnlyList<TemplatePart> inner, IReadOnlyList<TemplatePart> outer) =>
-            inner.Count == 1 ? outer : [.. outer.SelectMany(part => part.Sequence == 0 ? inner : [part])];
+            inner.Count == 1 ? outer : Bounded<TemplatePart[]>([.. outer.SelectMany(part => part.Sequence == 0 ? inner : [part])]);
         return new SpecialTokenFrame(Wrap(inner.Single, outer.Single), outer.Pair ?? inner.Pair)
         {
             TrimsOffsets = inner.TrimsOffsets || outer.TrimsOffsets,
@@ -62,8 +79,14 @@ internal static class PostProcessorReader
                 parts.Add(new TemplatePart(null, [.. Ids(json, special.Text("id"))], special.NumberOr("type_id", 0)));
             }
         }
-        return parts;
+        foreach (int sequence in new[] { 0, 1 })
+            if (parts.Count(part => part.Sequence == sequence) > 1) throw json.Unsupported(key, "a template in which each text stands once");
+        return Bounded(parts);
     }
+
+    // What stands around every text is no text of its own.
+    private static T Bounded<T>(T parts) where T : IReadOnlyList<TemplatePart> => parts.Sum(part => 1 + part.Ids.Count) <= MostParts ? parts
+        : throw new InputException($"The post-processor of the tokenizer puts more than {MostParts} tokens around a text. Its file is damaged or hostile: use the model's own tokenizer.");
 
     private static IEnumerable<int> Ids(ComponentJson json, string name)
     {

@@ -4,5 +4,7 @@ namespace LowRank.Tokenization.PreTokenizers;
 internal interface IPattern
 {
     /// <summary>The whole text in consecutive parts.</summary>
-    IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text);
+    /// <param name="text">The text.</param>
+    /// <param name="budget">What finding may cost; null for as much as such a text needs.</param>
+    IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null);
 }

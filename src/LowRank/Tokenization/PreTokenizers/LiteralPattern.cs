@@ -3,7 +3,7 @@ namespace LowRank.Tokenization.PreTokenizers;
 /// <summary>A text that stands for itself.</summary>
 internal sealed class LiteralPattern(string literal) : IPattern
 {
-    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text)
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
     {
         int end = 0;
         for (int at = text.IndexOf(literal, StringComparison.Ordinal); at >= 0; at = text.IndexOf(literal, end, StringComparison.Ordinal))

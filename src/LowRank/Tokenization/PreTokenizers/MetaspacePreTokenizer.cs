@@ -21,7 +21,7 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
     public static string Scheme(ComponentJson json) =>
         json.TextOr("prepend_scheme", null) ?? (json.Flag("add_prefix_space", true) ? "always" : "never");
 
-    public void Split(Piece piece, bool isFirst, List<Piece> parts)
+    public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
     {
         if (piece.Length == 0) return;
         Piece whole = piece.Whole();
@@ -29,6 +29,6 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
         bool prepends = scheme == "always" || (scheme == "first" && isFirst);
         if (prepends && !whole.Text.StartsWith(replacement, StringComparison.Ordinal)) whole = whole.Prepended(replacement);
         if (split is null) parts.Add(whole);
-        else split.Split(whole, isFirst, parts);
+        else split.Split(whole, isFirst, parts, budget);
     }
 }

@@ -9,7 +9,7 @@ internal static class PreTokenizerReader
     private static readonly Dictionary<string, Func<ComponentJson, IPreTokenizer>> Types = new()
     {
         ["Sequence"] = json => new SequencePreTokenizer([.. json.Children("pretokenizers").Select(Read)]),
-        ["ByteLevel"] = json => new ByteLevelPreTokenizer(json),
+        ["ByteLevel"] = ByteLevelPreTokenizer.Read,
         ["Metaspace"] = json => new MetaspacePreTokenizer(json),
         ["Split"] = Split,
         ["Whitespace"] = _ => new SequencePreTokenizer( // \w+|[^\w\s]+

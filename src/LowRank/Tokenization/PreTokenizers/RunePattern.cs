@@ -5,7 +5,7 @@ namespace LowRank.Tokenization.PreTokenizers;
 /// <summary>Matches each character of a class by itself.</summary>
 internal sealed class RunePattern(Func<Rune, bool> matches) : IPattern
 {
-    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text)
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
     {
         int between = 0;
         for (int i = 0; i < text.Length;)

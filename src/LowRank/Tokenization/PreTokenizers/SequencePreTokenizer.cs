@@ -3,8 +3,9 @@ namespace LowRank.Tokenization.PreTokenizers;
 /// <summary>Pre-tokenizers one after another, each on the pieces of the one before.</summary>
 internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) : IPreTokenizer
 {
-    public void Split(Piece piece, bool isFirst, List<Piece> parts)
+    public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
     {
+        budget ??= new TextBudget(piece.Length);
         List<Piece> current = [piece];
         foreach (IPreTokenizer stage in stages)
         {
@@ -15,8 +16,9 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
             {
                 // A stage after the byte level sees the bytes' characters, as the reference's does.
                 Piece at = current[i].AsBytes ? Written(current[i]) : current[i];
-                stage.Split(at, isFirst && i == 0, next);
+                stage.Split(at, isFirst && i == 0, next, budget);
             }
+            budget.Check(next.Sum(part => (long)part.Length));
             current = next;
         }
         parts.AddRange(current);

@@ -6,12 +6,12 @@ namespace LowRank.Tokenization.PreTokenizers;
 /// <param name="invert">Whether what lies between the matches counts as the match.</param>
 internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior, bool invert) : IPreTokenizer
 {
-    public void Split(Piece piece, bool isFirst, List<Piece> parts)
+    public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
     {
         Piece whole = piece.Whole();
         (int Start, int End)? open = null;
         bool openIsMatch = false;
-        foreach ((int start, int length, bool found) in pattern.Find(whole.Text))
+        foreach ((int start, int length, bool found) in pattern.Find(whole.Text, budget))
         {
             bool isMatch = found != invert;
             bool joins = open is not null && behavior switch

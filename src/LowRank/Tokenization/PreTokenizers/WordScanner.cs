@@ -11,7 +11,7 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
 {
     private enum Kind { Letter, Number, Space, Other }
 
-    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text)
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
     {
         for (int start = 0; start < text.Length;)
         {

@@ -18,7 +18,7 @@ internal sealed class SentencePieceDecoder : IDecoder
         foreach ((string text, _, PieceKind kind) in file.Pieces) kinds.TryAdd(text, kind);
     }
 
-    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens)
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
     {
         List<string> result = [];
         List<byte> run = [];

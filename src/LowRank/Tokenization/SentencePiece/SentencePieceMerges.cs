@@ -12,23 +12,21 @@ internal sealed class SentencePieceMerges : ITokenModel
     private readonly Dictionary<string, int> vocabulary;
     private readonly Dictionary<string, int> merged;
     private readonly string[] whole;
-    private readonly Func<int, int> idOf;
     private readonly int? unknown;
     private readonly int?[] bytes;
 
     /// <param name="file">The model.</param>
-    /// <param name="vocabulary">Tokens to ids, as they are to be.</param>
-    /// <param name="idOf">A piece's number to its id.</param>
-    public SentencePieceMerges(SentencePieceFile file, Dictionary<string, int> vocabulary, Func<int, int> idOf)
+    /// <param name="vocabulary">The pieces' texts to their numbers.</param>
+    public SentencePieceMerges(SentencePieceFile file, Dictionary<string, int> vocabulary)
     {
-        (this.file, this.vocabulary, this.idOf) = (file, vocabulary, idOf);
+        (this.file, this.vocabulary) = (file, vocabulary);
         merged = [];
         for (int i = 0; i < file.Pieces.Count; i++)
             if (file.Pieces[i].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused) merged.TryAdd(file.Pieces[i].Text, i);
         whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text).OrderByDescending(text => text.Length)];
         int found = file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown);
-        unknown = found < 0 ? null : idOf(found);
-        bytes = [.. Enumerable.Range(0, 256).Select(b => file.FallsBackToBytes && file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Byte && piece.Text == $"<0x{b:X2}>") is >= 0 and int at ? idOf(at) : (int?)null)];
+        unknown = found < 0 ? null : found;
+        bytes = [.. Enumerable.Range(0, 256).Select(b => file.FallsBackToBytes && file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Byte && piece.Text == $"<0x{b:X2}>") is >= 0 and int at ? at : (int?)null)];
     }
 
     public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
@@ -45,7 +43,7 @@ internal sealed class SentencePieceMerges : ITokenModel
             string symbol = text.Substring(start, length);
             if (merged.TryGetValue(symbol, out int number))
             {
-                ids.Add(idOf(number));
+                ids.Add(number);
                 spans?.Add(span);
                 afterUnknown = false;
                 continue;

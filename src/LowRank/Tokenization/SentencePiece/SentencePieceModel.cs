@@ -1,4 +1,4 @@
-using System.Text.Json.Nodes;
+using LowRank.Tokenization.Classes;
 using LowRank.Tokenization.Decoders;
 using LowRank.Tokenization.Models;
 using LowRank.Tokenization.Normalizers;
@@ -6,8 +6,8 @@ using LowRank.Tokenization.PostProcessors;
 
 namespace LowRank.Tokenization.SentencePiece;
 
-/// <summary>A sentencepiece model as a tokenizer; in a model's folder with the ids and special tokens of transformers' class
-/// for the folder's <c>model_type</c>.</summary>
+/// <summary>A sentencepiece model as a tokenizer, as sentencepiece itself reads it: alone, or in a folder that names no tokenizer
+/// class of transformers.</summary>
 internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Folder, IReadOnlyList<AddedToken> Added, INormalizer Normalizer,
     SpecialTokenFrame Frame, IDecoder Decoder)
 {
@@ -19,27 +19,35 @@ internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Fol
 
     /// <summary>Reads a model.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="folder">The model's folder; null takes the file alone, with sentencepiece's own ids.</param>
+    /// <param name="folder">A folder that names no tokenizer class; null takes the file alone.</param>
     /// <exception cref="InputException">The file is damaged.</exception>
     public static SentencePieceModel Read(string path, string? folder)
     {
         SentencePieceFile file = SentencePieceFile.Read(path);
-        TokenizerFolder said = folder is null ? TokenizerFolder.Empty : TokenizerFolder.Read(folder);
-        string? family = folder is null ? null : (TokenizerFolder.Json(Path.Combine(folder, "config.json"))["model_type"] as JsonValue)?.GetValue<string>();
-        JsonObject config = folder is null ? [] : TokenizerFolder.Json(Path.Combine(folder, "tokenizer_config.json"));
-        PieceNumbering ids = PieceNumbering.Of(file, family, config);
-        var roles = new Dictionary<string, string>(said.SpecialTokens);
-        foreach ((string role, string token) in ids.Roles) roles.TryAdd(role, token);
-        // In a folder special tokens are found in the text, as transformers' classes do; sentencepiece itself never does.
-        AddedToken[] added = folder is null ? [] : [.. roles.Values.Concat(ids.Extra).Distinct().Where(ids.Vocabulary.ContainsKey)
-            .Select(token => new AddedToken(token, ids.Vocabulary[token], true, false, false, false, false))];
-        return new SentencePieceModel(Pieces(file, ids), said with { SpecialTokens = roles }, added, new SentencePieceNormalizer(file), ids.Frame(family, config, roles),
-            new SentencePieceDecoder(file));
+        var vocabulary = new Dictionary<string, int>();
+        for (int i = 0; i < file.Pieces.Count; i++) vocabulary.TryAdd(file.Pieces[i].Text, i);
+        Dictionary<string, string> roles = Roles(file, vocabulary);
+        var (normalizer, decoder) = (new SentencePieceNormalizer(file), new SentencePieceDecoder(file));
+        // Sentencepiece itself never finds special tokens in a text.
+        if (folder is null)
+            return new SentencePieceModel(Pieces(file, vocabulary), TokenizerFolder.Empty with { SpecialTokens = roles }, [], normalizer, SpecialTokenFrame.None, decoder);
+        var files = new ClassFolder(folder);
+        var tokens = new ClassTokens(files, roles, vocabulary);
+        SpecialTokenFrame frame = files.Model["model_type"] is null ? SpecialTokenFrame.None : tokens.BeginAndEnd(addsBegin: true);
+        return new SentencePieceModel(Pieces(file, vocabulary), TokenizerFolder.Read(folder) with { SpecialTokens = tokens.Roles }, tokens.Added, normalizer, frame, decoder);
     }
 
-    private static ITokenModel Pieces(SentencePieceFile file, PieceNumbering ids)
+    private static Dictionary<string, string> Roles(SentencePieceFile file, Dictionary<string, int> vocabulary)
     {
-        if (file.MergesPairs) return new SentencePieceMerges(file, ids.Vocabulary, ids.IdOf);
+        var roles = new Dictionary<string, string>();
+        foreach ((string role, string token) in new[] { ("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>") })
+            if (vocabulary.TryGetValue(token, out int id) && file.Pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) roles[role] = token;
+        return roles;
+    }
+
+    private static ITokenModel Pieces(SentencePieceFile file, Dictionary<string, int> vocabulary)
+    {
+        if (file.MergesPairs) return new SentencePieceMerges(file, vocabulary);
         float least = float.PositiveInfinity, most = float.NegativeInfinity;
         foreach ((_, float score, PieceKind kind) in file.Pieces)
         {
@@ -51,12 +59,12 @@ internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Fol
         for (int i = 0; i < file.Pieces.Count; i++)
         {
             (string text, float score, PieceKind kind) = file.Pieces[i];
-            if (kind == PieceKind.Normal) pieces.TryAdd(text, (ids.IdOf(i), score));
+            if (kind == PieceKind.Normal) pieces.TryAdd(text, (i, score));
             // A user-defined piece beats every way around it.
-            else if (kind == PieceKind.UserDefined) pieces.TryAdd(text, (ids.IdOf(i), (float)(System.Text.Encoding.UTF8.GetByteCount(text) * most - 0.1)));
+            else if (kind == PieceKind.UserDefined) pieces.TryAdd(text, (i, (float)(System.Text.Encoding.UTF8.GetByteCount(text) * most - 0.1)));
         }
         int unknown = file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown);
-        return new UnigramModel(ids.Vocabulary, pieces, new UnigramSettings(unknown < 0 ? null : ids.IdOf(unknown), least)
+        return new UnigramModel(vocabulary, pieces, new UnigramSettings(unknown < 0 ? null : unknown, least)
         {
             FallsBackToBytes = file.FallsBackToBytes,
             SumsInSingle = true,

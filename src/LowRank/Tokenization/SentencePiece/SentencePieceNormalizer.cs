@@ -17,7 +17,7 @@ internal sealed class SentencePieceNormalizer : INormalizer
         whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text).OrderByDescending(text => text.Length)];
     }
 
-    public string Normalize(string text) => Align(AlignedText.Of(text)).Text;
+    public string Normalize(string text, TextBudget? budget = null) => Align(AlignedText.Of(text, budget)).Text;
 
     public AlignedText Align(AlignedText text)
     {
