@@ -34,7 +34,7 @@ internal static class CommandLineApplication
     }
 
     // Found by type: a new command is a file.
-    private static IEnumerable<ICliCommand> Commands() => typeof(ICliCommand).Assembly.GetTypes()
+    internal static IEnumerable<ICliCommand> Commands() => typeof(ICliCommand).Assembly.GetTypes()
         .Where(type => type.IsClass && type.IsAssignableTo(typeof(ICliCommand)))
         .OrderBy(type => type.Name, StringComparer.Ordinal)
         .Select(type => (ICliCommand)Activator.CreateInstance(type)!);

@@ -22,7 +22,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
         var repeats = new Option<int>("--repeats") { Description = "Rounds; each measures everything once, the fastest of all counts.", DefaultValueFactory = _ => 30 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         return new Command("optimizer", "An optimizer step and the norm of its gradients, next to copying the bytes that they touch.") { weights, tensors, repeats, json }
-            .Does(parsed => Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats), parsed.GetValue(json)));
+            .Does(parsed => Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats), parsed.GetValue(json)), OptionUse.Always(weights, tensors, repeats, json));
     }
 
     private static int Run(int weights, int tensors, int repeats, bool json)

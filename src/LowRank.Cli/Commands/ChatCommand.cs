@@ -27,20 +27,21 @@ internal sealed class ChatCommand : ICliCommand
         var command = new Command("chat", "Talk with a model, a line a turn, in its own chat template. /help in the conversation lists its commands.")
         { system, tools, maxNewTokens, temperature, topK, topP, seed };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Chat(model, parsed));
+        return command.Does(parsed => Chat(model, parsed), [OptionUse.Always(system, tools), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed), .. model.Uses]);
     }
+
+    private GenerationOptions Options(ParseResult parsed) => new()
+    {
+        MaxNewTokens = parsed.GetValue(maxNewTokens),
+        Temperature = parsed.GetValue(temperature),
+        TopK = parsed.GetValue(topK),
+        TopP = parsed.GetValue(topP),
+        Seed = parsed.GetValue(seed),
+    };
 
     private int Chat(ModelOptions model, ParseResult parsed)
     {
-        var options = new GenerationOptions
-        {
-            MaxNewTokens = parsed.GetValue(maxNewTokens),
-            Temperature = parsed.GetValue(temperature),
-            TopK = parsed.GetValue(topK),
-            TopP = parsed.GetValue(topP),
-            Seed = parsed.GetValue(seed),
-        };
-        options.Validate(); // before the model is opened: a wrong option is said at once
+        GenerationOptions options = Options(parsed);
         JsonArray? callable = parsed.GetValue(tools) is { } file ? ReadTools(file) : null;
         using OpenedModel opened = model.Open(parsed);
         Tokenizer tokenizer = opened.RequireTokenizer();

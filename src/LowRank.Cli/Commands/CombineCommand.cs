@@ -8,6 +8,9 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank combine</c>.</summary>
 internal sealed class CombineCommand : ICliCommand
 {
+    private static string? Lacks(string kind, Func<CombinationTraits, bool> trait, string words) =>
+        AdapterCombination.Kinds.Contains(kind) && !trait(AdapterCombination.Traits(kind)) ? $"has no effect with --kind {kind}, {words}" : null;
+
     public string Example => "lowrank combine --adapter runs/a/adapter:0.7 --adapter runs/b/adapter:0.4 --kind cat --output runs/mixed";
 
     public Command Build()
@@ -25,16 +28,21 @@ internal sealed class CombineCommand : ICliCommand
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                string how = parsed.GetRequiredValue(sign);
-                if (how is not ("total" or "frequency")) throw new InputException($"--majority-sign is {how}, expected total or frequency.");
-                AdapterCombination.RequireKind(parsed.GetRequiredValue(kind));
                 List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (LoraFolder.Read(argument.Folder), argument.Weight))];
                 LoraFolder combined = AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
                 {
-                    Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = how == "frequency", ScaleOnce = parsed.GetValue(once),
+                    Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = parsed.GetValue(sign) == "frequency", ScaleOnce = parsed.GetValue(once),
                 });
                 combined.Write(parsed.GetRequiredValue(output));
                 Console.WriteLine($"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank {combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: {parsed.GetRequiredValue(output)}");
-            });
+            },
+            OptionUse.Always(adapters, kind, output),
+            OptionUse.Values(kind, value => AdapterCombination.Kinds.Contains(value), $"one of {string.Join(", ", AdapterCombination.Kinds)}"),
+            OptionUse.Values(sign, value => value is "total" or "frequency", "total or frequency"),
+            OptionUse.Unless(density, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; leave it out")),
+            OptionUse.Unless(rank, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes, "whose rank follows from the adapters'; leave it out, or take a kind with svd")),
+            OptionUse.Unless(once, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes, "which takes each scale once; leave it out")),
+            OptionUse.Unless(seed, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.IsRandom, "which draws nothing; leave it out, or take a kind with dare")),
+            OptionUse.Unless(sign, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.ElectsSigns, "which elects no signs; leave it out, or take a kind with ties")));
     }
 }

@@ -18,19 +18,9 @@ internal sealed class ConvertCommand : ICliCommand
             .Does(parsed =>
             {
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
-                if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any()) throw new InputException($"{target} is not empty. Choose another --output, or remove it first.");
-                switch (format)
-                {
-                    case "mlx":
-                        MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                        break;
-                    case "peft":
-                        MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                        break;
-                    default:
-                        throw new InputException($"--to is {format}, expected mlx or peft.");
-                }
+                if (format == "mlx") MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                else MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
                 Console.WriteLine($"Wrote {target}");
-            });
+            }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output));
     }
 }

@@ -23,13 +23,12 @@ internal sealed class DataCommand : ICliCommand
         };
         return new Command("data", "Show what a language model will see of a recipe's data: rows with the learned part marked, lengths, what is cut off, rows that cannot be used or teach nothing, duplicates, and held-out rows that training shows. Nothing is written; exit code 2 where rows cannot be used.")
             { recipe, set, examples, rows, json }
-            .Does(parsed => Review(Recipe.Load(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set)), parsed.GetValue(examples), parsed.GetValue(rows), parsed.GetValue(json)));
+            .Does(parsed => Review(Recipe.Load(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set)), parsed.GetValue(examples), parsed.GetValue(rows), parsed.GetValue(json)),
+                OptionUse.Always(set, examples, rows, json), OptionUse.AtLeast(examples, 0), OptionUse.AtLeast(rows, 1));
     }
 
     private static int Review(Recipe recipe, int examples, long? rows, bool json)
     {
-        if (examples < 0) throw new InputException($"--examples is {examples}, expected at least 0.");
-        if (rows < 1) throw new InputException($"--rows is {rows}, expected at least 1.");
         DataReview review = DataReviewer.Review(recipe, RecipeRun.ModelFolder(recipe, new DownloadProgress()), examples, rows ?? long.MaxValue);
         if (json) DataView.Json(review);
         else new DataView(Console.Out, DataView.IsColoured).Show(review);

@@ -24,6 +24,6 @@ internal sealed class DiffCommand : ICliCommand
                 AdapterDifference difference = AdapterDifference.Of(LoraFolder.Read(parsed.GetRequiredValue(first)), LoraFolder.Read(parsed.GetRequiredValue(second)));
                 if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));
                 else Screen.Write(DifferenceView.Table(difference));
-            });
+            }, OptionUse.Always(json));
     }
 }

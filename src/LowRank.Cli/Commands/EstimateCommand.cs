@@ -24,13 +24,14 @@ internal sealed class EstimateCommand : ICliCommand
         };
         return new Command("estimate", "Say what a recipe will take before any work: trained weights, memory by part, and the time of an epoch from a short probe, next to full training. Nothing is written.")
             { recipe, set, seconds, only, json }
-            .Does(parsed => Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds), parsed.GetValue(only), parsed.GetValue(json)));
+            .Does(parsed => Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds), parsed.GetValue(only), parsed.GetValue(json)),
+                OptionUse.Always(set, seconds, only, json),
+                OptionUse.Values(only, value => value is null or "recipe" or "full", "recipe or full"),
+                OptionUse.Values(seconds, value => value is > 0 and <= 86_400, "more than 0 and at most 86400, a day"));
     }
 
     private static void Estimate(string path, string[] overrides, double seconds, string? only, bool json)
     {
-        if (only is not (null or "recipe" or "full")) throw new InputException($"--only is {only}, expected recipe or full.");
-        if (!(seconds > 0)) throw new InputException($"--seconds is {seconds}, expected more than 0.");
         Recipe given = Recipe.Load(path, overrides);
         bool isFull = given.Adapter.Method == "full";
         if (only == "full" && !isFull) given = given.AsFullTraining();

@@ -27,24 +27,31 @@ internal sealed class EvalCommand : ICliCommand
         var command = new Command("eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
         { data, json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Evaluate(model, parsed));
+        return command.Does(parsed => Evaluate(model, parsed),
+        [
+            OptionUse.Always(data, json, maxLength, batch, task),
+            OptionUse.UnlessOpened<TaskModel>(generate, opened => opened.Task is IGeneratingTask ? null : $"needs a model that writes texts; {opened.Kind.Name} does not"),
+            OptionUse.With(generate, limit, output, maxNewTokens),
+            OptionUse.Unless(all, parsed => parsed.GetValue(generate) ? "has no effect with --generate" : null),
+            OptionUse.UnlessOpened<TaskModel>(all, opened => opened.Kind.Name == TaskRegistry.Default ? null : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt that is left out"),
+            OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.AtLeast(limit, 1),
+            OptionUse.Data(data), .. model.Uses, model.OneAdapter,
+        ]);
     }
 
     private void Evaluate(ModelOptions model, ParseResult parsed)
     {
-        Check(parsed);
         using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
             TrainOn = parsed.GetValue(all) ? TrainOn.All : TrainOn.Completion,
         });
+        parsed.Require(opened);
         string[] files = parsed.GetRequiredValue(data);
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
-            if (opened.Task is not IGeneratingTask generating)
-                throw new InputException($"--generate needs a model that writes texts; {opened.Kind.Name} does not.");
-            GeneratedTexts texts = GeneratedTexts.Of(generating, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            GeneratedTexts texts = GeneratedTexts.Of((IGeneratingTask)opened.Task, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
             if (parsed.GetValue(output) is { } path) texts.Save(path);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
             results["prompts"] = texts.Prompts.Count;
@@ -63,19 +70,6 @@ internal sealed class EvalCommand : ICliCommand
         }
         if (parsed.GetValue(json)) JsonOutput.Write(results);
         else Console.WriteLine(string.Join("   ", results.Where(one => one.Key != "task").Select(one => Show(one.Key, one.Value))));
-    }
-
-    private void Check(ParseResult parsed)
-    {
-        List<string> problems = [];
-        if (parsed.GetValue(maxLength) is < 2) problems.Add($"--max-length is {parsed.GetValue(maxLength)}, expected at least 2");
-        if (parsed.GetValue(batch) < 1) problems.Add($"--batch-size is {parsed.GetValue(batch)}, expected at least 1");
-        if (parsed.GetValue(maxNewTokens) < 1) problems.Add($"--max-new-tokens is {parsed.GetValue(maxNewTokens)}, expected at least 1");
-        if (parsed.GetValue(limit) is < 1) problems.Add($"--limit is {parsed.GetValue(limit)}, expected at least 1");
-        if (!parsed.GetValue(generate) && parsed.GetValue(output) is not null) problems.Add("--output has no effect without --generate");
-        if (!parsed.GetValue(generate) && parsed.GetValue(limit) is not null) problems.Add("--limit has no effect without --generate");
-        if (parsed.GetValue(generate) && parsed.GetValue(all)) problems.Add("--all-tokens has no effect with --generate");
-        if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
     }
 
     private static string Show(string name, object? value) => value switch

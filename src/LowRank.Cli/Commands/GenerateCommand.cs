@@ -24,20 +24,21 @@ internal sealed class GenerateCommand : ICliCommand
         var command = new Command("generate", "Continue a text, token by token.")
         { prompt, maxNewTokens, temperature, topK, topP, seed, json };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Generate(model, parsed));
+        return command.Does(parsed => Generate(model, parsed), [OptionUse.Always(prompt, json), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed), .. model.Uses]);
     }
+
+    private GenerationOptions Options(ParseResult parsed) => new()
+    {
+        MaxNewTokens = parsed.GetValue(maxNewTokens),
+        Temperature = parsed.GetValue(temperature),
+        TopK = parsed.GetValue(topK),
+        TopP = parsed.GetValue(topP),
+        Seed = parsed.GetValue(seed),
+    };
 
     private void Generate(ModelOptions model, ParseResult parsed)
     {
-        var options = new GenerationOptions
-        {
-            MaxNewTokens = parsed.GetValue(maxNewTokens),
-            Temperature = parsed.GetValue(temperature),
-            TopK = parsed.GetValue(topK),
-            TopP = parsed.GetValue(topP),
-            Seed = parsed.GetValue(seed),
-        };
-        options.Validate(); // before the model is opened: a wrong option is said at once
+        GenerationOptions options = Options(parsed);
         using OpenedModel opened = model.Open(parsed);
         Tokenizer tokenizer = opened.RequireTokenizer();
         string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);

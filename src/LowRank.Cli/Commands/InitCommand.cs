@@ -32,7 +32,7 @@ internal sealed class InitCommand : ICliCommand
                 if (File.Exists(path) && !parsed.GetValue(force)) throw new InputException($"{path} is already there. Give another name, or --force to replace it.");
                 var interview = new Interview(Console.In, Console.Error);
                 Write(path, Draft(path, interview, parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation), parsed.GetValue(task), parsed.GetValue(preset), parsed.GetValue(output)), parsed.GetValue(schema));
-            });
+            }, OptionUse.Always(model, data, validation, task, preset, output, schema, force));
     }
 
     private static RecipeDraft Draft(string path, Interview interview, string? model, string? data, string? validation, string? task, string? preset, string? output)

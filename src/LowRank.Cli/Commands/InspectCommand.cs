@@ -23,12 +23,14 @@ internal sealed class InspectCommand : ICliCommand
         var plot = new Option<string?>("--plot") { Description = "Draw the singular values of an adapter's changes into this SVG file." };
         return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm), "
             + "effective rank and singular values of each change, and the rank they need. The percentage needs the base model at the place that the adapter names.") { path, json, plot }
-            .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)));
+            .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)),
+                OptionUse.Always(json),
+                OptionUse.Unless(plot, parsed => parsed.GetValue(path) is { } folder && Path.Exists(folder) && !IsAdapter(folder) ? $"draws an adapter's changes, and {folder} is no adapter folder; leave it out" : null));
     }
 
     private static void Inspect(string path, bool json, string? plot)
     {
-        if (File.Exists(Path.Combine(path, LoraConfig.FileName)))
+        if (IsAdapter(path))
         {
             AdapterSummary adapter = AdapterSummary.Read(path);
             long? baseParameters = BaseParameters(adapter.Config.BaseModel);
@@ -38,11 +40,12 @@ internal sealed class InspectCommand : ICliCommand
             return;
         }
         if (!File.Exists(path) && !Directory.Exists(path)) throw new InputException($"{path} does not exist; expected a model's folder or safetensors file, or an adapter's folder.");
-        if (plot is not null) throw new InputException($"--plot draws an adapter's changes, and {path} is no adapter folder. Leave it out.");
         ModelSummary model = ModelSummary.Read(path);
         if (json) JsonOutput.Write(ModelView.Json(model));
         else Screen.Write(ModelView.Table(model));
     }
+
+    private static bool IsAdapter(string path) => File.Exists(Path.Combine(path, LoraConfig.FileName));
 
     // An adapter often names a model of a hub, which is no folder here: then there is no percentage.
     private static long? BaseParameters(string? model) =>

@@ -26,25 +26,22 @@ internal sealed class MergeCommand : ICliCommand
         return command.Does(parsed =>
         {
             string target = parsed.GetRequiredValue(output);
-            ScalarType? written = parsed.GetValue(dtype) switch
-            {
-                null => null,
-                "float32" => ScalarType.Float32,
-                "bfloat16" => ScalarType.BFloat16,
-                var other => throw new InputException($"--dtype is {other}, expected float32 or bfloat16."),
-            };
-            if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
-                throw new InputException($"{target} is not empty. Choose another --output, or remove it first.");
+            ScalarType? written = parsed.GetValue(dtype) switch { null => null, "float32" => ScalarType.Float32, _ => ScalarType.BFloat16 };
             using OpenedModel opened = model.Open(parsed, attach: false);
+            parsed.Require(opened);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
-            if (written is not null && !IsQuantized(opened.Model)) throw new InputException("--dtype has no effect: the base is not quantised, and each weight keeps its own dtype. Remove it.");
             MergeReport report = AdapterMerge.Write(opened.Model, [.. adapters.Select(argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))], target, written);
             int layers = adapters.SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedModule>().Select(module => module.Site.Path)).Distinct().Count();
             Console.WriteLine($"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
             ShowCost(report);
             if (text is not null) Compare(opened, adapters, target, text);
-        });
+        },
+        [
+            OptionUse.Always(output, check), OptionUse.NewFolder(output), OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
+            OptionUse.UnlessOpened<OpenedModel>(dtype, opened => IsQuantized(opened.Model) ? null : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
+            .. model.Uses,
+        ]);
     }
 
     private static bool IsQuantized(PretrainedModel model)

@@ -36,6 +36,44 @@ internal sealed class ModelOptions
         return this;
     }
 
+    /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
+    public IReadOnlyList<OptionUse> Uses => [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
+
+    /// <summary>For commands that take one adapter, whole.</summary>
+    public OptionUse OneAdapter => OptionUse.Rule(parsed => parsed.GetValue(adapter) is { Length: > 1 } several
+        ? [$"--adapter: this command takes one adapter, whole; found {string.Join(", ", several)}. Combine them first with 'lowrank combine', or merge them"] : []);
+
+    private IEnumerable<string> Problems(ParseResult parsed)
+    {
+        if (parsed.GetValue(model) is { } base_ && !Directory.Exists(base_) && HubRepository.TryParse(base_) is null)
+            yield return $"--model is {base_}, and there is no such folder; expected a model's folder, or its name on the Hugging Face Hub such as org/name";
+        foreach (string given in parsed.GetValue(adapter) ?? [])
+            if (Problem(given) is { } problem) yield return problem;
+        if (Try(() => Devices.Parse(parsed.GetValue(device)!)) is { } unknown) yield return $"--device: {unknown}";
+        if (!WeightFormats.Names.Contains(parsed.GetValue(baseDtype)!)) yield return $"--base-dtype is {parsed.GetValue(baseDtype)}, expected one of {string.Join(", ", WeightFormats.Names)}";
+    }
+
+    private static string? Problem(string given)
+    {
+        if (Try(() => AdapterArgument.Parse(given)) is { } problem) return problem;
+        string named = AdapterArgument.Parse(given).Folder;
+        return Directory.Exists(named) || HubRepository.TryParse(named) is not null ? null
+            : $"--adapter is {named}, and there is no such folder; expected an adapter's folder, or its name on the Hugging Face Hub such as org/name";
+    }
+
+    private static string? Try(Action read)
+    {
+        try
+        {
+            read();
+            return null;
+        }
+        catch (InputException e)
+        {
+            return e.Message.TrimEnd('.');
+        }
+    }
+
     /// <summary>The folder given as --model, fetched where it is a name on the Hub.</summary>
     public string Folder(ParseResult parsed) => folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
 

@@ -26,21 +26,22 @@ internal sealed class PredictCommand : ICliCommand
         var command = new Command("predict", "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one JSON object a row.")
         { data, output, task, batch, maxLength, maxNewTokens };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Predict(model, parsed));
+        return command.Does(parsed => Predict(model, parsed),
+        [
+            OptionUse.Always(data, output, task, batch, maxLength),
+            OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
+            OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.Data(data), .. model.Uses, model.OneAdapter,
+        ]);
     }
 
     private void Predict(ModelOptions model, ParseResult parsed)
     {
-        List<string> problems = [];
-        if (parsed.GetValue(batch) < 1) problems.Add($"--batch-size is {parsed.GetValue(batch)}, expected at least 1");
-        if (parsed.GetValue(maxLength) is < 2) problems.Add($"--max-length is {parsed.GetValue(maxLength)}, expected at least 2");
-        if (parsed.GetValue(maxNewTokens) < 1) problems.Add($"--max-new-tokens is {parsed.GetValue(maxNewTokens)}, expected at least 1");
-        if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
         using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
             MaxNewTokens = parsed.GetValue(maxNewTokens),
         });
+        parsed.Require(opened);
         IEnumerable<string> lines = opened.Task.Predict(parsed.GetRequiredValue(data), parsed.GetValue(batch)).Select(answer => answer.ToJsonString(Readable));
         if (parsed.GetValue(output) is not { } path)
         {

@@ -21,6 +21,6 @@ internal sealed class PushCommand : ICliCommand
             HubRepository repository = HubRepository.TryParse(given) ?? throw new InputException($"\"{given}\" is no name of a repository; expected org/name or org/name@branch.");
             Console.WriteLine(HubUpload.Push(parsed.GetRequiredValue(folder), repository, parsed.GetRequiredValue(message), parsed.GetValue(isPrivate), HubOptions.FromEnvironment(), new DownloadProgress())
                 .GetAwaiter().GetResult());
-        });
+        }, OptionUse.Always(message, isPrivate));
     }
 }

@@ -18,14 +18,13 @@ internal sealed class QuantizeCommand : ICliCommand
         var json = new Option<bool>("--json") { Description = "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), bytes_per_weight, folder_bytes, folder_bytes_before." };
         return new Command("quantize", "Write a model with the weights of its linear layers quantised, in the tensors of bitsandbytes, which transformers opens. One weight at a time is in float32.")
             { model, to, output, json }
-            .Does(parsed => Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output), parsed.GetValue(json), formats));
+            .Does(parsed => Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output), parsed.GetValue(json)),
+                OptionUse.Always(model, to, output, json), OptionUse.NewFolder(output),
+                OptionUse.Values(to, value => WeightFormats.Names.Contains(value) && WeightFormats.Get(value) is { IsWritable: true }, formats));
     }
 
-    private static void Quantize(string folder, string to, string target, bool json, string formats)
+    private static void Quantize(string folder, string to, string target, bool json)
     {
-        if (!WeightFormats.Names.Contains(to) || WeightFormats.Get(to) is not { IsWritable: true }) throw new InputException($"--to is {to}, expected {formats}.");
-        if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any())
-            throw new InputException($"{target} is not empty. Choose another --output, or remove it first.");
         using PretrainedModel model = PretrainedModel.Open(folder, baseDtype: to);
         QuantizedFolder.Write(model, target);
         IReadOnlyCollection<PackedWeight> packed = [.. model.Network.PackedWeights.Values];

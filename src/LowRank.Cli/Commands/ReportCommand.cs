@@ -16,7 +16,7 @@ internal sealed class ReportCommand : ICliCommand
         var output = new Option<string>("--output") { Description = "The page, one HTML file.", DefaultValueFactory = _ => "report.html" };
         return new Command("report", "Write a page about runs, finished or not: curves, generated texts, data, recipe, and several runs side by side. It is one file, works without a network, "
             + "and changes nothing in the runs.") { runs, output }
-            .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)));
+            .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)), OptionUse.Always(output));
     }
 
     private static void Write(string[] folders, string output)

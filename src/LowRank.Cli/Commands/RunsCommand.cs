@@ -30,7 +30,7 @@ internal sealed class RunsCommand : ICliCommand
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
         return new Command("runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. An index beside them, "
             + $"{RunIndex.FileName}, makes it quick; it may be deleted at any time.") { folder, json, sort }
-            .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)));
+            .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)), OptionUse.Always(json, sort));
     }
 
     private static void List(string folder, string sort, bool json)

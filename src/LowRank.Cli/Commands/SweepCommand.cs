@@ -20,12 +20,12 @@ internal sealed class SweepCommand : ICliCommand
         var metric = new Option<string>("--metric") { Description = "What decides, as metrics.jsonl names it. The lowest loss, error or perplexity is best; of other metrics the highest.", DefaultValueFactory = _ => "eval_loss" };
         return new Command("sweep", "Run a recipe with every combination of some values, and report the best. A sweep that was stopped goes on when it is run again: what is finished is not run twice. "
             + "Writes a folder a run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
-            .Does(parsed => Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set), parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)));
+            .Does(parsed => Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set), parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),
+                OptionUse.Always(grid, set, parallel, output, metric), OptionUse.AtLeast(parallel, 1));
     }
 
     private static int Sweep(string recipe, string[] grid, string[] set, int parallel, string? output, string metric)
     {
-        if (parallel < 1) throw new InputException($"--parallel is {parallel}, expected 1 or more.");
         IReadOnlyList<GridAxis> axes = GridAxis.ParseAll(grid);
         (SweepPlan plan, string folder) = SweepPlan.Make(recipe, set, axes, output, metric);
         Directory.CreateDirectory(folder);

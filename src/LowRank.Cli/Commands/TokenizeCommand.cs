@@ -21,9 +21,9 @@ internal sealed class TokenizeCommand : ICliCommand
             .Does(parsed =>
             {
                 string? folder = parsed.GetValue(model), path = parsed.GetValue(file);
-                if (folder is null == path is null) throw new InputException("Give one of --model FOLDER and --tokenizer FILE.");
                 Run(Tokenizer.Load(folder ?? path!), parsed.GetRequiredValue(texts), parsed.GetValue(special), parsed.GetValue(decode));
-            });
+            }, OptionUse.Always(model, file, texts, special, decode),
+            OptionUse.Rule(parsed => parsed.GetValue(model) is null == parsed.GetValue(file) is null ? ["Give one of --model FOLDER and --tokenizer FILE"] : []));
     }
 
     private static void Run(Tokenizer tokenizer, string file, bool special, bool decode)

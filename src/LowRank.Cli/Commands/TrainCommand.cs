@@ -22,7 +22,7 @@ internal sealed class TrainCommand : ICliCommand
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
                 return Train(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(resume));
-            });
+            }, OptionUse.Always(set, resume, supervised));
     }
 
     private static int Train(string path, string[] overrides, bool resume)

@@ -19,7 +19,7 @@ internal sealed class ValidateCommand : ICliCommand
             Description = "Print a JSON object: valid, problems, notes, advice, and where it is valid model, output, train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
         };
         return new Command("validate", "Find every problem of a recipe before any work: keys and values, files and rows, the adapter's layers, memory against what is free. Nothing is written; exit code 2 where there is a problem.") { recipe, set, json }
-            .Does(parsed => Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)));
+            .Does(parsed => Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)), OptionUse.Always(set, json));
     }
 
     private static int Validate(string path, string[] overrides, bool json)

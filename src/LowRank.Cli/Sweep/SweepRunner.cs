@@ -35,7 +35,7 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
         }
         foreach (Thread worker in workers) worker.Start();
         foreach (Thread worker in workers) worker.Join();
-        if (failure is not null) throw new InvalidOperationException($"The sweep stopped: {failure.Message} Run it again to go on.", failure);
+        if (failure is not null) throw new IOException($"The sweep stopped: {failure.Message} Run it again to go on.", failure);
     }
 
     private void Train(SweepRun run, IReadOnlyList<SweepRun> runs, int? threads, CancellationToken stop)

@@ -18,7 +18,7 @@ public sealed record AdapterBase(string BaseDtype)
     /// <exception cref="InputException">It is broken, or names a format that there is not.</exception>
     public static AdapterBase? Load(string folder)
     {
-        AdapterBase? read = OwnFile.Load<AdapterBase>(folder, FileName, "on any base");
+        AdapterBase? read = OwnFile.Load<AdapterBase>(folder, FileName, "on any base", _ => null);
         if (read is null || WeightFormats.All.Any(format => format.Name == read.BaseDtype)) return read;
         throw new InputException($"{Path.Combine(folder, FileName)}: base_dtype is {read.BaseDtype ?? "missing"}, expected one of {string.Join(", ", WeightFormats.All.Select(format => format.Name))}. " +
             "Restore the file: the adapter is right beside a base in one format alone.");

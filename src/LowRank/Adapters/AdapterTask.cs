@@ -28,7 +28,15 @@ public sealed record AdapterTask(string Task)
 
     /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
-    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names");
+    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong);
+
+    private static string? Wrong(AdapterTask task) =>
+        task.MaxLength is < 1 ? $"max_length is {task.MaxLength}, expected at least 1"
+        : task.Stride is < 0 ? $"stride is {task.Stride}, expected at least 0"
+        : task.Pooling is not (null or "mean" or "cls") ? $"pooling is \"{task.Pooling}\", expected mean or cls"
+        : task.Problem is not (null or "single_label_classification" or "multi_label_classification" or "regression")
+            ? $"problem is \"{task.Problem}\", expected single_label_classification, multi_label_classification or regression"
+        : task.Labels is { Count: 0 } ? "labels is an empty list, expected a name for each label" : null;
 
     /// <summary>Writes the file into a folder.</summary>
     public void Save(string folder) => OwnFile.Save(this, folder, FileName);

@@ -41,6 +41,9 @@ public sealed record Recipe
     /// <summary>The folder that receives everything.</summary>
     public required string Output { get; init; }
 
+    // Where each key stands that its text gives a value, by its full name; null for a recipe that was made without a text.
+    internal IReadOnlyDictionary<string, YamlPlace>? Given { get; init; }
+
     /// <summary>The learning rate in effect.</summary>
     public double EffectiveLearningRate => Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 
@@ -81,6 +84,7 @@ public sealed record Recipe
         BaseDtype = WeightFormats.Float32,
         Adapter = new AdapterSection { Method = "full" },
         Training = Training with { InitAdapter = null, LearningRate = null },
+        Given = Given?.Where(key => !key.Key.StartsWith("adapter.", StringComparison.Ordinal)).ToDictionary(),
     };
 
     /// <summary>The recipe with all effective values, as YAML that loads to an equal recipe.</summary>

@@ -1,26 +1,25 @@
-using LowRank.Adapters.Methods;
+using LowRank.Recipes.Keys;
 
 namespace LowRank.Recipes;
 
 /// <summary>Every key of a recipe, and the one that a wrong key was probably meant to be.</summary>
 internal static class RecipeKeys
 {
+    /// <summary>Every key, each declared once with when it takes effect.</summary>
+    public static IReadOnlyList<RecipeKey> All { get; } =
+    [
+        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
+        .. DeclaredKeys.OfTraining(), .. DeclaredKeys.OfTasks(), .. DeclaredKeys.OfComparison(),
+    ];
+
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } = new Dictionary<string, IReadOnlyList<string>>
-    {
-        [""] = ["base", "model", "task", "task_options", "device", "base_dtype", "tf32", "data", "adapter", "training", "comparison", "output"],
-        ["data"] = ["train", "weights", "validation", "validation_share", "split_seed", "train_on", "columns", "template", "text", "on_bad_row", "deduplicate", "cache", "streaming", "shuffle_buffer"],
-        ["data.template"] = ["text", "prompt", "completion", "system", "user", "assistant"],
-        ["adapter"] = ["method", "rank", "alpha", "dropout", "target_modules", "exclude_modules", "bias", "use_rslora",
-            "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "init_lora_weights", "modules_to_save", "lora_bias", "trainable_token_indices", "new_tokens", "method_options"],
-        ["adapter.method_options"] = [.. AdapterMethods.All.SelectMany(method => method.Options.Select(option => option.Name)).Distinct()],
-        ["training"] = ["epochs", "steps", "batch_size", "gradient_accumulation", "packing", "share_prompts", "batch_tokens", "gradient_checkpointing", "learning_rate", "schedule", "warmup_steps",
-            "warmup_ratio", "weight_decay", "beta1", "beta2", "epsilon", "max_grad_norm", "max_length", "shuffle", "seed",
-            "eval_every", "eval_batch_size", "init_adapter", "from_scratch", "save_every", "keep_checkpoints",
-            "max_skipped_steps", "patience", "min_delta", "max_time", "max_tokens", "threads", "tensorboard"],
-        ["task_options"] = ["labels", "problem", "pooling", "temperature", "mask_share", "stride", "max_answer_tokens"],
-        ["comparison"] = ["data", "generations", "facts", "references", "max_new_tokens", "every_evaluation"],
-    };
+    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } =
+        All.GroupBy(key => key.Section).ToDictionary(section => section.Key, section => (IReadOnlyList<string>)[.. section.Select(key => key.Name)]);
+
+    /// <summary>The declaration of a key by its full name.</summary>
+    public static RecipeKey Get(string full) => ByName[full];
+
+    private static readonly Dictionary<string, RecipeKey> ByName = All.ToDictionary(key => key.Full);
 
     /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a list.</summary>
     public static string Advice(string section, string key)

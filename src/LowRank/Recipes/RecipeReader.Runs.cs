@@ -12,14 +12,4 @@ internal sealed partial class RecipeReader
         MaxTime = section.Time("max_time"),
         MaxTokens = section.Whole("max_tokens", 1),
     };
-
-    private static void CheckCourse(YamlSection section, TrainingSection training, DataSection? data)
-    {
-        if (training.Patience is not null && data is { Validation.Count: 0, ValidationShare: 0 })
-            section.Reject("patience", "stops by the held-out loss, which needs data.validation or data.validation_share; add that or remove this");
-        else if (training.Patience is not null && training.EvalEvery == 0)
-            section.Reject("patience", "stops by the held-out loss, and training.eval_every is 0: never; change one of them");
-        if (training.Patience is null && training.MinDelta > 0)
-            section.Reject("min_delta", "has no effect without training.patience; add that or remove this");
-    }
 }

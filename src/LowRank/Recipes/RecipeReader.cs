@@ -1,6 +1,7 @@
 using LowRank.Adapters.Methods;
 using LowRank.Hub;
 using LowRank.Quantization;
+using LowRank.Recipes.Keys;
 using LowRank.Tasks;
 using System.Text.RegularExpressions;
 
@@ -48,37 +49,41 @@ internal sealed partial class RecipeReader
         if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {YamlValue.Short(device)}, expected cpu, cuda, cuda:N or mps");
         string baseDtype = root.OneOf("base_dtype", WeightFormats.Auto, [.. WeightFormats.Names]);
         bool tf32 = root.Flag("tf32", false);
-        if (tf32 && !device.StartsWith("cuda", StringComparison.Ordinal)) root.Reject("tf32", $"has no effect with device {device}, it is of NVIDIA GPUs; remove it, or set device: cuda");
         string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
-        TaskSection taskOptions = root.Child("task_options") is { } optionSection ? ReadTask(optionSection, task) : new();
-        YamlSection? adapterSection = root.Child("adapter");
         DataSection? data = root.Child("data") is { } dataSection ? ReadData(dataSection) : null;
-        AdapterSection adapter = adapterSection is null ? new() : ReadAdapter(adapterSection);
-        YamlSection? trainingSection = root.Child("training");
-        TrainingSection training = ReadTraining(trainingSection, adapter, data);
-        ComparisonSection? comparison = root.Child("comparison") is { } section ? ReadComparison(section, data, training) : null;
-        if (data is not null) CheckStreaming(root, data, training, task);
-        if (adapterSection is not null) CheckAdapter(adapterSection, adapter, training);
-        CheckBaseDtype(root, baseDtype, adapter);
-        if (comparison is not null && task != TaskRegistry.Default) root.Reject("comparison", $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come with data.validation)");
-        if (root.Child("data") is { } given && given.Has("train_on") && task != TaskRegistry.Default) given.Reject("train_on", $"has no effect with task {task}; remove it");
-        if (trainingSection is not null && task != TaskRegistry.Default) RejectBatching(trainingSection, $"with task {task}");
+        AdapterSection adapter = root.Child("adapter") is { } adapterSection ? ReadAdapter(adapterSection) : new();
+        var recipe = new Recipe
+        {
+            Task = task,
+            TaskOptions = root.Child("task_options") is { } options ? ReadTask(options) : new(),
+            Model = model ?? "",
+            Device = device,
+            BaseDtype = baseDtype,
+            Tf32 = tf32,
+            Data = data ?? new DataSection { Train = [] },
+            Adapter = adapter,
+            Training = ReadTraining(root.Child("training"), adapter),
+            Comparison = root.Child("comparison") is { } section ? ReadComparison(section, data) : null,
+            Output = output ?? "",
+            Given = root.Given(),
+        };
+        RefuseWithoutEffect(new RecipeChoices(recipe, recipe.Given.ContainsKey) { HasData = data is not null });
         root.RejectUnknown();
         if (looksForFiles && problems.Count > 0) ReportMissing(root);
         problems.ThrowIfAny();
-        return new Recipe
-        {
-            Task = task, TaskOptions = taskOptions,
-            Model = model!, Device = device, BaseDtype = baseDtype, Tf32 = tf32, Data = data!, Adapter = adapter, Training = training, Comparison = comparison, Output = output!,
-        };
+        return recipe;
     }
 
-    private static TaskSection ReadTask(YamlSection section, string task)
+    // Nothing that was asked for is ignored in silence.
+    private void RefuseWithoutEffect(RecipeChoices choices)
+    {
+        foreach (RecipeKey key in RecipeKeys.All)
+            if (choices.Recipe.Given!.TryGetValue(key.Full, out YamlPlace place) && key.Refusal(choices) is { } reason) problems.Add(place, $"{key.Full} {reason}");
+    }
+
+    private static TaskSection ReadTask(YamlSection section)
     {
         var d = new TaskSection();
-        IReadOnlyList<string> known = TaskRegistry.Get(task).Options;
-        foreach (string key in RecipeKeys.Sections["task_options"].Where(key => section.Has(key) && !known.Contains(key)))
-            section.Reject(key, $"has no effect with task {task}{(known.Count == 0 ? "" : $", which has {string.Join(", ", known)}")}; remove it");
         var options = new TaskSection
         {
             Labels = section.Texts("labels") is { } labels ? [.. labels.Select(label => label.Text)] : null,
@@ -130,11 +135,7 @@ internal sealed partial class RecipeReader
     private static Dictionary<string, object?> ReadOptions(YamlSection section, IAdapterMethod method)
     {
         var values = new Dictionary<string, object?>();
-        foreach (string key in RecipeKeys.Sections["adapter.method_options"].Where(section.Has))
-        {
-            if (method.Options.FirstOrDefault(known => known.Name == key) is { } option) values[key] = Value(section, option);
-            else section.Reject(key, $"has no effect with adapter.method: {method.Name}{(method.Options.Count == 0 ? "" : $", which has {string.Join(", ", method.Options.Select(known => known.Name))}")}; remove it");
-        }
+        foreach (MethodOption option in method.Options.Where(option => section.Has(option.Name))) values[option.Name] = Value(section, option);
         section.RejectUnknown();
         return values;
     }
@@ -149,7 +150,7 @@ internal sealed partial class RecipeReader
         _ => section.Text(option.Name),
     };
 
-    private TrainingSection ReadTraining(YamlSection? given, AdapterSection adapter, DataSection? data)
+    private TrainingSection ReadTraining(YamlSection? given, AdapterSection adapter)
     {
         var d = new TrainingSection();
         if (given is not { } section) return d with { LearningRate = Recipe.DefaultLearningRate(adapter.Method, fromScratch: false) };
@@ -185,13 +186,11 @@ internal sealed partial class RecipeReader
             TensorBoard = section.Flag("tensorboard", d.TensorBoard),
         };
         training = ReadCourse(section, training);
-        CheckTraining(section, training, adapter, data);
-        CheckCourse(section, training, data);
         section.RejectUnknown();
         return training;
     }
 
-    private ComparisonSection ReadComparison(YamlSection section, DataSection? data, TrainingSection training)
+    private ComparisonSection ReadComparison(YamlSection section, DataSection? data)
     {
         var d = new ComparisonSection();
         var comparison = new ComparisonSection
@@ -204,7 +203,6 @@ internal sealed partial class RecipeReader
             EveryEvaluation = section.Flag("every_evaluation", d.EveryEvaluation),
         };
         if (comparison.Data.Count == 0 && !section.Has("data") && data is not { ValidationShare: > 0 }) section.Reject("data", "is missing, and there is neither data.validation nor data.validation_share to compare on");
-        if (comparison.EveryEvaluation) CheckEveryEvaluation(section, comparison, data, training);
         section.RejectUnknown();
         return comparison;
     }

@@ -7,6 +7,7 @@ using LowRank.Generation;
 using LowRank.Hub;
 using LowRank.Models;
 using LowRank.Models.Families;
+using LowRank.Recipes.Keys;
 using LowRank.Recipes.Runs;
 using LowRank.Tasks;
 using LowRank.Tensors;
@@ -89,6 +90,7 @@ public sealed partial class RecipeRun : IDisposable
             preparation.Try("tokenizer", () => run.OpenTokenizer(notes));
             preparation.Try("data", () => run.ReadData(notes));
             preparation.Try("adapter", () => run.AttachAdapter(notes));
+            if (problems.Count == 0) preparation.Try("keys", () => problems.AddRange(run.CheckKeys(notes)));
         }
         else
         {
@@ -157,7 +159,7 @@ public sealed partial class RecipeRun : IDisposable
         if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
         Settings = Kind.Complete(given, RowSource.Of(Recipe.Data.Train, RecipeOptions.Rows(Recipe.Data)), config);
         var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
-        vocabulary = Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(modelFolder, tokens) : null;
+        vocabulary = initFolder is null && Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(modelFolder, tokens) : null;
         int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(modelFolder, Recipe.Training.Seed, device, head)
@@ -201,6 +203,16 @@ public sealed partial class RecipeRun : IDisposable
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
+    }
+
+    // What base, adapter and rows decide about the recipe's keys.
+    private IReadOnlyList<string> CheckKeys(List<string> notes)
+    {
+        var unread = new DataProblems(); // told where the rows are read
+        IReadOnlyList<string> files = RowFiles.Expand([.. Recipe.Data.Train, .. Recipe.Data.Validation, .. Recipe.Comparison?.Data ?? []], unread);
+        var choices = new PreparedChoices(Recipe, Model, Adapter, initFolder, files, [.. Prompted()]);
+        notes.AddRange(choices.Notes());
+        return [.. choices.Problems()];
     }
 
     // The rules of a method are for its own kind of adapter.

@@ -1,154 +1,97 @@
 using LowRank.Adapters.Methods;
-using LowRank.Tasks;
+using LowRank.Recipes.Keys;
 using System.Globalization;
 using System.Text;
 
 namespace LowRank.Recipes;
 
-/// <summary>Writes a recipe as YAML. Keys that cannot take effect (an adapter's with <c>method: full</c>) are left out.</summary>
+/// <summary>Writes a recipe as YAML. Keys without effect, which would be refused when it is read again, are left out.</summary>
 internal sealed class RecipeWriter
 {
     private readonly StringBuilder text = new();
+    private readonly RecipeChoices choices;
+
+    private RecipeWriter(Recipe recipe) => choices = new RecipeChoices(recipe, _ => false);
 
     public static string Write(Recipe recipe)
     {
-        var writer = new RecipeWriter();
-        writer.Line("", "model", recipe.Model);
-        writer.Line("", "task", recipe.Task);
-        writer.Task(recipe);
-        writer.Line("", "device", recipe.Device);
-        writer.Line("", "base_dtype", recipe.BaseDtype);
-        writer.Line("", "tf32", recipe.Tf32);
-        writer.Data(recipe.Data, recipe.Task == TaskRegistry.Default);
+        var writer = new RecipeWriter(recipe);
+        writer.Keys("", ("model", recipe.Model), ("task", recipe.Task));
+        writer.Task(recipe.TaskOptions);
+        writer.Keys("", ("device", recipe.Device), ("base_dtype", recipe.BaseDtype), ("tf32", recipe.Tf32));
+        writer.Data(recipe.Data);
         writer.Adapter(recipe.Adapter, fromFolder: recipe.Training.InitAdapter is not null);
-        writer.Training(recipe.Training, recipe.EffectiveLearningRate, recipe.Task == TaskRegistry.Default);
+        writer.Training(recipe.Training, recipe.EffectiveLearningRate);
         if (recipe.Comparison is { } comparison) writer.Comparison(comparison);
-        writer.Line("", "output", recipe.Output);
+        writer.Keys("", ("output", recipe.Output));
         return writer.text.ToString();
     }
 
-    private void Task(Recipe recipe)
-    {
-        TaskSection o = recipe.TaskOptions;
-        (string Key, object? Value)[] all =
-        [
-            ("labels", o.Labels), ("problem", o.Problem), ("pooling", o.Pooling), ("temperature", o.Temperature), ("mask_share", o.MaskShare),
-            ("stride", o.Stride), ("max_answer_tokens", o.MaxAnswerTokens),
-        ];
-        IReadOnlyList<string> known = TaskRegistry.Get(recipe.Task).Options;
-        if (!all.Any(option => known.Contains(option.Key))) return;
-        text.Append("task_options:\n");
-        foreach ((string key, object? value) in all.Where(option => known.Contains(option.Key))) Line("  ", key, value);
-    }
+    private void Task(TaskSection o) => Section("task_options", ("labels", o.Labels), ("problem", o.Problem), ("pooling", o.Pooling), ("temperature", o.Temperature),
+        ("mask_share", o.MaskShare), ("stride", o.Stride), ("max_answer_tokens", o.MaxAnswerTokens));
 
-    private void Data(DataSection data, bool predictsTokens)
+    private void Data(DataSection data)
     {
-        text.Append("data:\n");
-        Line("  ", "train", data.Train);
-        Line("  ", "weights", data.Weights);
-        Line("  ", "validation", data.Validation.Count > 0 ? data.Validation : null);
-        Line("  ", "validation_share", data.ValidationShare);
-        Line("  ", "split_seed", data.ValidationShare > 0 ? data.SplitSeed : null);
-        if (predictsTokens) Line("  ", "train_on", data.TrainOn);
-        Line("  ", "columns", Map(data.Columns));
+        Section("data", ("train", data.Train), ("weights", data.Weights), ("validation", data.Validation.Count > 0 ? data.Validation : null),
+            ("validation_share", data.ValidationShare), ("split_seed", data.SplitSeed), ("train_on", data.TrainOn), ("columns", Map(data.Columns)));
         text.Append("  template:\n");
-        foreach (string key in RecipeKeys.Sections["data.template"]) Line("    ", key, data.Template.GetValueOrDefault(key));
-        Line("  ", "text", data.Text);
-        Line("  ", "on_bad_row", data.OnBadRow);
-        Line("  ", "deduplicate", data.Deduplicate);
-        Line("  ", "cache", data.Cache);
-        Line("  ", "streaming", data.Streaming);
-        Line("  ", "shuffle_buffer", data.Streaming ? data.ShuffleBuffer : null);
+        Keys("data.template", [.. RecipeKeys.Sections["data.template"].Select(key => (key, (object?)data.Template.GetValueOrDefault(key)))]);
+        Keys("data", ("text", data.Text), ("on_bad_row", data.OnBadRow), ("deduplicate", data.Deduplicate), ("cache", data.Cache), ("streaming", data.Streaming),
+            ("shuffle_buffer", data.ShuffleBuffer));
     }
 
     private void Adapter(AdapterSection a, bool fromFolder)
     {
-        text.Append("adapter:\n");
-        Line("  ", "method", a.Method);
-        if (a.Method == "full" || fromFolder) return;
+        Section("adapter", ("method", a.Method));
+        if (a.Method == "full") return;
         IAdapterMethod method = AdapterMethods.Get(a.Method);
-        void Key(string key, object? value)
-        {
-            // Keys without effect would be refused when the recipe is read again.
-            if (method.Keys.Contains(key)) Line("  ", key, value);
-        }
-        Key("rank", a.Rank);
-        Key("alpha", a.Alpha);
-        Key("dropout", a.Dropout);
-        Key("target_modules", (object?)a.TargetModules ?? a.TargetPattern);
-        Key("exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern);
-        Key("bias", a.Bias);
-        Key("use_rslora", a.UseRsLora);
-        Key("layers_to_transform", a.LayersToTransform);
-        Key("layers_pattern", a.LayersPattern);
-        Key("rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        Key("alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value));
-        Key("init_lora_weights", a.InitLoraWeights);
-        Key("modules_to_save", a.ModulesToSave);
-        Key("lora_bias", a.LoraBias);
-        Key("trainable_token_indices", a.TrainableTokenIndices);
-        Key("new_tokens", a.NewTokens);
-        if (method.Options.Count == 0) return;
-        text.Append("  method_options:\n");
         var options = new MethodOptions(method, a.MethodOptions);
-        foreach (MethodOption option in method.Options) Line("    ", option.Name, options.Value(option.Name));
-    }
-
-    private void Training(TrainingSection t, double learningRate, bool predictsTokens)
-    {
-        text.Append("training:\n");
-        if (t.Steps is { } steps) Line("  ", "steps", steps);
-        else Line("  ", "epochs", t.Epochs);
-        Line("  ", "batch_size", t.BatchSize);
-        Line("  ", "gradient_accumulation", t.GradientAccumulation);
-        if (predictsTokens)
+        // An adapter to begin from has its own settings; what rules over training is still the recipe's.
+        (string, object?)[] own = [.. method.Options.Where(option => !fromFolder || a.MethodOptions.ContainsKey(option.Name)).Select(option => (option.Name, options.Value(option.Name)))];
+        if (!fromFolder)
         {
-            Line("  ", "packing", t.Packing);
-            Line("  ", "share_prompts", t.SharePrompts);
-            Line("  ", "batch_tokens", t.BatchTokens);
+            Keys("adapter", ("rank", a.Rank), ("alpha", a.Alpha), ("dropout", a.Dropout), ("target_modules", (object?)a.TargetModules ?? a.TargetPattern),
+                ("exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern), ("bias", a.Bias), ("use_rslora", a.UseRsLora), ("layers_to_transform", a.LayersToTransform),
+                ("layers_pattern", a.LayersPattern), ("rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value)),
+                ("alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value)), ("init_lora_weights", a.InitLoraWeights),
+                ("modules_to_save", a.ModulesToSave), ("lora_bias", a.LoraBias), ("trainable_token_indices", a.TrainableTokenIndices), ("new_tokens", a.NewTokens));
         }
-        Line("  ", "gradient_checkpointing", t.GradientCheckpointing);
-        Line("  ", "learning_rate", learningRate);
-        Line("  ", "schedule", t.Schedule);
-        if (t.WarmupRatio > 0) Line("  ", "warmup_ratio", t.WarmupRatio);
-        else Line("  ", "warmup_steps", t.WarmupSteps);
-        Line("  ", "weight_decay", t.WeightDecay);
-        Line("  ", "beta1", t.Beta1);
-        Line("  ", "beta2", t.Beta2);
-        Line("  ", "epsilon", t.Epsilon);
-        Line("  ", "max_grad_norm", t.MaxGradNorm);
-        Line("  ", "max_length", t.MaxLength);
-        Line("  ", "shuffle", t.Shuffle);
-        Line("  ", "seed", t.Seed);
-        Line("  ", "eval_every", t.EvalEvery);
-        Line("  ", "eval_batch_size", t.EvalBatchSize);
-        Line("  ", "init_adapter", t.InitAdapter);
-        Line("  ", "from_scratch", t.FromScratch);
-        Line("  ", "save_every", t.SaveEvery);
-        Line("  ", "keep_checkpoints", t.KeepCheckpoints);
-        Line("  ", "max_skipped_steps", t.MaxSkippedSteps);
-        Line("  ", "patience", t.Patience);
-        Line("  ", "min_delta", t.MinDelta);
-        Line("  ", "max_time", t.MaxTime?.TotalSeconds);
-        Line("  ", "max_tokens", t.MaxTokens);
-        Line("  ", "threads", t.Threads);
-        Line("  ", "tensorboard", t.TensorBoard);
+        if (own.Length == 0) return;
+        text.Append("  method_options:\n");
+        Keys("adapter.method_options", own);
     }
 
-    private void Comparison(ComparisonSection c)
+    private void Training(TrainingSection t, double learningRate) => Section("training",
+        t.Steps is { } steps ? ("steps", (object?)steps) : ("epochs", t.Epochs),
+        ("batch_size", t.BatchSize), ("gradient_accumulation", t.GradientAccumulation), ("packing", t.Packing), ("share_prompts", t.SharePrompts),
+        ("batch_tokens", t.BatchTokens), ("gradient_checkpointing", t.GradientCheckpointing), ("learning_rate", learningRate), ("schedule", t.Schedule),
+        t.WarmupRatio > 0 ? ("warmup_ratio", (object?)t.WarmupRatio) : ("warmup_steps", t.WarmupSteps),
+        ("weight_decay", t.WeightDecay), ("beta1", t.Beta1), ("beta2", t.Beta2), ("epsilon", t.Epsilon), ("max_grad_norm", t.MaxGradNorm),
+        ("max_length", t.MaxLength), ("shuffle", t.Shuffle), ("seed", t.Seed), ("eval_every", t.EvalEvery), ("eval_batch_size", t.EvalBatchSize),
+        ("init_adapter", t.InitAdapter), ("from_scratch", t.FromScratch), ("save_every", t.SaveEvery), ("keep_checkpoints", t.KeepCheckpoints),
+        ("max_skipped_steps", t.MaxSkippedSteps), ("patience", t.Patience), ("min_delta", t.MinDelta), ("max_time", t.MaxTime?.TotalSeconds),
+        ("max_tokens", t.MaxTokens), ("threads", t.Threads), ("tensorboard", t.TensorBoard));
+
+    private void Comparison(ComparisonSection c) => Section("comparison", ("data", c.Data.Count > 0 ? c.Data : null), ("generations", c.Generations), ("facts", c.Facts),
+        ("references", c.References), ("max_new_tokens", c.MaxNewTokens), ("every_evaluation", c.EveryEvaluation));
+
+    private void Section(string section, params (string Key, object? Value)[] values)
     {
-        text.Append("comparison:\n");
-        Line("  ", "data", c.Data.Count > 0 ? c.Data : null);
-        Line("  ", "generations", c.Generations);
-        Line("  ", "facts", c.Facts);
-        Line("  ", "references", c.References);
-        Line("  ", "max_new_tokens", c.MaxNewTokens);
-        Line("  ", "every_evaluation", c.EveryEvaluation);
+        if (!values.Any(value => TakesEffect(section, value.Key))) return;
+        text.Append(section).Append(":\n");
+        Keys(section, values);
     }
+
+    private void Keys(string section, params (string Key, object? Value)[] values)
+    {
+        string indent = section.Length == 0 ? "" : new string(' ', 2 * section.Split('.').Length);
+        foreach ((string key, object? value) in values)
+            if (TakesEffect(section, key)) text.Append(indent).Append(key).Append(": ").Append(Value(value)).Append('\n');
+    }
+
+    private bool TakesEffect(string section, string key) => RecipeKeys.Get(RecipeKeys.Full(section, key)).Refusal(choices) is null;
 
     private static Dictionary<string, object> Map(IReadOnlyDictionary<string, string> texts) => texts.ToDictionary(pair => pair.Key, pair => (object)pair.Value);
-
-    private void Line(string indent, string key, object? value) => text.Append(indent).Append(key).Append(": ").Append(Value(value)).Append('\n');
 
     private static string Value(object? value) => value switch
     {

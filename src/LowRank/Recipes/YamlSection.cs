@@ -170,6 +170,10 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         return values;
     }
 
+    /// <summary>Where each key of a recipe is given a value, by its full name.</summary>
+    public IReadOnlyDictionary<string, YamlPlace> Given() => RecipeKeys.All.Select(key => (key.Full, Value: At(key)))
+        .Where(key => key.Value is not null).ToDictionary(key => key.Full, key => key.Value!.Place);
+
     /// <summary>Notes a problem at the value of a key, or at the section when it lacks the key.</summary>
     public void Reject(string key, string message) => problems.Add((Find(key) ?? node).Place, $"{Full(key)} {message}");
 
@@ -182,6 +186,13 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     }
 
     private YamlValue? Find(string key) => node.Find(key) is { IsNull: false } child ? child : null;
+
+    private YamlValue? At(Keys.RecipeKey key)
+    {
+        YamlValue? at = node;
+        foreach (string part in key.Full.Split('.')) at = at?.Find(part) is { IsNull: false } found ? found : null;
+        return at;
+    }
 
     private string Full(string key) => RecipeKeys.Full(path, key);
 

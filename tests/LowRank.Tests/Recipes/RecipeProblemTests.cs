@@ -67,7 +67,6 @@ public sealed class RecipeProblemTests
     [InlineData("adapter: { layers_to_transform: 1, target_modules: 'a.*' }", "adapter.layers_to_transform does not go with a regular expression")]
     [InlineData("adapter: { layers_pattern: h }", "adapter.layers_pattern has no effect without adapter.layers_to_transform")]
     [InlineData("adapter: { method: full, rank: 4 }", "adapter.rank has no effect with adapter.method: full; remove it")]
-    [InlineData("{adapter: {rank: 4}, training: {init_adapter: a}}", "adapter.rank has no effect with training.init_adapter")]
     [InlineData("training: { steps: 3, epochs: 2 }", "training.steps and training.epochs are both given; keep one of them")]
     [InlineData("training: { warmup_steps: 3, warmup_ratio: 0.1 }", "training.warmup_ratio and training.warmup_steps are both given")]
     [InlineData("training: { warmup_steps: 3, steps: 2 }", "training.warmup_steps is 3, expected at most training.steps, 2")]

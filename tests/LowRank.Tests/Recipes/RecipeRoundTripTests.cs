@@ -34,7 +34,7 @@ public sealed class RecipeRoundTripTests
             Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null : count, GradientCheckpointing = flag,
             Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
             Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
-            EvalEvery = flag ? 0 : null, EvalBatchSize = count, SaveEvery = flag ? null : whole, KeepCheckpoints = count,
+            EvalEvery = flag ? 0 : null, SaveEvery = flag ? null : whole, KeepCheckpoints = count,
             MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000) : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null, TensorBoard = flag,
         });
 
@@ -47,7 +47,7 @@ public sealed class RecipeRoundTripTests
             Data = new DataSection
             {
                 Train = train, TrainOn = kind == 0 ? "all" : "completion", Validation = kind == 1 ? [] : validation, ValidationShare = kind == 1 ? 0.25 : 0,
-                SplitSeed = kind == 1 ? 7 : 42, Weights = kind == 1 ? [.. train.Select((_, i) => i + 0.5)] : null, Deduplicate = kind == 1,
+                SplitSeed = kind == 1 ? 7 : 42, Weights = kind == 1 && train.Count > 1 ? [.. train.Select((_, i) => i + 0.5)] : null, Deduplicate = kind == 1,
                 Columns = kind == 1 ? new Dictionary<string, string> { ["prompt"] = "a \"b\"", ["é"] = "null" } : [],
                 Template = kind == 1 ? new Dictionary<string, string> { ["text"] = "{{ a }}\n\"x\"" } : [],
                 Cache = kind != 1, Text = kind == 1 ? "lines" : "pairs", OnBadRow = kind == 1 ? "skip" : "error",
@@ -74,10 +74,16 @@ public sealed class RecipeRoundTripTests
     [Fact]
     public void Every_key_is_written()
     {
-        var recipe = new Recipe { Model = "/m", Data = new DataSection { Train = ["/t"] }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] } };
+        var recipe = new Recipe
+        {
+            Model = "/m", Data = new DataSection { Train = ["/t", "/u"], ValidationShare = 0.1 }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] },
+            Adapter = new AdapterSection { LayersToTransform = [0] },
+        };
         // Each task and each method writes the options that it has.
         string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
-            + string.Concat(AdapterMethods.Names.Select(name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()));
+            + string.Concat(AdapterMethods.Names.Select(name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()))
+            + (recipe with { Data = recipe.Data with { Streaming = true }, Training = new TrainingSection { Steps = 1 } }).ToYaml()
+            + (recipe with { Adapter = new AdapterSection { Method = "prompt_tuning", MethodOptions = new Dictionary<string, object?> { ["initial"] = "text", ["initial_text"] = "a" } } }).ToYaml();
         string[] alternatives = ["base", "steps", "warmup_ratio"]; // resolved; instead of epochs and warmup_steps
         foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
     }

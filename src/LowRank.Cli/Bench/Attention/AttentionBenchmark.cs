@@ -15,15 +15,11 @@ internal sealed class AttentionBenchmark : IBenchmark
         var threads = new Option<int?>("--threads") { Description = "Threads; one for each physical core unless given." };
         var json = new Option<bool>("--json") { Description = "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as forward_speedup, … against torch's." };
         return new Command("attention", "Attention forward and backward, in tiles and by torch's operations, for several shapes.") { rounds, threads, json }
-            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)));
+            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)), OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.AtLeast(threads, 1));
     }
 
     private static int Run(int rounds, int? threads, bool json)
     {
-        List<string> problems = [];
-        if (rounds < 1) problems.Add($"--rounds is {rounds}, expected at least 1");
-        if (threads < 1) problems.Add($"--threads is {threads}, expected at least 1");
-        if (problems.Count > 0) throw new InputException("bench attention cannot run:", problems);
         IReadOnlyList<AttentionTimes> found = AttentionBench.Run(rounds, threads);
         if (json) JsonOutput.WriteMeasured(new { shapes = found.Select(Json).ToArray() });
         else Show(found);

@@ -35,6 +35,8 @@ internal sealed class GenerateBenchmark : IBenchmark
                 Targets = parsed.GetValue(targets) ?? [],
                 Rounds = parsed.GetValue(rounds),
                 Threads = parsed.GetValue(threads),
-            }), parsed.GetValue(json)));
+            }), parsed.GetValue(json)),
+                OptionUse.Always(batch, prompt, tokens, rank, rounds, threads, json),
+                OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));
     }
 }

@@ -37,7 +37,6 @@ internal sealed record GenerateOptions
         }
         if (New < 2) problems.Add($"--new is {New}, expected at least 2: the first token comes with the prompt");
         if (Rank < 0) problems.Add($"--rank is {Rank}, expected 0 (the base alone) or more");
-        if (Rank == 0 && Targets.Count > 0) problems.Add($"--targets names {string.Join(", ", Targets)}, but --rank 0 adapts nothing");
         if (problems.Count > 0) throw new InputException("bench generate cannot run:", problems);
     }
 }

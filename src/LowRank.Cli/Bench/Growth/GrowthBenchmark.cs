@@ -28,7 +28,12 @@ internal sealed class GrowthBenchmark : IBenchmark
                 Layers = parsed.GetValue(layers),
                 Steps = parsed.GetValue(steps),
                 Rounds = parsed.GetValue(rounds),
-            }, parsed.GetValue(plot), parsed.GetValue(json)));
+            }, parsed.GetValue(plot), parsed.GetValue(json)),
+                OptionUse.Always(layers, steps, rounds, plot, json, recipe),
+                OptionUse.Unless(rows, parsed => Grows(parsed, "rows") ? null : "has no effect where rows are not what grows"),
+                OptionUse.Unless(tokens, parsed => Grows(parsed, "tokens", "length") ? null : "has no effect where neither tokens nor length is what grows"));
+
+        bool Grows(ParseResult parsed, params string[] any) => parsed.GetValue(grows) is not { Length: > 0 } named || any.Any(named.Contains);
     }
 
     private static int Run(GrowthOptions options, string? plot, bool json)

@@ -19,7 +19,7 @@ internal sealed class LoadBenchmark : IBenchmark
         var recipe = new Option<string?>("--recipe") { Description = "Measure the start of this recipe's run in this process, and print it as one line of JSON.", Hidden = true };
         return new Command("load", "The start of lowrank train, from the process to the first step, part by part.") { shape, rows, length, rounds, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
-                : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length), parsed.GetValue(rounds), parsed.GetValue(json)));
+                : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length), parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));
     }
 
     private static int Run(string shape, int rows, int length, int rounds, bool json)

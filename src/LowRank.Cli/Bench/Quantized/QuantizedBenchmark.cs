@@ -22,12 +22,13 @@ internal sealed class QuantizedBenchmark : IBenchmark
             { recipe, format, set, json, output }
             .Does(parsed => parsed.GetValue(output) is { } folder
                 ? QuantizedRun.Measure(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), folder, parsed.GetValue(set) ?? [])
-                : Run(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), parsed.GetValue(set) ?? [], parsed.GetValue(json)));
+                : Run(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), parsed.GetValue(set) ?? [], parsed.GetValue(json)),
+                OptionUse.Always(format, set, json, output),
+                OptionUse.Values(format, value => WeightFormats.All.Any(known => known.Name == value), $"one of {string.Join(", ", WeightFormats.All.Select(known => known.Name))}"));
     }
 
     private static int Run(string recipe, string format, string[] set, bool json)
     {
-        if (WeightFormats.Get(format) is null) throw new InputException($"--base-dtype is {format}, expected one of {string.Join(", ", WeightFormats.All.Select(known => known.Name))}.");
         string root = Directory.CreateTempSubdirectory("lowrank-quantized-").FullName;
         try
         {

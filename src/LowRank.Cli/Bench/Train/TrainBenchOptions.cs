@@ -59,7 +59,6 @@ internal sealed record TrainBenchOptions
         if (Length < 2) problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
         if (!(Labelled is > 0 and <= 1)) problems.Add($"--labelled is {Labelled}, expected more than 0 and at most 1");
         if (!(Dropout is >= 0 and < 1)) problems.Add($"--dropout is {Dropout}, expected at least 0 and less than 1");
-        if (Tf32 && !Device.StartsWith("cuda", StringComparison.Ordinal)) problems.Add($"--tf32 has no effect with --device {Device}; it is of NVIDIA GPUs");
         if (problems.Count > 0) throw new InputException("bench train cannot run:", problems);
     }
 }

@@ -45,6 +45,8 @@ internal sealed class TrainBenchmark : IBenchmark
                 BaseDtype = parsed.GetValue(baseDtype)!,
                 Tf32 = parsed.GetValue(tf32),
                 Threads = parsed.GetValue(threads),
-            }), parsed.GetValue(json)));
+            }), parsed.GetValue(json)),
+                OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, threads, json),
+                OptionUse.Unless(tf32, parsed => parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal) ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
     }
 }

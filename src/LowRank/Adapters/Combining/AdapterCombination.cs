@@ -61,6 +61,14 @@ public static class AdapterCombination
         if (!Kinds.Contains(kind)) throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
     }
 
+    /// <summary>What a kind does, which decides the options that it has.</summary>
+    /// <exception cref="InputException">There is none of that name.</exception>
+    internal static CombinationTraits Traits(string kind)
+    {
+        ITensorMerge? merge = Merge(kind);
+        return new CombinationTraits(merge?.Prunes == true, kind == "svd" || kind.EndsWith(SvdEnding, StringComparison.Ordinal), merge?.IsRandom == true, merge?.ElectsSigns == true);
+    }
+
     private static ITensorMerge? Merge(string kind)
     {
         RequireKind(kind);
@@ -108,6 +116,7 @@ public static class AdapterCombination
         if (options.Density is { } density && (merge?.Prunes != true || density is not (> 0 and <= 1)))
             problems.Add(merge?.Prunes == true ? $"density: found {density}, expected above 0 and at most 1" : $"density: found {density}, which has no effect with {kind}; leave it out");
         if (options.Rank is { } rank && (!decomposes || rank < 1)) problems.Add(decomposes ? $"rank: found {rank}, expected at least 1" : $"rank: found {rank}, which has no effect with {kind}; leave it out, or take {kind}_svd");
+        if (options.SignByFrequency && merge?.ElectsSigns != true) problems.Add($"sign by frequency: has no effect with {kind}; leave it out");
         if (options.ScaleOnce && !decomposes) problems.Add($"scale once: has no effect with {kind}; leave it out");
         problems.AddRange(Mismatches(adapters, kind, decomposes));
         if (problems.Count > 0) throw new InputException("The adapters cannot be combined so:", problems);
@@ -127,3 +136,10 @@ public static class AdapterCombination
         }
     }
 }
+
+/// <summary>What a kind of combination does.</summary>
+/// <param name="Prunes">It leaves values out, and needs a density.</param>
+/// <param name="Decomposes">It takes a pair of a wanted rank from the merged changes.</param>
+/// <param name="IsRandom">What it leaves out is drawn.</param>
+/// <param name="ElectsSigns">It elects the sign of each value.</param>
+internal sealed record CombinationTraits(bool Prunes, bool Decomposes, bool IsRandom, bool ElectsSigns);

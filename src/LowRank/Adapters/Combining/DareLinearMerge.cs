@@ -9,6 +9,8 @@ internal sealed class DareLinearMerge : ITensorMerge
 
     public bool Prunes => true;
 
+    public bool IsRandom => true;
+
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
         LinearMerge.Sum([.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights);
 }

@@ -9,6 +9,10 @@ internal sealed class DareTiesMerge : ITensorMerge
 
     public bool Prunes => true;
 
+    public bool ElectsSigns => true;
+
+    public bool IsRandom => true;
+
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
         SignElection.Merge([.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights, options.SignByFrequency);
 }

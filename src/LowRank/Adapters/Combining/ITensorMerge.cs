@@ -11,6 +11,12 @@ internal interface ITensorMerge
     /// <summary>Whether it leaves values out, and so needs a density.</summary>
     bool Prunes { get; }
 
+    /// <summary>Whether what is left out is drawn.</summary>
+    bool IsRandom => false;
+
+    /// <summary>Whether signs are elected, by their sum or their number.</summary>
+    bool ElectsSigns => false;
+
     /// <summary>Merges tensors of one shape.</summary>
     /// <param name="tensors">The tensors.</param>
     /// <param name="weights">A weight for each.</param>

@@ -9,6 +9,8 @@ internal sealed class TiesMerge : ITensorMerge
 
     public bool Prunes => true;
 
+    public bool ElectsSigns => true;
+
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
         SignElection.Merge([.. tensors.Select(tensor => Pruning.Largest(tensor, options.Density!.Value))], weights, options.SignByFrequency);
 }

@@ -11,6 +11,8 @@ internal static class OwnFile
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         WriteIndented = true,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
@@ -19,18 +21,23 @@ internal static class OwnFile
     /// <param name="folder">The folder.</param>
     /// <param name="name">The file's name.</param>
     /// <param name="without">What is missing once the file is removed, for the message.</param>
+    /// <param name="problem">What is wrong with its values, as a clause without a full stop; null where nothing is.</param>
     /// <exception cref="InputException">It is broken.</exception>
-    public static T? Load<T>(string folder, string name, string without) where T : class
+    public static T? Load<T>(string folder, string name, string without, Func<T, string?> problem) where T : class
     {
         string path = Path.Combine(folder, name);
         if (!File.Exists(path)) return null;
+        string text = SmallFile.ReadText(path);
+        InputException Broken(string words, Exception? cause) =>
+            new($"{path} is not what LowRank writes: {words}. Restore the file, or remove it to use the adapter {without}.", cause!);
         try
         {
-            return JsonSerializer.Deserialize<T>(SmallFile.ReadText(path), Options) ?? throw new InputException($"{path} is empty.");
+            T content = JsonSerializer.Deserialize<T>(text, Options) ?? throw new JsonException("null values");
+            return problem(content) is { } words ? throw Broken(words, null) : content;
         }
         catch (JsonException e)
         {
-            throw new InputException($"{path} is not what LowRank writes: {e.Message} Remove the file to use the adapter {without}, or restore it.", e);
+            throw Broken(JsonWords.Of(e, text), e);
         }
     }
 

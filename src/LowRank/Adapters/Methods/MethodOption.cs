@@ -18,4 +18,7 @@ public sealed record MethodOption(string Name, object? Default, string Doc)
 
     /// <summary>The texts it may be; null for any.</summary>
     public IReadOnlyList<string>? Choices { get; init; }
+
+    /// <summary>Why it has no effect beside the method's other settings, as the end of a sentence that begins with it; null, or a result of null, where it has one.</summary>
+    internal Func<MethodOptions, string?>? Unless { get; init; }
 }

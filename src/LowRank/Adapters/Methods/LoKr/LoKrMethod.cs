@@ -24,7 +24,10 @@ public sealed class LoKrMethod : IAdapterMethod
         new("decompose_both", false, "whether the smaller matrix is of low rank too"),
         new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as equal as they can be") { Least = -1, Most = int.MaxValue },
         new("rank_dropout", 0.0, "share of the outputs of the change that a step leaves out") { Most = 0.999 },
-        new("rank_dropout_scale", false, "whether the others are then scaled up"),
+        new("rank_dropout_scale", false, "whether the others are then scaled up")
+        {
+            Unless = options => options.Flag("rank_dropout_scale") && options.Number("rank_dropout") == 0 ? "has no effect without rank_dropout; add that or remove this" : null,
+        },
         new("module_dropout", 0.0, "how often a step leaves out a whole change") { Most = 0.999 },
     ];
 

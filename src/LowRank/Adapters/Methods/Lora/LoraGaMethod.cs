@@ -23,7 +23,10 @@ public sealed class LoraGaMethod : IAdapterMethod
     [
         new("direction", "ArB2r", "which directions go to A and which to B") { Choices = ["ArBr", "A2rBr", "ArB2r", "random"] },
         new("scale", "stable", "how the pairs are scaled") { Choices = ["stable", "weight_svd", "gd_scale", "unit"] },
-        new("stable_gamma", 16, "the gamma of the stable scale") { Least = 1, Most = int.MaxValue },
+        new("stable_gamma", 16, "the gamma of the stable scale")
+        {
+            Least = 1, Most = int.MaxValue, Unless = options => options.Text("scale") == "stable" ? null : $"has no effect with scale: {options.Text("scale")}; remove it, or set scale: stable",
+        },
         new("examples", 32, "examples of the training data to look at") { Least = 1, Most = int.MaxValue },
     ];
 

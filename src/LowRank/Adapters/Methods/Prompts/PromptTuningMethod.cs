@@ -23,7 +23,10 @@ public sealed class PromptTuningMethod : IAdapterMethod
     [
         new("virtual_tokens", 20, "how many vectors") { Least = 1, Most = int.MaxValue },
         new("initial", "sample_vocab", "where they begin: at random tokens of the vocabulary, at those of initial_text, or anywhere") { Choices = ["sample_vocab", "text", "random"] },
-        new("initial_text", null, "the text of initial: text"),
+        new("initial_text", null, "the text of initial: text")
+        {
+            Unless = options => options.Text("initial") == "text" ? null : $"has no effect with initial: {options.Text("initial")}; remove it, or set initial: text",
+        },
     ];
 
     /// <inheritdoc/>

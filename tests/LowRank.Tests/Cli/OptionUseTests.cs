@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using LowRank.Cli;
+using LowRank.Cli.Commands;
+
+namespace LowRank.Tests.Cli;
+
+/// <summary>Every option of every command says when it takes effect, and is refused where it takes none.</summary>
+public sealed class OptionUseTests
+{
+    // A command line, and all that is wrong with its options.
+    public static TheoryData<string, string[]> WithoutEffect => new()
+    {
+        { "generate --model . --prompt a --seed 7", ["--seed has no effect at --temperature 0"] },
+        { "generate --model . --prompt a --seed 42 --top-k 5 --top-p 0.5", ["--top-k has no effect at", "--top-p has no effect at", "--seed has no effect at"] },
+        { "generate --model . --prompt a --max-new-tokens 0 --temperature -1 --device gpu --base-dtype fp8",
+            ["--max-new-tokens is 0", "--temperature is -1", "--device: Unknown device 'gpu'", "--base-dtype is fp8, expected one of"] },
+        { "chat --model . --seed 7", ["--seed has no effect at --temperature 0"] },
+        { "chat --model . --top-k 3", ["--top-k has no effect at --temperature 0"] },
+        { "eval --model . --data . --max-new-tokens 5", ["--max-new-tokens has no effect without --generate"] },
+        { "eval --model . --data . --limit 0 --output o --batch-size 0 --max-length 1",
+            ["--output has no effect without --generate", "--limit has no effect without --generate", "--limit is 0, expected at least 1", "--batch-size is 0, expected at least 1", "--max-length is 1, expected at least 2"] },
+        { "eval --model . --data . --generate --all-tokens", ["--all-tokens has no effect with --generate"] },
+        { "eval --model . --data no/such.jsonl --adapter a --adapter b", ["--data: no/such.jsonl was not found", "--adapter: this command takes one adapter, whole; found a, b", "--adapter is a, and there is no such folder", "--adapter is b, and"] },
+        { "eval --model ./nothing --data .", ["--model is ./nothing, and there is no such folder"] },
+        { "combine --adapter a --kind linear --output o --majority-sign total", ["--majority-sign has no effect with --kind linear, which elects no signs"] },
+        { "combine --adapter a --kind linear --output o --majority-sign few", ["--majority-sign is few, expected total or frequency", "--majority-sign has no effect"] },
+        { "combine --adapter a --kind ties --output o --seed 42 --rank 3 --scale-once", ["--seed has no effect with --kind ties", "--rank has no effect with --kind ties", "--scale-once has no effect"] },
+        { "combine --adapter a --kind cat --output o --density 0.5", ["--density has no effect with --kind cat, which keeps all values"] },
+        { "combine --adapter a --kind sum --output o --density 0.5", ["--kind is sum, expected one of cat"] },
+        { "inspect . --plot p.svg", ["--plot draws an adapter's changes, and . is no adapter folder"] },
+        { "predict --model . --data . --batch-size 0 --max-new-tokens 0", ["--batch-size is 0", "--max-new-tokens is 0"] },
+        { "data r.yaml --examples -1 --rows 0", ["--examples is -1, expected at least 0", "--rows is 0, expected at least 1"] },
+        { "estimate r.yaml --seconds 1e308 --only all", ["--only is all, expected recipe or full", "--seconds is 1E+308, expected more than 0 and at most 86400, a day"] },
+        { "estimate r.yaml --seconds NaN", ["--seconds is NaN, expected more than 0"] },
+        { "convert a --to onnx --model m --output .", ["--to is onnx, expected mlx or peft", ". is not empty; choose another --output"] },
+        { "quantize --model m --to fp8 --output .", [". is not empty", "--to is fp8, expected"] },
+        { "merge --model . --adapter . --output . --dtype int4", [". is not empty", "--dtype is int4, expected float32 or bfloat16"] },
+        { "resize a --rank 0 --output o", ["--rank is 0, expected at least 1"] },
+        { "extract --base a --tuned b --rank -1 --output o", ["--rank is -1, expected at least 1"] },
+        { "sweep r.yaml --grid a=1 --parallel 0", ["--parallel is 0, expected at least 1"] },
+        { "tokenize --file f", ["Give one of --model FOLDER and --tokenizer FILE"] },
+        { "bench train --tf32", ["--tf32 has no effect with --device cpu; it is of NVIDIA GPUs"] },
+        { "bench generate --rank 0 --targets q", ["--targets names q, but --rank 0 adapts nothing"] },
+        { "bench growth weights --rows 64 --tokens 128", ["--rows has no effect where rows are not what grows", "--tokens has no effect where neither tokens nor length is what grows"] },
+        { "bench attention --rounds 0 --threads 0", ["--rounds is 0", "--threads is 0"] },
+        { "bench quantized --base-dtype fp8", ["--base-dtype is fp8, expected one of"] },
+    };
+
+    [Fact]
+    public void Every_option_of_every_command_declares_once_when_it_takes_effect()
+    {
+        int options = 0;
+        foreach (Command command in All(Root()).Where(command => command.Subcommands.Count == 0))
+        {
+            var action = Assert.IsType<CommandAction>(command.Action);
+            ILookup<string, OptionUse> uses = action.Uses.Where(use => use.SaysWhen).SelectMany(use => use.Options.Select(option => (option.Name, use))).ToLookup(pair => pair.Name, pair => pair.use);
+            foreach (Option option in command.Options.Where(option => option is not HelpOption))
+            {
+                options++;
+                Assert.True(uses[option.Name].Any(), $"{option.Name} of {command.Name} has to say when it takes effect: OptionUse.Always, .With or .Unless behind the command's work");
+            }
+            foreach (IGrouping<string, OptionUse> declared in uses) Assert.Contains(command.Options, option => option.Name == declared.Key);
+        }
+        Assert.True(options > 100, $"only {options} options were seen");
+    }
+
+    [Theory]
+    [MemberData(nameof(WithoutEffect))]
+    public void What_has_no_effect_or_cannot_be_is_refused_all_at_once(string line, string[] expected)
+    {
+        IReadOnlyList<string> problems = Problems(line);
+        Assert.Equal(expected.Length, problems.Count);
+        Assert.All(expected, words => Assert.Contains(problems, problem => problem.StartsWith(words, StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("generate --model . --prompt a --top-k 0 --top-p 1")]
+    [InlineData("generate --model . --prompt a --temperature 0.5 --top-k 5 --top-p 0.5 --seed 7")]
+    [InlineData("eval --model . --data . --generate --max-new-tokens 5 --limit 3 --output o")]
+    [InlineData("eval --model org/name --data -")]
+    [InlineData("combine --adapter a --kind dare_ties_svd --output o --density 0.5 --majority-sign frequency --seed 3 --rank 4 --scale-once")]
+    [InlineData("bench growth --rows 64 --tokens 128")]
+    [InlineData("bench growth length --tokens 128")]
+    public void What_takes_effect_is_accepted(string line) => Assert.Empty(Problems(line));
+
+    private static IReadOnlyList<string> Problems(string line)
+    {
+        ParseResult parsed = Root().Parse(line.Split(' '));
+        Assert.Empty(parsed.Errors);
+        return OptionUse.Problems(((CommandAction)parsed.CommandResult.Command.Action!).Uses, parsed);
+    }
+
+    private static RootCommand Root()
+    {
+        var root = new RootCommand();
+        foreach (ICliCommand command in CommandLineApplication.Commands()) root.Add(command.Build());
+        return root;
+    }
+
+    private static IEnumerable<Command> All(Command command) => command.Subcommands.SelectMany(All).Append(command).Where(one => one is not RootCommand);
+}
