@@ -17,7 +17,7 @@ internal static partial class JsonWords
         if (Converted().Match(failure.Message) is { Success: true } wrong)
             return $"{(path.Length == 0 ? "it" : path)} is {Found(json, failure.Path)}, expected {Expected(wrong.Groups["type"].Value)}";
         if (Unknown().Match(failure.Message) is { Success: true } unknown) return $"it has the key \"{unknown.Groups["key"].Value}\", which is not known";
-        if (Missing().Match(failure.Message) is { Success: true } missing) return $"it lacks {missing.Groups["keys"].Value.Replace("'", "", StringComparison.Ordinal)}";
+        if (Missing().Match(failure.Message) is { Success: true } missing) return $"{missing.Groups["keys"].Value.Replace("'", "", StringComparison.Ordinal)} is missing";
         if (failure.Message.Contains("null values", StringComparison.Ordinal)) return $"{(path.Length == 0 ? "a key" : path)} is null, expected a value";
         return $"it is no JSON from {Place(failure)} on ({Reason(failure.Message)})";
     }
