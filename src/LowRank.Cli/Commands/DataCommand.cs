@@ -31,7 +31,7 @@ internal sealed class DataCommand : ICliCommand
     {
         DataReview review = DataReviewer.Review(recipe, RecipeRun.ModelFolder(recipe, new DownloadProgress()), examples, rows ?? long.MaxValue);
         if (json) DataView.Json(review);
-        else new DataView(Console.Out, DataView.IsColoured).Show(review);
+        else new DataView(Screen.Drawn, DataView.IsColoured).Show(review);
         bool isRefused = review.WrongRows > 0 && recipe.Data.OnBadRow == "error";
         return isRefused ? ExitCodes.BadInput : ExitCodes.Success;
     }

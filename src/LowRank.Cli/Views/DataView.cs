@@ -28,7 +28,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
 
     public void Show(DataReview review)
     {
-        foreach (string note in review.Notes) output.WriteLine("note: " + Safe(note));
+        foreach (string note in review.Notes) output.WriteLine("note: " + VisibleText.Of(note));
         foreach (ReviewedRows part in review.Training) Show(part, review.Training.Count > 1 ? $"To learn from: {part.Name}" : "To learn from");
         if (review.Validation is { } validation) Show(validation, "Held out");
         if (review.Leaks is { } leaks) Show(leaks);
@@ -37,10 +37,10 @@ internal sealed class DataView(TextWriter output, bool coloured)
     private void Show(ReviewedRows part, string title)
     {
         output.WriteLine();
-        output.WriteLine(coloured ? Bold + Safe(title) + Plain : Safe(title));
+        output.WriteLine(coloured ? Bold + VisibleText.Of(title) + Plain : VisibleText.Of(title));
         Line("rows", $"{part.Rows:n0}{(part.IsPartial ? " (the first; more follow)" : "")}");
         if (part.WrongRows > 0) Line("rows that cannot be used", $"{part.WrongRows:n0}");
-        foreach (string problem in part.Problems) output.WriteLine("    " + Safe(problem));
+        foreach (string problem in part.Problems) output.WriteLine("    " + VisibleText.Of(problem));
         Line("tokens", $"{part.Tokens:n0}, of which {part.LearnedTokens:n0} are learned ({Share(part.LearnedTokens, part.Tokens)})");
         Line("length", $"half of the rows have up to {part.MedianLength:n0} tokens, 95 % up to {part.Percentile95:n0}, the longest {part.LongestRow:n0}");
         if (part.CutRows > 0)
@@ -48,7 +48,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
         else Line($"cut at max_length {part.MaxLength}", "nothing");
         if (part.NeverLearned > 0) Line("rows that teach nothing once cut", $"{part.NeverLearned:n0}: {string.Join(", ", part.NeverLearnedPlaces)}{(part.NeverLearned > part.NeverLearnedPlaces.Count ? ", …" : "")}");
         Line("duplicates", $"{part.Duplicates:n0} rows were there before, {part.NearDuplicates:n0} more but for case, blanks and punctuation");
-        foreach (string note in part.Notes) output.WriteLine("  note: " + Safe(note));
+        foreach (string note in part.Notes) output.WriteLine("  note: " + VisibleText.Of(note));
         Histogram(part);
         foreach (ReviewedText example in part.Examples) Show(example);
     }
@@ -70,17 +70,17 @@ internal sealed class DataView(TextWriter output, bool coloured)
     private void Show(ReviewedText example)
     {
         output.WriteLine();
-        output.WriteLine($"  {Safe(example.Place.ToString())}: {example.Tokens} tokens, {example.Learned} learned ({(coloured ? "green" : "in ⟦ ⟧")})");
+        output.WriteLine($"  {VisibleText.Of(example.Place.ToString())}: {example.Tokens} tokens, {example.Learned} learned ({(coloured ? "green" : "in ⟦ ⟧")})");
         var text = new StringBuilder();
         int left = LongestShown;
         foreach (ReviewedPiece piece in example.Pieces)
         {
             string words = piece.Text.Length <= left ? piece.Text : piece.Text[..left] + " …";
             left -= Math.Min(left, piece.Text.Length);
-            if (!piece.IsLearned) text.Append(Safe(words));
+            if (!piece.IsLearned) text.Append(VisibleText.Of(words));
             // A colour goes from line to line anew: pagers end it with the line.
-            else if (coloured) text.Append(Green).Append(Safe(words).Replace("\n", $"{Plain}\n{Green}", StringComparison.Ordinal)).Append(Plain);
-            else text.Append('⟦').Append(Safe(words)).Append('⟧');
+            else if (coloured) text.Append(Green).Append(VisibleText.Of(words).Replace("\n", $"{Plain}\n{Green}", StringComparison.Ordinal)).Append(Plain);
+            else text.Append('⟦').Append(VisibleText.Of(words)).Append('⟧');
             if (left == 0) break;
         }
         if (example.Cut > 0) text.Append(CultureInfo.InvariantCulture, $" … {example.Cut} tokens are cut off");
@@ -96,20 +96,17 @@ internal sealed class DataView(TextWriter output, bool coloured)
             return;
         }
         output.WriteLine(Invariant($"Held out and learned from as well: {leaks.Exact:n0} rows, {leaks.Normalized:n0} more but for case, blanks and punctuation; {leaks.Prompts:n0} more share a prompt."));
-        foreach (string place in leaks.Places) output.WriteLine("    " + Safe(place));
+        foreach (string place in leaks.Places) output.WriteLine("    " + VisibleText.Of(place));
         output.WriteLine("What is measured on them says little of what was learned. data.validation_share keeps equal rows on one side.");
     }
 
     private void Line(string name, FormattableString text) => output.WriteLine($"  {name}: {Invariant(text)}");
 
-    private void Line(string name, string text) => output.WriteLine($"  {name}: {text}");
+    private void Line(string name, string text) => output.WriteLine($"  {name}: {VisibleText.Of(text)}");
 
     private static string Share(long part, long whole) => whole == 0 ? "0 %" : Invariant($"{100.0 * part / whole:0.##} %");
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    // Data may hold what terminals obey.
-    private static string Safe(string text) => string.Concat(text.Select(letter => letter is '\n' or '\t' || !char.IsControl(letter) ? letter : letter < ' ' ? (char)('\u2400' + letter) : '\uFFFD'));
 
     private sealed class PlaceAsText : JsonConverter<Data.DataPlace>
     {

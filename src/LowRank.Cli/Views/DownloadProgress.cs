@@ -35,7 +35,8 @@ internal sealed class DownloadProgress : IHubProgress
         shown = watch.Elapsed;
         double rate = done / Math.Max(0.001, watch.Elapsed.TotalSeconds);
         string line = $"{name}: {100.0 * done / Math.Max(1, total):0} % of {Size(total)}, {Size((long)rate)}/s, {Durations.Show(TimeSpan.FromSeconds((total - done) / Math.Max(1, rate)))} left   {file}";
-        if (isLive) output.Write("\r\u001b[K" + line);
+        Clear();
+        if (isLive) output.Write(line);
         else output.WriteLine(line);
     }
 
@@ -47,7 +48,7 @@ internal sealed class DownloadProgress : IHubProgress
 
     private void Clear()
     {
-        if (isLive) output.Write("\r\u001b[K");
+        if (isLive) Screen.EraseErrorLine();
     }
 
     private static string Size(long bytes) => bytes >= 1_000_000_000 ? $"{bytes / 1e9:0.00} GB" : bytes >= 1_000_000 ? $"{bytes / 1e6:0.0} MB" : $"{bytes / 1e3:0.0} kB";

@@ -13,7 +13,7 @@ internal static class ModelView
         grid.AddRow("model type", Markup.Escape(model.ModelType ?? "unknown (no config.json)"));
         grid.AddRow("parameters", $"{model.Parameters:n0}");
         grid.AddRow("layers", model.Layers is { } layers ? $"{layers}" : "unknown");
-        grid.AddRow("dtype", model.DataTypes.Count == 1 ? model.DataTypes[0].Key : string.Join(", ", model.DataTypes.Select(type => $"{type.Key} ({type.Value:n0})")));
+        grid.AddRow("dtype", Markup.Escape(model.DataTypes.Count == 1 ? model.DataTypes[0].Key : string.Join(", ", model.DataTypes.Select(type => $"{type.Key} ({type.Value:n0})"))));
         grid.AddRow("bytes", $"{model.Bytes:n0}");
         grid.AddRow("tensors", $"{model.Tensors} in {model.Files} {(model.Files == 1 ? "file" : "files")}");
         return grid;

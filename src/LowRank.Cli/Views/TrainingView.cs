@@ -37,13 +37,13 @@ internal sealed class TrainingView(RecipeRun run)
     public static TrainingResult Follow(Func<ITrainingObserver, TrainingResult> train)
     {
         if (!Screen.IsLive) return train(new PlainProgress(Console.Out));
-        return AnsiConsole.Live(new Text("")).Start(context => train(new LiveProgress(context.UpdateTarget, TimeProvider.System)));
+        return Screen.Live(show => train(new LiveProgress(show, TimeProvider.System)));
     }
 
     /// <summary>Shows where the weights are, and the comparison.</summary>
     public void ShowResult(TrainingResult result, ComparisonSide? before, ComparisonSide? after)
     {
-        foreach (string note in run.StreamNotes) Console.Error.WriteLine("note: " + note);
+        foreach (string note in run.LateNotes) Console.Error.WriteLine("note: " + note);
         long trained = run.TrainedParameters;
         var figures = new RunFigures(trained, run.Model.Network.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
             FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);
