@@ -51,7 +51,9 @@ internal sealed class EvalCommand : ICliCommand
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
-            GeneratedTexts texts = GeneratedTexts.Of((IGeneratingTask)opened.Task, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            var generating = (IGeneratingTask)opened.Task;
+            GeneratedTexts texts = GeneratedTexts.Of(generating, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            foreach (string note in generating.GenerationNotes) Console.Error.WriteLine("note: " + note);
             if (parsed.GetValue(output) is { } path) texts.Save(path);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
             results["prompts"] = texts.Prompts.Count;

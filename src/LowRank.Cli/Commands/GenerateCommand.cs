@@ -43,28 +43,32 @@ internal sealed class GenerateCommand : ICliCommand
         Tokenizer tokenizer = opened.RequireTokenizer();
         string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
         int[] ids = PromptEncoding.Prompt(tokenizer, text);
+        if (PromptEncoding.SpelledBeginning(tokenizer, text) is { } spelled)
+            Console.Error.WriteLine($"note: the prompt begins with {spelled}, which the tokenizer puts before every text: it was not added a second time.");
         if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
         options = options with { StopTokenIds = opened.StopTokens(tokenizer) };
         bool asJson = parsed.GetValue(json);
+        var generator = new TextGenerator(opened.Model.Decoder);
+        int room = generator.Room(ids);
+        if (room == 0)
+            throw new InputException($"The prompt has {ids.Length} tokens; the model's context holds {opened.Model.Decoder.Shape.ContextLength}, what follows included. Shorten the prompt.");
         long started = Stopwatch.GetTimestamp();
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
-        IReadOnlyList<int> made = new TextGenerator(opened.Model.Decoder).Generate([ids], options, (_, token) =>
+        IReadOnlyList<int> made = generator.Generate([ids], options, (_, token) =>
         {
             if (!asJson) Write(decoder.Add(token));
         })[0];
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        if (!asJson)
-        {
-            Console.WriteLine(decoder.Flush());
-            return;
-        }
+        if (!asJson) Console.WriteLine(decoder.Flush());
+        foreach (string note in generator.Notes) Console.Error.WriteLine("note: " + note);
+        if (!asJson) return;
         JsonOutput.Write(new
         {
             prompt = text,
             text = tokenizer.Decode(made, skipSpecialTokens: true),
             prompt_tokens = ids.Length,
             new_tokens = made.Count,
-            finish_reason = made.Count < options.MaxNewTokens ? "stop" : "length",
+            finish_reason = made.Count < Math.Min(options.MaxNewTokens, room) ? "stop" : "length",
             seconds = Math.Round(seconds, 3),
         });
     }

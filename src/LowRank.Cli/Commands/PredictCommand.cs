@@ -46,6 +46,7 @@ internal sealed class PredictCommand : ICliCommand
         if (parsed.GetValue(output) is not { } path)
         {
             foreach (string line in lines) Console.WriteLine(line);
+            Note(opened.Task);
             return;
         }
         int rows = 0;
@@ -58,6 +59,12 @@ internal sealed class PredictCommand : ICliCommand
                 rows++;
             }
         });
+        Note(opened.Task);
         Console.WriteLine($"Wrote {rows} answers to {path}");
+    }
+
+    private static void Note(ITask task)
+    {
+        foreach (string note in (task as IGeneratingTask)?.GenerationNotes ?? []) Console.Error.WriteLine("note: " + note);
     }
 }

@@ -42,9 +42,9 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         options.Validate();
         JsonObject said = ChatFormats.Message("user", text);
         int[] prompt = ChatFormats.Prompt(format, tokenizer, Messages(said), tools);
-        int room = model.Shape.MaxPositions - prompt.Length;
+        int room = generator.Room(prompt);
         if (room < 1)
-            throw new InputException($"The conversation has {prompt.Length} tokens with this message; the model's context holds {model.Shape.MaxPositions}, " +
+            throw new InputException($"The conversation has {prompt.Length} tokens with this message; the model's context holds {model.Shape.ContextLength}, " +
                 "the reply included. The message was not added. Begin anew with /clear, or say less.");
         GenerationOptions fitting = options with { MaxNewTokens = Math.Min(options.MaxNewTokens, room) };
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();

@@ -25,24 +25,16 @@ public sealed class PrefixCache : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Clear();
 
-    /// <summary>A cache that holds a proper prefix of the prompt, with room for the rest of it and for new tokens.</summary>
-    internal KeyValueCache Prepare(Decoder model, int[] prompt, int newTokens)
+    /// <summary>A cache that holds a proper prefix of the prompt.</summary>
+    internal KeyValueCache Prepare(Decoder model, int[] prompt)
     {
-        int needed = prompt.Length + newTokens;
         // The last token is always computed: its state is what the next one is chosen from.
         Reused = cache is null || TurnsAnew(model.Shape, prompt.Length) ? 0
             : Math.Min(held.ToArray().AsSpan().CommonPrefixLength(prompt), prompt.Length - 1);
         held.RemoveRange(Reused, held.Count - Reused);
-        cache?.Keep(Reused);
-        if (cache is not null && cache.Capacity >= needed) return cache;
-        int capacity = cache is null ? needed : Math.Max(needed, (int)Math.Min(2L * cache.Capacity, int.MaxValue)); // copied seldom
-        var grown = new KeyValueCache(model.Shape, 1, capacity, model.Device);
-        if (cache is not null)
-        {
-            grown.CopyFrom(cache);
-            cache.Dispose();
-        }
-        return cache = grown;
+        cache ??= new KeyValueCache(model.Shape, 1, int.MaxValue, model.Device); // it grows with the text
+        cache.Keep(Reused);
+        return cache;
     }
 
     /// <summary>Notes tokens that the model has added to the cache.</summary>

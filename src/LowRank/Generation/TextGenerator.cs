@@ -8,9 +8,27 @@ namespace LowRank.Generation;
 /// <param name="model">The model, with its adapters attached.</param>
 public sealed class TextGenerator(Decoder model)
 {
+    private long filled, full;
+
+    /// <summary>What became of texts at the end of the model's context so far, a sentence each; none where none came to it.</summary>
+    public IReadOnlyList<string> Notes
+    {
+        get
+        {
+            string context = $"the model's context holds {model.Shape.ContextLength} tokens, the prompt included";
+            List<string> notes = [];
+            if (filled > 0) notes.Add($"{(filled == 1 ? "1 text was" : $"{filled} texts were")} ended early: {context}.");
+            if (full > 0) notes.Add($"{(full == 1 ? "1 prompt leaves" : $"{full} prompts leave")} no room for a text: {context}. Shorten {(full == 1 ? "it" : "them")}.");
+            return notes;
+        }
+    }
+
+    /// <summary>Most tokens that a prompt can be continued by: what its tokens leave of the model's context; 0 for none.</summary>
+    public int Room(int[] prompt) => Math.Max(0, model.Shape.ContextLength - (model.Prompt?.Length ?? 0) - prompt.Length);
+
     /// <summary>Continues several prompts together; shorter ones are padded on the left, which changes no result.</summary>
     /// <param name="prompts">Token ids of each prompt; at least one token each.</param>
-    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="options">How tokens are chosen. A row ends earlier where it fills the model's context (<see cref="Room"/>).</param>
     /// <param name="onToken">Called with the row and each new token as it is made.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens of each row, without the stop token.</returns>
@@ -21,18 +39,25 @@ public sealed class TextGenerator(Decoder model)
     {
         options.Validate();
         Check(prompts);
-        var results = prompts.Select(_ => new List<int>()).ToList();
-        if (prompts.Count == 0) return results;
-        int longest = prompts.Max(prompt => prompt.Length);
+        var writing = new Writing(prompts, [.. prompts.Select(Room)], options, onToken);
         using var noGradient = no_grad();
-        using var cache = new KeyValueCache(model.Shape, prompts.Count, longest + options.MaxNewTokens, model.Device);
-        Extend(prompts, results, cache, Prefill(prompts, longest, cache), options, onToken, null, cancellation);
-        return results;
+        using var sampler = new Sampler(options);
+        // Where the longest has filled the context, it and those that ended leave the others, which have room yet.
+        while (writing.Open() is { Length: > 0 } rows && !cancellation.IsCancellationRequested)
+        {
+            int[][] texts = [.. rows.Select(row => writing.Text(row))];
+            int longest = texts.Max(text => text.Length);
+            long capacity = Math.Min((long)longest + options.MaxNewTokens, int.MaxValue);
+            using var cache = new KeyValueCache(model.Shape, rows.Length, (int)capacity, model.Device);
+            Extend(writing, rows, cache, Prefill(texts, longest, cache), sampler, null, cancellation);
+        }
+        Count(writing);
+        return writing.Results;
     }
 
     /// <summary>Continues one prompt, computing only what differs from the text before it.</summary>
     /// <param name="prompt">Token ids; at least one.</param>
-    /// <param name="options">How tokens are chosen.</param>
+    /// <param name="options">As in <see cref="Generate"/>.</param>
     /// <param name="kept">Holds what this model computed for earlier prompts; gains this prompt and what follows it.</param>
     /// <param name="onToken">Called with each new token as it is made.</param>
     /// <param name="cancellation">Stops after the current token.</param>
@@ -43,42 +68,42 @@ public sealed class TextGenerator(Decoder model)
     {
         options.Validate();
         Check([prompt]);
-        using var noGradient = no_grad();
-        KeyValueCache cache = kept.Prepare(model, prompt, options.MaxNewTokens);
-        int[] rest = prompt[kept.Reused..];
-        Tensor last = Prefill([rest], rest.Length, cache);
-        kept.Add(rest);
-        List<int> result = [];
-        Extend([prompt], [result], cache, last, options, (_, token) => onToken?.Invoke(token), tokens => kept.Add([(int)tokens[0]]), cancellation);
-        return result;
+        var writing = new Writing([prompt], [Room(prompt)], options, (_, token) => onToken?.Invoke(token));
+        if (writing.Open().Length > 0)
+        {
+            using var noGradient = no_grad();
+            using var sampler = new Sampler(options);
+            KeyValueCache cache = kept.Prepare(model, prompt);
+            int[] rest = prompt[kept.Reused..];
+            Tensor last = Prefill([rest], rest.Length, cache);
+            kept.Add(rest);
+            Extend(writing, [0], cache, last, sampler, tokens => kept.Add([(int)tokens[0]]), cancellation);
+        }
+        Count(writing);
+        return writing.Results[0];
     }
 
-    // Takes over the logits of the last position, [rows, vocabulary size].
-    private void Extend(IReadOnlyList<int[]> prompts, IReadOnlyList<List<int>> results, KeyValueCache cache, Tensor last, GenerationOptions options,
-        Action<int, int>? onToken, Action<long[]>? onCached, CancellationToken cancellation)
+    // Takes over the logits of the last position, [rows, vocabulary size]. Ends where the longest text has filled the context, too.
+    private void Extend(Writing writing, int[] rows, KeyValueCache cache, Tensor last, Sampler sampler, Action<long[]>? onCached, CancellationToken cancellation)
     {
-        var stops = options.StopTokenIds.ToHashSet();
-        var open = new bool[results.Count];
-        Array.Fill(open, true);
-        List<int>[] texts = [.. prompts.Select(prompt => prompt.ToList())];
-        using var sampler = new Sampler(options);
-        for (int made = 0; ; )
+        List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())]; // of rows that have ended, too: they go on beside the others
+        int longest = model.Shape.ContextLength - (model.Prompt?.Length ?? 0);
+        while (true)
         {
             long[] chosen;
             using (last) chosen = sampler.Choose(last);
-            for (int row = 0; row < chosen.Length; row++)
-            {
-                if (!open[row]) continue;
-                open[row] = !stops.Contains((int)chosen[row]);
-                if (!open[row]) continue;
-                results[row].Add((int)chosen[row]);
-                onToken?.Invoke(row, (int)chosen[row]);
-            }
-            if (++made == options.MaxNewTokens || !open.Contains(true) || cancellation.IsCancellationRequested) return;
+            writing.Add(rows, chosen);
+            if (!writing.IsOpen(rows) || cache.Length >= longest || cancellation.IsCancellationRequested) return;
             for (int row = 0; row < chosen.Length; row++) texts[row].Add((int)chosen[row]);
             last = cache.Length == model.Shape.Rope?.TurnsAnewBeyond ? ComputeAnew(texts, cache) : Step(chosen, cache);
             onCached?.Invoke(chosen);
         }
+    }
+
+    private void Count(Writing writing)
+    {
+        filled += writing.Filled;
+        full += writing.Full;
     }
 
     private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache cache)

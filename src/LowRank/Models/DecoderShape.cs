@@ -29,6 +29,16 @@ public sealed record DecoderShape
     /// <summary>Longest sequence the model was made for.</summary>
     public required int MaxPositions { get; init; }
 
+    /// <summary>Longest text that the model can go on with: <see cref="MaxPositions"/>, times the factor where scaled rotary positions
+    /// stretch it (linear and dynamic scaling leave max_position_embeddings as it was; yarn's counts from the original length). Gemma
+    /// 3's config names the stretched length itself.</summary>
+    public int ContextLength => Rope is null || LocalRope is not null ? MaxPositions : (int)Math.Min(int.MaxValue, Math.Max(MaxPositions, Rope.Type switch
+    {
+        "linear" or "dynamic" => Rope.Factor * MaxPositions,
+        "yarn" => Rope.Factor * Rope.OriginalMaxPositions,
+        _ => MaxPositions,
+    }));
+
     /// <summary>Epsilon of the normalisation layers.</summary>
     public required double NormEpsilon { get; init; }
 

@@ -4,32 +4,38 @@ using static TorchSharp.torch;
 namespace LowRank.Models;
 
 /// <summary>The keys and values of the positions a model has seen, so that each further token costs one position.</summary>
-/// <remarks>Memory: 2 · layers · batch · key-value heads · capacity · head dimension · 4 bytes, allocated at once.
-/// Belongs to one sequence batch and one thread; dispose of it after use.</remarks>
+/// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions that are held
+/// and at most half as many again (256 at least): it grows with the text, up to the capacity. Belongs to one sequence batch and
+/// one thread; dispose of it after use.</remarks>
 public sealed class KeyValueCache : IDisposable
 {
-    private readonly Tensor[] keys;   // a layer each: [batch, key-value heads, capacity, head dimension]
+    private const int Block = 256;
+    private readonly Tensor[] keys;   // a layer each: [batch, key-value heads, allocated, head dimension]
     private readonly Tensor[] values;
     private long[] paddingCounts = []; // LeftPadding, at hand
     private bool paddingIsLeft;
 
-    /// <summary>Allocates room for <paramref name="capacity"/> positions of each row.</summary>
+    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row.</summary>
     public KeyValueCache(DecoderShape shape, int batch, int capacity, Device device)
         : this(shape.Layers, shape.KeyValueHeads, shape.HeadDimension, batch, capacity, device)
     {
     }
 
-    /// <summary>Allocates room for <paramref name="capacity"/> positions of each row, in so many layers and heads.</summary>
+    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row, in so many layers and heads.</summary>
     public KeyValueCache(int layers, int heads, int headDimension, int batch, int capacity, Device device)
     {
         Capacity = capacity;
-        long[] size = [batch, heads, capacity, headDimension];
+        Allocated = Math.Min(capacity, Block);
+        long[] size = [batch, heads, Allocated, headDimension];
         keys = Allocate(layers, size, device);
         values = Allocate(layers, size, device);
     }
 
-    /// <summary>Positions there is room for.</summary>
+    /// <summary>Most positions it holds.</summary>
     public int Capacity { get; }
+
+    /// <summary>Positions that there is memory for.</summary>
+    internal int Allocated { get; private set; }
 
     /// <summary>Positions held.</summary>
     public int Length { get; private set; }
@@ -47,7 +53,7 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>How many padding positions a row begins with.</summary>
     internal int PaddingOf(int row) => KeyMask is null ? 0 : (int)paddingCounts[row];
 
-    /// <summary>The keys and values of a layer, [batch, key-value heads, capacity, head dimension] each.</summary>
+    /// <summary>The keys and values of a layer, [batch, key-value heads, allocated, head dimension] each.</summary>
     internal (Tensor Keys, Tensor Values) Layer(int layer) => (keys[layer], values[layer]);
 
     /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are none.</summary>
@@ -57,12 +63,13 @@ public sealed class KeyValueCache : IDisposable
     internal void RememberPrompt(IReadOnlyList<(Tensor Keys, Tensor Values)> prompt) =>
         Prompt = [.. prompt.Select(layer => (layer.Keys.detach().DetachFromDisposeScope(), layer.Values.detach().DetachFromDisposeScope()))];
 
-    /// <summary>Checks that further positions fit.</summary>
+    /// <summary>Makes room for further positions.</summary>
     /// <exception cref="InvalidOperationException">They do not; nothing has been added.</exception>
     internal void RequireRoom(long added)
     {
         if (Length + added > Capacity)
             throw new InvalidOperationException($"The cache has {Length} positions and room for {Capacity}; {added} more do not fit. Make it for prompt and new tokens together.");
+        if (Length + added > Allocated) Grow((int)(Length + added));
     }
 
     /// <summary>Adds a layer's keys and values of new positions and returns those of all positions.</summary>
@@ -72,6 +79,7 @@ public sealed class KeyValueCache : IDisposable
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor key, Tensor value)
     {
         long added = key.shape[2];
+        RequireRoom(added);
         keys[layer].narrow(2, Length, added).copy_(key);
         values[layer].narrow(2, Length, added).copy_(value);
         return (keys[layer].narrow(2, 0, Length + added), values[layer].narrow(2, 0, Length + added));
@@ -108,18 +116,6 @@ public sealed class KeyValueCache : IDisposable
         (LeftPadding, KeyMask, Length) = (null, null, 0);
     }
 
-    /// <summary>Copies the positions that another cache of the same shape holds; for rows without padding.</summary>
-    internal void CopyFrom(KeyValueCache other)
-    {
-        if (other.KeyMask is not null) throw new InvalidOperationException("The rows begin with padding, which their positions alone do not tell.");
-        if (other.Length > Capacity) throw new ArgumentException($"The other cache holds {other.Length} positions; there is room for {Capacity}.", nameof(other));
-        using var scope = NewDisposeScope();
-        if (other.Prompt is { } prompt) RememberPrompt([.. prompt.Select(layer => (layer.Keys.clone(), layer.Values.clone()))]);
-        foreach ((Tensor to, Tensor from) in keys.Concat(values).Zip(other.keys.Concat(other.values)))
-            to.narrow(2, 0, other.Length).copy_(from.narrow(2, 0, other.Length));
-        Length = other.Length;
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -137,6 +133,23 @@ public sealed class KeyValueCache : IDisposable
             promptValues.Dispose();
         }
         Prompt = null;
+    }
+
+    // By half of what there is, so that a text's positions are copied twice or so in all.
+    private void Grow(int needed)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Allocated = (int)Math.Min(Capacity, Math.Max(needed, Allocated + (long)Math.Max(Block, Allocated / 2)));
+        foreach (Tensor[] tensors in new[] { keys, values })
+            for (int layer = 0; layer < tensors.Length; layer++)
+            {
+                using Tensor old = tensors[layer];
+                long[] size = old.shape;
+                size[2] = Allocated;
+                tensors[layer] = zeros(size, device: old.device).DetachFromDisposeScope();
+                tensors[layer].narrow(2, 0, Length).copy_(old.narrow(2, 0, Length));
+            }
     }
 
     private static Tensor[] Allocate(int layers, long[] size, Device device) =>

@@ -17,6 +17,8 @@ public sealed partial class RecipeRun
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    private TextGenerator? generator;
+
     private const int GenerationBatch = 50; // prompts generated together when facts are counted
 
     /// <summary>How the model does now on the comparison's rows; null when the recipe asks for no comparison.</summary>
@@ -62,7 +64,7 @@ public sealed partial class RecipeRun
     {
         if (prompts.Count == 0) return [];
         var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = StopTokens() };
-        var generator = new TextGenerator(Model.Decoder);
+        generator ??= new TextGenerator(Model.Decoder);
         return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
             generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(Tokenizer!, prompt))], options).Select(ids => Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
     }

@@ -11,8 +11,9 @@ public sealed partial class RecipeRun
     private const int ProbedSteps = 32;
     private StreamedExamples? stream;
 
-    /// <summary>What became of the rows of a stream so far, a sentence each; none where the data is read before.</summary>
-    public IReadOnlyList<string> StreamNotes => stream?.Notes ?? [];
+    /// <summary>What is known only as the run goes on, a sentence each: what became of the rows of a stream so far, and of texts that
+    /// filled the model's context.</summary>
+    public IReadOnlyList<string> LateNotes => [.. stream?.Notes ?? [], .. generator?.Notes ?? [], .. (Task as IGeneratingTask)?.GenerationNotes ?? []];
 
     private static int StreamedRows(TrainingSection training) => checked((int)(training.Steps!.Value * training.BatchSize * training.GradientAccumulation));
 
@@ -22,14 +23,17 @@ public sealed partial class RecipeRun
     {
         Task = Kind.Start(Model, Tokenizer, Settings);
         var sources = new RecipeSources(Recipe);
+        bool talks = Recipe.Data.Streaming; // whose rows are seen later
         TaskData Load(RowSource source, string what)
         {
             TaskData loaded = Task.Read(source);
+            talks |= loaded.HasConversations;
             notes.AddRange(loaded.Warnings.Select(warning => what + warning));
             return loaded;
         }
         Examples = Train(sources, Load, notes);
         if (sources.Validation is { } validation) Validation = Load(validation, "Validation: ").Examples;
+        if (Recipe.Data.ChatTemplate is not null && !talks) notes.Add("data.chat_template writes nothing: no row is a conversation. It is kept with what is trained all the same.");
         if (Recipe.Comparison is not { } comparison) return;
         RowSource compared = sources.Comparison!;
         ComparisonExamples = Load(compared, "Comparison: ").Examples;

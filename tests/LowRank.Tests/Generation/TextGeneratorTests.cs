@@ -56,6 +56,33 @@ public sealed class TextGeneratorTests
         Assert.Equal(first.Take(3), cut);
     }
 
+    [Theory]
+    [InlineData(TinyModel.Llama, 64)]
+    [InlineData(TinyModel.Gpt2, 12)]
+    public void A_text_ends_where_it_fills_the_context_and_the_others_go_on(string config, int context)
+    {
+        using var tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
+        var generator = new TextGenerator(tiny.Model.Decoder);
+        int[][] prompts = [[.. Enumerable.Range(0, context - 2)], [9, 3], [1, 2, 3, 4, 5], [.. Enumerable.Range(0, context).Select(i => i % 32)]];
+        for (int row = 0; row < prompts.Length; row++) prompts[row] = [.. prompts[row].Select(token => token % 32)];
+        var options = new GenerationOptions { MaxNewTokens = int.MaxValue };
+        IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
+        Assert.Equal([2, context - 2, context - 5, 0], together.Select(row => row.Count));
+        Assert.Equal(
+            [$"3 texts were ended early: the model's context holds {context} tokens, the prompt included.", $"1 prompt leaves no room for a text: the model's context holds {context} tokens, the prompt included. Shorten it."],
+            generator.Notes);
+        var alone = new TextGenerator(tiny.Model.Decoder);
+        for (int row = 0; row < prompts.Length; row++) Assert.Equal(alone.Generate([prompts[row]], options)[0], together[row]);
+        // The longest may end by itself: the others have their own room all the same.
+        int stop = together[0][0];
+        IReadOnlyList<IReadOnlyList<int>> stopped = alone.Generate(prompts[..3], options with { StopTokenIds = [stop], MaxNewTokens = context - 3 });
+        Assert.Empty(stopped[0]);
+        for (int row = 1; row < 3; row++) Assert.Equal(together[row].Take(context - 3).TakeWhile(token => token != stop), stopped[row]);
+        using var kept = new PrefixCache();
+        Assert.Equal(together[1], alone.Continue(prompts[1], options, kept));
+        Assert.Empty(alone.Continue(prompts[3], options, kept));
+    }
+
     [Fact]
     public void Generating_leaves_no_tensors_behind()
     {

@@ -23,8 +23,8 @@ internal static unsafe class StepAttentionKernel
         long[] shape = query.shape, heads = key.shape;
         if (shape[0] > MostRows || !Fits(query) || !Fits(key) || !Fits(value)) return null;
         (Tensor keys, Tensor values) = cache.Layer(settings.Layer);
-        if (!KernelTensors.Fit(keys) || !KernelTensors.Fit(values) || !heads.SequenceEqual(value.shape) || cache.Length >= cache.Capacity) return null;
-        if (!keys.shape.SequenceEqual([shape[0], heads[1], cache.Capacity, shape[3]]) || !heads.SequenceEqual([shape[0], heads[1], 1, shape[3]])
+        if (!KernelTensors.Fit(keys) || !KernelTensors.Fit(values) || !heads.SequenceEqual(value.shape) || cache.Length >= cache.Allocated) return null;
+        if (!keys.shape.SequenceEqual([shape[0], heads[1], cache.Allocated, shape[3]]) || !heads.SequenceEqual([shape[0], heads[1], 1, shape[3]])
             || shape[2] != 1 || shape[1] % heads[1] != 0) return null; // torch says what is wrong
         int rows = (int)shape[0], length = cache.Length + 1;
         int* first = stackalloc int[rows];
@@ -47,7 +47,7 @@ internal static unsafe class StepAttentionKernel
             KeyValueHeads = (int)heads[1],
             Groups = (int)(shape[1] / heads[1]),
             Dimension = (int)shape[3],
-            Capacity = cache.Capacity,
+            Capacity = cache.Allocated,
             Length = length,
             Scale = (float)(settings.Scale ?? 1 / Math.Sqrt(shape[3])),
             Softcap = (float)(settings.Softcap ?? 0),

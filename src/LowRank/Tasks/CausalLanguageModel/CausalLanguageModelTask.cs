@@ -17,6 +17,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
 {
     private readonly CausalObjective objective = new(model.Decoder, settings.Batching);
 
+    private readonly TextGenerator generator = new(model.Decoder);
+
     private ExampleOptions Options => new()
     {
         VocabularySize = Network.VocabularySize,
@@ -35,8 +37,9 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     {
         LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options) : ExampleLoader.Load(source, tokenizer, Options);
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
+        string[] written = loaded.HasConversations && tokenizer?.ChatTemplatePlace is { } place ? [$"conversations are written by another chat template than the model's: {place}."] : [];
         string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
-        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]);
+        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. written, .. padded, .. loaded.Summary.Warnings]) { HasConversations = loaded.HasConversations };
     }
 
     /// <inheritdoc/>
@@ -53,6 +56,9 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
         Generate([.. SampleReader.ReadAll(files)], batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> GenerationNotes => generator.Notes;
+
+    /// <inheritdoc/>
     public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
     {
         Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
@@ -63,7 +69,6 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
             MaxNewTokens = maxNewTokens,
             StopTokenIds = [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()],
         };
-        var generator = new TextGenerator(model.Decoder);
         return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options)).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
     }
 
