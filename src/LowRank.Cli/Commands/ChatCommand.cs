@@ -44,11 +44,11 @@ internal sealed class ChatCommand : ICliCommand
         GenerationOptions options = Options(parsed);
         JsonArray? callable = parsed.GetValue(tools) is { } file ? ReadTools(file) : null;
         using OpenedModel opened = model.Open(parsed);
-        Tokenizer tokenizer = opened.RequireTokenizer();
+        Tokenizer tokenizer = opened.RequireTokenizer(talks: true);
         IChatFormat format = ChatFormats.ForTalking(tokenizer);
-        Console.Error.WriteLine(tokenizer.ChatTemplateSource is null
+        Console.Error.WriteLine(tokenizer.ChatTemplates.Count == 0
             ? "Template: ChatML, for the model has none of its own and knows ChatML's tokens."
-            : "Template: the model's own.");
+            : $"Template: {tokenizer.ChatTemplatePlace ?? "the model's own"}.");
         int? endOfTurn = EndOfTurn(format, tokenizer);
         options = options with { StopTokenIds = [.. opened.StopTokens(tokenizer).Concat(endOfTurn is { } end ? [end] : []).Distinct()] };
         if (options.StopTokenIds.Count == 0)

@@ -44,6 +44,9 @@ public sealed class Adapter : IDisposable
     /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; set; }
 
+    /// <summary>The chat templates it was trained with; null where its folder has none, and the base's hold.</summary>
+    public AdapterChatTemplates? ChatTemplates { get; set; }
+
     /// <summary>The config as it is saved.</summary>
     public LoraConfig Config { get; private set; }
 
@@ -128,6 +131,7 @@ public sealed class Adapter : IDisposable
         }
         adapter.Task = AdapterTask.Load(folder);
         adapter.Vocabulary = AdapterVocabulary.Load(folder);
+        adapter.ChatTemplates = AdapterChatTemplates.Load(folder);
         adapter.Base = needed;
         return adapter;
     }
@@ -219,6 +223,7 @@ public sealed class Adapter : IDisposable
         Task?.Save(into);
         Base?.Save(into);
         Vocabulary?.Save(into);
+        ChatTemplates?.Save(into);
     });
 
     /// <summary>Changes the config that is saved, as a method does that learns part of it.</summary>

@@ -55,11 +55,13 @@ public static class AdapterMerge
         ScalarType type = weights[0].Value.dtype;
         weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
         AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
+        AdapterChatTemplates? templates = AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
         ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null, quantized), folder =>
         {
             task?.Save(folder);
             vocabulary?.Save(folder);
+            templates?.Save(folder);
         });
         return quantized.Report;
     }

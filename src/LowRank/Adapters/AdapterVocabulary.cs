@@ -120,6 +120,11 @@ public sealed class AdapterVocabulary
     /// <summary>Writes the tokenizer's files into a folder.</summary>
     public void Save(string into)
     {
-        foreach ((string name, string text) in files) File.WriteAllText(Path.Combine(into, name), text);
+        foreach ((string name, string text) in files)
+        {
+            string path = Path.Combine(into, name);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllText(path, text);
+        }
     }
 }

@@ -23,6 +23,6 @@ public static class ExampleLoader
     {
         var loading = new ExampleLoading(source, tokenizer, options);
         List<TokenizedExample> examples = [.. loading.Examples()];
-        return new LoadedExamples(examples, loading.Finish()) { TurnsToldBy = loading.TurnsToldBy, Notes = loading.Notes };
+        return new LoadedExamples(examples, loading.Finish()) { TurnsToldBy = loading.TurnsToldBy, HasConversations = loading.HasConversations, Notes = loading.Notes };
     }
 }

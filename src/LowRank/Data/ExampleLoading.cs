@@ -23,8 +23,11 @@ internal sealed class ExampleLoading
     /// <summary>How the assistant's turns were told from the rest; null where no row was a conversation.</summary>
     public string? TurnsToldBy => rows.TurnsToldBy;
 
+    /// <summary>Whether a row was a conversation.</summary>
+    public bool HasConversations => rows.HasConversations;
+
     /// <summary>What was met while reading, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => reading.Notes;
+    public IReadOnlyList<string> Notes => [.. reading.Notes, .. rows.Notes];
 
     /// <summary>The examples as they come, none longer than allowed, a predicted label each. After a problem the rest is only
     /// checked.</summary>
@@ -32,7 +35,8 @@ internal sealed class ExampleLoading
     {
         foreach (Sample sample in reading.Rows())
         {
-            if (rows.Tokenize(sample, reading.Problems) is { } whole && reading.Problems.Count == 0 && cutter.Cut(whole) is { } example) yield return example;
+            foreach (TokenizedExample whole in rows.Tokenize(sample, reading.Problems))
+                if (reading.Problems.Count == 0 && cutter.Cut(whole) is { } example) yield return example;
         }
     }
 

@@ -4,11 +4,27 @@ namespace LowRank.Data;
 /// <summary>Prompts and what follows them, in the ids that a model sees when it generates.</summary>
 public static class PromptEncoding
 {
+    /// <summary>A text's ids, with the special tokens of the post-processor. What the text begins with is not added a second
+    /// time.</summary>
+    public static int[] Text(ITextTokenizer tokenizer, string text)
+    {
+        int[] ids = tokenizer.Encode(text, addSpecialTokens: true), begin = Beginning(tokenizer);
+        return begin.Length > 0 && ids.AsSpan().StartsWith([.. begin, .. begin]) ? ids[begin.Length..] : ids;
+    }
+
+    /// <summary>Whether a text spells out what the tokenizer puts before every text, such as <c>&lt;s&gt;</c>.</summary>
+    /// <returns>What it spells; null where it does not.</returns>
+    public static string? SpelledBeginning(ITextTokenizer tokenizer, string text)
+    {
+        int[] begin = Beginning(tokenizer);
+        return begin.Length > 0 && tokenizer.Decode(begin) is { Length: > 0 } spelled && text.StartsWith(spelled, StringComparison.Ordinal) ? spelled : null;
+    }
+
     /// <summary>A prompt's ids: with the special tokens of the post-processor, but without an end-of-text token it adds,
     /// for the text goes on.</summary>
     public static int[] Prompt(ITextTokenizer tokenizer, string prompt)
     {
-        int[] ids = tokenizer.Encode(prompt, addSpecialTokens: true);
+        int[] ids = Text(tokenizer, prompt);
         if (tokenizer.EosTokenId is not { } eos || ids.Length == 0 || ids[^1] != eos) return ids;
         // One that the prompt spells out itself is its own.
         int added = Trailing(ids, eos) - Trailing(tokenizer.Encode(prompt, addSpecialTokens: false), eos);
@@ -36,6 +52,15 @@ public static class PromptEncoding
     /// <summary>Ids with the end-of-text token after them, where there is one and they do not end with it.</summary>
     internal static int[] Ended(ITextTokenizer tokenizer, int[] ids) =>
         tokenizer.EosTokenId is { } eos && (ids.Length == 0 || ids[^1] != eos) ? [.. ids, eos] : ids;
+
+    // What stands before any text. It may be the very token that ends one (OPT).
+    private static int[] Beginning(ITextTokenizer tokenizer)
+    {
+        const string any = "a";
+        int[] ids = tokenizer.Encode(any, addSpecialTokens: true);
+        int words = ids.AsSpan().IndexOf(tokenizer.Encode(any, addSpecialTokens: false));
+        return words > 0 ? ids[..words] : [];
+    }
 
     private static int Trailing(int[] ids, int id)
     {

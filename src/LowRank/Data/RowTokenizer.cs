@@ -4,14 +4,17 @@ using LowRank.Tokenization;
 
 namespace LowRank.Data;
 
-/// <summary>Makes an example of a row, by its form.</summary>
+/// <summary>Makes examples of a row, by its form.</summary>
 internal sealed class RowTokenizer
 {
     private readonly int vocabulary;
+    private readonly ITextTokenizer? tokenizer;
     private readonly IChatFormat? format;
     private readonly SampleForms forms;
     private readonly TrainOn trainOn;
-    private bool talks;
+    private readonly string? cannotTalk; // why no row may be a conversation
+    private long conversations, parted, parts, begun;
+    private string? beginning;
 
     /// <summary>Prepares for rows of any form.</summary>
     /// <param name="tokenizer">Makes tokens; null allows rows of tokens only.</param>
@@ -21,31 +24,58 @@ internal sealed class RowTokenizer
         if (options.MaxLength < 2) throw new ArgumentException($"MaxLength is {options.MaxLength}, expected at least 2.", nameof(options));
         vocabulary = options.VocabularySize ?? tokenizer?.VocabularySize
             ?? throw new ArgumentException("Without a tokenizer the options have to give the vocabulary size.", nameof(options));
-        trainOn = options.TrainOn;
+        (this.tokenizer, trainOn) = (tokenizer, options.TrainOn);
         format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
+        cannotTalk = tokenizer is null || options.ChatFormat is not null ? null : ChatFormats.Obstacle(tokenizer);
         forms = new SampleForms(Forms(tokenizer, options, vocabulary, format),
             tokenizer is null ? " (rows of text need a tokenizer, and the model has none)" : "");
     }
 
-    /// <summary>How the assistant's turns were told from the rest, in words; null where no row was a conversation.</summary>
-    public string? TurnsToldBy => talks && trainOn == TrainOn.Completion ? format?.TurnsToldBy : null;
+    /// <summary>Whether a row was a conversation.</summary>
+    public bool HasConversations => conversations > 0;
 
-    /// <summary>The example of a row, of any length; null where it is wrong, which is noted.</summary>
-    public TokenizedExample? Tokenize(Sample sample, DataProblems problems)
+    /// <summary>How the assistant's turns were told from the rest, in words; null where no row was a conversation.</summary>
+    public string? TurnsToldBy => HasConversations && trainOn == TrainOn.Completion ? format?.TurnsToldBy : null;
+
+    /// <summary>What the user should know of the rows so far, a sentence each.</summary>
+    public IReadOnlyList<string> Notes
     {
+        get
+        {
+            List<string> notes = [];
+            if (parted > 0)
+                notes.Add($"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} parted into {parts} examples: the chat template writes earlier turns otherwise once more messages follow " +
+                    "(as templates do that drop earlier thoughts), and each turn is learned as the model is to write it.");
+            if (begun > 0)
+                notes.Add($"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the tokenizer puts before every text: it was not added a second time. Leave it out of the data.");
+            return notes;
+        }
+    }
+
+    /// <summary>The examples of a row, of any length; none where it is wrong, which is noted.</summary>
+    /// <exception cref="InputException">It is a conversation, and the model has no means for any.</exception>
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample, DataProblems problems)
+    {
+        bool talks = sample.Row["messages"] is not null;
+        if (talks && cannotTalk is not null) throw new InputException($"{sample.Place} is a conversation. {cannotTalk}");
         try
         {
-            TokenizedExample example = forms.Of(sample.Row).Tokenize(sample) with { Place = sample.Place };
-            Check(example);
-            talks |= sample.Row.ContainsKey("messages");
-            return example;
+            IReadOnlyList<TokenizedExample> examples = [.. forms.Of(sample.Row).Tokenize(sample).Select(example => example with { Place = sample.Place })];
+            foreach (TokenizedExample example in examples) Check(example);
+            if (talks) conversations++;
+            if (examples.Count > 1) (parted, parts) = (parted + 1, parts + examples.Count);
+            if (Begins(sample) is { } spelled) (begun, beginning) = (begun + 1, spelled);
+            return examples;
         }
         catch (InputException failure)
         {
             foreach (string problem in failure.Problems) problems.Add(sample.Place, problem);
-            return null;
+            return [];
         }
     }
+
+    private string? Begins(Sample sample) => tokenizer is not null && Sample.AsText(sample.Row["text"] ?? sample.Row["prompt"]) is { Length: > 0 } text
+        ? PromptEncoding.SpelledBeginning(tokenizer, text) : null;
 
     private static List<ISampleForm> Forms(ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary, IChatFormat? format)
     {

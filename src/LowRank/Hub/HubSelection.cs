@@ -38,8 +38,11 @@ public abstract record HubSelection
             if (weights.Count == 0) weights = [.. top.Where(file => IsWeights(file.Path, ".bin"))];
             if (weights.Count == 0)
                 throw new InputException($"{repository} has no weights in a form that can be read: expected {Weights}.safetensors or its shards, found {string.Join(", ", top.Take(20).Select(file => file.Path))}.");
-            return [.. top.Where(file => IsText(file.Path)), .. weights];
+            return [.. top.Where(file => IsText(file.Path)), .. files.Where(file => IsTemplate(file.Path)), .. weights];
         }
+
+        private static bool IsTemplate(string path) =>
+            path.StartsWith("additional_chat_templates/", StringComparison.Ordinal) && path.EndsWith(".jinja", StringComparison.Ordinal) && path.Count(letter => letter == '/') == 1;
 
         // model.safetensors, model-00001-of-00002.safetensors, model.safetensors.index.json; pytorch_model.bin and its shards.
         private bool IsWeights(string name, string extension)

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Tensors;
+using LowRank.Tokenization;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;
@@ -53,5 +54,11 @@ public static class ModelFolder
         foreach (string pattern in Companions)
             foreach (string file in Directory.GetFiles(source, pattern))
                 File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        foreach (string file in ChatTemplateFiles.Further(source))
+        {
+            string copy = Path.Combine(folder, Path.GetRelativePath(source, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy, overwrite: true);
+        }
     }
 }

@@ -21,6 +21,9 @@ public sealed record DataSection
     /// <summary>"completion": loss on completions and the assistant's turns only; "all": on every token.</summary>
     public string TrainOn { get; init; } = "completion";
 
+    /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder; null for the model's own.</summary>
+    public string? ChatTemplate { get; init; }
+
     /// <summary>The data's names of fields by those that the task reads.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 

@@ -18,6 +18,7 @@ internal sealed partial class RecipeReader
             ValidationShare = section.Number("validation_share", d.ValidationShare, below: 1),
             SplitSeed = section.Whole("split_seed", 0) ?? d.SplitSeed,
             TrainOn = section.OneOf("train_on", d.TrainOn, "completion", "all"),
+            ChatTemplate = TemplateOf(section),
             Columns = section.TextMap("columns"),
             Template = section.Child("template") is { } template ? ReadTemplate(template) : d.Template,
             Text = section.OneOf("text", d.Text, "pairs", "lines", "document"),
@@ -31,6 +32,10 @@ internal sealed partial class RecipeReader
         section.RejectUnknown();
         return data;
     }
+
+    // A file, or where there is none the name of a template of the model, which stays as it is.
+    private string? TemplateOf(YamlSection section) =>
+        section.Text("chat_template") is { } text && section.Texts("chat_template") is [{ } given] ? Resolve(given) is var path && File.Exists(path) ? path : text : null;
 
     private static Dictionary<string, string> ReadTemplate(YamlSection section)
     {

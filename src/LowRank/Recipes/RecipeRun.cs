@@ -66,6 +66,7 @@ public sealed partial class RecipeRun : IDisposable
 
     private ITrainingRules? rules;
     private AdapterVocabulary? vocabulary; // of tokens that the recipe adds
+    private AdapterChatTemplates? templates; // that what is trained keeps
     private long programBytes;
 
     /// <summary>Opens the model, reads the data and attaches the adapter. Nothing is written.</summary>
@@ -87,8 +88,13 @@ public sealed partial class RecipeRun : IDisposable
         if (run.fetched) preparation.Try("model", () => run.OpenModel(device, notes));
         if (run.Model is not null)
         {
-            preparation.Try("tokenizer", () => run.OpenTokenizer(notes));
-            preparation.Try("data", () => run.ReadData(notes));
+            bool canRead = false; // what a broken tokenizer makes of the data says nothing of the data
+            preparation.Try("tokenizer", () =>
+            {
+                run.OpenTokenizer(notes);
+                canRead = true;
+            });
+            if (canRead) preparation.Try("data", () => run.ReadData(notes));
             preparation.Try("adapter", () => run.AttachAdapter(notes));
             if (problems.Count == 0) preparation.Try("keys", () => problems.AddRange(run.CheckKeys(notes)));
         }
@@ -177,9 +183,7 @@ public sealed partial class RecipeRun : IDisposable
 
     private void OpenTokenizer(List<string> notes)
     {
-        AdapterVocabulary? own = vocabulary ?? (initFolder is { } folder ? AdapterVocabulary.Load(folder) : null);
-        Tokenizer = own?.Tokenizer(Model.Generation.EndOfText)
-            ?? (Tokenizer.IsPresent(modelFolder) ? Tokenizer.Load(modelFolder, Model.Generation.EndOfText) : null);
+        (Tokenizer, templates) = RecipeTokenizer.Open(Recipe, modelFolder, initFolder, vocabulary, Model.Generation.EndOfText);
         notes.AddRange(Tokenizer?.Notes ?? []);
     }
 
@@ -187,7 +191,7 @@ public sealed partial class RecipeRun : IDisposable
     {
         if (Recipe.Adapter.Method == "full")
         {
-            Trained = new FullModel(Model) { Task = Task?.Describe() };
+            Trained = new FullModel(Model) { Task = Task?.Describe(), ChatTemplates = templates };
             return;
         }
         IAdapterMethod method = AdapterMethods.Get(Recipe.Adapter.Method);
@@ -199,6 +203,7 @@ public sealed partial class RecipeRun : IDisposable
         if (initFolder is { } begun) RequireKind(begun, method, options);
         notes.AddRange(Adapter.Warnings);
         Adapter.Vocabulary = vocabulary ?? Adapter.Vocabulary;
+        Adapter.ChatTemplates = templates ?? Adapter.ChatTemplates;
         if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         Adapter.Attach();

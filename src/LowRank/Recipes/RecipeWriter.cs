@@ -33,7 +33,8 @@ internal sealed class RecipeWriter
     private void Data(DataSection data)
     {
         Section("data", ("train", data.Train), ("weights", data.Weights), ("validation", data.Validation.Count > 0 ? data.Validation : null),
-            ("validation_share", data.ValidationShare), ("split_seed", data.SplitSeed), ("train_on", data.TrainOn), ("columns", Map(data.Columns)));
+            ("validation_share", data.ValidationShare), ("split_seed", data.SplitSeed), ("train_on", data.TrainOn),
+            ("chat_template", data.ChatTemplate), ("columns", Map(data.Columns)));
         text.Append("  template:\n");
         Keys("data.template", [.. RecipeKeys.Sections["data.template"].Select(key => (key, (object?)data.Template.GetValueOrDefault(key)))]);
         Keys("data", ("text", data.Text), ("on_bad_row", data.OnBadRow), ("deduplicate", data.Deduplicate), ("cache", data.Cache), ("streaming", data.Streaming),

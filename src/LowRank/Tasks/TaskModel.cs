@@ -58,7 +58,7 @@ public sealed class TaskModel : IDisposable
             if (attached is null && opened.Network.CreatedWeights.Count > 0)
                 throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
             attached?.Attach();
-            Tokenizer? tokenizer = attached?.Vocabulary is { } own ? own.Tokenizer(opened.Generation.EndOfText) : Tokenizer.IsPresent(model) ? Tokenizer.Load(model, opened.Generation.EndOfText) : null;
+            Tokenizer? tokenizer = AdapterChatTemplates.Open(model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
             return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen));
         }
         catch

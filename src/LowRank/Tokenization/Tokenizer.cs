@@ -26,6 +26,7 @@ public sealed partial class Tokenizer : ITextTokenizer
     private readonly Dictionary<string, int> ids = [];
     private readonly HashSet<int> special;
     private readonly HashSet<int> hidden = []; // what decoding leaves out with the special tokens
+    private IReadOnlyDictionary<string, string>? given; // templates in place of the folder's
     private readonly bool joinsBytes; // the decoder takes a run of byte tokens for text only as a whole
 
     private Tokenizer(ComponentJson json, TokenizerFolder folder, LengthSettings lengths)
@@ -65,7 +66,7 @@ public sealed partial class Tokenizer : ITextTokenizer
     public int VocabularySize { get; }
 
     /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of text.</summary>
-    internal string Fingerprint { get; private init; } = "";
+    internal string Fingerprint { get; private set; } = "";
 
     /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
     public IReadOnlyList<string> Notes => lengths.Notes;
@@ -94,10 +95,27 @@ public sealed partial class Tokenizer : ITextTokenizer
     public int? UnknownTokenId => Role("unk_token");
 
     /// <inheritdoc/>
-    public string? ChatTemplateSource => folder.ChatTemplate;
+    public string? ChatTemplateSource => ChatTemplates.GetValueOrDefault(ChatTemplateFiles.Default);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> ChatTemplates => given ?? folder.ChatTemplates;
+
+    /// <summary>Where its chat template comes from, in words, where it is not the files that it was read from; null where it is.</summary>
+    public string? ChatTemplatePlace { get; private set; }
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> SpecialTokens => folder.SpecialTokens;
+
+    /// <summary>The same tokenizer with other chat templates.</summary>
+    /// <param name="templates">By name.</param>
+    /// <param name="place">Where they come from, in words; null where they are the model's own.</param>
+    internal Tokenizer WithChatTemplates(IReadOnlyDictionary<string, string> templates, string? place)
+    {
+        var other = (Tokenizer)MemberwiseClone(); // nothing in it changes, so that all may be shared
+        (other.given, other.ChatTemplatePlace) = (templates, place);
+        other.Fingerprint = TokenizerFiles.Fingerprint(string.Join('\0', templates.SelectMany(template => new[] { Fingerprint, template.Key, template.Value })), null, null);
+        return other;
+    }
 
     /// <inheritdoc/>
     public int[] Encode(string text, bool addSpecialTokens = true)

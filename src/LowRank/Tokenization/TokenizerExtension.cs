@@ -45,7 +45,7 @@ internal sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDicti
 
     /// <summary>The files of a folder's tokenizer, by name.</summary>
     public static IReadOnlyDictionary<string, string> FilesOf(string folder) =>
-        Companions.Append(FileName).Where(name => File.Exists(Path.Combine(folder, name))).ToDictionary(name => name, name => SmallFile.ReadText(Path.Combine(folder, name), SmallFile.MostOfVocabulary));
+        Companions.Append(FileName).Concat(ChatTemplateFiles.Further(folder).Select(path => Path.GetRelativePath(folder, path))).Where(name => File.Exists(Path.Combine(folder, name))).ToDictionary(name => name, name => SmallFile.ReadText(Path.Combine(folder, name), SmallFile.MostOfVocabulary));
 
     private static void Check(Tokenizer tokenizer, IReadOnlyList<string> tokens, string path)
     {

@@ -20,7 +20,7 @@ internal static class TokenizerFiles
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes($"{endOfText} {text}")));
-        foreach (string path in Names.Select(name => Path.Combine(folder ?? "", name)).Where(path => folder is not null && File.Exists(path)))
+        foreach (string path in folder is null ? [] : Names.Select(name => Path.Combine(folder, name)).Where(File.Exists).Concat(ChatTemplateFiles.Further(folder)))
         {
             hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFileName(path))));
             hash.AppendData(SHA256.HashData(SmallFile.ReadBytes(path, SmallFile.MostOfVocabulary)));

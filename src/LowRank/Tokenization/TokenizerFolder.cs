@@ -3,15 +3,15 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Tokenization;
 
-/// <summary>What the files beside tokenizer.json say: the roles of special tokens and the chat template.</summary>
+/// <summary>What the files beside tokenizer.json say: the roles of special tokens and the chat templates.</summary>
 /// <param name="SpecialTokens">bos_token, eos_token, pad_token, unk_token and others, to their text.</param>
-/// <param name="ChatTemplate">The model's chat template, or null.</param>
-internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> SpecialTokens, string? ChatTemplate)
+/// <param name="ChatTemplates">The model's chat templates by name (<see cref="ChatTemplateFiles"/>).</param>
+internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> SpecialTokens, IReadOnlyDictionary<string, string> ChatTemplates)
 {
     /// <summary>Nothing said.</summary>
-    public static TokenizerFolder Empty { get; } = new(new Dictionary<string, string>(), null);
+    public static TokenizerFolder Empty { get; } = new(new Dictionary<string, string>(), new Dictionary<string, string>());
 
-    /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat_template.jinja where they are.</summary>
+    /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat templates where they are.</summary>
     public static TokenizerFolder Read(string folder)
     {
         JsonObject config = Json(Path.Combine(folder, "tokenizer_config.json"));
@@ -19,20 +19,11 @@ internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> Speci
         foreach (JsonObject source in new[] { config, Json(Path.Combine(folder, "special_tokens_map.json")) })
             foreach ((string key, JsonNode? node) in source)
                 if (key.EndsWith("_token", StringComparison.Ordinal) && Text(node) is { } text) tokens[key] = text;
-        string jinja = Path.Combine(folder, "chat_template.jinja");
-        return new TokenizerFolder(tokens, File.Exists(jinja) ? SmallFile.ReadText(jinja) : Template(config["chat_template"]));
+        return new TokenizerFolder(tokens, ChatTemplateFiles.Read(folder));
     }
 
-    // A text, or a list of named templates of which "default" is meant.
-    private static string? Template(JsonNode? node)
-    {
-        if (node is JsonArray list)
-            node = list.OfType<JsonObject>().FirstOrDefault(entry => Text(entry["name"]) == "default")?["template"];
-        return Text(node);
-    }
-
-    // A text, or an AddedToken with its text as content.
-    private static string? Text(JsonNode? node) => node switch
+    /// <summary>A text, or an AddedToken with its text as content; null for anything else.</summary>
+    internal static string? Text(JsonNode? node) => node switch
     {
         JsonValue value when value.TryGetValue(out string? text) => text,
         JsonObject token => Text(token["content"]),

@@ -28,6 +28,9 @@ public sealed class FullModel : ITrainedWeights
     /// <summary>What it is trained for, for the folder's config.json; null for a language model.</summary>
     public AdapterTask? Task { get; init; }
 
+    /// <summary>The chat templates that it learns, in place of the base's; null keeps those.</summary>
+    public AdapterChatTemplates? ChatTemplates { get; init; }
+
     /// <inheritdoc/>
     public void Save(string folder)
     {
@@ -36,7 +39,11 @@ public sealed class FullModel : ITrainedWeights
         ScalarType type = StoredType();
         ModelFolder.Write(model.Folder, folder,
             [.. Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().to(type)))],
-            Describe, into => Task?.Save(into));
+            Describe, into =>
+            {
+                Task?.Save(into);
+                ChatTemplates?.Save(into);
+            });
     }
 
     private void Describe(System.Text.Json.Nodes.JsonObject config)

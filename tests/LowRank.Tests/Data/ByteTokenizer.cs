@@ -15,6 +15,14 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
 
     public bool AddsEnd { get; init; }
 
+    public bool AddsBegin { get; init; } = true;
+
+    /// <summary>The token that ends a text, where it has one.</summary>
+    public int EndId { get; init; } = End;
+
+    /// <summary>Whether it knows ChatML's tokens by name.</summary>
+    public bool KnowsTurns { get; init; } = true;
+
     /// <summary>As sentencepiece does: a space before a text, which decoding takes away again.</summary>
     public bool PrefixesSpace { get; init; }
 
@@ -24,7 +32,7 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
 
     public int VocabularySize => FirstPiece + pieces.Length;
 
-    public int? EosTokenId => HasEnd ? End : null;
+    public int? EosTokenId => HasEnd ? EndId : null;
 
     public string? ChatTemplateSource { get; init; }
 
@@ -34,7 +42,7 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
     {
         var ids = new List<int>();
         text = Normalize(text);
-        if (addSpecialTokens) ids.Add(Begin);
+        if (addSpecialTokens && AddsBegin) ids.Add(Begin);
         byte[] bytes = Encoding.UTF8.GetBytes(PrefixesSpace && text.Length > 0 ? " " + text : text);
         for (int at = 0; at < bytes.Length;)
         {
@@ -42,7 +50,7 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
             ids.Add(piece is null ? bytes[at] : id);
             at += piece?.Length ?? 1;
         }
-        if (addSpecialTokens && AddsEnd) ids.Add(End);
+        if (addSpecialTokens && AddsEnd) ids.Add(EndId);
         return [.. ids];
     }
 
@@ -54,5 +62,5 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
         return text.StartsWith("<s> ", StringComparison.Ordinal) ? "<s>" + text[4..] : text.StartsWith(' ') ? text[1..] : text;
     }
 
-    public int? TokenToId(string token) => Array.IndexOf(Special, token) is >= 0 and var i ? 256 + i : null;
+    public int? TokenToId(string token) => Array.IndexOf(Special, token) is >= 0 and var i && (KnowsTurns || i < 2) ? 256 + i : null;
 }

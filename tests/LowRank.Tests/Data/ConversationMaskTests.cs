@@ -35,15 +35,11 @@ public sealed class ConversationMaskTests
     }
 
     [Fact]
-    public void A_template_that_writes_a_turn_otherwise_when_more_follow_is_ambiguous_for_that_turn_alone()
+    public void A_template_that_writes_something_else_before_a_turn_than_it_is_asked_for_is_ambiguous()
     {
-        // As templates of thinking models do: thoughts are shown in the last turn alone.
-        const string template = "{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' and loop.last %}<think>{% endif %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
-        const string first = """{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}""";
-        string message = Fails(template, $$"""{"messages": [{{first}}, {{first}}]}""");
-        Assert.Contains("\"messages\"[1] ends: it writes the turn otherwise when more messages follow. Give each row one assistant turn, at its end", message, StringComparison.Ordinal);
-        int[] learned = [.. One(template, $$"""{"messages": [{{first}}]}""").Labels.Where(label => label != TokenizedExample.Ignored)];
-        Assert.Equal("<think>y", new ByteTokenizer().Decode(learned));
+        const string template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]<think>{% endif %}";
+        string message = Fails(template, """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}""");
+        Assert.Contains("\"messages\"[1] begins: what it writes before the turn is no beginning of what it writes with it. Name another template (data.chat_template)", message, StringComparison.Ordinal);
     }
 
     [Fact]

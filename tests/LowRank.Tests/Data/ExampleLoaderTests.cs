@@ -95,7 +95,7 @@ public sealed class ExampleLoaderTests
         var tokenizer = new ByteTokenizer { ChatTemplateSource = template };
         Assert.Equal($"""
             The data has a problem:
-              - {file.Path}:1: the chat template does not tell where the assistant's turn "messages"[1] begins: what it writes before the turn is no beginning of what it writes with it. Give each row one assistant turn, at its end, mark the turns by {"{% generation %}"} in the template, or train on all tokens (train_on: all).
+              - {file.Path}:1: the chat template does not tell where the assistant's turn "messages"[1] begins: what it writes before the turn is no beginning of what it writes with it. Name another template (data.chat_template), mark the turns by {"{% generation %}"} in it, or train on all tokens (train_on: all).
             """, Fails(file, tokenizer));
         Assert.Single(ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All }).Examples);
     }

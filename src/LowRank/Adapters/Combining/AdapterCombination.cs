@@ -51,6 +51,7 @@ public static class AdapterCombination
             Task = tasks.All(task => task?.Task == tasks[0]?.Task) ? tasks[0] : null,
             Base = AdapterBase.Common(adapters.Select(given => given.Adapter.Base)),
             Vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary)),
+            ChatTemplates = AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates)),
         };
     }
 

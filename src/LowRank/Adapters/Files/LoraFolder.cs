@@ -22,6 +22,9 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
     /// <summary>Its own tokenizer; null where it has none.</summary>
     public AdapterVocabulary? Vocabulary { get; init; }
 
+    /// <summary>The chat templates it was trained with; null where it has none.</summary>
+    public AdapterChatTemplates? ChatTemplates { get; init; }
+
     /// <summary>Reads a folder.</summary>
     /// <exception cref="InputException">A file is missing or broken, or the adapter is more than low-rank pairs.</exception>
     public static LoraFolder Read(string folder) => Read(folder, allowsMagnitudes: false);
@@ -52,6 +55,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others)
         {
             Task = AdapterTask.Load(folder), Base = AdapterBase.Load(folder), Vocabulary = AdapterVocabulary.Load(folder),
+            ChatTemplates = AdapterChatTemplates.Load(folder),
         };
     }
 
@@ -75,6 +79,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             Task?.Save(into);
             Base?.Save(into);
             Vocabulary?.Save(into);
+            ChatTemplates?.Save(into);
         });
     }
 

@@ -9,21 +9,32 @@ public static class ChatFormats
     private const string ProbeReply = "chat-format-probe";
     private static readonly string[] ChatMlTokens = ["<|im_start|>", "<|im_end|>"];
 
-    /// <summary>The tokenizer's own chat template, else ChatML.</summary>
-    /// <exception cref="InputException">The template is not valid.</exception>
-    public static IChatFormat Of(ITextTokenizer tokenizer) => tokenizer.ChatTemplateSource is { } source
-        ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens)
-        : new ChatMlFormat();
+    /// <summary>The tokenizer's own chat templates, else ChatML.</summary>
+    /// <exception cref="InputException">A template is not valid.</exception>
+    public static IChatFormat Of(ITextTokenizer tokenizer)
+    {
+        IReadOnlyDictionary<string, string> templates = tokenizer.ChatTemplates;
+        if (templates.Count == 0) return new ChatMlFormat();
+        TemplateChatFormat? Format(string name) =>
+            templates.TryGetValue(name, out string? source) ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens) : null;
+        TemplateChatFormat? plain = Format(ChatTemplateFiles.Default), ofTools = Format(ChatTemplateFiles.ToolUse);
+        return plain is not null && ofTools is null ? plain : new NamedTemplatesFormat(plain, ofTools, [.. templates.Keys]);
+    }
 
     /// <summary>As <see cref="Of"/>, for talking with a model: ChatML only where it can know ChatML's tokens.</summary>
     /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the template is not valid.</exception>
-    public static IChatFormat ForTalking(ITextTokenizer tokenizer)
+    public static IChatFormat ForTalking(ITextTokenizer tokenizer) =>
+        Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : Of(tokenizer);
+
+    /// <summary>Why a model can neither learn conversations nor hold them, and what to do; null where it can.</summary>
+    public static string? Obstacle(ITextTokenizer tokenizer)
     {
-        string[] missing = tokenizer.ChatTemplateSource is null ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
-        if (missing.Length == 0) return Of(tokenizer);
-        throw new InputException($"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), and its tokenizer " +
+        string[] missing = tokenizer.ChatTemplates.Count == 0 ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
+        return missing.Length == 0 ? null
+            : $"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), and its tokenizer " +
             $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, needs. " +
-            "Put the model's template into its folder as chat_template.jinja, or continue texts with 'lowrank generate'.");
+            "Train with a template (data.chat_template names one; it is kept with the adapter), put the model's into its folder as chat_template.jinja, add the tokens by adapter.new_tokens, " +
+            "or learn and continue texts without turns ({\"prompt\", \"completion\"}, 'lowrank generate').";
     }
 
     /// <summary>The ids of a conversation up to where the assistant is to speak.</summary>
@@ -44,7 +55,7 @@ public static class ChatFormats
     public static int? EndOfTurn(IChatFormat format, Tokenizer tokenizer)
     {
         JsonArray messages = [Message("user", "?"), Message("assistant", ProbeReply)];
-        string text = format.Render(messages, null, markTrained: false).Text;
+        string text = format.Render(messages, null, learned: [])[0].Text;
         int at = text.LastIndexOf(ProbeReply, StringComparison.Ordinal);
         if (at < 0) return null; // a template that changes the words
         int[] after = tokenizer.Encode(text[(at + ProbeReply.Length)..].TrimStart(), addSpecialTokens: false);

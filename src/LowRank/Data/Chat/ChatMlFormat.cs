@@ -14,10 +14,10 @@ public sealed class ChatMlFormat : IChatFormat
     public string TurnsToldBy => "ChatML, the format used without a chat template, which marks them";
 
     /// <inheritdoc/>
-    public ChatText Render(JsonArray messages, JsonArray? tools, bool markTrained)
+    public IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned)
     {
         Check(messages, tools);
-        return Template.Render(messages, tools, markTrained);
+        return Template.Render(messages, tools, learned);
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ internal interface ISampleForm
     /// <summary>Further keys that belong to the form.</summary>
     IReadOnlyList<string> OptionalKeys { get; }
 
-    /// <summary>Makes an example of a row that has all of <see cref="Keys"/>.</summary>
+    /// <summary>Makes examples of a row that has all of <see cref="Keys"/>: one, or several of a conversation.</summary>
     /// <exception cref="InputException">The row is wrong; each problem without its place.</exception>
-    TokenizedExample Tokenize(Sample sample);
+    IReadOnlyList<TokenizedExample> Tokenize(Sample sample);
 }

@@ -16,17 +16,15 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
 
     public IReadOnlyList<string> OptionalKeys { get; } = ["tools"];
 
-    public TokenizedExample Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
     {
         var fields = new RowFields(sample.Row);
         JsonArray messages = Check(sample.Row, fields);
         fields.ThrowIfWrong();
-        bool[] learned = [.. messages.Where(message => Role(message) == Assistant).Select(IsLearned)];
-        bool learnsLast = Role(messages[^1]) == Assistant && IsLearned(messages[^1]);
-        if (learned.Contains(false)) messages = WithoutWeights(messages);
-        ChatText chat = format.Render(messages, sample.Row["tools"] as JsonArray, markTrained: trainOn == TrainOn.Completion);
-        if (trainOn == TrainOn.Completion && learned.Contains(false)) chat = Weighted(chat, learned);
-        return Encode(chat, learnsLast);
+        int[] learned = [.. Enumerable.Range(0, messages.Count).Where(i => Role(messages[i]) == Assistant && IsLearned(messages[i]))];
+        if (messages.Any(message => message is JsonObject turn && turn.ContainsKey(Weight))) messages = WithoutWeights(messages);
+        IReadOnlyList<ChatText> texts = format.Render(messages, sample.Row["tools"] as JsonArray, trainOn == TrainOn.Completion ? learned : []);
+        return [.. texts.Select((text, i) => Encode(text, endsWithAssistant: i < texts.Count - 1 || learned.Contains(messages.Count - 1)))];
     }
 
     private static bool IsLearned(JsonNode? message) => message![Weight] is not JsonValue value || !value.TryGetValue(out double weight) || weight != 0;
@@ -37,14 +35,6 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         var copies = (JsonArray)messages.DeepClone();
         foreach (JsonNode? copy in copies) ((JsonObject)copy!).Remove(Weight);
         return copies;
-    }
-
-    private static ChatText Weighted(ChatText chat, bool[] learned)
-    {
-        if (chat.TrainedSpans.Count != learned.Length)
-            throw new InputException($"\"weight\" is 0 for some of the assistant's {learned.Length} turns, but the chat template marks {chat.TrainedSpans.Count} places as the assistant's, so that they cannot be told apart. " +
-                "Let its {% generation %} blocks stand around whole turns, or part the conversation into rows.");
-        return chat with { TrainedSpans = [.. chat.TrainedSpans.Where((_, turn) => learned[turn])] };
     }
 
     private TokenizedExample Encode(ChatText chat, bool endsWithAssistant)
@@ -64,13 +54,16 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         if (!all) beginLabels.AsSpan().Fill(TokenizedExample.Ignored);
         ids = [.. begin, .. ids];
         labels = [.. beginLabels, .. labels];
-        if (!endsWithAssistant) return new TokenizedExample(ids, labels);
+        if (!endsWithAssistant || EndsText(chat.Text)) return new TokenizedExample(ids, labels);
         // The model has to reach its end-of-text token, for nothing else stops its generation: all after the last turn is learned.
         int lastTurn = Array.FindLastIndex(labels, label => label != TokenizedExample.Ignored);
         for (int i = lastTurn + 1; i < labels.Length; i++) labels[i] = ids[i];
         int[] ended = PromptEncoding.Ended(tokenizer, ids);
         return new TokenizedExample(ended, [.. labels, .. ended[ids.Length..]]);
     }
+
+    // The token that ends a turn may be the one that ends a text: it is learned once.
+    private bool EndsText(string text) => tokenizer.EosTokenId is { } end && text.TrimEnd().EndsWith(tokenizer.Decode([end]), StringComparison.Ordinal);
 
     private JsonArray Check(JsonObject row, RowFields fields)
     {
@@ -81,6 +74,7 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
             fields.Problem($"\"messages\" is {Sample.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
             return [];
         }
+        ToolCalls.ReadLists(messages);
         for (int i = 0; i < messages.Count; i++) CheckMessage(messages[i], $"\"messages\"[{i}]", fields);
         bool anyAssistant = messages.Any(message => Role(message) == Assistant);
         if (messages.Count == 0) fields.Problem("\"messages\" is empty. Expected a conversation.");
@@ -103,6 +97,7 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         else if (Sample.AsText(turn["role"]) is null or "") fields.Problem($"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
         if (turn.TryGetPropertyValue(Weight, out JsonNode? weight) && (weight is not JsonValue number || !number.TryGetValue(out double factor) || factor is not (0 or 1)))
             fields.Problem($"{name}.\"weight\" is {Sample.Describe(weight)}, expected 0 (not learned) or 1.");
+        ToolCalls.Check(turn, name, fields);
         JsonNode? content = turn["content"];
         bool carriesMore = turn.Any(field => field.Key is not ("role" or "content" or Weight) && field.Value is not null); // such as tool_calls
         if (!turn.ContainsKey("content") && !carriesMore) fields.Problem($"{name} has no \"content\". Expected a text.");

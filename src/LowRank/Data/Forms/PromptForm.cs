@@ -11,7 +11,7 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
 
     public IReadOnlyList<string> OptionalKeys { get; } = [];
 
-    public TokenizedExample Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
     {
         var fields = new RowFields(sample.Row);
         string prompt = fields.FilledText("prompt", "Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.");
@@ -21,6 +21,6 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
         int[] after = PromptEncoding.Ended(tokenizer, PromptEncoding.Completion(tokenizer, prompt, before, completion));
         int[] ids = [.. before, .. after], labels = [.. ids];
         if (trainOn == TrainOn.Completion) labels.AsSpan(0, before.Length).Fill(TokenizedExample.Ignored);
-        return new TokenizedExample(ids, labels);
+        return [new TokenizedExample(ids, labels)];
     }
 }

@@ -11,12 +11,12 @@ internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
 
     public IReadOnlyList<string> OptionalKeys { get; } = [];
 
-    public TokenizedExample Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
     {
         var fields = new RowFields(sample.Row);
         string text = fields.FilledText("text", "Expected a document; remove the row.");
         fields.ThrowIfWrong();
-        int[] ids = PromptEncoding.Ended(tokenizer, tokenizer.Encode(text, addSpecialTokens: true));
-        return new TokenizedExample(ids, [.. ids]);
+        int[] ids = PromptEncoding.Ended(tokenizer, PromptEncoding.Text(tokenizer, text));
+        return [new TokenizedExample(ids, [.. ids])];
     }
 }

@@ -11,7 +11,7 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
 
     public IReadOnlyList<string> OptionalKeys { get; } = [Mask];
 
-    public TokenizedExample Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
     {
         var fields = new RowFields(sample.Row);
         bool IsToken(long id) => id >= 0 && id < vocabularySize;
@@ -25,6 +25,6 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
         if (mask is not null && mask.Length != ids.Length)
             fields.Problem($"\"attention_mask\" has {mask.Length} numbers and \"input_ids\" {ids.Length}. Expected one for each token.");
         fields.ThrowIfWrong();
-        return new TokenizedExample(ids, labels, mask);
+        return [new TokenizedExample(ids, labels, mask)];
     }
 }

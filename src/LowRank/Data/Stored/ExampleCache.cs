@@ -55,7 +55,7 @@ public sealed partial class ExampleCache
     }
 
     private static LoadedExamples Loaded(StoredExamples stored) =>
-        new(stored, stored.Content.Summary) { TurnsToldBy = stored.Content.TurnsToldBy, Notes = stored.Content.Notes };
+        new(stored, stored.Content.Summary) { TurnsToldBy = stored.Content.TurnsToldBy, HasConversations = stored.Content.HasConversations, Notes = stored.Content.Notes };
 
     private static void Make(RowSource source, Tokenizer? tokenizer, ExampleOptions options, string key, string path)
     {
@@ -66,6 +66,7 @@ public sealed partial class ExampleCache
             Fingerprint = fingerprint,
             Summary = loading.Finish(),
             TurnsToldBy = loading.TurnsToldBy,
+            HasConversations = loading.HasConversations,
             Notes = loading.Notes,
             Files = files,
         });

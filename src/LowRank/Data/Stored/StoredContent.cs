@@ -15,6 +15,9 @@ internal sealed record StoredContent
     /// <summary>How the assistant's turns were told; null where no row is a conversation.</summary>
     public string? TurnsToldBy { get; init; }
 
+    /// <summary>Whether a row is a conversation.</summary>
+    public bool HasConversations { get; init; }
+
     /// <summary>What was met while reading, a sentence each.</summary>
     public required IReadOnlyList<string> Notes { get; init; }
 

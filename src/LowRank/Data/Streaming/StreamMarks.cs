@@ -37,7 +37,7 @@ internal sealed class StreamMarks
     /// <exception cref="RunStorageException">The file cannot be written.</exception>
     public void Note(long examples, long drawn)
     {
-        if (examples % Every != 0 || examples <= marks[^1].Examples) return;
+        if (examples < marks[^1].Examples + Every) return;
         marks.Add((examples, drawn));
         if (path is not null) RunStorageException.Guard(path, () => File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n")));
     }
@@ -52,7 +52,7 @@ internal sealed class StreamMarks
             {
                 string[] numbers = line.Split(' ');
                 if (numbers.Length != 2 || !long.TryParse(numbers[0], NumberStyles.None, CultureInfo.InvariantCulture, out long examples)
-                    || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out long drawn) || examples <= known[^1].Examples || drawn < known[^1].Drawn + (examples - known[^1].Examples)) break;
+                    || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out long drawn) || examples <= known[^1].Examples || drawn <= known[^1].Drawn) break;
                 known.Add((examples, drawn));
             }
         }

@@ -21,6 +21,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
     private readonly StreamMarks marks;
     private readonly TokenizedExample?[] recent = new TokenizedExample?[Recent]; // by number, the last ones
     private RowShuffle rows;
+    private readonly Queue<TokenizedExample> rest = []; // of the row that was drawn last
     private long made; // the number of the next example
 
     /// <summary>Prepares; the files are opened when the first example is asked for.</summary>
@@ -47,7 +48,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
     public string Fingerprint { get; }
 
     /// <summary>What the user should know of the rows so far, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. rows.Notes, .. cutter.Summary().Warnings];
+    public IReadOnlyList<string> Notes => [.. rows.Notes, .. tokenizer.Notes, .. cutter.Summary().Warnings];
 
     /// <inheritdoc/>
     public IExample this[int index]
@@ -85,12 +86,14 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
             rows.Dispose();
             rows = new RowShuffle(sources, options);
             made = 0;
+            rest.Clear();
             Array.Clear(recent);
         }
         if (examples > made)
         {
             while (rows.Drawn < drawn) rows.Next();
             made = examples;
+            rest.Clear();
             Array.Clear(recent); // of before the jump
         }
         while (made < index)
@@ -102,17 +105,20 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
 
     private TokenizedExample Make()
     {
-        while (true)
+        while (rest.Count == 0)
         {
             (RowCycle source, UnreadRow row) = rows.Next();
             DataProblems problems = source.Reading.Problems;
-            TokenizedExample? example = source.Reading.Finish(row) is { } sample && tokenizer.Tokenize(sample, problems) is { } whole ? cutter.Cut(whole) : null;
+            IReadOnlyList<TokenizedExample> wholes = source.Reading.Finish(row) is { } sample ? tokenizer.Tokenize(sample, problems) : [];
             problems.ThrowIfAny();
-            source.Count(isUsed: example is not null);
-            if (example is null) continue;
-            marks.Note(++made, rows.Drawn);
-            return example;
+            foreach (TokenizedExample? example in wholes.Select(cutter.Cut))
+                if (example is not null) rest.Enqueue(example);
+            source.Count(isUsed: rest.Count > 0);
         }
+        made++;
+        TokenizedExample next = rest.Dequeue();
+        if (rest.Count == 0) marks.Note(made, rows.Drawn); // a mark stands between rows
+        return next;
     }
 
     private static string Of(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options)

@@ -41,6 +41,7 @@ internal static class DeclaredKeys
                 with { Notes = [c => c.Recipe.Data.ValidationShare > 0 ? NeverMeasured(c) : null] },
             at.Unless("split_seed", c => c.Data.ValidationShare == 0 ? "has no effect without data.validation_share; add that or remove this" : null),
             at.Unless("train_on", OfLanguageModels),
+            at.Unless("chat_template", OfLanguageModels),
             .. at.Always("columns", "template"),
             new RecipeKey("data", "text") { UnlessPrepared = [c => c.Recipe.Data.Text != "pairs" && !c.Files.Any(file => RowFormats.Of(file) is TextFormat)
                 ? $"is {c.Recipe.Data.Text}, which is for files of plain text (.txt), and there is none among {Count(c.Files.Count, "data file")}; remove it" : null] },

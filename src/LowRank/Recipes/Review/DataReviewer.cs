@@ -26,9 +26,10 @@ public sealed class DataReviewer
         (this.recipe, this.shown, this.limit) = (recipe, shown, limit);
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int? end = GenerationSettings.Read(folder, config).EndOfText;
+        string? init = recipe.Training.InitAdapter is { } begun && Directory.Exists(begun) ? begun : null;
         AdapterVocabulary? vocabulary = recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(folder, tokens)
-            : recipe.Training.InitAdapter is { } begun && Directory.Exists(begun) ? AdapterVocabulary.Load(begun) : null;
-        tokenizer = vocabulary?.Tokenizer(end) ?? (Tokenizer.IsPresent(folder) ? Tokenizer.Load(folder, end) : null);
+            : init is not null ? AdapterVocabulary.Load(init) : null;
+        tokenizer = RecipeTokenizer.Open(recipe, folder, init, vocabulary, end).Tokenizer;
         double positions = new[] { "max_position_embeddings", "n_positions", "max_sequence_length" }.Min(key => config.NumberOr(key, int.MaxValue));
         options = new ExampleOptions
         {
@@ -74,9 +75,9 @@ public sealed class DataReviewer
                 isPartial = true;
                 break;
             }
-            if (maker.Tokenize(sample, reading.Problems) is { } example) each(counts.Add(example), sample.Place);
+            foreach (TokenizedExample example in maker.Tokenize(sample, reading.Problems)) each(counts.Add(example), sample.Place);
         }
-        return counts.Result(string.Join(", ", source.Paths), reading, isPartial);
+        return counts.Result(string.Join(", ", source.Paths), [.. reading.Notes, .. maker.Notes], reading.Problems, isPartial);
     }
 
     private void Remember(RowPrint row, DataPlace place)

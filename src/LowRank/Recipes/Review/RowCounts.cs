@@ -38,12 +38,12 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
     }
 
     /// <summary>The counts so far.</summary>
-    public ReviewedRows Result(string name, RowReading reading, bool isPartial) => new()
+    public ReviewedRows Result(string name, IReadOnlyList<string> notes, DataProblems problems, bool isPartial) => new()
     {
         Name = name,
         Rows = rows,
-        WrongRows = reading.Problems.Skipped + reading.Problems.Count,
-        Problems = [.. reading.Problems.Shown, .. reading.Problems.ShownSkipped],
+        WrongRows = problems.Skipped + problems.Count,
+        Problems = [.. problems.Shown, .. problems.ShownSkipped],
         Tokens = tokens,
         LearnedTokens = learned,
         MaxLength = maxLength,
@@ -59,7 +59,7 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         LongestRow = lengths.Count == 0 ? 0 : lengths.Keys.Max(),
         Lengths = Histogram(),
         Examples = examples,
-        Notes = reading.Notes,
+        Notes = notes,
         IsPartial = isPartial,
     };
 

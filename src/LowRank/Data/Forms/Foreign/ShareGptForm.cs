@@ -59,21 +59,28 @@ internal sealed class ShareGptForm : IForeignForm
         return null;
     }
 
+    // One call, or a list of those that are made at once.
     private static JsonObject? Call(string value, string name, RowFields fields)
     {
+        JsonNode? read = null;
         try
         {
-            if (JsonNode.Parse(value) is JsonObject call && Sample.AsText(call["name"]) is { } function)
-            {
-                var called = new JsonObject { ["name"] = function, ["arguments"] = call["arguments"]?.DeepClone() };
-                return new JsonObject { ["role"] = "assistant", ["content"] = "", ["tool_calls"] = new JsonArray(new JsonObject { ["type"] = "function", ["function"] = called }) };
-            }
+            read = JsonNode.Parse(value, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
         catch (JsonException)
         {
             // said below, as any other value that is no call
         }
-        fields.Problem($"{name} is a function call, and its \"value\" is no JSON object {{\"name\", \"arguments\"}}.");
+        JsonNode?[] calls = read is JsonArray list ? [.. list] : [read];
+        if (calls.Length > 0 && calls.All(call => call is JsonObject && Sample.AsText(call["name"]) is not null))
+            return new JsonObject { ["role"] = "assistant", ["content"] = "", ["tool_calls"] = new JsonArray([.. calls.Select(call => Function(call!))]) };
+        fields.Problem($"{name} is a function call, and its \"value\" is neither a JSON object {{\"name\", \"arguments\"}} nor a list of them.");
         return null;
     }
+
+    private static JsonObject Function(JsonNode call) => new()
+    {
+        ["type"] = "function",
+        ["function"] = new JsonObject { ["name"] = call["name"]!.DeepClone(), ["arguments"] = call["arguments"]?.DeepClone() },
+    };
 }

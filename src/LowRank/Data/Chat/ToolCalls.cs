@@ -1,0 +1,120 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Data.Forms;
+
+namespace LowRank.Data.Chat;
+
+/// <summary>The calls in a conversation's messages: <c>"tool_calls": [{"function": {"name", "arguments"}}]</c>. Their arguments
+/// are an object, or a text that holds it as JSON, as OpenAI's service gives them.</summary>
+internal static class ToolCalls
+{
+    private const string ProbeWord = "call-form-probe", Key = "tool_calls", Arguments = "arguments";
+    private static readonly ChatTemplate AsPythonWrites = ChatTemplate.Parse("{{ value | tojson }}");
+
+    /// <summary>Whether a message has a call.</summary>
+    public static bool Any(JsonArray messages) => messages.Any(message => message is JsonObject turn && turn[Key] is JsonArray { Count: > 0 });
+
+    /// <summary>Finds out what a template takes. Most write arguments that are objects; some (DeepSeek's) put texts together.</summary>
+    /// <param name="render">Writes a conversation.</param>
+    /// <returns>True for texts, false for objects, null for either: written as they are given, an object as Python shows it.</returns>
+    public static bool? TakesTexts(Func<JsonArray, string> render)
+    {
+        string Try(bool asTexts)
+        {
+            JsonArray probe = Probe();
+            Write(probe, asTexts);
+            try
+            {
+                return render(probe);
+            }
+            catch (InputException)
+            {
+                return ""; // that it refuses the one form and not the other is what is asked
+            }
+        }
+        string ofObject = Try(asTexts: false);
+        if (ofObject.Contains($"{{'a': '{ProbeWord}'}}", StringComparison.Ordinal)) return null;
+        return !ofObject.Contains(ProbeWord, StringComparison.Ordinal) && Try(asTexts: true).Contains(ProbeWord, StringComparison.Ordinal);
+    }
+
+    private static JsonArray Probe() => JsonNode.Parse("""
+        [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls":
+          [{"id": "call00001", "type": "function", "function": {"name": "f", "arguments": {"a": "call-form-probe"}}}]},
+         {"role": "tool", "tool_call_id": "call00001", "name": "f", "content": "1"}, {"role": "assistant", "content": "2"}]
+        """)!.AsArray();
+
+    /// <summary>Gives every call its arguments in one form; a call without has none: <c>{}</c>.</summary>
+    /// <param name="messages">The messages, changed in place.</param>
+    /// <param name="asTexts">Whether they become texts; else objects.</param>
+    public static void Write(JsonArray messages, bool asTexts)
+    {
+        foreach (JsonObject function in Functions(messages))
+        {
+            string? text = Sample.AsText(function[Arguments]);
+            if (asTexts) function[Arguments] = string.IsNullOrWhiteSpace(text) ? Text(function[Arguments]?.DeepClone() ?? new JsonObject()) : text;
+            else if (text is not null) function[Arguments] = Parsed(text) is { } parsed ? parsed : text;
+            else if (function[Arguments] is null) function[Arguments] = new JsonObject();
+        }
+    }
+
+    /// <summary>Notes what is wrong with the calls of a message.</summary>
+    public static void Check(JsonObject turn, string name, RowFields fields)
+    {
+        if (turn["function_call"] is not null)
+            fields.Problem($"{name}.\"function_call\" is OpenAI's earlier form. Write \"tool_calls\": [{{\"type\": \"function\", \"function\": {{\"name\", \"arguments\"}}}}].");
+        if (turn[Key] is not { } calls) return;
+        if (calls is not JsonArray list)
+        {
+            fields.Problem($"{name}.\"{Key}\" is {Sample.Describe(calls)}, expected a list of calls.");
+            return;
+        }
+        for (int i = 0; i < list.Count; i++)
+        {
+            string call = $"{name}.\"{Key}\"[{i}]";
+            if (list[i] is not JsonObject) fields.Problem($"{call} is {Sample.Describe(list[i])}, expected a call {{\"function\": {{\"name\", \"arguments\"}}}}.");
+            else if (Sample.AsText(Function(list[i])[Arguments]) is { } text && Parsed(text) is null)
+                fields.Problem($"{call}: \"{Arguments}\" is a text that holds no JSON object. Expected an object, or its JSON as a text.");
+        }
+    }
+
+    /// <summary>Lists of calls that stand in a table as texts become lists.</summary>
+    public static void ReadLists(JsonArray messages)
+    {
+        foreach (JsonNode? message in messages)
+            if (message is JsonObject turn && Sample.AsText(turn[Key]) is { } text)
+                turn[Key] = string.IsNullOrWhiteSpace(text) ? null : List(text) is { } list ? list : text;
+    }
+
+    private static IEnumerable<JsonObject> Functions(JsonArray messages) => messages.OfType<JsonObject>()
+        .SelectMany(turn => (turn[Key] as JsonArray ?? []).OfType<JsonObject>()).Select(Function);
+
+    // Some data leaves the layer with "function" out.
+    private static JsonObject Function(JsonNode? call) => call!["function"] as JsonObject ?? (JsonObject)call;
+
+    private static JsonObject? Parsed(string text)
+    {
+        if (string.IsNullOrWhiteSpace(text)) return [];
+        try
+        {
+            return JsonObjects.Parse(text, Arguments);
+        }
+        catch (InputException)
+        {
+            return null; // the caller says so
+        }
+    }
+
+    private static JsonArray? List(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonArray;
+        }
+        catch (JsonException)
+        {
+            return null; // Check says so
+        }
+    }
+
+    private static string Text(JsonNode value) => AsPythonWrites.Render(new JsonObject { ["value"] = value }).Text;
+}

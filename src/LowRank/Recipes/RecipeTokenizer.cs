@@ -1,0 +1,33 @@
+using LowRank.Adapters;
+using LowRank.Tokenization;
+
+namespace LowRank.Recipes;
+
+/// <summary>The tokenizer of a recipe's run.</summary>
+internal static class RecipeTokenizer
+{
+    /// <summary>Opens it, with the templates that the recipe or the adapter it goes on from brings.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="modelFolder">The base's folder.</param>
+    /// <param name="initFolder">The adapter that training goes on from; null for none.</param>
+    /// <param name="added">The tokenizer with the recipe's new tokens; null without.</param>
+    /// <param name="endOfText">The token that ends a text, where the files name none.</param>
+    /// <returns>The tokenizer, null where there is none; and the templates that what is trained keeps, null for the base's.</returns>
+    /// <exception cref="InputException">A file is broken, or there is no template as the recipe names it.</exception>
+    public static (Tokenizer? Tokenizer, AdapterChatTemplates? Kept) Open(Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
+    {
+        AdapterVocabulary? vocabulary = added ?? (initFolder is null ? null : AdapterVocabulary.Load(initFolder));
+        AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder) : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
+        return (AdapterChatTemplates.Open(modelFolder, vocabulary, templates, endOfText), templates);
+    }
+
+    private static AdapterChatTemplates Named(string named, string modelFolder)
+    {
+        string place = $"data.chat_template, {named}";
+        if (Path.IsPathFullyQualified(named) && File.Exists(named)) return new AdapterChatTemplates(SmallFile.ReadText(named), place);
+        IReadOnlyDictionary<string, string> known = ChatTemplateFiles.Read(modelFolder);
+        return known.TryGetValue(named, out string? source) ? new AdapterChatTemplates(source, place)
+            : throw new InputException($"data.chat_template is {named}, which is neither a file nor a template of {modelFolder}; " +
+                (known.Count == 0 ? "the model has none. Give a file with a Jinja template." : $"the model has {string.Join(", ", known.Keys.Order(StringComparer.Ordinal))}."));
+    }
+}
