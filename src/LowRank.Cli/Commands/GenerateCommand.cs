@@ -10,7 +10,7 @@ namespace LowRank.Cli.Commands;
 internal sealed class GenerateCommand : ICliCommand
 {
     private readonly Option<string> prompt = new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens to add.", DefaultValueFactory = _ => 128 };
+    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens to add; a text ends earlier where it fills the model's context.", DefaultValueFactory = _ => 128 };
     private readonly Option<double> temperature = new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.", DefaultValueFactory = _ => 0 };
     private readonly Option<int> topK = new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.", DefaultValueFactory = _ => 0 };
     private readonly Option<double> topP = new("--top-p") { Description = "Choose among the likeliest tokens that reach this probability together; 1 for all.", DefaultValueFactory = _ => 1 };

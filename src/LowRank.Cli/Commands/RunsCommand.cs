@@ -62,11 +62,11 @@ internal sealed class RunsCommand : ICliCommand
         Table table = new Table().RoundedBorder().AddColumns("run", "state", "steps", "best held-out loss", "method", "rank", "rate", "time", "changed");
         foreach (RunRow row in rows)
             table.AddRow(
-                new Text(row.Folder),
+                new Text(Screen.Cell(row.Folder)),
                 new Text(row.State, row.State switch { "running" => new Style(Color.Green), "killed" => new Style(Color.Red), _ => Style.Plain }),
                 new Text(Invariant($"{row.Steps ?? 0:n0}{(row.PlannedSteps is { } planned ? Invariant($"/{planned:n0}") : "")}")),
                 new Text(row.BestLoss is { } loss ? Invariant($"{loss:f4} (step {row.BestStep:n0})") : "–"),
-                new Text(row.Method ?? "–"),
+                new Text(Screen.Cell(row.Method ?? "–")),
                 new Text(row.Rank is { } rank ? Invariant($"{rank}") : "–"),
                 new Text(row.LearningRate is { } rate ? Invariant($"{rate:0.##e-0}") : "–"),
                 new Text(row.Seconds is { } seconds ? Durations.Show(TimeSpan.FromSeconds(seconds)) : "–"),

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Xml.Linq;
+using LowRank.Cli.Views;
 using LowRank.Cli.Views.Curves;
 using LowRank.Tensors;
 using OxyPlot;
@@ -25,7 +26,7 @@ internal static class SweepView
         double[] all = [.. ranked.SelectMany(run => run.Curve.Select(point => point.Value))];
         foreach (SweepRun run in ranked)
             table.AddRow([
-                .. run.Values.Select(value => new Text(value)),
+                .. run.Values.Select(value => new Text(Screen.Cell(value))),
                 new Text(run.Best is { } best ? FormattableString.Invariant($"{best:g5}") : "–"),
                 new Text(run.BestStep is { } step ? FormattableString.Invariant($"{step:n0}") : "–"),
                 new Text(all.Length == 0 ? "" : Sparkline.Of([.. run.Curve.Select(point => point.Value)], LossScale.Of(all), curveWidth)),

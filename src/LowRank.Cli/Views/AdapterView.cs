@@ -14,7 +14,7 @@ internal static class AdapterView
         Table modules = new Table().Border(TableBorder.Simple)
             .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank", "singular values");
         foreach (ModuleSummary module in adapter.Modules)
-            modules.AddRow(Markup.Escape(module.Path), module.Rank == 0 && module.Delta is null ? "–" : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
+            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), module.Rank == 0 && module.Delta is null ? "–" : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
                 module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–", module.Delta is { } known ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
         string share = baseParameters is { } total ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)" : "; the base model is not here, so no percentage";
         List<IRenderable> lines =

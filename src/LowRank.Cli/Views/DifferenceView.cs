@@ -10,10 +10,10 @@ internal static class DifferenceView
     public static IRenderable Table(AdapterDifference difference)
     {
         Table settings = new Table().Border(TableBorder.Simple).AddColumns("setting", "first", "second");
-        foreach ((string key, string first, string second) in difference.Settings) settings.AddRow(Markup.Escape(key), Markup.Escape(Short(first)), Markup.Escape(Short(second)));
+        foreach ((string key, string first, string second) in difference.Settings) settings.AddRow(Markup.Escape(Screen.Cell(key)), Markup.Escape(Screen.Cell(Short(first))), Markup.Escape(Screen.Cell(Short(second))));
         Table modules = new Table().Border(TableBorder.Simple).AddColumns("module", "ranks", "norms", "difference", "cosine", "overlap");
         foreach (ModuleDifference module in difference.Modules)
-            modules.AddRow(Markup.Escape(module.Path), $"{Rank(module.FirstRank)}, {Rank(module.SecondRank)}", $"{module.FirstNorm:g3}, {module.SecondNorm:g3}",
+            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), $"{Rank(module.FirstRank)}, {Rank(module.SecondRank)}", $"{module.FirstNorm:g3}, {module.SecondNorm:g3}",
                 Number(module.Distance), Number(module.Cosine), Number(module.Overlap));
         return new Rows(difference.Settings.Count == 0 ? new Text("The settings are the same.") : settings, modules);
     }

@@ -36,6 +36,9 @@ internal static class Screen
         if (content is not Table) AnsiConsole.WriteLine();
     }
 
+    /// <summary>A text from elsewhere as it is to stand in a cell, whose width is measured before it is written.</summary>
+    public static string Cell(string text) => Console.IsOutputRedirected ? text : VisibleText.Of(text);
+
     /// <summary>Shows a picture that is drawn over itself while work is done.</summary>
     public static T Live<T>(Func<Action<IRenderable>, T> work) => AnsiConsole.Live(new Text(""))
         .Start(context => work(picture => context.UpdateTarget(VisibleSegments.In(picture)))); // it is drawn behind the pipeline

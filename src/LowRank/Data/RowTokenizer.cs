@@ -43,6 +43,7 @@ internal sealed class RowTokenizer
         get
         {
             List<string> notes = [];
+            if (HasConversations && (tokenizer as Tokenizer)?.ChatTemplatePlace is { } place) notes.Add($"conversations are written by another chat template than the model's: {place}.");
             if (parted > 0)
                 notes.Add($"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} parted into {parts} examples: the chat template writes earlier turns otherwise once more messages follow " +
                     "(as templates do that drop earlier thoughts), and each turn is learned as the model is to write it.");

@@ -113,7 +113,7 @@ public sealed partial class Tokenizer : ITextTokenizer
     {
         var other = (Tokenizer)MemberwiseClone(); // nothing in it changes, so that all may be shared
         (other.given, other.ChatTemplatePlace) = (templates, place);
-        other.Fingerprint = TokenizerFiles.Fingerprint(string.Join('\0', templates.SelectMany(template => new[] { Fingerprint, template.Key, template.Value })), null, null);
+        other.Fingerprint = TokenizerFiles.Fingerprint(string.Join('\0', templates.SelectMany(template => new[] { template.Key, template.Value }).Append(place).Append(Fingerprint)), null, null);
         return other;
     }
 

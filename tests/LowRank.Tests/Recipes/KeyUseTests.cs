@@ -19,6 +19,7 @@ public sealed class KeyUseTests
         { HeldOut.Replace("v}", "v, validation_share: 0.1}"), "data.validation_share", "and data.validation are both given" },
         { Plain.Replace("t}", "t, split_seed: 42}"), "data.split_seed", "has no effect without data.validation_share" },
         { Plain.Replace("t}", "t, train_on: all}") + "task: masked_lm", "data.train_on", "has no effect with task masked_lm" },
+        { Plain.Replace("t}", "t, chat_template: a.jinja}") + "task: masked_lm", "data.chat_template", "has no effect with task masked_lm" },
         { Plain.Replace("t}", "t, streaming: true, deduplicate: true}") + "training: {steps: 1}", "data.deduplicate", "needs all rows" },
         { Plain.Replace("t}", "t, streaming: true, cache: true}") + "training: {steps: 1}", "data.cache", "has no effect with data.streaming: true" },
         { Plain.Replace("t}", "t, cache: true}") + "task: masked_lm", "data.cache", "has no effect with task masked_lm" },

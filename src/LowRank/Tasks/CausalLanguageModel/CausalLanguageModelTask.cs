@@ -37,9 +37,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     {
         LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options) : ExampleLoader.Load(source, tokenizer, Options);
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
-        string[] written = loaded.HasConversations && tokenizer?.ChatTemplatePlace is { } place ? [$"conversations are written by another chat template than the model's: {place}."] : [];
         string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
-        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. written, .. padded, .. loaded.Summary.Warnings]) { HasConversations = loaded.HasConversations };
+        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations = loaded.HasConversations };
     }
 
     /// <inheritdoc/>
