@@ -1,7 +1,19 @@
 using LowRank.Cli;
+using LowRank.Cli.Commands;
 using LowRank.Cli.Views;
 using LowRank.Tensors.Native;
 
+bool isVerbose = args.Contains(GlobalOptions.Verbose.Name);
+// On a thread of the program's own nobody else catches what goes wrong: it is said in words all the same.
+AppDomain.CurrentDomain.UnhandledException += (_, unhandled) =>
+    Environment.Exit(FailureMessage.Report(unhandled.ExceptionObject as Exception ?? new InvalidOperationException($"{unhandled.ExceptionObject}"), isVerbose, Console.Error));
 NativeAllocator.KeepFreedMemory();
-Screen.Open();
-return CommandLineApplication.Run(args);
+try
+{
+    Screen.Open();
+    return CommandLineApplication.Run(args);
+}
+catch (Exception e)
+{
+    return FailureMessage.Report(e, isVerbose, Console.Error);
+}

@@ -30,7 +30,7 @@ internal static class JsonObjects
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InputException($"{place} is not valid JSON: {e.Message}", e);
+            throw new InputException($"{place} is not valid JSON: {(e is JsonException unread ? JsonWords.Of(unread, text) : e.Message.TrimEnd('.'))}.", e);
         }
     }
 

@@ -15,20 +15,21 @@ internal static partial class JsonWords
     {
         string path = failure.Path is ['$', '.', ..] or ['$', '[', ..] ? failure.Path.TrimStart('$').TrimStart('.') : "";
         if (Converted().Match(failure.Message) is { Success: true } wrong)
-            return $"{(path.Length == 0 ? "it" : path)} is {Found(json, failure.Path)}, expected {Expected(wrong.Groups["type"].Value)}";
+            return $"{(path.Length == 0 ? "it" : path)} is {Found(json, failure.Path)}, {Expected(wrong.Groups["type"].Value, path.Length == 0)}";
         if (Unknown().Match(failure.Message) is { Success: true } unknown) return $"it has the key \"{unknown.Groups["key"].Value}\", which is not known";
         if (Missing().Match(failure.Message) is { Success: true } missing) return $"{missing.Groups["keys"].Value.Replace("'", "", StringComparison.Ordinal)} is missing";
         if (failure.Message.Contains("null values", StringComparison.Ordinal)) return $"{(path.Length == 0 ? "a key" : path)} is null, expected a value";
         return $"it is no JSON from {Place(failure)} on ({Reason(failure.Message)})";
     }
 
-    private static string Expected(string type) =>
-        type.Contains("Collections", StringComparison.Ordinal) || type.Contains("[]", StringComparison.Ordinal) ? "a list"
-        : type.Contains("Int", StringComparison.Ordinal) ? "a whole number"
-        : type.Contains("Double", StringComparison.Ordinal) || type.Contains("Single", StringComparison.Ordinal) ? "a number"
-        : type.Contains("Boolean", StringComparison.Ordinal) ? "true or false"
-        : type.Contains("System.String", StringComparison.Ordinal) ? "a text"
-        : "an object";
+    // For a value of a record's own parameter the reader names the record, not what it wants.
+    private static string Expected(string type, bool isWhole) =>
+        type.Contains("Collections", StringComparison.Ordinal) || type.Contains("[]", StringComparison.Ordinal) ? "expected a list"
+        : type.Contains("Int", StringComparison.Ordinal) ? "expected a whole number"
+        : type.Contains("Double", StringComparison.Ordinal) || type.Contains("Single", StringComparison.Ordinal) ? "expected a number"
+        : type.Contains("Boolean", StringComparison.Ordinal) ? "expected true or false"
+        : type.Contains("System.String", StringComparison.Ordinal) ? "expected a text"
+        : isWhole ? "expected an object" : "expected a value of another kind";
 
     private static string Found(string json, string? path)
     {

@@ -1,14 +1,17 @@
-using System.Runtime.InteropServices;
-using System.Text.Json;
+using System.Reflection;
+using System.Text.RegularExpressions;
 using LowRank.Hub;
 using LowRank.Training;
 
 namespace LowRank.Cli.Commands;
 
 /// <summary>What a command says of an error. Those of the input say all there is to say; an error that nobody expected is a fault of the program, and says so.</summary>
-internal static class FailureMessage
+internal static partial class FailureMessage
 {
     private const int Longest = 2000; // a message that quotes a whole file helps nobody
+
+    private const string Fault = "This is a fault of LowRank, not of what you gave it, whose errors have words of their own. "
+        + "Run the command again with --verbose to see where it came from, and report it with what you gave.";
 
     /// <summary>Writes the message.</summary>
     /// <param name="failure">The error.</param>
@@ -17,26 +20,34 @@ internal static class FailureMessage
     /// <returns>The exit code.</returns>
     public static int Report(Exception failure, bool isVerbose, TextWriter to)
     {
-        bool isInput = failure is InputException;
+        Exception cause = Cause(failure);
         if (isVerbose) to.WriteLine(failure);
-        else if (isInput || IsOfTheWorld(failure)) to.WriteLine($"error: {failure.Message}");
-        else
-        {
-            to.WriteLine($"error: {Words(failure)}");
-            to.WriteLine("This is a fault of LowRank, not of what you gave it: every error of the input should have words of its own. Run the command again with --verbose to see where it came from, and report it.");
-        }
-        return isInput ? ExitCodes.BadInput : ExitCodes.Failed;
+        else if (cause is InputException) to.WriteLine($"error: {cause.Message}");
+        else if (OutOfMemory(cause) is { } memory) to.WriteLine($"error: {memory}");
+        else if (IsPartMissing(cause)) to.WriteLine($"error: a part of the program itself is missing or damaged: {FirstLines(cause.Message)} Install LowRank again.");
+        else if (IsOfTheWorld(cause)) to.WriteLine($"error: {cause.Message}");
+        else to.WriteLine($"error: {FirstLines(cause.Message)} ({cause.GetType().Name})\n{Fault}");
+        return cause is InputException ? ExitCodes.BadInput : ExitCodes.Failed;
     }
 
-    // Errors that no program can prevent, and whose messages say what to do.
-    private static bool IsOfTheWorld(Exception failure) => failure is HubException or RunStorageException or IOException or UnauthorizedAccessException or OperationCanceledException;
+    // What other exceptions are only wrapped around.
+    private static Exception Cause(Exception failure) =>
+        failure is AggregateException or TypeInitializationException or TargetInvocationException && failure.InnerException is { } inner ? Cause(inner) : failure;
 
-    private static string Words(Exception failure) => failure switch
+    // Errors that no program can prevent, and whose messages say what to do.
+    private static bool IsOfTheWorld(Exception failure) => failure is HubException or NonFiniteLossException or IOException or UnauthorizedAccessException or OperationCanceledException;
+
+    private static bool IsPartMissing(Exception failure) => failure is DllNotFoundException or BadImageFormatException or FileLoadException
+        || failure is FileNotFoundException { FileName: { } name } && name.Contains(", Version=", StringComparison.Ordinal);
+
+    private static string? OutOfMemory(Exception failure)
     {
-        OutOfMemoryException => "the memory is not enough. Take a smaller model, fewer rows at a time (--batch-size, training.batch_size), shorter texts, or a base in fewer bytes (--base-dtype, base_dtype)",
-        ExternalException or JsonException => FirstLines(failure.Message),
-        _ => FirstLines(failure.Message),
-    };
+        bool isNative = failure.Message.Contains("can't allocate memory", StringComparison.Ordinal) || failure.Message.Contains("CUDA out of memory", StringComparison.Ordinal)
+            || failure.Message.Contains("not enough memory", StringComparison.Ordinal);
+        if (failure is not OutOfMemoryException && !isNative) return null;
+        string wanted = Bytes().Match(failure.Message) is { Success: true } asked ? $" for {asked.Groups["bytes"].Value}" : "";
+        return $"the memory is not enough{wanted}. Take fewer rows at a time (--batch-size, training.batch_size), shorter texts, a lower rank, a smaller model, or a base in fewer bytes (--base-dtype, base_dtype).";
+    }
 
     // libtorch puts the frames of its own C++ below the message.
     private static string FirstLines(string message)
@@ -45,4 +56,7 @@ internal static class FailureMessage
         string words = (frames > 0 ? message[..frames] : message).Trim();
         return words.Length <= Longest ? words : words[..Longest] + " …";
     }
+
+    [GeneratedRegex("allocate (?<bytes>[0-9.]+ ?([KMGTP]i?B|bytes))", RegexOptions.ExplicitCapture)]
+    private static partial Regex Bytes();
 }

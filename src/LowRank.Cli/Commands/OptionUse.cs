@@ -67,8 +67,16 @@ internal sealed record OptionUse
     /// <summary>Data files, folders or patterns that have to be there; <c>-</c> is the standard input.</summary>
     public static OptionUse Data(Option<string[]> option) => new([option])
     {
-        Check = parsed => (parsed.GetValue(option) ?? []).Where(path => path != "-").SelectMany(path => RowFiles.Missing([path])).Select(problem => $"{option.Name}: {problem.TrimEnd('.')}"),
+        Check = parsed => Grouped(option, [.. (parsed.GetValue(option) ?? []).Where(path => path != "-").SelectMany(path => RowFiles.Missing([path]))]),
     };
+
+    // Equal problems are one.
+    private static IEnumerable<string> Grouped(Option option, string[] missing)
+    {
+        const int told = 3;
+        IEnumerable<string> first = missing.Take(told).Select(problem => $"{option.Name}: {problem.TrimEnd('.')}");
+        return missing.Length <= told ? first : first.Append($"{option.Name}: {missing.Length - told} more paths like these");
+    }
 
     /// <summary>A folder that a command makes, and that holds nothing yet.</summary>
     public static OptionUse NewFolder(Option<string> option) => new([option])

@@ -25,7 +25,7 @@ internal sealed class RunsCommand : ICliCommand
     public Command Build()
     {
         var folder = new Argument<string>("folder") { Description = "The folder below which runs lie.", DefaultValueFactory = _ => "runs" };
-        var json = new Option<bool>("--json") { Description = "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, learning_rate, seconds, changed." };
+        var json = new Option<bool>("--json") { Description = "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, learning_rate, seconds, changed, problems (what is wrong with its files)." };
         var sort = new Option<string>("--sort") { Description = "time (the newest first), loss (the best first), name, steps, rank or rate.", DefaultValueFactory = _ => "time" };
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
         return new Command("runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. An index beside them, "
@@ -37,6 +37,7 @@ internal sealed class RunsCommand : ICliCommand
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder} was not found; expected a folder with runs in it, such as the folder above a recipe's output.");
         RunRow[] rows = [.. Orders[sort](RunIndex.List(Path.GetFullPath(folder), text => Console.Error.WriteLine("note: " + text)))];
+        foreach (RunRow row in rows.Where(row => row.Problems.Count > 0)) Console.Error.WriteLine($"note: {Path.Combine(folder, row.Folder)}: {string.Join("; ", row.Problems)}");
         if (json) JsonOutput.Write(rows.Select(Json));
         else if (rows.Length == 0) Console.WriteLine($"There are no runs below {folder}.");
         else Screen.Write(Table(rows));
@@ -55,6 +56,7 @@ internal sealed class RunsCommand : ICliCommand
         learning_rate = row.LearningRate,
         seconds = row.Seconds,
         changed = row.Changed,
+        problems = row.Problems,
     };
 
     private static Table Table(RunRow[] rows)

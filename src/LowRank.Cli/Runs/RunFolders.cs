@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using LowRank.Adapters.Methods;
 using LowRank.Recipes;
 using LowRank.Recipes.Runs;
@@ -11,7 +10,7 @@ namespace LowRank.Cli.Runs;
 internal static class RunFolders
 {
     private const int Deepest = 5; // folders below each other that are searched: runs/, sweeps in it, and some order of the user's
-    private const string Metrics = "metrics.jsonl", RecipeFile = "recipe.yaml", FactsFile = "run.json";
+    private const string Metrics = "metrics.jsonl", RecipeFile = "recipe.yaml", FactsFile = RunFacts.FileName;
 
     private static readonly EnumerationOptions Below = new() { IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint | FileAttributes.Hidden };
 
@@ -32,14 +31,35 @@ internal static class RunFolders
     /// <param name="run">The run's.</param>
     public static RunRow Read(string root, string run)
     {
-        RunMetrics metrics = Path.Combine(run, Metrics) is var path && File.Exists(path) ? RunMetrics.Read(path) : RunMetrics.None; // it may be gone since
+        var problems = new List<string>();
+        // Any of the files may be gone since, of another version, damaged or not ours to read: the run is listed with what the others tell.
+        RunMetrics metrics = Part(run, Metrics, RunMetrics.Read, problems) ?? RunMetrics.None;
+        Recipe? recipe = Part(run, RecipeFile, path => Recipe.Parse(SmallFile.ReadText(path), run, name: RecipeFile), problems);
+        RunFacts facts = Part(run, FactsFile, path => RunFacts.Parse(SmallFile.ReadText(path)), problems) ?? new RunFacts();
+        if (metrics.WrongLines > 0) problems.Add(string.Create(CultureInfo.InvariantCulture, $"{metrics.WrongLines:n0} of {metrics.Lines:n0} lines of {Metrics} cannot be read ('lowrank report' names them)"));
         MetricPoint? best = metrics.Series.GetValueOrDefault("eval_loss")?.LowestOfSteps;
-        Recipe? recipe = ReadRecipe(Path.Combine(run, RecipeFile));
-        JsonElement? facts = ReadFacts(Path.Combine(run, FactsFile));
         bool hasRank = recipe is not null && recipe.Adapter.Method != "full" && recipe.Training.InitAdapter is null && AdapterMethods.Get(recipe.Adapter.Method).Keys.Contains("rank");
         return new RunRow(Path.GetRelativePath(root, run).Replace('\\', '/'), State(run, facts),
-            metrics.LastStep, (long?)Number(facts, "planned_steps") ?? recipe?.Training.Steps, best?.Value, best?.Step,
-            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, Number(facts, "seconds"), Changed(run));
+            metrics.LastStep, facts.PlannedSteps ?? recipe?.Training.Steps, best?.Value, best?.Step,
+            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, facts.Seconds, Changed(run)) { Problems = problems.Count == 0 ? [] : problems };
+    }
+
+    private static T? Part<T>(string run, string file, Func<string, T> read, List<string> problems) where T : class
+    {
+        string path = Path.Combine(run, file);
+        try
+        {
+            return File.Exists(path) ? read(path) : null;
+        }
+        catch (InputException e)
+        {
+            problems.Add($"{file} was left out: {(e.Problems is [var first, ..] ? first : e.Message).TrimEnd('.')}{(e.Problems.Count > 1 ? $" (and {e.Problems.Count - 1} more)" : "")}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            problems.Add($"{file} was left out: {e.Message.TrimEnd('.')}");
+        }
+        return null;
     }
 
     /// <summary>The state with a look at the run's process, which the operating system's lock tells.</summary>
@@ -69,43 +89,12 @@ internal static class RunFolders
     }
 
     // A file that says running is left by a kill, unless the lock is held.
-    private static string State(string run, JsonElement? facts) => Text(facts, "state") switch
+    private static string State(string run, RunFacts facts) => facts.State switch
     {
-        "finished" => "finished",
-        "stopped" => "stopped",
+        RunFacts.Finished or RunFacts.Stopped => facts.State,
         null when Directory.Exists(Path.Combine(run, "adapter")) || Directory.Exists(Path.Combine(run, "model")) => "ended",
         _ => "killed",
     };
-
-    private static Recipe? ReadRecipe(string path)
-    {
-        try
-        {
-            return File.Exists(path) ? Recipe.Parse(SmallFile.ReadText(path), Path.GetDirectoryName(path)!) : null;
-        }
-        catch (Exception e) when (e is InputException or IOException or UnauthorizedAccessException)
-        {
-            return null; // of another version, or not ours to read: the run is listed without it
-        }
-    }
-
-    private static JsonElement? ReadFacts(string path)
-    {
-        try
-        {
-            return File.Exists(path) && JsonSerializer.Deserialize<JsonElement>(SmallFile.ReadText(path)) is { ValueKind: JsonValueKind.Object } facts ? facts : null;
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    private static double? Number(JsonElement? facts, string key) =>
-        facts is { } values && values.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
-
-    private static string? Text(JsonElement? facts, string key) =>
-        facts is { } values && values.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static DateTimeOffset Changed(string run) =>
         new[] { Metrics, FactsFile }.Select(name => new FileInfo(Path.Combine(run, name))).Where(file => file.Exists)

@@ -10,7 +10,7 @@ internal static class RunIndex
     /// <summary>The file in the folder of the runs.</summary>
     public const string FileName = ".runs.sqlite";
 
-    private const int Version = 1;
+    private const int Version = 2;
     private const int Damaged = 11, NoDatabase = 26; // SQLITE_CORRUPT, SQLITE_NOTADB
 
     /// <summary>The runs below a folder; those whose files have changed since the last time are read.</summary>

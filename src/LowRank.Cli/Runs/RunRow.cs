@@ -13,4 +13,8 @@ namespace LowRank.Cli.Runs;
 /// <param name="Seconds">Time spent in steps.</param>
 /// <param name="Changed">When it was last written to.</param>
 internal sealed record RunRow(string Folder, string State, long? Steps, long? PlannedSteps, double? BestLoss, long? BestStep, string? Method, int? Rank,
-    double? LearningRate, double? Seconds, DateTimeOffset Changed);
+    double? LearningRate, double? Seconds, DateTimeOffset Changed)
+{
+    /// <summary>What is wrong with its files, a clause each; the row says what the others tell.</summary>
+    public IReadOnlyList<string> Problems { get; init; } = [];
+}

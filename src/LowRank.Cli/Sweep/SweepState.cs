@@ -17,7 +17,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     private readonly Lock writing = new();
 
     /// <summary>Whether more of the metric is better: all but losses, errors and perplexities.</summary>
-    public bool HighestIsBest { get; } = !new[] { "loss", "error", "perplexity" }.Any(word => metric.Contains(word, StringComparison.Ordinal));
+    public bool HighestIsBest { get; } = IsHighestBest(metric);
 
     /// <summary>The runs with a value, the best first, then the others.</summary>
     public IReadOnlyList<SweepRun> Ranked(IEnumerable<SweepRun> runs) =>
@@ -28,13 +28,26 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     {
         string path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return;
-        foreach (JsonNode? earlier in Earlier(path))
+        foreach (EarlierRun earlier in Earlier(path))
         {
-            SweepRun? run = runs.FirstOrDefault(run => run.Name == (string?)earlier?["run"]);
-            if (run is null || (string?)earlier!["settings"] != run.Settings) continue;
-            if ((string?)earlier["state"] == "finished") run.State = "finished";
+            SweepRun? run = runs.FirstOrDefault(run => run.Name == earlier.Run);
+            if (run is null || earlier.Settings != run.Settings) continue;
+            if (earlier.State == "finished") run.State = "finished";
             run.Resumes = true;
         }
+    }
+
+    /// <summary>The folders of a sweep's runs that were begun, the best first; null where the folder is no sweep's.</summary>
+    /// <param name="folder">A folder.</param>
+    /// <exception cref="InputException">Its file is damaged.</exception>
+    public static IReadOnlyList<string>? Runs(string folder)
+    {
+        string path = Path.Combine(folder, FileName);
+        if (!File.Exists(path)) return null;
+        (string metric, IReadOnlyList<EarlierRun> runs) = Read(path);
+        bool highest = IsHighestBest(metric);
+        return [.. runs.OrderBy(run => run.Best is null).ThenBy(run => highest ? -run.Best : run.Best).Select(run => Path.Combine(folder, run.Run))
+            .Where(run => File.Exists(Path.Combine(run, "metrics.jsonl")) || File.Exists(Path.Combine(run, "recipe.yaml")))];
     }
 
     /// <summary>Reads what a run's metrics tell by now.</summary>
@@ -67,15 +80,48 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
     }
 
-    private static JsonArray Earlier(string path)
+    private static bool IsHighestBest(string metric) => !new[] { "loss", "error", "perplexity" }.Any(word => metric.Contains(word, StringComparison.Ordinal));
+
+    private static IReadOnlyList<EarlierRun> Earlier(string path)
     {
         try
         {
-            return JsonNode.Parse(SmallFile.ReadText(path))?["runs"] as JsonArray ?? [];
+            return Read(path).Runs;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (InputException e)
         {
-            throw new InputException($"{path} is no sweep's file: {e.Message} Move it away, or choose another --output.", e);
+            throw new InputException($"{e.Message} Move the file away, or choose another --output: what is finished is told by it, and would be run again.", e);
         }
     }
+
+    private static (string Metric, IReadOnlyList<EarlierRun> Runs) Read(string path)
+    {
+        JsonObject root;
+        try
+        {
+            root = JsonObjects.Read(path);
+        }
+        catch (InputException e)
+        {
+            throw new InputException($"{path} is no sweep's file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
+        }
+        if (root["runs"] is not JsonArray list) throw new InputException($"{path} is no sweep's file: runs is {Found(root["runs"])}, expected a list.");
+        var runs = new List<EarlierRun>();
+        var problems = new List<string>();
+        for (int i = 0; i < list.Count; i++)
+        {
+            if (list[i] is JsonObject run && Text(run["run"]) is { Length: > 0 } name && Path.GetFileName(name) == name)
+                runs.Add(new EarlierRun(name, Text(run["settings"]), Text(run["state"]), (run["best"] as JsonValue)?.TryGetValue(out double best) == true && double.IsFinite(best) ? best : null));
+            else problems.Add($"runs[{i}] is {Found(list[i])}, expected an object with run (a folder's name), settings and state");
+        }
+        if (problems.Count > 0) throw new InputException($"{path} is no sweep's file: {string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "")}.");
+        return (Text(root["metric"]) ?? "eval_loss", runs);
+    }
+
+    private static string? Text(JsonNode? node) => (node as JsonValue)?.TryGetValue(out string? text) == true ? text : null;
+
+    private static string Found(JsonNode? node) => node?.ToJsonString(JsonOutput.Compact) is not { } json ? "null" : json.Length <= 60 ? json : json[..60] + "…";
+
+    // A run as the file of an earlier sweep has it.
+    private sealed record EarlierRun(string Run, string? Settings, string? State, double? Best);
 }

@@ -44,6 +44,9 @@ public sealed record Recipe
     // Where each key stands that its text gives a value, by its full name; null for a recipe that was made without a text.
     internal IReadOnlyDictionary<string, YamlPlace>? Given { get; init; }
 
+    // What its user should know of how it was read, a sentence each.
+    internal IReadOnlyList<string> ReadingNotes { get; init; } = [];
+
     /// <summary>The learning rate in effect.</summary>
     public double EffectiveLearningRate => Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 

@@ -22,9 +22,13 @@ internal static class RecipeKeys
     private static readonly Dictionary<string, RecipeKey> ByName = All.ToDictionary(key => key.Full);
 
     /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a list.</summary>
-    public static string Advice(string section, string key)
+    /// <param name="section">The section that it stands in.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="placeOf">Where the section gives a key; null where it does not.</param>
+    public static string Advice(string section, string key, Func<string, YamlPlace?>? placeOf = null)
     {
-        if (Nearest(Sections[section], key) is { } here) return $"did you mean {Full(section, here)}?";
+        if (Nearest(Sections[section], key) is { } here)
+            return placeOf?.Invoke(here) is { } place ? $"it looks like {Full(section, here)}, which is given too ({place}); keep one of them" : $"did you mean {Full(section, here)}?";
         foreach ((string other, IReadOnlyList<string> keys) in Sections)
             if (other != section && Nearest(keys, key) is { } there) return $"did you mean {Full(other, there)}?";
         return $"known here: {string.Join(", ", Sections[section])}";

@@ -7,9 +7,15 @@ internal static class RecipeOverrides
     /// <param name="root">The recipe, changed in place.</param>
     /// <param name="settings">The value is YAML: a number, a text, a list in brackets, a map in braces; nothing is null.</param>
     /// <param name="problems">Receives what is wrong.</param>
-    public static void Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
+    /// <returns>Which keys are set more than once, a sentence each.</returns>
+    public static IReadOnlyList<string> Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
     {
         for (int i = 0; i < settings.Count; i++) Apply(root, settings[i], new YamlPlace(settings[i], i, 0, IsOverride: true), problems);
+        return
+        [
+            .. settings.Where(setting => setting.Contains('=', StringComparison.Ordinal)).GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)].Trim())
+                .Where(key => key.Distinct().Count() > 1).Select(key => $"{key.Key} is set {key.Count()} times; the last holds: --set {key.Last()}"),
+        ];
     }
 
     private static void Apply(YamlValue root, string setting, YamlPlace place, RecipeProblems problems)

@@ -3,7 +3,7 @@ namespace LowRank.Recipes;
 /// <summary>The problems of a recipe, each with where it stands. Of problems of one kind the first are told and the others counted.</summary>
 internal sealed class RecipeProblems(string name)
 {
-    private const int MostOfAKind = 10;
+    private const int MostOfAKind = 10, LongestText = 1500;
     private readonly List<(YamlPlace Place, string Text)> found = [];
     private readonly Dictionary<string, (int Count, YamlPlace Last)> kinds = [];
 
@@ -12,7 +12,8 @@ internal sealed class RecipeProblems(string name)
     public void Add(YamlPlace place, string text)
     {
         Count++;
-        found.Add((place, $"{place}: {text}"));
+        // What quotes a whole file by mistake would bury the others.
+        found.Add((place, $"{place}: {(text.Length <= LongestText ? text : text[..LongestText] + "…")}"));
     }
 
     /// <summary>Notes one of many of a kind.</summary>

@@ -14,6 +14,6 @@ internal sealed partial class RecipeReader
         if (root.Child("data") is not { } data) return;
         foreach (string key in (string[])["train", "validation"])
             foreach (YamlValue file in (data.Texts(key) ?? []).Where(file => !Variable().IsMatch(file.Text) && !Path.Exists(Resolve(file)) && RowFiles.Missing([Resolve(file)]).Count > 0))
-                problems.Add(file.Place, $"data.{key}: {Resolve(file)} was not found");
+                problems.Add(file.Place, "data files that were not found", () => $"data.{key}: {Resolve(file)} was not found");
     }
 }

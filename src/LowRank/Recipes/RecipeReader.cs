@@ -34,9 +34,9 @@ internal sealed partial class RecipeReader
             found.ThrowIfAny();
         }
         RecipeInheritance.Apply(root, folder, found);
-        RecipeOverrides.Apply(root, overrides, found);
+        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found);
         RecipeInheritance.PreferOverrides(root, name);
-        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles);
+        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles) with { ReadingNotes = notes };
     }
 
     private Recipe Read(YamlSection root, bool looksForFiles)

@@ -78,7 +78,7 @@ public sealed partial class RecipeRun : IDisposable
     {
         var run = new RecipeRun(recipe);
         var preparation = new RunPreparation();
-        List<string> problems = preparation.Problems, notes = [];
+        List<string> problems = preparation.Problems, notes = [.. recipe.ReadingNotes];
         Device device = CPU;
         preparation.Try("native library", run.LoadNative);
         preparation.Try("device", () => device = Devices.Parse(recipe.Device));

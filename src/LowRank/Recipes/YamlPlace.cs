@@ -11,5 +11,5 @@ internal readonly record struct YamlPlace(string Name, long Line, long Column, b
     public string? Folder { get; init; }
 
     /// <summary>The place as messages give it.</summary>
-    public override string ToString() => IsOverride ? $"--set {Name}" : $"{Name}, line {Line}, column {Column}";
+    public override string ToString() => IsOverride ? $"--set {YamlValue.Short(Name)}" : $"{Name}, line {Line}, column {Column}";
 }

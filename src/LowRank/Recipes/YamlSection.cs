@@ -182,7 +182,7 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     {
         foreach ((YamlValue key, YamlValue _) in node.Entries)
             if (!RecipeKeys.Sections[path].Contains(key.Text))
-                problems.Add(key.Place, "keys that recipes do not have", () => $"{Full(YamlValue.Short(key.Text))} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text)}");
+                problems.Add(key.Place, "keys that recipes do not have", () => $"{Full(YamlValue.Short(key.Text))} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text, name => node.PlaceOf(name))}");
     }
 
     private YamlValue? Find(string key) => node.Find(key) is { IsNull: false } child ? child : null;

@@ -123,4 +123,20 @@ public sealed class KeyUseTests
         string written = Recipe.Parse("model: m\noutput: o\n" + yaml, "/").ToYaml();
         Assert.Equal(written, Recipe.Parse(written, "/").ToYaml());
     }
+
+    [Fact]
+    public void A_key_in_two_spellings_is_told_where_the_other_stands()
+    {
+        string said = Assert.Throws<InputException>(() => Recipe.Parse(Plain + "training:\n  learning_rate: 1\n  learning-rate: 2\n", "/", name: "r.yaml")).Message;
+        Assert.Contains("training.learning-rate is not a key of a recipe; it looks like training.learning_rate, which is given too (r.yaml, line 5, column 3); keep one of them", said);
+        Assert.Contains("seed is given a second time, first on line 5; keep one of them", Assert.Throws<InputException>(() => Recipe.Parse(Plain + "training:\n  seed: 1\n  seed: 2\n", "/")).Message);
+    }
+
+    [Fact]
+    public void A_key_that_is_set_twice_takes_the_last_value_and_says_so()
+    {
+        Recipe recipe = Recipe.Parse(Plain, "/", ["training.seed=1", "training.steps=4", "training.seed=2", "training.steps=4"]);
+        Assert.Equal(2, recipe.Training.Seed);
+        Assert.Equal(["training.seed is set 2 times; the last holds: --set training.seed=2"], recipe.ReadingNotes);
+    }
 }

@@ -110,19 +110,27 @@ public static class MlxFolder
     {
         string path = Path.Combine(folder, LoraConfig.FileName);
         if (!File.Exists(path)) throw new InputException($"{path} is not there; expected mlx-lm's adapter folder.");
-        try
-        {
-            JsonNode root = JsonNode.Parse(SmallFile.ReadText(path))!;
-            string type = root["fine_tune_type"]?.GetValue<string>() ?? "lora";
-            if (type is not ("lora" or "dora")) throw new InputException($"{path}: fine_tune_type: found \"{type}\", expected \"lora\" or \"dora\": a fully tuned model is no adapter ('lowrank extract' makes one).");
-            JsonNode parameters = root["lora_parameters"] ?? throw new InputException($"{path}: lora_parameters is missing; expected rank, scale and dropout. Is this mlx-lm's file?");
-            return (type, (parameters["scale"] ?? throw new InputException($"{path}: lora_parameters.scale is missing; expected a number.")).GetValue<double>(), parameters["dropout"]?.GetValue<double>() ?? 0);
-        }
-        catch (Exception failure) when (failure is JsonException or InvalidOperationException or FormatException)
-        {
-            throw new InputException($"{path} is not mlx-lm's: {failure.Message}", failure);
-        }
+        JsonObject root = JsonObjects.Read(path);
+        string type = (root["fine_tune_type"] as JsonValue)?.TryGetValue(out string? named) == true ? named! : root["fine_tune_type"] is null ? "lora" : Found(root["fine_tune_type"]);
+        var problems = new List<string>();
+        if (type is not ("lora" or "dora")) problems.Add($"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank extract' makes one)");
+        var parameters = root["lora_parameters"] as JsonObject;
+        if (parameters is null) problems.Add($"lora_parameters is {Found(root["lora_parameters"])}, expected an object with rank, scale and dropout; is this mlx-lm's file?");
+        double scale = Number(parameters, "scale", null, value => double.IsFinite(value), "a finite number", problems);
+        double dropout = Number(parameters, "dropout", 0, value => value is >= 0 and < 1, "a number of at least 0 and below 1", problems);
+        if (problems.Count > 0) throw problems.Count == 1 ? new InputException($"{path}: {problems[0]}.") : new InputException($"{path} cannot be used:", problems);
+        return (type, scale, dropout);
     }
+
+    private static double Number(JsonObject? parameters, string key, double? otherwise, Func<double, bool> isValid, string expected, List<string> problems)
+    {
+        if (parameters is null || (parameters[key] is null && otherwise is not null)) return otherwise ?? 0;
+        if ((parameters[key] as JsonValue)?.TryGetValue(out double value) == true && isValid(value)) return value;
+        problems.Add($"lora_parameters.{key} is {Found(parameters[key])}, expected {expected}");
+        return 0;
+    }
+
+    private static string Found(JsonNode? node) => node?.ToJsonString() is not { } json ? "missing" : json.Length <= 60 ? json : json[..60] + "…";
 
     // Rows or columns of zeros up to the common rank change nothing.
     private static Tensor Filled(Tensor tensor, int rank, int dimension)

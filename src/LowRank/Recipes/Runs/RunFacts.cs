@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using LowRank.Tensors;
@@ -18,6 +19,8 @@ public sealed record RunFacts
 
     /// <summary>The value of <see cref="State"/> where the run ended before its last planned step.</summary>
     public const string Stopped = "stopped";
+
+    private const long LongestRun = 100L * 366 * 24 * 3600; // seconds
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -79,13 +82,28 @@ public sealed record RunFacts
     {
         try
         {
-            RunFacts facts = JsonSerializer.Deserialize<RunFacts>(json, Json) ?? throw new JsonException("it is null");
+            RunFacts facts = JsonSerializer.Deserialize<RunFacts>(json, Json) ?? throw new JsonException("null values");
+            if (Wrong(facts) is { } words) throw new InputException($"it is not as a run writes it: {words}.");
             // The serializer takes null for a list, and in it.
             return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()], Advice = [.. (facts.Advice ?? []).OfType<string>()] };
         }
         catch (JsonException e)
         {
-            throw new InputException($"it is not JSON as a run writes it: {e.Message.Split(" Path:")[0].TrimEnd('.')}.", e);
+            throw new InputException($"it is not JSON as a run writes it: {JsonWords.Of(e, json)}.", e);
         }
+    }
+
+    // No run takes a century, and no count is below zero: such a file was damaged or written by hand.
+    private static string? Wrong(RunFacts facts)
+    {
+        if (facts.Seconds is { } seconds && seconds is not (>= 0 and <= LongestRun))
+            return string.Create(CultureInfo.InvariantCulture, $"seconds is {seconds}, expected 0 to {LongestRun}");
+        if (facts.State is not (null or Running or Finished or Stopped)) return $"state is \"{facts.State}\", expected {Running}, {Finished} or {Stopped}";
+        (string Key, long? Value)[] counts =
+        [
+            ("planned_steps", facts.PlannedSteps), ("steps", facts.Steps), ("trained_parameters", facts.TrainedParameters), ("total_parameters", facts.TotalParameters),
+            ("tokens", facts.Tokens), ("peak_memory_bytes", facts.PeakMemoryBytes),
+        ];
+        return counts.Where(count => count.Value < 0).Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Key} is {count.Value}, expected at least 0")).FirstOrDefault();
     }
 }

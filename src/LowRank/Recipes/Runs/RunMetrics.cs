@@ -27,6 +27,9 @@ public sealed class RunMetrics
     /// <summary>Lines that were read.</summary>
     public long Lines { get; private set; }
 
+    /// <summary>Lines that cannot be read, but for a last one that was torn.</summary>
+    public long WrongLines => wrongLines;
+
     /// <summary>The last step of the file; null where it holds none.</summary>
     public long? LastStep { get; private set; }
 

@@ -108,15 +108,17 @@ public sealed record RunRecord
 
     private static Comparison ReadComparison(string path)
     {
+        string text = SmallFile.ReadText(path);
         try
         {
-            Comparison? read = JsonSerializer.Deserialize<Comparison>(SmallFile.ReadText(path), ComparisonJson);
-            return read is { Before.Texts: { } before, After.Texts: { } after, Prompts: { } prompts } && before.Count == prompts.Count && after.Count == prompts.Count ? read
+            Comparison? read = JsonSerializer.Deserialize<Comparison>(text, ComparisonJson);
+            return read is { Before.Texts: { } before, After.Texts: { } after, Prompts: { } prompts, References: { } references }
+                && new[] { before, after, prompts, references }.All(texts => texts.Count == prompts.Count && !texts.Contains(null!)) ? read
                 : throw new InputException("it has no texts before and after for each prompt.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"it is not JSON as a run writes it: {e.Message.Split(" Path:")[0]}", e);
+            throw new InputException($"it is not JSON as a run writes it: {JsonWords.Of(e, text)}.", e);
         }
     }
 

@@ -32,11 +32,12 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
             CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(SmallFile.ReadText(path), CheckpointStore.Json);
             if (manifest is not { Files: not null }) return $"its {FileName} is empty";
             if (manifest.Format != CurrentFormat) return $"its {FileName} has format {manifest.Format}; this version reads {CurrentFormat}";
+            if (manifest.Files.Any(file => file is not { Name.Length: > 0, Sha256: not null })) return $"its {FileName} lists a file without a name or a hash";
             return manifest.Files.Select(file => Problem(folder, file)).FirstOrDefault(problem => problem is not null);
         }
         catch (JsonException e)
         {
-            return $"its {FileName} is torn: {e.Message}";
+            return $"its {FileName} is torn: {e.Message.Split(" Path:")[0].Split(" LineNumber:")[0].TrimEnd('.')}";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

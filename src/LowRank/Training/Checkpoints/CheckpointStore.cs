@@ -132,13 +132,14 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
 
     private static CheckpointCounters Counters(string path)
     {
+        string text = SmallFile.ReadText(path);
         try
         {
-            return JsonSerializer.Deserialize<CheckpointCounters>(SmallFile.ReadText(path), Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
+            return JsonSerializer.Deserialize<CheckpointCounters>(text, Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"{path} does not hold the state of a run: {e.Message} It may be of another version; start without --resume.", e);
+            throw new InputException($"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another version; start without --resume.", e);
         }
     }
 
