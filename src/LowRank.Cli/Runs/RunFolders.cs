@@ -41,7 +41,7 @@ internal static class RunFolders
         bool hasRank = recipe is not null && recipe.Adapter.Method != "full" && recipe.Training.InitAdapter is null && AdapterMethods.Get(recipe.Adapter.Method).Keys.Contains("rank");
         return new RunRow(Path.GetRelativePath(root, run).Replace('\\', '/'), State(run, facts),
             metrics.LastStep, facts.PlannedSteps ?? recipe?.Training.Steps, best?.Value, best?.Step,
-            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, facts.Seconds, Changed(run)) { Problems = problems.Count == 0 ? [] : problems };
+            recipe?.Adapter.Method, hasRank ? recipe!.Adapter.Rank : null, recipe?.EffectiveLearningRate, facts.Seconds, Changed(run)) { Problems = [.. problems] };
     }
 
     private static T? Part<T>(string run, string file, Func<string, T> read, List<string> problems) where T : class

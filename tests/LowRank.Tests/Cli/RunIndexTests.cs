@@ -25,7 +25,7 @@ public sealed class RunIndexTests
         Run(root[Path.Combine("a", "checkpoints", "within")], 0.1); // a run's folders are its own
         Directory.CreateDirectory(root["none"]);
         IReadOnlyList<RunRow> rows = List(root[""]);
-        Assert.Equal(new RunRow("a", "finished", 2, 9, 0.5, 1, "lora", 4, 0.01, 12.5, rows[0].Changed), rows[0]);
+        Assert.Equal(new RunRow("a", "finished", 2, 9, 0.5, 1, "lora", 4, 0.01, 12.5, rows[0].Changed) { Problems = rows[0].Problems }, rows[0]);
         Assert.Equal(["a", "sweep/b"], rows.Select(row => row.Folder));
         Assert.Equal("killed", rows[1].State);
         using (RunFolder.Take(root[Path.Combine("sweep", "b")])) Assert.Equal("running", List(root[""])[1].State);
