@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.Data.Rows;
 using LowRank.Tasks;
 using LowRank.Tensors;
 
@@ -42,7 +43,9 @@ internal sealed class PredictCommand : ICliCommand
             MaxNewTokens = parsed.GetValue(maxNewTokens),
         });
         parsed.Require(opened);
-        IEnumerable<string> lines = opened.Task.Predict(parsed.GetRequiredValue(data), parsed.GetValue(batch)).Select(answer => answer.ToJsonString(Readable));
+        List<string> notes = [];
+        IEnumerable<string> lines = opened.Task.Predict(RowSource.Of(parsed.GetRequiredValue(data)), parsed.GetValue(batch), notes).Select(answer => answer.ToJsonString(Readable));
+        foreach (string note in notes) Console.Error.WriteLine("note: " + note);
         if (parsed.GetValue(output) is not { } path)
         {
             foreach (string line in lines) Console.WriteLine(line);

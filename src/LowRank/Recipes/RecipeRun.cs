@@ -173,6 +173,8 @@ public sealed partial class RecipeRun : IDisposable
                 AdapterBase.DtypeFor(initFolder is { } started ? [started] : [], Recipe.BaseDtype));
         if (Settings.Labels is { } labels) notes.Add($"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}");
         if (Settings.Problem is { } problem) notes.Add($"problem: {problem}");
+        notes.AddRange(Settings.Notes);
+        if (Settings.LengthNote(Model.Network) is { } shorter) notes.Add($"training.{shorter}");
         notes.AddRange(Model.Notes);
         if (Model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
             notes.Add($"{Model.Network.PackedWeights.Count} weights of the base are kept in {format}: {Model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +

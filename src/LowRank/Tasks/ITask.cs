@@ -19,11 +19,13 @@ public interface ITask : IObjective
     TaskData Read(IReadOnlyList<string> files) => Read(RowSource.Of(files));
 
     /// <summary>Answers rows, labelled or not.</summary>
-    /// <param name="files">JSONL files; at least one.</param>
+    /// <param name="source">The rows.</param>
     /// <param name="batchSize">Rows computed together.</param>
+    /// <param name="notes">Receives what the user has to know of the rows, such as texts that are cut, a sentence each, before the
+    /// first answer; null for nobody.</param>
     /// <returns>An object for each row in their order: the row's own fields are not repeated.</returns>
     /// <exception cref="InputException">Rows that cannot be used, all at once; nothing is computed then.</exception>
-    IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize);
+    IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null);
 
     /// <summary>What is kept beside an adapter; null where PEFT's config says it all.</summary>
     AdapterTask? Describe();

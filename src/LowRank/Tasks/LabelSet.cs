@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
-using LowRank.Models;
 
 namespace LowRank.Tasks;
 
@@ -9,6 +8,8 @@ namespace LowRank.Tasks;
 public sealed class LabelSet
 {
     private readonly Dictionary<string, int> numbers;
+    private readonly Dictionary<string, int> canonical; // of names that are numbers or truth values, however they are spelled
+    private readonly bool goesByNumber;
 
     /// <summary>Numbers labels in their order.</summary>
     /// <exception cref="InputException">There is none, or a name stands twice.</exception>
@@ -19,47 +20,36 @@ public sealed class LabelSet
         if (twice.Length > 0) throw new InputException($"labels: named more than once: {string.Join(", ", twice)}.");
         Names = names;
         numbers = names.Select((name, number) => KeyValuePair.Create(name, number)).ToDictionary();
+        canonical = names.Select((name, number) => KeyValuePair.Create(LabelValue.Canonical(name), number)).GroupBy(entry => entry.Key)
+            .Where(group => group.Count() == 1).SelectMany(group => group).ToDictionary();
+        goesByNumber = !names.Any(name => LabelValue.Number(name) is not null);
     }
 
     /// <summary>The names in the order of their numbers.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>The number of a label in a row: of a name, or of a whole number that is no label's name.</summary>
+    /// <summary>The number of a label in a row: of a name; or of a whole number, where no name is a number.</summary>
     /// <exception cref="InputException">It is no label; the message lists them.</exception>
     public int Number(JsonNode? label)
     {
-        if (Text(label) is { } name)
-        {
-            if (numbers.TryGetValue(name, out int number)) return number;
-            if (label!.GetValueKind() == JsonValueKind.Number && int.TryParse(name, out int index) && index >= 0 && index < Names.Count) return index;
-        }
+        if (Text(label) is not { } name) throw new InputException(Missing(label));
+        if (numbers.TryGetValue(name, out int number) || canonical.TryGetValue(LabelValue.Canonical(name), out number)) return number;
+        if (goesByNumber && LabelValue.ClassNumber(name) is { } index && index < Names.Count) return index;
         string shown = string.Join(", ", Names.Take(20)) + (Names.Count > 20 ? $" and {Names.Count - 20} more" : "");
-        throw new InputException($"the label {label?.ToJsonString() ?? "null"} is not known; expected one of {shown}. " +
-            "Correct the row, or name all labels under task_options.labels.");
+        string reason = LabelValue.Number(name) is not null && LabelValue.ClassNumber(name) is null
+            ? "Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such rows out, or set task_options.problem: regression to learn numbers."
+            : "Correct the row, or name all labels under task_options.labels.";
+        throw new InputException($"the label {label!.ToJsonString()} is not known; expected one of {shown}. {reason}");
     }
 
-    /// <summary>A label as text: a name, or a whole number; null for anything else.</summary>
-    public static string? Text(JsonNode? label) => label?.GetValueKind() switch
+    /// <summary>A label as text, without blanks around it: a name, a number or a truth value; null for anything else, an empty text too.</summary>
+    public static string? Text(JsonNode? label) => LabelValue.Name(label);
+
+    private static string Missing(JsonNode? label) => label?.GetValueKind() switch
     {
-        JsonValueKind.String => label.GetValue<string>(),
-        JsonValueKind.Number when label.AsValue().TryGetValue(out long number) => number.ToString(),
-        JsonValueKind.True => "true",
-        JsonValueKind.False => "false",
-        _ => null,
+        null or JsonValueKind.Null => "the row has no label; expected one.",
+        JsonValueKind.String => "the label is empty; expected a name. Remove the row, or give it a label.",
+        JsonValueKind.Array => $"the label is the list {label.ToJsonString()}, expected one label; a list of labels stands under \"labels\".",
+        _ => $"the label is {Sample.Describe(label)}, expected a name or a number.",
     };
-
-    /// <summary>The labels of a run: those given, else those of the base's head where they fit the data, else the data's, sorted.</summary>
-    /// <param name="given">The user's; null for none.</param>
-    /// <param name="config">The base's config.</param>
-    /// <param name="found">Labels of the training data.</param>
-    /// <exception cref="InputException">The data has none.</exception>
-    public static IReadOnlyList<string> Choose(IReadOnlyList<string>? given, ConfigReader config, IEnumerable<string> found)
-    {
-        if (given is not null) return new LabelSet(given).Names;
-        HashSet<string> labels = [.. found];
-        if (labels.Count == 0) throw new InputException("The training data has no label. Expected \"label\" or \"labels\" in the rows, or names under task_options.labels.");
-        if (HeadRequest.LabelNames(config.Root) is { } names && labels.All(label => names.Contains(label) || (int.TryParse(label, out int n) && n >= 0 && n < names.Count)))
-            return names;
-        return labels.All(label => long.TryParse(label, out _)) ? [.. labels.OrderBy(long.Parse)] : [.. labels.Order(StringComparer.Ordinal)];
-    }
 }

@@ -32,7 +32,4 @@ internal static class RowReader
         foreach (string note in reading.Notes) notes?.Add(note);
         return made;
     }
-
-    /// <summary>As above, for rows of files to be answered.</summary>
-    public static List<T> Read<T>(IReadOnlyList<string> files, Func<Sample, IEnumerable<T>> make) => Read(RowSource.Of(files), make);
 }

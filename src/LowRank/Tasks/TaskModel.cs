@@ -28,6 +28,9 @@ public sealed class TaskModel : IDisposable
     /// <summary>The task on the model.</summary>
     public ITask Task { get; }
 
+    /// <summary>What the user should know of the settings, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; private init; } = [];
+
     /// <summary>Opens a model for the task of its adapter, else for the one its config names.</summary>
     /// <param name="model">The base's folder, or a merged model's.</param>
     /// <param name="adapter">A PEFT folder; null for the model alone.</param>
@@ -48,6 +51,7 @@ public sealed class TaskModel : IDisposable
         TaskSettings chosen = Settings(described, config, head);
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
+        int usual = chosen.MaxLength;
         if (settings is not null) chosen = settings(chosen);
         PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
             baseDtype: adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype));
@@ -59,7 +63,10 @@ public sealed class TaskModel : IDisposable
                 throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
             attached?.Attach();
             Tokenizer? tokenizer = AdapterChatTemplates.Open(model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
-            return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen));
+            return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen))
+            {
+                Notes = chosen.MaxLength != usual && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
+            };
         }
         catch
         {

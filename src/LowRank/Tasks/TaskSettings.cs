@@ -1,6 +1,7 @@
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Data.Stored;
+using LowRank.Models;
 
 namespace LowRank.Tasks;
 
@@ -9,6 +10,9 @@ public sealed record TaskSettings
 {
     /// <summary>The labels in the order of their numbers; null takes them from the base or the data.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>How the labels of the data were read, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>transformers' problem_type of sequence classification: single_label_classification,
     /// multi_label_classification or regression; null lets the data tell.</summary>
@@ -31,6 +35,10 @@ public sealed record TaskSettings
 
     /// <summary>Longest text in tokens.</summary>
     public int MaxLength { get; init; } = 512;
+
+    /// <summary>What the user has to know of <see cref="MaxLength"/> with a model: that it has fewer positions; null for nothing.</summary>
+    public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
+        : $"max_length {MaxLength} is lowered to {network.MaxPositions}: the model has no more positions";
 
     /// <summary>Most tokens of a generated text.</summary>
     public int MaxNewTokens { get; init; } = 128;

@@ -43,13 +43,23 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
     }
 
     /// <summary>A text, or a pair, cut to the length allowed at the end of the longer one.</summary>
-    public TokenEncoding Encode(string first, string? second)
+    public TokenEncoding Encode(string first, string? second) => Encode(first, second, out _);
+
+    /// <inheritdoc cref="Encode(string, string?)"/>
+    /// <param name="first">The text.</param>
+    /// <param name="second">The text beside it; null for none.</param>
+    /// <param name="seen">The part of the first text that was not cut off.</param>
+    public TokenEncoding Encode(string first, string? second, out TokenSpan seen)
     {
         TokenEncoding Full(EncodingOptions? options) => second is null ? Tokenizer.EncodeFull(first, options) : Tokenizer.EncodeFull(first, second, options);
         TokenEncoding whole = Full(null);
+        seen = new TokenSpan(0, first.Length);
         if (whole.Ids.Length <= MaxLength) return whole;
         cut++;
-        return Full(new EncodingOptions { MaxLength = MaxLength });
+        TokenEncoding kept = Full(new EncodingOptions { MaxLength = MaxLength });
+        TokenSpan[] spans = [.. kept.Offsets.Where((span, i) => kept.Sequences[i] == 0 && span.End > span.Start)];
+        seen = spans.Length == 0 ? default : new TokenSpan(spans.Min(span => span.Start), spans.Max(span => span.End));
+        return kept;
     }
 
     /// <summary>The tokens of an encoding as a model takes them.</summary>

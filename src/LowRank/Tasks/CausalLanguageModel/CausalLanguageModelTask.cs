@@ -51,8 +51,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IScoreBoard? NewBoard() => objective.NewBoard();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize) =>
-        Generate([.. SampleReader.ReadAll(files)], batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+        Generate(source.ReadAll(foreign: false), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => generator.Notes;

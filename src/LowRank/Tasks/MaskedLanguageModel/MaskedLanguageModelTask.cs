@@ -53,11 +53,11 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IScoreBoard NewBoard() => new MaskedBoard();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         int mask = MaskId;
-        List<TextInput> texts = RowReader.Read(files, sample =>
+        List<TextInput> texts = RowReader.Read(source, sample =>
         {
             var fields = new RowFields(sample.Row);
             TextInput? input = TextRows.HoldsTokens(sample) ? rows.Tokens(fields, sample) : null;
@@ -66,7 +66,8 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
             input ??= TextRows.Input(rows.Encode(text, null));
             if (!input.Ids.Contains(mask)) throw new InputException($"the text has no mask token {tokenizer!.IdToToken(mask)}; put it where a word is to be predicted.");
             return new[] { input };
-        });
+        }, notes);
+        foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch => Answers(batch, mask));
     }
 

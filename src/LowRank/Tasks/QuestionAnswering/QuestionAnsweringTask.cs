@@ -23,9 +23,8 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     public TaskData Read(RowSource source)
     {
         var notes = new List<string>();
-        var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        var reader = new QuestionReader(rows, settings.Stride);
-        return new TaskData(RowReader.Read(source, sample => reader.Read(sample, labelled: true), notes), [.. notes, .. rows.Warnings]);
+        var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
+        return new TaskData(RowReader.Read(source, sample => reader.Read(sample, labelled: true), notes), [.. notes, .. reader.Notes]);
     }
 
     /// <inheritdoc/>
@@ -44,10 +43,10 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     public IScoreBoard NewBoard() => new AnswerBoard(settings.MaxAnswerTokens);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
-        List<AnswerWindow> windows = RowReader.Read(files, sample => reader.Read(sample, labelled: false));
+        List<AnswerWindow> windows = RowReader.Read(source, sample => reader.Read(sample, labelled: false), notes);
         var board = new AnswerBoard(settings.MaxAnswerTokens);
         foreach (AnswerWindow[] batch in windows.Chunk(batchSize))
         {
@@ -56,17 +55,24 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
             (Tensor starts, Tensor ends) = Scores(batch, null);
             board.Add(batch, Rows(starts), Rows(ends));
         }
-        return board.Answers().Select(answer => new JsonObject
-        {
-            ["answer"] = answer.Text,
-            ["probability"] = answer.Probability,
-            ["start"] = answer.Start,
-            ["end"] = answer.End,
-        });
+        return board.Answers().Select(Answer);
     }
 
     /// <inheritdoc/>
     public AdapterTask Describe() => new("question_answering") { MaxLength = settings.MaxLength, Stride = settings.Stride };
+
+    private static JsonObject Answer(FoundAnswer answer)
+    {
+        var offsets = new TextOffsets(answer.Question.Context);
+        bool isOfTokens = answer.Question.Context.Length == 0; // positions of tokens stay as they are
+        return new JsonObject
+        {
+            ["answer"] = answer.Text,
+            ["probability"] = answer.Probability,
+            ["start"] = isOfTokens ? answer.Start : offsets.Start(answer.Start),
+            ["end"] = isOfTokens ? answer.End : offsets.End(answer.End),
+        };
+    }
 
     private (Tensor Starts, Tensor Ends) Scores(AnswerWindow[] windows, Generator? dropout)
     {

@@ -8,6 +8,13 @@ namespace LowRank.Tasks.QuestionAnswering;
 /// <summary>Cuts questions and contexts into windows that overlap.</summary>
 internal sealed class QuestionReader(TextRows rows, int stride)
 {
+    private long cut;
+    private DataPlace? firstCut;
+
+    /// <summary>What the user has to know of answers that the tokens do not tell exactly.</summary>
+    public IReadOnlyList<string> Notes => cut == 0 ? []
+        : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and {(cut == 1 ? "is" : "are")} learned with the whole token; the first stands at {firstCut}."];
+
     public IEnumerable<AnswerWindow> Read(Sample sample, bool labelled)
     {
         if (TextRows.HoldsTokens(sample)) return [OfTokens(sample, labelled)];
@@ -16,7 +23,9 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         fields.ThrowIfWrong();
         List<(int Start, string Text)> answers = sample.Row.ContainsKey("answers") || labelled ? Answers(sample, context) : [];
         var asked = new AskedQuestion(context, [.. answers.Select(answer => answer.Text)], sample.Place);
-        return Windows(question, context).Select(encoding => Window(encoding, asked, labelled ? answers : null)).ToList();
+        List<AnswerWindow> windows = [.. Windows(question, context).Select(encoding => Window(encoding, asked, labelled ? answers : null))];
+        if (labelled && answers.Count > 0) NoteCut(windows, answers[0], sample.Place);
+        return windows;
     }
 
     private IReadOnlyList<TokenEncoding> Windows(string question, string context)
@@ -51,6 +60,17 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         return new AnswerWindow(TextRows.Input(encoding), start, end, spans, asked);
     }
 
+    private void NoteCut(List<AnswerWindow> windows, (int Start, string Text) answer, DataPlace place)
+    {
+        AnswerWindow? holding = windows.Find(window => window is { Start: > 0, End: > 0 });
+        if (holding?.Spans is not { } spans) return;
+        (TokenSpan first, TokenSpan last) = (spans[holding.Start!.Value]!.Value, spans[holding.End!.Value]!.Value);
+        bool Blank(int from, int to) => from >= to || string.IsNullOrWhiteSpace(holding.Question.Context[from..to]);
+        if (Blank(first.Start, answer.Start) && Blank(answer.Start + answer.Text.Length, last.End)) return; // tokens may begin with the blank before a word
+        cut++;
+        firstCut ??= place;
+    }
+
     // The tokens that cover the answer; [CLS] where this window does not hold all of it.
     private static (int? Start, int? End) Place(TokenSpan?[] spans, int from, int to)
     {
@@ -65,27 +85,16 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         if (sample.Row["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts || answers["answer_start"] is not JsonArray starts || texts.Count != starts.Count)
             throw new InputException($"\"answers\" is {sample.Row["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
         var found = new List<(int, string)>();
+        var offsets = new TextOffsets(context); // SQuAD counts characters as Python does, by code point
         for (int i = 0; i < texts.Count; i++)
         {
             if (Sample.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value || !value.TryGetValue(out int start))
                 throw new InputException($"\"answers\" is {answers.ToJsonString()}, expected {Expected}.");
-            start = Units(context, start);
+            start = start < 0 || start > offsets.Length ? -1 : offsets.Units(start);
             if (start < 0 || start + text.Length > context.Length || !context.AsSpan(start, text.Length).SequenceEqual(text))
-                throw new InputException($"the answer \"{text}\" does not stand at character {value.ToJsonString()} of the context; correct answer_start.");
+                throw new InputException($"the answer \"{text}\" does not stand at character {value.ToJsonString()} of the context; correct answer_start, which counts code points as Python does.");
             found.Add((start, text));
         }
         return found;
-    }
-
-    // SQuAD counts characters as Python does, by code point.
-    private static int Units(string text, int characters)
-    {
-        int at = 0;
-        for (int i = 0; i < characters; i++)
-        {
-            if (at >= text.Length) return -1;
-            at += char.IsHighSurrogate(text[at]) && at + 1 < text.Length ? 2 : 1;
-        }
-        return characters < 0 ? -1 : at;
     }
 }

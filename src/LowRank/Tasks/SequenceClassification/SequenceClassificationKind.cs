@@ -28,25 +28,27 @@ public sealed class SequenceClassificationKind : ITaskKind
     /// <inheritdoc/>
     public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
-        if (settings is { Problem: not null, Labels: not null } || settings.Problem == Problems.Regression) return settings;
-        var found = new HashSet<string>();
-        bool several = false, single = false, numbers = false;
+        if (settings.Problem == Problems.Regression)
+            return settings.Labels is null ? settings : throw new InputException("task_options.labels has no effect with task_options.problem: regression, which learns numbers. Remove one of them.");
+        var column = new LabelColumn();
+        var targets = new LabelVariety();
+        bool several = false, single = false;
         foreach (Sample sample in data.ReadAll(foreign: false))
         {
-            several |= sample.Row.ContainsKey("labels");
-            if (sample.Row["label"] is { } label)
+            if (LabelValue.List(sample.Row["labels"]) is { } list)
             {
-                single = true;
-                numbers |= label.GetValueKind() == JsonValueKind.Number && LabelSet.Text(label) is null;
+                several = true;
+                column.AddList(list, sample.Place);
+                targets.Add(string.Join('\n', list.Select(LabelValue.Name).Order(StringComparer.Ordinal)));
             }
-            foreach (JsonNode? one in sample.Row["labels"] as JsonArray ?? [sample.Row["label"]?.DeepClone()])
-                if (LabelSet.Text(one) is { } name) found.Add(name);
+            if (LabelValue.Name(sample.Row["label"]) is not { } name) continue;
+            single = true;
+            column.Add(sample.Row["label"], sample.Place);
+            targets.Add(LabelValue.Canonical(name));
         }
         if (several && single)
             throw new InputException("Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or \"labels\" in all (any number of labels).");
-        string problem = settings.Problem ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
-        return problem == Problems.Regression ? settings with { Problem = problem }
-            : settings with { Problem = problem, Labels = LabelSet.Choose(settings.Labels, config, found) };
+        return Choose(settings, column, several, config, targets);
     }
 
     /// <inheritdoc/>
@@ -54,4 +56,19 @@ public sealed class SequenceClassificationKind : ITaskKind
 
     /// <inheritdoc/>
     public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new SequenceClassificationTask(model, tokenizer, settings);
+
+    private static TaskSettings Choose(TaskSettings settings, LabelColumn column, bool several, ConfigReader config, LabelVariety targets)
+    {
+        var notes = new List<string>();
+        bool numbers = settings is { Problem: null, Labels: null } && !several && column.HasFractions;
+        string problem = settings.Problem ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
+        if (numbers) notes.Add($"labels are numbers with fractions, read as {Problems.Regression}; task_options.problem: {Problems.SingleLabel} learns them as names");
+        if (problem == Problems.Regression) return settings with { Problem = problem, Notes = notes };
+        IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width ? LabelTable.Names(settings.Labels, width, config, notes)
+            : settings.Labels is { } given ? new LabelSet(given).Names : column.Choose(config, notes);
+        if (problem == Problems.SingleLabel && labels.Count == 1)
+            throw new InputException($"The data has one label, {labels[0]}: with nothing to tell it from, nothing can be learned. Add rows with other labels, or name all labels under task_options.labels.");
+        if (targets.OnlyOne) notes.Add("every row has the same label: a model learns to give it always, and nothing else. Add rows with other labels");
+        return settings with { Problem = problem, Labels = labels, Notes = notes };
+    }
 }

@@ -27,7 +27,8 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, labelled: true) }, notes);
+        bool tables = problem == Problems.MultiLabel && HoldsTables(source);
+        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, given => Target(given, tables)) }, notes);
         return new TaskData(examples, [.. notes, .. rows.Warnings]);
     }
 
@@ -51,10 +52,11 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     public IScoreBoard NewBoard() => new ClassificationBoard(problem, labels?.Names.Count ?? 1);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        List<ClassifiedText> examples = RowReader.Read(files, sample => new[] { Example(rows, sample, labelled: false) });
+        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, null) }, notes);
+        foreach (string warning in rows.Warnings) notes?.Add(warning);
         return examples.Chunk(batchSize).SelectMany(Answers);
     }
 
@@ -87,7 +89,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     private Tensor Values(ClassifiedText[] texts) =>
         tensor(texts.SelectMany(text => text.Target!).Select(value => (float)value).ToArray(), device: Network.Device);
 
-    private ClassifiedText Example(TextRows rows, Sample sample, bool labelled)
+    private static ClassifiedText Example(TextRows rows, Sample sample, Func<Sample, double[]>? target)
     {
         var fields = new RowFields(sample.Row);
         TextInput? input = null;
@@ -100,21 +102,37 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
             input = TextRows.Input(rows.Encode(first, second));
         }
         fields.ThrowIfWrong();
-        return new ClassifiedText(input, labelled ? Target(sample) : null, sample.Place);
+        return new ClassifiedText(input, target?.Invoke(sample), sample.Place);
     }
 
-    private double[] Target(Sample sample)
+    // One rule for all rows: a list such as [1, 0] alone does not tell whether it holds labels or a place for each.
+    private bool HoldsTables(RowSource source)
+    {
+        var column = new LabelColumn();
+        foreach (Sample sample in source.Reading(foreign: false).Rows())
+            if (LabelValue.List(sample.Row["labels"]) is { } list) column.AddList(list, sample.Place);
+        return column.TableWidth is not null;
+    }
+
+    private double[] Target(Sample sample, bool tables)
     {
         string key = problem == Problems.MultiLabel ? "labels" : "label";
         if (sample.Row[key] is not { } label)
             throw new InputException($"the row has no \"{key}\"; expected one, since the task's problem is {problem}.");
-        if (problem == Problems.Regression)
-            return label is JsonValue number && number.TryGetValue(out double value) && double.IsFinite(value)
-                ? [value] : throw new InputException($"\"label\" is {label.ToJsonString()}, expected a number (the task's problem is {problem}).");
+        if (problem == Problems.Regression) return [Score(label)];
         if (problem == Problems.SingleLabel) return [labels!.Number(label)];
-        if (label is not JsonArray several) throw new InputException($"\"labels\" is {label.ToJsonString()}, expected a list of labels.");
+        if (LabelValue.List(label) is not { } several) throw new InputException($"\"labels\" is {label.ToJsonString()}, expected a list of labels.");
+        if (tables) return LabelTable.Read(several, labels!.Names.Count);
         var target = new double[labels!.Names.Count];
         foreach (JsonNode? one in several) target[labels.Number(one)] = 1;
         return target;
+    }
+
+    private double Score(JsonNode label)
+    {
+        if (LabelValue.Number(label) is not { } value) throw new InputException($"\"label\" is {label.ToJsonString()}, expected a number, such as 3.5 (the task's problem is {problem}).");
+        if (!float.IsFinite((float)(value * value)))
+            throw new InputException($"\"label\" is {label.ToJsonString()}, too large to learn: its square, which the loss takes, is beyond float32. Scale the labels, to about 0 to 1 at best.");
+        return value;
     }
 }

@@ -18,6 +18,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 {
     private readonly EncoderDecoder network = model.Network as EncoderDecoder
         ?? throw new InputException($"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs one with an encoder and a decoder, such as t5.");
+    private IReadOnlyList<string> cutSources = [];
     private readonly int padding = InputBatch.Padding(model);
 
     /// <inheritdoc/>
@@ -53,8 +54,11 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     public IScoreBoard? NewBoard() => null;
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize) =>
-        Generate([.. SampleReader.ReadAll(files)], batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+        Generate(source.ReadAll(foreign: false), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> GenerationNotes => cutSources;
 
     /// <inheritdoc/>
     public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
@@ -63,6 +67,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         Tokenizer words = rows.Tokenizer;
         List<TextInput> sources = [.. samples.Select(sample => TextRows.Input(rows.Encode(sample.Text("prompt")
             ?? throw new InputException($"{sample.Place}: the row has no \"prompt\"; expected the text to turn into another."), null)))];
+        cutSources = rows.Warnings;
         IReadOnlyList<int> stops = [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
         var generator = new SequenceGenerator(network, padding);
         var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = stops };

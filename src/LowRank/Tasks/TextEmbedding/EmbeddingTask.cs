@@ -46,10 +46,11 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     public IScoreBoard NewBoard() => new RetrievalBoard();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        List<EmbeddingExample> texts = RowReader.Read(files, sample => new[] { Example(rows, sample, paired: false) });
+        List<EmbeddingExample> texts = RowReader.Read(source, sample => new[] { Example(rows, sample, paired: false) }, notes);
+        foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch =>
         {
             using var noGradient = no_grad();

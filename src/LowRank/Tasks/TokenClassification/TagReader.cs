@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Forms;
@@ -10,6 +11,17 @@ namespace LowRank.Tasks.TokenClassification;
 internal sealed class TagReader(TextRows rows, LabelSet labels)
 {
     private const int Ignored = TokenizedExample.Ignored;
+    private const string Tags = "tags", NumberedTags = "ner_tags";
+
+    private long unseen;
+    private DataPlace? firstUnseen;
+
+    /// <summary>What the user has to know of words that are not learned.</summary>
+    public IReadOnlyList<string> Notes => unseen == 0 ? []
+        : [$"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and cannot be learned; the first stands at {firstUnseen}."];
+
+    /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face's data sets.</summary>
+    public static string TagKey(Sample sample) => sample.Row.ContainsKey(Tags) || !sample.Row.ContainsKey(NumberedTags) ? Tags : NumberedTags;
 
     public TaggedText Read(Sample sample, bool labelled)
     {
@@ -40,32 +52,54 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         if (words.Count == 0) throw new InputException("\"tokens\" is empty, expected at least one word.");
         int blank = words.ToList().FindIndex(string.IsNullOrWhiteSpace);
         if (blank >= 0) throw new InputException($"\"tokens\"[{blank}] is blank, expected a word.");
-        JsonArray? tags = sample.Row["tags"] as JsonArray;
-        if (labelled && tags?.Count != words.Count)
-            throw new InputException($"\"tags\" has {tags?.Count.ToString() ?? "no"} entries, expected {words.Count}, one for each of \"tokens\".");
+        int[]? tags = labelled ? TagNumbers(sample, words.Count) : null;
         var text = new StringBuilder();
-        var spans = new List<(int Start, int End)>();
+        var spans = new List<TokenSpan>();
         foreach (string word in words)
         {
             if (text.Length > 0) text.Append(' ');
-            spans.Add((text.Length, text.Length + word.Length));
+            spans.Add(new TokenSpan(text.Length, text.Length + word.Length));
             text.Append(word);
         }
-        TokenEncoding encoding = rows.Encode(text.ToString(), null);
+        TokenEncoding encoding = rows.Encode(text.ToString(), null, out TokenSpan seen);
+        int[] first = FirstTokens(encoding, spans);
         var numbers = new int[encoding.Ids.Length];
         Array.Fill(numbers, Ignored);
-        var answered = new List<TaggedWord>();
+        for (int i = 0; i < words.Count; i++)
+        {
+            if (tags is not null && first[i] >= 0) numbers[first[i]] = tags[i];
+            if (first[i] >= 0 || spans[i].Start < seen.Start || spans[i].End > seen.End) continue;
+            unseen++;
+            firstUnseen ??= sample.Place;
+        }
+        if (labelled && first.All(token => token < 0)) throw new InputException("no word of \"tokens\" has a token, so nothing can be learned; remove the row.");
+        return new TaggedText(TextRows.Input(encoding), numbers, [.. spans.Select((span, i) => new TaggedWord(first[i], span.Start, span.End))], sample.Place);
+    }
+
+    // The position of each word's first token; -1 for a word without one.
+    private static int[] FirstTokens(TokenEncoding encoding, List<TokenSpan> words)
+    {
+        var first = new int[words.Count];
+        Array.Fill(first, -1);
         int next = 0;
         for (int i = 0; i < encoding.Ids.Length && next < words.Count; i++)
         {
-            if (encoding.SpecialTokens[i] || encoding.Offsets[i].End <= spans[next].Start || encoding.Offsets[i].End == encoding.Offsets[i].Start) continue;
-            while (next < words.Count && spans[next].End <= encoding.Offsets[i].Start) next++; // a word without a token of its own
-            if (next == words.Count || encoding.Offsets[i].End <= spans[next].Start) continue;
-            answered.Add(new TaggedWord(i, spans[next].Start, spans[next].End));
-            if (labelled) numbers[i] = labels.Number(tags![next]);
-            next++;
+            TokenSpan token = encoding.Offsets[i];
+            if (encoding.SpecialTokens[i] || token.End <= words[next].Start || token.End == token.Start) continue;
+            while (next < words.Count && words[next].End <= token.Start) next++; // a word without a token of its own
+            if (next == words.Count || token.End <= words[next].Start) continue;
+            first[next++] = i;
         }
-        return new TaggedText(TextRows.Input(encoding), numbers, answered, sample.Place);
+        return first;
+    }
+
+    private int[] TagNumbers(Sample sample, int words)
+    {
+        string key = TagKey(sample);
+        JsonArray? tags = sample.Row[key] as JsonArray;
+        if (tags?.Count != words)
+            throw new InputException($"\"{key}\" has {tags?.Count.ToString() ?? "no"} entries, expected {words}, one for each of \"tokens\".");
+        return [.. tags.Select(labels.Number)];
     }
 
     private TaggedText OfText(Sample sample, bool labelled)
@@ -73,37 +107,22 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         var fields = new RowFields(sample.Row);
         string text = fields.FilledText("text", "Expected the text to tag.");
         fields.ThrowIfWrong();
-        List<(int Start, int End, string Label)> entities = labelled ? Entities(sample, text) : [];
-        TokenEncoding encoding = rows.Encode(text, null);
+        List<EntitySpan> entities = labelled ? EntitySpans.Read(sample, text) : [];
+        TokenEncoding encoding = rows.Encode(text, null, out TokenSpan seen);
+        List<TaggedWord> answered = [.. Enumerable.Range(0, encoding.Ids.Length).Where(i => !encoding.SpecialTokens[i])
+            .Select(i => (Token: i, Span: EntitySpans.Trim(text, encoding.Offsets[i]))).Where(one => one.Span.End > one.Span.Start)
+            .Select(one => new TaggedWord(one.Token, one.Span.Start, one.Span.End))];
+        EntitySpans.RequireTokens(entities, text, [.. answered.Select(word => new TokenSpan(word.Start, word.End))], seen);
         var numbers = new int[encoding.Ids.Length];
         Array.Fill(numbers, Ignored);
-        var answered = new List<TaggedWord>();
-        for (int i = 0; i < encoding.Ids.Length; i++)
+        int entity = 0, tagged = -1; // both in the order of the text
+        foreach (TaggedWord word in labelled ? answered : [])
         {
-            TokenSpan span = encoding.Offsets[i];
-            if (encoding.SpecialTokens[i] || span.End == span.Start) continue;
-            answered.Add(new TaggedWord(i, span.Start, span.End));
-            if (!labelled) continue;
-            int inside = entities.FindIndex(entity => span.Start < entity.End && span.End > entity.Start);
-            bool begins = inside >= 0 && !answered.SkipLast(1).Any(word => word.Start < entities[inside].End && word.End > entities[inside].Start);
-            numbers[i] = labels.Number(inside < 0 ? "O" : (begins ? "B-" : "I-") + entities[inside].Label);
+            while (entity < entities.Count && entities[entity].End <= word.Start) entity++;
+            bool inside = entity < entities.Count && word.End > entities[entity].Start;
+            numbers[word.Token] = labels.Number(JsonValue.Create(!inside ? "O" : (tagged == entity ? "I-" : "B-") + entities[entity].Label));
+            if (inside) tagged = entity;
         }
         return new TaggedText(TextRows.Input(encoding), numbers, answered, sample.Place);
-    }
-
-    private static List<(int Start, int End, string Label)> Entities(Sample sample, string text)
-    {
-        if (sample.Row["entities"] is not JsonArray list) throw new InputException("the row has no list \"entities\"; expected one, empty where the text has none.");
-        var entities = new List<(int, int, string)>();
-        for (int i = 0; i < list.Count; i++)
-        {
-            if (list[i] is not JsonObject entity || LabelSet.Text(entity["label"]) is not { } label
-                || entity["start"] is not JsonValue from || !from.TryGetValue(out int start) || entity["end"] is not JsonValue to || !to.TryGetValue(out int end))
-                throw new InputException($"\"entities\"[{i}] is {list[i]?.ToJsonString() ?? "null"}, expected {{\"start\": 0, \"end\": 5, \"label\": \"…\"}}.");
-            if (start < 0 || end > text.Length || start >= end)
-                throw new InputException($"\"entities\"[{i}] spans {start} to {end}, expected a span inside the text of {text.Length} characters (UTF-16 units, the end not included).");
-            entities.Add((start, end, label));
-        }
-        return entities;
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Rows;
@@ -27,24 +28,35 @@ public sealed class TokenClassificationKind : ITaskKind
     /// <inheritdoc/>
     public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
-        if (settings.Labels is not null) return settings;
-        var tags = new HashSet<string>();
+        var column = new LabelColumn();
+        var variety = new LabelVariety();
         var entities = new HashSet<string>();
         bool marksSpans = false;
+        DataPlace? numbered = null;
         foreach (Sample sample in data.ReadAll(foreign: false))
         {
-            string key = TextRows.HoldsTokens(sample) ? "labels" : "tags";
+            string key = TextRows.HoldsTokens(sample) ? "labels" : TagReader.TagKey(sample);
             foreach (JsonNode? tag in sample.Row[key] as JsonArray ?? [])
-                if (LabelSet.Text(tag) is { } name && name != "-100") tags.Add(name);
-            marksSpans |= sample.Row.ContainsKey("entities");
+            {
+                if (LabelValue.Name(tag) is not { } name || name == "-100") continue;
+                if (key != "labels" && tag!.GetValueKind() == JsonValueKind.Number) numbered ??= sample.Place;
+                column.Add(tag, sample.Place);
+                variety.Add(name);
+            }
+            marksSpans |= sample.Row["entities"] is not null;
             foreach (JsonNode? entity in sample.Row["entities"] as JsonArray ?? [])
-                if (LabelSet.Text((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
+                if (LabelValue.Name((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
         }
-        if (!marksSpans) return settings with { Labels = LabelSet.Choose(null, config, tags) };
-        tags.UnionWith(["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })]);
-        IReadOnlyList<string> chosen = LabelSet.Choose(null, config, tags);
+        var notes = new List<string>();
+        if (variety.OnlyOne && !marksSpans) notes.Add("every word has the same tag: a model learns to give it always, and nothing else. Add rows with other tags");
+        if (settings.Labels is not null) return settings with { Notes = notes };
+        if (numbered is { } place && column.OfBase(config) is null)
+            throw new InputException($"{place}: the tags are numbers, and nothing names them. Name all tags in the order of their numbers, such as task_options.labels: [O, B-PER, I-PER].");
+        if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
+        foreach (string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })]) column.Add(tag, default);
+        IReadOnlyList<string> chosen = column.Choose(config, notes);
         // "O" is 0 in every published tag set.
-        return settings with { Labels = chosen.Contains("O") && HeadRequest.LabelNames(config.Root) != chosen ? ["O", .. chosen.Where(label => label != "O")] : chosen };
+        return settings with { Labels = column.OfBase(config) is null ? ["O", .. chosen.Where(label => label != "O")] : chosen, Notes = notes };
     }
 
     /// <inheritdoc/>

@@ -13,6 +13,8 @@ namespace LowRank.Tasks.TokenClassification;
 /// <summary>Token classification on a model: cross-entropy over the labelled tokens.</summary>
 internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
 {
+    private const string Outside = "O"; // the tag of what belongs to no entity, in every published tag set
+
     private readonly LabelSet labels = new(settings.Labels!);
     private readonly int padding = InputBatch.Padding(model);
 
@@ -25,7 +27,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes), [.. notes, .. rows.Warnings]);
+        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes), [.. notes, .. rows.Warnings, .. reader.Notes]);
     }
 
     /// <inheritdoc/>
@@ -44,10 +46,12 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     public IScoreBoard NewBoard() => new TagBoard(labels.Names);
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(IReadOnlyList<string> files, int batchSize)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
-        var reader = new TagReader(new TextRows(model, tokenizer, settings.MaxLength), labels);
-        List<(TaggedText Text, Sample Row)> texts = RowReader.Read(files, sample => new[] { (reader.Read(sample, labelled: false), sample) });
+        var rows = new TextRows(model, tokenizer, settings.MaxLength);
+        var reader = new TagReader(rows, labels);
+        List<(TaggedText Text, Sample Row)> texts = RowReader.Read(source, sample => new[] { (reader.Read(sample, labelled: false), sample) }, notes);
+        foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(Answers);
     }
 
@@ -63,11 +67,14 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         float[] certain = best.cpu().contiguous().data<float>().ToArray();
         long[] chosen = label.cpu().contiguous().data<long>().ToArray();
         int length = (int)chances.shape[1];
-        return [.. texts.Select((one, row) => Answer(one.Text, one.Row,
-            one.Text.Words.Select(word => (labels.Names[(int)chosen[row * length + word.Token]], certain[row * length + word.Token])).ToList()))];
+        return [.. texts.Select((one, row) => Answer(one.Text, one.Row, [.. one.Text.Words.Select(word => word.Token < 0 ? (Untagged, (float?)null)
+            : (labels.Names[(int)chosen[row * length + word.Token]], certain[row * length + word.Token]))]))];
     }
 
-    private static JsonObject Answer(TaggedText text, Sample row, List<(string Tag, float Probability)> found)
+    // What a word gets that the model never sees: one without a token, or behind the cut. Tags stay one per word.
+    private string? Untagged => labels.Names.Contains(Outside) ? Outside : null;
+
+    private static JsonObject Answer(TaggedText text, Sample row, List<(string? Tag, float? Probability)> found)
     {
         var tags = new JsonArray([.. found.Select(one => (JsonNode?)one.Tag)]);
         var probabilities = new JsonArray([.. found.Select(one => (JsonNode?)one.Probability)]);
@@ -75,27 +82,28 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         return new JsonObject { ["entities"] = Entities(text, row.Text("text")!, found) };
     }
 
-    // Neighbouring tokens of one entity become a span of the text, as sure as the mean of its tokens.
-    private static JsonArray Entities(TaggedText text, string whole, List<(string Tag, float Probability)> found)
+    // Neighbouring tokens of one entity become a span of the text, in code points, as sure as the mean of its tokens.
+    private static JsonArray Entities(TaggedText text, string whole, List<(string? Tag, float? Probability)> found)
     {
+        var offsets = new TextOffsets(whole);
         var entities = new JsonArray();
         for (int i = 0; i < found.Count;)
         {
-            if (found[i].Tag == "O")
+            if (found[i].Tag is not { } first || first == Outside)
             {
                 i++;
                 continue;
             }
-            string label = Type(found[i].Tag);
+            string label = Type(first);
             int end = i + 1;
-            while (end < found.Count && Type(found[end].Tag) == label && !found[end].Tag.StartsWith("B-", StringComparison.Ordinal) && found[end].Tag != "O") end++;
-            (int from, int to) = (text.Words[i].Start, text.Words[end - 1].End);
+            while (end < found.Count && found[end].Tag is { } next && next != Outside && Type(next) == label && !next.StartsWith("B-", StringComparison.Ordinal)) end++;
+            (int from, int to) = (offsets.Start(text.Words[i].Start), offsets.End(text.Words[end - 1].End));
             entities.Add(new JsonObject
             {
                 ["start"] = from,
                 ["end"] = to,
                 ["label"] = label,
-                ["text"] = whole[from..to],
+                ["text"] = whole[offsets.Units(from)..offsets.Units(to)],
                 ["probability"] = found[i..end].Average(one => one.Probability),
             });
             i = end;
