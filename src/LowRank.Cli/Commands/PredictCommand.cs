@@ -18,6 +18,7 @@ internal sealed class PredictCommand : ICliCommand
     private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
     private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest text in tokens; what training used by default." };
+    private readonly Option<string?> prompt = new("--prompt") { Description = "Embeddings: the name of the model's own prompt to put before each text, such as query; its default by default." };
     private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
 
     public string Example => "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output answers.jsonl";
@@ -25,12 +26,13 @@ internal sealed class PredictCommand : ICliCommand
     public Command Build()
     {
         var command = new Command("predict", "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one JSON object a row.")
-        { data, output, task, batch, maxLength, maxNewTokens };
+        { data, output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(parsed => Predict(model, parsed),
         [
             OptionUse.Always(data, output, task, batch, maxLength),
             OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
+            OptionUse.UnlessOpened<TaskModel>(prompt, opened => opened.Kind.Name == "embedding" ? null : $"has no effect with task {opened.Kind.Name}; it is for embeddings"),
             OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.Data(data), .. model.Uses, model.OneAdapter,
         ]);
     }
@@ -41,6 +43,7 @@ internal sealed class PredictCommand : ICliCommand
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
             MaxNewTokens = parsed.GetValue(maxNewTokens),
+            Prompt = parsed.GetValue(prompt),
         });
         parsed.Require(opened);
         List<string> notes = [];

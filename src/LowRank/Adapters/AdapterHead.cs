@@ -22,7 +22,8 @@ public static class AdapterHead
             && name.GetString()?.EndsWith("ForMaskedLM", StringComparison.Ordinal) == true) kind = HeadKind.LanguageModel;
         if (kind is null) return null;
         if (kind is not (HeadKind.SequenceClassification or HeadKind.TokenClassification)) return new HeadRequest(kind.Value);
-        return new HeadRequest(kind.Value, task?.Labels?.Count ?? (task?.Problem == "regression" ? 1 : Rows(folder)));
+        // The adapter brings the head that it was trained with, also where the base has one for other labels.
+        return new HeadRequest(kind.Value, task?.Labels?.Count ?? (task?.Problem == "regression" ? 1 : Rows(folder))) { Renewal = HeadRenewal.WhereOther };
     }
 
     // The output layer of a head that is saved whole has a row for each label.

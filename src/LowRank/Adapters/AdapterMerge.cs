@@ -70,7 +70,8 @@ public static class AdapterMerge
     private static Tensor WithAddedRows(string name, Tensor stored, INetwork network)
     {
         string? parameter = network.Parameters.Keys.FirstOrDefault(parameter => network.StoredName(parameter) == name);
-        if (parameter is null || network.Parameters[parameter] is not { } weight || weight.shape[0] == stored.shape[0]) return stored;
+        if (parameter is null || network.CreatedWeights.Contains(parameter)) return stored; // replaced whole
+        if (network.Parameters[parameter] is not { } weight || weight.shape[0] == stored.shape[0]) return stored;
         return cat([stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(stored.dtype)], 0);
     }
 

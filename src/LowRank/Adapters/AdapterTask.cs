@@ -1,4 +1,6 @@
+using System.Text.Json.Serialization;
 using LowRank.Adapters.Files;
+using LowRank.Models.Sentences;
 
 namespace LowRank.Adapters;
 
@@ -17,8 +19,12 @@ public sealed record AdapterTask(string Task)
     /// tasks other than sequence_classification.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>How states become an embedding: mean or cls; null for other tasks.</summary>
+    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null for other tasks, and where <see cref="Sentence"/> pools in several ways.</summary>
     public string? Pooling { get; init; }
+
+    /// <summary>All of how texts become embeddings, which is written as sentence-transformers reads it; null for other tasks.</summary>
+    [JsonIgnore]
+    public SentencePipeline? Sentence { get; init; }
 
     /// <summary>Longest text in tokens.</summary>
     public int? MaxLength { get; init; }
@@ -28,16 +34,21 @@ public sealed record AdapterTask(string Task)
 
     /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
-    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong);
+    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
+        : SentenceFolder.Read(folder) is { } sentence ? task with { Sentence = sentence } : task;
 
     private static string? Wrong(AdapterTask task) =>
         task.MaxLength is < 1 ? $"max_length is {task.MaxLength}, expected at least 1"
         : task.Stride is < 0 ? $"stride is {task.Stride}, expected at least 0"
-        : task.Pooling is not (null or "mean" or "cls") ? $"pooling is \"{task.Pooling}\", expected mean or cls"
+        : task.Pooling is { } pooling && !SentenceFolder.ModeNames.Contains(pooling) ? $"pooling is \"{pooling}\", expected one of {string.Join(", ", SentenceFolder.ModeNames)}"
         : task.Problem is not (null or "single_label_classification" or "multi_label_classification" or "regression")
             ? $"problem is \"{task.Problem}\", expected single_label_classification, multi_label_classification or regression"
         : task.Labels is { Count: 0 } ? "labels is an empty list, expected a name for each label" : null;
 
-    /// <summary>Writes the file into a folder.</summary>
-    public void Save(string folder) => OwnFile.Save(this, folder, FileName);
+    /// <summary>Writes the file into a folder, and those of sentence-transformers beside it.</summary>
+    public void Save(string folder)
+    {
+        OwnFile.Save(this, folder, FileName);
+        if (Sentence is not null) SentenceFolder.Save(Sentence, folder);
+    }
 }

@@ -3,6 +3,8 @@ namespace LowRank.Hub;
 /// <summary>Which files of a repository are needed.</summary>
 public abstract record HubSelection
 {
+    private const string SentenceModules = "modules.json";
+
     private HubSelection()
     {
     }
@@ -38,11 +40,20 @@ public abstract record HubSelection
             if (weights.Count == 0) weights = [.. top.Where(file => IsWeights(file.Path, ".bin"))];
             if (weights.Count == 0)
                 throw new InputException($"{repository} has no weights in a form that can be read: expected {Weights}.safetensors or its shards, found {string.Join(", ", top.Take(20).Select(file => file.Path))}.");
-            return [.. top.Where(file => IsText(file.Path)), .. files.Where(file => IsTemplate(file.Path)), .. weights];
+            return [.. top.Where(file => IsText(file.Path) || IsSentenceText(file.Path)), .. files.Where(file => IsTemplate(file.Path)),
+                .. top.Exists(file => file.Path == SentenceModules) ? Modules(files) : [], .. weights];
         }
 
         private static bool IsTemplate(string path) =>
             path.StartsWith("additional_chat_templates/", StringComparison.Ordinal) && path.EndsWith(".jinja", StringComparison.Ordinal) && path.Count(letter => letter == '/') == 1;
+
+        // Of sentence-transformers: each module has a folder, such as 1_Pooling or 2_Dense.
+        private static IEnumerable<HubFile> Modules(IReadOnlyList<HubFile> files) => files.Select(file => (File: file, Parts: file.Path.Split('/')))
+            .Where(one => one.Parts.Length == 2 && one.Parts[0].Length > 0 && char.IsAsciiDigit(one.Parts[0][0])).GroupBy(one => one.Parts[0])
+            .SelectMany(module => module.Where(one => one.Parts[1] is "config.json" or "model.safetensors"
+                || (one.Parts[1] == "pytorch_model.bin" && !module.Any(other => other.Parts[1] == "model.safetensors")))).Select(one => one.File);
+
+        private static bool IsSentenceText(string name) => name is SentenceModules or "config_sentence_transformers.json" or "sentence_bert_config.json";
 
         // model.safetensors, model-00001-of-00002.safetensors, model.safetensors.index.json; pytorch_model.bin and its shards.
         private bool IsWeights(string name, string extension)

@@ -52,8 +52,13 @@ public static class HubUpload
         string[] names = [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => !name.StartsWith('.') && !name.EndsWith(".tmp", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
         if (!names.Contains("adapter_config.json") && !names.Contains("config.json"))
             throw new InputException($"{folder} holds neither adapter_config.json nor config.json, so it is neither an adapter nor a model; found {(names.Length == 0 ? "no files" : string.Join(", ", names.Take(12)))}.");
+        if (names.Contains("modules.json")) names = [.. names, .. Modules(folder)];
         return [.. names.Select(name => new HubUploadFile(name, Path.Combine(folder, name), new FileInfo(Path.Combine(folder, name)).Length))];
     }
+
+    // The folders of sentence-transformers' modules, such as 1_Pooling.
+    private static IEnumerable<string> Modules(string folder) => Directory.EnumerateDirectories(folder).Where(module => char.IsAsciiDigit(Path.GetFileName(module)[0]))
+        .SelectMany(module => Directory.EnumerateFiles(module).Select(file => $"{Path.GetFileName(module)}/{Path.GetFileName(file)}")).Order(StringComparer.Ordinal);
 
     private static async Task Create(HubClient client, HubRepository repository, bool isPrivate, HubOptions options, CancellationToken cancellation)
     {

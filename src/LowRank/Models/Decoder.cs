@@ -134,7 +134,7 @@ public sealed class Decoder : ISequenceNetwork
         };
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed), device, head);
+        return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);
     }
 
     /// <summary>Logits of every position.</summary>

@@ -103,7 +103,7 @@ public sealed class Encoder : ISequenceNetwork
         EncoderShape shape = family.Read(config);
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new Encoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed), device, head);
+        return new Encoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);
     }
 
     /// <inheritdoc/>

@@ -4,12 +4,28 @@ using LowRank.Models.Families;
 
 namespace LowRank.Models;
 
+/// <summary>Whether a head that a checkpoint has is drawn anew.</summary>
+public enum HeadRenewal
+{
+    /// <summary>It is taken as it is; one of another shape is an error.</summary>
+    Never,
+
+    /// <summary>Weights of another shape, as for another number of labels, are drawn; the others are taken.</summary>
+    WhereOther,
+
+    /// <summary>All of it is drawn.</summary>
+    Always,
+}
+
 /// <summary>Which head a model is opened with.</summary>
 /// <param name="Kind">The head.</param>
 /// <param name="Labels">Scores it gives; counts for the two kinds of classification.</param>
 /// <param name="Seed">Seed of its weights where the checkpoint has none.</param>
 public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
 {
+    /// <summary>Whether a head that the checkpoint has is drawn anew. Default: never.</summary>
+    public HeadRenewal Renewal { get; init; }
+
     private static readonly (string Ending, HeadKind Kind)[] Architectures =
     [
         ("ForSequenceClassification", HeadKind.SequenceClassification),

@@ -11,4 +11,13 @@ public enum Pooling
 
     /// <summary>The mean over all tokens that are not padding.</summary>
     Mean,
+
+    /// <summary>The largest value of each place over all tokens that are not padding.</summary>
+    Max,
+
+    /// <summary>The sum over all tokens that are not padding, divided by the root of their number.</summary>
+    MeanOfRoot,
+
+    /// <summary>The mean over all tokens that are not padding, each weighted by its position from 1.</summary>
+    WeightedMean,
 }

@@ -18,6 +18,7 @@ public sealed class WeightLoader
     private readonly bool bare;
     private readonly string basePrefix;
     private readonly long seed;
+    private readonly HeadRenewal renewal;
     private readonly List<string> created = [];
     private readonly List<string> problems = [];
     private readonly HashSet<string> taken = [];
@@ -32,8 +33,10 @@ public sealed class WeightLoader
     /// <param name="basePrefix">The prefix of the transformer inside the causal model, such as <c>model.</c>: a
     /// checkpoint of the bare transformer has its names without it.</param>
     /// <param name="seed">Seed of weights that are drawn because the source has none.</param>
-    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42)
+    /// <param name="renewal">Whether a head that the source has is drawn anew.</param>
+    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42, HeadRenewal renewal = HeadRenewal.Never)
     {
+        this.renewal = renewal;
         (this.basePrefix, this.seed, buffer) = (basePrefix, seed, ExpansionBuffer.ForModel());
         this.source = source;
         this.device = device;
@@ -69,7 +72,16 @@ public sealed class WeightLoader
     /// <remarks>Each name has its own draw: which others are missing does not change it.</remarks>
     public Tensor TakeOrDraw(string name, double range, params long[] shape)
     {
-        if (Has(name)) return Take(name, shape);
+        if (Has(name))
+        {
+            string stored = StoredName(name);
+            bool isOther = !source.ShapeOf(stored, shape)!.SequenceEqual(shape), isHead = !name.StartsWith(basePrefix, StringComparison.Ordinal);
+            bool isRenewed = isHead && (renewal == HeadRenewal.Always || (renewal == HeadRenewal.WhereOther && isOther));
+            if (!isRenewed && isHead && isOther)
+                problems.Add($"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
+            if (!isRenewed && !(isHead && isOther)) return Take(name, shape);
+            taken.Add(stored);
+        }
         using var scope = NewDisposeScope();
         using var fresh = new RandomWeights(range, seed + (long)(StableHash(name) >> 1));
         created.Add(name);

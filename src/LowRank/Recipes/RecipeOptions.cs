@@ -54,6 +54,7 @@ internal static class RecipeOptions
             Labels = task.Labels,
             Problem = task.Problem,
             Pooling = task.Pooling,
+            NewHead = task.NewHead,
             Temperature = task.Temperature,
             MaskShare = task.MaskShare,
             Stride = task.Stride,

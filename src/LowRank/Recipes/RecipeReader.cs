@@ -1,5 +1,6 @@
 using LowRank.Adapters.Methods;
 using LowRank.Hub;
+using LowRank.Models.Sentences;
 using LowRank.Quantization;
 using LowRank.Recipes.Keys;
 using LowRank.Tasks;
@@ -88,7 +89,8 @@ internal sealed partial class RecipeReader
         {
             Labels = section.Texts("labels") is { } labels ? [.. labels.Select(label => label.Text)] : null,
             Problem = section.Has("problem") ? section.OneOf("problem", "", [.. Tasks.SequenceClassification.Problems.All]) : null,
-            Pooling = section.OneOf("pooling", d.Pooling, "mean", "cls"),
+            NewHead = section.Flag("new_head", d.NewHead),
+            Pooling = section.Has("pooling") ? section.OneOf("pooling", "", [.. SentenceFolder.ModeNames]) : null,
             Temperature = section.Number("temperature", d.Temperature, above: true),
             MaskShare = section.Number("mask_share", d.MaskShare, above: true, below: 1),
             Stride = section.Count("stride", 0, d.Stride),

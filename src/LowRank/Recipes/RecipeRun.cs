@@ -162,9 +162,9 @@ public sealed partial class RecipeRun : IDisposable
         }
         AdapterTask? earlier = initFolder is { } folder ? AdapterTask.Load(folder) : null;
         TaskSettings given = RecipeOptions.Task(Recipe);
-        if (earlier is not null) given = given with { Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
+        if (earlier is not null) given = given with { Sentence = earlier.Sentence, Labels = given.Labels ?? earlier.Labels, Problem = given.Problem ?? earlier.Problem };
         Settings = Kind.Complete(given, RowSource.Of(Recipe.Data.Train, RecipeOptions.Rows(Recipe.Data)), config);
-        var head = new HeadRequest(Kind.Head, Kind.HeadSize(Settings), Recipe.Training.Seed);
+        HeadRequest head = RequestHead(HeadRequest.Of(config, family));
         vocabulary = initFolder is null && Recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(modelFolder, tokens) : null;
         int rows = vocabulary?.Rows ?? (initFolder is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
         Model = Recipe.Training.FromScratch
@@ -180,7 +180,20 @@ public sealed partial class RecipeRun : IDisposable
             notes.Add($"{Model.Network.PackedWeights.Count} weights of the base are kept in {format}: {Model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
                 $"{Model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB");
         if (Model.Network.CreatedWeights.Count > 0)
-            notes.Add($"the base has no weights for its head, which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
+            notes.Add((Settings.NewHead ? "the head is a new one (task_options.new_head)" : "the base has no weights for its head") + $", which starts at random: {string.Join(", ", Model.Network.CreatedWeights)}");
+    }
+
+    private HeadRequest RequestHead(HeadRequest own)
+    {
+        int size = Kind.HeadSize(Settings);
+        bool isClassifier = Kind.Head is HeadKind.SequenceClassification or HeadKind.TokenClassification;
+        if (isClassifier && own.Kind == Kind.Head && own.Labels != size && !Settings.NewHead && initFolder is null && !Recipe.Training.FromScratch)
+            throw new InputException($"The base {Recipe.Model} is a classifier with {own.Labels} scores, and the data asks for {size} ({(Settings.Labels is { } labels ? string.Join(", ", labels.Take(20)) : Settings.Problem)}). " +
+                "Set task_options.new_head: true to begin with a new head; or name the base's labels in the data.");
+        return new HeadRequest(Kind.Head, size, Recipe.Training.Seed)
+        {
+            Renewal = Settings.NewHead ? HeadRenewal.Always : initFolder is not null ? HeadRenewal.WhereOther : HeadRenewal.Never,
+        };
     }
 
     private void OpenTokenizer(List<string> notes)
@@ -208,6 +221,7 @@ public sealed partial class RecipeRun : IDisposable
         Adapter.ChatTemplates = templates ?? Adapter.ChatTemplates;
         if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
+        if (Adapter.Task?.Sentence is not null) Adapter.Vocabulary ??= AdapterVocabulary.Load(modelFolder); // sentence-transformers looks for it in the adapter's folder
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
     }

@@ -27,7 +27,7 @@ internal sealed class RecipeWriter
         return writer.text.ToString();
     }
 
-    private void Task(TaskSection o) => Section("task_options", ("labels", o.Labels), ("problem", o.Problem), ("pooling", o.Pooling), ("temperature", o.Temperature),
+    private void Task(TaskSection o) => Section("task_options", ("labels", o.Labels), ("problem", o.Problem), ("new_head", o.NewHead), ("pooling", o.Pooling), ("temperature", o.Temperature),
         ("mask_share", o.MaskShare), ("stride", o.Stride), ("max_answer_tokens", o.MaxAnswerTokens));
 
     private void Data(DataSection data)

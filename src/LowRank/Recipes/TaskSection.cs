@@ -10,8 +10,11 @@ public sealed record TaskSection
     /// <summary>single_label_classification, multi_label_classification or regression; null lets the data tell.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>mean or cls.</summary>
-    public string Pooling { get; init; } = "mean";
+    /// <summary>One of <see cref="Models.Sentences.SentenceFolder.ModeNames"/>; null takes the model's own way, else mean.</summary>
+    public string? Pooling { get; init; }
+
+    /// <summary>Whether a head that the base has is replaced by a new one, as for another number of labels.</summary>
+    public bool NewHead { get; init; }
 
     /// <summary>What cosines are divided by in the contrastive loss.</summary>
     public double Temperature { get; init; } = 0.05;

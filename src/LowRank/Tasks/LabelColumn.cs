@@ -13,6 +13,7 @@ internal sealed class LabelColumn
 
     private readonly Dictionary<string, HashSet<string>> spellings = []; // by canonical name, as the rows write them
     private readonly HashSet<string> names = [];
+    private readonly SortedSet<string> fields = new(StringComparer.Ordinal);
     private DataPlace? firstNumber;
     private int lists, emptyLists, tables, padded; // tables: lists of 0 and 1 of the first one's length
     private int? width;
@@ -32,6 +33,13 @@ internal sealed class LabelColumn
     private bool AreNumbers => names.Count > 0 && names.All(name => LabelValue.Number(name) is not null);
 
     private bool AreTruths => names.Count > 0 && names.All(name => LabelValue.Truth(name) is not null);
+
+    /// <summary>Takes the names of a row's fields in, for the message where no row has a label.</summary>
+    public void AddFields(Sample sample)
+    {
+        foreach ((string name, JsonNode? _) in sample.Row)
+            if (fields.Count < Shown * 2) fields.Add(name);
+    }
 
     /// <summary>Takes a label in.</summary>
     public void Add(JsonNode? label, DataPlace place)
@@ -62,7 +70,8 @@ internal sealed class LabelColumn
     /// <exception cref="InputException">The data has none.</exception>
     public IReadOnlyList<string> Choose(ConfigReader config, ICollection<string> notes)
     {
-        if (IsEmpty) throw new InputException("The training data has no label. Expected \"label\" or \"labels\" in the rows, or names under task_options.labels.");
+        if (IsEmpty) throw new InputException("The training data has no label. Expected \"label\" or \"labels\" in the rows (\"tags\" or \"entities\" for words)" +
+            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. data.columns names fields that are called otherwise.");
         if (OfBase(config) is { } own) return own;
         if (AreNumbers && !HasFractions)
         {

@@ -45,10 +45,11 @@ public sealed class LabelSet
     /// <summary>A label as text, without blanks around it: a name, a number or a truth value; null for anything else, an empty text too.</summary>
     public static string? Text(JsonNode? label) => LabelValue.Name(label);
 
-    private static string Missing(JsonNode? label) => label?.GetValueKind() switch
+    /// <summary>What is wrong with a label that is no text and no number.</summary>
+    internal static string Missing(JsonNode? label) => label?.GetValueKind() switch
     {
         null or JsonValueKind.Null => "the row has no label; expected one.",
-        JsonValueKind.String => "the label is empty; expected a name. Remove the row, or give it a label.",
+        JsonValueKind.String => "the label is empty; expected a name or a number. Remove the row, or give it a label.",
         JsonValueKind.Array => $"the label is the list {label.ToJsonString()}, expected one label; a list of labels stands under \"labels\".",
         _ => $"the label is {Sample.Describe(label)}, expected a name or a number.",
     };

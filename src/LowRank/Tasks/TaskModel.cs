@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Models;
 using LowRank.Models.Families;
+using LowRank.Models.Sentences;
 using LowRank.Quantization;
 using LowRank.Tokenization;
 using static TorchSharp.torch;
@@ -47,9 +48,9 @@ public sealed class TaskModel : IDisposable
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
         AdapterTask? described = AdapterTask.Load(adapter ?? model);
-        ITaskKind kind = Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter ?? model);
+        ITaskKind kind = Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
         TaskSettings chosen = Settings(described, config, head);
-        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels);
+        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal ?? HeadRenewal.Never };
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         int usual = chosen.MaxLength;
         if (settings is not null) chosen = settings(chosen);
@@ -83,12 +84,13 @@ public sealed class TaskModel : IDisposable
         Model.Dispose();
     }
 
-    private static ITaskKind Choose(string? given, AdapterTask? described, HeadRequest head, IModelFamily family, string where)
+    private static ITaskKind Choose(string? given, AdapterTask? described, HeadRequest head, IModelFamily family, string? adapter, string where)
     {
-        string own = described?.Task ?? TaskRegistry.Names.Select(TaskRegistry.Get).FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
+        string own = described?.Task ?? (adapter is null && File.Exists(Path.Combine(where, SentenceFolder.ModulesFile)) ? "embedding" : null) ?? TaskRegistry.Names.Select(TaskRegistry.Get).FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
             ?? throw new InputException($"{where} does not tell its task. Name one of {string.Join(", ", TaskRegistry.Names)}.");
         ITaskKind chosen = TaskRegistry.Get(given ?? own);
-        if (chosen.Head != head.Kind || !chosen.Fits(family))
+        bool needsNoHead = adapter is null && described is null && chosen.Head == HeadKind.None; // states alone, which every base gives
+        if ((chosen.Head != head.Kind && !needsNoHead) || !chosen.Fits(family))
             throw new InputException($"{where} is made for {own}, not for {chosen.Name}.");
         return chosen;
     }
@@ -100,7 +102,7 @@ public sealed class TaskModel : IDisposable
         // Without names, or with another's, labels go by number.
         if (head is not null && names?.Count != head.Labels) names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
         if (problem.Length == 0) problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
-        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem, Pooling = described?.Pooling ?? "mean" };
+        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem, Pooling = described?.Sentence is null ? described?.Pooling : null, Sentence = described?.Sentence };
         if (described?.MaxLength is { } length) settings = settings with { MaxLength = length };
         return described?.Stride is { } stride ? settings with { Stride = stride } : settings;
     }

@@ -2,6 +2,7 @@ using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Data.Stored;
 using LowRank.Models;
+using LowRank.Models.Sentences;
 
 namespace LowRank.Tasks;
 
@@ -18,8 +19,18 @@ public sealed record TaskSettings
     /// multi_label_classification or regression; null lets the data tell.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>How states become an embedding: mean (over the text's tokens) or cls (the first).</summary>
-    public string Pooling { get; init; } = "mean";
+    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null takes the model's own way, else the mean over
+    /// the text's tokens.</summary>
+    public string? Pooling { get; init; }
+
+    /// <summary>How texts become embeddings, as an adapter's folder says; null takes what the model's says.</summary>
+    public SentencePipeline? Sentence { get; init; }
+
+    /// <summary>The name of the model's prompt that stands before each text to embed; null takes its default.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>Whether a head that the base has is replaced by a new one.</summary>
+    public bool NewHead { get; init; }
 
     /// <summary>What cosines are divided by in the contrastive loss (InfoNCE, arXiv 1807.03748).</summary>
     public double Temperature { get; init; } = 0.05;

@@ -62,15 +62,15 @@ public sealed class PredictionNoteTests : IDisposable
         var settings = new TaskSettings();
         using PretrainedModel model = decoder.Model("causal_lm", settings);
         var task = (IGeneratingTask)decoder.Start("causal_lm", model, settings);
-        Sample[] prompts = [.. new[] { 1, 8, 10, 20, 2 }.Select(words => new Sample(default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
-        var notes = new List<string>();
-        string[] together = [.. task.Generate(prompts, 5, 4, notes)];
+        Sample[] prompts = [.. new[] { 1, 8, 9, 20, 2 }.Select(words => new Sample(default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
+        string[] together = [.. task.Generate(prompts, 5, 4)];
+        IReadOnlyList<string> notes = task.GenerationNotes;
         Assert.Equal(5, together.Length);
         Assert.Equal("", together[3]);
         for (int i = 0; i < prompts.Length; i++) Assert.Equal(task.Generate([prompts[i]], 1, 4).Single(), together[i]);
         Assert.Equal(2, notes.Count);
-        Assert.Contains("leaves fewer than 4 tokens of the model's 12 positions", notes[0], StringComparison.Ordinal);
-        Assert.Contains("1 prompt fills all of the model's 12 positions and gets an empty text", notes[1], StringComparison.Ordinal);
+        Assert.Contains("2 texts were ended early: the model's context holds 12 tokens", notes[0], StringComparison.Ordinal);
+        Assert.Contains("1 prompt leaves no room for a text", notes[1], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -104,6 +104,8 @@ internal static class DeclaredKeys
         [
             at.Unless("labels", Task("labels"), c => c.Recipe.TaskOptions.Problem == Tasks.SequenceClassification.Problems.Regression
                 ? "has no effect with task_options.problem: regression, whose targets are numbers; remove one of them" : null),
+            at.Unless("new_head", Task("new_head"), c => c.Recipe.TaskOptions.NewHead && c.Training.InitAdapter is not null
+                ? "does not go with training.init_adapter, which brings the head that it was trained with; remove one of them" : null),
             .. new[] { "problem", "pooling", "temperature", "mask_share", "stride", "max_answer_tokens" }.Select(name => at.Unless(name, Task(name))),
         ];
     }

@@ -20,7 +20,7 @@ public sealed class SequenceClassificationKind : ITaskKind
     public HeadKind Head => HeadKind.SequenceClassification;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Options { get; } = ["labels", "problem"];
+    public IReadOnlyList<string> Options { get; } = ["labels", "problem", "new_head"];
 
     /// <inheritdoc/>
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
@@ -28,13 +28,13 @@ public sealed class SequenceClassificationKind : ITaskKind
     /// <inheritdoc/>
     public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
-        if (settings.Problem == Problems.Regression)
-            return settings.Labels is null ? settings : throw new InputException("task_options.labels has no effect with task_options.problem: regression, which learns numbers. Remove one of them.");
+        if (settings.Problem == Problems.Regression) return settings;
         var column = new LabelColumn();
         var targets = new LabelVariety();
         bool several = false, single = false;
         foreach (Sample sample in data.ReadAll(foreign: false))
         {
+            column.AddFields(sample);
             if (LabelValue.List(sample.Row["labels"]) is { } list)
             {
                 several = true;

@@ -130,6 +130,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
 
     private double Score(JsonNode label)
     {
+        if (LabelValue.Name(label) is null && LabelValue.List(label) is null) throw new InputException(LabelSet.Missing(label));
         if (LabelValue.Number(label) is not { } value) throw new InputException($"\"label\" is {label.ToJsonString()}, expected a number, such as 3.5 (the task's problem is {problem}).");
         if (!float.IsFinite((float)(value * value)))
             throw new InputException($"\"label\" is {label.ToJsonString()}, too large to learn: its square, which the loss takes, is beyond float32. Scale the labels, to about 0 to 1 at best.");

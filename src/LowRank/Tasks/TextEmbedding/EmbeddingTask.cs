@@ -4,6 +4,7 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Data.Forms;
 using LowRank.Models;
+using LowRank.Models.Sentences;
 using LowRank.Tokenization;
 using LowRank.Training;
 using TorchSharp;
@@ -14,10 +15,26 @@ namespace LowRank.Tasks.TextEmbedding;
 /// <summary>Text embedding on a model: for each text the cross-entropy of its partner among all partners and negatives of
 /// the micro-batch, by cosine over temperature (InfoNCE, arXiv 1807.03748; in-batch negatives, arXiv 1705.00652).</summary>
 /// <remarks>The loss grows with the batch: compare losses of one batch size only.</remarks>
-internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
+internal sealed class EmbeddingTask : ITask
 {
-    private readonly int padding = InputBatch.Padding(model);
-    private readonly Pooling pooling = settings.Pooling == "cls" ? Pooling.First : Pooling.Mean;
+    private readonly PretrainedModel model;
+    private readonly Tokenizer? tokenizer;
+    private readonly TaskSettings settings;
+    private readonly Lazy<int> promptTokens;
+    private readonly int padding;
+    private readonly SentencePipeline pipeline;
+
+    public EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    {
+        (this.model, this.tokenizer, this.settings) = (model, tokenizer, settings);
+        (padding, pipeline, promptTokens) = (InputBatch.Padding(model), EmbeddingKind.Pipeline(model, settings), new Lazy<int>(CountPromptTokens));
+    }
+
+    // Unless the user says another, the length that the model was made for.
+    private int MaxLength => settings.MaxLength == new TaskSettings().MaxLength && pipeline.MaxLength is { } own ? own : settings.MaxLength;
+
+    private string Prompt => (settings.Prompt ?? pipeline.DefaultPrompt) is not { } name ? "" : pipeline.Prompts.TryGetValue(name, out string? prompt) ? prompt
+        : throw new InputException($"{model.Folder} has no prompt \"{name}\"; it has {(pipeline.Prompts.Count == 0 ? "none" : string.Join(", ", pipeline.Prompts.Keys))}.");
 
     /// <inheritdoc/>
     public INetwork Network => model.Network;
@@ -26,7 +43,7 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     public TaskData Read(RowSource source)
     {
         var notes = new List<string>();
-        var rows = new TextRows(model, tokenizer, settings.MaxLength);
+        var rows = new TextRows(model, tokenizer, MaxLength);
         return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample, paired: true) }, notes), [.. notes, .. rows.Warnings]);
     }
 
@@ -35,8 +52,8 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     {
         using var scope = NewDisposeScope();
         EmbeddingExample[] pairs = [.. rows.Cast<EmbeddingExample>()];
-        Tensor anchors = Embed([.. pairs.Select(pair => pair.Anchor)], dropout);
-        Tensor partners = Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative).OfType<TextInput>()], dropout);
+        Tensor anchors = Direction(Embed([.. pairs.Select(pair => pair.Anchor)], dropout));
+        Tensor partners = Direction(Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative).OfType<TextInput>()], dropout));
         if (board is RetrievalBoard results) results.Add(anchors, partners.narrow(0, 0, pairs.Length));
         Tensor scores = matmul(anchors, partners.t()) / settings.Temperature;
         return nn.functional.cross_entropy(scores, arange(pairs.Length, ScalarType.Int64, Network.Device), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
@@ -48,7 +65,7 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
-        var rows = new TextRows(model, tokenizer, settings.MaxLength);
+        var rows = new TextRows(model, tokenizer, MaxLength);
         List<EmbeddingExample> texts = RowReader.Read(source, sample => new[] { Example(rows, sample, paired: false) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch =>
@@ -62,17 +79,32 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
     }
 
     /// <inheritdoc/>
-    public AdapterTask Describe() => new("embedding") { Pooling = settings.Pooling, MaxLength = settings.MaxLength };
+    public AdapterTask Describe() => new("embedding")
+    {
+        Pooling = pipeline.Modes is [var only] ? SentenceFolder.NameOf(only) : null,
+        MaxLength = MaxLength,
+        Sentence = pipeline with { MaxLength = Math.Min(MaxLength, Network.MaxPositions) },
+    };
 
-    /// <summary>Vectors of length 1, [texts, hidden].</summary>
+    // Cosines are products of vectors of length 1.
+    private static Tensor Direction(Tensor vectors) => nn.functional.normalize(vectors, 2, 1, 1e-12);
+
+    /// <summary>Vectors, [texts, width].</summary>
     private Tensor Embed(IReadOnlyList<TextInput> texts, Generator? dropout)
     {
         ModelInput input = InputBatch.Create(texts, padding, Network.Device);
-        Tensor pooled = NetworkOutput.Pool(model.Sequence.States(input, dropout), input.AttentionMask, pooling);
-        return nn.functional.normalize(pooled, 2, 1, 1e-12);
+        return pipeline.Apply(model.Sequence.States(input, dropout), input.AttentionMask, promptTokens.Value);
     }
 
-    private static EmbeddingExample Example(TextRows rows, Sample sample, bool paired)
+    // Tokens at the beginning of every text that the prompt makes, those of the post-processor before it included.
+    private int CountPromptTokens()
+    {
+        if (Prompt.Length == 0 || tokenizer is null) return 0;
+        TokenEncoding alone = tokenizer.EncodeFull(Prompt);
+        return alone.Ids.Length - (alone.SpecialTokens[^1] ? 1 : 0);
+    }
+
+    private EmbeddingExample Example(TextRows rows, Sample sample, bool paired)
     {
         var fields = new RowFields(sample.Row);
         if (TextRows.HoldsTokens(sample))
@@ -86,7 +118,8 @@ internal sealed class EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer,
         string? positive = paired ? fields.FilledText("positive", "Expected a text that belongs to it.") : null;
         string? negative = paired && sample.Row.ContainsKey("negative") ? fields.FilledText("negative", "Expected a text that does not; remove the key where there is none.") : null;
         fields.ThrowIfWrong();
-        TextInput? Encode(string? one) => one is null ? null : TextRows.Input(rows.Encode(one, null));
+        string prompt = Prompt;
+        TextInput? Encode(string? one) => one is null ? null : TextRows.Input(rows.Encode(prompt + (pipeline.LowersCase ? one.ToLowerInvariant() : one), null));
         return new EmbeddingExample(Encode(text)!, Encode(positive), Encode(negative), sample.Place);
     }
 }

@@ -20,7 +20,7 @@ public sealed class TokenClassificationKind : ITaskKind
     public HeadKind Head => HeadKind.TokenClassification;
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Options { get; } = ["labels"];
+    public IReadOnlyList<string> Options { get; } = ["labels", "new_head"];
 
     /// <inheritdoc/>
     public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
@@ -35,6 +35,7 @@ public sealed class TokenClassificationKind : ITaskKind
         DataPlace? numbered = null;
         foreach (Sample sample in data.ReadAll(foreign: false))
         {
+            column.AddFields(sample);
             string key = TextRows.HoldsTokens(sample) ? "labels" : TagReader.TagKey(sample);
             foreach (JsonNode? tag in sample.Row[key] as JsonArray ?? [])
             {

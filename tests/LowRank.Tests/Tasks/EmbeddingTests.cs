@@ -1,0 +1,108 @@
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Data.Rows;
+using LowRank.Models;
+using LowRank.Models.Sentences;
+using LowRank.Recipes;
+using LowRank.Tasks;
+using LowRank.Training;
+
+namespace LowRank.Tests.Tasks;
+
+/// <summary>Embeddings of any base, and of folders of sentence-transformers, which are read and written.</summary>
+public sealed class EmbeddingTests : IDisposable
+{
+    private const string Gpt2 = """
+        {"model_type": "gpt2", "vocab_size": 32, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 12, "embd_pdrop": 0, "attn_pdrop": 0, "resid_pdrop": 0,
+         "architectures": ["GPT2LMHeadModel"]}
+        """;
+
+    private readonly TinyTask tiny = new();
+
+    public void Dispose() => tiny.Dispose();
+
+    [Fact]
+    public void A_language_model_alone_gives_embeddings()
+    {
+        using var decoder = new TinyTask(Gpt2);
+        using (PretrainedModel model = PretrainedModel.FromScratch(decoder.Path, 1)) decoder.Save(model);
+        using TaskModel opened = TaskModel.Open(decoder.Path, task: "embedding");
+        Assert.Equal(1, Predict(opened, decoder, "good")[0].Sum(value => value * value), 1e-4);
+        Assert.Contains("is made for causal_lm, not for sequence_classification",
+            Assert.Throws<InputException>(() => TaskModel.Open(decoder.Path, task: "sequence_classification")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_of_sentence_transformers_tells_its_task_pooling_length_and_prompts()
+    {
+        SaveBase(Pipeline(Pooling.Max));
+        using TaskModel opened = TaskModel.Open(tiny.Path);
+        Assert.Equal("embedding", opened.Kind.Name);
+        float[] query = Predict(opened, tiny, "rome")[0];
+        Assert.NotEqual(1, query.Sum(value => value * value), 1e-2); // no Normalize
+        using (TaskModel other = TaskModel.Open(tiny.Path, settings: settings => settings with { Prompt = "none" })) Assert.Equal(query, Predict(other, tiny, "good rome")[0]);
+        using (TaskModel unknown = TaskModel.Open(tiny.Path, settings: settings => settings with { Prompt = "other" }))
+            Assert.Contains("has no prompt \"other\"; it has query, none", Assert.Throws<InputException>(() => Predict(unknown, tiny, "good")).Message, StringComparison.Ordinal);
+        var notes = new List<string>();
+        Predict(opened, tiny, string.Concat(Enumerable.Repeat("rome ", 12)), notes);
+        Assert.Contains("longer than max_length 7", Assert.Single(notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Adapters_and_merged_models_are_written_as_sentence_transformers_reads_them()
+    {
+        SaveBase(Pipeline(Pooling.MeanOfRoot));
+        tiny.Rows(["""{"text": "good", "positive": "rome"}""", """{"text": "bad", "positive": "bob"}"""], "pairs.jsonl");
+        string adapter;
+        using (RecipeRun run = RecipeRun.Prepare(Recipe.Parse(
+            $"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: {{steps: 1, batch_size: 2}}, output: out}}", tiny.Path)))
+        {
+            run.Train(new ObserverGroup([]));
+            adapter = Path.Combine(run.Recipe.Output, "adapter");
+        }
+        string merged = Path.Combine(tiny.Path, "merged");
+        float[] vector;
+        using (TaskModel opened = TaskModel.Open(tiny.Path, adapter))
+        {
+            vector = Predict(opened, tiny, "rome")[0];
+            AdapterMerge.Write(opened.Model, opened.Adapter!, merged);
+        }
+        using (TaskModel whole = TaskModel.Open(merged))
+            foreach ((float a, float b) in vector.Zip(Predict(whole, tiny, "rome")[0])) Assert.Equal(a, b, 1e-5f);
+        foreach (string folder in new[] { adapter, merged })
+        {
+            SentencePipeline written = SentenceFolder.Read(folder)!;
+            Assert.Equal((Pooling.MeanOfRoot, 7, "query"), (Assert.Single(written.Modes), written.MaxLength, written.DefaultPrompt));
+            Assert.IsType<DenseLayer>(Assert.Single(written.Layers));
+            Assert.Equal("sentence_transformers.models.Dense", JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "modules.json")))![2]!["type"]!.GetValue<string>());
+        }
+    }
+
+    [Fact]
+    public void Pooling_of_the_recipe_goes_before_the_folders()
+    {
+        SaveBase(SentencePipeline.Plain(8, Pooling.Mean));
+        float[] Of(string? pooling)
+        {
+            using TaskModel opened = TaskModel.Open(tiny.Path, settings: settings => settings with { Pooling = pooling });
+            return Predict(opened, tiny, "good rome")[0];
+        }
+        Assert.Equal(Of(null), Of("mean"));
+        Assert.NotEqual(Of("mean"), Of("lasttoken"));
+    }
+
+    private static SentencePipeline Pipeline(Pooling mode) => new(8, [mode],
+        [new DenseLayer([.. Enumerable.Range(0, 24).Select(i => (i % 7 - 3) / 3f)], [1, 0, 1], null, "torch.nn.modules.activation.Tanh", 8)])
+    {
+        MaxLength = 7, Prompts = new Dictionary<string, string> { ["query"] = "good ", ["none"] = "" }, DefaultPrompt = "query",
+    };
+
+    private void SaveBase(SentencePipeline pipeline)
+    {
+        using (PretrainedModel model = tiny.Model("embedding", new TaskSettings())) tiny.Save(model);
+        SentenceFolder.Save(pipeline, tiny.Path);
+    }
+
+    private static float[][] Predict(TaskModel model, TinyTask where, string text, List<string>? notes = null) =>
+        [.. model.Task.Predict(where.Rows([new JsonObject { ["text"] = text }.ToJsonString()]), 1, notes).Select(answer => answer["embedding"]!.AsArray().Select(value => value!.GetValue<float>()).ToArray())];
+}
