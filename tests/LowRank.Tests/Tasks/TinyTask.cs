@@ -26,6 +26,7 @@ internal sealed class TinyTask : IDisposable
     {
         File.WriteAllText(folder["config.json"], config);
         File.WriteAllLines(folder["vocab.txt"], Words);
+        File.WriteAllText(folder["tokenizer_config.json"], """{"tokenizer_class": "BertTokenizer"}""");
         Tokenizer = Tokenizer.Load(folder.Path);
     }
 
