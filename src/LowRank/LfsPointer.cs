@@ -28,7 +28,7 @@ internal static partial class LfsPointer
     public static void Refuse(string path, string text)
     {
         if (!text.StartsWith(Start, StringComparison.Ordinal)) return;
-        string size = Size().Match(text) is { Success: true } match ? $" of {match.Groups[1].Value} bytes" : "";
+        string size = Size().Match(text) is { Success: true } match ? $" of {match.Groups["size"].Value} bytes" : "";
         throw new InputException($"{path} is a Git LFS pointer, not the file{size} that it stands for: the repository was cloned without git-lfs. " +
             "Run 'git lfs install' and 'git lfs pull' in it, or download the file itself.");
     }
@@ -43,6 +43,6 @@ internal static partial class LfsPointer
         Refuse(path, start[..read]);
     }
 
-    [GeneratedRegex(@"(?m)^size ([0-9]{1,19})$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?m)^size (?<size>[0-9]{1,19})$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex Size();
 }

@@ -2,6 +2,7 @@ using LowRank.Adapters;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tensors;
+using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 
 namespace LowRank.Tests;

@@ -5,8 +5,8 @@ namespace LowRank.Adapters.Methods.Lora;
 
 /// <summary>The pair of an embedding on the output head that shares its table (PEFT's <c>ensure_weight_tying</c>): y = (E + s·(BA)ᵀ)x.</summary>
 /// <param name="leader">The embedding's pair; not owned.</param>
-/// <param name="dropout">Dropout on the input while training, as of any linear layer's pair.</param>
-public sealed class LoraTiedHead(LoraEmbedding leader, double dropout) : IAdapterLayer
+/// <param name="probability">Dropout on the input while training, as of any linear layer's pair.</param>
+public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
     public bool CoversTie => true;
@@ -33,9 +33,9 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double dropout) : IAdapte
     }
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? generator)
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
-        Tensor reduced = matmul(Models.Layers.Dropout.Apply(input, dropout, generator), leader.B); // […, rank]
+        Tensor reduced = matmul(Models.Layers.Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
         return inner(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
     }
 
