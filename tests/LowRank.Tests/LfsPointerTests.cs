@@ -1,4 +1,5 @@
 using LowRank.Adapters;
+using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tensors;
