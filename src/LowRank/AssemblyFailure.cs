@@ -6,12 +6,12 @@ public static class AssemblyFailure
     /// <summary>The library's name where an exception says that one could not be loaded; else null.</summary>
     public static string? Name(Exception failure)
     {
+        if (failure is TypeInitializationException { InnerException: { } inner }) return Name(inner);
         string? name = failure switch
         {
             FileNotFoundException missing => missing.FileName,
             FileLoadException broken => broken.FileName,
             BadImageFormatException damaged => damaged.FileName,
-            TypeInitializationException { InnerException: { } inner } => Name(inner),
             _ => null,
         };
         // Files that are read have no version in their names.
