@@ -34,6 +34,31 @@ public sealed class TaskCommandTests
     }
 
     [Fact]
+    public void Rows_are_evaluated_and_answered_as_training_read_them()
+    {
+        using var folder = Base();
+        string[] rows = [.. Enumerable.Range(0, 12).Select(i => $"{(i % 2 == 0 ? "praise" : "blame")};{Names[i % 3]} is {(i % 2 == 0 ? "good" : "bad")} .")];
+        File.WriteAllLines(folder["rows.csv"], rows);
+        string recipe = Recipe(folder, "sequence_classification", "", "");
+        File.WriteAllText(recipe, File.ReadAllText(recipe).Replace("rows.jsonl", "rows.csv\n  csv: {header: false, separator: ;}\n  columns: {text: 1, label: 0}", StringComparison.Ordinal));
+        CommandLine.Run("train", recipe).Succeeded();
+        string[] model = ["--model", folder["base"], "--adapter", folder["run/adapter"]];
+        CommandResult eval = CommandLine.Run(["eval", .. model, "--data", folder["rows.csv"]]).Succeeded();
+        Assert.Contains("accuracy 1.0000", eval.Output, StringComparison.Ordinal);
+        Assert.Contains("lowrank_data.json says: columns text=1, label=0; tables parted by ;; tables without a header", eval.Error, StringComparison.Ordinal);
+        CommandResult answers = CommandLine.RunWithInput("?;bob is good .\n?;bob is bad .\n", ["predict", .. model, "--data", "-"]).Succeeded();
+        Assert.Equal(["praise", "blame"], answers.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!["label"]!.GetValue<string>()));
+        // Rows of other columns: those of a label are not needed, those of the text are named.
+        answers = CommandLine.RunWithInput("""{"review": "bob is bad ."}""", ["predict", .. model, "--data", "-", "--columns", "text=review"]).Succeeded();
+        Assert.Contains("\"label\":\"blame\"", answers.Output, StringComparison.Ordinal);
+        File.WriteAllText(folder["other.yaml"], "model: base\ntask: sequence_classification\ndata: {train: x, columns: {text: words, label: verdict}}\noutput: other\n");
+        eval = CommandLine.RunWithInput("words,verdict\nbob is good .,praise\n", ["eval", .. model, "--data", "-", "--recipe", folder["other.yaml"]]).Succeeded();
+        Assert.Contains("accuracy 1.0000", eval.Output, StringComparison.Ordinal);
+        CommandLine.Run(["merge", .. model, "--output", folder["merged"]]).Succeeded();
+        Assert.Equal(File.ReadAllText(folder["run/adapter/lowrank_data.json"]), File.ReadAllText(folder["merged/lowrank_data.json"]));
+    }
+
+    [Fact]
     public void Several_labels_and_numbers_are_told_by_the_data()
     {
         using var folder = Base();

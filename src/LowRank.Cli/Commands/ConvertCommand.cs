@@ -1,5 +1,4 @@
 using System.CommandLine;
-using LowRank.Adapters;
 using LowRank.Adapters.Operations;
 
 namespace LowRank.Cli.Commands;
@@ -19,15 +18,8 @@ internal sealed class ConvertCommand : ICliCommand
             .Does(parsed =>
             {
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
-                if (format == "mlx")
-                {
-                    foreach (string warning in LoraConfig.Load(parsed.GetRequiredValue(path)).Warnings) Console.Error.WriteLine("warning: " + warning);
-                    MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                }
-                else
-                {
-                    MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                }
+                if (format == "mlx") MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                else MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
                 Console.WriteLine($"Wrote {target}");
             }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output));
     }

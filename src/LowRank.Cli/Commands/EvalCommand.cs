@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LowRank.Cli.Views;
 using LowRank.Data;
+using LowRank.Data.Rows;
 using LowRank.Tasks;
 using LowRank.Training;
 
@@ -9,10 +10,10 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank eval</c>.</summary>
 internal sealed class EvalCommand : ICliCommand
 {
-    private readonly Option<string[]> data = new("--data") { Description = "Files, folders or patterns of data in any of the forms that training reads.", Required = true };
+    private readonly DataOptions data = new("Files, folders or patterns of data in any of the forms that training reads, read as training read its own.");
     private readonly Option<bool> json = new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
     private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
-    private readonly Option<bool> all = new("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone." };
+    private readonly Option<bool> all = new("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone (by default as training did)." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result (but of embedding, whose loss compares the rows of a batch).", DefaultValueFactory = _ => 16 };
     private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
     private readonly Option<bool> generate = new("--generate") { Description = "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or \"references\"; rows with the same prompt share their references." };
@@ -25,17 +26,18 @@ internal sealed class EvalCommand : ICliCommand
     public Command Build()
     {
         var command = new Command("eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
-        { data, json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
+        { json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
+        data.AddTo(command);
         return command.Does(parsed => Evaluate(model, parsed),
         [
-            OptionUse.Always(data, json, maxLength, batch, task),
+            OptionUse.Always(json, maxLength, batch, task),
             OptionUse.UnlessOpened<TaskModel>(generate, opened => opened.Task is IGeneratingTask ? null : $"needs a model that writes texts; {opened.Kind.Name} does not"),
             OptionUse.With(generate, limit, output, maxNewTokens),
             OptionUse.Unless(all, parsed => parsed.GetValue(generate) ? "has no effect with --generate" : null),
             OptionUse.UnlessOpened<TaskModel>(all, opened => opened.Kind.Name == TaskRegistry.Default ? null : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt that is left out"),
             OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.AtLeast(limit, 1),
-            OptionUse.Data(data), .. model.Uses, model.OneAdapter,
+            .. data.Uses, .. model.Uses, model.OneAdapter,
         ]);
     }
 
@@ -44,16 +46,18 @@ internal sealed class EvalCommand : ICliCommand
         using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
-            TrainOn = parsed.GetValue(all) ? TrainOn.All : TrainOn.Completion,
+            TrainOn = parsed.GetValue(all) ? TrainOn.All : data.OfRecipe(parsed)?.Learned ?? settings.TrainOn,
         });
         parsed.Require(opened);
-        string[] files = parsed.GetRequiredValue(data);
+        RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: false);
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
             var generating = (IGeneratingTask)opened.Task;
-            GeneratedTexts texts = GeneratedTexts.Of(generating, SampleReader.ReadAll(files), parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
-            foreach (string note in generating.GenerationNotes) Console.Error.WriteLine("note: " + note);
+            List<string> notes = [];
+            IReadOnlyList<Sample> prompted = PromptRows.Read(source, referenced: true, notes);
+            GeneratedTexts texts = GeneratedTexts.Of(generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
             if (parsed.GetValue(output) is { } path) texts.Save(path);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
             results["prompts"] = texts.Prompts.Count;
@@ -61,7 +65,7 @@ internal sealed class EvalCommand : ICliCommand
         }
         else
         {
-            TaskData loaded = opened.Task.Read(files);
+            TaskData loaded = opened.Task.Read(source);
             foreach (string warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning);
             EvaluationResult result = Evaluation.Run(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
             results["loss"] = result.Loss;

@@ -47,12 +47,31 @@ internal sealed class InitCommand : ICliCommand
         string likelyTask = RecipeDraft.SuggestTask(model, data);
         if (task is null) task = asks ? interview.Ask($"Task ({string.Join(", ", TaskRegistry.Names)})", "--task", likelyTask, CheckTask) : likelyTask;
         RequireValid("--task", task, CheckTask);
+        (Dictionary<string, string> columns, string[] unknown) = Columns(interview, asks, data, task);
         string likelyPreset = RecipeDraft.SuggestPreset(model, task);
         if (preset is null) preset = asks ? interview.Ask($"Settings to begin with ({string.Join(", ", RecipePresets.Names)})", "--preset", likelyPreset, CheckPreset) : likelyPreset;
         RequireValid("--preset", preset, CheckPreset);
         string usual = Path.Combine("runs", Path.GetFileNameWithoutExtension(path));
         if (output is null) output = asks ? interview.Ask("Folder for the run", "--output", usual, answer => answer.Length == 0 ? "expected a folder" : null) : usual;
-        return new RecipeDraft { Model = model, Train = data, Validation = validation is { Length: > 0 } ? validation : null, Task = task, Preset = preset, Output = output };
+        return new RecipeDraft { Model = model, Train = data, Validation = validation is { Length: > 0 } ? validation : null, Task = task, Preset = preset, Output = output, Columns = columns, UnknownColumns = unknown };
+    }
+
+    // What the rows call the fields that the task reads; asked for where questions are asked, else proposed.
+    private static (Dictionary<string, string> Known, string[] Unknown) Columns(Interview interview, bool asks, string data, string task)
+    {
+        IReadOnlyDictionary<string, string> proposed = ColumnProposal.Of(data, task);
+        IReadOnlyList<string> missing = ColumnProposal.Missing(data, task), found = ColumnProposal.Columns(data, task);
+        var known = new Dictionary<string, string>();
+        foreach (string field in missing)
+        {
+            string? likely = proposed.GetValueOrDefault(field);
+            if (asks) known[field] = interview.Ask($"Column that holds {field} (found: {string.Join(", ", found)})", "--data with such a column", likely, answer => found.Contains(answer) ? null : "expected a column of the data");
+            else if (likely is not null) known[field] = likely;
+        }
+        if (!asks && known.Count > 0) Console.Error.WriteLine($"note: the rows have no {string.Join(", ", known.Keys)}; data.columns of the recipe takes {string.Join(", ", known.Select(column => $"{column.Value} as {column.Key}"))} instead. Check it.");
+        string[] unknown = [.. missing.Where(field => !known.ContainsKey(field))];
+        if (unknown.Length > 0) Console.Error.WriteLine($"warning: task {task} reads {string.Join(", ", unknown)}, and the rows have {string.Join(", ", found)}. Name the columns under data.columns in the recipe, or give another --task.");
+        return (known, unknown);
     }
 
     private static void Write(string path, RecipeDraft draft, bool schema)

@@ -77,6 +77,9 @@ internal sealed class ModelOptions
     /// <summary>The folder given as --model, fetched where it is a name on the Hub.</summary>
     public string Folder(ParseResult parsed) => folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
 
+    /// <summary>Where training kept how it read its rows: the adapter's folder, else the model's, which may be merged.</summary>
+    public string DataFolder(ParseResult parsed) => Adapters(parsed) is [var only, ..] ? only.Folder : Folder(parsed);
+
     /// <summary>The adapters given, in their order.</summary>
     public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
         .Select(given => given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];

@@ -13,7 +13,7 @@ internal sealed class PredictCommand : ICliCommand
 {
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly Option<string[]> data = new("--data") { Description = "Files, folders or patterns of data in the forms that training reads; labels are not needed.", Required = true };
+    private readonly DataOptions data = new("Files, folders or patterns of data in the forms that training reads, read as training read its own; labels and answers are not needed.");
     private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default." };
     private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
@@ -26,14 +26,15 @@ internal sealed class PredictCommand : ICliCommand
     public Command Build()
     {
         var command = new Command("predict", "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one JSON object a row.")
-        { data, output, task, batch, maxLength, maxNewTokens, prompt };
+        { output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
+        data.AddTo(command);
         return command.Does(parsed => Predict(model, parsed),
         [
-            OptionUse.Always(data, output, task, batch, maxLength),
+            OptionUse.Always(output, task, batch, maxLength),
             OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
             OptionUse.UnlessOpened<TaskModel>(prompt, opened => opened.Kind.Name == "embedding" ? null : $"has no effect with task {opened.Kind.Name}; it is for embeddings"),
-            OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.Data(data), .. model.Uses, model.OneAdapter,
+            OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1), .. data.Uses, .. model.Uses, model.OneAdapter,
         ]);
     }
 
@@ -46,8 +47,9 @@ internal sealed class PredictCommand : ICliCommand
             Prompt = parsed.GetValue(prompt),
         });
         parsed.Require(opened);
+        RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: true);
         List<string> notes = [];
-        IEnumerable<string> lines = opened.Task.Predict(RowSource.Of(parsed.GetRequiredValue(data)), parsed.GetValue(batch), notes).Select(answer => answer.ToJsonString(Readable));
+        IEnumerable<string> lines = opened.Task.Predict(source, parsed.GetValue(batch), notes).Select(answer => answer.ToJsonString(Readable));
         foreach (string note in notes) Console.Error.WriteLine("note: " + note);
         if (parsed.GetValue(output) is not { } path)
         {

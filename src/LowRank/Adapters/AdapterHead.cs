@@ -1,4 +1,3 @@
-using LowRank.Adapters.Files;
 using LowRank.Models;
 using LowRank.Tensors;
 
@@ -32,7 +31,7 @@ public static class AdapterHead
     {
         string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
         return (int)(file.Entries.Values.FirstOrDefault(entry => entry.Shape.Length == 2 && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
     }
 }

@@ -76,6 +76,7 @@ internal sealed partial class ProblemList
         else others++;
     }
 
-    [GeneratedRegex("[0-9]+")]
+    // Nor does what else a row has, or lacks.
+    [GeneratedRegex("[0-9]+|columns found: [^.]*")]
     private static partial Regex Numbers();
 }

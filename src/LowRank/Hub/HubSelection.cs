@@ -23,9 +23,9 @@ public abstract record HubSelection
 
     private static bool IsModelText(string name) => name is "config.json" or "generation_config.json" or "tokenizer.json" or "tokenizer_config.json"
         or "special_tokens_map.json" or "added_tokens.json" or "vocab.json" or "merges.txt" or "vocab.txt" or "spiece.model" or "sentencepiece.bpe.model"
-        or "chat_template.jinja" or "chat_template.json" or "lowrank_task.json" || name.EndsWith("tokenizer.model", StringComparison.Ordinal);
+        or "chat_template.jinja" or "chat_template.json" or "lowrank_task.json" or "lowrank_data.json" || name.EndsWith("tokenizer.model", StringComparison.Ordinal);
 
-    private static bool IsAdapterText(string name) => name is "adapter_config.json" or "lowrank_task.json" or "lowrank_base.json" or "chat_template.jinja" or "tokenizer.json"
+    private static bool IsAdapterText(string name) => name is "adapter_config.json" or "lowrank_task.json" or "lowrank_data.json" or "lowrank_base.json" or "chat_template.jinja" or "tokenizer.json"
         or "tokenizer_config.json" or "special_tokens_map.json" or "added_tokens.json";
 
     private sealed record Kind(string What, string Config, string Weights, Func<string, bool> IsText) : HubSelection

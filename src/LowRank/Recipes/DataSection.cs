@@ -1,3 +1,5 @@
+using LowRank.Data.Rows;
+
 namespace LowRank.Recipes;
 
 /// <summary>What is learned from: the recipe's <c>data</c>.</summary>
@@ -32,6 +34,9 @@ public sealed record DataSection
 
     /// <summary>What files of plain text hold: pairs, lines, document.</summary>
     public string Text { get; init; } = "pairs";
+
+    /// <summary>How tables in text are written (CSV, TSV).</summary>
+    public TableOptions Csv { get; init; } = new();
 
     /// <summary>"error": a wrong row ends the run before any work; "skip": it is left out and counted.</summary>
     public string OnBadRow { get; init; } = "error";

@@ -33,6 +33,12 @@ public sealed record RecipeDraft
     /// <summary>The folder that receives the run.</summary>
     public required string Output { get; init; }
 
+    /// <summary>The data's names of fields by those that the task reads; empty where they are the same.</summary>
+    public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Fields of the task that the data has under other names, which are not known.</summary>
+    public IReadOnlyList<string> UnknownColumns { get; init; } = [];
+
     /// <summary>The task that rows of data and a model are made for, as far as they tell: rows with a label are classified, and so on.</summary>
     /// <param name="model">A model's folder, or a name on the Hub, of which nothing is fetched.</param>
     /// <param name="data">A file of rows.</param>
@@ -48,6 +54,7 @@ public sealed record RecipeDraft
         if (Has("text", "positive")) return "embedding";
         if (Has("text", "label") || Has("text", "labels")) return "sequence_classification";
         IModelFamily? family = Family(model);
+        if (first is not null && !Has("prompt", "completion") && !Has("text") && !Has("messages") && Proposed(data, family) is { } named) return named;
         if (family is null) return TaskRegistry.Default;
         return new[] { TaskRegistry.Default, "seq2seq", "masked_lm" }.FirstOrDefault(task => TaskRegistry.Get(task).Fits(family)) ?? TaskRegistry.Default;
     }
@@ -80,6 +87,8 @@ public sealed record RecipeDraft
         Line($"  train: {Quoted(Relative(folder, Train))}", "a file or a list of them");
         if (Validation is { } held) Line($"  validation: {Quoted(Relative(folder, held))}", "held out: its loss tells when learning turns into memorising");
         else Line("  # validation: held-out.jsonl", "set some rows apart: their loss tells when learning turns into memorising");
+        if (Columns.Count > 0) Line($"  columns: {{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}", "the data's column for each field that the task reads");
+        if (UnknownColumns.Count > 0) Line($"  # columns: {{{string.Join(", ", UnknownColumns.Select(field => $"{field}: …"))}}}", "the task reads these fields: name the data's column for each");
         if (Task == TaskRegistry.Default) Line("  train_on: completion", "the loss counts completions and the assistant's turns; all: every token");
         // The preset's own values, as places to change them.
         Recipe preset = Recipe.Parse(RecipePresets.Text(Preset) + "\nmodel: m\noutput: o\ndata: {train: t}\n", folder);
@@ -101,6 +110,11 @@ public sealed record RecipeDraft
         Line($"output: {Quoted(Relative(folder, Output))}");
         return text.ToString();
     }
+
+    // Rows under other names: the task whose fields all have a column that is likely theirs.
+    private static string? Proposed(string data, IModelFamily? family) => new[] { "question_answering", "sequence_classification", TaskRegistry.Default, "seq2seq" }
+        .Where(task => family is null ? task == TaskRegistry.Default : TaskRegistry.Get(task).Fits(family))
+        .FirstOrDefault(task => ColumnProposal.Missing(data, task) is { Count: > 0 } missing && missing.All(ColumnProposal.Of(data, task).ContainsKey));
 
     private static IModelFamily? Family(string model)
     {

@@ -8,7 +8,7 @@ internal static class RecipeKeys
     /// <summary>Every key, each declared once with when it takes effect.</summary>
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
+        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. DeclaredKeys.OfTables(), .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
         .. DeclaredKeys.OfTraining(), .. DeclaredKeys.OfTasks(), .. DeclaredKeys.OfComparison(),
     ];
 

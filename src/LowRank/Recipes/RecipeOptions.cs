@@ -60,7 +60,7 @@ internal static class RecipeOptions
             Stride = task.Stride,
             MaxAnswerTokens = task.MaxAnswerTokens,
             MaxLength = recipe.Training.MaxLength,
-            TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
+            TrainOn = Learned(recipe.Data),
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),
             Cache = recipe.Data.Cache ? new ExampleCache() : null,
@@ -82,8 +82,25 @@ internal static class RecipeOptions
         Columns = data.Columns,
         Template = data.Template.Count > 0 ? new RowTemplate(data.Template) : null,
         Text = Enum.Parse<PlainText>(data.Text, ignoreCase: true),
+        Csv = data.Csv,
         Deduplicate = data.Deduplicate,
     };
+
+    /// <summary>What is kept of it beside an adapter; null where nothing has to be said.</summary>
+    public static AdapterData? Kept(DataSection data) => AdapterData.Of(Rows(data), Learned(data));
+
+    /// <summary>The section of a recipe that reads files so.</summary>
+    public static DataSection Section(AdapterData data, IReadOnlyList<string> files) => new()
+    {
+        Train = files,
+        Columns = data.Columns ?? new Dictionary<string, string>(),
+        Template = data.Template ?? new Dictionary<string, string>(),
+        Text = data.Text ?? "pairs",
+        Csv = data.Rows().Csv,
+        TrainOn = data.TrainOn ?? "completion",
+    };
+
+    private static TrainOn Learned(DataSection data) => data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion;
 
     private static RowBatching Batching(TrainingSection training) => new()
     {
@@ -112,7 +129,6 @@ internal static class RecipeOptions
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
         AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
         ModulesToSave = adapter.ModulesToSave,
-        EnsureWeightTying = adapter.EnsureWeightTying,
         BiasOnB = adapter.LoraBias,
         TrainedTokens = adapter.TrainableTokenIndices is { } tokens ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
         InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },

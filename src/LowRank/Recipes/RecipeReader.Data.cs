@@ -22,6 +22,7 @@ internal sealed partial class RecipeReader
             Columns = section.TextMap("columns"),
             Template = section.Child("template") is { } template ? ReadTemplate(template) : d.Template,
             Text = section.OneOf("text", d.Text, "pairs", "lines", "document"),
+            Csv = section.Child("csv") is { } table ? ReadTable(table) : d.Csv,
             OnBadRow = section.OneOf("on_bad_row", d.OnBadRow, "error", "skip"),
             Deduplicate = section.Flag("deduplicate", d.Deduplicate),
             Cache = section.Flag("cache", d.Cache),
@@ -44,6 +45,21 @@ internal sealed partial class RecipeReader
             if (section.Text(key) is { } source) parts[key] = source;
         section.RejectUnknown();
         return parts;
+    }
+
+    private static TableOptions ReadTable(YamlSection section)
+    {
+        var table = new TableOptions { Header = section.Flag("header", true) };
+        try
+        {
+            table = table with { Separator = TableOptions.ReadSeparator(section.Text("separator") ?? TableOptions.Auto) };
+        }
+        catch (InputException failure)
+        {
+            section.Reject("separator", $"cannot be used: {failure.Message.TrimEnd('.')}");
+        }
+        section.RejectUnknown();
+        return table;
     }
 
     private static void CheckTemplate(YamlSection section, DataSection data)

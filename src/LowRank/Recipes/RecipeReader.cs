@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Data.Rows;
 using LowRank.Hub;
 using LowRank.Models.Sentences;
 using LowRank.Quantization;
@@ -126,7 +127,6 @@ internal sealed partial class RecipeReader
             ModulesToSave = section.Texts("modules_to_save") is { } saved ? [.. saved.Select(name => name.Text)] : null,
             InitLoraWeights = section.OneOf("init_lora_weights", defaults.InitLoraWeights, "true", "false", "gaussian"),
             LoraBias = section.Flag("lora_bias", defaults.LoraBias),
-            EnsureWeightTying = section.Flag("ensure_weight_tying", defaults.EnsureWeightTying),
             TrainableTokenIndices = section.Wholes("trainable_token_indices"),
             NewTokens = section.Texts("new_tokens") is { } tokens ? [.. tokens.Select(token => token.Text)] : null,
             MethodOptions = method is not null && section.Child("method_options") is { } options ? ReadOptions(options, method) : defaults.MethodOptions,
@@ -252,7 +252,12 @@ internal sealed partial class RecipeReader
         return isName ? text : Resolve(given);
     }
 
-    private IReadOnlyList<string>? PathsOf(YamlSection section, string key) => section.Texts(key)?.Select(Resolve).ToList();
+    private IReadOnlyList<string>? PathsOf(YamlSection section, string key)
+    {
+        foreach (YamlValue path in section.Texts(key) ?? [])
+            if (path.Text == RowFiles.StandardInput) problems.Add(path.Place, $"data.{key} is -, the standard input, which can be read once; a recipe's data is read several times. Write it to a file");
+        return section.Texts(key)?.Select(Resolve).ToList();
+    }
 
     private string Resolve(YamlValue path)
     {

@@ -76,6 +76,7 @@ public sealed partial class RecipeRun : IDisposable
     /// <exception cref="HubException">The model is to be fetched, and the Hub could not be reached.</exception>
     public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null)
     {
+        RecipeSources.RequireFiles(recipe);
         var run = new RecipeRun(recipe);
         var preparation = new RunPreparation();
         List<string> problems = preparation.Problems, notes = [.. recipe.ReadingNotes];
@@ -206,7 +207,7 @@ public sealed partial class RecipeRun : IDisposable
     {
         if (Recipe.Adapter.Method == "full")
         {
-            Trained = new FullModel(Model) { Task = Task?.Describe(), ChatTemplates = templates };
+            Trained = new FullModel(Model) { Task = Task?.Describe(), Data = RecipeOptions.Kept(Recipe.Data), ChatTemplates = templates };
             return;
         }
         IAdapterMethod method = AdapterMethods.Get(Recipe.Adapter.Method);
@@ -222,6 +223,7 @@ public sealed partial class RecipeRun : IDisposable
         if (vocabulary is not null) notes.Add($"new tokens: {string.Join(", ", Recipe.Adapter.NewTokens!.Zip(vocabulary.NewIds).Select(token => $"{token.First} ({token.Second})"))}; the adapter's folder has the tokenizer with them");
         Adapter.Task = Task?.Describe() ?? Adapter.Task;
         if (Adapter.Task?.Sentence is not null) Adapter.Vocabulary ??= AdapterVocabulary.Load(modelFolder); // sentence-transformers looks for it in the adapter's folder
+        Adapter.Data = RecipeOptions.Kept(Recipe.Data);
         Adapter.Attach();
         Trained = new TrainedAdapter(Adapter, rules = method.Rules(Adapter, options));
     }

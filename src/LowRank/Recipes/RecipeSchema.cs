@@ -74,7 +74,7 @@ public static class RecipeSchema
         foreach (string task in TaskRegistry.Names) Read($"task: {task}\ntask_options: {{}}\nadapter: {{}}", recorder);
         Read("task: sequence_classification\ntask_options: {problem: regression}", recorder); // asked for only where it is given
         Read("adapter: {}\ntraining: {}\ncomparison: {}", recorder);
-        Read("adapter: {}", recorder, ", template: {text: t}");
+        Read("adapter: {}", recorder, ", template: {text: t}, csv: {header: true}");
         foreach (IAdapterMethod method in AdapterMethods.All)
             foreach (MethodOption option in method.Options) recorder.Note("adapter.method_options", option.Name, OfOption(option));
         return recorder.Sections;

@@ -19,6 +19,14 @@ internal sealed class RecipeSources
         Comparison = comparison.Data.Count > 0 ? RowSource.Of(comparison.Data, options) : Validation;
     }
 
+    /// <summary>Refuses pipes: what is read more than once has to stand in files.</summary>
+    /// <exception cref="InputException">The data is read from one.</exception>
+    public static void RequireFiles(Recipe recipe)
+    {
+        string[] pipes = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Concat(recipe.Comparison?.Data ?? []).Where(RowFiles.IsReadOnce).Distinct()];
+        if (pipes.Length > 0) throw new InputException($"{string.Join(", ", pipes)}: the data comes through a pipe, which can be read once, and a recipe's data is read several times. Write it to a file.");
+    }
+
     /// <summary>To train on: one, or one for each weight.</summary>
     public IReadOnlyList<RowSource> Train { get; }
 

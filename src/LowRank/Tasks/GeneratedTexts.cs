@@ -27,9 +27,9 @@ public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList
         var rows = new OrderedDictionary<string, (Sample Row, List<string> References)>();
         foreach (Sample row in samples)
         {
-            string prompt = row.Text("prompt") ?? throw new InputException($"{row.Place}: the row has no \"prompt\"; texts are generated for rows of \"prompt\" and \"completion\" (or \"references\").");
-            List<string> wanted = [.. row.Texts("references")];
-            if (wanted.Count == 0) wanted.Add(row.Text("completion") ?? throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\"."));
+            string prompt = PromptRows.Prompt(row);
+            List<string> wanted = [.. PromptRows.References(row)];
+            if (wanted.Count == 0) throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\".");
             if (rows.TryGetValue(prompt, out (Sample Row, List<string> References) known)) known.References.AddRange(wanted);
             else rows.Add(prompt, (row, wanted));
         }

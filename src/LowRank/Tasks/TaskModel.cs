@@ -1,4 +1,5 @@
 using LowRank.Adapters;
+using LowRank.Data;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Models.Sentences;
@@ -22,6 +23,9 @@ public sealed class TaskModel : IDisposable
 
     /// <summary>The model's tokenizer; null where the folder has none.</summary>
     public Tokenizer? Tokenizer { get; }
+
+    /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
+    public AdapterData? Data { get; private init; }
 
     /// <summary>What kind of task it is.</summary>
     public ITaskKind Kind { get; }
@@ -49,7 +53,8 @@ public sealed class TaskModel : IDisposable
         HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
         AdapterTask? described = AdapterTask.Load(adapter ?? model);
         ITaskKind kind = Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
-        TaskSettings chosen = Settings(described, config, head);
+        AdapterData? read = AdapterData.Load(adapter ?? model);
+        TaskSettings chosen = Settings(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal ?? HeadRenewal.Never };
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         int usual = chosen.MaxLength;
@@ -66,6 +71,7 @@ public sealed class TaskModel : IDisposable
             Tokenizer? tokenizer = AdapterChatTemplates.Open(model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
             return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen))
             {
+                Data = read,
                 Notes = chosen.MaxLength != usual && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
             };
         }

@@ -28,6 +28,9 @@ public sealed class FullModel : ITrainedWeights
     /// <summary>What it is trained for, for the folder's config.json; null for a language model.</summary>
     public AdapterTask? Task { get; init; }
 
+    /// <summary>How the rows were read that it is trained on; null where nothing has to be said of them.</summary>
+    public AdapterData? Data { get; init; }
+
     /// <summary>The chat templates that it learns, in place of the base's; null keeps those.</summary>
     public AdapterChatTemplates? ChatTemplates { get; init; }
 
@@ -43,6 +46,7 @@ public sealed class FullModel : ITrainedWeights
             {
                 Task?.Save(into);
                 ChatTemplates?.Save(into);
+                Data?.Save(into);
             });
     }
 

@@ -62,12 +62,19 @@ public sealed class RowErrorTests
     [Fact]
     public void Ten_kinds_of_problems_are_shown_and_all_rows_are_counted()
     {
-        using var file = new TemporaryFile([.. Enumerable.Range(0, 13).SelectMany(i => Enumerable.Repeat($$"""{"prompt": "a", "{{(char)('a' + i)}}": 1}""", 2))]);
+        using var file = new TemporaryFile([.. Enumerable.Range(0, 13).SelectMany(i => Enumerable.Repeat($$"""{"conversations": [{"from": "{{(char)('a' + i)}}", "value": "x"}]}""", 2))]);
         InputException failure = Load(file);
         Assert.StartsWith("The data has 26 problems:\n", failure.Message, StringComparison.Ordinal);
-        Assert.StartsWith($"2 rows, first at {file.Path}:1: the row has no \"completion\"; columns found: \"prompt\", \"a\". data.columns (or --columns) maps them", failure.Problems[0], StringComparison.Ordinal);
+        Assert.StartsWith($"2 rows, first at {file.Path}:1: \"conversations\"[0].\"from\" is \"a\", expected one of", failure.Problems[0], StringComparison.Ordinal);
         Assert.Equal(11, failure.Problems.Count);
         Assert.EndsWith("\n  - and 6 more", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rows_that_lack_the_same_are_one_problem_whatever_else_they_have()
+    {
+        using var file = new TemporaryFile([.. Enumerable.Range(0, 10).Select(i => $$"""{"prompt": "a", "{{(char)('a' + i)}}": 1}""")]);
+        Assert.StartsWith($"10 rows, first at {file.Path}:1: the row has no \"completion\"; columns found: \"prompt\", \"a\". data.columns (or --columns) maps them: {{completion: …}}", Assert.Single(Load(file).Problems), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -49,6 +49,7 @@ public sealed class FuzzTests
         Rows("bzip2", "rows.jsonl.bz2"),
         new("adapter_config", "adapter_config.json", Nothing, ReadAdapter),
         new("adapter_base", AdapterBase.FileName, Nothing, folder => AdapterBase.Load(folder)),
+        new("adapter_data", AdapterData.FileName, Nothing, folder => AdapterData.Load(folder)),
         new("adapter_task", AdapterTask.FileName, Nothing, folder => AdapterTask.Load(folder)),
     }.ToDictionary(reader => reader.Name);
 

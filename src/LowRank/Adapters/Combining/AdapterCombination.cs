@@ -49,6 +49,7 @@ public static class AdapterCombination
         return new LoraFolder(config, modules, new Dictionary<string, Tensor>())
         {
             Task = tasks.All(task => task?.Task == tasks[0]?.Task) ? tasks[0] : null,
+            Data = AdapterData.Common(adapters.Select(given => given.Adapter.Data)),
             Base = AdapterBase.Common(adapters.Select(given => given.Adapter.Base)),
             Vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary)),
             ChatTemplates = AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates)),

@@ -16,6 +16,9 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
     /// <summary>What the adapter was trained for; null where the folder does not say.</summary>
     public AdapterTask? Task { get; init; }
 
+    /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
+    public AdapterData? Data { get; init; }
+
     /// <summary>The base beside which alone it is right; null where it is on any of these weights.</summary>
     public AdapterBase? Base { get; init; }
 
@@ -35,7 +38,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         LoraConfig config = LoraConfig.Load(folder);
         Require(folder, allowsMagnitudes ? config with { UseDora = false } : config);
         _ = AdapterSummary.Read(folder); // says which half of a pair is missing, and what is not finite
-        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        using SafeTensorsFile file = SafeTensorsFile.OpenAny(Adapter.TensorsPath(folder));
         Tensor Wide(string key) => file.Map(key).to(ScalarType.Float32).clone();
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
         var modules = new List<LoraModule>();
@@ -54,7 +57,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         }
         return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others)
         {
-            Task = AdapterTask.Load(folder), Base = AdapterBase.Load(folder), Vocabulary = AdapterVocabulary.Load(folder),
+            Task = AdapterTask.Load(folder), Data = AdapterData.Load(folder), Base = AdapterBase.Load(folder), Vocabulary = AdapterVocabulary.Load(folder),
             ChatTemplates = AdapterChatTemplates.Load(folder),
         };
     }
@@ -77,6 +80,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             SafeTensorsWriter.Write(Path.Combine(into, Adapter.FileName), [.. pairs.Concat(Others).Select(tensor => KeyValuePair.Create(tensor.Key, tensor.Value.contiguous()))]);
             config.Save(into);
             Task?.Save(into);
+            Data?.Save(into);
             Base?.Save(into);
             Vocabulary?.Save(into);
             ChatTemplates?.Save(into);

@@ -28,7 +28,8 @@ internal static class RowFiles
         var files = new List<string>();
         foreach (string path in paths)
         {
-            if (path == StandardInput || File.Exists(path)) files.Add(path);
+            if (files.Contains(path) && IsReadOnce(path)) problems.Add(new DataPlace(Name(path), 0), "it is named twice, and can be read once. Name it once.");
+            else if (path == StandardInput || File.Exists(path)) files.Add(path);
             else if (Directory.Exists(path)) files.AddRange(InFolder(path, problems, notes));
             else if (path.AsSpan().IndexOfAny('*', '?') >= 0) files.AddRange(Matching(path, problems));
             else files.Add(path); // opening it says what is wrong
@@ -63,7 +64,6 @@ internal static class RowFiles
         try
         {
             file = path == StandardInput ? Console.OpenStandardInput() : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
-            if (file.CanSeek && path != StandardInput) LfsPointer.Refuse(path, file);
             return Decompression.Open(file, streamed);
         }
         catch (InputException failure)
@@ -71,12 +71,12 @@ internal static class RowFiles
             file?.Dispose();
             problems.Add(new DataPlace(Name(path), 0), failure.Message);
         }
-        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure) && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure))
         {
             file.Dispose();
             problems.Add(new DataPlace(Name(path), 0), Decompression.Damaged(failure));
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             file?.Dispose();
             string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : failure.Message.TrimEnd('.');

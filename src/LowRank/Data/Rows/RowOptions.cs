@@ -29,9 +29,27 @@ public sealed record RowOptions
 /// <summary>How tables in text are written.</summary>
 public sealed record TableOptions
 {
+    /// <summary>The word for a separator that the file tells.</summary>
+    public const string Auto = "auto";
+
+    private const string Tab = "tab";
+
     /// <summary>What parts the columns, a character of ASCII; null lets the file tell. Default: null.</summary>
     public char? Separator { get; init; }
 
     /// <summary>Whether the first line names the columns; otherwise their names are 0, 1 and so on. Default: true.</summary>
     public bool Header { get; init; } = true;
+
+    /// <summary>The separator as it is written in settings.</summary>
+    internal string SeparatorWord => Separator switch { null => Auto, '\t' => Tab, { } other => other.ToString() };
+
+    /// <summary>Reads a separator: auto, tab, or a character.</summary>
+    /// <exception cref="InputException">It is none.</exception>
+    internal static char? ReadSeparator(string word) => word switch
+    {
+        Auto => null,
+        Tab or "\\t" => '\t',
+        [var only] when only is '\t' or (>= ' ' and < (char)127 and not '"') => only,
+        _ => throw new InputException($"the separator is \"{word}\", expected auto, tab, or one character of ASCII such as ; that is no quote."),
+    };
 }

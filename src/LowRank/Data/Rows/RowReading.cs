@@ -42,7 +42,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             Rename(row);
             if (source.Options.Template is { } template) row = template.Apply(row, source.Options.Unanswered);
-            else if (foreign) row = forms.Convert(row);
+            else if (foreign) row = forms.Convert(row, source.Options.Unanswered);
             else columns.Rename(row);
         }
         catch (InputException failure)
@@ -100,7 +100,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             return rows.MoveNext();
         }
-        catch (Exception failure) when (Decompression.IsDamage(failure) && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure) when (Decompression.IsDamage(failure))
         {
             Problems.Add(new DataPlace(path, 0), Decompression.Damaged(failure));
             return false;

@@ -45,7 +45,7 @@ internal static class DeclaredKeys
             .. at.Always("columns", "template"),
             new RecipeKey("data", "text") { UnlessPrepared = [c => c.Recipe.Data.Text != "pairs" && !c.Files.Any(file => RowFormats.Of(file) is TextFormat)
                 ? $"is {c.Recipe.Data.Text}, which is for files of plain text (.txt), and there is none among {Count(c.Files.Count, "data file")}; remove it" : null] },
-            .. at.Always("on_bad_row"),
+            .. at.Always("csv", "on_bad_row"),
             at.Unless("deduplicate", c => c.Data is { Streaming: true, Deduplicate: true } ? "needs all rows, which data.streaming does not keep; keep one of them" : null),
             at.Unless("cache", c => c.Data is { Cache: true, Streaming: true } ? "has no effect with data.streaming: true, which keeps no tokenised data; remove one of them" : null,
                 c => c.Data.Cache && !c.IsLanguageModel ? $"has no effect with task {c.Recipe.Task}, whose rows are not kept; remove it" : null),
@@ -57,6 +57,18 @@ internal static class DeclaredKeys
 
     /// <summary>Keys of <c>data.template</c>; which of them go together, the template itself says.</summary>
     public static IEnumerable<RecipeKey> OfTemplate() => new KeySection("data.template").Always("text", "prompt", "completion", "system", "user", "assistant");
+
+    /// <summary>Keys of <c>data.csv</c>.</summary>
+    public static IEnumerable<RecipeKey> OfTables()
+    {
+        static string? WithoutTables(PreparedChoices c) => c.Files.Any(file => RowFormats.Of(file) is DelimitedFormat) ? null
+            : $"is for tables (.csv, .tsv), and there is none among {Count(c.Files.Count, "data file")}; remove it";
+        return
+        [
+            new RecipeKey("data.csv", "separator") { UnlessPrepared = [c => c.Recipe.Data.Csv.Separator is null ? null : WithoutTables(c)] },
+            new RecipeKey("data.csv", "header") { UnlessPrepared = [c => c.Recipe.Data.Csv.Header ? null : WithoutTables(c)] },
+        ];
+    }
 
     /// <summary>Keys of <c>training</c>.</summary>
     public static IEnumerable<RecipeKey> OfTraining()

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Data.Chat;
 using LowRank.Data.Rows;
 using LowRank.Data.Streaming;
 using LowRank.Generation;
@@ -52,7 +53,7 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(source.ReadAll(foreign: false), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => generator.Notes;
@@ -61,8 +62,9 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
     {
         Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
-        List<int[]> prompts = [.. samples.Select(sample => PromptEncoding.Prompt(words, sample.Text("prompt")
-            ?? throw new InputException($"{sample.Place}: the row has no \"prompt\"; expected the text to continue.")))];
+        IChatFormat? format = null;
+        List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked
+            ? ChatFormats.Prompt(format ??= ChatFormats.Of(words), words, asked, sample.Row["tools"] as JsonArray) : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
         var options = new GenerationOptions
         {
             MaxNewTokens = maxNewTokens,

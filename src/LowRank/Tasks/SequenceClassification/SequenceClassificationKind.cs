@@ -32,7 +32,8 @@ public sealed class SequenceClassificationKind : ITaskKind
         var column = new LabelColumn();
         var targets = new LabelVariety();
         bool several = false, single = false;
-        foreach (Sample sample in data.ReadAll(foreign: false))
+        IReadOnlyList<Sample> rows = data.ReadAll(foreign: false);
+        foreach (Sample sample in rows)
         {
             column.AddFields(sample);
             if (LabelValue.List(sample.Row["labels"]) is { } list)
@@ -46,6 +47,8 @@ public sealed class SequenceClassificationKind : ITaskKind
             column.Add(sample.Row["label"], sample.Place);
             targets.Add(LabelValue.Canonical(name));
         }
+        if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
+            throw new InputException($"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} A table without a line of names takes data.csv: {{header: false}}, and its columns are numbers from 0.");
         if (several && single)
             throw new InputException("Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or \"labels\" in all (any number of labels).");
         return Choose(settings, column, several, config, targets);

@@ -118,7 +118,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     {
         string key = problem == Problems.MultiLabel ? "labels" : "label";
         if (sample.Row[key] is not { } label)
-            throw new InputException($"the row has no \"{key}\"; expected one, since the task's problem is {problem}.");
+            throw new InputException($"{Sample.Lacks(sample.Row, key)} The task's problem is {problem}.");
         if (problem == Problems.Regression) return [Score(label)];
         if (problem == Problems.SingleLabel) return [labels!.Number(label)];
         if (LabelValue.List(label) is not { } several) throw new InputException($"\"labels\" is {label.ToJsonString()}, expected a list of labels.");

@@ -55,7 +55,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(source.ReadAll(foreign: false), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => cutSources;

@@ -11,6 +11,8 @@ internal sealed class AlpacaForm : IForeignForm
 
     public string ReadAs => "prompt and completion in Alpaca's own words; data.template writes them otherwise";
 
+    public IReadOnlyList<string> Answers { get; } = ["output"];
+
     public bool Fits(JsonObject row) => row.ContainsKey("instruction") && row.ContainsKey("output");
 
     public JsonObject Convert(JsonObject row)

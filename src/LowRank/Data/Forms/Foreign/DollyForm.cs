@@ -11,6 +11,8 @@ internal sealed class DollyForm : IForeignForm
 
     public string ReadAs => alpaca.ReadAs;
 
+    public IReadOnlyList<string> Answers { get; } = ["response"];
+
     public bool Fits(JsonObject row) => row.ContainsKey("instruction") && row.ContainsKey("response") && !row.ContainsKey("output");
 
     public JsonObject Convert(JsonObject row)

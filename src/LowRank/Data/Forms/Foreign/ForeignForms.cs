@@ -10,6 +10,7 @@ internal sealed class ForeignForms
         .Select(type => (IForeignForm)Activator.CreateInstance(type)!)
         .OrderBy(form => form.Name, StringComparer.Ordinal)];
 
+    private static readonly string[] Ours = ["text", "prompt", "messages", "input_ids"];
     private readonly Dictionary<IForeignForm, long> counts = [];
 
     /// <summary>How many rows had which form, a sentence each.</summary>
@@ -18,9 +19,17 @@ internal sealed class ForeignForms
 
     /// <summary>A row in a form of this library's; the same where it has no foreign one. What one form makes may be another's:
     /// messages with tools as text, once the prompt beside them is gone.</summary>
+    /// <param name="row">The row; may be changed.</param>
+    /// <param name="unanswered">Whether what is learned may be missing.</param>
     /// <exception cref="InputException">It is wrong, without its place.</exception>
-    public JsonObject Convert(JsonObject row)
+    public JsonObject Convert(JsonObject row, bool unanswered = false)
     {
+        if (unanswered && !Ours.Any(row.ContainsKey) && Completed(row) is { } whole)
+        {
+            row = Convert(whole);
+            row.Remove("completion");
+            return row;
+        }
         foreach (IForeignForm form in All)
         {
             if (!form.Fits(row)) continue;
@@ -28,5 +37,21 @@ internal sealed class ForeignForms
             counts[form] = counts.GetValueOrDefault(form) + 1;
         }
         return row;
+    }
+
+    // With a word in place of its answer, where that makes it a row of a form; null elsewhere.
+    private static JsonObject? Completed(JsonObject row)
+    {
+        if (All.Any(form => form.Fits(row))) return null;
+        foreach (IForeignForm form in All)
+        {
+            foreach (string answer in form.Answers.Where(answer => !row.ContainsKey(answer)))
+            {
+                row[answer] = "?";
+                if (form.Fits(row)) return row;
+                row.Remove(answer);
+            }
+        }
+        return null;
     }
 }

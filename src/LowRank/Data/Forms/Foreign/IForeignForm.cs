@@ -11,6 +11,9 @@ internal interface IForeignForm
     /// <summary>What it is read as.</summary>
     string ReadAs { get; }
 
+    /// <summary>The fields of what is learned, which rows to be answered lack.</summary>
+    IReadOnlyList<string> Answers => [];
+
     /// <summary>Whether a row has it.</summary>
     bool Fits(JsonObject row);
 

@@ -12,9 +12,11 @@ internal sealed class PairForm : IForeignForm
     // With them the pair is not all there is to say.
     private static readonly string[] Others = ["text", "prompt", "completion", "messages", "instruction", "context", "choices", "options", "system_prompt", "input_ids"];
 
-    public string Name => $"a pair of columns ({string.Join("; ", Pairs.Select(pair => $"{pair.Asked}, {pair.Answered}"))})";
+    public string Name => "a pair of columns, such as question and answer";
 
     public string ReadAs => "prompt and completion, parted by a line break; data.template writes them otherwise";
+
+    public IReadOnlyList<string> Answers { get; } = [.. Pairs.Select(pair => pair.Answered).Distinct()];
 
     public bool Fits(JsonObject row) => !Others.Any(row.ContainsKey) && Of(row) is not null;
 

@@ -1,0 +1,87 @@
+using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Tasks;
+
+namespace LowRank.Recipes;
+
+/// <summary>Which columns of the data hold what a task reads, where they have other names: a proposal by their names and lengths for a user to
+/// check.</summary>
+public static class ColumnProposal
+{
+    // In the order in which they are looked for; a column is proposed once.
+    private static readonly Dictionary<string, string[]> Likely = new()
+    {
+        ["tokens"] = ["words"],
+        ["tags"] = ["ner", "labels", "ner_tags", "pos_tags"],
+        ["question"] = ["query", "q"],
+        ["context"] = ["passage", "paragraph", "document", "text"],
+        ["answers"] = ["answer"],
+        ["positive"] = ["pair", "similar", "paraphrase", "match", "document", "answer"],
+        ["label"] = ["labels", "sentiment", "class", "category", "target", "rating", "stars", "score", "topic", "intent", "type", "y"],
+        ["completion"] = ["answer", "response", "output", "target", "reply", "summary", "translation", "a"],
+        ["prompt"] = ["question", "instruction", "query", "input", "source", "request", "q"],
+        ["text"] = ["sentence", "review", "content", "comment", "body", "message", "tweet", "description", "document", "input", "title"],
+    };
+
+    private static readonly Dictionary<string, string[]> Needed = new()
+    {
+        ["sequence_classification"] = ["label", "text"],
+        ["token_classification"] = ["tokens", "tags"],
+        ["question_answering"] = ["question", "context", "answers"],
+        ["embedding"] = ["positive", "text"],
+        ["masked_lm"] = ["text"],
+        ["seq2seq"] = ["completion", "prompt"],
+        [TaskRegistry.Default] = ["completion", "prompt"],
+    };
+
+    /// <summary>The columns of the first row; none where it cannot be read.</summary>
+    /// <param name="data">A file of rows.</param>
+    /// <param name="task">The value of <c>task</c>.</param>
+    public static IReadOnlyList<string> Columns(string data, string task) => First(data, task) is { } row ? [.. row.Row.Select(field => field.Key)] : [];
+
+    /// <summary>What the task reads and the rows lack; none where they have a form of the task's.</summary>
+    /// <param name="data">A file of rows.</param>
+    /// <param name="task">The value of <c>task</c>.</param>
+    public static IReadOnlyList<string> Missing(string data, string task)
+    {
+        if (First(data, task) is not { } row || Fits(row, task)) return [];
+        return [.. Needed[task].Where(field => !row.Row.ContainsKey(field)).Reverse()];
+    }
+
+    /// <summary>The column proposed for each field that the rows lack, as far as names and lengths tell.</summary>
+    /// <param name="data">A file of rows.</param>
+    /// <param name="task">The value of <c>task</c>.</param>
+    public static IReadOnlyDictionary<string, string> Of(string data, string task)
+    {
+        var proposed = new OrderedDictionary<string, string>();
+        if (First(data, task) is not { } row || Fits(row, task)) return proposed;
+        string[] missing = [.. Needed[task].Where(field => !row.Row.ContainsKey(field))];
+        List<string> free = [.. row.Row.Select(field => field.Key).Except(Needed[task])];
+        foreach (string field in missing)
+        {
+            if (Likely[field].Select(name => free.Find(column => column.Equals(name, StringComparison.OrdinalIgnoreCase))).FirstOrDefault(column => column is not null) is not { } likely) continue;
+            proposed[field] = likely;
+            free.Remove(likely);
+        }
+        // A label is short and a text long: where one field is left, the longest column of text that is left is it.
+        string[] open = [.. missing.Where(field => !proposed.ContainsKey(field))];
+        if (open is ["text" or "prompt" or "context"] && free.Where(column => Sample.AsText(row.Row[column]) is not null).MaxBy(column => Sample.AsText(row.Row[column])!.Length) is { } longest) proposed[open[0]] = longest;
+        return proposed;
+    }
+
+    private static bool Fits(Sample row, string task)
+    {
+        bool Has(params string[] keys) => keys.All(row.Row.ContainsKey);
+        return Has("input_ids") || task switch
+        {
+            "sequence_classification" => Has("text", "label") || Has("text", "labels"),
+            "token_classification" => Has("tokens", "tags") || Has("text", "entities"),
+            "question_answering" => Has("question", "context", "answers"),
+            "embedding" => Has("text", "positive"),
+            "masked_lm" => Has("text"),
+            _ => Has("prompt", "completion") || Has("text") || Has("messages"),
+        };
+    }
+
+    private static Sample? First(string data, string task) => RowSource.Of([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
+}
