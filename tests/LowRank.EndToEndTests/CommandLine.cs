@@ -9,6 +9,9 @@ public static class CommandLine
     /// <summary>The built command line beside the tests: the same configuration as the tests themselves.</summary>
     public static string Assembly { get; } = Built("src/LowRank.Cli");
 
+    /// <summary>After which a process counts as hanging: no measure of speed, since the machine may be slow and busy.</summary>
+    public static TimeSpan Longest { get; } = TimeSpan.FromMinutes(60);
+
     /// <summary>The repository's root.</summary>
     public static string Repository
     {
@@ -26,7 +29,7 @@ public static class CommandLine
     /// <param name="project">Its folder in the repository, which has its name.</param>
     public static string Built(string project) => Path.Combine(Repository, project, "bin", Configuration, "net10.0", Path.GetFileName(project) + ".dll");
 
-    /// <summary>Runs to the end, ten minutes at most.</summary>
+    /// <summary>Runs to the end, as long as nothing hangs.</summary>
     public static CommandResult Run(params string[] arguments) => RunIn(Repository, arguments);
 
     /// <summary>As <see cref="Run"/>, in a folder.</summary>
@@ -38,10 +41,13 @@ public static class CommandLine
     /// <summary>As <see cref="Run"/>, with further environment variables.</summary>
     public static CommandResult RunWith(IReadOnlyDictionary<string, string> environment, params string[] arguments) => Run(Assembly, Repository, arguments, null, environment);
 
-    /// <summary>Runs any built program to the end, ten minutes at most.</summary>
+    /// <summary>Runs any built program to the end, as long as nothing hangs.</summary>
     public static CommandResult RunProgram(string assembly, string folder, params string[] arguments) => Run(assembly, folder, arguments, null);
 
-    /// <summary>Runs another program to its end, ten minutes at most.</summary>
+    /// <summary>As <see cref="RunProgram(string, string, string[])"/>, with further environment variables.</summary>
+    public static CommandResult RunProgram(IReadOnlyDictionary<string, string> environment, string assembly, string folder, params string[] arguments) => Run(assembly, folder, arguments, null, environment);
+
+    /// <summary>Runs another program to its end, as long as nothing hangs.</summary>
     public static CommandResult RunOther(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -64,10 +70,10 @@ public static class CommandLine
     private static CommandResult End(Process process, string what)
     {
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
-        if (!process.WaitForExit(TimeSpan.FromMinutes(10)))
+        if (!process.WaitForExit(Longest))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{what} did not end within ten minutes.");
+            throw new TimeoutException($"{what} did not end within {Longest.TotalMinutes} minutes.");
         }
         return new CommandResult(process.ExitCode, output.GetAwaiter().GetResult(), error.GetAwaiter().GetResult());
     }

@@ -58,7 +58,7 @@ public sealed class DeployedProgram : IAsyncLifetime
         foreach ((string key, string value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
         using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
+        using var limit = new CancellationTokenSource(CommandLine.Longest);
         try
         {
             await process.WaitForExitAsync(limit.Token);
@@ -66,7 +66,7 @@ public sealed class DeployedProgram : IAsyncLifetime
         catch (OperationCanceledException e)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} ran for more than 10 minutes.", e);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {CommandLine.Longest.TotalMinutes} minutes.", e);
         }
         return (process.ExitCode, await output + await errors);
     }

@@ -2,31 +2,21 @@ using System.Text.Json;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary><c>lowrank bench growth</c>, and what it promises of memory.</summary>
+/// <summary><c>lowrank bench growth</c>. What it finds is held by <c>GrowthTests</c> of the speed tests, which measure alone.</summary>
 public sealed class GrowthBenchTests
 {
     [Fact]
-    public void Memory_is_flat_in_data_and_linear_in_tokens()
+    public void Runs_are_measured_and_drawn_for_what_is_asked_for()
     {
         using var folder = new TemporaryFolder();
-        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "growth", "rows", "tokens", "--rows", "256", "--tokens", "512", "--layers", "2", "--steps", "2",
-            "--plot", folder["plots"], "--json").Succeeded().Output);
-        JsonElement found = json.RootElement;
-        Assert.Equal([256, 1024, 4096], Values(found, "rows", "rows"));
-        Assert.Equal([512, 1024, 2048, 4096], Values(found, "tokens", "tokens"));
-
-        // A row of 64 tokens is a kilobyte or two in memory; what the garbage collector leaves lying comes on top.
-        double[] byRows = Values(found, "rows", "peak_bytes");
-        Assert.InRange(byRows[2] - byRows[0], -24e6, 4096 * 4096 + 24e6);
-
-        double[] byTokens = Values(found, "tokens", "peak_bytes");
-        double each = Line(found, "slope");
-        Assert.InRange(Line(found, "largest_deviation"), 0, 0.15);
-        Assert.True(byTokens[3] - byTokens[0] > 64e6, "the tokens are too few to be seen in the memory");
-        Assert.InRange((byTokens[3] - byTokens[2]) / 2048 / each, 0.6, 1.5); // a second half that costs what the first did
-
-        Assert.Equal(["rows_memory.svg", "rows_time.svg", "tokens_memory.svg", "tokens_time.svg"], Directory.GetFiles(folder["plots"]).Select(Path.GetFileName).Order());
-        Assert.False(found.TryGetProperty("weights", out JsonElement weights) && weights.ValueKind != JsonValueKind.Null);
+        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "growth", "rows", "--rows", "64", "--tokens", "128", "--layers", "1", "--steps", "2", "--plot", folder["plots"], "--json").Succeeded().Output);
+        JsonElement rows = json.RootElement.GetProperty("rows");
+        Assert.Equal([64, 256, 1024], Values(rows, "rows"));
+        Assert.All(Values(rows, "peak_bytes"), bytes => Assert.True(bytes > 1e6));
+        Assert.All(Values(rows, "step_nanoseconds"), time => Assert.True(time > 0));
+        Assert.True(rows.GetProperty("memory").GetProperty("largest_deviation").GetDouble() >= 0);
+        Assert.Equal(["rows_memory.svg", "rows_time.svg"], Directory.GetFiles(folder["plots"]).Select(Path.GetFileName).Order());
+        Assert.False(json.RootElement.TryGetProperty("weights", out JsonElement weights) && weights.ValueKind != JsonValueKind.Null);
     }
 
     [Fact]
@@ -37,8 +27,5 @@ public sealed class GrowthBenchTests
         foreach (string said in new[] { "\"columns\"", "--tokens is 100", "--steps is 1" }) Assert.Contains(said, refused.Error);
     }
 
-    private static double[] Values(JsonElement found, string series, string name) =>
-        [.. found.GetProperty(series).GetProperty("points").EnumerateArray().Select(point => point.GetProperty(name).GetDouble())];
-
-    private static double Line(JsonElement found, string name) => found.GetProperty("tokens").GetProperty("memory").GetProperty(name).GetDouble();
+    private static double[] Values(JsonElement series, string name) => [.. series.GetProperty("points").EnumerateArray().Select(point => point.GetProperty(name).GetDouble())];
 }

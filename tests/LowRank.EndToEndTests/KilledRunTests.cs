@@ -47,7 +47,7 @@ public sealed class KilledRunTests(ITestOutputHelper output)
         string[] arguments = Arguments(model, name, recipe);
         DateTime before = File.GetLastWriteTimeUtc(metrics);
         using Process process = CommandLine.Start(model[""], arguments);
-        if (!early) SpinWait.SpinUntil(() => process.HasExited || (File.Exists(metrics) && File.GetLastWriteTimeUtc(metrics) > before), TimeSpan.FromMinutes(1));
+        if (!early) SpinWait.SpinUntil(() => process.HasExited || (File.Exists(metrics) && File.GetLastWriteTimeUtc(metrics) > before), CommandLine.Longest);
         bool ended = process.WaitForExit(wait);
         process.Kill();
         process.WaitForExit();

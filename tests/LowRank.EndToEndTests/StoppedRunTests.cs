@@ -53,7 +53,7 @@ public sealed class StoppedRunTests
         Send(process, "TERM");
         Assert.False(process.WaitForExit(500));
         Send(process, "TERM");
-        Assert.True(process.WaitForExit(10_000));
+        Assert.True(process.WaitForExit(CommandLine.Longest));
         Assert.Equal(143, process.ExitCode);
         Assert.False(Directory.Exists(model["run/adapter"]));
         Assert.DoesNotContain("Stopped after", process.StandardError.ReadToEnd(), StringComparison.Ordinal);

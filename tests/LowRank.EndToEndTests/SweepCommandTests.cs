@@ -52,11 +52,11 @@ public sealed class SweepCommandTests
                 killed.WaitForExit();
             }
         }
-        Assert.True(SpinWait.SpinUntil(() => runs.All(run => State(run) != "running"), TimeSpan.FromSeconds(30)), "a run goes on");
+        Assert.True(SpinWait.SpinUntil(() => runs.All(run => State(run) != "running"), CommandLine.Longest), "a run goes on");
         Assert.Equal(["stopped", "stopped"], runs.Select(State));
         foreach (string run in runs)
         {
-            Assert.True(SpinWait.SpinUntil(() => IsFree(model[$"sweep/{run}"]), TimeSpan.FromSeconds(30)), $"{run} is held");
+            Assert.True(SpinWait.SpinUntil(() => IsFree(model[$"sweep/{run}"]), CommandLine.Longest), $"{run} is held");
             Assert.Single(Directory.GetDirectories(model[$"sweep/{run}/checkpoints"], "step-*")); // from which the sweep goes on
         }
     }

@@ -5,10 +5,10 @@ namespace LowRank.EndToEndTests;
 /// <summary>Waits for what a process does.</summary>
 internal static class Wait
 {
-    /// <summary>Until it has come to pass, two minutes at most; fails when the process ends before.</summary>
+    /// <summary>Until it has come to pass, fails when the process ends before, or has not done it after so long that it hangs.</summary>
     public static void For(Func<bool> condition, Process process)
     {
-        for (int i = 0; i < 6000 && !process.HasExited; i++)
+        for (long started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < CommandLine.Longest && !process.HasExited;)
         {
             if (condition()) return;
             Thread.Sleep(20);

@@ -63,7 +63,7 @@ public sealed class JinjaLimitsTests
         var watch = Stopwatch.StartNew();
 
         Assert.Contains(limit, Rendering.Error(source), StringComparison.Ordinal);
-        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(2), $"took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(20), $"took {watch.Elapsed}"); // a guard: the limits count steps and characters
     }
 
     [Theory]

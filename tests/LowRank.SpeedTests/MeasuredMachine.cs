@@ -33,6 +33,13 @@ public sealed class MeasuredMachine : IDisposable
     /// <summary>Why nothing can be measured; null where the machine is this process's.</summary>
     public string? Disturbance => turn.Disturbance;
 
+    /// <summary>Skips a test where nothing can be measured.</summary>
+    public void SkipWhenDisturbed()
+    {
+        Assert.SkipWhen(IsDebug, "Built for debugging, where kernels are not optimised: build with -c Release.");
+        Assert.SkipWhen(Disturbance is not null, Disturbance ?? "");
+    }
+
     /// <summary>Threads of torch.</summary>
     public int Threads { get; }
 

@@ -1,12 +1,15 @@
 using System.Diagnostics;
+using LowRank.Tests.Turns;
 using LowRank.Training;
 using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;
 
 /// <summary>Time as a ratio, both sides in turns in one process; the fastest of each counts, so that other work on the machine does not.</summary>
+/// <remarks>How fast a processor computes beside how fast it copies is its own affair: the ratios are held where shares are recorded for its kind, and
+/// measured anywhere by <c>lowrank bench optimizer</c>.</remarks>
 [Collection(MeasuredCollection.Name)]
-public sealed class OptimizerSpeedTests
+public sealed class OptimizerSpeedTests(MeasuredMachine machine)
 {
     private const int Tensors = 200, Numbers = 32768; // 6.5 M weights
 
@@ -56,9 +59,24 @@ public sealed class OptimizerSpeedTests
         return weight;
     })];
 
-    private static void AtMost(double ratio, Action work, Action reference)
+    private void AtMost(double ratio, Action work, Action reference)
     {
-        double Least(double before, Action action)
+        machine.SkipWhenDisturbed();
+        Assert.SkipUnless(RecordedShares.KnowsThisKind, $"{RecordedShares.Source} has nothing for a machine of this kind (\"{RecordedShares.Kind}\"); 'lowrank bench optimizer' measures here.");
+        SeenAgain.Fail(() =>
+        {
+            var others = new OtherWork();
+            (double fastest, double fastestReference) = Fastest(ratio, work, reference);
+            if (fastest <= ratio * fastestReference) return null;
+            string found = $"{fastest:0.00} ms against {fastestReference:0.00} ms of copying, expected at most {ratio} times that";
+            Assert.SkipUnless(OtherWork.IsKnown && others.Used < ShareCheck.Undisturbed, $"The machine may be busy elsewhere. {found}");
+            return found;
+        });
+    }
+
+    private static (double Work, double Reference) Fastest(double ratio, Action work, Action reference)
+    {
+        static double Least(double before, Action action)
         {
             long started = Stopwatch.GetTimestamp();
             action();
@@ -72,6 +90,6 @@ public sealed class OptimizerSpeedTests
             fastestReference = Least(fastestReference, reference);
             fastest = Least(fastest, work);
         }
-        Assert.True(fastest <= ratio * fastestReference, $"{fastest:0.00} ms against {fastestReference:0.00} ms of copying, expected at most {ratio} times that");
+        return (fastest, fastestReference);
     }
 }

@@ -30,6 +30,9 @@ internal static class RecordedShares
     /// <summary>How to record.</summary>
     public static string Command => $"{Switch}=1 dotnet run -c Release --project tests/LowRank.SpeedTests";
 
+    /// <summary>Whether anything was recorded on a machine of this kind: what holds there need not hold on another.</summary>
+    public static bool KnowsThisKind => Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source))).ContainsKey(Kind);
+
     /// <summary>What was recorded on a machine of this kind; null where nothing was.</summary>
     /// <param name="name">The share's name.</param>
     public static RecordedShare? Here(string name) => Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source)))[Kind]?[name].Deserialize<RecordedShare>(Format);

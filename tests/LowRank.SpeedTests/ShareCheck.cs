@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using LowRank.Cli.Bench.Generate;
+using LowRank.Tests.Turns;
 
 namespace LowRank.SpeedTests;
 
@@ -8,7 +9,7 @@ namespace LowRank.SpeedTests;
 internal sealed class ShareCheck
 {
     private const double Kept = 0.8;        // of the recorded share
-    private const double Undisturbed = 0.2; // of a processor, for others
+    internal const double Undisturbed = 0.2; // of a processor, for others
     private const double Alike = 1.5;       // how much faster than the recorded one the limit may be: the rest of the work is not faster for it
     private const int Fewest = 3;           // rounds, on a machine so slow that patience ends before
     private const int Recording = 3;        // times the rounds of a test, and its patience
@@ -26,15 +27,18 @@ internal sealed class ShareCheck
     {
         (this.name, this.unit) = (name, unit);
         recorded = RecordedShares.Here(name);
-        Assert.SkipWhen(MeasuredMachine.IsDebug, "Built for debugging, where kernels are not optimised: build with -c Release.");
-        Assert.SkipWhen(machine.Disturbance is not null, machine.Disturbance ?? "");
+        machine.SkipWhenDisturbed();
         Assert.SkipWhen(recorded is null && !RecordedShares.IsRecording, $"{RecordedShares.Source} has no share of {name} for a machine of this kind (\"{RecordedShares.Kind}\"). To record it, on an idle machine: {RecordedShares.Command}");
     }
 
-    /// <summary>Measures in rounds, and more of them while the share is too low, and fails if it stays so. Skips where the machine is busy elsewhere.</summary>
+    /// <summary>Measures in rounds, and more of them while the share is too low, and fails if it stays so whenever it is looked at again. Skips where the
+    /// machine is busy elsewhere.</summary>
     /// <param name="rounds">Undisturbed rounds that are wanted; most of those that patience allows must be undisturbed.</param>
     /// <param name="round">Measures limit and work once, one next to the other.</param>
-    public void Hold(int rounds, Func<(double Share, double Limit)> round)
+    public void Hold(int rounds, Func<(double Share, double Limit)> round) => SeenAgain.Fail(() => Look(rounds, round));
+
+    // Null where the share is kept.
+    private string? Look(int rounds, Func<(double Share, double Limit)> round)
     {
         double least = RecordedShares.IsRecording ? 0 : Kept * recorded!.Share;
         int times = RecordedShares.IsRecording ? Recording : 1, wanted = times * rounds, done = 0;
@@ -54,9 +58,9 @@ internal sealed class ShareCheck
         string found = string.Create(CultureInfo.InvariantCulture, $"{name}: {Share():0.000} of {Limit() / 1e9:0.0} G{unit}, expected at least {least:0.000}; {busy}, {undisturbed.Count} of {done} rounds were undisturbed");
         TestContext.Current.TestOutputHelper?.WriteLine(found);
         if (RecordedShares.IsRecording) RecordedShares.Record(name, new RecordedShare(Share(), Limit()));
-        if (Share() >= least) return;
+        if (Share() >= least) return null;
         Assert.SkipUnless(OtherWork.IsKnown && others.Used < Undisturbed, $"The machine may be busy elsewhere. {found}");
         Assert.SkipWhen(Limit() > Alike * recorded!.Limit, string.Create(CultureInfo.InvariantCulture, $"This machine is faster than the one that was recorded, {recorded.Limit / 1e9:0.0} G{unit}. {found}"));
-        Assert.Fail(string.Create(CultureInfo.InvariantCulture, $"{found}. That is {Kept} of the {recorded.Share:0.000} that {RecordedShares.Source} has for \"{RecordedShares.Kind}\". If the fall has a good reason, record anew on an idle machine: {RecordedShares.Command}"));
+        return string.Create(CultureInfo.InvariantCulture, $"{found}. That is {Kept} of the {recorded.Share:0.000} that {RecordedShares.Source} has for \"{RecordedShares.Kind}\". If the fall has a good reason, record anew on an idle machine: {RecordedShares.Command}");
     }
 }

@@ -61,7 +61,8 @@ internal sealed class MachineTurn : IDisposable
 
     private static FileStream? Take(string path, FileShare share, TimeSpan patience)
     {
-        for (long started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < patience; Thread.Sleep(20))
+        // Once at least: a process that the system lets wait long between two lines has not asked yet.
+        for (long started = Stopwatch.GetTimestamp(); ; Thread.Sleep(20))
         {
             try
             {
@@ -71,7 +72,7 @@ internal sealed class MachineTurn : IDisposable
             {
                 // somebody else holds it
             }
+            if (Stopwatch.GetElapsedTime(started) >= patience) return null;
         }
-        return null;
     }
 }

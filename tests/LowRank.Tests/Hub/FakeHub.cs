@@ -71,7 +71,7 @@ internal sealed class FakeHub : IDisposable
 
     public HubOptions Options(string cache) => new()
     {
-        Endpoint = Endpoint, CacheFolder = cache, FirstWait = TimeSpan.FromMilliseconds(5), PartBytes = 64 << 10, Silence = TimeSpan.FromSeconds(20),
+        Endpoint = Endpoint, CacheFolder = cache, FirstWait = TimeSpan.FromMilliseconds(5), PartBytes = 64 << 10, Silence = TimeSpan.FromMinutes(5),
     };
 
     public void Dispose() => listener.Close();

@@ -3,6 +3,7 @@ using LowRank.Models;
 using LowRank.Tensors;
 using LowRank.Tensors.Native;
 using LowRank.Tests.Tensors;
+using LowRank.Tests.Turns;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,27 +23,33 @@ public sealed class QuantizedMemoryTests
         using var folder = new TemporaryFolder();
         long whole = WriteModel(folder);
         Assert.True(whole > 580 * Megabyte);
+        SeenAgain.Fail(() => Look(folder.Path, whole));
+    }
+
+    private static string? Look(string folder, long whole)
+    {
         NativeAllocator.ReturnFreedMemory();
 
         // The pages of the file count as the process's own while they are mapped: they have to leave as well.
         ProcessMemory.ResetPeak();
         long before = ProcessMemory.ResidentBytes();
-        using PretrainedModel model = PretrainedModel.Open(folder.Path, baseDtype: "nf4");
+        using PretrainedModel model = PretrainedModel.Open(folder, baseDtype: "nf4");
         long packed = model.Network.PackedWeights.Values.Sum(weight => weight.Bytes), loaded = ProcessMemory.PeakBytes() - before;
         Assert.InRange(packed, whole / 8, whole / 7);
         const long LargestLayer = 4L * Hidden * Intermediate;
-        Assert.True(loaded < packed + LargestLayer + 24 * Megabyte, $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB");
+        if (loaded >= packed + LargestLayer + 24 * Megabyte) return $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB";
 
         // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a plain base's step
         // is the matrix that is expanded at the moment, and as much again for what the plain base's step finds freed and still resident.
-        long trained = Steps(model);
-        using PretrainedModel plain = PretrainedModel.Open(folder.Path);
-        long usual = Steps(plain);
-        Assert.True(trained < usual + (2 * LargestLayer) + (8 * Megabyte), $"three steps took {trained / Megabyte} MB more, on the base in float32 {usual / Megabyte} MB");
+        (long trained, long left) = Steps(model);
+        using PretrainedModel plain = PretrainedModel.Open(folder);
+        (long usual, long leftUsually) = Steps(plain);
+        if (Math.Max(left, leftUsually) >= 8 * Megabyte) return $"three steps left {left / Megabyte} MB, on the base in float32 {leftUsually / Megabyte} MB";
+        return trained < usual + (2 * LargestLayer) + (8 * Megabyte) ? null : $"three steps took {trained / Megabyte} MB more, on the base in float32 {usual / Megabyte} MB";
     }
 
-    // The most that the process grows in three steps, after a first one.
-    private static long Steps(PretrainedModel model)
+    // The most that the process grows in three steps, after a first one, and what it keeps.
+    private static (long Most, long Left) Steps(PretrainedModel model)
     {
         using Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = 4, Alpha = 8 }, 1);
         adapter.Attach();
@@ -54,9 +61,7 @@ public sealed class QuantizedMemoryTests
         for (int step = 0; step < 3; step++) Step(model, adapter);
         long most = ProcessMemory.PeakBytes() - before;
         NativeAllocator.ReturnFreedMemory();
-        long grown = ProcessMemory.ResidentBytes() - before;
-        Assert.True(grown < 8 * Megabyte, $"three steps left {grown / Megabyte} MB");
-        return most;
+        return (most, ProcessMemory.ResidentBytes() - before);
     }
 
     private static void Step(PretrainedModel model, Adapter adapter)

@@ -5,7 +5,6 @@ using LowRank.Tokenization;
 
 namespace LowRank.Tests.Tokenization;
 
-[Collection("alone")]
 public sealed class TokenizerPropertyTests
 {
     private static readonly string[] Texts = [.. HotelTask.Files()["train.jsonl"]];
@@ -39,21 +38,6 @@ public sealed class TokenizerPropertyTests
             int[] ids = ByteLevel.Value.Encode(word);
             return ids.SequenceEqual(ByteLevel.Value.Encode(word)) && ids.SequenceEqual(MergeStepByStep(word));
         }, iter: 300);
-
-    [Fact]
-    public void Time_is_linear_in_the_length_of_text_and_of_one_unsplit_piece()
-    {
-        string prose = string.Concat(Texts.Take(400));
-        var random = new Random(1);
-        string piece = new([.. Enumerable.Range(0, 200_000).Select(_ => (char)('a' + random.Next(26)))]);
-        foreach (string text in new[] { prose, piece })
-        {
-            string four = string.Concat(Enumerable.Repeat(text, 4));
-            ByteLevel.Value.Encode(four); // everything compiled and cached
-            (TimeSpan once, TimeSpan fourTimes) = Fastest(() => ByteLevel.Value.Encode(text), () => ByteLevel.Value.Encode(four));
-            Assert.True(fourTimes < 8 * once, $"{once} for {text.Length} characters, {fourTimes} for four times as many");
-        }
-    }
 
     [Fact]
     public void The_trainer_makes_the_same_file_each_time_and_the_vocabulary_asked_for()
@@ -105,35 +89,6 @@ public sealed class TokenizerPropertyTests
         using var json = System.Text.Json.JsonDocument.Parse(BytePairTrainer.Train(Texts, 600, ["<|end|>"]));
         return [.. json.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(pair => (pair[0].GetString()!, pair[1].GetString()!))];
     });
-
-    /// <summary>The least time of each in many runs by turns: what else runs on the machine takes from both alike.</summary>
-    private static (TimeSpan First, TimeSpan Second) Fastest(Action first, Action second)
-    {
-        TimeSpan least = TimeSpan.MaxValue, leastOfSecond = TimeSpan.MaxValue;
-        for (int i = 0; i < 10; i++)
-        {
-            if (Time(first) is var time && time < least) least = time;
-            if (Time(second) is var other && other < leastOfSecond) leastOfSecond = other;
-        }
-        return (least, leastOfSecond);
-    }
-
-    private static TimeSpan Time(Action action)
-    {
-        // A collection of the whole test process's heap, which large arrays set off, is no time of the tokenizer.
-        Assert.True(GC.TryStartNoGCRegion(200L << 20), "the collector cannot be held off for 200 MB");
-        try
-        {
-            // Time on a processor, not on the clock: where others wait for the cores, the longer run loses its turn more often.
-            TimeSpan start = Environment.CpuUsage.TotalTime;
-            action();
-            return Environment.CpuUsage.TotalTime - start;
-        }
-        finally
-        {
-            GC.EndNoGCRegion(); // throws where the action allocated more than that
-        }
-    }
 
     private static Tokenizer Make(string json)
     {

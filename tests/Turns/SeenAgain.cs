@@ -1,0 +1,23 @@
+using Xunit;
+
+namespace LowRank.Tests.Turns;
+
+/// <summary>Measurements of time and memory: what one of them finds may be the machine's doing, and is reported only when the others find it too.</summary>
+internal static class SeenAgain
+{
+    private const int Looks = 3;
+
+    /// <summary>Fails where every look finds something wrong.</summary>
+    /// <param name="look">Measures, and says what is wrong; null for nothing.</param>
+    public static void Fail(Func<string?> look)
+    {
+        List<string> found = [];
+        while (found.Count < Looks)
+        {
+            if (look() is not { } wrong) return;
+            found.Add(wrong);
+            TestContext.Current.TestOutputHelper?.WriteLine(wrong);
+        }
+        Assert.Fail($"Seen {Looks} times:\n{string.Join('\n', found)}");
+    }
+}
