@@ -13,6 +13,9 @@ internal sealed class FilePart : Stream
         file.Position = from;
     }
 
+    /// <summary>Called whenever bytes are taken out to be sent.</summary>
+    public Action? Taken { get; set; }
+
     public override bool CanRead => true;
 
     public override bool CanSeek => false;
@@ -33,6 +36,7 @@ internal sealed class FilePart : Stream
     {
         int read = file.Read(buffer[..(int)Math.Min(buffer.Length, length - done)]);
         done += read;
+        Taken?.Invoke();
         return read;
     }
 
@@ -40,6 +44,7 @@ internal sealed class FilePart : Stream
     {
         int read = await file.ReadAsync(buffer[..(int)Math.Min(buffer.Length, length - done)], cancellationToken).ConfigureAwait(false);
         done += read;
+        Taken?.Invoke();
         return read;
     }
 

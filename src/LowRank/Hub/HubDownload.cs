@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
@@ -13,6 +14,7 @@ namespace LowRank.Hub;
 internal sealed class HubDownload(HubOptions options, HubTransport transport, string address, HubFile file, string target, IHubProgress progress)
 {
     private const int BufferBytes = 1 << 18;
+    private const int FewestBytes = 1 << 16; // in the time of an answer: the slowest networks bring more
     private readonly string partial = target + ".partial";
     private readonly string list = target + ".partial.parts";
     private readonly Lock writing = new();
@@ -85,10 +87,18 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
         {
             using Stream stream = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
             var buffer = new byte[BufferBytes];
+            long since = Stopwatch.GetTimestamp(), came = 0;
             while (at < stopAt)
             {
                 int read = await transport.Read(stream, buffer, stop).ConfigureAwait(false);
                 if (read == 0) break;
+                came += read;
+                // A byte now and then is no silence, and no download either.
+                if (Stopwatch.GetElapsedTime(since) > options.LongestAnswer)
+                {
+                    if (came < FewestBytes) throw new IOException($"only {came} bytes came in {options.LongestAnswer.TotalSeconds:0.##} s");
+                    (since, came) = (Stopwatch.GetTimestamp(), 0);
+                }
                 int passed = (int)Math.Min(skip, read);
                 skip -= passed;
                 int taken = (int)Math.Min(read - passed, stopAt - at);

@@ -37,6 +37,9 @@ public sealed record HubOptions
     /// <summary>How long a connection may send nothing. Default 30 s.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a short answer, such as a listing, may take from its first byte to its last. Default 2 minutes.</summary>
+    public TimeSpan LongestAnswer { get; init; } = TimeSpan.FromMinutes(2);
+
     /// <summary>The settings of the environment, by the names that Python's huggingface_hub has.</summary>
     /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
     public static HubOptions FromEnvironment() => From(Environment.GetEnvironmentVariable);
@@ -57,13 +60,18 @@ public sealed record HubOptions
         {
             Endpoint = endpoint,
             CacheFolder = Path.GetFullPath(Expand(Set("HF_HUB_CACHE") ?? Path.Combine(home, "hub"), variable)),
-            Token = IsTrue(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null : Set("HF_TOKEN") ?? Set("HUGGING_FACE_HUB_TOKEN") ?? ReadToken(tokenFile),
+            Token = IsTrue(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
+                : Checked(Set("HF_TOKEN"), "HF_TOKEN") ?? Checked(Set("HUGGING_FACE_HUB_TOKEN"), "HUGGING_FACE_HUB_TOKEN") ?? Checked(ReadToken(tokenFile), tokenFile),
             IsOffline = IsTrue(Set("HF_HUB_OFFLINE")) || IsTrue(Set("TRANSFORMERS_OFFLINE")),
         };
     }
 
     /// <summary>The settings without the token: what may be shown.</summary>
     public override string ToString() => $"{Endpoint}, cache {CacheFolder}{(IsOffline ? ", offline" : "")}{(Token is null ? "" : ", with a token")}";
+
+    // It becomes a header, where a line end would begin another one. The token itself is not shown.
+    private static string? Checked(string? token, string place) => token is null || token.All(c => c is > ' ' and < '\x7f') ? token
+        : throw new InputException($"{place} holds no token: it has a blank, a line end or a letter beyond ASCII within it. Set it to the token alone, which begins with hf_.");
 
     private static bool IsTrue(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
 

@@ -20,10 +20,15 @@ public sealed partial record HubRepository(string Id, string Revision = HubRepos
     public static HubRepository? TryParse(string text)
     {
         Match match = Name().Match(text);
-        if (!match.Success || match.Groups["id"].Value.Contains("..", StringComparison.Ordinal) || match.Groups["id"].Value.Contains("--", StringComparison.Ordinal)) return null;
-        string revision = match.Groups["revision"].Success ? match.Groups["revision"].Value : DefaultRevision;
-        return revision.Contains("..", StringComparison.Ordinal) || revision.StartsWith('/') || revision.EndsWith('/') ? null : new HubRepository(match.Groups["id"].Value, revision);
+        if (!match.Success) return null;
+        string id = match.Groups["id"].Value, revision = match.Groups["revision"].Success ? match.Groups["revision"].Value : DefaultRevision;
+        bool isId = !id.Contains("..", StringComparison.Ordinal) && !id.Contains("--", StringComparison.Ordinal) && id.Split('/').All(part => part[^1] is not ('.' or '-'));
+        return isId && IsReference(revision) ? new HubRepository(id, revision) : null;
     }
+
+    // git's rule for branches and tags, which also keeps a reference within its folder of the cache.
+    private static bool IsReference(string name) => !name.Contains("..", StringComparison.Ordinal)
+        && name.Split('/').All(part => part.Length > 0 && part[0] != '.' && part[^1] != '.' && !part.EndsWith(".lock", StringComparison.Ordinal));
 
     /// <inheritdoc/>
     public override string ToString() => Revision == DefaultRevision ? Id : $"{Id}@{Revision}";

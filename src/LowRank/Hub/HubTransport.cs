@@ -8,6 +8,9 @@ namespace LowRank.Hub;
 /// <remarks>The token goes to the Hub's own address alone: a redirect to a storage server is followed without it.</remarks>
 internal sealed class HubTransport(HubOptions options, IHubProgress progress) : IDisposable
 {
+    /// <summary>Marks a request whose body is a part of a file.</summary>
+    public static readonly HttpRequestOptionsKey<FilePart> SentPart = new("part");
+
     private const int MostRedirects = 8;
     private static readonly string[] LinkedHeaders = ["X-Linked-Etag", "X-Linked-Size"];
     private readonly Uri endpoint = new(options.Endpoint);
@@ -31,21 +34,29 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
             string failure;
             Exception? cause = null;
             TimeSpan? asked = null;
+            bool answered = false;
             try
             {
                 using HttpResponseMessage response = await Follow(request, cancellation).ConfigureAwait(false);
+                answered = true;
                 if (response.IsSuccessStatusCode) return await handle(response, cancellation).ConfigureAwait(false);
                 ThrowIfFinal(response, what);
-                failure = $"the Hub answered {(int)response.StatusCode} {response.ReasonPhrase}";
+                failure = $"the Hub answered {(int)response.StatusCode} {Quoted(response.ReasonPhrase ?? "")}";
                 asked = RetryAfter(response);
             }
             catch (Exception e) when (IsPassing(e) && !cancellation.IsCancellationRequested)
             {
-                failure = e is OperationCanceledException ? $"the connection was silent for {options.Silence.TotalSeconds:0} s" : e.Message;
+                failure = e is OperationCanceledException ? $"the connection was silent for {options.Silence.TotalSeconds:0.##} s" : e.Message;
                 cause = e;
             }
+            catch (Exception e) when (IsUnsendable(e))
+            {
+                throw new HubException($"{what}: the answer of {options.Endpoint} cannot be used: {e.Message.TrimEnd('.')}. Check HF_ENDPOINT.", e);
+            }
             bool unknown = cause is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError }; // no network, or a wrong address: waiting seldom helps
-            if (attempt >= (unknown ? Math.Min(2, options.Tries) : options.Tries))
+            // Who says nothing twice has nothing to say: six silences of half a minute are three minutes in which nobody learns anything.
+            bool silent = cause is OperationCanceledException && !answered;
+            if (attempt >= (unknown || silent ? Math.Min(2, options.Tries) : options.Tries))
                 throw new HubException($"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time {failure.TrimEnd('.')}. " +
                     "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.", cause);
             TimeSpan pause = asked ?? wait;
@@ -63,6 +74,17 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         silence.CancelAfter(options.Silence);
         return await stream.ReadAsync(buffer, silence.Token).ConfigureAwait(false);
+    }
+
+    /// <summary>The address that an answer names for a next request, to which the token is sent where it is the Hub's own.</summary>
+    /// <param name="address">As it stands in the answer.</param>
+    /// <param name="what">What it is for, for messages.</param>
+    /// <exception cref="HubException">It is none, not of http, or less safe than the Hub's own.</exception>
+    public Uri Named(string? address, string what)
+    {
+        if (string.IsNullOrWhiteSpace(address)) throw new HubException($"{what}: {options.Endpoint} named no address. Check HF_ENDPOINT.");
+        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? at) || at.Host.Length == 0) throw new HubException($"{what}: {options.Endpoint} named the address \"{Quoted(address)}\", which is none. Expected a whole one, with http or https. Check HF_ENDPOINT.");
+        return Checked(at);
     }
 
     /// <inheritdoc/>
@@ -83,7 +105,7 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                 request.Headers.UserAgent.ParseAdd("lowrank/0.1");
                 using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
                 silence.CancelAfter(options.Silence);
-                HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token).ConfigureAwait(false);
+                HttpResponseMessage response = await SendOne(request, silence).ConfigureAwait(false);
                 if (response.StatusCode is not (HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
                     || response.Headers.Location is not { } location)
                 {
@@ -94,22 +116,50 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                     if (response.Headers.TryGetValues(name, out IEnumerable<string>? values)) linked[name] = values.First();
                 response.Dispose();
                 if (hop == MostRedirects) throw new HubException($"{Shown(at)} leads from one address to the next, {MostRedirects} times. Check HF_ENDPOINT.");
-                at = new Uri(at, location);
-                if (at.Scheme != "https" && at.Scheme != endpoint.Scheme) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
+                at = Checked(Uri.TryCreate(at, location, out Uri? next) && next.Host.Length > 0 ? next
+                    : throw new HubException($"{options.Endpoint} leads to \"{Quoted(location.OriginalString)}\", which is no address. Check HF_ENDPOINT."));
             }
             request = make();
             request.RequestUri = at;
         }
     }
 
+    // While a part of a file is taken from the disk and sent, the connection is not silent, however long the whole part takes.
+    private async Task<HttpResponseMessage> SendOne(HttpRequestMessage request, CancellationTokenSource silence)
+    {
+        bool sends = request.Options.TryGetValue(SentPart, out FilePart? part);
+        if (sends) part!.Taken = () => silence.CancelAfter(options.Silence);
+        try
+        {
+            return await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (sends) part!.Taken = null;
+        }
+    }
+
     private bool IsOwn(Uri at) => at.Scheme == endpoint.Scheme && at.Host == endpoint.Host && at.Port == endpoint.Port;
 
+    private Uri Checked(Uri at)
+    {
+        if (at.Scheme is not ("http" or "https")) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not of http or https; that is not followed.");
+        if (at.Scheme != "https" && at.Scheme != endpoint.Scheme) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
+        return at;
+    }
+
+    // What a server says stands in messages, by its beginning and without what a terminal would obey.
+    internal static string Quoted(string text) => new([.. text.Take(200).Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
+
+    // A header or an address from an answer that cannot be sent, or an answer that breaks the protocol's own rules.
+    private static bool IsUnsendable(Exception e) => e is FormatException or UriFormatException or NotSupportedException or ArgumentException or InvalidOperationException;
+
     // Signed addresses carry a key in their query: it is not shown.
-    private static string Shown(Uri at) => at.GetLeftPart(UriPartial.Path);
+    private static string Shown(Uri at) => Quoted(at.GetLeftPart(UriPartial.Path));
 
     private void ThrowIfFinal(HttpResponseMessage response, string what)
     {
-        string reason = response.Headers.TryGetValues("X-Error-Message", out IEnumerable<string>? said) ? $" ({said.First()})" : "";
+        string reason = response.Headers.TryGetValues("X-Error-Message", out IEnumerable<string>? said) ? $" ({Quoted(said.First())})" : "";
         string signed = options.Token is null ? "no token is set: set HF_TOKEN to one that may read it" : "the token may not read it: accept the repository's terms on its page, or use another token";
         switch (response.StatusCode)
         {
@@ -120,7 +170,7 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
             case HttpStatusCode.Forbidden:
                 throw new InputException($"{what}: access is refused by {options.Endpoint}{reason}; {signed}.");
             case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity:
-                throw new InputException($"{what}: {options.Endpoint} answered {(int)response.StatusCode} {response.ReasonPhrase}{reason}.");
+                throw new InputException($"{what}: {options.Endpoint} answered {(int)response.StatusCode} {Quoted(response.ReasonPhrase ?? "")}{reason}.");
         }
     }
 

@@ -11,6 +11,7 @@ namespace LowRank.Hub;
 public static class HubUpload
 {
     private const string LfsType = "application/vnd.git-lfs+json";
+    private const long MostInCommit = 256 << 20; // bytes of all small files together
     private const int SampleBytes = 512; // of which the Hub tells text from other content
     private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -66,7 +67,7 @@ public static class HubUpload
         var body = new JsonObject { ["name"] = parts[1], ["organization"] = parts[0], ["type"] = "model", ["private"] = isPrivate };
         try
         {
-            await client.Post($"{options.Endpoint}/api/repos/create", () => Json(body), $"making {repository.Id}", null, cancellation).ConfigureAwait(false);
+            await client.Post(new Uri($"{options.Endpoint}/api/repos/create"), () => Json(body), $"making {repository.Id}", null, cancellation).ConfigureAwait(false);
         }
         catch (InputException e) when (e.Message.Contains(" 409 ", StringComparison.Ordinal))
         {
@@ -81,13 +82,19 @@ public static class HubUpload
             ["files"] = new JsonArray([.. files.Select(file => (JsonNode)new JsonObject { ["path"] = file.Name, ["size"] = file.Size, ["sample"] = Convert.ToBase64String(Sample(file.Path)) })]),
         };
         string address = $"{options.Endpoint}/api/models/{repository.Id}/preupload/{Uri.EscapeDataString(repository.Revision)}";
-        JsonObject answer = await client.Post(address, () => Json(body), $"asking how to push to {repository}", null, cancellation).ConfigureAwait(false);
-        var modes = (answer["files"] as JsonArray ?? []).OfType<JsonObject>().ToDictionary(file => (string?)file["path"] ?? "", file => file);
-        string[] unanswered = [.. files.Where(file => !modes.ContainsKey(file.Name)).Select(file => file.Name)];
-        if (unanswered.Length > 0) throw new HubException($"{address} did not say how to send {string.Join(", ", unanswered)}.");
-        string[] ignored = [.. modes.Where(mode => mode.Value["shouldIgnore"] is JsonValue value && value.TryGetValue(out bool ignore) && ignore).Select(mode => mode.Key)];
+        JsonObject answer = await client.Post(new Uri(address), () => Json(body), $"asking how to push to {repository}", null, cancellation).ConfigureAwait(false);
+        var modes = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
+        foreach (JsonObject one in (answer["files"] as JsonArray ?? []).OfType<JsonObject>())
+            if (HubClient.Text(one["path"]) is { } path && !modes.TryAdd(path, one)) throw HubClient.Unusable(address, $"it names {HubTransport.Quoted(path)} twice");
+        string[] unanswered = [.. files.Where(file => !modes.ContainsKey(file.Name) || HubClient.Text(modes[file.Name]["uploadMode"]) is not ("lfs" or "regular")).Select(file => file.Name)];
+        if (unanswered.Length > 0) throw new HubException($"{address} did not say how to send {string.Join(", ", unanswered)}: expected \"uploadMode\" lfs or regular for each. Nothing was pushed.");
+        string[] ignored = [.. files.Where(file => modes[file.Name]["shouldIgnore"] is JsonValue value && value.TryGetValue(out bool ignore) && ignore).Select(file => file.Name)];
         if (ignored.Length > 0) throw new InputException($"The repository's .gitignore excludes {string.Join(", ", ignored)}; these would be missing. Change the .gitignore first.");
-        return [.. modes.Where(mode => (string?)mode.Value["uploadMode"] == "lfs").Select(mode => mode.Key)];
+        HashSet<string> large = [.. files.Select(file => file.Name).Where(name => HubClient.Text(modes[name]["uploadMode"]) == "lfs")];
+        List<HubUploadFile> small = [.. files.Where(file => !large.Contains(file.Name))];
+        if (small.Sum(file => file.Size) > MostInCommit)
+            throw new HubException($"{address} wants {small.MaxBy(file => file.Size)!.Name} and others, {small.Sum(file => file.Size) >> 20} MB, in the commit itself, where at most {MostInCommit >> 20} MB have room. Nothing was pushed.");
+        return large;
     }
 
     private static async Task SendLarge(HubTransport transport, HubClient client, HubRepository repository, List<HubUploadFile> files, HubOptions options, IHubProgress progress, CancellationToken cancellation)
@@ -100,16 +107,43 @@ public static class HubUpload
             ["hash_algo"] = "sha256",
             ["ref"] = new JsonObject { ["name"] = repository.Revision },
         };
-        JsonObject answer = await client.Post($"{options.Endpoint}/{repository.Id}.git/info/lfs/objects/batch", () => Json(body, LfsType), $"asking where to send the large files of {repository}", LfsType, cancellation).ConfigureAwait(false);
-        foreach (JsonObject given in (answer["objects"] as JsonArray ?? []).OfType<JsonObject>())
+        string address = $"{options.Endpoint}/{repository.Id}.git/info/lfs/objects/batch";
+        JsonObject answer = await client.Post(new Uri(address), () => Json(body, LfsType), $"asking where to send the large files of {repository}", LfsType, cancellation).ConfigureAwait(false);
+        Dictionary<string, JsonObject> given = Objects(answer, files, address);
+        foreach ((string oid, JsonObject one) in given)
         {
-            HubUploadFile file = files.Find(one => one.Sha256 == (string?)given["oid"]) ?? throw new HubException($"The Hub named a file that was not to be sent: {given["oid"]}.");
-            if (given["error"] is JsonObject error) throw new InputException($"{file.Name}: the Hub does not take it: {error["message"]} ({error["code"]}).");
-            if (given["actions"]?["upload"] is JsonObject upload) await new HubUploadObject(transport, client, file, progress).Send(upload, cancellation).ConfigureAwait(false);
-            else progress.Received(file.Name, file.Size); // the Hub has this content already
-            if (given["actions"]?["verify"] is JsonObject verify && (string?)verify["href"] is { } check)
-                await client.Post(check, () => Json(new JsonObject { ["oid"] = file.Sha256, ["size"] = file.Size }, LfsType), $"checking {file.Name}", LfsType, cancellation).ConfigureAwait(false);
+            HubUploadFile file = files.Find(candidate => candidate.Sha256 == oid)!;
+            if (one["actions"] is not { } actions) progress.Received(file.Name, file.Size); // the Hub has this content already
+            else await SendObject(new HubUploadObject(transport, client, file, progress), actions as JsonObject ?? [], transport, client, file, address, cancellation).ConfigureAwait(false);
         }
+    }
+
+    private static async Task SendObject(HubUploadObject upload, JsonObject actions, HubTransport transport, HubClient client, HubUploadFile file, string address, CancellationToken cancellation)
+    {
+        if (actions["upload"] is not JsonObject how) throw HubClient.Unusable(address, $"it has actions for {file.Name} and does not say where to send it");
+        await upload.Send(how, cancellation).ConfigureAwait(false);
+        if (actions["verify"] is not { } verify) return;
+        Uri check = transport.Named(HubClient.Text((verify as JsonObject)?["href"]), $"checking {file.Name}");
+        await client.Post(check, () => Json(new JsonObject { ["oid"] = file.Sha256, ["size"] = file.Size }, LfsType), $"checking {file.Name}", LfsType, cancellation).ConfigureAwait(false);
+    }
+
+    // What the Hub says of each file: of all of them, or the commit would point to what is not there.
+    private static Dictionary<string, JsonObject> Objects(JsonObject answer, List<HubUploadFile> files, string address)
+    {
+        var given = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
+        foreach (JsonNode? node in answer["objects"] as JsonArray ?? [])
+        {
+            string oid = HubClient.Text((node as JsonObject)?["oid"]) ?? throw HubClient.Unusable(address, "an object has no \"oid\"");
+            HubUploadFile file = files.Find(one => one.Sha256 == oid) ?? throw HubClient.Unusable(address, $"it names an object that is not to be sent: {HubTransport.Quoted(oid)}");
+            if (node!["error"] is { } error)
+            {
+                string said = HubClient.Text((error as JsonObject)?["message"]) ?? HubClient.Text(error) ?? error.ToJsonString(Plain);
+                throw new InputException($"{file.Name}: the Hub does not take it: {HubTransport.Quoted(said)}{((error as JsonObject)?["code"] is { } code ? $" ({HubTransport.Quoted(code.ToJsonString())})" : "")}. Nothing was pushed.");
+            }
+            if (!given.TryAdd(oid, (JsonObject)node)) throw HubClient.Unusable(address, $"it names {file.Name} twice");
+        }
+        string[] unanswered = [.. files.Where(file => !given.ContainsKey(file.Sha256)).Select(file => file.Name)];
+        return unanswered.Length == 0 ? given : throw new HubException($"{address} did not say where to send {string.Join(", ", unanswered)}{(HubClient.Text(answer["message"]) is { } message ? $": {HubTransport.Quoted(message)}" : "")}. Nothing was pushed.");
     }
 
     private static async Task<string> Commit(HubClient client, HubRepository repository, List<HubUploadFile> files, HashSet<string> large, string message, HubOptions options, CancellationToken cancellation)
@@ -126,8 +160,9 @@ public static class HubUpload
         }
         byte[] body = Encoding.UTF8.GetBytes(text.ToString());
         string address = $"{options.Endpoint}/api/models/{repository.Id}/commit/{Uri.EscapeDataString(repository.Revision)}";
-        JsonObject answer = await client.Post(address, () => Bytes(body, "application/x-ndjson"), $"the commit to {repository}", null, cancellation).ConfigureAwait(false);
-        return (string?)answer["commitUrl"] ?? $"{options.Endpoint}/{repository.Id}";
+        JsonObject answer = await client.Post(new Uri(address), () => Bytes(body, "application/x-ndjson"), $"the commit to {repository}", null, cancellation).ConfigureAwait(false);
+        string oid = HubClient.Text(answer["commitOid"]) ?? throw new HubException($"{address} did not say that it made the commit: \"commitOid\" is missing. Look at {options.Endpoint}/{repository.Id} before you push again.");
+        return HubTransport.Quoted(HubClient.Text(answer["commitUrl"]) ?? $"{options.Endpoint}/{repository.Id}/commit/{oid}");
     }
 
     private static byte[] Sample(string path)

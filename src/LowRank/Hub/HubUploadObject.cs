@@ -12,17 +12,17 @@ internal sealed class HubUploadObject(HubTransport transport, HubClient client, 
     /// <param name="cancellation">Gives up.</param>
     public async Task Send(JsonObject upload, CancellationToken cancellation)
     {
-        string address = (string?)upload["href"] ?? throw new HubException($"{file.Name}: the Hub did not say where to send it.");
+        Uri address = transport.Named(HubClient.Text(upload["href"]), $"sending {file.Name}");
         var header = (upload["header"] as JsonObject ?? []).ToDictionary(entry => entry.Key, entry => entry.Value?.ToString() ?? "");
         if (!header.TryGetValue("chunk_size", out string? chunk))
         {
             await Put(address, header, 0, file.Size, cancellation).ConfigureAwait(false);
             return;
         }
-        if (!long.TryParse(chunk, NumberStyles.None, CultureInfo.InvariantCulture, out long size) || size < 1) throw new HubException($"{file.Name}: the Hub asks for parts of \"{chunk}\" bytes.");
-        string[] parts = [.. header.Where(entry => entry.Key.All(char.IsAsciiDigit)).OrderBy(entry => int.Parse(entry.Key, CultureInfo.InvariantCulture)).Select(entry => entry.Value)];
+        if (!long.TryParse(chunk, NumberStyles.None, CultureInfo.InvariantCulture, out long size) || size < 1) throw new HubException($"{file.Name}: the Hub asks for parts of \"{HubTransport.Quoted(chunk)}\" bytes, expected a number above 0.");
+        size = Math.Min(size, Math.Max(1, file.Size)); // a part holds the file at most
         long count = (file.Size + size - 1) / size;
-        if (parts.Length != count) throw new HubException($"{file.Name}: the Hub gave addresses for {parts.Length} parts of {size} bytes; the file has {count}.");
+        Uri[] parts = Parts(header, count, size);
         var sent = new JsonArray();
         for (int part = 0; part < parts.Length; part++)
         {
@@ -34,12 +34,26 @@ internal sealed class HubUploadObject(HubTransport transport, HubClient client, 
         await client.Post(address, () => HubUpload.Json(body, "application/vnd.git-lfs+json"), $"ending the upload of {file.Name}", "application/vnd.git-lfs+json", cancellation).ConfigureAwait(false);
     }
 
-    private async Task<string?> Put(string address, Dictionary<string, string> header, long from, long length, CancellationToken cancellation)
+    // The keys are the parts' numbers, from 1; other keys are of other kinds.
+    private Uri[] Parts(Dictionary<string, string> header, long count, long size)
+    {
+        var addresses = new SortedDictionary<int, string>();
+        foreach ((string key, string value) in header.Where(entry => entry.Key.All(char.IsAsciiDigit)))
+            if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int number) || !addresses.TryAdd(number, value))
+                throw new HubException($"{file.Name}: the Hub numbers a part \"{HubTransport.Quoted(key)}\".");
+        if (addresses.Count != count || addresses.Keys.Where((number, at) => number != at + 1).Any())
+            throw new HubException($"{file.Name}: the Hub gave addresses for {addresses.Count} parts of {size} bytes; the file has {count}, numbered from 1.");
+        return [.. addresses.Values.Select(address => transport.Named(address, $"sending {file.Name}"))];
+    }
+
+    private async Task<string?> Put(Uri address, Dictionary<string, string> header, long from, long length, CancellationToken cancellation)
     {
         string? etag = await transport.Send(() =>
         {
             var stream = new FileStream(file.Path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            var request = new HttpRequestMessage(HttpMethod.Put, address) { Content = new StreamContent(new FilePart(stream, from, length)) };
+            var part = new FilePart(stream, from, length);
+            var request = new HttpRequestMessage(HttpMethod.Put, address) { Content = new StreamContent(part) };
+            request.Options.Set(HubTransport.SentPart, part);
             request.Content.Headers.ContentLength = length;
             foreach ((string name, string value) in header)
                 if (!request.Headers.TryAddWithoutValidation(name, value)) request.Content.Headers.TryAddWithoutValidation(name, value);
