@@ -20,7 +20,7 @@ internal static class SmallFile
     /// <summary>The whole text: UTF-8, or what a byte order mark says.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">Bytes that it may have.</param>
-    /// <exception cref="InputException">It is longer, a folder, or a pipe that gives nothing.</exception>
+    /// <exception cref="InputException">It is longer, a folder, a Git LFS pointer, or a pipe that gives nothing.</exception>
     /// <exception cref="IOException">It is not there or cannot be read.</exception>
     public static string ReadText(string path, int most = MostOfSettings)
     {
@@ -43,6 +43,13 @@ internal static class SmallFile
     /// <summary>The bytes, with a patience of one's own.</summary>
     /// <inheritdoc cref="ReadText"/>
     internal static byte[] ReadBytes(string path, int most, TimeSpan silence)
+    {
+        byte[] bytes = ReadAll(path, most, silence);
+        LfsPointer.Refuse(path, bytes);
+        return bytes;
+    }
+
+    private static byte[] ReadAll(string path, int most, TimeSpan silence)
     {
         if (Directory.Exists(path)) throw new InputException($"{path} is a folder, expected a file.");
         long length = new FileInfo(path).Length;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LowRank.Adapters.Files;
 
 namespace LowRank.Cli.Commands;
 
@@ -7,6 +8,14 @@ namespace LowRank.Cli.Commands;
 /// <param name="Weight">The share of its changes that is applied; 1 where none is given.</param>
 internal sealed record AdapterArgument(string Folder, double Weight)
 {
+    /// <summary>Reads a folder of plain pairs, and says what its config asks for without effect.</summary>
+    public static LoraFolder Read(string folder)
+    {
+        LoraFolder read = LoraFolder.Read(folder);
+        foreach (string warning in read.Config.Warnings) Console.Error.WriteLine("warning: " + warning);
+        return read;
+    }
+
     /// <summary>Reads an argument. A folder of the whole name wins, so that a colon in a name does no harm.</summary>
     /// <exception cref="InputException">The weight is no number, or not finite.</exception>
     public static AdapterArgument Parse(string text)

@@ -28,7 +28,7 @@ internal sealed class CombineCommand : ICliCommand
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (LoraFolder.Read(argument.Folder), argument.Weight))];
+                List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (AdapterArgument.Read(argument.Folder), argument.Weight))];
                 LoraFolder combined = AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
                 {
                     Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = parsed.GetValue(sign) == "frequency", ScaleOnce = parsed.GetValue(once),

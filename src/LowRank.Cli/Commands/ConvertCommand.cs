@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LowRank.Adapters;
 using LowRank.Adapters.Operations;
 
 namespace LowRank.Cli.Commands;
@@ -18,8 +19,15 @@ internal sealed class ConvertCommand : ICliCommand
             .Does(parsed =>
             {
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
-                if (format == "mlx") MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
-                else MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                if (format == "mlx")
+                {
+                    foreach (string warning in LoraConfig.Load(parsed.GetRequiredValue(path)).Warnings) Console.Error.WriteLine("warning: " + warning);
+                    MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                }
+                else
+                {
+                    MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                }
                 Console.WriteLine($"Wrote {target}");
             }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output));
     }

@@ -21,7 +21,7 @@ internal sealed class DiffCommand : ICliCommand
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                AdapterDifference difference = AdapterDifference.Of(LoraFolder.Read(parsed.GetRequiredValue(first)), LoraFolder.Read(parsed.GetRequiredValue(second)));
+                AdapterDifference difference = AdapterDifference.Of(AdapterArgument.Read(parsed.GetRequiredValue(first)), AdapterArgument.Read(parsed.GetRequiredValue(second)));
                 if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));
                 else Screen.Write(DifferenceView.Table(difference));
             }, OptionUse.Always(json));

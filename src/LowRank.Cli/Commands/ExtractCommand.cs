@@ -28,6 +28,7 @@ internal sealed class ExtractCommand : ICliCommand
                 ExtractedAdapter made = AdapterExtraction.Extract(parsed.GetRequiredValue(before), parsed.GetRequiredValue(after), parsed.GetRequiredValue(rank),
                     names.Length == 0 ? null : ModuleSelection.Of(names), parsed.GetValue(others));
                 made.Adapter.Write(parsed.GetRequiredValue(output));
+                foreach (string note in made.Notes) Console.Error.WriteLine("note: " + note);
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))
                     Console.Error.WriteLine($"warning: tuning changed {made.OtherChanges.Count} weights that no pair holds: {string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
                         "They are not in the adapter; --save-others keeps them whole.");

@@ -26,6 +26,7 @@ internal sealed class QuantizeCommand : ICliCommand
     private static void Quantize(string folder, string to, string target, bool json)
     {
         using PretrainedModel model = PretrainedModel.Open(folder, baseDtype: to);
+        foreach (string note in model.Notes) Console.Error.WriteLine("note: " + note);
         QuantizedFolder.Write(model, target);
         IReadOnlyCollection<PackedWeight> packed = [.. model.Network.PackedWeights.Values];
         long numbers = packed.Sum(weight => weight.ElementCount), bytes = packed.Sum(weight => weight.Bytes);

@@ -22,7 +22,7 @@ internal sealed class ResizeCommand : ICliCommand
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                (LoraFolder resized, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(LoraFolder.Read(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(rank));
+                (LoraFolder resized, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(AdapterArgument.Read(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(rank));
                 resized.Write(parsed.GetRequiredValue(output));
                 EnergyView.Show(kept, parsed.GetRequiredValue(output), [], parsed.GetValue(json));
             }, OptionUse.Always(rank, output, json), OptionUse.AtLeast(rank, 1));

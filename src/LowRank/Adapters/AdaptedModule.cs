@@ -15,8 +15,10 @@ public sealed class AdaptedModule(AdapterSite site, IAdapterLayer layer) : IAdap
     public IAdapterLayer Layer => layer;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
-        [.. layer.Weights.Select(weight => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + weight.Key, weight.Value))];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => Named(layer.Weights);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => Named(layer.Copies);
 
     /// <inheritdoc/>
     public void Attach() => site.Slot.Attach(layer);
@@ -26,4 +28,7 @@ public sealed class AdaptedModule(AdapterSite site, IAdapterLayer layer) : IAdap
 
     /// <inheritdoc/>
     public void Dispose() => layer.Dispose();
+
+    private IReadOnlyList<KeyValuePair<string, Tensor>> Named(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
+        [.. tensors.Select(tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + tensor.Key, tensor.Value))];
 }

@@ -31,7 +31,7 @@ public sealed class Adapter : IDisposable
         Config = build.Config;
         layers = parts.OfType<AdaptedModule>().Where(module => match.Targets.Any(target => target.Path == module.Site.Path) && module.Layer.Weights.Count > 0)
             .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
-        parts.AddRange(taken.Select(tensor => TakeOver(tensor, model.Network)));
+        parts.AddRange(taken.SelectMany(tensor => TakeOver(tensor, model.Network, build.Config.EnsureWeightTying)));
         merged = new MergedLayers(model.Network, parts);
     }
 
@@ -75,9 +75,13 @@ public sealed class Adapter : IDisposable
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. parts.SelectMany(part => part.Weights)];
 
     /// <summary>Those of <see cref="Weights"/> that are trained: not what a kind keeps frozen, as VeRA its random pair.</summary>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights => [.. parts.Where(part => part is not IFrozenPart).SelectMany(part => part.Weights)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights => [.. parts.Where(part => part is not IFrozenPart and not TrainedParameter { IsFrozen: true }).SelectMany(part => part.Weights)];
 
     internal IEnumerable<TrainedParameter> Replaced => parts.OfType<TrainedParameter>();
+
+    private IEnumerable<WholeWeight> Whole => parts.OfType<AdaptedModule>().Select(module => module.Layer).OfType<WholeWeight>();
+
+    private IEnumerable<string> ReplacedNames => Replaced.Select(weight => weight.Name).Concat(Whole.Select(weight => weight.Name)).Distinct();
 
     /// <summary>Makes a new adapter; it is not attached.</summary>
     /// <param name="model">The base.</param>
@@ -103,7 +107,8 @@ public sealed class Adapter : IDisposable
     /// problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
     public static Adapter Load(string folder, PretrainedModel model)
     {
-        LoraConfig config = LoraConfig.Load(folder);
+        LoraConfig config = TaskTypes.WithHead(LoraConfig.Load(folder));
+        config = AdapterKinds.Of(config).Complete(config, model.Config.ModelType);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
             throw new InputException($"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head {model.Network.HeadKind}. " +
                 $"Use it for its own task, or open the base with the head {head}.");
@@ -111,7 +116,7 @@ public sealed class Adapter : IDisposable
         needed?.Require(folder, model);
         TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
-        using SafeTensorsFile file = SafeTensorsFile.OpenAny(TensorsPath(folder));
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         if (AdapterVocabulary.RowsOf(config, file) is var rows && rows > model.Network.VocabularySize)
             throw new InputException($"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has {model.Network.VocabularySize}. Open the base with as many " +
                 "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by themselves). Or is this another base?");
@@ -123,8 +128,12 @@ public sealed class Adapter : IDisposable
         using var random = new Generator().manual_seed(0);
         var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey, random) { ModelFolder = model.Folder };
         var adapter = new Adapter(model, match, build, Taken(model, match, file));
+        adapter.Warnings = [.. config.Warnings, .. adapter.Warnings];
         foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
+        foreach (AdaptedModule module in adapter.parts.OfType<AdaptedModule>())
+            if (module.Layer is WholeWeight { Follows: false } whole) whole.Value.copy_(file.Map(module.Weights[0].Key));
         foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>()) copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
+        adapter.ReplaceTables(file);
         string[] foreign = [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key))).Select(copy => copy.Weights[0].Key)];
         if (foreign.Length > 0)
         {
@@ -157,7 +166,7 @@ public sealed class Adapter : IDisposable
     {
         if (!IsAttached) return;
         foreach (IAdapterPart part in parts) part.Detach();
-        model.ReplacedWeights.ExceptWith(Replaced.Select(weight => weight.Name));
+        model.ReplacedWeights.ExceptWith(ReplacedNames);
         IsAttached = false;
     }
 
@@ -182,7 +191,7 @@ public sealed class Adapter : IDisposable
         if (!IsMerged) return;
         merged.Revert();
         foreach (TrainedParameter weight in Replaced) weight.Detach();
-        model.ReplacedWeights.ExceptWith(Replaced.Select(weight => weight.Name));
+        model.ReplacedWeights.ExceptWith(ReplacedNames);
         IsMerged = false;
     }
 
@@ -193,8 +202,8 @@ public sealed class Adapter : IDisposable
         get => share;
         set
         {
-            if (value != 1 && Replaced.FirstOrDefault() is { } weight)
-                throw new InputException($"The adapter replaces {weight.Name} whole, which has no share; it can be used with weight 1 only, found {value}.");
+            if (value != 1 && ReplacedNames.FirstOrDefault() is { } weight)
+                throw new InputException($"The adapter replaces {weight} whole, which has no share; it can be used with weight 1 only, found {value}.");
             if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is not null)
                 throw new InputException($"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
             share = value;
@@ -222,7 +231,7 @@ public sealed class Adapter : IDisposable
         using var noGradient = no_grad();
         AdapterExport export = kind.Export(Config, parts);
         SafeTensorsWriter.Write(Path.Combine(into, FileName),
-            [.. export.Weights.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
+            [.. export.Weights.Concat(parts.SelectMany(part => part.Copies)).Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
         export.Config.Save(into);
         Task?.Save(into);
         Data?.Save(into);
@@ -243,17 +252,37 @@ public sealed class Adapter : IDisposable
         merged.Dispose();
     }
 
+    // As PEFT: tables that were saved beside an adapter (save_embedding_layers) are the base's while it is in use, whatever the base had.
+    private void ReplaceTables(SafeTensorsFile file)
+    {
+        foreach (BaseCopy copy in parts.OfType<BaseCopy>().Where(copy => copy.IsTable && !copy.IsEqual(file.Map(copy.Weights[0].Key))).ToList())
+        {
+            string key = copy.Weights[0].Key;
+            if (Replaced.FirstOrDefault(weight => weight.Name == copy.Name) is { } shared)
+            {
+                if (!shared.Value.cpu().eq(file.Map(key).to(ScalarType.Float32)).all().item<bool>())
+                    throw new InputException($"{file.Path}: {shared.Key} and {key} differ, but the model has one weight for both. Save the adapter without one of them.");
+                parts.Remove(copy);
+                continue;
+            }
+            var table = new TrainedParameter(key, copy.Name, model.Network.Parameters[copy.Name]) { IsFrozen = true };
+            table.Value.copy_(file.Map(key));
+            parts[parts.IndexOf(copy)] = table;
+            Warnings = [.. Warnings, $"{file.Path} holds {copy.Name} whole, other than the base has it: it replaces the base's while the adapter is in use"];
+        }
+    }
+
     // A weight of the model holds one adapter's values at a time.
     private void TakeWeights()
     {
-        string[] taken = [.. Replaced.Select(weight => weight.Name).Distinct().Where(model.ReplacedWeights.Contains)];
+        string[] taken = [.. ReplacedNames.Where(model.ReplacedWeights.Contains)];
         if (taken.Length > 0)
             throw new InputException("Another adapter that is in use replaces the same weights whole, and only one can hold them. Detach that one first:", taken);
-        model.ReplacedWeights.UnionWith(Replaced.Select(weight => weight.Name));
+        model.ReplacedWeights.UnionWith(ReplacedNames);
     }
 
     private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,
-        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config.ModulesToSave ?? [], model.Network), model.Network.VocabularySize > model.StoredVocabulary);
+        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network), model.Network.VocabularySize > model.StoredVocabulary);
 
     // The weights of the base that the adapter replaces. A copy of the embedding beside its pair counts only where the
     // file has one and the model a weight of its own for it.
@@ -265,15 +294,34 @@ public sealed class Adapter : IDisposable
             _ => false,
         });
 
-    private static IAdapterPart TakeOver(AdapterTensor tensor, INetwork network)
+    private static IAdapterPart[] TakeOver(AdapterTensor tensor, INetwork network, bool ensuresTie)
+    {
+        if (network.TiesHead && tensor.Part == AdapterTensorPart.Weight)
+        {
+            IReadOnlyDictionary<string, AdapterSite> sites = AdapterSite.Of(network);
+            AdapterSite head = sites[network.ModulePath(network.OutputHead!.Path)];
+            if (sites.TryGetValue(tensor.Path, out AdapterSite? half) && half.Parameter == head.Parameter)
+            {
+                var copy = new WholeWeight(half, ensuresTie);
+                return ensuresTie ? [new AdaptedModule(half, copy), new AdaptedModule(head, new WholeWeight(head, copy))] : [new AdaptedModule(half, copy)];
+            }
+        }
+        return [TakeOverOwn(tensor, network)];
+    }
+
+    private static IAdapterPart TakeOverOwn(AdapterTensor tensor, INetwork network)
     {
         string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? ".weight" : ".bias";
         string? name = network.Parameters.Keys.FirstOrDefault(parameter => network.ModulePath(parameter) == tensor.Path + ending);
-        // A tied head has no weight of its own: the embedding's stands for both.
-        name ??= AdapterSite.Of(network)[tensor.Path].Parameter;
+        // A tied head has no weight of its own: the embedding's stands for both; and its bias may have another's name.
+        if (name is null)
+        {
+            AdapterSite site = AdapterSite.Of(network)[tensor.Path];
+            name = ending == ".bias" ? site.BiasParameter! : site.Parameter;
+        }
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
             throw new InputException($"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, which cannot be replaced. Open the base with base_dtype float32.");
-        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? new BaseCopy(tensor.Key, network.Parameters[name])
+        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? new BaseCopy(tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table)
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 

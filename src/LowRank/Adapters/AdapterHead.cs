@@ -1,3 +1,4 @@
+using LowRank.Adapters.Files;
 using LowRank.Models;
 using LowRank.Tensors;
 
@@ -31,7 +32,7 @@ public static class AdapterHead
     {
         string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
-        using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         return (int)(file.Entries.Values.FirstOrDefault(entry => entry.Shape.Length == 2 && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
     }
 }

@@ -39,7 +39,7 @@ public static class AdapterMerge
             replaced.TryAdd(network.StoredName(drawn), network.Parameters[drawn]);
         var weights = new List<KeyValuePair<string, Tensor>>();
         var quantized = new QuantizedBase(model, checkpoint, dtype);
-        foreach (string name in quantized.Names.Where(name => name != changes.UntiedHead))
+        foreach (string name in quantized.Names.Where(name => !network.DuplicateWeights.Contains(name)))
         {
             if (quantized.Has(name))
             {
@@ -48,12 +48,14 @@ public static class AdapterMerge
             }
             Tensor stored = WithAddedRows(name, checkpoint.Map(name), network);
             Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
-            weights.Add(KeyValuePair.Create(name, changes.Apply(name, start)));
+            string written = name == changes.TiedName ? changes.TableName! : name;
+            weights.Add(KeyValuePair.Create(written, changes.Apply(written, start)));
             if (changes.UntiedHead is { } head && name == changes.TiedName)
                 weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));
         }
         ScalarType type = weights[0].Value.dtype;
         weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
+        AddHeadBias(weights, changes, network);
         AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
         AdapterChatTemplates? templates = AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
@@ -76,11 +78,20 @@ public static class AdapterMerge
         return cat([stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(stored.dtype)], 0);
     }
 
+    // Where the config no longer ties weights, a masked language model's head no longer reads the bias that stands beside it.
+    private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
+    {
+        if (changes.UntiedHead is null || AdapterSite.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias) return;
+        string stored = network.StoredName(bias), own = network.OutputHead.Path + ".bias";
+        if (weights.TrueForAll(weight => weight.Key != own)) weights.Add(KeyValuePair.Create(own, weights.Find(weight => weight.Key == stored).Value));
+    }
+
     private static void Describe(JsonObject config, PretrainedModel model, AdapterTask? task, bool unties, QuantizedBase quantized)
     {
         TaskConfig.Describe(config, model.Network, task);
         quantized.Describe(config);
         if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
-        if (unties) config["tie_word_embeddings"] = false;
+        // T5 ties by its files alone, and reads the key as whether to scale the states below the head.
+        if (unties && model.Network is not EncoderDecoder) config["tie_word_embeddings"] = false;
     }
 }

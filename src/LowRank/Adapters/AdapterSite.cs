@@ -57,8 +57,17 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
 
     private static AdapterSite Linear(Projection projection, INetwork network, bool isTied) => new(
         network.ModulePath(projection.Path), projection.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear, projection.Slot, projection, null,
-        projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight" : projection.Path + ".weight", projection.Bias is null ? null : projection.Path + ".bias")
+        projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight" : projection.Path + ".weight", BiasName(projection, network))
     {
         IsTiedHead = isTied,
     };
+
+    // A masked language model's head may read a bias of another name than its own.
+    private static string? BiasName(Projection projection, INetwork network)
+    {
+        if (projection.Bias is not { } bias) return null;
+        string name = projection.Path + ".bias";
+        return network.Parameters.ContainsKey(name) || network.PackedWeights.ContainsKey(projection.Path + ".weight") ? name
+            : network.Parameters.FirstOrDefault(weight => ReferenceEquals(weight.Value, bias)).Key ?? name;
+    }
 }

@@ -63,11 +63,11 @@ public sealed class AdapterVocabulary
     /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
     public static int RowsFor(string adapterFolder)
     {
-        string path = Path.Combine(adapterFolder, Adapter.FileName);
+        string path = Adapter.TensorsPath(adapterFolder);
         LoraConfig config = LoraConfig.Load(adapterFolder);
         int told = Load(adapterFolder)?.Rows ?? 0;
         if (!File.Exists(path)) return told;
-        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        using SafeTensorsFile file = AdapterTensorFile.Open(adapterFolder);
         return Math.Max(told, RowsOf(config, file));
     }
 

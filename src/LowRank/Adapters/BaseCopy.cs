@@ -5,9 +5,17 @@ namespace LowRank.Adapters;
 /// <summary>A weight of the base that PEFT saves beside the pair of an embedding or head (<c>base_layer.weight</c>): equal to
 /// the model's own, never trained, and written again with the adapter.</summary>
 /// <param name="key">Its key in the file.</param>
+/// <param name="name">The parameter's name in the model.</param>
 /// <param name="weight">The model's weight; not owned.</param>
-internal sealed class BaseCopy(string key, Tensor weight) : IFrozenPart
+/// <param name="isTable">Whether it is a whole table beside no pair, which may differ from the model's.</param>
+internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTable) : IFrozenPart
 {
+    /// <summary>The parameter's name in the model.</summary>
+    public string Name => name;
+
+    /// <summary>Whether it is a whole table beside no pair, which may differ from the model's.</summary>
+    public bool IsTable => isTable;
+
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(key, weight)];
 
     /// <summary>Whether a file's copy is the model's weight.</summary>

@@ -9,6 +9,15 @@ public interface IAdapterLayer : ISlotAdapter, IDisposable
     /// <summary>Its tensors by what follows the module's path in their keys, such as <c>.lora_A.weight</c>.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
+    /// <summary>Tensors that the file has besides, each a form of what another layer trains; named as in <see cref="Weights"/>.</summary>
+    IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];
+
+    /// <summary>Whether the change is of an embedding and of the output head that shares its weight, alike.</summary>
+    bool CoversTie => false;
+
+    /// <summary>Whether it only follows another layer's change of the same weight.</summary>
+    bool Follows => false;
+
     /// <summary>The share of the change that is applied; 1 unless adapters are weighed against each other.</summary>
     double Share { get; set; }
 

@@ -8,6 +8,9 @@ public interface IAdapterPart : IDisposable
     /// <summary>Its tensors by their keys in the adapter's file.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
+    /// <summary>Tensors that the file has besides, each a form of one that is trained.</summary>
+    IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];
+
     /// <summary>Takes part in what the model computes.</summary>
     void Attach();
 

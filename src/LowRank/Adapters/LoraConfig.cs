@@ -49,6 +49,10 @@ public sealed record LoraConfig
     /// <summary>Whether a magnitude for each output is trained beside the direction (<c>use_dora</c>, arXiv 2402.09353); false.</summary>
     public bool UseDora { get; init; }
 
+    /// <summary>Whether an embedding and the output head that shares its weight are changed alike where one of them is adapted or
+    /// saved whole (<c>ensure_weight_tying</c>); false changes the named one alone.</summary>
+    public bool EnsureWeightTying { get; init; }
+
     /// <summary>Rows of embeddings that are trained themselves (<c>trainable_token_indices</c>): token ids by the embedding's
     /// name, null for the model's token embedding; null trains none.</summary>
     public IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? TrainedTokens { get; init; }
@@ -98,9 +102,18 @@ public sealed record LoraConfig
     public IReadOnlyList<string> UnknownKeys =>
         [.. OtherKeys.Keys.Where(key => !AdapterKinds.Of(this).Keys.Any(known => known.Name == key)).Order(PythonJson.KeyOrder)];
 
-    /// <summary>One line for each unknown key, for the user to see.</summary>
+    /// <summary>One line for each unknown key that holds more than null, false or nothing, for the user to see.</summary>
     public IReadOnlyList<string> Warnings =>
-        [.. UnknownKeys.Select(key => $"{FileName}: unknown key \"{key}\" is kept but has no effect (PEFT {FormatVersion} has no such key; this file says {PeftVersion})")];
+        [.. UnknownKeys.Where(key => !IsUnset(OtherKeys[key])).Select(key => $"{FileName}: unknown key \"{key}\" is kept but has no effect (PEFT {FormatVersion} has no such key; this file says {PeftVersion})")];
+
+    // What a key of a later version holds where it is not used.
+    private static bool IsUnset(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.Array => value.GetArrayLength() == 0,
+        JsonValueKind.Object => value.GetPropertyCount() == 0,
+        _ => false,
+    };
 
     /// <summary>Reads the file, or the file of this name in a folder.</summary>
     /// <exception cref="InputException">Not there, not JSON, not a kind of adapter that is supported, or a key holds what it cannot hold; all
@@ -153,7 +166,7 @@ public sealed record LoraConfig
     /// <exception cref="InputException">There are such; all at once.</exception>
     public void Validate(string source)
     {
-        IReadOnlyList<string> problems = [.. AdapterKinds.Of(this).Problems(this)];
+        IReadOnlyList<string> problems = [.. AdapterKinds.Of(this).Problems(this), .. LoraConfigRules.Alphas(this)];
         if (problems.Count > 0) throw new InputException($"{source} cannot be used:", problems);
     }
 

@@ -22,7 +22,7 @@ internal static class LoraConfigKeys
         new("base_model_name_or_path", "null", Text | Null),
         new("bias", "\"none\"", Text),
         new("corda_config", "null", Map | Null),
-        new("ensure_weight_tying", "false", JsonShape.Boolean, OnlyFalse("tied adapters on tied weights", "leave the tied layers out of target_modules")),
+        new("ensure_weight_tying", "false", JsonShape.Boolean),
         new("eva_config", "null", Map | Null),
         new("exclude_modules", "null", Text | TextList | Null),
         new("fan_in_fan_out", "false", JsonShape.Boolean),

@@ -8,6 +8,8 @@ namespace LowRank.Adapters;
 /// <summary>Reads <c>adapter_config.json</c> and reports everything that is wrong with it at once.</summary>
 internal static class LoraConfigReader
 {
+    private static readonly JsonElement False = JsonElement.Parse("false");
+
     /// <summary>Reads the bytes of a file.</summary>
     /// <param name="utf8">The file.</param>
     /// <param name="source">What to call it in messages.</param>
@@ -16,6 +18,9 @@ internal static class LoraConfigReader
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) = ReadKeys(utf8, source);
         IAdapterKind kind = CheckKind(values, problems, lines, source);
         Dictionary<string, LoraConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
+        // A flag that is null counts as false in Python, and older versions of PEFT wrote such.
+        foreach (string name in values.Where(value => value.Value.ValueKind == JsonValueKind.Null && keys.TryGetValue(value.Key, out LoraConfigKey? key) && key.Shape == JsonShape.Boolean).Select(value => value.Key).ToList())
+            values[name] = False;
         foreach ((string name, JsonElement value) in values)
         {
             if (keys.TryGetValue(name, out LoraConfigKey? key) && !key.Shape.Fits(value))
@@ -23,7 +28,7 @@ internal static class LoraConfigReader
         }
         if (problems.Count > 0) throw new InputException($"{source} is not a {kind.Label} config that PEFT would write:", problems);
         LoraConfig config = Build(kind, values, out string? biasProblem);
-        IReadOnlyList<string> broken = [.. kind.Problems(config)];
+        IReadOnlyList<string> broken = [.. kind.Problems(config), .. LoraConfigRules.Alphas(config)];
         if (biasProblem is not null) broken = [biasProblem, .. broken];
         return broken.Count == 0
             ? config
@@ -115,6 +120,7 @@ internal static class LoraConfigReader
             InitialWeights = Initial(Value("init_lora_weights", "init_weights", "init_ia3_weights")),
             BiasOnB = Value("lora_bias").GetBoolean(),
             UseDora = Value("use_dora").GetBoolean(),
+            EnsureWeightTying = Value("ensure_weight_tying").GetBoolean(),
             TrainedTokens = Tokens(Value("trainable_token_indices")),
             TargetModules = Selection(Value("target_modules")),
             ExcludeModules = Selection(Value("exclude_modules")),

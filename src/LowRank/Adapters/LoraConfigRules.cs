@@ -4,6 +4,7 @@ namespace LowRank.Adapters;
 internal static class LoraConfigRules
 {
     private const int MostRank = 65536;
+    private const double MostAlpha = 1e30;
 
     private static readonly string[] TaskTypes =
         ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
@@ -19,6 +20,13 @@ internal static class LoraConfigRules
 
     private static IEnumerable<string> RankPattern(LoraConfig config) => config.RankPattern.Where(rank => rank.Value is < 1 or > MostRank)
         .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected 1 to {MostRank}");
+
+    /// <summary>One line for each alpha that no scale of a float32 number can be made of.</summary>
+    public static IEnumerable<string> Alphas(LoraConfig config) =>
+    [
+        .. Math.Abs(config.Alpha.Value) > MostAlpha ? [$"lora_alpha: found {config.Alpha}, expected at most {MostAlpha}"] : Array.Empty<string>(),
+        .. config.AlphaPattern.Where(alpha => Math.Abs(alpha.Value.Value) > MostAlpha).Select(alpha => $"alpha_pattern[\"{alpha.Key}\"]: found {alpha.Value}, expected at most {MostAlpha}"),
+    ];
 
     private static IEnumerable<string> Values(LoraConfig config)
     {

@@ -15,6 +15,7 @@ internal static class LoraConfigValues
         ["alpha_pattern"] = config => Map(config.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Raw(p.Value.ToString())))),
         ["base_model_name_or_path"] = config => Text(config.BaseModel),
         ["bias"] = config => Text(config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
+        ["ensure_weight_tying"] = config => Flag(config.EnsureWeightTying),
         ["exclude_modules"] = config => Selection(config.ExcludeModules),
         ["fan_in_fan_out"] = config => Flag(config.FanInFanOut),
         ["inference_mode"] = _ => Flag(true), // PEFT sets it whenever it saves

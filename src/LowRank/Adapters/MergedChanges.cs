@@ -16,7 +16,8 @@ internal sealed class MergedChanges
         (this.network, this.adapters) = (network, adapters);
         foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
         List<(AdaptedModule Module, double Weight)> modules = [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedModule>()
-            .Where(module => module.Layer is not ITiedLayer { Follows: true }).Select(module => (module, given.Weight)))];
+            .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
+        RequireWholeOnce(modules);
         if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
         byName = modules.SelectMany(Names).ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
     }
@@ -24,8 +25,11 @@ internal sealed class MergedChanges
     /// <summary>The name of the head's own weight, where the model ties it and an adapter changes only one of the two; else null.</summary>
     public string? UntiedHead { get; private set; }
 
-    /// <summary>The stored name of the weight that the embedding and the head share.</summary>
+    /// <summary>The stored name of the weight that the embedding and the head share, where <see cref="UntiedHead"/> takes them apart.</summary>
     public string? TiedName { get; private set; }
+
+    /// <summary>The name of the embedding's weight then.</summary>
+    public string? TableName { get; private set; }
 
     /// <summary>Weights that adapters replace whole, by stored name.</summary>
     public Dictionary<string, Tensor> Replaced()
@@ -70,19 +74,29 @@ internal sealed class MergedChanges
     private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names((AdaptedModule Module, double Weight) given)
     {
         AdapterSite site = given.Module.Site;
-        string name = site.IsTiedHead && UntiedHead is { } head ? head : network.StoredName(site.Parameter);
+        string stored = network.StoredName(site.Parameter);
+        string name = UntiedHead is null || stored != TiedName ? stored : site.IsTiedHead ? UntiedHead : TableName!;
         yield return (name, given.Module, given.Weight, false);
-        if (UntiedHead is { } untied && given.Module.Layer is ITiedLayer) yield return (untied, given.Module, given.Weight, false);
+        if (UntiedHead is { } untied && given.Module.Layer.CoversTie && name != untied) yield return (untied, given.Module, given.Weight, false);
         if (given.Module.Layer.ChangesBias && site.BiasParameter is { } bias) yield return (network.StoredName(bias), given.Module, given.Weight, true);
     }
 
     private void Untie()
     {
-        if (network is EncoderDecoder)
-            throw new InputException("The adapter changes only one of an embedding and an output head that share their weight, and T5 scales the states " +
-                "of a shared one: a merged model could not say so. Use the adapter unmerged, or train it without these targets.");
+        string table = network.TokenEmbedding.Path + ".weight";
         UntiedHead = network.OutputHead!.Path + ".weight";
-        TiedName = network.StoredName(network.TokenEmbedding.Path + ".weight");
+        TiedName = network.StoredName(table);
+        TableName = TiedName == UntiedHead ? table : TiedName;
+    }
+
+    // A weight that is replaced whole has one value.
+    private static void RequireWholeOnce(List<(AdaptedModule Module, double Weight)> modules)
+    {
+        foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight).GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
+        {
+            if (whole.Count() > 1) throw new InputException($"{whole.Key}: two of the adapters replace it whole; only one can. Merge them one at a time, or train one without it.");
+            if (whole.Single() is not 1) throw new InputException($"{whole.Key}: the adapter replaces it whole, which has no share; merge with weight 1, found {whole.Single()}.");
+        }
     }
 
     private static void RequireWeights(Adapter adapter)

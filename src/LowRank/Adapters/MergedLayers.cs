@@ -9,7 +9,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
 {
     private readonly List<(Tensor Weight, Tensor Before)> kept = [];
 
-    private IEnumerable<AdaptedModule> Modules => parts.OfType<AdaptedModule>().Where(module => module.Layer is not ITiedLayer { Follows: true });
+    private IEnumerable<AdaptedModule> Modules => parts.OfType<AdaptedModule>().Where(module => !module.Layer.Follows);
 
     /// <summary>Refuses what the model's weights cannot hold.</summary>
     public void Require()
@@ -22,7 +22,7 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
     }
 
     /// <summary>Whether a module changes one of an embedding and a head that share their weight.</summary>
-    public static bool IsHalfOfTie(AdaptedModule module) => module.Layer is not ITiedLayer && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
+    public static bool IsHalfOfTie(AdaptedModule module) => !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
 
     public void Apply()
     {

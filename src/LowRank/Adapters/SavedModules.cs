@@ -20,9 +20,31 @@ internal static class SavedModules
         return network.Parameters.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
     }
 
-    /// <summary>The tensors they have in an adapter's file.</summary>
-    public static IReadOnlyList<AdapterTensor> Tensors(IReadOnlyCollection<string> names, INetwork network) =>
-        [.. Parameters(names, network).Select(parameter => Tensor(parameter, network.Parameters[parameter], network))];
+    /// <summary>The tensors that the modules a config saves whole have in an adapter's file.</summary>
+    public static IReadOnlyList<AdapterTensor> Tensors(LoraConfig config, INetwork network)
+    {
+        IReadOnlyList<string> names = config.ModulesToSave ?? [];
+        List<AdapterTensor> tensors = [.. Parameters(names, network).Select(parameter => Tensor(parameter, network.Parameters[parameter], network))];
+        if (network.OutputHead is not { SharesWeight: true } head) return tensors;
+        string table = network.TokenEmbedding.Path + ".weight";
+        bool selectsHead = HasHead(names, network), selectsTable = names.Any(name => Selects(name, network.ModulePath(table)));
+        if (config.EnsureWeightTying && selectsHead && !selectsTable) tensors.Insert(0, Tensor(table, head.Weight, network));
+        if (config.EnsureWeightTying && (selectsHead || selectsTable))
+            tensors.Add(Tensor(head.Path + ".weight", head.Weight, network) with { Part = AdapterTensorPart.Duplicate, IsRequired = false });
+        else if (selectsHead) tensors.Add(Tensor(head.Path + ".weight", head.Weight, network));
+        if (selectsHead && head.Bias is { } bias && !network.Parameters.ContainsKey(head.Path + ".bias"))
+        {
+            // "decoder" brings the bias under the head's own name, "cls" under both.
+            bool isThere = tensors.Exists(tensor => tensor.Key == PeftTensorKeys.Prefix + network.ModulePath(AdapterSite.Of(network)[network.ModulePath(head.Path)].BiasParameter!));
+            AdapterTensor own = Tensor(head.Path + ".bias", bias, network);
+            tensors.Add(isThere ? own with { Part = AdapterTensorPart.Duplicate, IsRequired = false } : own);
+        }
+        return tensors;
+    }
+
+    /// <summary>Whether names select the output head that shares the embedding's weight.</summary>
+    private static bool HasHead(IReadOnlyCollection<string> names, INetwork network) =>
+        network.OutputHead is { SharesWeight: true } head && names.Any(name => Selects(name, network.ModulePath(head.Path) + ".weight"));
 
     /// <summary>Whether a name selects a module that holds the parameter.</summary>
     public static bool Selects(string name, string parameter)
@@ -38,7 +60,8 @@ internal static class SavedModules
     public static IReadOnlyList<string>? ForNew(LoraConfig config, INetwork network)
     {
         List<string> names = [.. config.ModulesToSave ?? []];
-        string[] paths = [.. network.Parameters.Keys.Concat(network.PackedWeights.Keys).Select(network.ModulePath)];
+        string[] paths = [.. network.Parameters.Keys.Concat(network.PackedWeights.Keys).Select(network.ModulePath),
+            .. network.OutputHead is { SharesWeight: true } head ? [network.ModulePath(head.Path) + ".weight"] : Array.Empty<string>()];
         string[] unknown = [.. names.Where(name => !paths.Any(path => Selects(name, path)))];
         if (unknown.Length > 0)
         {
@@ -48,7 +71,7 @@ internal static class SavedModules
         }
         names.AddRange(TaskTypes.Heads(config.TaskType).Where(name => !names.Contains(name)));
         IEnumerable<string> needed = network.CreatedWeights;
-        if (network is ISequenceNetwork { Head: { } head } && head.Kind != HeadKind.LanguageModel) needed = needed.Append(head.Output.Path + ".weight");
+        if (network is ISequenceNetwork { Head: { } top } && top.Kind != HeadKind.LanguageModel) needed = needed.Append(top.Output.Path + ".weight");
         foreach (string parameter in needed.Select(network.ModulePath).ToList())
             if (!names.Any(name => Selects(name, parameter))) names.Add(parameter[..parameter.LastIndexOf('.')]);
         return names.Count == 0 ? null : names;

@@ -20,7 +20,7 @@ public static class TargetMatcher
     public static TargetMatch Match(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         IAdapterKind kind = AdapterKinds.Of(config);
-        IReadOnlyList<string> problems = [.. kind.Problems(config), .. config.UnsupportedRequests(use)];
+        IReadOnlyList<string> problems = [.. kind.Problems(config), .. LoraConfigRules.Alphas(config), .. config.UnsupportedRequests(use)];
         if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
         return kind.HasTargets ? Select(config, modules, modelType, use) : new TargetMatch([], config, []);
     }
@@ -45,7 +45,7 @@ public static class TargetMatcher
         LoraTarget[] targets = [.. choice.Targets.Select(module => Target(config, module.Path, ranks, alphas))];
         return use == AdapterUse.Load
             ? new TargetMatch(targets, config, unused)
-            : new TargetMatch(targets, Saved(config, selection, choice), FanWarning(config, choice));
+            : new TargetMatch(targets, Saved(config, selection, choice, census), [.. FanWarning(config, choice), .. audit.HalfOfTie()]);
     }
 
     private static LoraTarget Target(LoraConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
@@ -78,12 +78,28 @@ public static class TargetMatcher
             + $"Name the modules to adapt. It could adapt: {census.Describe()}.");
     }
 
-    private static LoraConfig Saved(LoraConfig config, ModuleSelection selection, TargetChoice choice) => config with
+    private static LoraConfig Saved(LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
     {
-        TargetModules = selection.Sorted(),
+        TargetModules = Leading(config, selection, choice, census).Sorted(),
         ExcludeModules = config.ExcludeModules?.Sorted(),
         FanInFanOut = FanInFanOut(choice) ?? config.FanInFanOut,
+        LayersToTransform = NamesLayers(choice) ? null : config.LayersToTransform,
+        LayersPattern = NamesLayers(choice) ? null : config.LayersPattern,
     };
+
+    // Where PEFT would not find the layers' numbers, the file names the modules themselves.
+    private static bool NamesLayers(TargetChoice choice) => choice.Layers.IsActive && choice.Targets.Any(module => !choice.Layers.IsFoundByPeft(module.Path) && choice.Layers.Find(module.Path) is not null);
+
+    // As PEFT (_add_targets_to_tie): the selection names the embedding, not the head that follows it.
+    private static ModuleSelection Leading(LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
+    {
+        if (NamesLayers(choice)) return ModuleSelection.Of(MinimalNames.Shorten([.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)));
+        ModuleInfo? head = TargetChoice.Tied(census).FirstOrDefault(module => module.IsTied);
+        if (!config.EnsureWeightTying || head is null || choice.Targets.FirstOrDefault(module => module.IsInputEmbedding) is not { } table) return selection;
+        return selection.Names is { } names
+            ? ModuleSelection.Of([.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()])
+            : choice.IsNamed(table.Path) ? selection : ModuleSelection.Pattern($"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
+    }
 
     // PEFT sets the flag anew at each linear layer it adapts, so the last one decides; embeddings leave it alone
     private static bool? FanInFanOut(TargetChoice choice) =>

@@ -35,6 +35,13 @@ public static class TaskTypes
         _ => [],
     };
 
+    /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an adapter.</summary>
+    public static LoraConfig WithHead(LoraConfig config)
+    {
+        IReadOnlyList<string> given = config.ModulesToSave ?? [], heads = [.. Heads(config.TaskType).Where(name => !given.Contains(name))];
+        return heads.Count == 0 ? config : config with { ModulesToSave = [.. given, .. heads] };
+    }
+
     /// <summary>A config with the model's task type where it names none; and where there is none for it, with the class
     /// that PEFT then loads (auto_mapping).</summary>
     /// <exception cref="InputException">The config's task type is another model's.</exception>

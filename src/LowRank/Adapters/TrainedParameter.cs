@@ -25,6 +25,9 @@ internal sealed class TrainedParameter : IAdapterPart
     /// <summary>Its key in the adapter's file.</summary>
     public string Key { get; }
 
+    /// <summary>Whether it is replaced but not trained.</summary>
+    public bool IsFrozen { get; init; }
+
     /// <summary>The parameter's name in the model.</summary>
     public string Name { get; }
 

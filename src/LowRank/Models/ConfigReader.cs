@@ -9,6 +9,8 @@ namespace LowRank.Models;
 /// </summary>
 public sealed class ConfigReader
 {
+    private const int MostParts = 10_000;
+
     private readonly JsonObject root;
     private readonly string file;
     private readonly List<string> problems = [];
@@ -53,23 +55,25 @@ public sealed class ConfigReader
     /// <summary>Whether the key stands in the file with a value other than null.</summary>
     public bool Has(string key) => Value(key) is not null;
 
-    /// <summary>A whole number above zero that must be there.</summary>
+    /// <summary>The largest width or vocabulary that is taken: sums and small multiples of sizes stay numbers that tensors have.</summary>
+    public const int LargestSize = 1 << 24;
+
+    /// <summary>A size, which must be there: a whole number from 1 to <see cref="LargestSize"/>.</summary>
     public int Positive(string key)
     {
         if (Number(key) is not { } number) return Missing(key, "a positive whole number", 1);
-        return CheckPositive(key, number);
+        return AtMost(key, CheckPositive(key, number), LargestSize);
     }
+
+    /// <summary>As <see cref="Positive"/>, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    public int SizeOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), LargestSize);
+
+    /// <summary>How many parts of a kind a model has, as experts; or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    public int CountOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), MostParts);
 
     /// <summary>The number of a model's layers, which must be there.</summary>
     /// <remarks>Bounded, since a number that no model has would fill the memory before a weight is missed.</remarks>
-    public int Layers(string key)
-    {
-        const int Most = 10_000;
-        int layers = Positive(key);
-        if (layers <= Most) return layers;
-        Reject(key, layers.ToString(), $"1 to {Most}");
-        return 1;
-    }
+    public int Layers(string key) => AtMost(key, Positive(key), MostParts);
 
     /// <summary>A whole number above zero, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public int PositiveOr(string key, int otherwise) =>
@@ -77,6 +81,25 @@ public sealed class ConfigReader
 
     /// <summary>A finite number, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public double NumberOr(string key, double otherwise) => Number(key) ?? otherwise;
+
+    /// <summary>A number from 0 to 1, as shares, epsilons and standard deviations are; or <paramref name="otherwise"/> when the key is
+    /// missing or null.</summary>
+    public double ShareOr(string key, double otherwise)
+    {
+        if (Number(key) is not { } number) return otherwise;
+        if (number is >= 0 and <= 1) return number;
+        Reject(key, root[key]!.ToJsonString(), "a number from 0 to 1");
+        return otherwise;
+    }
+
+    /// <summary>A token's number, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    public int TokenOr(string key, int otherwise)
+    {
+        if (Number(key) is not { } number) return otherwise;
+        if (number >= 0 && number < LargestSize && number == Math.Floor(number)) return (int)number;
+        Reject(key, root[key]!.ToJsonString(), "a token's number, a whole number from 0");
+        return otherwise;
+    }
 
     /// <summary>A truth value, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public bool FlagOr(string key, bool otherwise)
@@ -161,6 +184,13 @@ public sealed class ConfigReader
     {
         if (number >= 1 && number <= int.MaxValue && number == Math.Floor(number)) return (int)number;
         Reject(key, number.ToString(), "a positive whole number");
+        return 1;
+    }
+
+    private int AtMost(string key, int number, int most)
+    {
+        if (number <= most) return number;
+        Reject(key, number.ToString(), $"1 to {most}");
         return 1;
     }
 

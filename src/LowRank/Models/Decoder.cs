@@ -28,6 +28,8 @@ public sealed class Decoder : ISequenceNetwork
         Shape = shape;
         Device = device;
         int width = shape.EmbeddingSize ?? shape.HiddenSize;
+        string table = family.EmbeddingPath + ".weight", output = family.HeadPath + ".weight";
+        if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.LetStandIn(table, output);
         embedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, width);
         if (family.PositionEmbeddingPath is { } path) positions = new Embedding(weights, path, shape.MaxPositions + shape.PositionOffset, shape.HiddenSize);
         if (shape.EmbeddingSize is not null)
@@ -38,11 +40,12 @@ public sealed class Decoder : ISequenceNetwork
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
         HeadKind = head.Kind;
-        Head = BuildHead(weights, head, width);
+        Head = BuildHead(weights, head, width, tiesHead: shape.TieHead && weights.IsShared(output, table));
         weights.Finish(name => family.IsIgnorable(name) || IsOfAnotherHead(name));
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
         packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         CreatedWeights = weights.Created;
+        DuplicateWeights = weights.Duplicates;
         storedName = weights.StoredName;
         if (shape.Rope is { } settings) rope = new RotaryEmbedding(settings, device);
         if (shape.LocalRope is { } local) localRope = new RotaryEmbedding(local, device);
@@ -78,9 +81,6 @@ public sealed class Decoder : ISequenceNetwork
     public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
 
     /// <inheritdoc/>
-    public bool TiesHead => Shape.TieHead && HeadKind == HeadKind.LanguageModel;
-
-    /// <inheritdoc/>
     public int VocabularySize => Shape.VocabularySize;
 
     /// <inheritdoc/>
@@ -91,6 +91,9 @@ public sealed class Decoder : ISequenceNetwork
 
     /// <inheritdoc/>
     public IReadOnlyCollection<string> CreatedWeights { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> DuplicateWeights { get; }
 
     /// <inheritdoc/>
     public IEnumerable<Projection> Projections =>
@@ -130,8 +133,10 @@ public sealed class Decoder : ISequenceNetwork
     {
         DecoderShape shape = family.Read(config) with
         {
-            ClassifierDropout = config.NumberOr("classifier_dropout", config.NumberOr("hidden_dropout", 0.1)),
+            ClassifierDropout = config.ShareOr("classifier_dropout", config.ShareOr("hidden_dropout", 0.1)),
         };
+        // As transformers: its windows to either side include the token at the far end.
+        if (!config.FlagOr("is_causal", true)) shape = shape with { AttendsBothWays = true, Windows = [.. shape.Windows.Select(window => window + 1)] };
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
         return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);
@@ -181,7 +186,9 @@ public sealed class Decoder : ISequenceNetwork
             throw new InputException("gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the prompt's states, which would be computed again with each. Remove one of them.");
         CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (documents?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
-        ForwardContext context = documents is not null ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout)) : ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
+        if (Shape.AttendsBothWays && (documents ?? cache ?? (object?)Prompt) is not null) throw NotCausal();
+        ForwardContext context = Shape.AttendsBothWays ? ForwardContext.CreateBothWays(tokens, attentionMask, rope, localRope, dropout)
+            : documents is not null ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout)) : ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
@@ -200,6 +207,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <returns>[1, key-value heads, positions, head dimension] for each layer, in the caller's dispose scope.</returns>
     public IReadOnlyList<(Tensor Keys, Tensor Values)> EncodePrompt(Tensor vectors, Generator? dropout = null)
     {
+        if (Shape.AttendsBothWays) throw NotCausal();
         var collected = new List<(Tensor Keys, Tensor Values)>();
         var context = ForwardContext.CreatePrompt((int)vectors.shape[0], Device, rope, localRope, dropout, collected);
         Tensor hidden = vectors.unsqueeze(0);
@@ -219,13 +227,13 @@ public sealed class Decoder : ISequenceNetwork
         localRope?.Dispose();
     }
 
-    private Head? BuildHead(WeightLoader weights, HeadRequest head, int width)
+    private Head? BuildHead(WeightLoader weights, HeadRequest head, int width, bool tiesHead)
     {
         Projection output;
         switch (head.Kind)
         {
             case HeadKind.LanguageModel:
-                output = Shape.TieHead
+                output = tiesHead
                     ? Projection.Tied(Family.HeadPath, embedding.Weight)
                     : Projection.Precise(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
                 return new Head(head.Kind, [output], (states, dropout) =>
@@ -248,7 +256,7 @@ public sealed class Decoder : ISequenceNetwork
     // A checkpoint of a language model opened as a classifier still has its output head, and the other way round.
     private bool IsOfAnotherHead(string name)
     {
-        if (name == Family.HeadPath + ".weight") return Shape.TieHead || HeadKind != HeadKind.LanguageModel;
+        if (name == Family.HeadPath + ".weight") return HeadKind != HeadKind.LanguageModel;
         return (name.StartsWith("score.", StringComparison.Ordinal) || name.StartsWith("classifier.", StringComparison.Ordinal))
             && HeadKind is HeadKind.LanguageModel or HeadKind.None;
     }
@@ -270,6 +278,16 @@ public sealed class Decoder : ISequenceNetwork
         Tensor mask = (attentionMask != 0).to(ScalarType.Int64);
         return (mask.cumsum(1) + (Prompt?.Length ?? 0)) * mask + (Shape.PositionOffset - 1);
     }
+
+    /// <summary>Refuses what needs tokens that do not see those after them.</summary>
+    /// <exception cref="InputException">They do.</exception>
+    public void RequireCausal()
+    {
+        if (Shape.AttendsBothWays) throw NotCausal();
+    }
+
+    private InputException NotCausal() => new($"In this {Family.ModelType} model every token sees those after it (config.json's is_causal or {Gemma.BothWays}), so it cannot continue " +
+        "texts or learn to, and takes no prompt of an adapter. Use it for embeddings or classification.");
 
     private void CheckLength(long length)
     {

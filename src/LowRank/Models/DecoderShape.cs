@@ -45,7 +45,7 @@ public sealed record DecoderShape
     /// <summary>Name of the activation, as transformers names it.</summary>
     public required string Activation { get; init; }
 
-    /// <summary>Whether the output head computes with the embedding's weight.</summary>
+    /// <summary>Whether the output head computes with the embedding's weight, unless the checkpoint has another for it.</summary>
     public required bool TieHead { get; init; }
 
     /// <summary>Rotary settings; null for learned positions.</summary>
@@ -98,7 +98,11 @@ public sealed record DecoderShape
     /// <summary>The mixture of experts in place of feed-forward layers; null for none.</summary>
     public ExpertShape? Experts { get; init; }
 
-    /// <summary>For each layer, how many positions back it attends including its own; null attends to all.</summary>
+    /// <summary>Whether every token sees those after it too, as in embedding models; such a model does not continue texts.</summary>
+    public bool AttendsBothWays { get; init; }
+
+    /// <summary>For each layer, how many positions back it attends including its own (to either side with <see cref="AttendsBothWays"/>);
+    /// null attends to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
     /// <summary>Dropout on the sum of embeddings while training.</summary>

@@ -24,6 +24,7 @@ public sealed class Encoder : ISequenceNetwork
     private Encoder(EncoderFamily family, EncoderShape shape, WeightLoader weights, Device device, HeadRequest head)
     {
         (Family, Shape, Device, HeadKind) = (family, shape, device, head.Kind);
+        if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.LetStandIn(family.EmbeddingPath + ".weight", family.OutputPath + ".weight");
         TokenEmbedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, shape.HiddenSize);
         if (shape.PositionRows > 0) positions = new Embedding(weights, family.PositionEmbeddingPath, shape.PositionRows, shape.HiddenSize);
         if (shape.TokenTypes > 0) types = new Embedding(weights, family.TypeEmbeddingPath, shape.TokenTypes, shape.HiddenSize);
@@ -35,6 +36,7 @@ public sealed class Encoder : ISequenceNetwork
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
         packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         CreatedWeights = weights.Created;
+        DuplicateWeights = weights.Duplicates;
         storedName = weights.StoredName;
         if (shape.Rope is { } settings) rope = new RotaryEmbedding(settings, device);
         if (shape.LocalRope is { } local) localRope = new RotaryEmbedding(local, device);
@@ -83,9 +85,6 @@ public sealed class Encoder : ISequenceNetwork
     public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
 
     /// <inheritdoc/>
-    public bool TiesHead => Shape.TieHead && HeadKind == HeadKind.LanguageModel;
-
-    /// <inheritdoc/>
     public Pooling Pooling => Shape.Pooling;
 
     /// <inheritdoc/>
@@ -95,12 +94,16 @@ public sealed class Encoder : ISequenceNetwork
     public IReadOnlyCollection<string> CreatedWeights { get; }
 
     /// <inheritdoc/>
+    public IReadOnlyCollection<string> DuplicateWeights { get; }
+
+    /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>
     public static Encoder Build(EncoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head)
     {
         EncoderShape shape = family.Read(config);
+        _ = config.FlagOr("is_causal", false); // without effect in transformers' encoders
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
         return new Encoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);

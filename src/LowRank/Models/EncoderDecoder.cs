@@ -11,6 +11,10 @@ namespace LowRank.Models;
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
 public sealed class EncoderDecoder : INetwork
 {
+    private const string Shared = "shared.weight", SourceTable = "encoder.embed_tokens", TargetTable = "decoder.embed_tokens", HeadPath = "lm_head";
+
+    private readonly Embedding sourceTable;
+    private readonly Embedding targetTable;
     private readonly CrossBlock[] encoderBlocks;
     private readonly CrossBlock[] decoderBlocks;
     private readonly RelativePositions encoderPositions;
@@ -24,7 +28,10 @@ public sealed class EncoderDecoder : INetwork
     private EncoderDecoder(IModelFamily family, EncoderDecoderShape shape, WeightLoader weights, Device device)
     {
         (Family, Shape, Device) = (family, shape, device);
+        weights.LetStandIn(Shared, SourceTable + ".weight", TargetTable + ".weight", HeadPath + ".weight");
         TokenEmbedding = new Embedding(weights, "shared", shape.VocabularySize, shape.HiddenSize);
+        sourceTable = Table(weights, SourceTable);
+        targetTable = Table(weights, TargetTable);
         const string Positions = ".block.0.layer.0.SelfAttention.relative_attention_bias";
         encoderBlocks = [.. Enumerable.Range(0, shape.EncoderLayers).Select(layer => new CrossBlock(weights, $"encoder.block.{layer}", shape, attendsToSource: false))];
         encoderPositions = new RelativePositions(weights, "encoder" + Positions, shape, bothWays: true);
@@ -32,15 +39,14 @@ public sealed class EncoderDecoder : INetwork
         decoderBlocks = [.. Enumerable.Range(0, shape.DecoderLayers).Select(layer => new CrossBlock(weights, $"decoder.block.{layer}", shape, attendsToSource: true))];
         decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
         decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
-        // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files.
-        TiesHead = !weights.Has("lm_head.weight");
-        OutputHead = TiesHead ? Projection.Tied("lm_head", TokenEmbedding.Weight)
-            : Projection.Precise(weights, "lm_head", shape.HiddenSize, shape.VocabularySize, bias: false);
-        weights.Finish(name => name is "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight"
-            or "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
+        // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files; the config does not matter.
+        OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Projection.Tied(HeadPath, TokenEmbedding.Weight)
+            : Projection.Precise(weights, HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
+        weights.Finish(name => name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
         packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
         storedName = weights.StoredName;
+        DuplicateWeights = weights.Duplicates;
     }
 
     /// <inheritdoc/>
@@ -78,9 +84,6 @@ public sealed class EncoderDecoder : INetwork
     public Projection OutputHead { get; }
 
     /// <inheritdoc/>
-    public bool TiesHead { get; }
-
-    /// <inheritdoc/>
     public bool GradientCheckpointing
     {
         get => false;
@@ -92,6 +95,9 @@ public sealed class EncoderDecoder : INetwork
 
     /// <inheritdoc/>
     public IReadOnlyCollection<string> CreatedWeights => [];
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> DuplicateWeights { get; }
 
     /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
@@ -135,7 +141,7 @@ public sealed class EncoderDecoder : INetwork
         long length = source.Tokens.shape[1];
         Tensor bias = encoderPositions.Bias(length, length);
         if (padding is not null) bias = bias + padding;
-        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(source.Tokens, dropout), Shape.Dropout, dropout);
+        Tensor hidden = Dropout.Apply(sourceTable.Forward(source.Tokens, dropout), Shape.Dropout, dropout);
         foreach (CrossBlock block in encoderBlocks) hidden = block.Forward(hidden, bias, null, null, context);
         hidden = Dropout.Apply(encoderNorm.Forward(hidden), Shape.Dropout, dropout);
         List<(Tensor, Tensor)> blocks = [];
@@ -162,7 +168,7 @@ public sealed class EncoderDecoder : INetwork
         var context = ForwardContext.CreateBothWays(targets, null, null, null, dropout);
         Tensor bias = decoderPositions.Bias(added, all);
         if (added > 1) bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(all - added + 1);
-        Tensor hidden = Dropout.Apply(TokenEmbedding.Forward(targets, dropout), Shape.Dropout, dropout);
+        Tensor hidden = Dropout.Apply(targetTable.Forward(targets, dropout), Shape.Dropout, dropout);
         for (int layer = 0; layer < decoderBlocks.Length; layer++)
         {
             int number = layer;
@@ -179,6 +185,10 @@ public sealed class EncoderDecoder : INetwork
 
     /// <summary>A cache for target positions.</summary>
     public KeyValueCache NewCache(int batch, int capacity) => new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
+
+    // The encoder and the decoder read the shared table, unless the checkpoint has another for one of them.
+    private Embedding Table(WeightLoader weights, string path) => weights.IsShared(path + ".weight", Shared) ? TokenEmbedding
+        : new Embedding(weights, path, Shape.VocabularySize, Shape.HiddenSize);
 
     /// <inheritdoc/>
     public void Dispose()

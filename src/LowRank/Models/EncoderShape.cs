@@ -90,7 +90,7 @@ public sealed record EncoderShape
     /// <summary>Which state the classifiers of texts take.</summary>
     public Pooling Pooling { get; init; } = Pooling.First;
 
-    /// <summary>Whether the masked language model's output shares the embedding's weight.</summary>
+    /// <summary>Whether the masked language model's output shares the embedding's weight, unless the checkpoint has another for it.</summary>
     public bool TieHead { get; init; } = true;
 
     /// <summary>Standard deviation of freshly drawn weights.</summary>

@@ -42,7 +42,10 @@ public interface INetwork : IDisposable
     Projection? OutputHead { get; }
 
     /// <summary>Whether the output head computes with the embedding's weight.</summary>
-    bool TiesHead { get; }
+    bool TiesHead => OutputHead is { SharesWeight: true };
+
+    /// <summary>Stored names of weights that the checkpoint holds besides the one that they share and equal.</summary>
+    IReadOnlyCollection<string> DuplicateWeights { get; }
 
     /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes backward: less
     /// memory, more time, the same gradients. False by default.</summary>

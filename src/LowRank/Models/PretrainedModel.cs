@@ -101,7 +101,7 @@ public sealed class PretrainedModel : IDisposable
     public static PretrainedModel FromScratch(string folder, long seed, Device? device = null, HeadRequest? head = null)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
-        using var weights = new RandomWeights(config.NumberOr("initializer_range", 0.02), seed);
+        using var weights = new RandomWeights(config.ShareOr("initializer_range", 0.02), seed);
         INetwork network = Build(config, weights, device, trainable: true, head);
         return new PretrainedModel(folder, config, network, null) { StoredVocabulary = network.VocabularySize };
     }

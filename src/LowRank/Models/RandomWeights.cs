@@ -10,6 +10,7 @@ namespace LowRank.Models;
 public sealed class RandomWeights(double range, long seed) : IWeightSource, IDisposable
 {
     private readonly Generator generator = new Generator().manual_seed(seed);
+    private UInt128 bytes;
 
     /// <inheritdoc/>
     public string Description => "random weights";
@@ -23,6 +24,9 @@ public sealed class RandomWeights(double range, long seed) : IWeightSource, IDis
     /// <inheritdoc/>
     public Tensor Read(string name, long[] shape)
     {
+        bytes += shape.Aggregate((UInt128)sizeof(float), (product, size) => product * (ulong)size);
+        if (bytes > (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
+            throw new InputException($"config.json asks for a model larger than this machine's memory ({bytes / 1_000_000_000} GB up to {name}, [{string.Join(", ", shape)}]). Check its sizes.");
         if (shape.Length == 1) return name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : ones(shape);
         return empty(shape).normal_(0, range, generator);
     }

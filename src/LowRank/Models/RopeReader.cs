@@ -9,6 +9,8 @@ namespace LowRank.Models;
 /// </summary>
 internal static class RopeReader
 {
+    private const double MostTheta = 1e30; // beyond it, powers of it are no float32 numbers
+
     private static readonly string[] Types = ["default", "linear", "dynamic", "llama3", "yarn", "longrope"];
 
     /// <summary>Reads the settings of a model whose layers all turn alike.</summary>
@@ -36,13 +38,19 @@ internal static class RopeReader
         double theta = Number(config, key, parameters, "rope_theta") ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
         double partial = Number(config, key, parameters, "partial_rotary_factor") ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
         if (partial is not (> 0 and <= 1)) config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
-        if (theta <= 0) config.Reject("rope_theta", theta.ToString(), "a number above zero");
+        if (theta is not (> 0 and <= MostTheta)) config.Reject("rope_theta", theta.ToString(), $"a number above 0 and at most {MostTheta}");
 
         string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
         if (type == "su") type = "longrope"; // its first name
         if (!Types.Contains(type)) config.Reject($"{key}.rope_type", $"\"{type}\"", string.Join(", ", Types));
+        // As transformers 5.12: families without partial rotation pass over the factor, and fail where the positions are stretched too.
+        if (!defaults.IsPartial && partial is > 0 and < 1)
+        {
+            if (type != "default") config.Reject($"{key}.partial_rotary_factor", partial.ToString(), $"1 (or none) beside rope_type \"{type}\": {config.ModelType} rotates whole heads");
+            partial = 1;
+        }
         int dimension = (int)(headDimension * Math.Clamp(partial, 0, 1));
-        if (dimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
+        if (dimension == 0 || dimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
 
         var settings = new RopeSettings(type, theta, dimension, maxPositions);
         return type == "default" ? settings : Scaled(config, key, parameters, settings);

@@ -20,8 +20,13 @@ public sealed class WeightLoader
     private readonly long seed;
     private readonly HeadRenewal renewal;
     private readonly List<string> created = [];
-    private readonly List<string> problems = [];
+    private const int MostProblems = 20_000; // a config that asks for more is of another model, and reading on takes time and memory
+    private const int Shown = 3;
+
+    private readonly List<(string Kind, string What)> problems = [];
     private readonly HashSet<string> taken = [];
+    private readonly HashSet<string> duplicates = [];
+    private readonly Dictionary<string, string[]> standIns = [];
     private readonly Dictionary<string, Tensor> parameters = [];
     private readonly Dictionary<string, PackedWeight> packed = [];
     private readonly ExpansionBuffer buffer; // belongs to the packed weights, which free it
@@ -53,9 +58,43 @@ public sealed class WeightLoader
     /// <summary>Names of the weights that were drawn because the source has none.</summary>
     public IReadOnlyCollection<string> Created => created;
 
-    /// <summary>The name under which the source stores a weight: without the base's prefix in a bare checkpoint, and with
-    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones.</summary>
+    /// <summary>Stored names of weights that equal the one they share: they need not be written again.</summary>
+    public IReadOnlyCollection<string> Duplicates => duplicates;
+
+    /// <summary>Says which weights share one, so that a source that has only another of them under its own name will do.</summary>
+    /// <param name="name">The weight that they share.</param>
+    /// <param name="others">The others, the first that the source has counts.</param>
+    public void LetStandIn(string name, params string[] others) => standIns[name] = others;
+
+    /// <summary>Whether a weight that the config lets share another's values does: the source has no values for it, or the same.</summary>
+    /// <remarks>As transformers 5.12 (<c>tie_weights</c>): where both are there and differ, the file counts and not the config.</remarks>
+    /// <param name="name">The weight.</param>
+    /// <param name="other">The weight that it shares.</param>
+    public bool IsShared(string name, string other)
+    {
+        if (source.Names is null) return true;
+        string own = StoredName(name), shared = StoredName(other);
+        if (own == shared || source.ShapeOf(own, []) is not { } shape) return true;
+        if (source.ShapeOf(shared, []) is not { } known || !known.SequenceEqual(shape) || source.Quantized(own) is not null || source.Quantized(shared) is not null) return false;
+        using var scope = NewDisposeScope();
+        Tensor first = source.Read(own, shape), second = source.Read(shared, shape);
+        if (!first.to(ScalarType.Float32).eq(second.to(ScalarType.Float32)).all().item<bool>()) return false;
+        source.Release(own);
+        taken.Add(own);
+        duplicates.Add(own);
+        return true;
+    }
+
+    /// <summary>The name under which the source stores a weight: without the base's prefix in a bare checkpoint, with
+    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones, under another's name where it shares that weight.</summary>
     public string StoredName(string name)
+    {
+        string stored = OwnName(name);
+        if (source.Names is null || !standIns.TryGetValue(name, out string[]? others) || source.ShapeOf(stored, []) is not null) return stored;
+        return others.Select(OwnName).FirstOrDefault(other => source.ShapeOf(other, []) is not null) ?? stored;
+    }
+
+    private string OwnName(string name)
     {
         string stored = bare && name.StartsWith(basePrefix, StringComparison.Ordinal) ? name[basePrefix.Length..] : name;
         if (source.Names is null || source.ShapeOf(stored, []) is not null) return stored;
@@ -100,17 +139,17 @@ public sealed class WeightLoader
         long[]? found = source.ShapeOf(stored, shape);
         if (found is null)
         {
-            problems.Add($"missing: {stored} {Text(shape)}");
+            Note("missing", $"{stored} {Text(shape)}");
             return empty(shape, device: META);
         }
         if (source.Quantized(stored) is { } quantized)
         {
-            problems.Add($"{stored} is stored as {quantized.Format}, but it is no linear layer's weight here; expected float32, float16 or bfloat16 {Text(shape)}");
+            Note("quantised", $"{stored} is stored as {quantized.Format}, but it is no linear layer's weight here; expected float32, float16 or bfloat16 {Text(shape)}");
             return empty(shape, device: META);
         }
         if (!found.SequenceEqual(shape))
         {
-            problems.Add($"wrong shape: {stored} is {Text(found)}, expected {Text(shape)}");
+            Note("wrong shape", $"{stored} is {Text(found)}, expected {Text(shape)}");
             return empty(shape, device: META);
         }
         Tensor weight = Prepare(source.Read(stored, shape));
@@ -144,7 +183,7 @@ public sealed class WeightLoader
         taken.Add(stored);
         if (quantized.Rows != outputs || quantized.Columns != inputs)
         {
-            problems.Add($"wrong shape: {stored} is {quantized.Format} {Text([quantized.Rows, quantized.Columns])}, expected {Text([outputs, inputs])}");
+            Note("wrong shape", $"{stored} is {quantized.Format} {Text([quantized.Rows, quantized.Columns])}, expected {Text([outputs, inputs])}");
             return (empty(shape, device: META), null);
         }
         PackedWeight weight = quantized.Open(buffer);
@@ -166,12 +205,30 @@ public sealed class WeightLoader
     public void Finish(Func<string, bool> ignorable)
     {
         foreach (string name in (source.Names ?? []).Where(name => !taken.Contains(name) && !ignorable(name)).Order(StringComparer.Ordinal))
-            problems.Add($"unexpected: {name} {Text(source.ShapeOf(name, []) ?? [])}");
-        if (problems.Count == 0) return;
+            problems.Add(("unexpected", $"{name} {Text(source.ShapeOf(name, []) ?? [])}"));
+        if (problems.Count > 0) throw Misfit();
+    }
+
+    private void Note(string kind, string what)
+    {
+        problems.Add((kind, what));
+        if (problems.Count == MostProblems) throw Misfit();
+    }
+
+    private InputException Misfit()
+    {
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         foreach (PackedWeight weight in packed.Values) weight.Dispose();
-        throw new InputException($"{source.Description}: {problems.Count} tensors do not fit the model that config.json describes. " +
-            "Check that config.json belongs to these weights:", problems);
+        string atLeast = problems.Count == MostProblems ? "at least " : "";
+        return new InputException($"{source.Description}: {atLeast}{problems.Count} tensors do not fit the model that config.json describes. " +
+            "Check that config.json belongs to these weights:", [.. problems.GroupBy(problem => problem.Kind, problem => problem.What).SelectMany(Lines)]);
+    }
+
+    // One wrong setting makes hundreds: the first ones tell it.
+    private static IEnumerable<string> Lines(IGrouping<string, string> kind)
+    {
+        string[] all = [.. kind];
+        return all.Length <= Shown ? all.Select(what => $"{kind.Key}: {what}") : [$"{kind.Key}: {all.Length} tensors, such as {string.Join("; ", all.Take(Shown))}"];
     }
 
     private PackedWeight Add(string name, PackedWeight weight)

@@ -48,6 +48,9 @@ public sealed record AdapterSection
     /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
+    /// <summary>Whether the embedding and an output head that shares its weight are changed alike where one is adapted or saved whole.</summary>
+    public bool EnsureWeightTying { get; init; }
+
     /// <summary>Whether B has a bias.</summary>
     public bool LoraBias { get; init; }
 

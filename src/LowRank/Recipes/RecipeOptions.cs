@@ -129,6 +129,7 @@ internal static class RecipeOptions
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
         AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
         ModulesToSave = adapter.ModulesToSave,
+        EnsureWeightTying = adapter.EnsureWeightTying,
         BiasOnB = adapter.LoraBias,
         TrainedTokens = adapter.TrainableTokenIndices is { } tokens ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
         InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },

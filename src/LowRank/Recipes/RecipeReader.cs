@@ -127,6 +127,7 @@ internal sealed partial class RecipeReader
             ModulesToSave = section.Texts("modules_to_save") is { } saved ? [.. saved.Select(name => name.Text)] : null,
             InitLoraWeights = section.OneOf("init_lora_weights", defaults.InitLoraWeights, "true", "false", "gaussian"),
             LoraBias = section.Flag("lora_bias", defaults.LoraBias),
+            EnsureWeightTying = section.Flag("ensure_weight_tying", defaults.EnsureWeightTying),
             TrainableTokenIndices = section.Wholes("trainable_token_indices"),
             NewTokens = section.Texts("new_tokens") is { } tokens ? [.. tokens.Select(token => token.Text)] : null,
             MethodOptions = method is not null && section.Child("method_options") is { } options ? ReadOptions(options, method) : defaults.MethodOptions,

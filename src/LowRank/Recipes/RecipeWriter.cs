@@ -58,7 +58,7 @@ internal sealed class RecipeWriter
                 ("exclude_modules", (object?)a.ExcludeModules ?? a.ExcludePattern), ("bias", a.Bias), ("use_rslora", a.UseRsLora), ("layers_to_transform", a.LayersToTransform),
                 ("layers_pattern", a.LayersPattern), ("rank_pattern", a.RankPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value)),
                 ("alpha_pattern", a.AlphaPattern.ToDictionary(pair => pair.Key, pair => (object)pair.Value)), ("init_lora_weights", a.InitLoraWeights),
-                ("modules_to_save", a.ModulesToSave), ("lora_bias", a.LoraBias), ("trainable_token_indices", a.TrainableTokenIndices), ("new_tokens", a.NewTokens));
+                ("modules_to_save", a.ModulesToSave), ("ensure_weight_tying", a.EnsureWeightTying), ("lora_bias", a.LoraBias), ("trainable_token_indices", a.TrainableTokenIndices), ("new_tokens", a.NewTokens));
         }
         if (own.Length == 0) return;
         text.Append("  method_options:\n");

@@ -42,8 +42,8 @@ internal sealed class YamlValue(YamlKind kind, YamlPlace place)
     /// <summary>Takes a key out, where it is there.</summary>
     public void Remove(string key)
     {
-        if (!places.ContainsKey(key)) return;
-        entries.RemoveAt(places[key]);
+        if (!places.TryGetValue(key, out int at)) return;
+        entries.RemoveAt(at);
         places.Clear();
         for (int i = 0; i < entries.Count; i++) places.Add(entries[i].Key.Text, i);
     }

@@ -50,6 +50,9 @@ internal sealed unsafe class MappedFile : IDisposable
         return new(start + offset, length);
     }
 
+    /// <summary>A part of the file as memory; valid as <see cref="Span"/> is.</summary>
+    public ReadOnlyMemory<byte> Memory(long offset, int length) => new Part(this, offset, length).Memory;
+
     /// <summary>Makes a tensor of the bytes at an offset: a view of the mapping, or a copy where the offset is not
     /// a multiple of the element's size (torch's kernels may assume aligned data).</summary>
     public torch.Tensor Tensor(long offset, long bytes, long[] shape, torch.ScalarType type, int elementBytes)
@@ -105,6 +108,27 @@ internal sealed unsafe class MappedFile : IDisposable
     private static void Return(nint address)
     {
         lock (Gate) Lent[address].Release();
+    }
+
+    private sealed class Part(MappedFile file, long offset, int length) : System.Buffers.MemoryManager<byte>
+    {
+        public override Span<byte> GetSpan()
+        {
+            _ = file.Span(offset, length); // checks
+            return new(file.start + offset, length);
+        }
+
+        public override System.Buffers.MemoryHandle Pin(int elementIndex = 0) => new(file.start + offset + elementIndex);
+
+        public override void Unpin()
+        {
+            // Mapped pages do not move.
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            // The file's owner disposes of it.
+        }
     }
 
     private void Release()

@@ -98,6 +98,16 @@ public sealed class SafeTensorsFile : IDisposable
     /// <remarks>What was written to the tensor in place is lost.</remarks>
     public void Release(string name) => mapping.Release(Entries[name].Begin, Entries[name].Bytes);
 
+    /// <summary>The same file with tensors under other names; this object is not used any more.</summary>
+    /// <param name="names">For each tensor its name; null leaves it out.</param>
+    internal SafeTensorsFile Renamed(Func<string, string?> names)
+    {
+        var entries = new OrderedDictionary<string, SafeTensorsEntry>();
+        foreach ((string name, SafeTensorsEntry entry) in Entries)
+            if (names(name) is { } other) entries.Add(other, entry with { Name = other });
+        return new SafeTensorsFile(Path, mapping, entries, Metadata);
+    }
+
     /// <summary>Closes the file; tensors made from it stay valid.</summary>
     public void Dispose() => mapping.Dispose();
 
@@ -107,7 +117,17 @@ public sealed class SafeTensorsFile : IDisposable
         if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected a safetensors file.");
         try
         {
-            return new MappedFile(path);
+            var mapped = new MappedFile(path);
+            try
+            {
+                LfsPointer.Refuse(path, mapped.Span(0, (int)Math.Min(mapped.Length, LfsPointer.StartBytes)));
+                return mapped;
+            }
+            catch
+            {
+                mapped.Dispose();
+                throw;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

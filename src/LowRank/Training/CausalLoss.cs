@@ -17,6 +17,7 @@ public static class CausalLoss
     /// <returns>A number that can be differentiated; the caller owns it. Zero without a graph when no position predicts.</returns>
     public static Tensor Sum(Decoder model, TensorBatch batch, Generator? dropout)
     {
+        model.RequireCausal();
         using var scope = NewDisposeScope();
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
         Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);

@@ -126,7 +126,6 @@ public sealed class LoraConfigTests
     [InlineData("kasa_config", "{}")]
     [InlineData("monteclora_config", "{}")]
     [InlineData("use_bdlora", "{}")]
-    [InlineData("ensure_weight_tying", "true")]
     public void What_cannot_be_done_is_kept_and_named_for_every_use(string key, string value)
     {
         LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");

@@ -39,8 +39,26 @@ public sealed class WeightLoadingTests
         tiny.Save();
         File.WriteAllText(System.IO.Path.Combine(tiny.Path, "config.json"), TinyModel.With(TinyModel.Llama, "tie_word_embeddings", true));
         using var tied = PretrainedModel.Open(tiny.Path);
-        Assert.NotEqual(Logits(tiny.Model.Decoder), Logits(tied.Decoder));
-        Assert.DoesNotContain("lm_head.weight", tied.Decoder.Parameters.Keys);
+        Assert.Equal(Logits(tiny.Model.Decoder), Logits(tied.Decoder)); // the file has another head, which counts
+        Assert.Contains("lm_head.weight", tied.Decoder.Parameters.Keys);
+        tiny.Save((name, weight) => name == "lm_head.weight" ? (name, tiny.Model.Decoder.Parameters["model.embed_tokens.weight"]) : (name, weight));
+        using var equal = PretrainedModel.Open(tiny.Path);
+        Assert.NotEqual(Logits(tiny.Model.Decoder), Logits(equal.Decoder));
+        Assert.DoesNotContain("lm_head.weight", equal.Decoder.Parameters.Keys);
+        Assert.Equal(["lm_head.weight"], equal.Decoder.DuplicateWeights);
+    }
+
+    [Fact]
+    public void Many_tensors_that_do_not_fit_are_one_sentence_with_the_first_three()
+    {
+        using var scope = NewDisposeScope();
+        using var tiny = new TinyModel();
+        tiny.Save((name, weight) => (name.Replace("model.layers", "model.blocks", StringComparison.Ordinal), weight));
+        InputException e = Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path));
+        Assert.Equal(2, e.Problems.Count);
+        Assert.StartsWith("missing: 18 tensors, such as model.layers.0.input_layernorm.weight [16]; ", e.Problems[0]);
+        Assert.StartsWith("unexpected: 18 tensors, such as model.blocks.0.input_layernorm.weight [16]; ", e.Problems[1]);
+        Assert.Equal(3, e.Problems[0].Split("; ").Length);
     }
 
     [Fact]

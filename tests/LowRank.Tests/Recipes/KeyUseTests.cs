@@ -39,6 +39,7 @@ public sealed class KeyUseTests
         { Plain + "adapter: {method: adalora, alpha_pattern: {a: 1}}", "adapter.alpha_pattern", "has no effect with adapter.method: adalora" },
         { Plain + "adapter: {method: pissa, init_lora_weights: false}", "adapter.init_lora_weights", "has no effect with adapter.method: pissa" },
         { Plain + "adapter: {method: prompt_tuning, modules_to_save: a}", "adapter.modules_to_save", "has no effect with adapter.method: prompt_tuning" },
+        { Plain + "adapter: {method: ia3, ensure_weight_tying: true}", "adapter.ensure_weight_tying", "has no effect with adapter.method: ia3" },
         { Plain + "adapter: {method: dora, lora_bias: true}", "adapter.lora_bias", "has no effect with adapter.method: dora" },
         { Plain + "adapter: {method: eva, trainable_token_indices: 1}", "adapter.trainable_token_indices", "has no effect with adapter.method: eva" },
         { Plain + "adapter: {method: eva, new_tokens: a}", "adapter.new_tokens", "has no effect with adapter.method: eva" },

@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Adapters.Methods.Lora;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Files;
@@ -34,12 +35,14 @@ public sealed class AdapterLayout
     {
         IAdapterKind kind = AdapterKinds.Of(config);
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
+        if (LoraKind.TiedHead(config, targets, modules) is { } head) adapted.Add(head.Path);
         bool savesEmbeddings = SavesEmbeddings(config, modules);
         IEnumerable<AdapterTensor> tensors = kind.Tensors(config, targets, modules)
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)
                 ? OfBase(module, config.Bias != BiasTraining.None, savesEmbeddings)
                 : Unadapted(module, config.Bias)))
             .Concat(saved ?? [])
+            .Concat(modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).Select(Table))
             .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).SelectMany(module => Extended(module, config)) : []).DistinctBy(tensor => tensor.Key);
         return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)], kind.Label);
     }
@@ -67,12 +70,15 @@ public sealed class AdapterLayout
     private static IEnumerable<AdapterTensor> Unadapted(ModuleInfo module, BiasTraining bias) =>
         module.HasBias && bias == BiasTraining.All ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
 
+    // What PEFT's save_embedding_layers adds.
+    private static AdapterTensor Table(ModuleInfo module) =>
+        new(PeftTensorKeys.Prefix + module.Path + ".weight", TableShape(module), module.Path, AdapterTensorPart.Table, IsRequired: false);
+
     // PEFT (get_peft_model_state_dict) saves all that it has of a table whose rows were added.
     private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, LoraConfig config)
     {
         AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
             new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part, IsRequired: false);
-        yield return Of(".weight", AdapterTensorPart.Table);
         yield return Of(".token_adapter.base_layer.weight", AdapterTensorPart.Table);
         yield return Of(".modules_to_save.weight", AdapterTensorPart.Duplicate);
         yield return Of(".original_module.weight", AdapterTensorPart.Duplicate);

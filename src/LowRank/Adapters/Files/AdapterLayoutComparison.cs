@@ -6,14 +6,14 @@ namespace LowRank.Adapters.Files;
 internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
 {
     // one wrong setting makes hundreds of lines; the first ones tell it
-    private const int Shown = 20;
+    private const int Shown = 3;
 
     private readonly Dictionary<string, AdapterTensor> byKey = expected.ToDictionary(tensor => tensor.Key);
 
-    /// <summary>One line for each difference, at most <see cref="Shown"/> of a kind and how many more there are.</summary>
+    /// <summary>One line for each difference; one for all of a kind, with the first of them, where there are more than <see cref="Shown"/>.</summary>
     public IReadOnlyList<string> Problems(Dictionary<string, long[]> file) =>
     [
-        .. Limit("tensors that fit no module", Unexpected(file)),
+        .. Unexpected(file).GroupBy(found => found.Kind, found => found.Problem).SelectMany(same => Limit("tensors that fit no module", same)),
         .. Limit("missing tensors", Missing(file)),
         .. Limit("tensors of another shape", Mismatched(file)),
     ];
@@ -21,11 +21,14 @@ internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTenso
     private static IEnumerable<string> Limit(string what, IEnumerable<string> problems)
     {
         string[] all = [.. problems];
-        return all.Length <= Shown ? all : [.. all[..Shown], $"and {all.Length - Shown} more {what}"];
+        return all.Length <= Shown ? all : [$"{all.Length} {what}, the first of them: {string.Join("; ", all.Take(Shown))}"];
     }
 
-    private IEnumerable<string> Unexpected(Dictionary<string, long[]> file) =>
-        file.Keys.Where(key => !byKey.ContainsKey(key)).Order(StringComparer.Ordinal).Select(key => $"{key}: {WhyUnexpected(key)}");
+    // Those of one kind have the same reason, but for a module's path.
+    private IEnumerable<(string Kind, string Problem)> Unexpected(Dictionary<string, long[]> file) =>
+        from key in file.Keys.Where(key => !byKey.ContainsKey(key)).Order(StringComparer.Ordinal)
+        let why = WhyUnexpected(key)
+        select (why.Contains('"', StringComparison.Ordinal) ? why[..why.IndexOf('"')] : why, $"{key}: {why}");
 
     private string WhyUnexpected(string key)
     {

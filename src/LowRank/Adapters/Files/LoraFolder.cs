@@ -38,7 +38,7 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         LoraConfig config = LoraConfig.Load(folder);
         Require(folder, allowsMagnitudes ? config with { UseDora = false } : config);
         _ = AdapterSummary.Read(folder); // says which half of a pair is missing, and what is not finite
-        using SafeTensorsFile file = SafeTensorsFile.OpenAny(Adapter.TensorsPath(folder));
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         Tensor Wide(string key) => file.Map(key).to(ScalarType.Float32).clone();
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
         var modules = new List<LoraModule>();

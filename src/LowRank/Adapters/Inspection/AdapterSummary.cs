@@ -22,7 +22,7 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
     {
         LoraConfig config = LoraConfig.Load(folder);
         string path = Adapter.TensorsPath(folder);
-        using SafeTensorsFile file = SafeTensorsFile.OpenAny(path);
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         if (AdapterKinds.Of(config) is not Methods.Lora.LoraKind and var kind) return OfOtherKind(config, kind, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);

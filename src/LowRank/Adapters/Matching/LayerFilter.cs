@@ -44,7 +44,13 @@ internal sealed class LayerFilter
 
     /// <summary>The layer's number in a path and the name from <c>layers_pattern</c> that found it; null where the path
     /// has none.</summary>
-    public (int Layer, string PatternName)? Find(string path)
+    /// <remarks>In a model without a head the list of layers has nothing before it ("layers.0.…"), which PEFT's expressions do not find.</remarks>
+    public (int Layer, string PatternName)? Find(string path) => FindIn(path) ?? FindIn("." + path);
+
+    /// <summary>Whether PEFT finds a layer's number in the path.</summary>
+    public bool IsFoundByPeft(string path) => FindIn(path) is not null;
+
+    private (int Layer, string PatternName)? FindIn(string path)
     {
         foreach ((string name, PythonRegex pattern) in patterns)
         {

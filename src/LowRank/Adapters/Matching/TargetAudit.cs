@@ -29,7 +29,7 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
 
     /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are saved whole
     /// too: in an existing adapter they are nothing to speak of.</summary>
-    public IEnumerable<string> Unused(AdapterUse use) => [.. UnusedTargets(use), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
+    public IEnumerable<string> Unused(AdapterUse use) => [.. UnusedTargets(use), .. UnusedTie(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
 
     /// <summary>Keys of a pattern map that match no target, or that another key always precedes.</summary>
     public static IEnumerable<string> UnusedKeys<T>(PatternValues<T> values, TargetChoice choice, string configKey)
@@ -42,6 +42,27 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
             else if (!used[key].Any(isFirst => isFirst))
                 yield return $"{configKey}: \"{key}\" never holds, since an earlier key matches the same modules; put the narrower key first or drop it";
         }
+    }
+
+    /// <summary>What a new adapter changes of two layers that share a weight, where it is one of them.</summary>
+    public IEnumerable<string> HalfOfTie()
+    {
+        if (config.EnsureWeightTying) yield break;
+        ModuleInfo[] tied = [.. TargetChoice.Tied(census)], changed = [.. tied.Where(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))];
+        if (changed.Length == 0) yield break;
+        string shared = $"\"{tied[0].Path}\" and \"{tied[1].Path}\" share one weight in this model";
+        yield return changed.Length == 1
+            ? $"{shared}, and the adapter changes \"{changed[0].Path}\" alone, as PEFT does; ensure_weight_tying: true changes both alike"
+            : $"{shared}, and the adapter changes each apart, as PEFT does; ensure_weight_tying: true changes both alike";
+    }
+
+    private IEnumerable<string> UnusedTie()
+    {
+        if (!config.EnsureWeightTying) yield break;
+        ModuleInfo[] tied = [.. TargetChoice.Tied(census)];
+        if (tied.Length == 0) yield return "ensure_weight_tying: has no effect, since this model's embedding and output head share no weight; remove it";
+        else if (!tied.Any(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path)) && config.TrainedTokens is null)
+            yield return $"ensure_weight_tying: has no effect, since neither target_modules nor modules_to_save names {string.Join(" or ", tied.Select(module => $"\"{module.Path}\""))}; name one, or remove it";
     }
 
     private IEnumerable<string> UnusedTargets(AdapterUse use)

@@ -22,7 +22,15 @@ internal sealed class TargetChoice
         saved = [.. (config.ModulesToSave ?? []).Select(name => PythonRegex.Within(@"(^|.*\.)", name, @"($|\..*)", "modules_to_save"))];
         Selected = [.. census.Modules.Where(module => IsSelected(module.Path))];
         Targets = [.. Selected.Where(module => module.Kind != ModuleKind.Other)];
+        if (config.EnsureWeightTying && Tied(census).Any(Targets.Contains)) Targets = [.. census.Modules.Where(IsLeading)];
     }
+
+    /// <summary>The embedding and the output head that shares its weight; none where they do not.</summary>
+    public static IEnumerable<ModuleInfo> Tied(ModuleCensus census) =>
+        census.Modules.Any(module => module.IsTied) ? census.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
+
+    // As PEFT: the pair lies on the embedding, and the head follows it.
+    private bool IsLeading(ModuleInfo module) => module.IsInputEmbedding || (Targets.Contains(module) && !module.IsTied);
 
     /// <summary>The modules that are selected, those that cannot be adapted among them.</summary>
     public IReadOnlyList<ModuleInfo> Selected { get; }

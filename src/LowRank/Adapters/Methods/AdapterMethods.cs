@@ -9,7 +9,7 @@ public static class AdapterMethods
 
     /// <summary>The keys that every low-rank pair has.</summary>
     public static IReadOnlyList<string> PairKeys { get; } =
-        [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern", "trainable_token_indices", "new_tokens"];
+        [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern", "ensure_weight_tying", "trainable_token_indices", "new_tokens"];
 
     private static readonly Dictionary<string, IAdapterMethod> Methods = typeof(AdapterMethods).Assembly.GetTypes()
         .Where(type => typeof(IAdapterMethod).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })

@@ -30,6 +30,9 @@ internal interface IAdapterKind
     /// <summary>A config with what follows from the model, as PEFT fills it in for a new adapter.</summary>
     LoraConfig Fill(LoraConfig config, PretrainedModel model) => config;
 
+    /// <summary>A config with what its kind takes from a table for the model type where a file leaves it out.</summary>
+    LoraConfig Complete(LoraConfig config, string modelType) => config;
+
     /// <summary>What is wrong with a config, a line each, the key first.</summary>
     IEnumerable<string> Problems(LoraConfig config);
 

@@ -59,7 +59,7 @@ public static class AdapterExtraction
             config = config with { TargetModules = ModuleSelection.Of([.. modules.Select(module => module.Path)]) };
             resolved = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
         }
-        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole), kept, others);
+        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole), kept, others) { Notes = model.Notes };
     }
 
     private static LoraFolder Folder(LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)

@@ -31,7 +31,9 @@ public static class MlxFolder
         Require(folder, adapter);
         int rank = adapter.Modules.Max(module => module.Rank);
         double scale = adapter.Modules.GroupBy(module => module.Scale).OrderByDescending(group => group.Count()).First().Key;
-        int layers = ConfigReader.Open(Path.Combine(model, "config.json")) is var reader ? reader.Root["num_hidden_layers"]?.GetValue<int>() ?? reader.Root["n_layer"]?.GetValue<int>() ?? 0 : 0;
+        ConfigReader reader = ConfigReader.Open(Path.Combine(model, "config.json"));
+        int layers = reader.PositiveOr("num_hidden_layers", reader.PositiveOr("n_layer", 1));
+        reader.ThrowIfInvalid();
         int first = adapter.Modules.Min(module => Layer(module.Path)!.Value);
         var tensors = new List<KeyValuePair<string, Tensor>>();
         foreach (LoraModule module in adapter.Modules)

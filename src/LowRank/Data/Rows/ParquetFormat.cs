@@ -69,7 +69,7 @@ internal sealed class ParquetFormat : IRowFormat
             return read();
         }
         // The library checks little of what a damaged file says: any of its slips means the same.
-        catch (Exception failure) when (failure is not OutOfMemoryException)
+        catch (Exception failure) when (failure is not OutOfMemoryException && AssemblyFailure.Name(failure) is null)
         {
             problems.Add(place, failure is InputException ? failure.Message : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is whole, or write it anew.");
             return default;

@@ -64,6 +64,7 @@ internal static class RowFiles
         try
         {
             file = path == StandardInput ? Console.OpenStandardInput() : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            if (file.CanSeek && path != StandardInput) LfsPointer.Refuse(path, file);
             return Decompression.Open(file, streamed);
         }
         catch (InputException failure)
@@ -71,12 +72,12 @@ internal static class RowFiles
             file?.Dispose();
             problems.Add(new DataPlace(Name(path), 0), failure.Message);
         }
-        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure))
+        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure) && AssemblyFailure.Name(failure) is null)
         {
             file.Dispose();
             problems.Add(new DataPlace(Name(path), 0), Decompression.Damaged(failure));
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && AssemblyFailure.Name(failure) is null)
         {
             file?.Dispose();
             string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : failure.Message.TrimEnd('.');

@@ -15,6 +15,9 @@ public sealed class Bert : EncoderFamily
     public override string BasePrefix => "bert.";
 
     /// <inheritdoc/>
+    public override string OutputPath => "cls.predictions.decoder";
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> HeadPrefixes { get; } = ["cls.", "classifier.", "qa_outputs.", "bert.pooler.", "pooler."];
 
     /// <inheritdoc/>
@@ -30,6 +33,6 @@ public sealed class Bert : EncoderFamily
         HeadKind.TokenClassification => BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.ClassifierDropout),
         HeadKind.QuestionAnswering => BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, 0),
         _ => BertLike.MaskedHead(weights, shape, embedding, new MaskedHeadPaths("cls.predictions.transform.dense",
-            "cls.predictions.transform.LayerNorm", "cls.predictions.decoder", "cls.predictions.bias"), shape.Activation, shape.NormEpsilon),
+            "cls.predictions.transform.LayerNorm", OutputPath, "cls.predictions.bias"), shape.Activation, shape.NormEpsilon),
     };
 }

@@ -16,27 +16,27 @@ internal static class BertLike
         if (positions != "absolute") config.Reject("position_embedding_type", $"\"{positions}\"", "absolute");
         foreach (string key in new[] { "is_decoder", "add_cross_attention" })
             if (config.FlagOr(key, false)) config.Reject(key, "true", "false");
-        int rows = config.PositiveOr("max_position_embeddings", 512);
-        double dropout = config.NumberOr("hidden_dropout_prob", 0.1);
+        int rows = config.SizeOr("max_position_embeddings", 512);
+        double dropout = config.ShareOr("hidden_dropout_prob", 0.1);
         return new EncoderShape
         {
             VocabularySize = config.Positive("vocab_size"),
             HiddenSize = hidden,
             Layers = layers,
             Heads = heads,
-            IntermediateSize = config.PositiveOr("intermediate_size", 3072),
+            IntermediateSize = config.SizeOr("intermediate_size", 3072),
             MaxPositions = rows,
             PositionRows = rows,
-            TokenTypes = config.PositiveOr("type_vocab_size", 2),
-            NormEpsilon = config.NumberOr("layer_norm_eps", 1e-12),
+            TokenTypes = config.SizeOr("type_vocab_size", 2),
+            NormEpsilon = config.ShareOr("layer_norm_eps", 1e-12),
             Activation = Activation.Read(config, "hidden_act", "gelu"),
             Windows = new int?[layers],
             EmbeddingDropout = dropout,
-            AttentionDropout = config.NumberOr("attention_probs_dropout_prob", 0.1),
+            AttentionDropout = config.ShareOr("attention_probs_dropout_prob", 0.1),
             ResidualDropout = dropout,
-            ClassifierDropout = config.NumberOr("classifier_dropout", dropout),
+            ClassifierDropout = config.ShareOr("classifier_dropout", dropout),
             TieHead = config.FlagOr("tie_word_embeddings", true),
-            InitializerRange = config.NumberOr("initializer_range", 0.02),
+            InitializerRange = config.ShareOr("initializer_range", 0.02),
         };
     }
 
@@ -77,18 +77,28 @@ internal static class BertLike
     }
 
     /// <summary>The masked language model's head: a dense layer, an activation, a norm, and the scores of the vocabulary
-    /// with the embedding's weight and a bias of their own.</summary>
+    /// with the embedding's weight, or their own, and a bias.</summary>
     public static Head MaskedHead(WeightLoader weights, EncoderShape shape, Embedding embedding, MaskedHeadPaths paths, string activationName,
         double epsilon, bool denseBias = true, bool outputBias = true)
     {
         int hidden = shape.HiddenSize;
         Projection dense = Projection.TakenOrDrawn(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
         var norm = new LayerNorm(weights, paths.Norm, hidden, epsilon, shape.NormBias, shape.InitializerRange);
-        Tensor? bias = outputBias ? weights.TakeOrDraw(weights.Has(paths.Bias) ? paths.Bias : paths.Output + ".bias", 0, shape.VocabularySize) : null;
-        Tensor weight = shape.TieHead ? embedding.Weight : weights.Take(paths.Output + ".weight", shape.VocabularySize, hidden);
-        Projection output = Projection.Tied(paths.Output, weight, bias);
+        Tensor? bias = outputBias ? weights.TakeOrDraw(BiasName(weights, shape, paths), 0, shape.VocabularySize) : null;
+        string name = paths.Output + ".weight";
+        Projection output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight") ? Projection.Tied(paths.Output, embedding.Weight, bias)
+            : Projection.Of(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
         Func<Tensor, Tensor> activation = Activation.Get(activationName);
         return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>
             output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));
+    }
+
+    // The output's own bias, which a config that ties the weight ties to the head's: as transformers 5.12.
+    private static string BiasName(WeightLoader weights, EncoderShape shape, MaskedHeadPaths paths)
+    {
+        string own = paths.Output + ".bias";
+        if (!shape.TieHead) return own;
+        weights.LetStandIn(paths.Bias, own);
+        return weights.IsShared(own, paths.Bias) ? paths.Bias : own;
     }
 }

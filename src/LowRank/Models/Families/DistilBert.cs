@@ -18,6 +18,9 @@ public sealed class DistilBert : EncoderFamily
     public override string BasePrefix => "distilbert.";
 
     /// <inheritdoc/>
+    public override string OutputPath => "vocab_projector";
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> HeadPrefixes { get; } =
         ["vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "pre_classifier.", "classifier.", "qa_outputs."];
 
@@ -26,29 +29,29 @@ public sealed class DistilBert : EncoderFamily
     {
         int hidden = config.Positive("dim"), heads = config.Positive("n_heads"), layers = config.Layers("n_layers");
         if (hidden % heads != 0) config.Reject("dim", hidden.ToString(), $"a multiple of n_heads ({heads})");
-        int rows = config.PositiveOr("max_position_embeddings", 512);
-        double dropout = config.NumberOr("dropout", 0.1);
+        int rows = config.SizeOr("max_position_embeddings", 512);
+        double dropout = config.ShareOr("dropout", 0.1);
         return new EncoderShape
         {
             VocabularySize = config.Positive("vocab_size"),
             HiddenSize = hidden,
             Layers = layers,
             Heads = heads,
-            IntermediateSize = config.PositiveOr("hidden_dim", 4 * hidden),
+            IntermediateSize = config.SizeOr("hidden_dim", 4 * hidden),
             MaxPositions = rows,
             PositionRows = rows,
             NormEpsilon = Epsilon,
             Activation = Activation.Read(config, "activation", "gelu"),
             Windows = new int?[layers],
             EmbeddingDropout = dropout,
-            AttentionDropout = config.NumberOr("attention_dropout", 0.1),
+            AttentionDropout = config.ShareOr("attention_dropout", 0.1),
             // The feed-forward's additions are dropped, the attention's are not.
             FeedForwardDropout = dropout,
-            ClassifierDropout = config.NumberOr("seq_classif_dropout", 0.2),
+            ClassifierDropout = config.ShareOr("seq_classif_dropout", 0.2),
             TokenDropout = dropout,
-            AnswerDropout = config.NumberOr("qa_dropout", 0.1),
+            AnswerDropout = config.ShareOr("qa_dropout", 0.1),
             TieHead = config.FlagOr("tie_word_embeddings", true),
-            InitializerRange = config.NumberOr("initializer_range", 0.02),
+            InitializerRange = config.ShareOr("initializer_range", 0.02),
         };
     }
 
@@ -74,6 +77,6 @@ public sealed class DistilBert : EncoderFamily
         HeadKind.TokenClassification => BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.TokenDropout),
         HeadKind.QuestionAnswering => BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, shape.AnswerDropout),
         _ => BertLike.MaskedHead(weights, shape, embedding,
-            new MaskedHeadPaths("vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias"), shape.Activation, Epsilon),
+            new MaskedHeadPaths("vocab_transform", "vocab_layer_norm", OutputPath, OutputPath + ".bias"), shape.Activation, Epsilon),
     };
 }

@@ -35,6 +35,9 @@ public abstract class EncoderFamily : IModelFamily
     /// <summary>Path of the norm after the embeddings.</summary>
     public virtual string EmbeddingNormPath => BasePrefix + "embeddings.LayerNorm";
 
+    /// <summary>Path of the layer that scores the vocabulary.</summary>
+    public abstract string OutputPath { get; }
+
     /// <summary>What tensors of heads begin with: those of a head that was not asked for are left in the file.</summary>
     public abstract IReadOnlyList<string> HeadPrefixes { get; }
 

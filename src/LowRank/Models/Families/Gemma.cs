@@ -6,10 +6,12 @@ namespace LowRank.Models.Families;
 /// from 1.</summary>
 internal static class Gemma
 {
+    /// <summary>The key by which a model attends both ways.</summary>
+    public const string BothWays = "use_bidirectional_attention";
+
     /// <summary>Reads the keys that both share.</summary>
     public static DecoderShape Read(ConfigReader config, RopeDefaults rope)
     {
-        if (config.FlagOr("use_bidirectional_attention", false)) config.Reject("use_bidirectional_attention", "true", "false");
         string activationKey = config.Has("hidden_activation") ? "hidden_activation" : "hidden_act";
         bool bias = config.FlagOr("attention_bias", false);
         DecoderShape shape = RotaryFamily.Read(config, headDimension: 256, activationKey, "gelu_pytorch_tanh", rope);

@@ -14,6 +14,8 @@ public sealed class Gemma2 : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
+        // transformers' eager and fused attention differ about it.
+        if (config.FlagOr(Gemma.BothWays, false)) config.Reject(Gemma.BothWays, "true", "false");
         DecoderShape shape = Gemma.Read(config, new RopeDefaults());
         return shape with
         {

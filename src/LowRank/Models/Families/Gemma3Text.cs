@@ -26,11 +26,14 @@ public sealed class Gemma3Text : DecoderFamily
         DecoderShape shape = Gemma.Read(config, globalRope);
         string pattern = config.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
         int every = config.PositiveOr(pattern, 6);
+        _ = Gemma.Cap(config, "attn_logit_softcapping", null); // in the configs, but transformers' attention does not cap
+        bool bothWays = config.FlagOr(Gemma.BothWays, false);
+        int window = config.PositiveOr("sliding_window", 4096);
         return shape with
         {
-            AttentionSoftcap = Gemma.Cap(config, "attn_logit_softcapping", null),
+            AttendsBothWays = bothWays,
             LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", null),
-            Windows = RotaryFamily.Windows(config, shape.Layers, config.PositiveOr("sliding_window", 4096), layer => (layer + 1) % every != 0),
+            Windows = RotaryFamily.Windows(config, shape.Layers, bothWays ? window / 2 + 1 : window, layer => (layer + 1) % every != 0),
             Rope = RopeReader.Read(config, "full_attention", shape.HeadDimension, shape.MaxPositions, scales: true, globalRope),
             LocalRope = RopeReader.Read(config, "sliding_attention", shape.HeadDimension, shape.MaxPositions, scales: false,
                 new RopeDefaults(Theta: 10_000, ThetaKey: "rope_local_base_freq")),

@@ -27,17 +27,17 @@ public sealed class GptNeoX : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config, defaultActivation: "gelu",
-            rope: new RopeDefaults(ThetaKey: "rotary_emb_base", Partial: 0.25, PartialKey: "rotary_pct"));
+            rope: new RopeDefaults(ThetaKey: "rotary_emb_base", Partial: 0.25, PartialKey: "rotary_pct", IsPartial: true));
         bool bias = config.FlagOr("attention_bias", true);
         return shape with
         {
-            NormEpsilon = config.NumberOr("layer_norm_eps", 1e-5),
+            NormEpsilon = config.ShareOr("layer_norm_eps", 1e-5),
             AttentionBias = bias,
             OutputBias = bias,
             FeedForwardBias = true,
             ParallelResidual = config.FlagOr("use_parallel_residual", true),
-            EmbeddingDropout = config.NumberOr("hidden_dropout", 0),
-            ResidualDropout = config.NumberOr("hidden_dropout", 0),
+            EmbeddingDropout = config.ShareOr("hidden_dropout", 0),
+            ResidualDropout = config.ShareOr("hidden_dropout", 0),
         };
     }
 

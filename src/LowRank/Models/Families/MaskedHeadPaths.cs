@@ -4,5 +4,5 @@ namespace LowRank.Models.Families;
 /// <param name="Dense">The dense layer.</param>
 /// <param name="Norm">The norm after it.</param>
 /// <param name="Output">The layer that scores the vocabulary.</param>
-/// <param name="Bias">The full name of its bias.</param>
+/// <param name="Bias">The full name of the bias that its own shares while it shares the embedding's weight.</param>
 internal sealed record MaskedHeadPaths(string Dense, string Norm, string Output, string Bias);

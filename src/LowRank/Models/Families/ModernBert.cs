@@ -21,6 +21,9 @@ public sealed class ModernBert : EncoderFamily
     public override string EmbeddingNormPath => "model.embeddings.norm";
 
     /// <inheritdoc/>
+    public override string OutputPath => "decoder";
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> HeadPrefixes { get; } = ["head.", "decoder.", "classifier."];
 
     /// <inheritdoc/>
@@ -39,9 +42,9 @@ public sealed class ModernBert : EncoderFamily
             HiddenSize = hidden,
             Layers = layers,
             Heads = heads,
-            IntermediateSize = config.PositiveOr("intermediate_size", 1152),
+            IntermediateSize = config.SizeOr("intermediate_size", 1152),
             MaxPositions = positions,
-            NormEpsilon = config.NumberOr("norm_eps", 1e-5),
+            NormEpsilon = config.ShareOr("norm_eps", 1e-5),
             NormBias = config.FlagOr("norm_bias", false),
             Activation = Activation.Read(config, "hidden_activation", "gelu"),
             HeadActivation = Activation.Read(config, "classifier_activation", "gelu"),
@@ -52,13 +55,13 @@ public sealed class ModernBert : EncoderFamily
             Windows = RotaryFamily.Windows(config, layers, window, layer => layer % every != 0),
             AttentionBias = config.FlagOr("attention_bias", false),
             FeedForwardBias = config.FlagOr("mlp_bias", false),
-            EmbeddingDropout = config.NumberOr("embedding_dropout", 0),
-            AttentionDropout = config.NumberOr("attention_dropout", 0),
-            FeedForwardDropout = config.NumberOr("mlp_dropout", 0),
-            ClassifierDropout = config.NumberOr("classifier_dropout", 0),
+            EmbeddingDropout = config.ShareOr("embedding_dropout", 0),
+            AttentionDropout = config.ShareOr("attention_dropout", 0),
+            FeedForwardDropout = config.ShareOr("mlp_dropout", 0),
+            ClassifierDropout = config.ShareOr("classifier_dropout", 0),
             Pooling = pooling == "mean" ? Pooling.Mean : Pooling.First,
             TieHead = config.FlagOr("tie_word_embeddings", true),
-            InitializerRange = config.NumberOr("initializer_range", 0.02),
+            InitializerRange = config.ShareOr("initializer_range", 0.02),
         };
     }
 
@@ -87,7 +90,7 @@ public sealed class ModernBert : EncoderFamily
     public override Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding)
     {
         if (request.Kind == HeadKind.LanguageModel)
-            return BertLike.MaskedHead(weights, shape, embedding, new MaskedHeadPaths("head.dense", "head.norm", "decoder", "decoder.bias"),
+            return BertLike.MaskedHead(weights, shape, embedding, new MaskedHeadPaths("head.dense", "head.norm", OutputPath, OutputPath + ".bias"),
                 shape.HeadActivation, shape.NormEpsilon, shape.HeadBias, shape.OutputBias);
         int hidden = shape.HiddenSize, outputs = request.Kind == HeadKind.QuestionAnswering ? 2 : request.Labels;
         Projection dense = Projection.TakenOrDrawn(weights, "head.dense", hidden, hidden, shape.HeadBias, shape.InitializerRange);

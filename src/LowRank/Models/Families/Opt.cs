@@ -33,7 +33,7 @@ public sealed class Opt : DecoderFamily
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
         if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         if (config.NumberOr("layerdrop", 0) != 0) config.Reject("layerdrop", config.NumberOr("layerdrop", 0).ToString(), "0");
-        int embedding = config.PositiveOr("word_embed_proj_dim", hidden);
+        int embedding = config.SizeOr("word_embed_proj_dim", hidden);
         bool bias = config.FlagOr("enable_bias", true);
         return new DecoderShape
         {
@@ -44,8 +44,8 @@ public sealed class Opt : DecoderFamily
             Heads = heads,
             KeyValueHeads = heads,
             HeadDimension = hidden / heads,
-            IntermediateSize = config.PositiveOr("ffn_dim", 3072),
-            MaxPositions = config.PositiveOr("max_position_embeddings", 2048),
+            IntermediateSize = config.SizeOr("ffn_dim", 3072),
+            MaxPositions = config.SizeOr("max_position_embeddings", 2048),
             PositionOffset = 2,
             NormEpsilon = 1e-5,
             NormsHaveWeights = config.FlagOr("layer_norm_elementwise_affine", true),
@@ -57,9 +57,9 @@ public sealed class Opt : DecoderFamily
             OutputBias = bias,
             FeedForwardBias = bias,
             Windows = new int?[layers],
-            AttentionDropout = config.NumberOr("attention_dropout", 0),
-            ResidualDropout = config.NumberOr("dropout", 0.1),
-            InitializerRange = config.NumberOr("init_std", 0.02),
+            AttentionDropout = config.ShareOr("attention_dropout", 0),
+            ResidualDropout = config.ShareOr("dropout", 0.1),
+            InitializerRange = config.ShareOr("init_std", 0.02),
         };
     }
 

@@ -15,14 +15,14 @@ public sealed class Phi3 : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
-        DecoderShape shape = RotaryFamily.Read(config);
-        int? window = config.Has("sliding_window") ? config.Positive("sliding_window") : null;
+        DecoderShape shape = RotaryFamily.Read(config, rope: new RopeDefaults(IsPartial: true));
+        int? window = config.Has("sliding_window") ? config.PositiveOr("sliding_window", 4096) : null;
         return shape with
         {
-            NormEpsilon = config.NumberOr("rms_norm_eps", 1e-5),
+            NormEpsilon = config.ShareOr("rms_norm_eps", 1e-5),
             Windows = RotaryFamily.Windows(config, shape.Layers, window, _ => true),
             EmbeddingDropout = 0, // embd_pdrop stands in the configs, but transformers has no such layer
-            ResidualDropout = config.NumberOr("resid_pdrop", 0),
+            ResidualDropout = config.ShareOr("resid_pdrop", 0),
         };
     }
 

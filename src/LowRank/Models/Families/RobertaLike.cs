@@ -5,13 +5,16 @@ namespace LowRank.Models.Families;
 /// <summary>What RoBERTa and XLM-R share beyond BERT: positions counted after the padding token, and their heads.</summary>
 internal static class RobertaLike
 {
+    /// <summary>Path of the layer that scores the vocabulary.</summary>
+    public const string OutputPath = "lm_head.decoder";
+
     /// <summary>What tensors of heads begin with.</summary>
     public static IReadOnlyList<string> HeadPrefixes { get; } = ["lm_head.", "classifier.", "qa_outputs.", "roberta.pooler.", "pooler."];
 
     /// <summary>BERT's keys, with positions that begin after the padding token's number.</summary>
     public static EncoderShape Read(ConfigReader config)
     {
-        int padding = (int)config.NumberOr("pad_token_id", 1);
+        int padding = config.TokenOr("pad_token_id", 1);
         EncoderShape shape = BertLike.Read(config);
         if (shape.PositionRows <= padding + 1) config.Reject("max_position_embeddings", shape.PositionRows.ToString(), $"more than pad_token_id + 1 ({padding + 1})");
         return shape with { PositionPadding = padding, MaxPositions = Math.Max(1, shape.PositionRows - padding - 1) };
@@ -24,6 +27,6 @@ internal static class RobertaLike
         HeadKind.TokenClassification => BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.ClassifierDropout),
         HeadKind.QuestionAnswering => BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, 0),
         _ => BertLike.MaskedHead(weights, shape, embedding,
-            new MaskedHeadPaths("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias"), "gelu", shape.NormEpsilon),
+            new MaskedHeadPaths("lm_head.dense", "lm_head.layer_norm", OutputPath, "lm_head.bias"), "gelu", shape.NormEpsilon),
     };
 }

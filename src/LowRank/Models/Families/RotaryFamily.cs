@@ -16,10 +16,12 @@ internal static class RotaryFamily
     {
         int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads");
         int layers = config.Layers("num_hidden_layers");
-        int keyValueHeads = config.PositiveOr("num_key_value_heads", heads);
+        int keyValueHeads = config.SizeOr("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0)
             config.Reject("num_key_value_heads", keyValueHeads.ToString(), $"a divisor of num_attention_heads ({heads})");
-        int dimension = config.PositiveOr("head_dim", headDimension ?? Math.Max(hidden / heads, 1));
+        int dimension = config.SizeOr("head_dim", headDimension ?? Math.Max(hidden / heads, 1));
+        if ((long)heads * dimension > ConfigReader.LargestSize)
+            config.Reject("head_dim", dimension.ToString(), $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_attention_heads)");
         if (!config.Has("head_dim") && headDimension is null && hidden % heads != 0)
             config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         int maxPositions = config.PositiveOr("max_position_embeddings", 2048);
@@ -34,13 +36,13 @@ internal static class RotaryFamily
             HeadDimension = dimension,
             IntermediateSize = config.Positive("intermediate_size"),
             MaxPositions = maxPositions,
-            NormEpsilon = config.NumberOr("rms_norm_eps", 1e-6),
+            NormEpsilon = config.ShareOr("rms_norm_eps", 1e-6),
             Activation = activation,
             TieHead = config.FlagOr("tie_word_embeddings", false),
             Rope = RopeReader.Read(config, dimension, maxPositions, rope),
             Windows = new int?[layers],
-            AttentionDropout = config.NumberOr("attention_dropout", 0),
-            InitializerRange = config.NumberOr("initializer_range", 0.02),
+            AttentionDropout = config.ShareOr("attention_dropout", 0),
+            InitializerRange = config.ShareOr("initializer_range", 0.02),
         };
     }
 

@@ -29,7 +29,10 @@ public sealed class T5 : IModelFamily
         string activation = gated ? projection["gated-".Length..] : projection;
         // transformers takes the tanh form for exactly this name.
         if (projection == "gated-gelu") activation = "gelu_new";
+        int heads = config.Positive("num_heads"), dimension = config.Positive("d_kv");
+        if ((long)heads * dimension > ConfigReader.LargestSize) config.Reject("d_kv", dimension.ToString(), $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_heads)");
         if (!Activation.Names.Contains(activation)) config.Reject("feed_forward_proj", $"\"{projection}\"", $"gated- and one of, or one of: {string.Join(", ", Activation.Names)}");
+        if (!config.FlagOr("is_causal", true)) config.Reject("is_causal", "false", "true: a target text is continued");
         bool scales = config.FlagOr("scale_decoder_outputs", config.FlagOr("tie_word_embeddings", true));
         return new EncoderDecoderShape
         {
@@ -37,17 +40,17 @@ public sealed class T5 : IModelFamily
             HiddenSize = hidden,
             EncoderLayers = layers,
             DecoderLayers = config.Has("num_decoder_layers") ? config.Layers("num_decoder_layers") : layers,
-            Heads = config.Positive("num_heads"),
-            HeadDimension = config.Positive("d_kv"),
+            Heads = heads,
+            HeadDimension = dimension,
             IntermediateSize = config.Positive("d_ff"),
             IsGated = gated,
             Activation = Activation.Names.Contains(activation) ? activation : "relu",
-            DistanceBuckets = config.PositiveOr("relative_attention_num_buckets", 32),
+            DistanceBuckets = config.SizeOr("relative_attention_num_buckets", 32),
             MaxDistance = config.PositiveOr("relative_attention_max_distance", 128),
-            NormEpsilon = config.NumberOr("layer_norm_epsilon", 1e-6),
+            NormEpsilon = config.ShareOr("layer_norm_epsilon", 1e-6),
             OutputScale = scales ? 1 / Math.Sqrt(hidden) : 1,
-            StartTokenId = (int)config.NumberOr("decoder_start_token_id", config.NumberOr("pad_token_id", 0)),
-            Dropout = config.NumberOr("dropout_rate", 0.1),
+            StartTokenId = config.TokenOr("decoder_start_token_id", config.TokenOr("pad_token_id", 0)),
+            Dropout = config.ShareOr("dropout_rate", 0.1),
         };
     }
 

@@ -15,6 +15,9 @@ public sealed class XlmRoberta : EncoderFamily
     public override string BasePrefix => "roberta.";
 
     /// <inheritdoc/>
+    public override string OutputPath => RobertaLike.OutputPath;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<string> HeadPrefixes => RobertaLike.HeadPrefixes;
 
     /// <inheritdoc/>

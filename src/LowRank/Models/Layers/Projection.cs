@@ -25,6 +25,12 @@ public sealed class Projection
         Slot = new AdapterSlot(path, Base);
     }
 
+    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, Tensor matrix, bool sharesWeight)
+        : this(path, weight, bias, (int)matrix.shape[1], (int)matrix.shape[0], storesTransposed: false) => SharesWeight = sharesWeight;
+
+    /// <summary>Whether the weight is another layer's.</summary>
+    public bool SharesWeight { get; }
+
     /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
     public string Path { get; }
 
@@ -86,8 +92,13 @@ public sealed class Projection
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The other's weight, [out, in].</param>
     /// <param name="bias">A bias of its own, [out], or null.</param>
-    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
-        new(path, (weight, null), bias, (int)weight.shape[1], (int)weight.shape[0], storesTransposed: false);
+    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) => new(path, (weight, null), bias, weight, sharesWeight: true);
+
+    /// <summary>A layer of a weight that was taken already.</summary>
+    /// <param name="path">The module's path.</param>
+    /// <param name="weight">The weight, [out, in].</param>
+    /// <param name="bias">The bias, [out], or null.</param>
+    public static Projection Of(string path, Tensor weight, Tensor? bias) => new(path, (weight, null), bias, weight, sharesWeight: false);
 
     /// <summary>Wx + b, through the adapters when there are any.</summary>
     /// <param name="input">[…, in]</param>

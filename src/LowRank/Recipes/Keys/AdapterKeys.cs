@@ -18,7 +18,7 @@ internal static class AdapterKeys
         Key("layers_to_transform", c => c.Adapter is { LayersToTransform: not null, TargetPattern: { } pattern } && pattern != ModuleSelection.AllLinearText
             ? "does not go with a regular expression in adapter.target_modules; put the layers into the expression" : null),
         Key("layers_pattern", c => c.Adapter.LayersToTransform is null ? "has no effect without adapter.layers_to_transform; add that or remove this" : null),
-        Key("rank_pattern"), Key("alpha_pattern"), Key("init_lora_weights"), Key("modules_to_save"), Key("lora_bias"), Key("trainable_token_indices"), Key("new_tokens"),
+        Key("rank_pattern"), Key("alpha_pattern"), Key("init_lora_weights"), Key("modules_to_save"), Key("ensure_weight_tying"), Key("lora_bias"), Key("trainable_token_indices"), Key("new_tokens"),
         new RecipeKey("adapter", "method_options") { Unless = [c => c.Adapter.Method == "full" ? "has no effect with adapter.method: full; remove it" : null] },
     ];
 

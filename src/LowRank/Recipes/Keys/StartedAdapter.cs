@@ -27,6 +27,7 @@ internal static class StartedAdapter
         ["alpha_pattern"] = (config => config.AlphaPattern, (own, asked) => own with { AlphaPattern = asked.AlphaPattern }),
         ["init_lora_weights"] = (config => config.InitialWeights.Text ?? config.InitialWeights.Name, null),
         ["modules_to_save"] = (config => config.ModulesToSave, null),
+        ["ensure_weight_tying"] = (config => config.EnsureWeightTying, null),
         ["lora_bias"] = (config => config.BiasOnB, null),
         ["trainable_token_indices"] = (config => config.TrainedTokens?.SelectMany(tokens => tokens.Value), null),
     };

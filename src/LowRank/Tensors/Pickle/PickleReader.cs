@@ -23,6 +23,9 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
     private readonly Dictionary<long, object?> memo = [];
     private int at;
 
+    /// <summary>How many bytes were read.</summary>
+    public int Position => at;
+
     /// <summary>Reads the value that the pickle holds.</summary>
     /// <exception cref="InputException">It is damaged, or asks for something that is not on the list.</exception>
     public object? Read()
@@ -109,7 +112,8 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
 
     // ("storage", type, key, location, count), as torch.save names storages.
     private PickleStorage Storage(object? id) =>
-        id is object?[] and ["storage", PickleGlobal type, string key, string, long count, ..] && StorageTypes.TryGetValue(type.Name, out string? dataType) && count >= 0
+        id is object?[] and (["storage", PickleGlobal _, string _, string _, long _] or ["storage", PickleGlobal _, string _, string _, long _, null])
+        && id is object?[] and [_, PickleGlobal type, string key, _, long count, ..] && StorageTypes.TryGetValue(type.Name, out string? dataType) && count >= 0
             ? new PickleStorage(dataType, key, count)
             : throw Broken("a storage is not described as torch.save describes it");
 

@@ -15,6 +15,11 @@ internal static class TorchArchive
     /// <exception cref="InputException">The file is none of torch's, is damaged, asks for code, or holds no flat dictionary of tensors: all of the tensors' problems at once.</exception>
     public static IReadOnlyDictionary<string, SafeTensorsEntry> Read(string path, MappedFile file)
     {
+        if (TorchStream.IsOne(file))
+        {
+            (object? content, IReadOnlyDictionary<string, ZipEntry> storages) = new TorchStream(path, file).Read();
+            return Tensors(path, key => key, Map(path, content), storages);
+        }
         IReadOnlyDictionary<string, ZipEntry> entries = new ZipDirectory(path, file).Read();
         string[] pickles = [.. entries.Keys.Where(name => name.EndsWith(PickleName, StringComparison.Ordinal))];
         if (pickles is not [var only]) throw new InputException($"{path} holds {pickles.Length} files data.pkl; expected one, as torch.save writes.");
@@ -24,11 +29,13 @@ internal static class TorchArchive
         ZipEntry pickle = entries[only];
         if (pickle.Length > MostPickleBytes) throw new InputException($"{path}: its pickle is {pickle.Length} bytes long; a list of tensors has at most {MostPickleBytes}.");
         object? value = new PickleReader(path, file.Span(pickle.Begin, (int)pickle.Length).ToArray()).Read();
-        if (value is not PickleMap map) throw new InputException($"{path} holds no dictionary of tensors. Expected what torch.save(model.state_dict(), …) writes.");
-        return Tensors(path, root, map, entries);
+        return Tensors(path, key => $"{root}/data/{key}", Map(path, value), entries);
     }
 
-    private static OrderedDictionary<string, SafeTensorsEntry> Tensors(string path, string root, PickleMap map, IReadOnlyDictionary<string, ZipEntry> files)
+    private static PickleMap Map(string path, object? value) => value as PickleMap
+        ?? throw new InputException($"{path} holds no dictionary of tensors. Expected what torch.save(model.state_dict(), …) writes.");
+
+    private static OrderedDictionary<string, SafeTensorsEntry> Tensors(string path, Func<string, string> place, PickleMap map, IReadOnlyDictionary<string, ZipEntry> files)
     {
         var found = new OrderedDictionary<string, SafeTensorsEntry>();
         var problems = new List<string>();
@@ -36,19 +43,19 @@ internal static class TorchArchive
         {
             if (key is not string name) problems.Add("a key is no text");
             else if (value is not PickleTensor tensor) problems.Add($"'{name}' is no tensor{(value is PickleMap ? " but a dictionary: expected what torch.save(model.state_dict(), …) writes, not a whole training state" : "")}");
-            else if (Place(path, root, name, tensor, files, out string? problem) is { } entry) found[name] = entry;
+            else if (Place(path, place, name, tensor, files, out string? problem) is { } entry) found[name] = entry;
             else problems.Add($"'{name}': {problem}");
             if (problems.Count == 20) break;
         }
         return problems.Count == 0 ? found : throw new InputException($"{path} cannot be used as weights:", problems);
     }
 
-    private static SafeTensorsEntry? Place(string path, string root, string name, PickleTensor tensor, IReadOnlyDictionary<string, ZipEntry> files, out string? problem)
+    private static SafeTensorsEntry? Place(string path, Func<string, string> place, string name, PickleTensor tensor, IReadOnlyDictionary<string, ZipEntry> files, out string? problem)
     {
         PickleStorage storage = tensor.Storage;
         int size = SafeTensorsDataType.Find(storage.DataType)!.Bits / 8;
         UInt128 count = tensor.Shape.Aggregate((UInt128)1, (product, length) => product > ulong.MaxValue ? product : product * (ulong)length);
-        if (!files.TryGetValue($"{root}/data/{storage.Key}", out ZipEntry? file)) problem = $"its numbers, data/{storage.Key}, are not in the file";
+        if (!files.TryGetValue(place(storage.Key), out ZipEntry? file)) problem = $"its numbers, data/{storage.Key}, are not in the file";
         else if (storage.Count > file.Length / size) problem = $"data/{storage.Key} has {file.Length} bytes, expected {storage.Count} numbers of {size}";
         else if (tensor.Offset < 0 || count > (ulong)storage.Count || (ulong)tensor.Offset + count > (ulong)storage.Count) problem = $"[{string.Join(", ", tensor.Shape)}] from {tensor.Offset} on reaches beyond its {storage.Count} numbers";
         else if (!tensor.IsContiguous) problem = "it is a view with gaps or turned (not contiguous); save the checkpoint with .contiguous() tensors, or as safetensors";

@@ -54,10 +54,12 @@ internal sealed class Ia3Kind : IAdapterKind
 
     public IReadOnlyList<string>? DefaultTargets(string modelType) => Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.Targets : null;
 
-    public LoraConfig Fill(LoraConfig config, PretrainedModel model)
+    public LoraConfig Fill(LoraConfig config, PretrainedModel model) => Complete(config, model.Config.ModelType);
+
+    public LoraConfig Complete(LoraConfig config, string modelType)
     {
         if (config.Value(FeedForward).ValueKind != JsonValueKind.Null) return config;
-        string[] modules = Defaults.TryGetValue(model.Config.ModelType, out (string[] Targets, string[] FeedForward) found) ? found.FeedForward : [];
+        string[] modules = Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.FeedForward : [];
         if (config.TargetModules?.Names is { } names) modules = [.. modules.Where(names.Contains)];
         return config with { OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { [FeedForward] = JsonSerializer.SerializeToElement(modules) } };
     }

@@ -4,11 +4,13 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Methods.Lora;
 
 /// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
-/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone: the pair does not change it.</remarks>
+/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless <c>ensure_weight_tying</c> has it
+/// follow (<see cref="LoraTiedHead"/>).</remarks>
 /// <param name="a">A, [rank, rows], float32.</param>
 /// <param name="b">B, [width, rank], float32.</param>
 /// <param name="scale">s.</param>
-public sealed class LoraEmbedding(Tensor a, Tensor b, double scale) : IAdapterLayer
+/// <param name="coversTie">Whether the output head that shares the table follows.</param>
+public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
 {
     /// <summary>A, [rank, rows].</summary>
     public Tensor A => a;
@@ -21,6 +23,9 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale) : IAdapterLa
 
     /// <inheritdoc/>
     public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool CoversTie => coversTie;
 
     /// <inheritdoc/>
     public bool IsAdditive => true;

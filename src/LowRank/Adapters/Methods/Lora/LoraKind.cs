@@ -36,6 +36,11 @@ internal sealed class LoraKind : IAdapterKind
             if (config.UseDora) yield return Tensor(target.Path, AdapterTensorPart.Magnitude, [module.OutputSize]);
             if (config.BiasOnB) yield return Tensor(target.Path, AdapterTensorPart.OutputBias, [module.OutputSize]);
         }
+        if (TiedHead(config, targets, modules) is { } head && targets.First(target => target.Path == Table(modules)?.Path) is { } table)
+        {
+            yield return Tensor(head.Path, AdapterTensorPart.LinearA, [table.Rank, head.InputSize]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
+            yield return Tensor(head.Path, AdapterTensorPart.LinearB, [head.OutputSize, table.Rank]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
+        }
         foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.Of(config, modules))
             yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, TrainedTokens.Width(byPath[path])]);
     }
@@ -47,9 +52,17 @@ internal sealed class LoraKind : IAdapterKind
         List<IAdapterPart> parts = [];
         foreach (LoraTarget target in build.Targets)
             parts.Add(new AdaptedModule(build.Sites[target.Path], Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
+        foreach (AdaptedModule table in parts.OfType<AdaptedModule>().Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
+            parts.Add(new AdaptedModule(build.Sites.Values.First(site => site.IsTiedHead), new LoraTiedHead((LoraEmbedding)table.Layer, build.Config.Dropout.Value)));
         parts.AddRange(TrainedTokens.Build(build));
         return parts;
     }
+
+    /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null where none does.</summary>
+    internal static ModuleInfo? TiedHead(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
+        config.EnsureWeightTying && targets.Any(target => target.Path == Table(modules)?.Path) ? modules.FirstOrDefault(module => module.IsTied) : null;
+
+    private static ModuleInfo? Table(IReadOnlyList<ModuleInfo> modules) => modules.FirstOrDefault(module => module.IsInputEmbedding);
 
     public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
         LoraConversion.Export(LoraStarts.Find(config.InitialWeights.Name).IsSpent ? config with { InitialWeights = InitialWeights.True } : config, parts);
@@ -68,7 +81,8 @@ internal sealed class LoraKind : IAdapterKind
         using var scope = NewDisposeScope();
         LoraPair Draw() => first ?? throw new InvalidOperationException($"{path} has no first values.");
         if (site.Kind == ModuleKind.Embedding)
-            return new LoraEmbedding(build.Take(path, ".lora_embedding_A", () => Draw().A), build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale);
+            return new LoraEmbedding(build.Take(path, ".lora_embedding_A", () => Draw().A), build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
+                build.Config.EnsureWeightTying && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
         Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A), b = build.Take(path, ".lora_B.weight", () => Draw().B);
         double dropout = build.Config.Dropout.Value;
         if (build.Config.UseDora)

@@ -6,7 +6,7 @@ namespace LowRank.Adapters.Methods.Tokens;
 /// <summary>Rows of the embedding that are trained (<c>trainable_token_indices</c>): they replace the base's, whatever
 /// those were.</summary>
 /// <remarks>Where the output head computes with the embedding's weight, the head sees the same rows: <see cref="TokenScores"/>.</remarks>
-public sealed class TokenRows : ITiedLayer
+public sealed class TokenRows : IAdapterLayer
 {
     private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
 
@@ -30,7 +30,7 @@ public sealed class TokenRows : ITiedLayer
     public IReadOnlyList<int> Tokens { get; }
 
     /// <inheritdoc/>
-    public bool Follows => false;
+    public bool CoversTie => true;
 
     /// <inheritdoc/>
     public double Share { get; set; } = 1;

@@ -5,7 +5,7 @@ namespace LowRank.Adapters.Methods.Tokens;
 
 /// <summary>Trained rows of an output head: those tokens are scored by them. A head that computes with the embedding's weight
 /// follows the rows of <see cref="TokenRows"/>; one with a weight of its own has its own.</summary>
-public sealed class TokenScores : ITiedLayer
+public sealed class TokenScores : IAdapterLayer
 {
     private readonly TokenRows? leader;
     private readonly Tensor rows;   // [tokens, width]
@@ -28,6 +28,9 @@ public sealed class TokenScores : ITiedLayer
         (this.rows, this.bias) = (rows, bias);
         places = tensor(tokens.Select(token => (long)token).ToArray(), device: rows.device).DetachFromDisposeScope();
     }
+
+    /// <inheritdoc/>
+    public bool CoversTie => true;
 
     /// <inheritdoc/>
     public bool Follows => leader is not null;
