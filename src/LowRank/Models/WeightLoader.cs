@@ -117,7 +117,7 @@ public sealed class WeightLoader
             bool isOther = !source.ShapeOf(stored, shape)!.SequenceEqual(shape), isHead = !name.StartsWith(basePrefix, StringComparison.Ordinal);
             bool isRenewed = isHead && (renewal == HeadRenewal.Always || (renewal == HeadRenewal.WhereOther && isOther));
             if (!isRenewed && isHead && isOther)
-                problems.Add($"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
+                Note("wrong shape", $"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
             if (!isRenewed && !(isHead && isOther)) return Take(name, shape);
             taken.Add(stored);
         }
