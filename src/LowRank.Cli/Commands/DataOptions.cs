@@ -37,6 +37,10 @@ internal sealed class DataOptions(string what)
     /// <summary>The files, folders and patterns.</summary>
     public string[] Paths(ParseResult parsed) => parsed.GetValue(data) ?? [];
 
+    /// <summary>The files that are read: data, and a recipe.</summary>
+    public IEnumerable<string> Inputs(ParseResult parsed) =>
+        [.. RowFiles.Expand(Paths(parsed), new DataProblems()), .. takesRecipe && parsed.GetValue(recipe) is { } path ? new[] { path } : []];
+
     /// <summary>Whether columns are given.</summary>
     public bool NamesColumns(ParseResult parsed) => parsed.GetValue(columns) is { Length: > 0 };
 

@@ -50,6 +50,8 @@ internal sealed class EvalCommand : ICliCommand
         });
         parsed.Require(opened);
         RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: false);
+        OutputFile? written = parsed.GetValue(output) is { } path
+            ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)], allowsStandard: false) : null;
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
@@ -58,7 +60,7 @@ internal sealed class EvalCommand : ICliCommand
             IReadOnlyList<Sample> prompted = PromptRows.Read(source, referenced: true, notes);
             GeneratedTexts texts = GeneratedTexts.Of(generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
             foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
-            if (parsed.GetValue(output) is { } path) texts.Save(path);
+            written?.Write(texts.Save);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
             results["prompts"] = texts.Prompts.Count;
             results["references"] = texts.References.Sum(one => one.Count);

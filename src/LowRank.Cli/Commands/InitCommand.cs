@@ -30,8 +30,9 @@ internal sealed class InitCommand : ICliCommand
             {
                 string path = Path.GetFullPath(parsed.GetRequiredValue(file));
                 if (File.Exists(path) && !parsed.GetValue(force)) throw new InputException($"{path} is already there. Give another name, or --force to replace it.");
+                OutputFile written = OutputFile.Of("the recipe", parsed.GetRequiredValue(file), [parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation)], allowsStandard: false);
                 var interview = new Interview(Console.In, Console.Error);
-                Write(path, Draft(path, interview, parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation), parsed.GetValue(task), parsed.GetValue(preset), parsed.GetValue(output)), parsed.GetValue(schema));
+                Write(written, path, Draft(path, interview, parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation), parsed.GetValue(task), parsed.GetValue(preset), parsed.GetValue(output)), parsed.GetValue(schema));
             }, OptionUse.Always(model, data, validation, task, preset, output, schema, force));
     }
 
@@ -74,14 +75,14 @@ internal sealed class InitCommand : ICliCommand
         return (known, unknown);
     }
 
-    private static void Write(string path, RecipeDraft draft, bool schema)
+    private static void Write(OutputFile written, string path, RecipeDraft draft, bool schema)
     {
         string folder = Path.GetDirectoryName(path)!;
         Directory.CreateDirectory(folder);
         if (schema) AtomicFile.Write(Path.Combine(folder, SchemaFile), SchemaCommand.Text());
         string yaml = draft.ToYaml(folder, schema ? SchemaFile : null);
         Recipe.Parse(yaml, folder, name: path); // what is written can be read
-        AtomicFile.Write(path, yaml);
+        written.Write(yaml);
         Console.WriteLine($"Wrote {path}: task {draft.Task}, preset {draft.Preset}.");
         Console.WriteLine($"Next: lowrank validate {path}, then lowrank train {path}");
     }

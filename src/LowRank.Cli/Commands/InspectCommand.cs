@@ -32,11 +32,12 @@ internal sealed class InspectCommand : ICliCommand
     {
         if (IsAdapter(path))
         {
+            OutputFile? drawing = plot is null ? null : OutputFile.Of("--plot", plot, [path], allowsStandard: false);
             AdapterSummary adapter = AdapterSummary.Read(path);
             long? baseParameters = BaseParameters(adapter.Config.BaseModel);
             if (json) JsonOutput.Write(AdapterView.Json(adapter, baseParameters));
             else Screen.Write(AdapterView.Table(adapter, baseParameters));
-            if (plot is not null) SpectrumPlot.Write(adapter, plot);
+            if (drawing is not null) SpectrumPlot.Write(adapter, drawing);
             return;
         }
         if (!File.Exists(path) && !Directory.Exists(path)) throw new InputException($"{path} does not exist; expected a model's folder or safetensors file, or an adapter's folder.");

@@ -14,13 +14,13 @@ internal sealed class LogitsCommand : ICliCommand
     public Command Build()
     {
         var input = new Option<string>("--input") { Description = "A safetensors file with input_ids [B,T]; attention_mask [B,T] if there is padding, token_type_ids [B,T] for pairs, decoder_input_ids [B,U] for t5.", Required = true };
-        var output = new Option<string>("--output") { Description = "The safetensors file to write: logits, float32 ([B,T,V]; [B,labels] of a classifier; hidden_states [B,T,H] of a model without head).", Required = true };
+        var output = new Option<string>("--output") { Description = "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] of a classifier; hidden_states [B,T,H] of a model without head).", Required = true };
         var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs.") { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), parsed.GetRequiredValue(output)), [OptionUse.Always(input, output), .. model.Uses]);
+        return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), OutputFile.Of("--output", parsed.GetRequiredValue(output), [parsed.GetRequiredValue(input), .. model.Inputs(parsed)])), [OptionUse.Always(input, output), .. model.Uses]);
     }
 
-    private static void Compute(ModelOptions options, ParseResult parsed, string input, string output)
+    private static void Compute(ModelOptions options, ParseResult parsed, string input, OutputFile output)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
@@ -40,12 +40,12 @@ internal sealed class LogitsCommand : ICliCommand
         if (opened.Model.Network is EncoderDecoder pair)
         {
             if (!file.Entries.ContainsKey("decoder_input_ids")) throw new InputException($"{input} has no decoder_input_ids [B,U], which a {opened.Model.Config.ModelType} model needs beside input_ids.");
-            SafeTensorsWriter.Write(output, [KeyValuePair.Create("logits", pair.Forward(batch, Whole(file, input, "decoder_input_ids", null).to(device)).cpu())]);
+            output.Write(stream => SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create("logits", pair.Forward(batch, Whole(file, input, "decoder_input_ids", null).to(device)).cpu())]));
             return;
         }
         ISequenceNetwork network = opened.Model.Sequence;
         Tensor made = network.Head is null ? network.States(batch) : network.Scores(batch);
-        SafeTensorsWriter.Write(output, [KeyValuePair.Create(network.Head is null ? "hidden_states" : "logits", made.cpu())]);
+        output.Write(stream => SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create(network.Head is null ? "hidden_states" : "logits", made.cpu())]));
     }
 
     private static Tensor Whole(SafeTensorsFile file, string path, string name, long[]? shape)

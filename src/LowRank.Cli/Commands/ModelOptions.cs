@@ -84,6 +84,9 @@ internal sealed class ModelOptions
     public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
         .Select(given => given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];
 
+    /// <summary>The folders that are read.</summary>
+    public IEnumerable<string> Inputs(ParseResult parsed) => [Folder(parsed), .. Adapters(parsed).Select(argument => argument.Folder)];
+
     /// <summary>Opens the model for its adapter's task, or its own.</summary>
     public TaskModel OpenForTask(ParseResult parsed, string? task, Func<TaskSettings, TaskSettings> settings)
     {

@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data.Rows;
 using LowRank.Tasks;
-using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
 
@@ -14,7 +13,7 @@ internal sealed class PredictCommand : ICliCommand
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly DataOptions data = new("Files, folders or patterns of data in the forms that training reads, read as training read its own; labels and answers are not needed.");
-    private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default." };
+    private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default, or with -." };
     private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
     private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
     private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest text in tokens; what training used by default." };
@@ -48,17 +47,19 @@ internal sealed class PredictCommand : ICliCommand
         });
         parsed.Require(opened);
         RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: true);
+        OutputFile? file = parsed.GetValue(output) is { } path
+            ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)]) : null;
         List<string> notes = [];
         IEnumerable<string> lines = opened.Task.Predict(source, parsed.GetValue(batch), notes).Select(answer => answer.ToJsonString(Readable));
         foreach (string note in notes) Console.Error.WriteLine("note: " + note);
-        if (parsed.GetValue(output) is not { } path)
+        if (file is null or { IsStandardOutput: true })
         {
             foreach (string line in lines) Console.WriteLine(line);
             Note(opened.Task);
             return;
         }
         int rows = 0;
-        AtomicFile.Write(path, stream =>
+        file.Write(stream =>
         {
             using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
             foreach (string line in lines)
@@ -68,7 +69,7 @@ internal sealed class PredictCommand : ICliCommand
             }
         });
         Note(opened.Task);
-        Console.WriteLine($"Wrote {rows} answers to {path}");
+        file.Say($"Wrote {rows} answers to {file}");
     }
 
     private static void Note(ITask task)

@@ -1,7 +1,5 @@
-using System.Text;
 using System.Xml.Linq;
 using LowRank.Adapters.Inspection;
-using LowRank.Tensors;
 using OxyPlot;
 using OxyPlot.Annotations;
 using OxyPlot.Axes;
@@ -19,7 +17,7 @@ internal static class SpectrumPlot
 
     /// <summary>Writes the file; its folder must exist.</summary>
     /// <exception cref="InputException">No change of the adapter is known without its base.</exception>
-    public static void Write(AdapterSummary adapter, string path)
+    public static void Write(AdapterSummary adapter, OutputFile file)
     {
         ModuleSummary[] known = [.. adapter.Modules.Where(module => module.Delta is { SpectralNorm: > 0 })];
         if (known.Length == 0) throw new InputException($"--plot: there is nothing to draw. {(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer." : "The adapter changes nothing yet, or its changes depend on the base.")}");
@@ -30,7 +28,7 @@ internal static class SpectrumPlot
         string[] names = [.. known.Select(Name).Distinct()];
         foreach (ModuleSummary module in known) model.Series.Add(Line(module, names));
         AddNames(model, names, known);
-        AtomicFile.Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, adapter))));
+        file.Write(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, adapter));
     }
 
     // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may not be there.

@@ -29,8 +29,7 @@ public static class ModelFolder
     public static void Write(string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights, Action<JsonObject>? editConfig = null,
         Action<string>? addFiles = null)
     {
-        if (Path.GetFullPath(source).TrimEnd('/', '\\') == Path.GetFullPath(target).TrimEnd('/', '\\'))
-            throw new InputException($"{target} is the model that is read. Choose another output folder.");
+        if (FileIdentity.AreSame(source, target)) throw new InputException($"{target} is the model that is read. Choose another output folder.");
         AtomicFolder.Write(target, folder =>
         {
             CopyCompanions(source, folder);

@@ -48,7 +48,7 @@ public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList
     };
 
     /// <summary>Writes a line a prompt.</summary>
-    public void Save(string path) => AtomicFile.Write(path, stream =>
+    public void Save(Stream stream)
     {
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };
         for (int i = 0; i < Texts.Count; i++)
@@ -61,5 +61,5 @@ public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList
             };
             writer.WriteLine(line.ToJsonString(Readable));
         }
-    });
+    }
 }

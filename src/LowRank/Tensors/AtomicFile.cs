@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace LowRank.Tensors;
 
 /// <summary>Writes a file so that its name holds either the old content or the whole new one, also when the process is
-/// killed or the power fails.</summary>
+/// killed or the power fails. Links are followed, an existing file keeps its mode, and devices and pipes are written into.</summary>
 public static class AtomicFile
 {
     private const int ReadOnlyDirectory = 0;
@@ -12,10 +12,20 @@ public static class AtomicFile
     /// and flushes the folder. On failure the temporary file is removed and the old file stays.</summary>
     /// <param name="path">The file to write; its folder is made if absent.</param>
     /// <param name="write">Writes the content to a stream without buffer.</param>
+    /// <exception cref="InputException">The path is a folder, or a link that leads nowhere.</exception>
     /// <exception cref="IOException">The folder cannot be written, or the disk is full.</exception>
-    public static void Write(string path, Action<FileStream> write)
+    public static void Write(string path, Action<Stream> write)
     {
-        string full = Path.GetFullPath(path);
+        string full = OutputPath.Resolve(path);
+        using (Stream? through = OutputPath.OpenThrough(full))
+        {
+            if (through is not null)
+            {
+                write(through);
+                return;
+            }
+        }
+        if (Directory.Exists(full)) throw new InputException($"{path} is a folder; expected a file to write. Choose another output.");
         string folder = Path.GetDirectoryName(full) ?? throw new IOException($"{path} is the root of a file system, not a file.");
         Directory.CreateDirectory(folder);
         string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
@@ -25,6 +35,7 @@ public static class AtomicFile
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
+                OutputPath.KeepAttributes(full, temporary);
             }
             File.Move(temporary, full, overwrite: true);
         }
@@ -37,7 +48,7 @@ public static class AtomicFile
     }
 
     /// <summary>Writes text as UTF-8 without a byte order mark.</summary>
-    /// <inheritdoc cref="Write(string, Action{FileStream})"/>
+    /// <inheritdoc cref="Write(string, Action{Stream})"/>
     public static void Write(string path, string text) => Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
 
     /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by itself.</summary>

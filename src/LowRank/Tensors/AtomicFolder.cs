@@ -13,7 +13,7 @@ public static partial class AtomicFolder
     /// <param name="fill">Writes the files into the folder it is given.</param>
     public static void Write(string target, Action<string> fill)
     {
-        target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
+        target = OutputPath.Resolve(target);
         if (File.Exists(target)) throw new InputException($"{target} is a file; expected a folder to write to. Choose another output.");
         string parent = Path.GetDirectoryName(target)!;
         Directory.CreateDirectory(parent);
@@ -23,6 +23,7 @@ public static partial class AtomicFolder
         try
         {
             fill(temporary);
+            OutputPath.KeepAttributes(target, temporary);
             Flush(temporary);
             if (Directory.Exists(target)) Directory.Move(target, replaced);
             Directory.Move(temporary, target);

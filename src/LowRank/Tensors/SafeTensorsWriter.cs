@@ -29,17 +29,22 @@ public static unsafe class SafeTensorsWriter
         string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
+        Check(path, tensors); // before the file is made
+        AtomicFile.Write(path, stream => WriteTo(stream, path, tensors, metadata));
+    }
+
+    /// <summary>Writes to a stream.</summary>
+    /// <inheritdoc cref="Write"/>
+    internal static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
         Check(path, tensors);
         List<KeyValuePair<string, torch.Tensor>> sorted = Sort(tensors);
         byte[] header = Header(sorted, metadata ?? DefaultMetadata);
-        AtomicFile.Write(path, stream =>
-        {
-            Span<byte> length = stackalloc byte[8];
-            BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-            stream.Write(length);
-            stream.Write(header);
-            foreach ((_, torch.Tensor tensor) in sorted) WriteData(stream, tensor);
-        });
+        Span<byte> length = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        stream.Write(length);
+        stream.Write(header);
+        foreach ((_, torch.Tensor tensor) in sorted) WriteData(stream, tensor);
     }
 
     /// <summary>The size of a tensor's data in bytes.</summary>
