@@ -61,8 +61,9 @@ public sealed class OutputPathTests : IDisposable
     {
         if (!OperatingSystem.IsLinux()) return;
         using (Process made = Process.Start("mkfifo", folder["pipe"])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Task<string> read = File.ReadAllTextAsync(folder["pipe"], TestContext.Current.CancellationToken);
-        AtomicFile.Write(folder["pipe"], "through");
+        Task<string> read = Task.Run(() => File.ReadAllText(folder["pipe"])); // opening waits for the writer
+        var write = Task.Run(() => AtomicFile.Write(folder["pipe"], "through"));
+        await Task.WhenAll(read, write).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Equal("through", await read);
         Assert.False(FileIdentity.Of(folder["pipe"])!.Value.IsPlain);
     }
