@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Recipes;
 
