@@ -5,7 +5,9 @@ using LowRank.Models;
 using LowRank.Models.Sentences;
 using LowRank.Recipes;
 using LowRank.Tasks;
+using LowRank.Tasks.TextEmbedding;
 using LowRank.Training;
+using TorchSharp;
 
 namespace LowRank.Tests.Tasks;
 
@@ -89,6 +91,17 @@ public sealed class EmbeddingTests : IDisposable
         }
         Assert.Equal(Of(null), Of("mean"));
         Assert.NotEqual(Of("mean"), Of("lasttoken"));
+    }
+
+    [Fact]
+    public void Retrieval_is_measured_among_all_partners_and_equal_ones_share_their_place()
+    {
+        using var scope = torch.NewDisposeScope();
+        var board = new RetrievalBoard();
+        board.Add(torch.tensor(new float[,] { { 1, 0 }, { 0, 1 }, { 0.6f, 0.8f } }), torch.tensor(new float[,] { { 1, 0 }, { 1, 0 }, { 0.6f, 0.8f } }));
+        IReadOnlyDictionary<string, double?> metrics = board.Metrics(); // places 1, 2 and 1
+        Assert.Equal(2.0 / 3, metrics["recall_at_1"]!.Value, 1e-9);
+        Assert.Equal(2.5 / 3, metrics["mean_reciprocal_rank"]!.Value, 1e-9);
     }
 
     private static SentencePipeline Pipeline(Pooling mode) => new(8, [mode],

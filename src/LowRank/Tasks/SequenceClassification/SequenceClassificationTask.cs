@@ -106,7 +106,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     }
 
     // One rule for all rows: a list such as [1, 0] alone does not tell whether it holds labels or a place for each.
-    private bool HoldsTables(RowSource source)
+    private static bool HoldsTables(RowSource source)
     {
         var column = new LabelColumn();
         foreach (Sample sample in source.Reading(foreign: false).Rows())
