@@ -36,7 +36,7 @@ internal sealed class CombineCommand : ICliCommand
                 combined.Write(parsed.GetRequiredValue(output));
                 Console.WriteLine($"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank {combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: {parsed.GetRequiredValue(output)}");
             },
-            OptionUse.Always(adapters, kind, output),
+            OptionUse.Always(adapters, kind, output), OptionUse.There("an adapter's folder", parsed => (parsed.GetValue(adapters) ?? []).Select(text => AdapterArgument.Parse(text).Folder)),
             OptionUse.Values(kind, value => AdapterCombination.Kinds.Contains(value), $"one of {string.Join(", ", AdapterCombination.Kinds)}"),
             OptionUse.Values(sign, value => value is "total" or "frequency", "total or frequency"),
             OptionUse.Unless(density, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; leave it out")),

@@ -29,6 +29,7 @@ internal sealed class ConvertCommand : ICliCommand
                     MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
                 }
                 Console.WriteLine($"Wrote {target}");
-            }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output));
+            }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output),
+                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]), OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]));
     }
 }

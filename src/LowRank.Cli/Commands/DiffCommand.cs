@@ -24,6 +24,6 @@ internal sealed class DiffCommand : ICliCommand
                 AdapterDifference difference = AdapterDifference.Of(AdapterArgument.Read(parsed.GetRequiredValue(first)), AdapterArgument.Read(parsed.GetRequiredValue(second)));
                 if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));
                 else Screen.Write(DifferenceView.Table(difference));
-            }, OptionUse.Always(json));
+            }, OptionUse.Always(json), OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(first), parsed.GetValue(second)]));
     }
 }

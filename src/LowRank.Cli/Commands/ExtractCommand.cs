@@ -33,6 +33,7 @@ internal sealed class ExtractCommand : ICliCommand
                     Console.Error.WriteLine($"warning: tuning changed {made.OtherChanges.Count} weights that no pair holds: {string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
                         "They are not in the adapter; --save-others keeps them whole.");
                 EnergyView.Show(made.Kept, parsed.GetRequiredValue(output), made.OtherChanges, parsed.GetValue(json));
-            }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1));
+            }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1),
+                OptionUse.There("a model's folder", parsed => [parsed.GetValue(before), parsed.GetValue(after)]));
     }
 }

@@ -17,7 +17,7 @@ internal sealed class LogitsCommand : ICliCommand
         var output = new Option<string>("--output") { Description = "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] of a classifier; hidden_states [B,T,H] of a model without head).", Required = true };
         var command = new Command("logits", "Compute the logits of given tokens, for comparing with other programs.") { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), OutputFile.Of("--output", parsed.GetRequiredValue(output), [parsed.GetRequiredValue(input), .. model.Inputs(parsed)])), [OptionUse.Always(input, output), .. model.Uses]);
+        return command.Does(parsed => Compute(model, parsed, parsed.GetRequiredValue(input), OutputFile.Of("--output", parsed.GetRequiredValue(output), [parsed.GetRequiredValue(input), .. model.Inputs(parsed)])), [OptionUse.Always(input, output), OptionUse.There("a safetensors file", parsed => [parsed.GetValue(input)]), .. model.Uses]);
     }
 
     private static void Compute(ModelOptions options, ParseResult parsed, string input, OutputFile output)

@@ -78,6 +78,15 @@ internal sealed record OptionUse
         return missing.Length <= told ? first : first.Append($"{option.Name}: {missing.Length - told} more paths like these");
     }
 
+    /// <summary>Files or folders that have to be there.</summary>
+    /// <param name="expected">What is expected there, in words.</param>
+    /// <param name="paths">The paths; null for those that are not given.</param>
+    public static OptionUse There(string expected, Func<ParseResult, IEnumerable<string?>> paths) => Rule(parsed =>
+        paths(parsed).OfType<string>().Where(path => !Path.Exists(path)).Select(path => $"{path} is not there; expected {expected}"));
+
+    /// <summary>Threads of a process: more than any machine has would be made one by one until memory ends.</summary>
+    public static OptionUse Threads(Option<int?> option) => Values(option, value => value is null or (>= 1 and <= 1024), "1 to 1024");
+
     /// <summary>A folder that a command makes, and that holds nothing yet.</summary>
     public static OptionUse NewFolder(Option<string> option) => new([option])
     {

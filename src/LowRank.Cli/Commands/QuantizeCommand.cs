@@ -19,7 +19,7 @@ internal sealed class QuantizeCommand : ICliCommand
         return new Command("quantize", "Write a model with the weights of its linear layers quantised, in the tensors of bitsandbytes, which transformers opens. One weight at a time is in float32.")
             { model, to, output, json }
             .Does(parsed => Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output), parsed.GetValue(json)),
-                OptionUse.Always(model, to, output, json), OptionUse.NewFolder(output),
+                OptionUse.Always(model, to, output, json), OptionUse.NewFolder(output), OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]),
                 OptionUse.Values(to, value => WeightFormats.Names.Contains(value) && WeightFormats.Get(value) is { IsWritable: true }, formats));
     }
 

@@ -25,6 +25,6 @@ internal sealed class ResizeCommand : ICliCommand
                 (LoraFolder resized, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(AdapterArgument.Read(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(rank));
                 resized.Write(parsed.GetRequiredValue(output));
                 EnergyView.Show(kept, parsed.GetRequiredValue(output), [], parsed.GetValue(json));
-            }, OptionUse.Always(rank, output, json), OptionUse.AtLeast(rank, 1));
+            }, OptionUse.Always(rank, output, json), OptionUse.AtLeast(rank, 1), OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]));
     }
 }

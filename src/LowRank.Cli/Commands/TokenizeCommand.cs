@@ -22,7 +22,7 @@ internal sealed class TokenizeCommand : ICliCommand
             {
                 string? folder = parsed.GetValue(model), path = parsed.GetValue(file);
                 Run(Tokenizer.Load(folder ?? path!), parsed.GetRequiredValue(texts), parsed.GetValue(special), parsed.GetValue(decode));
-            }, OptionUse.Always(model, file, texts, special, decode),
+            }, OptionUse.Always(model, file, texts, special, decode), OptionUse.There("a tokenizer's file or folder", parsed => [parsed.GetValue(model), parsed.GetValue(file)]),
             OptionUse.Rule(parsed => parsed.GetValue(model) is null == parsed.GetValue(file) is null ? ["Give one of --model FOLDER and --tokenizer FILE"] : []));
     }
 

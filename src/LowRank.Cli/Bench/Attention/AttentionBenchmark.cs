@@ -15,7 +15,7 @@ internal sealed class AttentionBenchmark : IBenchmark
         var threads = new Option<int?>("--threads") { Description = "Threads; one for each physical core unless given." };
         var json = new Option<bool>("--json") { Description = "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as forward_speedup, … against torch's." };
         return new Command("attention", "Attention forward and backward, in tiles and by torch's operations, for several shapes.") { rounds, threads, json }
-            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)), OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.AtLeast(threads, 1));
+            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)), OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.Threads(threads));
     }
 
     private static int Run(int rounds, int? threads, bool json)

@@ -36,7 +36,7 @@ internal sealed class GenerateBenchmark : IBenchmark
                 Rounds = parsed.GetValue(rounds),
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)),
-                OptionUse.Always(batch, prompt, tokens, rank, rounds, threads, json),
+                OptionUse.Always(batch, prompt, tokens, rank, rounds, threads, json), OptionUse.Threads(threads),
                 OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));
     }
 }

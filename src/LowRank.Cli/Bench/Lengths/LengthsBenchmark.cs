@@ -36,6 +36,6 @@ internal sealed class LengthsBenchmark : IBenchmark
                 Steps = parsed.GetValue(steps),
                 MaxLength = parsed.GetValue(longest),
                 Threads = parsed.GetValue(threads),
-            }), parsed.GetValue(json)), OptionUse.Always(data, tokenizer, batch, rank, targets, steps, longest, threads, json));
+            }), parsed.GetValue(json)), OptionUse.Always(data, tokenizer, batch, rank, targets, steps, longest, threads, json), OptionUse.Threads(threads), OptionUse.Data(data));
     }
 }

@@ -46,7 +46,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 Tf32 = parsed.GetValue(tf32),
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)),
-                OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, threads, json),
+                OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, threads, json), OptionUse.Threads(threads),
                 OptionUse.Unless(tf32, parsed => parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal) ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
     }
 }
