@@ -8,7 +8,7 @@ namespace LowRank.Cli;
 internal static class CommandLineApplication
 {
     /// <summary>Runs a command.</summary>
-    /// <returns>0, 1 for a failed run, 2 for bad usage or input, 130 and 143 for a run that a signal ended.</returns>
+    /// <returns>0, 1 for a failed run, 2 for bad usage or input, 129, 130 and 143 for a run that a signal ended.</returns>
     public static int Run(string[] arguments)
     {
         var root = new RootCommand("LowRank: low-rank adaptation (LoRA) of pretrained language models for .NET.") { GlobalOptions.Verbose };

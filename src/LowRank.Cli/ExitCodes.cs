@@ -12,6 +12,9 @@ internal static class ExitCodes
     /// <summary>The usage or the input was wrong.</summary>
     public const int BadInput = 2;
 
+    /// <summary>SIGHUP ended it: its terminal was closed.</summary>
+    public const int HungUp = 129;
+
     /// <summary>SIGINT ended it, as shells name it: 128 and the signal's number.</summary>
     public const int Interrupted = 130;
 

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using LowRank.Cli.Bench;
 
 namespace LowRank.Cli;
@@ -9,7 +10,7 @@ namespace LowRank.Cli;
 internal static class JsonOutput
 {
     /// <summary>One line.</summary>
-    public static JsonSerializerOptions Compact { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    public static JsonSerializerOptions Compact { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, Converters = { new FiniteNumbers() } };
 
     private static readonly JsonSerializerOptions Indented = new(Compact) { WriteIndented = true };
 
@@ -25,6 +26,18 @@ internal static class JsonOutput
         measured["vectors"] = Machine.Vectors();
         measured["commit"] = Machine.Commit();
         Console.WriteLine(measured.ToJsonString(Indented));
+    }
+
+    // JSON knows no NaN and no infinity: what is no number is null.
+    private sealed class FiniteNumbers : JsonConverter<double>
+    {
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
+
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
+        {
+            if (double.IsFinite(value)) writer.WriteNumberValue(value);
+            else writer.WriteNullValue();
+        }
     }
 
     /// <summary>Writes an object, indented.</summary>

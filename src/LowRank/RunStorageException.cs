@@ -5,26 +5,29 @@ namespace LowRank;
 /// <param name="cause">The error of the file system; null where there was none.</param>
 public sealed class RunStorageException(string message, Exception? cause = null) : IOException(message, cause)
 {
+    /// <summary>Whether the message says already what is left of the run, and how to go on.</summary>
+    internal bool SaysWhatIsLeft { get; init; }
+
     /// <summary>Works on a file that a run writes as it goes on; what goes wrong names the file and says what to do.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="work">Opens or writes it.</param>
-    internal static T Guard<T>(string path, Func<T> work)
+    /// <param name="work">Opens or writes it, whole or not at all.</param>
+    /// <param name="waits">Waits while the disk is full; null does not.</param>
+    internal static T Guard<T>(string path, Func<T> work, StorageWait? waits = null)
     {
         try
         {
-            return work();
+            return waits is null ? work() : waits.Run(path, work);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
-            throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. " +
-                "See that the disk is there, has space and may be written to, and go on with --resume from the newest checkpoint.", e);
+            throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. See that the disk is there, has space and may be written to.", e);
         }
     }
 
-    /// <inheritdoc cref="Guard{T}(string, Func{T})"/>
-    internal static void Guard(string path, Action work) => Guard(path, () =>
+    /// <inheritdoc cref="Guard{T}(string, Func{T}, StorageWait?)"/>
+    internal static void Guard(string path, Action work, StorageWait? waits = null) => Guard(path, () =>
     {
         work();
         return true;
-    });
+    }, waits);
 }

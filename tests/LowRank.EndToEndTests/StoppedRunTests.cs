@@ -14,10 +14,11 @@ public sealed class StoppedRunTests
     [Theory]
     [InlineData("INT", 130)]
     [InlineData("TERM", 143)]
+    [InlineData("HUP", 129)]
     public void A_signal_finishes_the_step_saves_and_says_how_to_go_on(string signal, int exitCode)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals");
-        Assert.SkipWhen(string.Equals(signal, "INT", StringComparison.Ordinal) && IgnoresInterrupts(), "SIGINT is ignored here, as in what a script starts with &, and runs inherit that");
+        Assert.SkipWhen(Ignores(signal switch { "HUP" => 1, "INT" => 2, _ => 15 }), $"SIG{signal} is ignored here, as in what a script starts with & or nohup, and runs inherit that");
         using var model = new TinyModel();
         // Long enough that a run cannot end while the signal is on its way. Two threads on steps this small wait for each other more than they work where the processors are busy.
         string[] threads = ["--set", "training.threads=1"];
@@ -78,6 +79,19 @@ public sealed class StoppedRunTests
     }
 
     [Fact]
+    public void A_model_without_numbers_answers_with_an_error_that_names_the_weight()
+    {
+        using var model = new TinyModel();
+        Spoil(model, 'Z');
+        foreach (string[] temperature in (string[][])[[], ["--temperature", "0.7"]])
+        {
+            CommandResult result = CommandLine.Run(["generate", "--model", model.Folder, "--prompt", "aZ", .. temperature]);
+            Assert.Equal((1, ""), (result.ExitCode, result.Output));
+            Assert.StartsWith("error: The model gives no finite logits, and no token can be chosen: the base's weight model.embed_tokens.weight has", result.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Budgets_and_early_stopping_end_a_run_that_went_well()
     {
         using var model = new TinyModel();
@@ -104,9 +118,9 @@ public sealed class StoppedRunTests
     }
 
     // proc(5): a mask of the signals that are ignored, the first one in its lowest bit.
-    private static bool IgnoresInterrupts() => OperatingSystem.IsLinux()
+    private static bool Ignores(int signal) => OperatingSystem.IsLinux()
         && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } line
-        && (ulong.Parse(line.AsSpan("SigIgn:".Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & 2) != 0;
+        && (ulong.Parse(line.AsSpan("SigIgn:".Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (1UL << (signal - 1))) != 0;
 
     private static bool HasStepped(TinyModel model) => File.Exists(model["run/metrics.jsonl"]) && new FileInfo(model["run/metrics.jsonl"]).Length > 0;
 

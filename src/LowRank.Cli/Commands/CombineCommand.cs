@@ -33,6 +33,8 @@ internal sealed class CombineCommand : ICliCommand
                 {
                     Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = parsed.GetValue(sign) == "frequency", ScaleOnce = parsed.GetValue(once),
                 });
+                if (given.Select(one => one.Item1.Base?.BaseSha).OfType<string>().Distinct().Count() > 1)
+                    Console.Error.WriteLine("warning: the adapters were trained beside different bases (base_sha in their lowrank_base.json): a sum of changes of other weights is no sum of what they learned.");
                 combined.Write(parsed.GetRequiredValue(output));
                 Console.WriteLine($"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank {combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: {parsed.GetRequiredValue(output)}");
             },

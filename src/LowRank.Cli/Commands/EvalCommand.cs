@@ -69,9 +69,9 @@ internal sealed class EvalCommand : ICliCommand
         {
             TaskData loaded = opened.Task.Read(source);
             foreach (string warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning);
-            EvaluationResult result = Evaluation.Run(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
+            EvaluationResult result = Evaluation.RunFinite(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
             results["loss"] = result.Loss;
-            if (opened.Kind.Head == Models.HeadKind.LanguageModel) results["perplexity"] = Math.Exp(result.Loss);
+            if (opened.Kind.Head == Models.HeadKind.LanguageModel) results["perplexity"] = Math.Exp(result.Loss) is var perplexity && double.IsFinite(perplexity) ? perplexity : null;
             foreach ((string name, double? value) in result.Metrics) results[name] = value;
             results[opened.Kind.Head == Models.HeadKind.LanguageModel ? "tokens" : "labels"] = result.Tokens;
             results["rows"] = loaded.Examples.Count;
@@ -84,6 +84,7 @@ internal sealed class EvalCommand : ICliCommand
     {
         double number when name == "perplexity" => $"{name} {number:f3}",
         double number => $"{name} {number:f4}",
+        null when name == "perplexity" => "perplexity over 1e308",
         null => $"{name} undefined",
         long or int => $"{value} {name}",
         _ => $"{name} {value}",

@@ -35,7 +35,7 @@ internal static partial class FailureMessage
         failure is AggregateException or TypeInitializationException or TargetInvocationException && failure.InnerException is { } inner ? Cause(inner) : failure;
 
     // Errors that no program can prevent, and whose messages say what to do.
-    private static bool IsOfTheWorld(Exception failure) => failure is HubException or NonFiniteLossException or IOException or UnauthorizedAccessException or OperationCanceledException;
+    private static bool IsOfTheWorld(Exception failure) => failure is HubException or NonFiniteException or NonFiniteLossException or IOException or UnauthorizedAccessException or OperationCanceledException;
 
     private static bool IsPartMissing(Exception failure) => failure is DllNotFoundException or BadImageFormatException or FileLoadException
         || failure is FileNotFoundException { FileName: { } name } && name.Contains(", Version=", StringComparison.Ordinal);

@@ -40,12 +40,21 @@ internal sealed class LogitsCommand : ICliCommand
         if (opened.Model.Network is EncoderDecoder pair)
         {
             if (!file.Entries.ContainsKey("decoder_input_ids")) throw new InputException($"{input} has no decoder_input_ids [B,U], which a {opened.Model.Config.ModelType} model needs beside input_ids.");
-            output.Write(stream => SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create("logits", pair.Forward(batch, Whole(file, input, "decoder_input_ids", null).to(device)).cpu())]));
+            Tensor targets = Whole(file, input, "decoder_input_ids", null).to(device);
+            Write(output, "logits", () => pair.Forward(batch, targets), pair, null);
             return;
         }
         ISequenceNetwork network = opened.Model.Sequence;
-        Tensor made = network.Head is null ? network.States(batch) : network.Scores(batch);
-        output.Write(stream => SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create(network.Head is null ? "hidden_states" : "logits", made.cpu())]));
+        Write(output, network.Head is null ? "hidden_states" : "logits", () => network.Head is null ? network.States(batch) : network.Scores(batch), network, batch.AttentionMask);
+    }
+
+    private static void Write(OutputFile output, string name, Func<Tensor> compute, INetwork network, Tensor? mask)
+    {
+        Tensor made = compute();
+        // What stands at padding means nothing, and may be no number: a token that sees no other has no attention.
+        Tensor read = mask is not null && made.dim() == 3 ? made.masked_fill((mask == 0).unsqueeze(-1), 0) : made;
+        FiniteOutput.Require(read, network, name, () => compute());
+        output.Write(stream => SafeTensorsWriter.WriteTo(stream, output.ToString(), [KeyValuePair.Create(name, made.cpu())]));
     }
 
     private static Tensor Whole(SafeTensorsFile file, string path, string name, long[]? shape)

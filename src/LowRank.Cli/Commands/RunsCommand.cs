@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LowRank.Cli.Runs;
 using LowRank.Cli.Views;
+using LowRank.Training;
 using Spectre.Console;
 
 namespace LowRank.Cli.Commands;
@@ -36,6 +37,7 @@ internal sealed class RunsCommand : ICliCommand
     private static void List(string folder, string sort, bool json)
     {
         if (!Directory.Exists(folder)) throw new InputException($"{folder} was not found; expected a folder with runs in it, such as the folder above a recipe's output.");
+        foreach (string run in RunFolders.Find(Path.GetFullPath(folder))) RunFolder.Tidy(run); // what a kill left half-written
         RunRow[] rows = [.. Orders[sort](RunIndex.List(Path.GetFullPath(folder), text => Console.Error.WriteLine("note: " + text)))];
         foreach (RunRow row in rows.Where(row => row.Problems.Count > 0)) Console.Error.WriteLine($"note: {Path.Combine(folder, row.Folder)}: {string.Join("; ", row.Problems)}");
         if (json) JsonOutput.Write(rows.Select(Json));

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>SIGINT and SIGTERM while a run goes on: the first one asks it to finish its step and save, the second one ends the process.</summary>
+/// <summary>SIGINT, SIGTERM and SIGHUP while a run goes on: the first one asks it to finish its step and save, the second one ends the process.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(1);
@@ -13,7 +13,7 @@ internal sealed class StopSignals : IDisposable
     private int received; // the first signal's number in .NET's own counting, which has no 0
 
     /// <summary>Listens from now on.</summary>
-    public StopSignals() => registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, Hear), PosixSignalRegistration.Create(PosixSignal.SIGTERM, Hear)];
+    public StopSignals() => registrations = [.. Heard().Select(signal => PosixSignalRegistration.Create(signal, Hear))];
 
     /// <summary>Is cancelled by the first signal.</summary>
     public CancellationToken Token => stop.Token;
@@ -28,8 +28,12 @@ internal sealed class StopSignals : IDisposable
         stop.Dispose();
     }
 
+    // Who starts a run with nohup wants it to go on when the terminal is closed.
+    private static IEnumerable<PosixSignal> Heard() => Terminal.IgnoresHangup() ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+
     private void Hear(PosixSignalContext context)
     {
+        if (context.Signal == PosixSignal.SIGHUP) Terminal.LetGo();
         Interlocked.CompareExchange(ref heard, Stopwatch.GetTimestamp(), 0);
         if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) is var first and not 0)
         {

@@ -39,11 +39,13 @@ internal sealed class SweepCommand : ICliCommand
         void Stop(PosixSignalContext context)
         {
             context.Cancel = true;
+            if (context.Signal == PosixSignal.SIGHUP) Terminal.LetGo();
             Console.Error.WriteLine("The runs that go on finish their step and save; no further one is started.");
             stop.Cancel();
         }
         using (PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop))
-        using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop)) new SweepRunner(recipe, state, parallel).Run(plan.Runs, stop.Token);
+        using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop))
+        using (Terminal.IgnoresHangup() ? null : PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop)) new SweepRunner(recipe, state, parallel).Run(plan.Runs, stop.Token);
         return Report(plan, state, folder, axes, metric);
     }
 

@@ -15,9 +15,9 @@ internal sealed class TrainCommand : ICliCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
-        var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (training.save_every writes them, and a run that is stopped or has used its budget leaves one)." };
+        var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (one is written every 10 minutes or as training.save_every says, and a run that is stopped or has used its budget leaves one)." };
         var supervised = new Option<bool>("--supervised") { Description = "End as by SIGTERM when the standard input comes to its end: for a program that starts runs and may be killed, as lowrank sweep.", Hidden = true };
-        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT and SIGTERM finish the step and save (exit codes 130 and 143); a second one stops at once.") { recipe, set, resume, supervised }
+        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT, SIGTERM and SIGHUP finish the step and save (exit codes 130, 143 and 129); a second one stops at once. While the disk is full the run waits, and goes on once there is space.") { recipe, set, resume, supervised }
             .Does(parsed =>
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
@@ -32,7 +32,7 @@ internal sealed class TrainCommand : ICliCommand
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
         var view = new TrainingView(run);
         view.ShowNotes(resume);
-        ComparisonSide? before = view.Measure("before");
+        ComparisonSide? before = view.MeasureBefore(resume);
         TrainingResult result;
         PosixSignal? signal;
         // Before and after, a signal ends the process as usual: there is nothing that has to be saved.
@@ -47,7 +47,7 @@ internal sealed class TrainCommand : ICliCommand
             Console.Error.WriteLine(result.Ending == RunEnding.Cancelled
                 ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Go on with: {ResumeLine(path, overrides)}"
                 : $"The run had ended with step {result.Steps} already; its weights are in {result.SavedFolder}.");
-            return given == PosixSignal.SIGTERM ? ExitCodes.Terminated : ExitCodes.Interrupted;
+            return given switch { PosixSignal.SIGTERM => ExitCodes.Terminated, PosixSignal.SIGHUP => ExitCodes.HungUp, _ => ExitCodes.Interrupted };
         }
         view.ShowResult(result, before, before is null ? null : view.Measure("after"));
         return ExitCodes.Success;

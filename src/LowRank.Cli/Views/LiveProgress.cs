@@ -19,6 +19,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     private TrainingStep? skipped;
     private EvaluationResult? evaluation;
     private EvaluationResult? best;
+    private string? waiting;
     private long drawn;
     private readonly LossHistory training = new(), heldOut = new();
 
@@ -42,6 +43,12 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         heldOut.Add(evaluation.Step, evaluation.Loss);
         // Step 0 is the model before training; a loss that is no number is no best one.
         if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss) best = evaluation;
+        Draw();
+    }
+
+    public void Waiting(string message)
+    {
+        waiting = message;
         Draw();
     }
 
@@ -69,6 +76,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         if (skipped is not null) lines.Add(new Text($"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: {skipped.Skipped}"));
         if (evaluation is not null)
             lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
+        if (waiting is not null) lines.Add(new Text(waiting));
         lines.Add(new LossCurve(training.Points, heldOut.Points, OtherLines));
         return new Rows(lines);
     }

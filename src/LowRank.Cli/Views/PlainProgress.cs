@@ -30,5 +30,11 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
 
     public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}{MetricText.Of(evaluation)}");
 
+    public void Waiting(string message)
+    {
+        output.WriteLine("waiting: " + message);
+        output.Flush();
+    }
+
     public void Finished(TrainingResult result) => output.Flush();
 }

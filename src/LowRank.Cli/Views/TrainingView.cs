@@ -24,6 +24,9 @@ internal sealed class TrainingView(RecipeRun run)
         if (run.MemoryProblem(run.Sizes()) is { } problem) Console.Error.WriteLine($"advice: {problem}; the system will swap or end the run. Take a smaller model, or fewer trained weights.");
     }
 
+    /// <summary>Measures the model before training, if there is a comparison, and says so; a resumed run knows it from its beginning.</summary>
+    public ComparisonSide? MeasureBefore(bool resume) => run.MeasureBefore(resume, () => Measure("before"));
+
     /// <summary>Measures the comparison, if there is one, and says so.</summary>
     public ComparisonSide? Measure(string when)
     {
@@ -36,8 +39,8 @@ internal sealed class TrainingView(RecipeRun run)
     /// <param name="train">Trains and tells the observer.</param>
     public static TrainingResult Follow(Func<ITrainingObserver, TrainingResult> train)
     {
-        if (!Screen.IsLive) return train(new PlainProgress(Console.Out));
-        return Screen.Live(show => train(new LiveProgress(show, TimeProvider.System)));
+        if (!Screen.IsLive) return train(new TerminalProgress(new PlainProgress(Console.Out)));
+        return Screen.Live(show => train(new TerminalProgress(new LiveProgress(show, TimeProvider.System))));
     }
 
     /// <summary>Shows where the weights are, and the comparison.</summary>
@@ -56,7 +59,7 @@ internal sealed class TrainingView(RecipeRun run)
     private string? Ending(TrainingResult result) => result.Ending switch
     {
         RunEnding.NoImprovement => $"Ended after step {result.Steps}: no better held-out loss in {run.Recipe.Training.Patience} evaluations. "
-            + $"The best weights, of step {result.BestStep} with loss {result.BestLoss:f4}, are in {Path.Combine(run.Recipe.Output, "best")}",
+            + (result.BestStep is { } best ? $"The best weights, of step {best} with loss {result.BestLoss:f4}, are in {Path.Combine(run.Recipe.Output, "best")}" : ""),
         RunEnding.TimeSpent => $"Ended after step {result.Steps}: training.max_time is used. Go on with a larger one and --resume",
         RunEnding.TokensSpent => $"Ended after step {result.Steps}: {result.Tokens:n0} tokens are computed, training.max_tokens is {run.Recipe.Training.MaxTokens:n0}. Go on with a larger one and --resume",
         _ => null,

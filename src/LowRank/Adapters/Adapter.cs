@@ -41,7 +41,10 @@ public sealed class Adapter : IDisposable
     /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
     public AdapterData? Data { get; set; }
 
-    /// <summary>The base beside which alone it is right; null where it is on any of these weights.</summary>
+    /// <summary>The model that it belongs to.</summary>
+    internal PretrainedModel Model => model;
+
+    /// <summary>The base that it was trained beside, as its folder says; null where it does not, and for a new one that any base of these weights fits.</summary>
     public AdapterBase? Base { get; private set; }
 
     /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
@@ -146,6 +149,7 @@ public sealed class Adapter : IDisposable
         adapter.Vocabulary = AdapterVocabulary.Load(folder);
         adapter.ChatTemplates = AdapterChatTemplates.Load(folder);
         adapter.Base = needed;
+        if (needed?.Mismatch(folder, model, config.BaseModel) is { } mismatch) adapter.Warnings = [.. adapter.Warnings, mismatch];
         return adapter;
     }
 
@@ -166,7 +170,7 @@ public sealed class Adapter : IDisposable
     {
         if (!IsAttached) return;
         foreach (IAdapterPart part in parts) part.Detach();
-        model.ReplacedWeights.ExceptWith(ReplacedNames);
+        model.Network.ReplacedWeights.ExceptWith(ReplacedNames);
         IsAttached = false;
     }
 
@@ -191,7 +195,7 @@ public sealed class Adapter : IDisposable
         if (!IsMerged) return;
         merged.Revert();
         foreach (TrainedParameter weight in Replaced) weight.Detach();
-        model.ReplacedWeights.ExceptWith(ReplacedNames);
+        model.Network.ReplacedWeights.ExceptWith(ReplacedNames);
         IsMerged = false;
     }
 
@@ -235,7 +239,7 @@ public sealed class Adapter : IDisposable
         export.Config.Save(into);
         Task?.Save(into);
         Data?.Save(into);
-        Base?.Save(into);
+        if (Base?.BaseDtype is not null || model.Fingerprint is not null) new AdapterBase(Base?.BaseDtype, model.Fingerprint).Save(into);
         Vocabulary?.Save(into);
         ChatTemplates?.Save(into);
     });
@@ -275,10 +279,10 @@ public sealed class Adapter : IDisposable
     // A weight of the model holds one adapter's values at a time.
     private void TakeWeights()
     {
-        string[] taken = [.. ReplacedNames.Where(model.ReplacedWeights.Contains)];
+        string[] taken = [.. ReplacedNames.Where(model.Network.ReplacedWeights.Contains)];
         if (taken.Length > 0)
             throw new InputException("Another adapter that is in use replaces the same weights whole, and only one can hold them. Detach that one first:", taken);
-        model.ReplacedWeights.UnionWith(ReplacedNames);
+        model.Network.ReplacedWeights.UnionWith(ReplacedNames);
     }
 
     private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,

@@ -23,7 +23,8 @@ public static class AdapterMerge
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
     /// <param name="dtype">The dtype of weights that the base keeps quantised; null takes that of the folder's other weights.</param>
     /// <returns>What quantisation and rounding cost.</returns>
-    /// <exception cref="InputException">A merged weight is not finite, a change cannot be held by a weight, two adapters replace
+    /// <exception cref="NonFiniteException">A weight is not finite, the base's or a merged one.</exception>
+    /// <exception cref="InputException">A change cannot be held by a weight, two adapters replace
     /// the same weight, or the target is the model itself.</exception>
     public static MergeReport Write(PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
     {
@@ -49,7 +50,10 @@ public static class AdapterMerge
             Tensor stored = WithAddedRows(name, checkpoint.Map(name), network);
             Tensor start = replaced.Remove(name, out Tensor? whole) ? whole.detach().cpu().to(stored.dtype) : stored;
             string written = name == changes.TiedName ? changes.TableName! : name;
-            weights.Add(KeyValuePair.Create(written, changes.Apply(written, start)));
+            Tensor applied = changes.Apply(written, start);
+            if (applied.is_floating_point() && !FiniteOutput.Holds(applied))
+                throw new NonFiniteException($"{name} is not finite, {(whole is null ? $"in {model.Folder}. Fetch or convert the model again" : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
+            weights.Add(KeyValuePair.Create(written, applied));
             if (changes.UntiedHead is { } head && name == changes.TiedName)
                 weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));
         }

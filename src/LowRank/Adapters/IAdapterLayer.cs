@@ -7,7 +7,9 @@ namespace LowRank.Adapters;
 public interface IAdapterLayer : ISlotAdapter, IDisposable
 {
     /// <summary>Its tensors by what follows the module's path in their keys, such as <c>.lora_A.weight</c>.</summary>
-    IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+    new IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+
+    IReadOnlyList<KeyValuePair<string, Tensor>> ISlotAdapter.Weights => Weights;
 
     /// <summary>Tensors that the file has besides, each a form of what another layer trains; named as in <see cref="Weights"/>.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];

@@ -63,10 +63,16 @@ internal sealed class MergedChanges
             module.Layer.Share = before;
         }
         Tensor merged = wide.cpu().to(stored.dtype);
-        if (!merged.isfinite().all().item<bool>())
-            throw new InputException($"{name}: the merged weight is not finite in {stored.dtype}. Check the adapter with 'lowrank inspect', " +
-                "or convert the base to float32 or bfloat16 before merging.");
+        if (!FiniteOutput.Holds(merged)) throw new NonFiniteException($"{name}: the merged weight is not finite in {stored.dtype}: {Cause(name, stored, wide)}.");
         return merged.MoveToOuterDisposeScope();
+    }
+
+    private string Cause(string name, Tensor stored, Tensor wide)
+    {
+        if (!FiniteOutput.Holds(stored)) return "the base's own weight is not. Fetch or convert the base again";
+        string? tensor = byName[name].SelectMany(change => change.Module.Weights).FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
+        if (tensor is not null) return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
+        return FiniteOutput.Holds(wide) ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging" : "weight and change together leave float32. Check the adapter with 'lowrank inspect'";
     }
 
     private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is { } bias ? zeros(module.Site.OutputSize, device: bias.device) : null;

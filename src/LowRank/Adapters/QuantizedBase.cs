@@ -51,8 +51,8 @@ internal sealed class QuantizedBase
         if (known is null && isTransposed.GetValueOrDefault(name)) wide = wide.t().contiguous();
         if (source.Quantized(name) is null) Report.Quantization.Add(checkpoint.Map(name), wide);
         Tensor merged = changes.Apply(name, wide), written = merged.to(type);
-        if (!written.isfinite().all().item<bool>())
-            throw new InputException($"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16 (--dtype).");
+        if (!FiniteOutput.Holds(written))
+            throw new NonFiniteException($"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16 (--dtype).");
         Report.Rounding.Add(merged, written);
         return written.MoveToOuterDisposeScope();
     }

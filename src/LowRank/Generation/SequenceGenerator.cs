@@ -15,6 +15,7 @@ public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The tokens of each target, without start and stop tokens.</returns>
     /// <exception cref="InputException">A source is empty or names a token outside the vocabulary, or the options are out of range.</exception>
+    /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Generate(IReadOnlyList<int[]> sources, GenerationOptions options, CancellationToken cancellation = default)
     {
         options.Validate();
@@ -31,11 +32,15 @@ public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
         using SourceStates source = model.EncodeSource(Input(sources));
         using KeyValueCache cache = model.NewCache(sources.Count, options.MaxNewTokens);
         long[] tokens = [.. sources.Select(_ => (long)model.Shape.StartTokenId)];
+        var read = new List<long[]>(); // by the decoder
+        NonFiniteException NoFiniteLogits() => FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
+            model.Forward(Input(sources), tensor(read.SelectMany(step => step).ToArray(), dtype: ScalarType.Int64, device: model.Device).view(read.Count, -1).t()));
         for (int made = 0; made < options.MaxNewTokens && open.Contains(true) && !cancellation.IsCancellationRequested; made++)
         {
             using var step = NewDisposeScope();
             Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
-            tokens = sampler.Choose(model.Logits(model.Decode(input, source, cache)).select(1, 0));
+            read.Add(tokens);
+            tokens = sampler.Choose(model.Logits(model.Decode(input, source, cache)).select(1, 0), NoFiniteLogits);
             for (int row = 0; row < tokens.Length; row++)
             {
                 open[row] = open[row] && !stops.Contains((int)tokens[row]);

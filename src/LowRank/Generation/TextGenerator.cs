@@ -34,6 +34,7 @@ public sealed class TextGenerator(Decoder model)
     /// <returns>The new tokens of each row, without the stop token.</returns>
     /// <exception cref="InputException">A prompt is empty or names a token outside the vocabulary, or the options are out
     /// of range.</exception>
+    /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Generate(
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null, CancellationToken cancellation = default)
     {
@@ -91,7 +92,7 @@ public sealed class TextGenerator(Decoder model)
         while (true)
         {
             long[] chosen;
-            using (last) chosen = sampler.Choose(last);
+            using (last) chosen = sampler.Choose(last, () => NoFiniteLogits(texts));
             writing.Add(rows, chosen);
             if (!writing.IsOpen(rows) || cache.Length >= longest || cancellation.IsCancellationRequested) return;
             for (int row = 0; row < chosen.Length; row++) texts[row].Add((int)chosen[row]);
@@ -106,7 +107,10 @@ public sealed class TextGenerator(Decoder model)
         full += writing.Full;
     }
 
-    private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache cache)
+    private NonFiniteException NoFiniteLogits(List<int>[] texts) => FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
+        Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache: null).Dispose());
+
+    private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache? cache)
     {
         using var scope = NewDisposeScope();
         var ids = new long[prompts.Count * longest];

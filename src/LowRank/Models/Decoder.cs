@@ -110,6 +110,9 @@ public sealed class Decoder : ISequenceNetwork
     public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
     /// <inheritdoc/>
+    public ISet<string> ReplacedWeights { get; } = new HashSet<string>();
+
+    /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a language model of the family that its config names.</summary>

@@ -100,6 +100,9 @@ public sealed class EncoderDecoder : INetwork
     public IReadOnlyCollection<string> DuplicateWeights { get; }
 
     /// <inheritdoc/>
+    public ISet<string> ReplacedWeights { get; } = new HashSet<string>();
+
+    /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>

@@ -55,6 +55,9 @@ public interface INetwork : IDisposable
     /// <summary>Names of weights that the checkpoint lacks and that were drawn anew, as a new task's head is.</summary>
     IReadOnlyCollection<string> CreatedWeights { get; }
 
+    /// <summary>Names of the weights whose values an adapter that is in use holds whole.</summary>
+    ISet<string> ReplacedWeights { get; }
+
     /// <summary>The name under which the checkpoint stores a weight.</summary>
     string StoredName(string parameter);
 

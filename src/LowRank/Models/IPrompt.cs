@@ -6,6 +6,9 @@ namespace LowRank.Models;
 /// <summary>Positions before every text that a decoder sees, given by their keys and values in each layer.</summary>
 public interface IPrompt
 {
+    /// <summary>Its tensors by their keys in the adapter's file.</summary>
+    IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+
     /// <summary>How many positions.</summary>
     int Length { get; }
 

@@ -49,13 +49,17 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is larger.</summary>
     public int StoredVocabulary { get; private init; }
 
+    /// <summary>Tells the weights in the folder from others (SHA-256 over names, dtypes, shapes and bytes of all tensors, as lower-case
+    /// hexadecimal digits); null for random ones. Read from the files the first time it is asked for; what is changed in memory makes no difference.</summary>
+    public string? Fingerprint => fingerprint ??= checkpoint is null ? null : BaseFingerprint.Of(Folder);
+
+    private string? fingerprint;
+
     /// <summary>What the user should know of the model's files, a sentence each.</summary>
     public IReadOnlyList<string> Notes => Config.UnknownKeys is { Count: > 0 } unknown
         ? [$"{Path.Combine(Folder, "config.json")} has {(unknown.Count == 1 ? "a key that is" : "keys that are")} not known to {Config.ModelType} here and so {(unknown.Count == 1 ? "has" : "have")} no effect: {string.Join(", ", unknown)}. Where one of them changes what the model computes, outputs differ from the original's."]
         : [];
 
-    /// <summary>Names of weights whose values are an adapter's at present.</summary>
-    internal HashSet<string> ReplacedWeights { get; } = [];
 
     /// <summary>Opens a folder with <c>config.json</c> and safetensors weights.</summary>
     /// <param name="folder">The folder.</param>

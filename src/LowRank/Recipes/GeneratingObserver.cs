@@ -16,9 +16,12 @@ internal sealed class GeneratingObserver(ITrainingObserver inner, Func<Evaluatio
 
     public void Stepped(TrainingStep step) => inner.Stepped(step);
 
-    public void Evaluated(EvaluationResult evaluation) => inner.Evaluated(evaluation with { Generations = generate() });
+    public void Evaluated(EvaluationResult evaluation) => inner.Evaluated(
+        double.IsFinite(evaluation.Loss) ? evaluation with { Generations = generate() } : evaluation); // a model without numbers writes nothing
 
     public void Saving(long step) => inner.Saving(step);
+
+    public void Waiting(string message) => inner.Waiting(message);
 
     public void Finished(TrainingResult result) => inner.Finished(result);
 }

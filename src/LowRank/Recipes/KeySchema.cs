@@ -9,6 +9,9 @@ internal sealed record KeySchema
     /// <summary>Another type that is read besides; null for none.</summary>
     public string? OtherType { get; init; }
 
+    /// <summary>The texts that are allowed of <see cref="OtherType"/>; null for any.</summary>
+    public IReadOnlyList<string>? OtherChoices { get; init; }
+
     /// <summary>The texts that are allowed; null for any.</summary>
     public IReadOnlyList<string>? Choices { get; init; }
 

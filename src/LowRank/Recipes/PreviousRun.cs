@@ -4,7 +4,7 @@ namespace LowRank.Recipes;
 internal static class PreviousRun
 {
     // what runs write; other files in the folder are the user's and stay where they are
-    private static readonly string[] Written = ["adapter", "model", "best", "checkpoints", "recipe.yaml", "run.json", "metrics.jsonl", "tensorboard", "comparison.json"];
+    private static readonly string[] Written = ["adapter", "model", "best", "checkpoints", "recipe.yaml", "run.json", "metrics.jsonl", "tensorboard", "comparison.json", "comparison.before.json"];
 
     /// <summary>Moves an earlier run's files and folders to <c>OUTPUT.previous-N</c>, N counting from 1.</summary>
     /// <param name="output">The output folder.</param>

@@ -18,49 +18,64 @@ internal static class RecipeAdvice
     /// <param name="totalSteps">Optimizer steps of the whole run.</param>
     /// <param name="modelWeights">Weights of the base.</param>
     public static IEnumerable<string> Of(Recipe recipe, Adapter? adapter, IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens, long totalSteps, long modelWeights) =>
-        ((string?[])[Rank(adapter), Scale(recipe), LearningRate(recipe, modelWeights), WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
+        ((string?[])[Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, modelWeights), WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
 
     // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing (arXiv 2106.09685, section 4.1).
     private static string? Rank(Adapter? adapter)
     {
-        if (adapter is null || adapter.Config.PeftType != "LORA") return null;
-        List<(AdapterSite Site, int Rank, int Side)> over = [.. adapter.Parts.OfType<AdaptedModule>()
-            .Select(module => (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize))).Where(layer => layer.Rank > layer.Side)];
+        List<(AdapterSite Site, int Rank, int Side)> over = OverRank(adapter);
         if (over.Count == 0) return null;
         AdapterSite first = over[0].Site;
         return Invariant($"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
-            + Invariant($"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, give those layers less in adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
+            + Invariant($"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, and adapter.alpha by as much; or give those layers less in adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
     }
+
+    private static List<(AdapterSite Site, int Rank, int Side)> OverRank(Adapter? adapter) => adapter is null || adapter.Config.PeftType != "LORA" ? [] :
+    [
+        .. adapter.Parts.OfType<AdaptedModule>()
+            .Select(module => (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize))).Where(layer => layer.Rank > layer.Side),
+    ];
 
     // A is [rank, in], also for embeddings.
     private static int RankOf(AdaptedModule module) =>
         (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal) || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal)).Select(weight => weight.Value.shape[0]).FirstOrDefault());
 
-    private static string? Scale(Recipe recipe)
+    private static string? Scale(Recipe recipe, Adapter? trained)
     {
         AdapterSection adapter = recipe.Adapter;
         if (adapter.Method == "full" || recipe.Training.InitAdapter is not null) return null;
         double scale = adapter.Alpha / (adapter.UseRsLora ? Math.Sqrt(adapter.Rank) : adapter.Rank);
-        return scale <= MostScale ? null
-            : Invariant($"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about {2 * adapter.Rank}.");
+        if (scale <= MostScale) return null;
+        // Where the rank is to be lowered too, alpha is that of the lower one.
+        int rank = OverRank(trained).Select(layer => layer.Side).Append(adapter.Rank).Min();
+        double alpha = 2 * (adapter.UseRsLora ? Math.Sqrt(rank) : rank);
+        return Invariant($"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about {alpha:0.#}{(rank < adapter.Rank ? Invariant($", 2 times a rank of {rank}") : "")}.");
     }
 
+    // One range of usual rates for both ends of it, so that no advice leads into another.
     private static string? LearningRate(Recipe recipe, long modelWeights)
     {
         if (recipe.Training.FromScratch) return null;
-        double rate = recipe.EffectiveLearningRate, usual = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
-        bool isFull = recipe.Adapter.Method == "full";
-        double most = usual * (modelWeights < SmallModel ? 50 : 10);
-        if (rate > most)
-            return Invariant($"learning rate {rate:0.###e+0} is far over {usual:0.###e+0}, which is usual for {(isFull ? "training every weight" : recipe.Adapter.Method)}: the loss tends to rise and not come back. Try {usual * (modelWeights < SmallModel ? 10 : 1):0.###e+0} first.");
-        return rate >= usual / 8 ? null
-            : Invariant($"learning rate {rate:0.###e+0} is far below {usual:0.###e+0}, which is usual for {(isFull ? "training every weight" : recipe.Adapter.Method)}")
-                + (isFull ? ": little will be learned." : ": an adapter takes about ten times the rate of training every weight, and little will be learned at this one.");
+        double rate = recipe.EffectiveLearningRate, least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
+        bool isFull = recipe.Adapter.Method == "full", isSmall = modelWeights < SmallModel;
+        double usual = least * (isSmall ? 10 : 1);
+        string what = $"{(isFull ? "training every weight" : recipe.Adapter.Method)}{(isSmall ? " on a model of this size" : "")}", range = isSmall ? Invariant($"{least:0.###e+0} to {usual:0.###e+0}, which are") : Invariant($"{usual:0.###e+0}, which is");
+        if (rate > usual * (isSmall ? 5 : 10)) return Invariant($"learning rate {rate:0.###e+0} is far over {range} usual for {what}: the loss tends to rise and not come back. Try {usual:0.###e+0} first.");
+        return rate >= least / 8 ? null
+            : Invariant($"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
+                + (isFull ? ": little will be learned." : ": an adapter takes about ten times the rate of training every weight, and little will be learned at this one.") + Invariant($" Try {usual:0.###e+0} first.");
     }
 
-    private static string? WarmUp(TrainingSection training, long totalSteps) => training.WarmupSteps >= totalSteps && training.WarmupSteps > 0
-        ? Invariant($"training.warmup_steps is {training.WarmupSteps}, and the run has {totalSteps} steps: the learning rate never reaches its value. Lower it to about {Math.Max(1, totalSteps / 20)}.")
-        : null;
+    private static string? WarmUp(TrainingSection training, long totalSteps)
+    {
+        long warmup = RecipeOptions.Warmup(training, totalSteps);
+        if (warmup == 0) return null;
+        string key = training.WarmupRatio > 0 ? Invariant($"training.warmup_ratio is {training.WarmupRatio:0.####}, which is {warmup} step{(warmup == 1 ? "" : "s")}") : Invariant($"training.warmup_steps is {warmup}");
+        long better = totalSteps / 20 >= 2 ? totalSteps / 20 : 0; // a warm-up of one step is none
+        string instead = training.WarmupRatio > 0 ? (better == 0 ? "Set it to 0." : Invariant($"Lower it to about {0.05}.")) : better == 0 ? "Set it to 0." : Invariant($"Lower it to about {better}.");
+        if (warmup >= totalSteps) return Invariant($"{key}, and the run has {totalSteps} step{(totalSteps == 1 ? "" : "s")}: the learning rate never reaches its value. {instead}");
+        return warmup > 1 ? null : Invariant($"{key}: a warm-up begins at rate 0, as transformers' does, so that this one trains its only step at rate 0 and changes nothing. Set it to 0, or to 2 or more steps.");
+    }
 
     // Labels that hide the end token, as collators do which take padding for the end token and then leave padding out.
     private static string? Ends(IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens)

@@ -106,7 +106,7 @@ public sealed record RecipeDraft
         Line($"  learning_rate: {preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture)}", preset.Adapter.Method == "full" ? "a tenth of an adapter's" : "about ten times that of training every weight; too high and the loss rises");
         Line($"  max_length: {preset.Training.MaxLength}", "longest row in tokens; what is cut off is counted and said");
         Line("  seed: 42", "the same seed on the same machine gives the same bytes");
-        Line("  # save_every: 200", "steps between states that 'lowrank train RECIPE --resume' goes on from");
+        Line("  # save_every: auto", "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a number of steps");
         Line($"output: {Quoted(Relative(folder, Output))}");
         return text.ToString();
     }

@@ -8,8 +8,8 @@ internal static class RecipeInheritance
     private const string Key = "base";
     private const int Deepest = 8;
 
-    // Of each pair only one may be given: the nearer file's choice removes the other's.
-    private static readonly (string One, string Other)[] Exclusive = [("steps", "epochs"), ("warmup_steps", "warmup_ratio")];
+    // Of each pair only one may be given: the nearer file's choice removes the other's, and the last override's both.
+    private static readonly (string One, string Other)[] Exclusive = [("steps", "epochs"), ("warmup_steps", "warmup_ratio"), ("validation", "validation_share")];
 
     /// <summary>Replaces <c>base</c> by what it names.</summary>
     /// <param name="root">The recipe, changed in place.</param>
@@ -17,18 +17,22 @@ internal static class RecipeInheritance
     /// <param name="problems">Receives what is wrong, in any of the files.</param>
     public static void Apply(YamlValue root, string folder, RecipeProblems problems) => Apply(root, folder, [], problems);
 
-    /// <summary>Lets an override remove the inherited key that excludes it, as a nearer file does. Keys of the recipe's own file stay, and contradict it.</summary>
+    /// <summary>Lets an override remove the key that excludes it, as a nearer file does, and the last of two overrides the other. Two keys of one file contradict each other.</summary>
     /// <param name="root">The recipe with overrides applied, changed in place.</param>
-    /// <param name="name">The recipe's own file, as its places name it.</param>
-    public static void PreferOverrides(YamlValue root, string name)
+    /// <returns>What was removed for what, a sentence each.</returns>
+    public static IReadOnlyList<string> PreferOverrides(YamlValue root)
     {
-        foreach (YamlValue section in root.Entries.Select(entry => entry.Value).Where(value => value.Kind == YamlKind.Map))
+        var notes = new List<string>();
+        foreach ((YamlValue key, YamlValue section) in root.Entries.Where(entry => entry.Value.Kind == YamlKind.Map))
             foreach ((string one, string other) in Exclusive)
-                if (section.Find(one) is { IsNull: false } first && section.Find(other) is { IsNull: false } second && first.Place.IsOverride != second.Place.IsOverride)
-                {
-                    YamlValue inherited = first.Place.IsOverride ? second : first;
-                    if (inherited.Place.Name != name) section.Remove(first.Place.IsOverride ? other : one);
-                }
+            {
+                if (!Given(section, one) || !Given(section, other) || section.Find(one) is not { } first || section.Find(other) is not { } second || !(first.Place.IsOverride || second.Place.IsOverride)) continue;
+                bool isFirst = first.Place.IsOverride && (!second.Place.IsOverride || first.Place.Line > second.Place.Line);
+                (YamlValue kept, YamlValue removed) = isFirst ? (first, second) : (second, first);
+                section.Remove(isFirst ? other : one);
+                notes.Add($"--set {kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): only one of the two can be given");
+            }
+        return notes;
     }
 
     private static void Apply(YamlValue root, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
@@ -81,5 +85,6 @@ internal static class RecipeInheritance
         }
     }
 
-    private static bool Given(YamlValue map, string key) => map.Find(key) is { IsNull: false };
+    // A share of 0 holds nothing out, and takes nothing's place.
+    private static bool Given(YamlValue map, string key) => map.Find(key) is { IsNull: false } value && !(key == "validation_share" && value.Text == "0");
 }

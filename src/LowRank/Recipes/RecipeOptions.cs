@@ -13,6 +13,9 @@ namespace LowRank.Recipes;
 /// <summary>Turns a recipe's sections into the options of the folders below.</summary>
 internal static class RecipeOptions
 {
+    // Little is lost to a crash then, and writing an adapter and its optimizer takes no noticeable share of the time.
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(10);
+
     public static TrainingOptions Training(Recipe recipe)
     {
         TrainingSection training = recipe.Training;
@@ -37,6 +40,7 @@ internal static class RecipeOptions
             EvaluateEvery = training.EvalEvery,
             EvaluationBatchSize = training.EvalBatchSize,
             SaveEvery = training.SaveEvery,
+            SaveInterval = training.SaveEvery is null && training.SavesByTime ? SaveInterval : null,
             KeepCheckpoints = training.KeepCheckpoints,
             MaxSkippedSteps = training.MaxSkippedSteps,
             Patience = training.Patience,
@@ -45,6 +49,9 @@ internal static class RecipeOptions
             MaxTokens = training.MaxTokens,
         };
     }
+
+    /// <summary>Steps of warm-up of a run of so many steps.</summary>
+    public static long Warmup(TrainingSection training, long totalSteps) => new TrainingOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(totalSteps);
 
     public static TaskSettings Task(Recipe recipe)
     {

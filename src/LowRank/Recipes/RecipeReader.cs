@@ -36,9 +36,8 @@ internal sealed partial class RecipeReader
             found.ThrowIfAny();
         }
         RecipeInheritance.Apply(root, folder, found);
-        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found);
-        RecipeInheritance.PreferOverrides(root, name);
-        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles) with { ReadingNotes = notes };
+        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found), replaced = RecipeInheritance.PreferOverrides(root);
+        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles) with { ReadingNotes = [.. notes, .. replaced] };
     }
 
     private Recipe Read(YamlSection root, bool looksForFiles)
@@ -185,11 +184,11 @@ internal sealed partial class RecipeReader
             EvalBatchSize = section.Count("eval_batch_size", 1, d.EvalBatchSize),
             InitAdapter = PlaceOf(section, "init_adapter"),
             FromScratch = fromScratch,
-            SaveEvery = section.Whole("save_every", 1),
             Threads = (int?)section.Whole("threads", 1, 1024),
             TensorBoard = section.Flag("tensorboard", d.TensorBoard),
         };
-        training = ReadCourse(section, training);
+        (long? saveEvery, string saves) = section.WholeOrWord("save_every", 1, "auto", "none");
+        training = ReadCourse(section, training) with { SaveEvery = saveEvery, SavesByTime = saves == "auto" };
         section.RejectUnknown();
         return training;
     }

@@ -121,16 +121,32 @@ public sealed partial class RecipeRun : IDisposable
     /// <exception cref="RunStorageException">The output folder cannot be written to; what was saved before stays.</exception>
     public TrainingResult Train(ITrainingObserver observer, bool resume = false, CancellationToken cancellation = default)
     {
-        using RunFolder folder = RunFolder.Take(Recipe.Output);
+        if (resume) CheckpointStore.RequireAny(Recipe.Output);
+        waits = new StorageWait(Timeout.InfiniteTimeSpan, observer.Waiting);
+        using RunFolder folder = RunFolder.Hold(Recipe.Output, waits);
         if (!resume) EarlierRun = PreviousRun.Keep(Recipe.Output, [modelFolder]);
-        stream?.KeepMarks(Path.Combine(Recipe.Output, "stream.marks"));
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
-        string kept = Path.Combine(Recipe.Output, "recipe.yaml");
-        RunStorageException.Guard(kept, () => AtomicFile.Write(kept, Recipe.ToYaml()));
-        using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume);
-        using TensorBoardWriter? events = Recipe.Training.TensorBoard ? new TensorBoardWriter(Path.Combine(Recipe.Output, "tensorboard")) : null;
-        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, Shown(new ObserverGroup([metrics, new RunFactsWriter(Recipe.Output, Facts()), .. events is null ? [] : new[] { events }, observer])));
+        using var metrics = new MetricsWriter(Path.Combine(Recipe.Output, "metrics.jsonl"), resume, waits);
+        using TensorBoardWriter? events = Recipe.Training.TensorBoard ? new TensorBoardWriter(Path.Combine(Recipe.Output, "tensorboard"), waits: waits) : null;
+        var kept = new RunBeginning(() => KeepBeginning(resume));
+        var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, Shown(new ObserverGroup([kept, metrics, new RunFactsWriter(Recipe.Output, Facts(), waits), .. events is null ? [] : new[] { events }, observer])));
         return trainer.Run(Examples, Validation, resume, cancellation);
+    }
+
+    private StorageWait? waits;
+
+    // What the folder keeps of the run's beginning, once it is taken up: a resume that is refused changes nothing.
+    private void KeepBeginning(bool resume)
+    {
+        stream?.KeepMarks(Path.Combine(Recipe.Output, "stream.marks"), waits);
+        WriteKept("recipe.yaml", Recipe.ToYaml());
+        if (!resume) KeepBefore();
+    }
+
+    private void WriteKept(string name, string text)
+    {
+        string path = Path.Combine(Recipe.Output, name);
+        RunStorageException.Guard(path, () => AtomicFile.Write(path, text), waits);
     }
 
     /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was none.</summary>

@@ -62,6 +62,8 @@ public static class RecipeSchema
             value.Remove("type");
             value["enum"] = new JsonArray([.. choices.Select(choice => (JsonNode?)choice), .. choices.Contains("true") ? [JsonValue.Create(true), JsonValue.Create(false)] : Array.Empty<JsonNode?>(), null]);
         }
+        if (key.OtherChoices is { } words)
+            return new JsonObject { ["anyOf"] = new JsonArray(Value(key with { OtherType = null, OtherChoices = null }), new JsonObject { ["enum"] = new JsonArray([.. words.Select(word => (JsonNode?)word)]) }) };
         if (key.Least is { } least) value[key.IsAbove ? "exclusiveMinimum" : "minimum"] = least;
         if (key.Most is { } most) value[key.IsBelow ? "exclusiveMaximum" : "maximum"] = most;
         if (key.Values is { } values) value["additionalProperties"] = Value(values);

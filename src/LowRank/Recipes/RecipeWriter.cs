@@ -72,7 +72,7 @@ internal sealed class RecipeWriter
         t.WarmupRatio > 0 ? ("warmup_ratio", (object?)t.WarmupRatio) : ("warmup_steps", t.WarmupSteps),
         ("weight_decay", t.WeightDecay), ("beta1", t.Beta1), ("beta2", t.Beta2), ("epsilon", t.Epsilon), ("max_grad_norm", t.MaxGradNorm),
         ("max_length", t.MaxLength), ("shuffle", t.Shuffle), ("seed", t.Seed), ("eval_every", t.EvalEvery), ("eval_batch_size", t.EvalBatchSize),
-        ("init_adapter", t.InitAdapter), ("from_scratch", t.FromScratch), ("save_every", t.SaveEvery), ("keep_checkpoints", t.KeepCheckpoints),
+        ("init_adapter", t.InitAdapter), ("from_scratch", t.FromScratch), ("save_every", t.SaveEvery is { } every ? every : t.SavesByTime ? "auto" : "none"), ("keep_checkpoints", t.KeepCheckpoints),
         ("max_skipped_steps", t.MaxSkippedSteps), ("patience", t.Patience), ("min_delta", t.MinDelta), ("max_time", t.MaxTime?.TotalSeconds),
         ("max_tokens", t.MaxTokens), ("threads", t.Threads), ("tensorboard", t.TensorBoard));
 

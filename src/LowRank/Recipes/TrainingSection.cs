@@ -75,8 +75,11 @@ public sealed record TrainingSection
     /// <summary>Random weights from the model's config.json; with method full only.</summary>
     public bool FromScratch { get; init; }
 
-    /// <summary>Steps between resumable checkpoints; null: none.</summary>
+    /// <summary>Steps between resumable checkpoints; null: as <see cref="SavesByTime"/> says.</summary>
     public long? SaveEvery { get; init; }
+
+    /// <summary>Whether a resumable checkpoint is written every 10 minutes where <see cref="SaveEvery"/> is null; false: none.</summary>
+    public bool SavesByTime { get; init; } = true;
 
     /// <summary>Checkpoints kept, besides the best one.</summary>
     public int KeepCheckpoints { get; init; } = 2;

@@ -67,6 +67,19 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         return otherwise;
     }
 
+    /// <summary>A whole number, or one of some words; the first word where the key is absent or wrong.</summary>
+    /// <returns>The number; or null and the word.</returns>
+    public (long? Number, string Word) WholeOrWord(string key, long least, params string[] words)
+    {
+        recorder?.Note(path, key, new KeySchema { Type = "integer", OtherType = "string", Least = least, OtherChoices = words });
+        YamlValue? child = Find(key);
+        if (child is null) return (null, words[0]);
+        if (child.Kind == YamlKind.Scalar && words.Contains(child.Text)) return (null, child.Text);
+        if (TryWhole(child, out long value) && value >= least) return (value, "");
+        Wrong(child, key, $"{string.Join(", ", words)} or a whole number of at least {least}");
+        return (null, words[0]);
+    }
+
     /// <summary>A whole number within bounds, both included; null when it is absent or wrong.</summary>
     public long? Whole(string key, long least, long most = long.MaxValue)
     {

@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 
 namespace LowRank.Tensors;
 
 /// <summary>Writes a file so that its name holds either the old content or the whole new one, also when the process is
 /// killed or the power fails. Links are followed, an existing file keeps its mode, and devices and pipes are written into.</summary>
-public static class AtomicFile
+public static partial class AtomicFile
 {
     private const int ReadOnlyDirectory = 0;
 
@@ -36,8 +37,11 @@ public static class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
                 OutputPath.KeepAttributes(full, temporary);
+                // Held until it has its name, it is never taken for one whose writer is dead; Windows renames no open file.
+                if (!OperatingSystem.IsWindows()) File.Move(temporary, full, overwrite: true);
             }
-            File.Move(temporary, full, overwrite: true);
+            if (OperatingSystem.IsWindows()) File.Move(temporary, full, overwrite: true);
+            RemoveLeftovers(folder, Path.GetFileName(full));
         }
         catch
         {
@@ -50,6 +54,56 @@ public static class AtomicFile
     /// <summary>Writes text as UTF-8 without a byte order mark.</summary>
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
     public static void Write(string path, string text) => Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
+
+    // What earlier writers of the file left that were killed: their lock is gone with them. A minute spares one that has just begun.
+    private static void RemoveLeftovers(string folder, string name)
+    {
+        foreach (string left in Directory.EnumerateFiles(folder, $".{name}.*.tmp"))
+        {
+            if (!Leftover().IsMatch(Path.GetFileName(left)[(name.Length + 1)..]) || DateTime.UtcNow - File.GetLastWriteTimeUtc(left) < TimeSpan.FromMinutes(1)) continue;
+            try
+            {
+                using var held = new FileStream(left, FileMode.Open, FileAccess.Write, FileShare.Delete);
+                File.Delete(left);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                System.Diagnostics.Trace.TraceWarning(e.Message); // its writer lives, or it is another user's
+            }
+        }
+    }
+
+    [GeneratedRegex(@"\A\.[0-9a-f]{32}\.tmp\z")]
+    private static partial Regex Leftover();
+
+    /// <summary>Adds bytes at the end of an open file; where that fails the file is cut to what it was.</summary>
+    internal static void Append(FileStream stream, ReadOnlySpan<byte> bytes)
+    {
+        long end = stream.Position;
+        try
+        {
+            stream.Write(bytes);
+        }
+        catch (IOException)
+        {
+            Cut(stream, end);
+            throw;
+        }
+    }
+
+    // A device has no length to be cut to; the error that led here is the one to be heard of.
+    private static void Cut(FileStream stream, long end)
+    {
+        try
+        {
+            stream.SetLength(end);
+            stream.Position = end;
+        }
+        catch (IOException e)
+        {
+            System.Diagnostics.Trace.TraceWarning(e.Message);
+        }
+    }
 
     /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by itself.</summary>
     internal static void FlushFolder(string folder)

@@ -15,9 +15,10 @@ public static partial class AtomicFolder
     {
         target = OutputPath.Resolve(target);
         if (File.Exists(target)) throw new InputException($"{target} is a file; expected a folder to write to. Choose another output.");
-        string parent = Path.GetDirectoryName(target)!;
+        string parent = Path.GetDirectoryName(target)!, name = Path.GetFileName(target);
         Directory.CreateDirectory(parent);
-        string unique = Guid.NewGuid().ToString("N")[..8];
+        RemoveLeftovers(parent, name);
+        using FileStream held = Hold(parent, name, out string unique);
         string temporary = $"{target}.partial-{unique}", replaced = $"{target}.replaced-{unique}";
         Directory.CreateDirectory(temporary);
         try
@@ -49,11 +50,62 @@ public static partial class AtomicFolder
         {
             Match name = Leftover().Match(Path.GetFileName(left));
             if (!name.Success || !isTarget(name.Groups["target"].Value)) continue;
-            string target = Path.Combine(parent, name.Groups["target"].Value);
-            if (name.Groups["kind"].Value == "replaced" && !Directory.Exists(target)) Directory.Move(left, target);
-            else Directory.Delete(left, recursive: true);
+            Settle(left, Path.Combine(parent, name.Groups["target"].Value), name.Groups["kind"].Value);
+        }
+        foreach (string path in Directory.GetFiles(parent, ".*.lock").Where(path => Lock().Match(Path.GetFileName(path)) is { Success: true } name && isTarget(name.Groups["target"].Value))) File.Delete(path);
+    }
+
+    // A lock beside the folders of one writing, which the operating system drops with the process: it tells whose writer lives.
+    private static FileStream Hold(string parent, string name, out string unique)
+    {
+        while (true)
+        {
+            unique = Guid.NewGuid().ToString("N")[..8];
+            try
+            {
+                return new FileStream(LockPath(parent, name, unique), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+            }
+            catch (IOException) when (File.Exists(LockPath(parent, name, unique)))
+            {
+                // Another name is taken: this one exists, or someone looked at it just then.
+            }
         }
     }
+
+    private static string LockPath(string parent, string name, string unique) => Path.Combine(parent, $".{name}.{unique}.lock");
+
+    // What earlier writers of a target left that were killed.
+    private static void RemoveLeftovers(string parent, string name)
+    {
+        foreach (string path in Directory.GetFiles(parent, $".{name}.*.lock").Where(path => IsLock(path, name)))
+        {
+            try
+            {
+                using var held = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+                string unique = Path.GetFileName(path)[(name.Length + 2)..^".lock".Length];
+                foreach (string kind in (string[])["replaced", "partial"]) Settle(Path.Combine(parent, $"{name}.{kind}-{unique}"), Path.Combine(parent, name), kind);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                System.Diagnostics.Trace.TraceWarning(e.Message); // its writer lives, or it is another user's
+            }
+        }
+    }
+
+    private static bool IsLock(string path, string name) => LockEnd().IsMatch(Path.GetFileName(path)[(name.Length + 1)..]);
+
+    private static void Settle(string left, string target, string kind)
+    {
+        if (!Directory.Exists(left)) return;
+        if (kind == "replaced" && !Directory.Exists(target)) Directory.Move(left, target);
+        else Directory.Delete(left, recursive: true);
+    }
+
+    [GeneratedRegex(@"\A\.(?<target>.+)\.[0-9a-f]{8}\.lock\z", RegexOptions.ExplicitCapture)]
+    private static partial Regex Lock();
+
+    [GeneratedRegex(@"\A\.[0-9a-f]{8}\.lock\z")]
+    private static partial Regex LockEnd();
 
     // What is cleaned up after an error may fail as well, on a disk that is gone: the error itself is what must be heard of, and
     // Recover removes what is left.

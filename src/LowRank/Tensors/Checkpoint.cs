@@ -64,6 +64,9 @@ public sealed class Checkpoint : IDisposable
         ? file.Map(name)
         : throw new KeyNotFoundException($"{Path} has no tensor '{name}'.");
 
+    /// <inheritdoc cref="SafeTensorsFile.Digest(string)"/>
+    internal byte[] Digest(string name) => owners[name].Digest(name);
+
     /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>
     public void Release(string name) => owners[name].Release(name);
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
 using LowRank.Tensors.Pickle;
 using TorchSharp;
 
@@ -92,6 +93,16 @@ public sealed class SafeTensorsFile : IDisposable
         torch.ScalarType type = entry.Type;
         int elementBytes = SafeTensorsDataType.Find(type)!.Bits / 8;
         return mapping.Tensor(entry.Begin, entry.Bytes, entry.Shape, type, elementBytes);
+    }
+
+    /// <summary>SHA-256 of a tensor's bytes as they are stored, in its file's order.</summary>
+    internal byte[] Digest(string name)
+    {
+        const int Chunk = 1 << 26;
+        SafeTensorsEntry entry = Entries[name];
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        for (long at = 0; at < entry.Bytes; at += Chunk) hash.AppendData(mapping.Span(entry.Begin + at, (int)Math.Min(Chunk, entry.Bytes - at)));
+        return hash.GetHashAndReset();
     }
 
     /// <summary>Lets the pages of a tensor leave the process; they are read again when they are used again.</summary>

@@ -34,6 +34,35 @@ public static class Evaluation
             sum += loss.item<float>();
             labels += rows.Sum(row => (long)row.PredictedLabels);
         }
-        return new EvaluationResult(step, sum / labels, labels) { Metrics = board?.Metrics() ?? new Dictionary<string, double?>() };
+        // What scores that are no numbers would be compared with the truth for says nothing.
+        return new EvaluationResult(step, sum / labels, labels) { Metrics = double.IsFinite(sum) && board is not null ? board.Metrics() : new Dictionary<string, double?>() };
     }
+
+    /// <summary>As <see cref="Run(IObjective, IReadOnlyList{IExample}, int, long)"/>, where a loss that is not finite is an error.</summary>
+    /// <exception cref="NonFiniteException">The loss is not finite: it says which row's, and where that began.</exception>
+    /// <exception cref="InputException">No example predicts a label.</exception>
+    public static EvaluationResult RunFinite(IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step)
+    {
+        EvaluationResult result = Run(objective, examples, batchSize, step);
+        if (double.IsFinite(result.Loss)) return result;
+        throw Broken(objective, examples, batchSize) is { } rows
+            ? FiniteOutput.Failure(objective.Network, $"The loss is {NonFinite.Name(result.Loss)}, first of {Place(rows[0])}", () => objective.Sum(rows, null))
+            : new NonFiniteException($"The loss is {NonFinite.Name(result.Loss)}.");
+    }
+
+    /// <summary>The first row whose loss is not finite by itself, else the first batch whose loss is not; null where each is.</summary>
+    internal static IReadOnlyList<IExample>? Broken(IObjective objective, IReadOnlyList<IExample> examples, int batchSize)
+    {
+        using var noGradient = no_grad();
+        bool Fails(IReadOnlyList<IExample> rows)
+        {
+            using var scope = NewDisposeScope();
+            return !float.IsFinite(objective.Sum(rows, null).item<float>());
+        }
+        IReadOnlyList<IExample>? batch = objective.Arranger.EvaluationBatches([.. examples.Where(example => example.PredictedLabels > 0)], batchSize).FirstOrDefault(Fails);
+        return batch?.Select(row => (IReadOnlyList<IExample>)[row]).FirstOrDefault(Fails) ?? batch;
+    }
+
+    /// <summary>Where a row stands, as messages write it.</summary>
+    internal static string Place(IExample row) => row.Place?.ToString() ?? $"a row of {row.Tokens} tokens";
 }

@@ -23,6 +23,9 @@ public sealed class FullModel : ITrainedWeights
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
     /// <inheritdoc/>
+    public PretrainedModel? Model => model;
+
+    /// <inheritdoc/>
     public string FolderName => "model";
 
     /// <summary>What it is trained for, for the folder's config.json; null for a language model.</summary>

@@ -1,4 +1,5 @@
 using LowRank.Adapters.Methods;
+using LowRank.Models;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
@@ -14,6 +15,9 @@ public interface ITrainedWeights
 
     /// <summary>What the step does besides; the plain step unless a method says otherwise.</summary>
     ITrainingRules Rules => PlainRules.Instance;
+
+    /// <summary>The model whose folder the run began with, which a checkpoint remembers by its fingerprint; null where it is not known.</summary>
+    PretrainedModel? Model => null;
 
     /// <summary>Writes a folder that can be loaded again; it appears whole or not at all.</summary>
     void Save(string folder);

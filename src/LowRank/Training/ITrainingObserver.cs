@@ -18,6 +18,12 @@ public interface ITrainingObserver
         // Most observers keep nothing.
     }
 
+    /// <summary>While the disk is full: what the run waits for, and that it is over.</summary>
+    void Waiting(string message)
+    {
+        // Most observers have nobody to tell.
+    }
+
     /// <summary>After the last step, when everything is saved.</summary>
     void Finished(TrainingResult result);
 }

@@ -12,28 +12,26 @@ namespace LowRank.Training;
 /// again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has behind it is never missing here.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
-    private readonly FileStream stream;
+    private readonly string path;
     private readonly bool resumes;
+    private readonly StorageWait? waits;
+    private FileStream? stream;
 
     /// <summary>Opens the file; its folder is made when it is missing.</summary>
     /// <param name="path">Usually <c>metrics.jsonl</c> in the output folder.</param>
-    /// <param name="resume">True goes on after the lines of an interrupted run; false starts anew.</param>
+    /// <param name="resume">True goes on after the lines of an interrupted run, from <see cref="Started"/> on: before, the file is not touched; false starts anew.</param>
+    /// <param name="waits">Waits while the disk is full; null does not.</param>
     /// <exception cref="RunStorageException">It cannot be written.</exception>
-    public MetricsWriter(string path, bool resume = false)
+    public MetricsWriter(string path, bool resume = false, StorageWait? waits = null)
     {
-        resumes = resume;
-        stream = RunStorageException.Guard(path, () =>
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            // Others may read along while the run goes on.
-            return new FileStream(path, resume ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
-        });
+        (this.path, resumes, this.waits) = (path, resume, waits);
+        if (!resume) _ = Opened();
     }
 
     /// <inheritdoc/>
     public void Started(TrainingPlan plan)
     {
-        if (resumes) RunStorageException.Guard(stream.Name, () => CutAfter(plan.ResumedFrom ?? 0));
+        if (resumes) RunStorageException.Guard(path, () => CutAfter(Opened(), plan.ResumedFrom ?? 0), waits);
     }
 
     /// <inheritdoc/>
@@ -64,19 +62,26 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         ]));
 
     /// <inheritdoc/>
-    public void Saving(long step) => RunStorageException.Guard(stream.Name, () => stream.Flush(flushToDisk: true));
+    public void Saving(long step) => RunStorageException.Guard(path, () => Opened().Flush(flushToDisk: true), waits);
 
     /// <inheritdoc/>
     public void Finished(TrainingResult result) => Saving(result.Steps);
 
     /// <inheritdoc/>
-    public void Dispose() => stream.Dispose();
+    public void Dispose() => stream?.Dispose();
+
+    private FileStream Opened() => stream ??= RunStorageException.Guard(path, () =>
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        // Others may read along while the run goes on.
+        return new FileStream(path, resumes ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+    }, waits);
 
     // JSON has no other numbers.
     private static object? Number(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
     // Removes what an interrupted run wrote of later steps, and what it did not finish.
-    private long CutAfter(long step)
+    private static long CutAfter(FileStream stream, long step)
     {
         byte[] bytes = new byte[stream.Length];
         stream.Position = 0;
@@ -88,18 +93,18 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             if (found > step) break;
             if (found is null && unreadable < 0) unreadable = start;
             // Lines that a loss of power spoiled are the last ones: a whole line after them means another kind of damage.
-            if (found is not null && unreadable >= 0) throw Foreign(bytes, unreadable);
+            if (found is not null && unreadable >= 0) throw Foreign(stream.Name, bytes, unreadable);
             if (found is not null) kept = end + 1;
         }
-        if (kept == 0 && step > 0 && unreadable == 0) throw Foreign(bytes, 0);
+        if (kept == 0 && step > 0 && unreadable == 0) throw Foreign(stream.Name, bytes, 0);
         stream.SetLength(kept);
         return stream.Position = kept;
     }
 
-    private InputException Foreign(byte[] bytes, int start)
+    private static InputException Foreign(string path, byte[] bytes, int start)
     {
         string line = System.Text.Encoding.UTF8.GetString(bytes.AsSpan(start)).Split('\n')[0];
-        return new InputException($"{stream.Name} has a line that is not a measurement: {(line.Length > 100 ? line[..100] + "…" : line)}. Move the file away and resume again.");
+        return new InputException($"{path} has a line that is not a measurement: {(line.Length > 100 ? line[..100] + "…" : line)}. Move the file away and resume again.");
     }
 
     private static long? StepOf(ReadOnlySpan<byte> line)
@@ -114,5 +119,5 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         }
     }
 
-    private void Write<T>(T line) => RunStorageException.Guard(stream.Name, () => stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']));
+    private void Write<T>(T line) => RunStorageException.Guard(path, () => Tensors.AtomicFile.Append(Opened(), [.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']), waits);
 }

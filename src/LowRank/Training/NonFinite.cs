@@ -1,4 +1,4 @@
-using TorchSharp;
+using LowRank.Models;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
@@ -19,19 +19,11 @@ internal static class NonFinite
         if (!double.IsFinite(loss)) return $"the loss is {Name(loss)}";
         if (norm * scale < LargestSquared) return null;
         if (double.IsFinite(norm)) return $"the norm of the gradients is {Name(norm)}, too large to be squared in float32";
-        string[] broken = [.. weights.Where(weight => weight.Value.grad is { } gradient && !IsFinite(gradient)).Select(weight => weight.Key)];
+        string[] broken = [.. weights.Where(weight => weight.Value.grad is { } gradient && !FiniteOutput.Holds(gradient)).Select(weight => weight.Key)];
         // Gradients come back from the loss: the last weight of the model is the first that was reached.
         return broken.Length == 0
             ? $"the norm of the gradients is {Name(norm)}, though each of them is finite"
             : $"the gradient of {broken[^1]} is not finite ({broken.Length} of {weights.Count} are not; this one is the nearest to the loss)";
-    }
-
-    /// <summary>Whether every number of a tensor is finite.</summary>
-    public static bool IsFinite(Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        return tensor.isfinite().all().item<bool>();
     }
 
     /// <summary>NaN, infinity or a number, as messages write it.</summary>

@@ -1,13 +1,14 @@
 using System.Globalization;
 using System.Text;
 using LowRank.Data;
+using LowRank.Models;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>Says why a run stops whose steps have left the numbers: looks at the last step row by row.</summary>
+/// <summary>Says why a run stops whose steps or held-out loss have left the numbers: looks at the rows one by one.</summary>
 /// <param name="objective">The task.</param>
 /// <param name="trained">What is trained; the weights stay as they are.</param>
 internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights trained)
@@ -17,40 +18,67 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
 
     /// <summary>Whether the weights are numbers, and give finite losses and gradients on rows.</summary>
     public bool IsSound(StepBatches step) =>
-        trained.Weights.All(weight => NonFinite.IsFinite(weight.Value))
+        trained.Weights.All(weight => FiniteOutput.Holds(weight.Value))
         && step.MicroBatches.Where(rows => rows.Any(row => row.PredictedLabels > 0)).All(rows => Problem(rows) is null);
 
-    /// <summary>The whole message.</summary>
+    /// <summary>The whole message of a run whose last steps gave no numbers.</summary>
     /// <param name="step">The last step.</param>
-    /// <param name="outcome">What it gave.</param>
+    /// <param name="problem">What was not finite in it.</param>
     /// <param name="at">Where the run is, the last step counted.</param>
     /// <param name="options">The run's settings.</param>
     /// <param name="rate">The step's learning rate.</param>
     /// <param name="kept">What is left of the run, a sentence.</param>
-    public string Describe(StepBatches step, StepOutcome outcome, RunState at, TrainingOptions options, double rate, string kept)
+    public string OfSteps(StepBatches step, string problem, RunState at, TrainingOptions options, double rate, string kept)
     {
         List<(IExample Row, string Problem)> wrong = WrongRows(step);
         int looked = step.MicroBatches.Sum(rows => rows.Count(row => row.PredictedLabels > 0));
         long first = at.Step - at.SkippedInRow + 1;
-        var text = new StringBuilder();
-        text.Append(first == at.Step ? $"Step {at.Step} gave" : $"Steps {first} to {at.Step} gave").Append(" no finite loss or gradient, and the run stops");
-        text.Append(at.SkippedInRow >= options.MaxSkippedSteps ? $" (training.max_skipped_steps is {options.MaxSkippedSteps}):" : " (no step of it could be taken):");
-        void Line(string line) => text.Append("\n  - ").Append(line);
-        Line(first == 1 ? "no step was finite" : string.Create(CultureInfo.InvariantCulture, $"the last finite step is {first - 1}, with loss {at.LastLoss:g4}"));
-        Line($"at step {at.Step} {outcome.NonFinite}; learning rate {NonFinite.Name(rate)}");
-        Line(Rows(wrong, step, looked));
-        Line(kept);
-        Line("try: " + Advice(wrong.Count, Math.Min(looked, MostRows), first == 1));
-        return text.ToString();
+        string why = at.SkippedInRow >= options.MaxSkippedSteps ? $"training.max_skipped_steps is {options.MaxSkippedSteps}"
+            : first == 1 ? "no step of it could be taken" : "they are its last";
+        return Message($"{(first == at.Step ? $"Step {at.Step}" : $"Steps {first} to {at.Step}")} gave no finite loss or gradient, and the run stops ({why}):",
+            first == 1 ? "no step was finite" : string.Create(CultureInfo.InvariantCulture, $"the last finite step is {first - 1}, with loss {at.LastLoss:g4}"),
+            $"at step {at.Step} {problem}; learning rate {NonFinite.Name(rate)}",
+            Rows(wrong, step, looked),
+            Origin(wrong.Select(row => row.Row).FirstOrDefault()),
+            kept,
+            "try: " + Advice(wrong.Count, Math.Min(looked, MostRows), first == 1));
+    }
+
+    /// <summary>The whole message of a run whose last held-out loss is no number.</summary>
+    /// <param name="validation">The held-out rows.</param>
+    /// <param name="at">Where the run is.</param>
+    /// <param name="options">The run's settings.</param>
+    /// <param name="kept">What is left of the run, a sentence.</param>
+    public string OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainingOptions options, string kept)
+    {
+        IReadOnlyList<IExample>? broken = Evaluation.Broken(objective, validation, options.EvaluationBatchSize);
+        return Message($"The held-out loss after step {at.Step} is not finite, and the run is not finished:",
+            at.LastLoss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"the last finite loss of a step is {loss:g4}") : "no step was finite",
+            broken is null ? "no held-out row is wrong by itself" : $"the first held-out row without a finite loss is {Evaluation.Place(broken[0])}",
+            Origin(broken?[0]),
+            kept,
+            $"try: {Calmer}; and look at that row");
+    }
+
+    private const string Calmer = "a tenth of training.learning_rate, training.warmup_steps, training.max_grad_norm of 1";
+
+    private static string Message(string what, params string?[] lines) => what + string.Concat(lines.OfType<string>().Select(line => "\n  - " + line));
+
+    // Where in the model a row's numbers are lost; nothing of a row whose gradient alone is not finite.
+    private string? Origin(IExample? row)
+    {
+        if (row is null) return null;
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        return float.IsFinite(objective.Sum([row], null).item<float>()) ? null : $"it begins here: {FiniteOutput.Origin(objective.Network, () => objective.Sum([row], null))}";
     }
 
     private static string Rows(List<(IExample Row, string Problem)> wrong, StepBatches step, int looked)
     {
-        static string Place(IExample row) => row.Place?.ToString() ?? $"a row of {row.Tokens} tokens";
         string limit = looked > MostRows ? $" (the first {MostRows} of {looked} were looked at)" : "";
         if (wrong.Count > 0)
-            return $"{wrong.Count} of {looked} rows are wrong by themselves{limit}: {List(wrong.Select(row => $"{Place(row.Row)} ({row.Problem})"))}";
-        return $"no row is wrong by itself{limit}; the step has {List(step.MicroBatches.SelectMany(rows => rows).Where(row => row.PredictedLabels > 0).Select(Place))}";
+            return $"{wrong.Count} of {looked} rows are wrong by themselves{limit}: {List(wrong.Select(row => $"{Evaluation.Place(row.Row)} ({row.Problem})"))}";
+        return $"no row is wrong by itself{limit}; the step has {List(step.MicroBatches.SelectMany(rows => rows).Where(row => row.PredictedLabels > 0).Select(Evaluation.Place))}";
     }
 
     private static string List(IEnumerable<string> items)
@@ -61,7 +89,6 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
 
     private static string Advice(int wrong, int looked, bool fromStart)
     {
-        const string Calmer = "a tenth of training.learning_rate, training.warmup_steps, training.max_grad_norm of 1";
         if (wrong > 0 && wrong < looked) return $"look at these rows (lengths, symbols, labels); if they are sound, {Calmer}";
         if (fromStart && wrong > 0) return "check the model, which gives no numbers before anything was learned: its files (lowrank inspect), and training.init_adapter if there is one";
         return $"{Calmer}; an adapter of less alpha";
@@ -86,7 +113,7 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
         double loss = sum.item<float>();
         if (!double.IsFinite(loss)) return $"loss {NonFinite.Name(loss)}";
         BackwardErrors.Run(() => sum.backward());
-        string? name = trained.Weights.LastOrDefault(weight => weight.Value.grad is { } gradient && !NonFinite.IsFinite(gradient)).Key;
+        string? name = trained.Weights.LastOrDefault(weight => weight.Value.grad is { } gradient && !FiniteOutput.Holds(gradient)).Key;
         foreach ((string _, Tensor weight) in trained.Weights) weight.grad = null;
         return name is null ? null : $"gradient of {name}";
     }

@@ -29,6 +29,12 @@ public sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observ
     }
 
     /// <inheritdoc/>
+    public void Waiting(string message)
+    {
+        foreach (ITrainingObserver observer in observers) observer.Waiting(message);
+    }
+
+    /// <inheritdoc/>
     public void Finished(TrainingResult result)
     {
         foreach (ITrainingObserver observer in observers) observer.Finished(result);

@@ -33,6 +33,9 @@ internal sealed class RunState(long totalSteps)
 
     public long? EvaluatedStep { get; private set; }
 
+    /// <summary>Whether the last evaluation gave a number; true before the first.</summary>
+    public bool IsEvaluationFinite { get; private set; } = true;
+
     public int Waited { get; private set; }
 
     public double? LossToBeat { get; private set; }
@@ -58,7 +61,7 @@ internal sealed class RunState(long totalSteps)
     /// <returns>Whether it is the best so far.</returns>
     public bool IsBest(EvaluationResult result, double minDelta)
     {
-        EvaluatedStep = result.Step;
+        (EvaluatedStep, IsEvaluationFinite) = (result.Step, double.IsFinite(result.Loss));
         // Many small gains together count: the loss to beat stays until one evaluation is lower by enough.
         if (result.Loss < (LossToBeat ?? double.PositiveInfinity) - minDelta) (LossToBeat, Waited) = (result.Loss, 0);
         else Waited++;

@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
+using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,6 +29,9 @@ public sealed class TrainedAdapter : ITrainedWeights
 
     /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+
+    /// <inheritdoc/>
+    public PretrainedModel? Model => adapter.Model;
 
     /// <inheritdoc/>
     public string FolderName => "adapter";

@@ -51,15 +51,31 @@ public sealed class Trainer
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
             throw new InputException("training.patience stops a run by its held-out loss, and nothing is evaluated. Give data.validation and leave training.eval_every above 0, or remove it.");
-        RunFolder folder = taken ?? RunFolder.Take(outputFolder);
+        if (resume) CheckpointStore.RequireAny(outputFolder);
+        RunFolder folder = taken ?? RunFolder.Hold(outputFolder, waits: null);
         try
         {
             using var run = new TrainingRun(objective, trained, options, observer, folder, training, validation);
-            return run.Run(resume ? run.Resume() : null, cancellation);
+            return Run(run, folder, resume, cancellation);
         }
         finally
         {
             if (taken is null) folder.Dispose();
+        }
+    }
+
+    // A resume that is refused has changed nothing: the folder is claimed, and observers hear of the run, once it is taken up.
+    private static TrainingResult Run(TrainingRun run, RunFolder folder, bool resume, CancellationToken cancellation)
+    {
+        IReadOnlyList<string>? resumed = resume ? run.Resume() : null;
+        try
+        {
+            folder.Claim();
+            return run.Run(resumed, cancellation);
+        }
+        catch (RunStorageException e) when (!e.SaysWhatIsLeft)
+        {
+            throw new RunStorageException($"{e.Message} {run.Left()}", e) { SaysWhatIsLeft = true };
         }
     }
 

@@ -57,8 +57,11 @@ public sealed record TrainingOptions
     /// <summary>Examples of an evaluation batch.</summary>
     public int EvaluationBatchSize { get; init; } = 16;
 
-    /// <summary>Steps between resumable checkpoints; null writes none.</summary>
+    /// <summary>Steps between resumable checkpoints; null writes none by steps.</summary>
     public long? SaveEvery { get; init; }
+
+    /// <summary>A resumable checkpoint is written after the step in which so much time has passed since the last one; null writes none by time.</summary>
+    public TimeSpan? SaveInterval { get; init; }
 
     /// <summary>How many of the newest checkpoints are kept, besides the one of the lowest held-out loss.</summary>
     public int KeepCheckpoints { get; init; } = 2;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LowRank.Data;
 
 namespace LowRank.Training;
@@ -20,6 +21,8 @@ internal sealed class TrainingRun : IDisposable
     private readonly long evaluateEvery;
     private long? saved; // the step of the checkpoint that was written last
     private bool due;    // whether a checkpoint is to be written
+    private string? problem; // what was not finite in the last step
+    private long savedAt = Stopwatch.GetTimestamp(); // when the last checkpoint was written, or the run began
 
     public TrainingRun(IObjective objective, ITrainedWeights trained, TrainingOptions options, ITrainingObserver observer, RunFolder folder,
         IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation)
@@ -33,6 +36,7 @@ internal sealed class TrainingRun : IDisposable
         runner = new StepRunner(objective, trained, options);
         checkpoints = new CheckpointStore(folder, trained, runner.Optimizer, runner.Dropout, options.KeepCheckpoints);
         trained.Rules.Start(state.TotalSteps, options.LearningRate);
+        _ = trained.Model?.Fingerprint; // of the base as it was opened: its folder may change while the run goes on
     }
 
     /// <summary>Takes the state of the newest whole checkpoint.</summary>
@@ -56,7 +60,8 @@ internal sealed class TrainingRun : IDisposable
         while ((ending = state.Ending(options, cancellation)) is null) Step();
         // A budget ends a run where it stands: what it has come to is measured. A signal does not wait for that.
         if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0 && state.EvaluatedStep != state.Step) EvaluateAndKeepBest();
-        if (ending != RunEnding.Completed) Save(); // so that it can go on
+        if (ending != RunEnding.Cancelled) RequireNumbers();
+        if (ending != RunEnding.Completed || due) Save(); // so that it can go on
         string output = WriteWeights(trained.FolderName);
         TrainingResult result = state.Result(ending.Value, output);
         observer.Finished(result);
@@ -71,6 +76,7 @@ internal sealed class TrainingRun : IDisposable
         StepBatches rows = batches.Step(state.Step);
         StepOutcome outcome = runner.Run(rows, rate, state.Step + 1);
         state.Count(outcome);
+        problem = outcome.NonFinite;
         observer.Stepped(new TrainingStep(state.Step, outcome.Loss, outcome.GradientNorm, rate, outcome.Tokens, state.TokensPerSecond, state.Elapsed)
         {
             Skipped = outcome.NonFinite,
@@ -78,12 +84,24 @@ internal sealed class TrainingRun : IDisposable
             MemoryBytes = Tensors.ProcessMemory.ResidentBytes(),
         });
         bool last = state.Step == state.TotalSteps;
-        if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw Diverged(rows, outcome, rate);
+        if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw StepsDiverged();
         bool improved = evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last) && EvaluateAndKeepBest();
         due |= options.SaveEvery is { } every && (state.Step % every == 0 || last || improved);
+        due |= options.SaveInterval is { } interval && !last && Stopwatch.GetElapsedTime(savedAt) >= interval;
         // Weights that give no numbers do not push older ones out of the checkpoints.
-        if (due && (state.SkippedInRow == 0 || last)) Save();
+        if (due && state.SkippedInRow == 0 && state.IsEvaluationFinite) Save();
     }
+
+    // A run that ends without numbers has not come to its end, whatever ended it. One step that was skipped at the end is as one before it,
+    // where the weights are sound.
+    private void RequireNumbers()
+    {
+        if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && !IsSound())) throw StepsDiverged();
+        if (!state.IsEvaluationFinite)
+            throw new NonFiniteLossException(state.Step, new NonFiniteDiagnosis(objective, trained).OfHeldOut(validation, state, options, Kept()));
+    }
+
+    private bool IsSound() => new NonFiniteDiagnosis(objective, trained).IsSound(batches.Step(state.Step - state.SkippedInRow - 1));
 
     private bool EvaluateAndKeepBest()
     {
@@ -99,36 +117,46 @@ internal sealed class TrainingRun : IDisposable
         if (saved == state.Step) return;
         observer.Saving(state.Step);
         checkpoints.Save(state.Counters(runner.Optimizer.StepCount, batches.StepsPerEpoch, data, schedule));
-        (saved, due) = (state.Step, false);
+        (saved, due, savedAt) = (state.Step, false, Stopwatch.GetTimestamp());
     }
 
-    private NonFiniteLossException Diverged(StepBatches rows, StepOutcome outcome, double rate)
+    private NonFiniteLossException StepsDiverged() => new(state.Step, new NonFiniteDiagnosis(objective, trained).OfSteps(
+        batches.Step(state.Step - 1), problem ?? "loss or gradient is not finite", state, options, schedule.At(state.Step - 1), Kept()));
+
+    // What is left of a run that has left the numbers.
+    private string Kept()
     {
-        var diagnosis = new NonFiniteDiagnosis(objective, trained);
         long taken = state.Step - state.SkippedInRow; // the last step that changed the weights
         string kept = taken == 0 ? "nothing was learned, and no weights are written"
-            : diagnosis.IsSound(batches.Step(taken - 1)) ? $"kept: {WriteWeights(trained.FolderName)}, the weights after step {taken}, which still give finite losses on its rows"
+            : IsSound() ? $"kept: {WriteWeights(trained.FolderName)}, the weights after step {taken}, which still give finite losses on its rows"
             : $"the weights after step {taken} give no finite numbers any more, and are not written";
         if (state.BestStep is { } best) kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
         if (checkpoints.Newest() is { } newest) kept += $"; {newest}, from which --resume goes on, with a lower training.learning_rate for one";
-        return new NonFiniteLossException(state.Step, diagnosis.Describe(rows, outcome, state, options, rate, kept));
+        return kept;
     }
 
     private string WriteWeights(string name)
     {
         string path = Path.Combine(folder.Path, name);
-        folder.Verify();
+        bool Write()
+        {
+            folder.Verify();
+            trained.Save(path);
+            return true;
+        }
         try
         {
-            trained.Save(path);
+            _ = folder.Waits is { } waits ? waits.Run(path, Write) : Write();
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
-            throw new RunStorageException($"The weights after step {state.Step} could not be written to {path}: {e.Message.TrimEnd('.')}. " +
-                "What was there before is as it was. See that the disk is there, has space and may be written to, and go on with --resume.", e);
+            throw new RunStorageException($"The weights after step {state.Step} could not be written to {path}: {e.Message.TrimEnd('.')}. What was there before is as it was.", e);
         }
         return path;
     }
+
+    /// <summary>What is left of the run when it cannot write, and what to do.</summary>
+    public string Left() => checkpoints.Left();
 
     private long TotalParameters()
     {

@@ -59,15 +59,16 @@ public sealed class AdapterBaseTests : IDisposable
         using var scope = NewDisposeScope();
         LoraFolder read = LoraFolder.Read(folder["adapter"]), plain = LoraFolder.Read(folder["plain"]);
         AdapterResize.Resize(read, 1).Adapter.Write(folder["resized"]);
-        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["resized"]));
+        Assert.Equal(read.Base, AdapterBase.Load(folder["resized"]));
+        Assert.Equal("nf4", read.Base!.BaseDtype);
         AdapterCombination.Combine([(plain, 0.5), (read, 0.5)], "cat", new CombineOptions()).Write(folder["combined"]);
-        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["combined"]));
+        Assert.Equal(read.Base, AdapterBase.Load(folder["combined"]));
         LoraFolder other = read with { Base = new AdapterBase("int8") };
         Assert.Contains("nf4 and int8", Assert.Throws<InputException>(() => AdapterCombination.Combine([(read, 1), (other, 1)], "cat", new CombineOptions())).Message, StringComparison.Ordinal);
         Assert.Contains("nf4 alone", Assert.Throws<InputException>(() => MlxFolder.FromPeft(folder["adapter"], tiny.Path, folder["mlx"])).Message, StringComparison.Ordinal);
         using PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
         using (Adapter adapter = Adapter.Load(folder["adapter"], packed)) adapter.Save(folder["again"]);
-        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Load(folder["again"]));
+        Assert.Equal(read.Base, AdapterBase.Load(folder["again"]));
     }
 
     [Fact]
@@ -76,7 +77,7 @@ public sealed class AdapterBaseTests : IDisposable
         Save("True", "nf4");
         using PretrainedModel model = PretrainedModel.Open(tiny.Path);
         using Adapter adapter = Adapter.Load(folder["adapter"], model);
-        Assert.Null(adapter.Base);
+        Assert.Null(adapter.Base!.BaseDtype);
         Assert.Equal("auto", AdapterBase.DtypeFor([folder["adapter"]], "auto"));
     }
 
@@ -88,7 +89,7 @@ public sealed class AdapterBaseTests : IDisposable
         foreach (string dtype in new[] { "float32", "nf4" })
         {
             Save("True", dtype, dtype);
-            Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Files(dtype));
+            Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "lowrank_base.json"], Files(dtype));
             Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], LoraConfig.FileName)), File.ReadAllText(Path.Combine(folder["adapter"], LoraConfig.FileName)));
         }
         string[] Files(string name) => [.. Directory.EnumerateFiles(folder[name]).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
@@ -99,6 +100,7 @@ public sealed class AdapterBaseTests : IDisposable
     [InlineData("""{"base_dtype": "nf5"}""", "base_dtype is nf5, expected one of bfloat16, int8, nf4")]
     [InlineData("""{"base_dtype": "auto"}""", "base_dtype is auto")]
     [InlineData("{}", "base_dtype is missing")]
+    [InlineData("""{"base_sha": "12"}""", "base_sha is 12, expected 64 hexadecimal digits")]
     public void A_broken_file_is_named(string text, string expected)
     {
         Save("loftq", "nf4");
@@ -106,6 +108,31 @@ public sealed class AdapterBaseTests : IDisposable
         InputException refused = Assert.Throws<InputException>(() => AdapterBase.Load(folder["adapter"]));
         Assert.Contains(expected, refused.Message, StringComparison.Ordinal);
         Assert.Contains(AdapterBase.FileName, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_adapter_names_the_base_that_it_was_trained_beside_and_is_warned_of_beside_another()
+    {
+        using TinyModel other = new(Config, seed: 2), random = new(Config);
+        other.Save();
+        Save("True", "float32");
+        AdapterBase written = AdapterBase.Load(folder["adapter"])!;
+        using PretrainedModel own = PretrainedModel.Open(tiny.Path), foreign = PretrainedModel.Open(other.Path);
+        Assert.Equal(new AdapterBase(null, own.Fingerprint), written);
+        using (Adapter same = Adapter.Load(folder["adapter"], own)) Assert.Empty(same.Warnings);
+        using (Adapter moved = Adapter.Load(folder["adapter"], foreign))
+            Assert.Contains($"{folder["adapter"]} was trained beside another base, {tiny.Path}: the weights of {other.Path} have the fingerprint {foreign.Fingerprint![..12]}", Assert.Single(moved.Warnings), StringComparison.Ordinal);
+        // A base of random weights has none, and an adapter of older versions says nothing.
+        using (Adapter drawn = Adapter.Load(folder["adapter"], random.Model)) Assert.Empty(drawn.Warnings);
+        File.Delete(Path.Combine(folder["adapter"], AdapterBase.FileName));
+        using (Adapter old = Adapter.Load(folder["adapter"], foreign)) Assert.Empty(old.Warnings);
+        // Quantised weights are others.
+        using var scope = NewDisposeScope();
+        using (PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4")) QuantizedFolder.Write(packed, folder["q"]);
+        using PretrainedModel quantized = PretrainedModel.Open(folder["q"]);
+        Assert.NotEqual(own.Fingerprint, quantized.Fingerprint);
+        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Common([new AdapterBase("nf4", own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
+        Assert.Null(AdapterBase.Common([new AdapterBase(null, own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
     }
 
     public void Dispose()

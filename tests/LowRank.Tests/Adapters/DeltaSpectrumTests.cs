@@ -62,9 +62,9 @@ public sealed class DeltaSpectrumTests
     public void Values_that_are_not_finite_are_refused()
     {
         using var scope = NewDisposeScope();
-        Assert.Throws<InputException>(() => DeltaSpectrum.Of(full(1, 2, float.NaN), ones(2, 1), 1));
-        Assert.Throws<InputException>(() => DeltaSpectrum.Of(ones(1, 2), full(2, 1, float.PositiveInfinity), 1));
-        Assert.Throws<InputException>(() => DeltaSpectrum.Of(ones(1, 2), ones(2, 1), double.NaN));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(full(1, 2, float.NaN), ones(2, 1), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(ones(1, 2), full(2, 1, float.PositiveInfinity), 1));
+        Assert.Throws<NonFiniteException>(() => DeltaSpectrum.Of(ones(1, 2), ones(2, 1), double.NaN));
         Assert.Throws<ArgumentException>(() => DeltaSpectrum.Of(ones(3, 2), ones(2, 1), 1));
     }
 

@@ -50,6 +50,35 @@ public sealed class SamplerTests
         Assert.InRange(Counts(new GenerationOptions { Temperature = 0.5 }, 20000)[1], 10500, 11130);
     }
 
+    [Theory]
+    [InlineData(1e-40, 1)]
+    [InlineData(5e-324, 1)]
+    [InlineData(1, 1e-300)]
+    [InlineData(1e-300, 1e-300)]
+    [InlineData(0.01, 1)]
+    public void A_tiny_temperature_or_top_p_takes_the_likeliest(double temperature, double topP) =>
+        Assert.Equal([1], Kept(new GenerationOptions { Temperature = temperature, TopP = topP }));
+
+    [Fact]
+    public void A_huge_temperature_takes_all_alike() => Assert.All(Counts(new GenerationOptions { Temperature = 1e308 }), count => Assert.InRange(count, 300, 500));
+
+    [Theory]
+    [InlineData(float.NaN, 0)]
+    [InlineData(float.NaN, 1)]
+    [InlineData(float.PositiveInfinity, 0)]
+    [InlineData(float.PositiveInfinity, 1)]
+    public void Logits_that_are_not_finite_are_refused_in_words(float value, double temperature)
+    {
+        using var scope = NewDisposeScope();
+        using var sampler = new Sampler(new GenerationOptions { Temperature = temperature });
+        Tensor logits = zeros(2, 5);
+        logits[1, 3] = value;
+        Assert.Throws<NonFiniteException>(() => sampler.Choose(logits));
+        Assert.Throws<NonFiniteException>(() => sampler.Choose(full(1, 5, float.NegativeInfinity)));
+        logits[1, 3] = float.NegativeInfinity; // a token that cannot be chosen
+        Assert.Equal(2, sampler.Choose(logits).Length);
+    }
+
     [Fact]
     public void A_seed_gives_the_same_choices_and_another_one_others()
     {

@@ -38,12 +38,23 @@ public sealed class RecipeInheritanceTests : IDisposable
     }
 
     [Fact]
-    public void An_override_replaces_the_inherited_key_that_excludes_it_and_contradicts_the_recipes_own()
+    public void An_override_replaces_the_key_that_excludes_it_wherever_that_stands_and_says_so()
     {
         Write("near.yaml", "base: preset:small\nmodel: m\ndata: {train: t}\noutput: o\ntraining: {epochs: 2}\n");
         Recipe recipe = Recipe.Load(folder["near.yaml"], ["training.warmup_steps=5"]);
         Assert.Equal((5, 0.0), (recipe.Training.WarmupSteps, recipe.Training.WarmupRatio));
-        Assert.Contains("both given", Assert.Throws<InputException>(() => Recipe.Load(folder["near.yaml"], ["training.steps=5"])).Message);
+        Recipe own = Recipe.Load(folder["near.yaml"], ["training.steps=5"]);
+        Assert.Equal(5, own.Training.Steps);
+        Assert.Equal($"--set training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one of the two can be given", Assert.Single(own.ReadingNotes));
+        // The last word counts.
+        Recipe last = Recipe.Load(folder["near.yaml"], ["training.steps=5", "training.epochs=4"]);
+        Assert.Equal((4.0, null), (last.Training.Epochs, last.Training.Steps));
+        Recipe first = Recipe.Load(folder["near.yaml"], ["training.epochs=4", "training.steps=5"]);
+        Assert.Equal(5, first.Training.Steps);
+        Recipe held = Recipe.Load(folder["near.yaml"], ["data.validation=v", "data.validation_share=0.1"]);
+        Assert.Equal((0.1, 0), (held.Data.ValidationShare, held.Data.Validation.Count));
+        Assert.Single(Recipe.Load(folder["near.yaml"], ["data.validation=v", "data.validation_share=0"]).Data.Validation);
+        Assert.Empty(Recipe.Load(folder["near.yaml"], []).ReadingNotes);
     }
 
     [Fact]

@@ -34,7 +34,7 @@ public sealed class RecipeRoundTripTests
             Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null : count, GradientCheckpointing = flag,
             Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
             Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
-            EvalEvery = flag ? 0 : null, SaveEvery = flag ? null : whole, KeepCheckpoints = count,
+            EvalEvery = flag ? 0 : null, SaveEvery = flag ? null : whole, SavesByTime = flag && count % 2 == 0, KeepCheckpoints = count,
             MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000) : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null, TensorBoard = flag,
         });
 

@@ -27,7 +27,7 @@ public sealed class RecipeTests
             {
                 Epochs = 3, Steps = null, BatchSize = 8, GradientAccumulation = 1, Packing = true, SharePrompts = "true", BatchTokens = null, LearningRate = 2e-4, Schedule = "linear", WarmupSteps = 0,
                 WarmupRatio = 0, WeightDecay = 0, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, MaxGradNorm = 1, MaxLength = 512, Shuffle = true,
-                Seed = 42, EvalEvery = null, EvalBatchSize = 16, InitAdapter = null, FromScratch = false, SaveEvery = null, Threads = null,
+                Seed = 42, EvalEvery = null, EvalBatchSize = 16, InitAdapter = null, FromScratch = false, SaveEvery = null, SavesByTime = true, Threads = null,
             },
             Comparison = null,
             Output = "/recipes/out",
@@ -112,7 +112,7 @@ public sealed class RecipeTests
             {
                 Steps = 1000, BatchSize = 2, GradientAccumulation = 4, SharePrompts = "grouped", BatchTokens = 2048, LearningRate = 1e-4, Schedule = "cosine", WarmupRatio = 0.1,
                 WeightDecay = 0.01, Beta1 = 0.8, Beta2 = 0.95, Epsilon = 1e-6, MaxGradNorm = 0, MaxLength = 128, Shuffle = false,
-                Seed = long.MaxValue, EvalEvery = 0, EvalBatchSize = 3, SaveEvery = 50, Threads = 2,
+                Seed = long.MaxValue, EvalEvery = 0, EvalBatchSize = 3, SaveEvery = 50, SavesByTime = false, Threads = 2,
             },
             Comparison = new ComparisonSection { Data = ["/recipes/w.jsonl"], Generations = 1, Facts = 40, MaxNewTokens = 7 },
             Output = "/out",

@@ -33,6 +33,42 @@ public sealed class AtomicFolderTests
     }
 
     [Fact]
+    public void What_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_ones_stays()
+    {
+        using var folder = new TemporaryFolder();
+        string target = folder["out"];
+        foreach (string name in (string[])["out.partial-0123abcd", "out.partial-ffffffff", "out.partial-aaaaaaaa", "out.replaced-bbbbbbbb", "other.partial-0123abcd"]) Directory.CreateDirectory(folder[name]);
+        foreach (string dead in (string[])[".out.0123abcd.lock", ".out.bbbbbbbb.lock", ".other.0123abcd.lock"]) File.WriteAllText(folder[dead], "");
+        File.WriteAllText(Path.Combine(folder["out.replaced-bbbbbbbb"], "a"), "of before");
+        using (new FileStream(folder[".out.ffffffff.lock"], FileMode.CreateNew, FileAccess.Write, FileShare.None)) // its writer lives
+        {
+            AtomicFolder.Write(target, into =>
+            {
+                // The folder that a kill left under another name is in its place again, until it is replaced.
+                Assert.Equal("of before", File.ReadAllText(Path.Combine(target, "a")));
+                File.WriteAllText(Path.Combine(into, "b"), "2");
+            });
+            Assert.Equal([".other.0123abcd.lock", ".out.ffffffff.lock", "other.partial-0123abcd", "out", "out.partial-aaaaaaaa", "out.partial-ffffffff"],
+                Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+        }
+        Assert.Equal(["b"], Directory.GetFiles(target).Select(file => Path.GetFileName(file)));
+    }
+
+    [Fact]
+    public void What_a_killed_writer_of_a_file_left_is_removed_by_the_next_one()
+    {
+        using var folder = new TemporaryFolder();
+        string dead = folder[$".out.json.{new string('a', 32)}.tmp"], living = folder[$".out.json.{new string('b', 32)}.tmp"], young = folder[$".out.json.{new string('c', 32)}.tmp"];
+        string[] others = [folder[".out.json.mine.tmp"], folder[$".x.json.{new string('a', 32)}.tmp"]];
+        foreach (string path in others.Append(dead).Append(living).Append(young)) File.WriteAllText(path, "");
+        foreach (string path in others.Append(dead).Append(living)) File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-1));
+        using (new FileStream(living, FileMode.Open, FileAccess.Write, FileShare.None)) AtomicFile.Write(folder["out.json"], "{}");
+        Assert.False(File.Exists(dead));
+        Assert.All(others.Append(living).Append(young), path => Assert.True(File.Exists(path), path));
+        Assert.Equal("{}", File.ReadAllText(folder["out.json"]));
+    }
+
+    [Fact]
     public void A_file_is_not_replaced()
     {
         using var folder = new TemporaryFolder();

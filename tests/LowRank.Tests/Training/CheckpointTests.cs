@@ -167,6 +167,59 @@ public sealed class CheckpointTests
         Assert.Equal(whole, Train(folder.Path, Options with { SaveEvery = null }, resume: true));
     }
 
+    [Fact]
+    public void A_resume_beside_another_base_is_refused_and_names_what_changed()
+    {
+        using var folder = new TemporaryFolder();
+        using TinyModel one = new(seed: 1), other = new(seed: 2);
+        one.Save();
+        other.Save();
+        TrainBeside(one.Path, folder.Path, resume: false);
+        string[] before = Listing(folder.Path);
+        string message = Assert.Throws<InputException>(() => TrainBeside(other.Path, folder.Path, resume: true)).Message;
+        Assert.Contains($"belongs to another base: model was {one.Path} when the run began, and is {other.Path} now, with other weights (fingerprint ", message);
+        File.Copy(Path.Combine(other.Path, "model.safetensors"), Path.Combine(one.Path, "swapped"));
+        File.Move(Path.Combine(one.Path, "model.safetensors"), Path.Combine(one.Path, "kept"));
+        File.Move(Path.Combine(one.Path, "swapped"), Path.Combine(one.Path, "model.safetensors"));
+        Assert.Contains($"the weights of {one.Path} have changed since the run began", Assert.Throws<InputException>(() => TrainBeside(one.Path, folder.Path, resume: true)).Message);
+        Assert.Equal(before, Listing(folder.Path)); // a refused resume changes nothing
+        File.Move(Path.Combine(one.Path, "kept"), Path.Combine(other.Path, "model.safetensors"), overwrite: true);
+        Assert.Equal(6, TrainBeside(other.Path, folder.Path, resume: true).Steps); // the same weights lie elsewhere
+    }
+
+    [Fact]
+    public void A_resume_without_checkpoints_makes_no_folder()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains("There is no checkpoint to resume from", Assert.Throws<InputException>(() => Train(folder["none"], resume: true)).Message);
+        Assert.False(Directory.Exists(folder["none"]));
+    }
+
+    [Fact]
+    public void Checkpoints_are_written_by_time_too_and_change_nothing_else()
+    {
+        using TemporaryFolder timed = new(), rare = new();
+        TrainingOptions options = Options with { SaveEvery = null };
+        Assert.Equal(Train(options: options), Train(timed.Path, options with { SaveInterval = TimeSpan.Zero }));
+        // The newest two; after the last step there are the weights themselves.
+        Assert.Equal(["step-00000004", "step-00000005"], Directory.GetDirectories(timed["checkpoints"]).Select(path => Path.GetFileName(path)).Order());
+        Train(rare.Path, options with { SaveInterval = TimeSpan.FromMinutes(10) });
+        Assert.False(Directory.Exists(rare["checkpoints"]));
+    }
+
+    private static TrainingResult TrainBeside(string model, string output, bool resume)
+    {
+        using PretrainedModel opened = PretrainedModel.Open(model);
+        using var adapter = Adapter.Create(opened, Config, 1);
+        adapter.Attach();
+        using var stop = new CancellationTokenSource();
+        var recorder = new Recorder { OnStep = step => { if (step.Step == 3) stop.Cancel(); } };
+        return new Trainer(opened.Decoder, new TrainedAdapter(adapter), Options, output, recorder).Run(Rows, [], resume, stop.Token);
+    }
+
+    private static string[] Listing(string folder) => [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
+        .Select(file => $"{file} {new FileInfo(file).LastWriteTimeUtc.Ticks} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}")];
+
     private static void Damage(string checkpoint, string damage)
     {
         string File(string name) => Path.Combine(checkpoint, name);

@@ -165,6 +165,8 @@ public sealed class GradientCheckpointingTests
 
     private sealed class NoPrompt : IPrompt
     {
+        public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
+
         public int Length => 0;
 
         public IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout) =>

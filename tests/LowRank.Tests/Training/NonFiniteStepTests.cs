@@ -162,6 +162,61 @@ public sealed class NonFiniteStepTests
         Assert.Equal(6, Assert.Throws<NonFiniteLossException>(() => rest.Train(Options with { MaxSkippedSteps = 2 }, Rows(9, 10, 11), new Recorder(), resume: true)).Step);
     }
 
+    [Fact]
+    public void A_run_whose_last_steps_give_no_number_is_not_finished()
+    {
+        using var run = new Run();
+        var recorder = new Recorder();
+        var e = Assert.Throws<NonFiniteLossException>(() => run.Train(Options with { SaveEvery = 1 }, Rows(12, 15), recorder));
+        Assert.StartsWith("Steps 7 to 8 gave no finite loss or gradient, and the run stops (they are its last):", e.Message);
+        Assert.Contains("it begins here: the base's weight model.embed_tokens.weight has 16 of 512 numbers that are NaN", e.Message);
+        Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step 6", e.Message);
+        Assert.Null(recorder.Result);
+        // Going on with it does not make it finished.
+        using var again = new Run(run.Folder.Path);
+        Assert.Throws<NonFiniteLossException>(() => again.Train(Options with { SaveEvery = 1 }, Rows(12, 15), new Recorder(), resume: true));
+        // One skipped step is as one before the end.
+        using var single = new Run();
+        TrainingResult result = single.Train(Options, Rows(15), new Recorder());
+        Assert.Equal((1, RunEnding.Completed), (result.SkippedSteps, result.Ending));
+    }
+
+    [Fact]
+    public void A_budget_does_not_end_a_run_in_the_middle_of_what_is_no_number()
+    {
+        using var whole = new Run();
+        var all = new Recorder();
+        whole.Train(Options, Rows(6, 8), all);
+        using var run = new Run();
+        TrainingOptions options = Options with { MaxTokens = all.Steps.Take(5).Sum(step => step.Tokens) };
+        Assert.StartsWith("Steps 4 to 5 gave", Assert.Throws<NonFiniteLossException>(() => run.Train(options, Rows(6, 8), new Recorder())).Message);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(1)] // early stopping
+    public void A_run_whose_held_out_loss_is_no_number_is_not_finished(int? patience)
+    {
+        using var run = new Run();
+        var recorder = new Recorder();
+        TokenizedExample[] heldOut = [.. Rows(13).TakeLast(4)];
+        var e = Assert.Throws<NonFiniteLossException>(() => new Trainer(run.Model.Model.Decoder, run.Trained, Options with { EvaluateEvery = 2, Patience = patience }, run.Folder.Path, recorder).Run(Rows(), heldOut));
+        Assert.StartsWith($"The held-out loss after step {(patience is null ? 8 : 2)} is not finite, and the run is not finished:", e.Message);
+        Assert.Contains("the first held-out row without a finite loss is rows.jsonl:14", e.Message);
+        Assert.Contains("it begins here: the base's weight model.embed_tokens.weight", e.Message);
+        Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step", e.Message);
+        Assert.Null(recorder.Result);
+    }
+
+    [Fact]
+    public void An_evaluation_that_has_to_be_finite_names_the_row_and_the_weight()
+    {
+        using var run = new Run();
+        var e = Assert.Throws<NonFiniteException>(() => Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(5), 4, 0));
+        Assert.StartsWith("The loss is NaN, first of rows.jsonl:6: the base's weight model.embed_tokens.weight has 16 of 512 numbers that are NaN", e.Message);
+        Assert.True(double.IsFinite(Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(), 4, 0).Loss));
+    }
+
     private static StepBatches Step(TokenizedExample[] rows) => new([rows], rows.Sum(row => (long)row.PredictedLabels));
 
     private static float[][] State(StepRunner runner) => [.. runner.Optimizer.State().Select(part => part.Value.data<float>().ToArray())];

@@ -51,7 +51,14 @@ public sealed class RunFolderTests
         }
         File.WriteAllText(folder[".recipe.yaml.0123456789abcdef0123456789abcdef.tmp"], "half");
         File.WriteAllText(folder[".mine.tmp"], "mine");
-        RunFolder.Take(folder.Path).Dispose();
+        File.WriteAllText(folder[".adapter.0123abcd.lock"], "");
+        RunFolder.Tidy(folder.Path); // no run's folder yet
+        Assert.All(removed, name => Assert.True(Path.Exists(folder[name]), name));
+        File.WriteAllText(folder[".run.lock"], "");
+        using (new FileStream(folder[".run.lock"], FileMode.Open, FileAccess.ReadWrite, FileShare.None)) RunFolder.Tidy(folder.Path); // a run goes on
+        Assert.All(removed, name => Assert.True(Path.Exists(folder[name]), name));
+        RunFolder.Tidy(folder.Path);
+        Assert.False(File.Exists(folder[".adapter.0123abcd.lock"]));
         Assert.All(removed, name => Assert.False(Path.Exists(folder[name]), name));
         Assert.All(kept, name => Assert.Equal(name, File.ReadAllText(Path.Combine(folder[name], "a"))));
         Assert.Equal("best.replaced-0123abcd", File.ReadAllText(folder["best/a"]));

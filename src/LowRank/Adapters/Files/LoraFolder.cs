@@ -1,5 +1,6 @@
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Matching;
+using LowRank.Models;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -64,10 +65,15 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
 
     /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the config.</summary>
     /// <exception cref="InputException">The folder exists and is not empty.</exception>
+    /// <exception cref="NonFiniteException">A tensor is not finite.</exception>
     public void Write(string folder)
     {
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new InputException($"{folder} is not empty. Choose another output, or remove it first.");
+        if (Modules.FirstOrDefault(module => !FiniteOutput.Holds(module.A) || !FiniteOutput.Holds(module.B) || !double.IsFinite(module.Scale)) is { } broken)
+            throw new NonFiniteException($"{broken.Path}: the pair that was computed is not finite: the adapters' numbers leave float32. Check their alpha and norms with 'lowrank inspect'.");
+        if (Others.FirstOrDefault(tensor => !FiniteOutput.Holds(tensor.Value)).Key is { } other)
+            throw new NonFiniteException($"{other} is not finite (NaN or infinite). Use an earlier checkpoint of the adapter.");
         LoraConfig config = Settings();
         AtomicFolder.Write(folder, into =>
         {

@@ -16,8 +16,8 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
 {
     /// <summary>Reads a folder.</summary>
     /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
-    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, the halves do not fit
-    /// together, or a value is not finite.</exception>
+    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, or the halves do not fit together.</exception>
+    /// <exception cref="NonFiniteException">A value is not finite.</exception>
     public static AdapterSummary Read(string folder)
     {
         LoraConfig config = LoraConfig.Load(folder);
@@ -65,9 +65,9 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         {
             return new ModuleSummary(path, rank, alpha, scale, b.shape[0], a.shape[1], DeltaSpectrum.Of(a, b, scale));
         }
-        catch (InputException e)
+        catch (NonFiniteException e)
         {
-            throw new InputException($"{file.Path}: {path}: {e.Message}", e);
+            throw new NonFiniteException($"{file.Path}: {path}: {e.Message}");
         }
     }
 

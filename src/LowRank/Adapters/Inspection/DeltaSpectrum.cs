@@ -20,7 +20,7 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s.</param>
     /// <exception cref="ArgumentException">The shapes do not go together.</exception>
-    /// <exception cref="InputException">A, B or the scale holds a value that is not finite.</exception>
+    /// <exception cref="NonFiniteException">A, B or the scale holds a value that is not finite.</exception>
     public static DeltaSpectrum Of(Tensor a, Tensor b, double scale)
     {
         if (a.dim() != 2 || b.dim() != 2 || a.shape[0] != b.shape[1])
@@ -29,7 +29,7 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
         using var noGradient = no_grad();
         Tensor wideA = a.cpu().to(ScalarType.Float64), wideB = b.cpu().to(ScalarType.Float64);
         if (!double.IsFinite(scale) || !isfinite(wideA).all().item<bool>() || !isfinite(wideB).all().item<bool>())
-            throw new InputException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+            throw new NonFiniteException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
         (_, Tensor rightA) = linalg.qr(wideA.t());
         (_, Tensor rightB) = linalg.qr(wideB);
         Tensor values = linalg.svdvals(matmul(rightB, rightA.t())).mul(Math.Abs(scale));
@@ -37,13 +37,13 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
     }
 
     /// <summary>Computes it of a whole matrix, in float64.</summary>
-    /// <exception cref="InputException">The matrix holds a value that is not finite.</exception>
+    /// <exception cref="NonFiniteException">The matrix holds a value that is not finite.</exception>
     public static DeltaSpectrum Of(Tensor delta)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor wide = delta.cpu().to(ScalarType.Float64);
-        if (!isfinite(wide).all().item<bool>()) throw new InputException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+        if (!isfinite(wide).all().item<bool>()) throw new NonFiniteException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
         return From(linalg.svdvals(wide).data<double>().ToArray());
     }
 

@@ -16,6 +16,7 @@ public static class AdapterExtraction
     /// <param name="rank">The rank of the pairs.</param>
     /// <param name="targets">The layers, as <c>target_modules</c>; null for every linear layer but the output head.</param>
     /// <param name="saveOthers">Whether changed weights that are no target are kept whole (<c>modules_to_save</c>).</param>
+    /// <exception cref="NonFiniteException">A weight of the two is not finite.</exception>
     /// <exception cref="InputException">The two do not belong together, nothing changed, or the targets do not fit.</exception>
     public static ExtractedAdapter Extract(string baseFolder, string tunedFolder, int rank, ModuleSelection? targets = null, bool saveOthers = false)
     {
@@ -38,7 +39,8 @@ public static class AdapterExtraction
         foreach (string name in before.Entries.Keys.Where(after.Entries.ContainsKey))
         {
             using var scope = NewDisposeScope();
-            Tensor change = after.Map(name).to(ScalarType.Float32) - before.Map(name).to(ScalarType.Float32);
+            Tensor change = Finite(after, name) - Finite(before, name);
+            if (!FiniteOutput.Holds(change)) throw new NonFiniteException($"{name}: the change from {before.Path} to {after.Path} leaves float32.");
             if (stored.TryGetValue(name, out AdapterSite? site))
             {
                 if (change.count_nonzero().item<long>() == 0) continue; // a pair of zeros would never learn
@@ -59,7 +61,13 @@ public static class AdapterExtraction
             config = config with { TargetModules = ModuleSelection.Of([.. modules.Select(module => module.Path)]) };
             resolved = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
         }
-        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole), kept, others) { Notes = model.Notes };
+        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole) with { Base = new AdapterBase(null, model.Fingerprint) }, kept, others) { Notes = model.Notes };
+    }
+
+    private static Tensor Finite(Checkpoint checkpoint, string name)
+    {
+        Tensor weight = checkpoint.Map(name).to(ScalarType.Float32);
+        return FiniteOutput.Holds(weight) ? weight : throw new NonFiniteException($"{checkpoint.Path}: {name} has numbers that are not finite (NaN or infinite). Fetch or convert the model again, or take an earlier checkpoint of it.");
     }
 
     private static LoraFolder Folder(LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)

@@ -104,7 +104,7 @@ public static class MlxFolder
             .. adapter.Others.Keys.Take(10).Select(key => $"{key}: mlx-lm keeps pairs only"),
             .. adapter.Modules.Where(module => module.IsEmbedding || Layer(module.Path) is null).Select(module => $"{module.Path}: mlx-lm adapts layers of the stack by number only"),
         ];
-        if (adapter.Base is { } needed) problems.Add($"{AdapterBase.FileName}: the pairs are right beside a base in {needed.BaseDtype} alone, as it is quantised here");
+        if (adapter.Base?.BaseDtype is { } needed) problems.Add($"{AdapterBase.FileName}: the pairs are right beside a base in {needed} alone, as it is quantised here");
         if (problems.Count > 0) throw new InputException($"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') and convert the model:", problems);
     }
 
@@ -118,7 +118,7 @@ public static class MlxFolder
         if (type is not ("lora" or "dora")) problems.Add($"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank extract' makes one)");
         var parameters = root["lora_parameters"] as JsonObject;
         if (parameters is null) problems.Add($"lora_parameters is {Found(root["lora_parameters"])}, expected an object with rank, scale and dropout; is this mlx-lm's file?");
-        double scale = Number(parameters, "scale", null, value => double.IsFinite(value), "a finite number", problems);
+        double scale = Number(parameters, "scale", null, value => Math.Abs(value) <= float.MaxValue, "a finite number", problems);
         double dropout = Number(parameters, "dropout", 0, value => value is >= 0 and < 1, "a number of at least 0 and below 1", problems);
         if (problems.Count > 0) throw problems.Count == 1 ? new InputException($"{path}: {problems[0]}.") : new InputException($"{path} cannot be used:", problems);
         return (type, scale, dropout);

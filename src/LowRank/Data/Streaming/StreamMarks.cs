@@ -12,6 +12,7 @@ internal sealed class StreamMarks
     private readonly List<(long Examples, long Drawn)> marks = [(0, 0)];
     private readonly string heading;
     private string? path;
+    private StorageWait? waits;
 
     /// <summary>Marks of a stream.</summary>
     /// <param name="fingerprint">Of the stream.</param>
@@ -20,10 +21,11 @@ internal sealed class StreamMarks
     /// <summary>Keeps the marks in a file, and takes those that it has.</summary>
     /// <param name="file">The file, which is begun anew where it is another stream's.</param>
     /// <exception cref="RunStorageException">It cannot be read or written.</exception>
-    public void KeepIn(string file)
+    /// <param name="wait">Waits while the disk is full; null does not.</param>
+    public void KeepIn(string file, StorageWait? wait = null)
     {
-        path = file;
-        RunStorageException.Guard(file, () => TakeUp(file));
+        (path, waits) = (file, wait);
+        RunStorageException.Guard(file, () => TakeUp(file), waits);
     }
 
     /// <summary>The last mark before an example.</summary>
@@ -39,7 +41,14 @@ internal sealed class StreamMarks
     {
         if (examples < marks[^1].Examples + Every) return;
         marks.Add((examples, drawn));
-        if (path is not null) RunStorageException.Guard(path, () => File.AppendAllText(path, string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n")));
+        if (path is null) return;
+        byte[] line = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n"));
+        RunStorageException.Guard(path, () =>
+        {
+            using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            stream.Seek(0, SeekOrigin.End);
+            Tensors.AtomicFile.Append(stream, line);
+        }, waits);
     }
 
     private void TakeUp(string file)

@@ -67,7 +67,8 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
 
     /// <summary>Keeps in a file what saves time when the run is resumed.</summary>
     /// <param name="path">The file.</param>
-    public void KeepMarks(string path) => marks.KeepIn(path);
+    /// <param name="waits">Waits while the disk is full; null does not.</param>
+    public void KeepMarks(string path, StorageWait? waits = null) => marks.KeepIn(path, waits);
 
     /// <inheritdoc/>
     public IEnumerator<IExample> GetEnumerator() => Enumerable.Range(0, Count).Select(i => this[i]).GetEnumerator();

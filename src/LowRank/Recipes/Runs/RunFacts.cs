@@ -68,11 +68,12 @@ public sealed record RunFacts
 
     /// <summary>Writes the file, whole or not at all.</summary>
     /// <param name="folder">The run's folder.</param>
+    /// <param name="waits">Waits while the disk is full; null does not.</param>
     /// <exception cref="RunStorageException">It cannot be written.</exception>
-    public void Write(string folder)
+    public void Write(string folder, StorageWait? waits = null)
     {
         string path = Path.Combine(folder, FileName);
-        RunStorageException.Guard(path, () => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json)));
+        RunStorageException.Guard(path, () => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json)), waits);
     }
 
     /// <summary>Reads the file's text.</summary>

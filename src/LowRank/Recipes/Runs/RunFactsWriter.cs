@@ -5,7 +5,8 @@ namespace LowRank.Recipes.Runs;
 /// <summary>Keeps <see cref="RunFacts"/> in a run's folder: when it begins, at checkpoints, and when it ends.</summary>
 /// <param name="folder">The run's folder.</param>
 /// <param name="facts">What is known before.</param>
-internal sealed class RunFactsWriter(string folder, RunFacts facts) : ITrainingObserver
+/// <param name="waits">Waits while the disk is full; null does not.</param>
+internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait? waits = null) : ITrainingObserver
 {
     private RunFacts facts = facts;
     private TrainingStep? last;
@@ -20,7 +21,7 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts) : ITrainingO
             TrainedParameters = plan.TrainableParameters,
             TotalParameters = plan.TotalParameters,
         };
-        facts.Write(folder);
+        facts.Write(folder, waits);
     }
 
     public void Stepped(TrainingStep step) => last = step;
@@ -30,7 +31,7 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts) : ITrainingO
         // metrics.jsonl holds it.
     }
 
-    public void Saving(long step) => (facts with { Steps = step, Seconds = last?.Elapsed.TotalSeconds }).Write(folder);
+    public void Saving(long step) => (facts with { Steps = step, Seconds = last?.Elapsed.TotalSeconds }).Write(folder, waits);
 
     public void Finished(TrainingResult result) => (facts with
     {
@@ -39,5 +40,5 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts) : ITrainingO
         Tokens = result.Tokens,
         Seconds = result.Elapsed.TotalSeconds,
         PeakMemoryBytes = result.PeakMemoryBytes,
-    }).Write(folder);
+    }).Write(folder, waits);
 }

@@ -79,16 +79,18 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor states = model.Sequence.States(InputBatch.Create(texts, padding, Network.Device));
+        Tensor Scores(int row, int place) => FiniteOutput.Require(model.Sequence.Head!.Forward(states[row, place], null), Network, "scores",
+            () => model.Sequence.Scores(InputBatch.Create(texts, padding, Network.Device)));
         return [.. texts.Select((text, row) => new JsonObject
         {
-            ["masks"] = new JsonArray([.. Enumerable.Range(0, text.Length).Where(i => text.Ids[i] == mask).Select(i => (JsonNode)Candidates(states[row, i]))]),
+            ["masks"] = new JsonArray([.. Enumerable.Range(0, text.Length).Where(i => text.Ids[i] == mask).Select(i => (JsonNode)Candidates(Scores(row, i)))]),
         })];
     }
 
-    private JsonArray Candidates(Tensor state)
+    private JsonArray Candidates(Tensor scores)
     {
         const int Shown = 5;
-        (Tensor chances, Tensor tokens) = nn.functional.softmax(model.Sequence.Head!.Forward(state, null), -1).topk(Shown);
+        (Tensor chances, Tensor tokens) = nn.functional.softmax(scores, -1).topk(Shown);
         float[] chance = chances.cpu().data<float>().ToArray();
         long[] token = tokens.cpu().data<long>().ToArray();
         return new JsonArray([.. token.Select((id, i) => (JsonNode)new JsonObject { ["token"] = tokenizer!.Decode([(int)id]).Trim(), ["probability"] = chance[i] })]);

@@ -53,6 +53,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
             (Tensor starts, Tensor ends) = Scores(batch, null);
+            foreach (Tensor scores in (Tensor[])[starts, ends]) FiniteOutput.Require(scores, Network, "scores", () => Scores(batch, null));
             board.Add(batch, Rows(starts), Rows(ends));
         }
         return board.Answers().Select(Answer);

@@ -67,7 +67,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor scores = Scores(texts, null);
+        Tensor scores = FiniteOutput.Require(Scores(texts, null), Network, "scores", () => Scores(texts, null));
         if (problem == Problems.Regression) return [.. scores.cpu().data<float>().ToArray().Select(value => new JsonObject { ["score"] = value })];
         Tensor chances = problem == Problems.MultiLabel ? scores.sigmoid() : nn.functional.softmax(scores, -1);
         return [.. chances.cpu().data<float>().ToArray().Chunk(labels!.Names.Count).Select(Answer)];

@@ -72,7 +72,8 @@ internal sealed class EmbeddingTask : ITask
         {
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
-            Tensor vectors = Embed([.. batch.Select(text => text.Anchor)], null);
+            TextInput[] read = [.. batch.Select(text => text.Anchor)];
+            Tensor vectors = FiniteOutput.Require(Embed(read, null), Network, "embeddings", () => Embed(read, null));
             return vectors.cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1])
                 .Select(vector => new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) }).ToList();
         });

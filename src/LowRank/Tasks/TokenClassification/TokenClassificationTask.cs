@@ -62,7 +62,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor chances = nn.functional.softmax(Scores([.. texts.Select(one => one.Text)], null), -1);
+        TaggedText[] read = [.. texts.Select(one => one.Text)];
+        Tensor chances = nn.functional.softmax(FiniteOutput.Require(Scores(read, null), Network, "scores", () => Scores(read, null)), -1);
         (Tensor best, Tensor label) = chances.max(-1);
         float[] certain = best.cpu().contiguous().data<float>().ToArray();
         long[] chosen = label.cpu().contiguous().data<long>().ToArray();

@@ -48,6 +48,12 @@ internal sealed record CheckpointCounters
     /// <summary>The data, and the order its rows are taken in.</summary>
     public required DataOrder Data { get; init; }
 
+    /// <summary>The folder of the base.</summary>
+    public string? BaseFolder { get; init; }
+
+    /// <summary>The fingerprint of the base's weights; null where it was random, and in checkpoints of older versions.</summary>
+    public string? BaseSha { get; init; }
+
     /// <summary>Whole passes over the data, for people who read the file: it follows from the step.</summary>
     public long Epoch { get; init; }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using LowRank.Models;
 using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -34,22 +35,30 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
     public void Save(CheckpointCounters counters)
     {
         run.Verify();
-        try
+        string path = PathOf(counters.Step);
+        void Write()
         {
-            WriteFolder(PathOf(counters.Step), into =>
+            run.Verify();
+            WriteFolder(path, into =>
             {
                 using var scope = NewDisposeScope();
                 SafeTensorsWriter.Write(Path.Combine(into, "weights.safetensors"), Cpu(trained.Weights));
                 SafeTensorsWriter.Write(Path.Combine(into, "optimizer.safetensors"), Cpu(optimizer.State()));
                 if (trained.Rules.State is { Count: > 0 } method) SafeTensorsWriter.Write(Path.Combine(into, MethodFile), Cpu(method));
                 SafeTensorsWriter.Write(Path.Combine(into, "random.safetensors"), [KeyValuePair.Create("dropout", dropout.get_state())]);
-                File.WriteAllText(Path.Combine(into, "state.json"), JsonSerializer.Serialize(counters, Json));
+                CheckpointCounters state = trained.Model is { Fingerprint: { } sha, Folder: var folder } ? counters with { BaseSha = sha, BaseFolder = folder } : counters;
+                File.WriteAllText(Path.Combine(into, "state.json"), JsonSerializer.Serialize(state, Json));
                 CheckpointManifest.Write(into);
             });
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        try
         {
-            throw new RunStorageException($"The checkpoint of step {counters.Step} could not be written to {folder}: {e.Message.TrimEnd('.')}. {Left()}", e);
+            if (run.Waits is { } waits) waits.Run(path, () => { Write(); return true; });
+            else Write();
+        }
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
+        {
+            throw new RunStorageException($"The checkpoint of step {counters.Step} could not be written to {folder}: {e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
         }
         Prune(counters.Step, counters.BestStep);
     }
@@ -67,8 +76,19 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             else return Restore(path, data, totalSteps);
         }
         if (skipped.Count > 0) throw new InputException($"No checkpoint in {folder} is whole. Start without --resume:", [.. skipped]);
-        throw new InputException($"There is no checkpoint to resume from in {folder}. Set training.save_every before the run, or start without --resume.");
+        throw None(folder);
     }
+
+    /// <summary>Refuses an output without any checkpoint; changes nothing.</summary>
+    /// <param name="output">The run's folder.</param>
+    /// <exception cref="InputException">There is none.</exception>
+    public static void RequireAny(string output)
+    {
+        if (Existing(Path.Combine(output, RunFolder.Checkpoints)).Length == 0) throw None(Path.Combine(output, RunFolder.Checkpoints));
+    }
+
+    private static InputException None(string folder) =>
+        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes (training.save_every: auto), or as that key says, and when it is stopped. Start without --resume.");
 
     /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
     public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
@@ -79,6 +99,8 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         if (counters.TotalSteps != totalSteps)
             throw new InputException($"{from} was made for {counters.TotalSteps} steps, this run has {totalSteps}. " +
                 "Resume with the same recipe and data, or choose another output.");
+        if (OtherBase(counters) is { } other)
+            throw new InputException($"{from} belongs to another base: {other}. What was learned is a change of other weights. Resume with the base that the run began with, or choose another output.");
         if (data.Differences(counters.Data).ToList() is { Count: > 0 } differences)
             throw new InputException($"{from} was made with other data. Resume with the same recipe and data, or choose another output:", differences);
         using var weights = SafeTensorsFile.Open(Path.Combine(from, "weights.safetensors"));
@@ -97,6 +119,13 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         return counters;
     }
 
+    private string? OtherBase(CheckpointCounters counters)
+    {
+        if (counters.BaseSha is not { } before || trained.Model is not { Fingerprint: { } now, Folder: var folder } || before == now) return null;
+        string change = counters.BaseFolder is { } began && Path.GetFullPath(began) != Path.GetFullPath(folder) ? $"model was {began} when the run began, and is {folder} now, with other weights" : $"the weights of {folder} have changed since the run began";
+        return $"{change} (fingerprint {BaseFingerprint.Short(before)}… then, {BaseFingerprint.Short(now)}… now)";
+    }
+
     // Those of later steps are of an earlier try of this run: they are replaced when it gets there.
     private void Prune(long step, long? best)
     {
@@ -110,23 +139,24 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new RunStorageException($"The old checkpoint {old} could not be removed: {e.Message.TrimEnd('.')}. {Left()}", e);
+                throw new RunStorageException($"The old checkpoint {old} could not be removed: {e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
             }
         }
     }
 
-    private string Left()
+    /// <summary>What is left of the run when it cannot write, and what to do.</summary>
+    public string Left()
     {
         const string Advice = "See that the disk is there, has space and may be written to";
         try
         {
             return Newest() is { } newest
                 ? $"The newest whole checkpoint is {newest}. {Advice}, and go on with --resume."
-                : $"There is no whole checkpoint yet. {Advice}, and start again.";
+                : $"There is no checkpoint, and nothing to resume from: what was learned ends with the process. {Advice}, and start again.";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{Advice}, and go on with --resume from the newest whole checkpoint."; // the disk does not say which one that is
+            return $"{Advice}. Whether there is a checkpoint the disk does not say; where there is one, go on with --resume.";
         }
     }
 
@@ -164,7 +194,9 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
 
     private string PathOf(long step) => Path.Combine(folder, Prefix + step.ToString("D" + Digits, CultureInfo.InvariantCulture));
 
-    private string[] Existing() => Directory.Exists(folder)
+    private string[] Existing() => Existing(folder);
+
+    private static string[] Existing(string folder) => Directory.Exists(folder)
         ? [.. Directory.GetDirectories(folder, Prefix + "*").Where(path => IsCheckpoint(Path.GetFileName(path))).Order(StringComparer.Ordinal)]
         : [];
 

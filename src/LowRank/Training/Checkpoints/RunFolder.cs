@@ -21,7 +21,12 @@ public sealed partial class RunFolder : IDisposable
     private readonly FileStream held;
     private readonly RunOwner owner;
 
+    private bool isClaimed;
+
     private RunFolder(string path, FileStream held, RunOwner owner) => (Path, this.held, this.owner) = (path, held, owner);
+
+    /// <summary>Waits while the disk is full; null does not.</summary>
+    internal StorageWait? Waits { get; init; }
 
     /// <summary>Its full path.</summary>
     public string Path { get; }
@@ -31,19 +36,52 @@ public sealed partial class RunFolder : IDisposable
     /// <exception cref="RunStorageException">It cannot be written to.</exception>
     public static RunFolder Take(string path)
     {
+        RunFolder taken = Hold(path, waits: null);
+        taken.Claim();
+        return taken;
+    }
+
+    /// <summary>As <see cref="Take"/>, but nothing says yet whose it is: <see cref="Claim"/> does, once it is known that the run goes on.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="waits">Waits while the disk is full; null does not.</param>
+    internal static RunFolder Hold(string path, StorageWait? waits)
+    {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         try
         {
             Directory.CreateDirectory(full);
             FileStream held = Lock(full) ?? throw Taken(full);
-            var owner = RunOwner.Current();
-            AtomicFile.Write(System.IO.Path.Combine(full, OwnerFile), JsonSerializer.Serialize(owner));
             Recover(full);
-            return new RunFolder(full, held, owner);
+            return new RunFolder(full, held, RunOwner.Current()) { Waits = waits };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RunStorageException($"{full} cannot be written to: {e.Message.TrimEnd('.')}. Choose another output, or see that the disk is there and has space.", e);
+        }
+    }
+
+    /// <summary>Notes whose the folder is; nothing where that is noted.</summary>
+    /// <exception cref="RunStorageException">It cannot be written to.</exception>
+    internal void Claim()
+    {
+        if (isClaimed) return;
+        RunStorageException.Guard(System.IO.Path.Combine(Path, OwnerFile), () => AtomicFile.Write(System.IO.Path.Combine(Path, OwnerFile), JsonSerializer.Serialize(owner)), Waits);
+        isClaimed = true;
+    }
+
+    /// <summary>Removes what a killed run left half-written, where none writes to the folder now. A folder that is not to be written to stays as it is.</summary>
+    public static void Tidy(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        if (!File.Exists(System.IO.Path.Combine(full, LockFile))) return;
+        try
+        {
+            using FileStream? held = Lock(full);
+            if (held is not null) Recover(full);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            System.Diagnostics.Trace.TraceWarning(e.Message); // whoever only reads there is not to be stopped by it
         }
     }
 
@@ -82,16 +120,16 @@ public sealed partial class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RunStorageException($"{Path} cannot be read any more: {e.Message.TrimEnd('.')}. {Advice}", e);
+            throw new RunStorageException($"{Path} cannot be read any more: {e.Message.TrimEnd('.')}. {Advice}", e) { SaysWhatIsLeft = true };
         }
         if (found?.Token != owner.Token)
-            throw new RunStorageException($"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}");
+            throw new RunStorageException($"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}") { SaysWhatIsLeft = true };
     }
 
     /// <summary>Lets others take the folder.</summary>
     public void Dispose() => held.Dispose();
 
-    private const string Advice = "Nothing more is written. Bring the folder back, and go on with --resume from its newest checkpoint.";
+    private const string Advice = "Nothing more is written. Bring the folder back; where it has a checkpoint, go on with --resume.";
 
     private static FileStream? Lock(string folder)
     {
@@ -144,6 +182,6 @@ public sealed partial class RunFolder : IDisposable
         foreach (string file in Directory.GetFiles(folder, ".*.tmp").Where(file => Temporary().IsMatch(System.IO.Path.GetFileName(file)))) File.Delete(file);
     }
 
-    [GeneratedRegex(@"\A\.(recipe\.yaml|run\.json|comparison\.json|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\A\.(recipe\.yaml|run\.json|comparison\.json|comparison\.before\.json|stream\.marks|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Temporary();
 }

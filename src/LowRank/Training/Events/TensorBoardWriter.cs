@@ -9,7 +9,8 @@ namespace LowRank.Training.Events;
 /// kill tore at the end of a file is passed over by readers.</remarks>
 /// <param name="folder">Receives the files; made when it is missing.</param>
 /// <param name="time">Tells the time; null for the system's.</param>
-public sealed class TensorBoardWriter(string folder, TimeProvider? time = null) : ITrainingObserver, IDisposable
+/// <param name="waits">Waits while the disk is full; null does not.</param>
+public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null) : ITrainingObserver, IDisposable
 {
     private const string Prefix = "events.out.tfevents.";
 
@@ -73,7 +74,7 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null) 
         return string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Math.Max((long)Now, earlier + 1):d10}.lowrank");
     }
 
-    private void Write(ProtoMessage message) => Guard(() => (stream ?? throw new InvalidOperationException("The run has not started.")).Write(EventRecord.Of(message.ToArray())));
+    private void Write(ProtoMessage message) => Guard(() => Tensors.AtomicFile.Append(stream ?? throw new InvalidOperationException("The run has not started."), EventRecord.Of(message.ToArray())));
 
-    private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work);
+    private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work, waits);
 }
