@@ -9,7 +9,7 @@ public sealed class GrowthBenchTests
     public void Runs_are_measured_and_drawn_for_what_is_asked_for()
     {
         using var folder = new TemporaryFolder();
-        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "growth", "rows", "--rows", "64", "--tokens", "128", "--layers", "1", "--steps", "2", "--plot", folder["plots"], "--json").Succeeded().Output);
+        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "growth", "rows", "--rows", "64", "--layers", "1", "--steps", "2", "--plot", folder["plots"], "--json").Succeeded().Output);
         JsonElement rows = json.RootElement.GetProperty("rows");
         Assert.Equal([64, 256, 1024], Values(rows, "rows"));
         Assert.All(Values(rows, "peak_bytes"), bytes => Assert.True(bytes > 1e6));
