@@ -10,6 +10,7 @@ namespace LowRank.Tensors;
 /// <param name="Mode">Kind and permissions.</param>
 /// <param name="Owner">The owner's number.</param>
 /// <param name="Group">The group's number.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort Mode, uint Owner, uint Group)
 {
     private const int WorkingFolder = -100, BasicFields = 0x7FF, StatxBytes = 256, Kinds = 0xF000, Regular = 0x8000, Folder = 0x4000;

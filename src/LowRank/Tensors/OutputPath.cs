@@ -5,7 +5,7 @@ internal static class OutputPath
 {
     private const int MostLinks = 40; // as Linux follows
 
-    private static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = 0, MaxRecursionDepth = 8 };
+    private static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None, MaxRecursionDepth = 8 };
 
     /// <summary>The full path of what a path leads to, also where that is not there yet.</summary>
     /// <exception cref="InputException">Links lead in a circle.</exception>
