@@ -56,15 +56,16 @@ public sealed class SmallFileTests
     }
 
     [Fact]
-    public void A_pipe_is_read_while_somebody_writes_and_given_up_when_it_is_silent()
+    public async Task A_pipe_is_read_while_somebody_writes_and_given_up_when_it_is_silent()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS(), "this system's pipes are no files");
         using var folder = new TemporaryFolder();
-        using (var made = Process.Start("mkfifo", [folder["pipe"], folder["silent"]])) made.WaitForExit();
+        using (var made = Process.Start("mkfifo", [folder["pipe"], folder["silent"]]))
+            await made.WaitForExitAsync(TestContext.Current.CancellationToken);
         string content = string.Concat(Enumerable.Range(0, 50_000).Select(i => $"{i}\n"));
         var writer = Task.Run(() => File.WriteAllText(folder["pipe"], content), TestContext.Current.CancellationToken);
         Assert.Equal(content, SmallFile.ReadText(folder["pipe"]));
-        Assert.True(writer.Wait(TimeSpan.FromMinutes(5), TestContext.Current.CancellationToken));
+        await writer.WaitAsync(TimeSpan.FromMinutes(5), TestContext.Current.CancellationToken);
         Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
         using var opened = new FileStream(folder["silent"], FileMode.Open, FileAccess.ReadWrite); // ends who waits in vain, and is a writer that writes nothing
         Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));

@@ -23,10 +23,10 @@ public sealed class FailureMessageTests
     [Fact]
     public void An_error_that_nobody_expected_says_that_it_is_a_fault_of_the_program_and_how_to_see_more()
     {
-        (int code, string text) = Report(new ArgumentOutOfRangeException("value", "too far"));
+        (int code, string text) = Report(new FormatException("too far"));
         Assert.Equal(1, code);
         Assert.StartsWith("error: too far", text);
-        Assert.Contains("(ArgumentOutOfRangeException)", text);
+        Assert.Contains("(FormatException)", text);
         Assert.Contains("This is a fault of LowRank", text);
         Assert.Contains("--verbose", text);
         Assert.Contains("   at ", Report(Thrown(), isVerbose: true).Text);
@@ -45,7 +45,7 @@ public sealed class FailureMessageTests
     {
         const string native = "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes. Error code 12";
         Assert.StartsWith("error: the memory is not enough for 4000000000000 bytes. Take fewer rows", Report(new InvalidOperationException(native)).Text);
-        Assert.StartsWith("error: the memory is not enough. Take fewer rows", Report(new OutOfMemoryException()).Text);
+        Assert.StartsWith("error: the memory is not enough. Take fewer rows", Report(new InsufficientMemoryException()).Text);
     }
 
     [Fact]

@@ -47,7 +47,7 @@ public sealed class OutputPathTests : IDisposable
     [Fact]
     public void A_device_stays_one()
     {
-        if (!OperatingSystem.IsLinux()) return;
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "pipes and devices are files on Linux");
         File.CreateSymbolicLink(folder["null"], "/dev/null");
         AtomicFile.Write(folder["null"], "gone");
         Assert.Equal("/dev/null", new FileInfo(folder["null"]).LinkTarget);
@@ -59,9 +59,9 @@ public sealed class OutputPathTests : IDisposable
     [Fact]
     public async Task A_pipe_gets_the_text()
     {
-        if (!OperatingSystem.IsLinux()) return;
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "pipes and devices are files on Linux");
         using (Process made = Process.Start("mkfifo", folder["pipe"])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
-        using Process reader = Process.Start(new ProcessStartInfo("cat", [folder["pipe"]]) { RedirectStandardOutput = true })!;
+        using Process reader = Process.Start(new ProcessStartInfo("cat", [folder["pipe"]]) { RedirectStandardOutput = true, UseShellExecute = false })!;
         AtomicFile.Write(folder["pipe"], "through");
         Assert.Equal("through", await reader.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
         Assert.False(FileIdentity.Of(folder["pipe"])!.Value.IsPlain);
@@ -97,7 +97,7 @@ public sealed class OutputPathTests : IDisposable
         Refused(folder["model"], "folder that is read", folder["model"]);
         OutputPath.RefuseInputs("--output", folder["new"], [folder["data"], folder["model"]]);
         OutputPath.RefuseInputs("--output", folder["data"], [folder["model"]]);
-        if (!OperatingSystem.IsLinux()) return;
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "pipes and devices are files on Linux");
         File.CreateSymbolicLink(folder["soft"], folder["data"]);
         using (Process linked = Process.Start("ln", [folder["model/inner/weights"], folder["hard"]])) linked.WaitForExit();
         Refused(folder["soft"], "the same as", folder["data"]);
