@@ -136,11 +136,6 @@ public sealed class WeightLoader
     {
         string stored = StoredName(name);
         taken.Add(stored);
-        if (shape.Any(size => size < 0))
-        {
-            problems.Add(("wrong shape", $"{stored} would be {Text(shape)} by config.json, whose sizes are too large together"));
-            return empty(0, device: META);
-        }
         long[]? found = source.ShapeOf(stored, shape);
         if (found is null)
         {

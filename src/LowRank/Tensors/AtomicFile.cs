@@ -37,10 +37,11 @@ public static partial class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
                 OutputPath.KeepAttributes(full, temporary);
-                // Held until it has its name, it is never taken for one whose writer is dead; Windows renames no open file.
-                if (!OperatingSystem.IsWindows()) File.Move(temporary, full, overwrite: true);
+                // Nobody holds it between here and its name: a new time keeps others from taking it for what a dead writer left.
+                File.SetLastWriteTimeUtc(stream.SafeFileHandle, DateTime.UtcNow);
             }
-            if (OperatingSystem.IsWindows()) File.Move(temporary, full, overwrite: true);
+            // Closed first: a reader of the new file would meet the writer's lock.
+            File.Move(temporary, full, overwrite: true);
             RemoveLeftovers(folder, Path.GetFileName(full));
         }
         catch

@@ -67,6 +67,8 @@ public sealed class KeyUseTests
         { Plain + "task_options: {labels: [a, b]}", "task_options.labels", "has no effect with task causal_lm; remove it" },
         { Plain + "task: sequence_classification\ntask_options: {problem: regression, labels: [a]}", "task_options.labels", "has no effect with task_options.problem: regression" },
         { Plain + "task: masked_lm\ntask_options: {problem: regression}", "task_options.problem", "has no effect with task masked_lm, which has mask_share" },
+        { Plain + "task: embedding\ntask_options: {new_head: true}", "task_options.new_head", "has no effect with task embedding" },
+        { Plain + "task: sequence_classification\ntask_options: {new_head: true}\ntraining: {init_adapter: a}", "task_options.new_head", "does not go with training.init_adapter" },
         { Plain + "task: masked_lm\ntask_options: {pooling: mean}", "task_options.pooling", "has no effect with task masked_lm" },
         { Plain + "task: masked_lm\ntask_options: {temperature: 1}", "task_options.temperature", "has no effect with task masked_lm" },
         { Plain + "task: embedding\ntask_options: {mask_share: 0.2}", "task_options.mask_share", "has no effect with task embedding" },

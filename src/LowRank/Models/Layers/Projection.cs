@@ -130,7 +130,8 @@ public sealed class Projection
         if (RowProduct.TryLinear(input, weight, plain is not null && StoresTransposed, bias) is { } few) return few;
         if (IsStep(input, bias)) return TrainingLinear.Apply(this, bias, input, null, null);
         bool trains = is_grad_enabled() && (weight.requires_grad || bias is { requires_grad: true });
-        return trains || !Products.Gains(input.numel() / InputSize, weight) ? nn.functional.linear(input, Matrix, bias) : Product(input, bias);
+        // On the processor by the same product as beside an adapter: a pair that adds zero then changes nothing, on any processor.
+        return trains || input.device_type != DeviceType.CPU ? nn.functional.linear(input, Matrix, bias) : Product(input, bias);
     }
 
     /// <summary>Wx + b of the base alone, without a graph.</summary>
