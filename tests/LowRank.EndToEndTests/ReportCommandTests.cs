@@ -33,7 +33,8 @@ public sealed class ReportCommandTests : IDisposable
         Assert.Contains("holds neither metrics.jsonl nor recipe.yaml", refused.Error);
         Assert.Contains("none does not exist", refused.Error);
         File.WriteAllText(tiny["metrics.jsonl"], "{\"step\":1,\"loss\":2}\n");
-        Assert.Contains("ends with .html", CommandLine.Run("report", tiny[""], "--output", tiny["metrics.jsonl"]).Error);
+        Assert.Contains("ends with .html", CommandLine.Run("report", tiny[""], "--output", tiny["page.txt"]).Error);
+        Assert.Contains("is a file that is read", CommandLine.Run("report", tiny[""], "--output", tiny["metrics.jsonl"]).Error);
         Assert.Equal("{\"step\":1,\"loss\":2}\n", File.ReadAllText(tiny["metrics.jsonl"]));
     }
 }

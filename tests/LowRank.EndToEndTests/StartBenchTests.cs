@@ -23,7 +23,7 @@ public sealed class StartBenchTests
     {
         using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "load", "base", "--rows", "16", "--length", "16", "--rounds", "1", "--json").Succeeded().Output);
         JsonElement[] parts = [.. json.RootElement.GetProperty("parts").EnumerateArray()];
-        Assert.Equal(["process and runtime", "program", "recipe", "model", "tokenizer", "data", "adapter", "first step"],
+        Assert.Equal(["process and runtime", "program", "recipe", "model", "tokenizer", "data", "adapter", "keys", "first step"],
             parts.Select(part => part.GetProperty("name").GetString()).Where(name => name is not ("native library" or "device" or "output folder" or "fetching" or "optimizer and output folder")));
         double sum = parts.Sum(part => part.GetProperty("seconds").GetDouble()), step = json.RootElement.GetProperty("step_seconds").GetDouble();
         Assert.All(parts, part => Assert.InRange(part.GetProperty("seconds").GetDouble(), 0, sum));

@@ -40,9 +40,13 @@ public sealed class UsageErrorTests
     [Fact]
     public void Files_that_are_not_there_are_named()
     {
+        using var folder = new TemporaryFolder();
         Assert.Contains("no/such.yaml was not found", Refused("train", "no/such.yaml"));
         Assert.Contains("no/such", Refused("inspect", "no/such"));
-        Assert.Contains("no/such", Refused("eval", "--model", "no/such", "--data", "x.jsonl"));
+        // A model may be on the Hub: what is here is looked for first.
+        Assert.Contains("x.jsonl was not found", Refused("eval", "--model", "no/such", "--data", "x.jsonl"));
+        File.WriteAllText(folder["x.jsonl"], "{\"text\": \"a\"}\n");
+        Assert.Contains("no/such", Refused("eval", "--model", "no/such", "--data", folder["x.jsonl"]));
     }
 
     [Fact]

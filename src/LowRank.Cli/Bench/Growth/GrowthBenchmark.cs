@@ -33,7 +33,9 @@ internal sealed class GrowthBenchmark : IBenchmark
                 OptionUse.Unless(rows, parsed => Grows(parsed, "rows") ? null : "has no effect where rows are not what grows"),
                 OptionUse.Unless(tokens, parsed => Grows(parsed, "tokens", "length") ? null : "has no effect where neither tokens nor length is what grows"));
 
-        bool Grows(ParseResult parsed, params string[] any) => parsed.GetValue(grows) is not { Length: > 0 } named || any.Any(named.Contains);
+        // A name that is unknown may have been meant as any: the options say so together with what else is wrong.
+        bool Grows(ParseResult parsed, params string[] any) =>
+            parsed.GetValue(grows) is not { Length: > 0 } named || named.Any(name => any.Contains(name) || !GrowthOptions.Known.Contains(name));
     }
 
     private static int Run(GrowthOptions options, string? plot, bool json)

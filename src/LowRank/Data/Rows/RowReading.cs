@@ -109,17 +109,16 @@ internal sealed class RowReading(RowSource source, bool foreign)
 
     private void Rename(JsonObject row)
     {
+        // All are looked up before one is renamed: two may change places, and messages name the file's own columns.
+        var found = new List<(string Ours, JsonNode? Value)>();
         foreach ((string ours, string theirs) in source.Options.Columns)
         {
-            if (!row.ContainsKey(theirs))
-            {
-                // Data of several sources, some of which have the name already; or a label, which rows to be answered need not have.
-                if (row.ContainsKey(ours) || source.Options.Unanswered) continue;
+            if (row.TryGetPropertyValue(theirs, out JsonNode? value)) found.Add((ours, value));
+            // Data of several sources, some of which have the name already; or a label, which rows to be answered need not have.
+            else if (!row.ContainsKey(ours) && !source.Options.Unanswered)
                 throw new InputException($"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: {Sample.Columns(row)}.");
-            }
-            JsonNode? value = row[theirs];
-            row.Remove(theirs);
-            row[ours] = value;
         }
+        foreach (string theirs in source.Options.Columns.Values) row.Remove(theirs);
+        foreach ((string ours, JsonNode? value) in found) row[ours] = value?.Parent is null ? value : value.DeepClone();
     }
 }

@@ -98,7 +98,10 @@ public sealed class RowFormTests : IDisposable
         RowSource Source(string name, string text) => RowSource.Of([folder.Write(name, text)],
             new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question", ["completion"] = "answer" } });
         Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""], DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
-        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", \"prompt\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
+        RowSource swapped = RowSource.Of([folder.Write("s.csv", "prompt,completion\n1,2\n")],
+            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "completion", ["completion"] = "prompt" } });
+        Assert.Equal(["""{"prompt":"2","completion":"1"}"""], DataFolder.Rows(swapped));
+        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", \"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
     }
 
     [Fact]
