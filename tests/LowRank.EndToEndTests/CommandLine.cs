@@ -10,7 +10,7 @@ public static class CommandLine
     public static string Assembly { get; } = Built("src/LowRank.Cli");
 
     /// <summary>After which a process counts as hanging: no measure of speed, since the machine may be slow and busy.</summary>
-    public static TimeSpan Longest { get; } = TimeSpan.FromMinutes(60);
+    public static TimeSpan Longest { get; } = TimeSpan.FromMinutes(20);
 
     /// <summary>The repository's root.</summary>
     public static string Repository

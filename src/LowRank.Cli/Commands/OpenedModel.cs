@@ -12,10 +12,14 @@ internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) :
     /// <summary>The model's tokenizer, or an adapter's own.</summary>
     /// <param name="talks">Whether conversations are written, by an adapter's template where one has its own.</param>
     /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
-    public Tokenizer RequireTokenizer(bool talks = false) => AdapterChatTemplates.Open(Model.Folder,
-        AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary)),
-        talks ? AdapterChatTemplates.Common(Adapters.Names.Select(name => Adapters[name].ChatTemplates)) : null, Model.Generation.EndOfText) ?? throw new InputException(
-        $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");
+    public Tokenizer RequireTokenizer(bool talks = false)
+    {
+        Tokenizer tokenizer = AdapterChatTemplates.Open(Model.Folder, AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary)),
+            talks ? AdapterChatTemplates.Common(Adapters.Names.Select(name => Adapters[name].ChatTemplates)) : null, Model.Generation.EndOfText) ?? throw new InputException(
+            $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");
+        foreach (string note in tokenizer.Notes) Console.Error.WriteLine("note: " + note);
+        return tokenizer;
+    }
 
     /// <summary>The tokens that end a text: the generation config's, else the tokenizer's.</summary>
     public IReadOnlyList<int> StopTokens(Tokenizer? tokenizer) =>

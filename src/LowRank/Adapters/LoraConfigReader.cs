@@ -82,7 +82,7 @@ internal static class LoraConfigReader
         catch (Exception failure) when (failure is JsonException or InvalidOperationException)
         {
             string line = failure is JsonException { LineNumber: { } number } ? $", line {number + 1}" : place;
-            throw new InputException($"{source}{line}: not JSON: {failure.Message} Save the file again with PEFT, or mend it by hand.", failure);
+            throw new InputException($"{source}{line}: not JSON: {failure.Message.Split(" Path:")[0].TrimEnd('.')}. Save the file again with PEFT, or mend it by hand.", failure);
         }
         return (values, lines, problems);
     }

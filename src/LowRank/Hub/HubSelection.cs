@@ -3,6 +3,9 @@ namespace LowRank.Hub;
 /// <summary>Which files of a repository are needed.</summary>
 public abstract record HubSelection
 {
+    /// <summary>The folder of a repository's further chat templates.</summary>
+    internal const string ChatTemplates = "additional_chat_templates";
+
     private const string SentenceModules = "modules.json";
 
     private HubSelection()
@@ -45,7 +48,7 @@ public abstract record HubSelection
         }
 
         private static bool IsTemplate(string path) =>
-            path.StartsWith("additional_chat_templates/", StringComparison.Ordinal) && path.EndsWith(".jinja", StringComparison.Ordinal) && path.Count(letter => letter == '/') == 1;
+            path.StartsWith(ChatTemplates + "/", StringComparison.Ordinal) && path.EndsWith(".jinja", StringComparison.Ordinal) && path.Count(letter => letter == '/') == 1;
 
         // Of sentence-transformers: each module has a folder, such as 1_Pooling or 2_Dense.
         private static IEnumerable<HubFile> Modules(IReadOnlyList<HubFile> files) => files.Select(file => (File: file, Parts: file.Path.Split('/')))

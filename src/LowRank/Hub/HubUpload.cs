@@ -16,7 +16,7 @@ public static class HubUpload
     private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Uploads.</summary>
-    /// <param name="folder">A model's or an adapter's folder; its files are sent, not those of sub-folders.</param>
+    /// <param name="folder">A model's or an adapter's folder; its files are sent, of sub-folders those of sentence-transformers' modules and of further chat templates.</param>
     /// <param name="repository">Where to; made when it does not exist. The revision is a branch.</param>
     /// <param name="message">The commit's first line.</param>
     /// <param name="isPrivate">Whether a repository that is made is private.</param>
@@ -54,12 +54,17 @@ public static class HubUpload
         if (!names.Contains("adapter_config.json") && !names.Contains("config.json"))
             throw new InputException($"{folder} holds neither adapter_config.json nor config.json, so it is neither an adapter nor a model; found {(names.Length == 0 ? "no files" : string.Join(", ", names.Take(12)))}.");
         if (names.Contains("modules.json")) names = [.. names, .. Modules(folder)];
+        names = [.. names, .. Templates(folder)];
         return [.. names.Select(name => new HubUploadFile(name, Path.Combine(folder, name), new FileInfo(Path.Combine(folder, name)).Length))];
     }
 
     // The folders of sentence-transformers' modules, such as 1_Pooling.
     private static IEnumerable<string> Modules(string folder) => Directory.EnumerateDirectories(folder).Where(module => char.IsAsciiDigit(Path.GetFileName(module)[0]))
         .SelectMany(module => Directory.EnumerateFiles(module).Select(file => $"{Path.GetFileName(module)}/{Path.GetFileName(file)}")).Order(StringComparer.Ordinal);
+
+    // Chat templates by name, which lie in a folder of their own.
+    private static IEnumerable<string> Templates(string folder) => Path.Combine(folder, HubSelection.ChatTemplates) is var templates && Directory.Exists(templates)
+        ? Directory.EnumerateFiles(templates, "*.jinja").Select(file => $"{HubSelection.ChatTemplates}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal) : [];
 
     private static async Task Create(HubClient client, HubRepository repository, bool isPrivate, HubOptions options, CancellationToken cancellation)
     {

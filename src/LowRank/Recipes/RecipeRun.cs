@@ -130,7 +130,9 @@ public sealed partial class RecipeRun : IDisposable
         using TensorBoardWriter? events = Recipe.Training.TensorBoard ? new TensorBoardWriter(Path.Combine(Recipe.Output, "tensorboard"), waits: waits) : null;
         var kept = new RunBeginning(() => KeepBeginning(resume));
         var trainer = new Trainer(Task, Trained, RecipeOptions.Training(Recipe), folder, Shown(new ObserverGroup([kept, metrics, new RunFactsWriter(Recipe.Output, Facts(), waits), .. events is null ? [] : new[] { events }, observer])));
-        return trainer.Run(Examples, Validation, resume, cancellation);
+        TrainingResult result = trainer.Run(Examples, Validation, resume, cancellation);
+        waits = null; // the weights are written: what comes after them is no reason to wait for ever
+        return result;
     }
 
     private StorageWait? waits;

@@ -32,7 +32,7 @@ public static partial class AtomicFile
         string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0))
+            using (FileStream stream = Create(temporary, File.Exists(full)))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
@@ -42,14 +42,22 @@ public static partial class AtomicFile
             }
             // Closed first: a reader of the new file would meet the writer's lock.
             File.Move(temporary, full, overwrite: true);
-            RemoveLeftovers(folder, Path.GetFileName(full));
         }
         catch
         {
             File.Delete(temporary);
             throw;
         }
+        RemoveLeftovers(folder, Path.GetFileName(full));
         FlushFolder(folder);
+    }
+
+    // What replaces a file may be as private as that: until it gets the old file's mode nobody else reads it.
+    private static FileStream Create(string path, bool isPrivate)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
+        if (isPrivate && !OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        return new FileStream(path, options);
     }
 
     /// <summary>Writes text as UTF-8 without a byte order mark.</summary>
@@ -59,9 +67,21 @@ public static partial class AtomicFile
     // What earlier writers of the file left that were killed: their lock is gone with them. A minute spares one that has just begun.
     private static void RemoveLeftovers(string folder, string name)
     {
-        foreach (string left in Directory.EnumerateFiles(folder, $".{name}.*.tmp"))
+        string[] files;
+        try
         {
-            if (!Leftover().IsMatch(Path.GetFileName(left)[(name.Length + 1)..]) || DateTime.UtcNow - File.GetLastWriteTimeUtc(left) < TimeSpan.FromMinutes(1)) continue;
+            files = Directory.GetFiles(folder, ".*.tmp");
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            System.Diagnostics.Trace.TraceWarning(e.Message); // a folder that may be written to but not listed
+            return;
+        }
+        foreach (string left in files)
+        {
+            string found = Path.GetFileName(left);
+            if (!found.StartsWith("." + name, StringComparison.Ordinal) || !Leftover().IsMatch(found[(name.Length + 1)..])
+                || DateTime.UtcNow - File.GetLastWriteTimeUtc(left) < TimeSpan.FromMinutes(1)) continue;
             try
             {
                 using var held = new FileStream(left, FileMode.Open, FileAccess.Write, FileShare.Delete);

@@ -88,15 +88,14 @@ internal sealed class TrainingRun : IDisposable
         bool improved = evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last) && EvaluateAndKeepBest();
         due |= options.SaveEvery is { } every && (state.Step % every == 0 || last || improved);
         due |= options.SaveInterval is { } interval && !last && Stopwatch.GetElapsedTime(savedAt) >= interval;
-        // Weights that give no numbers do not push older ones out of the checkpoints.
         if (due && state.SkippedInRow == 0 && state.IsEvaluationFinite) Save();
     }
 
-    // A run that ends without numbers has not come to its end, whatever ended it. One step that was skipped at the end is as one before it,
-    // where the weights are sound.
+    // A run that ends without numbers has not come to its end, whatever ended it. A single skipped step at the end counts
+    // like any earlier one if the weights are sound; if it is the only step, nothing was learned.
     private void RequireNumbers()
     {
-        if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && !IsSound())) throw StepsDiverged();
+        if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && (state.Step == 1 || !IsSound()))) throw StepsDiverged();
         if (!state.IsEvaluationFinite)
             throw new NonFiniteLossException(state.Step, new NonFiniteDiagnosis(objective, trained).OfHeldOut(validation, state, options, Kept()));
     }
@@ -116,7 +115,9 @@ internal sealed class TrainingRun : IDisposable
     {
         if (saved == state.Step) return;
         observer.Saving(state.Step);
-        checkpoints.Save(state.Counters(runner.Optimizer.StepCount, batches.StepsPerEpoch, data, schedule));
+        // Weights that give no numbers do not push older ones out.
+        bool prunes = state.SkippedInRow == 0 && state.IsEvaluationFinite;
+        checkpoints.Save(state.Counters(runner.Optimizer.StepCount, batches.StepsPerEpoch, data, schedule), prunes);
         (saved, due, savedAt) = (state.Step, false, Stopwatch.GetTimestamp());
     }
 

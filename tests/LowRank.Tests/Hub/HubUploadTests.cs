@@ -50,6 +50,18 @@ public sealed class HubUploadTests : IDisposable
     }
 
     [Fact]
+    public async Task Further_chat_templates_are_sent_from_their_folder()
+    {
+        string templates = Directory.CreateDirectory(Path.Combine(folder, "additional_chat_templates")).FullName;
+        File.WriteAllText(Path.Combine(templates, "tool_use.jinja"), "{{ tools }}");
+        Directory.CreateDirectory(Path.Combine(folder, "other"));
+        File.WriteAllText(Path.Combine(folder, "other", "notes.txt"), "no");
+        await HubUpload.Push(folder, Repository, "templates", isPrivate: false, Options, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(["adapter_config.json", "additional_chat_templates/tool_use.jinja", "adapter_model.safetensors"],
+            hub.Committed.Skip(1).Select(line => (string)line["value"]!["path"]!));
+    }
+
+    [Fact]
     public async Task What_the_Hub_has_is_not_sent_again()
     {
         hub.Add("adapter_model.safetensors", weights, isLarge: true); // the repository exists: making it answers 409

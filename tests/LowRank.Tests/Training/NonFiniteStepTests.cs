@@ -190,6 +190,8 @@ public sealed class NonFiniteStepTests
         using var run = new Run();
         TrainingOptions options = Options with { MaxTokens = all.Steps.Take(5).Sum(step => step.Tokens) };
         Assert.StartsWith("Steps 4 to 5 gave", Assert.Throws<NonFiniteLossException>(() => run.Train(options, Rows(6, 8), new Recorder())).Message);
+        using var first = new Run();
+        Assert.Contains("nothing was learned", Assert.Throws<NonFiniteLossException>(() => first.Train(Options with { MaxTokens = 1 }, Rows(0), new Recorder())).Message);
     }
 
     [Theory]

@@ -25,8 +25,8 @@ internal static class Decompression
     private static ReadOnlySpan<byte> Parquet => "PAR1"u8;
 
     /// <summary>Whether reading failed for what the file holds, by each library's own word for it.</summary>
-    public static bool IsDamage(Exception failure) => failure is IOException or InvalidDataException or SharpZipBaseException or ZstdSharp.ZstdException
-        or IndexOutOfRangeException or DecoderFallbackException;
+    public static bool IsDamage(Exception failure) => AssemblyFailure.Name(failure) is null && failure is IOException or InvalidDataException
+        or SharpZipBaseException or ZstdSharp.ZstdException or IndexOutOfRangeException or DecoderFallbackException;
 
     /// <summary>What to say of it.</summary>
     public static string Damaged(Exception failure) => $"the file cannot be read to its end ({failure.Message.TrimEnd('.')}). Check that it is whole.";

@@ -72,7 +72,7 @@ internal static class RowFiles
             file?.Dispose();
             problems.Add(new DataPlace(Name(path), 0), failure.Message);
         }
-        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure) && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure) when (file is not null && Decompression.IsDamage(failure))
         {
             file.Dispose();
             problems.Add(new DataPlace(Name(path), 0), Decompression.Damaged(failure));

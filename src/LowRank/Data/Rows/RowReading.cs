@@ -100,7 +100,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         {
             return rows.MoveNext();
         }
-        catch (Exception failure) when (Decompression.IsDamage(failure) && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure) when (Decompression.IsDamage(failure))
         {
             Problems.Add(new DataPlace(path, 0), Decompression.Damaged(failure));
             return false;

@@ -64,11 +64,13 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
         Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
         IChatFormat? format = null;
         List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked
-            ? ChatFormats.Prompt(format ??= ChatFormats.Of(words), words, asked, sample.Row["tools"] as JsonArray) : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
+            ? ChatFormats.Prompt(format ??= ChatFormats.ForTalking(words), words, asked, sample.Row["tools"] as JsonArray)
+            : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
+        int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words); // a reply ends with its turn, as in chat
         var options = new GenerationOptions
         {
             MaxNewTokens = maxNewTokens,
-            StopTokenIds = [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()],
+            StopTokenIds = [.. model.Generation.EosTokenIds.Concat(((int?[])[words.EosTokenId, turn]).OfType<int>()).Distinct()],
         };
         return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options)).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
     }

@@ -31,8 +31,10 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         name.Length == Prefix.Length + Digits && name.StartsWith(Prefix, StringComparison.Ordinal) && name.AsSpan(Prefix.Length).IndexOfAnyExceptInRange('0', '9') < 0;
 
     /// <summary>Writes the state, and removes the checkpoints that are neither among the newest nor the best.</summary>
+    /// <param name="counters">Where the run is.</param>
+    /// <param name="prunes">Whether older ones are removed.</param>
     /// <exception cref="RunStorageException">It could not be written; those of before are as they were.</exception>
-    public void Save(CheckpointCounters counters)
+    public void Save(CheckpointCounters counters, bool prunes = true)
     {
         run.Verify();
         string path = PathOf(counters.Step);
@@ -60,7 +62,7 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         {
             throw new RunStorageException($"The checkpoint of step {counters.Step} could not be written to {folder}: {e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
         }
-        Prune(counters.Step, counters.BestStep);
+        if (prunes) Prune(counters.Step, counters.BestStep);
     }
 
     /// <summary>Takes the state of the newest checkpoint that is whole.</summary>
