@@ -18,7 +18,7 @@ public sealed class RunStorageException(string message, Exception? cause = null)
         {
             return waits is null ? work() : waits.Run(path, work);
         }
-        catch (Exception e) when (e is (IOException or UnauthorizedAccessException or InputException) and not RunStorageException)
+        catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
             throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. See that the disk is there, has space and may be written to.", e);
         }

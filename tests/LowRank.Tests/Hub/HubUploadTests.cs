@@ -57,8 +57,8 @@ public sealed class HubUploadTests : IDisposable
         Directory.CreateDirectory(Path.Combine(folder, "other"));
         File.WriteAllText(Path.Combine(folder, "other", "notes.txt"), "no");
         await HubUpload.Push(folder, Repository, "templates", isPrivate: false, Options, cancellation: TestContext.Current.CancellationToken);
-        Assert.Equal(["adapter_config.json", "additional_chat_templates/tool_use.jinja", "adapter_model.safetensors"],
-            hub.Committed.Skip(1).Select(line => (string)line["value"]!["path"]!));
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "additional_chat_templates/tool_use.jinja"],
+            hub.Committed.Skip(1).Select(line => (string)line["value"]!["path"]!).Order(StringComparer.Ordinal));
     }
 
     [Fact]

@@ -70,6 +70,7 @@ internal sealed class StreamMarks
         marks.AddRange(known);
         var text = new StringBuilder().Append(heading).Append('\n');
         foreach ((long examples, long drawn) in marks.Skip(1)) text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
+        if (Directory.Exists(file)) throw new IOException("it is a folder, expected a file");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         Tensors.AtomicFile.Write(file, text.ToString());
     }
