@@ -74,6 +74,12 @@ internal static class SmallFile
         }, path, 0, most);
     }
 
+    /// <summary>Opens a pipe whose content is of any length, as data is: opening waits until somebody writes, but not for ever.</summary>
+    /// <param name="path">The pipe.</param>
+    /// <param name="silence">How long nobody may open it to write; null for <see cref="Silence"/>.</param>
+    /// <exception cref="InputException">Nobody did.</exception>
+    public static FileStream OpenPipe(string path, TimeSpan? silence = null) => Within(() => Open(path), silence ?? Silence, late => late.Dispose(), path);
+
     private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     private static byte[] ReadToEnd(Func<byte[], int, int> read, string path, int expected, int most)

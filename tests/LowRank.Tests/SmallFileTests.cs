@@ -67,6 +67,7 @@ public sealed class SmallFileTests
         Assert.Equal(content, SmallFile.ReadText(folder["pipe"]));
         await writer.WaitAsync(TimeSpan.FromMinutes(5), TestContext.Current.CancellationToken);
         Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
+        Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.OpenPipe(folder["silent"], TimeSpan.FromMilliseconds(50))));
         using var opened = new FileStream(folder["silent"], FileMode.Open, FileAccess.ReadWrite); // ends who waits in vain, and is a writer that writes nothing
         Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
     }

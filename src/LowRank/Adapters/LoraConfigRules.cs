@@ -4,7 +4,6 @@ namespace LowRank.Adapters;
 internal static class LoraConfigRules
 {
     private const int MostRank = 65536;
-    private const double MostAlpha = 1e30;
 
     private static readonly string[] TaskTypes =
         ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
@@ -21,17 +20,18 @@ internal static class LoraConfigRules
     private static IEnumerable<string> RankPattern(LoraConfig config) => config.RankPattern.Where(rank => rank.Value is < 1 or > MostRank)
         .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected 1 to {MostRank}");
 
-    /// <summary>One line for each alpha that no scale of a float32 number can be made of.</summary>
-    public static IEnumerable<string> Alphas(LoraConfig config) =>
-    [
-        .. Math.Abs(config.Alpha.Value) > MostAlpha ? [$"lora_alpha: found {config.Alpha}, expected at most {MostAlpha}"] : Array.Empty<string>(),
-        .. config.AlphaPattern.Where(alpha => Math.Abs(alpha.Value.Value) > MostAlpha).Select(alpha => $"alpha_pattern[\"{alpha.Key}\"]: found {alpha.Value}, expected at most {MostAlpha}"),
-    ];
+    /// <summary>One line for each alpha whose scale is no float32 number: changes are computed in float32.</summary>
+    public static IEnumerable<string> Alphas(LoraConfig config)
+    {
+        bool IsTooLarge(ConfigNumber alpha) => Math.Abs(config.Scale(Math.Max(1, config.Rank), alpha.Value)) > float.MaxValue;
+        const string Expected = "expected a number that scales changes (alpha / r) within float32, up to 3.4e38; usual are 1 to 2 times r";
+        if (IsTooLarge(config.Alpha)) yield return $"lora_alpha: found {config.Alpha}, {Expected}";
+        foreach ((string name, ConfigNumber alpha) in config.AlphaPattern.Where(alpha => IsTooLarge(alpha.Value))) yield return $"alpha_pattern[\"{name}\"]: found {alpha}, {Expected}";
+    }
 
     private static IEnumerable<string> Values(LoraConfig config)
     {
         foreach (string problem in Rank(config)) yield return problem;
-        foreach (string problem in Scales(config)) yield return problem;
         if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
         foreach (string problem in RankPattern(config)) yield return problem;
         if (config.PeftType == "LORA" && config.UseDora && config.BiasOnB) yield return "lora_bias: found true beside use_dora; PEFT has no bias on B with DoRA. Choose one";
@@ -39,15 +39,6 @@ internal static class LoraConfigRules
             yield return $"task_type: found \"{config.TaskType}\", expected null or one of {string.Join(", ", TaskTypes)}";
         foreach (string typed in config.OtherKeys.Keys.Where(key => LoraConfigValues.HasProperty(config.PeftType, key)))
             yield return $"{typed}: stands among the other keys; set the property of LoraConfig instead";
-    }
-
-    // Changes are computed in float32.
-    private static IEnumerable<string> Scales(LoraConfig config)
-    {
-        bool IsTooLarge(ConfigNumber alpha) => Math.Abs(config.Scale(Math.Max(1, config.Rank), alpha.Value)) > float.MaxValue;
-        const string Expected = "expected a number that scales changes (alpha / r) within float32, up to 3.4e38; usual are 1 to 2 times r";
-        if (IsTooLarge(config.Alpha)) yield return $"lora_alpha: found {config.Alpha}, {Expected}";
-        foreach ((string name, ConfigNumber alpha) in config.AlphaPattern.Where(alpha => IsTooLarge(alpha.Value))) yield return $"alpha_pattern[\"{name}\"]: found {alpha}, {Expected}";
     }
 
     private static IEnumerable<string> Layers(LoraConfig config)

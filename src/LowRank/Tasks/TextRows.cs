@@ -15,7 +15,7 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
 
     /// <summary>What the user has to know of what was cut off.</summary>
     public IReadOnlyList<string> Warnings => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost their {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
+        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost {(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
 
     /// <summary>The tokenizer.</summary>
     /// <exception cref="InputException">The model has none.</exception>

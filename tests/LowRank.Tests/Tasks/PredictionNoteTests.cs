@@ -28,7 +28,7 @@ public sealed class PredictionNoteTests : IDisposable
         var notes = new List<string>();
         IEnumerable<JsonObject> answers = tiny.Start(task, model, settings).Predict(tiny.Rows(["""{"text": "good"}""".Replace("good", task == "masked_lm" ? "[MASK]" : "good", StringComparison.Ordinal),
             $$"""{"text": "[MASK] {{string.Concat(Enumerable.Repeat("rome ", 30))}}"}"""]), 4, notes);
-        Assert.Contains("1 text was longer than max_length 16 and lost their end", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains("1 text was longer than max_length 16 and lost its end", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Equal(2, answers.Count());
     }
 

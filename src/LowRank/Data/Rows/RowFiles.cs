@@ -63,7 +63,9 @@ internal static class RowFiles
         Stream? file = null;
         try
         {
-            file = path == StandardInput ? Console.OpenStandardInput() : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            file = path == StandardInput ? Console.OpenStandardInput()
+                : FileKind.IsPipe(path) ? SmallFile.OpenPipe(path)
+                : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             if (file.CanSeek && path != StandardInput) LfsPointer.Refuse(path, file);
             return Decompression.Open(file, streamed);
         }
