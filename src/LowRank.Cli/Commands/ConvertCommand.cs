@@ -26,7 +26,7 @@ internal sealed class ConvertCommand : ICliCommand
                 }
                 else
                 {
-                    MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
+                    foreach (string note in MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target)) Console.Error.WriteLine("note: " + note);
                 }
                 Console.WriteLine($"Wrote {target}");
             }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output),

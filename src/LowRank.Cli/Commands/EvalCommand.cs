@@ -46,6 +46,7 @@ internal sealed class EvalCommand : ICliCommand
         using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
+            IsMaxLengthGiven = parsed.GetValue(maxLength) is not null,
             TrainOn = parsed.GetValue(all) ? TrainOn.All : data.OfRecipe(parsed)?.Learned ?? settings.TrainOn,
         });
         parsed.Require(opened);

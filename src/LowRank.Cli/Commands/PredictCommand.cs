@@ -42,6 +42,7 @@ internal sealed class PredictCommand : ICliCommand
         using TaskModel opened = model.OpenForTask(parsed, parsed.GetValue(task), settings => settings with
         {
             MaxLength = parsed.GetValue(maxLength) ?? settings.MaxLength,
+            IsMaxLengthGiven = parsed.GetValue(maxLength) is not null,
             MaxNewTokens = parsed.GetValue(maxNewTokens),
             Prompt = parsed.GetValue(prompt),
         });

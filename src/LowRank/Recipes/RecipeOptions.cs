@@ -67,6 +67,7 @@ internal static class RecipeOptions
             Stride = task.Stride,
             MaxAnswerTokens = task.MaxAnswerTokens,
             MaxLength = recipe.Training.MaxLength,
+            IsMaxLengthGiven = recipe.Given?.ContainsKey("training.max_length") ?? recipe.Training.MaxLength != new TrainingSection().MaxLength,
             TrainOn = Learned(recipe.Data),
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),

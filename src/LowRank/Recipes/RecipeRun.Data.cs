@@ -22,6 +22,11 @@ public sealed partial class RecipeRun
     private void ReadData(List<string> notes)
     {
         Task = Kind.Start(Model, Tokenizer, Settings);
+        if (Task.Describe()?.MaxLength is { } used && used != Recipe.Training.MaxLength)
+        {
+            notes.Add($"training.max_length is {used}, as the model's folder says; a recipe that names another length gets that");
+            Recipe = Recipe with { Training = Recipe.Training with { MaxLength = used } }; // what the run keeps says what was done
+        }
         var sources = new RecipeSources(Recipe);
         bool talks = Recipe.Data.Streaming; // whose rows are seen later
         TaskData Load(RowSource source, string what)

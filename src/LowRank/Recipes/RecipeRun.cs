@@ -25,7 +25,7 @@ public sealed partial class RecipeRun : IDisposable
     private RecipeRun(Recipe recipe) => Recipe = recipe;
 
     /// <summary>The recipe.</summary>
-    public Recipe Recipe { get; }
+    public Recipe Recipe { get; private set; }
 
     /// <summary>The base model.</summary>
     public PretrainedModel Model { get; private set; } = null!;

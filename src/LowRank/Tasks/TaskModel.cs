@@ -57,7 +57,6 @@ public sealed class TaskModel : IDisposable
         TaskSettings chosen = Settings(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
         head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal ?? HeadRenewal.Never };
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
-        int usual = chosen.MaxLength;
         if (settings is not null) chosen = settings(chosen);
         PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
             baseDtype: adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype));
@@ -72,7 +71,7 @@ public sealed class TaskModel : IDisposable
             return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen))
             {
                 Data = read,
-                Notes = chosen.MaxLength != usual && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
+                Notes = chosen.IsMaxLengthGiven && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
             };
         }
         catch

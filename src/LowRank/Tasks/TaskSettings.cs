@@ -47,6 +47,9 @@ public sealed record TaskSettings
     /// <summary>Longest text in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
+    /// <summary>Whether the user asked for <see cref="MaxLength"/>; otherwise an embedding model's own length goes before it.</summary>
+    public bool IsMaxLengthGiven { get; init; }
+
     /// <summary>What the user has to know of <see cref="MaxLength"/> with a model: that it has fewer positions; null for nothing.</summary>
     public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
         : $"max_length {MaxLength} is lowered to {network.MaxPositions}: the model has no more positions";

@@ -39,8 +39,8 @@ public static partial class AtomicFolder
         if (Directory.Exists(replaced)) Directory.Delete(replaced, recursive: true);
     }
 
-    /// <summary>Tidies up after a process that ended while it wrote: puts a folder back that was about to be replaced, and removes
-    /// what is half-written. Only for a caller that knows that nobody writes there now.</summary>
+    /// <summary>Tidies up after a process that ended while it wrote: puts a folder back that was about to be replaced, and
+    /// removes what is half-written. What a living process writes stays.</summary>
     /// <param name="parent">The folder that holds the targets; nothing is done where it does not exist.</param>
     /// <param name="isTarget">Which names are written by <see cref="Write"/>; others are left alone.</param>
     internal static void Recover(string parent, Func<string, bool> isTarget)
@@ -50,9 +50,11 @@ public static partial class AtomicFolder
         {
             Match name = Leftover().Match(Path.GetFileName(left));
             if (!name.Success || !isTarget(name.Groups["target"].Value)) continue;
-            Settle(left, Path.Combine(parent, name.Groups["target"].Value), name.Groups["kind"].Value);
+            string target = name.Groups["target"].Value;
+            WhereDead(LockPath(parent, target, left[^8..]), () => Settle(left, Path.Combine(parent, target), name.Groups["kind"].Value));
         }
-        foreach (string path in Directory.GetFiles(parent, ".*.lock").Where(path => Lock().Match(Path.GetFileName(path)) is { Success: true } name && isTarget(name.Groups["target"].Value))) File.Delete(path);
+        foreach (string path in Directory.GetFiles(parent, ".*.lock"))
+            if (Lock().Match(Path.GetFileName(path)) is { Success: true } name && isTarget(name.Groups["target"].Value)) WhereDead(path, () => { });
     }
 
     // A lock beside the folders of one writing, which the operating system drops with the process: it tells whose writer lives.
@@ -79,16 +81,25 @@ public static partial class AtomicFolder
     {
         foreach (string path in Directory.GetFiles(parent, $".{name}.*.lock").Where(path => IsLock(path, name)))
         {
-            try
+            string unique = Path.GetFileName(path)[(name.Length + 2)..^".lock".Length];
+            WhereDead(path, () =>
             {
-                using var held = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
-                string unique = Path.GetFileName(path)[(name.Length + 2)..^".lock".Length];
                 foreach (string kind in (string[])["replaced", "partial"]) Settle(Path.Combine(parent, $"{name}.{kind}-{unique}"), Path.Combine(parent, name), kind);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                System.Diagnostics.Trace.TraceWarning(e.Message); // its writer lives, or it is another user's
-            }
+            });
+        }
+    }
+
+    // Does something about what a writer left, unless that writer lives: then it holds its lock. Without a lock there was an older version.
+    private static void WhereDead(string path, Action settle)
+    {
+        try
+        {
+            using FileStream? held = File.Exists(path) ? new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose) : null;
+            settle();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            System.Diagnostics.Trace.TraceWarning(e.Message); // its writer lives, or it is another user's
         }
     }
 

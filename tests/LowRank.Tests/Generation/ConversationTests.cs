@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using LowRank.Data;
 using LowRank.Data.Chat;
 using LowRank.Generation;
+using LowRank.Tasks;
 
 namespace LowRank.Tests.Generation;
 
@@ -106,6 +108,29 @@ public sealed class ConversationTests
         using var model = new TalkingModel(template: template);
         int? found = ChatFormats.EndOfTurn(ChatFormats.ForTalking(model.Tokenizer), model.Tokenizer);
         Assert.Equal(expected is null ? null : model.Tokenizer.TokenToId(expected), found);
+    }
+
+    [Fact]
+    public void A_reply_that_is_predicted_ends_with_its_turn()
+    {
+        using var model = new TalkingModel(template: "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|im_end|>{% endif %}{% endfor %}");
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        int end = model.Tokenizer.TokenToId("<|im_end|>")!.Value;
+        int[] prompt = model.Tokenizer.Encode("hi");
+        int first = model.Generator.Generate([prompt], Greedy)[0][0];
+        Assert.DoesNotContain(first, prompt);
+        using (TorchSharp.torch.no_grad()) // the model now ends its turn where it said something else
+        {
+            TorchSharp.torch.Tensor weight = model.Model.Network.OutputHead!.Weight, ended = weight[end].clone();
+            weight[end].copy_(weight[first]);
+            weight[first].copy_(ended);
+        }
+        IReadOnlyList<int> goesOn = model.Generator.Generate([prompt], Greedy)[0];
+        Assert.Equal((end, Greedy.MaxNewTokens), (goesOn[0], goesOn.Count));
+        Assert.NotEqual("", model.Tokenizer.Decode(goesOn, skipSpecialTokens: true).Trim());
+        var task = (IGeneratingTask)TaskRegistry.Get("causal_lm").Start(model.Model, model.Tokenizer, new TaskSettings());
+        var asked = new Sample(default, new JsonObject { ["messages"] = new JsonArray(ChatFormats.Message("user", "hi")) });
+        Assert.Equal("", Assert.Single(task.Generate([asked], 1, Greedy.MaxNewTokens)));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Data.Chat;
 using LowRank.Generation;
+using LowRank.Models;
 using LowRank.Tests.Models;
 using LowRank.Tokenization;
 
@@ -22,6 +23,8 @@ internal sealed class TalkingModel : IDisposable
     }
 
     public Tokenizer Tokenizer { get; }
+
+    public PretrainedModel Model => tiny.Model;
 
     public TextGenerator Generator => new(tiny.Model.Decoder);
 

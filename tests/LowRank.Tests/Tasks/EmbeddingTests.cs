@@ -81,6 +81,31 @@ public sealed class EmbeddingTests : IDisposable
     }
 
     [Fact]
+    public void A_length_that_is_asked_for_goes_before_the_folders_also_where_it_is_the_default()
+    {
+        SaveBase(SentencePipeline.Plain(8, Pooling.Mean) with { MaxLength = 4 });
+        tiny.Rows(["""{"anchor": "rome", "positive": "paris"}""", """{"anchor": "tower", "positive": "good"}"""], "pairs.jsonl");
+        RecipeRun Of(string training) => RecipeRun.Prepare(Recipe.Parse($"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: {{{training}}}, output: out}}", tiny.Path));
+        using (RecipeRun own = Of("steps: 1"))
+        {
+            Assert.Equal(4, own.Recipe.Training.MaxLength); // so that recipe.yaml of the run says what was done
+            Assert.Contains(own.Notes, note => note.StartsWith("training.max_length is 4, as the model's folder says", StringComparison.Ordinal));
+        }
+        using (RecipeRun asked = Of("steps: 1, max_length: 512"))
+        {
+            Assert.Equal(512, asked.Recipe.Training.MaxLength);
+            Assert.Contains(asked.Notes, note => note.StartsWith("training.max_length 512 is lowered to 16", StringComparison.Ordinal));
+        }
+        float[] Vector(TaskSettings given)
+        {
+            using TaskModel opened = TaskModel.Open(tiny.Path, settings: settings => settings with { MaxLength = given.MaxLength, IsMaxLengthGiven = given.IsMaxLengthGiven });
+            return Predict(opened, tiny, "good rome tower paris bad new")[0];
+        }
+        Assert.Equal(Vector(new TaskSettings()), Vector(new TaskSettings { MaxLength = 4, IsMaxLengthGiven = true }));
+        Assert.NotEqual(Vector(new TaskSettings()), Vector(new TaskSettings { IsMaxLengthGiven = true }));
+    }
+
+    [Fact]
     public void Pooling_of_the_recipe_goes_before_the_folders()
     {
         SaveBase(SentencePipeline.Plain(8, Pooling.Mean));

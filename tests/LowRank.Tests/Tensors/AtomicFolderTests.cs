@@ -33,6 +33,21 @@ public sealed class AtomicFolderTests
     }
 
     [Fact]
+    public void Tidying_up_leaves_what_a_living_process_writes()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string name in (string[])["adapter.partial-0123abcd", "adapter.partial-ffffffff", "adapter.partial-aaaaaaaa"]) Directory.CreateDirectory(folder[name]);
+        File.WriteAllText(folder[".adapter.0123abcd.lock"], ""); // its writer is dead; the last one has no lock, as older versions wrote
+        using (new FileStream(folder[".adapter.ffffffff.lock"], FileMode.CreateNew, FileAccess.Write, FileShare.None))
+        {
+            AtomicFolder.Recover(folder.Path, name => name == "adapter");
+            Assert.Equal([".adapter.ffffffff.lock", "adapter.partial-ffffffff"], Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+        }
+        AtomicFolder.Recover(folder.Path, name => name == "adapter");
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
     public void What_a_killed_writer_left_is_removed_by_the_next_one_and_a_living_ones_stays()
     {
         using var folder = new TemporaryFolder();

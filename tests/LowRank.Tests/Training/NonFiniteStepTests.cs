@@ -182,6 +182,19 @@ public sealed class NonFiniteStepTests
     }
 
     [Fact]
+    public void A_run_that_is_stopped_among_steps_without_a_number_keeps_its_older_checkpoints()
+    {
+        using var run = new Run();
+        using var stop = new CancellationTokenSource();
+        TrainingOptions options = Options with { SaveEvery = 1, KeepCheckpoints = 1 };
+        run.Train(options, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == 6) stop.Cancel(); } }, cancellation: stop.Token);
+        string[] kept = [.. Directory.GetDirectories(run.Folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        Assert.Equal(2, kept.Length); // that of step 4, before them, and where it was stopped
+        Assert.EndsWith("4", kept[0], StringComparison.Ordinal);
+        Assert.EndsWith("6", kept[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_budget_does_not_end_a_run_in_the_middle_of_what_is_no_number()
     {
         using var whole = new Run();

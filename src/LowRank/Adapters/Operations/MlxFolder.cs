@@ -62,8 +62,9 @@ public static class MlxFolder
     /// <param name="folder">mlx-lm's folder.</param>
     /// <param name="model">The base's folder.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
+    /// <returns>What the user should know of the base, a sentence each.</returns>
     /// <exception cref="InputException">It is no such folder, or was tuned in full.</exception>
-    public static void ToPeft(string folder, string model, string target)
+    public static IReadOnlyList<string> ToPeft(string folder, string model, string target)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
@@ -83,6 +84,7 @@ public static class MlxFolder
         var config = TaskTypes.Fill(new LoraConfig { BaseModel = model, Dropout = dropout, UseDora = type == "dora", TargetModules = ModuleSelection.Of([.. paths]) }, opened.Network);
         LoraConfig resolved = TargetMatcher.Match(config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
         new LoraFolder(resolved, modules, others).Write(target);
+        return opened.Notes;
 
         Tensor Read(string key) => file.Map(key).to(ScalarType.Float32);
     }

@@ -31,7 +31,7 @@ internal sealed class EmbeddingTask : ITask
     }
 
     // Unless the user says another, the length that the model was made for.
-    private int MaxLength => settings.MaxLength == new TaskSettings().MaxLength && pipeline.MaxLength is { } own ? own : settings.MaxLength;
+    private int MaxLength => !settings.IsMaxLengthGiven && pipeline.MaxLength is { } own ? own : settings.MaxLength;
 
     private string Prompt => (settings.Prompt ?? pipeline.DefaultPrompt) is not { } name ? "" : pipeline.Prompts.TryGetValue(name, out string? prompt) ? prompt
         : throw new InputException($"{model.Folder} has no prompt \"{name}\"; it has {(pipeline.Prompts.Count == 0 ? "none" : string.Join(", ", pipeline.Prompts.Keys))}.");
