@@ -1,4 +1,4 @@
-using LowRank.Tensors;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using LowRank.Quantization;
-using LowRank.Tensors.Native;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 

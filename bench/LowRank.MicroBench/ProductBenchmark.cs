@@ -1,5 +1,5 @@
 using BenchmarkDotNet.Attributes;
-using LowRank.Tensors.Kernels;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 

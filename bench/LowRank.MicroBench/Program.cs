@@ -5,7 +5,7 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using LowRank.MicroBench;
-using LowRank.Tensors.Native;
+using LowRank.Kernels.Native;
 
 // usage: dotnet run -c Release --project bench/LowRank.MicroBench -- --filter '*' [--job short|dry] [--list flat] [BenchmarkDotNet's other options]
 // Kernels beside torch's operations; "Ratio" is our time over torch's. Environment variables such as DOTNET_EnableAVX512=0 hold both to narrower vectors.

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
+using LowRank.IO;
 using LowRank.Samples.Understanding.Reports;
-using LowRank.Tensors;
 
 namespace LowRank.Samples.Understanding;
 

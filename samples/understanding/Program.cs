@@ -1,6 +1,6 @@
 using LowRank;
 using LowRank.Samples.Understanding;
-using LowRank.Tensors.Native;
+using LowRank.Kernels.Native;
 
 // usage: dotnet run -c Release --project samples/understanding -- [--only NAME] [--steps N] [--again] [--render]
 // Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. What results.json has already

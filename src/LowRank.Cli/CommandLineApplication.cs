@@ -39,3 +39,10 @@ internal static class CommandLineApplication
         .OrderBy(type => type.Name, StringComparer.Ordinal)
         .Select(type => (ICliCommand)Activator.CreateInstance(type)!);
 }
+
+/// <summary>Options that every command has.</summary>
+internal static class GlobalOptions
+{
+    /// <summary>Shows where an error came from.</summary>
+    public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
+}

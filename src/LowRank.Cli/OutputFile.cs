@@ -1,5 +1,5 @@
 using System.Text;
-using LowRank.Tensors;
+using LowRank.IO;
 
 namespace LowRank.Cli;
 

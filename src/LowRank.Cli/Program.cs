@@ -1,7 +1,7 @@
 using LowRank.Cli;
 using LowRank.Cli.Commands;
 using LowRank.Cli.Views;
-using LowRank.Tensors.Native;
+using LowRank.Kernels.Native;
 
 bool isVerbose = args.Contains(GlobalOptions.Verbose.Name);
 // On a thread of the program's own nobody else catches what goes wrong: it is said in words all the same.

@@ -1,5 +1,5 @@
 using System.Globalization;
-using LowRank.Tensors;
+using LowRank.Kernels;
 using TorchSharp;
 
 #pragma warning disable CA1050, MA0047 // The host looks for a type of exactly this name, without a namespace.

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LowRank.Tensors;
+using LowRank.IO;
 using TorchSharp;
 
 namespace LowRank.EndToEndTests;

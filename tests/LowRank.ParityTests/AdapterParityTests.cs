@@ -1,6 +1,6 @@
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

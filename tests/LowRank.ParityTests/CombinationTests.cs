@@ -1,7 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Combining;
 using LowRank.Adapters.Files;
-using LowRank.Tensors;
+using LowRank.IO;
 using TorchSharp;
 using static TorchSharp.torch;
 

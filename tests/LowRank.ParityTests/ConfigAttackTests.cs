@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;

@@ -1,6 +1,6 @@
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 
 namespace LowRank.ParityTests;

@@ -1,8 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
-using LowRank.Adapters.Methods.Lora.Starts;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Tensors;
+using LowRank.IO;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -4,7 +4,6 @@ using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Models;
 using LowRank.Recipes;
-using LowRank.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -121,12 +121,12 @@ public sealed class OperationTests
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using (LowRank.Tensors.Checkpoint stored = LowRank.Tensors.Checkpoint.Open(golden.Folder))
+        using (LowRank.IO.Checkpoint stored = LowRank.IO.Checkpoint.Open(golden.Folder))
             ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(type)))]);
         string given = Path.Combine(Goldens, "variants", "combine_a");
         using PretrainedModel half = PretrainedModel.Open(folder["half"]);
         using (Adapter adapter = Adapter.Load(given, half)) AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
-        using LowRank.Tensors.Checkpoint before = LowRank.Tensors.Checkpoint.Open(folder["half"]), merged = LowRank.Tensors.Checkpoint.Open(folder["merged"]);
+        using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]), merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
         LoraModule module = LoraFolder.Read(given).Modules[0];
         Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32) + module.Delta() * 0.5;
         Assert.Equal(type, merged.Entries[module.Path + ".weight"].Type);
@@ -139,7 +139,7 @@ public sealed class OperationTests
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using (LowRank.Tensors.Checkpoint stored = LowRank.Tensors.Checkpoint.Open(golden.Folder))
+        using (LowRank.IO.Checkpoint stored = LowRank.IO.Checkpoint.Open(golden.Folder))
             ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(ScalarType.Float16)))]);
         using PretrainedModel half = PretrainedModel.Open(folder["half"]);
         using Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), half);

@@ -1,6 +1,5 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
-using LowRank.Adapters.Methods.LoHa;
 using TorchSharp;
 using static TorchSharp.torch;
 

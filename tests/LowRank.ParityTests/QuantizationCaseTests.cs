@@ -1,9 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

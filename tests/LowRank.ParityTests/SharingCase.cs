@@ -1,5 +1,5 @@
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using LowRank.Training;
 
 namespace LowRank.ParityTests;

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

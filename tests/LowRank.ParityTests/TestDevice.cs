@@ -1,4 +1,5 @@
-using LowRank.Tensors;
+using LowRank.IO;
+using LowRank.Kernels;
 using TorchSharp;
 
 namespace LowRank.ParityTests;

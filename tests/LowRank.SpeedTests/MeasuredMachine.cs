@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Reflection;
 using LowRank.Cli.Bench;
 using LowRank.Cli.Bench.Train;
-using LowRank.Tensors;
-using LowRank.Tensors.Native;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using LowRank.Tests.Turns;
 using static TorchSharp.torch;
 

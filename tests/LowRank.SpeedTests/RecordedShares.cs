@@ -5,7 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Bench;
 using LowRank.Cli.Bench.Generate;
-using LowRank.Tensors.Kernels;
+using LowRank.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;

@@ -7,7 +7,7 @@ public sealed partial class ArchitectureTests
 {
     // Each folder of the library uses only those before it.
     private static readonly string[] Order =
-        ["Tensors", "Quantization", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Training", "Generation", "Tasks", "Recipes"];
+        ["Kernels", "IO", "Quantization", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Training", "Generation", "Tasks", "Recipes"];
 
     private static string Library([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "src", "LowRank"));
@@ -39,10 +39,10 @@ public sealed partial class ArchitectureTests
             using static LowRank.Models.Decoder;
             using Tree = LowRank.Recipes.YamlTree;
             /// <see cref="LowRank.Data.Batch"/>
-            namespace LowRank.Tensors; // Generation.Sampler
+            namespace LowRank.Kernels; // Generation.Sampler
             class A { object b = Adapters.LoraConfig.Empty, c = new Tokenization.Tokenizer(), d = shape.Data.Length; }
             """;
-        Assert.Equal(["Adapters", "Models", "Recipes", "Tensors", "Tokenization", "Training"], Uses(Code).Order());
+        Assert.Equal(["Adapters", "Kernels", "Models", "Recipes", "Tokenization", "Training"], Uses(Code).Order());
     }
 
     [Fact]

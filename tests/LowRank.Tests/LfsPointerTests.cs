@@ -1,9 +1,8 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 
 namespace LowRank.Tests;

@@ -4,7 +4,6 @@ using LowRank.Adapters;
 using LowRank.Adapters.Operations;
 using LowRank.Models;
 using LowRank.Recipes;
-using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 
 namespace LowRank.Tests;

@@ -1,4 +1,11 @@
 using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Models;
+using LowRank.Kernels.Native;
+using TorchSharp;
 
 namespace LowRank.Cli.Bench;
 
@@ -7,4 +14,88 @@ internal interface IBenchmark
 {
     /// <summary>The command with its options and action.</summary>
     Command Build();
+}
+
+/// <summary>Adapted modules, as benchmarks' options name them.</summary>
+internal static class BenchTargets
+{
+    /// <summary>The selection of some names: "all-linear" for all, none for the model type's default.</summary>
+    public static ModuleSelection? Select(IReadOnlyList<string> names) => names switch
+    {
+        [] => null,
+        [ModuleSelection.AllLinearText] => ModuleSelection.AllLinear,
+        _ => ModuleSelection.Of(names),
+    };
+}
+
+/// <summary>The folder of a model that is measured: one that is there, or a temporary one with a shape's random weights, so
+/// that a benchmark opens its model as every command does.</summary>
+internal sealed class BenchFolder : IDisposable
+{
+    private readonly string? temporary;
+
+    private BenchFolder(string folder, string? temporary) => (Path, this.temporary) = (folder, temporary);
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>Takes a folder, or writes one for a shape.</summary>
+    /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
+    /// <param name="dropout">The model's own dropout, in a folder that is written.</param>
+    /// <exception cref="InputException">It is neither; or dropout was asked for on a folder, which has its own.</exception>
+    public static BenchFolder Open(string shape, double dropout = 0)
+    {
+        if (File.Exists(System.IO.Path.Combine(shape, "config.json")))
+        {
+            if (dropout != 0) throw new InputException($"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is dropped. Leave the option out, or name a shape.");
+            return new BenchFolder(shape, null);
+        }
+        return Draw(ModelShapes.Config(shape, dropout), shape);
+    }
+
+    /// <summary>Writes a temporary folder with random weights.</summary>
+    /// <param name="config">What its <c>config.json</c> says.</param>
+    /// <param name="name">The folder's name.</param>
+    public static BenchFolder Draw(JsonObject config, string name)
+    {
+        string root = Directory.CreateTempSubdirectory("lowrank-bench-").FullName;
+        string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, name);
+        Directory.CreateDirectory(draft);
+        File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config.ToJsonString());
+        // The model is measured as if its folder had been there: the weights are drawn beside the memory that is kept.
+        NativeAllocator.MapLargeBlocks();
+        using (var scope = torch.NewDisposeScope())
+        using (PretrainedModel drawn = PretrainedModel.FromScratch(draft, seed: 1))
+            ModelFolder.Write(draft, folder, [.. drawn.Network.Parameters]);
+        NativeAllocator.KeepFreedMemory();
+        return new BenchFolder(folder, root);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (temporary is not null) Directory.Delete(temporary, recursive: true);
+    }
+}
+
+/// <summary>A benchmark's part in a process of its own: where the start or the peak of memory is measured, which are the process's.</summary>
+internal static class BenchProcess
+{
+    /// <summary>Runs this program to its end and reads the object that it prints as its last line.</summary>
+    /// <param name="arguments">Its arguments, from <c>bench</c> on.</param>
+    /// <returns>What it printed, and the seconds from before the process began to its end.</returns>
+    /// <exception cref="InvalidOperationException">It did not start, or failed.</exception>
+    public static (T Found, double Seconds) Run<T>(params string[] arguments)
+    {
+        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is not known.");
+        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(BenchProcess).Assembly.Location] : [];
+        long started = Stopwatch.GetTimestamp();
+        using Process process = Process.Start(new ProcessStartInfo(program, [.. own, .. arguments]) { RedirectStandardOutput = true, UseShellExecute = false })
+            ?? throw new InvalidOperationException($"{program} did not start.");
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        if (process.ExitCode != 0) throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
+        return (JsonSerializer.Deserialize<T>(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1])!, seconds);
+    }
 }

@@ -2,6 +2,8 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench;
 
@@ -37,5 +39,15 @@ internal static class Machine
     {
         string version = typeof(Machine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
         return version.Split('+') is [_, { Length: >= 10 } commit] ? commit[..10] : "unknown";
+    }
+}
+
+/// <summary>Work that a device does while the program goes on.</summary>
+internal static class DeviceWork
+{
+    /// <summary>Waits until all of it is done, so that a time is that of the work. The processor's is done already.</summary>
+    public static void Finish(Device device)
+    {
+        if (device.type == DeviceType.CUDA) cuda.synchronize(device);
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 
 namespace LowRank.Cli.Commands;
 
@@ -10,4 +11,60 @@ internal interface ICliCommand
 
     /// <summary>The command with its options and action.</summary>
     Command Build();
+}
+
+/// <summary>Runs a command's work, once all of its options take effect, and turns its errors into messages and exit codes.</summary>
+internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses) : SynchronousCommandLineAction
+{
+    /// <summary>When each of the command's options takes effect.</summary>
+    public IReadOnlyList<OptionUse> Uses { get; } = uses;
+
+    /// <summary>Refuses options without effect, and values that they may not have: all at once.</summary>
+    /// <exception cref="InputException">There are some.</exception>
+    public static void Require(IReadOnlyList<string> problems)
+    {
+        if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0] + ".") : new InputException("The options cannot be used:", problems);
+    }
+
+    /// <inheritdoc/>
+    public override int Invoke(ParseResult parseResult)
+    {
+        try
+        {
+            Require(OptionUse.Problems(Uses, parseResult));
+            return work(parseResult);
+        }
+        catch (Exception e)
+        {
+            return FailureMessage.Report(e, parseResult.GetValue(GlobalOptions.Verbose), Console.Error);
+        }
+    }
+}
+
+/// <summary>Sets what a command does.</summary>
+internal static class CommandActions
+{
+    /// <summary>Sets what a command does.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="work">Gives its exit code.</param>
+    /// <param name="uses">When each of its options takes effect.</param>
+    public static Command Does(this Command command, Func<ParseResult, int> work, params OptionUse[] uses)
+    {
+        command.Action = new CommandAction(work, uses);
+        return command;
+    }
+
+    /// <summary>Sets what a command does when it has no result of its own.</summary>
+    public static Command Does(this Command command, Action<ParseResult> work, params OptionUse[] uses) => command.Does(parsed =>
+    {
+        work(parsed);
+        return ExitCodes.Success;
+    }, uses);
+
+    /// <summary>Refuses options that take no effect beside what the command has opened.</summary>
+    /// <exception cref="InputException">There are some.</exception>
+    public static void Require(this ParseResult parsed, object opened)
+    {
+        if (parsed.CommandResult.Command.Action is CommandAction action) CommandAction.Require(OptionUse.Problems(action.Uses, parsed, opened));
+    }
 }

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using LowRank.Cli.Views;
 using LowRank.Hub;
+using LowRank.IO;
 using LowRank.Recipes;
 using LowRank.Tasks;
-using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

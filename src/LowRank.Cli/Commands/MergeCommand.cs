@@ -1,8 +1,8 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using LowRank.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -2,10 +2,10 @@ using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Cli.Views;
 using LowRank.Hub;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Quantization;
 using LowRank.Tasks;
-using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
 

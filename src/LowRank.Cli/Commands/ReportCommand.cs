@@ -1,8 +1,8 @@
 using System.CommandLine;
 using LowRank.Cli.Report;
 using LowRank.Cli.Sweep;
+using LowRank.IO;
 using LowRank.Recipes.Runs;
-using LowRank.Tensors;
 
 namespace LowRank.Cli.Commands;
 

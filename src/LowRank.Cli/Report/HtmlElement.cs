@@ -91,3 +91,12 @@ internal sealed class HtmlElement
         if (EndsLine.Contains(name)) text.Append('\n');
     }
 }
+
+/// <summary>An attribute of an element.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Value">Its value, as it is read: it is escaped where it is written.</param>
+internal sealed record HtmlAttribute(string Name, string Value);
+
+/// <summary>Text of a style or a script, which HTML does not unescape.</summary>
+/// <param name="Text">May not end the element that it is in.</param>
+internal sealed record HtmlRaw(string Text);

@@ -61,3 +61,98 @@ internal static class RunOverview
     private static string? Last(RunRecord run, string series) =>
         run.Metrics.Series.GetValueOrDefault(series) is { Count: > 0 } found ? Figures.Number(found.Last.Value) : null;
 }
+
+/// <summary>How curves of a run look: by colour and by dashes, so that they are told apart without colours too.</summary>
+internal static class RunLook
+{
+    private const int Colours = 8, Dashes = 4;
+
+    /// <summary>How many runs look different.</summary>
+    public const int Most = Colours * Dashes;
+
+    /// <summary>The classes of a run's curves.</summary>
+    /// <param name="run">Its number from 0.</param>
+    public static string Class(int run) => $"c{run % Colours} d{(run + run / Colours) % Dashes}";
+
+    /// <summary>A piece of a run's line, for legends.</summary>
+    public static HtmlElement Sample(int run) => E("svg", HtmlElement.Class("sample"), A("viewBox", "0 0 36 10"), A("aria-hidden", "true"),
+        E("path", HtmlElement.Class($"curve held-out {Class(run)}"), A("d", "M1 5L35 5")));
+}
+
+/// <summary>What the runs learned from.</summary>
+internal static class RunData
+{
+    /// <summary>The section's content.</summary>
+    public static IEnumerable<HtmlElement> Show(IReadOnlyList<RunRecord> runs)
+    {
+        var rows = runs.SelectMany(run => new[] { (Run: run, Part: "training", Facts: run.Facts.Training), (Run: run, Part: "held out", Facts: run.Facts.Validation) })
+            .Where(row => row.Facts is not null).ToList();
+        bool several = runs.Count > 1;
+        if (rows.Count > 0)
+            yield return PageTable.Scrolling("Rows of data", E("table",
+                E("thead", E("tr", several ? E("th", A("scope", "col"), "Run") : null,
+                    new[] { "Rows", "Number", "Tokens", "Labels learned", "Longest row (tokens)" }.Select(head => E("th", A("scope", "col"), head)))),
+                E("tbody", rows.Select(row => E("tr", several ? E("th", A("scope", "row"), row.Run.Name) : null, E(several ? "td" : "th", several ? null : A("scope", "row"), row.Part),
+                    new[] { row.Facts!.Rows, row.Facts.Tokens, row.Facts.Labels, row.Facts.Longest }.Select(number => E("td", Class("number"), Figures.Whole(number))))))));
+        if (rows.Count < runs.Count)
+        {
+            string[] unknown = [.. runs.Where(run => run.Facts.Training is null).Select(run => run.Name)];
+            if (unknown.Length > 0) yield return E("p", $"How many rows there were is not known of {string.Join(", ", unknown)}: run.json does not say.");
+        }
+        foreach (RunRecord run in runs)
+        {
+            string[] notes = [.. run.Facts.Notes, .. run.Facts.Advice.Select(advice => $"Advice: {advice}")];
+            if (notes.Length == 0) continue;
+            if (several) yield return E("h3", run.Name);
+            yield return E("ul", Class("notes"), notes.Select(note => E("li", note)));
+        }
+    }
+}
+
+/// <summary>Numbers as the page writes them; the page's script writes them alike.</summary>
+internal static class Figures
+{
+    private const int MostDecimals = 5, MostShortDecimals = 3; // of a tick; smaller ones are written with an exponent, or without a suffix
+
+    /// <summary>Four digits: 0.1143, 12,345, 2.5e-5.</summary>
+    public static string Number(double value) => Math.Abs(value) switch
+    {
+        0 => "0",
+        >= 1e15 or < 9.9995e-4 => value.ToString("0.###e0"),
+        >= 9999.5 => value.ToString("n0"),
+        _ => value.ToString("G4"),
+    };
+
+    /// <summary>A whole number with its thousands apart.</summary>
+    public static string Whole(long value) => value.ToString("n0");
+
+    /// <summary>A size: 1.12 MB, which no line is broken in.</summary>
+    public static string Bytes(long bytes) => bytes switch
+    {
+        >= 1_000_000_000 => $"{bytes / 1e9:f2}\u00A0GB",
+        >= 1_000_000 => $"{bytes / 1e6:f2}\u00A0MB",
+        >= 1_000 => $"{bytes / 1e3:f1}\u00A0kB",
+        _ => $"{bytes}\u00A0bytes",
+    };
+
+    /// <summary>A tick of a scale: 0.05, 20k, 1.5M.</summary>
+    /// <param name="value">Its value.</param>
+    /// <param name="step">How far the ticks are apart: says how many digits there are.</param>
+    public static string Tick(double value, double step)
+    {
+        if (value == 0) return "0";
+        int Decimals(double unit) => Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
+        (double unit, string suffix) = Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
+        if (Decimals(unit) > MostShortDecimals) (unit, suffix) = (1, ""); // the thousands are no help where the digits behind them count
+        if (Decimals(unit) <= MostDecimals) return (value / unit).ToString($"F{Decimals(unit)}") + suffix;
+        int digits = Math.Clamp((int)(Math.Floor(Math.Log10(Math.Abs(value))) - Math.Floor(Math.Log10(step))), 0, 15);
+        return value.ToString($"0.{new string('#', digits)}e0");
+    }
+}
+
+/// <summary>Tables on narrow screens.</summary>
+internal static class PageTable
+{
+    /// <summary>A table that is scrolled by itself where it is wider than the screen, by the keyboard too.</summary>
+    public static HtmlElement Scrolling(string label, HtmlElement table) => E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"), A("aria-label", label), table);
+}

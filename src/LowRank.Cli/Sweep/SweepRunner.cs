@@ -1,6 +1,10 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using LowRank.Cli.Commands;
 using LowRank.Cli.Views;
-using LowRank.Tensors;
+using LowRank.Kernels;
+using LowRank.Recipes.Runs;
 
 namespace LowRank.Cli.Sweep;
 
@@ -54,4 +58,101 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
     {
         lock (left) return left.TryDequeue(out SweepRun? run) ? run : null;
     }
+}
+
+/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that fails takes no other with it. Its standard input stays open
+/// as long as this process lives: a sweep that is killed leaves no runs behind.</summary>
+internal static class SweepProcess
+{
+    /// <summary>Trains to the end; what the process says goes into a file beside its folder.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="run">What is changed in it.</param>
+    /// <param name="threads">Threads of the process; null leaves what the recipe says.</param>
+    /// <param name="stop">Asks the process to finish its step and save.</param>
+    /// <returns>Its exit code.</returns>
+    public static int Train(string recipe, SweepRun run, int? threads, CancellationToken stop)
+    {
+        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The program's own path is not known.");
+        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet") start.ArgumentList.Add(typeof(SweepProcess).Assembly.Location);
+        foreach (string argument in Arguments(recipe, run, threads)) start.ArgumentList.Add(argument);
+        using var log = new StreamWriter(run.Folder + ".log", append: false) { AutoFlush = true };
+        void Keep(string? line)
+        {
+            if (line is null) return;
+            lock (log) log.WriteLine(line);
+        }
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        process.OutputDataReceived += (_, said) => Keep(said.Data);
+        process.ErrorDataReceived += (_, said) => Keep(said.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        using (stop.Register(() => Ask(process))) process.WaitForExit();
+        return process.ExitCode;
+    }
+
+    private static IEnumerable<string> Arguments(string recipe, SweepRun run, int? threads)
+    {
+        yield return "train";
+        yield return recipe;
+        yield return "--supervised";
+        IEnumerable<string> changes = threads is { } count ? run.Overrides.Append($"training.threads={count}") : run.Overrides;
+        foreach (string change in changes)
+        {
+            yield return "--set";
+            yield return change;
+        }
+        string checkpoints = Path.Combine(run.Folder, "checkpoints");
+        if (run.Resumes && run.IsBegun && Directory.Exists(checkpoints) && Directory.EnumerateDirectories(checkpoints, "step-*").Any()) yield return "--resume";
+    }
+
+    private static void Ask(Process process)
+    {
+        if (OperatingSystem.IsWindows()) process.Kill();
+        else Termination.Ask(process.Id);
+    }
+}
+
+/// <summary>A combination of a sweep, and what has come of it.</summary>
+internal sealed record SweepRun
+{
+    /// <summary>The name of its folder.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The grid's values, in the order of its axes.</summary>
+    public required IReadOnlyList<string> Values { get; init; }
+
+    /// <summary>What is changed in the recipe, as <c>--set</c> takes it.</summary>
+    public required IReadOnlyList<string> Overrides { get; init; }
+
+    /// <summary>Its output.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>A hash of its whole recipe, by which a sweep that goes on knows that nothing else has changed.</summary>
+    public required string Settings { get; init; }
+
+    /// <summary>Whether it goes on from its newest checkpoint, if there is one: it was begun with the same settings.</summary>
+    public bool Resumes { get; set; }
+
+    /// <summary>pending, finished, stopped or failed.</summary>
+    public string State { get; set; } = "pending";
+
+    /// <summary>The best value of the metric; null without one.</summary>
+    public double? Best { get; set; }
+
+    /// <summary>Its step.</summary>
+    public long? BestStep { get; set; }
+
+    /// <summary>Seconds of its process; null where it was not run this time.</summary>
+    public double? Seconds { get; set; }
+
+    /// <summary>The metric after steps were taken.</summary>
+    public IReadOnlyList<MetricPoint> Curve { get; set; } = [];
+
+    /// <summary>Whether what lies in its folder was begun with its settings.</summary>
+    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(SmallFile.ReadText(path)) == Settings;
+
+    /// <summary>A hash of a recipe as a run writes it, but for its threads, which the sweep sets.</summary>
+    public static string SettingsOf(string yaml) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        string.Join('\n', yaml.Split('\n').Where(line => !line.StartsWith("  threads: ", StringComparison.Ordinal))))));
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LowRank.IO;
 using LowRank.Recipes.Runs;
-using LowRank.Tensors;
 
 namespace LowRank.Cli.Sweep;
 

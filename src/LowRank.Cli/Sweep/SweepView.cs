@@ -1,8 +1,7 @@
 using System.Text;
 using System.Xml.Linq;
 using LowRank.Cli.Views;
-using LowRank.Cli.Views.Curves;
-using LowRank.Tensors;
+using LowRank.IO;
 using OxyPlot;
 using OxyPlot.Annotations;
 using OxyPlot.Axes;

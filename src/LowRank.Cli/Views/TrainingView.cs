@@ -1,6 +1,7 @@
 using LowRank.Recipes;
 using LowRank.Training;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
@@ -66,4 +67,118 @@ internal sealed class TrainingView(RecipeRun run)
     };
 
     private static long FolderBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
+}
+
+/// <summary>Progress in a terminal: a bar, the last figures and the losses so far, drawn over themselves.</summary>
+/// <param name="draw">Puts a picture in place of the last one.</param>
+/// <param name="time">Tells when the last picture is old enough.</param>
+internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) : ITrainingObserver
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250); // fluent, and no load on the training
+    private const int BarWidth = 40;
+    private const int OtherLines = 8; // what is above the curve, in a narrow terminal too, and the line below
+
+    private TrainingPlan plan = new(0, 0, 0, 0, "");
+    private TrainingStep? last;
+    private TrainingStep? skipped;
+    private EvaluationResult? evaluation;
+    private EvaluationResult? best;
+    private string? waiting;
+    private long drawn;
+    private readonly LossHistory training = new(), heldOut = new();
+
+    public void Started(TrainingPlan plan)
+    {
+        this.plan = plan;
+        Draw();
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        last = step;
+        if (step.Skipped is not null) skipped = step;
+        else training.Add(step.Step, step.Loss);
+        if (step.Step == plan.Steps || time.GetElapsedTime(drawn) >= Interval) Draw();
+    }
+
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        this.evaluation = evaluation;
+        heldOut.Add(evaluation.Step, evaluation.Loss);
+        // Step 0 is the model before training; a loss that is no number is no best one.
+        if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss) best = evaluation;
+        Draw();
+    }
+
+    public void Waiting(string message)
+    {
+        waiting = message;
+        Draw();
+    }
+
+    public void Finished(TrainingResult result) => Draw();
+
+    private void Draw()
+    {
+        drawn = time.GetTimestamp();
+        draw(Picture());
+    }
+
+    private IRenderable Picture()
+    {
+        long step = last?.Step ?? 0;
+        int full = plan.Steps == 0 ? 0 : (int)(BarWidth * step / plan.Steps);
+        List<IRenderable> lines =
+        [
+            .. plan.Notes.Select(note => new Text("note: " + note)),
+            new Text($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on {plan.Examples:n0} examples"),
+            new Markup($"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] {step:n0}/{plan.Steps:n0} steps"),
+        ];
+        if (last is not null)
+            lines.Add(new Text($"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} passed, "
+                + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
+        if (skipped is not null) lines.Add(new Text($"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: {skipped.Skipped}"));
+        if (evaluation is not null)
+            lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
+        if (waiting is not null) lines.Add(new Text(waiting));
+        lines.Add(new LossCurve(training.Points, heldOut.Points, OtherLines));
+        return new Rows(lines);
+    }
+}
+
+/// <summary>Progress as plain lines, one every few seconds: for logs and pipes.</summary>
+internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private TimeSpan shown = -Interval;
+    private long total;
+    private const int MostSkips = 10; // shown at once; later ones with the next line
+
+    public void Started(TrainingPlan plan)
+    {
+        total = plan.Steps;
+        foreach (string note in plan.Notes) output.WriteLine("note: " + note);
+        output.WriteLine($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights "
+            + $"({100.0 * plan.TrainableParameters / plan.TotalParameters:f2} %) on {plan.Examples:n0} examples, {plan.Steps:n0} steps");
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        if (step.Skipped is { } reason && step.SkippedSteps <= MostSkips) output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay as they are: {reason}");
+        if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
+        shown = step.Elapsed;
+        string left = Durations.Show(Durations.Left(step.Elapsed, step.Step, total));
+        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} left{(step.SkippedSteps > 0 ? $"   {step.SkippedSteps:n0} skipped" : "")}");
+        output.Flush();
+    }
+
+    public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}{MetricText.Of(evaluation)}");
+
+    public void Waiting(string message)
+    {
+        output.WriteLine("waiting: " + message);
+        output.Flush();
+    }
+
+    public void Finished(TrainingResult result) => output.Flush();
 }

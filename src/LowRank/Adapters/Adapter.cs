@@ -1,8 +1,8 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Methods;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

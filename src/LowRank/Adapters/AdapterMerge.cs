@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -97,5 +97,116 @@ public static class AdapterMerge
         if (model.Network.VocabularySize > model.StoredVocabulary) config["vocab_size"] = model.Network.VocabularySize;
         // T5 ties by its files alone, and reads the key as whether to scale the states below the head.
         if (unties && model.Network is not EncoderDecoder) config["tie_word_embeddings"] = false;
+    }
+}
+
+/// <summary>What merging into a quantised base cost.</summary>
+/// <param name="Format">The format of the base's linear layers, such as nf4; null where they are not quantised.</param>
+/// <param name="WrittenAs">The dtype in which they were written, as torch spells it.</param>
+/// <param name="Rounding">How far writing in that dtype moved them from the sum in float32.</param>
+/// <param name="Quantization">How far the quantised weights, to which the adapter was added, are from those that the base's folder
+/// holds; empty where it holds the quantised ones alone.</param>
+public sealed record MergeReport(string? Format, string WrittenAs, MergeRounding Rounding, MergeRounding Quantization);
+
+/// <summary>How far weights moved: the largest and the root mean square difference, over all that were compared.</summary>
+public sealed class MergeRounding
+{
+    private double squares;
+
+    /// <summary>The largest difference.</summary>
+    public double Largest { get; private set; }
+
+    /// <summary>The root of the mean square difference; 0 where nothing was compared.</summary>
+    public double RootMeanSquare => Count == 0 ? 0 : Math.Sqrt(squares / Count);
+
+    /// <summary>Weights compared.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>Compares two tensors of the same shape.</summary>
+    public void Add(Tensor exact, Tensor stored)
+    {
+        using var scope = NewDisposeScope();
+        Tensor difference = stored.to(ScalarType.Float32) - exact.to(ScalarType.Float32);
+        Largest = Math.Max(Largest, difference.abs().max().item<float>());
+        squares += difference.square().sum(ScalarType.Float64).item<double>();
+        Count += difference.numel();
+    }
+}
+
+/// <summary>Puts an adapter's changes into the weights of a model in memory and takes them out again.</summary>
+/// <remarks>A change that is a sum is subtracted again; of every other, the weight from before is kept.</remarks>
+internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart> parts) : IDisposable
+{
+    private readonly List<(Tensor Weight, Tensor Before)> kept = [];
+
+    private IEnumerable<AdaptedModule> Modules => parts.OfType<AdaptedModule>().Where(module => !module.Layer.Follows);
+
+    /// <summary>Refuses what the model's weights cannot hold.</summary>
+    public void Require()
+    {
+        if (parts.FirstOrDefault(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)) is not null)
+            throw new InputException("The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it unmerged.");
+        if (!network.TiesHead || Modules.FirstOrDefault(IsHalfOfTie) is not { } half) return;
+        throw new InputException($"The adapter targets {half.Site.Path}, which shares its weight with {Other(half)}: " +
+            "merging in memory would change that too. Use the adapter unmerged, or write a merged folder, which gives each a weight of its own.");
+    }
+
+    /// <summary>Whether a module changes one of an embedding and a head that share their weight.</summary>
+    public static bool IsHalfOfTie(AdaptedModule module) => !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
+
+    public void Apply()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        foreach (AdaptedModule module in Modules)
+        {
+            module.Site.Projection?.BeginMerge();
+            if (module.Layer.IsAdditive)
+            {
+                AddChange(module, 1);
+                continue;
+            }
+            Keep(module.Site.Matrix);
+            if (module.Site.Bias is { } before) Keep(before);
+            (Tensor weight, Tensor? bias) = module.Layer.Merged(module.Site.Matrix, module.Site.Bias);
+            module.Site.Matrix.copy_(weight);
+            if (bias is not null && !ReferenceEquals(bias, module.Site.Bias)) module.Site.Bias!.copy_(bias);
+        }
+    }
+
+    public void Revert()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
+        foreach (AdaptedModule module in Modules.Where(module => module.Layer.IsAdditive)) AddChange(module, -1);
+        foreach (AdaptedModule module in Modules) module.Site.Projection?.EndMerge();
+        Forget();
+    }
+
+    public void Dispose() => Forget();
+
+    private string Other(AdaptedModule half) => network.ModulePath(half.Site.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);
+
+    private void Keep(Tensor weight) => kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
+
+    // The change of a weight that is zero is the change itself, without the rounding of a sum.
+    private static void AddChange(AdaptedModule module, double sign)
+    {
+        using var scope = NewDisposeScope();
+        AdapterSite site = module.Site;
+        (Tensor change, Tensor? bias) = module.Layer.Merged(zeros_like(site.Matrix), site.Bias is null ? null : zeros_like(site.Bias));
+        site.Matrix.add_(change, sign);
+        if (bias is not null) site.Bias!.add_(bias, sign);
+    }
+
+    private void Forget()
+    {
+        foreach ((Tensor weight, Tensor before) in kept)
+        {
+            weight.Dispose();
+            before.Dispose();
+        }
+        kept.Clear();
     }
 }

@@ -1,3 +1,4 @@
+using LowRank.Adapters.Files;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using TorchSharp;
@@ -70,4 +71,99 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
         return network.Parameters.ContainsKey(name) || network.PackedWeights.ContainsKey(projection.Path + ".weight") ? name
             : network.Parameters.FirstOrDefault(weight => ReferenceEquals(weight.Value, bias)).Key ?? name;
     }
+}
+
+/// <summary>A layer of the model with what an adapter does to it.</summary>
+/// <param name="site">The layer.</param>
+/// <param name="layer">What the adapter does.</param>
+public sealed class AdaptedModule(AdapterSite site, IAdapterLayer layer) : IAdapterPart
+{
+    /// <summary>The layer.</summary>
+    public AdapterSite Site => site;
+
+    /// <summary>What the adapter does to it.</summary>
+    public IAdapterLayer Layer => layer;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => Named(layer.Weights);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => Named(layer.Copies);
+
+    /// <inheritdoc/>
+    public void Attach() => site.Slot.Attach(layer);
+
+    /// <inheritdoc/>
+    public void Detach() => site.Slot.Detach(layer);
+
+    /// <inheritdoc/>
+    public void Dispose() => layer.Dispose();
+
+    private IReadOnlyList<KeyValuePair<string, Tensor>> Named(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
+        [.. tensors.Select(tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + tensor.Key, tensor.Value))];
+}
+
+/// <summary>A model's modules as target matching sees them.</summary>
+public static class AdaptableModules
+{
+    /// <summary>Every linear layer, the token embedding, the output head, and after them the modules that LoRA does not
+    /// adapt (norms, position embeddings), whose biases may be trained.</summary>
+    public static IReadOnlyList<ModuleInfo> Of(INetwork model)
+    {
+        List<ModuleInfo> adaptable =
+        [
+            new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0], model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
+            .. model.Projections.Select(projection => Describe(projection, isHead: false)),
+            .. model.OutputHead is { } head ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
+        ];
+        HashSet<string> known = [.. adaptable.Select(module => module.Path)];
+        IEnumerable<ModuleInfo> others = model.Parameters.Keys.Select(Module).Distinct().Where(path => !known.Contains(path))
+            .Select(path => new ModuleInfo(path, ModuleKind.Other,
+                OutputSize: model.Parameters.TryGetValue(path + ".bias", out TorchSharp.torch.Tensor? bias) ? bias.shape[0] : 0,
+                HasBias: model.Parameters.ContainsKey(path + ".bias")));
+        return [.. adaptable.Concat(others).Select(module => module with { Path = model.ModulePath(module.Path) })];
+    }
+
+    private static string Module(string parameter) => parameter[..parameter.LastIndexOf('.')];
+
+    private static ModuleInfo Describe(Projection projection, bool isHead) => new(
+        projection.Path, projection.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear,
+        projection.InputSize, projection.OutputSize, projection.Bias is not null, IsOutputHead: isHead);
+}
+
+/// <summary>A module of a model as an adapter sees it.</summary>
+/// <param name="Path">Its path, such as <c>model.layers.0.self_attn.q_proj</c>.</param>
+/// <param name="Kind">What it is.</param>
+/// <param name="InputSize">Width of the input; rows of an embedding; 0 for <see cref="ModuleKind.Other"/>.</param>
+/// <param name="OutputSize">Width of the output and so of the bias.</param>
+/// <param name="HasBias">Whether it has a bias, [<paramref name="OutputSize"/>].</param>
+/// <param name="IsOutputHead">Whether it maps to the vocabulary (transformers' <c>get_output_embeddings</c>).</param>
+/// <param name="IsInputEmbedding">Whether it is the table of tokens (<c>get_input_embeddings</c>).</param>
+public sealed record ModuleInfo(
+    string Path,
+    ModuleKind Kind,
+    long InputSize = 0,
+    long OutputSize = 0,
+    bool HasBias = false,
+    bool IsOutputHead = false,
+    bool IsInputEmbedding = false)
+{
+    /// <summary>Whether it computes with the embedding's weight and has none of its own.</summary>
+    public bool IsTied { get; init; }
+}
+
+/// <summary>What a module is to an adapter.</summary>
+public enum ModuleKind
+{
+    /// <summary>Nothing that LoRA adapts: a norm, an activation, a container.</summary>
+    Other,
+
+    /// <summary>A linear layer, weight stored [out, in].</summary>
+    Linear,
+
+    /// <summary>GPT-2's linear layer, weight stored [in, out].</summary>
+    Conv1D,
+
+    /// <summary>A table of vectors, weight stored [rows, width].</summary>
+    Embedding,
 }

@@ -1,5 +1,9 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using LowRank.Adapters.Files;
+using LowRank.IO;
+using LowRank.Models;
 using LowRank.Models.Sentences;
 
 namespace LowRank.Adapters;
@@ -50,5 +54,118 @@ public sealed record AdapterTask(string Task)
     {
         OwnFile.Save(this, folder, FileName);
         if (Sentence is not null) SentenceFolder.Save(Sentence, folder);
+    }
+}
+
+/// <summary>Tells from an adapter's folder which head its base is to be opened with.</summary>
+public static class AdapterHead
+{
+    private static readonly string[] Outputs = [".classifier.weight", ".score.weight", ".classifier.out_proj.weight"];
+
+    /// <summary>The head that the adapter was trained with.</summary>
+    /// <param name="folder">A PEFT folder.</param>
+    /// <returns>Null where the adapter does not tell, as one of a masked language model without LowRank's own file.</returns>
+    /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
+    public static HeadRequest? Request(string folder)
+    {
+        LoraConfig config = LoraConfig.Load(folder);
+        AdapterTask? task = AdapterTask.Load(folder);
+        HeadKind? kind = task?.Task == "masked_lm" ? HeadKind.LanguageModel : TaskTypes.Head(config.TaskType);
+        if (kind is null && config.OtherKeys.TryGetValue("auto_mapping", out System.Text.Json.JsonElement mapping)
+            && mapping.ValueKind == System.Text.Json.JsonValueKind.Object && mapping.TryGetProperty("base_model_class", out System.Text.Json.JsonElement name)
+            && name.GetString()?.EndsWith("ForMaskedLM", StringComparison.Ordinal) == true) kind = HeadKind.LanguageModel;
+        if (kind is null) return null;
+        if (kind is not (HeadKind.SequenceClassification or HeadKind.TokenClassification)) return new HeadRequest(kind.Value);
+        // The adapter brings the head that it was trained with, also where the base has one for other labels.
+        return new HeadRequest(kind.Value, task?.Labels?.Count ?? (task?.Problem == "regression" ? 1 : Rows(folder))) { Renewal = HeadRenewal.WhereOther };
+    }
+
+    // The output layer of a head that is saved whole has a row for each label.
+    private static int Rows(string folder)
+    {
+        string path = Adapter.TensorsPath(folder);
+        if (!File.Exists(path)) return 2;
+        using SafeTensorsFile file = AdapterTensorFile.Open(folder);
+        return (int)(file.Entries.Values.FirstOrDefault(entry => entry.Shape.Length == 2 && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
+    }
+}
+
+/// <summary>PEFT's task types for the heads of models.</summary>
+public static class TaskTypes
+{
+    /// <summary>The task type of a model; null for a masked language model, which PEFT has none for.</summary>
+    public static string? Of(INetwork network) => network.HeadKind switch
+    {
+        HeadKind.SequenceClassification => "SEQ_CLS",
+        HeadKind.TokenClassification => "TOKEN_CLS",
+        HeadKind.QuestionAnswering => "QUESTION_ANS",
+        HeadKind.None => "FEATURE_EXTRACTION",
+        _ => network switch { Decoder => "CAUSAL_LM", EncoderDecoder => "SEQ_2_SEQ_LM", _ => null },
+    };
+
+    /// <summary>The head of a task type; null where it does not tell.</summary>
+    public static HeadKind? Head(string? taskType) => taskType switch
+    {
+        "SEQ_CLS" => HeadKind.SequenceClassification,
+        "TOKEN_CLS" => HeadKind.TokenClassification,
+        "QUESTION_ANS" => HeadKind.QuestionAnswering,
+        "FEATURE_EXTRACTION" => HeadKind.None,
+        "CAUSAL_LM" or "SEQ_2_SEQ_LM" => HeadKind.LanguageModel,
+        _ => null,
+    };
+
+    /// <summary>The modules that PEFT trains whole for a task type.</summary>
+    public static IReadOnlyList<string> Heads(string? taskType) => taskType switch
+    {
+        "SEQ_CLS" or "TOKEN_CLS" => ["classifier", "score"],
+        "QUESTION_ANS" => ["qa_outputs"],
+        _ => [],
+    };
+
+    /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an adapter.</summary>
+    public static LoraConfig WithHead(LoraConfig config)
+    {
+        IReadOnlyList<string> given = config.ModulesToSave ?? [], heads = [.. Heads(config.TaskType).Where(name => !given.Contains(name))];
+        return heads.Count == 0 ? config : config with { ModulesToSave = [.. given, .. heads] };
+    }
+
+    /// <summary>A config with the model's task type where it names none; and where there is none for it, with the class
+    /// that PEFT then loads (auto_mapping).</summary>
+    /// <exception cref="InputException">The config's task type is another model's.</exception>
+    internal static LoraConfig Fill(LoraConfig config, INetwork network)
+    {
+        string? type = Of(network);
+        if (config.TaskType is { } given && given != type)
+            throw new InputException($"task_type: found \"{given}\", but the model was opened with the head {network.HeadKind}, whose task type is {(type is null ? "null" : $"\"{type}\"")}.");
+        if (type is not null || config.OtherKeys.ContainsKey("auto_mapping")) return config with { TaskType = type };
+        string library = network.Family.ModelType.Replace('-', '_');
+        var mapping = new Dictionary<string, string>
+        {
+            ["base_model_class"] = network.Family.ClassName(network.HeadKind),
+            ["parent_library"] = $"transformers.models.{library}.modeling_{library}",
+        };
+        return config with
+        {
+            OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { ["auto_mapping"] = JsonSerializer.SerializeToElement(mapping) },
+        };
+    }
+}
+
+/// <summary>Writes into a config.json what transformers' classes need to find a task's head again.</summary>
+public static class TaskConfig
+{
+    /// <summary>Sets <c>architectures</c> and, where the task says them, <c>problem_type</c>, <c>id2label</c> and <c>label2id</c>.</summary>
+    /// <param name="config">The file's keys.</param>
+    /// <param name="network">The model with its head.</param>
+    /// <param name="task">What it was trained for; null for a language model.</param>
+    public static void Describe(JsonObject config, INetwork network, AdapterTask? task)
+    {
+        config["architectures"] = new JsonArray(network.Family.ClassName(network.HeadKind));
+        if (task is null) return;
+        if (task.Problem is { } problem) config["problem_type"] = problem;
+        IReadOnlyList<string> labels = task.Labels ?? (task.Problem == "regression" ? ["LABEL_0"] : []);
+        if (labels.Count == 0) return;
+        config["id2label"] = new JsonObject(labels.Select((label, id) => KeyValuePair.Create(id.ToString(), (JsonNode?)label)));
+        config["label2id"] = new JsonObject(labels.Select((label, id) => KeyValuePair.Create(label, (JsonNode?)id)));
     }
 }

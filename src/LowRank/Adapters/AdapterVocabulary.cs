@@ -1,7 +1,7 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Matching;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using LowRank.Tokenization;
 
 namespace LowRank.Adapters;

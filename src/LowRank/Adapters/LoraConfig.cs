@@ -173,3 +173,10 @@ public sealed record LoraConfig
     /// <summary>The scale s of the delta s·B·A for a rank and an alpha: alpha/rank, or alpha/√rank with rsLoRA.</summary>
     public double Scale(int rank, double alpha) => UseRankStabilizedScale ? alpha / Math.Sqrt(rank) : alpha / rank;
 }
+
+/// <summary>A module to adapt.</summary>
+/// <param name="Path">The module's path.</param>
+/// <param name="Rank">The rank of its pair.</param>
+/// <param name="Alpha">The alpha that holds for it.</param>
+/// <param name="Scale">The factor s of the delta s·B·A: alpha/rank, or alpha/√rank with rsLoRA.</param>
+public sealed record LoraTarget(string Path, int Rank, double Alpha, double Scale);

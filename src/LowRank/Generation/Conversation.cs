@@ -76,3 +76,27 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         : cancellation.IsCancellationRequested ? ReplyEnd.Cancelled
         : ReplyEnd.Stop;
 }
+
+/// <summary>What the assistant answered.</summary>
+/// <param name="Text">Its words, without special tokens.</param>
+/// <param name="Tokens">Its tokens, without the stop token.</param>
+/// <param name="PromptTokens">Tokens of the conversation before it.</param>
+/// <param name="ReusedTokens">How many of those were not computed again.</param>
+/// <param name="End">Why it ended.</param>
+public sealed record ChatReply(string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, ReplyEnd End);
+
+/// <summary>Why a reply ended.</summary>
+public enum ReplyEnd
+{
+    /// <summary>The model ended its turn.</summary>
+    Stop,
+
+    /// <summary>It reached <see cref="GenerationOptions.MaxNewTokens"/>.</summary>
+    Length,
+
+    /// <summary>The conversation filled the model's context.</summary>
+    Context,
+
+    /// <summary>It was asked to stop.</summary>
+    Cancelled,
+}

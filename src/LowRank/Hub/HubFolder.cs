@@ -1,4 +1,5 @@
-using LowRank.Tensors;
+using LowRank.IO;
+
 
 namespace LowRank.Hub;
 

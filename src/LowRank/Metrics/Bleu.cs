@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace LowRank.Metrics;
 
 /// <summary>BLEU of a corpus with any number of references a text (Papineni et al. 2002), n-grams of 1 to 4 words.</summary>
@@ -55,5 +57,109 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
         double penalty = matches.HypothesisLength > matches.ReferenceLength ? 1 : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
         return new Bleu(100 * penalty * Math.Exp(precisions.Average(Math.Log)), [.. precisions.Select(share => 100 * share)], penalty,
             matches.HypothesisLength, matches.ReferenceLength, "e2e");
+    }
+}
+
+/// <summary>What BLEU makes of an order of n-grams without a match (Chen and Cherry 2014).</summary>
+public enum BleuSmoothing
+{
+    /// <summary>Half of the smallest share, a quarter for the next such order, and so on: mteval's and sacrebleu's default.</summary>
+    Exponential,
+
+    /// <summary>The score is 0.</summary>
+    None,
+}
+
+/// <summary>How BLEU takes texts apart; a score without its tokenisation says nothing.</summary>
+public sealed partial class BleuTokenization
+{
+    private readonly Func<string, string[]> split;
+
+    private BleuTokenization(string name, Func<string, string[]> split) => (Name, this.split) = (name, split);
+
+    /// <summary>mteval-v13a's, sacrebleu's default: Western punctuation apart, numbers kept whole.</summary>
+    public static BleuTokenization V13A { get; } = new("13a", line => Words(Apart(line)));
+
+    /// <summary>At blanks only.</summary>
+    public static BleuTokenization None { get; } = new("none", Words);
+
+    /// <summary>Its name.</summary>
+    public string Name { get; }
+
+    /// <summary>A text's words.</summary>
+    public string[] Split(string text) => split(text.TrimEnd());
+
+    private static string Apart(string line)
+    {
+        line = line.Replace("<skipped>", "", StringComparison.Ordinal).Replace("-\n", "", StringComparison.Ordinal).Replace('\n', ' ')
+            .Replace("&quot;", "\"", StringComparison.Ordinal).Replace("&amp;", "&", StringComparison.Ordinal)
+            .Replace("&lt;", "<", StringComparison.Ordinal).Replace("&gt;", ">", StringComparison.Ordinal);
+        line = Symbols().Replace($" {line} ", " $1 ");
+        line = PointAfterOther().Replace(line, "$1 $2 ");
+        line = PointBeforeOther().Replace(line, " $1 $2");
+        return DashAfterDigit().Replace(line, "$1 $2 ");
+    }
+
+    private static string[] Words(string line) => line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+
+    [GeneratedRegex(@"([\{-\~\[-\` -\&\(-\+\:-\@\/])")]
+    private static partial Regex Symbols();
+
+    [GeneratedRegex(@"([^0-9])([\.,])")]
+    private static partial Regex PointAfterOther();
+
+    [GeneratedRegex(@"([\.,])([^0-9])")]
+    private static partial Regex PointBeforeOther();
+
+    [GeneratedRegex(@"([0-9])(-)")]
+    private static partial Regex DashAfterDigit();
+}
+
+/// <summary>How many n-grams of texts stand in their references too, each as often as in the reference that has it most.</summary>
+/// <param name="Right">Matches of each order, from single words.</param>
+/// <param name="Total">N-grams of the texts of each order.</param>
+/// <param name="HypothesisLength">Words of the texts.</param>
+/// <param name="ReferenceLength">Words of each text's reference nearest in length, the shorter of two.</param>
+internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisLength, long ReferenceLength)
+{
+    private const char Separator = '\u001f';
+
+    public static NGramMatches Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, Func<string, string[]> split, int orders)
+    {
+        Pairs.Check(references.Count, hypotheses.Count);
+        int bare = references.ToList().FindIndex(texts => texts.Count == 0);
+        if (bare >= 0) throw new ArgumentException($"Text {bare + 1} has no reference, expected at least one.", nameof(references));
+        var right = new long[orders];
+        var total = new long[orders];
+        long words = 0, nearest = 0;
+        for (int i = 0; i < hypotheses.Count; i++)
+        {
+            string[] text = split(hypotheses[i]);
+            string[][] wanted = [.. references[i].Select(split)];
+            words += text.Length;
+            nearest += wanted.Select(one => one.Length).OrderBy(length => Math.Abs(length - text.Length)).ThenBy(length => length).First();
+            for (int n = 1; n <= orders; n++)
+            {
+                Dictionary<string, int>[] most = [.. wanted.Select(one => Count(one, n))];
+                foreach ((string gram, int count) in Count(text, n))
+                {
+                    total[n - 1] += count;
+                    right[n - 1] += Math.Min(count, most.Max(reference => reference.GetValueOrDefault(gram)));
+                }
+            }
+        }
+        return new NGramMatches(right, total, words, nearest);
+    }
+
+    /// <summary>How often each run of words stands in a text.</summary>
+    public static Dictionary<string, int> Count(string[] words, int order)
+    {
+        var counts = new Dictionary<string, int>();
+        for (int i = 0; i + order <= words.Length; i++)
+        {
+            string gram = string.Join(Separator, words, i, order);
+            counts[gram] = counts.GetValueOrDefault(gram) + 1;
+        }
+        return counts;
     }
 }

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using LowRank.Tensors;
+using LowRank.IO;
 
 namespace LowRank.Models;
 

@@ -1,7 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Tensors;
+using LowRank.IO;
 using LowRank.Tokenization;
 using static TorchSharp.torch;
 

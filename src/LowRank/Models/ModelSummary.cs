@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using LowRank.IO;
 using LowRank.Quantization;
-using LowRank.Tensors;
 
 namespace LowRank.Models;
 

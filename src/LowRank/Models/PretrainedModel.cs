@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LowRank.IO;
 using LowRank.Models.Families;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
 namespace LowRank.Models;
 
 /// <summary>How rotary position embeddings derive their frequencies (RoFormer, arXiv 2104.09864, and its extensions).</summary>
@@ -48,3 +51,114 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// after; null where that never happens.</summary>
     public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
 }
+
+/// <summary>
+/// Reads rotary settings in both forms that checkpoints have: <c>rope_parameters</c> (transformers 5) and
+/// <c>rope_theta</c> with <c>rope_scaling</c> (before).
+/// </summary>
+internal static class RopeReader
+{
+    private const double MostTheta = 1e30; // beyond it, powers of it are no float32 numbers
+
+    private static readonly string[] Types = ["default", "linear", "dynamic", "llama3", "yarn", "longrope"];
+
+    /// <summary>Reads the settings of a model whose layers all turn alike.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="headDimension">Width of a head.</param>
+    /// <param name="maxPositions">The model's max_position_embeddings.</param>
+    /// <param name="defaults">The family's own names and values for what is missing.</param>
+    public static RopeSettings Read(ConfigReader config, int headDimension, int maxPositions, RopeDefaults? defaults = null)
+    {
+        string key = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+        return Read(config, key, config.Object(key) ?? [], headDimension, maxPositions, defaults ?? new RopeDefaults());
+    }
+
+    /// <summary>Reads the settings of one kind of layers of a model that has two: the object of that name below
+    /// <c>rope_parameters</c>, or the older keys that <paramref name="defaults"/> names.</summary>
+    public static RopeSettings Read(ConfigReader config, string layerType, int headDimension, int maxPositions, bool scales, RopeDefaults defaults)
+    {
+        if (config.Object("rope_parameters")?[layerType] is JsonObject given)
+            return Read(config, $"rope_parameters.{layerType}", given, headDimension, maxPositions, defaults);
+        return Read(config, "rope_scaling", (scales ? config.Object("rope_scaling") : null) ?? [], headDimension, maxPositions, defaults);
+    }
+
+    private static RopeSettings Read(ConfigReader config, string key, JsonObject parameters, int headDimension, int maxPositions, RopeDefaults defaults)
+    {
+        double theta = Number(config, key, parameters, "rope_theta") ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
+        double partial = Number(config, key, parameters, "partial_rotary_factor") ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
+        if (partial is not (> 0 and <= 1)) config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
+        if (theta is not (> 0 and <= MostTheta)) config.Reject("rope_theta", theta.ToString(), $"a number above 0 and at most {MostTheta}");
+
+        string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
+        if (type == "su") type = "longrope"; // its first name
+        if (!Types.Contains(type)) config.Reject($"{key}.rope_type", $"\"{type}\"", string.Join(", ", Types));
+        // As transformers 5.12: families without partial rotation pass over the factor, and fail where the positions are stretched too.
+        if (!defaults.IsPartial && partial is > 0 and < 1)
+        {
+            if (type != "default") config.Reject($"{key}.partial_rotary_factor", partial.ToString(), $"1 (or none) beside rope_type \"{type}\": {config.ModelType} rotates whole heads");
+            partial = 1;
+        }
+        int dimension = (int)(headDimension * Math.Clamp(partial, 0, 1));
+        if (dimension == 0 || dimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
+
+        var settings = new RopeSettings(type, theta, dimension, maxPositions);
+        return type == "default" ? settings : Scaled(config, key, parameters, settings);
+    }
+
+    private static RopeSettings Scaled(ConfigReader config, string key, JsonObject parameters, RopeSettings settings)
+    {
+        string type = settings.Type;
+        double? factor = Number(config, key, parameters, "factor");
+        double? original = Number(config, key, parameters, "original_max_position_embeddings");
+        if (type == "longrope" && original is null && config.Has("original_max_position_embeddings"))
+            original = config.NumberOr("original_max_position_embeddings", settings.MaxPositions);
+        if (factor is null && type is "yarn" or "longrope" && original > 0) factor = settings.MaxPositions / original;
+        if (type != "longrope" && factor is null or < 1) config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
+        if (type is "llama3" or "longrope" && original is null or <= 0)
+            config.Reject($"{key}.original_max_position_embeddings", original?.ToString() ?? "missing", "a positive whole number");
+
+        return settings with
+        {
+            Factor = factor ?? 1,
+            OriginalMaxPositions = (int)(original ?? settings.MaxPositions),
+            LowFrequencyFactor = Number(config, key, parameters, "low_freq_factor") ?? 1,
+            HighFrequencyFactor = Number(config, key, parameters, "high_freq_factor") ?? 4,
+            BetaFast = Number(config, key, parameters, "beta_fast") ?? 32,
+            BetaSlow = Number(config, key, parameters, "beta_slow") ?? 1,
+            AttentionFactor = Number(config, key, parameters, "attention_factor"),
+            MScale = Number(config, key, parameters, "mscale"),
+            MScaleAllDimensions = Number(config, key, parameters, "mscale_all_dim"),
+            Truncate = parameters["truncate"]?.GetValueKind() != JsonValueKind.False,
+            ShortFactors = type == "longrope" ? Numbers(config, key, parameters, "short_factor", settings.Dimension / 2) : [],
+            LongFactors = type == "longrope" ? Numbers(config, key, parameters, "long_factor", settings.Dimension / 2) : [],
+        };
+    }
+
+    private static double[] Numbers(ConfigReader config, string parent, JsonObject parameters, string name, int count)
+    {
+        if (parameters[name] is JsonArray list && list.Count == count && list.All(item => item is JsonValue value && value.TryGetValue(out double _)))
+            return [.. list.Select(item => item!.GetValue<double>())];
+        config.Reject($"{parent}.{name}", parameters[name]?.ToJsonString() ?? "missing", $"a list of {count} numbers, half the rotated values of a head");
+        return [.. Enumerable.Repeat(1.0, count)];
+    }
+
+    private static double? Number(ConfigReader config, string parent, JsonObject parameters, string name)
+    {
+        if (parameters[name] is not { } node) return null;
+        if (node is JsonValue value && value.TryGetValue(out double number) && double.IsFinite(number)) return number;
+        config.Reject($"{parent}.{name}", node.ToJsonString(), "a number");
+        return null;
+    }
+
+    private static string? Text(JsonObject parameters, string name) =>
+        parameters[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+}
+
+/// <summary>What a family's configs call the rotary keys, and their values where they are missing.</summary>
+/// <param name="Theta">The base of the frequencies.</param>
+/// <param name="ThetaKey">Its key outside rope_parameters.</param>
+/// <param name="Partial">Share of a head that is rotated.</param>
+/// <param name="PartialKey">Its key outside rope_parameters.</param>
+/// <param name="IsPartial">Whether the family rotates a share of a head: transformers 5.12's others pass over it.</param>
+internal sealed record RopeDefaults(double Theta = 10_000, string ThetaKey = "rope_theta", double Partial = 1, string PartialKey = "partial_rotary_factor",
+    bool IsPartial = false);

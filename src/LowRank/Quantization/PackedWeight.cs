@@ -1,5 +1,5 @@
-using LowRank.Tensors.Kernels;
-using LowRank.Tensors.Native;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -162,5 +162,83 @@ public sealed unsafe class PackedWeight : IDisposable
     {
         nint to = (nint)target;
         ProcessorWork.Split(count, grain: 4096, work: count, (start, length) => Matrix.Expand(first + start, length, (float*)to + start));
+    }
+}
+
+/// <summary>A packed matrix in the processor's memory. Its methods may run on several threads at once.</summary>
+internal unsafe interface IPackedMatrix : IFrozenMatrix
+{
+    /// <summary>Whether <see cref="Multiply"/> works for its shape.</summary>
+    bool CanMultiply { get; }
+
+    /// <summary>Writes values as float32.</summary>
+    /// <param name="first">The first value, counted row by row.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="target">Where to.</param>
+    void Expand(long first, long count, float* target);
+
+    /// <summary>Products of some of its rows with a few vectors, without expanding the matrix.</summary>
+    /// <param name="inputs">The vectors, [count, columns].</param>
+    /// <param name="count">How many vectors, at most <see cref="PackedWeight.MostVectors"/>.</param>
+    /// <param name="outputs">[count, rows]; those of the rows asked for are written.</param>
+    /// <param name="firstRow">The first row.</param>
+    /// <param name="rows">How many rows.</param>
+    void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows);
+
+    /// <summary>A copy on another device; the caller owns it.</summary>
+    IDeviceMatrix CopyTo(Device device);
+
+    /// <summary>Its tensors as bitsandbytes stores them.</summary>
+    /// <param name="name">The weight's name in the checkpoint.</param>
+    /// <param name="original">The dtype it had before, as torch spells it, such as float32.</param>
+    IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original);
+}
+
+/// <summary>A frozen matrix [rows, columns] kept in fewer bytes than float32 takes.</summary>
+internal interface IFrozenMatrix : IDisposable
+{
+    /// <summary>The name of its <see cref="IWeightFormat"/>.</summary>
+    string Format { get; }
+
+    /// <summary>Outputs of the layer.</summary>
+    long Rows { get; }
+
+    /// <summary>Inputs of the layer.</summary>
+    long Columns { get; }
+
+    /// <summary>Bytes it takes, scales included.</summary>
+    long Bytes { get; }
+}
+
+/// <summary>x·Wᵀ of a packed W, differentiable in x: the backward pass expands W again (dX = dY·W), so that the graph keeps no weight.</summary>
+internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
+{
+    private const string Weight = "weight";
+
+    // Torch takes its own reference after the function has returned, and on other devices no dispose scope frees this one.
+    [ThreadStatic]
+    private static Tensor? returned;
+
+    public override string Name => nameof(PackedLinear);
+
+    /// <param name="ctx">Remembers the packed weight.</param>
+    /// <param name="vars">The input, [n, in], and the <see cref="PackedWeight"/>.</param>
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        var weight = (PackedWeight)vars[1];
+        BackwardErrors.Watch(ctx, vars);
+        ctx.save_data(Weight, weight);
+        return weight.Product((Tensor)vars[0]);
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+
+    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        var weight = (PackedWeight)ctx.get_data(Weight);
+        returned?.Dispose();
+        returned = weight.BackProduct(grad_output).DetachFromDisposeScope();
+        grad_output.Dispose(); // the function's own reference
+        return [returned, null!]; // the weight is frozen
     }
 }

@@ -1,5 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
@@ -57,4 +61,80 @@ internal static unsafe class RowProducts
         odd = Vector512.MultiplyAddEstimate(Vector512.Load(a + 48), Vector512.Load(b + 48), odd);
         return even + odd;
     }
+}
+
+/// <summary>Splits work among the threads that torch computes with.</summary>
+internal static class ProcessorWork
+{
+    private const long Least = 1 << 16;      // below so many values a second thread costs more than it saves
+    private const int PartsPerThread = 4;    // threads that come late leave parts to the others
+
+    /// <summary>Runs parts of [0, count), each begun at a multiple of the grain.</summary>
+    /// <param name="count">How much there is.</param>
+    /// <param name="grain">What a part's length is a multiple of, but of the last.</param>
+    /// <param name="work">Values that are touched, to judge whether threads pay.</param>
+    /// <param name="part">Takes where the part begins, and its length. Must not throw.</param>
+    public static void Split(long count, long grain, long work, Action<long, long> part)
+    {
+        long pieces = work < Least || Workers.Count == 1 ? 1 : Math.Min((long)PartsPerThread * Workers.Count, (count + grain - 1) / grain);
+        if (pieces <= 1)
+        {
+            part(0, count);
+            return;
+        }
+        long length = ((count + pieces - 1) / pieces + grain - 1) / grain * grain;
+        Workers.Run((int)((count + length - 1) / length), number => part(number * length, Math.Min(length, count - number * length)));
+    }
+}
+
+/// <summary>The memory in which the packed matrices of a model are expanded, one at a time.</summary>
+/// <remarks>Belongs to the thread that owns the model: two uses at once are refused, since the second would overwrite the first.</remarks>
+public sealed unsafe class ExpansionBuffer : IDisposable
+{
+    private Tensor? memory; // float32
+    private int isBusy;
+
+    /// <summary>One for the packed weights of a model, each of which frees its memory when it is disposed of.</summary>
+    internal static ExpansionBuffer ForModel() => new();
+
+    /// <summary>Values it holds at present.</summary>
+    public long Capacity => memory?.numel() ?? 0;
+
+    /// <summary>Lends the memory until <see cref="Return"/>.</summary>
+    /// <param name="values">How many float32 values are needed.</param>
+    /// <param name="address">Where they begin.</param>
+    /// <returns>A flat tensor over them, which the buffer owns.</returns>
+    internal Tensor Lend(long values, out float* address)
+    {
+        if (Interlocked.Exchange(ref isBusy, 1) == 1)
+            throw new InvalidOperationException("Two threads compute with one quantised model at the same time; give each a model of its own.");
+        if (memory is null || memory.numel() < values)
+        {
+            memory?.Dispose();
+            memory = empty(values).DetachFromDisposeScope();
+        }
+        address = (float*)NativeTensor.Address(memory);
+        return memory;
+    }
+
+    internal void Return() => Volatile.Write(ref isBusy, 0);
+
+    /// <summary>Frees the memory; a later use makes it anew.</summary>
+    public void Dispose()
+    {
+        memory?.Dispose();
+        memory = null;
+    }
+}
+
+/// <summary>Turns 64 packed values into float32. A structure, so that the loop that calls it is compiled with it inside.</summary>
+internal unsafe interface IUnits
+{
+    /// <summary>Expands a unit.</summary>
+    /// <param name="first">The first value, counted row by row; a multiple of 64.</param>
+    /// <param name="target">64 values.</param>
+    void Expand(long first, float* target);
+
+    /// <summary>What a row's sum of products is multiplied with.</summary>
+    float RowScale(long row);
 }

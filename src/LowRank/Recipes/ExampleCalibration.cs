@@ -1,6 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Tensors;
+using LowRank.Kernels;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -3,10 +3,10 @@ using System.Text;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Hub;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Tasks;
-using LowRank.Tensors;
 
 namespace LowRank.Recipes;
 

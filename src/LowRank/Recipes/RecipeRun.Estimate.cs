@@ -1,6 +1,6 @@
 using LowRank.Data;
+using LowRank.Kernels;
 using LowRank.Recipes.Runs;
-using LowRank.Tensors;
 using LowRank.Training;
 using static TorchSharp.torch;
 

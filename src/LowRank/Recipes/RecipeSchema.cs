@@ -94,3 +94,51 @@ public static class RecipeSchema
         _ => new KeySchema { Type = "string", Choices = option.Choices },
     };
 }
+
+/// <summary>What a key of a recipe may hold, as the reader asks for it.</summary>
+internal sealed record KeySchema
+{
+    /// <summary>JSON Schema's type: string, number, integer, boolean, object.</summary>
+    public required string Type { get; init; }
+
+    /// <summary>Another type that is read besides; null for none.</summary>
+    public string? OtherType { get; init; }
+
+    /// <summary>The texts that are allowed of <see cref="OtherType"/>; null for any.</summary>
+    public IReadOnlyList<string>? OtherChoices { get; init; }
+
+    /// <summary>The texts that are allowed; null for any.</summary>
+    public IReadOnlyList<string>? Choices { get; init; }
+
+    /// <summary>The smallest number; null for none.</summary>
+    public double? Least { get; init; }
+
+    /// <summary>Whether the smallest number itself is too small.</summary>
+    public bool IsAbove { get; init; }
+
+    /// <summary>The largest number; null for none.</summary>
+    public double? Most { get; init; }
+
+    /// <summary>Whether the largest number itself is too large.</summary>
+    public bool IsBelow { get; init; }
+
+    /// <summary>Whether a list of such values may stand there too.</summary>
+    public bool MayBeList { get; init; }
+
+    /// <summary>What the values of a map are; null for no map.</summary>
+    public KeySchema? Values { get; init; }
+}
+
+/// <summary>Writes down what the reader asks of each key, so that the published schema says what the reader does.</summary>
+internal sealed class SchemaRecorder
+{
+    /// <summary>The keys of each section, by its path; those of the recipe itself under the empty one.</summary>
+    public Dictionary<string, Dictionary<string, KeySchema>> Sections { get; } = [];
+
+    /// <summary>Notes a key; the first question about it holds.</summary>
+    public void Note(string section, string key, KeySchema schema)
+    {
+        if (!Sections.TryGetValue(section, out Dictionary<string, KeySchema>? keys)) Sections[section] = keys = [];
+        keys.TryAdd(key, schema);
+    }
+}

@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Metrics;
-using LowRank.Tensors;
 
 namespace LowRank.Tasks;
 

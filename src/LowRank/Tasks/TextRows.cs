@@ -1,7 +1,9 @@
 using LowRank.Data;
 using LowRank.Data.Forms;
+using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tokenization;
+using static TorchSharp.torch;
 
 namespace LowRank.Tasks;
 
@@ -65,4 +67,84 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
     /// <summary>The tokens of an encoding as a model takes them.</summary>
     public static TextInput Input(TokenEncoding encoding) =>
         new(encoding.Ids, encoding.TypeIds.Any(type => type != 0) ? encoding.TypeIds : null);
+}
+
+/// <summary>A text, or a pair of texts, as an encoder takes it.</summary>
+/// <param name="Ids">Token ids.</param>
+/// <param name="Types">0 for the first text and 1 for the second; null for 0 everywhere.</param>
+/// <param name="Mask">1 for tokens and 0 for padding inside the row; null when there is none.</param>
+public sealed record TextInput(int[] Ids, int[]? Types = null, int[]? Mask = null)
+{
+    /// <summary>Tokens, padding included.</summary>
+    public int Length => Ids.Length;
+
+    /// <summary>Tokens, padding left out.</summary>
+    public int Tokens => Mask is null ? Ids.Length : Mask.Count(mask => mask != 0);
+}
+
+/// <summary>Pads texts on the right and moves them to the device.</summary>
+internal static class InputBatch
+{
+    /// <summary>A batch of texts.</summary>
+    /// <param name="texts">At least one.</param>
+    /// <param name="padding">The id of padding, which the mask hides.</param>
+    /// <param name="device">Where to.</param>
+    public static ModelInput Create(IReadOnlyList<TextInput> texts, int padding, Device device)
+    {
+        int length = texts.Max(text => text.Length);
+        long[] Rows(Func<TextInput, int, int> value, int otherwise)
+        {
+            var rows = new long[texts.Count * length];
+            for (int row = 0; row < texts.Count; row++)
+                for (int i = 0; i < length; i++)
+                    rows[row * length + i] = i < texts[row].Length ? value(texts[row], i) : otherwise;
+            return rows;
+        }
+        Tensor OnDevice(long[] rows) => tensor(rows, dtype: ScalarType.Int64, device: device).view(-1, length);
+        long[] mask = Rows((text, i) => text.Mask?[i] ?? 1, 0);
+        return new ModelInput(OnDevice(Rows((text, i) => text.Ids[i], padding)), mask.Contains(0) ? OnDevice(mask) : null,
+            texts.Any(text => text.Types is not null) ? OnDevice(Rows((text, i) => text.Types?[i] ?? 0, 0)) : null);
+    }
+
+    /// <summary>Labels of tokens, [batch · sequence], -100 on padding.</summary>
+    public static long[] Labels(IReadOnlyList<int[]> rows)
+    {
+        int length = rows.Max(row => row.Length);
+        return [.. rows.SelectMany(row => Enumerable.Range(0, length).Select(i => i < row.Length ? (long)row[i] : Data.TokenizedExample.Ignored))];
+    }
+
+    /// <summary>The id of padding that a model's positions are counted by, else the config's, else 0.</summary>
+    public static int Padding(PretrainedModel model) => model.Network is Encoder { Shape.PositionPadding: { } padding }
+        ? padding : (int)Math.Max(0, model.Config.NumberOr("pad_token_id", 0));
+}
+
+/// <summary>Reads rows of any task and notes each that cannot be used.</summary>
+internal static class RowReader
+{
+    /// <summary>Makes examples of all rows.</summary>
+    /// <param name="source">The rows.</param>
+    /// <param name="make">Makes the examples of a row; throws what is wrong with it, without its place.</param>
+    /// <param name="notes">Receives what was met while reading, a sentence each; null for nobody.</param>
+    /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
+    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
+    public static List<T> Read<T>(RowSource source, Func<Sample, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
+    {
+        RowReading reading = source.Reading(foreign);
+        var made = new List<T>();
+        foreach (Sample sample in reading.Rows())
+        {
+            try
+            {
+                made.AddRange(make(sample));
+            }
+            catch (InputException failure)
+            {
+                foreach (string problem in failure.Problems) reading.Problems.Add(sample.Place, problem);
+            }
+        }
+        reading.Problems.ThrowIfAny();
+        if (made.Count == 0) throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.", reading.Notes);
+        foreach (string note in reading.Notes) notes?.Add(note);
+        return made;
+    }
 }

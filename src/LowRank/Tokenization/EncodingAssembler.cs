@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LowRank.Tokenization.PostProcessors;
 
 namespace LowRank.Tokenization;
@@ -143,4 +144,77 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
         return new TokenEncoding(Fill(encoding.Ids, id), Fill(encoding.TypeIds, lengths.PadTypeId), Fill(encoding.AttentionMask, 0),
             Fill(encoding.SpecialTokens, true), Fill(encoding.Offsets, default), Fill(encoding.Sequences, -1));
     }
+}
+
+/// <summary>The tokens of one text, before special tokens.</summary>
+/// <param name="Ids">Token ids.</param>
+/// <param name="Spans">Where each stands in the text.</param>
+internal sealed record EncodedText(int[] Ids, TokenSpan[] Spans)
+{
+    public int Length => Ids.Length;
+
+    public EncodedText Part(int start, int end) => new(Ids[start..end], Spans[start..end]);
+}
+
+/// <summary>A text, or a pair of texts, as a model sees it; lists of equal length.</summary>
+/// <param name="Ids">Token ids, special tokens included.</param>
+/// <param name="TypeIds">The post-processor's type of each token: 0 for the first text and, for BERT's kind, 1 for the second.</param>
+/// <param name="AttentionMask">1 for tokens, 0 for padding.</param>
+/// <param name="SpecialTokens">Whether a token was added by the post-processor or is padding.</param>
+/// <param name="Offsets">Where each token stands in the text that it comes from; (0, 0) for special tokens.</param>
+/// <param name="Sequences">0 for the first text, 1 for the second, -1 for special tokens.</param>
+public sealed record TokenEncoding(int[] Ids, int[] TypeIds, int[] AttentionMask, bool[] SpecialTokens, TokenSpan[] Offsets, int[] Sequences);
+
+/// <summary>Where a token stands in its text.</summary>
+/// <param name="Start">Its first UTF-16 unit.</param>
+/// <param name="End">After its last one.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct TokenSpan(int Start, int End);
+
+/// <summary>How a text becomes a <see cref="TokenEncoding"/>.</summary>
+public sealed record EncodingOptions
+{
+    /// <summary>Whether the post-processor adds its tokens.</summary>
+    public bool AddSpecialTokens { get; init; } = true;
+
+    /// <summary>Most tokens, special ones included; null for no limit.</summary>
+    public int? MaxLength { get; init; }
+
+    /// <summary>Which text of a pair is cut.</summary>
+    public Truncation Truncation { get; init; } = Truncation.LongestFirst;
+
+    /// <summary>Where texts are cut; null for what the tokenizer's files say, else right.</summary>
+    public TextSide? TruncationSide { get; init; }
+
+    /// <summary>Tokens of the cut text that windows share.</summary>
+    public int Stride { get; init; }
+
+    /// <summary>Length that shorter encodings are filled to; null for none.</summary>
+    public int? PadTo { get; init; }
+
+    /// <summary>Where padding goes; null for what the tokenizer's files say, else right.</summary>
+    public TextSide? PaddingSide { get; init; }
+}
+
+/// <summary>A side of a text.</summary>
+public enum TextSide
+{
+    /// <summary>Its end.</summary>
+    Right,
+
+    /// <summary>Its beginning.</summary>
+    Left,
+}
+
+/// <summary>Which text of a pair is cut where both together are too long.</summary>
+public enum Truncation
+{
+    /// <summary>Token by token the longer one.</summary>
+    LongestFirst,
+
+    /// <summary>The first.</summary>
+    OnlyFirst,
+
+    /// <summary>The second.</summary>
+    OnlySecond,
 }

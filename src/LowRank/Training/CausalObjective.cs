@@ -6,6 +6,27 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
+/// <summary>What a task's training minimises.</summary>
+public interface IObjective
+{
+    /// <summary>The model.</summary>
+    INetwork Network { get; }
+
+    /// <summary>Decides which rows are computed together. By default they stay as they come: a task whose loss is not a sum over
+    /// rows, or that draws what it asks, gives another result when they are moved.</summary>
+    IRowArranger Arranger => RowsInOrder.Instance;
+
+    /// <summary>The summed loss of a micro-batch.</summary>
+    /// <param name="rows">Examples of the task, which predict a label at least.</param>
+    /// <param name="dropout">The generator of all randomness while training; null in evaluation.</param>
+    /// <param name="board">Collects predictions while evaluating; of <see cref="NewBoard"/>, or null.</param>
+    /// <returns>A number that can be differentiated; the caller owns it.</returns>
+    Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null);
+
+    /// <summary>A board for the task's metrics; null where the loss is all.</summary>
+    IScoreBoard? NewBoard();
+}
+
 /// <summary>Next-token prediction (<see cref="CausalLoss"/>).</summary>
 public sealed class CausalObjective : IObjective
 {
@@ -68,4 +89,36 @@ public sealed class CausalObjective : IObjective
     private bool IsFree(int length) => length <= FreeLength();
 
     private long FreeLength() => new[] { model.Shape.Rope, model.Shape.LocalRope }.Min(Models.RotaryEmbedding.FreeLength) - (model.Prompt?.Length ?? 0);
+}
+
+/// <summary>Next-token cross-entropy: position i predicts the label of position i + 1.</summary>
+public static class CausalLoss
+{
+    /// <summary>The label that is not predicted, as transformers marks it.</summary>
+    public const int Ignored = -100;
+
+    /// <summary>The summed loss of a batch. The output head runs on the positions that predict a label alone.</summary>
+    /// <param name="model">The model, with its adapters attached.</param>
+    /// <param name="batch">Tokens, labels and mask.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>A number that can be differentiated; the caller owns it. Zero without a graph when no position predicts.</returns>
+    public static Tensor Sum(Decoder model, TensorBatch batch, Generator? dropout)
+    {
+        model.RequireCausal();
+        using var scope = NewDisposeScope();
+        if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
+        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);
+        Tensor predicting = hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
+        if (model.OutputHead is { } head && model.Shape.LogitSoftcap is null && HeadLoss.Fits(head))
+            return HeadLoss.Sum(head, predicting, batch.Labels).MoveToOuterDisposeScope();
+        Tensor logits = model.Logits(predicting, dropout);
+        return nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Collects a task's predictions over an evaluation.</summary>
+public interface IScoreBoard
+{
+    /// <summary>The metrics by name; null where one is not defined, as a correlation of constants.</summary>
+    IReadOnlyDictionary<string, double?> Metrics();
 }

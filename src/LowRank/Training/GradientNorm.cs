@@ -1,4 +1,6 @@
-using LowRank.Tensors.Native;
+using System.Runtime.Intrinsics;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -47,5 +49,58 @@ internal sealed class GradientNorm
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         foreach (Tensor weight in weights) weight.grad?.mul_(factor);
+    }
+}
+
+/// <summary>The norm of all gradients together and its limit, as PyTorch's clip_grad_norm_ computes them.</summary>
+public static class GradientClipping
+{
+    /// <summary>Measures the norm and scales the gradients down where it is above the limit.</summary>
+    /// <param name="weights">Weights that carry gradients; those without are passed over.</param>
+    /// <param name="limit">The largest norm; 0 or less leaves the gradients as they are.</param>
+    /// <returns>The norm before scaling.</returns>
+    public static double Apply(IEnumerable<Tensor> weights, double limit)
+    {
+        var gradients = new GradientNorm(weights);
+        double norm = gradients.Measure();
+        double factor = Factor(norm, limit);
+        if (factor != 1) gradients.Scale(factor);
+        return norm;
+    }
+
+    /// <summary>What gradients of a norm have to be multiplied with.</summary>
+    internal static double Factor(double norm, double limit) =>
+        limit > 0 && double.IsFinite(norm) ? Math.Min(1, limit / (norm + 1e-6)) : 1;
+}
+
+/// <summary>The sums of squares of blocks.</summary>
+/// <param name="blocks">The tensors, cut.</param>
+/// <param name="tensors">The address of each tensor; 0 counts as zeros.</param>
+/// <param name="sums">Receives the sum of each block.</param>
+internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, double[] sums)
+{
+    /// <summary>Does all blocks, on the threads that torch computes with.</summary>
+    public void Run() => Workers.Run(blocks.Count, Do);
+
+    private void Do(int block)
+    {
+        (int tensor, long start, int count) = blocks[block];
+        sums[block] = tensors[tensor] == 0 ? 0 : Sum((float*)tensors[tensor] + start, count);
+    }
+
+    /// <summary>The sum of squares in float64, in eight lanes whatever the processor's width: the same bytes everywhere.</summary>
+    public static double Sum(float* values, int count)
+    {
+        Vector256<double> low = Vector256<double>.Zero, high = Vector256<double>.Zero;
+        int i = 0;
+        for (; i <= count - Vector256<float>.Count; i += Vector256<float>.Count)
+        {
+            (Vector256<double> first, Vector256<double> second) = Vector256.Widen(Vector256.Load(values + i));
+            low += first * first; // exact: a product of two float32 fits into a float64
+            high += second * second;
+        }
+        double sum = Vector256.Sum(low + high);
+        for (; i < count; i++) sum += (double)values[i] * values[i];
+        return sum;
     }
 }

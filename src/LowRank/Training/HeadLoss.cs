@@ -1,7 +1,6 @@
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using LowRank.Models.Layers;
-using LowRank.Tensors;
-using LowRank.Tensors.Kernels;
-using LowRank.Tensors.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -102,3 +101,9 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
         return ReturnedGradients.Keep(gradient, null, null);
     }
 }
+
+/// <summary>What <see cref="HeadLoss"/> is told besides tensors.</summary>
+/// <param name="Head">The layer that gives the logits.</param>
+/// <param name="NeedsGradient">Whether the states take a gradient.</param>
+/// <param name="MostNumbers">Logits that may live at a time; one row at least does.</param>
+internal sealed record HeadLossArguments(Projection Head, bool NeedsGradient, long MostNumbers);

@@ -119,5 +119,5 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         }
     }
 
-    private void Write<T>(T line) => RunStorageException.Guard(path, () => Tensors.AtomicFile.Append(Opened(), [.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']), waits);
+    private void Write<T>(T line) => RunStorageException.Guard(path, () => IO.AtomicFile.Append(Opened(), [.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']), waits);
 }

@@ -83,3 +83,37 @@ public sealed class Trainer
     public EvaluationResult Evaluate(IReadOnlyList<IExample> examples, long step = 0) =>
         Evaluation.Run(objective, examples, options.EvaluationBatchSize, step);
 }
+
+/// <summary>What a run has done.</summary>
+/// <param name="Steps">Steps, skipped ones included.</param>
+/// <param name="LastLoss">Loss of the last step that was not skipped, in nats; null when there was none.</param>
+/// <param name="BestStep">The step with the lowest held-out loss; null without an evaluation.</param>
+/// <param name="BestLoss">The lowest held-out loss, in nats; null without an evaluation.</param>
+/// <param name="Tokens">Tokens trained on, padding left out.</param>
+/// <param name="Elapsed">Time spent in steps.</param>
+/// <param name="PeakMemoryBytes">Most memory the process held.</param>
+/// <param name="SavedFolder">The folder of what was trained.</param>
+public sealed record TrainingResult(
+    long Steps, double? LastLoss, long? BestStep, double? BestLoss, long Tokens, TimeSpan Elapsed, long PeakMemoryBytes, string SavedFolder)
+{
+    /// <summary>Why the run ended.</summary>
+    public RunEnding Ending { get; init; }
+
+    /// <summary>Steps that changed nothing, because their loss or gradient was not finite.</summary>
+    public long SkippedSteps { get; init; }
+}
+
+/// <summary>What a run is going to do.</summary>
+/// <param name="Steps">Optimizer steps in all, those of a resumed run included.</param>
+/// <param name="Examples">Training examples.</param>
+/// <param name="TrainableParameters">Numbers that are trained.</param>
+/// <param name="TotalParameters">Numbers of the model and what is trained beside it.</param>
+/// <param name="OutputFolder">The folder that receives everything.</param>
+public sealed record TrainingPlan(long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder)
+{
+    /// <summary>The step that a resumed run goes on after; null for a run from the start.</summary>
+    public long? ResumedFrom { get; init; }
+
+    /// <summary>What the user should know about the resuming, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}

@@ -81,7 +81,7 @@ internal sealed class TrainingRun : IDisposable
         {
             Skipped = outcome.NonFinite,
             SkippedSteps = state.Skipped,
-            MemoryBytes = Tensors.ProcessMemory.ResidentBytes(),
+            MemoryBytes = Kernels.ProcessMemory.ResidentBytes(),
         });
         bool last = state.Step == state.TotalSteps;
         if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw StepsDiverged();

@@ -4,7 +4,6 @@ using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
 using LowRank.Models;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

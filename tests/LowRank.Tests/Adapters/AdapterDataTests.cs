@@ -1,7 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
-using LowRank.Tests.Tensors;
 
 namespace LowRank.Tests.Adapters;
 

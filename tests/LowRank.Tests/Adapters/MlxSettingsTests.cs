@@ -18,7 +18,7 @@ public sealed class MlxSettingsTests
     [InlineData("""{"a": """, "is not valid JSON: it is no JSON from line 1, column ")]
     public void What_cannot_be_meant_is_named(string json, string expected)
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["mlx"]);
         File.WriteAllText(Path.Combine(folder["mlx"], "adapter_config.json"), json);
         string said = Assert.Throws<InputException>(() => MlxFolder.ToPeft(folder["mlx"], folder["model"], folder["out"])).Message;
@@ -29,7 +29,7 @@ public sealed class MlxSettingsTests
     [Fact]
     public void All_that_is_wrong_is_said_at_once()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["mlx"]);
         File.WriteAllText(Path.Combine(folder["mlx"], "adapter_config.json"), """{"fine_tune_type": "full", "lora_parameters": {"dropout": 2}}""");
         Assert.Equal(3, Assert.Throws<InputException>(() => MlxFolder.ToPeft(folder["mlx"], folder["model"], folder["out"])).Problems.Count);

@@ -8,7 +8,7 @@ namespace LowRank.Tests.Cli;
 /// <summary>Files of runs and sweeps that a person or a disk has damaged: each says what was found, and the others are shown.</summary>
 public sealed class DamagedStateTests : IDisposable
 {
-    private readonly Tensors.TemporaryFolder root = new();
+    private readonly TemporaryFolder root = new();
 
     public void Dispose() => root.Dispose();
 

@@ -1,4 +1,4 @@
-using LowRank.Cli.Views.Curves;
+using LowRank.Cli.Views;
 using Spectre.Console.Testing;
 
 namespace LowRank.Tests.Cli;

@@ -19,7 +19,7 @@ public sealed class RunIndexTests
     [Fact]
     public void Runs_are_listed_with_what_their_folders_tell()
     {
-        using var root = new Tensors.TemporaryFolder();
+        using var root = new TemporaryFolder();
         Run(root["a"], 0.5, """{"state":"finished","planned_steps":9,"seconds":12.5}""");
         Run(root[Path.Combine("sweep", "b")], 0.25, """{"state":"running"}""");
         Run(root[Path.Combine("a", "checkpoints", "within")], 0.1); // a run's folders are its own
@@ -35,7 +35,7 @@ public sealed class RunIndexTests
     [Fact]
     public void What_has_changed_is_read_again_and_what_is_gone_is_left_out()
     {
-        using var root = new Tensors.TemporaryFolder();
+        using var root = new TemporaryFolder();
         Run(root["a"], 0.5);
         Run(root["b"], 0.5);
         Assert.Equal(2, List(root[""]).Count);
@@ -56,7 +56,7 @@ public sealed class RunIndexTests
     [InlineData("")]
     public void A_damaged_index_is_made_anew(string content)
     {
-        using var root = new Tensors.TemporaryFolder();
+        using var root = new TemporaryFolder();
         Run(root["a"], 0.5);
         File.WriteAllText(root[RunIndex.FileName], content);
         var notes = new List<string>();
@@ -69,7 +69,7 @@ public sealed class RunIndexTests
     [Fact]
     public void An_index_that_cannot_be_written_is_done_without()
     {
-        using var root = new Tensors.TemporaryFolder();
+        using var root = new TemporaryFolder();
         Run(root["a"], 0.5);
         Directory.CreateDirectory(root[RunIndex.FileName]);
         var notes = new List<string>();
@@ -80,7 +80,7 @@ public sealed class RunIndexTests
     [Fact]
     public void Several_may_list_at_once()
     {
-        using var root = new Tensors.TemporaryFolder();
+        using var root = new TemporaryFolder();
         for (int i = 0; i < 20; i++) Run(root[$"run{i}"], i);
         string folder = root[""];
         Parallel.For(0, 8, _ =>

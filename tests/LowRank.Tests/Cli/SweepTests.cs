@@ -1,5 +1,5 @@
 using LowRank.Cli.Sweep;
-using LowRank.Cli.Views.Curves;
+using LowRank.Cli.Views;
 
 namespace LowRank.Tests.Cli;
 
@@ -33,7 +33,7 @@ public sealed class SweepTests
     [Fact]
     public void A_run_is_measured_by_what_its_steps_came_to()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         SweepRun Measured(string name, string metric)
         {
             var run = new SweepRun { Name = name, Values = [], Overrides = [], Settings = "", Folder = folder[name] };
@@ -60,7 +60,7 @@ public sealed class SweepTests
     [Fact]
     public void What_was_finished_with_the_same_settings_is_not_run_again()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         SweepRun Run(string name, string settings, string state) => new() { Name = name, Values = [], Overrides = [], Settings = settings, Folder = folder[name], State = state };
         var state = new SweepState(folder[""], [new GridAxis("k", ["1"])], "eval_loss");
         state.Write([Run("a", "x=1", "finished"), Run("b", "x=2", "finished"), Run("c", "x=3", "failed")]);

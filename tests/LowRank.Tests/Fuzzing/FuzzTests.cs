@@ -4,12 +4,12 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Chat;
 using LowRank.Data.Rows;
+using LowRank.IO;
 using LowRank.Jinja;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Recipes;
-using LowRank.Tensors;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 using TorchSharp;
 

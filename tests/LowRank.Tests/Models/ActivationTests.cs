@@ -1,6 +1,6 @@
 using CsCheck;
 using LowRank.Models.Layers;
-using LowRank.Tests.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;

@@ -1,8 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,7 +2,6 @@ using LowRank.Adapters;
 using LowRank.Adapters.Operations;
 using LowRank.Generation;
 using LowRank.Models;
-using LowRank.Tests.Tensors;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;

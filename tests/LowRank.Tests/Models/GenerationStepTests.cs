@@ -1,7 +1,7 @@
 using LowRank.Adapters;
+using LowRank.Kernels;
 using LowRank.Models;
-using LowRank.Tests.Tensors.Kernels;
-using LowRank.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -90,7 +90,7 @@ public sealed class GenerationStepTests
             Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount - before, 1, 4); // torch's way makes its products besides
             adapter.Detach();
             Tensor expected = layer.Forward(x, null);
-            var lora = (LowRank.Adapters.Methods.Lora.LoraLayer)adapter.Layers[layer.Path];
+            var lora = (LowRank.Adapters.Methods.LoraLayer)adapter.Layers[layer.Path];
             Assert.True(LowRankSum.TryAdd(expected, x, lora.A, lora.B, lora.Scale * lora.Share));
             Assert.Equal(Copy(expected), Copy(adapted));
         }

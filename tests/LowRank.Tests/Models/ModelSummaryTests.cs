@@ -1,6 +1,5 @@
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
 using TorchSharp;
 
 namespace LowRank.Tests.Models;

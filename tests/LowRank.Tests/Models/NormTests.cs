@@ -1,8 +1,8 @@
 using CsCheck;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using LowRank.Tensors.Kernels;
-using LowRank.Tests.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;

@@ -1,7 +1,7 @@
 using CsCheck;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using LowRank.Tests.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;

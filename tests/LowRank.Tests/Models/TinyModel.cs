@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;

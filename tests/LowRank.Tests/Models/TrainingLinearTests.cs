@@ -1,7 +1,7 @@
 using CsCheck;
-using LowRank.Adapters.Methods.Lora;
+using LowRank.Adapters.Methods;
 using LowRank.Models.Layers;
-using LowRank.Tests.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 

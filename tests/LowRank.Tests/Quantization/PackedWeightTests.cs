@@ -1,5 +1,4 @@
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

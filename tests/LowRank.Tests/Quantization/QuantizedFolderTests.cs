@@ -2,11 +2,10 @@ using System.Text;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Adapters.Operations;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

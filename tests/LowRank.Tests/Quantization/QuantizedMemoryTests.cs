@@ -1,8 +1,8 @@
 using LowRank.Adapters;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using LowRank.Models;
-using LowRank.Tensors;
-using LowRank.Tensors.Native;
-using LowRank.Tests.Tensors;
+using LowRank.Tests.IO;
 using LowRank.Tests.Turns;
 using TorchSharp;
 using static TorchSharp.torch;

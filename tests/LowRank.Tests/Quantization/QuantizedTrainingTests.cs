@@ -4,7 +4,6 @@ using LowRank.Data;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Tests.Training;
 using LowRank.Training;
 using TorchSharp;
@@ -78,7 +77,7 @@ public sealed class QuantizedTrainingTests : IDisposable
         Assert.Equal(("nf4", "bfloat16", 0L), (report.Format, report.WrittenAs, report.Quantization.Count)); // the folder has the quantised ones alone
         Assert.InRange(report.Rounding.Largest, 1e-6, 0.01);
         Assert.InRange(report.Rounding.RootMeanSquare, 1e-7, report.Rounding.Largest);
-        using LowRank.Tensors.Checkpoint file = LowRank.Tensors.Checkpoint.Open(folder["merged"]);
+        using LowRank.IO.Checkpoint file = LowRank.IO.Checkpoint.Open(folder["merged"]);
         Assert.Equal("BF16", file.Entries["model.layers.1.mlp.down_proj.weight"].DataType);
         Assert.Equal("F32", file.Entries["model.norm.weight"].DataType);
         Assert.DoesNotContain("quantization_config", File.ReadAllText(Path.Combine(folder["merged"], "config.json")));

@@ -7,7 +7,6 @@ using LowRank.Recipes;
 using LowRank.Tasks;
 using LowRank.Tests.Data;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 using LowRank.Training;
 

@@ -1,6 +1,5 @@
 using LowRank.Recipes;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 
 namespace LowRank.Tests.Recipes;
 

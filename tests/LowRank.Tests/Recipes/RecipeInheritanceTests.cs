@@ -1,4 +1,3 @@
-using LowRank.Tests.Tensors;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;

@@ -166,7 +166,7 @@ public sealed class RecipeTests
     [Fact]
     public void A_file_is_read_with_paths_relative_to_it()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         File.WriteAllText(folder["r.yaml"], "\uFEFF" + Least);
         Recipe recipe = Recipe.Load(folder["r.yaml"], ["model=../m"]);
         Assert.Equal(Path.Combine(Path.GetDirectoryName(folder.Path)!, "m"), recipe.Model);

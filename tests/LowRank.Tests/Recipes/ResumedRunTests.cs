@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using LowRank.Recipes;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Tests.Training;
 using LowRank.Training;
 

@@ -1,8 +1,7 @@
 using LowRank.Data.Rows;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
 using LowRank.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
 using LowRank.Data;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using LowRank.Tensors;
-using LowRank.Tensors.Kernels;
 using LowRank.Tests.Models;
 using LowRank.Training;
 using TorchSharp;

@@ -2,10 +2,9 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 using static TorchSharp.torch;
 

@@ -1,7 +1,7 @@
 using CsCheck;
+using LowRank.Kernels;
 using LowRank.Models.Layers;
-using LowRank.Tensors.Kernels;
-using LowRank.Tests.Tensors.Kernels;
+using LowRank.Tests.Kernels;
 using LowRank.Training;
 using static TorchSharp.torch;
 

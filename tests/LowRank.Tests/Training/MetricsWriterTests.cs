@@ -11,7 +11,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void Writes_a_line_a_step_and_a_line_an_evaluation_at_once()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         string path = folder[Path.Combine("sub", "metrics.jsonl")];
         using var writer = new MetricsWriter(path);
         writer.Started(new TrainingPlan(1, 1, 1, 1, "x"));
@@ -24,7 +24,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void A_new_run_starts_anew_and_a_resumed_one_replaces_the_steps_it_takes_again()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         string path = folder["metrics.jsonl"];
         File.WriteAllText(path, "old\n");
         using (var writer = new MetricsWriter(path))
@@ -49,7 +49,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void A_skipped_step_says_why_and_stays_JSON()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var writer = new MetricsWriter(folder["metrics.jsonl"]);
         writer.Stepped(Step(1) with { Loss = double.NaN, GradientNorm = double.PositiveInfinity, Skipped = "the loss is NaN", SkippedSteps = 3 });
         Assert.Equal("{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64,\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
@@ -62,7 +62,7 @@ public sealed class MetricsWriterTests
     [InlineData("")]
     public void What_a_kill_or_a_loss_of_power_left_at_the_end_goes(string torn)
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         string path = folder["metrics.jsonl"];
         string line2 = Line.Replace("\"step\":1", "\"step\":2", StringComparison.Ordinal);
         File.WriteAllText(path, $"{Line}\n{line2}\n{torn}");
@@ -76,7 +76,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void A_held_out_loss_that_is_no_number_is_null()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var writer = new MetricsWriter(folder["metrics.jsonl"]);
         writer.Evaluated(new EvaluationResult(1, double.NaN, 12));
         Assert.Equal("{\"step\":1,\"eval_loss\":null,\"eval_tokens\":12}\n", Read(folder["metrics.jsonl"]));
@@ -85,7 +85,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void Memory_and_what_the_model_wrote_are_in_their_lines()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var writer = new MetricsWriter(folder["metrics.jsonl"]);
         writer.Stepped(Step(1) with { MemoryBytes = 123 });
         writer.Evaluated(new EvaluationResult(1, 0.5, 12) { Generations = [new GeneratedText("a\n", "b")] });
@@ -96,7 +96,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void A_foreign_file_is_not_resumed()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         File.WriteAllText(folder["metrics.jsonl"], "not json\n");
         using var writer = new MetricsWriter(folder["metrics.jsonl"], resume: true);
         var e = Assert.Throws<InputException>(() => writer.Started(new TrainingPlan(1, 1, 1, 1, "x") { ResumedFrom = 1 }));
@@ -106,7 +106,7 @@ public sealed class MetricsWriterTests
     [Fact]
     public void A_group_tells_everyone_in_order()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using (var first = new MetricsWriter(folder["a"]))
         using (var second = new MetricsWriter(folder["b"]))
         {

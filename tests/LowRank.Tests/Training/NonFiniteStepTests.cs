@@ -1,7 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

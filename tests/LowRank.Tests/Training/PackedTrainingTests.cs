@@ -3,7 +3,6 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

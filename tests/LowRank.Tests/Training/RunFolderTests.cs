@@ -1,4 +1,3 @@
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 
 namespace LowRank.Tests.Training;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 
 namespace LowRank.Tests.Training;

@@ -1,7 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -79,8 +78,8 @@ public sealed class StorageWaitTests
         using var folder = new TemporaryFolder();
         using (var stream = new FileStream(folder["lines"], FileMode.Create, FileAccess.Write, FileShare.Read, 0))
         {
-            LowRank.Tensors.AtomicFile.Append(stream, "one\n"u8);
-            LowRank.Tensors.AtomicFile.Append(stream, "two\n"u8);
+            LowRank.IO.AtomicFile.Append(stream, "one\n"u8);
+            LowRank.IO.AtomicFile.Append(stream, "two\n"u8);
         }
         Assert.Equal("one\ntwo\n", File.ReadAllText(folder["lines"]));
     }

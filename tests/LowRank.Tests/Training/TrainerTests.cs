@@ -1,9 +1,8 @@
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using LowRank.Tests.Models;
-using LowRank.Tests.Tensors;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,10 +1,15 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LowRank.Adapters;
 using LowRank.Cli.Bench.Train;
 using LowRank.Data;
 using LowRank.Generation;
+using LowRank.Kernels;
 using LowRank.Models;
-using LowRank.Tensors;
+using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -98,5 +103,280 @@ internal static class GenerateBench
     {
         var random = new StableRandom(Seed);
         return [.. Enumerable.Range(0, options.Batch).Select(_ => Enumerable.Range(0, options.Prompt).Select(_ => (int)(random.NextDouble() * vocabulary)).ToArray())];
+    }
+}
+
+/// <summary>What <c>lowrank bench generate</c> found: greedy generation in float32 with a cache.</summary>
+/// <remarks>A round measures everything, one after the other, and what is compared is compared within a round, for the memory's speed
+/// changes in the course of time; of the rounds the one in the middle counts.</remarks>
+internal sealed record GenerateMeasurement
+{
+    /// <summary>What was measured.</summary>
+    public required GenerateOptions Options { get; init; }
+
+    /// <summary>Threads.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Numbers of the processor's widest vectors.</summary>
+    public required int VectorWidth { get; init; }
+
+    /// <summary>One sequence, the base alone.</summary>
+    public required GenerationWay One { get; init; }
+
+    /// <summary>Several sequences, the base alone.</summary>
+    public required GenerationWay Many { get; init; }
+
+    /// <summary>One sequence, with the adapter; null where there is none.</summary>
+    public GenerationWay? OneAdapted { get; init; }
+
+    /// <summary>Several sequences, with the adapter; null where there is none.</summary>
+    public GenerationWay? ManyAdapted { get; init; }
+
+    /// <summary>Bytes that the memory gave a second in each round, see <see cref="ReadRate"/>.</summary>
+    public required IReadOnlyList<double> Reads { get; init; }
+
+    /// <summary>Bytes that the memory gives a second.</summary>
+    public double ReadBytesPerSecond => Middle.Of([.. Reads]);
+
+    /// <summary>Bytes of weights and cache that a step of one sequence reads.</summary>
+    public required double StepBytes { get; init; }
+
+    /// <summary>Bytes that a step of several reads.</summary>
+    public required double ManyStepBytes { get; init; }
+
+    /// <summary>Operations of a prompt of one sequence.</summary>
+    public required double PromptFlops { get; init; }
+
+    /// <summary>The rate of the prompt's own matrix products, see <see cref="Train.ProductRate"/>.</summary>
+    public required double GemmFlopsPerSecond { get; init; }
+
+    /// <summary>The process's largest resident size while one sequence was generated, without the weights.</summary>
+    public required long PeakBytes { get; init; }
+
+    /// <summary>Bytes of the base's weights.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>Bytes read a second by the steps of one sequence, over what the memory gives.</summary>
+    public double ShareOfLimit => Share(StepBytes, One);
+
+    /// <summary>The same for several sequences.</summary>
+    public double ManyShareOfLimit => Share(ManyStepBytes, Many);
+
+    /// <summary>Operations a second of a prompt to its first new token, over the rate of matrix products.</summary>
+    public double PromptShareOfLimit => PromptFlops / One.PromptSeconds / GemmFlopsPerSecond;
+
+    /// <summary>Tokens a second of several sequences, in those of one.</summary>
+    public double BatchSpeedup => Many.Batch * Middle.OfQuotients(One.Rounds, Many.Rounds);
+
+    /// <summary>Time that the adapter adds to a step of one sequence, as a share; null where there is none.</summary>
+    public double? AdapterCost => OneAdapted is null ? null : Middle.OfQuotients(OneAdapted.Rounds, One.Rounds) - 1;
+
+    /// <summary>The same for several sequences.</summary>
+    public double? ManyAdapterCost => ManyAdapted is null ? null : Middle.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
+
+    /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null where there is none.</summary>
+    public double? PromptAdapterCost => OneAdapted?.PromptSeconds / One.PromptSeconds - 1;
+
+    private double Share(double bytes, GenerationWay way) => Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
+}
+
+/// <summary>What generating needs of the machine, counted by shape: bytes that a step reads, operations of a prompt.</summary>
+/// <param name="model">The model.</param>
+/// <param name="prompt">Tokens of each prompt.</param>
+internal sealed class GenerationCost(Decoder model, int prompt)
+{
+    private readonly Projection[] layers = [.. model.Projections.Except([model.OutputHead!])];
+
+    /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. Of a table of embeddings it reads a row, which
+    /// is not counted.</summary>
+    public long WeightBytes => layers.Append(model.OutputHead!).Sum(layer => Bytes(layer.Weight)) + model.Parameters.Values.Where(weight => weight.dim() == 1).Sum(Bytes);
+
+    /// <summary>Products of a prompt with the weights of the blocks, and how often it does each.</summary>
+    /// <param name="batch">Sequences.</param>
+    public IReadOnlyDictionary<MatrixProduct, int> PromptProducts(int batch) => layers
+        .GroupBy(layer => new MatrixProduct((long)batch * prompt, layer.InputSize, layer.OutputSize, Transposed: !layer.StoresTransposed))
+        .ToDictionary(group => group.Key, group => group.Count());
+
+    /// <summary>Operations of a prompt: products with the weights, of the head at its last position alone, and of attention the half
+    /// that is not masked.</summary>
+    /// <param name="batch">Sequences.</param>
+    public double PromptFlops(int batch) => PromptProducts(batch).Sum(product => product.Key.Flops * product.Value)
+        + 2.0 * batch * model.OutputHead!.Weight.numel()
+        + Enumerable.Range(1, prompt).Sum(length => 4.0 * batch * model.Shape.Heads * model.Shape.HeadDimension * Seen(length));
+
+    /// <summary>Bytes that a step reads of weights and cache, in the middle of some steps.</summary>
+    /// <param name="batch">Sequences.</param>
+    /// <param name="steps">Steps after the prompt.</param>
+    public double StepBytes(int batch, int steps) => WeightBytes
+        + 2.0 * sizeof(float) * batch * model.Shape.KeyValueHeads * model.Shape.HeadDimension * Enumerable.Range(prompt + 1, steps).Average(Seen);
+
+    // Positions that all layers attend to, when there are so many.
+    private double Seen(int length) => model.Shape.Windows.Sum(window => (double)Math.Min(length, window ?? length));
+
+    private static long Bytes(Tensor weight) => weight.numel() * weight.element_size();
+}
+
+/// <summary>One way to generate that is measured: so many sequences, with or without the adapter.</summary>
+/// <param name="batch">Sequences.</param>
+/// <param name="adapted">Whether the adapter is attached.</param>
+internal sealed class GenerationWay(int batch, bool adapted)
+{
+    private readonly List<double> rounds = [];
+    private readonly List<double> seconds = [];
+
+    /// <summary>Sequences.</summary>
+    public int Batch => batch;
+
+    /// <summary>Whether the adapter is attached.</summary>
+    public bool Adapted => adapted;
+
+    /// <summary>The fastest prompt, to its first new token.</summary>
+    public double PromptSeconds { get; private set; } = double.PositiveInfinity;
+
+    /// <summary>The fastest step of each round.</summary>
+    public IReadOnlyList<double> Rounds => rounds;
+
+    /// <summary>The fastest step of the round in the middle.</summary>
+    public double StepSeconds => Middle.Of(rounds);
+
+    /// <summary>The step in the middle of all.</summary>
+    public double MedianStepSeconds => Middle.Of(seconds);
+
+    /// <summary>Managed bytes that a step allocates.</summary>
+    public double ManagedBytes { get; private set; }
+
+    /// <summary>Tokens a second at <see cref="StepSeconds"/>.</summary>
+    public double TokensPerSecond => batch / StepSeconds;
+
+    /// <summary>Generates once.</summary>
+    /// <param name="generator">The model.</param>
+    /// <param name="prompts">At least as many prompts as sequences.</param>
+    /// <param name="tokens">New tokens of each.</param>
+    public void Run(TextGenerator generator, IReadOnlyList<int[]> prompts, int tokens)
+    {
+        var times = new List<long>(tokens);
+        long allocated = 0;
+        void Note(int row, int token)
+        {
+            if (row != batch - 1) return;
+            times.Add(Stopwatch.GetTimestamp());
+            if (times.Count == 1) allocated = GC.GetAllocatedBytesForCurrentThread();
+        }
+        long started = Stopwatch.GetTimestamp();
+        generator.Generate([.. prompts.Take(batch)], new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }, Note);
+        ManagedBytes = (double)(GC.GetAllocatedBytesForCurrentThread() - allocated) / (tokens - 1);
+        PromptSeconds = Math.Min(PromptSeconds, Stopwatch.GetElapsedTime(started, times[0]).TotalSeconds);
+        double[] steps = [.. times.Zip(times.Skip(1), (from, to) => Stopwatch.GetElapsedTime(from, to).TotalSeconds)];
+        seconds.AddRange(steps);
+        rounds.Add(steps.Min());
+    }
+}
+
+/// <summary>The number in the middle: what one lucky or one disturbed round gives does not change it.</summary>
+internal static class Middle
+{
+    /// <summary>The upper median.</summary>
+    public static double Of(IReadOnlyCollection<double> numbers) => numbers.Order().ElementAt(numbers.Count / 2);
+
+    /// <summary>The median of quotients, each of one round.</summary>
+    public static double OfQuotients(IEnumerable<double> numerators, IEnumerable<double> denominators) => Of([.. numerators.Zip(denominators, (a, b) => a / b)]);
+}
+
+/// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
+/// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same; in one stream
+/// for each thread that asks ahead, and in eight that the processor foresees; the machine decides which is faster.</remarks>
+internal sealed unsafe class ReadRate : IDisposable
+{
+    private const int PartBytes = 256 * 1024;
+    private const int PartLength = PartBytes / sizeof(float);
+    private const int Line = 16;      // numbers of a line of the cache
+    private const int Ahead = 2048;   // numbers that are asked for before they are read
+
+    private readonly float* memory;
+    private readonly int parts;
+    private double fastest;
+
+    /// <summary>Takes memory.</summary>
+    /// <param name="bytes">How much; rounded up to whole parts.</param>
+    public ReadRate(long bytes)
+    {
+        parts = (int)Math.Max(1, (bytes + PartBytes - 1) / PartBytes);
+        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096); // one part more, which the last one asks for
+        for (int part = 0; part <= parts; part++) new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part); // so that every page is there
+    }
+
+    /// <summary>Reads everything once in each way.</summary>
+    /// <returns>Bytes a second of the faster way.</returns>
+    public double Measure()
+    {
+        fastest = double.PositiveInfinity;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Measure(&OneStream<Wide512, Vector512<float>>);
+            Measure(&EightStreams<Wide512, Vector512<float>>);
+        }
+        else
+        {
+            Measure(&OneStream<Wide256, Vector256<float>>);
+            Measure(&EightStreams<Wide256, Vector256<float>>);
+        }
+        return (double)parts * PartBytes / fastest;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => NativeMemory.AlignedFree(memory);
+
+    private void Measure(delegate*<void*, int, void> read)
+    {
+        float sum = 0; // written by all threads, read by none: it keeps the reads from being left out
+        Memory shared = new() { Start = memory, Sum = &sum };
+        long started = Stopwatch.GetTimestamp();
+        Workers.Run(parts, read, &shared);
+        fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneStream<TWide, TVector>(void* data, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        var shared = (Memory*)data;
+        float* from = shared->Start + (long)part * PartLength, end = from + PartLength;
+        TVector a = default, b = default, c = default, d = default;
+        for (; from < end; from += 4 * TWide.Count)
+        {
+            (a, b) = (TWide.Add(a, TWide.Load(from)), TWide.Add(b, TWide.Load(from + TWide.Count)));
+            (c, d) = (TWide.Add(c, TWide.Load(from + 2 * TWide.Count)), TWide.Add(d, TWide.Load(from + 3 * TWide.Count)));
+            if (Sse.IsSupported)
+                for (int line = 0; line < 4 * TWide.Count; line += Line) Sse.PrefetchNonTemporal(from + Ahead + line);
+        }
+        *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void EightStreams<TWide, TVector>(void* data, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        const int Step = PartLength / 32; // eight streams, four times a part
+        var shared = (Memory*)data;
+        float* from = shared->Start + (long)part * PartLength, end = from + PartLength;
+        TVector a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
+        for (; from < end; from += 7 * Step)
+            for (float* stop = from + Step; from < stop; from += TWide.Count)
+            {
+                (a, b) = (TWide.Add(a, TWide.Load(from)), TWide.Add(b, TWide.Load(from + Step)));
+                (c, d) = (TWide.Add(c, TWide.Load(from + 2 * Step)), TWide.Add(d, TWide.Load(from + 3 * Step)));
+                (e, f) = (TWide.Add(e, TWide.Load(from + 4 * Step)), TWide.Add(f, TWide.Load(from + 5 * Step)));
+                (g, h) = (TWide.Add(g, TWide.Load(from + 6 * Step)), TWide.Add(h, TWide.Load(from + 7 * Step)));
+            }
+        *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
+    }
+
+    [StructLayout(LayoutKind.Auto)]
+    private struct Memory
+    {
+        public float* Start;
+        public float* Sum;
     }
 }

@@ -1,5 +1,8 @@
 using System.CommandLine;
+using System.Globalization;
 using LowRank.Cli.Commands;
+using LowRank.Cli.Views;
+using Spectre.Console;
 
 namespace LowRank.Cli.Bench.Generate;
 
@@ -39,4 +42,115 @@ internal sealed class GenerateBenchmark : IBenchmark
                 OptionUse.Always(batch, prompt, tokens, rank, rounds, threads, json), OptionUse.Threads(threads),
                 OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));
     }
+}
+
+/// <summary>What <c>lowrank bench generate</c> measures.</summary>
+internal sealed record GenerateOptions
+{
+    /// <summary>A name of <see cref="ModelShapes"/>, or a model folder.</summary>
+    public string Shape { get; init; } = "gpt2-small";
+
+    /// <summary>Sequences that are generated together, next to one alone.</summary>
+    public int Batch { get; init; } = 8;
+
+    /// <summary>Tokens of each prompt.</summary>
+    public int Prompt { get; init; } = 256;
+
+    /// <summary>Tokens that are generated after it; the first comes with the prompt, each further one is a step.</summary>
+    public int New { get; init; } = 33;
+
+    /// <summary>Rank of the unmerged adapter; 0 measures the base alone.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Names of the adapted modules; "all-linear" for all; empty for the model type's default.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = [];
+
+    /// <summary>How often everything is measured, in turns, after once that is not timed.</summary>
+    public int Rounds { get; init; } = 7;
+
+    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    public int? Threads { get; init; }
+
+    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    public void Check()
+    {
+        List<string> problems = [];
+        foreach ((string option, long value) in (ReadOnlySpan<(string, long)>)[("batch", Batch), ("prompt", Prompt), ("rounds", Rounds), ("threads", Threads ?? 1)])
+        {
+            if (value < 1) problems.Add($"--{option} is {value}, expected at least 1");
+        }
+        if (New < 2) problems.Add($"--new is {New}, expected at least 2: the first token comes with the prompt");
+        if (Rank < 0) problems.Add($"--rank is {Rank}, expected 0 (the base alone) or more");
+        if (problems.Count > 0) throw new InputException("bench generate cannot run:", problems);
+    }
+}
+
+/// <summary>A measurement of generation as a table or as JSON.</summary>
+internal static class GenerateView
+{
+    public static void Show(GenerateMeasurement found, bool json)
+    {
+        if (json)
+        {
+            JsonOutput.WriteMeasured(Json(found));
+            return;
+        }
+        Table table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned());
+        void Row(string name, FormattableString value) => table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
+        int batch = found.Options.Batch;
+        Row("one sequence: tokens a second", $"{found.One.TokensPerSecond:f1}");
+        Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
+        Row("the limit: reading memory", $"{found.ReadBytesPerSecond / 1e9:f1} GB/s");
+        Row("weights and cache that a token reads", $"{found.StepBytes / 1e6:f1} MB");
+        Row($"{batch} sequences: tokens a second", $"{found.Many.TokensPerSecond:f1}");
+        Row("times one sequence", $"{found.BatchSpeedup:f2}");
+        Row("prompt: tokens a second", $"{found.Options.Prompt / found.One.PromptSeconds:f0}");
+        Row("share of the limit", $"{100 * found.PromptShareOfLimit:f1} %");
+        Row("the limit: the prompt's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
+        Row("operations a token of the prompt", $"{found.PromptFlops / found.Options.Prompt / 1e6:f1} MFLOP");
+        if (found.AdapterCost is { } cost)
+        {
+            Row($"cost of an unmerged adapter of rank {found.Options.Rank}: a step of one sequence", $"{100 * cost:f1} %");
+            Row($"a step of {batch} sequences", $"{100 * found.ManyAdapterCost!.Value:f1} %");
+            Row("a prompt", $"{100 * found.PromptAdapterCost!.Value:f1} %");
+        }
+        Row("a step of one sequence (fastest of a round; all steps' median)", $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
+        Row($"a step of {batch} sequences (fastest of a round; all steps' median)", $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
+        Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
+        Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
+        Row("managed memory a step allocates", $"{found.One.ManagedBytes / 1e3:f0} kB");
+        Screen.Write(table);
+    }
+
+    public static object Json(GenerateMeasurement found) => new
+    {
+        tokens_per_second = found.One.TokensPerSecond,
+        share_of_limit = found.ShareOfLimit,
+        read_bytes_per_second = found.ReadBytesPerSecond,
+        bytes_per_token = found.StepBytes,
+        batch_tokens_per_second = found.Many.TokensPerSecond,
+        batch_share_of_limit = found.ManyShareOfLimit,
+        batch_speedup = found.BatchSpeedup,
+        prompt_tokens_per_second = found.Options.Prompt / found.One.PromptSeconds,
+        prompt_share_of_limit = found.PromptShareOfLimit,
+        gemm_flops_per_second = found.GemmFlopsPerSecond,
+        flops_per_token = found.PromptFlops / found.Options.Prompt,
+        step_seconds = found.One.StepSeconds,
+        median_step_seconds = found.One.MedianStepSeconds,
+        batch_step_seconds = found.Many.StepSeconds,
+        batch_median_step_seconds = found.Many.MedianStepSeconds,
+        adapter_cost = found.AdapterCost,
+        batch_adapter_cost = found.ManyAdapterCost,
+        prompt_adapter_cost = found.PromptAdapterCost,
+        peak_memory_bytes = found.PeakBytes,
+        weights_bytes = found.WeightBytes,
+        managed_bytes_per_step = found.One.ManagedBytes,
+        shape = found.Options.Shape,
+        batch = found.Options.Batch,
+        prompt = found.Options.Prompt,
+        new_tokens = found.Options.New,
+        rank = found.Options.Rank,
+        threads = found.Threads,
+        vector_width = found.VectorWidth,
+    };
 }

@@ -1,5 +1,12 @@
-using LowRank.Tensors;
+using System.Diagnostics;
+using LowRank.Adapters;
+using LowRank.Adapters.Methods;
+using LowRank.Data;
+using LowRank.Kernels;
+using LowRank.Models;
+using LowRank.Models.Layers;
 using LowRank.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Train;
@@ -52,5 +59,189 @@ internal static class StepBench
         var rate = new ProductRate(new Dictionary<MatrixProduct, int> { [square] = 1 }, device);
         for (int i = 0; i < 3; i++) rate.Measure();
         return rate.FlopsPerSecond;
+    }
+}
+
+/// <summary>The floating-point operations that a step needs, counted by shape: every matrix product forward, and backward
+/// those that lead to a trained weight. No gradient of a frozen weight, nothing below the lowest adapter, no product that is
+/// done again to save memory, and of causal attention the half that is not masked.</summary>
+internal sealed class StepCost
+{
+    private readonly Dictionary<MatrixProduct, int> products = [];
+    private readonly INetwork network;
+    private readonly int batch;
+
+    private StepCost(INetwork network, int batch) => (this.network, this.batch) = (network, batch);
+
+    /// <summary>Products with frozen weights and how often a step does each.</summary>
+    public IReadOnlyDictionary<MatrixProduct, int> Products => products;
+
+    /// <summary>Operations of products with frozen weights.</summary>
+    public double Frozen => products.Sum(product => product.Key.Flops * product.Value);
+
+    /// <summary>Operations of the pairs.</summary>
+    public double Pairs { get; private set; }
+
+    /// <summary>Operations of attention between positions.</summary>
+    public double Attention { get; private set; }
+
+    /// <summary>All of them.</summary>
+    public double Total => Frozen + Pairs + Attention;
+
+    /// <summary>Counts a step by one forward pass.</summary>
+    /// <param name="adapter">Attached, its weights requiring gradients.</param>
+    /// <param name="network">The model.</param>
+    /// <param name="objective">The task on it.</param>
+    /// <param name="rows">The step's rows, of one length.</param>
+    public static StepCost Of(Adapter adapter, INetwork network, IObjective objective, IReadOnlyList<IExample> rows)
+    {
+        var cost = new StepCost(network, rows.Count);
+        Projection[] layers = [.. network.Projections, .. network.OutputHead is { } head ? [head] : Array.Empty<Projection>()];
+        List<(Projection Layer, ProductCounter Counter)> attached = [];
+        foreach (Projection layer in layers)
+        {
+            int rank = adapter.Layers.TryGetValue(network.ModulePath(layer.Path), out IAdapterLayer? adapted) ? (int)((LoraLayer)adapted).A.shape[0] : 0;
+            attached.Add((layer, new ProductCounter(layer, cost, rank)));
+        }
+        foreach ((Projection layer, ProductCounter counter) in attached) layer.Slot.Attach(counter);
+        try
+        {
+            objective.Sum(rows, null).Dispose();
+        }
+        finally
+        {
+            foreach ((Projection layer, ProductCounter counter) in attached) layer.Slot.Detach(counter);
+        }
+        return cost;
+    }
+
+    /// <summary>Notes a product with a frozen weight.</summary>
+    public void Count(MatrixProduct product) => products[product] = products.GetValueOrDefault(product) + 1;
+
+    /// <summary>Notes a pair's products: X·Aᵀ and ·Bᵀ; backward dY·B, the gradients of A and B, and the way to the input.</summary>
+    public void CountPair(long rows, long inputs, long outputs, long rank, bool needsInput)
+    {
+        double narrow = 2.0 * rows * rank * inputs, wide = 2.0 * rows * rank * outputs;
+        Pairs += narrow + wide + 2 * wide + narrow + (needsInput ? narrow : 0);
+    }
+
+    /// <summary>Notes a layer's attention: scores and mixed values; backward twice as much.</summary>
+    public void CountAttention(long tokens, bool needsGradient) => Attention += AttentionForward(tokens / batch) * (needsGradient ? 3 : 1);
+
+    private double AttentionForward(long length) => network switch
+    {
+        Decoder decoder => 2 * 2.0 * batch * (length * (length + 1) / 2) * decoder.Shape.Heads * decoder.Shape.HeadDimension,
+        Encoder encoder => 2 * 2.0 * batch * length * length * encoder.Shape.Heads * encoder.Shape.HeadDimension,
+        _ => throw new InputException("bench train measures decoders and encoders."),
+    };
+}
+
+/// <summary>The parts of a step, timed one after the other outside it.</summary>
+internal sealed class StepParts(IObjective objective, IReadOnlyList<IExample> rows)
+{
+    private readonly Device device = objective.Network.Device;
+    private double forward = double.PositiveInfinity;
+    private double evaluation = double.PositiveInfinity;
+    private double backward = double.PositiveInfinity;
+
+    /// <summary>The fastest time of each.</summary>
+    public IReadOnlyList<(string Part, double Seconds)> Fastest =>
+        [("forward and loss", forward), ("backward", backward), ("forward and loss without gradients", evaluation)];
+
+    /// <summary>Does each once more; gradients are added to those that are there.</summary>
+    public void Measure()
+    {
+        using var scope = NewDisposeScope();
+        long started = Stopwatch.GetTimestamp();
+        using (no_grad()) objective.Sum(rows, null).Dispose();
+        DeviceWork.Finish(device);
+        evaluation = Math.Min(evaluation, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        started = Stopwatch.GetTimestamp();
+        Tensor loss = objective.Sum(rows, null);
+        DeviceWork.Finish(device);
+        forward = Math.Min(forward, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        started = Stopwatch.GetTimestamp();
+        BackwardErrors.Run(() => loss.backward());
+        DeviceWork.Finish(device);
+        backward = Math.Min(backward, Stopwatch.GetElapsedTime(started).TotalSeconds);
+    }
+}
+
+/// <summary>A product of activations with a frozen weight: [rows, inputs] with [inputs, outputs].</summary>
+/// <param name="Rows">Tokens.</param>
+/// <param name="Inputs">Width that is summed over.</param>
+/// <param name="Outputs">Width of the result.</param>
+/// <param name="Transposed">Whether the weight lies in memory as [outputs, inputs].</param>
+internal readonly record struct MatrixProduct(long Rows, long Inputs, long Outputs, bool Transposed)
+{
+    /// <summary>Its floating-point operations: a multiplication and an addition for each term.</summary>
+    public double Flops => 2.0 * Rows * Inputs * Outputs;
+}
+
+/// <summary>Sits in a layer's slot above the adapters during one pass, and notes the products that a step needs there.</summary>
+internal sealed class ProductCounter(Projection projection, StepCost cost, int rank) : ISlotAdapter
+{
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        long rows = input.numel() / projection.InputSize;
+        cost.Count(new MatrixProduct(rows, projection.InputSize, projection.OutputSize, Transposed: !projection.StoresTransposed));
+        // The gradient of the input goes on to the layers below; where nothing is trained there, it is not needed.
+        if (input.requires_grad)
+            cost.Count(new MatrixProduct(rows, projection.OutputSize, projection.InputSize, Transposed: projection.StoresTransposed));
+        if (rank > 0) cost.CountPair(rows, projection.InputSize, projection.OutputSize, rank, input.requires_grad);
+        if (IsAttentionOutput(projection.Path)) cost.CountAttention(rows, input.requires_grad);
+        return inner(input);
+    }
+
+    private static bool IsAttentionOutput(string path) =>
+        new[] { "attn.c_proj", "self_attn.o_proj", "attention.output.dense", "self_attn.out_proj" }.Any(ending => path.EndsWith(ending, StringComparison.Ordinal));
+}
+
+/// <summary>How fast this machine multiplies matrices: the limit that a step is measured against.</summary>
+/// <remarks>Each product of a step with a frozen weight is done alone, in its own shape and memory layout, into memory that is
+/// there already, several times; the fastest time of each counts. The rate is that of all of them together, weighed as often
+/// as a step does each.</remarks>
+internal sealed class ProductRate
+{
+    private readonly IReadOnlyDictionary<MatrixProduct, int> counts;
+    private readonly Device device;
+    private readonly Dictionary<MatrixProduct, double> fastest = [];
+
+    /// <summary>Prepares.</summary>
+    /// <param name="counts">The products and how often a step does each.</param>
+    /// <param name="device">Where they are computed; null for the processor.</param>
+    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) => (this.counts, this.device) = (counts, device ?? CPU);
+
+    /// <summary>Floating-point operations a second.</summary>
+    public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
+
+    /// <summary>What the products of one step take alone.</summary>
+    public double Seconds => counts.Sum(product => fastest[product.Key] * product.Value);
+
+    /// <summary>Does each product once more.</summary>
+    /// <returns>What the products of one step take, in seconds, each at its fastest of this time.</returns>
+    public double Measure()
+    {
+        double sum = 0;
+        using var noGradient = no_grad();
+        foreach (MatrixProduct product in counts.Keys)
+        {
+            using var scope = NewDisposeScope();
+            Tensor input = rand(product.Rows, product.Inputs, device: device), result = zeros(product.Rows, product.Outputs, device: device);
+            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t() : rand(product.Inputs, product.Outputs, device: device);
+            double least = double.PositiveInfinity;
+            for (int i = 0; i < 2; i++)
+            {
+                DeviceWork.Finish(device);
+                long started = Stopwatch.GetTimestamp();
+                result.addmm_(input, weight, beta: 0, alpha: 1);
+                DeviceWork.Finish(device);
+                least = Math.Min(least, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            }
+            fastest[product] = Math.Min(least, fastest.GetValueOrDefault(product, double.PositiveInfinity));
+            sum += least * counts[product];
+        }
+        return sum;
     }
 }

@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tasks.MaskedLanguageModel;
-using LowRank.Tensors;
 using LowRank.Training;
 using static TorchSharp.torch;
 

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using System.Globalization;
 using LowRank.Cli.Commands;
+using LowRank.Cli.Views;
 using LowRank.Quantization;
+using Spectre.Console;
 
 namespace LowRank.Cli.Bench.Train;
 
@@ -49,4 +52,161 @@ internal sealed class TrainBenchmark : IBenchmark
                 OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, threads, json), OptionUse.Threads(threads),
                 OptionUse.Unless(tf32, parsed => parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal) ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
     }
+}
+
+/// <summary>What <c>lowrank bench train</c> measures.</summary>
+internal sealed record TrainBenchOptions
+{
+    /// <summary>A name of <see cref="ModelShapes"/>, or a model folder.</summary>
+    public string Shape { get; init; } = "gpt2-small";
+
+    /// <summary>Rows of a step.</summary>
+    public int Batch { get; init; } = 4;
+
+    /// <summary>Tokens of a row.</summary>
+    public int Length { get; init; } = 256;
+
+    /// <summary>Rank of the pairs.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Names of the adapted modules; "all-linear" for all; empty for the model type's default.</summary>
+    public IReadOnlyList<string> Targets { get; init; } = [];
+
+    /// <summary>Share of each row, at its end, that is predicted, in (0, 1].</summary>
+    public double Labelled { get; init; } = 1;
+
+    /// <summary>Dropout of the model (where a shape is named) and of the adapter.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Whether blocks are computed again in the backward pass.</summary>
+    public bool Checkpointing { get; init; }
+
+    /// <summary>Steps that are timed, after one that is not.</summary>
+    public int Steps { get; init; } = 5;
+
+    /// <summary>Where steps are computed: cpu, cuda, cuda:N or mps.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>How the frozen weights are kept, one of <see cref="WeightFormats.Names"/>.</summary>
+    public string BaseDtype { get; init; } = WeightFormats.Auto;
+
+    /// <summary>Whether CUDA multiplies in TF32.</summary>
+    public bool Tf32 { get; init; }
+
+    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    public int? Threads { get; init; }
+
+    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    public void Check()
+    {
+        List<string> problems = [];
+        void Positive(string option, long value)
+        {
+            if (value < 1) problems.Add($"--{option} is {value}, expected at least 1");
+        }
+        Positive("batch", Batch);
+        Positive("rank", Rank);
+        Positive("steps", Steps);
+        Positive("threads", Threads ?? 1);
+        if (Length < 2) problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
+        if (!(Labelled is > 0 and <= 1)) problems.Add($"--labelled is {Labelled}, expected more than 0 and at most 1");
+        if (!(Dropout is >= 0 and < 1)) problems.Add($"--dropout is {Dropout}, expected at least 0 and less than 1");
+        if (problems.Count > 0) throw new InputException("bench train cannot run:", problems);
+    }
+}
+
+/// <summary>A measurement of training steps as a table or as JSON.</summary>
+internal static class TrainBenchView
+{
+    public static void Show(TrainMeasurement found, bool json)
+    {
+        if (json)
+        {
+            JsonOutput.WriteMeasured(Json(found));
+            return;
+        }
+        Table table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned());
+        void Row(string name, FormattableString value) => table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
+        Row("tokens a second", $"{found.TokensPerSecond:f0}");
+        Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
+        Row("the limit: the step's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
+        Row("a product of 2048 × 2048", $"{found.SquareFlopsPerSecond / 1e9:f1} GFLOP/s");
+        Row("operations a token", $"{found.FlopsPerToken / 1e6:f1} MFLOP");
+        Row("of frozen weights, pairs, attention", $"{100 * found.Cost.Frozen / found.Cost.Total:f1} %, {100 * found.Cost.Pairs / found.Cost.Total:f1} %, {100 * found.Cost.Attention / found.Cost.Total:f1} %");
+        Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
+        Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
+        Row("peak memory in all", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");
+        Row("managed memory a step allocates", $"{found.ManagedBytes / 1e3:f0} kB");
+        Row("trained weights", $"{found.TrainedParameters:n0}");
+        Row("a step (fastest; median)", $"{found.StepSeconds:f3} s; {found.MedianSeconds:f3} s");
+        Row("its products with frozen weights alone", $"{found.ProductSeconds:f3} s");
+        foreach ((string part, double seconds) in found.Parts) Row("  " + part, $"{seconds:f3} s");
+        Screen.Write(table);
+    }
+
+    public static object Json(TrainMeasurement found) => new
+    {
+        tokens_per_second = found.TokensPerSecond,
+        share_of_limit = found.ShareOfLimit,
+        gemm_flops_per_second = found.GemmFlopsPerSecond,
+        flops_per_token = found.FlopsPerToken,
+        peak_memory_bytes = found.PeakBytes,
+        weights_bytes = found.WeightBytes,
+        step_seconds = found.StepSeconds,
+        median_step_seconds = found.MedianSeconds,
+        product_seconds = found.ProductSeconds,
+        square_flops_per_second = found.SquareFlopsPerSecond,
+        trained_parameters = found.TrainedParameters,
+        managed_bytes_per_step = found.ManagedBytes,
+        parts = found.Parts.ToDictionary(part => part.Part, part => part.Seconds),
+    };
+}
+
+/// <summary>What <c>lowrank bench train</c> found.</summary>
+internal sealed record TrainMeasurement
+{
+    /// <summary>Tokens of a step.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Weights that are trained.</summary>
+    public required long TrainedParameters { get; init; }
+
+    /// <summary>The fastest step.</summary>
+    public required double StepSeconds { get; init; }
+
+    /// <summary>The step in the middle.</summary>
+    public required double MedianSeconds { get; init; }
+
+    /// <summary>What the step's products with frozen weights take alone.</summary>
+    public required double ProductSeconds { get; init; }
+
+    /// <summary>Operations of a step.</summary>
+    public required StepCost Cost { get; init; }
+
+    /// <summary>The rate of matrix products, see <see cref="ProductRate"/>.</summary>
+    public required double GemmFlopsPerSecond { get; init; }
+
+    /// <summary>The rate of one product of 2048 × 2048 matrices, for comparison.</summary>
+    public required double SquareFlopsPerSecond { get; init; }
+
+    /// <summary>The process's largest resident size during steps, without the base's weights.</summary>
+    public required long PeakBytes { get; init; }
+
+    /// <summary>Bytes of the base's weights.</summary>
+    public required long WeightBytes { get; init; }
+
+    /// <summary>Managed bytes that a step allocates.</summary>
+    public required long ManagedBytes { get; init; }
+
+    /// <summary>Parts of a step in seconds, the fastest of each.</summary>
+    public required IReadOnlyList<(string Part, double Seconds)> Parts { get; init; }
+
+    /// <summary>Tokens a second in the fastest step.</summary>
+    public double TokensPerSecond => Tokens / StepSeconds;
+
+    /// <summary>Operations a token.</summary>
+    public double FlopsPerToken => Cost.Total / Tokens;
+
+    /// <summary>Operations a second over the rate of matrix products.</summary>
+    public double ShareOfLimit => Cost.Total / StepSeconds / GemmFlopsPerSecond;
 }

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using LowRank.Tensors;
+using LowRank.IO;
 
 namespace LowRank.Adapters.Files;
 

@@ -1,7 +1,7 @@
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Matching;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -116,9 +116,27 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         if (config.UseDora) problems.Add("use_dora: found true; a magnitude cannot be added or cut");
         if (config.BiasOnB) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
         if (config.TrainedTokens is not null) problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
-        if (Methods.Lora.Starts.LoraStarts.Find(config.InitialWeights.Name).TakesFromBase && config.InitialWeights.Text is not null)
+        if (Methods.LoraStarts.Find(config.InitialWeights.Name).TakesFromBase && config.InitialWeights.Text is not null)
             problems.Add($"init_lora_weights: found \"{config.InitialWeights.Text}\"; the pairs began as a part of the base. Load the adapter with its base and save it again: it is then right on the untouched base");
         if (problems.Count > 0)
             throw new InputException($"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead ('lowrank merge'), or train a plain one:", problems);
     }
+}
+
+/// <summary>The pair of one module in an adapter's file.</summary>
+/// <param name="Path">The module's path.</param>
+/// <param name="IsEmbedding">Whether it is an embedding, whose change is (B·A)ᵀ·s.</param>
+/// <param name="A">A, [rank, in], float32.</param>
+/// <param name="B">B, [out, rank], float32.</param>
+/// <param name="Scale">The factor s.</param>
+public sealed record LoraModule(string Path, bool IsEmbedding, Tensor A, Tensor B, double Scale)
+{
+    /// <summary>The rank.</summary>
+    public int Rank => (int)A.shape[0];
+
+    /// <summary>s·B·A, [out, in].</summary>
+    public Tensor Delta() => matmul(B, A) * Scale;
+
+    /// <summary>The same pair with the factor s in B, so that its own factor is 1.</summary>
+    public LoraModule Folded() => this with { B = B * Scale, Scale = 1 };
 }

@@ -1,7 +1,7 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Matching;
 using LowRank.Adapters.Methods;
-using LowRank.Tensors;
+using LowRank.IO;
 using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Inspection;
@@ -23,7 +23,7 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         LoraConfig config = LoraConfig.Load(folder);
         string path = Adapter.TensorsPath(folder);
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
-        if (AdapterKinds.Of(config) is not Methods.Lora.LoraKind and var kind) return OfOtherKind(config, kind, file);
+        if (AdapterKinds.Of(config) is not Methods.LoraKind and var kind) return OfOtherKind(config, kind, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
@@ -123,5 +123,36 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         }
         string[] foreign = [.. parts.Where(part => part.Value is null).Select(part => part.Key)];
         if (foreign.Length > 0) yield return $"{foreign.Length} tensors have keys that PEFT does not write: {string.Join(", ", foreign.Take(5))}{(foreign.Length > 5 ? ", …" : "")}";
+    }
+}
+
+/// <summary>One module that an adapter changes.</summary>
+/// <param name="Path">Its path in the model.</param>
+/// <param name="Rank">Rank of its pair.</param>
+/// <param name="Alpha">Its alpha.</param>
+/// <param name="Scale">s of the change s·B·A.</param>
+/// <param name="OutputSize">Rows of B.</param>
+/// <param name="InputSize">Columns of A.</param>
+/// <param name="Delta">The size and the spread of the change; null where it cannot be told without the base.</param>
+public sealed record ModuleSummary(string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum? Delta)
+{
+    /// <summary>Numbers that are trained in it: those of A and B, rank · (in + out), unless the kind of adapter has others.</summary>
+    public long Parameters { get; init; } = Rank * (InputSize + OutputSize);
+}
+
+/// <summary>Orders module paths as people count: layer 2 before layer 10.</summary>
+internal sealed class ModulePathOrder : IComparer<string>
+{
+    public static ModulePathOrder Instance { get; } = new();
+
+    public int Compare(string? x, string? y)
+    {
+        string[] left = (x ?? "").Split('.'), right = (y ?? "").Split('.');
+        for (int i = 0; i < Math.Min(left.Length, right.Length); i++)
+        {
+            int order = long.TryParse(left[i], out long a) && long.TryParse(right[i], out long b) ? a.CompareTo(b) : string.CompareOrdinal(left[i], right[i]);
+            if (order != 0) return order;
+        }
+        return left.Length.CompareTo(right.Length);
     }
 }

@@ -1,7 +1,7 @@
 using LowRank.Adapters.Files;
+using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -100,4 +100,26 @@ public static class AdapterExtraction
         ];
         if (problems.Count > 0) throw new InputException($"{tunedFolder} was not tuned from {baseFolder}: their weights differ in name or shape.", problems);
     }
+}
+
+/// <summary>An adapter made from a tuned model.</summary>
+/// <param name="Adapter">The adapter; its tensors are in the caller's dispose scope.</param>
+/// <param name="Kept">How much of each layer's change it holds.</param>
+/// <param name="OtherChanges">Weights that tuning changed and that no pair holds, by their names in the checkpoint.</param>
+public sealed record ExtractedAdapter(LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept, IReadOnlyList<string> OtherChanges)
+{
+    /// <summary>What the user should know of the base's files, a sentence each.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
+
+/// <summary>How much of a change a smaller pair holds.</summary>
+/// <param name="Path">The module.</param>
+/// <param name="RankBefore">The rank it had; of a whole weight, the most it can have.</param>
+/// <param name="Rank">The rank it has.</param>
+/// <param name="Whole">Σσ² of the change.</param>
+/// <param name="Held">Σσ² of what is kept.</param>
+public sealed record KeptEnergy(string Path, int RankBefore, int Rank, double Whole, double Held)
+{
+    /// <summary>The share of Σσ² that is kept; 1 where there is no change.</summary>
+    public double Share => Whole == 0 ? 1 : Held / Whole;
 }

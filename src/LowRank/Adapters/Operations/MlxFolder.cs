@@ -2,8 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 

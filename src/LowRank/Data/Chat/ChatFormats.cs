@@ -65,3 +65,75 @@ public static class ChatFormats
     /// <summary>A message with a text.</summary>
     public static JsonObject Message(string role, string content) => new() { ["role"] = role, ["content"] = content };
 }
+
+/// <summary>Writes a conversation as the text that a model reads.</summary>
+public interface IChatFormat
+{
+    /// <summary>Whether the text spells out the tokens that begin and end it. Where not, the tokenizer's are added.</summary>
+    bool SpellsSpecialTokens { get; }
+
+    /// <summary>How the assistant's turns are told from the rest, in words, for people who ask what is trained.</summary>
+    string TurnsToldBy { get; }
+
+    /// <summary>Writes a conversation to learn from.</summary>
+    /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
+    /// <param name="tools">What the assistant may call; null for none.</param>
+    /// <param name="learned">The assistant's messages whose places are to be found, by number, ascending; none gives the text
+    /// of the conversation alone.</param>
+    /// <returns>One text, or several where the format writes a turn otherwise once more messages follow it: each learned
+    /// message stands in one of them, after what the model is shown before it and as the model is to write it.</returns>
+    /// <exception cref="InputException">The conversation cannot be written, or the turns cannot be told apart.</exception>
+    IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned);
+
+    /// <summary>Writes a conversation up to where the assistant is to speak: what generation begins with.</summary>
+    /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
+    /// <param name="tools">What the assistant may call; null for none.</param>
+    /// <exception cref="InputException">The conversation cannot be written.</exception>
+    string RenderPrompt(JsonArray messages, JsonArray? tools);
+}
+
+/// <summary>A conversation as text.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="TrainedSpans">Start and length, in UTF-16 characters, of what is learned of the assistant, its end-of-turn
+/// token included; in the order of the text.</param>
+public sealed record ChatText(string Text, IReadOnlyList<(int Start, int Length)> TrainedSpans);
+
+/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Contents are texts; there are no tools.</summary>
+public sealed class ChatMlFormat : IChatFormat
+{
+    private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
+
+    /// <inheritdoc/>
+    public bool SpellsSpecialTokens => false;
+
+    /// <inheritdoc/>
+    public string TurnsToldBy => "ChatML, the format used without a chat template, which marks them";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned)
+    {
+        Check(messages, tools);
+        return Template.Render(messages, tools, learned);
+    }
+
+    /// <inheritdoc/>
+    public string RenderPrompt(JsonArray messages, JsonArray? tools)
+    {
+        Check(messages, tools);
+        return Template.RenderPrompt(messages, tools);
+    }
+
+    private static void Check(JsonArray messages, JsonArray? tools)
+    {
+        List<string> problems = [];
+        if (tools is { Count: > 0 }) problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (Sample.AsText(messages[i]?["content"]) is null)
+                problems.Add($"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a text: the model has no chat template of its own.");
+            if (messages[i]?["tool_calls"] is not null)
+                problems.Add($"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has no template.");
+        }
+        if (problems.Count > 0) throw new InputException("The conversation cannot be written as ChatML:", problems);
+    }
+}

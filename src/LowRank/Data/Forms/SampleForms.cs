@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LowRank.Tokenization;
 
 namespace LowRank.Data.Forms;
 
@@ -35,4 +36,163 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
     private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
 
     private static string Quote(string key) => $"\"{key}\"";
+}
+
+/// <summary>One of the forms a row may have.</summary>
+internal interface ISampleForm
+{
+    /// <summary>The form as messages show it.</summary>
+    string Shape { get; }
+
+    /// <summary>Keys that every row of the form has and no row of another.</summary>
+    IReadOnlyList<string> Keys { get; }
+
+    /// <summary>Further keys that belong to the form.</summary>
+    IReadOnlyList<string> OptionalKeys { get; }
+
+    /// <summary>Makes examples of a row that has all of <see cref="Keys"/>: one, or several of a conversation.</summary>
+    /// <exception cref="InputException">The row is wrong; each problem without its place.</exception>
+    IReadOnlyList<TokenizedExample> Tokenize(Sample sample);
+}
+
+/// <summary><c>{"text"}</c>: a document. Every token is learned, the end-of-text token too, which is added where the
+/// tokenizer has one and the text does not end with it.</summary>
+internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
+{
+    public string Shape => "{\"text\"}";
+
+    public IReadOnlyList<string> Keys { get; } = ["text"];
+
+    public IReadOnlyList<string> OptionalKeys { get; } = [];
+
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    {
+        var fields = new RowFields(sample.Row);
+        string text = fields.FilledText("text", "Expected a document; remove the row.");
+        fields.ThrowIfWrong();
+        int[] ids = PromptEncoding.Ended(tokenizer, PromptEncoding.Text(tokenizer, text));
+        return [new TokenizedExample(ids, [.. ids])];
+    }
+}
+
+/// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned, as what follows
+/// the very ids that a model is given to generate from.</summary>
+internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : ISampleForm
+{
+    public string Shape => "{\"prompt\", \"completion\"}";
+
+    public IReadOnlyList<string> Keys { get; } = ["prompt", "completion"];
+
+    public IReadOnlyList<string> OptionalKeys { get; } = [];
+
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    {
+        var fields = new RowFields(sample.Row);
+        string prompt = fields.FilledText("prompt", "Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.");
+        string completion = fields.FilledText("completion", "Expected the text to learn.");
+        fields.ThrowIfWrong();
+        int[] before = PromptEncoding.Prompt(tokenizer, prompt);
+        int[] after = PromptEncoding.Ended(tokenizer, PromptEncoding.Completion(tokenizer, prompt, before, completion));
+        int[] ids = [.. before, .. after], labels = [.. ids];
+        if (trainOn == TrainOn.Completion) labels.AsSpan(0, before.Length).Fill(TokenizedExample.Ignored);
+        return [new TokenizedExample(ids, labels)];
+    }
+}
+
+/// <summary><c>{"input_ids", "labels"[, "attention_mask"]}</c>: taken as it is.</summary>
+internal sealed class TokensForm(int vocabularySize) : ISampleForm
+{
+    private const string Mask = "attention_mask";
+
+    public string Shape => "{\"input_ids\", \"labels\"[, \"attention_mask\"]}";
+
+    public IReadOnlyList<string> Keys { get; } = ["input_ids", "labels"];
+
+    public IReadOnlyList<string> OptionalKeys { get; } = [Mask];
+
+    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    {
+        var fields = new RowFields(sample.Row);
+        bool IsToken(long id) => id >= 0 && id < vocabularySize;
+        int[] ids = fields.Numbers("input_ids", IsToken, $"a token from 0 to {vocabularySize - 1}");
+        int[] labels = fields.Numbers("labels", id => id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
+        int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Mask(Mask) : null;
+        fields.ThrowIfWrong(); // a length says nothing where the list was none
+        if (ids.Length == 0) fields.Problem("\"input_ids\" is empty. Expected the tokens of a text.");
+        if (labels.Length != ids.Length)
+            fields.Problem($"\"labels\" has {labels.Length} numbers and \"input_ids\" {ids.Length}. Expected a label for each token, -100 where none is learned.");
+        if (mask is not null && mask.Length != ids.Length)
+            fields.Problem($"\"attention_mask\" has {mask.Length} numbers and \"input_ids\" {ids.Length}. Expected one for each token.");
+        fields.ThrowIfWrong();
+        return [new TokenizedExample(ids, labels, mask)];
+    }
+}
+
+/// <summary>Reads the fields of a row, and notes each that is wrong.</summary>
+internal sealed class RowFields(JsonObject row)
+{
+    private readonly List<string> problems = [];
+
+    /// <summary>Whether nothing is wrong so far.</summary>
+    public bool AreRight => problems.Count == 0;
+
+    public void Problem(string problem) => problems.Add(problem);
+
+    /// <summary>A text that is not empty; "" after a problem.</summary>
+    public string FilledText(string key, string whenEmpty)
+    {
+        string text = AnyText(key, out bool isText);
+        if (isText && text.Length == 0) problems.Add($"\"{key}\" is empty. {whenEmpty}");
+        return text;
+    }
+
+    /// <summary>A text; "" after a problem.</summary>
+    public string AnyText(string key) => AnyText(key, out _);
+
+    private string AnyText(string key, out bool isText)
+    {
+        isText = Sample.AsText(row[key]) is not null;
+        if (!isText) problems.Add(Wrong(key, "a text"));
+        return Sample.AsText(row[key]) ?? "";
+    }
+
+    /// <summary>What is wrong with a field that is absent or no such value.</summary>
+    public string Wrong(string key, string expected) => row.ContainsKey(key) ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
+
+    /// <summary>Ones for tokens and zeros for padding among them; a text of padding alone is a problem.</summary>
+    public int[] Mask(string key)
+    {
+        int[] mask = Numbers(key, value => value is 0 or 1, "0 or 1");
+        if (mask.Length > 0 && !mask.Contains(1)) problems.Add($"\"{key}\" is 0 everywhere. Expected 1 at each token of a text; remove the row.");
+        return mask;
+    }
+
+    /// <summary>Whole numbers; none after a problem.</summary>
+    /// <param name="key">The field.</param>
+    /// <param name="isAllowed">Which numbers are.</param>
+    /// <param name="expected">What messages call them.</param>
+    public int[] Numbers(string key, Func<long, bool> isAllowed, string expected)
+    {
+        if (row[key] is not JsonArray list)
+        {
+            problems.Add(Wrong(key, "a list of whole numbers"));
+            return [];
+        }
+        var numbers = new int[list.Count];
+        int wrong = 0;
+        for (int i = 0; i < numbers.Length; i++)
+        {
+            if (list[i] is JsonValue value && value.TryGetValue(out long number) && number is >= int.MinValue and <= int.MaxValue && isAllowed(number))
+                numbers[i] = (int)number;
+            else if (wrong++ == 0)
+                problems.Add($"\"{key}\"[{i}] is {Sample.Describe(list[i])}, expected {expected}.");
+        }
+        if (wrong > 1) problems[^1] = problems[^1].TrimEnd('.') + $" ({wrong - 1} more in this list are wrong).";
+        return numbers;
+    }
+
+    public void ThrowIfWrong()
+    {
+        if (problems.Count > 0) throw new InputException("The row cannot be used:", problems);
+    }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace LowRank.Data.Packing;
 
 /// <summary>Whether rows that begin with the same tokens compute them once.</summary>
@@ -12,4 +14,101 @@ public enum PromptSharing
     /// <summary>Rows of one prompt are also taken one after the other, so that they meet: an epoch draws the order of the prompts
     /// instead of that of the rows.</summary>
     Grouped,
+}
+
+/// <summary>Texts as a tree of their common beginnings.</summary>
+internal static class PrefixTree
+{
+    /// <summary>Fewest tokens that are worth an attention call of their own: fewer cost more than they save.</summary>
+    public const int LeastShared = 8;
+
+    /// <summary>The tree of texts.</summary>
+    /// <param name="texts">At least one token each.</param>
+    /// <param name="shares">False gives every text a branch of its own.</param>
+    /// <returns>A root without tokens.</returns>
+    public static PrefixNode Of(IReadOnlyList<ReadOnlyMemory<int>> texts, bool shares)
+    {
+        var root = new PrefixNode(0, 0, 0);
+        int[] all = [.. Enumerable.Range(0, texts.Count)];
+        if (shares) Grow(texts, root, all, 0);
+        else foreach (int text in all) Add(root, text, 0, texts[text].Length, [text]);
+        return root;
+    }
+
+    // All of the texts are equal up to `from`, which is where `parent` ends.
+    private static void Grow(IReadOnlyList<ReadOnlyMemory<int>> texts, PrefixNode parent, IReadOnlyList<int> chosen, int from)
+    {
+        if (chosen.Count == 0) return;
+        int common = Common(texts, chosen);
+        int[] ending = [.. chosen.Where(text => texts[text].Length == common)];
+        int[] going = [.. chosen.Where(text => texts[text].Length > common)];
+        bool shared = chosen.Count > 1 && common - from >= LeastShared;
+        if (shared || ending.Length > 0)
+        {
+            PrefixNode node = Add(parent, chosen[0], from, common, ending);
+            if (shared) (parent, from) = (node, common);
+        }
+        foreach (IGrouping<int, int> branch in going.GroupBy(text => texts[text].Span[common])) Grow(texts, parent, [.. branch], from);
+    }
+
+    private static PrefixNode Add(PrefixNode parent, int text, int from, int to, IReadOnlyList<int> ending)
+    {
+        var node = new PrefixNode(text, from, to);
+        node.Ending.AddRange(ending);
+        parent.Children.Add(node);
+        return node;
+    }
+
+    private static int Common(IReadOnlyList<ReadOnlyMemory<int>> texts, IReadOnlyList<int> chosen)
+    {
+        ReadOnlySpan<int> first = texts[chosen[0]].Span;
+        int common = first.Length;
+        foreach (int text in chosen.Skip(1)) common = first[..common].CommonPrefixLength(texts[text].Span);
+        return common;
+    }
+}
+
+/// <summary>Tokens that some texts have in common, or that one of them has alone.</summary>
+/// <param name="text">The number of a text that has them.</param>
+/// <param name="from">Where they begin in it.</param>
+/// <param name="to">Where they end in it.</param>
+internal sealed class PrefixNode(int text, int from, int to)
+{
+    public int Text => text;
+
+    public int From => from;
+
+    public int Length => to - from;
+
+    /// <summary>How texts go on.</summary>
+    public List<PrefixNode> Children { get; } = [];
+
+    /// <summary>The texts that end here.</summary>
+    public List<int> Ending { get; } = [];
+
+    /// <summary>Tokens of it and of all below.</summary>
+    public int Total => Length + Children.Sum(child => child.Total);
+}
+
+/// <summary>Rows are equal when they have the same prompt: the tokens before the first that is learned. A row without one equals
+/// no other.</summary>
+internal sealed class PromptComparer : IEqualityComparer<TokenizedExample>
+{
+    public static PromptComparer Instance { get; } = new();
+
+    public bool Equals(TokenizedExample? x, TokenizedExample? y)
+    {
+        if (ReferenceEquals(x, y)) return true;
+        return x is not null && y is not null && Prompt(x) is { Length: > 0 } prompt && prompt.SequenceEqual(Prompt(y));
+    }
+
+    public int GetHashCode(TokenizedExample obj)
+    {
+        var hash = new HashCode();
+        hash.AddBytes(MemoryMarshal.AsBytes(Prompt(obj)));
+        return hash.ToHashCode();
+    }
+
+    private static ReadOnlySpan<int> Prompt(TokenizedExample row) =>
+        row.InputIds.AsSpan(0, Math.Max(0, Array.FindIndex(row.Labels, label => label != TokenizedExample.Ignored)));
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using ICSharpCode.SharpZipLib;
+using ICSharpCode.SharpZipLib.BZip2;
 
 namespace LowRank.Data.Rows;
 
@@ -78,4 +79,90 @@ internal static class Decompression
 
     private static Stream InUtf8(Stream content, bool bigEndian) =>
         Encoding.CreateTranscodingStream(content, new UnicodeEncoding(bigEndian, byteOrderMark: true, throwOnInvalidBytes: true), Encoding.UTF8);
+}
+
+/// <summary>bzip2 streams one after the other, as pbzip2 writes them: the library's own ends with the first, and takes what is no
+/// stream for an empty one.</summary>
+/// <param name="file">Belongs to this stream from now on.</param>
+internal sealed class BZip2Streams(Stream file) : ForwardStream
+{
+    private const int HeaderLength = 4; // BZh and the size of its blocks, 1 to 9
+    private readonly BufferedStream file = new(file, 1 << 16);
+    private readonly byte[] output = new byte[1 << 14];
+    private BZip2InputStream? part;
+
+    public override int Read(Span<byte> buffer)
+    {
+        if (buffer.IsEmpty) return 0;
+        while (true)
+        {
+            if (part is null)
+            {
+                var next = new PeekedStream(file, HeaderLength);
+                if (next.Beginning.IsEmpty) return 0;
+                if (!next.Beginning.StartsWith("BZh"u8) || next.IsWhole || next.Beginning[3] is < (byte)'1' or > (byte)'9')
+                    throw new InvalidDataException("what follows a bzip2 stream is no other one");
+                part = new BZip2InputStream(next) { IsStreamOwner = false };
+            }
+            int read = part.Read(output, 0, Math.Min(output.Length, buffer.Length));
+            output.AsSpan(0, Math.Max(0, read)).CopyTo(buffer);
+            if (read > 0) return read;
+            part.Dispose();
+            part = null;
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            part?.Dispose();
+            file.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+}
+
+/// <summary>A stream whose beginning has been looked at and is read again.</summary>
+internal sealed class PeekedStream : ForwardStream
+{
+    private readonly Stream stream;
+    private readonly byte[] beginning;
+    private readonly int length;
+    private int at;
+
+    /// <summary>Looks at the beginning of a stream.</summary>
+    /// <param name="stream">The stream, owned from now on.</param>
+    /// <param name="most">How many bytes to look at.</param>
+    public PeekedStream(Stream stream, int most)
+    {
+        this.stream = stream;
+        beginning = new byte[most];
+        length = stream.ReadAtLeast(beginning, most, throwOnEndOfStream: false);
+    }
+
+    public ReadOnlySpan<byte> Beginning => beginning.AsSpan(0, length);
+
+    /// <summary>Whether the beginning is all there is.</summary>
+    public bool IsWhole => length < beginning.Length;
+
+    /// <summary>Leaves bytes of the beginning out, before anything is read.</summary>
+    public void Skip(int bytes) => at += bytes;
+
+    public override int Read(Span<byte> buffer)
+    {
+        if (at == length) return stream.Read(buffer);
+        int taken = Math.Min(buffer.Length, length - at);
+        beginning.AsSpan(at, taken).CopyTo(buffer);
+        at += taken;
+        return taken;
+    }
+
+    public override int ReadByte() => at < length ? beginning[at++] : stream.ReadByte();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) stream.Dispose();
+        base.Dispose(disposing);
+    }
 }

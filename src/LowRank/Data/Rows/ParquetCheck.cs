@@ -84,3 +84,125 @@ internal static class ParquetCheck
         }
     }
 }
+
+/// <summary>Goes through a structure in thrift's compact protocol and sees that it is whole and of the types expected.</summary>
+/// <remarks>The library that reads Parquet trusts these bytes: a wrong one can send it round for ever, or ask for any amount of
+/// memory.</remarks>
+internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
+{
+    private const int Deepest = 16;
+    private readonly ReadOnlySpan<byte> bytes = bytes;
+
+    /// <summary>Bytes gone through.</summary>
+    public int At { get; private set; }
+
+    /// <summary>Goes through a structure.</summary>
+    /// <param name="name">Its name in <see cref="ParquetStructures"/>.</param>
+    /// <param name="number">Hears of whole numbers: of which structure, which field, and the value.</param>
+    /// <exception cref="InvalidDataException">The bytes are no such structure.</exception>
+    public void Structure(string name, Action<string, int, long>? number) => Structure(name, number, 0);
+
+    private void Structure(string? name, Action<string, int, long>? number, int depth)
+    {
+        if (depth > Deepest) throw new InvalidDataException("structures are nested too deep");
+        int id = 0;
+        while (true)
+        {
+            byte header = Byte();
+            if (header == 0) return;
+            int delta = header >> 4, type = header & 0x0F;
+            id = delta > 0 ? id + delta : (int)Zigzag();
+            string? expected = name is null ? null : ParquetStructures.Field(name, id);
+            if (expected is not null && !Fits(expected, type)) throw new InvalidDataException($"field {id} of {name} has the type {type}");
+            Value(type, expected, name is null || expected is null ? null : value => number?.Invoke(name, id, value), number, depth);
+        }
+    }
+
+    private void Value(int type, string? expected, Action<long>? own, Action<string, int, long>? number, int depth)
+    {
+        switch (type)
+        {
+            case 1 or 2: break; // the type is the value
+            case 3: Byte(); break;
+            case 4 or 5 or 6:
+                long value = Zigzag();
+                if (type == 5 && value is < int.MinValue or > int.MaxValue) throw new InvalidDataException("a number is too large");
+                own?.Invoke(value);
+                break;
+            case 7: Skip(sizeof(double)); break;
+            case 8: Skip(Length()); break;
+            case 9 or 10: List(expected, number, depth); break;
+            case 11: Map(depth); break;
+            case 12: Structure(expected?.TrimStart('*').Trim('(', ')'), number, depth + 1); break;
+            default: throw new InvalidDataException($"there is no type {type}");
+        }
+    }
+
+    private void List(string? expected, Action<string, int, long>? number, int depth)
+    {
+        byte header = Byte();
+        int type = header & 0x0F, count = header >> 4 == 15 ? Length() : header >> 4;
+        if (count > bytes.Length - At) throw new InvalidDataException("a list is longer than its bytes");
+        if (expected is not null && !Fits(expected[1..], type)) throw new InvalidDataException($"a list has elements of the type {type}");
+        for (int i = 0; i < count; i++)
+        {
+            if (type is 1 or 2) Byte();
+            else Value(type, expected?[1..], null, number, depth + 1);
+        }
+    }
+
+    private void Map(int depth)
+    {
+        if (depth > Deepest) throw new InvalidDataException("maps are nested too deep");
+        int count = Length();
+        if (count == 0) return;
+        byte types = Byte();
+        if (count > bytes.Length - At) throw new InvalidDataException("a map is longer than its bytes");
+        for (int i = 0; i < count; i++)
+        {
+            foreach (int type in (int[])[types >> 4, types & 0x0F])
+                if (type is 1 or 2) Byte();
+                else Value(type, null, null, null, depth + 1);
+        }
+    }
+
+    private static bool Fits(string expected, int type) => expected[0] switch
+    {
+        'b' => type is 1 or 2,
+        'y' => type == 3,
+        'h' => type == 4,
+        'i' => type == 5,
+        'l' => type == 6,
+        's' => type == 8,
+        '*' => type == 9,
+        _ => type == 12,
+    };
+
+    private byte Byte()
+    {
+        if (At >= bytes.Length) throw new InvalidDataException("a structure goes on beyond its bytes");
+        return bytes[At++];
+    }
+
+    private void Skip(int count)
+    {
+        if (count > bytes.Length - At) throw new InvalidDataException("a value goes on beyond its bytes");
+        At += count;
+    }
+
+    private int Length() => Number() is var length && length <= int.MaxValue ? (int)length : throw new InvalidDataException("a length is too large");
+
+    private long Zigzag() => Number() is var number ? (long)(number >> 1) ^ -(long)(number & 1) : 0;
+
+    private ulong Number()
+    {
+        ulong value = 0;
+        for (int shift = 0; shift < 70; shift += 7)
+        {
+            byte next = Byte();
+            value |= (ulong)(next & 0x7F) << shift;
+            if (next <= 0x7F) return value;
+        }
+        throw new InvalidDataException("a number does not end");
+    }
+}

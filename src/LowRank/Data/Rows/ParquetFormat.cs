@@ -1,3 +1,6 @@
+using System.Collections;
+using System.Globalization;
+using System.Text.Json.Nodes;
 using Parquet;
 using Parquet.Meta;
 using Parquet.Serialization;
@@ -73,6 +76,131 @@ internal sealed class ParquetFormat : IRowFormat
         {
             problems.Add(place, failure is InputException ? failure.Message : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is whole, or write it anew.");
             return default;
+        }
+    }
+}
+
+/// <summary>The structures of Parquet's footer and page headers (parquet.thrift), field by field.</summary>
+/// <remarks>A letter a field: b truth value, y byte, h, i, l whole numbers of 2, 4, 8 bytes, s bytes; a name in brackets a structure;
+/// * before it a list.</remarks>
+internal static class ParquetStructures
+{
+    private static readonly Dictionary<string, string> Written = new()
+    {
+        ["File"] = "1:i 2:*(Schema) 3:l 4:*(Group) 5:*(Pair) 6:s 7:*(Order) 9:s",
+        ["Schema"] = "1:i 2:i 3:i 4:s 5:i 6:i 7:i 8:i 9:i 10:(Logical)",
+        ["Logical"] = "1:(Empty) 2:(Empty) 3:(Empty) 4:(Empty) 5:(Decimal) 6:(Empty) 7:(Time) 8:(Time) 10:(Whole) 11:(Empty) 12:(Empty) 13:(Empty) 14:(Empty) 15:(Empty)",
+        ["Decimal"] = "1:i 2:i",
+        ["Time"] = "1:b 2:(Unit)",
+        ["Unit"] = "1:(Empty) 2:(Empty) 3:(Empty)",
+        ["Whole"] = "1:y 2:b",
+        ["Empty"] = "",
+        ["Pair"] = "1:s 2:s",
+        ["Order"] = "1:(Empty)",
+        ["Group"] = "1:*(Chunk) 2:l 3:l 4:*(Sorting) 5:l 6:l 7:h",
+        ["Sorting"] = "1:i 2:b 3:b",
+        ["Chunk"] = "1:s 2:l 3:(Column) 4:l 5:i 6:l 7:i 9:s",
+        ["Column"] = "1:i 2:*i 3:*s 4:i 5:l 6:l 7:l 8:*(Pair) 9:l 10:l 11:l 12:(Statistics) 13:*(Encodings) 14:l 15:i 16:(Sizes)",
+        ["Statistics"] = "1:s 2:s 3:l 4:l 5:s 6:s 7:b 8:b",
+        ["Encodings"] = "1:i 2:i 3:i",
+        ["Sizes"] = "1:l 2:*l 3:*l",
+        ["Page"] = "1:i 2:i 3:i 4:i 5:(Data) 6:(Empty) 7:(Dictionary) 8:(Data2)",
+        ["Data"] = "1:i 2:i 3:i 4:i 5:(Statistics)",
+        ["Dictionary"] = "1:i 2:i 3:b",
+        ["Data2"] = "1:i 2:i 3:i 4:i 5:i 6:i 7:b 8:(Statistics)",
+    };
+
+    private static readonly Dictionary<string, Dictionary<int, string>> Parsed = Written.ToDictionary(structure => structure.Key,
+        structure => structure.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToDictionary(field => int.Parse(field.Split(':')[0], System.Globalization.CultureInfo.InvariantCulture), field => field.Split(':')[1]));
+
+    /// <summary>What a field of a structure is; null for one that is not known here.</summary>
+    public static string? Field(string structure, int id) => Parsed[structure].GetValueOrDefault(id);
+}
+
+/// <summary>Rows of Parquet as JSON.</summary>
+internal static class ParquetValues
+{
+    private const int Deepest = 32, LongestText = JsonLines.LongestLine;
+
+    public static UnreadRow Row(IDictionary<string, object> row, DataPlace place)
+    {
+        try
+        {
+            return new ReadRow(place, Fields(row, 0));
+        }
+        catch (InputException failure)
+        {
+            return new WrongRow(place, failure.Message);
+        }
+    }
+
+    private static JsonObject Fields(IDictionary<string, object> row, int depth)
+    {
+        var fields = new JsonObject();
+        foreach ((string key, object value) in row) fields[key] = Value(key, value, depth + 1);
+        return fields;
+    }
+
+    private static JsonNode? Value(string key, object? value, int depth) => value switch
+    {
+        _ when depth > Deepest => throw new InputException($"\"{key}\" is nested more than {Deepest} deep."),
+        null or DBNull => null,
+        string { Length: > LongestText } => throw new InputException($"\"{key}\" has more than {LongestText >> 20} million characters. Split the row."),
+        string text => text,
+        bool flag => flag,
+        float number => float.IsFinite(number) ? Number(number) : null,
+        double number => double.IsFinite(number) ? Number(number) : null,
+        int or long or short or byte or sbyte or ushort or uint or ulong or decimal => Number((IFormattable)value),
+        DateTime time => time.ToString("O", CultureInfo.InvariantCulture),
+        DateOnly date => date.ToString("O", CultureInfo.InvariantCulture),
+        Guid id => id.ToString(),
+        ReadOnlyMemory<char> text => text.ToString(),
+        byte[] or ReadOnlyMemory<byte> => throw new InputException($"\"{key}\" holds bytes, which no form of rows has. Leave the column out of the file, or write it as text."),
+        IDictionary<string, object> inner => Fields(inner, depth),
+        IDictionary map => Map(key, map, depth),
+        IEnumerable list => new JsonArray([.. list.Cast<object?>().Select(item => Value(key, item, depth + 1))]),
+        _ => throw new InputException($"\"{key}\" holds values of the type {value.GetType().Name}, which no form of rows has. Leave the column out of the file."),
+    };
+
+    // As a row of JSON has it: a number that can be read as any type that holds it.
+    private static JsonNode? Number(IFormattable number) => JsonNode.Parse(number.ToString(null, CultureInfo.InvariantCulture));
+
+    private static JsonObject Map(string key, IDictionary map, int depth)
+    {
+        var fields = new JsonObject();
+        foreach (DictionaryEntry entry in map)
+            fields[Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? ""] = Value(key, entry.Value, depth + 1);
+        return fields;
+    }
+}
+
+/// <summary>What the header of a Parquet page says.</summary>
+internal sealed class PageSizes
+{
+    /// <summary>Bytes of the header itself.</summary>
+    public int Header { get; set; }
+
+    /// <summary>Bytes as they are in the file.</summary>
+    public long Compressed { get; private set; }
+
+    /// <summary>Bytes once decompressed.</summary>
+    public long Plain { get; private set; }
+
+    /// <summary>Values, missing ones counted.</summary>
+    public long Values { get; private set; }
+
+    /// <summary>Whether other pages refer to it.</summary>
+    public bool IsDictionary { get; private set; }
+
+    /// <summary>Takes a number of the header.</summary>
+    public void Take(string structure, int field, long value)
+    {
+        switch (structure, field)
+        {
+            case ("Page", 1): IsDictionary = value == 2; break;
+            case ("Page", 2): Plain = value; break;
+            case ("Page", 3): Compressed = value; break;
+            case ("Data" or "Data2" or "Dictionary", 1): Values = value; break;
         }
     }
 }

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
-using LowRank.Tensors;
+using LowRank.IO;
 using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Data.Stored;
@@ -137,4 +137,44 @@ internal static class ExampleFile
     }
 
     private static void Append(Stream offsets, long value) => offsets.Write(MemoryMarshal.AsBytes<long>([value]));
+}
+
+/// <summary>What a file of examples says of itself.</summary>
+internal sealed record StoredContent
+{
+    /// <summary>What the examples were made of: files, tokenizer, options, program.</summary>
+    public required string Key { get; init; }
+
+    /// <summary>Of the examples themselves (<see cref="ExampleFingerprint"/>).</summary>
+    public required string Fingerprint { get; init; }
+
+    /// <summary>What became of the rows.</summary>
+    public required TokenizationSummary Summary { get; init; }
+
+    /// <summary>How the assistant's turns were told; null where no row is a conversation.</summary>
+    public string? TurnsToldBy { get; init; }
+
+    /// <summary>Whether a row is a conversation.</summary>
+    public bool HasConversations { get; init; }
+
+    /// <summary>What was met while reading, a sentence each.</summary>
+    public required IReadOnlyList<string> Notes { get; init; }
+
+    /// <summary>The names of the files of places.</summary>
+    public required IReadOnlyList<string> Files { get; init; }
+}
+
+/// <summary>Where the examples of a file lie.</summary>
+/// <param name="At">Where the offsets begin: one for each example, and one for the end.</param>
+/// <param name="Count">How many examples there are.</param>
+/// <param name="Content">What the file says of itself.</param>
+internal sealed record StoredIndex(long At, long Count, StoredContent Content)
+{
+    /// <summary>Some of the offsets.</summary>
+    public long[] Offsets(SafeFileHandle handle, int first, int count)
+    {
+        var offsets = new long[count];
+        ExampleFile.ReadExactly(handle, MemoryMarshal.AsBytes(offsets.AsSpan()), At + (long)first * sizeof(long));
+        return offsets;
+    }
 }

@@ -47,7 +47,7 @@ internal sealed class StreamMarks
         {
             using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
             stream.Seek(0, SeekOrigin.End);
-            Tensors.AtomicFile.Append(stream, line);
+            IO.AtomicFile.Append(stream, line);
         }, waits);
     }
 
@@ -72,6 +72,6 @@ internal sealed class StreamMarks
         foreach ((long examples, long drawn) in marks.Skip(1)) text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
         if (Directory.Exists(file)) throw new IOException("it is a folder, expected a file");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        Tensors.AtomicFile.Write(file, text.ToString());
+        IO.AtomicFile.Write(file, text.ToString());
     }
 }

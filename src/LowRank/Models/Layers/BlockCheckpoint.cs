@@ -1,4 +1,4 @@
-using LowRank.Tensors;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -81,5 +81,40 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
             context.IsOutputRead = true;
             if (now is not null) context.Dropout!.set_state(now);
         }
+    }
+}
+
+/// <summary>What <see cref="BlockCheckpoint"/> remembers besides its input.</summary>
+/// <param name="Block">The block.</param>
+/// <param name="Context">The pass.</param>
+/// <param name="Output">The block's output, until the function has returned it.</param>
+/// <param name="Dropout">The state of the pass's generator before the block; null in evaluation.</param>
+/// <param name="NeedsInput">Whether the input takes a gradient.</param>
+/// <param name="IsLowest">Whether it is the last of its pass to go backward.</param>
+internal sealed record BlockCheckpointArguments(IBlock Block, ForwardContext Context, Tensor Output, Tensor? Dropout, bool NeedsInput, bool IsLowest);
+
+/// <summary>States through the blocks of a model, one after the other.</summary>
+internal static class BlockPass
+{
+    /// <summary>Runs them. What a block makes on the way is freed when it is done, unless the graph needs it.</summary>
+    /// <param name="blocks">The blocks, the lowest first.</param>
+    /// <param name="hidden">[batch, sequence, hidden]</param>
+    /// <param name="context">The pass.</param>
+    /// <param name="checkpoints">Whether the graph keeps the blocks' inputs alone.</param>
+    /// <returns>As <paramref name="hidden"/>, in the caller's dispose scope.</returns>
+    public static Tensor Run(IReadOnlyList<IBlock> blocks, Tensor hidden, ForwardContext context, bool checkpoints = false)
+    {
+        Tensor states = hidden;
+        bool keepsInputs = checkpoints && is_grad_enabled(), isLowest = true;
+        foreach (IBlock block in blocks)
+        {
+            using var scope = NewDisposeScope();
+            Tensor below = states;
+            states = (keepsInputs ? BlockCheckpoint.Apply(block, below, context, isLowest) : block.Forward(below, context)).MoveToOuterDisposeScope();
+            isLowest &= !states.requires_grad;
+            if (!ReferenceEquals(below, hidden)) below.Dispose();
+        }
+        if (keepsInputs && !isLowest) context.OutliveScope();
+        return states;
     }
 }

@@ -1,5 +1,5 @@
-using LowRank.Tensors;
-using LowRank.Tensors.Native;
+using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -76,5 +76,46 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
         if (mask is null) back?.addmm_(reducedGradient, a, beta: 1, alpha: 1);
         else back?.addcmul_(reducedGradient.matmul(a), mask, 1);
         return ReturnedGradients.Keep(back?.view(shape), ofA, ofB, null, null);
+    }
+}
+
+/// <summary>What <see cref="TrainingLinear"/> remembers besides tensors.</summary>
+/// <param name="Projection">The layer.</param>
+/// <param name="Bias">What is added, [out]; null for nothing.</param>
+/// <param name="Scale">The pair's factor.</param>
+/// <param name="NeedsInput">Whether the input takes a gradient.</param>
+/// <param name="NeedsA">Whether A does.</param>
+/// <param name="NeedsB">Whether B does.</param>
+/// <param name="IsRead">Whether someone reads the output's values.</param>
+internal sealed record TrainingLinearArguments(Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);
+
+/// <summary>Frees the gradients that a function of ours gave to torch's backward pass.</summary>
+/// <remarks>Torch takes its own references after the function has returned, and nobody is told: without this, every gradient of
+/// a pass would stay in memory until the step's dispose scope ends.</remarks>
+internal static class ReturnedGradients
+{
+    [ThreadStatic]
+    private static List<Tensor>? kept;
+
+    /// <summary>Frees the gradients of the function that was called before, which torch has taken by now.</summary>
+    public static void Release()
+    {
+        if (kept is null) return;
+        foreach (Tensor gradient in kept) gradient.Dispose();
+        kept.Clear();
+    }
+
+    /// <summary>Takes gradients out of the dispose scope until the next <see cref="Release"/>.</summary>
+    /// <param name="gradients">One for each of the function's arguments; null for none.</param>
+    /// <returns>The same.</returns>
+    public static List<Tensor> Keep(params Tensor?[] gradients)
+    {
+        kept ??= [];
+        foreach (Tensor gradient in gradients.OfType<Tensor>())
+        {
+            gradient.DetachFromDisposeScope();
+            kept.Add(gradient);
+        }
+        return [.. gradients.Select(gradient => gradient!)];
     }
 }

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,4 +29,89 @@ public sealed class BFloat16Format : IWeightFormat
         // alias: contiguous may be the tensor itself, which the caller disposes of; the memory stays while one of them lives.
         return new PackedWeight(new BFloat16Matrix(half.alias().DetachFromDisposeScope()), buffer);
     }
+}
+
+/// <summary>A matrix of bfloat16 values, which are float32's upper halves.</summary>
+internal sealed unsafe class BFloat16Matrix : IPackedMatrix
+{
+    private const int Unit = RowProducts.Unit;
+
+    private readonly Tensor values; // bfloat16 [rows, columns]
+    private readonly ushort* packed;
+
+    /// <summary>Takes over the values.</summary>
+    public BFloat16Matrix(Tensor values)
+    {
+        this.values = values;
+        packed = (ushort*)NativeTensor.Address(values);
+    }
+
+    public string Format => BFloat16Format.FormatName;
+
+    public long Rows => values.shape[0];
+
+    public long Columns => values.shape[1];
+
+    public long Bytes => values.numel() * sizeof(ushort);
+
+    public bool CanMultiply => Columns % Unit == 0;
+
+    public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
+
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
+
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => [KeyValuePair.Create(name, values)];
+
+    // A copy on the processor too: where the values are mapped from a file, it may be closed before.
+    public IDeviceMatrix CopyTo(Device device) => new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
+
+    public void Dispose() => values.Dispose();
+
+    private static void Widen(ushort* from, long count, float* to)
+    {
+        long at = 0;
+        for (; at + 16 <= count; at += 16)
+        {
+            (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(from + at));
+            (low << 16).AsSingle().Store(to + at);
+            (high << 16).AsSingle().Store(to + at + 8);
+        }
+        for (; at < count; at++) to[at] = BitConverter.UInt32BitsToSingle((uint)from[at] << 16);
+    }
+
+    private readonly struct Units(ushort* packed) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target)
+        {
+            for (int i = 0; i < Unit; i += 16)
+            {
+                (Vector256<uint> low, Vector256<uint> high) = Vector256.Widen(Vector256.Load(packed + first + i));
+                (low << 16).AsSingle().Store(target + i);
+                (high << 16).AsSingle().Store(target + i + 8);
+            }
+        }
+
+        public float RowScale(long row) => 1;
+    }
+}
+
+/// <summary>A matrix of bfloat16 values on a device.</summary>
+/// <param name="values">bfloat16 [rows, columns]; taken over.</param>
+internal sealed class BFloat16DeviceMatrix(Tensor values) : IDeviceMatrix
+{
+    public string Format => BFloat16Format.FormatName;
+
+    public long Rows => values.shape[0];
+
+    public long Columns => values.shape[1];
+
+    public long Bytes => values.numel() * values.element_size();
+
+    public long RowAlignment => 1;
+
+    public Tensor Expand(long first, long rows) => values.narrow(0, first, rows).to(ScalarType.Float32);
+
+    public void Dispose() => values.Dispose();
 }

@@ -1,4 +1,8 @@
-using LowRank.Tensors.Native;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -45,5 +49,126 @@ public sealed unsafe class Int8Format : IWeightFormat
         *largest = most;
         float factor = most > 0 ? 127 * (1 / most) : 0; // in two roundings, as torch divides a number by a tensor
         for (long i = 0; i < count; i++) target[i] = (sbyte)Math.Clamp(MathF.Round(values[i] * factor), -127, 127);
+    }
+}
+
+/// <summary>A matrix of 8-bit whole numbers with a scale for each row.</summary>
+internal sealed unsafe class Int8Matrix : IPackedMatrix
+{
+    private const int Unit = RowProducts.Unit;
+    private const float Step = 1 / 127f;
+
+    private readonly Tensor values;  // int8 [rows, columns]
+    private readonly Tensor largest; // float32 [rows]
+    private readonly sbyte* packed;
+    private readonly float* scales;
+
+    /// <summary>Takes over values and the largest absolute value of each row.</summary>
+    public Int8Matrix(Tensor values, Tensor largest)
+    {
+        (this.values, this.largest) = (values, largest);
+        packed = (sbyte*)NativeTensor.Address(values);
+        scales = (float*)NativeTensor.Address(largest);
+    }
+
+    public string Format => Int8Format.FormatName;
+
+    public long Rows => values.shape[0];
+
+    public long Columns => values.shape[1];
+
+    public long Bytes => values.numel() + largest.numel() * sizeof(float);
+
+    public bool CanMultiply => Columns % Unit == 0;
+
+    public void Expand(long first, long count, float* target)
+    {
+        long columns = Columns;
+        for (long at = first; at < first + count;)
+        {
+            long row = at / columns, length = Math.Min((row + 1) * columns, first + count) - at;
+            Widen(packed + at, length, scales[row] * Step, target + (at - first));
+            at += length;
+        }
+    }
+
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+
+    /// <remarks>bitsandbytes names the scales after the module, not after the weight.</remarks>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original)
+    {
+        string module = name[..name.LastIndexOf('.')];
+        return
+        [
+            KeyValuePair.Create(name, values),
+            KeyValuePair.Create(module + ".SCB", largest),
+            KeyValuePair.Create(module + ".weight_format", zeros([], ScalarType.Byte)), // 0: row by row
+        ];
+    }
+
+    public IDeviceMatrix CopyTo(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new Int8DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Step).unsqueeze(1).to(device).DetachFromDisposeScope());
+    }
+
+    public void Dispose()
+    {
+        values.Dispose();
+        largest.Dispose();
+    }
+
+    private static void Widen(sbyte* from, long count, float scale, float* to)
+    {
+        long at = 0;
+        for (; at + 16 <= count; at += 16) (Wide16(from + at) * scale).Store(to + at);
+        for (; at < count; at++) to[at] = from[at] * scale;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Wide16(sbyte* from)
+    {
+        if (Avx512F.IsSupported) return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(from));
+        (Vector128<int> a, Vector128<int> b) = Vector128.Widen(low);
+        (Vector128<int> c, Vector128<int> d) = Vector128.Widen(high);
+        return Vector512.ConvertToSingle(Vector512.Create(Vector256.Create(a, b), Vector256.Create(c, d)));
+    }
+
+    [StructLayout(LayoutKind.Auto)]
+    private readonly struct Units(sbyte* packed, float* scales) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target)
+        {
+            for (int i = 0; i < Unit; i += 16) Wide16(packed + first + i).Store(target + i);
+        }
+
+        public float RowScale(long row) => scales[row] * Step;
+    }
+}
+
+/// <summary>A matrix of 8-bit whole numbers with a scale for each row, on a device.</summary>
+/// <param name="values">int8 [rows, columns]; taken over.</param>
+/// <param name="scales">What a row's numbers are multiplied with, float32 [rows, 1]; taken over.</param>
+internal sealed class Int8DeviceMatrix(Tensor values, Tensor scales) : IDeviceMatrix
+{
+    public string Format => Int8Format.FormatName;
+
+    public long Rows => values.shape[0];
+
+    public long Columns => values.shape[1];
+
+    public long Bytes => values.numel() + scales.numel() * sizeof(float);
+
+    public long RowAlignment => 1;
+
+    public Tensor Expand(long first, long rows) => values.narrow(0, first, rows).to(ScalarType.Float32).mul_(scales.narrow(0, first, rows));
+
+    public void Dispose()
+    {
+        values.Dispose();
+        scales.Dispose();
     }
 }

@@ -1,5 +1,8 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using LowRank.Tensors.Native;
+using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -140,5 +143,241 @@ public static unsafe class Nf4
             else high = middle;
         }
         return (byte)low;
+    }
+}
+
+/// <summary>Turns packed codes into levels: 32 bytes to 64 values, the high half of each byte first.</summary>
+internal static unsafe class Nf4Kernel
+{
+    private static readonly float* Table = Pinned(Nf4.Table);
+
+    /// <summary>A whole number of 64 codes as scaled float32 values.</summary>
+    /// <param name="packed">32 bytes.</param>
+    /// <param name="scale">What the levels are multiplied with.</param>
+    /// <param name="target">64 values.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Expand64(byte* packed, float scale, float* target)
+    {
+        if (Avx512F.IsSupported) Expand512(packed, Vector512.Create(scale), target);
+        else if (Avx2.IsSupported) Expand256(packed, Vector256.Create(scale), target);
+        else ExpandAny(packed, 64, scale, target);
+    }
+
+    /// <summary>Any even number of codes, one after the other.</summary>
+    public static void ExpandAny(byte* packed, int count, float scale, float* target)
+    {
+        for (int i = 0; i < count; i += 2)
+        {
+            byte both = packed[i / 2];
+            target[i] = Table[both >> 4] * scale;
+            target[i + 1] = Table[both & 15] * scale;
+        }
+    }
+
+    /// <summary>One code.</summary>
+    public static float Level(byte* packed, long index) => Table[(index & 1) == 0 ? packed[index / 2] >> 4 : packed[index / 2] & 15];
+
+    internal static void Expand512(byte* packed, Vector512<float> scale, float* target)
+    {
+        Vector512<float> table = Vector512.Load(Table);
+        (Vector256<byte> even, Vector256<byte> odd) = Codes(packed);
+        Store(even.GetLower(), 0);
+        Store(odd.GetLower(), 16);
+        Store(even.GetUpper(), 32);
+        Store(odd.GetUpper(), 48);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void Store(Vector128<byte> codes, int at) =>
+            (Avx512F.PermuteVar16x32(table, Avx512F.ConvertToVector512Int32(codes)) * scale).Store(target + at);
+    }
+
+    internal static void Expand256(byte* packed, Vector256<float> scale, float* target)
+    {
+        Vector256<float> low = Vector256.Load(Table), high = Vector256.Load(Table + 8);
+        (Vector256<byte> even, Vector256<byte> odd) = Codes(packed);
+        Store(even.GetLower(), 0);
+        Store(odd.GetLower(), 16);
+        Store(even.GetUpper(), 32);
+        Store(odd.GetUpper(), 48);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void Store(Vector128<byte> codes, int at)
+        {
+            Half(Avx2.ConvertToVector256Int32(codes), at);
+            Half(Avx2.ConvertToVector256Int32(Sse2.ShiftRightLogical128BitLane(codes, 8)), at + 8);
+        }
+
+        // The lowest three bits choose in a half of the table, the fourth chooses the half.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        void Half(Vector256<int> codes, int at)
+        {
+            Vector256<float> isHigh = (codes << 28).AsSingle();
+            (Avx.BlendVariable(Avx2.PermuteVar8x32(low, codes), Avx2.PermuteVar8x32(high, codes), isHigh) * scale).Store(target + at);
+        }
+    }
+
+    // Codes 0–15 and 32–47 in the first, 16–31 and 48–63 in the second: AVX2 interleaves each half of a register by itself.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<byte> Even, Vector256<byte> Odd) Codes(byte* packed)
+    {
+        Vector256<byte> both = Vector256.Load(packed), mask = Vector256.Create((byte)15);
+        Vector256<byte> first = (both.AsUInt16() >>> 4).AsByte() & mask, second = both & mask;
+        return (Avx2.UnpackLow(first, second), Avx2.UnpackHigh(first, second));
+    }
+
+    private static float* Pinned(float[] values)
+    {
+        var memory = (float*)NativeMemory.AlignedAlloc((nuint)values.Length * sizeof(float), 64); // for the life of the process
+        values.CopyTo(new Span<float>(memory, values.Length));
+        return memory;
+    }
+}
+
+/// <summary>The 256 values of bitsandbytes' signed dynamic 8-bit type (arXiv 1511.04561; bitsandbytes <c>create_dynamic_map</c>):
+/// for each power of ten from 10⁻⁶ to 1 twice as many values as for the one below, in the middle of equal parts of [0.1, 1]; their
+/// negatives, 0 and 1.</summary>
+internal static class DynamicMap
+{
+    /// <summary>The values, ascending.</summary>
+    public static float[] Values { get; } = Make();
+
+    /// <summary>Halfway between neighbours: a value above the i-th of them is nearer to the next.</summary>
+    public static float[] Bounds { get; } = [.. Values.Zip(Values.Skip(1), (below, above) => (below + above) / 2)];
+
+    private static float[] Make()
+    {
+        const int Powers = 7;
+        var values = new List<float> { 0, 1 };
+        for (int power = 0; power < Powers; power++)
+        {
+            int parts = 1 << power;
+            float factor = (float)Math.Pow(10, power - (Powers - 1));
+            for (int part = 0; part < parts; part++)
+            {
+                float middle = (Edge(part, parts) + Edge(part + 1, parts)) / 2;
+                values.Add(factor * middle);
+                values.Add(-factor * middle);
+            }
+        }
+        values.Sort();
+        return [.. values];
+    }
+
+    // Counted from the nearer end in float32, as torch.linspace does on processors with a fused multiply-add: published maps have its bits.
+    private static float Edge(int index, int parts)
+    {
+        const float From = 0.1f, To = 1;
+        float step = (To - From) / parts;
+        return index < (parts + 1) / 2 ? MathF.FusedMultiplyAdd(step, index, From) : MathF.FusedMultiplyAdd(-step, parts - index, To);
+    }
+}
+
+/// <summary>The scale of each block of a quantised matrix: plain, or itself quantised to 8 bits.</summary>
+internal sealed unsafe class BlockScales : IDisposable
+{
+    private readonly Tensor absmax;       // float32 [blocks]; quantised uint8 [blocks]
+    private readonly Tensor? nested;      // float32 [⌈blocks / nested block⌉]
+    private readonly float[]? map;        // what the 8-bit codes stand for
+    private readonly float* values;       // the same, where the collector moves nothing
+    private readonly Tensor? held;        // the map's memory
+    private readonly float* plain;
+    private readonly byte* codes;
+    private readonly float* nestedScales;
+    private readonly int nestedShift;     // the nested block's size is a power of two
+
+    /// <summary>Plain scales.</summary>
+    public BlockScales(Tensor absmax, int blockSize)
+    {
+        (this.absmax, BlockSize, BlockShift) = (absmax, blockSize, int.Log2(blockSize));
+        plain = (float*)NativeTensor.Address(absmax);
+    }
+
+    /// <summary>Quantised scales: map[code] · nested + offset.</summary>
+    public BlockScales(Tensor codes, Tensor nested, float[] map, float offset, int blockSize, int nestedBlockSize)
+    {
+        (absmax, this.nested, this.map, Offset, BlockSize, NestedBlockSize) = (codes, nested, map, offset, blockSize, nestedBlockSize);
+        this.codes = (byte*)NativeTensor.Address(codes);
+        nestedScales = (float*)NativeTensor.Address(nested);
+        held = tensor(map).DetachFromDisposeScope();
+        values = (float*)NativeTensor.Address(held);
+        (BlockShift, nestedShift) = (int.Log2(blockSize), int.Log2(nestedBlockSize));
+    }
+
+    /// <summary>Values that share a scale.</summary>
+    public int BlockSize { get; }
+
+    /// <summary>The power of two that the block's size is.</summary>
+    public int BlockShift { get; }
+
+    /// <summary>Scales that share a scale of their own; 0 where they are plain.</summary>
+    public int NestedBlockSize { get; }
+
+    /// <summary>What is added to every scale after its expansion.</summary>
+    public float Offset { get; }
+
+    /// <summary>Whether the scales are quantised themselves.</summary>
+    public bool IsNested => nested is not null;
+
+    /// <summary>Bytes they take.</summary>
+    public long Bytes => absmax.numel() * absmax.element_size() + (nested?.numel() ?? 0) * sizeof(float);
+
+    /// <summary>The scale of a block.</summary>
+    public float this[long block]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            if (plain != null) return plain[block];
+            float product = values[codes[block]] * nestedScales[block >> nestedShift]; // rounded before the sum, as bitsandbytes rounds
+            return product + Offset;
+        }
+    }
+
+    /// <summary>All scales in float32, [blocks], in the caller's dispose scope.</summary>
+    public Tensor Expand()
+    {
+        var expanded = new float[absmax.numel()];
+        for (int block = 0; block < expanded.Length; block++) expanded[block] = this[block];
+        return tensor(expanded);
+    }
+
+    /// <summary>Quantises scales: their mean is taken off, the rest goes into the dynamic 8-bit type.</summary>
+    public static BlockScales Quantize(float* scales, long blocks, int blockSize)
+    {
+        double sum = 0;
+        for (long i = 0; i < blocks; i++) sum += scales[i];
+        float offset = (float)(sum / blocks);
+        const int Nested = Nf4.NestedBlockSize;
+        Tensor codes = empty([blocks], ScalarType.Byte).DetachFromDisposeScope();
+        Tensor largest = empty([(blocks + Nested - 1) / Nested]).DetachFromDisposeScope();
+        byte* to = (byte*)NativeTensor.Address(codes);
+        float* most = (float*)NativeTensor.Address(largest);
+        float* rest = stackalloc float[Nested];
+        for (long first = 0; first < blocks; first += Nested)
+        {
+            int length = (int)Math.Min(Nested, blocks - first);
+            for (int i = 0; i < length; i++) rest[i] = scales[first + i] - offset;
+            float size = Nf4.Largest(new ReadOnlySpan<float>(rest, length));
+            if (length < Nested) size = Math.Max(size, 1e-38f);
+            most[first / Nested] = size;
+            Nf4.Nearest(rest, length, size, length == Nested, DynamicMap.Bounds, to + first);
+        }
+        return new BlockScales(codes, largest, DynamicMap.Values, offset, blockSize, Nested);
+    }
+
+    /// <summary>Its tensors as bitsandbytes stores them beside a weight.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> Stored(string name)
+    {
+        yield return KeyValuePair.Create(name + ".absmax", absmax);
+        if (nested is null) yield break;
+        yield return KeyValuePair.Create(name + ".nested_absmax", nested);
+        yield return KeyValuePair.Create(name + ".nested_quant_map", tensor(map!));
+    }
+
+    public void Dispose()
+    {
+        absmax.Dispose();
+        nested?.Dispose();
+        held?.Dispose();
     }
 }

@@ -1,3 +1,10 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Kernels.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
@@ -18,4 +25,177 @@ public sealed class Nf4Format : IWeightFormat
 
     /// <inheritdoc/>
     public PackedWeight Pack(Tensor matrix, ExpansionBuffer buffer) => new(Nf4.Quantize(matrix), buffer);
+}
+
+/// <summary>A matrix in NF4.</summary>
+internal sealed unsafe class Nf4Matrix : IPackedMatrix
+{
+    private const int Unit = RowProducts.Unit; // values that the kernel expands at once
+
+    private readonly Tensor codes; // uint8 [⌈n / 2⌉, 1]
+    private readonly byte* packed;
+    private readonly BlockScales scales;
+
+    /// <summary>Takes over codes and scales.</summary>
+    public Nf4Matrix(Tensor codes, BlockScales scales, long rows, long columns)
+    {
+        (this.codes, this.scales, Rows, Columns) = (codes, scales, rows, columns);
+        packed = (byte*)NativeTensor.Address(codes);
+    }
+
+    public string Format => Nf4Format.FormatName;
+
+    public long Rows { get; }
+
+    public long Columns { get; }
+
+    public long Bytes => codes.numel() + scales.Bytes;
+
+    public bool CanMultiply => Columns % Unit == 0 && scales.BlockSize % Unit == 0;
+
+    public void Expand(long first, long count, float* target)
+    {
+        long end = first + count, at = first;
+        int block = scales.BlockSize, shift = scales.BlockShift;
+        for (; at < end && at % Unit != 0; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
+        if (block % Unit == 0)
+            for (; at + Unit <= end; at += Unit) Nf4Kernel.Expand64(packed + at / 2, scales[at >> shift], target + (at - first));
+        else
+            for (; at + block <= end; at += block) Nf4Kernel.ExpandAny(packed + at / 2, block, scales[at >> shift], target + (at - first));
+        for (; at < end; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
+    }
+
+    public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
+        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
+    [
+        KeyValuePair.Create(name, codes),
+        .. scales.Stored(name),
+        KeyValuePair.Create(name + ".quant_map", tensor(Nf4.Table)),
+        KeyValuePair.Create(name + Nf4State.Key, new Nf4State(scales.BlockSize, original, [Rows, Columns],
+            scales.IsNested ? scales.NestedBlockSize : null, scales.IsNested ? scales.Offset : null).ToTensor()),
+    ];
+
+    public IDeviceMatrix CopyTo(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new Nf4DeviceMatrix(codes.view(-1).to(device, copy: true).DetachFromDisposeScope(), scales.Expand().to(device).DetachFromDisposeScope(), scales.BlockSize, Rows, Columns);
+    }
+
+    public void Dispose()
+    {
+        codes.Dispose();
+        scales.Dispose();
+    }
+
+    private readonly struct Units(byte* packed, BlockScales scales) : IUnits
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Expand(long first, float* target) => Nf4Kernel.Expand64(packed + first / 2, scales[first >> scales.BlockShift], target);
+
+        public float RowScale(long row) => 1;
+    }
+}
+
+/// <summary>A matrix in NF4 on a device. Its scales are plain there: 0.5625 bytes a weight.</summary>
+internal sealed class Nf4DeviceMatrix : IDeviceMatrix
+{
+    private readonly Tensor codes;  // uint8 [⌈n / 2⌉]
+    private readonly Tensor scales; // float32 [⌈n / block⌉]
+    private readonly Tensor pairs;  // float32 [256, 2]: the two levels of each byte, that of its high half first
+    private readonly int block;
+
+    /// <summary>Takes over codes and scales.</summary>
+    /// <param name="codes">Two values a byte, row after row, uint8 [⌈n / 2⌉].</param>
+    /// <param name="scales">float32, one for each block of values.</param>
+    /// <param name="block">Values that share a scale, a power of two.</param>
+    /// <param name="rows">Outputs of the layer.</param>
+    /// <param name="columns">Inputs of the layer.</param>
+    public Nf4DeviceMatrix(Tensor codes, Tensor scales, int block, long rows, long columns)
+    {
+        (this.codes, this.scales, this.block, Rows, Columns) = (codes, scales, block, rows, columns);
+        using var scope = NewDisposeScope();
+        float[] levels = [.. Enumerable.Range(0, 256).SelectMany(code => new[] { Nf4.Table[code >> 4], Nf4.Table[code & 15] })];
+        pairs = tensor(levels, device: codes.device).view(256, 2).DetachFromDisposeScope();
+    }
+
+    public string Format => Nf4Format.FormatName;
+
+    public long Rows { get; }
+
+    public long Columns { get; }
+
+    public long Bytes => codes.numel() + scales.numel() * sizeof(float);
+
+    public long RowAlignment => block; // rows so many begin with a block, whatever their width
+
+    public Tensor Expand(long first, long rows)
+    {
+        using var scope = NewDisposeScope();
+        long start = first * Columns, count = rows * Columns, whole = count / block;
+        Tensor levels = pairs.index_select(0, codes.narrow(0, start / 2, (count + 1) / 2).to(ScalarType.Int32)).view(-1).narrow(0, 0, count);
+        levels.narrow(0, 0, whole * block).view(whole, block).mul_(scales.narrow(0, start / block, whole).unsqueeze(1));
+        if (whole * block < count) levels.narrow(0, whole * block, count - whole * block).mul_(scales[start / block + whole]); // the incomplete last block
+        return levels.view(rows, Columns).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        codes.Dispose();
+        scales.Dispose();
+        pairs.Dispose();
+    }
+}
+
+/// <summary>What bitsandbytes keeps beside the tensors of an NF4 weight, as JSON in a tensor of bytes.</summary>
+/// <param name="BlockSize">Values that share a scale.</param>
+/// <param name="Original">The dtype before, such as bfloat16.</param>
+/// <param name="Shape">The matrix's shape, [out, in].</param>
+/// <param name="NestedBlockSize">Scales that share a scale; null where they are plain.</param>
+/// <param name="NestedOffset">What is added to the scales; null where they are plain.</param>
+internal sealed record Nf4State(int BlockSize, string Original, long[] Shape, int? NestedBlockSize, double? NestedOffset)
+{
+    /// <summary>What follows the weight's name.</summary>
+    public const string Key = ".quant_state.bitsandbytes__nf4";
+
+    /// <summary>Reads the JSON.</summary>
+    /// <param name="bytes">uint8.</param>
+    /// <param name="problem">What is wrong with it; null where nothing is.</param>
+    public static unsafe Nf4State? Read(Tensor bytes, out string? problem)
+    {
+        try
+        {
+            string text = Encoding.UTF8.GetString((byte*)NativeTensor.Address(bytes), checked((int)bytes.numel()));
+            JsonObject root = JsonNode.Parse(text)!.AsObject();
+            var state = new Nf4State(root["blocksize"]!.GetValue<int>(), root["dtype"]!.GetValue<string>(), [.. root["shape"]!.AsArray().Select(size => size!.GetValue<long>())],
+                root["nested_blocksize"]?.GetValue<int>(), root["nested_offset"]?.GetValue<double>());
+            string type = root["quant_type"]?.GetValue<string>() ?? "missing";
+            problem = type == "nf4" ? state.Problem() : $"quant_type is {type}, expected nf4";
+            return problem is null ? state : null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or OverflowException)
+        {
+            problem = $"its bytes are not the JSON that bitsandbytes writes (quant_type, blocksize, dtype, shape, …): {e.Message}";
+            return null;
+        }
+    }
+
+    /// <summary>The JSON as Python's json.dumps writes it, as a tensor of bytes in the caller's dispose scope.</summary>
+    public Tensor ToTensor()
+    {
+        var text = new StringBuilder($$"""{"quant_type": "nf4", "blocksize": {{BlockSize}}, "dtype": "{{Original}}", "shape": [{{string.Join(", ", Shape)}}]""");
+        if (NestedBlockSize is { } nested)
+            text.Append(CultureInfo.InvariantCulture, $", \"nested_blocksize\": {nested}, \"nested_dtype\": \"float32\", \"nested_offset\": {NestedOffset:R}");
+        return tensor(Encoding.UTF8.GetBytes(text.Append('}').ToString()), ScalarType.Byte);
+    }
+
+    private string? Problem()
+    {
+        if (BlockSize is < 32 or > 4096 || (BlockSize & (BlockSize - 1)) != 0) return $"blocksize is {BlockSize}, expected a power of two from 32 to 4096";
+        if (Shape is not [> 0, > 0]) return $"shape is [{string.Join(", ", Shape)}], expected [out, in]";
+        if (NestedBlockSize is null != NestedOffset is null) return "nested_blocksize and nested_offset belong together, found one of them";
+        if (NestedBlockSize is { } nested && (nested < 1 || (nested & (nested - 1)) != 0)) return $"nested_blocksize is {nested}, expected a power of two";
+        return NestedOffset is { } offset && !float.IsFinite((float)offset) ? $"nested_offset is {offset}, expected a finite number" : null;
+    }
 }

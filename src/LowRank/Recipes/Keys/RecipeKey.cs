@@ -1,3 +1,8 @@
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Models;
+using LowRank.Tasks;
+
 namespace LowRank.Recipes.Keys;
 
 /// <summary>A key of a recipe and when it takes effect: the one declaration that the reader, the writer and a prepared run ask.</summary>
@@ -37,4 +42,51 @@ internal sealed class KeySection(string path)
 
     /// <summary>A key that takes none for any of these reasons.</summary>
     public RecipeKey Unless(string name, params Func<RecipeChoices, string?>[] reasons) => new(path, name) { Unless = reasons };
+}
+
+/// <summary>What a recipe says, as the conditions of its keys look at it.</summary>
+/// <param name="Recipe">The recipe; a part that cannot be read has its defaults.</param>
+/// <param name="IsGiven">Whether a key, by its full name, is written with a value.</param>
+internal sealed record RecipeChoices(Recipe Recipe, Func<string, bool> IsGiven)
+{
+    /// <summary>Whether there is a section of data: what a missing one lacks is not told again for each key.</summary>
+    public bool HasData { get; init; } = true;
+
+    public DataSection Data => Recipe.Data;
+
+    public AdapterSection Adapter => Recipe.Adapter;
+
+    public TrainingSection Training => Recipe.Training;
+
+    /// <summary>Whether nothing is held out to evaluate on.</summary>
+    public bool HoldsNothingOut => HasData && Data is { Validation.Count: 0, ValidationShare: 0 };
+
+    /// <summary>Whether the task predicts a text's tokens, one after the other.</summary>
+    public bool IsLanguageModel => Recipe.Task == TaskRegistry.Default;
+}
+
+/// <summary>What a prepared run has, as the conditions of keys look at it that the recipe alone cannot decide.</summary>
+/// <param name="Recipe">The recipe.</param>
+/// <param name="Model">The base.</param>
+/// <param name="Adapter">The adapter; null where every weight is trained.</param>
+/// <param name="StartFolder">The folder of <c>training.init_adapter</c>; null without one.</param>
+/// <param name="Files">The data files that are read.</param>
+/// <param name="Prompted">Rows of the comparison with a prompt, each prompt once.</param>
+internal sealed record PreparedChoices(Recipe Recipe, PretrainedModel Model, Adapter? Adapter, string? StartFolder, IReadOnlyList<string> Files, IReadOnlyList<Sample> Prompted)
+{
+    /// <summary>Whether a key is written with a value; of a recipe that was made without a text every key counts.</summary>
+    public bool IsGiven(string key) => Recipe.Given?.ContainsKey(key) ?? true;
+
+    /// <summary>What the keys ask for without effect, each with its place.</summary>
+    public IEnumerable<string> Problems() => Told(key => key.Refusal(this));
+
+    /// <summary>What takes effect in part, a sentence each.</summary>
+    public IEnumerable<string> Notes() => RecipeKeys.All.Where(key => IsGiven(key.Full)).SelectMany(key => key.Notes.Select(note => note(this)).OfType<string>().Select(note => $"{key.Full} {note}"));
+
+    private IEnumerable<string> Told(Func<RecipeKey, string?> tell) =>
+        from key in RecipeKeys.All
+        where IsGiven(key.Full)
+        let said = tell(key)
+        where said is not null
+        select Recipe.Given is { } given ? $"{given[key.Full]}: {key.Full} {said}" : $"{key.Full} {said}";
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
@@ -95,5 +96,60 @@ public sealed class DataReviewer
         else if (row.Prompt is { } prompt && prompts.TryGetValue(prompt, out twin)) promptLeaks++;
         else return;
         if (leaked.Count < NamedLeaks) leaked.Add($"{place} is {twin}");
+    }
+}
+
+/// <summary>What a model will see of a recipe's data.</summary>
+/// <param name="Training">The rows to learn from, a part for each weight.</param>
+/// <param name="Validation">The rows held out; null for none.</param>
+/// <param name="Leaks">Rows of both; null without held-out rows.</param>
+/// <param name="Notes">What the user should know, a sentence each.</param>
+public sealed record DataReview(IReadOnlyList<ReviewedRows> Training, ReviewedRows? Validation, DataLeaks? Leaks, IReadOnlyList<string> Notes)
+{
+    /// <summary>Rows that cannot be used, of all parts.</summary>
+    public long WrongRows => Training.Sum(part => part.WrongRows) + (Validation?.WrongRows ?? 0);
+}
+
+/// <summary>Held-out rows that training shows: what is measured on them is no measure.</summary>
+/// <param name="Exact">Rows that are there token for token.</param>
+/// <param name="Normalized">Further rows whose letters and digits are there.</param>
+/// <param name="Prompts">Further rows whose prompt is there, with another completion.</param>
+/// <param name="Places">The first ten, each with the place of its twin.</param>
+public sealed record DataLeaks(long Exact, long Normalized, long Prompts, IReadOnlyList<string> Places);
+
+/// <summary>A bar of the histogram of lengths.</summary>
+/// <param name="From">Shortest length in tokens.</param>
+/// <param name="To">Longest length in tokens.</param>
+/// <param name="Rows">Rows of these lengths.</param>
+public sealed record LengthBin(int From, int To, long Rows);
+
+/// <summary>A part of a row's text.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="IsLearned">Whether the model learns to write it.</param>
+public sealed record ReviewedPiece(string Text, bool IsLearned);
+
+/// <summary>A row as the model will see it.</summary>
+/// <param name="Place">Where it stands.</param>
+/// <param name="Pieces">Its text in order, each piece learned or not; special tokens spelled out.</param>
+/// <param name="Tokens">Its tokens, before cutting.</param>
+/// <param name="Learned">Labels it predicts, after cutting.</param>
+/// <param name="Cut">Tokens that max_length cuts off; they are not in the pieces.</param>
+public sealed record ReviewedText(DataPlace Place, IReadOnlyList<ReviewedPiece> Pieces, int Tokens, int Learned, int Cut);
+
+/// <summary>What a row is known by again.</summary>
+/// <param name="Exact">Its tokens, and which of them are learned.</param>
+/// <param name="Normalized">The letters and digits of its text.</param>
+/// <param name="Prompt">Those of what stands before the first learned token; null where nothing does.</param>
+internal sealed record RowPrint(UInt128 Exact, UInt128 Normalized, UInt128? Prompt)
+{
+    private const int ShortestPrompt = 8; // letters: a mark that every conversation begins with is no prompt
+
+    public static RowPrint Of(TokenizedExample row, ITextTokenizer? tokenizer)
+    {
+        UInt128 exact = RowIdentity.Hash([.. MemoryMarshal.AsBytes<int>(row.InputIds), .. MemoryMarshal.AsBytes<int>(row.Labels)]);
+        if (tokenizer is null) return new RowPrint(exact, exact, null);
+        int first = Array.FindIndex(row.Labels, 1, label => label != TokenizedExample.Ignored);
+        string prompt = first > 1 ? RowIdentity.Plain(tokenizer.Decode(row.InputIds[..first])) : "";
+        return new RowPrint(exact, RowIdentity.Hash(RowIdentity.Plain(tokenizer.Decode(row.InputIds))), prompt.Length >= ShortestPrompt ? RowIdentity.Hash(prompt) : null);
     }
 }

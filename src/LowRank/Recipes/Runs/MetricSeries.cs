@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
 namespace LowRank.Recipes.Runs;
 
 /// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is held.</summary>
@@ -112,4 +115,97 @@ public sealed class MetricSeries(string name)
         if (buckets.Count > 0 && buckets[^1].First / width == next.First / width) buckets[^1] = buckets[^1].With(next);
         else buckets.Add(next);
     }
+}
+
+/// <summary>A line of <c>metrics.jsonl</c>: a step's or an evaluation's measurements.</summary>
+/// <param name="Step">Optimizer steps taken by then.</param>
+/// <param name="Values">Every number of the line; null, and texts such as NaN, are no finite numbers.</param>
+/// <param name="Texts">Texts that the model wrote.</param>
+internal sealed record MetricLine(long Step, IReadOnlyList<KeyValuePair<string, double>> Values, IReadOnlyList<RunText> Texts)
+{
+    private const long LargestStep = 1L << 53; // beyond it pictures cannot tell steps apart
+    private const string StepKey = "step", TextsKey = "generations";
+    private static readonly JsonDocumentOptions Options = new() { MaxDepth = 16 };
+
+    /// <summary>Reads a line.</summary>
+    /// <param name="line">UTF-8.</param>
+    /// <param name="problem">What is wrong with it, as the end of a sentence, where the result is null.</param>
+    public static MetricLine? TryParse(ReadOnlySpan<byte> line, out string? problem)
+    {
+        var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = Options.MaxDepth });
+        try
+        {
+            using JsonDocument document = JsonDocument.ParseValue(ref reader);
+            if (reader.BytesConsumed < line.Length && line[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t"u8)) throw new JsonException("more follows");
+            return Of(document.RootElement, out problem);
+        }
+        // Lone surrogates in escapes are found when the text is taken.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            problem = "is not JSON";
+            return null;
+        }
+    }
+
+    private static MetricLine? Of(JsonElement line, out string? problem)
+    {
+        problem = "has no step";
+        if (line.ValueKind != JsonValueKind.Object || !line.TryGetProperty(StepKey, out JsonElement number)) return null;
+        problem = "has a step that is no whole number from 0";
+        if (number.ValueKind != JsonValueKind.Number || !number.TryGetInt64(out long step) || step is < 0 or > LargestStep) return null;
+        problem = null;
+        var values = new List<KeyValuePair<string, double>>();
+        foreach (JsonProperty property in line.EnumerateObject())
+            if (!property.NameEquals(StepKey) && Number(property.Value) is { } value) values.Add(new(property.Name, value));
+        return new MetricLine(step, values, line.TryGetProperty(TextsKey, out JsonElement texts) ? RunTexts(texts, step) : []);
+    }
+
+    private static double? Number(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Number => value.TryGetDouble(out double number) ? number : double.NaN,
+        JsonValueKind.Null => double.NaN,
+        JsonValueKind.String when value.GetString() is "NaN" or "Infinity" or "-Infinity" => double.NaN,
+        _ => null, // a text or a list is no measurement
+    };
+
+    private static RunText[] RunTexts(JsonElement list, long step) => list.ValueKind != JsonValueKind.Array ? []
+        : [.. list.EnumerateArray().Select(item => item.ValueKind switch
+        {
+            JsonValueKind.String => new RunText(step, "", item.GetString()!),
+            JsonValueKind.Object => new RunText(step, Text(item, "prompt"), Text(item, "text")),
+            _ => null,
+        }).OfType<RunText>()];
+
+    private static string Text(JsonElement item, string key) =>
+        item.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+}
+
+/// <summary>A measurement of a run.</summary>
+/// <param name="Step">Optimizer steps taken by then; 0 before training.</param>
+/// <param name="Value">What was measured.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct MetricPoint(long Step, double Value);
+
+/// <summary>Neighbouring measurements as one: their lowest, their highest and their mean.</summary>
+/// <param name="First">The step of the first.</param>
+/// <param name="Last">The step of the last.</param>
+/// <param name="Lowest">The lowest; the first of equals.</param>
+/// <param name="Highest">The highest; the first of equals.</param>
+/// <param name="Mean">Their mean.</param>
+/// <param name="Count">How many they are.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct MetricBucket(long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
+{
+    public static MetricBucket Of(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
+
+    /// <summary>Together with one that follows.</summary>
+    // The mean is moved, not summed: sums of large values would overflow.
+    public MetricBucket With(MetricBucket next) => new(First, next.Last,
+        next.Lowest.Value < Lowest.Value ? next.Lowest : Lowest,
+        next.Highest.Value > Highest.Value ? next.Highest : Highest,
+        Mean * ((double)Count / (Count + next.Count)) + next.Mean * ((double)next.Count / (Count + next.Count)),
+        Count + next.Count);
+
+    /// <summary>What a curve shows of it: its lowest and its highest point, in their order.</summary>
+    public IEnumerable<MetricPoint> Extremes() => Lowest.Step == Highest.Step ? [Lowest] : Lowest.Step < Highest.Step ? [Lowest, Highest] : [Highest, Lowest];
 }

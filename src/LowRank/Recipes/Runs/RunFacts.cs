@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LowRank.Tensors;
+using LowRank.Data;
+using LowRank.IO;
+using LowRank.Training;
 
 namespace LowRank.Recipes.Runs;
 
@@ -106,5 +108,64 @@ public sealed record RunFacts
             ("tokens", facts.Tokens), ("peak_memory_bytes", facts.PeakMemoryBytes),
         ];
         return counts.Where(count => count.Value < 0).Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Key} is {count.Value}, expected at least 0")).FirstOrDefault();
+    }
+}
+
+/// <summary>Keeps <see cref="RunFacts"/> in a run's folder: when it begins, at checkpoints, and when it ends.</summary>
+/// <param name="folder">The run's folder.</param>
+/// <param name="facts">What is known before.</param>
+/// <param name="waits">Waits while the disk is full; null does not.</param>
+internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait? waits = null) : ITrainingObserver
+{
+    private RunFacts facts = facts;
+    private TrainingStep? last;
+
+    public void Started(TrainingPlan plan)
+    {
+        facts = facts with
+        {
+            State = RunFacts.Running,
+            PlannedSteps = plan.Steps,
+            Steps = plan.ResumedFrom ?? 0,
+            TrainedParameters = plan.TrainableParameters,
+            TotalParameters = plan.TotalParameters,
+        };
+        facts.Write(folder, waits);
+    }
+
+    public void Stepped(TrainingStep step) => last = step;
+
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        // metrics.jsonl holds it.
+    }
+
+    public void Saving(long step) => (facts with { Steps = step, Seconds = last?.Elapsed.TotalSeconds }).Write(folder, waits);
+
+    public void Finished(TrainingResult result) => (facts with
+    {
+        State = result.Steps < facts.PlannedSteps ? RunFacts.Stopped : RunFacts.Finished,
+        Steps = result.Steps,
+        Tokens = result.Tokens,
+        Seconds = result.Elapsed.TotalSeconds,
+        PeakMemoryBytes = result.PeakMemoryBytes,
+    }).Write(folder, waits);
+}
+
+/// <summary>What rows of data amount to.</summary>
+/// <param name="Rows">Rows that are used.</param>
+/// <param name="Tokens">Their tokens, after cutting, padding left out.</param>
+/// <param name="Labels">Labels that they predict: tokens that are learned, or a text's label.</param>
+/// <param name="Longest">Tokens of the longest.</param>
+public sealed record RowFacts(long Rows, long Tokens, long Labels, int Longest)
+{
+    /// <summary>Counts rows.</summary>
+    public static RowFacts Of(IReadOnlyList<IExample> rows)
+    {
+        // Once through: rows may be read from a file as they are asked for.
+        long tokens = 0, labels = 0;
+        int longest = 0;
+        foreach (IExample row in rows) (tokens, labels, longest) = (tokens + row.Tokens, labels + row.PredictedLabels, Math.Max(longest, row.Length));
+        return new RowFacts(rows.Count, tokens, labels, longest);
     }
 }

@@ -1,15 +1,86 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Data.Rows;
 using LowRank.Data.Forms;
+using LowRank.Data.Rows;
+using LowRank.Metrics;
 using LowRank.Models;
+using LowRank.Models.Families;
 using LowRank.Tokenization;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks.SequenceClassification;
+
+/// <summary>Labels for whole texts, or pairs of texts: one, several, or a number.</summary>
+/// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several labels,
+/// <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> in place of texts.</remarks>
+public sealed class SequenceClassificationKind : ITaskKind
+{
+    /// <inheritdoc/>
+    public string Name => "sequence_classification";
+
+    /// <inheritdoc/>
+    public HeadKind Head => HeadKind.SequenceClassification;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = ["labels", "problem", "new_head"];
+
+    /// <inheritdoc/>
+    public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
+
+    /// <inheritdoc/>
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
+    {
+        if (settings.Problem == Problems.Regression) return settings;
+        var column = new LabelColumn();
+        var targets = new LabelVariety();
+        bool several = false, single = false;
+        IReadOnlyList<Sample> rows = data.ReadAll(foreign: false);
+        foreach (Sample sample in rows)
+        {
+            column.AddFields(sample);
+            if (LabelValue.List(sample.Row["labels"]) is { } list)
+            {
+                several = true;
+                column.AddList(list, sample.Place);
+                targets.Add(string.Join('\n', list.Select(LabelValue.Name).Order(StringComparer.Ordinal)));
+            }
+            if (LabelValue.Name(sample.Row["label"]) is not { } name) continue;
+            single = true;
+            column.Add(sample.Row["label"], sample.Place);
+            targets.Add(LabelValue.Canonical(name));
+        }
+        if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
+            throw new InputException($"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} A table without a line of names takes data.csv: {{header: false}}, and its columns are numbers from 0.");
+        if (several && single)
+            throw new InputException("Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or \"labels\" in all (any number of labels).");
+        return Choose(settings, column, several, config, targets);
+    }
+
+    /// <inheritdoc/>
+    public int HeadSize(TaskSettings settings) => settings.Problem == Problems.Regression ? 1 : settings.Labels!.Count;
+
+    /// <inheritdoc/>
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new SequenceClassificationTask(model, tokenizer, settings);
+
+    private static TaskSettings Choose(TaskSettings settings, LabelColumn column, bool several, ConfigReader config, LabelVariety targets)
+    {
+        var notes = new List<string>();
+        bool numbers = settings is { Problem: null, Labels: null } && !several && column.HasFractions;
+        string problem = settings.Problem ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
+        if (numbers) notes.Add($"labels are numbers with fractions, read as {Problems.Regression}; task_options.problem: {Problems.SingleLabel} learns them as names");
+        if (problem == Problems.Regression) return settings with { Problem = problem, Notes = notes };
+        IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width ? LabelTable.Names(settings.Labels, width, config, notes)
+            : settings.Labels is { } given ? new LabelSet(given).Names : column.Choose(config, notes);
+        if (problem == Problems.SingleLabel && labels.Count == 1)
+            throw new InputException($"The data has one label, {labels[0]}: with nothing to tell it from, nothing can be learned. Add rows with other labels, or name all labels under task_options.labels.");
+        if (targets.OnlyOne) notes.Add("every row has the same label: a model learns to give it always, and nothing else. Add rows with other labels");
+        return settings with { Problem = problem, Labels = labels, Notes = notes };
+    }
+}
 
 /// <summary>Sequence classification on a model: cross-entropy for one label a text, binary cross-entropy averaged over the
 /// labels for several, squared error for regression, as transformers computes them.</summary>
@@ -136,4 +207,75 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
             throw new InputException($"\"label\" is {label.ToJsonString()}, too large to learn: its square, which the loss takes, is beyond float32. Scale the labels, to about 0 to 1 at best.");
         return value;
     }
+}
+
+/// <summary>A text and what it is labelled.</summary>
+/// <param name="Input">The text, or pair of texts.</param>
+/// <param name="Target">The label's number; for several labels 1 for each that holds and 0 for the others; for regression
+/// the value. Null when the row has no label.</param>
+/// <param name="Place">The row it was made from.</param>
+public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace? Place) : IExample
+{
+    /// <inheritdoc/>
+    public int Length => Input.Length;
+
+    /// <inheritdoc/>
+    public int Tokens => Input.Tokens;
+
+    /// <inheritdoc/>
+    public int PredictedLabels => Target is null ? 0 : 1;
+}
+
+/// <summary>Collects what texts were labelled and should have been.</summary>
+internal sealed class ClassificationBoard(string problem, int labels) : IScoreBoard
+{
+    private readonly List<double[]> truth = [];
+    private readonly List<float[]> scores = [];
+
+    public void Add(IReadOnlyList<ClassifiedText> texts, float[] found)
+    {
+        truth.AddRange(texts.Select(text => text.Target!));
+        scores.AddRange(found.Chunk(labels));
+    }
+
+    public IReadOnlyDictionary<string, double?> Metrics() => problem switch
+    {
+        Problems.Regression => Regression(),
+        Problems.MultiLabel => Several(),
+        _ => Single(),
+    };
+
+    private Dictionary<string, double?> Single()
+    {
+        ClassificationMetrics m = ClassificationMetrics.Of([.. truth.Select(one => (int)one[0])], [.. scores.Select(row => Array.IndexOf(row, row.Max()))], labels);
+        return new() { ["accuracy"] = m.Accuracy, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1, ["matthews"] = m.Matthews };
+    }
+
+    private Dictionary<string, double?> Several()
+    {
+        MultiLabelMetrics m = MultiLabelMetrics.Of([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())], [.. scores.Select(row => row.Select(score => score > 0).ToArray())]);
+        return new() { ["subset_accuracy"] = m.SubsetAccuracy, ["micro_f1"] = m.MicroF1, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1 };
+    }
+
+    private Dictionary<string, double?> Regression()
+    {
+        RegressionMetrics m = RegressionMetrics.Of([.. truth.Select(one => one[0])], [.. scores.Select(row => (double)row[0])]);
+        return new() { ["mean_squared_error"] = m.MeanSquaredError, ["mean_absolute_error"] = m.MeanAbsoluteError, ["pearson"] = m.Pearson, ["spearman"] = m.Spearman };
+    }
+}
+
+/// <summary>transformers' names of what a text classifier is trained for (problem_type).</summary>
+public static class Problems
+{
+    /// <summary>One label a text.</summary>
+    public const string SingleLabel = "single_label_classification";
+
+    /// <summary>Any number of labels a text.</summary>
+    public const string MultiLabel = "multi_label_classification";
+
+    /// <summary>A number a text.</summary>
+    public const string Regression = "regression";
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<string> All { get; } = [SingleLabel, MultiLabel, Regression];
 }

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
-using LowRank.Data.Rows;
 using LowRank.Data.Forms;
+using LowRank.Data.Rows;
 using LowRank.Models;
+using LowRank.Models.Families;
 using LowRank.Models.Sentences;
 using LowRank.Tokenization;
 using LowRank.Training;
@@ -11,6 +12,55 @@ using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks.TextEmbedding;
+
+/// <summary>Vectors of texts that lie close where the texts belong together, learned from pairs (Sentence-BERT,
+/// arXiv 1908.10084).</summary>
+/// <remarks>Rows: <c>{"text", "positive"[, "negative"]}</c>; or <c>{"input_ids", "positive_input_ids"}</c>. To predict:
+/// <c>{"text"}</c>.</remarks>
+public sealed class EmbeddingKind : ITaskKind
+{
+    /// <inheritdoc/>
+    public string Name => "embedding";
+
+    /// <inheritdoc/>
+    public HeadKind Head => HeadKind.None;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = ["pooling", "temperature"];
+
+    /// <inheritdoc/>
+    public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
+
+    /// <inheritdoc/>
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
+    {
+        if (settings.Pooling?.StartsWith("cls", StringComparison.Ordinal) == true && FamilyRegistry.Get(config.ModelType) is DecoderFamily)
+            throw new InputException($"task_options.pooling is cls, but the first token of a {config.ModelType} model sees no other; use mean or lasttoken.");
+        return settings;
+    }
+
+    /// <inheritdoc/>
+    public int HeadSize(TaskSettings settings) => 0;
+
+    /// <inheritdoc/>
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new EmbeddingTask(model, tokenizer, settings);
+
+    /// <summary>How texts become vectors: as the adapter says, else the folder of sentence-transformers; pooling that the user names goes first.</summary>
+    internal static SentencePipeline Pipeline(PretrainedModel model, TaskSettings settings)
+    {
+        int width = model.Network switch
+        {
+            Encoder encoder => encoder.Shape.HiddenSize,
+            Decoder decoder => decoder.Shape.HiddenSize,
+            _ => throw new InputException($"{model.Folder} is a {model.Config.ModelType} model, which turns one text into another. Embeddings need an encoder or a decoder."),
+        };
+        SentencePipeline? own = settings.Sentence ?? SentenceFolder.Read(model.Folder);
+        if (own is not null && own.Width != width)
+            throw new InputException($"{model.Folder}: its files of sentence-transformers pool states of {own.Width} numbers, and the model's have {width}. Check that they belong to this model.");
+        Pooling? mode = settings.Pooling is { } name ? SentenceFolder.Mode(name) : null;
+        return own is null ? SentencePipeline.Plain(width, mode ?? Pooling.Mean) : mode is null ? own : own with { Modes = [mode.Value] };
+    }
+}
 
 /// <summary>Text embedding on a model: for each text the cross-entropy of its partner among all partners and negatives of
 /// the micro-batch, by cosine over temperature (InfoNCE, arXiv 1807.03748; in-batch negatives, arXiv 1705.00652).</summary>
@@ -123,4 +173,69 @@ internal sealed class EmbeddingTask : ITask
         TextInput? Encode(string? one) => one is null ? null : TextRows.Input(rows.Encode(prompt + (pipeline.LowersCase ? one.ToLowerInvariant() : one), null));
         return new EmbeddingExample(Encode(text)!, Encode(positive), Encode(negative), sample.Place);
     }
+}
+
+/// <summary>Two texts that belong together, and one that does not.</summary>
+/// <param name="Anchor">The text.</param>
+/// <param name="Positive">Its partner; null to embed the text alone.</param>
+/// <param name="Negative">A text like the partner that is none; null where the other rows' partners do.</param>
+/// <param name="Place">The row it was made from.</param>
+public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place) : IExample
+{
+    /// <inheritdoc/>
+    public int Length => Math.Max(Anchor.Length, Math.Max(Positive?.Length ?? 0, Negative?.Length ?? 0));
+
+    /// <inheritdoc/>
+    public int Tokens => Anchor.Tokens + (Positive?.Tokens ?? 0) + (Negative?.Tokens ?? 0);
+
+    /// <inheritdoc/>
+    public int PredictedLabels => Positive is null ? 0 : 1;
+}
+
+/// <summary>Collects vectors and measures how well each text finds its partner among all of them.</summary>
+internal sealed class RetrievalBoard : IScoreBoard
+{
+    private const long ScoresAtOnce = 1 << 22;
+    private const double Tie = 1e-9; // partners with the same text differ by rounding alone
+
+    private readonly List<float[]> anchors = [];
+    private readonly List<float[]> partners = [];
+
+    public void Add(Tensor texts, Tensor positives)
+    {
+        anchors.AddRange(Rows(texts));
+        partners.AddRange(Rows(positives));
+    }
+
+    public IReadOnlyDictionary<string, double?> Metrics()
+    {
+        if (anchors.Count == 0) return new Dictionary<string, double?>();
+        using var scope = NewDisposeScope();
+        Tensor all = Matrix(partners);
+        double first = 0, reciprocal = 0;
+        int row = 0;
+        foreach (float[][] some in anchors.Chunk((int)Math.Max(1, ScoresAtOnce / partners.Count)))
+        {
+            foreach (long rank in Ranks(Matrix(some), all, row))
+            {
+                first += rank == 1 ? 1 : 0;
+                reciprocal += 1.0 / rank;
+            }
+            row += some.Length;
+        }
+        return new Dictionary<string, double?> { ["recall_at_1"] = first / anchors.Count, ["mean_reciprocal_rank"] = reciprocal / anchors.Count };
+    }
+
+    // The place of each text's own partner among all, from 1; equal ones share the better place.
+    private static long[] Ranks(Tensor texts, Tensor all, int begin)
+    {
+        using var scope = NewDisposeScope();
+        Tensor scores = texts.matmul(all.t()); // [texts, partners]
+        Tensor own = scores.gather(1, arange(begin, begin + texts.shape[0], ScalarType.Int64).unsqueeze(1));
+        return ((scores > own + Tie).sum(1) + 1).data<long>().ToArray();
+    }
+
+    private static Tensor Matrix(IReadOnlyList<float[]> rows) => tensor(rows.SelectMany(row => row).ToArray()).view(rows.Count, -1).to(ScalarType.Float64);
+
+    private static IEnumerable<float[]> Rows(Tensor vectors) => vectors.detach().cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1]);
 }

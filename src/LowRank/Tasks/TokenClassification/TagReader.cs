@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -126,3 +127,27 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         return new TaggedText(TextRows.Input(encoding), numbers, answered, sample.Place);
     }
 }
+
+/// <summary>A text with a label for some of its tokens.</summary>
+/// <param name="Input">The text.</param>
+/// <param name="Labels">For each token its label's number, or -100 where none is learned.</param>
+/// <param name="Words">The words, or pieces of text, that are answered for: each word of the row, also one without a token.</param>
+/// <param name="Place">The row it was made from.</param>
+public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place) : IExample
+{
+    /// <inheritdoc/>
+    public int Length => Input.Length;
+
+    /// <inheritdoc/>
+    public int Tokens => Input.Tokens;
+
+    /// <inheritdoc/>
+    public int PredictedLabels => Labels.Count(label => label != TokenizedExample.Ignored);
+}
+
+/// <summary>A piece of text that is answered for.</summary>
+/// <param name="Token">The position of its first token; -1 where it has none, as a control character has none in many tokenizers.</param>
+/// <param name="Start">Where it begins in the text, in UTF-16 units.</param>
+/// <param name="End">Where it ends.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct TaggedWord(int Token, int Start, int End);

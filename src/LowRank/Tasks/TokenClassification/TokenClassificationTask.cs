@@ -1,14 +1,76 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
+using LowRank.Metrics;
 using LowRank.Models;
+using LowRank.Models.Families;
 using LowRank.Tokenization;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks.TokenClassification;
+
+/// <summary>Labels for the words of a text, as in named entity recognition.</summary>
+/// <remarks>Rows: <c>{"tokens": [words], "tags": [labels]}</c>; or <c>{"text", "entities": [{"start", "end", "label"}]}</c>,
+/// which are learned as B- and I- tags; or <c>{"input_ids", "labels"}</c>.</remarks>
+public sealed class TokenClassificationKind : ITaskKind
+{
+    /// <inheritdoc/>
+    public string Name => "token_classification";
+
+    /// <inheritdoc/>
+    public HeadKind Head => HeadKind.TokenClassification;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = ["labels", "new_head"];
+
+    /// <inheritdoc/>
+    public bool Fits(IModelFamily family) => family.Heads.Contains(Head);
+
+    /// <inheritdoc/>
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
+    {
+        var column = new LabelColumn();
+        var variety = new LabelVariety();
+        var entities = new HashSet<string>();
+        bool marksSpans = false;
+        DataPlace? numbered = null;
+        foreach (Sample sample in data.ReadAll(foreign: false))
+        {
+            column.AddFields(sample);
+            string key = TextRows.HoldsTokens(sample) ? "labels" : TagReader.TagKey(sample);
+            foreach (JsonNode? tag in sample.Row[key] as JsonArray ?? [])
+            {
+                if (LabelValue.Name(tag) is not { } name || name == "-100") continue;
+                if (key != "labels" && tag!.GetValueKind() == JsonValueKind.Number) numbered ??= sample.Place;
+                column.Add(tag, sample.Place);
+                variety.Add(name);
+            }
+            marksSpans |= sample.Row["entities"] is not null;
+            foreach (JsonNode? entity in sample.Row["entities"] as JsonArray ?? [])
+                if (LabelValue.Name((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
+        }
+        var notes = new List<string>();
+        if (variety.OnlyOne && !marksSpans) notes.Add("every word has the same tag: a model learns to give it always, and nothing else. Add rows with other tags");
+        if (settings.Labels is not null) return settings with { Notes = notes };
+        if (numbered is { } place && column.OfBase(config) is null)
+            throw new InputException($"{place}: the tags are numbers, and nothing names them. Name all tags in the order of their numbers, such as task_options.labels: [O, B-PER, I-PER].");
+        if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
+        foreach (string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })]) column.Add(tag, default);
+        IReadOnlyList<string> chosen = column.Choose(config, notes);
+        // "O" is 0 in every published tag set.
+        return settings with { Labels = column.OfBase(config) is null ? ["O", .. chosen.Where(label => label != "O")] : chosen, Notes = notes };
+    }
+
+    /// <inheritdoc/>
+    public int HeadSize(TaskSettings settings) => settings.Labels!.Count;
+
+    /// <inheritdoc/>
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new TokenClassificationTask(model, tokenizer, settings);
+}
 
 /// <summary>Token classification on a model: cross-entropy over the labelled tokens.</summary>
 internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
@@ -116,4 +178,40 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
 
     private Tensor Scores(TaggedText[] texts, Generator? dropout) =>
         model.Sequence.Scores(InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
+}
+
+/// <summary>Collects what tokens were labelled and should have been. Tags of entities (B-, I-, O) are counted by entity,
+/// others by token.</summary>
+internal sealed class TagBoard(IReadOnlyList<string> labels) : IScoreBoard
+{
+    private readonly List<int[]> truth = [];
+    private readonly List<int[]> predicted = [];
+
+    public void Add(IReadOnlyList<TaggedText> texts, long[] found, int length)
+    {
+        for (int row = 0; row < texts.Count; row++)
+        {
+            int[] counted = [.. Enumerable.Range(0, texts[row].Labels.Length).Where(i => texts[row].Labels[i] != TokenizedExample.Ignored)];
+            truth.Add([.. counted.Select(i => texts[row].Labels[i])]);
+            predicted.Add([.. counted.Select(i => (int)found[row * length + i])]);
+        }
+    }
+
+    public IReadOnlyDictionary<string, double?> Metrics()
+    {
+        ClassificationMetrics tokens = ClassificationMetrics.Of([.. truth.SelectMany(row => row)], [.. predicted.SelectMany(row => row)], labels.Count);
+        var metrics = new Dictionary<string, double?> { ["accuracy"] = tokens.Accuracy };
+        if (labels.Contains("O") && labels.All(label => label == "O" || (label.Length > 2 && label[1] == '-')))
+        {
+            string[][] Names(List<int[]> rows) => [.. rows.Select(row => row.Select(label => labels[label]).ToArray())];
+            EntityMetrics entities = EntityMetrics.Of(Names(truth), Names(predicted));
+            metrics["precision"] = entities.Precision;
+            metrics["recall"] = entities.Recall;
+            metrics["f1"] = entities.F1;
+            return metrics;
+        }
+        metrics["macro_f1"] = tokens.MacroF1;
+        metrics["weighted_f1"] = tokens.WeightedF1;
+        return metrics;
+    }
 }

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Models;
@@ -162,5 +165,152 @@ internal sealed class BytePairModel : ITokenModel
         for (int i = 1; i < token.Length; i++)
             if (token[i] == Metaspace && token[i - 1] != Metaspace) return true;
         return false;
+    }
+}
+
+/// <summary>The settings of a BPE model.</summary>
+internal sealed record BytePairSettings
+{
+    /// <summary>Stands for characters that are not in the vocabulary; null drops them.</summary>
+    public string? UnknownToken { get; init; }
+
+    /// <summary>Whether neighbouring unknown characters become one token.</summary>
+    public bool FusesUnknown { get; init; }
+
+    /// <summary>Whether unknown characters become the tokens &lt;0x00&gt; to &lt;0xFF&gt; of their bytes.</summary>
+    public bool FallsBackToBytes { get; init; }
+
+    /// <summary>Whether a piece that is a token is taken whole, whatever the merges say.</summary>
+    public bool IgnoresMerges { get; init; }
+
+    /// <summary>Stands before every part of a word but its first.</summary>
+    public string SubwordPrefix { get; init; } = "";
+
+    /// <summary>Stands behind the last part of a word.</summary>
+    public string WordSuffix { get; init; } = "";
+}
+
+/// <summary>Reads a BPE model: from tokenizer.json, or from vocab.json and merges.txt.</summary>
+internal static class BytePairReader
+{
+    public static BytePairModel Read(ComponentJson json)
+    {
+        if (json.Json["dropout"] is JsonValue dropout && dropout.TryGetValue(out double share) && share > 0)
+            throw json.Unsupported("dropout", "null or 0: training with random merges is not supported");
+        Dictionary<string, int> vocabulary = VocabularyReader.Read(json);
+        if (json.Json["merges"] is not JsonArray merges) throw json.Unsupported("merges", "a list of pairs");
+        var settings = new BytePairSettings
+        {
+            UnknownToken = json.TextOr("unk_token", null),
+            FusesUnknown = json.Flag("fuse_unk", false),
+            FallsBackToBytes = json.Flag("byte_fallback", false),
+            IgnoresMerges = json.Flag("ignore_merges", false),
+            SubwordPrefix = json.TextOr("continuing_subword_prefix", null) ?? "",
+            WordSuffix = json.TextOr("end_of_word_suffix", null) ?? "",
+        };
+        return new BytePairModel(vocabulary, [.. merges.Select((merge, i) => Pair(merge, $"{json.Place}.merges[{i}]"))], settings, json.Place);
+    }
+
+    /// <summary>Reads GPT-2's two files.</summary>
+    public static BytePairModel Read(string vocabularyFile, string mergesFile)
+    {
+        JsonObject vocabulary = JsonObjects.Read(vocabularyFile, SmallFile.MostOfVocabulary);
+        var merges = new List<(string, string)>();
+        int number = 0;
+        foreach (string line in SmallFile.ReadLines(mergesFile, SmallFile.MostOfVocabulary))
+        {
+            number++;
+            if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal))) continue;
+            merges.Add(Pair(line, $"{mergesFile}, line {number}"));
+        }
+        return new BytePairModel(VocabularyReader.Read(vocabulary, vocabularyFile), merges, new BytePairSettings(), mergesFile);
+    }
+
+    private static (string, string) Pair(JsonNode? merge, string place)
+    {
+        if (merge is JsonArray { Count: 2 } both && both[0] is JsonValue left && both[1] is JsonValue right
+            && left.TryGetValue(out string? a) && right.TryGetValue(out string? b)) return (a, b);
+        return merge is JsonValue text && text.TryGetValue(out string? line) ? Pair(line, place)
+            : throw new InputException($"{place} is {merge?.ToJsonString() ?? "null"}, expected two tokens.");
+    }
+
+    private static (string, string) Pair(string line, string place)
+    {
+        string[] parts = line.Split(' ');
+        return parts.Length == 2 ? (parts[0], parts[1]) : throw new InputException($"{place} is \"{line}\", expected two tokens with a blank between them.");
+    }
+}
+
+/// <summary>The merges of a BPE model, by pairs of token ids.</summary>
+internal sealed class MergeTable
+{
+    private const int ShortPiece = 24; // up to here scanning all pairs anew beats a queue
+    private readonly Dictionary<(int Left, int Right), (int Rank, int Id)> merges;
+
+    public MergeTable(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> pairs, string subwordPrefix, string place)
+    {
+        merges = new(pairs.Count);
+        for (int rank = 0; rank < pairs.Count; rank++)
+        {
+            (string left, string right) = pairs[rank];
+            string merged = left + (right.StartsWith(subwordPrefix, StringComparison.Ordinal) ? right[subwordPrefix.Length..] : right);
+            foreach (string token in new[] { left, right, merged })
+                if (!vocabulary.ContainsKey(token))
+                    throw new InputException($"{place}: merge {rank} (\"{left}\" \"{right}\") needs the token \"{token}\", which is not in the vocabulary. Vocabulary and merges do not belong together.");
+            // A pair named twice keeps its last place, as the reference's map does.
+            merges[(vocabulary[left], vocabulary[right])] = (rank, vocabulary[merged]);
+        }
+    }
+
+    /// <summary>Merges until nothing can be merged: always the pair of lowest rank, the leftmost among equals.</summary>
+    public int[] Apply(List<int> symbols)
+    {
+        if (symbols.Count < 2) return [.. symbols];
+        return symbols.Count <= ShortPiece ? Scan(symbols) : Queue(symbols);
+    }
+
+    private int[] Scan(List<int> symbols)
+    {
+        while (symbols.Count > 1)
+        {
+            int best = -1, rank = int.MaxValue, id = 0;
+            Span<int> at = CollectionsMarshal.AsSpan(symbols);
+            for (int i = 0; i + 1 < at.Length; i++)
+                if (merges.TryGetValue((at[i], at[i + 1]), out (int Rank, int Id) merge) && merge.Rank < rank) (best, rank, id) = (i, merge.Rank, merge.Id);
+            if (best < 0) break;
+            symbols[best] = id;
+            symbols.RemoveAt(best + 1);
+        }
+        return [.. symbols];
+    }
+
+    // A linked list of symbols and a queue of candidate merges: time n · log n, so that unsplit text of any length is near linear.
+    private int[] Queue(List<int> symbols)
+    {
+        int count = symbols.Count;
+        int[] id = [.. symbols], next = new int[count], previous = new int[count];
+        var queue = new PriorityQueue<(int Left, int Right, int LeftId, int RightId, int Id), long>(count);
+        for (int i = 0; i < count; i++) (next[i], previous[i]) = (i + 1 < count ? i + 1 : -1, i - 1);
+        void Offer(int left)
+        {
+            int right = left < 0 ? -1 : next[left];
+            if (right >= 0 && merges.TryGetValue((id[left], id[right]), out (int Rank, int Id) merge))
+                queue.Enqueue((left, right, id[left], id[right], merge.Id), ((long)merge.Rank << 32) | (uint)left);
+        }
+        for (int i = 0; i < count; i++) Offer(i);
+        while (queue.TryDequeue(out var merge, out _))
+        {
+            // Either side may have been merged since: such a candidate is void.
+            if (id[merge.Left] != merge.LeftId || next[merge.Left] != merge.Right || id[merge.Right] != merge.RightId) continue;
+            id[merge.Left] = merge.Id;
+            id[merge.Right] = -1;
+            next[merge.Left] = next[merge.Right];
+            if (next[merge.Left] >= 0) previous[next[merge.Left]] = merge.Left;
+            Offer(previous[merge.Left]);
+            Offer(merge.Left);
+        }
+        var result = new List<int>(count);
+        for (int i = 0; i >= 0; i = next[i]) result.Add(id[i]);
+        return [.. result];
     }
 }

@@ -167,3 +167,82 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
     [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
     private readonly record struct Entry(int Step, int At, int Least);
 }
+
+/// <summary>What a step of a compiled pattern does.</summary>
+internal enum PatternOperation
+{
+    /// <summary>Ends with a match.</summary>
+    Match,
+
+    /// <summary>Takes a character of the class.</summary>
+    Take,
+
+    /// <summary>Takes as many characters of the class as it can, and gives them back one by one when what follows fails.</summary>
+    TakeMany,
+
+    /// <summary>Takes as many characters of the class as it can and keeps them.</summary>
+    TakeAll,
+
+    /// <summary>Goes on at First; when that fails, at Second.</summary>
+    Fork,
+
+    /// <summary>Goes on at First.</summary>
+    Jump,
+
+    /// <summary>Remembers the place in the text in register First.</summary>
+    Mark,
+
+    /// <summary>Goes on at Second when the place is still that of register First: a repeated part has taken nothing.</summary>
+    LeaveWhenStill,
+
+    /// <summary>Fails unless the place is one of First, a <see cref="PatternPlace"/>.</summary>
+    At,
+
+    /// <summary>Looks whether the part matches here, taking nothing.</summary>
+    Ahead,
+
+    /// <summary>Looks whether the part does not match here.</summary>
+    NotAhead,
+
+    /// <summary>Looks whether the part matches up to here, being First to Second characters long.</summary>
+    Behind,
+
+    /// <summary>Looks whether the part does not match up to here.</summary>
+    NotBehind,
+
+    /// <summary>Takes what the part matches and never gives it back.</summary>
+    Atomic,
+}
+
+/// <summary>A step of a compiled pattern.</summary>
+/// <param name="Operation">What it does.</param>
+/// <param name="Class">The characters that it takes.</param>
+/// <param name="First">A step, a register, a least number, or a place, by the operation.</param>
+/// <param name="Second">A step or a largest number.</param>
+/// <param name="Part">The steps of a part that is matched by itself.</param>
+internal readonly record struct PatternStep(PatternOperation Operation, CharacterClass? Class = null, int First = 0, int Second = 0, PatternStep[]? Part = null);
+
+/// <summary>A place in a text that a pattern can ask for.</summary>
+internal enum PatternPlace
+{
+    /// <summary><c>\A</c></summary>
+    TextStart,
+
+    /// <summary><c>\z</c></summary>
+    TextEnd,
+
+    /// <summary><c>\Z</c>: the end, or before a line feed that ends the text.</summary>
+    TextEndOrLastLine,
+
+    /// <summary><c>^</c>: the beginning of a line.</summary>
+    LineStart,
+
+    /// <summary><c>$</c>: the end of a line.</summary>
+    LineEnd,
+
+    /// <summary><c>\b</c></summary>
+    WordEdge,
+
+    /// <summary><c>\B</c></summary>
+    NoWordEdge,
+}

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace LowRank.Tokenization.Patterns;
@@ -145,4 +146,224 @@ internal sealed class PatternParser(string pattern)
         if (most < least) throw new FormatException($"{{{least},{most}}} asks for more than it allows");
         return (least ?? 0, most);
     }
+}
+
+/// <summary>Reads what stands in brackets: characters, ranges, classes, classes in classes, and their intersections.</summary>
+internal sealed class PatternClassParser(PatternText text)
+{
+    private const int MostClasses = 50; // in one another
+    private int depth;
+
+    /// <summary>The class whose opening bracket has been taken.</summary>
+    /// <param name="ignoresCase">Whether characters and ranges hold in any case.</param>
+    /// <exception cref="FormatException">It is malformed, or names what is not known.</exception>
+    public CharacterClass Parse(bool ignoresCase)
+    {
+        if (++depth > MostClasses) throw new FormatException($"more than {MostClasses} classes stand in one another");
+        bool isNegated = text.Take("^");
+        CharacterClass? all = null;
+        var parts = new List<CharacterClass>();
+        if (text.Take("]")) parts.Add(CharacterClass.Of(new Rune(']'))); // first, it stands for itself
+        while (!text.Take("]"))
+        {
+            if (text.Take("&&"))
+            {
+                all = Joined(all, parts);
+                parts = [];
+            }
+            else parts.Add(Item(ignoresCase));
+        }
+        depth--;
+        CharacterClass found = Joined(all, parts);
+        return isNegated ? found.Not() : found;
+    }
+
+    private static CharacterClass Joined(CharacterClass? left, List<CharacterClass> parts)
+    {
+        if (parts.Count == 0) throw new FormatException("a class in brackets is empty");
+        var right = CharacterClass.Union(parts);
+        return left is null ? right : left.And(right);
+    }
+
+    private CharacterClass Item(bool ignoresCase)
+    {
+        if (text.Take("[:")) return Named();
+        if (text.Take("[")) return Parse(ignoresCase);
+        if (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: true) is { } named) return WithHyphen(named);
+        Rune first = Character();
+        int start = text.At;
+        CharacterClass single = CharacterClass.Of(first);
+        if (text.Take("-"))
+        {
+            // A hyphen before the end, or before a class, stands for itself.
+            if (text.Next is ']' or '[' || (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: true) is not null)) text.Return(start);
+            else
+            {
+                Rune last = Character();
+                if (last.Value < first.Value) throw new FormatException($"the range {first}-{last} is empty");
+                single = CharacterClass.Range(first, last);
+            }
+        }
+        return ignoresCase ? single.InAnyCase() : single;
+    }
+
+    // A class begins no range: a hyphen behind it stands for itself, and only at the end.
+    private CharacterClass WithHyphen(CharacterClass named)
+    {
+        if (!text.Take("-")) return named;
+        return text.Next == ']' ? CharacterClass.Union([named, CharacterClass.Of(new Rune('-'))]) : throw new FormatException("a range in brackets begins with a class");
+    }
+
+    private Rune Character()
+    {
+        if (text.Take("\\b")) return new Rune('\b');
+        return text.Next == '\\' ? PatternEscapes.Character(text) : text.TakeRune();
+    }
+
+    private CharacterClass Named()
+    {
+        bool isNegated = text.Take("^");
+        string name = text.TakeUntil(":]");
+        CharacterClass named = CharacterProperties.Bracket(name)
+            ?? throw new FormatException($"[:{name}:] is not known; expected ascii, blank, cntrl, digit, punct, space, word or xdigit");
+        return isNegated ? named.Not() : named;
+    }
+}
+
+/// <summary>What a backslash introduces.</summary>
+internal static class PatternEscapes
+{
+    /// <summary>A class such as <c>\s</c> or <c>\p{L}</c>; null, with nothing taken, where something else follows.</summary>
+    /// <param name="text">The pattern.</param>
+    /// <param name="inBrackets">Whether it stands in brackets.</param>
+    /// <exception cref="FormatException">The property is not known.</exception>
+    public static CharacterClass? Class(PatternText text, bool inBrackets)
+    {
+        CharacterClass word = inBrackets ? CharacterProperties.BracketWord : CharacterProperties.Word;
+        if (text.Take("\\s")) return CharacterProperties.Space;
+        if (text.Take("\\S")) return CharacterProperties.Space.Not();
+        if (text.Take("\\d")) return CharacterProperties.Digit;
+        if (text.Take("\\D")) return CharacterProperties.Digit.Not();
+        if (text.Take("\\w")) return word;
+        if (text.Take("\\W")) return word.Not();
+        if (text.Take("\\h")) return CharacterProperties.HexDigit;
+        if (text.Take("\\H")) return CharacterProperties.HexDigit.Not();
+        bool isNegated = text.Take("\\P{");
+        if (!isNegated && !text.Take("\\p{")) return null;
+        if (text.Take("^")) isNegated = !isNegated;
+        string name = text.TakeUntil("}");
+        CharacterClass named = CharacterProperties.Find(name)
+            ?? throw new FormatException($"\\p{{{name}}} is not known; expected {CharacterProperties.Known}");
+        return isNegated ? named.Not() : named;
+    }
+
+    /// <summary>A character behind a backslash.</summary>
+    /// <exception cref="FormatException">The escape stands for something that is not supported.</exception>
+    public static Rune Character(PatternText text)
+    {
+        if (!text.Take("\\")) throw new InvalidOperationException("no backslash is here");
+        if (text.Take("x{"))
+        {
+            Rune named = text.TakeHex(8);
+            return text.Take("}") ? named : throw new FormatException("\\x{…} is not closed");
+        }
+        if (text.Take("x")) return text.TakeHex(2);
+        if (text.Take("u")) return text.TakeHex(4);
+        Rune letter = text.TakeRune();
+        return letter.Value switch
+        {
+            'n' => new Rune('\n'),
+            'r' => new Rune('\r'),
+            't' => new Rune('\t'),
+            'f' => new Rune('\f'),
+            'v' => new Rune('\v'),
+            'a' => new Rune('\a'),
+            'e' => new Rune('\u001B'),
+            '0' => new Rune('\0'),
+            >= '1' and <= '9' or (>= 'A' and <= 'Z') or (>= 'a' and <= 'z') => throw new FormatException($"\\{letter} is not supported"),
+            _ => letter,
+        };
+    }
+}
+
+/// <summary>What <c>(?imx)</c> turns on.</summary>
+/// <param name="IgnoresCase"><c>i</c></param>
+/// <param name="DotTakesLines"><c>m</c>: the dot takes line feeds too.</param>
+/// <param name="IsSpaced"><c>x</c>: blanks and comments in the pattern count for nothing.</param>
+internal readonly record struct PatternFlags(bool IgnoresCase, bool DotTakesLines, bool IsSpaced)
+{
+    /// <summary>The flags with one of them set or cleared.</summary>
+    /// <exception cref="FormatException">There is no such flag.</exception>
+    public PatternFlags With(char letter, bool on) => letter switch
+    {
+        'i' => this with { IgnoresCase = on },
+        'm' => this with { DotTakesLines = on },
+        'x' => this with { IsSpaced = on },
+        _ => throw new FormatException($"(?{letter}) is no flag; expected i, m or x"),
+    };
+}
+
+/// <summary>A pattern as it is read, character by character.</summary>
+internal sealed class PatternText(string text)
+{
+    /// <summary>The place of the next character.</summary>
+    public int At { get; private set; }
+
+    /// <summary>Whether nothing is left.</summary>
+    public bool IsAtEnd => At >= text.Length;
+
+    /// <summary>The next unit; 0 at the end.</summary>
+    public char Next => IsAtEnd ? '\0' : text[At];
+
+    /// <summary>Whether what follows is this; then it is taken.</summary>
+    public bool Take(string expected)
+    {
+        if (string.CompareOrdinal(text, At, expected, 0, expected.Length) != 0) return false;
+        At += expected.Length;
+        return true;
+    }
+
+    /// <summary>Takes a character.</summary>
+    /// <exception cref="FormatException">The pattern ends here.</exception>
+    public Rune TakeRune()
+    {
+        if (IsAtEnd) throw new FormatException("it ends too soon");
+        if (!Rune.TryGetRuneAt(text, At, out Rune rune)) throw new FormatException("it holds half a surrogate pair");
+        At += rune.Utf16SequenceLength;
+        return rune;
+    }
+
+    /// <summary>Takes everything up to a mark, and the mark.</summary>
+    /// <exception cref="FormatException">The mark does not come.</exception>
+    public string TakeUntil(string mark)
+    {
+        int end = text.IndexOf(mark, At, StringComparison.Ordinal);
+        if (end < 0) throw new FormatException($"a \"{mark}\" is missing");
+        string taken = text[At..end];
+        At = end + mark.Length;
+        return taken;
+    }
+
+    /// <summary>Takes digits; null when there are none.</summary>
+    public int? TakeNumber()
+    {
+        int start = At;
+        while (At < text.Length && char.IsAsciiDigit(text[At])) At++;
+        if (At == start) return null;
+        return int.TryParse(text.AsSpan(start, At - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? number : throw new FormatException($"{text[start..At]} is too large");
+    }
+
+    /// <summary>Takes hexadecimal digits, at most so many, as a character.</summary>
+    /// <exception cref="FormatException">There are none, or they name no character.</exception>
+    public Rune TakeHex(int most)
+    {
+        int start = At;
+        while (At < text.Length && At - start < most && char.IsAsciiHexDigit(text[At])) At++;
+        return int.TryParse(text.AsSpan(start, At - start), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) && Rune.IsValid(value)
+            ? new Rune(value) : throw new FormatException($"{text[start..At]} names no character");
+    }
+
+    /// <summary>Goes back to a place.</summary>
+    public void Return(int at) => At = at;
 }

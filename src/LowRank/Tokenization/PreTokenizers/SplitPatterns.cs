@@ -1,3 +1,4 @@
+using System.Text;
 using LowRank.Tokenization.Patterns;
 
 namespace LowRank.Tokenization.PreTokenizers;
@@ -29,4 +30,66 @@ internal static class SplitPatterns
         Qwen2Text => Qwen2,
         _ => new RegexPattern(CodePointPattern.Compile(pattern, place)),
     };
+}
+
+/// <summary>Finds where a pattern matches and what lies between.</summary>
+internal interface IPattern
+{
+    /// <summary>The whole text in consecutive parts.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="budget">What finding may cost; null for as much as such a text needs.</param>
+    IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null);
+}
+
+/// <summary>A text that stands for itself.</summary>
+internal sealed class LiteralPattern(string literal) : IPattern
+{
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
+    {
+        int end = 0;
+        for (int at = text.IndexOf(literal, StringComparison.Ordinal); at >= 0; at = text.IndexOf(literal, end, StringComparison.Ordinal))
+        {
+            if (at > end) yield return (end, at - end, false);
+            yield return (at, literal.Length, true);
+            end = at + literal.Length;
+        }
+        if (end < text.Length) yield return (end, text.Length - end, false);
+    }
+}
+
+/// <summary>A regular expression from a tokenizer file.</summary>
+internal sealed class RegexPattern(CodePointPattern pattern) : IPattern
+{
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
+    {
+        int end = 0;
+        foreach ((int start, int length) in pattern.Matches(text, budget))
+        {
+            if (start > end) yield return (end, start - end, false);
+            yield return (start, length, true); // an empty match splits too
+            end = start + length;
+        }
+        if (end < text.Length) yield return (end, text.Length - end, false);
+    }
+}
+
+/// <summary>Matches each character of a class by itself.</summary>
+internal sealed class RunePattern(Func<Rune, bool> matches) : IPattern
+{
+    public IEnumerable<(int Start, int Length, bool IsMatch)> Find(string text, TextBudget? budget = null)
+    {
+        int between = 0;
+        for (int i = 0; i < text.Length;)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out int length);
+            if (matches(rune))
+            {
+                if (i > between) yield return (between, i - between, false);
+                yield return (i, length, true);
+                between = i + length;
+            }
+            i += length;
+        }
+        if (between < text.Length) yield return (between, text.Length - between, false);
+    }
 }

@@ -69,3 +69,76 @@ internal sealed class NormalizationData
 
     private static int Point(string text) => int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }
+
+/// <summary>Combining classes, decompositions and composites, read once from the embedded data when first needed.</summary>
+internal sealed class NormalizationTables
+{
+    private static readonly Lazy<NormalizationTables> Instance = new(() => new NormalizationTables(NormalizationData.ReadEmbedded()));
+    private readonly Dictionary<int, byte> classes;
+    private readonly CodePointSet marks = new();
+    private readonly Dictionary<(int First, int Second), int> composites = [];
+
+    private NormalizationTables(NormalizationData data)
+    {
+        classes = data.Classes;
+        foreach (int point in classes.Keys) marks.Add(point);
+        foreach ((int point, int[] parts) in data.Canonical)
+        {
+            if (parts.Length == 2 && !data.NeverComposed.Contains(point)) composites.Add((parts[0], parts[1]), point);
+        }
+        Canonical = new DecompositionTable(data.Canonical.Keys.ToDictionary(point => point, point => Expand(point, data, compatibility: false)));
+        Compatibility = new DecompositionTable(
+            data.Canonical.Keys.Concat(data.Compatibility.Keys).ToDictionary(point => point, point => Expand(point, data, compatibility: true)));
+        MarkAffected(Canonical);
+        MarkAffected(Compatibility);
+    }
+
+    /// <summary>The tables of the whole program.</summary>
+    public static NormalizationTables Shared => Instance.Value;
+
+    /// <summary>Canonical decompositions, of NFD and NFC.</summary>
+    public DecompositionTable Canonical { get; }
+
+    /// <summary>Compatibility decompositions, which include the canonical ones, of NFKD and NFKC.</summary>
+    public DecompositionTable Compatibility { get; }
+
+    /// <summary>The canonical combining class: 0 for a starter, else 1 to 240, the place of a mark among the marks in a row.</summary>
+    public int CombiningClass(int point) => marks.Contains(point) ? classes[point] : 0;
+
+    /// <summary>The one character that two are composed to, if there is one.</summary>
+    public bool TryCompose(int first, int second, out int composite) =>
+        HangulSyllable.TryCompose(first, second, out composite) || composites.TryGetValue((first, second), out composite);
+
+    private static int[] Expand(int point, NormalizationData data, bool compatibility)
+    {
+        if (data.Canonical.TryGetValue(point, out int[]? parts) || (compatibility && data.Compatibility.TryGetValue(point, out parts)))
+        {
+            return [.. parts.SelectMany(part => Expand(part, data, compatibility))];
+        }
+        return [point];
+    }
+
+    private void MarkAffected(DecompositionTable table)
+    {
+        HashSet<int> composed = [.. composites.Values];
+        foreach (int point in table.Points)
+        {
+            table.AffectedDecomposing.Add(point);
+            // What has a composite and no compatibility part on the way comes back as it was.
+            bool returns = composed.Contains(point) && Canonical.TryGet(point, out int[]? canonical)
+                && table.TryGet(point, out int[]? parts) && parts.AsSpan().SequenceEqual(canonical);
+            if (!returns) table.AffectedComposing.Add(point);
+        }
+        foreach (int point in classes.Keys)
+        {
+            table.AffectedDecomposing.Add(point);
+            table.AffectedComposing.Add(point);
+        }
+        foreach ((int _, int second) in composites.Keys) table.AffectedComposing.Add(second);
+        for (int point = 0x1100; point < 0xD7B0; point++)
+        {
+            if (HangulSyllable.IsSyllable(point)) table.AffectedDecomposing.Add(point);
+            if (HangulSyllable.JoinsBefore(point)) table.AffectedComposing.Add(point);
+        }
+    }
+}

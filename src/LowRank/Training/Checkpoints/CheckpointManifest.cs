@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using LowRank.Data;
 
 namespace LowRank.Training;
 
@@ -58,5 +59,94 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
     {
         using FileStream stream = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+}
+
+/// <summary>The numbers of a checkpoint's <c>state.json</c>.</summary>
+internal sealed record CheckpointCounters
+{
+    /// <summary>Steps taken, skipped ones included.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Steps of the whole run.</summary>
+    public required long TotalSteps { get; init; }
+
+    /// <summary>Steps that the optimizer has taken.</summary>
+    public required long OptimizerSteps { get; init; }
+
+    /// <summary>Tokens trained on.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Seconds spent in steps.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>Seconds the run has gone on, evaluations and checkpoints included.</summary>
+    public double RunSeconds { get; init; }
+
+    /// <summary>Steps that changed nothing, because their loss or gradient was not finite.</summary>
+    public long Skipped { get; init; }
+
+    /// <summary>How many of them came last, in a row.</summary>
+    public long SkippedInRow { get; init; }
+
+    /// <summary>The step of the last evaluation; null when there was none.</summary>
+    public long? EvaluatedStep { get; init; }
+
+    /// <summary>Evaluations in a row without a better held-out loss.</summary>
+    public int Waited { get; init; }
+
+    /// <summary>The held-out loss that they had to better; null without an evaluation.</summary>
+    public double? LossToBeat { get; init; }
+
+    /// <summary>Loss of the last step that was not skipped; null when there was none.</summary>
+    public double? LastLoss { get; init; }
+
+    /// <summary>The lowest held-out loss; null without an evaluation.</summary>
+    public double? BestLoss { get; init; }
+
+    /// <summary>The step it was measured after.</summary>
+    public long? BestStep { get; init; }
+
+    /// <summary>The data, and the order its rows are taken in.</summary>
+    public required DataOrder Data { get; init; }
+
+    /// <summary>The folder of the base.</summary>
+    public string? BaseFolder { get; init; }
+
+    /// <summary>The fingerprint of the base's weights; null where it was random, and in checkpoints of older versions.</summary>
+    public string? BaseSha { get; init; }
+
+    /// <summary>Whole passes over the data, for people who read the file: it follows from the step.</summary>
+    public long Epoch { get; init; }
+
+    /// <summary>Steps taken of the pass that was under way.</summary>
+    public long StepOfEpoch { get; init; }
+
+    /// <summary>The learning rate's course.</summary>
+    public required LearningRateSchedule Schedule { get; init; }
+}
+
+/// <summary>Which data a run takes in which order: with it, a step's number says where in the data the run is.</summary>
+/// <param name="Rows">Training examples.</param>
+/// <param name="Sha256">Of their lengths and labels, and of their tokens where rows hold them.</param>
+/// <param name="RowsPerStep">Examples of a step.</param>
+/// <param name="Shuffle">Whether each epoch has an order of its own.</param>
+/// <param name="Seed">Seed of the orders.</param>
+internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, bool Shuffle, long Seed)
+{
+    public static DataOrder Of(IReadOnlyList<IExample> examples, TrainingOptions options)
+    {
+        string fingerprint = examples is IFingerprinted known ? known.Fingerprint : ExampleFingerprint.Of(examples);
+        return new DataOrder(examples.Count, fingerprint, (long)options.BatchSize * options.GradientAccumulation, options.Shuffle, options.Seed);
+    }
+
+    /// <summary>What this run does otherwise than the one of a checkpoint, a sentence each; none when rows come as they did.</summary>
+    public IEnumerable<string> Differences(DataOrder earlier)
+    {
+        if (Rows != earlier.Rows) yield return $"the data had {earlier.Rows} rows, and has {Rows} now";
+        else if (Sha256 != earlier.Sha256) yield return "the rows of the data have changed (or their tokens, by training.max_length or the tokenizer)";
+        if (RowsPerStep != earlier.RowsPerStep) yield return $"a step took {earlier.RowsPerStep} rows, and takes {RowsPerStep} now (training.batch_size · training.gradient_accumulation)";
+        if (Shuffle != earlier.Shuffle) yield return $"training.shuffle was {(earlier.Shuffle ? "true" : "false")}";
+        if (Seed != earlier.Seed) yield return $"training.seed was {earlier.Seed}, and is {Seed} now";
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -205,3 +205,9 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
     private static List<KeyValuePair<string, Tensor>> Cpu(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
         [.. tensors.Select(t => KeyValuePair.Create(t.Key, t.Value.detach().cpu()))];
 }
+
+/// <summary>A file of a checkpoint, as its manifest lists it.</summary>
+/// <param name="Name">Its name in the folder.</param>
+/// <param name="Bytes">Its size.</param>
+/// <param name="Sha256">Its SHA-256, in lower-case hexadecimal digits.</param>
+internal sealed record CheckpointFile(string Name, long Bytes, string Sha256);

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using LowRank.Tensors;
+using LowRank.IO;
 
 namespace LowRank.Training;
 
@@ -184,4 +184,16 @@ public sealed partial class RunFolder : IDisposable
 
     [GeneratedRegex(@"\A\.(recipe\.yaml|run\.json|comparison\.json|comparison\.before\.json|stream\.marks|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Temporary();
+}
+
+/// <summary>The process that writes to a run's folder.</summary>
+/// <param name="Process">Its id.</param>
+/// <param name="Host">The machine it runs on.</param>
+/// <param name="Started">When it took the folder.</param>
+/// <param name="Token">Tells this taking from all others.</param>
+internal sealed record RunOwner(int Process, string Host, DateTimeOffset Started, Guid Token)
+{
+    public static RunOwner Current() => new(Environment.ProcessId, Environment.MachineName, DateTimeOffset.UtcNow, Guid.NewGuid());
+
+    public override string ToString() => FormattableString.Invariant($"process {Process} on {Host}, since {Started:yyyy-MM-dd HH:mm:ss} UTC");
 }

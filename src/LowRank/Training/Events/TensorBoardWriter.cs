@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Numerics;
+using System.Text;
 
 namespace LowRank.Training.Events;
 
@@ -74,7 +77,119 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
         return string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Math.Max((long)Now, earlier + 1):d10}.lowrank");
     }
 
-    private void Write(ProtoMessage message) => Guard(() => Tensors.AtomicFile.Append(stream ?? throw new InvalidOperationException("The run has not started."), EventRecord.Of(message.ToArray())));
+    private void Write(ProtoMessage message) => Guard(() => IO.AtomicFile.Append(stream ?? throw new InvalidOperationException("The run has not started."), EventRecord.Of(message.ToArray())));
 
     private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work, waits);
+}
+
+/// <summary>TensorFlow's record: length, its checksum, the bytes, their checksum.</summary>
+internal static class EventRecord
+{
+    private const uint MaskDelta = 0xa282ead8; // a checksum of bytes that hold checksums would be weak: TensorFlow turns it and adds this
+
+    /// <summary>The bytes of a record.</summary>
+    public static byte[] Of(ReadOnlySpan<byte> content)
+    {
+        var record = new byte[8 + 4 + content.Length + 4];
+        BinaryPrimitives.WriteUInt64LittleEndian(record, (ulong)content.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(8), MaskedChecksum(record.AsSpan(0, 8)));
+        content.CopyTo(record.AsSpan(12));
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(12 + content.Length), MaskedChecksum(content));
+        return record;
+    }
+
+    /// <summary>CRC-32C (Castagnoli), masked.</summary>
+    public static uint MaskedChecksum(ReadOnlySpan<byte> content)
+    {
+        uint checksum = ~0u;
+        foreach (byte value in content) checksum = BitOperations.Crc32C(checksum, value);
+        return BitOperations.RotateRight(~checksum, 15) + MaskDelta;
+    }
+}
+
+/// <summary>The messages of TensorBoard's event files (tensorboard/compat/proto/event.proto and summary.proto).</summary>
+internal static class EventMessage
+{
+    private const int WallTime = 1, Step = 2, FileVersion = 3, Summary = 5, SessionLog = 7; // of Event
+    private const int SessionStart = 1;                                                     // of SessionLog.SessionStatus
+    private const int Tag = 1, SimpleValue = 2, Tensor = 8, Metadata = 9;                   // of Summary.Value
+    private const int StringType = 7, TensorClass = 2;                                      // of DataType and DataClass
+
+    /// <summary>What a file begins with.</summary>
+    public static ProtoMessage Version(double time) => new ProtoMessage().Double(WallTime, time).Text(FileVersion, "brain.Event:2");
+
+    /// <summary>A run goes on: what earlier files hold from this step on is void.</summary>
+    public static ProtoMessage Restart(double time, long step) =>
+        new ProtoMessage().Double(WallTime, time).Whole(Step, step).Message(SessionLog, new ProtoMessage().Whole(1, SessionStart));
+
+    /// <summary>What was measured at a step.</summary>
+    /// <param name="time">Seconds since 1970.</param>
+    /// <param name="step">From 0.</param>
+    /// <param name="values">From <see cref="Scalar"/> and <see cref="Text"/>.</param>
+    public static ProtoMessage Measured(double time, long step, IEnumerable<ProtoMessage> values)
+    {
+        var summary = new ProtoMessage();
+        foreach (ProtoMessage value in values) summary.Message(1, value);
+        return new ProtoMessage().Double(WallTime, time).Whole(Step, step).Message(Summary, summary);
+    }
+
+    /// <summary>A number.</summary>
+    public static ProtoMessage Scalar(string tag, double value) => new ProtoMessage().Text(Tag, tag).Float(SimpleValue, (float)value);
+
+    /// <summary>A text, which the page shows as Markdown.</summary>
+    public static ProtoMessage Text(string tag, string markdown) => new ProtoMessage().Text(Tag, tag)
+        .Message(Tensor, new ProtoMessage().Whole(1, StringType).Message(2, new ProtoMessage().Message(2, new ProtoMessage().Whole(1, 1))).Text(8, markdown))
+        .Message(Metadata, new ProtoMessage().Message(1, new ProtoMessage().Text(1, "text")).Whole(4, TensorClass));
+}
+
+/// <summary>A message in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written field by field.</summary>
+internal sealed class ProtoMessage
+{
+    private const int VarintKind = 0, Fixed64Kind = 1, LengthKind = 2, Fixed32Kind = 5;
+
+    private readonly List<byte> bytes = [];
+
+    /// <summary>The message as it goes into a file, or into another message.</summary>
+    public byte[] ToArray() => [.. bytes];
+
+    /// <summary>A whole number or an enum's value.</summary>
+    public ProtoMessage Whole(int field, long value) => Key(field, VarintKind).Varint((ulong)value);
+
+    public ProtoMessage Double(int field, double value)
+    {
+        Key(field, Fixed64Kind);
+        Span<byte> fixedBytes = stackalloc byte[8];
+        BinaryPrimitives.WriteDoubleLittleEndian(fixedBytes, value);
+        bytes.AddRange(fixedBytes);
+        return this;
+    }
+
+    public ProtoMessage Float(int field, float value)
+    {
+        Key(field, Fixed32Kind);
+        Span<byte> fixedBytes = stackalloc byte[4];
+        BinaryPrimitives.WriteSingleLittleEndian(fixedBytes, value);
+        bytes.AddRange(fixedBytes);
+        return this;
+    }
+
+    public ProtoMessage Text(int field, string value) => Bytes(field, Encoding.UTF8.GetBytes(value));
+
+    public ProtoMessage Message(int field, ProtoMessage value) => Bytes(field, value.ToArray());
+
+    private ProtoMessage Bytes(int field, byte[] value)
+    {
+        Key(field, LengthKind).Varint((ulong)value.Length);
+        bytes.AddRange(value);
+        return this;
+    }
+
+    private ProtoMessage Key(int field, int kind) => Varint((ulong)(field << 3 | kind));
+
+    private ProtoMessage Varint(ulong value)
+    {
+        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
+        bytes.Add((byte)value);
+        return this;
+    }
 }

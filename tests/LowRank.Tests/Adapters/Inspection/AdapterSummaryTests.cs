@@ -1,7 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Inspection;
-using LowRank.Tensors;
-using LowRank.Tests.Tensors;
+using LowRank.IO;
 using TorchSharp;
 
 namespace LowRank.Tests.Adapters.Inspection;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LowRank.Cli.Bench.Attention;
+using LowRank.Cli.Bench;
 
 namespace LowRank.Tests.Cli.Bench;
 

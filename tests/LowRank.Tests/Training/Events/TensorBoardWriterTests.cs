@@ -12,7 +12,7 @@ public sealed class TensorBoardWriterTests
     [Fact]
     public void A_file_begins_with_the_bytes_that_TensorFlow_writes()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using (var writer = new TensorBoardWriter(folder["events"])) writer.Started(Plan());
         byte[] bytes = File.ReadAllBytes(Assert.Single(Directory.GetFiles(folder["events"])));
         // The length 24, its masked checksum, and the key of wall_time: how every event file of TensorFlow begins.
@@ -24,7 +24,7 @@ public sealed class TensorBoardWriterTests
     [Fact]
     public void Steps_and_evaluations_are_events_with_their_values_at_once()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         using var writer = new TensorBoardWriter(folder["events"]);
         writer.Started(Plan());
         writer.Stepped(Step(300));
@@ -49,7 +49,7 @@ public sealed class TensorBoardWriterTests
     [Fact]
     public void A_resumed_run_goes_on_in_a_later_file_and_voids_what_is_taken_again()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         for (int session = 0; session < 3; session++) // in the same second
         {
             using var writer = new TensorBoardWriter(folder["events"]);
@@ -65,7 +65,7 @@ public sealed class TensorBoardWriterTests
     [Fact]
     public void A_folder_that_cannot_be_written_is_named()
     {
-        using var folder = new Tensors.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         File.WriteAllText(folder["events"], "a file");
         using var writer = new TensorBoardWriter(folder["events"]);
         Assert.Contains(folder["events"], Assert.Throws<RunStorageException>(() => writer.Started(Plan())).Message);

@@ -1,0 +1,212 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Cli.Commands;
+using LowRank.Models;
+using LowRank.Recipes;
+using LowRank.Tokenization;
+using LowRank.Training;
+using Spectre.Console;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary><c>lowrank bench load</c>: how long a training run takes from the start of its process to its first step, part by part.</summary>
+/// <remarks>Each round is a process of its own, as a user starts it; the file system's cache holds the files from the second on.</remarks>
+internal sealed class LoadBenchmark : IBenchmark
+{
+    public Command Build()
+    {
+        var shape = new Argument<string>("shape") { Description = $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.", DefaultValueFactory = _ => "gpt2-small" };
+        var rows = new Option<int>("--rows") { Description = "Rows of training data.", DefaultValueFactory = _ => 1000 };
+        var length = new Option<int>("--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => 64 };
+        var rounds = new Option<int>("--rounds") { Description = "Processes; the fastest of each part counts.", DefaultValueFactory = _ => 3 };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
+        var recipe = new Option<string?>("--recipe") { Description = "Measure the start of this recipe's run in this process, and print it as one line of JSON.", Hidden = true };
+        return new Command("load", "The start of lowrank train, from the process to the first step, part by part.") { shape, rows, length, rounds, json, recipe }
+            .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
+                : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length), parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));
+    }
+
+    private static int Run(string shape, int rows, int length, int rounds, bool json)
+    {
+        if (rows < 8 || length < 8 || rounds < 1)
+            throw new InputException($"Found --rows {rows}, --length {length}, --rounds {rounds}; expected at least 8 rows of 8 tokens, and one round.");
+        using BenchFolder folder = BenchFolder.Open(shape);
+        string root = Directory.CreateTempSubdirectory("lowrank-load-").FullName;
+        try
+        {
+            var input = new LoadInput(folder.Path, root, rows, length);
+            StartTimes[] starts = [.. Enumerable.Range(0, rounds).Select(_ => Child(input.Recipe))];
+            StartTimes fastest = StartTimes.Fastest(starts);
+            if (json) JsonOutput.WriteMeasured(fastest);
+            else Show(fastest, shape, input);
+            return ExitCodes.Success;
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    private static StartTimes Child(string recipe)
+    {
+        (StartTimes times, double whole) = BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe);
+        // What neither the process itself nor the steps account for: the system's work before the process's first line.
+        return times with { Parts = [new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
+    }
+
+    private static void Show(StartTimes times, string shape, LoadInput input)
+    {
+        var table = new Table().AddColumn($"lowrank train, {shape}, {input.Rows} rows of {input.Length} tokens").AddColumn("s");
+        foreach (StartPart part in times.Parts) table.AddRow(part.Name, $"{part.Seconds:0.000}");
+        table.AddRow("a later step", $"{times.StepSeconds:0.000}");
+        table.AddRow("to the end of the first step, beyond a step", $"{times.BeyondStep:0.000}");
+        AnsiConsole.Write(table);
+    }
+}
+
+/// <summary>What a measured start reads: a model folder with a tokenizer, rows of text and a recipe.</summary>
+internal sealed class LoadInput
+{
+    private const string End = "<|endoftext|>";
+
+    /// <summary>Writes the data and the recipe, and a tokenizer where the folder has none.</summary>
+    /// <param name="model">The model's folder.</param>
+    /// <param name="root">An empty folder for the rest.</param>
+    /// <param name="rows">Rows of data.</param>
+    /// <param name="length">Tokens of a row.</param>
+    /// <param name="batch">Rows of a step.</param>
+    /// <param name="steps">Steps of the run.</param>
+    /// <param name="threads">Threads that compute; null for one for each core.</param>
+    public LoadInput(string model, string root, int rows, int length, int batch = 4, int steps = 4, int? threads = null)
+    {
+        (Rows, Length, Recipe) = (rows, length, Path.Combine(root, "recipe.yaml"));
+        if (!Tokenizer.IsPresent(model))
+            File.WriteAllText(Path.Combine(model, "tokenizer.json"), Words((int)ConfigReader.Open(Path.Combine(model, "config.json")).NumberOr("vocab_size", 0)));
+        var random = new Random(1);
+        using (var data = new StreamWriter(Path.Combine(root, "train.jsonl")))
+            for (int row = 0; row < rows; row++) data.WriteLine(JsonSerializer.Serialize(new { text = Text(random, length) }));
+        File.WriteAllText(Recipe, $"""
+            model: {JsonSerializer.Serialize(model)}
+            data:
+              train: train.jsonl
+              cache: false
+            adapter:
+              rank: 8
+              alpha: 16
+            training:
+              steps: {steps}
+              batch_size: {batch}
+              max_length: {length}{(threads is null ? "" : $"\n  threads: {threads}")}
+            output: run
+            """);
+    }
+
+    /// <summary>The recipe's file.</summary>
+    public string Recipe { get; }
+
+    /// <summary>Rows of data.</summary>
+    public int Rows { get; }
+
+    /// <summary>Tokens of a row, at most.</summary>
+    public int Length { get; }
+
+    // A byte-level vocabulary as large as the model's: all pairs of bytes, printable ones first, until it is full.
+    private static string Words(int size)
+    {
+        JsonNode tokenizer = JsonNode.Parse(BytePairTrainer.Train([], 257, [End]))!;
+        JsonObject vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
+        List<string> letters = [.. vocabulary.Select(word => word.Key).Where(word => word.Length == 1).OrderBy(letter => letter[0] > 'z')];
+        JsonArray merges = tokenizer["model"]!["merges"]!.AsArray();
+        foreach ((string first, string second) in letters.SelectMany(first => letters.Select(second => (first, second))).Take(size - vocabulary.Count))
+        {
+            vocabulary.Add(first + second, vocabulary.Count);
+            merges.Add($"{first} {second}");
+        }
+        return tokenizer.ToJsonString();
+    }
+
+    // Words of two to nine letters; a token is a pair of letters at most, so every row fills its length.
+    private static string Text(Random random, int length)
+    {
+        var text = new StringBuilder();
+        while (text.Length < 3 * length)
+        {
+            for (int letters = random.Next(2, 10); letters > 0; letters--) text.Append((char)random.Next('a', 'z' + 1));
+            text.Append(' ');
+        }
+        return text.ToString();
+    }
+}
+
+/// <summary>A part of a run's start.</summary>
+/// <param name="Name">What is done.</param>
+/// <param name="Seconds">How long it takes.</param>
+internal sealed record StartPart(string Name, double Seconds);
+
+/// <summary>A run's start.</summary>
+/// <param name="Parts">From the start of the process to the end of the first step, one after the other.</param>
+/// <param name="StepSeconds">The fastest of the steps after the first, on a batch of the same size.</param>
+/// <param name="InProcessSeconds">From the program's first line to its last, all steps and the saving included.</param>
+internal sealed record StartTimes(IReadOnlyList<StartPart> Parts, double StepSeconds, double InProcessSeconds)
+{
+    /// <summary>From the start of the process to the end of the first step, less a step.</summary>
+    public double BeyondStep => Parts.Sum(part => part.Seconds) - StepSeconds;
+
+    /// <summary>The fastest of each part.</summary>
+    public static StartTimes Fastest(IReadOnlyList<StartTimes> starts) => new(
+        [.. starts[0].Parts.Select((part, i) => part with { Seconds = starts.Min(start => start.Parts[i].Seconds) })],
+        starts.Min(start => start.StepSeconds), starts.Min(start => start.InProcessSeconds));
+}
+
+/// <summary>The start of a recipe's run in this process: what <c>lowrank train</c> does, with a watch on it.</summary>
+internal sealed class StartedRun : ITrainingObserver
+{
+    private readonly List<(double At, TimeSpan Elapsed)> steps = [];
+    private double started;
+
+    /// <summary>Runs the recipe and prints <see cref="StartTimes"/> as a line of JSON.</summary>
+    public static int Measure(string path)
+    {
+        double begin = SinceStart();
+        Recipe recipe = Recipe.Load(path, []);
+        double loaded = SinceStart();
+        using RecipeRun run = RecipeRun.Prepare(recipe);
+        double prepared = SinceStart();
+        var observer = new StartedRun();
+        run.Train(observer);
+        StartPart[] parts =
+        [
+            new("program", begin),
+            new("recipe", loaded - begin),
+            .. run.Stages.Select(stage => new StartPart(stage.Name, stage.Elapsed.TotalSeconds)),
+            new("optimizer and output folder", observer.started - prepared),
+            new("first step", observer.steps[0].At - observer.started),
+        ];
+        double later = observer.steps.Zip(observer.steps.Skip(1), (before, after) => (after.Elapsed - before.Elapsed).TotalSeconds).Min();
+        Console.WriteLine(JsonSerializer.Serialize(new StartTimes(parts, later, SinceStart()), JsonOutput.Compact));
+        return ExitCodes.Success;
+    }
+
+    public void Started(TrainingPlan plan) => started = SinceStart();
+
+    public void Stepped(TrainingStep step) => steps.Add((SinceStart(), step.Elapsed));
+
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        // The recipe has no validation data.
+    }
+
+    public void Finished(TrainingResult result)
+    {
+        // What follows the first steps is not the start.
+    }
+
+    private static double SinceStart()
+    {
+        using Process own = Process.GetCurrentProcess();
+        return (DateTime.UtcNow - own.StartTime.ToUniversalTime()).TotalSeconds;
+    }
+}

@@ -1,0 +1,140 @@
+using System.CommandLine;
+using System.Text.Json;
+using LowRank.Cli.Commands;
+using LowRank.Quantization;
+using LowRank.Recipes;
+using LowRank.Training;
+using Spectre.Console;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary><c>lowrank bench quantized</c>: what a recipe's run loses and gains on a quantised base.</summary>
+internal sealed class QuantizedBenchmark : IBenchmark
+{
+    public Command Build()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "The recipe, with validation data.", DefaultValueFactory = _ => "recipes/quickstart.yaml" };
+        var format = new Option<string>("--base-dtype") { Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.", DefaultValueFactory = _ => "nf4" };
+        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe in both runs: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Print a JSON object: float32 and the format, each with held_out_loss and tokens_per_second; loss_ratio, step_ratio (the format over float32), bytes_per_weight.",
+        };
+        var output = new Option<string?>("--output") { Description = "Run the recipe in this process into this folder, and print what came of it as one line of JSON.", Hidden = true };
+        return new Command("quantized", "Train a recipe on a quantised base and on float32, one after the other, each in a process of its own: held-out loss, time, bytes of a weight. Nothing is kept.")
+            { recipe, format, set, json, output }
+            .Does(parsed => parsed.GetValue(output) is { } folder
+                ? QuantizedRun.Measure(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), folder, parsed.GetValue(set) ?? [])
+                : Run(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), parsed.GetValue(set) ?? [], parsed.GetValue(json)),
+                OptionUse.Always(format, set, json, output),
+                OptionUse.Values(format, value => WeightFormats.All.Any(known => known.Name == value), $"one of {string.Join(", ", WeightFormats.All.Select(known => known.Name))}"));
+    }
+
+    private static int Run(string recipe, string format, string[] set, bool json)
+    {
+        string root = Directory.CreateTempSubdirectory("lowrank-quantized-").FullName;
+        try
+        {
+            QuantizedRun.Read(recipe, format, root, set); // what is wrong with it is said here, not by a process of ours
+            QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set), packed = Child(recipe, format, root, set);
+            var found = new QuantizedMeasurement(format, plain, packed);
+            if (json) JsonOutput.WriteMeasured(found.Json());
+            else Show(found);
+            return ExitCodes.Success;
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
+
+    private static QuantizedOutcome Child(string recipe, string format, string root, string[] set) => BenchProcess.Run<QuantizedOutcome>(
+        ["bench", "quantized", recipe, "--base-dtype", format, "--output", Path.Combine(root, format), .. set.SelectMany(key => new[] { "--set", key })]).Found;
+
+    private static void Show(QuantizedMeasurement found)
+    {
+        var table = new Table().AddColumn("").AddColumn(WeightFormats.Float32).AddColumn(found.Format).AddColumn("ratio");
+        table.AddRow("held-out loss, nats a token", $"{found.Plain.HeldOutLoss:0.0000}", $"{found.Packed.HeldOutLoss:0.0000}", $"{found.LossRatio:0.000}");
+        table.AddRow("tokens a second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}", $"{1 / found.StepRatio:0.00}");
+        table.AddRow("bytes of a quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}", $"{found.Packed.BytesPerWeight / sizeof(float):0.000}");
+        AnsiConsole.Write(table);
+    }
+}
+
+/// <summary>What <c>lowrank bench quantized</c> found.</summary>
+/// <param name="Format">The format of the quantised base.</param>
+/// <param name="Plain">The run on float32.</param>
+/// <param name="Packed">The run on the format.</param>
+internal sealed record QuantizedMeasurement(string Format, QuantizedOutcome Plain, QuantizedOutcome Packed)
+{
+    /// <summary>Held-out loss on the format over that on float32.</summary>
+    public double LossRatio => Packed.HeldOutLoss / Plain.HeldOutLoss;
+
+    /// <summary>Time of a token on the format over that on float32.</summary>
+    public double StepRatio => Plain.TokensPerSecond / Packed.TokensPerSecond;
+
+    /// <summary>The object that <c>--json</c> prints.</summary>
+    public IReadOnlyDictionary<string, object> Json() => new Dictionary<string, object>
+    {
+        ["float32"] = Run(Plain),
+        [Format] = Run(Packed),
+        ["loss_ratio"] = LossRatio,
+        ["step_ratio"] = StepRatio,
+        ["bytes_per_weight"] = Packed.BytesPerWeight,
+    };
+
+    private static object Run(QuantizedOutcome outcome) => new { held_out_loss = outcome.HeldOutLoss, tokens_per_second = outcome.TokensPerSecond };
+}
+
+/// <summary>What came of one run.</summary>
+/// <param name="HeldOutLoss">At its end, in nats a token.</param>
+/// <param name="TokensPerSecond">Tokens trained on over the time spent in steps.</param>
+/// <param name="BytesPerWeight">Bytes of a quantised weight, scales included; 4 where none is.</param>
+internal sealed record QuantizedOutcome(double HeldOutLoss, double TokensPerSecond, double BytesPerWeight);
+
+/// <summary>A recipe's run in this process, of which the held-out loss at the end is kept.</summary>
+internal sealed class QuantizedRun : ITrainingObserver
+{
+    private double? loss;
+
+    /// <summary>The recipe as it is run.</summary>
+    /// <exception cref="InputException">It cannot be read, or evaluates nothing.</exception>
+    public static Recipe Read(string path, string baseDtype, string output, IReadOnlyList<string> set)
+    {
+        Recipe recipe = Recipe.Load(path, [.. set, "comparison=null", $"base_dtype={baseDtype}", $"output={JsonSerializer.Serialize(output)}"]);
+        return recipe.Data is { Validation.Count: 0, ValidationShare: 0 }
+            ? throw new InputException($"{path} has neither data.validation nor data.validation_share, so that there is no held-out loss to compare. Name a recipe that has.")
+            : recipe;
+    }
+
+    /// <summary>Runs the recipe and prints a <see cref="QuantizedOutcome"/> as a line of JSON.</summary>
+    /// <exception cref="InputException">The recipe cannot run.</exception>
+    public static int Measure(string path, string baseDtype, string output, IReadOnlyList<string> set)
+    {
+        using RecipeRun run = RecipeRun.Prepare(Read(path, baseDtype, output, set));
+        var observer = new QuantizedRun();
+        TrainingResult result = run.Train(observer);
+        IReadOnlyCollection<PackedWeight> packed = [.. run.Model.Network.PackedWeights.Values];
+        double bytes = packed.Count == 0 ? sizeof(float) : (double)packed.Sum(weight => weight.Bytes) / packed.Sum(weight => weight.ElementCount);
+        double last = observer.loss ?? throw new InvalidOperationException("The run ended without an evaluation.");
+        Console.WriteLine(JsonSerializer.Serialize(new QuantizedOutcome(last, result.Tokens / result.Elapsed.TotalSeconds, bytes), JsonOutput.Compact));
+        return ExitCodes.Success;
+    }
+
+    public void Started(TrainingPlan plan)
+    {
+        // The plan is the recipe's.
+    }
+
+    public void Stepped(TrainingStep step)
+    {
+        // The result has their sum.
+    }
+
+    public void Evaluated(EvaluationResult evaluation) => loss = evaluation.Loss;
+
+    public void Finished(TrainingResult result)
+    {
+        // The result is returned too.
+    }
+}

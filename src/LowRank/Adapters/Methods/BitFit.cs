@@ -1,0 +1,76 @@
+namespace LowRank.Adapters.Methods;
+
+/// <summary>Only the biases of the base are trained.</summary>
+public sealed class BitFitMethod : IAdapterMethod
+{
+    /// <inheritdoc/>
+    public string Name => "bitfit";
+
+    /// <inheritdoc/>
+    public string Title => "BitFit";
+
+    /// <inheritdoc/>
+    public string Paper => "arXiv 2106.10199";
+
+    /// <inheritdoc/>
+    public string Summary => "Only the biases of the base are trained.";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Keys { get; } = ["modules_to_save"];
+
+    /// <inheritdoc/>
+    public double DefaultLearningRate => 1e-3;
+
+    /// <inheritdoc/>
+    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new BitFitRules(adapter);
+
+    /// <inheritdoc/>
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { Bias = BiasTraining.All, Rank = 1, Alpha = 1 };
+}
+
+/// <summary>BitFit (arXiv 2106.10199): biases alone are trained.</summary>
+/// <remarks>PEFT has no such kind of adapter. It is kept as a LoRA adapter with <c>bias: all</c> whose pairs, of rank 1, stay at
+/// zero change: PEFT loads it as it is.</remarks>
+public sealed class BitFitRules : ITrainingRules
+{
+    private readonly HashSet<string> pairs;
+
+    /// <summary>Checks that there is something to train.</summary>
+    /// <exception cref="InputException">The model has no bias.</exception>
+    public BitFitRules(Adapter adapter)
+    {
+        pairs = [.. adapter.Parts.OfType<AdaptedModule>().SelectMany(part => part.Weights).Select(weight => weight.Key)];
+        if (!adapter.TrainedWeights.Any(weight => !pairs.Contains(weight.Key) && weight.Key.EndsWith(".bias", StringComparison.Ordinal)))
+            throw new InputException($"adapter.method bitfit trains biases, and {adapter.Config.BaseModel} has none. Choose another method, such as ia3 for few weights.");
+    }
+
+    /// <inheritdoc/>
+    public bool Trains(string key) => !pairs.Contains(key);
+
+    /// <inheritdoc/>
+    public bool ReadsGradients => false;
+
+    /// <inheritdoc/>
+    public void Start(long totalSteps, double learningRate)
+    {
+        // Nothing depends on the run.
+    }
+
+    /// <inheritdoc/>
+    public void BeforeUpdate()
+    {
+        // Gradients are used as they are.
+    }
+
+    /// <inheritdoc/>
+    public void AfterUpdate(long step)
+    {
+        // Nothing follows the step.
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // Nothing is held.
+    }
+}

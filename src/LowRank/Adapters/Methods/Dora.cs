@@ -1,0 +1,143 @@
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods;
+
+/// <summary>LoRA on the direction of each weight, with a trained magnitude for each output.</summary>
+public sealed class DoraMethod : IAdapterMethod
+{
+    /// <inheritdoc/>
+    public string Name => "dora";
+
+    /// <inheritdoc/>
+    public string Title => "DoRA";
+
+    /// <inheritdoc/>
+    public string Paper => "arXiv 2402.09353";
+
+    /// <inheritdoc/>
+    public string Summary => "LoRA on the direction of each weight, with a trained magnitude for each output.";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "init_lora_weights"];
+
+    /// <inheritdoc/>
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { UseDora = true };
+}
+
+/// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m for each output.</summary>
+/// <remarks>The norm takes no gradient (section 4.3). It is computed without an [out, in] temporary: with V = W + s·B·A,
+/// ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
+public sealed class DoraLayer : IAdapterLayer
+{
+    private readonly AdapterSite site;
+    private readonly double probability;
+    private readonly Tensor squares; // ‖W‖² by row, [out]
+    private Tensor? frozenNorm;      // the norm while A and B do not change
+
+    /// <summary>Takes over the tensors, float32.</summary>
+    /// <param name="site">The layer.</param>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="magnitude">m, [out]; null begins as ‖W + s·B·A‖, which changes nothing while B is zero.</param>
+    /// <param name="scale">s.</param>
+    /// <param name="dropout">Dropout on the input of the change while training, in [0, 1).</param>
+    public DoraLayer(AdapterSite site, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
+    {
+        (this.site, A, B, Scale, probability) = (site, a, b, scale, dropout);
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        squares = Squares(site.Matrix).DetachFromDisposeScope();
+        Magnitude = magnitude ?? Norm().DetachFromDisposeScope();
+    }
+
+    /// <summary>A, [rank, in].</summary>
+    public Tensor A { get; }
+
+    /// <summary>B, [out, rank].</summary>
+    public Tensor B { get; }
+
+    /// <summary>m, [out].</summary>
+    public Tensor Magnitude { get; }
+
+    /// <summary>The factor s.</summary>
+    public double Scale { get; }
+
+    /// <inheritdoc/>
+    public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => false;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(".lora_A.weight", A), KeyValuePair.Create(".lora_B.weight", B), KeyValuePair.Create(".lora_magnitude_vector", Magnitude)];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        Tensor ratio = Magnitude / CurrentNorm(); // [out]
+        Tensor result = inner(input);
+        Tensor dropped = Dropout.Apply(input, probability, dropout);
+        // Wx + b is there already where nothing was dropped; the change is of Wx without the bias.
+        bool isWhole = ReferenceEquals(dropped, input) && site.Slot.Adapters.Count == 1;
+        Tensor plain = !isWhole ? site.Multiply(dropped) : site.Bias is { } bias ? result - bias : result;
+        Tensor pair = nn.functional.linear(nn.functional.linear(dropped, A), B);
+        return result.add((ratio - 1) * plain + ratio * pair * Scale, Share);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        Tensor sum = weight.add(matmul(B, A), Scale); // of the given weight, which may carry other adapters
+        Tensor changed = sum * (Magnitude / sum.norm(1, keepdim: false, p: 2)).unsqueeze(1);
+        return (Share == 1 ? changed : weight + (changed - weight) * Share, bias);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        A.Dispose();
+        B.Dispose();
+        Magnitude.Dispose();
+        squares.Dispose();
+        frozenNorm?.Dispose();
+    }
+
+    // While nothing is trained, a token costs no norm: it would be rank times the layer itself.
+    private Tensor CurrentNorm()
+    {
+        if (A.requires_grad)
+        {
+            frozenNorm?.Dispose();
+            frozenNorm = null;
+            return Norm();
+        }
+        return frozenNorm ??= Norm().DetachFromDisposeScope();
+    }
+
+    private Tensor Norm()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor cross = (site.Multiply(A).t() * B).sum(1); // W·Aᵀ
+        Tensor own = (matmul(B, matmul(A, A.t())) * B).sum(1);
+        return squares.add(cross, 2 * Scale).add_(own, Scale * Scale).clamp_min_(0).sqrt_().MoveToOuterDisposeScope();
+    }
+
+    // A part of the rows at a time: the squares of a whole weight would be a second weight.
+    private static Tensor Squares(Tensor matrix)
+    {
+        const int Rows = 256;
+        Tensor sums = zeros(matrix.shape[0], device: matrix.device);
+        for (long row = 0; row < matrix.shape[0]; row += Rows)
+        {
+            using var scope = NewDisposeScope();
+            long count = Math.Min(Rows, matrix.shape[0] - row);
+            sums.narrow(0, row, count).copy_(matrix.narrow(0, row, count).square().sum(1));
+        }
+        return sums;
+    }
+}

@@ -1,0 +1,78 @@
+using LowRank.Models.Layers;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods;
+
+/// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and their number.</summary>
+/// <param name="inputs">Width of the input.</param>
+/// <param name="device">Where the model computes.</param>
+/// <param name="normalizes">Whether the inputs of each example are divided by their largest value (CorDA).</param>
+internal sealed class InputStatistics(int inputs, Device device, bool normalizes) : ISlotAdapter, IDisposable
+{
+    /// <summary>Positions of the next example to count; null for all.</summary>
+    public IReadOnlyList<int>? Positions { get; set; }
+
+    /// <summary>Σxxᵀ, [in, in].</summary>
+    public Tensor Products { get; } = zeros(inputs, inputs, ScalarType.Float64, device).DetachFromDisposeScope();
+
+    /// <summary>Σx, [in].</summary>
+    public Tensor Sum { get; } = zeros(inputs, ScalarType.Float64, device).DetachFromDisposeScope();
+
+    /// <summary>How many inputs were counted.</summary>
+    public long Count { get; private set; }
+
+    /// <summary>How often the layer was asked.</summary>
+    public long Calls { get; private set; }
+
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        using (var scope = NewDisposeScope())
+        using (var noGradient = no_grad())
+        {
+            Tensor rows = input.detach().reshape(-1, inputs);
+            // Layers that see another number of positions, as an expert or a pooler does, count them all.
+            if (Positions is { Count: > 0 } chosen && input.dim() == 3 && input.shape[0] == 1 && chosen[^1] < input.shape[1])
+                rows = rows.index_select(0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
+            if (normalizes) rows = rows / rows.max().abs();
+            Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64));
+            Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // a bare 0 would be a type
+            Count += rows.shape[0];
+            Calls++;
+        }
+        return inner(input);
+    }
+
+    /// <summary>Collects the statistics of every target of an adapter that is being built.</summary>
+    /// <param name="build">The adapter.</param>
+    /// <param name="usesLabels">Whether only positions with labels count.</param>
+    /// <param name="normalizes">As of the constructor.</param>
+    public static Dictionary<string, InputStatistics> Collect(AdapterBuild build, bool usesLabels, bool normalizes)
+    {
+        ICalibration calibration = build.RequireCalibration();
+        Dictionary<string, InputStatistics> statistics = build.Targets.ToDictionary(target => target.Path,
+            target => new InputStatistics(build.Sites[target.Path].InputSize, build.Network.Device, normalizes));
+        foreach ((string path, InputStatistics recorder) in statistics) build.Sites[path].Slot.Attach(recorder);
+        try
+        {
+            calibration.Forward(positions =>
+            {
+                foreach (InputStatistics recorder in statistics.Values) recorder.Positions = usesLabels ? positions : null;
+            });
+        }
+        finally
+        {
+            foreach ((string path, InputStatistics recorder) in statistics) build.Sites[path].Slot.Detach(recorder);
+        }
+        string[] unseen = [.. statistics.Where(pair => pair.Value.Count == 0).Select(pair => pair.Key)];
+        if (unseen.Length > 0)
+            throw new InputException($"init_lora_weights \"{build.Config.InitialWeights.Text}\": no example reached these layers. Take more examples (method_options.examples):", unseen);
+        return statistics;
+    }
+
+    public void Dispose()
+    {
+        Products.Dispose();
+        Sum.Dispose();
+    }
+}

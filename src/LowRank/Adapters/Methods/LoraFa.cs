@@ -1,0 +1,89 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods;
+
+/// <summary>LoRA that trains B alone; A stays as it was drawn, which halves what is trained.</summary>
+public sealed class LoraFaMethod : IAdapterMethod
+{
+    /// <inheritdoc/>
+    public string Name => "lora_fa";
+
+    /// <inheritdoc/>
+    public string Title => "LoRA-FA";
+
+    /// <inheritdoc/>
+    public string Paper => "arXiv 2308.03303";
+
+    /// <inheritdoc/>
+    public string Summary => "LoRA that trains B alone; A stays as it was drawn, which halves what is trained.";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key is not "trainable_token_indices" and not "new_tokens"), "init_lora_weights"];
+
+    /// <inheritdoc/>
+    public IReadOnlyList<MethodOption> Options { get; } =
+        [new("projected", true, "take the gradient of B that is nearest to full training's, as PEFT does; false takes the plain one of the paper")];
+
+    /// <inheritdoc/>
+    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new LoraFaRules(adapter, options.Flag("projected"));
+
+    /// <inheritdoc/>
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
+}
+
+/// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>
+/// <remarks>Projected, as PEFT's optimizer has it, the gradient G of B becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B, the one whose
+/// change of W is nearest to full training's. The factor does not change, since A does not.</remarks>
+public sealed class LoraFaRules : ITrainingRules
+{
+    private const double Damp = 1e-8;
+
+    private readonly List<(LoraLayer Layer, Tensor Factor)> projected = [];
+
+    /// <summary>Prepares the factors.</summary>
+    /// <param name="adapter">The adapter.</param>
+    /// <param name="projects">Whether gradients are projected.</param>
+    public LoraFaRules(Adapter adapter, bool projects)
+    {
+        if (!projects) return;
+        using var noGradient = no_grad();
+        foreach (LoraLayer layer in adapter.Layers.Values.OfType<LoraLayer>())
+        {
+            using var scope = NewDisposeScope();
+            Tensor square = matmul(layer.A, layer.A.t());
+            Tensor inverse = linalg.pinv(square + eye(square.shape[0], device: square.device) * Damp);
+            projected.Add((layer, (inverse / (layer.Scale * layer.Scale)).DetachFromDisposeScope()));
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool Trains(string key) => !key.EndsWith(".lora_A.weight", StringComparison.Ordinal) && !key.EndsWith(".lora_embedding_A", StringComparison.Ordinal);
+
+    /// <inheritdoc/>
+    public void Start(long totalSteps, double learningRate)
+    {
+        // Nothing depends on the run.
+    }
+
+    /// <inheritdoc/>
+    public void BeforeUpdate()
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        foreach ((LoraLayer layer, Tensor factor) in projected)
+            if (layer.B.grad is { } gradient) gradient.copy_(matmul(gradient, factor));
+    }
+
+    /// <inheritdoc/>
+    public void AfterUpdate(long step)
+    {
+        // Nothing follows the step.
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach ((LoraLayer _, Tensor factor) in projected) factor.Dispose();
+    }
+}

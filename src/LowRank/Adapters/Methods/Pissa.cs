@@ -1,0 +1,92 @@
+using System.Globalization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods;
+
+/// <summary>LoRA whose pairs begin as the largest singular directions of the weights.</summary>
+public sealed class PissaMethod : IAdapterMethod
+{
+    /// <inheritdoc/>
+    public string Name => "pissa";
+
+    /// <inheritdoc/>
+    public string Title => "PiSSA";
+
+    /// <inheritdoc/>
+    public string Paper => "arXiv 2404.02948";
+
+    /// <inheritdoc/>
+    public string Summary => "LoRA whose pairs begin as the largest singular directions of the weights.";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<MethodOption> Options { get; } =
+        [new("iterations", 0, "subspace iterations of a randomised decomposition, faster for large weights; 0 decomposes exactly") { Most = 64 }];
+
+    /// <inheritdoc/>
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    {
+        InitialWeights = InitialWeights.Method(options.Whole("iterations") is > 0 and var count ? $"pissa_niter_{count}" : "pissa"),
+    };
+}
+
+/// <summary>PiSSA (arXiv 2404.02948): the pair begins as the largest singular directions of W, divided by s.</summary>
+internal sealed class PissaStart : ILoraStart
+{
+    public string Name => "pissa";
+
+    public bool TakesFromBase => true;
+
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
+    {
+        AdapterSite site = build.Sites[target.Path];
+        using var scope = NewDisposeScope(); // one layer's decomposition at a time
+        using var noGradient = no_grad();
+        Tensor matrix = site.Matrix;
+        // Other devices decompose by another algorithm, good to four digits in float32; the part that is taken out of the base has to be
+        // the same wherever the adapter is opened.
+        (Tensor u, Tensor values, Tensor vh) = linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64) : matrix, fullMatrices: false);
+        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target).MoveToOuterDisposeScope();
+    });
+
+    /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>
+    internal static LoraPair Pair(Tensor u, Tensor values, Tensor vh, LoraTarget target)
+    {
+        long rank = Math.Min(target.Rank, values.shape[0]);
+        if (rank < target.Rank)
+            throw new InputException($"{target.Path}: rank {target.Rank} is more than its weight can have, {rank}. Lower the rank, or give this module its own in rank_pattern.");
+        Tensor root = values.narrow(0, 0, rank).div(target.Scale).sqrt();
+        return new LoraPair(root.unsqueeze(1) * vh.narrow(0, 0, rank), u.narrow(1, 0, rank) * root);
+    }
+}
+
+/// <summary>PiSSA with a randomised decomposition (Halko, Martinsson and Tropp, arXiv 0909.4061, algorithm 5.1 with
+/// subspace iteration): "pissa_niter_N" takes N iterations; some percent of the exact one's time.</summary>
+internal sealed class RandomizedPissaStart : ILoraStart
+{
+    private const string Prefix = "pissa_niter_";
+
+    public string Name => "pissa_niter_N";
+
+    public bool TakesFromBase => true;
+
+    /// <remarks>The directions depend on random numbers that a saved adapter does not hold.</remarks>
+    public bool CanRepeat => false;
+
+    public bool Is(string name) => name.StartsWith(Prefix, StringComparison.Ordinal)
+        && int.TryParse(name[Prefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
+    {
+        int iterations = int.Parse(build.Config.InitialWeights.Name[Prefix.Length..], CultureInfo.InvariantCulture);
+        return build.Targets.ToDictionary(target => target.Path, target =>
+        {
+            using var scope = NewDisposeScope(); // one layer's decomposition at a time
+            (Tensor u, Tensor values, Tensor vh) = LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
+            return PissaStart.Pair(u, values, vh, target).MoveToOuterDisposeScope();
+        });
+    }
+}

@@ -1,0 +1,209 @@
+using System.Text.Json;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters.Methods;
+
+/// <summary>The rows of embeddings that a config trains (<c>trainable_token_indices</c>).</summary>
+/// <remarks>A list means the model's token embedding; a map gives tokens for each embedding by name.</remarks>
+internal static class TrainedTokens
+{
+    /// <summary>The tokens by the path of their embedding.</summary>
+    /// <exception cref="InputException">A name is no embedding, a token is not in its table, or stands there twice: all at once.</exception>
+    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(LoraConfig config, IReadOnlyList<ModuleInfo> modules)
+    {
+        if (config.TrainedTokens is not { } given) return [];
+        var problems = new List<string>();
+        var found = new List<KeyValuePair<string, IReadOnlyList<int>>>();
+        var led = new List<IReadOnlyList<int>>();
+        foreach ((string? name, IReadOnlyList<int> tokens) in given)
+        {
+            ModuleInfo? table = name is null ? modules.FirstOrDefault(module => module.IsInputEmbedding)
+                : modules.FirstOrDefault(module => IsTable(module) && (module.Path == name || module.Path.EndsWith("." + name, StringComparison.Ordinal)));
+            if (table is null)
+            {
+                problems.Add($"trainable_token_indices: \"{name}\" is no table over the vocabulary; there {string.Join(" and ", modules.Where(IsTable).Select(module => $"is \"{module.Path}\""))}");
+                continue;
+            }
+            int[] outside = [.. tokens.Where(token => token < 0 || token >= Rows(table))];
+            if (outside.Length > 0) problems.Add($"trainable_token_indices: found {string.Join(", ", outside.Take(10))}, expected token ids below {Rows(table)}");
+            int[] twice = [.. tokens.GroupBy(token => token).Where(group => group.Count() > 1).Select(group => group.Key)];
+            if (twice.Length > 0) problems.Add($"trainable_token_indices: {string.Join(", ", twice.Take(10))} stand there twice; keep one of each");
+            if (table.IsTied) led.Add(tokens);
+            else found.Add(KeyValuePair.Create(table.Path, tokens));
+        }
+        // As PEFT: where both names of a shared weight train the same tokens, the head follows the embedding.
+        string? embedding = modules.FirstOrDefault(module => module.IsInputEmbedding)?.Path;
+        if (led.Exists(tokens => !found.Exists(table => table.Key == embedding && table.Value.SequenceEqual(tokens))))
+            problems.Add($"trainable_token_indices: the output head computes with the weight of \"{embedding}\" and is to train other tokens than that; name the embedding alone, the head follows it");
+        return problems.Count == 0 ? found : throw new InputException("This adapter cannot be used:", problems);
+    }
+
+    /// <summary>The width of a row.</summary>
+    public static long Width(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.OutputSize : table.InputSize;
+
+    private static long Rows(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.InputSize : table.OutputSize;
+
+    private static bool IsTable(ModuleInfo module) => module.Kind == ModuleKind.Embedding || module.IsOutputHead;
+
+    /// <summary>The rows as parts, and what a tied head makes of them.</summary>
+    public static IEnumerable<IAdapterPart> Build(AdapterBuild build)
+    {
+        foreach ((string path, IReadOnlyList<int> tokens) in Of(build.Config, AdaptableModules.Of(build.Network)))
+        {
+            AdapterSite site = build.Sites[path];
+            using var scope = NewDisposeScope();
+            Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: site.Matrix.device);
+            Tensor rows = build.Take(path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
+            if (site.Kind != ModuleKind.Embedding)
+            {
+                yield return new AdaptedModule(site, new TokenScores(rows, tokens, site.Bias));
+                continue;
+            }
+            var layer = new TokenRows(rows, tokens, site.InputSize);
+            yield return new AdaptedModule(site, layer);
+            if (build.Sites.Values.FirstOrDefault(other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
+                yield return new AdaptedModule(head, new TokenScores(layer, head.Bias));
+        }
+    }
+}
+
+/// <summary>Rows of the embedding that are trained (<c>trainable_token_indices</c>): they replace the base's, whatever
+/// those were.</summary>
+/// <remarks>Where the output head computes with the embedding's weight, the head sees the same rows: <see cref="TokenScores"/>.</remarks>
+public sealed class TokenRows : IAdapterLayer
+{
+    private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
+
+    /// <summary>Takes over the rows, float32.</summary>
+    /// <param name="rows">The rows, [tokens, width].</param>
+    /// <param name="tokens">Their token ids, all different.</param>
+    /// <param name="tableRows">Rows of the table.</param>
+    public TokenRows(Tensor rows, IReadOnlyList<int> tokens, int tableRows)
+    {
+        (Rows, Tokens) = (rows, tokens);
+        long[] place = new long[tableRows];
+        Array.Fill(place, -1);
+        for (int i = 0; i < tokens.Count; i++) place[tokens[i]] = i;
+        places = tensor(place).to(rows.device).DetachFromDisposeScope();
+    }
+
+    /// <summary>The rows, [tokens, width].</summary>
+    public Tensor Rows { get; }
+
+    /// <summary>Their token ids.</summary>
+    public IReadOnlyList<int> Tokens { get; }
+
+    /// <inheritdoc/>
+    public bool CoversTie => true;
+
+    /// <inheritdoc/>
+    public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => false;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", Rows)];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        Tensor whole = inner(input);
+        Tensor place = places.index_select(0, input.reshape(-1)); // [tokens of the batch]
+        Tensor trained = Rows.index_select(0, place.clamp_min(0)).view(whole.shape);
+        if (Share != 1) trained = whole + (trained - whole) * Share;
+        return where((place >= 0).view([.. input.shape, 1]), trained, whole);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        Tensor index = tensor(Tokens.Select(token => (long)token).ToArray(), device: weight.device);
+        Tensor rows = Share == 1 ? Rows.detach() : weight.index_select(0, index) * (1 - Share) + Rows.detach() * Share;
+        return (weight.index_copy(0, index, rows), bias);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Rows.Dispose();
+        places.Dispose();
+    }
+}
+
+/// <summary>Trained rows of an output head: those tokens are scored by them. A head that computes with the embedding's weight
+/// follows the rows of <see cref="TokenRows"/>; one with a weight of its own has its own.</summary>
+public sealed class TokenScores : IAdapterLayer
+{
+    private readonly TokenRows? leader;
+    private readonly Tensor rows;   // [tokens, width]
+    private readonly Tensor places; // [tokens], their ids
+    private readonly Tensor? bias;  // [vocabulary], the head's
+    private double share = 1;
+
+    /// <summary>Scores by the embedding's rows.</summary>
+    /// <param name="leader">The rows; not owned.</param>
+    /// <param name="bias">The head's bias, [vocabulary], or null; not owned.</param>
+    public TokenScores(TokenRows leader, Tensor? bias)
+        : this(leader.Rows, leader.Tokens, bias) => this.leader = leader;
+
+    /// <summary>Takes over rows of its own, float32.</summary>
+    /// <param name="rows">The rows, [tokens, width].</param>
+    /// <param name="tokens">Their token ids, all different.</param>
+    /// <param name="bias">The head's bias, [vocabulary], or null; not owned.</param>
+    public TokenScores(Tensor rows, IReadOnlyList<int> tokens, Tensor? bias)
+    {
+        (this.rows, this.bias) = (rows, bias);
+        places = tensor(tokens.Select(token => (long)token).ToArray(), device: rows.device).DetachFromDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public bool CoversTie => true;
+
+    /// <inheritdoc/>
+    public bool Follows => leader is not null;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
+
+    /// <inheritdoc/>
+    public double Share
+    {
+        get => leader?.Share ?? share;
+        set
+        {
+            if (leader is null) share = value;
+            else leader.Share = value;
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool IsAdditive => false;
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    {
+        Tensor scores = inner(input); // […, vocabulary]
+        Tensor fresh = nn.functional.linear(input, rows, bias?.index_select(0, places));
+        if (Share != 1) fresh = scores.index_select(-1, places) * (1 - Share) + fresh * Share;
+        return scores.index_copy(-1, places, fresh);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        Tensor values = rows.detach().to(weight.device), index = places.to(weight.device);
+        if (Share != 1) values = weight.index_select(0, index) * (1 - Share) + values * Share;
+        return (weight.index_copy(0, index, values), bias);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        places.Dispose();
+        if (leader is null) rows.Dispose(); // the others belong to the embedding's part
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using TorchSharp;
+
+namespace LowRank.IO;
+
+/// <summary>Writes a model's weights into a folder as transformers does: one file, or shards with an index.</summary>
+/// <remarks>Source: huggingface_hub, <c>split_state_dict_into_shards_factory</c>.</remarks>
+public static partial class CheckpointWriter
+{
+    /// <summary>The largest shard by default: 5 GB (5·10⁹ bytes), as transformers'.</summary>
+    public const long DefaultMaximumShardBytes = 5_000_000_000;
+
+    private static readonly JsonSerializerOptions IndexStyle = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>Writes <c>model.safetensors</c>, or, where the tensors take more than
+    /// <paramref name="maximumShardBytes"/>, <c>model-00001-of-0000N.safetensors</c> and their index. Then removes what an
+    /// earlier save in the same folder left under the names of the other kind.</summary>
+    /// <param name="folder">The folder; made if absent.</param>
+    /// <param name="tensors">Names and tensors, in the order in which they fill the shards.</param>
+    /// <param name="metadata">As in <see cref="SafeTensorsWriter.Write"/>.</param>
+    /// <param name="maximumShardBytes">The most bytes of data in a shard; a larger tensor has one of its own.</param>
+    /// <returns>The files written.</returns>
+    /// <exception cref="InputException">As in <see cref="SafeTensorsWriter.Write"/>; nothing is written.</exception>
+    /// <remarks>Each file is written atomically. To replace a sharded checkpoint in one step, write to a new folder and rename it.</remarks>
+    public static IReadOnlyList<string> Write(
+        string folder, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null, long maximumShardBytes = DefaultMaximumShardBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maximumShardBytes);
+        SafeTensorsWriter.Check(folder, tensors);
+        List<List<KeyValuePair<string, torch.Tensor>>> shards = Split(tensors, maximumShardBytes);
+        var written = new List<string>();
+        var places = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        for (int i = 0; i < shards.Count; i++)
+        {
+            string name = shards.Count == 1 ? Checkpoint.SingleFileName : $"model-{i + 1:00000}-of-{shards.Count:00000}.safetensors";
+            SafeTensorsWriter.Write(Path.Combine(folder, name), shards[i], metadata);
+            written.Add(Path.Combine(folder, name));
+            foreach ((string key, _) in shards[i]) places.Add(key, name);
+        }
+        if (shards.Count > 1)
+        {
+            string index = Path.Combine(folder, Checkpoint.IndexFileName);
+            AtomicFile.Write(index, Index(places, tensors.Sum(pair => SafeTensorsWriter.Bytes(pair.Value))));
+            written.Add(index);
+        }
+        RemoveOthers(folder, written);
+        return written;
+    }
+
+    private static List<List<KeyValuePair<string, torch.Tensor>>> Split(
+        IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, long maximum)
+    {
+        var shards = new List<List<KeyValuePair<string, torch.Tensor>>>();
+        var current = new List<KeyValuePair<string, torch.Tensor>>();
+        long size = 0;
+        foreach (KeyValuePair<string, torch.Tensor> pair in tensors)
+        {
+            long bytes = SafeTensorsWriter.Bytes(pair.Value);
+            if (bytes > maximum)
+            {
+                shards.Add([pair]);
+                continue;
+            }
+            if (size + bytes > maximum)
+            {
+                shards.Add(current);
+                (current, size) = ([], 0);
+            }
+            current.Add(pair);
+            size += bytes;
+        }
+        if (current.Count > 0 || shards.Count == 0) shards.Add(current);
+        return shards;
+    }
+
+    private static string Index(SortedDictionary<string, string> places, long totalBytes) => JsonSerializer.Serialize(
+        new Dictionary<string, object>
+        {
+            ["metadata"] = new Dictionary<string, long> { ["total_size"] = totalBytes },
+            ["weight_map"] = places,
+        }, IndexStyle) + "\n";
+
+    private static void RemoveOthers(string folder, List<string> written)
+    {
+        // Left in place they would be loaded instead of, or beside, what was just written.
+        bool removed = false;
+        foreach (string file in Directory.GetFiles(folder))
+        {
+            string name = Path.GetFileName(file);
+            if (name is not (Checkpoint.SingleFileName or Checkpoint.IndexFileName) && !ShardName().IsMatch(name)) continue;
+            if (written.Exists(other => Path.GetFileName(other) == name)) continue;
+            File.Delete(file);
+            removed = true;
+        }
+        if (removed) AtomicFile.FlushFolder(folder);
+    }
+
+    [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+    private static partial Regex ShardName();
+}

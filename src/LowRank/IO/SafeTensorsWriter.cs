@@ -1,0 +1,151 @@
+using System.Buffers.Binary;
+using System.Text;
+using LowRank.Kernels.Native;
+using TorchSharp;
+
+namespace LowRank.IO;
+
+/// <summary>Writes safetensors files, byte for byte as the Python library's <c>save_file</c> does.</summary>
+/// <remarks>Tensors lie in the order of their types (widest first), then names by their UTF-8 bytes; the header is
+/// padded with blanks to a multiple of 8 bytes. Source: safetensors, tensor.rs, <c>prepare</c>.</remarks>
+public static unsafe class SafeTensorsWriter
+{
+    private const int ChunkBytes = 64 << 20;
+
+    /// <summary>The metadata written where none is given: <c>{"format":"pt"}</c>, which transformers asks for.</summary>
+    public static IReadOnlyDictionary<string, string> DefaultMetadata { get; } =
+        new Dictionary<string, string> { ["format"] = "pt" };
+
+    /// <summary>Writes a file atomically (<see cref="AtomicFile"/>).</summary>
+    /// <param name="path">The file to write; an existing one is replaced once the new one is on the disk.</param>
+    /// <param name="tensors">Names and tensors, in any order, on any device. Tensors that are not contiguous or not on the
+    /// CPU are copied one at a time; nothing else is copied.</param>
+    /// <param name="metadata">The header's <c>__metadata__</c>; null writes <see cref="DefaultMetadata"/>, an empty one
+    /// writes none. Written in the order of the keys.</param>
+    /// <exception cref="InputException">A name stands there twice or is reserved, or a tensor's type has no place in the
+    /// format; lists all of them, and nothing is written.</exception>
+    /// <exception cref="IOException">The disk is full or the folder cannot be written; nothing half-written stays.</exception>
+    public static void Write(
+        string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        Check(path, tensors); // before the file is made
+        AtomicFile.Write(path, stream => WriteTo(stream, path, tensors, metadata));
+    }
+
+    /// <summary>Writes to a stream.</summary>
+    /// <inheritdoc cref="Write"/>
+    internal static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        Check(path, tensors);
+        List<KeyValuePair<string, torch.Tensor>> sorted = Sort(tensors);
+        byte[] header = Header(sorted, metadata ?? DefaultMetadata);
+        Span<byte> length = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        stream.Write(length);
+        stream.Write(header);
+        foreach ((_, torch.Tensor tensor) in sorted) WriteData(stream, tensor);
+    }
+
+    /// <summary>The size of a tensor's data in bytes.</summary>
+    internal static long Bytes(torch.Tensor tensor) =>
+        tensor.numel() * (SafeTensorsDataType.Find(tensor.dtype)?.Bits ?? 0) / 8;
+
+    internal static void Check(string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors)
+    {
+        var problems = new List<string>();
+        var names = new HashSet<string>();
+        foreach ((string name, torch.Tensor tensor) in tensors)
+        {
+            if (!names.Add(name)) problems.Add($"'{name}' is given twice; each name may stand in a file once");
+            if (!IsUnicode(name)) problems.Add($"'{name}' is not valid Unicode (it has half of a surrogate pair)");
+            if (name == "__metadata__") problems.Add($"'{name}' is reserved by the format and cannot name a tensor");
+            if (SafeTensorsDataType.Find(tensor.dtype) is null)
+                problems.Add($"tensor '{name}' has the dtype {tensor.dtype}, which safetensors does not have; it has " +
+                    SafeTensorsDataType.SupportedNames);
+            else if (tensor.is_sparse)
+                problems.Add($"tensor '{name}' is sparse; only dense tensors can be written");
+        }
+        if (problems.Count > 0) throw new InputException($"{path} cannot be written:", problems);
+    }
+
+    private static bool IsUnicode(string text)
+    {
+        foreach (Rune rune in text.EnumerateRunes())
+            if (rune == Rune.ReplacementChar && !text.Contains('\ufffd')) return false;
+        return true;
+    }
+
+    private static List<KeyValuePair<string, torch.Tensor>> Sort(IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
+        [.. tensors
+            .Select(pair => (Pair: pair, SafeTensorsDataType.Find(pair.Value.dtype)!.Rank, Name: Encoding.UTF8.GetBytes(pair.Key)))
+            .OrderByDescending(item => item.Rank)
+            .ThenBy(item => item.Name, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)))
+            .Select(item => item.Pair)];
+
+    private static byte[] Header(
+        List<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        var text = new StringBuilder("{");
+        if (metadata.Count > 0)
+        {
+            text.Append("\"__metadata__\":{");
+            foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+            {
+                AppendString(text, key).Append(':');
+                AppendString(text, value).Append(',');
+            }
+            text.Length--;
+            text.Append("},");
+        }
+        long offset = 0;
+        foreach ((string name, torch.Tensor tensor) in tensors)
+        {
+            long end = offset + Bytes(tensor);
+            AppendString(text, name)
+                .Append(":{\"dtype\":\"").Append(SafeTensorsDataType.Find(tensor.dtype)!.Name)
+                .Append("\",\"shape\":[").AppendJoin(',', tensor.shape)
+                .Append("],\"data_offsets\":[").Append(offset).Append(',').Append(end).Append("]},");
+            offset = end;
+        }
+        if (text.Length > 1) text.Length--;
+        text.Append('}');
+        int bytes = Encoding.UTF8.GetByteCount(text.ToString());
+        text.Append(' ', (8 - bytes % 8) % 8);
+        return Encoding.UTF8.GetBytes(text.ToString());
+    }
+
+    // As serde_json escapes: the quote, the backslash and control characters, nothing else (.NET's own writer escapes more).
+    private static StringBuilder AppendString(StringBuilder text, string value)
+    {
+        text.Append('"');
+        foreach (char c in value)
+            _ = c switch
+            {
+                '"' => text.Append("\\\""),
+                '\\' => text.Append("\\\\"),
+                '\b' => text.Append("\\b"),
+                '\f' => text.Append("\\f"),
+                '\n' => text.Append("\\n"),
+                '\r' => text.Append("\\r"),
+                '\t' => text.Append("\\t"),
+                < ' ' => text.Append("\\u").Append(((int)c).ToString("x4")),
+                _ => text.Append(c),
+            };
+        return text.Append('"');
+    }
+
+    internal static void WriteData(Stream stream, torch.Tensor tensor)
+    {
+        // The scope frees the contiguous copy, if one was needed, before the next tensor is copied.
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGradient = torch.no_grad();
+        torch.Tensor dense = tensor.cpu().contiguous();
+        long bytes = Bytes(dense);
+        if (bytes == 0) return;
+        byte* data = (byte*)NativeTensor.Address(dense);
+        for (long at = 0; at < bytes; at += ChunkBytes)
+            stream.Write(new ReadOnlySpan<byte>(data + at, (int)Math.Min(ChunkBytes, bytes - at)));
+        GC.KeepAlive(dense);
+    }
+}

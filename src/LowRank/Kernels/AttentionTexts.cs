@@ -1,0 +1,188 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using LowRank.Kernels.Native;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>What attends to what: texts, those that continue the same ones together in trees.</summary>
+/// <remarks>Texts are added tree by tree, each after those that it continues.</remarks>
+internal sealed class AttentionTexts
+{
+    private const int PartQueries = 256; // of a forward part: a multiple of every panel
+
+    private readonly List<AttentionText> texts = [];
+    private readonly List<int> before = [], needed = [];
+    private readonly List<AttentionPart> parts = [], trees = [];
+    private int treeStart;
+    private int places;
+
+    /// <summary>The texts.</summary>
+    public AttentionText[] Texts { get; private set; } = [];
+
+    /// <summary>The numbers of the texts before each.</summary>
+    public int[] Before { get; private set; } = [];
+
+    /// <summary>The numbers of the texts whose keys parts need.</summary>
+    public int[] Needed { get; private set; } = [];
+
+    /// <summary>The parts of a forward pass.</summary>
+    public AttentionPart[] Parts { get; private set; } = [];
+
+    /// <summary>The parts of a backward pass: whole trees, for what reaches a key is summed up by one thread.</summary>
+    public AttentionPart[] Trees { get; private set; } = [];
+
+    /// <summary>Rows of a batch, alike and each for itself.</summary>
+    /// <param name="rows">How many.</param>
+    /// <param name="queries">Queries of each.</param>
+    /// <param name="keys">Keys of each, the queries' the last of them.</param>
+    public static AttentionTexts OfRows(int rows, int queries, int keys)
+    {
+        var made = new AttentionTexts();
+        for (int row = 0; row < rows; row++) made.AddTree(row, [(0, queries, 0, keys, [])]);
+        return made.Done();
+    }
+
+    /// <summary>Texts that lie one after the other in one row.</summary>
+    /// <param name="segments">For each segment the length of its texts, their count, and the numbers of the segments, of one text
+    /// each, that they continue.</param>
+    public static AttentionTexts OfSegments(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
+    {
+        var made = new AttentionTexts();
+        var firstText = new int[segments.Count];
+        int token = 0;
+        bool apart = TreesAreApart(segments);
+        List<(int Query, int Queries, int Key, int Keys, int[] Before)> tree = [];
+        void Close()
+        {
+            if (tree.Count > 0) made.AddTree(0, tree);
+            tree = [];
+        }
+        for (int i = 0; i < segments.Count; i++)
+        {
+            (int length, int count, IReadOnlyList<int> continued) = segments[i];
+            for (int text = 0; text < count; text++, token += length)
+            {
+                if (apart && continued.Count == 0) Close();
+                firstText[i] = made.texts.Count + tree.Count;
+                tree.Add((token, length, token, length, [.. continued.Select(number => firstText[number])]));
+            }
+        }
+        Close();
+        return made.Done();
+    }
+
+    // What continues a text follows it before the next text that continues nothing; else all is taken for one tree.
+    private static bool TreesAreApart(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
+    {
+        int root = -1;
+        for (int i = 0; i < segments.Count; i++)
+        {
+            if (segments[i].Before.Count == 0) root = i;
+            else if (segments[i].Before.Any(number => number < root)) return false;
+        }
+        return true;
+    }
+
+    private void AddTree(int row, IReadOnlyList<(int Query, int Queries, int Key, int Keys, int[] Before)> tree)
+    {
+        (treeStart, places) = (texts.Count, 0);
+        foreach ((int query, int queries, int key, int keys, int[] earlier) in tree)
+        {
+            texts.Add(new AttentionText(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places, before.Count, earlier.Length));
+            before.AddRange(earlier);
+            places += (keys + 3) / 4 * 4;
+        }
+        AddPart(trees, treeStart, texts.Count - treeStart, 0, texts[^1].Queries);
+        for (int text = treeStart; text < texts.Count;)
+        {
+            int length = texts[text].Queries, together = 1;
+            for (int first = 0; length > PartQueries && first < length; first += PartQueries)
+                AddPart(parts, text, 1, first, Math.Min(first + PartQueries, length));
+            if (length <= PartQueries)
+            {
+                for (; text + together < texts.Count && length + texts[text + together].Queries <= PartQueries; together++) length += texts[text + together].Queries;
+                AddPart(parts, text, together, 0, texts[text + together - 1].Queries);
+            }
+            text += together;
+        }
+    }
+
+    private void AddPart(List<AttentionPart> to, int text, int count, int first, int last)
+    {
+        int start = needed.Count;
+        var seen = new SortedSet<int>();
+        for (int i = text; i < text + count; i++)
+        {
+            seen.Add(i);
+            seen.UnionWith(before.Skip(texts[i].FirstBefore).Take(texts[i].Befores));
+        }
+        needed.AddRange(seen);
+        to.Add(new AttentionPart(text, count, first, last, start, seen.Count, places));
+    }
+
+    private AttentionTexts Done()
+    {
+        (Texts, Before, Needed, Parts, Trees) = ([.. texts], [.. before], [.. needed], [.. parts], [.. trees]);
+        return this;
+    }
+}
+
+/// <summary>Queries and the keys that they see: the keys of earlier texts, all of them, and keys of their own, of which the queries' are the last.</summary>
+/// <param name="Row">The row of the batch.</param>
+/// <param name="Query">Its first query's place in the row.</param>
+/// <param name="Queries">How many queries.</param>
+/// <param name="Key">Its first own key's place in the row.</param>
+/// <param name="Keys">How many own keys, no fewer than queries.</param>
+/// <param name="Position">Keys of the earlier texts, all together.</param>
+/// <param name="Place">Where its keys stand among those of its tree; a multiple of 4.</param>
+/// <param name="FirstBefore">Where the numbers of the earlier texts begin.</param>
+/// <param name="Befores">How many earlier texts.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct AttentionText(int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
+{
+    /// <summary>The position of its first query among all keys that it sees.</summary>
+    public int QueryPosition => Position + Keys - Queries;
+}
+
+/// <summary>Queries that a thread takes at once, of texts of one tree.</summary>
+/// <param name="FirstText">The first text.</param>
+/// <param name="Texts">How many texts.</param>
+/// <param name="FirstQuery">The first query of the first text that is meant.</param>
+/// <param name="LastQuery">The query of the last text before which it ends.</param>
+/// <param name="FirstNeeded">Where the numbers of the texts whose keys are seen begin.</param>
+/// <param name="Needed">How many those are.</param>
+/// <param name="Places">Places of the tree's keys.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct AttentionPart(int FirstText, int Texts, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
+
+/// <summary>Where the numbers of heads lie in memory: [rows, heads, tokens, dimension], each head's numbers of a token side by side.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly unsafe struct AttentionHeads
+{
+    private readonly float* first;
+    private readonly long row;
+    private readonly long head;
+
+    private AttentionHeads(float* first, long row, long head, long token)
+    {
+        this.first = first;
+        (this.row, this.head, TokenStride) = (row, head, token);
+    }
+
+    /// <summary>Numbers from one token to the next.</summary>
+    public long TokenStride { get; }
+
+    /// <summary>The heads of a tensor.</summary>
+    /// <param name="heads">[rows, heads, tokens, dimension], its last axis without gaps; valid while it lives.</param>
+    public static AttentionHeads Of(Tensor heads) => new((float*)NativeTensor.Address(heads), heads.stride(0), heads.stride(1), heads.stride(2));
+
+    /// <summary>The heads of a tensor in which a token's heads lie side by side.</summary>
+    /// <param name="mixed">[rows, tokens, heads · dimension], without gaps; valid while it lives.</param>
+    /// <param name="dimension">Width of a head.</param>
+    public static AttentionHeads OfMixed(Tensor mixed, int dimension) => new((float*)NativeTensor.Address(mixed), mixed.stride(0), dimension, mixed.stride(1));
+
+    /// <summary>The numbers of a token.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float* At(int inRow, int ofHead, int token) => first + inRow * row + ofHead * head + token * TokenStride;
+}

@@ -1,0 +1,103 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using LowRank.Kernels.Native;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>y += s·(x·Aᵀ)·Bᵀ for few rows: what an adapter adds to a layer in a step of generation.</summary>
+internal static unsafe class LowRankSum
+{
+    private const int MostRank = 64; // a part holds a tile of Bᵀ on its stack
+    private const int Tile = 64;     // outputs of a tile
+    private const int SmallWork = 32768;
+
+    /// <summary>Adds in place; nothing is done where torch must compute it: for gradients, many rows, other devices or types.</summary>
+    /// <param name="output">y, […, out].</param>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="scale">s.</param>
+    /// <returns>Whether it was added.</returns>
+    public static bool TryAdd(Tensor output, Tensor input, Tensor a, Tensor b, double scale)
+    {
+        if (!KernelTensors.Fit(output) || !KernelTensors.Fit(input, strided: true) || !KernelTensors.Fit(a) || !KernelTensors.Fit(b)) return false;
+        long[] shape = input.shape, down = a.shape, up = b.shape;
+        long rows = KernelTensors.Rows(shape), rank = down[0];
+        if (rows is < 1 or > RowProduct.MostRows || rank is < 1 or > MostRank) return false;
+        if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false; // torch says what is wrong
+        using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
+        float* reduced = stackalloc float[(int)(rows * rank)];
+        RowProduct.Compute(new ProductParts
+        {
+            Input = (float*)NativeTensor.Address(contiguous),
+            Weight = (float*)NativeTensor.Address(a),
+            Output = reduced,
+            Rows = (int)rows,
+            Inputs = (int)down[1],
+            Outputs = (int)rank,
+        }, transposed: false);
+        for (int i = 0; i < rows * rank; i++) reduced[i] *= (float)scale;
+        var sum = new Sum
+        {
+            Reduced = reduced,
+            B = (float*)NativeTensor.Address(b),
+            Output = (float*)NativeTensor.Address(output),
+            Rows = (int)rows,
+            Rank = (int)rank,
+            Outputs = (int)up[0],
+        };
+        int parts = rows * rank * sum.Outputs < SmallWork ? 1 : Workers.Count;
+        sum.PartOutputs = ((sum.Outputs + parts - 1) / parts + Tile - 1) / Tile * Tile;
+        if (Vector512.IsHardwareAccelerated) Workers.Run(parts, &Part<Wide512, Vector512<float>>, &sum);
+        else Workers.Run(parts, &Part<Wide256, Vector256<float>>, &sum);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Part<TWide, TVector>(void* data, int part)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        ref Sum s = ref *(Sum*)data;
+        float* tile = stackalloc float[MostRank * Tile]; // of Bᵀ: [rank, outputs of the tile]
+        int end = Math.Min((part + 1) * s.PartOutputs, s.Outputs);
+        for (int first = part * s.PartOutputs; first < end; first += Tile)
+        {
+            int count = Math.Min(Tile, end - first);
+            for (int i = 0; i < count; i++)
+                for (int k = 0; k < s.Rank; k++) tile[k * Tile + i] = s.B[(long)(first + i) * s.Rank + k];
+            for (int row = 0; row < s.Rows; row++)
+                AddTile<TWide, TVector>(s.Output + (long)row * s.Outputs + first, s.Reduced + row * s.Rank, tile, s.Rank, count);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddTile<TWide, TVector>(float* output, float* reduced, float* tile, int rank, int count)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        int i = 0;
+        for (; i + TWide.Count <= count; i += TWide.Count)
+        {
+            TVector sum = TWide.Load(output + i);
+            for (int k = 0; k < rank; k++) sum = TWide.MultiplyAdd(TWide.Broadcast(reduced[k]), TWide.Load(tile + k * Tile + i), sum);
+            TWide.Store(output + i, sum);
+        }
+        for (; i < count; i++)
+            for (int k = 0; k < rank; k++) output[i] += reduced[k] * tile[k * Tile + i];
+    }
+
+    [StructLayout(LayoutKind.Auto)]
+    private struct Sum
+    {
+        public float* Reduced; // s·x·Aᵀ, [rows, rank]
+        public float* B;
+        public float* Output;
+        public int Rows;
+        public int Rank;
+        public int Outputs;
+        public int PartOutputs;
+    }
+}

@@ -1,0 +1,223 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>Products of float32 matrices by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is recorded for gradients.</summary>
+internal static unsafe class Products
+{
+    private const int FewestRows = 32;      // below, packing costs more than it gains
+    private const long FewestTerms = 1L << 14;
+
+    /// <summary>input · matrix (+ bias).</summary>
+    /// <param name="input">[…, depth]</param>
+    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    /// <param name="bias">[columns], or null.</param>
+    /// <returns>[…, columns], in the caller's dispose scope.</returns>
+    public static Tensor Multiply(Tensor input, Tensor matrix, Tensor? bias = null)
+    {
+        using var scope = NewDisposeScope();
+        long columns = matrix.shape[1];
+        Tensor rows = Rows(input), result = Room(rows, columns);
+        if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns))) Own(rows, matrix, result, adds: false, bias);
+        else if (bias is null) result.addmm_(rows, matrix, beta: 0, alpha: 1);
+        else result.copy_(bias).addmm_(rows, matrix, 1, 1); // what addmm does, in room that the step's heap gives
+        return result.view([.. input.shape[..^1], columns]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>result += input · matrix.</summary>
+    /// <param name="result">[rows, columns], without gaps.</param>
+    /// <param name="input">[rows, depth]</param>
+    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    public static void Add(Tensor result, Tensor input, Tensor matrix)
+    {
+        if (Fits(input, matrix)) Own(input, matrix, result, adds: true, null);
+        else result.addmm_(input, matrix, 1, 1);
+    }
+
+    /// <summary>result = input · matrix, into memory that is there.</summary>
+    /// <param name="result">[rows, columns], without gaps.</param>
+    /// <param name="input">[rows, depth]</param>
+    /// <param name="matrix">[depth, columns]; a transposed view is as good.</param>
+    public static void Write(Tensor result, Tensor input, Tensor matrix)
+    {
+        if (Fits(input, matrix)) Own(input, matrix, result, adds: false, null);
+        else result.addmm_(input, matrix, 0, 1);
+    }
+
+    /// <summary>Whether a product of so many rows with a matrix is faster here than in libtorch.</summary>
+    /// <param name="rows">Rows of the left matrix.</param>
+    /// <param name="matrix">The right matrix.</param>
+    public static bool Gains(long rows, Tensor matrix) => BlockedProduct.IsFaster && rows >= FewestRows && matrix.numel() >= FewestTerms
+        && matrix.dtype == ScalarType.Float32 && matrix.device_type == DeviceType.CPU && (matrix.stride(0) == 1 || matrix.stride(1) == 1)
+        && Math.Max(rows, Math.Max(matrix.shape[0], matrix.shape[1])) < int.MaxValue;
+
+    /// <summary>Its rows, side by side and without gaps.</summary>
+    /// <param name="input">[…, width]</param>
+    /// <returns>[rows, width]</returns>
+    public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
+
+    private static Tensor Room(Tensor rows, long columns) => rows.dtype == ScalarType.Float32 && rows.device_type == DeviceType.CPU
+        ? StepMemory.Empty(rows.shape[0], columns)
+        : empty(rows.shape[0], columns, rows.dtype, rows.device);
+
+    private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0] // else torch says what is wrong
+        && Gains(input.shape[0], matrix)
+        && input.dtype == ScalarType.Float32 && input.device_type == DeviceType.CPU && input.stride(1) == 1;
+
+    private static void Own(Tensor input, Tensor matrix, Tensor result, bool adds, Tensor? bias) => BlockedProduct.Multiply(
+        (float*)NativeTensor.Address(input), input.stride(0), (float*)NativeTensor.Address(matrix), matrix.stride(0), matrix.stride(1),
+        (float*)NativeTensor.Address(result), result.stride(0), (int)input.shape[0], (int)input.shape[1], (int)matrix.shape[1], adds,
+        bias is null ? null : (float*)NativeTensor.Address(bias));
+}
+
+/// <summary>A product of few rows with a matrix, y = x·Wᵀ + b, as the parts of a kernel see it.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct ProductParts
+{
+    /// <summary>x, [rows, inputs].</summary>
+    public float* Input;
+
+    /// <summary>W, [outputs, inputs], or [inputs, outputs] where it is stored transposed.</summary>
+    public float* Weight;
+
+    /// <summary>b, [outputs]; null for none.</summary>
+    public float* Bias;
+
+    /// <summary>y, [rows, outputs].</summary>
+    public float* Output;
+
+    /// <summary>Rows of x.</summary>
+    public int Rows;
+
+    /// <summary>Width of x.</summary>
+    public int Inputs;
+
+    /// <summary>Width of y.</summary>
+    public int Outputs;
+
+    /// <summary>Outputs of a part.</summary>
+    public int PartOutputs;
+}
+
+/// <summary>A slice of a product whose right matrix is packed: what threads take parts of.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct ProductTask
+{
+    public float* A;
+    public long AStride;
+    public float* Panels;
+    public float* C;
+    public long CStride;
+    public int Rows;
+    public int Columns;
+    public int Depth;
+    public bool Adds;
+    public float* Bias;
+    public int RowParts;
+    public int PartRows;
+    public int PartPanels;
+
+    /// <summary>Does some rows of some panels. Neighbouring parts share their panels.</summary>
+    public static void Part(void* shared, int part)
+    {
+        ProductTask task = *(ProductTask*)shared;
+        task.Run(part % task.RowParts * task.PartRows, part / task.RowParts * task.PartPanels);
+    }
+
+    private readonly void Run(int firstRow, int firstPanel)
+    {
+        int rows = Math.Min(PartRows, Rows - firstRow);
+        for (int panel = firstPanel; panel < firstPanel + PartPanels && panel * PanelKernel.Columns < Columns; panel++)
+        {
+            int column = panel * PanelKernel.Columns;
+            PanelKernel.Multiply(A + firstRow * AStride, AStride, 1, Panels + (long)column * Depth, C + firstRow * CStride + column, CStride,
+                rows, Math.Min(PanelKernel.Columns, Columns - column), Depth, Adds, Bias is null ? null : Bias + column);
+        }
+    }
+}
+
+/// <summary>Which tensors kernels over memory can take.</summary>
+internal static class KernelTensors
+{
+    /// <summary>Whether a tensor is float32 on the processor, outside of autograd: training computes by one way alone.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="strided">Whether it may have gaps or another order than row by row.</param>
+    public static bool Fit(Tensor tensor, bool strided = false) =>
+        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32 && (strided || tensor.is_contiguous())
+        && !is_grad_enabled();
+
+    /// <summary>How many rows a tensor of a shape has, its last axis being their width.</summary>
+    public static long Rows(long[] shape)
+    {
+        long rows = shape.Length == 0 ? 0 : 1;
+        for (int axis = 0; axis < shape.Length - 1; axis++) rows *= shape[axis];
+        return rows;
+    }
+}
+
+/// <summary>A product of float32 matrices with AVX-512, blocked for the caches after Goto and van de Geijn (ACM TOMS 34(3), 2008).</summary>
+/// <remarks>libtorch multiplies with Intel's MKL, which leaves AVX-512 unused on processors of AMD. On Intel's, MKL uses it, and on
+/// processors without AVX-512 there is nothing to gain: <see cref="IsFaster"/> says where.</remarks>
+internal static unsafe class BlockedProduct
+{
+    private const int MostDepth = 384;       // of a panel: 32 columns of it are the first-level cache
+    private const int MostColumns = 3072;    // packed at a time: stays in the last-level cache
+    private const int TaskRows = 96;         // of a task
+    private const int TaskPanels = 8;        // of a task: stay in the second-level cache
+    private const int PackedPanels = 8;      // packed by a thread at a time
+
+    /// <summary>Whether this processor multiplies faster here than in libtorch.</summary>
+    public static bool IsFaster { get; } = Avx512F.IsSupported && Avx512DQ.IsSupported && IsAmd();
+
+    /// <summary>c (+)= a · b (+ bias).</summary>
+    /// <param name="a">[rows, depth], columns side by side.</param>
+    /// <param name="aStride">From one of its rows to the next.</param>
+    /// <param name="b">[depth, columns].</param>
+    /// <param name="bRowStride">From one of its rows to the next.</param>
+    /// <param name="bColumnStride">From one of its columns to the next; one of the two strides is 1.</param>
+    /// <param name="c">[rows, columns], columns side by side.</param>
+    /// <param name="cStride">From one of its rows to the next.</param>
+    /// <param name="rows">Rows of a and c.</param>
+    /// <param name="depth">Columns of a, rows of b.</param>
+    /// <param name="columns">Columns of b and c.</param>
+    /// <param name="adds">Whether c keeps what it holds.</param>
+    /// <param name="bias">[columns], added to each row; null for none.</param>
+    public static void Multiply(float* a, long aStride, float* b, long bRowStride, long bColumnStride, float* c, long cStride, int rows, int depth, int columns, bool adds, float* bias)
+    {
+        int steps = (depth + MostDepth - 1) / MostDepth, deep = (depth + steps - 1) / steps;
+        for (int column = 0; column < columns; column += MostColumns)
+        {
+            int wide = Math.Min(MostColumns, columns - column), panels = (wide + PanelKernel.Columns - 1) / PanelKernel.Columns;
+            float* packed = ScratchMemory.Floats(panels * PanelKernel.Columns * deep);
+            for (int k = 0; k < depth; k += deep)
+            {
+                int slice = Math.Min(deep, depth - k);
+                var packing = new PackingTask
+                {
+                    B = b + k * bRowStride + column * bColumnStride, RowStride = bRowStride, ColumnStride = bColumnStride,
+                    Panels = packed, Depth = slice, Columns = wide, PartPanels = PackedPanels,
+                };
+                Workers.Run((panels + PackedPanels - 1) / PackedPanels, &PackingTask.Part, &packing);
+                var task = new ProductTask
+                {
+                    A = a + k, AStride = aStride, Panels = packed, C = c + column, CStride = cStride, Rows = rows, Columns = wide, Depth = slice,
+                    Adds = adds || k > 0, Bias = bias is null || k > 0 ? null : bias + column,
+                    RowParts = (rows + TaskRows - 1) / TaskRows, PartRows = TaskRows, PartPanels = TaskPanels,
+                };
+                int columnParts = (panels + TaskPanels - 1) / TaskPanels;
+                Workers.Run(task.RowParts * columnParts, &ProductTask.Part, &task);
+            }
+        }
+    }
+
+    // The vendor's name in EBX, EDX, ECX of leaf 0: AuthenticAMD.
+    private static bool IsAmd()
+    {
+        (int _, int ebx, int ecx, int edx) = X86Base.CpuId(0, 0);
+        return ebx == 0x68747541 && edx == 0x69746e65 && ecx == 0x444d4163;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using LowRank.Kernels.Native;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>Cross-entropy of rows of logits, which become their gradients in place: softmax(row), less 1 at the label.</summary>
+/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads.</remarks>
+[StructLayout(LayoutKind.Auto)]
+internal unsafe struct SoftmaxLoss
+{
+    private float* logits;
+    private long* labels;
+    private double* losses;
+    private int width;
+    private bool needsGradient;
+
+    /// <summary>The summed loss in nats.</summary>
+    /// <param name="logits">[rows, classes], float32 without gaps on the processor; the gradients afterwards, where they are needed, and
+    /// of no use otherwise.</param>
+    /// <param name="labels">[rows], int64, each in [0, classes).</param>
+    /// <param name="needsGradient">Whether gradients are needed.</param>
+    public static double Compute(Tensor logits, Tensor labels, bool needsGradient)
+    {
+        int rows = (int)logits.shape[0];
+        var losses = new double[rows];
+        fixed (double* sums = losses)
+        {
+            var work = new SoftmaxLoss
+            {
+                logits = (float*)NativeTensor.Address(logits), labels = (long*)NativeTensor.Address(labels), losses = sums, width = (int)logits.shape[1], needsGradient = needsGradient,
+            };
+            if (Vector512.IsHardwareAccelerated) Workers.Run(rows, &Row<Wide512, Vector512<float>>, &work);
+            else Workers.Run(rows, &Row<Wide256, Vector256<float>>, &work);
+        }
+        return losses.Sum();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Row<TWide, TVector>(void* shared, int row)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        var work = (SoftmaxLoss*)shared;
+        float* x = work->logits + (long)row * work->width;
+        int width = work->width;
+        float highest = Highest<TWide, TVector>(x, width);
+        double expected = x[work->labels[row]];
+        TVector shift = TWide.Broadcast(highest), total = default;
+        int i = 0;
+        for (; i + TWide.Count <= width; i += TWide.Count)
+        {
+            TVector e = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(x + i), shift));
+            total = TWide.Add(total, e);
+            TWide.Store(x + i, e);
+        }
+        double sum = TWide.Sum(total);
+        for (; i < width; i++) sum += x[i] = MathF.Exp(x[i] - highest);
+        work->losses[row] = Math.Log(sum) + highest - expected;
+        if (!work->needsGradient) return;
+        TVector share = TWide.Broadcast((float)(1 / sum));
+        for (i = 0; i + TWide.Count <= width; i += TWide.Count) TWide.Store(x + i, TWide.Multiply(TWide.Load(x + i), share));
+        for (; i < width; i++) x[i] *= (float)(1 / sum);
+        x[work->labels[row]] -= 1;
+    }
+
+    // A logit that is no number makes the highest none, and the loss with it.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Highest<TWide, TVector>(float* x, int width)
+        where TWide : struct, IWide<TVector>
+        where TVector : struct
+    {
+        int i = 0;
+        float highest = float.NegativeInfinity;
+        if (width >= TWide.Count)
+        {
+            TVector most = TWide.Load(x);
+            for (i = TWide.Count; i + TWide.Count <= width; i += TWide.Count) most = TWide.Max(most, TWide.Load(x + i));
+            float* places = stackalloc float[TWide.Count];
+            TWide.Store(places, most);
+            for (int place = 0; place < TWide.Count; place++) highest = MathF.Max(highest, places[place]);
+        }
+        for (; i < width; i++) highest = MathF.Max(highest, x[i]);
+        return highest;
+    }
+}

@@ -1,0 +1,206 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace LowRank.Kernels;
+
+/// <summary>Arithmetic on vectors of float32 of one width, so that a kernel is written once for all widths.</summary>
+/// <typeparam name="TVector">The vector.</typeparam>
+internal unsafe interface IWide<TVector>
+    where TVector : struct
+{
+    /// <summary>Numbers in a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>Whether there are 32 registers for vectors, as with AVX-512; else 16.</summary>
+    static abstract bool HasManyRegisters { get; }
+
+    /// <summary>The next numbers of memory.</summary>
+    static abstract TVector Load(float* source);
+
+    /// <summary>Writes a vector to memory.</summary>
+    static abstract void Store(float* target, TVector vector);
+
+    /// <summary>One number in every place.</summary>
+    static abstract TVector Broadcast(float value);
+
+    /// <summary>a · b.</summary>
+    static abstract TVector Multiply(TVector a, TVector b);
+
+    /// <summary>a − b.</summary>
+    static abstract TVector Subtract(TVector a, TVector b);
+
+    /// <summary>a ÷ b.</summary>
+    static abstract TVector Divide(TVector a, TVector b);
+
+    /// <summary>The larger of each place; not a number where one is none.</summary>
+    static abstract TVector Max(TVector a, TVector b);
+
+    /// <summary>Each place of <paramref name="then"/> where the chooser's is at most 0; of <paramref name="otherwise"/> where it is more, or no number.</summary>
+    static abstract TVector WhereAtMostZero(TVector chooser, TVector then, TVector otherwise);
+
+    /// <summary>e to the power of each place.</summary>
+    static abstract TVector Exp(TVector exponent);
+
+    /// <summary>As <see cref="Exp"/> for places of at most 0, several times as fast; 0 below e⁻⁸⁷.</summary>
+    static abstract TVector ExpOfNegative(TVector exponent);
+
+    /// <summary>The natural logarithm of each place.</summary>
+    static abstract TVector Log(TVector vector);
+
+    /// <summary>As many rows as a vector has places, of as many numbers, become columns.</summary>
+    static abstract void Transpose(float* rows, long stride, float* target, long targetStride);
+
+    /// <summary>a + b.</summary>
+    static abstract TVector Add(TVector a, TVector b);
+
+    /// <summary>a·b + c, rounded once where the processor can.</summary>
+    static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
+
+    /// <summary>The sum of the places.</summary>
+    static abstract float Sum(TVector vector);
+}
+
+/// <summary>Vectors of 256 bits.</summary>
+internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
+{
+    public static int Count => Vector256<float>.Count;
+
+    public static bool HasManyRegisters => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load(float* source) => Vector256.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float* target, Vector256<float> vector) => vector.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Broadcast(float value) => Vector256.Create(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) => Vector256.MultiplyAddEstimate(a, b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Subtract(Vector256<float> a, Vector256<float> b) => a - b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Max(Vector256<float> a, Vector256<float> b) => Vector256.Max(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> WhereAtMostZero(Vector256<float> chooser, Vector256<float> then, Vector256<float> otherwise) =>
+        Vector256.ConditionalSelect(Vector256.LessThanOrEqual(chooser, Vector256<float>.Zero), then, otherwise);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Divide(Vector256<float> a, Vector256<float> b) => a / b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Exp(Vector256<float> exponent) => Vector256.Exp(exponent);
+
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ExpOfNegative(Vector256<float> exponent)
+    {
+        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-88f)), n = Vector256.Round(x * Vector256.Create(1.44269504f));
+        Vector256<float> r = MultiplyAdd(n, Vector256.Create(-0.693359375f), x);
+        r = MultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
+        Vector256<float> p = MultiplyAdd(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
+        p = MultiplyAdd(p, r, Vector256.Create(8.3334519073e-3f));
+        p = MultiplyAdd(p, r, Vector256.Create(4.1665795894e-2f));
+        p = MultiplyAdd(p, r, Vector256.Create(1.6666665459e-1f));
+        p = MultiplyAdd(p, r, Vector256.Create(5.0000001201e-1f));
+        p = MultiplyAdd(p, r * r, r + Vector256.Create(1f));
+        Vector256<float> power = ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
+        return p * power;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Log(Vector256<float> vector) => Vector256.Log(vector);
+
+    public static void Transpose(float* rows, long stride, float* target, long targetStride)
+    {
+        if (Avx.IsSupported) SmallTranspose.Eight(rows, stride, target, targetStride);
+        else SmallTranspose.Plain(rows, stride, target, targetStride, Vector256<float>.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector256<float> vector) => Vector256.Sum(vector);
+}
+
+/// <summary>Vectors of 512 bits.</summary>
+internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
+{
+    public static int Count => Vector512<float>.Count;
+
+    public static bool HasManyRegisters => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Load(float* source) => Vector512.Load(source);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(float* target, Vector512<float> vector) => vector.Store(target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Broadcast(float value) => Vector512.Create(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) => Vector512.MultiplyAddEstimate(a, b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Subtract(Vector512<float> a, Vector512<float> b) => a - b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Max(Vector512<float> a, Vector512<float> b) => Vector512.Max(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WhereAtMostZero(Vector512<float> chooser, Vector512<float> then, Vector512<float> otherwise) =>
+        Vector512.ConditionalSelect(Vector512.LessThanOrEqual(chooser, Vector512<float>.Zero), then, otherwise);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Divide(Vector512<float> a, Vector512<float> b) => a / b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Exp(Vector512<float> exponent) => Vector512.Exp(exponent);
+
+    // 2ⁿ·eʳ with |r| at most half of ln 2, where a polynomial (Cephes' expf) is within two units of the last place.
+    // From -87.7 downwards n is -127, whose power of 2 comes out as 0.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ExpOfNegative(Vector512<float> exponent)
+    {
+        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-88f)), n = Vector512.Round(x * Vector512.Create(1.44269504f));
+        Vector512<float> r = MultiplyAdd(n, Vector512.Create(-0.693359375f), x);
+        r = MultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        Vector512<float> p = MultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));
+        p = MultiplyAdd(p, r, Vector512.Create(8.3334519073e-3f));
+        p = MultiplyAdd(p, r, Vector512.Create(4.1665795894e-2f));
+        p = MultiplyAdd(p, r, Vector512.Create(1.6666665459e-1f));
+        p = MultiplyAdd(p, r, Vector512.Create(5.0000001201e-1f));
+        p = MultiplyAdd(p, r * r, r + Vector512.Create(1f));
+        Vector512<float> power = ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();
+        return p * power;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Log(Vector512<float> vector) => Vector512.Log(vector);
+
+    public static void Transpose(float* rows, long stride, float* target, long targetStride)
+    {
+        if (Avx512F.IsSupported) PanelPacking.Transpose(rows, stride, target, targetStride);
+        else SmallTranspose.Plain(rows, stride, target, targetStride, Vector512<float>.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector512<float> vector) => Vector512.Sum(vector);
+}

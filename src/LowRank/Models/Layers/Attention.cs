@@ -1,0 +1,332 @@
+using LowRank.Data.Packing;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>The part of a block that mixes positions.</summary>
+public interface IAttention
+{
+    /// <summary>[batch, sequence, hidden] to the same shape.</summary>
+    Tensor Forward(Tensor input, ForwardContext context);
+
+    /// <summary>The layers that can be adapted.</summary>
+    IEnumerable<Projection> Projections { get; }
+}
+
+/// <summary>How one layer attends.</summary>
+/// <param name="Layer">The layer's number, for the cache.</param>
+/// <param name="Window">How many positions back it attends including its own (to either side in an encoder); null for all.</param>
+/// <param name="Scale">What scores are multiplied by; null for 1/√(head width).</param>
+/// <param name="Softcap">The cap of scores; null for none.</param>
+/// <param name="Dropout">Share of attention weights dropped while training.</param>
+/// <param name="UsesLocalRope">Whether it turns by the local rotary settings.</param>
+public sealed record AttentionSettings(int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0, bool UsesLocalRope = false);
+
+/// <summary>Grouped-query attention with separate query, key and value projections; rotary where the model is.</summary>
+/// <param name="query">[hidden] to [heads · dimension]</param>
+/// <param name="key">[hidden] to [key-value heads · dimension]</param>
+/// <param name="value">as <paramref name="key"/></param>
+/// <param name="output">[heads · dimension] to [hidden]</param>
+/// <param name="headDimension">Width of a head.</param>
+/// <param name="settings">How the layer attends.</param>
+/// <param name="queryNorm">A normalisation over each query head; null for families without.</param>
+/// <param name="keyNorm">As <paramref name="queryNorm"/>, for keys.</param>
+public sealed class SeparateAttention(Projection query, Projection key, Projection value, Projection output, int headDimension,
+    AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null) : IAttention
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [query, key, value, output];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor q = context.Rotate(Heads(query.Forward(input, context.Dropout), queryNorm), settings.UsesLocalRope);
+        Tensor k = context.Rotate(Heads(key.Forward(input, context.Dropout), keyNorm), settings.UsesLocalRope);
+        Tensor v = Heads(value.Forward(input, context.Dropout), null);
+        return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
+    }
+
+    // [batch, sequence, heads · dimension] to [batch, heads, sequence, dimension]
+    private Tensor Heads(Tensor projected, INormalization? norm)
+    {
+        Tensor heads = projected.view(projected.shape[0], projected.shape[1], -1, headDimension);
+        return (norm is null ? heads : norm.Forward(heads)).transpose(1, 2);
+    }
+}
+
+/// <summary>Attention with query, key and value from one projection; rotary where the model is.</summary>
+/// <param name="queryKeyValue">[hidden] to queries, keys and values.</param>
+/// <param name="output">[heads · dimension] to [hidden]</param>
+/// <param name="split">Takes the fused output, [batch, sequence, …], apart into query, key and value, each [batch, heads,
+/// sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
+/// <param name="settings">How the layer attends.</param>
+public sealed class FusedAttention(Projection queryKeyValue, Projection output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
+    AttentionSettings settings) : IAttention
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [queryKeyValue, output];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor fused = queryKeyValue.Forward(input, context.Dropout);
+        if (TiledAttentionKernel.TryAttendFused(fused, split, settings, context) is { } mixed) return output.Forward(mixed, context.Dropout);
+        (Tensor q, Tensor k, Tensor v) = split(fused);
+        (q, k) = (context.Rotate(q, settings.UsesLocalRope), context.Rotate(k, settings.UsesLocalRope));
+        return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
+    }
+}
+
+/// <summary>The orders in which fused projections hold queries, keys and values.</summary>
+public static class FusedLayout
+{
+    /// <summary>All queries, then all keys, then all values, of as many heads each (GPT-2, ModernBERT).</summary>
+    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Stacked(int heads, int dimension) => fused =>
+    {
+        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], 3, heads, dimension).permute(2, 0, 3, 1, 4).unbind(0);
+        return (parts[0], parts[1], parts[2]);
+    };
+
+    /// <summary>Query, key and value of the first head, then of the next (GPT-NeoX).</summary>
+    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> HeadByHead(int heads, int dimension) => fused =>
+    {
+        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], heads, 3, dimension).permute(3, 0, 2, 1, 4).unbind(0);
+        return (parts[0], parts[1], parts[2]);
+    };
+
+    /// <summary>All queries, then the fewer keys, then as many values (Phi-3).</summary>
+    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Grouped(int heads, int keyValueHeads, int dimension) => fused =>
+    {
+        Tensor all = fused.view(fused.shape[0], fused.shape[1], heads + 2 * keyValueHeads, dimension).transpose(1, 2);
+        return (all.narrow(1, 0, heads), all.narrow(1, heads, keyValueHeads), all.narrow(1, heads + keyValueHeads, keyValueHeads));
+    };
+}
+
+/// <summary>Attention over texts that lie one after the other: a call for each length, none across texts.</summary>
+internal static class PackedAttention
+{
+    /// <summary>Attends.</summary>
+    /// <param name="query">[1, heads, tokens, dimension]</param>
+    /// <param name="key">[1, key-value heads, tokens, dimension]</param>
+    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <param name="context">The pass.</param>
+    /// <param name="documents">How the texts lie.</param>
+    /// <returns>[1, tokens, heads · dimension]</returns>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context, PackedDocuments documents)
+    {
+        // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many whole gradients.
+        Tensor[] queries = Pieces(query, documents), keys = Pieces(key, documents), values = Pieces(value, documents);
+        (Tensor Keys, Tensor Values)? prompt = context.PromptOf(settings.Layer);
+        var mixed = new Tensor[documents.Segments.Count];
+        for (int i = 0; i < mixed.Length; i++)
+        {
+            PackedSegment segment = documents.Segments[i];
+            Tensor Seen(Tensor[] pieces, Tensor? first)
+            {
+                Tensor own = Texts(pieces[i], segment);
+                if (first is null && segment.Before.Count == 0) return own;
+                IEnumerable<Tensor> earlier = segment.Before.Select(number => pieces[number].transpose(1, 2));
+                Tensor[] before = [.. (first is null ? earlier : earlier.Prepend(first)).Select(states => states.expand(segment.Count, -1, -1, -1))];
+                return cat([.. before, own], 2);
+            }
+            Tensor seen = Seen(keys, prompt?.Keys);
+            Tensor? mask = Mask(segment.Length, seen.shape[2], settings.Window, context, query.device);
+            Tensor result = AttentionKernel.Attend(Texts(queries[i], segment), seen, Seen(values, prompt?.Values), mask,
+                causal: mask is null && segment.Length > 1, settings, context.Dropout); // [texts, length, heads · dimension]
+            mixed[i] = result.reshape(1, segment.Tokens, result.shape[2]);
+        }
+        return mixed.Length == 1 ? mixed[0] : cat(mixed, 1);
+    }
+
+    // [1, heads, tokens, dimension] to a [1, tokens, heads, dimension] for each segment.
+    private static Tensor[] Pieces(Tensor heads, PackedDocuments documents) => heads.transpose(1, 2).split(documents.Sizes, 1);
+
+    // [1, tokens, heads, dimension] to [texts, heads, length, dimension], without a copy.
+    private static Tensor Texts(Tensor piece, PackedSegment segment) =>
+        piece.reshape(segment.Count, segment.Length, piece.shape[2], piece.shape[3]).transpose(1, 2);
+
+    // Queries are the last of the keys. Null where plain causal attention, or attention to all, is meant.
+    private static Tensor? Mask(long queries, long keys, int? window, ForwardContext context, Device device)
+    {
+        int? limit = window < keys ? window : null;
+        if (limit is null && (queries == keys || queries == 1)) return null;
+        if (context.DocumentMasks.TryGetValue((queries, keys, limit), out Tensor? known)) return known;
+        Tensor Additive()
+        {
+            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1), key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
+            Tensor visible = key <= query; // [queries, keys]
+            if (limit is { } back) visible = visible & (key > query - back);
+            return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
+        }
+        return context.DocumentMasks[(queries, keys, limit)] = context.Share(Additive);
+    }
+}
+
+/// <summary>softmax(QKᵀ/√d + mask)V over heads, with shared key-value heads repeated (arXiv 2305.13245).</summary>
+internal static class AttentionKernel
+{
+    /// <summary>Attends through the cache of <paramref name="context"/> when there is one.</summary>
+    /// <param name="query">[batch, heads, new, dimension]</param>
+    /// <param name="key">[batch, key-value heads, new, dimension]</param>
+    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <param name="context">The pass.</param>
+    /// <returns>[batch, new, heads · dimension]</returns>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
+    {
+        if (context.Documents is { } documents)
+        {
+            return TiledAttentionKernel.TryAttendPacked(query, key, value, settings, context, documents)
+                ?? PackedAttention.Attend(query, key, value, settings, context, documents);
+        }
+        if (StepAttentionKernel.TryAttend(query, key, value, settings, context) is { } step) return step;
+        (key, value) = context.Seen(settings.Layer, key, value);
+        if (TiledAttentionKernel.TryAttend(query, key, value, settings, context) is { } tiled) return tiled;
+        Tensor? mask = context.Mask(settings.Window);
+        return Attend(query, key, value, mask, mask is null && context.IsCausal, settings, context.Dropout);
+    }
+
+    /// <summary>Attends to the given keys.</summary>
+    /// <param name="query">[batch, heads, queries, dimension]</param>
+    /// <param name="key">[batch, key-value heads, keys, dimension]</param>
+    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for none.</param>
+    /// <param name="causal">Whether query i sees the keys up to i alone.</param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[batch, queries, heads · dimension]</returns>
+    public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? dropout)
+    {
+        long groups = query.shape[1] / key.shape[1];
+        if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
+        // The fused kernel scales by 1/√d itself.
+        if (settings.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
+        Tensor mixed = settings.Softcap is not null || (dropout is not null && settings.Dropout > 0)
+            ? Explicit(query, key, value, mask, causal, settings, dropout)
+            : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
+        return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
+    }
+
+    private static Tensor Repeat(Tensor heads, long groups)
+    {
+        long[] s = heads.shape;
+        return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
+    }
+
+    // The fused kernel has no cap and draws its dropout from torch's global state; this one draws from the given generator.
+    private static Tensor Explicit(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? generator)
+    {
+        Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
+        if (settings.Softcap is { } cap) scores = (scores / cap).tanh() * cap;
+        if (causal) scores = scores + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32, scores.device).triu(1);
+        else if (mask is not null) scores = scores + mask;
+        return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), settings.Dropout, generator), value);
+    }
+}
+
+/// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the scores.</summary>
+public sealed class RelativeAttention
+{
+    private readonly Projection query;
+    private readonly Projection key;
+    private readonly Projection value;
+    private readonly Projection output;
+    private readonly EncoderDecoderShape shape;
+
+    /// <summary>Takes q, k, v and o below <paramref name="path"/>.</summary>
+    public RelativeAttention(WeightLoader weights, string path, EncoderDecoderShape shape)
+    {
+        this.shape = shape;
+        int inner = shape.Heads * shape.HeadDimension;
+        query = Projection.Linear(weights, path + ".q", shape.HiddenSize, inner, bias: false);
+        key = Projection.Linear(weights, path + ".k", shape.HiddenSize, inner, bias: false);
+        value = Projection.Linear(weights, path + ".v", shape.HiddenSize, inner, bias: false);
+        output = Projection.Linear(weights, path + ".o", inner, shape.HiddenSize, bias: false);
+    }
+
+    /// <summary>The layers that can be adapted.</summary>
+    public IEnumerable<Projection> Projections => [query, key, value, output];
+
+    /// <summary>Keys and values of states, each [batch, heads, positions, dimension].</summary>
+    public (Tensor Keys, Tensor Values) KeysAndValues(Tensor states, Generator? dropout) =>
+        (Heads(key.Forward(states, dropout)), Heads(value.Forward(states, dropout)));
+
+    /// <summary>Attends.</summary>
+    /// <param name="input">[batch, queries, hidden]</param>
+    /// <param name="keys">[batch, heads, keys, dimension]</param>
+    /// <param name="values">as <paramref name="keys"/></param>
+    /// <param name="bias">Added to the scores: positions and what may not be seen, broadcast to [batch, heads, queries, keys]; or null.</param>
+    /// <param name="dropout">The generator for dropout while training.</param>
+    public Tensor Attend(Tensor input, Tensor keys, Tensor values, Tensor? bias, Generator? dropout)
+    {
+        Tensor queries = Heads(query.Forward(input, dropout));
+        Tensor mixed;
+        if (dropout is not null && shape.Dropout > 0)
+        {
+            Tensor scores = matmul(queries, keys.transpose(-2, -1));
+            if (bias is not null) scores = scores + bias;
+            mixed = matmul(Dropout.Apply(nn.functional.softmax(scores, -1), shape.Dropout, dropout), values);
+        }
+        else
+        {
+            // The fused kernel divides by √d, which T5 does not.
+            Tensor? mask = bias?.expand(queries.shape[0], queries.shape[1], queries.shape[2], keys.shape[2]);
+            mixed = nn.functional.scaled_dot_product_attention(queries * Math.Sqrt(shape.HeadDimension), keys, values, mask);
+        }
+        return output.Forward(mixed.transpose(1, 2).reshape(input.shape[0], input.shape[1], -1), dropout);
+    }
+
+    private Tensor Heads(Tensor projected) =>
+        projected.view(projected.shape[0], projected.shape[1], shape.Heads, shape.HeadDimension).transpose(1, 2);
+}
+
+/// <summary>T5's position bias: a learned number for each head and bucket of distances, added to attention scores
+/// (arXiv 1910.10683, section 2.1). Small distances have a bucket each, larger ones share logarithmically.</summary>
+public sealed class RelativePositions
+{
+    private readonly Tensor table; // [buckets, heads]
+    private readonly int maxDistance;
+    private readonly bool bothWays;
+
+    /// <summary>Takes the table [buckets, heads].</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="shape">The model's sizes.</param>
+    /// <param name="bothWays">Whether later positions have buckets of their own, as in an encoder.</param>
+    public RelativePositions(WeightLoader weights, string path, EncoderDecoderShape shape, bool bothWays)
+    {
+        table = weights.Take(path + ".weight", shape.DistanceBuckets, shape.Heads);
+        (maxDistance, this.bothWays) = (shape.MaxDistance, bothWays);
+    }
+
+    /// <summary>The bias, [1, heads, queries, keys]; queries are the last of the keys' positions.</summary>
+    public Tensor Bias(long queries, long keys)
+    {
+        Tensor query = arange(keys - queries, keys, ScalarType.Int64, table.device).unsqueeze(1);
+        Tensor key = arange(0, keys, ScalarType.Int64, table.device).unsqueeze(0);
+        Tensor buckets = Buckets(key - query);
+        return table.index_select(0, buckets.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0);
+    }
+
+    private Tensor Buckets(Tensor distance)
+    {
+        long count = table.shape[0];
+        Tensor buckets = zeros_like(distance);
+        if (bothWays)
+        {
+            count /= 2;
+            buckets = (distance > 0).to(ScalarType.Int64) * count;
+            distance = distance.abs();
+        }
+        else
+        {
+            distance = distance.clamp_max(0).neg();
+        }
+        long exact = count / 2;
+        Tensor logarithmic = (log(distance.to(ScalarType.Float32) / exact) / Math.Log((double)maxDistance / exact) * (count - exact))
+            .nan_to_num(0, 0, 0).to(ScalarType.Int64) + exact; // distance 0 is -inf here and takes the exact branch
+        return buckets + where(distance < exact, distance, logarithmic.clamp_max(count - 1));
+    }
+}

@@ -1,0 +1,165 @@
+using LowRank.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>One layer of a model.</summary>
+public interface IBlock
+{
+    /// <summary>[batch, sequence, hidden] to the same shape.</summary>
+    Tensor Forward(Tensor input, ForwardContext context);
+
+    /// <summary>The layers that can be adapted.</summary>
+    IEnumerable<Projection> Projections { get; }
+}
+
+/// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
+public sealed class PreNormBlock(
+    INormalization? attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout,
+    double? feedForwardDropout = null) : IBlock
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor mixed = attention.Forward(attentionNorm?.Forward(input) ?? input, context);
+        Tensor hidden = Residual.Add(input, Dropout.Apply(mixed, dropout, context.Dropout));
+        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context, context.IsOutputRead);
+        return Residual.Add(hidden, Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout));
+    }
+}
+
+/// <summary>A post-norm block, as the first transformer's (arXiv 1706.03762) and BERT's: x = norm(x + attention(x));
+/// x = norm'(x + feedForward(x)).</summary>
+public sealed class PostNormBlock(
+    IAttention attention, INormalization attentionNorm, IFeedForward feedForward, INormalization feedForwardNorm, double dropout,
+    double? feedForwardDropout = null) : IBlock
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor mixed = Dropout.Apply(attention.Forward(input, context), dropout, context.Dropout);
+        Tensor hidden = attentionNorm.Forward(Residual.Add(input, mixed));
+        Tensor transformed = Dropout.Apply(feedForward.Forward(hidden, context), feedForwardDropout ?? dropout, context.Dropout);
+        return feedForwardNorm.Forward(Residual.Add(hidden, transformed));
+    }
+}
+
+/// <summary>A block whose parts both read its input, as GPT-NeoX's (arXiv 2204.06745, section 2.1):
+/// x += attention(norm(x)) + feedForward(norm'(x)).</summary>
+public sealed class ParallelBlock(
+    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout) : IBlock
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor mixed = Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
+        Tensor transformed = Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context, context.IsOutputRead), dropout, context.Dropout);
+        return Residual.Add(input, Residual.Add(mixed, transformed));
+    }
+}
+
+/// <summary>A block with norms before and after each part, as Gemma 2's (arXiv 2408.00118, section 2):
+/// x += norm(attention(norm(x))); x += norm(feedForward(norm(x))).</summary>
+public sealed class SandwichBlock(
+    INormalization beforeAttention, IAttention attention, INormalization afterAttention,
+    INormalization beforeFeedForward, IFeedForward feedForward, INormalization afterFeedForward) : IBlock
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context)
+    {
+        Tensor hidden = Residual.Add(input, afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context)));
+        return Residual.Add(hidden, afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context)));
+    }
+}
+
+/// <summary>A block of T5: x += attention(norm(x)); in the decoder x += attention to the source(norm(x)); then
+/// x += feedForward(norm(x)).</summary>
+public sealed class CrossBlock
+{
+    private readonly RmsNorm selfNorm;
+    private readonly RelativeAttention self;
+    private readonly RmsNorm? crossNorm;
+    private readonly RelativeAttention? cross;
+    private readonly RmsNorm feedForwardNorm;
+    private readonly IFeedForward feedForward;
+    private readonly double dropoutShare;
+
+    /// <summary>Takes the layers below <paramref name="path"/>.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="path">The module's path.</param>
+    /// <param name="shape">The model's sizes.</param>
+    /// <param name="attendsToSource">Whether it is the decoder's.</param>
+    public CrossBlock(WeightLoader weights, string path, EncoderDecoderShape shape, bool attendsToSource)
+    {
+        RmsNorm Norm(int part) => new(weights, $"{path}.layer.{part}.layer_norm", shape.HiddenSize, shape.NormEpsilon);
+        dropoutShare = shape.Dropout;
+        self = new RelativeAttention(weights, path + ".layer.0.SelfAttention", shape);
+        selfNorm = Norm(0);
+        if (attendsToSource)
+        {
+            cross = new RelativeAttention(weights, path + ".layer.1.EncDecAttention", shape);
+            crossNorm = Norm(1);
+        }
+        int last = attendsToSource ? 2 : 1, hidden = shape.HiddenSize, width = shape.IntermediateSize;
+        string dense = $"{path}.layer.{last}.DenseReluDense";
+        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
+        // As transformers keeps it where the others are quantised: T5's values are large here (_keep_in_fp32_modules).
+        Projection Down() => Projection.Precise(weights, dense + ".wo", width, hidden, bias: false);
+        feedForward = shape.IsGated
+            ? new GatedFeedForward(Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
+            : new PlainFeedForward(Linear(".wi", hidden, width), Down(), shape.Activation, shape.Dropout);
+        feedForwardNorm = Norm(last);
+    }
+
+    /// <summary>The layers that can be adapted.</summary>
+    public IEnumerable<Projection> Projections => [.. self.Projections, .. cross?.Projections ?? [], .. feedForward.Projections];
+
+    /// <summary>Keys and values of the source for this block; the decoder's only.</summary>
+    public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) => cross!.KeysAndValues(source, dropout);
+
+    /// <summary>[batch, positions, hidden] to the same shape.</summary>
+    /// <param name="input">The states.</param>
+    /// <param name="bias">Positions and what may not be seen.</param>
+    /// <param name="extend">Adds the new positions' keys and values to those before; null where there are none.</param>
+    /// <param name="source">The source's keys and values, and its padding as a bias; the decoder's only.</param>
+    /// <param name="context">Carries the generator for dropout.</param>
+    public Tensor Forward(Tensor input, Tensor? bias, Func<Tensor, Tensor, (Tensor Keys, Tensor Values)>? extend,
+        (Tensor Keys, Tensor Values, Tensor? Bias)? source, ForwardContext context)
+    {
+        Generator? dropout = context.Dropout;
+        Tensor normed = selfNorm.Forward(input);
+        (Tensor keys, Tensor values) = self.KeysAndValues(normed, dropout);
+        if (extend is not null) (keys, values) = extend(keys, values);
+        Tensor hidden = Residual.Add(input, Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout));
+        if (source is { } s)
+            hidden = Residual.Add(hidden, Dropout.Apply(cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout), dropoutShare, dropout));
+        return Residual.Add(hidden, Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout));
+    }
+}
+
+/// <summary>What a part of a block computes, added to the states that pass it by (arXiv 1512.03385, section 3.1).</summary>
+internal static class Residual
+{
+    /// <summary>states + change.</summary>
+    /// <param name="states">[…, width]</param>
+    /// <param name="change">As the states.</param>
+    /// <returns>In the caller's dispose scope.</returns>
+    public static Tensor Add(Tensor states, Tensor change)
+    {
+        if (!Elementwise.Fits(states) || !Elementwise.Fits(change) || !states.shape.SequenceEqual(change.shape)) return states + change;
+        return is_grad_enabled() && (states.requires_grad || change.requires_grad) ? TrainingSum.Apply(states, change) : ElementSum.Of(states, change);
+    }
+}

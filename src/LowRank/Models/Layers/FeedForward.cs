@@ -1,0 +1,101 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models.Layers;
+
+/// <summary>The position-wise part of a block.</summary>
+public interface IFeedForward
+{
+    /// <summary>[batch, sequence, hidden] to the same shape.</summary>
+    /// <param name="input">The states.</param>
+    /// <param name="context">The pass.</param>
+    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the last product may be left out.</param>
+    Tensor Forward(Tensor input, ForwardContext context, bool isRead = true);
+
+    /// <summary>The layers that can be adapted.</summary>
+    IEnumerable<Projection> Projections { get; }
+}
+
+/// <summary>down(activation(up(x))).</summary>
+public sealed class PlainFeedForward(Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
+{
+    private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
+
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [up, down];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true) =>
+        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout), context.Dropout, isRead);
+}
+
+/// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
+public sealed class GatedFeedForward(Projection gate, Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
+{
+    private readonly ActivationFunction activation = Activation.Find(activationName);
+
+    /// <summary>Takes gate_proj, up_proj and down_proj below <paramref name="path"/>.</summary>
+    public GatedFeedForward(WeightLoader weights, string path, DecoderShape shape)
+        : this(Projection.Linear(weights, path + ".gate_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
+            Projection.Linear(weights, path + ".up_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
+            Projection.Linear(weights, path + ".down_proj", shape.IntermediateSize, shape.HiddenSize, shape.FeedForwardBias), shape.Activation)
+    {
+    }
+
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [gate, up, down];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    {
+        Tensor gated = activation.Gate(gate.Forward(input, context.Dropout), up.Forward(input, context.Dropout));
+        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout, isRead);
+    }
+}
+
+/// <summary>down(activation(g) · u), where g and u are the halves of one projection (Phi-3, ModernBERT).</summary>
+public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, string activationName, double dropout = 0) : IFeedForward
+{
+    private readonly ActivationFunction activation = Activation.Find(activationName);
+
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [gateUp, down];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    {
+        Tensor gated = activation.GateHalves(gateUp.Forward(input, context.Dropout));
+        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout, isRead);
+    }
+}
+
+/// <summary>A mixture of experts: a router sends each position to a few of many feed-forward layers and weighs their
+/// results (Mixtral, arXiv 2401.04088, section 2.1).</summary>
+/// <param name="router">[hidden] to one score an expert.</param>
+/// <param name="experts">The feed-forward layers.</param>
+/// <param name="active">How many experts a position goes to.</param>
+/// <param name="normalizes">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
+public sealed class ExpertsFeedForward(Projection router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
+{
+    /// <inheritdoc/>
+    public IEnumerable<Projection> Projections => [router, .. experts.SelectMany(expert => expert.Projections)];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    {
+        Tensor positions = input.reshape(-1, input.shape[^1]); // [positions, hidden]
+        Tensor probabilities = nn.functional.softmax(router.Forward(positions, context.Dropout), -1);
+        (Tensor shares, Tensor chosen) = probabilities.topk(active, -1); // [positions, active]
+        if (normalizes) shares = shares / shares.sum(-1, keepdim: true);
+        Tensor result = zeros_like(positions, requires_grad: false);
+        long[] expertOf = chosen.cpu().view(-1).data<long>().ToArray();
+        foreach (IGrouping<long, int> visit in Enumerable.Range(0, expertOf.Length).GroupBy(slot => expertOf[slot]).OrderBy(group => group.Key))
+        {
+            Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device); // of [positions · active]
+            Tensor rows = slots.div(active, RoundingMode.floor);
+            Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);
+            result = result.index_add(0, rows, transformed * shares.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
+        }
+        return result.view(input.shape);
+    }
+}

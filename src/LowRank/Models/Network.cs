@@ -1,0 +1,197 @@
+using LowRank.Data.Packing;
+using LowRank.Kernels;
+using LowRank.Models.Layers;
+using LowRank.Quantization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>A model of any kind, as adapters and files see it: named weights and adaptable layers.</summary>
+public interface INetwork : IDisposable
+{
+    /// <summary>The family the model belongs to.</summary>
+    Families.IModelFamily Family { get; }
+
+    /// <summary>What it computes from its states.</summary>
+    HeadKind HeadKind { get; }
+
+    /// <summary>Where the model computes.</summary>
+    Device Device { get; }
+
+    /// <summary>Rows of the token embedding.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>Longest sequence it takes.</summary>
+    int MaxPositions { get; }
+
+    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear twice.</summary>
+    IReadOnlyDictionary<string, Tensor> Parameters { get; }
+
+    /// <summary>The frozen weights of linear layers that are kept packed, by checkpoint name; they are no <see cref="Parameters"/>.</summary>
+    IReadOnlyDictionary<string, PackedWeight> PackedWeights { get; }
+
+    /// <summary>The number of weights.</summary>
+    long ParameterCount => Parameters.Values.Sum(weight => weight.numel()) + PackedWeights.Values.Sum(weight => weight.ElementCount);
+
+    /// <summary>The token embedding.</summary>
+    Embedding TokenEmbedding { get; }
+
+    /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the end.</summary>
+    IEnumerable<Projection> Projections { get; }
+
+    /// <summary>The layer that scores the vocabulary; null where there is none.</summary>
+    Projection? OutputHead { get; }
+
+    /// <summary>Whether the output head computes with the embedding's weight.</summary>
+    bool TiesHead => OutputHead is { SharesWeight: true };
+
+    /// <summary>Stored names of weights that the checkpoint holds besides the one that they share and equal.</summary>
+    IReadOnlyCollection<string> DuplicateWeights { get; }
+
+    /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes backward: less
+    /// memory, more time, the same gradients. False by default.</summary>
+    /// <exception cref="InputException">The model cannot.</exception>
+    bool GradientCheckpointing { get; set; }
+
+    /// <summary>Names of weights that the checkpoint lacks and that were drawn anew, as a new task's head is.</summary>
+    IReadOnlyCollection<string> CreatedWeights { get; }
+
+    /// <summary>Names of the weights whose values an adapter that is in use holds whole.</summary>
+    ISet<string> ReplacedWeights { get; }
+
+    /// <summary>The name under which the checkpoint stores a weight.</summary>
+    string StoredName(string parameter);
+
+    /// <summary>A module's path as transformers' class of this head has it: without the base's prefix where there is no head.</summary>
+    string ModulePath(string path) => HeadKind == HeadKind.None && path.StartsWith(Family.BasePrefix, StringComparison.Ordinal)
+        ? path[Family.BasePrefix.Length..] : path;
+}
+
+/// <summary>A model that turns one text into states: a decoder or an encoder.</summary>
+public interface ISequenceNetwork : INetwork
+{
+    /// <summary>What is computed from the states; null for none.</summary>
+    Head? Head { get; }
+
+    /// <summary>Which state the family's classifiers take for a whole text.</summary>
+    Pooling Pooling { get; }
+
+    /// <summary>The normalised states below the head.</summary>
+    /// <param name="input">The batch.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
+    Tensor States(ModelInput input, Generator? dropout = null);
+}
+
+/// <summary>What a model with a head gives for a batch.</summary>
+public static class NetworkOutput
+{
+    private const double Least = 1e-9; // a text without a token that counts gives zeros
+
+    /// <summary>The head's scores: [batch, labels] for sequence classification, [batch, sequence, scores] otherwise.</summary>
+    /// <param name="network">A decoder or an encoder with a head.</param>
+    /// <param name="input">The batch.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <exception cref="InvalidOperationException">The model has no head.</exception>
+    public static Tensor Scores(this ISequenceNetwork network, ModelInput input, Generator? dropout = null)
+    {
+        using var scope = NewDisposeScope();
+        Head head = network.Head ?? throw new InvalidOperationException("The model has no head; ask for its states.");
+        Tensor states = network.States(input, dropout);
+        if (head.Kind == HeadKind.SequenceClassification) states = Pool(states, input.AttentionMask, network.Pooling);
+        return head.Forward(states, dropout).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One state for each text.</summary>
+    /// <param name="states">[batch, sequence, hidden]</param>
+    /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
+    /// <param name="pooling">Which.</param>
+    /// <returns>[batch, hidden]</returns>
+    public static Tensor Pool(Tensor states, Tensor? mask, Pooling pooling)
+    {
+        if (pooling == Pooling.First) return states.select(1, 0);
+        Tensor? weights = mask?.to(ScalarType.Float32).unsqueeze(-1); // [batch, sequence, 1]
+        switch (pooling)
+        {
+            case Pooling.Mean:
+                return weights is null ? states.mean([1]) : (states * weights).sum(1) / weights.sum(1).clamp_min(Least);
+            case Pooling.MeanOfRoot:
+                return weights is null ? states.sum(1) / Math.Sqrt(states.shape[1]) : (states * weights).sum(1) / weights.sum(1).clamp_min(Least).sqrt();
+            case Pooling.Max:
+                return weights is null ? states.amax([1]) : states.masked_fill(weights == 0, float.NegativeInfinity).amax([1]);
+            case Pooling.WeightedMean:
+                Tensor places = arange(1, states.shape[1] + 1, ScalarType.Float32, states.device).view(1, -1, 1);
+                if (weights is not null) places = places * weights;
+                return (states * places).sum(1) / places.sum(1).clamp_min(Least);
+            default:
+                return mask is null ? states.select(1, -1) : LastOf(states, mask);
+        }
+    }
+
+    private static Tensor LastOf(Tensor states, Tensor mask)
+    {
+        Tensor places = arange(mask.shape[1], device: mask.device) * (mask != 0).to(ScalarType.Int64);
+        Tensor last = places.argmax(1).view(-1, 1, 1).expand(-1, 1, states.shape[2]);
+        return states.gather(1, last).squeeze(1);
+    }
+}
+
+/// <summary>A batch of texts as a model takes it.</summary>
+/// <param name="Tokens">[batch, sequence]</param>
+/// <param name="AttentionMask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
+/// <param name="TokenTypes">0 for the first text and 1 for the second, [batch, sequence]; null for 0 everywhere.</param>
+public sealed record ModelInput(Tensor Tokens, Tensor? AttentionMask = null, Tensor? TokenTypes = null);
+
+/// <summary>Positions before every text that a decoder sees, given by their keys and values in each layer.</summary>
+public interface IPrompt
+{
+    /// <summary>Its tensors by their keys in the adapter's file.</summary>
+    IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
+
+    /// <summary>How many positions.</summary>
+    int Length { get; }
+
+    /// <summary>Keys and values of the positions, [1, key-value heads, positions, head dimension] for each layer.</summary>
+    /// <param name="model">The decoder.</param>
+    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
+    /// <returns>Tensors in the caller's dispose scope.</returns>
+    IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout);
+}
+
+/// <summary>How texts lie one after the other in a sequence: each sees itself and what it continues, nothing else.</summary>
+/// <param name="Positions">The place of each token in its own text, [1, tokens].</param>
+/// <param name="Segments">What attention takes at once; they cover the tokens in their order.</param>
+/// <param name="Longest">Tokens of the longest text, those it continues included.</param>
+public sealed record PackedDocuments(Tensor Positions, IReadOnlyList<PackedSegment> Segments, int Longest)
+{
+    /// <summary>Positions of each segment, in their order.</summary>
+    internal long[] Sizes { get; } = [.. Segments.Select(segment => (long)segment.Tokens)];
+
+    /// <summary>What attends to what.</summary>
+    internal AttentionTexts Texts => texts ??= AttentionTexts.OfSegments([.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
+
+    private AttentionTexts? texts;
+}
+
+/// <summary>Which state stands for a whole text.</summary>
+public enum Pooling
+{
+    /// <summary>The first token's, [CLS] or &lt;s&gt;.</summary>
+    First,
+
+    /// <summary>The last token's that is not padding.</summary>
+    Last,
+
+    /// <summary>The mean over all tokens that are not padding.</summary>
+    Mean,
+
+    /// <summary>The largest value of each place over all tokens that are not padding.</summary>
+    Max,
+
+    /// <summary>The sum over all tokens that are not padding, divided by the root of their number.</summary>
+    MeanOfRoot,
+
+    /// <summary>The mean over all tokens that are not padding, each weighted by its position from 1.</summary>
+    WeightedMean,
+}

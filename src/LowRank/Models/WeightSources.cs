@@ -1,0 +1,153 @@
+using LowRank.IO;
+using LowRank.Quantization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Models;
+
+/// <summary>Where a model's weights come from: a checkpoint, or a random draw.</summary>
+public interface IWeightSource
+{
+    /// <summary>A word for messages: the checkpoint's path, or what is drawn.</summary>
+    string Description { get; }
+
+    /// <summary>The names this source holds; null when it can make any.</summary>
+    IReadOnlyCollection<string>? Names { get; }
+
+    /// <summary>The shape stored under a name; null when the source has no such tensor.</summary>
+    /// <param name="name">The full tensor name.</param>
+    /// <param name="expected">The shape the model needs, which a source that draws weights adopts.</param>
+    long[]? ShapeOf(string name, long[] expected);
+
+    /// <summary>The tensor, in the source's dtype; the caller owns it.</summary>
+    Tensor Read(string name, long[] shape);
+
+    /// <summary>How the weights of linear layers are to be kept; null as they are, in float32.</summary>
+    IWeightFormat? Format => null;
+
+    /// <summary>Whether weights that the source holds packed are to be expanded.</summary>
+    bool Expands => false;
+
+    /// <summary>The weight of a name, where the source holds it packed; else null.</summary>
+    StoredMatrix? Quantized(string name) => null;
+
+    /// <summary>Says that a weight has been read and is not needed again, so that its pages may leave the process.</summary>
+    void Release(string name)
+    {
+        // Only a mapped file has something to release.
+    }
+}
+
+/// <summary>Weights mapped from a checkpoint.</summary>
+/// <param name="checkpoint">The checkpoint.</param>
+/// <param name="path">Its path, for messages.</param>
+/// <param name="format">How the weights of linear layers are to be kept; null as they are.</param>
+/// <param name="expands">Whether weights that the checkpoint holds packed are to be expanded.</param>
+public sealed class CheckpointWeights(Checkpoint checkpoint, string path, IWeightFormat? format = null, bool expands = false) : IWeightSource
+{
+    private readonly IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(checkpoint);
+    private IReadOnlyCollection<string>? names;
+
+    /// <inheritdoc/>
+    public string Description => path;
+
+    /// <summary>The weights it holds packed, by name.</summary>
+    public IReadOnlyDictionary<string, StoredMatrix> QuantizedWeights => quantized;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => names ??= [.. checkpoint.Entries.Keys.Except(quantized.SelectMany(matrix => matrix.Value.Names.Where(name => name != matrix.Key)))];
+
+    /// <inheritdoc/>
+    public IWeightFormat? Format => format;
+
+    /// <inheritdoc/>
+    public bool Expands => expands;
+
+    /// <inheritdoc/>
+    public long[]? ShapeOf(string name, long[] expected) =>
+        checkpoint.Entries.TryGetValue(name, out SafeTensorsEntry? entry) ? entry.Shape : null;
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, long[] shape) => checkpoint.Map(name);
+
+    /// <inheritdoc/>
+    public StoredMatrix? Quantized(string name) => quantized.GetValueOrDefault(name);
+
+    /// <inheritdoc/>
+    public void Release(string name) => checkpoint.Release(name);
+}
+
+/// <summary>Weights of a checkpoint with more rows in the tables over the vocabulary: each new row is the mean of those stored.</summary>
+/// <remarks>A new token then begins as the average of all others: scored and read like none in particular (J. Hewitt,
+/// Initializing New Word Embeddings for Pretrained Language Models, 2021; transformers draws from nearly the same point).</remarks>
+/// <param name="stored">The checkpoint's weights.</param>
+/// <param name="rows">Rows of its tables over the vocabulary.</param>
+/// <param name="wanted">Rows that the model has.</param>
+internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted) : IWeightSource
+{
+    public string Description => stored.Description;
+
+    public IReadOnlyCollection<string>? Names => stored.Names;
+
+    public IWeightFormat? Format => stored.Format;
+
+    public bool Expands => stored.Expands;
+
+    public StoredMatrix? Quantized(string name) => stored.Quantized(name);
+
+    public void Release(string name) => stored.Release(name);
+
+    public long[]? ShapeOf(string name, long[] expected)
+    {
+        long[]? shape = stored.ShapeOf(name, expected);
+        return shape is not null && IsExtended(shape, expected) ? expected : shape;
+    }
+
+    public Tensor Read(string name, long[] shape)
+    {
+        Tensor table = stored.Read(name, shape);
+        if (!IsExtended(table.shape, shape)) return table;
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor wide = table.to(ScalarType.Float32);
+        Tensor mean = wide.mean([0], keepdim: true);
+        Tensor whole = cat([wide, mean.expand([wanted - rows, .. shape[1..]])], 0).to(table.dtype).MoveToOuterDisposeScope();
+        table.Dispose();
+        return whole;
+    }
+
+    private bool IsExtended(long[] found, long[] expected) => found.Length == expected.Length && found.Length > 0
+        && found[0] == rows && expected[0] == wanted && found.AsSpan(1).SequenceEqual(expected.AsSpan(1));
+}
+
+/// <summary>Freshly drawn weights, as transformers initialises them: matrices normal with standard deviation
+/// <paramref name="range"/>, norms one, biases zero.</summary>
+/// <param name="range">The config's initializer_range.</param>
+/// <param name="seed">The same seed gives the same weights.</param>
+public sealed class RandomWeights(double range, long seed) : IWeightSource, IDisposable
+{
+    private readonly Generator generator = new Generator().manual_seed(seed);
+    private UInt128 bytes;
+
+    /// <inheritdoc/>
+    public string Description => "random weights";
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string>? Names => null;
+
+    /// <inheritdoc/>
+    public long[]? ShapeOf(string name, long[] expected) => expected;
+
+    /// <inheritdoc/>
+    public Tensor Read(string name, long[] shape)
+    {
+        bytes += shape.Aggregate((UInt128)sizeof(float), (product, size) => product * (ulong)size);
+        if (bytes > (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
+            throw new InputException($"config.json asks for a model larger than this machine's memory ({bytes / 1_000_000_000} GB up to {name}, [{string.Join(", ", shape)}]). Check its sizes.");
+        if (shape.Length == 1) return name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : ones(shape);
+        return empty(shape).normal_(0, range, generator);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => generator.Dispose();
+}

@@ -1,0 +1,107 @@
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Data.Chat;
+using LowRank.Data.Rows;
+using LowRank.Data.Streaming;
+using LowRank.Generation;
+using LowRank.Models;
+using LowRank.Models.Families;
+using LowRank.Tokenization;
+using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Tasks;
+
+/// <summary>Predicting the next token with a decoder: texts, completions of prompts, conversations.</summary>
+/// <remarks>Rows: see <see cref="Data.ExampleLoader"/>.</remarks>
+public sealed class CausalLanguageModelKind : ITaskKind
+{
+    /// <inheritdoc/>
+    public string Name => TaskRegistry.Default;
+
+    /// <inheritdoc/>
+    public HeadKind Head => HeadKind.LanguageModel;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Options { get; } = [];
+
+    /// <inheritdoc/>
+    public bool Fits(IModelFamily family) => family is DecoderFamily;
+
+    /// <inheritdoc/>
+    public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config) => settings;
+
+    /// <inheritdoc/>
+    public int HeadSize(TaskSettings settings) => 0;
+
+    /// <inheritdoc/>
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new CausalLanguageModelTask(model, tokenizer, settings);
+}
+
+/// <summary>Causal language modelling on a decoder.</summary>
+internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask, IStreamingTask
+{
+    private readonly CausalObjective objective = new(model.Decoder, settings.Batching);
+
+    private readonly TextGenerator generator = new(model.Decoder);
+
+    private ExampleOptions Options => new()
+    {
+        VocabularySize = Network.VocabularySize,
+        MaxLength = Math.Min(settings.MaxLength, Network.MaxPositions),
+        TrainOn = settings.TrainOn,
+    };
+
+    /// <inheritdoc/>
+    public INetwork Network => model.Network;
+
+    /// <inheritdoc/>
+    public IRowArranger Arranger => objective.Arranger;
+
+    /// <inheritdoc/>
+    public TaskData Read(RowSource source)
+    {
+        LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options) : ExampleLoader.Load(source, tokenizer, Options);
+        string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
+        string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
+        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations = loaded.HasConversations };
+    }
+
+    /// <inheritdoc/>
+    public StreamedExamples Stream(IReadOnlyList<RowSource> sources, StreamOptions options, int count) => new(sources, tokenizer, Options, options, count);
+
+    /// <inheritdoc/>
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => objective.Sum(rows, dropout, board);
+
+    /// <inheritdoc/>
+    public IScoreBoard? NewBoard() => objective.NewBoard();
+
+    /// <inheritdoc/>
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> GenerationNotes => generator.Notes;
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
+    {
+        Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
+        IChatFormat? format = null;
+        List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked
+            ? ChatFormats.Prompt(format ??= ChatFormats.ForTalking(words), words, asked, sample.Row["tools"] as JsonArray)
+            : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
+        int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words); // a reply ends with its turn, as in chat
+        var options = new GenerationOptions
+        {
+            MaxNewTokens = maxNewTokens,
+            StopTokenIds = [.. model.Generation.EosTokenIds.Concat(((int?[])[words.EosTokenId, turn]).OfType<int>()).Distinct()],
+        };
+        return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options)).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
+    }
+
+    /// <inheritdoc/>
+    public AdapterTask? Describe() => null;
+}

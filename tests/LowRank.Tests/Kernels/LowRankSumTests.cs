@@ -1,0 +1,42 @@
+using CsCheck;
+using LowRank.Kernels;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Kernels;
+
+public sealed class LowRankSumTests
+{
+    [Fact]
+    public void Any_sum_is_the_exact_one_within_rounding() =>
+        Gen.Select(Gen.Int[1, RowProduct.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000], Gen.Double[-4, 4], Gen.ULong[1, 1UL << 40]).Sample((rows, inputs, rank, outputs, scale, seed) =>
+        {
+            using var scope = NewDisposeScope();
+            using var noGradient = no_grad();
+            Tensor x = Rounding.Draw(seed, rows, inputs), a = Rounding.Draw(seed + 1, rank, inputs), b = Rounding.Draw(seed + 2, outputs, rank);
+            Tensor y = Rounding.Draw(seed + 3, rows, outputs), found = y.clone();
+            Assert.True(LowRankSum.TryAdd(found, x, a, b, scale));
+            Tensor[] exact = [.. new[] { x, a, b, y }.Select(tensor => tensor.to(ScalarType.Float64))];
+            Tensor sum = exact[3] + matmul(matmul(exact[0], exact[1].t()), exact[2].t()) * scale;
+            Tensor size = exact[3].abs() + matmul(matmul(exact[0].abs(), exact[1].abs().t()), exact[2].abs().t()) * Math.Abs(scale);
+            double bound = (inputs + rank + 6) * Rounding.Unit * 1.01;
+            Rounding.AssertWithin(sum, size * bound, found);
+            Tensor ordinary = y.add(nn.functional.linear(nn.functional.linear(x, a), b), scale);
+            Rounding.AssertWithin(ordinary.to(ScalarType.Float64), size * (2 * bound), found);
+        }, iter: 100, threads: 1);
+
+    [Fact]
+    public void What_torch_must_compute_is_left_to_it()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = ones(2, 8), a = ones(4, 8), b = ones(3, 4), y = zeros(2, 3);
+        Assert.False(LowRankSum.TryAdd(y, x, a, b, 1)); // autograd is on
+        using var noGradient = no_grad();
+        Assert.False(LowRankSum.TryAdd(y, x, ones(65, 8), ones(3, 65), 1));
+        Assert.False(LowRankSum.TryAdd(y, x, ones(5, 8), b, 1));
+        Assert.False(LowRankSum.TryAdd(zeros(2, 2), x, a, b, 1));
+        Assert.False(LowRankSum.TryAdd(zeros(17, 3), ones(17, 8), a, b, 1));
+        Assert.All(y.data<float>(), value => Assert.Equal(0, value));
+        Assert.True(LowRankSum.TryAdd(y, x, a, b, 1));
+        Assert.All(y.data<float>(), value => Assert.Equal(32, value));
+    }
+}

@@ -1,0 +1,62 @@
+using CsCheck;
+using LowRank.Kernels;
+using static TorchSharp.torch;
+
+namespace LowRank.Tests.Kernels;
+
+public sealed class RowProductTests
+{
+    // Widths about every tile and vector, and those of real layers.
+    private static readonly Gen<int> Width = Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 700], Gen.OneOf(768, 1024, 2304, 3072));
+
+    private static readonly Gen<(int Rows, int Inputs, int Outputs, bool Transposed, bool Biased, bool Gaps, ulong Seed)> Case =
+        Gen.Select(Gen.Int[1, RowProduct.MostRows], Width, Width, Gen.Bool, Gen.Bool, Gen.Bool, Gen.ULong[1, 1UL << 40]);
+
+    [Fact]
+    public void Any_product_is_the_exact_one_within_rounding() => Case.Sample(drawn =>
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        (int rows, int inputs, int outputs, bool transposed, bool biased, bool gaps, ulong seed) = drawn;
+        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs) : Rounding.Draw(seed + 1, outputs, inputs);
+        Tensor? bias = biased ? Rounding.Draw(seed + 2, outputs) : null;
+        Tensor? found = RowProduct.TryLinear(gaps ? Rounding.WithGaps(x) : x, w, transposed, bias);
+        Assert.NotNull(found);
+        (Tensor input, Tensor matrix) = (x.to(ScalarType.Float64), (transposed ? w.t() : w).to(ScalarType.Float64));
+        Tensor added = (bias ?? zeros(outputs)).to(ScalarType.Float64);
+        // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the absolute terms.
+        Tensor size = matmul(input.abs(), matrix.abs().t()) + added.abs();
+        Rounding.AssertWithin(matmul(input, matrix.t()) + added, size * ((inputs + 3) * Rounding.Unit * 1.001), found);
+        Tensor torches = nn.functional.linear(x, transposed ? w.t() : w, bias);
+        Rounding.AssertWithin(torches.to(ScalarType.Float64), size * ((inputs + 3) * Rounding.Unit * 2.002), found);
+    }, iter: 100, threads: 1);
+
+    [Fact]
+    public void A_row_depends_on_no_other_row_and_no_number_of_threads() => Case.Sample(drawn =>
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        (int rows, int inputs, int outputs, bool transposed, bool _, bool _, ulong seed) = drawn;
+        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs) : Rounding.Draw(seed + 1, outputs, inputs);
+        Tensor together = RowProduct.TryLinear(x, w, transposed, null)!;
+        for (int row = 0; row < rows; row += 5)
+            Assert.Equal(together[row].data<float>().ToArray(), RowProduct.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
+    }, iter: 40, threads: 1);
+
+    [Fact]
+    public void What_torch_must_compute_is_left_to_it()
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = ones(2, 8), w = ones(3, 8), b = ones(3);
+        Assert.Null(RowProduct.TryLinear(x, w, transposed: false, b)); // autograd is on
+        using var noGradient = no_grad();
+        Assert.NotNull(RowProduct.TryLinear(x, w, transposed: false, b));
+        Assert.Null(RowProduct.TryLinear(ones(RowProduct.MostRows + 1, 8), w, transposed: false, b));
+        Assert.Null(RowProduct.TryLinear(ones(0, 8), w, transposed: false, b));
+        Assert.Null(RowProduct.TryLinear(x.to(ScalarType.Float64), w, transposed: false, b));
+        Assert.Null(RowProduct.TryLinear(x, w.to(ScalarType.BFloat16), transposed: false, b));
+        Assert.Null(RowProduct.TryLinear(x, ones(8, 3).t(), transposed: false, b)); // not in order
+        Assert.Null(RowProduct.TryLinear(x, w, transposed: false, ones(1)));
+        Assert.Null(RowProduct.TryLinear(ones(2, 7), w, transposed: false, b));
+    }
+}
