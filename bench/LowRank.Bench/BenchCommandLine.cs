@@ -15,13 +15,28 @@ internal static class BenchCommandLine
     /// <returns>0, 1 where a measurement failed, 2 for bad usage or input.</returns>
     public static int Run(string[] arguments)
     {
-        var names = new Argument<string[]>("name") { Description = "Measurements, named as their files; all when left out.", Arity = ArgumentArity.ZeroOrMore };
-        var list = new Option<bool>("--list") { Description = "Say what there is, how long it takes and what is missing for it, and measure nothing." };
-        var on = new Option<string?>("--on") { Description = $"{BenchOptions.Native}: those with the processor's own vectors alone. {string.Join(", ", VectorLimit.All.Select(limit => limit.Name))}: those held to narrower ones." };
-        var trial = new Option<bool>("--trial") { Description = "Try whether all works, with small models and few rounds; the numbers say nothing. Needs --output." };
-        var output = new Option<string?>("--output") { Description = $"Write the files there; {PerformancePage.Folder} when left out, and the page is filled." };
-        Option<string?>[] inputs = [.. MeasurementInput.All.Select(input => new Option<string?>(input.Option) { Description = $"Where it is: {input.Says}." })];
-        var root = new RootCommand($"Measures what {PerformancePage.Path} shows, writes it into {PerformancePage.Folder} and fills the page. Let nothing else run.") { names, list, on, trial, output };
+        var names = new Argument<string[]>(
+            "name") { Description = "Measurements, named as their files; all when left out.",
+            Arity = ArgumentArity.ZeroOrMore };
+        var list = new Option<bool>(
+            "--list") { Description =
+            "Say what there is, how long it takes and what is missing for it, and measure nothing." };
+        var on = new Option<string?>(
+            "--on") { Description =
+            $"{BenchOptions.Native}: those with the processor's own vectors alone. " +
+            $"{string.Join(", ", VectorLimit.All.Select(limit => limit.Name))}: those held to narrower ones." };
+        var trial = new Option<bool>(
+            "--trial") { Description =
+            "Try whether all works, with small models and few rounds; the numbers say nothing. Needs --output." };
+        var output = new Option<string?>(
+            "--output") { Description =
+            $"Write the files there; {PerformancePage.Folder} when left out, and the page is filled." };
+        Option<string?>[] inputs =
+            [.. MeasurementInput.All.Select(
+                input => new Option<string?>(input.Option) { Description = $"Where it is: {input.Says}." })];
+        var root = new RootCommand(
+            $"Measures what {PerformancePage.Path} shows, writes it into {PerformancePage.Folder} and fills the " +
+            "page. Let nothing else run.") { names, list, on, trial, output };
         foreach (Option<string?> input in inputs) root.Add(input);
         root.SetAction(parsed =>
         {
@@ -31,7 +46,8 @@ internal static class BenchCommandLine
                 On = parsed.GetValue(on),
                 IsTrial = parsed.GetValue(trial),
                 Output = parsed.GetValue(output) is { } folder ? Path.GetFullPath(folder) : null,
-                Inputs = MeasurementInput.All.Zip(inputs, (input, option) => (input, Path: parsed.GetValue(option))).Where(given => given.Path is not null)
+                Inputs = MeasurementInput.All.Zip(inputs, (input, option) => (input, Path: parsed.GetValue(option)))
+                .Where(given => given.Path is not null)
                     .ToDictionary(given => given.input.Place, given => Full(given.input, given.Path!)),
             };
             try
@@ -47,7 +63,8 @@ internal static class BenchCommandLine
         return root.Parse(arguments).Invoke();
     }
 
-    // Commands run in the repository's folder; a program without a folder is looked for as a shell does, and a device is a name.
+    // Commands run in the repository's folder; a program without a folder is looked for as a shell does, and a device
+    // is a name.
     private static string Full(MeasurementInput input, string path) =>
         !input.IsFile && Path.GetFileName(path) == path ? path : Path.GetFullPath(path);
 
@@ -55,9 +72,13 @@ internal static class BenchCommandLine
     {
         options.Check();
         IReadOnlyList<PlannedMeasurement> chosen = PlannedMeasurement.Choose(options with { Names = [] });
-        foreach (PlannedMeasurement planned in chosen.Where(planned => options.Names.Count == 0 || options.Names.Contains(planned.Measurement.Name)))
-            Console.WriteLine($"{planned.Measurement.Name,-24} {planned.Measurement.Seconds,4} s  {(planned.Missing.Count == 0 ? planned.Measurement.Command : planned.Lack)}");
-        Console.WriteLine($"{"all",-24} {chosen.Sum(planned => planned.Measurement.Seconds),4} s, roughly, on two cores");
+        foreach (PlannedMeasurement planned in chosen.Where(
+            planned => options.Names.Count == 0 || options.Names.Contains(planned.Measurement.Name)))
+            Console.WriteLine(
+                $"{planned.Measurement.Name,-24} {planned.Measurement.Seconds,4} s  " +
+                $"{(planned.Missing.Count == 0 ? planned.Measurement.Command : planned.Lack)}");
+        Console.WriteLine(
+            $"{"all",-24} {chosen.Sum(planned => planned.Measurement.Seconds),4} s, roughly, on two cores");
         return 0;
     }
 
@@ -65,7 +86,8 @@ internal static class BenchCommandLine
     {
         options.Check();
         MachineState.CheckEnvironment(Environment.GetEnvironmentVariable);
-        string repository = FindRepository(), folder = options.Output ?? Path.Combine(repository, PerformancePage.Folder);
+        string repository = FindRepository(), folder = options.Output
+            ?? Path.Combine(repository, PerformancePage.Folder);
         IReadOnlyList<PlannedMeasurement> chosen = PlannedMeasurement.Choose(options);
         Console.WriteLine(MachineState.Describe());
         Console.WriteLine(MachineState.Describe(MachineState.Used()));
@@ -74,26 +96,32 @@ internal static class BenchCommandLine
         foreach (PlannedMeasurement planned in chosen)
         {
             if (planned.Missing.Count > 0) Console.WriteLine($"Skipped: {planned.Lack}.");
-            else if (!TryMeasure(run, planned.Measurement, folder, options.IsTrial)) failed.Add(planned.Measurement.Name);
+            else if (!TryMeasure(run, planned.Measurement, folder, options.IsTrial))
+                failed.Add(planned.Measurement.Name);
         }
         if (options.Output is null)
         {
             PerformancePage.Write(repository);
             Console.WriteLine($"{PerformancePage.Path} is filled.");
         }
-        if (failed.Count > 0) Console.Error.WriteLine($"error: not measured: {string.Join(", ", failed)}; their files are as they were.");
+        if (failed.Count > 0)
+            Console.Error.WriteLine($"error: not measured: {string.Join(", ", failed)}; their files are as they were.");
         return failed.Count > 0 ? 1 : 0;
     }
 
     private static bool TryMeasure(MeasurementRun run, Measurement measurement, string folder, bool isTrial)
     {
-        Console.WriteLine($"{measurement.Name}{(isTrial ? "" : $", about {measurement.Seconds} s")}{(measurement.Limit is { } limit ? $", on {limit.Vectors}" : "")}");
+        Console.WriteLine(
+            $"{measurement.Name}{(isTrial ? "" : $", about {measurement.Seconds} s")}{(measurement.Limit is { } limit ? $", on {limit.Vectors}" : "")}");
         long started = Stopwatch.GetTimestamp();
         try
         {
             JsonObject found = run.Measure(measurement);
             MeasurementRun.Write(folder, measurement.Name, found);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  measured in {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s"));
+            Console.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"  measured in {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s"));
             return true;
         }
         catch (Exception e) when (e is InvalidOperationException or Win32Exception or JsonException)
@@ -106,7 +134,10 @@ internal static class BenchCommandLine
     private static string FindRepository()
     {
         DirectoryInfo? folder = new(Directory.GetCurrentDirectory());
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx"))) folder = folder.Parent;
-        return folder?.FullName ?? throw new InputException("LowRank.slnx was not found here or above; run the program inside the repository.");
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
+            folder = folder.Parent;
+        return folder?.FullName
+            ?? throw new InputException(
+                "LowRank.slnx was not found here or above; run the program inside the repository.");
     }
 }

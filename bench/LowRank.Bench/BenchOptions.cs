@@ -23,17 +23,25 @@ internal sealed record BenchOptions
     /// <summary>The folder of the files; null for the page's own.</summary>
     public string? Output { get; init; }
 
-    /// <exception cref="InputException">Something is not known, or does not go together: all problems at once.</exception>
+    /// <exception cref="InputException">Something is not known, or does not go together: all problems at
+    /// once.</exception>
     public void Check()
     {
-        string[] known = [.. Measurements.All.Select(measurement => measurement.Name)], limits = [Native, .. VectorLimit.All.Select(limit => limit.Name)];
-        List<string> problems = [.. Names.Where(name => !known.Contains(name)).Select(name => $"\"{name}\" is no measurement; expected some of {string.Join(", ", known)}")];
-        if (On is not null && !limits.Contains(On)) problems.Add($"--on is \"{On}\"; expected one of {string.Join(", ", limits)}");
-        if (IsTrial && Output is null) problems.Add("--trial measures nothing that the page could show; name a folder for its files with --output");
+        string[] known = [.. Measurements.All.Select(measurement => measurement.Name)],
+            limits = [Native, .. VectorLimit.All.Select(limit => limit.Name)];
+        List<string> problems =
+            [.. Names.Where(name => !known.Contains(name))
+            .Select(name => $"\"{name}\" is no measurement; expected some of {string.Join(", ", known)}")];
+        if (On is not null && !limits.Contains(On))
+            problems.Add($"--on is \"{On}\"; expected one of {string.Join(", ", limits)}");
+        if (IsTrial && Output is null)
+            problems.Add(
+                "--trial measures nothing that the page could show; name a folder for its files with --output");
         foreach ((string place, string path) in Inputs)
         {
             MeasurementInput input = MeasurementInput.All.Single(input => input.Place == place);
-            if (input.IsFile && !Path.Exists(path)) problems.Add($"{input.Option} is \"{path}\", which is not there; expected {input.Says}");
+            if (input.IsFile && !Path.Exists(path))
+                problems.Add($"{input.Option} is \"{path}\", which is not there; expected {input.Says}");
         }
         if (problems.Count > 0) throw new InputException("nothing was measured:", problems);
     }

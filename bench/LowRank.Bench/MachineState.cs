@@ -20,10 +20,13 @@ internal static class MachineState
         return allThen == all ? 0 : 1 - (double)(idleThen - idle) / (allThen - all);
     }
 
-    /// <summary>Idle ticks and all of them, from the first line of <c>/proc/stat</c>: user, nice, system, idle, iowait, irq, softirq, steal.</summary>
+    /// <summary>Idle ticks and all of them, from the first line of <c>/proc/stat</c>: user, nice, system, idle, iowait,
+    /// irq, softirq, steal.</summary>
     public static (long Idle, long All) Ticks(string line)
     {
-        long[] ticks = [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Take(8).Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
+        long[] ticks =
+            [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Take(8)
+            .Select(number => long.Parse(number, CultureInfo.InvariantCulture))];
         return (ticks[3] + ticks[4], ticks.Sum());
     }
 
@@ -31,20 +34,29 @@ internal static class MachineState
     public static string Describe(double? used) => used switch
     {
         null => "Whether the machine is idle cannot be seen on this system.",
-        > Busy => string.Create(CultureInfo.InvariantCulture, $"The machine is busy: {used:0%} of its cores were used in the last second. Times will be long and ratios rough."),
-        _ => string.Create(CultureInfo.InvariantCulture, $"The machine is idle: {used:0%} of its cores were used in the last second."),
+        > Busy => string.Create(
+            CultureInfo.InvariantCulture,
+            $"The machine is busy: {used:0%} of its cores were used in the last second. Times will be long and " +
+            $"ratios rough."),
+        _ => string.Create(
+            CultureInfo.InvariantCulture, $"The machine is idle: {used:0%} of its cores were used in the last second."),
     };
 
     /// <summary>The machine and its vectors, in a line.</summary>
     public static string Describe() => $"{Machine.Describe()}, vectors: {Machine.Vectors()}, commit {Machine.Commit()}";
 
-    /// <summary>Refuses to measure where the environment holds all measurements to narrower vectors, as a <see cref="VectorLimit"/> does to some.</summary>
+    /// <summary>Refuses to measure where the environment holds all measurements to narrower vectors, as a
+    /// <see cref="VectorLimit"/> does to some.</summary>
     /// <param name="variable">A variable of the environment.</param>
     /// <exception cref="InputException">It does.</exception>
     public static void CheckEnvironment(Func<string, string?> variable)
     {
-        string[] set = [.. VectorLimit.All.SelectMany(limit => limit.Environment.Keys).Distinct().Where(name => variable(name) is { Length: > 0 })];
+        string[] set =
+            [.. VectorLimit.All.SelectMany(limit => limit.Environment.Keys).Distinct()
+            .Where(name => variable(name) is { Length: > 0 })];
         if (set.Length > 0)
-            throw new InputException($"{string.Join(", ", set)} stand in the environment, so that every measurement would be with other vectors than its file says. Unset them; --on {VectorLimit.Avx2.Name} sets them where they belong.");
+            throw new InputException(
+                $"{string.Join(", ", set)} stand in the environment, so that every measurement would be with other " +
+                $"vectors than its file says. Unset them; --on {VectorLimit.Avx2.Name} sets them where they belong.");
     }
 }

@@ -15,15 +15,20 @@ internal sealed class MeasurementRun(string repository, BenchOptions options)
 {
     private static readonly JsonSerializerOptions Indented = new(JsonOutput.Compact) { WriteIndented = true };
 
-    /// <summary>Measures, and gives the file's object: what the command printed, with the command, the machine, its commit, and the share of the cores that was in use before.</summary>
-    /// <exception cref="InvalidOperationException">The command failed, or computed with other vectors than it was to.</exception>
+    /// <summary>Measures, and gives the file's object: what the command printed, with the command, the machine, its
+    /// commit, and the share of the cores that was in use before.</summary>
+    /// <exception cref="InvalidOperationException">The command failed, or computed with other vectors than it was
+    /// to.</exception>
     public JsonObject Measure(Measurement measurement)
     {
         double? used = MachineState.Used();
         if (used is not null) Console.WriteLine($"  {MachineState.Describe(used)}");
         JsonObject found = Run(Start(measurement));
-        if (measurement.Limit is { } limit && measurement.IsOwn && found["vectors"]?.GetValue<string>() is var vectors && vectors != limit.Vectors)
-            throw new InvalidOperationException($"It computed with {vectors}, though it was held to {limit.Vectors}: this runtime knows other variables.");
+        if (measurement.Limit is { } limit && measurement.IsOwn && found["vectors"]?.GetValue<string>() is var vectors
+            && vectors != limit.Vectors)
+            throw new InvalidOperationException(
+                $"It computed with {vectors}, though it was held to {limit.Vectors}: this runtime knows other " +
+                "variables.");
         // Where data lay on this machine says nothing elsewhere.
         found["command"] = options.IsTrial ? string.Join(' ', measurement.Trial) : measurement.Command;
         if (!measurement.IsOwn)
@@ -45,21 +50,31 @@ internal sealed class MeasurementRun(string repository, BenchOptions options)
     /// <summary>How its process is started.</summary>
     public ProcessStartInfo Start(Measurement measurement)
     {
-        string[] words = [.. (options.IsTrial ? measurement.Trial : measurement.Words).Select(word => options.Inputs.GetValueOrDefault(word, word))];
-        string program = measurement.IsOwn ? Path.Combine(AppContext.BaseDirectory, "LowRank.Cli" + (OperatingSystem.IsWindows() ? ".exe" : "")) : words[0];
-        var start = new ProcessStartInfo(program, words[1..]) { UseShellExecute = false, RedirectStandardOutput = true, WorkingDirectory = repository };
+        string[] words =
+            [.. (options.IsTrial ? measurement.Trial : measurement.Words)
+            .Select(word => options.Inputs.GetValueOrDefault(word, word))];
+        string program = measurement.IsOwn
+            ? Path.Combine(AppContext.BaseDirectory, "LowRank.Cli" + (OperatingSystem.IsWindows() ? ".exe" : ""))
+            : words[0];
+        var start = new ProcessStartInfo(
+            program, words[1..]) { UseShellExecute = false, RedirectStandardOutput = true,
+            WorkingDirectory = repository };
         // The runtime that this program runs on.
-        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
-        foreach ((string name, string value) in measurement.Limit?.Environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        start.Environment["DOTNET_ROOT"] =
+            Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+        foreach ((string name, string value) in measurement.Limit?.Environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         return start;
     }
 
     private static JsonObject Run(ProcessStartInfo start)
     {
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} did not start.");
+        using Process process = Process.Start(start)
+            ?? throw new InvalidOperationException($"{start.FileName} did not start.");
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0) throw new InvalidOperationException($"It ended with code {process.ExitCode}.");
-        return JsonNode.Parse(output) as JsonObject ?? throw new InvalidOperationException("It printed no JSON object.");
+        return JsonNode.Parse(output) as JsonObject
+            ?? throw new InvalidOperationException("It printed no JSON object.");
     }
 }

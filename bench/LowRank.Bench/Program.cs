@@ -1,5 +1,6 @@
 using LowRank.Bench;
 
-// usage: dotnet run -c Release --project bench/LowRank.Bench -- [NAME…] [--list] [--on native|avx2] [--trial] [--e2e FILE] [--gpt2 FOLDER] [--python PROGRAM] [--output FOLDER]
-// Measures what docs/performance.md shows, writes it into docs/figures/performance and fills the page.
+// usage: dotnet run -c Release --project bench/LowRank.Bench -- [NAME…] [--list] [--on native|avx2] [--trial] [--e2e
+// FILE] [--gpt2 FOLDER] [--python PROGRAM] [--output FOLDER] Measures what docs/performance.md shows, writes it into
+// docs/figures/performance and fills the page.
 return BenchCommandLine.Run(args);

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.MicroBench;
 
-/// <summary>A layer's attention backward, to one gradient of queries, keys and values. The forward pass is not timed.</summary>
+/// <summary>A layer's attention backward, to one gradient of queries, keys and values. The forward pass is not
+/// timed.</summary>
 public class AttentionBackwardBenchmark : IDisposable
 {
     private AttentionInput input = null!;

@@ -10,7 +10,8 @@ internal sealed class AttentionInput : IDisposable
 {
     private const int Heads = 12, Dimension = 64;
     private static readonly AttentionSettings Settings = new(0);
-    private static readonly Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Split = FusedLayout.Stacked(Heads, Dimension);
+    private static readonly Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Split =
+        FusedLayout.Stacked(Heads, Dimension);
 
     private readonly Tensor fused, ids;
 
@@ -29,7 +30,8 @@ internal sealed class AttentionInput : IDisposable
     {
         using var scope = NewDisposeScope();
         ForwardContext context = ForwardContext.Create(ids, null, null, null, null, null);
-        return (TiledAttentionKernel.TryAttendFused(fused, Split, Settings, context) ?? Torch()).MoveToOuterDisposeScope();
+        return (TiledAttentionKernel.TryAttendFused(fused, Split, Settings, context) ?? Torch())
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends by torch's operation.</summary>
@@ -37,7 +39,8 @@ internal sealed class AttentionInput : IDisposable
     {
         using var scope = NewDisposeScope();
         (Tensor query, Tensor key, Tensor value) = Split(fused);
-        return nn.functional.scaled_dot_product_attention(query, key, value, is_casual: true).transpose(1, 2).reshape(fused.shape[0], fused.shape[1], -1).MoveToOuterDisposeScope();
+        return nn.functional.scaled_dot_product_attention(query, key, value, is_casual: true).transpose(1, 2).reshape(
+            fused.shape[0], fused.shape[1], -1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Refuses to time two sides that give different outputs or gradients.</summary>

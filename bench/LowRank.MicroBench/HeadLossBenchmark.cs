@@ -44,7 +44,8 @@ public class HeadLossBenchmark : IDisposable
     public void Torch()
     {
         using var scope = NewDisposeScope();
-        nn.functional.cross_entropy(nn.functional.linear(states, weight), labels, reduction: nn.Reduction.Sum).backward();
+        nn.functional.cross_entropy(
+            nn.functional.linear(states, weight), labels, reduction: nn.Reduction.Sum).backward();
     }
 
     [GlobalCleanup]

@@ -22,6 +22,7 @@ internal static class MicroBenchmark
     {
         using var scope = NewDisposeScope();
         double size = expected.abs().max().item<float>(), off = (found - expected).abs().max().item<float>();
-        if (!(off <= tolerance * size)) throw new InvalidOperationException($"The kernel and torch differ by {off} where numbers reach {size}.");
+        if (!(off <= tolerance * size))
+            throw new InvalidOperationException($"The kernel and torch differ by {off} where numbers reach {size}.");
     }
 }

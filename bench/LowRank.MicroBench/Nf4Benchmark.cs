@@ -20,7 +20,8 @@ public class Nf4Benchmark : IDisposable
         MicroBenchmark.PrepareThreads();
         using var scope = NewDisposeScope();
         packed = WeightFormats.Get("nf4")!.Pack(MicroBenchmark.Draw(1, Out, In), buffer);
-        codes = packed.Stored("w", "float32").Single(stored => stored.Key == "w").Value.view(-1).clone().MoveToOuterDisposeScope();
+        codes = packed.Stored("w", "float32").Single(stored => stored.Key == "w").Value.view(-1).clone()
+            .MoveToOuterDisposeScope();
         levels = tensor(Nf4.Table).MoveToOuterDisposeScope();
         Tensor expanded = packed.Expand();
         // A block's largest level is 1 or -1: its largest number is its scale.
@@ -53,7 +54,8 @@ public class Nf4Benchmark : IDisposable
     // High half first; the double quantisation of the scales is left out, which favours torch.
     private Tensor Expanded()
     {
-        Tensor both = stack([codes.bitwise_right_shift(tensor((byte)4)), codes.bitwise_and(tensor((byte)15))], 1).view(-1).to(ScalarType.Int32);
+        Tensor both = stack([codes.bitwise_right_shift(tensor((byte)4)), codes.bitwise_and(tensor((byte)15))], 1).view(
+            -1).to(ScalarType.Int32);
         return levels.index_select(0, both).view(-1, Nf4.BlockSize).mul(scales).view(Out, In);
     }
 }

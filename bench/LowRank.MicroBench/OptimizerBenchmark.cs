@@ -20,14 +20,17 @@ public class OptimizerBenchmark : IDisposable
     {
         MicroBenchmark.PrepareThreads();
         using var noGradient = no_grad();
-        weights = [.. Enumerable.Range(0, Tensors).Select(i => MicroBenchmark.Draw((ulong)i + 1, Numbers).mul_(0.02).requires_grad_())];
+        weights = [.. Enumerable.Range(0, Tensors)
+            .Select(i => MicroBenchmark.Draw((ulong)i + 1, Numbers).mul_(0.02).requires_grad_())];
         copies = [.. weights.Select(weight => new TorchSharp.Modules.Parameter(weight.detach().clone()))];
         foreach ((Tensor weight, int i) in weights.Select((weight, i) => (weight, i)))
         {
             weight.grad = MicroBenchmark.Draw((ulong)i + 1001, Numbers).mul_(1e-3);
             copies[i].grad = weight.grad!.clone();
         }
-        own = new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainingOptions { WeightDecay = Decay });
+        own = new AdamW(
+            [.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))],
+            new TrainingOptions { WeightDecay = Decay });
         torchs = optim.AdamW(copies, lr: Rate, weight_decay: Decay);
         Own();
         Torch();

@@ -25,7 +25,8 @@ public class ProductBenchmark : IDisposable
         MicroBenchmark.PrepareThreads();
         long[] sizes = [.. Shape.Split('x').Select(long.Parse)];
         input = MicroBenchmark.Draw(1, Rows, sizes[0]);
-        weight = IsTransposed ? MicroBenchmark.Draw(2, sizes[1], sizes[0]).t() : MicroBenchmark.Draw(2, sizes[0], sizes[1]);
+        weight = IsTransposed ? MicroBenchmark.Draw(2, sizes[1], sizes[0]).t()
+            : MicroBenchmark.Draw(2, sizes[0], sizes[1]);
         result = empty(Rows, sizes[1]);
         using Tensor expected = matmul(input, weight);
         Own();

@@ -3,7 +3,8 @@ using LowRank.Data;
 namespace LowRank.Corpus;
 
 /// <summary>Writes meanings as dictionary entries: a record of fields, then sentences that state them.</summary>
-/// <remarks>The record before the sentence is what teaches copying: everything the sentence says stands above it.</remarks>
+/// <remarks>The record before the sentence is what teaches copying: everything the sentence says stands above
+/// it.</remarks>
 /// <param name="random">Chooses among wordings.</param>
 public sealed class EntryWriter(StableRandom random)
 {
@@ -22,7 +23,9 @@ public sealed class EntryWriter(StableRandom random)
         fields.AddRange(optional);
         string record = string.Join(" | ", fields.Select(field => $"{field.Key}: {field.Value}"));
 
-        List<string> sentences = [Opening(synset, word), .. optional.Select(field => Statement(synset, word, field.Key, field.Value)).OfType<string>()];
+        List<string> sentences =
+            [Opening(synset, word), .. optional.Select(field => Statement(synset, word, field.Key, field.Value))
+            .OfType<string>()];
         foreach (string example in synset.Examples.Take(2)) sentences.Add(Example(example));
         string text = string.Join(' ', sentences);
         return random.Below(5) == 0 ? text : record + "\n" + text;
@@ -40,8 +43,12 @@ public sealed class EntryWriter(StableRandom random)
                 $"{Capital(word)} is a word for a kind of {parent}. It means {definition}.",
                 $"{Capital(article)} {word} is {Article(parent)} {parent}, that is, {definition}."),
             "noun" => Pick($"The noun {word} means {definition}.", $"{Capital(word)} means {definition}."),
-            "verb" => Pick($"To {word} is to {definition}.", $"The verb {word} means to {definition}.", $"When people {word}, they {definition}."),
-            "adjective" => Pick($"The adjective {word} means {definition}.", $"What is {word} is {definition}.", $"{Capital(word)} means {definition}."),
+            "verb" => Pick(
+                $"To {word} is to {definition}.", $"The verb {word} means to {definition}.",
+                $"When people {word}, they {definition}."),
+            "adjective" =>
+                Pick($"The adjective {word} means {definition}.", $"What is {word} is {definition}.",
+                $"{Capital(word)} means {definition}."),
             _ => Pick($"The adverb {word} means {definition}.", $"{Capital(word)} means {definition}."),
         };
     }
@@ -50,8 +57,11 @@ public sealed class EntryWriter(StableRandom random)
     {
         "kind of" when synset.Class == "noun" => random.Below(3) == 0 ? $"Every {word} is a kind of {value}." : null,
         "kind of" => random.Below(2) == 0 ? $"To {word} is one way to {value}." : null,
-        "also" => Pick($"It is also called {value}.", $"Another word for {word} is {value}.", $"People also say {value}."),
-        "part of" => Pick($"It is part of {Article(value)} {value}.", $"{Capital(Article(word))} {word} belongs to {Article(value)} {value}."),
+        "also" => Pick(
+            $"It is also called {value}.", $"Another word for {word} is {value}.", $"People also say {value}."),
+        "part of" => Pick(
+            $"It is part of {Article(value)} {value}.",
+            $"{Capital(Article(word))} {word} belongs to {Article(value)} {value}."),
         _ => Pick($"The opposite of {word} is {value}.", $"Its opposite is {value}."),
     };
 

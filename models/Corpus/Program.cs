@@ -4,7 +4,8 @@ using LowRank.Data;
 using LowRank.Tokenization;
 
 // usage: corpus WORDNET_FOLDER OUTPUT_FOLDER
-// Writes tokenizer.json, and train.jsonl and validation.jsonl as rows {"input_ids","labels"} of 256 tokens without padding.
+// Writes tokenizer.json, and train.jsonl and validation.jsonl as rows {"input_ids","labels"} of 256 tokens without
+// padding.
 const int RowCharacters = 900;    // entries of a document
 const int ValidationShare = 100;  // one document in so many is held out
 const int RowTokens = 256;
@@ -13,15 +14,19 @@ const string EndOfText = "<|end|>";
 
 if (args.Length != 2)
 {
-    Console.Error.WriteLine("usage: corpus WORDNET_FOLDER OUTPUT_FOLDER\n  WORDNET_FOLDER holds data.noun, data.verb, data.adj and data.adv (Debian's wordnet-base: /usr/share/wordnet)");
+    Console.Error.WriteLine(
+        "usage: corpus WORDNET_FOLDER OUTPUT_FOLDER\n  WORDNET_FOLDER holds data.noun, data.verb, data.adj and " +
+        "data.adv (Debian's wordnet-base: /usr/share/wordnet)");
     return 2;
 }
 
 string output = Directory.CreateDirectory(args[1]).FullName;
 List<string> documents = Documents(args[0]);
-List<string> train = [.. documents.Where((_, i) => i % ValidationShare != 0)], validation = [.. documents.Where((_, i) => i % ValidationShare == 0)];
+List<string> train = [.. documents.Where((_, i) => i % ValidationShare != 0)],
+    validation = [.. documents.Where((_, i) => i % ValidationShare == 0)];
 string tokenizerFile = Path.Combine(output, "tokenizer.json");
-File.WriteAllText(tokenizerFile, BytePairTrainer.Train(train, VocabularySize, [EndOfText, "<|im_start|>", "<|im_end|>"]));
+File.WriteAllText(
+    tokenizerFile, BytePairTrainer.Train(train, VocabularySize, [EndOfText, "<|im_start|>", "<|im_end|>"]));
 Tokenizer tokenizer = Tokenizer.Load(tokenizerFile);
 int end = tokenizer.TokenToId(EndOfText)!.Value;
 Pack(train, "train.jsonl");
@@ -47,7 +52,9 @@ static List<string> Documents(string wordNet)
         document.Append(entry);
     }
     documents.Add(document.ToString());
-    Console.WriteLine($"{synsets.Count} meanings in {documents.Count} documents, {documents.Sum(text => (long)text.Length)} characters");
+    Console.WriteLine(
+        $"{synsets.Count} meanings in {documents.Count} documents, {documents.Sum(text => (long)text.Length)} " +
+        "characters");
     return documents;
 }
 

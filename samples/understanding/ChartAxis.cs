@@ -10,7 +10,8 @@ public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool I
     public double Share(double value) => (Scale(value) - Scale(Ticks[0])) / (Scale(Ticks[^1]) - Scale(Ticks[0]));
 
     /// <summary>An axis whose ends hold all values, marked at 1, 2 and 5 times powers of ten.</summary>
-    public static ChartAxis Around(string label, IEnumerable<double> values, bool logarithmic = false, bool fromZero = false)
+    public static ChartAxis Around(
+        string label, IEnumerable<double> values, bool logarithmic = false, bool fromZero = false)
     {
         double[] all = [.. values];
         double low = fromZero ? 0 : all.Min(), high = all.Max();
@@ -18,7 +19,8 @@ public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool I
     }
 
     /// <summary>The same with fewer marks: the ends and the powers of ten between them.</summary>
-    public ChartAxis AtDecades() => this with { Ticks = [Ticks[0], .. Ticks.Skip(1).SkipLast(1).Where(IsPowerOfTen), Ticks[^1]] };
+    public ChartAxis AtDecades() =>
+        this with { Ticks = [Ticks[0], .. Ticks.Skip(1).SkipLast(1).Where(IsPowerOfTen), Ticks[^1]] };
 
     private static bool IsPowerOfTen(double tick) => Math.Abs(Math.Log10(tick) - Math.Round(Math.Log10(tick))) < 1e-6;
 
@@ -34,7 +36,9 @@ public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool I
 
     private static List<double> Decades(double low, double high)
     {
-        List<double> all = [.. Enumerable.Range(-8, 17).SelectMany(power => new[] { 1, 2, 5 }.Select(factor => Math.Round(factor * Math.Pow(10, power), 10)))];
+        List<double> all =
+            [.. Enumerable.Range(-8, 17)
+            .SelectMany(power => new[] { 1, 2, 5 }.Select(factor => Math.Round(factor * Math.Pow(10, power), 10)))];
         int first = all.FindLastIndex(tick => tick <= low), last = all.FindIndex(tick => tick >= high);
         return all[first..(last + 1)];
     }

@@ -69,7 +69,8 @@ public sealed class Laboratory
         };
     }
 
-    /// <summary>Trains a run and measures it. Its weights lie in <c>runs/understanding</c> until the next run of its name.</summary>
+    /// <summary>Trains a run and measures it. Its weights lie in <c>runs/understanding</c> until the next run of its
+    /// name.</summary>
     public RunResult Train(RunSpec spec)
     {
         string folder = Fresh(spec.Name);
@@ -89,7 +90,8 @@ public sealed class Laboratory
         }
         catch (NonFiniteLossException)
         {
-            return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
+            return new RunResult(
+                spec.Name, spec.Rank, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
         }
     }
 
@@ -107,7 +109,8 @@ public sealed class Laboratory
         }
         catch (NonFiniteLossException)
         {
-            return new RunResult(spec.Name, null, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
+            return new RunResult(
+                spec.Name, null, spec.LearningRate, spec.Seed, steps, weights, 0, null, 0, 0, null, times.Median);
         }
     }
 
@@ -117,7 +120,10 @@ public sealed class Laboratory
     {
         using RecipeRun run = RecipeRun.Prepare(Write(spec, Fresh(spec.Name + "-cost"), CostSteps));
         NativeAllocator.ReturnFreedMemory();
-        if (!ProcessMemory.ResetPeak()) throw new InputException("The peak of memory cannot be set back on this system; expected Linux with /proc/self/clear_refs writable.");
+        if (!ProcessMemory.ResetPeak())
+            throw new InputException(
+                "The peak of memory cannot be set back on this system; expected Linux with /proc/self/clear_refs " +
+                "writable.");
         long before = ProcessMemory.ResidentBytes();
         var times = new StepTimes();
         TrainingResult result = run.Train(times);
@@ -157,7 +163,8 @@ public sealed class Laboratory
     /// <param name="spec">A LoRA run that was trained before.</param>
     public LatencyResult Time(RunSpec spec)
     {
-        using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: true); // merging writes into the weights
+        // merging writes into the weights
+        using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: true);
         using Adapter adapter = Adapter.Load(Path.Combine(output, spec.Name, "adapter"), model);
         var generator = new TextGenerator(model.Decoder);
         int[] prompt = PromptEncoding.Prompt(tokenizer, asked[0].Text("prompt")!);
@@ -175,40 +182,52 @@ public sealed class Laboratory
             unmerged.Add(beside);
             merged.Add(within);
         }
-        return new LatencyResult(spec.Rank!.Value, LatencyRepeats, LatencyTokens, plain.Min(), unmerged.Min(), merged.Min());
+        return new LatencyResult(
+            spec.Rank!.Value, LatencyRepeats, LatencyTokens, plain.Min(), unmerged.Min(), merged.Min());
     }
 
-    // Milliseconds a token, from the first new token to the last: the prompt is left out. No stop token: every text is as long.
+    // Milliseconds a token, from the first new token to the last: the prompt is left out. No stop token: every text is
+    // as long.
     private static double Time(TextGenerator generator, int[] prompt)
     {
         long first = 0;
-        generator.Generate([prompt], new GenerationOptions { MaxNewTokens = LatencyTokens }, (_, _) => first = first == 0 ? Stopwatch.GetTimestamp() : first);
+        generator.Generate(
+            [prompt], new GenerationOptions { MaxNewTokens = LatencyTokens }, (_, _) => first = first == 0
+            ? Stopwatch.GetTimestamp() : first);
         return Stopwatch.GetElapsedTime(first).TotalMilliseconds / (LatencyTokens - 1);
     }
 
-    private RunResult Measure(PretrainedModel model, RunSpec spec, long done, long weights, long bytes, double secondsPerStep)
+    private RunResult Measure(
+        PretrainedModel model, RunSpec spec, long done, long weights, long bytes, double secondsPerStep)
     {
         double loss = Evaluation.Run(new CausalObjective(model.Decoder), heldOut, EvaluationRows, done).Loss;
         double own = Evaluation.Run(new CausalObjective(model.Decoder), baseText.Value, EvaluationRows, done).Loss;
-        var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens, StopTokenIds = model.Generation.EosTokenIds };
+        var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens,
+            StopTokenIds = model.Generation.EosTokenIds };
         int stated = 0, facts = 0;
         foreach (Sample[] rows in asked.Chunk(50))
         {
-            IReadOnlyList<IReadOnlyList<int>> texts = new TextGenerator(model.Decoder).Generate([.. rows.Select(row => PromptEncoding.Prompt(tokenizer, row.Text("prompt")!))], options);
-            stated += rows.Select((row, i) => FactCheck.CountStated(tokenizer.Decode(texts[i], skipSpecialTokens: true), row.Texts("facts"))).Sum();
+            IReadOnlyList<IReadOnlyList<int>> texts = new TextGenerator(model.Decoder)
+                .Generate([.. rows.Select(row => PromptEncoding.Prompt(tokenizer, row.Text("prompt")!))], options);
+            stated += rows.Select(
+                (row, i) => FactCheck.CountStated(
+                    tokenizer.Decode(texts[i], skipSpecialTokens: true), row.Texts("facts"))).Sum();
             facts += rows.Sum(row => row.Texts("facts").Count);
         }
-        return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, done, weights, bytes, loss, stated, facts, own, secondsPerStep);
+        return new RunResult(spec.Name, spec.Rank, spec.LearningRate, spec.Seed, done, weights, bytes, loss, stated,
+            facts, own, secondsPerStep);
     }
 
-    // Where a run does not say, alpha / rank stays what the recipe has, so that runs of different rank take the same rate.
+    // Where a run does not say, alpha / rank stays what the recipe has, so that runs of different rank take the same
+    // rate.
     private LoraConfig Config(RunSpec spec, int rank) => new()
     {
         Rank = rank,
         Alpha = spec.Alpha ?? rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
         Dropout = spec.Dropout,
         TargetModules = spec.Targets is { } names ? ModuleSelection.Of(names)
-            : spec.Layers is null ? ModuleSelection.AllLinear : ModuleSelection.Of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+            : spec.Layers is null ? ModuleSelection.AllLinear
+            : ModuleSelection.Of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
         LayersToTransform = spec.Layers is { } layers ? LayerSelection.Of(layers) : null,
     };
 
@@ -226,6 +245,9 @@ public sealed class Laboratory
     private IReadOnlyList<IExample> Load(IReadOnlyList<string> files) =>
         ExampleLoader.Load(files, tokenizer, new ExampleOptions { MaxLength = recipe.Training.MaxLength }).Examples;
 
-    private IReadOnlyList<IExample> BaseText(string corpus) => File.Exists(corpus) ? [.. Load([corpus]).Take(BaseTextRows)]
-        : throw new InputException($"{corpus} was not found; expected the text that was held out when the base was made. Run models/base/prepare.sh, which writes it.");
+    private IReadOnlyList<IExample> BaseText(string corpus) => File.Exists(corpus)
+        ? [.. Load([corpus]).Take(BaseTextRows)]
+        : throw new InputException(
+            $"{corpus} was not found; expected the text that was held out when the base was made. Run " +
+            "models/base/prepare.sh, which writes it.");
 }

@@ -8,9 +8,11 @@ internal static class Machine
     {
         const string Source = "/proc/cpuinfo";
         string processor = !File.Exists(Source) ? "processor of unknown make" : File.ReadLines(Source)
-            .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? "processor of unknown make";
+            .FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim()
+            ?? "processor of unknown make";
         double memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9;
-        return $"{processor}, {Environment.ProcessorCount} cores, {memory:0} GB, {System.Runtime.InteropServices.RuntimeInformation.OSDescription.Split('(')[0].Trim().Split('-')[0]}, " +
+        return $"{processor}, {Environment.ProcessorCount} cores, {memory:0} GB, " +
+            $"{System.Runtime.InteropServices.RuntimeInformation.OSDescription.Split('(')[0].Trim().Split('-')[0]}, " +
             $".NET {Environment.Version}, shared with other work";
     }
 }

@@ -7,16 +7,22 @@ namespace LowRank.Samples.Understanding;
 public sealed record MeasurementInput(string Option, string Place, string Says)
 {
     /// <summary>The E2E data.</summary>
-    public static MeasurementInput EndToEnd { get; } = new("--e2e", "e2e/valid.txt", "E2E's valid.txt, rows of prompt||completion (in microsoft/LoRA, examples/NLG/data/e2e)");
+    public static MeasurementInput EndToEnd { get; } =
+        new("--e2e", "e2e/valid.txt",
+        "E2E's valid.txt, rows of prompt||completion (in microsoft/LoRA, examples/NLG/data/e2e)");
 
     /// <summary>GPT-2's tokenizer.</summary>
-    public static MeasurementInput Tokenizer { get; } = new("--gpt2", "gpt2", "the folder of GPT-2's tokenizer: vocab.json and merges.txt, or tokenizer.json");
+    public static MeasurementInput Tokenizer { get; } =
+        new("--gpt2", "gpt2", "the folder of GPT-2's tokenizer: vocab.json and merges.txt, or tokenizer.json");
 
     /// <summary>A Python that has PEFT.</summary>
-    public static MeasurementInput Python { get; } = new("--python", "python3", "a Python program that has torch, transformers and peft") { IsFile = false };
+    public static MeasurementInput Python { get; } =
+        new("--python", "python3", "a Python program that has torch, transformers and peft") { IsFile = false };
 
     /// <summary>A GPU.</summary>
-    public static MeasurementInput Gpu { get; } = new("--gpu", "cuda", "a GPU of NVIDIA's: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
+    public static MeasurementInput Gpu { get; } =
+        new("--gpu", "cuda",
+        "a GPU of NVIDIA's: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<MeasurementInput> All { get; } = [EndToEnd, Tokenizer, Python, Gpu];

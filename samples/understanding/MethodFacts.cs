@@ -4,7 +4,8 @@ using LowRank.Adapters.Methods;
 
 namespace LowRank.Samples.Understanding;
 
-/// <summary>What the code says of a method: where it comes from, its file, the recipe keys it takes, its own options.</summary>
+/// <summary>What the code says of a method: where it comes from, its file, the recipe keys it takes, its own
+/// options.</summary>
 internal static class MethodFacts
 {
     /// <summary>The facts in Markdown.</summary>
@@ -14,8 +15,11 @@ internal static class MethodFacts
         IAdapterMethod method = AdapterMethods.Get(name);
         LoraConfig config = method.Configure(new LoraConfig(), new MethodOptions(method));
         string defaults = string.Join(", ", Defaults(method));
-        return $"**{method.Title}** ({Link(method.Paper)}). {method.Summary}\n\nFile: `peft_type` {config.PeftType}. Defaults: {defaults}. Keys: {KeysOf(method)}.\n" +
-            (method.Options.Count == 0 ? "No options of its own.\n" : "\n" + Reports.Show.Table(["option", "default", "what it does"], method.Options.Select(Row), isText: true));
+        return $"**{method.Title}** ({Link(method.Paper)}). {method.Summary}\n\nFile: `peft_type` " +
+            $"{config.PeftType}. Defaults: {defaults}. Keys: {KeysOf(method)}.\n" +
+            (method.Options.Count == 0 ? "No options of its own.\n"
+                : "\n" + Reports.Show.Table(
+                    ["option", "default", "what it does"], method.Options.Select(Row), isText: true));
     }
 
     private static IEnumerable<string> Defaults(IAdapterMethod method)
@@ -29,12 +33,15 @@ internal static class MethodFacts
     private static string KeysOf(IAdapterMethod method)
     {
         if (method.Keys.Count == 0) return "none but `method` and `method_options`";
-        string[] missing = [.. AdapterMethods.PairKeys.Except(method.Keys)], besides = [.. method.Keys.Except(AdapterMethods.PairKeys)];
+        string[] missing = [.. AdapterMethods.PairKeys.Except(method.Keys)],
+            besides = [.. method.Keys.Except(AdapterMethods.PairKeys)];
         if (missing.Length > 2) return Keys(method.Keys);
-        return "the [pairs' keys](#keys)" + (missing.Length == 0 ? "" : $" without {Keys(missing)}") + (besides.Length == 0 ? "" : $", and {Keys(besides)}");
+        return "the [pairs' keys](#keys)" + (missing.Length == 0 ? "" : $" without {Keys(missing)}")
+            + (besides.Length == 0 ? "" : $", and {Keys(besides)}");
     }
 
-    private static IReadOnlyList<string> Row(MethodOption option) => [$"`{option.Name}`", $"`{Value(option.Default)}`", option.Doc + Limits(option)];
+    private static IReadOnlyList<string> Row(MethodOption option) =>
+        [$"`{option.Name}`", $"`{Value(option.Default)}`", option.Doc + Limits(option)];
 
     private static string Limits(MethodOption option)
     {

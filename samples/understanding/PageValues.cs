@@ -7,11 +7,12 @@ internal static class PageValues
 {
     private const double EqualLoss = 0.6; // a held-out loss that both methods reach on the side of the low rates
 
-    /// <summary>The numbers by name: <c>RUN.loss</c>, <c>RUN.facts</c>, <c>RUN.own</c>, <c>RUN.weights</c> and <c>RUN.size</c> of each
-    /// run, and what follows from several.</summary>
+    /// <summary>The numbers by name: <c>RUN.loss</c>, <c>RUN.facts</c>, <c>RUN.own</c>, <c>RUN.weights</c> and
+    /// <c>RUN.size</c> of each run, and what follows from several.</summary>
     public static IReadOnlyDictionary<string, string> Of(Results results)
     {
-        RunResult lora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))), full = Show.Best(results, Runs.FullRates.Select(Runs.Full));
+        RunResult lora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))),
+            full = Show.Best(results, Runs.FullRates.Select(Runs.Full));
         List<double> seeds = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).HeldOutLoss!.Value)];
         List<double> seedFacts = [.. Runs.Seeds.Select(spec => results.Run(spec.Name).FactShare)];
         var values = new Dictionary<string, string>
@@ -30,7 +31,8 @@ internal static class PageValues
             ["rate.lora"] = Show.Rate(lora.LearningRate),
             ["rate.full"] = Show.Rate(full.LearningRate),
             ["rate.ratio"] = $"{lora.LearningRate / full.LearningRate:0.#}",
-            ["rate.shift"] = $"{RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))) / RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full)):0}",
+            ["rate.shift"] =
+                $"{RateOf(results, EqualLoss, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))) / RateOf(results, EqualLoss, Runs.FullRates.Select(Runs.Full)):0}",
             ["rate.equal"] = $"{EqualLoss:0.0}",
             ["rate.lora-loss"] = Show.Loss(lora.HeldOutLoss),
             ["rate.full-loss"] = Show.Loss(full.HeldOutLoss),
@@ -42,8 +44,10 @@ internal static class PageValues
         AddWays(values, results);
         foreach (LatencyResult time in results.Latencies)
         {
-            values[$"latency-r{time.Rank}.slots"] = $"{(time.UnmergedMilliseconds / time.BaseMilliseconds - 1) * 100:0}";
-            values[$"latency-r{time.Rank}.merged"] = $"{(time.MergedMilliseconds / time.BaseMilliseconds - 1) * 100:+0.0;−0.0;0.0}";
+            values[$"latency-r{time.Rank}.slots"] =
+                $"{(time.UnmergedMilliseconds / time.BaseMilliseconds - 1) * 100:0}";
+            values[$"latency-r{time.Rank}.merged"] =
+                $"{(time.MergedMilliseconds / time.BaseMilliseconds - 1) * 100:+0.0;−0.0;0.0}";
             values["latency.repeats"] = $"{time.Repeats}";
             values["latency.tokens"] = $"{time.Tokens}";
         }
@@ -68,7 +72,8 @@ internal static class PageValues
         values["costs.rounds"] = $"{reference.Rounds}";
         foreach (CostResult cost in results.Costs)
         {
-            values[$"way.{cost.Method}.time"] = $"{cost.ProcessorSecondsPerStep / reference.ProcessorSecondsPerStep:0.00}";
+            values[$"way.{cost.Method}.time"] =
+                $"{cost.ProcessorSecondsPerStep / reference.ProcessorSecondsPerStep:0.00}";
             values[$"way.{cost.Method}.memory"] = $"{cost.MemoryBytes / 1e6:0} MB";
         }
     }
@@ -78,7 +83,10 @@ internal static class PageValues
     {
         RunResult[] runs = [.. specs.Select(spec => results.Run(spec.Name))];
         int after = Array.FindIndex(runs, run => run.HeldOutLoss <= loss);
-        if (after < 1) throw new InputException($"No two rates lie on both sides of the loss {loss}; expected one above and one below it. Measure more rates.");
+        if (after < 1)
+            throw new InputException(
+                $"No two rates lie on both sides of the loss {loss}; expected one above and one below it. Measure " +
+                "more rates.");
         double high = Math.Log(runs[after - 1].HeldOutLoss!.Value), low = Math.Log(runs[after].HeldOutLoss!.Value);
         double share = (high - Math.Log(loss)) / (high - low);
         return runs[after - 1].LearningRate * Math.Pow(runs[after].LearningRate / runs[after - 1].LearningRate, share);

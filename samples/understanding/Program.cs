@@ -3,8 +3,9 @@ using LowRank.Samples.Understanding;
 using LowRank.Kernels.Native;
 
 // usage: dotnet run -c Release --project samples/understanding -- [--only NAME] [--steps N] [--again] [--render]
-// Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. What results.json has already
-// is kept; --again measures it anew, --render measures nothing. docs/performance.md gets what lowrank bench has measured.
+// Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. What results.json has
+// already is kept; --again measures it anew, --render measures nothing. docs/performance.md gets what lowrank bench has
+// measured.
 NativeAllocator.KeepFreedMemory();
 try
 {

@@ -57,7 +57,9 @@ public sealed record Results
     /// <summary>A run by its name.</summary>
     /// <exception cref="InputException">It was not measured.</exception>
     public RunResult Run(string name) => Find(name)
-        ?? throw new InputException($"results.json has no run \"{name}\"; it has {string.Join(", ", Runs.Select(run => run.Name))}. Measure it: run samples/understanding without --render.");
+        ?? throw new InputException(
+            $"results.json has no run \"{name}\"; it has {string.Join(", ", Runs.Select(run => run.Name))}. " +
+            "Measure it: run samples/understanding without --render.");
 
     /// <summary>A run by its name; null where it was not measured.</summary>
     public RunResult? Find(string name) => Runs.FirstOrDefault(run => run.Name == name);
@@ -73,8 +75,11 @@ public sealed record Results
     public Results With(RunResult run) => this with { Runs = [.. Runs.Where(other => other.Name != run.Name), run] };
 
     /// <summary>With a latency added, or in the place of the one of its rank.</summary>
-    public Results With(LatencyResult latency) => this with { Latencies = [.. Latencies.Where(other => other.Rank != latency.Rank).Append(latency).OrderBy(other => other.Rank)] };
+    public Results With(LatencyResult latency) =>
+        this with { Latencies = [
+            .. Latencies.Where(other => other.Rank != latency.Rank).Append(latency).OrderBy(other => other.Rank)] };
 
     /// <summary>With a cost added, or in the place of the one of its method.</summary>
-    public Results With(CostResult cost) => this with { Costs = [.. Costs.Where(other => other.Method != cost.Method), cost] };
+    public Results With(CostResult cost) =>
+        this with { Costs = [.. Costs.Where(other => other.Method != cost.Method), cost] };
 }

@@ -19,15 +19,19 @@ public static class Runs
     public static IReadOnlyList<double> PartRates { get; } = [1.6e-3, 5e-3, 1.6e-2, 5e-2, 1.6e-1];
 
     /// <summary>Seeds of the same run, which say how much of a difference is chance.</summary>
-    public static IReadOnlyList<RunSpec> Seeds { get; } = [Lora(16), Lora(16) with { Name = "lora-r16-seed1", Seed = 1 }, Lora(16) with { Name = "lora-r16-seed2", Seed = 2 }];
+    public static IReadOnlyList<RunSpec> Seeds { get; } =
+        [Lora(16), Lora(16) with { Name = "lora-r16-seed1", Seed = 1 },
+        Lora(16) with { Name = "lora-r16-seed2", Seed = 2 }];
 
     /// <summary>Loss, facts and size by rank.</summary>
     public static IReadOnlyList<RunSpec> Ranks { get; } = [.. RankSteps.Select(rank => Lora(rank))];
 
     /// <summary>Loss by rate.</summary>
-    public static IReadOnlyList<RunSpec> Rates { get; } = [.. LoraRates.Select(rate => Lora(16, rate)), .. FullRates.Select(Full)];
+    public static IReadOnlyList<RunSpec> Rates { get; } =
+        [.. LoraRates.Select(rate => Lora(16, rate)), .. FullRates.Select(Full)];
 
-    /// <summary>Whole parts of the model trained without LoRA: the tied embedding and head, and the last block.</summary>
+    /// <summary>Whole parts of the model trained without LoRA: the tied embedding and head, and the last
+    /// block.</summary>
     public static IReadOnlyList<RunSpec> Parts { get; } = [.. PartRates.Select(Head), .. PartRates.Select(LastBlock)];
 
     /// <summary>Different layers adapted with about the number of weights that rank 4 on all of them takes.</summary>
@@ -42,14 +46,16 @@ public static class Runs
     ];
 
     /// <summary>A quarter of the recipe's scale, by rate.</summary>
-    public static IReadOnlyList<RunSpec> QuarterScale { get; } = [.. LoraRates.Skip(1).Take(4).Select(rate => Lora(16, rate) with { Name = $"alpha8-rate{rate}", Alpha = 8 })];
+    public static IReadOnlyList<RunSpec> QuarterScale { get; } =
+        [.. LoraRates.Skip(1).Take(4).Select(rate => Lora(16, rate) with { Name = $"alpha8-rate{rate}", Alpha = 8 })];
 
     /// <summary>Dropout on the input of A.</summary>
     public static IReadOnlyList<RunSpec> Dropouts { get; } =
         [Lora(16), .. new[] { 0.1, 0.3 }.Select(share => Lora(16) with { Name = $"dropout{share}", Dropout = share })];
 
     /// <summary>The experiments by the name that <c>--only</c> takes; in the order they are run.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<RunSpec>> ByExperiment { get; } = new OrderedDictionary<string, IReadOnlyList<RunSpec>>
+    public static IReadOnlyDictionary<string, IReadOnlyList<RunSpec>> ByExperiment { get; } =
+        new OrderedDictionary<string, IReadOnlyList<RunSpec>>
     {
         ["rank"] = Ranks,
         ["rate"] = Rates,
@@ -63,7 +69,8 @@ public static class Runs
     };
 
     /// <summary>LoRA on every linear layer.</summary>
-    public static RunSpec Lora(int rank, double rate = RecipeRate) => new(rate == RecipeRate ? $"lora-r{rank}" : $"lora-r{rank}-rate{rate}", rate) { Rank = rank };
+    public static RunSpec Lora(int rank, double rate = RecipeRate) =>
+        new(rate == RecipeRate ? $"lora-r{rank}" : $"lora-r{rank}-rate{rate}", rate) { Rank = rank };
 
     /// <summary>Every weight.</summary>
     public static RunSpec Full(double rate) => new($"full-rate{rate}", rate);
@@ -72,5 +79,6 @@ public static class Runs
     public static RunSpec Head(double rate) => new($"head-rate{rate}", rate) { WeightPrefix = "model.embed_tokens." };
 
     /// <summary>All weights of the last block.</summary>
-    public static RunSpec LastBlock(double rate) => new($"last-block-rate{rate}", rate) { WeightPrefix = "model.layers.4." };
+    public static RunSpec LastBlock(double rate) =>
+        new($"last-block-rate{rate}", rate) { WeightPrefix = "model.layers.4." };
 }

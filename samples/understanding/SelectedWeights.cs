@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Samples.Understanding;
 
-/// <summary>Some of a model's own weights, trained; the others stay as they are. Shows that a trainer takes whatever says
-/// which weights require a gradient and how they are saved.</summary>
+/// <summary>Some of a model's own weights, trained; the others stay as they are. Shows that a trainer takes whatever
+/// says which weights require a gradient and how they are saved.</summary>
 public sealed class SelectedWeights : ITrainedWeights
 {
     /// <summary>Lets the weights whose names begin so require a gradient.</summary>
@@ -16,9 +16,12 @@ public sealed class SelectedWeights : ITrainedWeights
     /// <exception cref="InputException">No weight has such a name.</exception>
     public SelectedWeights(PretrainedModel model, string prefix)
     {
-        Weights = [.. model.Network.Parameters.Where(weight => weight.Key.StartsWith(prefix, StringComparison.Ordinal))];
+        Weights =
+            [.. model.Network.Parameters.Where(weight => weight.Key.StartsWith(prefix, StringComparison.Ordinal))];
         if (Weights.Count == 0)
-            throw new InputException($"No weight begins with \"{prefix}\"; the model has {string.Join(", ", model.Network.Parameters.Keys.Take(10))}, ….");
+            throw new InputException(
+                $"No weight begins with \"{prefix}\"; the model has " +
+                $"{string.Join(", ", model.Network.Parameters.Keys.Take(10))}, ….");
         foreach (Tensor weight in model.Network.Parameters.Values) weight.requires_grad = false;
         foreach ((string _, Tensor weight) in Weights) weight.requires_grad = true;
     }

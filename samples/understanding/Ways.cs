@@ -7,7 +7,8 @@ public static class Ways
     private static readonly long[] Seeds = [1];
     private const string Rank16 = Everywhere + ", rank: 16, alpha: 32";
 
-    /// <summary>The methods in the table's order, each with the keys of its recipe and the rate that its search begins with.</summary>
+    /// <summary>The methods in the table's order, each with the keys of its recipe and the rate that its search begins
+    /// with.</summary>
     /// <remarks>The pairs have the quickstart's rank. BitFit is not among them: the base has no biases.</remarks>
     public static IReadOnlyList<Way> All { get; } =
     [
@@ -33,13 +34,16 @@ public static class Ways
     ];
 
     /// <summary>The run of a method at a rate.</summary>
-    public static RunSpec Spec(Way way, double rate) => new($"way-{way.Method}-rate{rate}", rate) { Method = way.Method, AdapterKeys = way.AdapterKeys };
+    public static RunSpec Spec(Way way, double rate) =>
+        new($"way-{way.Method}-rate{rate}", rate) { Method = way.Method, AdapterKeys = way.AdapterKeys };
 
     /// <summary>The best of the rates that were tried.</summary>
     /// <exception cref="InputException">The method was not measured.</exception>
     public static RunResult Best(Way way, Results results) => results.Runs
-        .Where(run => run.Name.StartsWith($"way-{way.Method}-rate", StringComparison.Ordinal) && run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)
-        ?? throw new InputException($"results.json has no run of {way.Method}. Measure it: run samples/understanding without --render.");
+        .Where(run => run.Name.StartsWith($"way-{way.Method}-rate", StringComparison.Ordinal)
+        && run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)
+        ?? throw new InputException(
+            $"results.json has no run of {way.Method}. Measure it: run samples/understanding without --render.");
 
     /// <summary>The run of the best rate and the same with other seeds.</summary>
     public static IReadOnlyList<RunResult> BestOfSeeds(Way way, Results results) =>
@@ -52,13 +56,15 @@ public static class Ways
         return Seeds.Select(seed => best with { Name = $"way-{way.Method}-seed{seed}", Seed = seed });
     }
 
-    /// <summary>Tries rates half a decade apart, downhill from the first one, until the best has a worse one on either side.</summary>
+    /// <summary>Tries rates half a decade apart, downhill from the first one, until the best has a worse one on either
+    /// side.</summary>
     /// <param name="way">The method.</param>
     /// <param name="measure">The held-out loss at a rate; null where training diverged.</param>
     public static void Search(Way way, Func<double, double?> measure)
     {
         var known = new Dictionary<int, double>();
-        double At(int place) => known.TryGetValue(place, out double loss) ? loss : known[place] = measure(Rate(place)) ?? double.PositiveInfinity;
+        double At(int place) => known.TryGetValue(place, out double loss) ? loss : known[place] = measure(Rate(place))
+            ?? double.PositiveInfinity;
         int best = Place(way.FirstRate);
         while (true)
         {
@@ -69,7 +75,9 @@ public static class Ways
     }
 
     // Half decades: …, 1.6e-3, 5e-3, 1.6e-2, …
-    private static double Rate(int place) => double.Parse($"{(place % 2 == 0 ? "5" : "1.6")}e{(int)Math.Floor(place / 2.0) - (place % 2 == 0 ? 1 : 0)}");
+    private static double Rate(int place) =>
+        double.Parse($"{(place % 2 == 0 ? "5" : "1.6")}e{(int)Math.Floor(place / 2.0) - (place % 2 == 0 ? 1 : 0)}");
 
-    private static int Place(double rate) => Enumerable.Range(-12, 14).MinBy(place => Math.Abs(Math.Log(Rate(place) / rate)));
+    private static int Place(double rate) =>
+        Enumerable.Range(-12, 14).MinBy(place => Math.Abs(Math.Log(Rate(place) / rate)));
 }

@@ -8,10 +8,12 @@ namespace LowRank.Cli;
 internal static class CommandLineApplication
 {
     /// <summary>Runs a command.</summary>
-    /// <returns>0, 1 for a failed run, 2 for bad usage or input, 129, 130 and 143 for a run that a signal ended.</returns>
+    /// <returns>0, 1 for a failed run, 2 for bad usage or input, 129, 130 and 143 for a run that a signal
+    /// ended.</returns>
     public static int Run(string[] arguments)
     {
-        var root = new RootCommand("LowRank: low-rank adaptation (LoRA) of pretrained language models for .NET.") { GlobalOptions.Verbose };
+        var root = new RootCommand(
+            "LowRank: low-rank adaptation (LoRA) of pretrained language models for .NET.") { GlobalOptions.Verbose };
         var examples = new Dictionary<Command, string>();
         foreach (ICliCommand command in Commands())
         {
@@ -22,7 +24,8 @@ internal static class CommandLineApplication
         ParseResult parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            foreach (string message in parsed.Errors.Select(error => error.Message).Distinct()) Console.Error.WriteLine(message);
+            foreach (string message in parsed.Errors.Select(error => error.Message).Distinct())
+                Console.Error.WriteLine(message);
             string name = parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
             Console.Error.WriteLine($"See 'lowrank {name}--help'.");
             return ExitCodes.BadInput;
@@ -44,5 +47,6 @@ internal static class CommandLineApplication
 internal static class GlobalOptions
 {
     /// <summary>Shows where an error came from.</summary>
-    public static Option<bool> Verbose { get; } = new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
+    public static Option<bool> Verbose { get; } =
+        new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
 }

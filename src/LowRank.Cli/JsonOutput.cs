@@ -10,14 +10,17 @@ namespace LowRank.Cli;
 internal static class JsonOutput
 {
     /// <summary>One line.</summary>
-    public static JsonSerializerOptions Compact { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, Converters = { new FiniteNumbers() } };
+    public static JsonSerializerOptions Compact { get; } =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, Converters = { new FiniteNumbers() } };
 
     private static readonly JsonSerializerOptions Indented = new(Compact) { WriteIndented = true };
 
-    private static readonly JsonSerializerOptions Measurements = new(Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Measurements =
+        new(Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Writes what was measured, indented, with the command, the machine, the vectors that the program computes with and the commit that
-    /// it was built from; keys are the properties' names in lower case with underscores.</summary>
+    /// <summary>Writes what was measured, indented, with the command, the machine, the vectors that the program
+    /// computes with and the commit that it was built from; keys are the properties' names in lower case with
+    /// underscores.</summary>
     public static void WriteMeasured(object value)
     {
         JsonObject measured = JsonSerializer.SerializeToNode(value, Measurements)!.AsObject();
@@ -31,7 +34,8 @@ internal static class JsonOutput
     // JSON knows no NaN and no infinity: what is no number is null.
     private sealed class FiniteNumbers : JsonConverter<double>
     {
-        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType == JsonTokenType.Null ? double.NaN : reader.GetDouble();
 
         public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
         {

@@ -3,7 +3,8 @@ using LowRank.IO;
 
 namespace LowRank.Cli;
 
-/// <summary>A file that a command writes: any path, or - for standard output. It is never one of the command's inputs.</summary>
+/// <summary>A file that a command writes: any path, or - for standard output. It is never one of the command's
+/// inputs.</summary>
 internal sealed class OutputFile
 {
     private const string Standard = "-";
@@ -22,9 +23,15 @@ internal sealed class OutputFile
     /// <exception cref="InputException">It is a folder, an input, or standard output where other text goes.</exception>
     public static OutputFile Of(string option, string path, IEnumerable<string?> inputs, bool allowsStandard = true)
     {
-        if (path == Standard) return allowsStandard ? new OutputFile(path) : throw new InputException($"{option} is -, but standard output gets the command's own text; expected a file.");
-        if (path.Length == 0) throw new InputException($"{option} is empty; expected a file{(allowsStandard ? ", or - for standard output" : "")}.");
-        if (Directory.Exists(path)) throw new InputException($"{option} is {path}, which is a folder; expected a file.");
+        if (path == Standard)
+            return allowsStandard ? new OutputFile(path)
+                : throw new InputException(
+                    $"{option} is -, but standard output gets the command's own text; expected a file.");
+        if (path.Length == 0)
+            throw new InputException(
+                $"{option} is empty; expected a file{(allowsStandard ? ", or - for standard output" : "")}.");
+        if (Directory.Exists(path))
+            throw new InputException($"{option} is {path}, which is a folder; expected a file.");
         OutputPath.RefuseInputs(option, path, inputs);
         return new OutputFile(path);
     }

@@ -6,7 +6,10 @@ using LowRank.Kernels.Native;
 bool isVerbose = args.Contains(GlobalOptions.Verbose.Name);
 // On a thread of the program's own nobody else catches what goes wrong: it is said in words all the same.
 AppDomain.CurrentDomain.UnhandledException += (_, unhandled) =>
-    Environment.Exit(FailureMessage.Report(unhandled.ExceptionObject as Exception ?? new InvalidOperationException($"{unhandled.ExceptionObject}"), isVerbose, Console.Error));
+    Environment.Exit(
+        FailureMessage.Report(
+            unhandled.ExceptionObject as Exception ?? new InvalidOperationException($"{unhandled.ExceptionObject}"),
+            isVerbose, Console.Error));
 NativeAllocator.KeepFreedMemory();
 try
 {

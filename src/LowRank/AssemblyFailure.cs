@@ -1,6 +1,7 @@
 namespace LowRank;
 
-/// <summary>A library beside the program that is missing or damaged: .NET reports it as a file that was not found.</summary>
+/// <summary>A library beside the program that is missing or damaged: .NET reports it as a file that was not
+/// found.</summary>
 public static class AssemblyFailure
 {
     /// <summary>The library's name where an exception says that one could not be loaded; else null.</summary>
@@ -15,6 +16,7 @@ public static class AssemblyFailure
             _ => null,
         };
         // Files that are read have no version in their names.
-        return name is not null && name.Contains(", Version=", StringComparison.Ordinal) ? name[..name.IndexOf(',')] : null;
+        return name is not null && name.Contains(", Version=", StringComparison.Ordinal)
+            ? name[..name.IndexOf(',')] : null;
     }
 }

@@ -6,14 +6,16 @@ namespace LowRank;
 /// <summary>Objects in JSON files of models, which may come from anywhere.</summary>
 internal static class JsonObjects
 {
-    // Duplicate keys are refused: the last would hold for Python, the first for others, and the user would not learn which.
+    // Duplicate keys are refused: the last would hold for Python, the first for others, and the user would not learn
+    // which.
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">Bytes that it may have.</param>
     /// <exception cref="InputException">It holds no JSON object, or one that cannot be meant.</exception>
-    public static JsonObject Read(string path, int most = SmallFile.MostOfSettings) => Parse(SmallFile.ReadText(path, most), path);
+    public static JsonObject Read(string path, int most = SmallFile.MostOfSettings) =>
+        Parse(SmallFile.ReadText(path, most), path);
 
     /// <summary>Reads a text.</summary>
     /// <param name="text">JSON.</param>
@@ -30,7 +32,9 @@ internal static class JsonObjects
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InputException($"{place} is not valid JSON: {(e is JsonException unread ? JsonWords.Of(unread, text) : e.Message.TrimEnd('.'))}.", e);
+            throw new InputException(
+                $"{place} is not valid JSON: " +
+                $"{(e is JsonException unread ? JsonWords.Of(unread, text) : e.Message.TrimEnd('.'))}.", e);
         }
     }
 

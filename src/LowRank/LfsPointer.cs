@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace LowRank;
 
-/// <summary>A Git LFS pointer in the place of a file: what a repository holds where it was cloned without git-lfs.</summary>
+/// <summary>A Git LFS pointer in the place of a file: what a repository holds where it was cloned without
+/// git-lfs.</summary>
 internal static partial class LfsPointer
 {
     /// <summary>Bytes that tell; a pointer is shorter than 1024.</summary>
@@ -29,7 +30,9 @@ internal static partial class LfsPointer
     {
         if (!text.StartsWith(Start, StringComparison.Ordinal)) return;
         string size = Size().Match(text) is { Success: true } match ? $" of {match.Groups["size"].Value} bytes" : "";
-        throw new InputException($"{path} is a Git LFS pointer, not the file{size} that it stands for: the repository was cloned without git-lfs. " +
+        throw new InputException(
+            $"{path} is a Git LFS pointer, not the file{size} that it stands for: the repository was cloned " +
+            "without git-lfs. " +
             "Run 'git lfs install' and 'git lfs pull' in it, or download the file itself.");
     }
 

@@ -1,6 +1,7 @@
 namespace LowRank;
 
-/// <summary>A run cannot write to its folder: the disk is full, gone or may not be written to. What was saved before is whole.</summary>
+/// <summary>A run cannot write to its folder: the disk is full, gone or may not be written to. What was saved before is
+/// whole.</summary>
 /// <param name="message">What could not be written, what is left, what to do.</param>
 /// <param name="cause">The error of the file system; null where there was none.</param>
 public sealed class RunStorageException(string message, Exception? cause = null) : IOException(message, cause)
@@ -8,7 +9,8 @@ public sealed class RunStorageException(string message, Exception? cause = null)
     /// <summary>Whether the message says already what is left of the run, and how to go on.</summary>
     internal bool SaysWhatIsLeft { get; init; }
 
-    /// <summary>Works on a file that a run writes as it goes on; what goes wrong names the file and says what to do.</summary>
+    /// <summary>Works on a file that a run writes as it goes on; what goes wrong names the file and says what to
+    /// do.</summary>
     /// <param name="path">The file.</param>
     /// <param name="work">Opens or writes it, whole or not at all.</param>
     /// <param name="waits">Waits while the disk is full; null does not.</param>
@@ -20,7 +22,9 @@ public sealed class RunStorageException(string message, Exception? cause = null)
         }
         catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
-            throw new RunStorageException($"{path} could not be written: {e.Message.TrimEnd('.')}. See that the disk is there, has space and may be written to.", e);
+            throw new RunStorageException(
+                $"{path} could not be written: {e.Message.TrimEnd('.')}. See that the disk is there, has space and " +
+                "may be written to.", e);
         }
     }
 

@@ -2,8 +2,9 @@ using System.Text;
 
 namespace LowRank;
 
-/// <summary>Files that are held in memory whole: settings, templates, vocabularies. What names them comes from users and strangers, so each has a
-/// longest size, and a pipe (such as <c>&lt;(…)</c> of a shell) is waited for only as long as it is not silent.</summary>
+/// <summary>Files that are held in memory whole: settings, templates, vocabularies. What names them comes from users
+/// and strangers, so each has a longest size, and a pipe (such as <c>&lt;(…)</c> of a shell) is waited for only as long
+/// as it is not silent.</summary>
 internal static class SmallFile
 {
     /// <summary>Bytes of settings: recipes, configs, templates, what a run says of itself.</summary>
@@ -20,7 +21,8 @@ internal static class SmallFile
     /// <summary>The whole text: UTF-8, or what a byte order mark says.</summary>
     /// <param name="path">The file.</param>
     /// <param name="most">Bytes that it may have.</param>
-    /// <exception cref="InputException">It is longer, a folder, a Git LFS pointer, or a pipe that gives nothing.</exception>
+    /// <exception cref="InputException">It is longer, a folder, a Git LFS pointer, or a pipe that gives
+    /// nothing.</exception>
     /// <exception cref="IOException">It is not there or cannot be read.</exception>
     public static string ReadText(string path, int most = MostOfSettings)
     {
@@ -59,7 +61,8 @@ internal static class SmallFile
         return ReadToEnd((buffer, from) => file.Read(buffer, from, buffer.Length - from), path, (int)length, most);
     }
 
-    private static StreamReader Reader(string path, int most) => new(new MemoryStream(ReadBytes(path, most), writable: false), Encoding.UTF8);
+    private static StreamReader Reader(string path, int most) =>
+        new(new MemoryStream(ReadBytes(path, most), writable: false), Encoding.UTF8);
 
     // Empty, or no regular file: pipes and devices have no length, and opening a pipe waits for who writes.
     private static byte[] ReadUnknown(string path, int most, TimeSpan silence)
@@ -68,19 +71,23 @@ internal static class SmallFile
         byte[] own = new byte[BufferBytes]; // a read that comes too late must not write into what others hold
         return ReadToEnd((buffer, from) =>
         {
-            int read = Within(() => file.Read(own, 0, Math.Min(own.Length, buffer.Length - from)), silence, _ => { }, path);
+            int read = Within(
+                () => file.Read(own, 0, Math.Min(own.Length, buffer.Length - from)), silence, _ => { }, path);
             own.AsSpan(0, read).CopyTo(buffer.AsSpan(from));
             return read;
         }, path, 0, most);
     }
 
-    /// <summary>Opens a pipe whose content is of any length, as data is: opening waits until somebody writes, but not for ever.</summary>
+    /// <summary>Opens a pipe whose content is of any length, as data is: opening waits until somebody writes, but not
+    /// for ever.</summary>
     /// <param name="path">The pipe.</param>
     /// <param name="silence">How long nobody may open it to write; null for <see cref="Silence"/>.</param>
     /// <exception cref="InputException">Nobody did.</exception>
-    public static FileStream OpenPipe(string path, TimeSpan? silence = null) => Within(() => Open(path), silence ?? Silence, late => late.Dispose(), path);
+    public static FileStream OpenPipe(string path, TimeSpan? silence = null) =>
+        Within(() => Open(path), silence ?? Silence, late => late.Dispose(), path);
 
-    private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+    private static FileStream Open(string path) =>
+        new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     private static byte[] ReadToEnd(Func<byte[], int, int> read, string path, int expected, int most)
     {
@@ -98,12 +105,19 @@ internal static class SmallFile
     // The system's own calls cannot be given up: who waits goes on without them.
     private static T Within<T>(Func<T> action, TimeSpan silence, Action<T> late, string path)
     {
-        Task<T> task = Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task<T> task =
+            Task.Factory.StartNew(
+                action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         if (Task.WaitAny([task], silence) == 0) return task.GetAwaiter().GetResult();
-        _ = task.ContinueWith(done => late(done.Result), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
-        throw new InputException($"{path} is a pipe or a device that gave nothing for {silence.TotalSeconds:0.##} s. Expected a file; start what writes into it first, or name a file.");
+        _ = task.ContinueWith(
+            done => late(done.Result), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion,
+            TaskScheduler.Default);
+        throw new InputException(
+            $"{path} is a pipe or a device that gave nothing for {silence.TotalSeconds:0.##} s. Expected a file; " +
+            "start what writes into it first, or name a file.");
     }
 
     private static InputException TooLong(string path, string found, int most) =>
-        new($"{path} has {found}, expected at most {most:n0} here: it is read whole, and what it stands for is small. Check the path.");
+        new($"{path} has {found}, expected at most {most:n0} here: it is read whole, and what it stands for is " +
+            "small. Check the path.");
 }

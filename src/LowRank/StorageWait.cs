@@ -1,11 +1,14 @@
 namespace LowRank;
 
-/// <summary>Has a run wait while the disk is full, instead of ending and losing what is in its memory: it goes on once there is space.</summary>
-/// <param name="limit">How long a single write waits; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it takes.</param>
+/// <summary>Has a run wait while the disk is full, instead of ending and losing what is in its memory: it goes on once
+/// there is space.</summary>
+/// <param name="limit">How long a single write waits; <see cref="Timeout.InfiniteTimeSpan"/> for as long as it
+/// takes.</param>
 /// <param name="say">Hears what is waited for, and that it is over.</param>
 public sealed class StorageWait(TimeSpan limit, Action<string> say)
 {
-    private static readonly TimeSpan First = TimeSpan.FromSeconds(1), Longest = TimeSpan.FromSeconds(30), Reminder = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan First = TimeSpan.FromSeconds(1), Longest = TimeSpan.FromSeconds(30),
+        Reminder = TimeSpan.FromMinutes(10);
 
     // ENOSPC; EDQUOT of Linux and macOS; ERROR_DISK_FULL and ERROR_HANDLE_DISK_FULL of Windows
     private static readonly HashSet<int> Full = [28, 122, 69, unchecked((int)0x80070070), unchecked((int)0x80070027)];
@@ -14,7 +17,8 @@ public sealed class StorageWait(TimeSpan limit, Action<string> say)
     internal Action<TimeSpan> Sleep { get; init; } = Thread.Sleep;
 
     /// <summary>Whether an error says that there is no space left.</summary>
-    public static bool IsFull(Exception e) => e is IOException && (Full.Contains(e.HResult) || (e.InnerException is { } inner && IsFull(inner)));
+    public static bool IsFull(Exception e) =>
+        e is IOException && (Full.Contains(e.HResult) || (e.InnerException is { } inner && IsFull(inner)));
 
     /// <summary>Writes, and tries again while there is no space.</summary>
     /// <param name="path">What is written, for the message.</param>
@@ -36,7 +40,9 @@ public sealed class StorageWait(TimeSpan limit, Action<string> say)
                 if (waited - said >= Reminder)
                 {
                     said = waited;
-                    say($"{path} cannot be written: {e.Message.TrimEnd('.')}. The run waits with everything in memory, and goes on by itself once there is space: remove what is not needed. To end it here loses what it learned since its last checkpoint.");
+                    say($"{path} cannot be written: {e.Message.TrimEnd('.')}. The run waits with everything in " +
+                        "memory, and goes on by itself once there is space: remove what is not needed. To end it " +
+                        "here loses what it learned since its last checkpoint.");
                 }
             }
             Sleep(pause);

@@ -3,10 +3,12 @@ using Microsoft.Playwright;
 
 namespace LowRank.BrowserTests;
 
-/// <summary>A Chromium that is on the machine, and pages that <c>lowrank report</c> made of runs with awkward contents.</summary>
+/// <summary>A Chromium that is on the machine, and pages that <c>lowrank report</c> made of runs with awkward
+/// contents.</summary>
 public sealed class Browser : IAsyncLifetime
 {
-    private static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+    private static readonly string[] Names =
+        ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
     private readonly TemporaryFolder folder = new();
     private IPlaywright? playwright;
     private IBrowser? browser;
@@ -24,7 +26,8 @@ public sealed class Browser : IAsyncLifetime
         Report(One, "whole");
         Report(Several, "whole", "plain", "torn");
         playwright = await Playwright.CreateAsync();
-        browser = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = program, Args = ["--no-sandbox"] });
+        browser = await playwright.Chromium.LaunchAsync(
+            new BrowserTypeLaunchOptions { ExecutablePath = program, Args = ["--no-sandbox"] });
     }
 
     /// <summary>Opens a page in a browser of its own; skips the test where there is no Chromium.</summary>
@@ -32,7 +35,10 @@ public sealed class Browser : IAsyncLifetime
     /// <param name="options">How the browser is set.</param>
     public async Task<OpenedPage> Open(string path, BrowserNewContextOptions? options = null)
     {
-        Assert.SkipWhen(browser is null, $"No Chromium was found in PATH (looked for {string.Join(", ", Names)}); CHROMIUM may name one. On Debian: apt-get install chromium.");
+        Assert.SkipWhen(
+            browser is null,
+            $"No Chromium was found in PATH (looked for {string.Join(", ", Names)}); CHROMIUM may name one. On " +
+            "Debian: apt-get install chromium.");
         return await OpenedPage.Of(await browser!.NewContextAsync(options), new Uri(path).AbsoluteUri);
     }
 
@@ -50,5 +56,6 @@ public sealed class Browser : IAsyncLifetime
     }
 
     private static string? Program() => Environment.GetEnvironmentVariable("CHROMIUM")
-        ?? (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).SelectMany(place => Names.Select(name => Path.Combine(place, name))).FirstOrDefault(File.Exists);
+        ?? (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+        .SelectMany(place => Names.Select(name => Path.Combine(place, name))).FirstOrDefault(File.Exists);
 }

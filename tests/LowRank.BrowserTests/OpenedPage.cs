@@ -40,7 +40,8 @@ public sealed class OpenedPage : IAsyncDisposable
         for (int presses = 0; presses < 100; presses++)
         {
             await Page.Keyboard.PressAsync("Tab");
-            if (await Page.EvaluateAsync<bool>("selector => document.activeElement.matches(selector)", selector)) return;
+            if (await Page.EvaluateAsync<bool>("selector => document.activeElement.matches(selector)", selector))
+                return;
         }
         Assert.Fail($"The Tab key does not reach {selector}.");
     }

@@ -16,13 +16,22 @@ public sealed class ReportPageTests(Browser browser) : IClassFixture<Browser>
     {
         foreach (string path in (string[])[browser.One, browser.Several])
         {
-            await using OpenedPage opened = await browser.Open(path, new() { ColorScheme = colours, ViewportSize = new() { Width = width, Height = 900 } });
-            await opened.Page.EvaluateAsync("for (const details of document.querySelectorAll('details')) details.open = true");
+            await using OpenedPage opened =
+                await browser.Open(
+                    path, new() { ColorScheme = colours, ViewportSize = new() { Width = width, Height = 900 } });
+            await opened.Page.EvaluateAsync(
+                "for (const details of document.querySelectorAll('details')) details.open = true");
             AxeResult result = await opened.Page.RunAxe();
-            Assert.Empty(result.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {string.Join(" | ", violation.Nodes.Take(3).Select(node => node.Html))}"));
+            Assert.Empty(result.Violations.Select(
+                violation =>
+                $"{violation.Id}: {violation.Help}: " +
+                $"{string.Join(" | ", violation.Nodes.Take(3).Select(node => node.Html))}"));
             Assert.True(result.Passes.Length > 20, "axe has checked next to nothing");
-            Assert.True(await opened.Page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), "the page is wider than the screen");
-            await Screenshot(opened.Page, $"{Path.GetFileNameWithoutExtension(path)}-{colours}-{width}".ToLowerInvariant());
+            Assert.True(await opened.Page.EvaluateAsync<bool>(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth"),
+                "the page is wider than the screen");
+            await Screenshot(
+                opened.Page, $"{Path.GetFileNameWithoutExtension(path)}-{colours}-{width}".ToLowerInvariant());
         }
     }
 
@@ -114,7 +123,8 @@ public sealed class ReportPageTests(Browser browser) : IClassFixture<Browser>
     public async Task Colours_are_chosen(ColorScheme system, string chosen)
     {
         await using OpenedPage opened = await browser.Open(browser.One, new() { ColorScheme = system });
-        Task<string> Ground() => opened.Page.EvaluateAsync<string>("getComputedStyle(document.documentElement).backgroundColor");
+        Task<string> Ground() =>
+            opened.Page.EvaluateAsync<string>("getComputedStyle(document.documentElement).backgroundColor");
         string before = await Ground();
         await opened.Page.SelectOptionAsync("#theme", chosen);
         Assert.NotEqual(before, await Ground());
@@ -135,18 +145,25 @@ public sealed class ReportPageTests(Browser browser) : IClassFixture<Browser>
         Assert.True(charts >= 6, $"{charts} charts");
         for (int chart = 0; chart < charts; chart++)
         {
-            ILocator drawn = still.Page.Locator(".chart").Nth(chart).Locator("svg"), redrawn = lively.Page.Locator(".chart").Nth(chart).Locator("svg");
+            ILocator drawn = still.Page.Locator(".chart").Nth(chart).Locator("svg"),
+                redrawn = lively.Page.Locator(".chart").Nth(chart).Locator("svg");
             Assert.True(await drawn.Locator("path.curve").First.IsVisibleAsync());
-            Assert.Equal(await drawn.Locator("path.curve").CountAsync(), await redrawn.Locator("path.curve").CountAsync());
+            Assert.Equal(await drawn.Locator("path.curve").CountAsync(), await redrawn.Locator("path.curve")
+                .CountAsync());
             Assert.NotEmpty(await Places(drawn));
-            Assert.All((await Places(drawn)).Zip(await Places(redrawn)), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 0.3)); // both are rounded to a tenth
-            Assert.Equal(await drawn.Locator("text[text-anchor=end]").AllTextContentsAsync(), await redrawn.Locator("text[text-anchor=end]").AllTextContentsAsync());
+            // both are rounded to a tenth
+            Assert.All((await Places(drawn)).Zip(await Places(redrawn)),
+                pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 0.3));
+            Assert.Equal(await drawn.Locator("text[text-anchor=end]").AllTextContentsAsync(),
+                await redrawn.Locator("text[text-anchor=end]").AllTextContentsAsync());
         }
     }
 
     // The heights of all points: widths depend on the screen.
     private static async Task<double[]> Places(ILocator svg) =>
-        await svg.EvaluateAsync<double[]>("svg => [...svg.querySelectorAll('path.curve')].flatMap(path => path.getAttribute('d').slice(1).split('L').map(pair => Number(pair.split(' ')[1])))");
+        await svg.EvaluateAsync<double[]>(
+            "svg => [...svg.querySelectorAll('path.curve')].flatMap(path => " +
+            "path.getAttribute('d').slice(1).split('L').map(pair => Number(pair.split(' ')[1])))");
 
     // For people who look at them: the tests do not.
     private static async Task Screenshot(IPage page, string name)

@@ -2,18 +2,24 @@ namespace LowRank.EndToEndTests;
 
 public sealed class ChatCommandTests
 {
-    private const string Template = "{{ tools | tojson if tools else '' }}{% for m in messages %}{{ m.role[0] }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}a: {% endif %}";
+    private const string Template =
+        "{{ tools | tojson if tools else '' }}{% for m in messages %}{{ m.role[0] }}: {{ m.content }}\n{% endfor " +
+        "%}{% if add_generation_prompt %}a: {% endif %}";
 
     [Fact]
     public void A_pipe_gets_a_reply_a_turn_that_is_what_generate_makes_of_the_rendered_conversation()
     {
         using TinyModel model = Talking();
         string[] options = ["--model", model.Folder, "--max-new-tokens", "10"];
-        string Continue(string text) => CommandLine.Run(["generate", .. options, "--prompt", text]).Succeeded().Output[..^Environment.NewLine.Length];
+        string Continue(string text) =>
+            CommandLine.Run(["generate", .. options, "--prompt", text])
+            .Succeeded().Output[..^Environment.NewLine.Length];
         string first = Continue("s: kurz\nu: Grüße\na: ");
         string second = Continue($"s: kurz\nu: Grüße\na: {first}\nu: und nun?\na: ");
-        CommandResult talk = CommandLine.RunWithInput("Grüße\nund nun?\n/clear\nGrüße\n/exit\nnie\n", ["chat", .. options, "--system", "kurz"]).Succeeded();
-        Assert.Equal(string.Concat(new[] { first, second, first }.Select(reply => reply + Environment.NewLine)), talk.Output);
+        CommandResult talk = CommandLine.RunWithInput(
+            "Grüße\nund nun?\n/clear\nGrüße\n/exit\nnie\n", ["chat", .. options, "--system", "kurz"]).Succeeded();
+        Assert.Equal(string.Concat(new[] { first, second, first }.Select(reply => reply + Environment.NewLine)),
+            talk.Output);
         Assert.StartsWith("Template: the model's own.", talk.Error, StringComparison.Ordinal);
         Assert.Contains("The conversation is forgotten.", talk.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("> ", talk.Output, StringComparison.Ordinal);
@@ -25,13 +31,16 @@ public sealed class ChatCommandTests
         using TinyModel model = Talking();
         string[] options = ["chat", "--model", model.Folder, "--max-new-tokens", "10"];
         File.WriteAllText(model["tools.json"], """[{"type": "function", "function": {"name": "look"}}]""");
-        string Say(params string[] more) => CommandLine.RunWithInput("hello\n", [.. options, .. more]).Succeeded().Output;
+        string Say(params string[] more) =>
+            CommandLine.RunWithInput("hello\n", [.. options, .. more]).Succeeded().Output;
         string plain = Say();
         Assert.NotEqual(plain, Say("--tools", model["tools.json"]));
         Assert.NotEqual(plain, Say("--adapter", Path.Combine(TinyModel.Golden, "lora")));
 
-        File.WriteAllText(Path.Combine(model.Folder, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}");
-        CommandResult unused = CommandLine.RunWithInput("hello\n", [.. options, "--tools", model["tools.json"]]).Succeeded();
+        File.WriteAllText(
+            Path.Combine(model.Folder, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}");
+        CommandResult unused =
+            CommandLine.RunWithInput("hello\n", [.. options, "--tools", model["tools.json"]]).Succeeded();
         Assert.Contains("warning: the chat template writes no tools", unused.Error, StringComparison.Ordinal);
         File.WriteAllText(model["tools.json"], "{}");
         CommandResult wrong = CommandLine.RunWithInput("hello\n", [.. options, "--tools", model["tools.json"]]);
@@ -54,7 +63,8 @@ public sealed class ChatCommandTests
         string[] options = ["chat", "--model", Path.Combine("models", "base"), "--max-new-tokens", "4"];
         CommandResult talk = CommandLine.RunWithInput("hello\n", options).Succeeded();
         Assert.StartsWith("Template: ChatML", talk.Error, StringComparison.Ordinal);
-        CommandResult far = CommandLine.RunWithInput($"{string.Concat(Enumerable.Repeat("xq ", 1500))}\nhello\n", options);
+        CommandResult far =
+            CommandLine.RunWithInput($"{string.Concat(Enumerable.Repeat("xq ", 1500))}\nhello\n", options);
         Assert.Equal(2, far.ExitCode);
         Assert.Equal(talk.Output, far.Output);
         Assert.Matches(@"error: The conversation has \d+ tokens .* /clear", far.Error);
@@ -65,7 +75,9 @@ public sealed class ChatCommandTests
         var model = new TinyModel();
         File.WriteAllText(Path.Combine(model.Folder, "chat_template.jinja"), Template);
         string config = Path.Combine(model.Folder, "config.json"), text = File.ReadAllText(config);
-        string longer = text.Replace("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 512", StringComparison.Ordinal);
+        string longer =
+            text.Replace("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 512",
+            StringComparison.Ordinal);
         Assert.NotEqual(text, longer);
         File.WriteAllText(config, longer);
         return model;

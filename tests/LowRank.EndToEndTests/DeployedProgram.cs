@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary>The command line as users get it: published, and packed and installed as a tool. Made once for all tests, in a
-/// folder of its own (the outputs of a build that is running beside the tests are not touched), and removed after them.</summary>
+/// <summary>The command line as users get it: published, and packed and installed as a tool. Made once for all tests,
+/// in a folder of its own (the outputs of a build that is running beside the tests are not touched), and removed after
+/// them.</summary>
 public sealed class DeployedProgram : IAsyncLifetime
 {
     private readonly string root = Directory.CreateTempSubdirectory("lowrank-deploy-").FullName;
@@ -21,8 +22,11 @@ public sealed class DeployedProgram : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        string project = Path.Combine(RepositoryRoot(), "src", "LowRank.Cli"), artifacts = Path.Combine(root, "artifacts");
-        string[] common = ["-c", "Release", "--artifacts-path", artifacts, "-nologo", "-v", "quiet", "-p:PackageVersion=0.0.1-test", "-p:RunAnalyzers=false"];
+        string project = Path.Combine(RepositoryRoot(), "src", "LowRank.Cli"),
+            artifacts = Path.Combine(root, "artifacts");
+        string[] common =
+            ["-c", "Release", "--artifacts-path", artifacts, "-nologo", "-v", "quiet", "-p:PackageVersion=0.0.1-test",
+            "-p:RunAnalyzers=false"];
         await Succeed("dotnet", ["publish", project, "-o", PublishFolder, .. common]);
         await Succeed("dotnet", ["pack", project, "-o", Path.Combine(root, "packages"), "--no-build", .. common]);
         // No other source: the tool must be complete in its package, and installing it must not need the network.
@@ -30,7 +34,8 @@ public sealed class DeployedProgram : IAsyncLifetime
         await File.WriteAllTextAsync(configuration,
             """<configuration><packageSources><clear/><add key="local" value="packages"/></packageSources></configuration>""");
         await Succeed("dotnet",
-            ["tool", "install", "LowRank.Cli", "--version", "0.0.1-test", "--tool-path", ToolFolder, "--configfile", configuration]);
+            ["tool", "install", "LowRank.Cli", "--version", "0.0.1-test", "--tool-path", ToolFolder, "--configfile",
+                configuration]);
     }
 
     public ValueTask DisposeAsync()
@@ -51,12 +56,15 @@ public sealed class DeployedProgram : IAsyncLifetime
             WorkingDirectory = root,
         };
         // The shared runtime this test runs on; and no build server that would outlive it.
-        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+        start.Environment["DOTNET_ROOT"] =
+            Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
         start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["UseSharedCompilation"] = "false";
-        foreach ((string key, string value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        foreach ((string key, string value) in environment ?? new Dictionary<string, string>())
+            start.Environment[key] = value;
+        using Process process = Process.Start(start)
+            ?? throw new InvalidOperationException($"{program} did not start.");
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         using var limit = new CancellationTokenSource(CommandLine.Longest);
         try
@@ -66,7 +74,9 @@ public sealed class DeployedProgram : IAsyncLifetime
         catch (OperationCanceledException e)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end within {CommandLine.Longest.TotalMinutes} minutes.", e);
+            throw new TimeoutException(
+                $"{program} {string.Join(' ', arguments)} did not end within {CommandLine.Longest.TotalMinutes} " +
+                "minutes.", e);
         }
         return (process.ExitCode, await output + await errors);
     }
@@ -75,7 +85,8 @@ public sealed class DeployedProgram : IAsyncLifetime
     {
         (int exitCode, string output) = await Run(program, arguments);
         if (exitCode != 0)
-            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} ended with {exitCode}:\n{output}");
+            throw new InvalidOperationException(
+                $"{program} {string.Join(' ', arguments)} ended with {exitCode}:\n{output}");
     }
 
     private static string RepositoryRoot()

@@ -12,10 +12,13 @@ public sealed class HubCommandTests : IDisposable
 
     public HubCommandTests()
     {
-        foreach (string file in Directory.EnumerateFiles(model.Folder)) hub.Add(Path.GetFileName(file), File.ReadAllBytes(file), isLarge: file.EndsWith(".safetensors", StringComparison.Ordinal));
+        foreach (string file in Directory.EnumerateFiles(model.Folder))
+            hub.Add(Path.GetFileName(file), File.ReadAllBytes(file),
+                isLarge: file.EndsWith(".safetensors", StringComparison.Ordinal));
         environment = new()
         {
-            ["HF_ENDPOINT"] = hub.Endpoint, ["HF_HOME"] = model["home"], ["HF_TOKEN"] = "hf_tests_token", ["HF_HUB_OFFLINE"] = "0", ["HF_HUB_CACHE"] = "",
+            ["HF_ENDPOINT"] = hub.Endpoint, ["HF_HOME"] = model["home"], ["HF_TOKEN"] = "hf_tests_token",
+                ["HF_HUB_OFFLINE"] = "0", ["HF_HUB_CACHE"] = "",
         };
     }
 
@@ -34,15 +37,23 @@ public sealed class HubCommandTests : IDisposable
         Assert.Contains("org/name: 4 files", trained.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("hf_tests_token", trained.Output + trained.Error, StringComparison.Ordinal);
         Assert.Contains("model: \"org/name\"", File.ReadAllText(model["run/recipe.yaml"]), StringComparison.Ordinal);
-        Assert.Equal("org/name", JsonDocument.Parse(File.ReadAllText(model["run/adapter/adapter_config.json"])).RootElement.GetProperty("base_model_name_or_path").GetString());
+        Assert.Equal("org/name",
+            JsonDocument.Parse(File.ReadAllText(model["run/adapter/adapter_config.json"])).RootElement.GetProperty(
+                "base_model_name_or_path").GetString());
 
         string[] prompt = ["--prompt", "3 and 4:", "--max-new-tokens", "4"];
-        string here = CommandLine.Run(["generate", "--model", model.Folder, "--adapter", model["run/adapter"], .. prompt]).Succeeded().Output;
+        string here = CommandLine.Run(
+            ["generate", "--model", model.Folder, "--adapter", model["run/adapter"], .. prompt]).Succeeded().Output;
         environment["HF_HUB_OFFLINE"] = "1"; // what was fetched is enough from here on
-        Assert.Equal(here, CommandLine.RunWith(environment, ["generate", "--model", "org/name", "--adapter", model["run/adapter"], .. prompt]).Succeeded().Output);
+        Assert.Equal(here,
+            CommandLine.RunWith(
+                environment, ["generate", "--model", "org/name", "--adapter", model["run/adapter"], .. prompt])
+                .Succeeded().Output);
         environment["HF_HUB_OFFLINE"] = "0";
 
-        CommandResult pushed = CommandLine.RunWith(environment, "push", model["run/adapter"], "org/name", "--message", "first").Succeeded();
+        CommandResult pushed =
+            CommandLine.RunWith(environment, "push", model["run/adapter"], "org/name", "--message", "first")
+            .Succeeded();
         Assert.Contains("/org/name/commit/", pushed.Output, StringComparison.Ordinal);
         Assert.Contains(hub.Committed, line => line["value"]!["path"]?.ToString() == "adapter_model.safetensors");
     }

@@ -4,14 +4,16 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary>Kills real runs with SIGKILL at random moments, goes on with each, and compares with the run that nobody disturbed.</summary>
+/// <summary>Kills real runs with SIGKILL at random moments, goes on with each, and compares with the run that nobody
+/// disturbed.</summary>
 /// <remarks>Three kills by default; LOWRANK_KILLS asks for more, LOWRANK_KILL_SEED for other moments.</remarks>
 public sealed class KilledRunTests(ITestOutputHelper output)
 {
     private const int Steps = 150;
 
     private static readonly string[] Compared = ["adapter/adapter_model.safetensors", "best/adapter_model.safetensors",
-        .. ((string[])["weights", "optimizer", "random"]).Select(name => $"checkpoints/step-{Steps:D8}/{name}.safetensors")];
+        .. ((string[])["weights", "optimizer", "random"])
+        .Select(name => $"checkpoints/step-{Steps:D8}/{name}.safetensors")];
 
     [Fact]
     public void A_run_that_is_killed_at_random_moments_ends_in_the_bytes_of_an_unbroken_one()
@@ -31,11 +33,16 @@ public sealed class KilledRunTests(ITestOutputHelper output)
             }
             // The last kill of all, or one that came too late: what is there is gone on with to the end.
             CommandLine.Run(Arguments(model, name, recipe)).Succeeded();
-            foreach (string file in Compared) Assert.True(File.ReadAllBytes(model[$"whole/{file}"]).SequenceEqual(File.ReadAllBytes(model[$"{name}/{file}"])), $"{file} differs in round {rounds} of seed {seed}");
+            foreach (string file in Compared)
+                Assert.True(File.ReadAllBytes(model[$"whole/{file}"])
+                    .SequenceEqual(File.ReadAllBytes(model[$"{name}/{file}"])),
+                    $"{file} differs in round {rounds} of seed {seed}");
             Assert.Equal(Measured(model["whole/metrics.jsonl"]), Measured(model[$"{name}/metrics.jsonl"]));
             Assert.False(HasTorn(model[name]));
         }
-        output.WriteLine($"{done} kills in {rounds} runs of {Steps} steps, {torn} of them within a write, seed {seed}: all bytes equal, {Stopwatch.GetElapsedTime(started).TotalSeconds:f0} s");
+        output.WriteLine(
+            $"{done} kills in {rounds} runs of {Steps} steps, {torn} of them within a write, seed {seed}: all " +
+            $"bytes equal, {Stopwatch.GetElapsedTime(started).TotalSeconds:f0} s");
     }
 
     // Starts or resumes the run and kills it; false where it had ended before.
@@ -47,7 +54,10 @@ public sealed class KilledRunTests(ITestOutputHelper output)
         string[] arguments = Arguments(model, name, recipe);
         DateTime before = File.GetLastWriteTimeUtc(metrics);
         using Process process = CommandLine.Start(model[""], arguments);
-        if (!early) SpinWait.SpinUntil(() => process.HasExited || (File.Exists(metrics) && File.GetLastWriteTimeUtc(metrics) > before), CommandLine.Longest);
+        if (!early)
+            SpinWait.SpinUntil(
+                () => process.HasExited || (File.Exists(metrics) && File.GetLastWriteTimeUtc(metrics) > before),
+                CommandLine.Longest);
         bool ended = process.WaitForExit(wait);
         process.Kill();
         process.WaitForExit();
@@ -56,18 +66,25 @@ public sealed class KilledRunTests(ITestOutputHelper output)
     }
 
     private static string[] Arguments(TinyModel model, string name, string recipe) =>
-        Directory.Exists(model[$"{name}/checkpoints"]) && Directory.GetDirectories(model[$"{name}/checkpoints"], "step-????????").Length > 0 ? ["train", recipe, "--resume"] : ["train", recipe];
+        Directory.Exists(model[$"{name}/checkpoints"])
+            && Directory.GetDirectories(model[$"{name}/checkpoints"], "step-????????").Length > 0
+            ? ["train", recipe, "--resume"] : ["train", recipe];
 
     private static string Recipe(TinyModel model, string name)
     {
-        string path = model.Recipe($"steps: {Steps}\n  save_every: 2\n  eval_every: 3\n  threads: 1", "dropout: 0.1", name);
-        File.WriteAllText(path, File.ReadAllText(path).Replace("  train: data.jsonl", "  train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));
+        string path = model.Recipe(
+            $"steps: {Steps}\n  save_every: 2\n  eval_every: 3\n  threads: 1", "dropout: 0.1", name);
+        File.WriteAllText(
+            path, File.ReadAllText(path)
+            .Replace("  train: data.jsonl", "  train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));
         return path;
     }
 
     // What was being written or removed has a name of its own until it is whole, or gone.
     private static bool HasTorn(string folder) => Directory.Exists(folder)
-        && Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories).Any(path => path.Contains(".partial-", StringComparison.Ordinal) || path.Contains(".replaced-", StringComparison.Ordinal));
+        && Directory.EnumerateDirectories(folder, "*", SearchOption.AllDirectories)
+        .Any(path => path.Contains(".partial-", StringComparison.Ordinal)
+        || path.Contains(".replaced-", StringComparison.Ordinal));
 
     // All that was measured but times, and the memory of the process.
     private static IReadOnlyList<string> Measured(string path) => [.. File.ReadLines(path).Select(line =>
@@ -78,5 +95,7 @@ public sealed class KilledRunTests(ITestOutputHelper output)
         return fields.ToJsonString();
     })];
 
-    private static int Setting(string name, int otherwise) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
+    private static int Setting(string name, int otherwise) =>
+        Environment.GetEnvironmentVariable(name) is { Length: > 0 } text
+        ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
 }

@@ -44,41 +44,62 @@ public sealed class MethodCommandTests
         string[] adapted = ["--model", model.Folder, "--adapter", model["run/adapter"]];
         double before = Evaluate("--model", model.Folder), after = Evaluate(adapted);
         Assert.True(after < before, $"{method}: {before} to {after}");
-        string text = CommandLine.Run(["generate", .. adapted, "--prompt", "3 and 4:", "--max-new-tokens", "8"]).Succeeded().Output;
-        JsonElement summary = JsonDocument.Parse(CommandLine.Run("inspect", model["run/adapter"], "--json").Succeeded().Output).RootElement;
+        string text = CommandLine.Run(["generate", .. adapted, "--prompt", "3 and 4:", "--max-new-tokens", "8"])
+            .Succeeded().Output;
+        JsonElement summary =
+            JsonDocument.Parse(
+                CommandLine.Run("inspect", model["run/adapter"], "--json").Succeeded().Output).RootElement;
         Assert.True(summary.GetProperty("trainable_parameters").GetInt64() > 0);
         CommandResult merge = CommandLine.Run(["merge", .. adapted, "--output", model["merged"]]);
         // A prompt changes no weight, and a bias on B needs a bias of the layer to go into.
-        if (method.EndsWith("_tuning", StringComparison.Ordinal) || keys.Contains("lora_bias", StringComparison.Ordinal))
+        if (method.EndsWith("_tuning", StringComparison.Ordinal)
+            || keys.Contains("lora_bias", StringComparison.Ordinal))
         {
             Assert.Equal(2, merge.ExitCode);
-            Assert.Contains(method == "lora" ? "no bias that could take it" : "cannot be merged", merge.Error, StringComparison.Ordinal);
+            Assert.Contains(
+                method == "lora" ? "no bias that could take it"
+                : "cannot be merged", merge.Error, StringComparison.Ordinal);
             return;
         }
         merge.Succeeded();
         Assert.InRange(Evaluate("--model", model["merged"]), after - 1e-4, after + 1e-4);
-        Assert.Equal(text, CommandLine.Run("generate", "--model", model["merged"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output);
+        Assert.Equal(text,
+            CommandLine.Run("generate", "--model", model["merged"], "--prompt", "3 and 4:", "--max-new-tokens", "8")
+            .Succeeded().Output);
 
-        double Evaluate(params string[] given) => JsonDocument.Parse(CommandLine.Run(["eval", .. given, "--data", model.Data, "--json"]).Succeeded().Output).RootElement.GetProperty("loss").GetDouble();
+        double Evaluate(params string[] given) =>
+            JsonDocument.Parse(
+                CommandLine.Run(["eval", .. given, "--data", model.Data, "--json"]).Succeeded().Output).RootElement
+                .GetProperty("loss").GetDouble();
     }
 
     [Fact]
     public void New_tokens_are_trained_kept_with_their_tokenizer_and_known_to_every_command()
     {
         using var model = new TinyModel();
-        File.WriteAllLines(model.Data, Enumerable.Range(0, 24).Select(i => JsonSerializer.Serialize(new { prompt = $"<ask> {i}:", completion = " <say>" })));
-        CommandResult train = CommandLine.Run("train", model.Recipe("steps: 40", "rank: 4\n  target_modules: [q_proj, v_proj]\n  new_tokens: [<ask>, <say>]")).Succeeded();
+        File.WriteAllLines(
+            model.Data, Enumerable.Range(0, 24)
+            .Select(i => JsonSerializer.Serialize(new { prompt = $"<ask> {i}:", completion = " <say>" })));
+        CommandResult train = CommandLine.Run(
+            "train", model.Recipe(
+                "steps: 40", "rank: 4\n  target_modules: [q_proj, v_proj]\n  new_tokens: [<ask>, <say>]")).Succeeded();
         Assert.Contains("<ask> (256), <say> (257)", train.Error, StringComparison.Ordinal);
         string[] adapted = ["--model", model.Folder, "--adapter", model["run/adapter"]];
         string[] prompt = ["--prompt", "<ask> 7:", "--max-new-tokens", "2"];
         string text = CommandLine.Run(["generate", .. adapted, .. prompt]).Succeeded().Output;
         Assert.StartsWith(" <say>", text, StringComparison.Ordinal);
-        Assert.Contains("deviate by", CommandLine.Run(["merge", .. adapted, "--output", model["merged"], "--check", "<ask> 7: <say>"]).Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "deviate by", CommandLine.Run(
+                ["merge", .. adapted, "--output", model["merged"], "--check", "<ask> 7: <say>"]).Succeeded().Output,
+                StringComparison.Ordinal);
         Assert.Equal(text, CommandLine.Run(["generate", "--model", model["merged"], .. prompt]).Succeeded().Output);
-        string Evaluate(params string[] given) => CommandLine.Run(["eval", .. given, "--data", model.Data]).Succeeded().Output;
+        string Evaluate(params string[] given) =>
+            CommandLine.Run(["eval", .. given, "--data", model.Data]).Succeeded().Output;
         Assert.Equal(Evaluate(adapted), Evaluate("--model", model["merged"]));
 
-        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "rank: 4\n  new_tokens: [a, \" \", <ask>, <ask>]", "other"));
+        CommandResult refused =
+            CommandLine.Run(
+                "train", model.Recipe("steps: 2", "rank: 4\n  new_tokens: [a, \" \", <ask>, <ask>]", "other"));
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("\"a\" is in the vocabulary already", refused.Error, StringComparison.Ordinal);
         Assert.Contains("not blank", refused.Error, StringComparison.Ordinal);
@@ -89,11 +110,16 @@ public sealed class MethodCommandTests
     public void An_adapter_of_another_kind_is_not_trained_on_by_a_methods_rules()
     {
         using var model = new TinyModel();
-        CommandLine.Run("train", model.Recipe("steps: 2", "method: vera\n  rank: 8\n  target_modules: [q_proj, k_proj]")).Succeeded();
-        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: adalora", "other"));
+        CommandLine.Run(
+            "train", model.Recipe("steps: 2", "method: vera\n  rank: 8\n  target_modules: [q_proj, k_proj]"))
+            .Succeeded();
+        CommandResult refused =
+            CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: adalora", "other"));
         Assert.Equal(2, refused.ExitCode);
-        Assert.Contains("is a VERA adapter, and adapter.method is adalora. Set adapter.method to vera", refused.Error, StringComparison.Ordinal);
-        CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: vera", "other")).Succeeded();
+        Assert.Contains("is a VERA adapter, and adapter.method is adalora. Set adapter.method to vera", refused.Error,
+            StringComparison.Ordinal);
+        CommandLine.Run("train", model.Recipe("steps: 2\n  init_adapter: run/adapter", "method: vera", "other"))
+            .Succeeded();
     }
 
     [Fact]
@@ -112,21 +138,32 @@ public sealed class MethodCommandTests
         string recipe = model.Recipe("steps: 20", "method: loftq");
         File.AppendAllText(recipe, "base_dtype: nf4\n");
         CommandResult trained = CommandLine.Run("train", recipe).Succeeded();
-        Assert.Contains("weights of the base are kept in nf4", trained.Output + trained.Error, StringComparison.Ordinal);
-        double Loss(params string[] more) => JsonDocument.Parse(CommandLine.Run(["eval", "--model", model.Folder, "--data", model.Data, "--json", .. more]).Succeeded().Output)
+        Assert.Contains(
+            "weights of the base are kept in nf4", trained.Output + trained.Error, StringComparison.Ordinal);
+        double Loss(params string[] more) =>
+            JsonDocument.Parse(
+                CommandLine.Run(["eval", "--model", model.Folder, "--data", model.Data, "--json", .. more])
+                .Succeeded().Output)
             .RootElement.GetProperty("loss").GetDouble();
-        double untrained = Loss("--base-dtype", "nf4"), adapted = Loss("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
+        double untrained = Loss("--base-dtype", "nf4"),
+            adapted = Loss("--base-dtype", "nf4", "--adapter", model["run/adapter"]);
         Assert.True(adapted < 0.9 * untrained, $"{adapted} and {untrained}");
         Assert.Equal(adapted, Loss("--adapter", model["run/adapter"])); // the adapter's folder says what it needs
-        CommandResult refused = CommandLine.Run("predict", "--model", model.Folder, "--base-dtype", "float32", "--adapter", model["run/adapter"], "--data", model.Data);
+        CommandResult refused = CommandLine.Run(
+            "predict", "--model", model.Folder, "--base-dtype", "float32", "--adapter", model["run/adapter"],
+            "--data", model.Data);
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("--base-dtype nf4", refused.Error, StringComparison.Ordinal);
-        CommandResult merged = CommandLine.Run("merge", "--model", model.Folder, "--adapter", model["run/adapter"], "--output", model["merged"], "--check", "1 and 2:").Succeeded();
+        CommandResult merged = CommandLine.Run(
+            "merge", "--model", model.Folder, "--adapter", model["run/adapter"], "--output", model["merged"], "--check",
+            "1 and 2:").Succeeded();
         Assert.Contains("note: the base is kept in nf4", merged.Error, StringComparison.Ordinal);
         Assert.Contains("The base is kept in nf4", merged.Output, StringComparison.Ordinal);
         CommandLine.Run("quantize", "--model", model.Folder, "--output", model["nf4"]).Succeeded();
-        string onFolder = CommandLine.Run("generate", "--model", model["nf4"], "--adapter", model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output;
-        Assert.Equal(CommandLine.Run("generate", "--model", model.Folder, "--base-dtype", "nf4", "--adapter", model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output, onFolder);
+        string onFolder = CommandLine.Run("generate", "--model", model["nf4"], "--adapter", model["run/adapter"],
+            "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output;
+        Assert.Equal(CommandLine.Run("generate", "--model", model.Folder, "--base-dtype", "nf4", "--adapter",
+            model["run/adapter"], "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output, onFolder);
     }
 
     [Fact]
@@ -136,17 +173,23 @@ public sealed class MethodCommandTests
         CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "method: bitfit"));
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("bias", refused.Error, StringComparison.Ordinal);
-        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/config.json"), Path.Combine(model.Folder, "config.json"), overwrite: true);
-        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/model.safetensors"), Path.Combine(model.Folder, "model.safetensors"), overwrite: true);
+        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/config.json"),
+            Path.Combine(model.Folder, "config.json"), overwrite: true);
+        File.Copy(
+            Path.Combine(CommandLine.Repository, "tests/LowRank.ParityTests/Fixtures/goldens/gpt2/model.safetensors"),
+            Path.Combine(model.Folder, "model.safetensors"), overwrite: true);
         CommandLine.Run("train", model.Recipe("steps: 4", "method: bitfit")).Succeeded();
-        Assert.Contains("bias", CommandLine.Run("inspect", model["run/adapter"]).Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "bias", CommandLine.Run("inspect", model["run/adapter"]).Succeeded().Output, StringComparison.Ordinal);
     }
 
     [Fact]
     public void What_a_method_does_not_take_is_refused_with_what_it_takes()
     {
         using var model = new TinyModel();
-        CommandResult refused = CommandLine.Run("train", model.Recipe("steps: 2", "method: vera\n  alpha: 8\n  method_options: {ratio: 3, d_initial: none}"));
+        CommandResult refused = CommandLine.Run(
+            "train", model.Recipe(
+                "steps: 2", "method: vera\n  alpha: 8\n  method_options: {ratio: 3, d_initial: none}"));
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("adapter.alpha", refused.Error, StringComparison.Ordinal);
         Assert.Contains("ratio", refused.Error, StringComparison.Ordinal);

@@ -34,7 +34,8 @@ public sealed class OutputCommandTests : IDisposable
         File.WriteAllText(folder["there.jsonl"], "");
         File.SetUnixFileMode(folder["there.jsonl"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
         File.CreateSymbolicLink(folder["answers.jsonl"], folder["there.jsonl"]);
-        CommandLine.Run("predict", "--model", model.Folder, "--data", folder["rows.jsonl"], "--max-new-tokens", "2", "--output", folder["answers.jsonl"]).Succeeded();
+        CommandLine.Run("predict", "--model", model.Folder, "--data", folder["rows.jsonl"], "--max-new-tokens", "2",
+            "--output", folder["answers.jsonl"]).Succeeded();
         Assert.Single(File.ReadAllLines(folder["there.jsonl"]));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(folder["there.jsonl"]));
     }

@@ -15,7 +15,8 @@ public sealed class RunFolderTests
             Wait.For(() => Directory.Exists(model["run/checkpoints/step-00000005"]), first);
             CommandResult second = CommandLine.Run("train", recipe, "--set", "training.steps=1");
             Assert.Equal(2, second.ExitCode);
-            Assert.Contains($"is being written by another run (process {first.Id} on {Environment.MachineName}", second.Error, StringComparison.Ordinal);
+            Assert.Contains($"is being written by another run (process {first.Id} on {Environment.MachineName}",
+                second.Error, StringComparison.Ordinal);
             Assert.False(Directory.Exists(model["run.previous-1"]));
             first.Kill();
             first.WaitForExit();
@@ -28,8 +29,10 @@ public sealed class RunFolderTests
     public void The_same_recipe_gives_the_same_bytes()
     {
         using var model = new TinyModel();
-        foreach (string output in new[] { "a", "b" }) CommandLine.Run("train", model.Recipe("steps: 20", "dropout: 0.1", output)).Succeeded();
-        Assert.Equal(File.ReadAllBytes(model["a/adapter/adapter_model.safetensors"]), File.ReadAllBytes(model["b/adapter/adapter_model.safetensors"]));
+        foreach (string output in new[] { "a", "b" })
+            CommandLine.Run("train", model.Recipe("steps: 20", "dropout: 0.1", output)).Succeeded();
+        Assert.Equal(File.ReadAllBytes(model["a/adapter/adapter_model.safetensors"]),
+            File.ReadAllBytes(model["b/adapter/adapter_model.safetensors"]));
     }
 
     [Fact]
@@ -37,9 +40,11 @@ public sealed class RunFolderTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux lets its users mount a small disk");
         using var model = new TinyModel();
-        string whole = model.Recipe("steps: 60\n  save_every: 1", "dropout: 0.1", "whole"), full = model.Recipe("steps: 60\n  save_every: 1\n  keep_checkpoints: 1000", "dropout: 0.1", "full");
+        string whole = model.Recipe("steps: 60\n  save_every: 1", "dropout: 0.1", "whole"),
+            full = model.Recipe("steps: 60\n  save_every: 1\n  keep_checkpoints: 1000", "dropout: 0.1", "full");
         Directory.CreateDirectory(model["full"]);
-        // A disk of 1 MB, in a space of names of its own, which needs no rights where the system lets users have one. It grows once the run waits.
+        // A disk of 1 MB, in a space of names of its own, which needs no rights where the system lets users have one.
+        // It grows once the run waits.
         string inside = $"""
             mount -t tmpfs -o size=1m none '{model["full"]}' || exit 9
             dotnet '{CommandLine.Assembly}' train '{full}' > '{model["output"]}' &
@@ -48,13 +53,18 @@ public sealed class RunFolderTests
             wait $!; echo "ended with $?"; cp -r '{model["full"]}/.' '{model["saved"]}'
             """;
         CommandResult result = CommandLine.RunOther("unshare", ["-Urm", "sh", "-c", inside]);
-        Assert.SkipUnless(result.Output.Contains("ended with", StringComparison.Ordinal), "this system does not let its users mount a small disk: " + result.Error);
+        Assert.SkipUnless(
+            result.Output.Contains("ended with", StringComparison.Ordinal),
+            "this system does not let its users mount a small disk: " + result.Error);
         Assert.Contains("ended with 0", result.Output, StringComparison.Ordinal);
         Assert.Contains("the run goes on", File.ReadAllText(model["output"]), StringComparison.Ordinal);
-        Assert.DoesNotContain(Directory.GetDirectories(model["saved/checkpoints"]), path => path.Contains("partial", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            Directory.GetDirectories(model["saved/checkpoints"]), path =>
+            path.Contains("partial", StringComparison.Ordinal));
 
         CommandLine.Run("train", whole).Succeeded();
-        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]), File.ReadAllBytes(model["saved/adapter/adapter_model.safetensors"]));
+        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]),
+            File.ReadAllBytes(model["saved/adapter/adapter_model.safetensors"]));
         Assert.Equal(Enumerable.Range(1, 60), Metrics.Steps(model["saved/metrics.jsonl"]));
     }
 }

@@ -8,11 +8,15 @@ public sealed class StartBenchTests
     [Fact]
     public void A_step_of_the_optimizer_is_measured_next_to_a_copy()
     {
-        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "optimizer", "--weights", "40000", "--tensors", "4", "--repeats", "3", "--json").Succeeded().Output);
+        using JsonDocument json = JsonDocument.Parse(
+            CommandLine.Run("bench", "optimizer", "--weights", "40000", "--tensors", "4", "--repeats", "3", "--json")
+            .Succeeded().Output);
         JsonElement found = json.RootElement;
         Assert.Equal(7 * 4 * 40000, found.GetProperty("bytes_touched").GetInt64());
-        Assert.Equal(found.GetProperty("step_milliseconds").GetDouble() / found.GetProperty("copy_milliseconds").GetDouble(), found.GetProperty("step_over_copy").GetDouble(), 1e-9);
-        Assert.Equal("lowrank bench optimizer --weights 40000 --tensors 4 --repeats 3 --json", found.GetProperty("command").GetString());
+        Assert.Equal(found.GetProperty("step_milliseconds").GetDouble() / found.GetProperty("copy_milliseconds")
+            .GetDouble(), found.GetProperty("step_over_copy").GetDouble(), 1e-9);
+        Assert.Equal("lowrank bench optimizer --weights 40000 --tensors 4 --repeats 3 --json",
+            found.GetProperty("command").GetString());
         CommandResult refused = CommandLine.Run("bench", "optimizer", "--weights", "3", "--tensors", "4");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains("--weights 3, --tensors 4", refused.Error);
@@ -21,11 +25,18 @@ public sealed class StartBenchTests
     [Fact]
     public void A_start_is_measured_part_by_part()
     {
-        using JsonDocument json = JsonDocument.Parse(CommandLine.Run("bench", "load", "base", "--rows", "16", "--length", "16", "--rounds", "1", "--json").Succeeded().Output);
+        using JsonDocument json = JsonDocument.Parse(
+            CommandLine.Run("bench", "load", "base", "--rows", "16", "--length", "16", "--rounds", "1", "--json")
+            .Succeeded().Output);
         JsonElement[] parts = [.. json.RootElement.GetProperty("parts").EnumerateArray()];
-        Assert.Equal(["process and runtime", "program", "recipe", "model", "tokenizer", "data", "adapter", "keys", "first step"],
-            parts.Select(part => part.GetProperty("name").GetString()).Where(name => name is not ("native library" or "device" or "output folder" or "fetching" or "optimizer and output folder")));
-        double sum = parts.Sum(part => part.GetProperty("seconds").GetDouble()), step = json.RootElement.GetProperty("step_seconds").GetDouble();
+        Assert.Equal(
+            ["process and runtime", "program", "recipe", "model", "tokenizer", "data", "adapter", "keys", "first step"],
+            parts.Select(part => part.GetProperty("name").GetString())
+            .Where(name =>
+            name is not ("native library" or "device" or "output folder" or "fetching"
+            or "optimizer and output folder")));
+        double sum = parts.Sum(part => part.GetProperty("seconds").GetDouble()),
+            step = json.RootElement.GetProperty("step_seconds").GetDouble();
         Assert.All(parts, part => Assert.InRange(part.GetProperty("seconds").GetDouble(), 0, sum));
         Assert.True(step > 0);
         Assert.Equal(sum - step, json.RootElement.GetProperty("beyond_step").GetDouble(), 1e-9);

@@ -14,7 +14,8 @@ internal static class StartupHook
     {
         using torch.Tensor ones = torch.ones(2, 3, device: Devices.Parse("cpu"));
         string library = OperatingSystem.IsLinux()
-            ? File.ReadLines("/proc/self/maps").First(line => line.EndsWith("libtorch_cpu.so", StringComparison.Ordinal))
+            ? File.ReadLines("/proc/self/maps")
+            .First(line => line.EndsWith("libtorch_cpu.so", StringComparison.Ordinal))
             : "";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{ones.sum().item<float>()}"));
         Console.WriteLine(library[(library.IndexOf('/') is var at and >= 0 ? at : 0)..]);

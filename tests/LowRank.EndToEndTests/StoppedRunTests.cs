@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary>Runs that end before their last step: by signals, budgets, early stopping, or because the numbers are lost.</summary>
+/// <summary>Runs that end before their last step: by signals, budgets, early stopping, or because the numbers are
+/// lost.</summary>
 public sealed class StoppedRunTests
 {
     [Theory]
@@ -18,11 +19,15 @@ public sealed class StoppedRunTests
     public void A_signal_finishes_the_step_saves_and_says_how_to_go_on(string signal, int exitCode)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such signals");
-        Assert.SkipWhen(Ignores(signal switch { "HUP" => 1, "INT" => 2, _ => 15 }), $"SIG{signal} is ignored here, as in what a script starts with & or nohup, and runs inherit that");
+        Assert.SkipWhen(Ignores(signal switch { "HUP" => 1, "INT" => 2, _ => 15 }),
+            $"SIG{signal} is ignored here, as in what a script starts with & or nohup, and runs inherit that");
         using var model = new TinyModel();
-        // Long enough that a run cannot end while the signal is on its way. Two threads on steps this small wait for each other more than they work where the processors are busy.
+        // Long enough that a run cannot end while the signal is on its way. Two threads on steps this small wait for
+        // each other more than they work where the processors are busy.
         string[] threads = ["--set", "training.threads=1"];
-        CommandLine.Run(["train", model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1", "whole"), .. threads]).Succeeded();
+        CommandLine.Run(
+            ["train", model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1", "whole"), .. threads])
+            .Succeeded();
         string recipe = model.Recipe("steps: 500\n  gradient_accumulation: 3", "dropout: 0.1");
         using Process process = CommandLine.Start(model[""], ["train", recipe, .. threads]);
         Wait.For(() => HasStepped(model), process);
@@ -32,11 +37,14 @@ public sealed class StoppedRunTests
         Assert.Equal(exitCode, process.ExitCode);
         Assert.Contains($"SIG{signal}: the step is finished and the run saved", error, StringComparison.Ordinal);
         Assert.Contains("Stopped after step", error, StringComparison.Ordinal);
-        Assert.Contains($"Go on with: lowrank train {recipe} --set training.threads=1 --resume", error, StringComparison.Ordinal);
-        using (PretrainedModel opened = PretrainedModel.Open(model.Folder)) Adapter.Load(model["run/adapter"], opened).Dispose();
+        Assert.Contains(
+            $"Go on with: lowrank train {recipe} --set training.threads=1 --resume", error, StringComparison.Ordinal);
+        using (PretrainedModel opened = PretrainedModel.Open(model.Folder))
+            Adapter.Load(model["run/adapter"], opened).Dispose();
         CommandLine.Run(["train", recipe, .. threads, "--resume"]).Succeeded();
         Assert.Equal(Enumerable.Range(1, 500), Metrics.Steps(model["run/metrics.jsonl"]));
-        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]), File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]));
+        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]),
+            File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]));
     }
 
     [Fact]
@@ -47,7 +55,8 @@ public sealed class StoppedRunTests
         // One step that takes far longer than the test waits.
         string recipe = model.Recipe("steps: 2\n  gradient_accumulation: 10000\n  threads: 1");
         using (var rows = new StreamWriter(model.Data))
-            for (int row = 0; row < 40_000; row++) rows.WriteLine($"{{\"prompt\": \"{row} and\", \"completion\": \" dots\"}}");
+            for (int row = 0; row < 40_000; row++)
+                rows.WriteLine($"{{\"prompt\": \"{row} and\", \"completion\": \" dots\"}}");
         using Process process = CommandLine.Start(model[""], "train", recipe);
         Wait.For(() => File.Exists(model["run/metrics.jsonl"]), process);
         Thread.Sleep(500); // the step is under way
@@ -67,12 +76,15 @@ public sealed class StoppedRunTests
         Spoil(model, 'Z');
         File.AppendAllText(model.Data, "{\"prompt\": \"Z\", \"completion\": \" dots\"}\n");
         CommandResult skipped = CommandLine.Run("train", model.Recipe("epochs: 2\n  threads: 1")).Succeeded();
-        Assert.Contains("skipped, the weights stay as they are: the loss is NaN", skipped.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "skipped, the weights stay as they are: the loss is NaN", skipped.Output, StringComparison.Ordinal);
         Assert.Contains("2 of 14 steps were skipped", skipped.Output, StringComparison.Ordinal);
-        CommandResult result = CommandLine.Run("train", model.Recipe("epochs: 2\n  max_skipped_steps: 1\n  threads: 1\n  shuffle: false"));
+        CommandResult result =
+            CommandLine.Run("train", model.Recipe("epochs: 2\n  max_skipped_steps: 1\n  threads: 1\n  shuffle: false"));
         Assert.Equal(1, result.ExitCode);
         Assert.Contains("error: Step 7 gave no finite loss or gradient", result.Error, StringComparison.Ordinal);
-        Assert.Contains($"1 of 1 rows are wrong by themselves: {model.Data}:25 (loss NaN)", result.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            $"1 of 1 rows are wrong by themselves: {model.Data}:25 (loss NaN)", result.Error, StringComparison.Ordinal);
         using PretrainedModel opened = PretrainedModel.Open(model.Folder);
         using var kept = Adapter.Load(model["run/adapter"], opened);
         Assert.All(kept.Weights, weight => Assert.True(weight.Value.isfinite().all().item<bool>()));
@@ -85,9 +97,12 @@ public sealed class StoppedRunTests
         Spoil(model, 'Z');
         foreach (string[] temperature in (string[][])[[], ["--temperature", "0.7"]])
         {
-            CommandResult result = CommandLine.Run(["generate", "--model", model.Folder, "--prompt", "aZ", .. temperature]);
+            CommandResult result =
+                CommandLine.Run(["generate", "--model", model.Folder, "--prompt", "aZ", .. temperature]);
             Assert.Equal((1, ""), (result.ExitCode, result.Output));
-            Assert.StartsWith("error: The model gives no finite logits, and no token can be chosen: the base's weight model.embed_tokens.weight has", result.Error, StringComparison.Ordinal);
+            Assert.StartsWith(
+                "error: The model gives no finite logits, and no token can be chosen: the base's weight " +
+                "model.embed_tokens.weight has", result.Error, StringComparison.Ordinal);
         }
     }
 
@@ -95,13 +110,16 @@ public sealed class StoppedRunTests
     public void Budgets_and_early_stopping_end_a_run_that_went_well()
     {
         using var model = new TinyModel();
-        CommandResult tokens = CommandLine.Run("train", model.Recipe("steps: 1000\n  threads: 1\n  max_tokens: 500")).Succeeded();
+        CommandResult tokens =
+            CommandLine.Run("train", model.Recipe("steps: 1000\n  threads: 1\n  max_tokens: 500")).Succeeded();
         Assert.Contains("training.max_tokens is 500", tokens.Output, StringComparison.Ordinal);
-        CommandResult time = CommandLine.Run("train", model.Recipe("steps: 1000000\n  threads: 1\n  max_time: 1s")).Succeeded();
+        CommandResult time =
+            CommandLine.Run("train", model.Recipe("steps: 1000000\n  threads: 1\n  max_time: 1s")).Succeeded();
         Assert.Contains("training.max_time is used", time.Output, StringComparison.Ordinal);
         string recipe = model.Recipe("steps: 1000\n  threads: 1\n  eval_every: 1\n  patience: 3\n  min_delta: 100");
         CommandResult early = CommandLine.Run("train", recipe, "--set", $"data.validation={model.Data}").Succeeded();
-        Assert.Contains("Ended after step 4: no better held-out loss in 3 evaluations", early.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "Ended after step 4: no better held-out loss in 3 evaluations", early.Output, StringComparison.Ordinal);
         Assert.True(Directory.Exists(model["run/best"]));
     }
 
@@ -111,7 +129,9 @@ public sealed class StoppedRunTests
         using var scope = NewDisposeScope();
         using PretrainedModel opened = PretrainedModel.Open(model.Folder);
         int token = LowRank.Tokenization.Tokenizer.Load(model.Folder, null).Encode(letter.ToString())[0];
-        List<KeyValuePair<string, Tensor>> weights = [.. opened.Decoder.Parameters.Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().clone()))];
+        List<KeyValuePair<string, Tensor>> weights =
+            [.. opened.Decoder.Parameters.Select(
+                weight => KeyValuePair.Create(weight.Key, weight.Value.detach().clone()))];
         weights.First(weight => weight.Key == "model.embed_tokens.weight").Value[token].fill_(float.NaN);
         SafeTensorsWriter.Write(model["spoiled"], weights);
         File.Move(model["spoiled"], Path.Combine(model.Folder, "model.safetensors"), overwrite: true);
@@ -119,10 +139,14 @@ public sealed class StoppedRunTests
 
     // proc(5): a mask of the signals that are ignored, the first one in its lowest bit.
     private static bool Ignores(int signal) => OperatingSystem.IsLinux()
-        && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } line
-        && (ulong.Parse(line.AsSpan("SigIgn:".Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (1UL << (signal - 1))) != 0;
+        && File.ReadLines("/proc/self/status")
+        .FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is { } line
+        && (ulong.Parse(line.AsSpan("SigIgn:".Length).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & (
+            1UL << (signal - 1))) != 0;
 
-    private static bool HasStepped(TinyModel model) => File.Exists(model["run/metrics.jsonl"]) && new FileInfo(model["run/metrics.jsonl"]).Length > 0;
+    private static bool HasStepped(TinyModel model) =>
+        File.Exists(model["run/metrics.jsonl"]) && new FileInfo(model["run/metrics.jsonl"]).Length > 0;
 
-    private static void Send(Process process, string signal) => Process.Start("kill", ["-" + signal, process.Id.ToString()])!.WaitForExit();
+    private static void Send(Process process, string signal) =>
+        Process.Start("kill", ["-" + signal, process.Id.ToString()])!.WaitForExit();
 }

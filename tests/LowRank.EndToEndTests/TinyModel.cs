@@ -14,10 +14,14 @@ public sealed class TinyModel : IDisposable
         foreach (string name in new[] { "config.json", "generation_config.json", "model.safetensors" })
             File.Copy(Path.Combine(Golden, name), Path.Combine(Folder, name));
         File.WriteAllText(Path.Combine(Folder, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 256, []));
-        File.WriteAllLines(Data, Enumerable.Range(0, 24).Select(i => JsonSerializer.Serialize(new { prompt = $"{i} and {i + 1}:", completion = $" {i * 7 % 10} dots" })));
+        File.WriteAllLines(
+            Data, Enumerable.Range(0, 24)
+            .Select(i => JsonSerializer.Serialize(
+                new { prompt = $"{i} and {i + 1}:", completion = $" {i * 7 % 10} dots" })));
     }
 
-    public static string Golden { get; } = Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", "llama");
+    public static string Golden { get; } =
+        Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", "llama");
 
     public string Folder => folder["model"];
 
@@ -29,7 +33,9 @@ public sealed class TinyModel : IDisposable
     public string Recipe(string training, string adapter = "rank: 4", string output = "run")
     {
         string path = folder[$"{output}.yaml"];
-        File.WriteAllText(path, $"model: model\ndata:\n  train: data.jsonl\nadapter:\n  {adapter}\ntraining:\n  batch_size: 4\n  learning_rate: 0.01\n  {training}\noutput: {output}\n");
+        File.WriteAllText(
+            path, $"model: model\ndata:\n  train: data.jsonl\nadapter:\n  {adapter}\ntraining:\n  batch_size: 4\n  " +
+            $"learning_rate: 0.01\n  {training}\noutput: {output}\n");
         return path;
     }
 

@@ -10,7 +10,10 @@ public sealed class TrainCommandTests
     public void Every_problem_of_a_recipe_is_reported_at_once()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder["r.yaml"], "model: nowhere\ndata:\n  train: missing.jsonl\nadapter:\n  rnak: 3\n  alpha: -1\ntraining:\n  schedule: square\n");
+        File.WriteAllText(
+            folder["r.yaml"],
+            "model: nowhere\ndata:\n  train: missing.jsonl\nadapter:\n  rnak: 3\n  alpha: -1\ntraining:\n  " +
+            "schedule: square\n");
         CommandResult result = CommandLine.Run("train", folder["r.yaml"]);
         Assert.Equal(2, result.ExitCode);
         foreach (string expected in new[] { "line 5", "did you mean", "line 6", "alpha", "line 8", "square", "output" })
@@ -35,12 +38,14 @@ public sealed class TrainCommandTests
         string recipe = model.Recipe("steps: 300\n  save_every: 20", "dropout: 0.1", "broken");
         using (Process process = CommandLine.Start(model[""], "train", recipe))
         {
-            Wait.For(() => Directory.Exists(model["broken/checkpoints"]) && Directory.GetDirectories(model["broken/checkpoints"], "step-????????").Length > 0, process);
+            Wait.For(() => Directory.Exists(model["broken/checkpoints"])
+                && Directory.GetDirectories(model["broken/checkpoints"], "step-????????").Length > 0, process);
             process.Kill();
             process.WaitForExit();
         }
         CommandLine.Run("train", recipe, "--resume").Succeeded();
-        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]), File.ReadAllBytes(model["broken/adapter/adapter_model.safetensors"]));
+        Assert.Equal(File.ReadAllBytes(model["whole/adapter/adapter_model.safetensors"]),
+            File.ReadAllBytes(model["broken/adapter/adapter_model.safetensors"]));
         Assert.Equal(Enumerable.Range(1, 300), Metrics.Steps(model["broken/metrics.jsonl"]));
     }
 
@@ -49,8 +54,11 @@ public sealed class TrainCommandTests
     {
         using var model = new TinyModel();
         var random = new Random(5);
-        string recipe = model.Recipe("steps: 100000\n  save_every: 1\n  eval_every: 1", "target_modules: all-linear").Replace("run.yaml", "run.yaml", StringComparison.Ordinal);
-        File.WriteAllText(recipe, File.ReadAllText(recipe).Replace("train: data.jsonl", "train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));
+        string recipe = model.Recipe("steps: 100000\n  save_every: 1\n  eval_every: 1", "target_modules: all-linear")
+            .Replace("run.yaml", "run.yaml", StringComparison.Ordinal);
+        File.WriteAllText(
+            recipe, File.ReadAllText(recipe)
+            .Replace("train: data.jsonl", "train: data.jsonl\n  validation: data.jsonl", StringComparison.Ordinal));
         for (int i = 0; i < 5; i++)
         {
             using Process process = CommandLine.Start(model[""], "train", recipe);
@@ -72,7 +80,9 @@ public sealed class TrainCommandTests
         string recipe = model.Recipe("steps: 2");
         CommandLine.Run("train", recipe).Succeeded();
         byte[] first = File.ReadAllBytes(model["run/adapter/adapter_model.safetensors"]);
-        Assert.Contains("\"lora_alpha\": 16,", File.ReadAllText(model["run/adapter/adapter_config.json"]), StringComparison.Ordinal);
+        Assert.Contains(
+            "\"lora_alpha\": 16,", File.ReadAllText(model["run/adapter/adapter_config.json"]),
+            StringComparison.Ordinal);
         CommandResult second = CommandLine.Run("train", recipe, "--set", "training.seed=1").Succeeded();
         Assert.Contains("run.previous-1", second.Error, StringComparison.Ordinal);
         Assert.Equal(first, File.ReadAllBytes(model["run.previous-1/adapter/adapter_model.safetensors"]));
@@ -84,7 +94,8 @@ public sealed class TrainCommandTests
     {
         using var model = new TinyModel();
         CommandLine.Run("train", model.Recipe("steps: 3", "method: full")).Succeeded();
-        using PretrainedModel trained = PretrainedModel.Open(model["run/model"]), original = PretrainedModel.Open(model.Folder);
+        using PretrainedModel trained = PretrainedModel.Open(model["run/model"]),
+            original = PretrainedModel.Open(model.Folder);
         Assert.Equal(original.Decoder.Parameters.Keys, trained.Decoder.Parameters.Keys);
         Assert.True(File.Exists(model["run/model/tokenizer.json"]));
     }

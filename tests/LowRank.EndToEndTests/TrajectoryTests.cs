@@ -4,15 +4,16 @@ using TorchSharp;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary>From the goldens' initial adapter, twelve steps through the command line give PEFT's losses, gradient norms,
-/// learning rates and final adapter.</summary>
+/// <summary>From the goldens' initial adapter, twelve steps through the command line give PEFT's losses, gradient
+/// norms, learning rates and final adapter.</summary>
 public sealed class TrajectoryTests
 {
     private const double Tolerance = 1e-4; // relative
 
-    // Of a tensor's norm. AdamW divides a gradient by its own size: where that is next to nothing, its rounding alone decides where a single
-    // number goes. One of qwen2's ends 0.9e-4 or 1.05e-4 of the largest number away from PEFT's by the last bit of the roots that AdamW takes
-    // (exact, or from the library that torch has them from); the tensors as a whole stay within 1e-5.
+    // Of a tensor's norm. AdamW divides a gradient by its own size: where that is next to nothing, its rounding alone
+    // decides where a single number goes. One of qwen2's ends 0.9e-4 or 1.05e-4 of the largest number away from PEFT's
+    // by the last bit of the roots that AdamW takes (exact, or from the library that torch has them from); the tensors
+    // as a whole stay within 1e-5.
     private const double WeightTolerance = 2e-5;
 
     public static TheoryData<string> Families => ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2"];
@@ -20,7 +21,8 @@ public sealed class TrajectoryTests
     [Theory, MemberData(nameof(Families))]
     public void Training_follows_the_reference(string family)
     {
-        string golden = Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", family);
+        string golden =
+            Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", family);
         using var folder = new TemporaryFolder();
         using JsonDocument reference = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden, "train.json")));
         JsonElement train = reference.RootElement;
@@ -29,7 +31,8 @@ public sealed class TrajectoryTests
 
         CommandLine.Run("train", folder["recipe.yaml"]).Succeeded();
 
-        JsonElement[] steps = [.. File.ReadLines(folder["run/metrics.jsonl"]).Select(line => JsonDocument.Parse(line).RootElement)
+        JsonElement[] steps =
+            [.. File.ReadLines(folder["run/metrics.jsonl"]).Select(line => JsonDocument.Parse(line).RootElement)
             .Where(line => line.TryGetProperty("loss", out _))];
         JsonElement[] expected = [.. train.GetProperty("log").EnumerateArray()];
         Assert.Equal(expected.Length, steps.Length);
@@ -51,14 +54,17 @@ public sealed class TrajectoryTests
         {
             using torch.Tensor wanted = expected.Map(name), made = actual.Map(name);
             using torch.Tensor difference = (wanted - made).norm(), size = wanted.norm();
-            Assert.True(difference.item<float>() <= WeightTolerance * size.item<float>(), $"{name}: off by {difference.item<float>()} of {size.item<float>()}");
+            Assert.True(difference.item<float>() <= WeightTolerance * size.item<float>(),
+                $"{name}: off by {difference.item<float>()} of {size.item<float>()}");
         }
     }
 
     private static void Close(JsonElement expected, string expectedName, JsonElement actual, string actualName)
     {
-        double wanted = expected.GetProperty(expectedName).GetDouble(), found = actual.GetProperty(actualName).GetDouble();
-        Assert.True(Math.Abs(wanted - found) <= Tolerance * Math.Abs(wanted), $"{actualName}: {found}, expected {wanted}");
+        double wanted = expected.GetProperty(expectedName).GetDouble(),
+            found = actual.GetProperty(actualName).GetDouble();
+        Assert.True(Math.Abs(wanted - found) <= Tolerance * Math.Abs(wanted),
+            $"{actualName}: {found}, expected {wanted}");
     }
 
     private static void WriteData(string path, JsonElement train)

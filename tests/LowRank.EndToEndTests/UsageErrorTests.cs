@@ -27,12 +27,16 @@ public sealed class UsageErrorTests
     public void A_recipe_reports_all_its_problems_with_their_lines()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder["r.yaml"], "model: m\ndata:\n  train: t.jsonl\nadapter:\n  rnak: 4\ntraining:\n  steps: many\noutput: o\n");
+        File.WriteAllText(
+            folder["r.yaml"],
+            "model: m\ndata:\n  train: t.jsonl\nadapter:\n  rnak: 4\ntraining:\n  steps: many\noutput: o\n");
         string error = Refused("train", folder["r.yaml"], "--set", "training.seed=x");
         Assert.Contains("5 problems", error);
         Assert.Contains("t.jsonl was not found", error);
-        Assert.Contains("r.yaml, line 5, column 3: adapter.rnak is not a key of a recipe; did you mean adapter.rank?", error);
-        Assert.Contains("r.yaml, line 7, column 10: training.steps is many, expected a whole number of at least 1", error);
+        Assert.Contains(
+            "r.yaml, line 5, column 3: adapter.rnak is not a key of a recipe; did you mean adapter.rank?", error);
+        Assert.Contains(
+            "r.yaml, line 7, column 10: training.steps is many, expected a whole number of at least 1", error);
         Assert.Contains("--set training.seed=x: training.seed is x, expected a whole number of at least 0", error);
         Assert.False(Directory.Exists(folder["o"]));
     }
@@ -76,7 +80,8 @@ public sealed class UsageErrorTests
     [Fact]
     public void Inspect_tells_of_a_model_and_of_an_adapter()
     {
-        string golden = Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", "llama");
+        string golden =
+            Path.Combine(CommandLine.Repository, "tests", "LowRank.ParityTests", "Fixtures", "goldens", "llama");
         JsonElement model = Json(CommandLine.Run("inspect", golden, "--json").Succeeded());
         Assert.Equal("model", model.GetProperty("kind").GetString());
         Assert.Equal("llama", model.GetProperty("model_type").GetString());
@@ -86,7 +91,8 @@ public sealed class UsageErrorTests
         JsonElement adapter = Json(CommandLine.Run("inspect", Path.Combine(golden, "trained"), "--json").Succeeded());
         Assert.Equal("adapter", adapter.GetProperty("kind").GetString());
         JsonElement[] modules = [.. adapter.GetProperty("modules").EnumerateArray()];
-        Assert.Equal(adapter.GetProperty("trainable_parameters").GetInt64(), modules.Sum(module => module.GetProperty("parameters").GetInt64()));
+        Assert.Equal(adapter.GetProperty("trainable_parameters").GetInt64(),
+            modules.Sum(module => module.GetProperty("parameters").GetInt64()));
         int rank = adapter.GetProperty("rank").GetInt32();
         Assert.All(modules, module => Assert.InRange(module.GetProperty("effective_rank").GetDouble(), 1, rank));
         Assert.All(modules, module => Assert.True(module.GetProperty("norm").GetDouble() > 0));

@@ -5,14 +5,18 @@ namespace LowRank.EndToEndTests;
 /// <summary>Waits for what a process does.</summary>
 internal static class Wait
 {
-    /// <summary>Until it has come to pass, fails when the process ends before, or has not done it after so long that it hangs.</summary>
+    /// <summary>Until it has come to pass, fails when the process ends before, or has not done it after so long that it
+    /// hangs.</summary>
     public static void For(Func<bool> condition, Process process)
     {
-        for (long started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < CommandLine.Longest && !process.HasExited;)
+        for (long started = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(started) < CommandLine.Longest
+            && !process.HasExited;)
         {
             if (condition()) return;
             Thread.Sleep(20);
         }
-        Assert.Fail($"It did not come to pass; the process {(process.HasExited ? "ended:\n" + process.StandardError.ReadToEnd() : "still runs")}");
+        Assert.Fail(
+            "It did not come to pass; the process " +
+            $"{(process.HasExited ? "ended:\n" + process.StandardError.ReadToEnd() : "still runs")}");
     }
 }

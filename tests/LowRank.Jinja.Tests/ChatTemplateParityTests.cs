@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Jinja.Tests;
 
-/// <summary>Every case of the reference: the same text to the last character, and an error where it has an error.</summary>
+/// <summary>Every case of the reference: the same text to the last character, and an error where it has an
+/// error.</summary>
 public sealed class ChatTemplateParityTests
 {
     public static TheoryData<string> Names { get; } = new(ChatTemplateCase.All.Keys);
@@ -43,10 +44,11 @@ public sealed class ChatTemplateParityTests
 }
 
 /// <summary>
-/// A case of Fixtures/chat_templates.jsonl: a template as a model ships it, a conversation, and what transformers 5.12 made
-/// of it, which is a text or an error.
+/// A case of Fixtures/chat_templates.jsonl: a template as a model ships it, a conversation, and what transformers 5.12
+/// made of it, which is a text or an error.
 /// </summary>
-public sealed record ChatTemplateCase(string Name, string Template, JsonObject Variables, string? Rendered, string? Error)
+public sealed record ChatTemplateCase(
+    string Name, string Template, JsonObject Variables, string? Rendered, string? Error)
 {
     /// <summary>All cases.</summary>
     public static IReadOnlyDictionary<string, ChatTemplateCase> All { get; } = Read();

@@ -3,8 +3,8 @@ using System.Text.Json.Nodes;
 namespace LowRank.Jinja.Tests;
 
 /// <summary>
-/// Small templates, construct by construct, rendered by the engine of transformers 5.12 (jinja2 3.1.6, Python 3.14) with one
-/// set of variables: Fixtures/jinja_cases.jsonl, whose first line has the variables.
+/// Small templates, construct by construct, rendered by the engine of transformers 5.12 (jinja2 3.1.6, Python 3.14)
+/// with one set of variables: Fixtures/jinja_cases.jsonl, whose first line has the variables.
 /// </summary>
 public sealed class JinjaConstructTests
 {
@@ -14,7 +14,8 @@ public sealed class JinjaConstructTests
 
     private static readonly JsonObject Variables = Lines[0]["variables"]!.AsObject();
 
-    private static readonly Dictionary<string, JsonObject> Cases = Lines.Skip(1).ToDictionary(line => (string)line["name"]!);
+    private static readonly Dictionary<string, JsonObject> Cases = Lines.Skip(1)
+        .ToDictionary(line => (string)line["name"]!);
 
     public static TheoryData<string> Names { get; } = new(Cases.Keys);
 
@@ -27,16 +28,19 @@ public sealed class JinjaConstructTests
         if (item["error"] is { } error)
         {
             var fault = Record.Exception(() => JinjaTemplate.Parse(source).Render(Variables));
-            Assert.True(fault is TemplateException, $"{source}\nexpected {error}\ngot {fault?.GetType().Name ?? Text(source)}");
+            Assert.True(fault is TemplateException,
+                $"{source}\nexpected {error}\ngot {fault?.GetType().Name ?? Text(source)}");
             return;
         }
 
         var rendered = JinjaTemplate.Parse(source).Render(Variables);
-        Assert.True((string)item["rendered"]! == rendered.Text, $"{source}\nexpected {item["rendered"]}\ngot      {rendered.Text}");
+        Assert.True((string)item["rendered"]! == rendered.Text,
+            $"{source}\nexpected {item["rendered"]}\ngot      {rendered.Text}");
         if (item["spans"] is JsonArray spans && rendered.GenerationSpansComplete)
         {
             var expected = spans
-                .Select(span => (Start: Offset(rendered.Text, (int)span![0]!), End: Offset(rendered.Text, (int)span[1]!)))
+                .Select(span =>
+                (Start: Offset(rendered.Text, (int)span![0]!), End: Offset(rendered.Text, (int)span[1]!)))
                 .Where(span => span.End > span.Start)
                 .Select(span => (span.Start, span.End - span.Start))
                 .Order();

@@ -3,25 +3,33 @@ using CsCheck;
 
 namespace LowRank.Jinja.Tests;
 
-/// <summary>Any text at all either renders or is an <see cref="TemplateException"/>: nothing else, and never without end.</summary>
+/// <summary>Any text at all either renders or is an <see cref="TemplateException"/>: nothing else, and never without
+/// end.</summary>
 public sealed class JinjaGarbageTests
 {
     private static readonly JinjaLimits Limits = new() { MaximumSteps = 100_000, MaximumLength = 100_000 };
 
     private static readonly string[] Pieces =
     [
-        "{%", "%}", "{{", "}}", "{#", "#}", "-%}", "{%-", "{{-", "-}}", "{%+", "+%}", " if ", " else ", " elif ", " endif ",
+        "{%", "%}", "{{", "}}", "{#", "#}", "-%}", "{%-", "{{-", "-}}", "{%+", "+%}", " if ", " else ",
+            " elif ", " endif ",
         " for ", " in ", " endfor ", " set ", " endset ", " macro ", " endmacro ", " call ", " endcall ", " filter ",
-        " endfilter ", " generation ", " endgeneration ", " raw ", " endraw ", " with ", " endwith ", " break ", " continue ",
-        " recursive ", " is ", " not ", " and ", " or ", "(", ")", "[", "]", "{", "}", ",", ":", ".", "|", "=", "==", "!=",
-        "<", ">", "+", "-", "*", "**", "/", "//", "%", "~", "1", "0", "-1", "2.5", "1e5", "'a'", "\"b\"", "'", "\"", "\\",
-        "x", "l", "d", "s", "loop", "loop.index", "ns.v", "namespace(v=1)", "range(9)", "cycler(1,2)", "none", "true", "m",
-        "m()", "caller()", "varargs", "upper", "length", "join", "map", "select", "tojson", "indent", "replace", "default",
+        " endfilter ", " generation ", " endgeneration ", " raw ", " endraw ", " with ", " endwith ",
+        " break ", " continue ",
+        " recursive ", " is ", " not ", " and ", " or ", "(", ")", "[", "]", "{", "}", ",", ":", ".", "|",
+        "=", "==", "!=",
+        "<", ">", "+", "-", "*", "**", "/", "//", "%", "~", "1", "0", "-1", "2.5", "1e5", "'a'", "\"b\"",
+        "'", "\"", "\\",
+        "x", "l", "d", "s", "loop", "loop.index", "ns.v", "namespace(v=1)", "range(9)", "cycler(1,2)",
+        "none", "true", "m",
+        "m()", "caller()", "varargs", "upper", "length", "join", "map", "select", "tojson", "indent",
+        "replace", "default",
         "sort", "groupby", "batch", "slice", "format", "'%s%d'", "'{}{:>5}'", ".format", ".items()", ".split", ".get",
         "defined", "string", "odd", "\n", " ", "é", "😀", "\ud800", "\0", "\r\n", "_", "__class__", "$", "@", "?",
     ];
 
-    private static readonly string[] Names = ["x", "l", "d", "s", "u", "f", "none", "'%s'", "(1, 'a')", "nope", "-3", "10 ** 30"];
+    private static readonly string[] Names =
+        ["x", "l", "d", "s", "u", "f", "none", "'%s'", "(1, 'a')", "nope", "-3", "10 ** 30"];
 
     [Fact]
     public void Random_text_never_breaks_the_engine() => Gen.String.Sample(text => Check(text), iter: 2000);
@@ -36,12 +44,16 @@ public sealed class JinjaGarbageTests
         string[] filters =
         [
             "abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e", "escape",
-            "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent", "int", "items", "join", "last",
-            "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe",
-            "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper",
+            "filesizeformat", "first", "float", "forceescape", "format", "groupby", "indent", "int", "items",
+            "join", "last",
+            "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse",
+            "round", "safe",
+            "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim", "truncate",
+            "unique", "upper",
             "urlencode", "wordcount", "xmlattr",
         ];
-        CheckCalls(filters, (value, filter, arguments) => $"{{{{ {value}|{filter}({arguments}) }}}}{{{{ {value}|{filter}({arguments})|list }}}}");
+        CheckCalls(filters, (value, filter, arguments) =>
+            $"{{{{ {value}|{filter}({arguments}) }}}}{{{{ {value}|{filter}({arguments})|list }}}}");
     }
 
     [Fact]
@@ -49,9 +61,11 @@ public sealed class JinjaGarbageTests
     {
         string[] methods =
         [
-            "upper", "title", "swapcase", "istitle", "isnumeric", "isalnum", "startswith", "endswith", "find", "rfind", "index",
+            "upper", "title", "swapcase", "istitle", "isnumeric", "isalnum", "startswith", "endswith", "find",
+                "rfind", "index",
             "rindex", "count", "replace", "join", "format", "format_map", "split", "rsplit", "splitlines", "partition",
-            "rpartition", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "ljust", "rjust", "center", "zfill",
+            "rpartition", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix", "ljust", "rjust",
+            "center", "zfill",
             "expandtabs", "get", "items", "keys", "values", "copy", "bit_length", "is_integer", "conjugate", "append",
         ];
         CheckCalls(methods, (value, method, arguments) => $"{{{{ {value}.{method}({arguments}) }}}}");

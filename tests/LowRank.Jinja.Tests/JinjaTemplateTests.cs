@@ -73,14 +73,16 @@ public sealed class JinjaTemplateTests
         Assert.Equal(
             "{'b': 1, 'a': 1.0, 'c': [100.0, True, None, -0.0, 123456789012345678901234567890]}",
             Rendering.Render(
-                "{{ v }}", """{"v": {"b": 1, "a": 1.0, "c": [1e2, true, null, -0.0, 123456789012345678901234567890]}}"""));
+                "{{ v }}",
+                    """{"v": {"b": 1, "a": 1.0, "c": [1e2, true, null, -0.0, 123456789012345678901234567890]}}"""));
 
     [Fact]
     public void Numbers_of_dotnet_keep_their_type()
     {
         var variables = new JsonObject { ["i"] = 1, ["d"] = 1.0, ["f"] = 2f, ["l"] = 3L, ["m"] = 4m };
 
-        Assert.Equal("1|1.0|2.0|3|4.0", JinjaTemplate.Parse("{{ i }}|{{ d }}|{{ f }}|{{ l }}|{{ m }}").Render(variables).Text);
+        Assert.Equal("1|1.0|2.0|3|4.0", JinjaTemplate.Parse("{{ i }}|{{ d }}|{{ f }}|{{ l }}|{{ m }}")
+            .Render(variables).Text);
     }
 
     [Fact]
@@ -88,7 +90,8 @@ public sealed class JinjaTemplateTests
     {
         var template = JinjaTemplate.Parse("{{ strftime_now('%Y-%m-%d %H:%M:%S %A %-d %j %b %e %I %p %y %B') }}");
 
-        Assert.Equal("2024-03-05 01:07:09 Tuesday 5 065 Mar  5 01 AM 24 March", template.Render([], new EveningClock()).Text);
+        Assert.Equal("2024-03-05 01:07:09 Tuesday 5 065 Mar  5 01 AM 24 March",
+            template.Render([], new EveningClock()).Text);
     }
 
     [Fact]
@@ -134,7 +137,8 @@ public sealed class JinjaTemplateTests
     public void A_template_renders_in_several_threads_at_once()
     {
         var variables = Enumerable.Range(0, 64).Select(i => new JsonObject { ["i"] = i }).ToArray();
-        var template = JinjaTemplate.Parse("{% set ns = namespace(v=0) %}{% for k in range(50) %}{% set ns.v = ns.v + i %}{% endfor %}{{ ns.v }}");
+        var template = JinjaTemplate.Parse(
+            "{% set ns = namespace(v=0) %}{% for k in range(50) %}{% set ns.v = ns.v + i %}{% endfor %}{{ ns.v }}");
         var texts = new string[variables.Length];
 
         Parallel.For(0, variables.Length, i => texts[i] = template.Render(variables[i]).Text);

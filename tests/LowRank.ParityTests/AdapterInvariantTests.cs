@@ -17,7 +17,8 @@ public sealed class AdapterInvariantTests
     {
         using var golden = new Golden(family);
         using var scope = NewDisposeScope();
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        using Adapter adapter =
+            Adapter.Create(golden.Model, new LoraConfig { TargetModules = ModuleSelection.AllLinear }, seed: 1);
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
         adapter.Attach();
         Assert.Equal(0, Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before));
@@ -27,8 +28,11 @@ public sealed class AdapterInvariantTests
     public void The_trained_count_is_rank_times_the_widths(string family)
     {
         using var golden = new Golden(family);
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Rank = 5, TargetModules = ModuleSelection.AllLinear }, seed: 1);
-        Assert.Equal(golden.Model.Decoder.Projections.Sum(p => 5L * (p.InputSize + p.OutputSize)), adapter.ParameterCount);
+        using Adapter adapter =
+            Adapter.Create(
+                golden.Model, new LoraConfig { Rank = 5, TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        Assert.Equal(golden.Model.Decoder.Projections.Sum(p => 5L * (p.InputSize + p.OutputSize)),
+            adapter.ParameterCount);
     }
 
     [Fact]
@@ -37,7 +41,8 @@ public sealed class AdapterInvariantTests
         using var golden = new Golden("llama");
         float[] First(long seed)
         {
-            using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { InitialWeights = InitialWeights.Gaussian }, seed);
+            using Adapter adapter =
+                Adapter.Create(golden.Model, new LoraConfig { InitialWeights = InitialWeights.Gaussian }, seed);
             return adapter.Weights[0].Value.cpu().data<float>().ToArray();
         }
         Assert.Equal(First(3), First(3));
@@ -48,15 +53,21 @@ public sealed class AdapterInvariantTests
     public void Live_tensors_do_not_grow_over_a_hundred_steps()
     {
         using var golden = new Golden("qwen3");
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Dropout = 0.1, TargetModules = ModuleSelection.AllLinear }, seed: 1);
+        using Adapter adapter =
+            Adapter.Create(
+                golden.Model, new LoraConfig { Dropout = 0.1, TargetModules = ModuleSelection.AllLinear }, seed: 1);
         adapter.Attach();
         DirectoryInfo folder = Directory.CreateTempSubdirectory("lowrank-steps-");
         try
         {
             var counts = new LiveTensors();
-            var options = new TrainingOptions { Steps = 100, BatchSize = 2, GradientAccumulation = 2, EvaluateEvery = 25, SaveEvery = 40 };
-            TokenizedExample[] rows = [.. Enumerable.Range(0, 12).Select(i => new TokenizedExample([1, 2 + i, 3, 4 + i, 5], [-100, -100, 3, 4 + i, 5]))];
-            new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, counts).Run(rows, rows[..3]);
+            var options = new TrainingOptions { Steps = 100, BatchSize = 2, GradientAccumulation = 2,
+                EvaluateEvery = 25, SaveEvery = 40 };
+            TokenizedExample[] rows =
+                [.. Enumerable.Range(0, 12)
+                .Select(i => new TokenizedExample([1, 2 + i, 3, 4 + i, 5], [-100, -100, 3, 4 + i, 5]))];
+            new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, counts)
+                .Run(rows, rows[..3]);
             Assert.Equal(100, counts.AfterStep.Count);
             Assert.True(counts.AfterStep[10..].Max() <= counts.AfterStep[9], string.Join(' ', counts.AfterStep));
         }
@@ -78,14 +89,17 @@ public sealed class AdapterInvariantTests
         DirectoryInfo folder = Directory.CreateTempSubdirectory("lowrank-resume-");
         try
         {
-            TokenizedExample[] rows = [.. Enumerable.Range(0, 11).Select(i => new TokenizedExample([1, 2 + i, 3, 40 + 3 * i], [1, 2 + i, 3, 40 + 3 * i]))];
+            TokenizedExample[] rows =
+                [.. Enumerable.Range(0, 11)
+                .Select(i => new TokenizedExample([1, 2 + i, 3, 40 + 3 * i], [1, 2 + i, 3, 40 + 3 * i]))];
             var options = new TrainingOptions { Steps = 20, BatchSize = 4, SaveEvery = 5, LearningRate = 1e-2 };
             void Run(bool resume, CancellationToken cancellation, ITrainingObserver observer)
             {
                 using var golden = new Golden("llama");
                 using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Dropout = 0.2 }, seed: 1);
                 adapter.Attach();
-                new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, observer).Run(rows, [], resume, cancellation);
+                new Trainer(golden.Model.Decoder, new TrainedAdapter(adapter), options, folder.FullName, observer)
+                    .Run(rows, [], resume, cancellation);
             }
             using var stop = new CancellationTokenSource();
             Run(false, stop.Token, new LiveTensors { StopAfter = interruptAfter, Stop = stop });

@@ -14,7 +14,8 @@ public sealed class AdapterParityTests
 
     /// <summary>Kinds of LoRA on the qwen2 base.</summary>
     public static TheoryData<string> Variants =>
-        ["rslora", "patterns", "layers_to_transform", "all_linear", "regex", "exclude", "bias_all", "bias_lora_only", "modules_to_save"];
+        ["rslora", "patterns", "layers_to_transform", "all_linear", "regex", "exclude", "bias_all", "bias_lora_only",
+            "modules_to_save"];
 
     [Theory, MemberData(nameof(Decoders))]
     public void An_adapter_gives_the_references_logits_attached_merged_and_detached(string family)
@@ -76,7 +77,8 @@ public sealed class AdapterParityTests
         }
     }
 
-    private static void Check(PretrainedModel model, string folder, Func<string, Tensor> read, string expected, string expectedMerged)
+    private static void Check(
+        PretrainedModel model, string folder, Func<string, Tensor> read, string expected, string expectedMerged)
     {
         using var scope = NewDisposeScope();
         using Adapter adapter = Adapter.Load(folder, model);
@@ -98,7 +100,8 @@ public sealed class AdapterParityTests
             string copy = Path.Combine(folder.FullName, "copy");
             using (Adapter adapter = Adapter.Load(source, model)) adapter.Save(copy);
             foreach (string file in new[] { LoraConfig.FileName, Adapter.FileName })
-                Assert.True(File.ReadAllBytes(Path.Combine(source, file)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(copy, file))), $"{source}/{file}");
+                Assert.True(File.ReadAllBytes(Path.Combine(source, file)).AsSpan()
+                    .SequenceEqual(File.ReadAllBytes(Path.Combine(copy, file))), $"{source}/{file}");
         }
         finally
         {

@@ -40,9 +40,13 @@ public sealed class AdapterSetTests : IDisposable
     [Fact]
     public void Every_kind_of_adapter_goes_by_row_as_it_goes_alone()
     {
-        foreach (string kind in new[] { "dora", "vera", "ia3", "loha", "lokr", "adalora", "trainable_tokens", "pissa", "embedding" }) set.Load(kind, Path.Combine(variants, kind));
+        foreach (
+            string kind in new[] { "dora", "vera", "ia3", "loha", "lokr", "adalora", "trainable_tokens", "pissa",
+            "embedding" })
+            set.Load(kind, Path.Combine(variants, kind));
         Tensor ids = io.Read("input_ids").narrow(0, 0, 1).expand(11, -1), expected;
-        string?[] names = ["dora", null, "vera", "ia3", "loha", "a", "lokr", "adalora", "trainable_tokens", "pissa", "embedding"];
+        string?[] names =
+            ["dora", null, "vera", "ia3", "loha", "a", "lokr", "adalora", "trainable_tokens", "pissa", "embedding"];
         using (set.UseRows(names)) expected = golden.Model.Decoder.Forward(ids);
         for (int row = 0; row < names.Length; row++)
         {
@@ -98,11 +102,18 @@ public sealed class AdapterSetTests : IDisposable
         Tensor with = Logits();
         set.Load("biases", Path.Combine(variants, "bias_all"));
         set.Load("more", Path.Combine(variants, "bias_lora_only"));
-        Assert.Contains("there are \"a\", \"b\"", Assert.Throws<InputException>(() => set.Activate("x")).Message, StringComparison.Ordinal);
-        Assert.Contains("already", Assert.Throws<InputException>(() => set.Load("a", Path.Combine(variants, "combine_a"))).Message, StringComparison.Ordinal);
-        Assert.Contains("only one can", Assert.Throws<InputException>(() => set.Activate("biases", "more")).Message, StringComparison.Ordinal);
-        Assert.Contains("has no share", Assert.Throws<InputException>(() => set.Activate([("biases", 0.5)])).Message, StringComparison.Ordinal);
-        Assert.Contains("cannot differ between the rows", Assert.Throws<InputException>(() => set.UseRows(["a", "biases", null])).Message, StringComparison.Ordinal);
+        Assert.Contains("there are \"a\", \"b\"", Assert.Throws<InputException>(() => set.Activate("x")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "already", Assert.Throws<InputException>(() => set.Load("a", Path.Combine(variants, "combine_a"))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("only one can", Assert.Throws<InputException>(() => set.Activate("biases", "more")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("has no share", Assert.Throws<InputException>(() => set.Activate([("biases", 0.5)])).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "cannot differ between the rows",
+            Assert.Throws<InputException>(() => set.UseRows(["a", "biases", null])).Message, StringComparison.Ordinal);
         Assert.Equal(0, Golden.LargestDeviation(Logits(), with));
         using (set.UseRows(["a", "b"]))
             Assert.Contains("3 rows", Assert.Throws<InputException>(Logits).Message, StringComparison.Ordinal);

@@ -9,12 +9,15 @@ namespace LowRank.ParityTests;
 /// <summary>A config.json with any value that no model has is refused in words, before native code meets it.</summary>
 public sealed class ConfigAttackTests
 {
-    private static readonly string[] Numbers = ["1000000000", "-1", "0", "3", "1e308", "0.5", "\"x\""], Others = ["1000000000", "[7]"];
+    private static readonly string[] Numbers = ["1000000000", "-1", "0", "3", "1e308", "0.5", "\"x\""],
+        Others = ["1000000000", "[7]"];
 
     public static TheoryData<string, string> Families => new()
     {
-        { "config_keys", "llama" }, { "config_keys", "qwen3_moe" }, { "config_keys", "gemma3_text" }, { "config_keys", "phi3" }, { "config_keys", "gpt2" },
-        { "config_keys", "gpt_neox" }, { "config_keys", "opt" }, { "sharing", "bert_head" }, { "sharing", "roberta_head" }, { "sharing", "distilbert_head" },
+        { "config_keys", "llama" }, { "config_keys", "qwen3_moe" }, { "config_keys", "gemma3_text" },
+            { "config_keys", "phi3" }, { "config_keys", "gpt2" },
+        { "config_keys", "gpt_neox" }, { "config_keys", "opt" }, { "sharing", "bert_head" },
+            { "sharing", "roberta_head" }, { "sharing", "distilbert_head" },
         { "sharing", "modernbert_head" }, { "sharing", "t5_head" },
     };
 
@@ -31,20 +34,29 @@ public sealed class ConfigAttackTests
                 JsonObject changed = config.DeepClone().AsObject();
                 changed[key] = JsonNode.Parse(value);
                 File.WriteAllText(folder["config.json"], changed.ToJsonString());
-                if (Record.Exception(() => Compute(folder.Path)) is { } failure and not InputException) Assert.Fail($"{key}: {value}: {failure}");
+                if (Record.Exception(() => Compute(folder.Path)) is { } failure and not InputException)
+                    Assert.Fail($"{key}: {value}: {failure}");
             }
     }
 
     [Fact]
     public void Sizes_beyond_any_model_are_refused_by_name()
     {
-        JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "config_keys", "llama", "config.json")))!.AsObject();
+        JsonObject config =
+            JsonNode.Parse(
+                File.ReadAllText(
+                    Path.Combine(AppContext.BaseDirectory, "Fixtures", "config_keys", "llama",
+                    "config.json")))!.AsObject();
         using var folder = new TemporaryFolder();
         config["num_attention_heads"] = 1_000_000_000;
         config["vocab_size"] = 1 << 25;
         File.WriteAllText(folder["config.json"], config.ToJsonString());
-        IReadOnlyList<string> problems = Assert.Throws<InputException>(() => PretrainedModel.FromScratch(folder.Path, 1)).Problems;
-        Assert.Contains(problems, problem => problem.Contains("num_attention_heads is 1000000000; supported here: 1 to 16777216", StringComparison.Ordinal));
+        IReadOnlyList<string> problems = Assert.Throws<InputException>(
+            () => PretrainedModel.FromScratch(folder.Path, 1)).Problems;
+        Assert.Contains(
+            problems, problem =>
+            problem.Contains(
+                "num_attention_heads is 1000000000; supported here: 1 to 16777216", StringComparison.Ordinal));
         Assert.Contains(problems, problem => problem.Contains("vocab_size is 33554432", StringComparison.Ordinal));
     }
 
@@ -53,7 +65,9 @@ public sealed class ConfigAttackTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using PretrainedModel model = SharingCase.Open(folder);
-        var input = new ModelInput(tensor(new long[] { 5, 6, 7, 8, 0, 0 }).view(2, 3), tensor(new long[] { 1, 1, 1, 1, 0, 0 }).view(2, 3));
-        _ = model.Network is EncoderDecoder pair ? pair.Forward(input, input.Tokens) : ((ISequenceNetwork)model.Network).Scores(input);
+        var input = new ModelInput(
+            tensor(new long[] { 5, 6, 7, 8, 0, 0 }).view(2, 3), tensor(new long[] { 1, 1, 1, 1, 0, 0 }).view(2, 3));
+        _ = model.Network is EncoderDecoder pair ? pair.Forward(input, input.Tokens)
+            : ((ISequenceNetwork)model.Network).Scores(input);
     }
 }

@@ -14,7 +14,8 @@ public sealed class DecoderParityTests
 
     // Dynamic rope turns keys by the length at hand: keys cached at a shorter length differ, in transformers as here.
     // LongRoPE turns all keys anew where a text grows beyond the original length.
-    public static TheoryData<string> WithDynamic => [.. Decoders, "rope_dynamic", "phi3_longrope", "phi3_longrope_partial"];
+    public static TheoryData<string> WithDynamic =>
+        [.. Decoders, "rope_dynamic", "phi3_longrope", "phi3_longrope_partial"];
 
     [Theory, MemberData(nameof(WithDynamic))]
     public void Logits_equal_the_reference_with_padding_on_the_right(string family)
@@ -32,7 +33,8 @@ public sealed class DecoderParityTests
     {
         using var golden = new Golden(name);
         using var scope = NewDisposeScope();
-        Tensor logits = golden.Model.Decoder.Forward(golden.Read("short.input_ids"), golden.Read("short.attention_mask"));
+        Tensor logits =
+            golden.Model.Decoder.Forward(golden.Read("short.input_ids"), golden.Read("short.attention_mask"));
         Assert.InRange(Golden.LargestDeviation(logits, golden.Read("short.logits")), 0, Tolerance);
     }
 
@@ -44,11 +46,14 @@ public sealed class DecoderParityTests
         Tensor ids = golden.Read("input_ids"), mask = golden.Read("attention_mask"), expected = golden.Read("logits");
         int length = (int)mask[1].sum().item<long>(), padding = 24 - length;
         Tensor left = cat([zeros(padding, ScalarType.Int64, ids.device), ids[1].narrow(0, 0, length)]).unsqueeze(0);
-        Tensor leftMask = cat([zeros(padding, ScalarType.Int64, ids.device), ones(length, ScalarType.Int64, ids.device)]).unsqueeze(0);
+        Tensor leftMask =
+            cat([zeros(padding, ScalarType.Int64, ids.device), ones(length, ScalarType.Int64, ids.device)]).unsqueeze(
+                0);
         Tensor both = cat([ids[0].unsqueeze(0), left]), bothMask = cat([mask[0].unsqueeze(0), leftMask]);
         Tensor logits = golden.Model.Decoder.Forward(both, bothMask);
         Assert.InRange(Golden.LargestDeviation(logits[0], expected[0]), 0, Tolerance);
-        Assert.InRange(Golden.LargestDeviation(logits[1].narrow(0, padding, length), expected[1].narrow(0, 0, length)), 0, Tolerance);
+        Assert.InRange(Golden.LargestDeviation(logits[1].narrow(0, padding, length), expected[1].narrow(0, 0, length)),
+            0, Tolerance);
         Assert.True(logits.isfinite().all().item<bool>());
     }
 
@@ -66,8 +71,8 @@ public sealed class DecoderParityTests
         Assert.Equal(expected[8..], made);
     }
 
-    // transformers goes on where a text leaves the positions that config.json names; generation here ends there. Cases whose
-    // text is longer are opened with more positions, which change nothing else where positions are turned.
+    // transformers goes on where a text leaves the positions that config.json names; generation here ends there. Cases
+    // whose text is longer are opened with more positions, which change nothing else where positions are turned.
     private static string? WithPositions(string family, string folder, int positions)
     {
         string own = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);

@@ -10,14 +10,16 @@ using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Training on the device that <see cref="TestDevice"/> names: what the processor computes, and dropout of its own.</summary>
+/// <summary>Training on the device that <see cref="TestDevice"/> names: what the processor computes, and dropout of its
+/// own.</summary>
 [Collection("alone")]
 public sealed class DeviceTests
 {
     private const double Tolerance = 1e-4; // relative, on losses and norms of gradients
     private const double Again = 1e-5;     // as Tolerance, of one device: it may add in another order each time
 
-    private const double Rate = 1e-4;      // small: AdamW turns the rounding of a gradient that is nearly zero into a whole step
+    // small: AdamW turns the rounding of a gradient that is nearly zero into a whole step
+    private const double Rate = 1e-4;
 
     public static TheoryData<string> Families => ["llama", "gpt2", "gemma2", "qwen3", "mixtral", "phi3"];
 
@@ -36,7 +38,8 @@ public sealed class DeviceTests
         double[] losses = Steps(family, TestDevice.Current, "shared", 0.3);
         AssertNear(losses, Steps(family, TestDevice.Current, "shared", 0.3), Again, "again");
         AssertNear(losses, Steps(family, TestDevice.Current, "checkpointed", 0.3), Again, "checkpointed");
-        Assert.True(Math.Abs(losses[0] - Steps(family, TestDevice.Current, "shared", 0.3, seed: 6)[0]) > 1e-3 * losses[0], "another seed drops the same");
+        Assert.True(Math.Abs(losses[0] - Steps(family, TestDevice.Current, "shared", 0.3, seed: 6)[0])
+            > 1e-3 * losses[0], "another seed drops the same");
     }
 
     [Fact]
@@ -48,7 +51,8 @@ public sealed class DeviceTests
         Tensor input = ones(1000, 1000, device: TestDevice.Current);
         Tensor kept = Dropout.Kept(input, 0.3, random)!, next = Dropout.Kept(input, 0.3, random)!;
         Assert.True(((kept == 0) | ((kept - 1 / 0.7).abs() < 1e-6)).all().item<bool>());
-        double share = (kept == 0).to(ScalarType.Float64).mean().item<double>(), both = ((kept == 0) & (next == 0)).to(ScalarType.Float64).mean().item<double>();
+        double share = (kept == 0).to(ScalarType.Float64).mean().item<double>(),
+            both = ((kept == 0) & (next == 0)).to(ScalarType.Float64).mean().item<double>();
         Assert.InRange(share, 0.3 - 0.003, 0.3 + 0.003); // 6 standard deviations: √(0.3 · 0.7 / 1e6) is 0.00046
         Assert.InRange(both, 0.09 - 0.002, 0.09 + 0.002);
     }
@@ -60,17 +64,20 @@ public sealed class DeviceTests
         TestDevice.Require();
         foreach (string family in (string[])["llama", "gpt2"])
             foreach (string way in (string[])["shared", "checkpointed"])
-                AssertNear(Steps(family, CPU, way, 0, baseDtype: format), Steps(family, TestDevice.Current, way, 0, baseDtype: format), Tolerance, family + " " + way);
+                AssertNear(Steps(family, CPU, way, 0, baseDtype: format),
+                    Steps(family, TestDevice.Current, way, 0, baseDtype: format), Tolerance, family + " " + way);
     }
 
     [Theory]
-    [InlineData(WeightFormats.Auto, false), InlineData(WeightFormats.Auto, true), InlineData("nf4", false), InlineData("nf4", true)]
+    [InlineData(WeightFormats.Auto, false), InlineData(WeightFormats.Auto, true), InlineData("nf4", false),
+        InlineData("nf4", true)]
     public void Tensors_do_not_grow_with_steps(string format, bool checkpointing)
     {
         TestDevice.Require();
         using var golden = new Golden("llama", baseDtype: format);
         using Adapter adapter = Attached(golden, 0.3);
-        using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter), new TrainingOptions { GradientCheckpointing = checkpointing });
+        using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter),
+            new TrainingOptions { GradientCheckpointing = checkpointing });
         StepBatches step = Step(golden);
         for (int i = 1; i <= 5; i++) runner.Run(step, 1e-3, i);
         long before = Tensor.TotalCount;
@@ -86,9 +93,13 @@ public sealed class DeviceTests
         using var golden = new Golden("llama");
         using Adapter adapter = Attached(golden, 0);
         golden.Model.Decoder.Projections.First().Slot.Attach(new FailingSlot());
-        using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter), new TrainingOptions { GradientCheckpointing = true });
+        using var runner =
+            new StepRunner(
+                new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter),
+                new TrainingOptions { GradientCheckpointing = true });
         StepBatches step = Step(golden);
-        Assert.Equal("no second pass", Assert.Throws<InvalidOperationException>(() => runner.Run(step, 1e-3, 1)).Message);
+        Assert.Equal("no second pass",
+            Assert.Throws<InvalidOperationException>(() => runner.Run(step, 1e-3, 1)).Message);
         Assert.True(double.IsFinite(runner.Run(step, 1e-3, 2).Loss)); // it fails once
     }
 
@@ -99,7 +110,8 @@ public sealed class DeviceTests
         Assert.SkipWhen(TestDevice.Current.type == DeviceType.CPU, "the processor writes it");
         using var golden = new Golden("llama", baseDtype: "nf4");
         using var folder = new TemporaryFolder();
-        string problem = Assert.Throws<InputException>(() => QuantizedFolder.Write(golden.Model, folder["written"])).Message;
+        string problem = Assert.Throws<InputException>(
+            () => QuantizedFolder.Write(golden.Model, folder["written"])).Message;
         Assert.Contains("Open it with device cpu", problem, StringComparison.Ordinal);
     }
 
@@ -113,15 +125,19 @@ public sealed class DeviceTests
     }
 
     // Loss and norm of the gradients of each step.
-    private static double[] Steps(string family, Device device, string way, double dropout, long seed = 5, string baseDtype = WeightFormats.Auto)
+    private static double[] Steps(
+        string family, Device device, string way, double dropout, long seed = 5, string baseDtype = WeightFormats.Auto)
     {
         using var golden = new Golden(family, baseDtype: baseDtype, device: device);
         using Adapter adapter = Attached(golden, dropout);
-        var batching = new RowBatching { Packing = way != "padded", SharePrompts = way == "packed" ? PromptSharing.Off : PromptSharing.InStep };
-        using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder, batching), new TrainedAdapter(adapter),
+        var batching = new RowBatching { Packing = way != "padded", SharePrompts = way == "packed" ? PromptSharing.Off
+            : PromptSharing.InStep };
+        using var runner =
+            new StepRunner(new CausalObjective(golden.Model.Decoder, batching), new TrainedAdapter(adapter),
             new TrainingOptions { Seed = seed, GradientCheckpointing = way == "checkpointed" });
         StepBatches step = Step(golden);
-        return [.. Enumerable.Range(1, 4).Select(number => runner.Run(step, Rate, number)).SelectMany(outcome => new[] { outcome.Loss, outcome.GradientNorm })];
+        return [.. Enumerable.Range(1, 4).Select(number => runner.Run(step, Rate, number))
+            .SelectMany(outcome => new[] { outcome.Loss, outcome.GradientNorm })];
     }
 
     private static StepBatches Step(Golden golden)
@@ -132,7 +148,8 @@ public sealed class DeviceTests
 
     private static Adapter Attached(Golden golden, double dropout)
     {
-        var config = new LoraConfig { Rank = 3, Dropout = dropout, TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False };
+        var config = new LoraConfig { Rank = 3, Dropout = dropout, TargetModules = ModuleSelection.AllLinear,
+            InitialWeights = InitialWeights.False };
         Adapter adapter = Adapter.Create(golden.Model, config, seed: 1);
         adapter.Attach();
         return adapter;
@@ -142,6 +159,7 @@ public sealed class DeviceTests
     {
         Assert.Equal(expected.Length, found.Length);
         for (int i = 0; i < expected.Length; i++)
-            Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * Math.Abs(expected[i]), $"{what}, step {i / 2 + 1}: {found[i]}, expected {expected[i]}");
+            Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * Math.Abs(expected[i]),
+                $"{what}, step {i / 2 + 1}: {found[i]}, expected {expected[i]}");
     }
 }

@@ -15,7 +15,8 @@ public sealed class Golden : IDisposable
     /// <param name="model">A folder with another form of its model; null for its own.</param>
     /// <param name="baseDtype">How the linear layers' weights are kept.</param>
     /// <param name="device">Where it computes; null for <see cref="TestDevice"/>.</param>
-    public Golden(string family, string? model = null, string baseDtype = WeightFormats.Auto, torch.Device? device = null)
+    public Golden(
+        string family, string? model = null, string baseDtype = WeightFormats.Auto, torch.Device? device = null)
     {
         Family = family;
         Folder = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", family);
@@ -24,12 +25,15 @@ public sealed class Golden : IDisposable
     }
 
     /// <summary>The families with adapters and trajectories, from the shared reference cases.</summary>
-    public static TheoryData<string> Decoders => ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "opt"];
+    public static TheoryData<string> Decoders =>
+        ["llama", "llama3_rope", "mistral", "qwen2", "qwen3", "gpt2", "gemma2", "gemma3", "phi3", "gpt_neox", "opt"];
 
     /// <summary>Further settings of the same families, made by Reference/make_decoder_cases.py.</summary>
     public static TheoryData<string> Settings =>
-        ["rope_linear", "rope_yarn", "rope_yarn_mscale", "llama_biases", "qwen2_windows", "qwen3_biases", "mistral_no_window",
-            "gemma2_windows", "gemma3_windows", "phi3_partial", "gpt_neox_sequential", "gpt_neox_parallel", "opt_norm_after", "mixtral", "qwen3_moe", "qwen3_moe_unnormalized"];
+        ["rope_linear", "rope_yarn", "rope_yarn_mscale", "llama_biases", "qwen2_windows", "qwen3_biases",
+            "mistral_no_window",
+            "gemma2_windows", "gemma3_windows", "phi3_partial", "gpt_neox_sequential", "gpt_neox_parallel",
+            "opt_norm_after", "mixtral", "qwen3_moe", "qwen3_moe_unnormalized"];
 
     public string Family { get; }
 
@@ -41,21 +45,23 @@ public sealed class Golden : IDisposable
 
     public bool Has(string name) => io.Entries.ContainsKey(name);
 
-    /// <summary>The largest difference of the model's output from the reference's of a suffix; of both scores in question
-    /// answering.</summary>
+    /// <summary>The largest difference of the model's output from the reference's of a suffix; of both scores in
+    /// question answering.</summary>
     public double HeadDeviation(string suffix)
     {
         using var scope = torch.NewDisposeScope();
         torch.Tensor found = Logits();
         return Has("start_logits")
-            ? Math.Max(LargestDeviation(found.select(2, 0), Read("start_logits" + suffix)), LargestDeviation(found.select(2, 1), Read("end_logits" + suffix)))
+            ? Math.Max(LargestDeviation(found.select(2, 0), Read("start_logits" + suffix)),
+            LargestDeviation(found.select(2, 1), Read("end_logits" + suffix)))
             : LargestDeviation(found, Read("logits" + suffix));
     }
 
     /// <summary>What the model gives for the case's inputs, as the reference's <c>logits</c>.</summary>
     public torch.Tensor Logits()
     {
-        var input = new ModelInput(Read("input_ids"), Read("attention_mask"), Has("token_type_ids") ? Read("token_type_ids") : null);
+        var input = new ModelInput(Read("input_ids"), Read("attention_mask"), Has("token_type_ids")
+            ? Read("token_type_ids") : null);
         return Model.Network switch
         {
             EncoderDecoder t5 => t5.Forward(input, input.Tokens.narrow(1, 0, 12)),
@@ -64,7 +70,8 @@ public sealed class Golden : IDisposable
         };
     }
 
-    public static double LargestDeviation(torch.Tensor a, torch.Tensor b) => (a.cpu() - b.cpu()).abs().max().item<float>();
+    public static double LargestDeviation(torch.Tensor a, torch.Tensor b) =>
+        (a.cpu() - b.cpu()).abs().max().item<float>();
 
     public void Dispose()
     {

@@ -11,19 +11,23 @@ using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Kinds of adapters, training rules and starts against PEFT on cases of our own (Reference/make_method_cases.py).</summary>
+/// <summary>Kinds of adapters, training rules and starts against PEFT on cases of our own
+/// (Reference/make_method_cases.py).</summary>
 public sealed class MethodCaseTests
 {
     private const double Tolerance = 1e-4; // absolute on float32 logits, relative on losses and weights
 
     public static TheoryData<string, string> LogitCases => new()
     {
-        { "lora_bias", "qwen2" }, { "tied_tokens", "gpt2" }, { "tied_embedding", "gpt2" }, { "tied_head", "gpt2" }, { "dora_gpt2", "gpt2" }, { "ia3_gpt2", "gpt2" },
-        { "vera_gpt2", "gpt2" }, { "adalora_gpt2", "gpt2" }, { "prompt_tuning", "llama" }, { "prompt_tuning_gpt2", "gpt2" }, { "prefix_tuning", "llama" },
+        { "lora_bias", "qwen2" }, { "tied_tokens", "gpt2" }, { "tied_embedding", "gpt2" }, { "tied_head", "gpt2" },
+            { "dora_gpt2", "gpt2" }, { "ia3_gpt2", "gpt2" },
+        { "vera_gpt2", "gpt2" }, { "adalora_gpt2", "gpt2" }, { "prompt_tuning", "llama" },
+            { "prompt_tuning_gpt2", "gpt2" }, { "prefix_tuning", "llama" },
         { "prefix_tuning_gpt2", "gpt2" },
     };
 
-    private static string Folder(string name) => Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", "methods", name);
+    private static string Folder(string name) =>
+        Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", "methods", name);
 
     [Theory, MemberData(nameof(LogitCases))]
     public void Logits_and_files_equal_the_reference(string name, string family)
@@ -43,14 +47,21 @@ public sealed class MethodCaseTests
         using var folder = new TemporaryFolder();
         if (golden.Model.Decoder.Prompt is null && adapter.Layers.Count == 0)
         {
-            Assert.Contains("cannot be merged", Assert.Throws<InputException>(() => AdapterMerge.Write(golden.Model, adapter, folder["merged"])).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "cannot be merged",
+                Assert.Throws<InputException>(
+                    () => AdapterMerge.Write(golden.Model, adapter, folder["merged"])).Message,
+                    StringComparison.Ordinal);
             return;
         }
         AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
         using PretrainedModel merged = PretrainedModel.Open(folder["merged"], TestDevice.Current);
         // PEFT's merge of half of a tied pair changes the other half too; ours unties them.
-        Assert.Equal(name is "tied_embedding" or "tied_head", !merged.Network.TiesHead && golden.Model.Network.TiesHead);
-        Assert.InRange(Golden.LargestDeviation(Logits(merged.Decoder), io.Entries.ContainsKey("logits.merged") ? io.Read("logits.merged") : expected), 0, Tolerance);
+        Assert.Equal(name is "tied_embedding" or "tied_head", !merged.Network.TiesHead
+            && golden.Model.Network.TiesHead);
+        Assert.InRange(
+            Golden.LargestDeviation(Logits(merged.Decoder), io.Entries.ContainsKey("logits.merged")
+            ? io.Read("logits.merged") : expected), 0, Tolerance);
     }
 
     [Theory, InlineData("tied_embedding"), InlineData("tied_head")]
@@ -58,7 +69,8 @@ public sealed class MethodCaseTests
     {
         using var golden = new Golden("gpt2");
         using Adapter adapter = Adapter.Load(Folder(name), golden.Model);
-        Assert.Contains("shares its weight", Assert.Throws<InputException>(adapter.Merge).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "shares its weight", Assert.Throws<InputException>(adapter.Merge).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -73,7 +85,8 @@ public sealed class MethodCaseTests
         using var golden = new Golden("qwen2");
         using JsonDocument train = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden.Folder, "train.json")));
         IAdapterMethod method = AdapterMethods.Get(methodName);
-        Dictionary<string, object?> given = options.Length == 0 ? [] : new() { [options.Split('=')[0]] = double.Parse(options.Split('=')[1]) };
+        Dictionary<string, object?> given = options.Length == 0 ? []
+            : new() { [options.Split('=')[0]] = double.Parse(options.Split('=')[1]) };
         using Adapter adapter = Adapter.Load(Folder(name), golden.Model);
         adapter.Attach();
         using ITrainingRules rules = method.Rules(adapter, new MethodOptions(method, given));
@@ -81,15 +94,21 @@ public sealed class MethodCaseTests
         var steps = new RecordedSteps();
         var trained = new TrainedAdapter(adapter, rules);
         TrainingOptions settings = MethodParityTests.Options(train.RootElement);
-        if (methodName == "lora_fa") settings = settings with { WeightDecay = 0, Epsilon = 1e-14 }; // PEFT's optimizer has both in another order
-        new Trainer(golden.Model.Decoder, trained, settings, output["run"], steps).Run([.. MethodParityTests.Rows(train.RootElement)], []);
-        JsonElement[] log = [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder(name), "log.json"))).RootElement.EnumerateArray()];
+        // PEFT's optimizer has both in another order
+        if (methodName == "lora_fa") settings = settings with { WeightDecay = 0, Epsilon = 1e-14 };
+        new Trainer(golden.Model.Decoder, trained, settings, output["run"], steps)
+            .Run([.. MethodParityTests.Rows(train.RootElement)], []);
+        JsonElement[] log =
+            [.. JsonDocument.Parse(
+                File.ReadAllText(Path.Combine(Folder(name), "log.json"))).RootElement.EnumerateArray()];
         Assert.Equal(log.Length, steps.All.Count);
         foreach ((JsonElement wanted, TrainingStep found) in log.Zip(steps.All))
         {
             // PEFT's loss of AdaLoRA has its penalty in it; ours is reported without.
-            if (methodName != "adalora") AssertClose(wanted.GetProperty("loss").GetDouble(), found.Loss, $"loss of step {found.Step}");
-            AssertClose(wanted.GetProperty("grad_norm").GetDouble(), found.GradientNorm, $"gradient norm of step {found.Step}");
+            if (methodName != "adalora")
+                AssertClose(wanted.GetProperty("loss").GetDouble(), found.Loss, $"loss of step {found.Step}");
+            AssertClose(wanted.GetProperty("grad_norm").GetDouble(), found.GradientNorm,
+                $"gradient norm of step {found.Step}");
         }
         CompareFolders(Path.Combine(Folder(name), "trained"), output["run/adapter"]);
     }
@@ -102,7 +121,10 @@ public sealed class MethodCaseTests
         using var scope = NewDisposeScope();
         using Adapter adapter = Adapter.Load(Path.Combine(Folder("adalora_trained"), "trained"), golden.Model);
         adapter.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask")), io.Read("logits")), 0, Tolerance);
+        Assert.InRange(
+            Golden.LargestDeviation(
+                golden.Model.Decoder.Forward(io.Read("input_ids"), io.Read("attention_mask")), io.Read("logits")),
+                0, Tolerance);
         AdapterParityTests.CheckBytes(Path.Combine(Folder("adalora_trained"), "trained"), golden.Model);
     }
 
@@ -116,25 +138,33 @@ public sealed class MethodCaseTests
         using var golden = new Golden("qwen2");
         using JsonDocument train = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden.Folder, "train.json")));
         IAdapterMethod method = AdapterMethods.Get(methodName);
-        Dictionary<string, object?> given = options.Length == 0 ? [] : new() { [options.Split('=')[0]] = options.Split('=')[1] };
-        var shared = new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj") };
+        Dictionary<string, object?> given = options.Length == 0 ? []
+            : new() { [options.Split('=')[0]] = options.Split('=')[1] };
+        var shared = new LoraConfig { Rank = 4, Alpha = 8,
+            TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj") };
         using var model = golden;
         IExample[] rows = [.. MethodParityTests.Rows(train.RootElement).Take(3)];
         var calibration = new ExampleCalibration(new CausalObjective(golden.Model.Decoder), rows, 3);
         using var scope = NewDisposeScope();
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
-        using Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method, given)), 1, calibration);
+        using Adapter adapter =
+            Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method, given)), 1, calibration);
         adapter.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before), 0, 1e-5);
+        Assert.InRange(
+            Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before), 0, 1e-5);
         using SafeTensorsFile expected = SafeTensorsFile.Open(Path.Combine(Folder(name), "weights.safetensors"));
         JsonElement ranks = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder(name), "ranks.json"))).RootElement;
-        Assert.Equal(ranks.GetProperty("rank_pattern").EnumerateObject().ToDictionary(r => r.Name, r => r.Value.GetInt32()), adapter.Config.RankPattern.ToDictionary());
+        Assert.Equal(ranks.GetProperty("rank_pattern").EnumerateObject()
+            .ToDictionary(r => r.Name, r => r.Value.GetInt32()), adapter.Config.RankPattern.ToDictionary());
         Assert.Equal(expected.Entries.Keys.Order(), adapter.Weights.Select(weight => weight.Key).Order());
-        foreach ((string key, Tensor weight) in adapter.Weights.Where(weight => weight.Key.EndsWith("lora_A.weight", StringComparison.Ordinal)))
+        foreach ((string key, Tensor weight) in adapter.Weights.Where(
+            weight => weight.Key.EndsWith("lora_A.weight", StringComparison.Ordinal)))
         {
             string keyB = key.Replace("lora_A", "lora_B", StringComparison.Ordinal);
-            // A direction's sign is free, in A and B together; EVA's B is zero, and its directions are PEFT's approximation's.
-            Tensor wantedA = expected.Read(key), wantedB = expected.Read(keyB), b = adapter.Weights.Single(other => other.Key == keyB).Value;
+            // A direction's sign is free, in A and B together; EVA's B is zero, and its directions are PEFT's
+            // approximation's.
+            Tensor wantedA = expected.Read(key), wantedB = expected.Read(keyB),
+                b = adapter.Weights.Single(other => other.Key == keyB).Value;
             if (methodName == "eva")
             {
                 Assert.Equal(0, b.abs().max().item<float>());
@@ -148,7 +178,8 @@ public sealed class MethodCaseTests
     }
 
     private static void AssertNear(Tensor expected, Tensor found, string what) =>
-        Assert.True((expected - found).abs().max().item<float>() <= 1e-3 * expected.abs().max().item<float>(), $"{what}: {(expected - found).abs().max().item<float>()} of {expected.abs().max().item<float>()}");
+        Assert.True((expected - found).abs().max().item<float>() <= 1e-3 * expected.abs().max().item<float>(),
+            $"{what}: {(expected - found).abs().max().item<float>()} of {expected.abs().max().item<float>()}");
 
     private static void CompareFolders(string expectedFolder, string actualFolder)
     {
@@ -161,10 +192,12 @@ public sealed class MethodCaseTests
             Assert.Equal(expected.Entries[key].Shape, actual.Entries[key].Shape);
             if (expected.Entries[key].ElementCount == 0) continue;
             Tensor wanted = expected.Map(key), found = actual.Map(key);
-            Assert.True((wanted - found).abs().max().item<float>() <= Tolerance * wanted.abs().max().item<float>(), key);
+            Assert.True((wanted - found).abs().max().item<float>()
+                <= Tolerance * wanted.abs().max().item<float>(), key);
         }
     }
 
     private static void AssertClose(double expected, double found, string what) =>
-        Assert.True(Math.Abs(expected - found) <= Tolerance * Math.Abs(expected), $"{what}: {found}, expected {expected}");
+        Assert.True(Math.Abs(expected - found) <= Tolerance * Math.Abs(expected),
+            $"{what}: {found}, expected {expected}");
 }

@@ -14,11 +14,15 @@ namespace LowRank.ParityTests;
 public sealed class MethodPropertyTests
 {
     // What a method may target, and ranks that all starts take; loftq needs a quantised base and has tests of its own.
-    private static readonly Gen<(int Seed, int Rank, double Alpha, string[] Targets, string Family)> Shapes = Gen.Select(
-        Gen.Int[0, 1_000_000], Gen.Int[1, 4], Gen.Double[0.5, 16], Gen.OneOf("q_proj", "q_proj down_proj", "k_proj v_proj gate_proj", "o_proj up_proj"),
-        Gen.OneOf("llama", "qwen2", "qwen3"), (seed, rank, alpha, targets, family) => (seed, 2 * rank, alpha, targets.Split(' '), family));
+    private static readonly Gen<(
+        int Seed, int Rank, double Alpha, string[] Targets, string Family)> Shapes = Gen.Select(
+        Gen.Int[0, 1_000_000], Gen.Int[1, 4], Gen.Double[0.5, 16],
+            Gen.OneOf("q_proj", "q_proj down_proj", "k_proj v_proj gate_proj", "o_proj up_proj"),
+        Gen.OneOf("llama", "qwen2", "qwen3"), (seed, rank, alpha, targets, family) =>
+            (seed, 2 * rank, alpha, targets.Split(' '), family));
 
-    public static TheoryData<string> Methods => [.. AdapterMethods.Names.Where(name => name is not ("loftq" or "bitfit"))];
+    public static TheoryData<string> Methods =>
+        [.. AdapterMethods.Names.Where(name => name is not ("loftq" or "bitfit"))];
 
     [Theory, MemberData(nameof(Methods))]
     public void Every_adapter_written_is_read_back_equal_and_computes_the_same(string name) => Shapes.Sample(shape =>
@@ -42,7 +46,8 @@ public sealed class MethodPropertyTests
         Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(ids), expected) / largest, 0, 1e-5);
         read.Save(folder["again"]);
         foreach (string file in new[] { LoraConfig.FileName, Adapter.FileName })
-            Assert.True(File.ReadAllBytes(folder["written/" + file]).AsSpan().SequenceEqual(File.ReadAllBytes(folder["again/" + file])), file);
+            Assert.True(File.ReadAllBytes(folder["written/" + file]).AsSpan()
+                .SequenceEqual(File.ReadAllBytes(folder["again/" + file])), file);
         if (golden.Model.Decoder.Prompt is not null) return;
         AdapterMerge.Write(golden.Model, read, folder["merged"]);
         using PretrainedModel merged = PretrainedModel.Open(folder["merged"], TestDevice.Current);
@@ -53,9 +58,11 @@ public sealed class MethodPropertyTests
     {
         IAdapterMethod method = AdapterMethods.Get(name);
         bool hasTargets = method.Keys.Contains("target_modules");
-        var shared = new LoraConfig { Rank = rank, Alpha = alpha, TargetModules = hasTargets ? ModuleSelection.Of(targets) : null };
+        var shared = new LoraConfig { Rank = rank, Alpha = alpha, TargetModules = hasTargets
+            ? ModuleSelection.Of(targets) : null };
         using JsonDocument train = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden.Folder, "train.json")));
-        var calibration = new ExampleCalibration(new CausalObjective(golden.Model.Decoder), [.. MethodParityTests.Rows(train.RootElement).Take(3)], 3);
+        var calibration = new ExampleCalibration(
+            new CausalObjective(golden.Model.Decoder), [.. MethodParityTests.Rows(train.RootElement).Take(3)], 3);
         return Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), seed, calibration);
     }
 
@@ -64,6 +71,7 @@ public sealed class MethodPropertyTests
     {
         using var noGradient = no_grad();
         using Generator random = new Generator().manual_seed(seed);
-        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(empty(weight.shape).normal_(0, 0.1, random).to(weight.device));
+        foreach ((string _, Tensor weight) in adapter.TrainedWeights)
+            weight.add_(empty(weight.shape).normal_(0, 0.1, random).to(weight.device));
     }
 }

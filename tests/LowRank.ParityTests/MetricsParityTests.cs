@@ -3,13 +3,15 @@ using LowRank.Metrics;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Metrics against sacrebleu, seqeval, scikit-learn, scipy and e2e-metrics (Reference/make_metrics.py).</summary>
+/// <summary>Metrics against sacrebleu, seqeval, scikit-learn, scipy and e2e-metrics
+/// (Reference/make_metrics.py).</summary>
 public sealed class MetricsParityTests
 {
     private const double Tolerance = 1e-9;
 
     private static JsonArray Cases(string kind) =>
-        JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "metrics.json")))![kind]!.AsArray();
+        JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "metrics.json")))![
+            kind]!.AsArray();
 
     [Fact]
     public void Generated_texts()
@@ -19,7 +21,9 @@ public sealed class MetricsParityTests
             string[] texts = Texts(one!["hypotheses"]!);
             string[][] references = [.. one["references"]!.AsArray().Select(list => Texts(list!))];
             foreach (BleuTokenization words in new[] { BleuTokenization.V13A, BleuTokenization.None })
-                foreach ((BleuSmoothing smoothing, string name) in new[] { (BleuSmoothing.Exponential, "exp"), (BleuSmoothing.None, "none") })
+                foreach (
+                    (BleuSmoothing smoothing, string name) in new[] { (BleuSmoothing.Exponential, "exp"),
+                    (BleuSmoothing.None, "none") })
                 {
                     JsonNode expected = one[$"bleu_{words.Name}_{name}"]!;
                     Bleu made = Bleu.Of(texts, references, words, smoothing);
@@ -40,7 +44,8 @@ public sealed class MetricsParityTests
     {
         foreach (JsonNode? one in Cases("classification"))
         {
-            ClassificationMetrics made = ClassificationMetrics.Of(Numbers(one!["truth"]!), Numbers(one["predicted"]!), one["classes"]!.GetValue<int>());
+            ClassificationMetrics made = ClassificationMetrics.Of(
+                Numbers(one!["truth"]!), Numbers(one["predicted"]!), one["classes"]!.GetValue<int>());
             Near(one["accuracy"]!, made.Accuracy);
             Near(one["macro_f1"]!, made.MacroF1);
             Near(one["weighted_f1"]!, made.WeightedF1);
@@ -48,7 +53,8 @@ public sealed class MetricsParityTests
         }
         foreach (JsonNode? one in Cases("multi_label"))
         {
-            static bool[][] Rows(JsonNode node) => [.. node.AsArray().Select(row => Numbers(row!).Select(value => value == 1).ToArray())];
+            static bool[][] Rows(JsonNode node) =>
+                [.. node.AsArray().Select(row => Numbers(row!).Select(value => value == 1).ToArray())];
             MultiLabelMetrics made = MultiLabelMetrics.Of(Rows(one!["truth"]!), Rows(one["predicted"]!));
             Near(one["subset_accuracy"]!, made.SubsetAccuracy);
             Near(one["micro_f1"]!, made.MicroF1);
@@ -83,7 +89,10 @@ public sealed class MetricsParityTests
     public void Answers_as_SQuADs_script_counts_them()
     {
         // exact match over normalised texts; F1 of the best reference
-        AnswerMetrics made = AnswerMetrics.Of(["the Eiffel-Tower!", "in Paris, France", "", "Rome"], [["Eiffel-Tower", "a tower"], ["Paris"], [], []]);
+        AnswerMetrics made =
+            AnswerMetrics.Of(
+                ["the Eiffel-Tower!", "in Paris, France", "", "Rome"],
+                [["Eiffel-Tower", "a tower"], ["Paris"], [], []]);
         Assert.Equal((1 + 0 + 1 + 0) / 4.0, made.ExactMatch, Tolerance);
         Assert.Equal((1 + 2 * (1 / 3.0) * 1 / (1 / 3.0 + 1) + 1 + 0) / 4, made.F1, Tolerance);
         Assert.Equal("eiffeltower", AnswerMetrics.Normalize(" The  Eiffel-Tower! "));
@@ -92,9 +101,11 @@ public sealed class MetricsParityTests
     [Fact]
     public void RougeL_as_rouge_score_computes_it()
     {
-        // rouge_score's README: target 'The quick brown fox jumps over the lazy dog', prediction 'The quick brown dog jumps on the log.'
+        // rouge_score's README: target 'The quick brown fox jumps over the lazy dog', prediction 'The quick brown dog
+        // jumps on the log.'
         Assert.Equal(100 * 2 * (5 / 8.0) * (5 / 9.0) / (5 / 8.0 + 5 / 9.0),
-            Rouge.L(["The quick brown dog jumps on the log."], [["The quick brown fox jumps over the lazy dog"]]), Tolerance);
+            Rouge.L(["The quick brown dog jumps on the log."], [["The quick brown fox jumps over the lazy dog"]]),
+                Tolerance);
         Assert.Equal(100, Rouge.L(["a b"], [["c", "A, b!"]]), Tolerance);
         Assert.Equal(0, Rouge.L([""], [["x"]]), Tolerance);
     }
@@ -114,5 +125,6 @@ public sealed class MetricsParityTests
 
     private static int[] Numbers(JsonNode list) => [.. list.AsArray().Select(number => number!.GetValue<int>())];
 
-    private static void Near(JsonNode expected, double found) => Assert.Equal(expected.GetValue<double>(), found, Tolerance);
+    private static void Near(JsonNode expected, double found) =>
+        Assert.Equal(expected.GetValue<double>(), found, Tolerance);
 }

@@ -11,20 +11,23 @@ using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Writes docs/models.md: with LOWRANK_WRITE_DOCS=1 in the environment, and holds the file to it otherwise.</summary>
+/// <summary>Writes docs/models.md: with LOWRANK_WRITE_DOCS=1 in the environment, and holds the file to it
+/// otherwise.</summary>
 [Collection("alone")]
 public sealed partial class ModelsPageTests
 {
     // The reference cases of each family; a case of another task than its family's first is named after it.
     private static readonly Dictionary<string, string[]> Cases = new()
     {
-        ["bert"] = ["bert", "bert_token_classification", "bert_question_answering", "bert_masked_lm", "bert_regression", "bert_multi_label", "bert_sequence_pairs"],
+        ["bert"] = ["bert", "bert_token_classification", "bert_question_answering", "bert_masked_lm", "bert_regression",
+            "bert_multi_label", "bert_sequence_pairs"],
         ["distilbert"] = ["distilbert", "distilbert_masked_lm", "distilbert_question_answering"],
         ["gemma2"] = ["gemma2", "gemma2_windows"],
         ["gemma3_text"] = ["gemma3", "gemma3_windows"],
         ["gpt2"] = ["gpt2", "gpt2_sequence_classification", "gpt2_token_classification"],
         ["gpt_neox"] = ["gpt_neox", "gpt_neox_parallel", "gpt_neox_sequential"],
-        ["llama"] = ["llama", "llama3_rope", "llama_biases", "llama_sequence_classification", "rope_linear", "rope_yarn", "rope_yarn_mscale", "rope_dynamic"],
+        ["llama"] = ["llama", "llama3_rope", "llama_biases", "llama_sequence_classification", "rope_linear",
+            "rope_yarn", "rope_yarn_mscale", "rope_dynamic"],
         ["mistral"] = ["mistral", "mistral_no_window"],
         ["mixtral"] = ["mixtral"],
         ["modernbert"] = ["modernbert", "modernbert_token_classification", "modernbert_masked_lm"],
@@ -43,7 +46,8 @@ public sealed partial class ModelsPageTests
     {
         string path = Path.Combine(Root(), "docs", "models.md");
         Assert.Equal(FamilyRegistry.ModelTypes, Cases.Keys.Order(StringComparer.Ordinal));
-        Dictionary<string, double> measured = Cases.ToDictionary(family => family.Key, family => family.Value.Max(Deviation));
+        Dictionary<string, double> measured =
+            Cases.ToDictionary(family => family.Key, family => family.Value.Max(Deviation));
         Assert.All(measured, family => Assert.InRange(family.Value, 0, 1e-4));
         if (Environment.GetEnvironmentVariable("LOWRANK_WRITE_DOCS") == "1") File.WriteAllText(path, Page(measured));
         string page = File.ReadAllText(path);
@@ -51,7 +55,9 @@ public sealed partial class ModelsPageTests
         // The last digits differ from machine to machine: what the page says holds to a factor of ten.
         foreach ((string family, double deviation) in measured)
         {
-            double said = double.Parse(Regex.Match(page, $@"^\| `{Regex.Escape(family)}` .*\| ([0-9e-]+) \|$", RegexOptions.Multiline).Groups[1].Value, CultureInfo.InvariantCulture);
+            double said = double.Parse(
+                Regex.Match(page, $@"^\| `{Regex.Escape(family)}` .*\| ([0-9e-]+) \|$", RegexOptions.Multiline).Groups[
+                    1].Value, CultureInfo.InvariantCulture);
             Assert.InRange(deviation, 0, 10 * said);
         }
     }
@@ -69,7 +75,8 @@ public sealed partial class ModelsPageTests
             adapter.Attach();
             worst = Math.Max(worst, golden.HeadDeviation(suffix));
             adapter.Merge();
-            worst = Math.Max(worst, golden.HeadDeviation(golden.Has(output + ".merged") && suffix == ".lora" ? ".merged" : suffix));
+            worst = Math.Max(
+                worst, golden.HeadDeviation(golden.Has(output + ".merged") && suffix == ".lora" ? ".merged" : suffix));
             adapter.Unmerge();
         }
         return worst;
@@ -89,9 +96,12 @@ public sealed partial class ModelsPageTests
             """);
         foreach (IModelFamily family in FamilyRegistry.All)
         {
-            string tasks = string.Join(", ", TaskRegistry.Names.Where(task => TaskRegistry.Get(task).Fits(family)).Select(task => $"`{task}`"));
+            string tasks =
+                string.Join(", ", TaskRegistry.Names.Where(task => TaskRegistry.Get(task).Fits(family))
+                .Select(task => $"`{task}`"));
             string targets = string.Join(", ", DefaultTargets.Find(family.ModelType)!.Select(target => $"`{target}`"));
-            page.Append(CultureInfo.InvariantCulture, $"| `{family.ModelType}` | {tasks} | {targets} | {RoundedUp(measured[family.ModelType])} |\n");
+            page.Append(CultureInfo.InvariantCulture,
+                $"| `{family.ModelType}` | {tasks} | {targets} | {RoundedUp(measured[family.ModelType])} |\n");
         }
         return page.Append("""
 
@@ -110,7 +120,8 @@ public sealed partial class ModelsPageTests
         return digit >= 10 ? $"1e{exponent + 1}" : $"{digit}e{exponent}";
     }
 
-    private static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
+    private static string Root([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
 
     [GeneratedRegex(@"(?<=\| )[0-9]+e-[0-9]+(?= \|)")]
     private static partial Regex Numbers();

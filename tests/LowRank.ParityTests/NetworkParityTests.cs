@@ -28,8 +28,10 @@ public sealed class NetworkParityTests
     }
 
     /// <summary>Every case whose adapter was not trained only: decoders, encoders, T5, experts.</summary>
-    public static TheoryData<string> WithAdapters => [.. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
-        .Where(folder => Directory.Exists(Path.Combine(folder, "lora"))).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> WithAdapters =>
+        [.. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
+        .Where(folder => Directory.Exists(Path.Combine(folder, "lora"))).Select(folder => Path.GetFileName(folder))
+            .Order(StringComparer.Ordinal)];
 
     [Theory, MemberData(nameof(WithAdapters))]
     public void A_saved_adapter_equals_PEFTs_files_byte_for_byte(string name)
@@ -42,7 +44,9 @@ public sealed class NetworkParityTests
     public void No_key_of_a_reference_config_is_unknown()
     {
         var unknown = new List<string>();
-        foreach (string folder in Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens")).Where(folder => File.Exists(Path.Combine(folder, "config.json"))))
+        foreach (string folder in Directory.EnumerateDirectories(
+            Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
+            .Where(folder => File.Exists(Path.Combine(folder, "config.json"))))
         {
             using PretrainedModel model = PretrainedModel.Open(folder);
             unknown.AddRange(model.Config.UnknownKeys.Select(key => $"{Path.GetFileName(folder)}: {key}"));
@@ -52,5 +56,7 @@ public sealed class NetworkParityTests
     }
 
     private static IEnumerable<string> Adapters(string folder) =>
-        Directory.EnumerateDirectories(folder).Where(inner => File.Exists(Path.Combine(inner, LoraConfig.FileName)) && Path.GetFileName(folder) is not ("variants" or "methods"));
+        Directory.EnumerateDirectories(folder)
+            .Where(inner => File.Exists(Path.Combine(inner, LoraConfig.FileName))
+            && Path.GetFileName(folder) is not ("variants" or "methods"));
 }

@@ -14,15 +14,19 @@ public sealed class OperationTests
 {
     private static readonly string Goldens = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens");
 
-    private static readonly Gen<(int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized)> Shapes =
-        Gen.Select(Gen.Int[0, 1_000_000], Gen.Int[2, 40], Gen.Int[2, 40], Gen.Int[1, 12], Gen.Double[0.1, 40], Gen.Bool);
+    private static readonly Gen<(
+        int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized)> Shapes =
+        Gen.Select(Gen.Int[0, 1_000_000], Gen.Int[2, 40], Gen.Int[2, 40], Gen.Int[1, 12],
+            Gen.Double[0.1, 40], Gen.Bool);
 
     [Fact]
-    public void Side_by_side_is_the_weighted_sum() => Gen.Select(Shapes, Gen.Int[1, 12], Gen.Double[-2, 2], Gen.Double[-2, 2]).Sample((shape, otherRank, one, two) =>
+    public void Side_by_side_is_the_weighted_sum() =>
+        Gen.Select(Shapes, Gen.Int[1, 12], Gen.Double[-2, 2], Gen.Double[-2, 2]).Sample((shape, otherRank, one, two) =>
     {
         using var scope = NewDisposeScope();
         LoraFolder a = Random(shape), b = Random(shape with { Seed = shape.Seed + 1, Rank = otherRank });
-        Tensor combined = AdapterCombination.Combine([(a, one), (b, two)], "cat", new CombineOptions()).Modules[0].Delta();
+        Tensor combined =
+            AdapterCombination.Combine([(a, one), (b, two)], "cat", new CombineOptions()).Modules[0].Delta();
         Tensor expected = a.Modules[0].Delta() * one + b.Modules[0].Delta() * two;
         AssertNear(expected, combined);
     }, iter: 100);
@@ -33,7 +37,8 @@ public sealed class OperationTests
         using var scope = NewDisposeScope();
         LoraFolder a = Random(shape);
         foreach (string kind in new[] { "linear", "cat" })
-            AssertNear(a.Modules[0].Delta(), AdapterCombination.Combine([(a, 1)], kind, new CombineOptions()).Modules[0].Delta());
+            AssertNear(a.Modules[0].Delta(),
+                AdapterCombination.Combine([(a, 1)], kind, new CombineOptions()).Modules[0].Delta());
     }, iter: 100);
 
     [Fact]
@@ -49,7 +54,8 @@ public sealed class OperationTests
         (LoraFolder small, IReadOnlyList<KeptEnergy> less) = AdapterResize.Resize(a, smaller);
         double[] values = linalg.svdvals(delta.to(ScalarType.Float64)).data<double>().ToArray();
         double lost = Math.Sqrt(values.Skip(smaller).Sum(value => value * value)); // Eckart and Young
-        Assert.InRange((delta - small.Modules[0].Delta()).norm().item<float>(), lost - 1e-4 * values[0], lost + 1e-4 * values[0]);
+        Assert.InRange(
+            (delta - small.Modules[0].Delta()).norm().item<float>(), lost - 1e-4 * values[0], lost + 1e-4 * values[0]);
         Assert.InRange(less[0].Share, 0, 1 + 1e-9);
     }, iter: 100);
 
@@ -67,17 +73,23 @@ public sealed class OperationTests
     }, iter: 30);
 
     [Fact]
-    public void Merging_and_unmerging_restores_the_weights_to_rounding() => Gen.Select(Gen.Int[0, 1000], Gen.Int[1, 16], Gen.Double[0.1, 8], Gen.OneOf("lora", "dora", "vera", "loha", "lokr", "ia3", "pissa")).Sample((seed, rank, alpha, method) =>
+    public void Merging_and_unmerging_restores_the_weights_to_rounding() =>
+        Gen.Select(Gen.Int[0, 1000], Gen.Int[1, 16], Gen.Double[0.1, 8],
+        Gen.OneOf("lora", "dora", "vera", "loha", "lokr", "ia3", "pissa")).Sample((seed, rank, alpha, method) =>
     {
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
-        LoraConfig shared = new() { Rank = rank, Alpha = alpha, InitialWeights = InitialWeights.False, TargetModules = method == "ia3" ? null : ModuleSelection.AllLinear };
+        LoraConfig shared =
+            new() { Rank = rank, Alpha = alpha, InitialWeights = InitialWeights.False, TargetModules = method == "ia3"
+            ? null : ModuleSelection.AllLinear };
         var kind = LowRank.Adapters.Methods.AdapterMethods.Get(method);
         using Adapter adapter = Adapter.Create(golden.Model, kind.Configure(shared, new(kind)), seed);
-        Dictionary<string, Tensor> before = golden.Model.Network.Parameters.ToDictionary(weight => weight.Key, weight => weight.Value.clone());
+        Dictionary<string, Tensor> before = golden.Model.Network.Parameters.ToDictionary(
+            weight => weight.Key, weight => weight.Value.clone());
         adapter.Merge();
         adapter.Unmerge();
-        foreach ((string name, Tensor weight) in golden.Model.Network.Parameters) Assert.True(Golden.LargestDeviation(weight, before[name]) < 2e-5, $"{method}: {name}");
+        foreach ((string name, Tensor weight) in golden.Model.Network.Parameters)
+            Assert.True(Golden.LargestDeviation(weight, before[name]) < 2e-5, $"{method}: {name}");
     }, iter: 20);
 
     [Fact]
@@ -87,18 +99,25 @@ public sealed class OperationTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         string given = Path.Combine(Goldens, "variants", "combine_a");
-        using (Adapter adapter = Adapter.Load(given, golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
-        ExtractedAdapter extracted = AdapterExtraction.Extract(golden.Folder, folder["merged"], 4, ModuleSelection.Of("q_proj", "v_proj", "down_proj"));
+        using (Adapter adapter = Adapter.Load(given, golden.Model))
+            AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        ExtractedAdapter extracted = AdapterExtraction.Extract(
+            golden.Folder, folder["merged"], 4, ModuleSelection.Of("q_proj", "v_proj", "down_proj"));
         Assert.Empty(extracted.OtherChanges);
         LoraFolder expected = LoraFolder.Read(given);
-        Assert.Equal(expected.Modules.Select(module => module.Path), extracted.Adapter.Modules.OrderBy(module => module.Path, StringComparer.Ordinal).Select(module => module.Path).Order(StringComparer.Ordinal));
+        Assert.Equal(expected.Modules.Select(module => module.Path),
+            extracted.Adapter.Modules.OrderBy(module => module.Path, StringComparer.Ordinal)
+            .Select(module => module.Path).Order(StringComparer.Ordinal));
         foreach (LoraModule module in expected.Modules)
             AssertNear(module.Delta(), extracted.Adapter.Modules.Single(other => other.Path == module.Path).Delta());
         Assert.All(extracted.Kept, kept => Assert.InRange(kept.Share, 0.9999, 1.0001));
         extracted.Adapter.Write(folder["extracted"]);
         using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
         Assert.Equal(6, loaded.Layers.Count);
-        Assert.Contains("nothing to extract", Assert.Throws<InputException>(() => AdapterExtraction.Extract(golden.Folder, golden.Folder, 4)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nothing to extract",
+            Assert.Throws<InputException>(() => AdapterExtraction.Extract(golden.Folder, golden.Folder, 4)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,12 +126,14 @@ public sealed class OperationTests
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using (Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        using (Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), golden.Model))
+            AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
         ExtractedAdapter extracted = AdapterExtraction.Extract(golden.Folder, folder["merged"], 4);
         Assert.Equal(6, extracted.Kept.Count); // of 14 linear layers
         extracted.Adapter.Write(folder["extracted"]);
         using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
-        Assert.Equal(LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a")).Modules.Select(module => module.Path).Order(StringComparer.Ordinal), loaded.Layers.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a")).Modules.Select(
+            module => module.Path).Order(StringComparer.Ordinal), loaded.Layers.Keys.Order(StringComparer.Ordinal));
     }
 
     [Theory, InlineData(ScalarType.BFloat16), InlineData(ScalarType.Float16)]
@@ -122,15 +143,21 @@ public sealed class OperationTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using (LowRank.IO.Checkpoint stored = LowRank.IO.Checkpoint.Open(golden.Folder))
-            ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(type)))]);
+            ModelFolder.Write(
+                golden.Folder, folder["half"],
+                [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(type)))]);
         string given = Path.Combine(Goldens, "variants", "combine_a");
         using PretrainedModel half = PretrainedModel.Open(folder["half"]);
-        using (Adapter adapter = Adapter.Load(given, half)) AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
-        using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]), merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
+        using (Adapter adapter = Adapter.Load(given, half))
+            AdapterMerge.Write(half, [new WeightedAdapter(adapter, 0.5)], folder["merged"]);
+        using LowRank.IO.Checkpoint before = LowRank.IO.Checkpoint.Open(folder["half"]),
+            merged = LowRank.IO.Checkpoint.Open(folder["merged"]);
         LoraModule module = LoraFolder.Read(given).Modules[0];
         Tensor exact = before.Map(module.Path + ".weight").to(ScalarType.Float32) + module.Delta() * 0.5;
         Assert.Equal(type, merged.Entries[module.Path + ".weight"].Type);
-        Assert.Equal(0, Golden.LargestDeviation(exact.to(type).to(ScalarType.Float32), merged.Map(module.Path + ".weight").to(ScalarType.Float32)));
+        Assert.Equal(0,
+            Golden.LargestDeviation(
+                exact.to(type).to(ScalarType.Float32), merged.Map(module.Path + ".weight").to(ScalarType.Float32)));
     }
 
     [Theory, InlineData(float.NaN), InlineData(1e30f)]
@@ -140,11 +167,17 @@ public sealed class OperationTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using (LowRank.IO.Checkpoint stored = LowRank.IO.Checkpoint.Open(golden.Folder))
-            ModelFolder.Write(golden.Folder, folder["half"], [.. stored.Entries.Keys.Select(name => KeyValuePair.Create(name, stored.Map(name).to(ScalarType.Float16)))]);
+            ModelFolder.Write(
+                golden.Folder, folder["half"],
+                [.. stored.Entries.Keys.Select(
+                    name => KeyValuePair.Create(name, stored.Map(name).to(ScalarType.Float16)))]);
         using PretrainedModel half = PretrainedModel.Open(folder["half"]);
         using Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "combine_a"), half);
         using (no_grad()) adapter.Weights[0].Value[0, 0] = value; // the second overflows float16 alone
-        Assert.Contains("is not finite in Float16", Assert.Throws<NonFiniteException>(() => AdapterMerge.Write(half, adapter, folder["merged"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is not finite in Float16",
+            Assert.Throws<NonFiniteException>(() => AdapterMerge.Write(half, adapter, folder["merged"])).Message,
+            StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["merged"]));
     }
 
@@ -156,13 +189,16 @@ public sealed class OperationTests
         LoraFolder plain = LoraFolder.Read(Path.Combine(Goldens, "variants", "combine_a"));
         plain.Write(folder["given"]);
         new AdapterTask("text_embedding") { Pooling = "cls" }.Save(folder["given"]);
-        File.WriteAllText(folder["given/tokenizer.json"], LowRank.Tokenization.BytePairTrainer.Train(["a b c"], 256, []));
+        File.WriteAllText(
+            folder["given/tokenizer.json"], LowRank.Tokenization.BytePairTrainer.Train(["a b c"], 256, []));
         AdapterResize.Resize(LoraFolder.Read(folder["given"]), 2).Adapter.Write(folder["resized"]);
-        AdapterCombination.Combine([(LoraFolder.Read(folder["given"]), 1), (LoraFolder.Read(folder["given"]), 1)], "cat", new CombineOptions()).Write(folder["combined"]);
+        AdapterCombination.Combine([(LoraFolder.Read(folder["given"]), 1), (LoraFolder.Read(folder["given"]), 1)],
+            "cat", new CombineOptions()).Write(folder["combined"]);
         foreach (string made in new[] { "resized", "combined" })
         {
             Assert.Equal("cls", AdapterTask.Load(folder[made])!.Pooling);
-            Assert.Equal(File.ReadAllBytes(folder["given/tokenizer.json"]), File.ReadAllBytes(folder[made + "/tokenizer.json"]));
+            Assert.Equal(File.ReadAllBytes(folder["given/tokenizer.json"]),
+                File.ReadAllBytes(folder[made + "/tokenizer.json"]));
         }
     }
 
@@ -172,17 +208,23 @@ public sealed class OperationTests
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using (Adapter adapter = Adapter.Load(Path.Combine(Goldens, "variants", "modules_to_save", "trained"), golden.Model)) AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
+        using (Adapter adapter = Adapter.Load(
+            Path.Combine(Goldens, "variants", "modules_to_save", "trained"), golden.Model))
+            AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
         ExtractedAdapter whole = AdapterExtraction.Extract(golden.Folder, folder["merged"], 8, saveOthers: true);
         Assert.Equal(["lm_head.weight"], whole.OtherChanges);
         whole.Adapter.Write(folder["extracted"]);
         using PretrainedModel merged = PretrainedModel.Open(folder["merged"]);
         using Adapter loaded = Adapter.Load(folder["extracted"], golden.Model);
         loaded.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), merged.Decoder.Forward(golden.Read("input_ids"))), 0, 1e-4);
+        Assert.InRange(
+            Golden.LargestDeviation(
+                golden.Model.Decoder.Forward(golden.Read("input_ids")),
+                merged.Decoder.Forward(golden.Read("input_ids"))), 0, 1e-4);
     }
 
-    [Theory, InlineData("variants/combine_a", "qwen2"), InlineData("variants/patterns", "qwen2"), InlineData("variants/rslora", "qwen2"), InlineData("variants/dora", "qwen2"), InlineData("llama/lora", "llama")]
+    [Theory, InlineData("variants/combine_a", "qwen2"), InlineData("variants/patterns", "qwen2"),
+        InlineData("variants/rslora", "qwen2"), InlineData("variants/dora", "qwen2"), InlineData("llama/lora", "llama")]
     public void To_mlx_and_back_computes_the_same(string adapterFolder, string family)
     {
         using var golden = new Golden(family);
@@ -211,17 +253,26 @@ public sealed class OperationTests
         Assert.All(same.Modules, module => Assert.InRange(module.Distance!.Value, 0, 1e-6));
         Assert.All(same.Modules, module => Assert.InRange(module.Overlap!.Value, 1 - 1e-9, 1 + 1e-9));
         Assert.All(other.Modules, module => Assert.InRange(module.Cosine!.Value, -1 - 1e-9, -1 + 1e-9));
-        Assert.All(other.Modules, module => Assert.InRange(module.Distance!.Value / module.FirstNorm, 2 - 1e-6, 2 + 1e-6));
+        Assert.All(other.Modules,
+            module => Assert.InRange(module.Distance!.Value / module.FirstNorm, 2 - 1e-6, 2 + 1e-6));
     }
 
-    private static LoraFolder Random((int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized) shape)
+    private static LoraFolder Random(
+        (int Seed, int Inputs, int Outputs, int Rank, double Alpha, bool RankStabilized) shape)
     {
         using Generator random = new Generator().manual_seed(shape.Seed);
-        Tensor a = empty(shape.Rank, shape.Inputs).normal_(0, 1, random), b = empty(shape.Outputs, shape.Rank).normal_(0, 1, random);
-        LoraConfig config = new() { Rank = shape.Rank, Alpha = shape.Alpha, UseRankStabilizedScale = shape.RankStabilized, TargetModules = ModuleSelection.Of("q_proj") };
-        return new LoraFolder(config, [new LoraModule("model.layers.0.self_attn.q_proj", false, a, b, config.Scale(shape.Rank, shape.Alpha))], new Dictionary<string, Tensor>());
+        Tensor a = empty(shape.Rank, shape.Inputs).normal_(0, 1, random),
+            b = empty(shape.Outputs, shape.Rank).normal_(0, 1, random);
+        LoraConfig config =
+            new() { Rank = shape.Rank, Alpha = shape.Alpha, UseRankStabilizedScale = shape.RankStabilized,
+            TargetModules = ModuleSelection.Of("q_proj") };
+        return new LoraFolder(
+            config, [
+                new LoraModule("model.layers.0.self_attn.q_proj", false, a, b, config.Scale(shape.Rank, shape.Alpha))],
+                new Dictionary<string, Tensor>());
     }
 
     private static void AssertNear(Tensor expected, Tensor found) =>
-        Assert.InRange(Golden.LargestDeviation(expected, found), 0, 2e-5 * Math.Max(1e-3, expected.abs().max().item<float>()));
+        Assert.InRange(
+            Golden.LargestDeviation(expected, found), 0, 2e-5 * Math.Max(1e-3, expected.abs().max().item<float>()));
 }

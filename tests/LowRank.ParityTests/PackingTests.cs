@@ -39,7 +39,10 @@ public sealed class PackingTests
     public void Losses_and_gradients_are_those_of_padded_rows_and_of_each_row_alone(string family)
     {
         using var golden = new Golden(family);
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Rank = 3, Alpha = 1, TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False }, seed: 1);
+        using Adapter adapter =
+            Adapter.Create(
+                golden.Model, new LoraConfig { Rank = 3, Alpha = 1, TargetModules = ModuleSelection.AllLinear,
+                InitialWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         Compare(golden.Model.Decoder, adapter, Rows(golden));
     }
@@ -51,9 +54,11 @@ public sealed class PackingTests
         using var golden = new Golden(family);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor ids = golden.Read("input_ids").narrow(0, 0, 1), expected = golden.Model.Decoder.Forward(ids.narrow(1, 0, 4));
+        Tensor ids = golden.Read("input_ids").narrow(0, 0, 1),
+            expected = golden.Model.Decoder.Forward(ids.narrow(1, 0, 4));
         Tensor mask = cat([ones(1, 4, ScalarType.Int64, ids.device), zeros(1, 20, ScalarType.Int64, ids.device)], 1);
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(ids, mask).narrow(1, 0, 4), expected), 0, 1e-5);
+        Assert.InRange(
+            Golden.LargestDeviation(golden.Model.Decoder.Forward(ids, mask).narrow(1, 0, 4), expected), 0, 1e-5);
     }
 
     [Theory, MemberData(nameof(Prompts))]
@@ -80,8 +85,10 @@ public sealed class PackingTests
             // Another token at the end of the first row: only predictions after it may change.
             int[] ids = [.. rows[0].InputIds];
             ids[^2] = (ids[^2] + 7) % 50;
-            (Tensor after, PackedRows changed) = Logits(golden.Model.Decoder, [new TokenizedExample(ids, rows[0].Labels), .. rows[1..]], batching);
-            Assert.Equal(pack.Segments.Select(segment => segment.Tokens), changed.Segments.Select(segment => segment.Tokens));
+            (Tensor after, PackedRows changed) =
+                Logits(golden.Model.Decoder, [new TokenizedExample(ids, rows[0].Labels), .. rows[1..]], batching);
+            Assert.Equal(pack.Segments.Select(segment => segment.Tokens),
+                changed.Segments.Select(segment => segment.Tokens));
             int[] differing = [.. Enumerable.Range(0, (int)before.shape[0]).Where(i => !Same(before[i], after[i]))];
             Assert.Equal(1, pack.InputIds.Zip(changed.InputIds).Count(pair => pair.First != pair.Second));
             int place = pack.InputIds.Zip(changed.InputIds).ToList().FindIndex(pair => pair.First != pair.Second);
@@ -120,7 +127,8 @@ public sealed class PackingTests
         Assert.Contains(rows, row => row.Length > 16);
         var packing = new CausalObjective(golden.Model.Decoder, Shared);
         Assert.Contains("longer than 16 tokens", packing.Obstacle(rows));
-        Assert.Equal(new CausalObjective(golden.Model.Decoder, Padded).Sum(rows, null).item<float>(), packing.Sum(rows, null).item<float>());
+        Assert.Equal(new CausalObjective(golden.Model.Decoder, Padded).Sum(rows, null).item<float>(),
+            packing.Sum(rows, null).item<float>());
         Assert.Equal(rows.Chunk(2), packing.Arranger.MicroBatches(rows, 2));
         TokenizedExample[] shorter = [.. rows.Where(row => row.Length <= 16)];
         Assert.True(shorter.Length > 1);
@@ -132,12 +140,15 @@ public sealed class PackingTests
     public void Rows_with_padding_of_their_own_are_padded_beside_packed_ones()
     {
         using var golden = new Golden("llama");
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Rank = 3, InitialWeights = InitialWeights.False }, seed: 1);
+        using Adapter adapter =
+            Adapter.Create(golden.Model, new LoraConfig { Rank = 3, InitialWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         TokenizedExample[] rows = [.. Rows(golden)];
         rows[2] = rows[2] with { AttentionMask = [0, 0, .. Enumerable.Repeat(1, rows[2].Length - 2)] };
         rows[4] = rows[4] with { AttentionMask = [.. Enumerable.Repeat(1, rows[4].Length)] };
-        Assert.StartsWith($"1 of {rows.Length} rows have padding of their own", new CausalObjective(golden.Model.Decoder).Obstacle(rows));
+        Assert.StartsWith(
+            $"1 of {rows.Length} rows have padding of their own", new CausalObjective(golden.Model.Decoder)
+            .Obstacle(rows));
         Compare(golden.Model.Decoder, adapter, rows);
     }
 
@@ -145,14 +156,19 @@ public sealed class PackingTests
     public void Dropout_repeats_with_its_seed_and_has_the_mean_of_padded_rows(string family)
     {
         using var golden = new Golden(family);
-        using Adapter adapter = Adapter.Create(golden.Model, new LoraConfig { Rank = 3, Dropout = 0.3, TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False }, seed: 1);
+        using Adapter adapter =
+            Adapter.Create(
+                golden.Model, new LoraConfig { Rank = 3, Dropout = 0.3, TargetModules = ModuleSelection.AllLinear,
+                InitialWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         using var noGradient = no_grad();
         TokenizedExample[] rows = Rows(golden);
         double[] Losses(RowBatching batching)
         {
             using Generator random = new Generator().manual_seed(7);
-            return [.. Enumerable.Range(0, 100).Select(_ => { using Tensor sum = new CausalObjective(golden.Model.Decoder, batching).Sum(rows, random); return (double)sum.item<float>(); })];
+            return [.. Enumerable.Range(0, 100)
+                .Select(_ => { using Tensor sum = new CausalObjective(golden.Model.Decoder, batching)
+                .Sum(rows, random); return (double)sum.item<float>(); })];
         }
         double[] padded = Losses(Padded);
         foreach (RowBatching batching in (RowBatching[])[Packed, Shared])
@@ -171,17 +187,23 @@ public sealed class PackingTests
         return values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1);
     }
 
-    /// <summary>Rows of the case's tokens: alone, with equal prompts, one a beginning of another, one twice, one that predicts nothing.</summary>
+    /// <summary>Rows of the case's tokens: alone, with equal prompts, one a beginning of another, one twice, one that
+    /// predicts nothing.</summary>
     internal static TokenizedExample[] Rows(Golden golden)
     {
-        int[][] texts = [.. Enumerable.Range(0, 3).Select(row => golden.Read("input_ids")[row].cpu().data<long>().Select(id => (int)id).ToArray())];
-        static TokenizedExample Row(int[] ids, int prompt) => new(ids, [.. ids.Select((id, i) => i < prompt ? TokenizedExample.Ignored : id)]);
+        int[][] texts =
+            [.. Enumerable.Range(0, 3)
+            .Select(row => golden.Read("input_ids")[row].cpu().data<long>().Select(id => (int)id).ToArray())];
+        static TokenizedExample Row(int[] ids, int prompt) =>
+            new(ids, [.. ids.Select((id, i) => i < prompt ? TokenizedExample.Ignored : id)]);
         int[] prompt = texts[0][..10];
         TokenizedExample twice = Row([.. prompt, .. texts[1][..5]], 10);
         return
         [
-            Row([.. prompt, .. texts[2][3..12]], 10), Row(texts[1][..13], 4), Row([.. prompt, .. texts[2][..5]], 10), twice, Row(texts[2][..13], 0),
-            Row([.. prompt, .. texts[1][..3]], 10), Row(texts[1][..2], 1), twice, Row(texts[2][..9], 9), Row(texts[0][..22], 12),
+            Row([.. prompt, .. texts[2][3..12]], 10), Row(texts[1][..13], 4), Row([.. prompt, .. texts[2][..5]], 10),
+                twice, Row(texts[2][..13], 0),
+            Row([.. prompt, .. texts[1][..3]], 10), Row(texts[1][..2], 1), twice, Row(texts[2][..9], 9),
+                Row(texts[0][..22], 12),
             Row(texts[1][..6], 3) with { Labels = [-100, texts[1][1], -100, texts[1][3], -100, -100] },
         ];
     }
@@ -190,17 +212,22 @@ public sealed class PackingTests
     {
         using var scope = NewDisposeScope();
         (Tensor loss, Tensor[] gradients) = Gradients(model, adapter, Padded, [rows]);
-        Assert.Empty(adapter.Weights.Zip(gradients).Where(pair => pair.Second.abs().max().item<float>() == 0).Select(pair => pair.First.Key));
-        foreach ((string name, RowBatching batching, TokenizedExample[][] batches) in (ReadOnlySpan<(string, RowBatching, TokenizedExample[][])>)
-            [("alone", Padded, [.. rows.Where(row => row.PredictedLabels > 0).Select(row => new[] { row })]), ("packed", Packed, [rows]), ("shared", Shared, [rows])])
+        Assert.Empty(adapter.Weights.Zip(gradients).Where(pair => pair.Second.abs().max().item<float>() == 0)
+            .Select(pair => pair.First.Key));
+        foreach ((string name, RowBatching batching, TokenizedExample[][] batches) in (
+            ReadOnlySpan<(string, RowBatching, TokenizedExample[][])>)
+            [("alone", Padded, [.. rows.Where(row => row.PredictedLabels > 0).Select(row => new[] { row })]),
+                ("packed", Packed, [rows]), ("shared", Shared, [rows])])
         {
             (Tensor found, Tensor[] foundGradients) = Gradients(model, adapter, batching, batches);
             Near(loss, found, name);
-            for (int i = 0; i < gradients.Length; i++) Near(gradients[i], foundGradients[i], $"{name}: {adapter.Weights[i].Key}");
+            for (int i = 0; i < gradients.Length; i++)
+                Near(gradients[i], foundGradients[i], $"{name}: {adapter.Weights[i].Key}");
         }
     }
 
-    private static (Tensor Loss, Tensor[] Gradients) Gradients(Decoder model, Adapter adapter, RowBatching batching, TokenizedExample[][] batches)
+    private static (Tensor Loss, Tensor[] Gradients) Gradients(
+        Decoder model, Adapter adapter, RowBatching batching, TokenizedExample[][] batches)
     {
         var objective = new CausalObjective(model, batching);
         Tensor loss = zeros([]);

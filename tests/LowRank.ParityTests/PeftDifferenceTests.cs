@@ -16,12 +16,14 @@ public sealed class PeftDifferenceTests
         using var golden = new Golden("gpt2");
         using var scope = NewDisposeScope();
         IAdapterMethod method = AdapterMethods.Get(name);
-        var shared = new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.Of("c_attn", "c_fc") }; // wider than long
+        // wider than long
+        var shared = new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.Of("c_attn", "c_fc") };
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
         using Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), 1);
         Assert.All(adapter.Weights, weight => Assert.NotEqual(0, weight.Value.abs().max().item<float>()));
         adapter.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before), 0, Tolerance);
+        Assert.InRange(
+            Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before), 0, Tolerance);
     }
 
     [Theory, InlineData("pissa"), InlineData("olora")]
@@ -33,8 +35,10 @@ public sealed class PeftDifferenceTests
         IAdapterMethod method = AdapterMethods.Get(name);
         var shared = new LoraConfig
         {
-            Rank = 4, Alpha = 8, UseRankStabilizedScale = true, TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj"),
-            RankPattern = new OrderedDictionary<string, int> { ["q_proj"] = 2 }, AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["v_proj"] = 3.0 },
+            Rank = 4, Alpha = 8, UseRankStabilizedScale = true,
+                TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj"),
+            RankPattern = new OrderedDictionary<string, int> { ["q_proj"] = 2 },
+                AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["v_proj"] = 3.0 },
         };
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids")), trained;
         using (Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), 1))
@@ -50,7 +54,8 @@ public sealed class PeftDifferenceTests
         using Adapter again = Adapter.Load(folder["saved"], golden.Model);
         Assert.Equal("true", again.Config.InitialWeights.Name);
         again.Attach();
-        Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), trained), 0, Tolerance);
+        Assert.InRange(
+            Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), trained), 0, Tolerance);
     }
 
     [Fact]
@@ -61,7 +66,9 @@ public sealed class PeftDifferenceTests
         (Tensor, Tensor) Pair() => (ones(2, 1), ones(1, 3));
         using var layer = new LoHaLayer(Pair(), Pair(), 1, 0.9, 0);
         Tensor input = ones(1, 3);
-        float[][] results = [.. Enumerable.Range(0, 200).Select(_ => layer.Forward(input, x => zeros(1, 2), random).data<float>().ToArray())];
+        float[][] results =
+            [.. Enumerable.Range(0, 200)
+            .Select(_ => layer.Forward(input, x => zeros(1, 2), random).data<float>().ToArray())];
         Assert.All(results, result => Assert.All(result, value => Assert.True(float.IsFinite(value))));
         Assert.Contains(results, result => result.All(value => value == 0)); // in four of five
         Assert.Contains(results, result => result.Any(value => value != 0));

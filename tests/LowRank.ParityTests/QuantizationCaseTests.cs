@@ -9,10 +9,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Quantised weights against those that Reference/make_nf4_cases.py computes after bitsandbytes' definition: every bit.</summary>
+/// <summary>Quantised weights against those that Reference/make_nf4_cases.py computes after bitsandbytes' definition:
+/// every bit.</summary>
 public sealed class QuantizationCaseTests
 {
-    private static readonly string Cases = Path.Combine(AppContext.BaseDirectory, "Fixtures", "quantization", "nf4_cases.safetensors");
+    private static readonly string Cases =
+        Path.Combine(AppContext.BaseDirectory, "Fixtures", "quantization", "nf4_cases.safetensors");
 
     public static TheoryData<string, string> All
     {
@@ -34,13 +36,18 @@ public sealed class QuantizationCaseTests
         Tensor weight = file.Map(name);
         using PackedWeight packed = WeightFormats.Get(format)!.Pack(weight, buffer);
         string prefix = $"{name}.{format}.";
-        Dictionary<string, Tensor> stored = packed.Stored(prefix + "weight", weight.dtype == ScalarType.BFloat16 ? "bfloat16" : "float32").ToDictionary();
-        Assert.Equal(file.Entries.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && !key.EndsWith("expanded", StringComparison.Ordinal)).Order(), stored.Keys.Order());
+        Dictionary<string, Tensor> stored =
+            packed.Stored(prefix + "weight", weight.dtype == ScalarType.BFloat16 ? "bfloat16" : "float32")
+            .ToDictionary();
+        Assert.Equal(file.Entries.Keys.Where(
+            key => key.StartsWith(prefix, StringComparison.Ordinal)
+            && !key.EndsWith("expanded", StringComparison.Ordinal)).Order(), stored.Keys.Order());
         foreach ((string key, Tensor found) in stored)
         {
             Tensor expected = file.Map(key);
             Assert.Equal(expected.dtype, found.dtype);
-            if (key.Contains("quant_state", StringComparison.Ordinal)) Assert.Equal(Json(expected).ToJsonString(), Json(found).ToJsonString());
+            if (key.Contains("quant_state", StringComparison.Ordinal))
+                Assert.Equal(Json(expected).ToJsonString(), Json(found).ToJsonString());
             else Assert.True(expected.shape.SequenceEqual(found.shape) && expected.eq(found).all().item<bool>(), key);
         }
         Assert.True(packed.Expand().eq(file.Map(prefix + "expanded")).all().item<bool>());
@@ -53,7 +60,10 @@ public sealed class QuantizationCaseTests
         using SafeTensorsFile file = SafeTensorsFile.Open(Cases);
         using var folder = new TemporaryFolder();
         string prefix = $"{name}.{format}.", path = Path.Combine(folder.Path, "model.safetensors");
-        SafeTensorsWriter.Write(path, [.. file.Entries.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && !key.EndsWith("expanded", StringComparison.Ordinal))
+        SafeTensorsWriter.Write(
+            path, [.. file.Entries.Keys.Where(
+                key => key.StartsWith(prefix, StringComparison.Ordinal)
+                && !key.EndsWith("expanded", StringComparison.Ordinal))
             .Select(key => KeyValuePair.Create(key, file.Map(key)))]);
         using Checkpoint checkpoint = Checkpoint.Open(path);
         KeyValuePair<string, StoredMatrix> read = Assert.Single(BitsAndBytesReader.Read(checkpoint));
@@ -77,8 +87,8 @@ public sealed class QuantizationCaseTests
         Assert.InRange(Golden.LargestDeviation(logits, file.Map($"logits.{family}.{format}")), 0, 1e-4);
     }
 
-    /// <summary>Every case of decoders, encoders, T5 and experts, with its adapter where it has one: packed, written and read, merged in
-    /// memory and in a folder.</summary>
+    /// <summary>Every case of decoders, encoders, T5 and experts, with its adapter where it has one: packed, written
+    /// and read, merged in memory and in a folder.</summary>
     [Theory, MemberData(nameof(Families))]
     public void Every_family_computes_the_same_on_packed_and_on_expanded_weights(string family)
     {
@@ -88,10 +98,12 @@ public sealed class QuantizationCaseTests
         {
             using var packed = new Golden(family, baseDtype: format);
             Assert.NotEmpty(packed.Model.Network.PackedWeights);
-            using (var onProcessor = new Golden(family, baseDtype: format, device: CPU)) QuantizedFolder.Write(onProcessor.Model, folder[format]);
+            using (var onProcessor = new Golden(family, baseDtype: format, device: CPU))
+                QuantizedFolder.Write(onProcessor.Model, folder[format]);
             using var read = new Golden(family, folder[format]);
             using var expanded = new Golden(family, folder[format], WeightFormats.Float32);
-            Assert.Equal((packed.Model.Network.PackedWeights.Count, 0), (read.Model.Network.PackedWeights.Count, expanded.Model.Network.PackedWeights.Count));
+            Assert.Equal((packed.Model.Network.PackedWeights.Count, 0),
+                (read.Model.Network.PackedWeights.Count, expanded.Model.Network.PackedWeights.Count));
             Near(expanded.Logits(), packed.Logits());
             Near(packed.Logits(), read.Logits());
             string lora = Path.Combine(packed.Folder, "lora");
@@ -111,11 +123,15 @@ public sealed class QuantizationCaseTests
         }
     }
 
-    public static TheoryData<string> Families => [.. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
-        .Where(folder => File.Exists(Path.Combine(folder, "config.json")) && File.Exists(Path.Combine(folder, "io.safetensors"))).Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Families =>
+        [.. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens"))
+        .Where(folder => File.Exists(Path.Combine(folder, "config.json"))
+            && File.Exists(Path.Combine(folder, "io.safetensors"))).Select(folder => Path.GetFileName(folder))
+            .Order(StringComparer.Ordinal)];
 
     private static void Near(Tensor wanted, Tensor found) =>
         Assert.InRange(Golden.LargestDeviation(wanted, found), 0, 1e-4 * Math.Max(1, wanted.abs().max().item<float>()));
 
-    private static JsonNode Json(Tensor bytes) => JsonNode.Parse(Encoding.UTF8.GetString(bytes.data<byte>().ToArray()))!;
+    private static JsonNode Json(Tensor bytes) =>
+        JsonNode.Parse(Encoding.UTF8.GetString(bytes.data<byte>().ToArray()))!;
 }

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.ParityTests;
 
-/// <summary>Pooling and the layers behind it against sentence-transformers' modules (Reference/make_sentence_cases.py).</summary>
+/// <summary>Pooling and the layers behind it against sentence-transformers' modules
+/// (Reference/make_sentence_cases.py).</summary>
 public sealed class SentenceParityTests
 {
     private const double Tolerance = 1e-5; // absolute, float32
@@ -26,7 +27,8 @@ public sealed class SentenceParityTests
         Tensor states = Read(Cases["states"]!), mask = Read(Cases["mask"]!).to(ScalarType.Int64);
         Near(Cases["pooling"]![mode]!, pipeline.Apply(states, mask));
         Near(Cases["pooling"]![mode]!, pipeline.Apply(states.narrow(0, 0, 1), null), rows: 1);
-        Near(Cases["without_prompt"]![mode]!, (pipeline with { IncludesPrompt = false }).Apply(states.narrow(0, 0, 2), mask.narrow(0, 0, 2), promptTokens: 2));
+        Near(Cases["without_prompt"]![mode]!, (pipeline with { IncludesPrompt = false })
+            .Apply(states.narrow(0, 0, 2), mask.narrow(0, 0, 2), promptTokens: 2));
     }
 
     [Theory, MemberData(nameof(Activations))]
@@ -35,7 +37,9 @@ public sealed class SentenceParityTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         Copy(Fixture, folder.Path);
-        File.WriteAllText(folder["modules.json"], $$"""[{"path": "", "type": "a.Transformer"}, {"path": "folder/1_Pooling", "type": "a.Pooling"}, {"path": "dense/{{activation}}", "type": "a.Dense"}]""");
+        File.WriteAllText(
+            folder["modules.json"],
+            $$"""[{"path": "", "type": "a.Transformer"}, {"path": "folder/1_Pooling", "type": "a.Pooling"}, {"path": "dense/{{activation}}", "type": "a.Dense"}]""");
         ISentenceLayer layer = Assert.Single(SentenceFolder.Read(folder.Path)!.Layers);
         Near(Cases["dense"]![activation]!, layer.Forward(Read(Cases["vectors"]!)));
     }
@@ -47,10 +51,12 @@ public sealed class SentenceParityTests
         SentencePipeline read = SentenceFolder.Read(Path.Combine(Fixture, "folder"))!;
         using var folder = new TemporaryFolder();
         SentenceFolder.Save(read, folder.Path);
-        Assert.Equal(["1_Pooling", "2_Dense", "3_LayerNorm", "4_Normalize"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName).Order());
+        Assert.Equal(["1_Pooling", "2_Dense", "3_LayerNorm", "4_Normalize"], Directory.GetDirectories(folder.Path)
+            .Select(Path.GetFileName).Order());
         foreach (SentencePipeline pipeline in new[] { read, SentenceFolder.Read(folder.Path)! })
         {
-            Assert.Equal((12, true, "query", "dot", 4), (pipeline.MaxLength, pipeline.LowersCase, pipeline.DefaultPrompt, pipeline.Similarity, pipeline.Width));
+            Assert.Equal((12, true, "query", "dot", 4),
+                (pipeline.MaxLength, pipeline.LowersCase, pipeline.DefaultPrompt, pipeline.Similarity, pipeline.Width));
             Assert.Equal("good ", pipeline.Prompts["query"]);
             Near(Cases["pipeline"]!, pipeline.Apply(Read(Cases["states"]!), Read(Cases["mask"]!).to(ScalarType.Int64)));
         }
@@ -58,12 +64,17 @@ public sealed class SentenceParityTests
     }
 
     [Theory]
-    [InlineData("""[{"path": "", "type": "m.WordEmbeddings"}, {"path": "1_Pooling", "type": "m.Pooling"}]""", "the first module is WordEmbeddings, expected Transformer")]
+    [InlineData("""[{"path": "", "type": "m.WordEmbeddings"}, {"path": "1_Pooling", "type": "m.Pooling"}]""",
+        "the first module is WordEmbeddings, expected Transformer")]
     [InlineData("""[{"path": "0_Transformer", "type": "m.Transformer"}]""", "the Transformer lies in")]
-    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.CNN"}]""", "the second module is CNN, expected Pooling")]
-    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.Pooling"}, {"path": "2_D", "type": "m.Dropout"}]""", "the module Dropout is not supported")]
-    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "../1_Pooling", "type": "m.Pooling"}]""", "leads out of the folder")]
-    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "9_Pooling", "type": "m.Pooling"}]""", "is missing, which modules.json")]
+    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.CNN"}]""",
+        "the second module is CNN, expected Pooling")]
+    [InlineData(
+        """[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.Pooling"}, {"path": "2_D", "type": "m.Dropout"}]""", "the module Dropout is not supported")]
+    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "../1_Pooling", "type": "m.Pooling"}]""",
+        "leads out of the folder")]
+    [InlineData("""[{"path": "", "type": "m.Transformer"}, {"path": "9_Pooling", "type": "m.Pooling"}]""",
+        "is missing, which modules.json")]
     [InlineData("""{"modules": []}""", "expected a list of modules")]
     [InlineData("""[{"path": """, "it is no JSON from")]
     public void What_is_not_supported_is_named(string modules, string expected)
@@ -71,7 +82,8 @@ public sealed class SentenceParityTests
         using var folder = new TemporaryFolder();
         Copy(Path.Combine(Fixture, "folder"), folder.Path);
         File.WriteAllText(folder["modules.json"], modules);
-        Assert.Contains(expected, Assert.Throws<InputException>(() => SentenceFolder.Read(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<InputException>(() => SentenceFolder.Read(folder.Path)).Message,
+            StringComparison.Ordinal);
     }
 
     private static Tensor Read(JsonNode values)
@@ -82,7 +94,8 @@ public sealed class SentenceParityTests
         return tensor(Flat(values).ToArray()).view([.. shape]);
     }
 
-    private static IEnumerable<float> Flat(JsonNode values) => values is JsonArray list ? list.SelectMany(one => Flat(one!)) : [values.GetValue<float>()];
+    private static IEnumerable<float> Flat(JsonNode values) => values is JsonArray list
+        ? list.SelectMany(one => Flat(one!)) : [values.GetValue<float>()];
 
     private static void Near(JsonNode expected, Tensor found, int? rows = null)
     {

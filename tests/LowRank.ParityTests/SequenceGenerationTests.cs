@@ -16,7 +16,8 @@ public sealed class SequenceGenerationTests
         int[] expected = [.. golden.Read("greedy").cpu().data<long>().Select(id => (int)id)];
         int[] source = [.. golden.Read("input_ids")[0].cpu().data<long>().Select(id => (int)id)];
         var model = (EncoderDecoder)golden.Model.Network;
-        IReadOnlyList<int> made = new SequenceGenerator(model).Generate([source], new GenerationOptions { MaxNewTokens = expected.Length - 1 })[0];
+        IReadOnlyList<int> made = new SequenceGenerator(model)
+            .Generate([source], new GenerationOptions { MaxNewTokens = expected.Length - 1 })[0];
         Assert.Equal(expected[1..], made);
     }
 
@@ -31,7 +32,8 @@ public sealed class SequenceGenerationTests
         int[][] sources = [ids[..3], ids[..11], ids[4..9]];
         var options = new GenerationOptions { MaxNewTokens = 12 };
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(sources, options);
-        for (int i = 0; i < sources.Length; i++) Assert.Equal(generator.Generate([sources[i]], options)[0], together[i]);
+        for (int i = 0; i < sources.Length; i++)
+            Assert.Equal(generator.Generate([sources[i]], options)[0], together[i]);
     }
 
     [Fact]
@@ -44,7 +46,8 @@ public sealed class SequenceGenerationTests
         Tensor targets = golden.Read("decoder_input_ids");
         using SourceStates source = model.EncodeSource(input);
         using KeyValueCache cache = model.NewCache(3, 12);
-        Tensor first = model.Decode(targets.narrow(1, 0, 5), source, cache), rest = model.Decode(targets.narrow(1, 5, 7), source, cache);
+        Tensor first = model.Decode(targets.narrow(1, 0, 5), source, cache),
+            rest = model.Decode(targets.narrow(1, 5, 7), source, cache);
         Assert.InRange(Golden.LargestDeviation(cat([first, rest], 1), model.TargetStates(input, targets)), 0, 1e-5);
     }
 }

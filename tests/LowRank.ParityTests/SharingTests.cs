@@ -15,8 +15,10 @@ public sealed class SharingTests
 
     public static TheoryData<string, string> Variants =>
     [
-        .. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "config_keys")).Order(StringComparer.Ordinal)
-            .SelectMany(folder => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "variants.json")))!.AsObject().Select(variant => (Path.GetFileName(folder), variant.Key))),
+        .. Directory.EnumerateDirectories(Path.Combine(AppContext.BaseDirectory, "Fixtures", "config_keys"))
+            .Order(StringComparer.Ordinal)
+            .SelectMany(folder => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "variants.json")))!.AsObject()
+            .Select(variant => (Path.GetFileName(folder), variant.Key))),
     ];
 
     [Theory, MemberData(nameof(Checkpoints))]
@@ -32,7 +34,8 @@ public sealed class SharingTests
     {
         using var reference = new SharingCase("sharing", name);
         using var folder = new TemporaryFolder();
-        using (PretrainedModel model = PretrainedModel.Open(reference.Folder, TestDevice.Current, trainable: true, head: new HeadRequest(HeadKind.LanguageModel)))
+        using (PretrainedModel model = PretrainedModel.Open(
+            reference.Folder, TestDevice.Current, trainable: true, head: new HeadRequest(HeadKind.LanguageModel)))
             new FullModel(model).Save(folder["saved"]);
         using PretrainedModel saved = SharingCase.Open(folder["saved"]);
         Assert.InRange(reference.Deviation(saved, "logits"), 0, SharingCase.Tolerance);
@@ -44,7 +47,9 @@ public sealed class SharingTests
         using var reference = new SharingCase("sharing", name);
         using var folder = new TemporaryFolder();
         using (PretrainedModel model = SharingCase.Open(reference.Folder))
-        using (Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = 2, TargetModules = ModuleSelection.AllLinear }, 1)) // B is zero
+        // B is zero
+        using (Adapter adapter = Adapter.Create(
+            model, new LoraConfig { Rank = 2, TargetModules = ModuleSelection.AllLinear }, 1))
             AdapterMerge.Write(model, adapter, folder["merged"]);
         using PretrainedModel merged = SharingCase.Open(folder["merged"]);
         Assert.InRange(reference.Deviation(merged, "logits"), 0, SharingCase.Tolerance);
@@ -60,7 +65,8 @@ public sealed class SharingTests
         adapter.Attach();
         Assert.InRange(reference.Deviation(model, name), 0, SharingCase.Tolerance);
         AdapterMerge.Write(model, adapter, folder["merged"]);
-        using (PretrainedModel merged = SharingCase.Open(folder["merged"])) Assert.InRange(reference.Deviation(merged, name), 0, SharingCase.Tolerance);
+        using (PretrainedModel merged = SharingCase.Open(folder["merged"]))
+            Assert.InRange(reference.Deviation(merged, name), 0, SharingCase.Tolerance);
         if (!name.EndsWith("_tied", StringComparison.Ordinal)) return; // memory holds one weight for both
         adapter.Merge();
         Assert.InRange(reference.Deviation(model, name), 0, SharingCase.Tolerance);
@@ -79,11 +85,14 @@ public sealed class SharingTests
             foreach ((_, TorchSharp.torch.Tensor weight) in made.TrainedWeights) weight.add_(0.1); // as training would
             made.Save(folder["made"]);
         }
-        using SafeTensorsFile ours = SafeTensorsFile.Open(Path.Combine(folder["made"], Adapter.FileName)), theirs = SafeTensorsFile.Open(Path.Combine(reference.Folder, name, Adapter.FileName));
-        Assert.Equal(theirs.Entries.Keys.Where(key => !key.Contains(".base_layer.", StringComparison.Ordinal)).Order(StringComparer.Ordinal), ours.Entries.Keys.Order(StringComparer.Ordinal));
+        using SafeTensorsFile ours = SafeTensorsFile.Open(Path.Combine(folder["made"], Adapter.FileName)),
+            theirs = SafeTensorsFile.Open(Path.Combine(reference.Folder, name, Adapter.FileName));
+        Assert.Equal(theirs.Entries.Keys.Where(key => !key.Contains(".base_layer.", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal), ours.Entries.Keys.Order(StringComparer.Ordinal));
         using Adapter read = Adapter.Load(folder["made"], model);
         read.Save(folder["again"]);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["made"], Adapter.FileName)), File.ReadAllBytes(Path.Combine(folder["again"], Adapter.FileName)));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["made"], Adapter.FileName)),
+            File.ReadAllBytes(Path.Combine(folder["again"], Adapter.FileName)));
     }
 
     [Fact]
@@ -91,13 +100,23 @@ public sealed class SharingTests
     {
         using var reference = new SharingCase("tied");
         using PretrainedModel model = SharingCase.Open(reference.Folder);
-        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"), ModulesToSave = ["embed_tokens"] };
-        using (Adapter half = Adapter.Create(model, config, 1)) Assert.Contains("ensure_weight_tying", Assert.Single(half.Warnings));
-        using (Adapter both = Adapter.Create(model, config with { EnsureWeightTying = true }, 1)) Assert.Empty(both.Warnings);
-        Assert.Contains("ensure_weight_tying", Assert.Throws<InputException>(() => Adapter.Create(model, config with { EnsureWeightTying = true, ModulesToSave = null }, 1)).Message);
+        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"),
+            ModulesToSave = ["embed_tokens"] };
+        using (Adapter half = Adapter.Create(model, config, 1))
+            Assert.Contains("ensure_weight_tying", Assert.Single(half.Warnings));
+        using (Adapter both = Adapter.Create(model, config with { EnsureWeightTying = true }, 1))
+            Assert.Empty(both.Warnings);
+        Assert.Contains(
+            "ensure_weight_tying",
+            Assert.Throws<InputException>(
+                () => Adapter.Create(
+                    model, config with { EnsureWeightTying = true, ModulesToSave = null }, 1)).Message);
         using var other = new SharingCase("sharing", "llama_head");
         using PretrainedModel untied = SharingCase.Open(other.Folder);
-        Assert.Contains("share no weight", Assert.Throws<InputException>(() => Adapter.Create(untied, config with { EnsureWeightTying = true }, 1)).Message);
+        Assert.Contains(
+            "share no weight",
+            Assert.Throws<InputException>(
+                () => Adapter.Create(untied, config with { EnsureWeightTying = true }, 1)).Message);
     }
 
     [Theory, MemberData(nameof(Variants))]
@@ -106,7 +125,9 @@ public sealed class SharingTests
         using var reference = new SharingCase("config_keys", family);
         using var folder = new TemporaryFolder();
         JsonObject config = JsonNode.Parse(File.ReadAllText(Path.Combine(reference.Folder, "config.json")))!.AsObject();
-        foreach ((string key, JsonNode? value) in JsonNode.Parse(File.ReadAllText(Path.Combine(reference.Folder, "variants.json")))![variant]!.AsObject()) config[key] = value?.DeepClone();
+        foreach ((string key, JsonNode? value) in JsonNode.Parse(
+            File.ReadAllText(Path.Combine(reference.Folder, "variants.json")))![variant]!.AsObject())
+            config[key] = value?.DeepClone();
         File.WriteAllText(folder["config.json"], config.ToJsonString());
         File.Copy(Path.Combine(reference.Folder, Checkpoint.SingleFileName), folder[Checkpoint.SingleFileName]);
         using PretrainedModel model = SharingCase.Open(folder.Path);

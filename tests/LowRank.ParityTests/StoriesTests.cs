@@ -5,8 +5,8 @@ using LowRank.Tokenization;
 
 namespace LowRank.ParityTests;
 
-/// <summary>A trained checkpoint of the real world, where it is at hand: stories260K (TinyStories) as a Hugging Face folder,
-/// in the folder that LOWRANK_ASSETS names or in <c>../shared/assets</c> beside the repository.</summary>
+/// <summary>A trained checkpoint of the real world, where it is at hand: stories260K (TinyStories) as a Hugging Face
+/// folder, in the folder that LOWRANK_ASSETS names or in <c>../shared/assets</c> beside the repository.</summary>
 public sealed class StoriesTests
 {
     [Fact]
@@ -16,7 +16,9 @@ public sealed class StoriesTests
         Assert.SkipWhen(folder is null, "stories260K is not at hand: set LOWRANK_ASSETS to a folder that holds it.");
         using PretrainedModel model = PretrainedModel.Open(folder!);
         Tokenizer tokenizer = Tokenizer.Load(folder!);
-        JsonElement[] cases = [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(folder!, "greedy.json"))).RootElement.EnumerateArray()];
+        JsonElement[] cases =
+            [.. JsonDocument.Parse(
+                File.ReadAllText(Path.Combine(folder!, "greedy.json"))).RootElement.EnumerateArray()];
         Assert.NotEmpty(cases);
         foreach (JsonElement expected in cases)
         {

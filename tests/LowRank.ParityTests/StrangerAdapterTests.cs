@@ -10,7 +10,9 @@ namespace LowRank.ParityTests;
 /// <summary>Adapters as other programs and older versions of PEFT left them, which PEFT opens.</summary>
 public sealed class StrangerAdapterTests
 {
-    private static readonly string[] Flags = ["fan_in_fan_out", "inference_mode", "lora_bias", "use_dora", "use_rslora", "use_qalora", "ensure_weight_tying"];
+    private static readonly string[] Flags =
+        ["fan_in_fan_out", "inference_mode", "lora_bias", "use_dora", "use_rslora", "use_qalora",
+        "ensure_weight_tying"];
 
     [Theory]
     [InlineData("bert_question_answering")]
@@ -32,14 +34,24 @@ public sealed class StrangerAdapterTests
     {
         using var folder = new TemporaryFolder();
         const string Name = "bert_question_answering";
-        static string Named(string key) => key.Contains("lora_", StringComparison.Ordinal) ? key.Replace(".weight", ".default.weight", StringComparison.Ordinal)
+        static string Named(string key) => key.Contains("lora_", StringComparison.Ordinal)
+            ? key.Replace(".weight", ".default.weight", StringComparison.Ordinal)
             : key.Replace("qa_outputs.", "qa_outputs.modules_to_save.default.", StringComparison.Ordinal);
         string adapter = Changed(folder, Name, _ => { }, tensors =>
-            [.. tensors.Select(tensor => KeyValuePair.Create(Named(tensor.Key), tensor.Value)), KeyValuePair.Create("base_model.model.qa_outputs.original_module.weight", zeros(2, 32))]);
+            [.. tensors.Select(tensor => KeyValuePair.Create(Named(tensor.Key), tensor.Value)),
+                KeyValuePair.Create("base_model.model.qa_outputs.original_module.weight", zeros(2, 32))]);
         RequireSame(Name, adapter);
-        string two = Changed(folder, Name, _ => { }, tensors => [.. tensors.Select((tensor, i) => KeyValuePair.Create(Named(tensor.Key).Replace("default", i % 2 == 0 ? "a" : "b", StringComparison.Ordinal), tensor.Value))]);
+        string two = Changed(
+            folder, Name, _ => { }, tensors =>
+            [.. tensors.Select(
+                (tensor, i) =>
+                KeyValuePair.Create(
+                    Named(tensor.Key).Replace("default", i % 2 == 0 ? "a" : "b", StringComparison.Ordinal),
+                    tensor.Value))]);
         using var golden = new Golden(Name);
-        Assert.Contains("tensors of 2 adapters (\"a\", \"b\")", Assert.Throws<InputException>(() => Adapter.Load(two, golden.Model)).Message);
+        Assert.Contains(
+            "tensors of 2 adapters (\"a\", \"b\")",
+            Assert.Throws<InputException>(() => Adapter.Load(two, golden.Model)).Message);
     }
 
     [Theory]
@@ -53,7 +65,9 @@ public sealed class StrangerAdapterTests
         using var noGradient = no_grad();
         Tensor before = golden.Logits(), table = golden.Model.Network.TokenEmbedding.Weight.clone() * factor;
         string plain = Path.Combine(golden.Folder, "lora");
-        string adapter = Changed(folder, "llama", _ => { }, tensors => [.. tensors, KeyValuePair.Create("base_model.model.model.embed_tokens.weight", table)], "lora");
+        string adapter =
+            Changed(folder, "llama", _ => { },
+            tensors => [.. tensors, KeyValuePair.Create("base_model.model.model.embed_tokens.weight", table)], "lora");
         using Adapter loaded = Adapter.Load(adapter, golden.Model), alone = Adapter.Load(plain, golden.Model);
         Assert.Equal(factor == 1 ? 0 : 1, loaded.Warnings.Count);
         Assert.Equal(alone.ParameterCount, loaded.ParameterCount);
@@ -107,8 +121,10 @@ public sealed class StrangerAdapterTests
     {
         using var golden = new Golden("llama");
         using var folder = new TemporaryFolder();
-        using PretrainedModel headless = PretrainedModel.Open(golden.Folder, TestDevice.Current, head: new HeadRequest(HeadKind.None));
-        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"), LayersToTransform = LayerSelection.Of(1) };
+        using PretrainedModel headless =
+            PretrainedModel.Open(golden.Folder, TestDevice.Current, head: new HeadRequest(HeadKind.None));
+        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"),
+            LayersToTransform = LayerSelection.Of(1) };
         using Adapter adapter = Adapter.Create(headless, config, 1);
         Assert.Equal(["layers.1.self_attn.q_proj"], adapter.Layers.Keys);
         adapter.Save(folder["saved"]);
@@ -124,7 +140,8 @@ public sealed class StrangerAdapterTests
         using var golden = new Golden(name);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using Adapter expected = Adapter.Load(Path.Combine(golden.Folder, "trained"), golden.Model), found = Adapter.Load(adapter, golden.Model);
+        using Adapter expected = Adapter.Load(Path.Combine(golden.Folder, "trained"), golden.Model),
+            found = Adapter.Load(adapter, golden.Model);
         expected.Attach();
         Tensor logits = golden.Logits();
         expected.Detach();
@@ -132,14 +149,19 @@ public sealed class StrangerAdapterTests
         Assert.Equal(0, Golden.LargestDeviation(logits, golden.Logits()));
     }
 
-    private static string Changed(TemporaryFolder folder, string golden, Action<JsonObject> change, Func<IReadOnlyList<KeyValuePair<string, Tensor>>, IReadOnlyList<KeyValuePair<string, Tensor>>> tensors, string adapter = "trained")
+    private static string Changed(TemporaryFolder folder, string golden, Action<JsonObject> change,
+        Func<IReadOnlyList<KeyValuePair<string, Tensor>>, IReadOnlyList<KeyValuePair<string, Tensor>>> tensors,
+        string adapter = "trained")
     {
-        string source = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", golden, adapter), target = Directory.CreateDirectory(folder[Guid.NewGuid().ToString("n")]).FullName;
+        string source = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", golden, adapter),
+            target = Directory.CreateDirectory(folder[Guid.NewGuid().ToString("n")]).FullName;
         File.Copy(Path.Combine(source, LoraConfig.FileName), Path.Combine(target, LoraConfig.FileName));
         Change(target, change);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = SafeTensorsFile.Open(Path.Combine(source, Adapter.FileName));
-        SafeTensorsWriter.Write(Path.Combine(target, Adapter.FileName), tensors([.. file.Entries.Keys.Select(key => KeyValuePair.Create(key, file.Map(key)))]));
+        SafeTensorsWriter.Write(
+            Path.Combine(target, Adapter.FileName),
+            tensors([.. file.Entries.Keys.Select(key => KeyValuePair.Create(key, file.Map(key)))]));
         return target;
     }
 

@@ -60,7 +60,8 @@ public sealed class TaskParityTests
         using var golden = new Golden(name);
         using var scope = NewDisposeScope();
         Check(golden, task, "");
-        if (!golden.Has("logits.trained") && !golden.Has("start_logits.trained") && !golden.Has("embeddings.trained")) return;
+        if (!golden.Has("logits.trained") && !golden.Has("start_logits.trained") && !golden.Has("embeddings.trained"))
+            return;
         using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "trained"), golden.Model);
         adapter.Attach();
         Check(golden, task, ".trained");
@@ -81,14 +82,16 @@ public sealed class TaskParityTests
             string file = Path.Combine(folder.FullName, "train.jsonl");
             File.WriteAllLines(file, Rows(train, task).Select(row => row.ToJsonString()));
             ITaskKind kind = TaskRegistry.Get(task);
-            TaskSettings settings = kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), golden.Model.Config);
+            TaskSettings settings =
+                kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), golden.Model.Config);
             ITask run = kind.Start(golden.Model, null, settings);
             using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "start"), golden.Model);
             adapter.Attach();
             var trained = new TrainedAdapter(adapter);
             var options = new TrainingOptions
             {
-                Steps = 12, BatchSize = 3, LearningRate = 0.01, WeightDecay = 0.01, WarmupSteps = 3, Shuffle = false, EvaluateEvery = 0,
+                Steps = 12, BatchSize = 3, LearningRate = 0.01, WeightDecay = 0.01, WarmupSteps = 3, Shuffle = false,
+                    EvaluateEvery = 0,
             };
             var steps = new List<TrainingStep>();
             new Trainer(run, trained, options, folder.FullName, new Observer(steps)).Run(run.Read([file]).Examples, []);
@@ -135,7 +138,8 @@ public sealed class TaskParityTests
 
     private static void Check(Golden golden, string task, string suffix)
     {
-        void Equal(string name, Tensor found) => Assert.InRange(Golden.LargestDeviation(found, golden.Read(name + suffix)), 0, Tolerance);
+        void Equal(string name, Tensor found) =>
+            Assert.InRange(Golden.LargestDeviation(found, golden.Read(name + suffix)), 0, Tolerance);
         if (task == "question_answering")
         {
             Tensor scores = golden.Logits();
@@ -160,13 +164,17 @@ public sealed class TaskParityTests
             for (int row = 0; row < train["input_ids"]![step]!.AsArray().Count; row++)
             {
                 JsonNode? Cell(string key) => train[key]?[step]?[row]?.DeepClone();
-                var made = new JsonObject { ["input_ids"] = Cell("input_ids"), ["attention_mask"] = Cell("attention_mask") };
+                var made = new JsonObject { ["input_ids"] = Cell("input_ids"),
+                    ["attention_mask"] = Cell("attention_mask") };
                 if (Cell("token_type_ids") is { } types) made["token_type_ids"] = types;
                 JsonNode? labels = Cell("labels");
                 switch (task)
                 {
                     case "sequence_classification" when labels is JsonArray several:
-                        made["labels"] = new JsonArray([.. Enumerable.Range(0, several.Count).Where(i => several[i]!.GetValue<double>() == 1).Select(i => (JsonNode?)i)]);
+                        made["labels"] =
+                            new JsonArray(
+                                [.. Enumerable.Range(0, several.Count).Where(i => several[i]!.GetValue<double>() == 1)
+                                .Select(i => (JsonNode?)i)]);
                         break;
                     case "sequence_classification":
                         made["label"] = labels;
@@ -189,7 +197,8 @@ public sealed class TaskParityTests
 
     private static void CompareWeights(string expected, string found, HashSet<string> undetermined)
     {
-        using SafeTensorsFile right = SafeTensorsFile.Open(Path.Combine(expected, Adapter.FileName)), made = SafeTensorsFile.Open(Path.Combine(found, Adapter.FileName));
+        using SafeTensorsFile right = SafeTensorsFile.Open(Path.Combine(expected, Adapter.FileName)),
+            made = SafeTensorsFile.Open(Path.Combine(found, Adapter.FileName));
         Assert.Equal(right.Entries.Keys.Order(), made.Entries.Keys.Order());
         using var scope = NewDisposeScope();
         foreach (string key in right.Entries.Keys.Where(key => !undetermined.Contains(key)))

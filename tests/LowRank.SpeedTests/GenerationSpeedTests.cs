@@ -5,7 +5,8 @@ using LowRank.Models;
 namespace LowRank.SpeedTests;
 
 /// <summary>Generation as a share of the rate at which this machine reads memory.</summary>
-/// <remarks>The memory's speed changes in the course of time, so a step is compared with what was read next to it, and the round in the middle counts.</remarks>
+/// <remarks>The memory's speed changes in the course of time, so a step is compared with what was read next to it, and
+/// the round in the middle counts.</remarks>
 [Collection(MeasuredCollection.Name)]
 public sealed class GenerationSpeedTests(MeasuredMachine machine)
 {

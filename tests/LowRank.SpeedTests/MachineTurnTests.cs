@@ -40,7 +40,8 @@ public sealed class MachineTurnTests : IDisposable
         Task<MachineTurn> wanted = Task.Run(() => MachineTurn.Alone(name, Long));
         bool waits = false;
         for (long started = Stopwatch.GetTimestamp(); !waits && Stopwatch.GetElapsedTime(started) < Long;)
-            using (MachineTurn next = MachineTurn.Beside(name, TimeSpan.FromMilliseconds(1))) waits = next.Disturbance is not null;
+            using (MachineTurn next = MachineTurn.Beside(name, TimeSpan.FromMilliseconds(1)))
+                waits = next.Disturbance is not null;
         Assert.True(waits, "tests went past one that waits to be alone");
         running.Dispose();
         using MachineTurn alone = await wanted;

@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>The machine without other tests, with torch set up as <c>lowrank</c> does, and a model to measure.</summary>
+/// <summary>The machine without other tests, with torch set up as <c>lowrank</c> does, and a model to
+/// measure.</summary>
 public sealed class MeasuredMachine : IDisposable
 {
     // So that machines with more cores can be compared: how many threads a step can use depends on its rows.
@@ -28,7 +29,8 @@ public sealed class MeasuredMachine : IDisposable
     }
 
     /// <summary>Whether what is measured was built for debugging.</summary>
-    public static bool IsDebug { get; } = new[] { typeof(StepSession), typeof(ProcessorCores) }.Any(type => type.Assembly.GetCustomAttribute<DebuggableAttribute>()?.IsJITOptimizerDisabled ?? false);
+    public static bool IsDebug { get; } = new[] { typeof(StepSession), typeof(ProcessorCores) }.Any(
+        type => type.Assembly.GetCustomAttribute<DebuggableAttribute>()?.IsJITOptimizerDisabled ?? false);
 
     /// <summary>Why nothing can be measured; null where the machine is this process's.</summary>
     public string? Disturbance => turn.Disturbance;

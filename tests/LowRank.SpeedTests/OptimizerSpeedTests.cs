@@ -5,9 +5,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>Time as a ratio, both sides in turns in one process; the fastest of each counts, so that other work on the machine does not.</summary>
-/// <remarks>How fast a processor computes beside how fast it copies is its own affair: the ratios are held where shares are recorded for its kind, and
-/// measured anywhere by <c>lowrank bench optimizer</c>.</remarks>
+/// <summary>Time as a ratio, both sides in turns in one process; the fastest of each counts, so that other work on the
+/// machine does not.</summary>
+/// <remarks>How fast a processor computes beside how fast it copies is its own affair: the ratios are held where shares
+/// are recorded for its kind, and measured anywhere by <c>lowrank bench optimizer</c>.</remarks>
 [Collection(MeasuredCollection.Name)]
 public sealed class OptimizerSpeedTests(MeasuredMachine machine)
 {
@@ -18,8 +19,10 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
     {
         using var scope = NewDisposeScope();
         Tensor[] weights = Weights();
-        using var optimizer = new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
-        // A step reads weights, gradients, means, squares and writes all but the gradients: seven halves of them are read, seven written.
+        using var optimizer =
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
+        // A step reads weights, gradients, means, squares and writes all but the gradients: seven halves of them are
+        // read, seven written.
         Tensor from = ones(7L * Tensors * Numbers / 2), to = ones_like(from);
         AtMost(2, () => optimizer.Step(1e-4), () => to.copy_(from));
     }
@@ -39,7 +42,8 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
     {
         using var scope = NewDisposeScope();
         Tensor[] weights = Weights();
-        using var optimizer = new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
+        using var optimizer =
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
         var norm = new GradientNorm(weights);
         void Step()
         {
@@ -62,14 +66,20 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
     private void AtMost(double ratio, Action work, Action reference)
     {
         machine.SkipWhenDisturbed();
-        Assert.SkipUnless(RecordedShares.KnowsThisKind, $"{RecordedShares.Source} has nothing for a machine of this kind (\"{RecordedShares.Kind}\"); 'lowrank bench optimizer' measures here.");
+        Assert.SkipUnless(
+            RecordedShares.KnowsThisKind,
+            $"{RecordedShares.Source} has nothing for a machine of this kind (\"{RecordedShares.Kind}\"); 'lowrank " +
+            "bench optimizer' measures here.");
         SeenAgain.Fail(() =>
         {
             var others = new OtherWork();
             (double fastest, double fastestReference) = Fastest(ratio, work, reference);
             if (fastest <= ratio * fastestReference) return null;
-            string found = $"{fastest:0.00} ms against {fastestReference:0.00} ms of copying, expected at most {ratio} times that";
-            Assert.SkipUnless(OtherWork.IsKnown && others.Used < ShareCheck.Undisturbed, $"The machine may be busy elsewhere. {found}");
+            string found =
+                $"{fastest:0.00} ms against {fastestReference:0.00} ms of copying, expected at most {ratio} times that";
+            Assert.SkipUnless(
+                OtherWork.IsKnown && others.Used < ShareCheck.Undisturbed,
+                $"The machine may be busy elsewhere. {found}");
             return found;
         });
     }
@@ -85,7 +95,8 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
         double fastest = double.MaxValue, fastestReference = double.MaxValue;
         long begin = Stopwatch.GetTimestamp();
         // A machine that is busy elsewhere gets time to have both done undisturbed once.
-        for (int round = 0; round < 10 || (fastest > ratio * fastestReference && Stopwatch.GetElapsedTime(begin).TotalSeconds < 20); round++)
+        for (int round = 0; round < 10
+            || (fastest > ratio * fastestReference && Stopwatch.GetElapsedTime(begin).TotalSeconds < 20); round++)
         {
             fastestReference = Least(fastestReference, reference);
             fastest = Least(fastest, work);

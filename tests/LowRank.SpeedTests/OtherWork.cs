@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace LowRank.SpeedTests;
 
-/// <summary>How much of the machine's processors other programs, and other machines on the same host, use. Nothing where the system does not say.</summary>
+/// <summary>How much of the machine's processors other programs, and other machines on the same host, use. Nothing
+/// where the system does not say.</summary>
 internal sealed class OtherWork
 {
     private const string Source = "/proc/stat";
@@ -23,7 +24,8 @@ internal sealed class OtherWork
     {
         if (!IsKnown) return 0;
         string[] fields = File.ReadLines(Source).First().Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        double ticks = new[] { 1, 2, 3, 6, 7, 8 }.Sum(field => double.Parse(fields[field], CultureInfo.InvariantCulture));
+        double ticks = new[] { 1, 2, 3, 6, 7, 8 }.Sum(
+            field => double.Parse(fields[field], CultureInfo.InvariantCulture));
         return ticks / TicksPerSecond - Environment.CpuUsage.TotalTime.TotalSeconds;
     }
 }

@@ -22,7 +22,8 @@ internal static class RecordedShares
 
     /// <summary>What shares depend on: the processor, its vectors, who multiplies matrices, and the threads.</summary>
     public static string Kind { get; } = string.Create(CultureInfo.InvariantCulture,
-        $"{Processor()}, vectors of {GenerateBench.VectorWidth} numbers, products of {(BlockedProduct.IsFaster ? "LowRank" : "libtorch")}, {get_num_threads()} threads");
+        $"{Processor()}, vectors of {GenerateBench.VectorWidth} numbers, products of " +
+            $"{(BlockedProduct.IsFaster ? "LowRank" : "libtorch")}, {get_num_threads()} threads");
 
     /// <summary>Whether what is measured is to be recorded.</summary>
     public static bool IsRecording => Environment.GetEnvironmentVariable(Switch) == "1";
@@ -30,12 +31,16 @@ internal static class RecordedShares
     /// <summary>How to record.</summary>
     public static string Command => $"{Switch}=1 dotnet run -c Release --project tests/LowRank.SpeedTests";
 
-    /// <summary>Whether anything was recorded on a machine of this kind: what holds there need not hold on another.</summary>
-    public static bool KnowsThisKind => Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source))).ContainsKey(Kind);
+    /// <summary>Whether anything was recorded on a machine of this kind: what holds there need not hold on
+    /// another.</summary>
+    public static bool KnowsThisKind =>
+        Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source))).ContainsKey(Kind);
 
     /// <summary>What was recorded on a machine of this kind; null where nothing was.</summary>
     /// <param name="name">The share's name.</param>
-    public static RecordedShare? Here(string name) => Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source)))[Kind]?[name].Deserialize<RecordedShare>(Format);
+    public static RecordedShare? Here(string name) =>
+        Load(Path.Combine(AppContext.BaseDirectory, Path.GetFileName(Source)))[Kind]?[name]
+        .Deserialize<RecordedShare>(Format);
 
     /// <summary>Writes what was measured into the repository.</summary>
     /// <param name="name">The share's name.</param>
@@ -47,7 +52,8 @@ internal static class RecordedShares
         JsonObject here = all[Kind]?.AsObject() ?? [];
         here["machine"] = Machine.Describe();
         here["commit"] = Machine.Commit();
-        here[name] = JsonSerializer.SerializeToNode(new RecordedShare(Math.Round(share.Share, 3), Math.Round(share.Limit)), Format);
+        here[name] = JsonSerializer.SerializeToNode(
+            new RecordedShare(Math.Round(share.Share, 3), Math.Round(share.Limit)), Format);
         all[Kind] = here.DeepClone();
         File.WriteAllText(path, all.ToJsonString(Format) + "\n");
     }
@@ -57,16 +63,23 @@ internal static class RecordedShares
     private static string Repository()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx"))) folder = folder.Parent;
-        return folder?.FullName ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
+            folder = folder.Parent;
+        return folder?.FullName
+            ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
     }
 
-    // The vendor stands in EBX, EDX, ECX of leaf 0; family and model in EAX of leaf 1, each in a short and an extended part.
+    // The vendor stands in EBX, EDX, ECX of leaf 0; family and model in EAX of leaf 1, each in a short and an extended
+    // part.
     private static string Processor()
     {
         if (!X86Base.IsSupported) return RuntimeInformation.ProcessArchitecture.ToString();
         (int _, int ebx, int ecx, int edx) = X86Base.CpuId(0, 0);
-        int signature = X86Base.CpuId(1, 0).Eax, family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF), model = (signature >> 4 & 0xF) + (signature >> 12 & 0xF0);
-        return string.Create(CultureInfo.InvariantCulture, $"{System.Text.Encoding.ASCII.GetString(MemoryMarshal.AsBytes<int>([ebx, edx, ecx]))} family {family} model {model}");
+        int signature = X86Base.CpuId(1, 0).Eax, family = (signature >> 8 & 0xF) + (signature >> 20 & 0xFF),
+            model = (signature >> 4 & 0xF) + (signature >> 12 & 0xF0);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{System.Text.Encoding.ASCII.GetString(MemoryMarshal.AsBytes<int>([ebx, edx, ecx]))} family {family} " +
+            $"model {model}");
     }
 }

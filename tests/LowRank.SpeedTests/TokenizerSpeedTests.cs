@@ -18,7 +18,8 @@ public sealed class TokenizerSpeedTests(MeasuredMachine machine)
         string[] texts = [.. HotelTask.Files()["train.jsonl"]];
         Tokenizer tokenizer = Make(BytePairTrainer.Train(texts, 600, ["<|end|>"]));
         var random = new Random(1);
-        string text = unsplit ? new([.. Enumerable.Range(0, 200_000).Select(_ => (char)('a' + random.Next(26)))]) : string.Concat(texts.Take(400));
+        string text = unsplit ? new([.. Enumerable.Range(0, 200_000).Select(_ => (char)('a' + random.Next(26)))])
+            : string.Concat(texts.Take(400));
         string four = string.Concat(Enumerable.Repeat(text, 4));
         tokenizer.Encode(four); // everything compiled and cached
         SeenAgain.Fail(() =>
@@ -30,14 +31,16 @@ public sealed class TokenizerSpeedTests(MeasuredMachine machine)
                 once = Least(once, () => tokenizer.Encode(text));
                 fourTimes = Least(fourTimes, () => tokenizer.Encode(four));
             }
-            return fourTimes < 8 * once ? null : $"{once} for {text.Length} characters, {fourTimes} for four times as many";
+            return fourTimes < 8 * once ? null
+                : $"{once} for {text.Length} characters, {fourTimes} for four times as many";
         });
     }
 
     private static TimeSpan Least(TimeSpan before, Action action)
     {
         GC.Collect(); // what the one before left is no time of this one
-        // Time on a processor, not on the clock: where others wait for the cores, the longer run loses its turn more often.
+        // Time on a processor, not on the clock: where others wait for the cores, the longer run loses its turn more
+        // often.
         TimeSpan start = Environment.CpuUsage.TotalTime;
         action();
         TimeSpan taken = Environment.CpuUsage.TotalTime - start;

@@ -7,7 +7,8 @@ public sealed partial class ArchitectureTests
 {
     // Each folder of the library uses only those before it.
     private static readonly string[] Order =
-        ["Kernels", "IO", "Quantization", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Training", "Generation", "Tasks", "Recipes"];
+        ["Kernels", "IO", "Quantization", "Hub", "Tokenization", "Data", "Metrics", "Models", "Adapters", "Training",
+            "Generation", "Tasks", "Recipes"];
 
     private static string Library([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "src", "LowRank"));
@@ -54,13 +55,15 @@ public sealed partial class ArchitectureTests
             string expected = "LowRank." + Path.GetDirectoryName(file)!.Replace(Path.DirectorySeparatorChar, '.');
             string found = DeclaredNamespace().Match(code).Groups["name"].Value;
             // A sub-folder may be its own namespace or share the one of its parent.
-            if (found != expected && !expected.StartsWith(found + ".", StringComparison.Ordinal)) problems.Add($"{file}: {found}");
+            if (found != expected && !expected.StartsWith(found + ".", StringComparison.Ordinal))
+                problems.Add($"{file}: {found}");
         }
         Assert.Empty(problems);
     }
 
     [Fact]
-    public void Files_have_at_most_500_lines() => Assert.All(Directory.EnumerateFiles(Library(), "*.cs", SearchOption.AllDirectories)
+    public void Files_have_at_most_500_lines() =>
+        Assert.All(Directory.EnumerateFiles(Library(), "*.cs", SearchOption.AllDirectories)
         .Where(path => !Generated(path)), path => Assert.InRange(File.ReadLines(path).Count(), 1, 500));
 
     private static IEnumerable<(string Folder, string File, string Code)> Sources() =>
@@ -69,7 +72,8 @@ public sealed partial class ArchitectureTests
         where !Generated(path) && file.Contains(Path.DirectorySeparatorChar)
         select (file.Split(Path.DirectorySeparatorChar)[0], file, File.ReadAllText(path));
 
-    private static bool Generated(string path) => path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}")
+    private static bool Generated(string path) =>
+        path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}")
         || path.Contains($"{Path.DirectorySeparatorChar}bin{Path.DirectorySeparatorChar}");
 
     private static HashSet<string> Uses(string code)

@@ -6,7 +6,8 @@ public sealed class JsonWordsTests
 {
     private static readonly JsonSerializerOptions Options = new()
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true,
+            RespectRequiredConstructorParameters = true,
         UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
     };
 
@@ -25,7 +26,9 @@ public sealed class JsonWordsTests
     [InlineData("{\n\"name\": x", "it is no JSON from line 2, column 9 on")]
     [InlineData("", "it is no JSON from line 1, column 1 on")]
     public void What_is_wrong_is_said_with_what_was_found_expected_and_where(string json, string expected) =>
-        Assert.Contains(expected, JsonWords.Of(Assert.ThrowsAny<JsonException>(() => JsonSerializer.Deserialize<Content>(json, Options)), json));
+        Assert.Contains(
+            expected, JsonWords.Of(
+                Assert.ThrowsAny<JsonException>(() => JsonSerializer.Deserialize<Content>(json, Options)), json));
 
     private sealed record Content(string Name)
     {

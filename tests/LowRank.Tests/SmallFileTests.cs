@@ -43,7 +43,8 @@ public sealed class SmallFileTests
     public void A_device_without_end_is_refused()
     {
         Assert.SkipUnless(File.Exists("/dev/zero"), "there is no /dev/zero");
-        Assert.Contains("/dev/zero has more than 100,000 bytes", Refused(() => SmallFile.ReadText("/dev/zero", 100_000)));
+        Assert.Contains(
+            "/dev/zero has more than 100,000 bytes", Refused(() => SmallFile.ReadText("/dev/zero", 100_000)));
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["r.yaml"], "base: /dev/zero\nmodel: base\n");
         Assert.Contains("/dev/zero has more than", Refused(() => Recipe.Load(folder["r.yaml"])));
@@ -65,24 +66,36 @@ public sealed class SmallFileTests
         var writer = Task.Run(() => File.WriteAllText(folder["pipe"], content), TestContext.Current.CancellationToken);
         Assert.Equal(content, SmallFile.ReadText(folder["pipe"]));
         await writer.WaitAsync(TimeSpan.FromMinutes(5), TestContext.Current.CancellationToken);
-        Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
-        Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.OpenPipe(folder["silent"], TimeSpan.FromMilliseconds(50))));
-        using var opened = new FileStream(folder["silent"], FileMode.Open, FileAccess.ReadWrite); // ends who waits in vain, and is a writer that writes nothing
-        Assert.Contains("gave nothing for 0.05 s", Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
+        Assert.Contains(
+            "gave nothing for 0.05 s",
+            Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
+        Assert.Contains(
+            "gave nothing for 0.05 s",
+            Refused(() => SmallFile.OpenPipe(folder["silent"], TimeSpan.FromMilliseconds(50))));
+        // ends who waits in vain, and is a writer that writes nothing
+        using var opened = new FileStream(folder["silent"], FileMode.Open, FileAccess.ReadWrite);
+        Assert.Contains(
+            "gave nothing for 0.05 s",
+            Refused(() => SmallFile.ReadBytes(folder["silent"], 100, TimeSpan.FromMilliseconds(50))));
     }
 
     [Fact]
     public void Giant_files_are_refused_by_every_reader_before_they_are_read()
     {
         using var folder = new TemporaryFolder();
-        foreach (string name in new[] { "recipe.yaml", "config.json", "generation_config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model" })
+        foreach (string name in new[] { "recipe.yaml", "config.json", "generation_config.json", "adapter_config.json",
+            "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model" })
             using (FileStream file = File.Create(folder[name])) file.SetLength(Giant); // holes, which take no room
         long before = GC.GetAllocatedBytesForCurrentThread();
         foreach (Action read in new Action[]
         {
-            () => Recipe.Load(folder["recipe.yaml"]), () => ConfigReader.Open(folder["config.json"]), () => GenerationSettings.Read(folder.Path, ConfigReader.Parse("{\"model_type\": \"llama\"}", "c")), () => LoraConfig.Load(folder.Path),
-            () => MlxFolder.ToPeft(folder.Path, folder.Path, folder["out"]), () => Tokenizer.Load(folder.Path), () => Tokenizer.Load(folder["spiece.model"]), () => TokenizerFolder.Read(folder.Path),
-            () => LowRank.Tokenization.Models.VocabularyReader.ReadLines(folder["vocab.txt"]), () => LowRank.Tokenization.Models.BytePairReader.Read(folder["vocab.json"], folder["merges.txt"]),
+            () => Recipe.Load(folder["recipe.yaml"]), () => ConfigReader.Open(folder["config.json"]), () =>
+                GenerationSettings.Read(folder.Path, ConfigReader.Parse("{\"model_type\": \"llama\"}", "c")), () =>
+                LoraConfig.Load(folder.Path),
+            () => MlxFolder.ToPeft(folder.Path, folder.Path, folder["out"]), () => Tokenizer.Load(folder.Path), () =>
+                Tokenizer.Load(folder["spiece.model"]), () => TokenizerFolder.Read(folder.Path),
+            () => LowRank.Tokenization.Models.VocabularyReader.ReadLines(folder["vocab.txt"]), () =>
+                LowRank.Tokenization.Models.BytePairReader.Read(folder["vocab.json"], folder["merges.txt"]),
         }) Assert.Contains("has 200,000,000 bytes, expected at most", Refused(read));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000_000);
     }

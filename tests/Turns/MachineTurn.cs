@@ -2,16 +2,19 @@ using System.Diagnostics;
 
 namespace LowRank.Tests.Turns;
 
-/// <summary>A turn on the machine: beside others, or alone. Test projects run at the same time, in processes of their own; what measures
-/// speed waits until the tests that run have ended, and the next ones wait until it has measured.</summary>
-/// <remarks>Two locked files in the temporary folder, whose locks the system takes back when their process ends, however it ends. A turn alone
-/// first takes the gate, through which every turn goes, so that it does not wait for ever on tests that follow each other. Whoever has waited for
-/// <see cref="Patience"/> goes on and says so, so that a test that hangs does not stop all others.</remarks>
+/// <summary>A turn on the machine: beside others, or alone. Test projects run at the same time, in processes of their
+/// own; what measures speed waits until the tests that run have ended, and the next ones wait until it has
+/// measured.</summary>
+/// <remarks>Two locked files in the temporary folder, whose locks the system takes back when their process ends,
+/// however it ends. A turn alone first takes the gate, through which every turn goes, so that it does not wait for ever
+/// on tests that follow each other. Whoever has waited for <see cref="Patience"/> goes on and says so, so that a test
+/// that hangs does not stop all others.</remarks>
 internal sealed class MachineTurn : IDisposable
 {
     private readonly FileStream?[] held;
 
-    private MachineTurn(string? disturbance, params FileStream?[] held) => (Disturbance, this.held) = (disturbance, held);
+    private MachineTurn(string? disturbance, params FileStream?[] held) =>
+        (Disturbance, this.held) = (disturbance, held);
 
     /// <summary>The longest wait for each of the two files.</summary>
     public static TimeSpan Patience { get; } = TimeSpan.FromMinutes(5);
@@ -28,7 +31,9 @@ internal sealed class MachineTurn : IDisposable
         TimeSpan wait = patience ?? Patience;
         using FileStream? passed = Take(gate, FileShare.Read, wait);
         FileStream? held = Take(tests, FileShare.Read, wait);
-        return new MachineTurn(passed is null || held is null ? $"Another process measures speed, or waits to do so, for more than {wait} (it holds {gate} or {tests}). The test runs beside it." : null, held);
+        return new MachineTurn(passed is null || held is null
+            ? $"Another process measures speed, or waits to do so, for more than {wait} (it holds {gate} or " +
+            $"{tests}). The test runs beside it." : null, held);
     }
 
     /// <summary>Waits until nobody else is on the machine, and keeps others out.</summary>
@@ -39,7 +44,8 @@ internal sealed class MachineTurn : IDisposable
         (string gate, string tests) = Files(name);
         TimeSpan wait = patience ?? Patience;
         FileStream? first = Take(gate, FileShare.None, wait), second = Take(tests, FileShare.None, wait);
-        string? disturbance = first is null ? $"Another process measures speed for more than {wait} (it holds {gate})." : second is null ? $"A test in another process runs for more than {wait} (it holds {tests})." : null;
+        string? disturbance = first is null ? $"Another process measures speed for more than {wait} (it holds {gate})."
+            : second is null ? $"A test in another process runs for more than {wait} (it holds {tests})." : null;
         if (disturbance is null) return new MachineTurn(null, first, second);
         first?.Dispose(); // others need not wait for what is not measured
         second?.Dispose();

@@ -2,7 +2,8 @@ using Xunit;
 
 namespace LowRank.Tests.Turns;
 
-/// <summary>Measurements of time and memory: what one of them finds may be the machine's doing, and is reported only when the others find it too.</summary>
+/// <summary>Measurements of time and memory: what one of them finds may be the machine's doing, and is reported only
+/// when the others find it too.</summary>
 internal static class SeenAgain
 {
     private const int Looks = 3;

@@ -4,27 +4,34 @@ using LowRank.Data;
 
 namespace LowRank.Samples.Hotels;
 
-/// <summary>A table of facts about a hotel to sentences that state them all; the same seed makes the same files.</summary>
+/// <summary>A table of facts about a hotel to sentences that state them all; the same seed makes the same
+/// files.</summary>
 /// <remarks>Names and pairs of area and price are kept apart: those of the test and validation files never stand in the
 /// training file, so a model that learned rows by heart fails.</remarks>
 public static class HotelTask
 {
     private static readonly string[] Adjectives =
-        ["Blue", "Golden", "Quiet", "Old", "Little", "Green", "Silver", "Happy", "Red", "Wild", "White", "Grand", "Lucky", "Royal", "Sunny", "Black", "Lost", "Merry"];
+        ["Blue", "Golden", "Quiet", "Old", "Little", "Green", "Silver", "Happy", "Red", "Wild", "White", "Grand",
+            "Lucky", "Royal", "Sunny", "Black", "Lost", "Merry"];
 
     private static readonly string[] Nouns =
-        ["Lamp", "Anchor", "Garden", "Harbor", "Lion", "Bridge", "Star", "Mill", "Rose", "Tower", "Swan", "Crown", "Fox", "Oak", "Gate", "Bell", "Horse", "Lantern"];
+        ["Lamp", "Anchor", "Garden", "Harbor", "Lion", "Bridge", "Star", "Mill", "Rose", "Tower", "Swan", "Crown",
+            "Fox", "Oak", "Gate", "Bell", "Horse", "Lantern"];
 
     private static readonly string[] Types = ["hotel", "hostel", "guesthouse", "inn", "lodge"];
 
-    private static readonly string[] Areas = ["old town", "city center", "harbor district", "north side", "university quarter", "market square", "green hills", "river bend"];
+    private static readonly string[] Areas =
+        ["old town", "city center", "harbor district", "north side", "university quarter", "market square",
+        "green hills", "river bend"];
 
     private static readonly string[] Ratings = ["3.1", "3.4", "3.6", "3.8", "4.0", "4.2", "4.3", "4.5", "4.7", "4.9"];
 
-    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Json =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The lines of the three files.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Files() => new Dictionary<string, IReadOnlyList<string>>
+    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Files() =>
+        new Dictionary<string, IReadOnlyList<string>>
     {
         ["train.jsonl"] = Lines(seed: 1, count: 2000, heldOut: false),
         ["validation.jsonl"] = Lines(seed: 2, count: 100, heldOut: true),
@@ -51,17 +58,21 @@ public static class HotelTask
         {
             Hotel hotel = Draw(random);
             if (IsHeldOut(hotel) != heldOut || IsMixed(hotel) || !seen.Add(hotel)) continue;
-            lines.Add(JsonSerializer.Serialize(new { prompt = Prompt(hotel, random), completion = Wording.Write(hotel, Facts(hotel), random), facts = Facts(hotel) }, Json));
+            lines.Add(JsonSerializer.Serialize(
+                new { prompt = Prompt(hotel, random), completion = Wording.Write(hotel, Facts(hotel), random),
+                facts = Facts(hotel) }, Json));
         }
         return lines;
     }
 
     private static Hotel Draw(StableRandom random) => new(
-        Adjectives[random.Below(Adjectives.Length)], Nouns[random.Below(Nouns.Length)], Types[random.Below(Types.Length)],
+        Adjectives[random.Below(Adjectives.Length)], Nouns[random.Below(Nouns.Length)],
+            Types[random.Below(Types.Length)],
         Areas[random.Below(Areas.Length)], 35 + 5 * random.Below(30), Ratings[random.Below(Ratings.Length)],
         random.Below(2) == 0, random.Below(2) == 0);
 
-    private static bool NameIsHeldOut(Hotel hotel) => (Array.IndexOf(Adjectives, hotel.Adjective) + 2 * Array.IndexOf(Nouns, hotel.Noun)) % 5 == 0;
+    private static bool NameIsHeldOut(Hotel hotel) =>
+        (Array.IndexOf(Adjectives, hotel.Adjective) + 2 * Array.IndexOf(Nouns, hotel.Noun)) % 5 == 0;
 
     private static bool PlaceIsHeldOut(Hotel hotel) => (Array.IndexOf(Areas, hotel.Area) + hotel.Price / 5) % 6 == 0;
 

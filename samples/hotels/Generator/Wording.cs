@@ -7,7 +7,8 @@ internal static class Wording
 {
     public static string Write(Hotel hotel, IReadOnlyList<string> facts, StableRandom random)
     {
-        (string name, string area, string price, string rating, string breakfast, string pets) = (facts[0], facts[1], facts[2], facts[3], facts[4], facts[5]);
+        (string name, string area, string price, string rating, string breakfast, string pets) =
+            (facts[0], facts[1], facts[2], facts[3], facts[4], facts[5]);
         string Pick(params string[] wordings) => wordings[random.Below(wordings.Length)];
         string opening = Pick(
             $"{name} {area}, {rating}.",
@@ -21,7 +22,9 @@ internal static class Wording
             $"You pay {price}",
             $"Expect to pay {price}",
             $"Beds go for {price}");
-        string terms = Pick($"{breakfast} and {pets}", $"{pets} and {breakfast}", $"{breakfast}, while {pets}", $"{pets}, and {breakfast}");
+        string terms =
+            Pick($"{breakfast} and {pets}", $"{pets} and {breakfast}", $"{breakfast}, while {pets}",
+            $"{pets}, and {breakfast}");
         string joined = Pick($"{rooms}; {terms}.", $"{rooms}. {Capital(terms)}.", $"{rooms}, {terms}.");
         return random.Below(4) == 0 ? $"{joined} {opening}" : $"{opening} {joined}";
     }

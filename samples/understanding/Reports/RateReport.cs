@@ -14,15 +14,24 @@ internal sealed class RateReport : IReport
         ChartSeries lora = Series(results, "LoRA, rank 16", Runs.LoraRates.Select(rate => Runs.Lora(16, rate)));
         ChartSeries full = Series(results, "full training", Runs.FullRates.Select(Runs.Full));
         List<ChartPoint> all = [.. lora.Points, .. full.Points];
-        RunResult bestLora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))), bestFull = Show.Best(results, Runs.FullRates.Select(Runs.Full));
-        return SvgChart.Lines("Held-out loss by learning rate", $"Held-out loss after {results.Steps} steps by peak learning rate. LoRA does best at " +
-            $"{Show.Rate(bestLora.LearningRate)} ({Show.Loss(bestLora.HeldOutLoss)}), full training at {Show.Rate(bestFull.LearningRate)} ({Show.Loss(bestFull.HeldOutLoss)}).",
-            ChartAxis.Around("peak learning rate (logarithmic)", all.Select(point => point.X), logarithmic: true).AtDecades(),
-            ChartAxis.Around("held-out loss, nats a token (logarithmic)", all.Select(point => point.Y), logarithmic: true), [lora, full]);
+        RunResult bestLora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))),
+            bestFull = Show.Best(results, Runs.FullRates.Select(Runs.Full));
+        return SvgChart.Lines(
+            "Held-out loss by learning rate",
+            $"Held-out loss after {results.Steps} steps by peak learning rate. LoRA does best at " +
+            $"{Show.Rate(bestLora.LearningRate)} ({Show.Loss(bestLora.HeldOutLoss)}), full training at " +
+                $"{Show.Rate(bestFull.LearningRate)} ({Show.Loss(bestFull.HeldOutLoss)}).",
+            ChartAxis.Around("peak learning rate (logarithmic)", all.Select(point => point.X), logarithmic: true)
+                .AtDecades(),
+            ChartAxis.Around(
+                "held-out loss, nats a token (logarithmic)", all.Select(point => point.Y), logarithmic: true),
+                [lora, full]);
     }
 
-    private static string Cell(Results results, RunSpec spec) => results.Find(spec.Name) is { } run ? Show.Loss(run.HeldOutLoss) : "";
+    private static string Cell(Results results, RunSpec spec) => results.Find(spec.Name) is { } run
+        ? Show.Loss(run.HeldOutLoss) : "";
 
     private static ChartSeries Series(Results results, string name, IEnumerable<RunSpec> specs) => new(name,
-        [.. specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null).Select(run => new ChartPoint(run.LearningRate, run.HeldOutLoss!.Value))]);
+        [.. specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null)
+            .Select(run => new ChartPoint(run.LearningRate, run.HeldOutLoss!.Value))]);
 }

@@ -13,7 +13,8 @@ internal static class Show
 
     public static string Rate(double rate) => rate.ToString("0.#e-0");
 
-    public static string Change(double? from, double? to) => to is null || from is null ? "diverged" : (to.Value - from.Value).ToString("+0.000;−0.000");
+    public static string Change(double? from, double? to) => to is null || from is null ? "diverged"
+        : (to.Value - from.Value).ToString("+0.000;−0.000");
 
     /// <summary>Several values by their mean and their ends, such as "0.225 (0.208–0.247)".</summary>
     public static string Spread(IReadOnlyCollection<double> values, string format) =>
@@ -23,12 +24,15 @@ internal static class Show
     /// <param name="head">The columns.</param>
     /// <param name="rows">The cells.</param>
     /// <param name="isText">Whether all columns are text; else the first is text and the others are numbers.</param>
-    public static string Table(IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows, bool isText = false) =>
-        Line(head) + Line([.. head.Select((_, i) => i == 0 || isText ? "---" : "---:")]) + string.Concat(rows.Select(Line));
+    public static string Table(
+        IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows, bool isText = false) =>
+        Line(head) + Line([.. head.Select((_, i) => i == 0 || isText ? "---" : "---:")])
+            + string.Concat(rows.Select(Line));
 
     /// <summary>The run of the lowest held-out loss.</summary>
     public static RunResult Best(Results results, IEnumerable<RunSpec> specs) =>
-        specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null).MinBy(run => run.HeldOutLoss)!;
+        specs.Select(spec => results.Run(spec.Name)).Where(run => run.HeldOutLoss is not null)
+            .MinBy(run => run.HeldOutLoss)!;
 
     private static string Line(IReadOnlyList<string> cells) => $"| {string.Join(" | ", cells)} |\n";
 }

@@ -17,11 +17,22 @@ internal sealed class AttentionBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var rounds = new Option<int>("--rounds") { Description = "Rounds; each measures both once, the fastest of all counts.", DefaultValueFactory = _ => 20 };
-        var threads = new Option<int?>("--threads") { Description = "Threads; one for each physical core unless given." };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as forward_speedup, … against torch's." };
-        return new Command("attention", "Attention forward and backward, in tiles and by torch's operations, for several shapes.") { rounds, threads, json }
-            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)), OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.Threads(threads));
+        var rounds = new Option<int>(
+            "--rounds") { Description = "Rounds; each measures both once, the fastest of all counts.",
+            DefaultValueFactory = _ => 20 };
+        var threads = new Option<int?>(
+            "--threads") { Description = "Threads; one for each physical core unless given." };
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, " +
+            "forward_seconds, backward_seconds, evaluation_seconds (without gradients), and each as " +
+            "forward_speedup, … against torch's." };
+        return new Command(
+            "attention",
+            "Attention forward and backward, in tiles and by torch's operations, for several shapes.") { rounds,
+            threads, json }
+            .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)),
+                OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.Threads(threads));
     }
 
     private static int Run(int rounds, int? threads, bool json)
@@ -52,12 +63,15 @@ internal sealed class AttentionBenchmark : IBenchmark
     private static void Show(IReadOnlyList<AttentionTimes> found)
     {
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string name in (ReadOnlySpan<string>)["forward, ms", "of torch's", "backward, ms", "of torch's", "evaluation, ms", "of torch's"]) table.AddColumn(new TableColumn(name).RightAligned());
+        foreach (string name in (ReadOnlySpan<string>)[
+            "forward, ms", "of torch's", "backward, ms", "of torch's", "evaluation, ms", "of torch's"])
+            table.AddColumn(new TableColumn(name).RightAligned());
         foreach (AttentionTimes times in found)
         {
             string Milliseconds(double seconds) => (1e3 * seconds).ToString("f2", CultureInfo.InvariantCulture);
             string Share(double own, double torchs) => (own / torchs).ToString("f2", CultureInfo.InvariantCulture);
-            table.AddRow(times.Shape.Name, Milliseconds(times.Forward), Share(times.Forward, times.TorchForward), Milliseconds(times.Backward), Share(times.Backward, times.TorchBackward),
+            table.AddRow(times.Shape.Name, Milliseconds(times.Forward), Share(times.Forward, times.TorchForward),
+                Milliseconds(times.Backward), Share(times.Backward, times.TorchBackward),
                 Milliseconds(times.Evaluation), Share(times.Evaluation, times.TorchEvaluation));
         }
         Screen.Write(table);
@@ -84,23 +98,30 @@ internal static class AttentionBench
         double[] own = [.. Enumerable.Repeat(double.MaxValue, 3)], torchs = [.. own];
         for (int round = 0; round < rounds; round++)
         {
-            Time(own, fused, shape, (states, context) => TiledAttentionKernel.TryAttendFused(states, split, settings, context) ?? Tiled(split(states), settings, context));
+            Time(own, fused, shape, (states, context) =>
+                TiledAttentionKernel.TryAttendFused(states, split, settings, context)
+                ?? Tiled(split(states), settings, context));
             Time(torchs, fused, shape, (states, context) => Torch(split(states), settings, context));
         }
         return new AttentionTimes(shape, own[0], own[1], own[2], torchs[0], torchs[1], torchs[2]);
     }
 
-    private static Tensor Tiled((Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context) =>
+    private static Tensor Tiled(
+        (Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context) =>
         AttentionKernel.Attend(parts.Query, parts.Key, parts.Value, settings, context);
 
-    private static Tensor Torch((Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context)
+    private static Tensor Torch(
+        (Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context)
     {
-        if (context.Documents is { } documents) return PackedAttention.Attend(parts.Query, parts.Key, parts.Value, settings, context, documents);
+        if (context.Documents is { } documents)
+            return PackedAttention.Attend(parts.Query, parts.Key, parts.Value, settings, context, documents);
         Tensor? mask = context.Mask(settings.Window);
-        return AttentionKernel.Attend(parts.Query, parts.Key, parts.Value, mask, mask is null && context.IsCausal, settings, null);
+        return AttentionKernel.Attend(
+            parts.Query, parts.Key, parts.Value, mask, mask is null && context.IsCausal, settings, null);
     }
 
-    private static void Time(double[] seconds, Tensor fused, AttentionShape shape, Func<Tensor, ForwardContext, Tensor> attend)
+    private static void Time(
+        double[] seconds, Tensor fused, AttentionShape shape, Func<Tensor, ForwardContext, Tensor> attend)
     {
         using var scope = NewDisposeScope();
         Tensor states = fused.detach().requires_grad_();
@@ -114,7 +135,9 @@ internal static class AttentionBench
 
     private static ForwardContext Context(AttentionShape shape)
     {
-        if (shape.Prompts == 0) return ForwardContext.Create(zeros(shape.Rows, shape.Tokens, ScalarType.Int64), null, null, null, null, null);
+        if (shape.Prompts == 0)
+            return ForwardContext.Create(
+                zeros(shape.Rows, shape.Tokens, ScalarType.Int64), null, null, null, null, null);
         List<PackedSegment> segments = [];
         if (shape.PromptTokens == 0) segments.Add(new PackedSegment(shape.CompletionTokens, shape.Prompts, []));
         for (int i = 0; shape.PromptTokens > 0 && i < shape.Prompts; i++)
@@ -122,11 +145,16 @@ internal static class AttentionBench
             segments.Add(new PackedSegment(shape.PromptTokens, 1, []));
             // Completions differ in length, as real ones do: one call each.
             for (int j = 0; j < shape.Completions; j++)
-                segments.Add(new PackedSegment(shape.CompletionTokens + (j % 2 == 0 ? j : -j + 1), 1, [segments.Count - 1 - j]));
+                segments.Add(
+                    new PackedSegment(shape.CompletionTokens + (j % 2 == 0 ? j : -j + 1), 1, [segments.Count - 1 - j]));
         }
         int tokens = segments.Sum(segment => segment.Tokens);
-        if (tokens != shape.Tokens) throw new InvalidOperationException($"The segments have {tokens} tokens, not {shape.Tokens}.");
-        return ForwardContext.CreatePacked(new PackedDocuments(zeros(1, tokens, ScalarType.Int64), segments, shape.PromptTokens + 2 * shape.CompletionTokens), null, null, null, null);
+        if (tokens != shape.Tokens)
+            throw new InvalidOperationException($"The segments have {tokens} tokens, not {shape.Tokens}.");
+        return ForwardContext.CreatePacked(
+            new PackedDocuments(
+                zeros(1, tokens, ScalarType.Int64), segments, shape.PromptTokens + 2 * shape.CompletionTokens), null,
+                null, null, null);
     }
 
     private static void Least(ref double seconds, Action work)
@@ -149,7 +177,8 @@ internal static class AttentionBench
 /// <param name="PromptTokens">Tokens of a prompt.</param>
 /// <param name="Completions">Completions of a prompt.</param>
 /// <param name="CompletionTokens">Tokens of a completion.</param>
-internal sealed record AttentionShape(string Name, int Rows, int Tokens, int Heads, int KeyValueHeads, int Dimension, int? Window = null,
+internal sealed record AttentionShape(
+    string Name, int Rows, int Tokens, int Heads, int KeyValueHeads, int Dimension, int? Window = null,
     int Prompts = 0, int PromptTokens = 0, int Completions = 0, int CompletionTokens = 0)
 {
     /// <summary>The shapes that are measured.</summary>
@@ -168,11 +197,14 @@ internal sealed record AttentionShape(string Name, int Rows, int Tokens, int Hea
         Packed("shared prompts", 2, 40, 8, 24),
     ];
 
-    private static AttentionShape Packed(string name, int prompts, int promptTokens, int completions, int completionTokens) =>
-        new(name, 1, prompts * (promptTokens + completions * completionTokens), 12, 12, 64, null, prompts, promptTokens, completions, completionTokens);
+    private static AttentionShape Packed(
+        string name, int prompts, int promptTokens, int completions, int completionTokens) =>
+        new(name, 1, prompts * (promptTokens + completions * completionTokens), 12, 12, 64, null, prompts, promptTokens,
+            completions, completionTokens);
 }
 
-/// <summary>Times of one call of attention, the fastest of all rounds, by the tiles and by torch's operations.</summary>
+/// <summary>Times of one call of attention, the fastest of all rounds, by the tiles and by torch's
+/// operations.</summary>
 /// <param name="Shape">What it was over.</param>
 /// <param name="Forward">Seconds forward, with what the backward pass needs.</param>
 /// <param name="Backward">Seconds backward, to one gradient of queries, keys and values together.</param>
@@ -180,4 +212,5 @@ internal sealed record AttentionShape(string Name, int Rows, int Tokens, int Hea
 /// <param name="TorchForward">As <paramref name="Forward"/>.</param>
 /// <param name="TorchBackward">As <paramref name="Backward"/>.</param>
 /// <param name="TorchEvaluation">As <paramref name="Evaluation"/>.</param>
-internal sealed record AttentionTimes(AttentionShape Shape, double Forward, double Backward, double Evaluation, double TorchForward, double TorchBackward, double TorchEvaluation);
+internal sealed record AttentionTimes(AttentionShape Shape, double Forward, double Backward, double Evaluation,
+    double TorchForward, double TorchBackward, double TorchEvaluation);

@@ -18,22 +18,46 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench growth</c>: how the peak of memory and the time of a step grow with the data, with a step's tokens and with the model.</summary>
+/// <summary><c>lowrank bench growth</c>: how the peak of memory and the time of a step grow with the data, with a
+/// step's tokens and with the model.</summary>
 internal sealed class GrowthBenchmark : IBenchmark
 {
     public Command Build()
     {
         var defaults = new GrowthOptions();
-        var grows = new Argument<string[]>("what") { Description = $"What grows: any of {string.Join(", ", GrowthOptions.Known)}; all when left out.", Arity = ArgumentArity.ZeroOrMore };
-        var rows = new Option<int>("--rows") { Description = "Rows of the smallest data, of 64 tokens each; measured at 1, 4 and 16 times as many.", DefaultValueFactory = _ => defaults.Rows };
-        var tokens = new Option<int>("--tokens") { Description = "Tokens of the smallest step; measured at 1, 2, 4 and 8 times as many, by more rows and by longer ones.", DefaultValueFactory = _ => defaults.Tokens };
-        var layers = new Option<int>("--layers") { Description = "Layers of the model; weights are measured at 1, 2 and 4 times as many.", DefaultValueFactory = _ => defaults.Layers };
-        var steps = new Option<int>("--steps") { Description = "Steps of each run; the fastest after the first counts.", DefaultValueFactory = _ => defaults.Steps };
-        var rounds = new Option<int>("--rounds") { Description = "Processes for each run; the fastest step and the lowest peak count.", DefaultValueFactory = _ => defaults.Rounds };
-        var plot = new Option<string?>("--plot") { Description = "Write a picture of each series into this folder, as SVG." };
-        var json = new Option<bool>("--json") { Description = "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and time (nanoseconds of one processor a step)." };
-        var recipe = new Option<string?>("--recipe") { Description = "Run this recipe in this process, and print its peak and its fastest step as one line of JSON.", Hidden = true };
-        return new Command("growth", "How peak memory and the time of a step grow, and how near to a line: the embedded base's shape with random weights, each run a process of its own with one thread.")
+        var grows = new Argument<string[]>(
+            "what") { Description = $"What grows: any of {string.Join(", ", GrowthOptions.Known)}; all when left out.",
+            Arity = ArgumentArity.ZeroOrMore };
+        var rows = new Option<int>(
+            "--rows") { Description =
+            "Rows of the smallest data, of 64 tokens each; measured at 1, 4 and 16 times as many.",
+            DefaultValueFactory = _ => defaults.Rows };
+        var tokens = new Option<int>(
+            "--tokens") { Description =
+            "Tokens of the smallest step; measured at 1, 2, 4 and 8 times as many, by more rows and by longer ones.",
+            DefaultValueFactory = _ => defaults.Tokens };
+        var layers = new Option<int>(
+            "--layers") { Description = "Layers of the model; weights are measured at 1, 2 and 4 times as many.",
+            DefaultValueFactory = _ => defaults.Layers };
+        var steps = new Option<int>("--steps") { Description = "Steps of each run; the fastest after the first counts.",
+            DefaultValueFactory = _ => defaults.Steps };
+        var rounds = new Option<int>(
+            "--rounds") { Description = "Processes for each run; the fastest step and the lowest peak count.",
+            DefaultValueFactory = _ => defaults.Rounds };
+        var plot = new Option<string?>(
+            "--plot") { Description = "Write a picture of each series into this folder, as SVG." };
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and " +
+            "time (nanoseconds of one processor a step)." };
+        var recipe = new Option<string?>(
+            "--recipe") { Description =
+            "Run this recipe in this process, and print its peak and its fastest step as one line of JSON.",
+            Hidden = true };
+        return new Command(
+            "growth",
+            "How peak memory and the time of a step grow, and how near to a line: the embedded base's shape with " +
+            "random weights, each run a process of its own with one thread.")
             { grows, rows, tokens, layers, steps, rounds, plot, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? GrowthRun.Measure(path) : Run(new GrowthOptions
             {
@@ -45,12 +69,15 @@ internal sealed class GrowthBenchmark : IBenchmark
                 Rounds = parsed.GetValue(rounds),
             }, parsed.GetValue(plot), parsed.GetValue(json)),
                 OptionUse.Always(layers, steps, rounds, plot, json, recipe),
-                OptionUse.Unless(rows, parsed => Grows(parsed, "rows") ? null : "has no effect where rows are not what grows"),
-                OptionUse.Unless(tokens, parsed => Grows(parsed, "tokens", "length") ? null : "has no effect where neither tokens nor length is what grows"));
+                OptionUse.Unless(
+                    rows, parsed => Grows(parsed, "rows") ? null : "has no effect where rows are not what grows"),
+                OptionUse.Unless(tokens, parsed => Grows(parsed, "tokens", "length") ? null
+                    : "has no effect where neither tokens nor length is what grows"));
 
         // A name that is unknown may have been meant as any: the options say so together with what else is wrong.
         bool Grows(ParseResult parsed, params string[] any) =>
-            parsed.GetValue(grows) is not { Length: > 0 } named || named.Any(name => any.Contains(name) || !GrowthOptions.Known.Contains(name));
+            parsed.GetValue(grows) is not { Length: > 0 } named
+                || named.Any(name => any.Contains(name) || !GrowthOptions.Known.Contains(name));
     }
 
     private static int Run(GrowthOptions options, string? plot, bool json)
@@ -63,7 +90,8 @@ internal sealed class GrowthBenchmark : IBenchmark
     }
 }
 
-/// <summary>Measures runs that differ in one thing, each as <c>lowrank train</c> runs it in a process of its own.</summary>
+/// <summary>Measures runs that differ in one thing, each as <c>lowrank train</c> runs it in a process of its
+/// own.</summary>
 internal sealed class GrowthBench : IDisposable
 {
     private const int DataLength = 64, FewRows = 64, FewTokens = 1024;
@@ -85,10 +113,16 @@ internal sealed class GrowthBench : IDisposable
         int layers = options.Layers, batch = options.Tokens / Length;
         return new GrowthMeasurement
         {
-            Rows = bench.Series("rows", "row", [1, 4, 16], factor => bench.Run(layers, options.Rows * factor, DataLength, 4)),
-            Tokens = bench.Series("tokens", "token", [1, 2, 4, 8], factor => bench.Run(layers, Math.Max(FewRows, batch * factor), Length, batch * factor)),
-            Length = bench.Series("length", "token", [1, 2, 4, 8], factor => bench.Run(layers, FewRows, Length * factor, batch)),
-            Weights = bench.Series("weights", "weight", [1, 2, 4], factor => bench.Run(layers * factor, FewRows, Length, FewTokens / Length)),
+            Rows = bench.Series(
+                "rows", "row", [1, 4, 16], factor => bench.Run(layers, options.Rows * factor, DataLength, 4)),
+            Tokens = bench.Series(
+                "tokens", "token", [1, 2, 4, 8], factor =>
+                bench.Run(layers, Math.Max(FewRows, batch * factor), Length, batch * factor)),
+            Length = bench.Series(
+                "length", "token", [1, 2, 4, 8], factor => bench.Run(layers, FewRows, Length * factor, batch)),
+            Weights = bench.Series(
+                "weights", "weight", [1, 2, 4], factor =>
+                bench.Run(layers * factor, FewRows, Length, FewTokens / Length)),
         };
     }
 
@@ -104,12 +138,16 @@ internal sealed class GrowthBench : IDisposable
 
     private GrowthPoint Run(int layers, int rows, int length, int batch)
     {
-        if (!models.TryGetValue(layers, out BenchFolder? model)) models[layers] = model = BenchFolder.Draw(Config(layers), $"base-{layers}");
+        if (!models.TryGetValue(layers, out BenchFolder? model))
+            models[layers] = model = BenchFolder.Draw(Config(layers), $"base-{layers}");
         string folder = Directory.CreateDirectory(Path.Combine(root, $"{++runs}")).FullName;
         var input = new LoadInput(model.Path, folder, rows, length, batch, options.Steps, threads: 1);
-        GrowthPoint[] found = [.. Enumerable.Range(0, options.Rounds).Select(_ => BenchProcess.Run<GrowthPoint>("bench", "growth", "--recipe", input.Recipe).Found)];
+        GrowthPoint[] found =
+            [.. Enumerable.Range(0, options.Rounds)
+            .Select(_ => BenchProcess.Run<GrowthPoint>("bench", "growth", "--recipe", input.Recipe).Found)];
         Directory.Delete(folder, recursive: true);
-        return found[0] with { PeakBytes = found.Min(point => point.PeakBytes), StepNanoseconds = found.Min(point => point.StepNanoseconds) };
+        return found[0] with { PeakBytes = found.Min(point => point.PeakBytes),
+            StepNanoseconds = found.Min(point => point.StepNanoseconds) };
     }
 
     // The embedded base's shape with other layers, and positions for the longest rows.
@@ -125,7 +163,8 @@ internal sealed class GrowthBench : IDisposable
 /// <summary>The line nearest to points, by least squares.</summary>
 /// <param name="Slope">What one more costs.</param>
 /// <param name="Intercept">What none would cost.</param>
-/// <param name="LargestDeviation">The farthest point's distance from the line, as a share of the point's own value.</param>
+/// <param name="LargestDeviation">The farthest point's distance from the line, as a share of the point's own
+/// value.</param>
 internal sealed record GrowthLine(double Slope, double Intercept, double LargestDeviation)
 {
     /// <summary>Fits a line.</summary>
@@ -133,9 +172,11 @@ internal sealed record GrowthLine(double Slope, double Intercept, double Largest
     public static GrowthLine Fit(IReadOnlyList<(double X, double Y)> points)
     {
         double meanX = points.Average(point => point.X), meanY = points.Average(point => point.Y);
-        double slope = points.Sum(point => (point.X - meanX) * (point.Y - meanY)) / points.Sum(point => (point.X - meanX) * (point.X - meanX));
+        double slope = points.Sum(point => (point.X - meanX) * (point.Y - meanY)) / points.Sum(
+            point => (point.X - meanX) * (point.X - meanX));
         double intercept = meanY - slope * meanX;
-        return new GrowthLine(slope, intercept, points.Max(point => Math.Abs(point.Y - intercept - slope * point.X) / Math.Abs(point.Y)));
+        return new GrowthLine(
+            slope, intercept, points.Max(point => Math.Abs(point.Y - intercept - slope * point.X) / Math.Abs(point.Y)));
     }
 }
 
@@ -179,10 +220,12 @@ internal sealed record GrowthOptions
     /// <summary>Layers of the smallest model; measured at 1, 2 and 4 times as many.</summary>
     public int Layers { get; init; } = 4;
 
-    /// <summary>Steps of a run. The runtime compiles the kernels anew, faster, during the first ones, which count as the processor's time.</summary>
+    /// <summary>Steps of a run. The runtime compiles the kernels anew, faster, during the first ones, which count as
+    /// the processor's time.</summary>
     public int Steps { get; init; } = 40;
 
-    /// <summary>Processes for each point; the fastest step and the lowest peak of them count, since other programs and the garbage collector only add.</summary>
+    /// <summary>Processes for each point; the fastest step and the lowest peak of them count, since other programs and
+    /// the garbage collector only add.</summary>
     public int Rounds { get; init; } = 1;
 
     /// <summary>Refuses what cannot be measured.</summary>
@@ -190,9 +233,11 @@ internal sealed record GrowthOptions
     public void Check()
     {
         List<string> problems = [];
-        foreach (string name in Grows.Where(name => !Known.Contains(name))) problems.Add($"Found \"{name}\"; expected any of {string.Join(", ", Known)}, or nothing for all.");
+        foreach (string name in Grows.Where(name => !Known.Contains(name)))
+            problems.Add($"Found \"{name}\"; expected any of {string.Join(", ", Known)}, or nothing for all.");
         if (Rows < 64) problems.Add($"--rows is {Rows}; expected 64 or more.");
-        if (Tokens < RowLength || Tokens % RowLength != 0) problems.Add($"--tokens is {Tokens}; expected a multiple of {RowLength}, the tokens of a row.");
+        if (Tokens < RowLength || Tokens % RowLength != 0)
+            problems.Add($"--tokens is {Tokens}; expected a multiple of {RowLength}, the tokens of a row.");
         if (Layers < 1) problems.Add($"--layers is {Layers}; expected 1 or more.");
         if (Steps < 2) problems.Add($"--steps is {Steps}; expected 2 or more, since the first is not timed.");
         if (Rounds < 1) problems.Add($"--rounds is {Rounds}; expected 1 or more.");
@@ -200,7 +245,8 @@ internal sealed record GrowthOptions
     }
 }
 
-/// <summary>Draws what grew as SVG files: the runs as points, and the line through them; one of memory and one of time for each series.</summary>
+/// <summary>Draws what grew as SVG files: the runs as points, and the line through them; one of memory and one of time
+/// for each series.</summary>
 internal static class GrowthPlot
 {
     private const double Width = 760, Height = 440;
@@ -213,27 +259,43 @@ internal static class GrowthPlot
         Directory.CreateDirectory(folder);
         foreach (GrowthSeries series in found.All)
         {
-            Draw(series, "memory", "peak above the weights, MB", series.Memory, point => point.PeakAboveWeightsBytes, folder);
+            Draw(series, "memory", "peak above the weights, MB", series.Memory,
+                point => point.PeakAboveWeightsBytes, folder);
             Draw(series, "time", "processor time of a step, ms", series.Time, point => point.StepNanoseconds, folder);
         }
     }
 
-    private static void Draw(GrowthSeries series, string what, string label, GrowthLine line, Func<GrowthPoint, double> value, string folder)
+    private static void Draw(
+        GrowthSeries series, string what, string label, GrowthLine line, Func<GrowthPoint, double> value, string folder)
     {
         const double Million = 1e6; // bytes in an MB, and nanoseconds in a millisecond
-        string title = FormattableString.Invariant($"{label} by {series.Grows}; {100 * line.LargestDeviation:0.0} % from the line at most");
-        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12, Padding = new OxyThickness(16) };
-        model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = series.Grows, Minimum = 0, StringFormat = "#,0", MaximumPadding = 0.05 });
-        model.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = label, AxisTitleDistance = 14, Minimum = 0, MaximumPadding = 0.1, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
-        var points = new LineSeries { LineStyle = LineStyle.None, MarkerType = MarkerType.Circle, MarkerSize = 5, MarkerFill = OxyColor.Parse("#0072b2") };
-        points.Points.AddRange(series.Points.Select(point => new DataPoint(series.Amount(point), value(point) / Million)));
-        var through = new LineSeries { Color = OxyColor.Parse("#59636e"), LineStyle = LineStyle.Dash, StrokeThickness = 1.5 };
-        through.Points.AddRange(new[] { 0, points.Points[^1].X }.Select(x => new DataPoint(x, (line.Intercept + line.Slope * x) / Million)));
+        string title = FormattableString.Invariant(
+            $"{label} by {series.Grows}; {100 * line.LargestDeviation:0.0} % from the line at most");
+        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
+            Padding = new OxyThickness(16) };
+        model.Axes.Add(
+            new LinearAxis { Position = AxisPosition.Bottom, Title = series.Grows, Minimum = 0, StringFormat = "#,0",
+            MaximumPadding = 0.05 });
+        model.Axes.Add(
+            new LinearAxis { Position = AxisPosition.Left, Title = label, AxisTitleDistance = 14, Minimum = 0,
+            MaximumPadding = 0.1, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
+        var points = new LineSeries { LineStyle = LineStyle.None, MarkerType = MarkerType.Circle, MarkerSize = 5,
+            MarkerFill = OxyColor.Parse("#0072b2") };
+        points.Points.AddRange(
+            series.Points.Select(point => new DataPoint(series.Amount(point), value(point) / Million)));
+        var through = new LineSeries { Color = OxyColor.Parse("#59636e"), LineStyle = LineStyle.Dash,
+            StrokeThickness = 1.5 };
+        through.Points.AddRange(
+            new[] { 0, points.Points[^1].X }.Select(
+                x => new DataPoint(x, (line.Intercept + line.Slope * x) / Million)));
         model.Series.Add(through);
         model.Series.Add(points);
-        string description = string.Join("; ", points.Points.Select(point => FormattableString.Invariant($"{point.X:#,0}: {point.Y:0.0}")));
+        string description =
+            string.Join("; ",
+            points.Points.Select(point => FormattableString.Invariant($"{point.X:#,0}: {point.Y:0.0}")));
         string svg = Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, description);
-        AtomicFile.Write(Path.Combine(folder, $"{series.Grows}_{what}.svg"), stream => stream.Write(Encoding.UTF8.GetBytes(svg)));
+        AtomicFile.Write(
+            Path.Combine(folder, $"{series.Grows}_{what}.svg"), stream => stream.Write(Encoding.UTF8.GetBytes(svg)));
     }
 
     // A title and a description for those who do not see the picture.
@@ -253,7 +315,8 @@ internal static class GrowthPlot
 /// <param name="Tokens">Tokens of a step.</param>
 /// <param name="Weights">Weights of the model, the adapter's left out.</param>
 /// <param name="PeakBytes">Most memory the process held.</param>
-/// <param name="StepNanoseconds">Processor time of the fastest step, which one thread computes: other programs change it least.</param>
+/// <param name="StepNanoseconds">Processor time of the fastest step, which one thread computes: other programs change
+/// it least.</param>
 internal sealed record GrowthPoint(int Rows, long Tokens, long Weights, long PeakBytes, double StepNanoseconds)
 {
     /// <summary>The peak less the weights, which are float32 and mapped.</summary>
@@ -261,7 +324,8 @@ internal sealed record GrowthPoint(int Rows, long Tokens, long Weights, long Pea
     public long PeakAboveWeightsBytes => PeakBytes - sizeof(float) * Weights;
 }
 
-/// <summary>A recipe's run in this process, from which the time of its steps and the process's peak of memory are kept.</summary>
+/// <summary>A recipe's run in this process, from which the time of its steps and the process's peak of memory are
+/// kept.</summary>
 internal sealed class GrowthRun : ITrainingObserver
 {
     private readonly List<TimeSpan> used = []; // of the processor, by the whole process, at the end of each step
@@ -272,8 +336,10 @@ internal sealed class GrowthRun : ITrainingObserver
         using RecipeRun run = RecipeRun.Prepare(Recipe.Load(path, []));
         var observer = new GrowthRun();
         TrainingResult result = run.Train(observer);
-        double fastest = observer.used.Zip(observer.used.Skip(1), (before, after) => (after - before).TotalNanoseconds).Min();
-        var point = new GrowthPoint(run.Rows.Training, result.Tokens / result.Steps, run.Model.Network.ParameterCount, ProcessMemory.PeakBytes(), fastest);
+        double fastest =
+            observer.used.Zip(observer.used.Skip(1), (before, after) => (after - before).TotalNanoseconds).Min();
+        var point = new GrowthPoint(run.Rows.Training, result.Tokens / result.Steps, run.Model.Network.ParameterCount,
+            ProcessMemory.PeakBytes(), fastest);
         Console.WriteLine(JsonSerializer.Serialize(point, JsonOutput.Compact));
         return ExitCodes.Success;
     }
@@ -302,17 +368,21 @@ internal sealed class GrowthRun : ITrainingObserver
 /// <param name="Points">The runs, the smallest first.</param>
 /// <param name="Memory">The peak above the weights, in bytes, over what grows.</param>
 /// <param name="Time">A step, in nanoseconds, over what grows.</param>
-internal sealed record GrowthSeries(string Grows, string One, IReadOnlyList<GrowthPoint> Points, GrowthLine Memory, GrowthLine Time)
+internal sealed record GrowthSeries(
+    string Grows, string One, IReadOnlyList<GrowthPoint> Points, GrowthLine Memory, GrowthLine Time)
 {
     /// <summary>How much of it a run has.</summary>
-    public double Amount(GrowthPoint point) => Grows switch { "rows" => point.Rows, "weights" => point.Weights, _ => point.Tokens };
+    public double Amount(GrowthPoint point) =>
+        Grows switch { "rows" => point.Rows, "weights" => point.Weights, _ => point.Tokens };
 
     /// <summary>Fits the lines.</summary>
     public static GrowthSeries Of(string grows, string one, IReadOnlyList<GrowthPoint> points)
     {
         var series = new GrowthSeries(grows, one, points, new GrowthLine(0, 0, 0), new GrowthLine(0, 0, 0));
-        GrowthLine Fit(Func<GrowthPoint, double> value) => GrowthLine.Fit([.. points.Select(point => (series.Amount(point), value(point)))]);
-        return series with { Memory = Fit(point => point.PeakAboveWeightsBytes), Time = Fit(point => point.StepNanoseconds) };
+        GrowthLine Fit(Func<GrowthPoint, double> value) =>
+            GrowthLine.Fit([.. points.Select(point => (series.Amount(point), value(point)))]);
+        return series with { Memory = Fit(point => point.PeakAboveWeightsBytes),
+            Time = Fit(point => point.StepNanoseconds) };
     }
 }
 
@@ -322,12 +392,17 @@ internal static class GrowthView
     public static void Show(GrowthMeasurement found)
     {
         var lines = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string column in (string[])["each costs", "none would cost", "farthest from the line"]) lines.AddColumn(new TableColumn(column).RightAligned());
+        foreach (string column in (string[])["each costs", "none would cost", "farthest from the line"])
+            lines.AddColumn(new TableColumn(column).RightAligned());
         foreach (GrowthSeries series in found.All)
         {
             Screen.Write(Runs(series));
-            lines.AddRow($"{series.Grows}: peak above the weights", Text($"{series.Memory.Slope:#,0.##} bytes a {series.One}"), Text($"{series.Memory.Intercept / 1e6:0.0} MB"), Percent(series.Memory));
-            lines.AddRow($"{series.Grows}: processor time of a step", Text($"{series.Time.Slope:#,0.##} ns a {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"), Percent(series.Time));
+            lines.AddRow($"{series.Grows}: peak above the weights",
+                Text($"{series.Memory.Slope:#,0.##} bytes a {series.One}"),
+                Text($"{series.Memory.Intercept / 1e6:0.0} MB"), Percent(series.Memory));
+            lines.AddRow($"{series.Grows}: processor time of a step",
+                Text($"{series.Time.Slope:#,0.##} ns a {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"),
+                Percent(series.Time));
         }
         Screen.Write(lines);
     }
@@ -335,9 +410,13 @@ internal static class GrowthView
     private static Table Runs(GrowthSeries series)
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn(series.Grows);
-        foreach (string column in (string[])["rows", "tokens a step", "weights", "peak MB", "above the weights", "step ms"]) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (
+            string column in (string[])["rows", "tokens a step", "weights", "peak MB", "above the weights", "step ms"])
+            table.AddColumn(new TableColumn(column).RightAligned());
         foreach (GrowthPoint point in series.Points)
-            table.AddRow("", Text($"{point.Rows:N0}"), Text($"{point.Tokens:N0}"), Text($"{point.Weights:N0}"), Text($"{point.PeakBytes / 1e6:0.0}"), Text($"{point.PeakAboveWeightsBytes / 1e6:0.0}"), Text($"{point.StepNanoseconds / 1e6:0.0}"));
+            table.AddRow("", Text($"{point.Rows:N0}"), Text($"{point.Tokens:N0}"), Text($"{point.Weights:N0}"),
+                Text($"{point.PeakBytes / 1e6:0.0}"), Text($"{point.PeakAboveWeightsBytes / 1e6:0.0}"),
+                Text($"{point.StepNanoseconds / 1e6:0.0}"));
         return table;
     }
 

@@ -28,8 +28,8 @@ internal static class BenchTargets
     };
 }
 
-/// <summary>The folder of a model that is measured: one that is there, or a temporary one with a shape's random weights, so
-/// that a benchmark opens its model as every command does.</summary>
+/// <summary>The folder of a model that is measured: one that is there, or a temporary one with a shape's random
+/// weights, so that a benchmark opens its model as every command does.</summary>
 internal sealed class BenchFolder : IDisposable
 {
     private readonly string? temporary;
@@ -42,12 +42,16 @@ internal sealed class BenchFolder : IDisposable
     /// <summary>Takes a folder, or writes one for a shape.</summary>
     /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
     /// <param name="dropout">The model's own dropout, in a folder that is written.</param>
-    /// <exception cref="InputException">It is neither; or dropout was asked for on a folder, which has its own.</exception>
+    /// <exception cref="InputException">It is neither; or dropout was asked for on a folder, which has its
+    /// own.</exception>
     public static BenchFolder Open(string shape, double dropout = 0)
     {
         if (File.Exists(System.IO.Path.Combine(shape, "config.json")))
         {
-            if (dropout != 0) throw new InputException($"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is dropped. Leave the option out, or name a shape.");
+            if (dropout != 0)
+                throw new InputException(
+                    $"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is " +
+                    "dropped. Leave the option out, or name a shape.");
             return new BenchFolder(shape, null);
         }
         return Draw(ModelShapes.Config(shape, dropout), shape);
@@ -78,7 +82,8 @@ internal sealed class BenchFolder : IDisposable
     }
 }
 
-/// <summary>A benchmark's part in a process of its own: where the start or the peak of memory is measured, which are the process's.</summary>
+/// <summary>A benchmark's part in a process of its own: where the start or the peak of memory is measured, which are
+/// the process's.</summary>
 internal static class BenchProcess
 {
     /// <summary>Runs this program to its end and reads the object that it prints as its last line.</summary>
@@ -87,15 +92,21 @@ internal static class BenchProcess
     /// <exception cref="InvalidOperationException">It did not start, or failed.</exception>
     public static (T Found, double Seconds) Run<T>(params string[] arguments)
     {
-        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is not known.");
-        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(BenchProcess).Assembly.Location] : [];
+        string program = Environment.ProcessPath
+            ?? throw new InvalidOperationException("The path of this program is not known.");
+        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet"
+            ? [typeof(BenchProcess).Assembly.Location] : [];
         long started = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(new ProcessStartInfo(program, [.. own, .. arguments]) { RedirectStandardOutput = true, UseShellExecute = false })
+        using Process process =
+            Process.Start(
+                new ProcessStartInfo(
+                    program, [.. own, .. arguments]) { RedirectStandardOutput = true, UseShellExecute = false })
             ?? throw new InvalidOperationException($"{program} did not start.");
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        if (process.ExitCode != 0) throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"The measured run ended with code {process.ExitCode}: {output}");
         return (JsonSerializer.Deserialize<T>(output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1])!, seconds);
     }
 }

@@ -23,21 +23,43 @@ internal sealed class LengthsBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new LengthsOptions { Data = [], Tokenizer = "" };
-        var shape = new Argument<string>("shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.", DefaultValueFactory = _ => defaults.Shape };
-        var data = new Option<string[]>("--data") { Description = "Files with rows, whose lengths are real.", Required = true, AllowMultipleArgumentsPerToken = true };
+        var shape = new Argument<string>(
+            "shape") { Description =
+            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
+            DefaultValueFactory = _ => defaults.Shape };
+        var data = new Option<string[]>(
+            "--data") { Description = "Files with rows, whose lengths are real.", Required = true,
+            AllowMultipleArgumentsPerToken = true };
         var tokenizer = new Option<string>("--tokenizer") { Description = "Folder of the tokenizer.", Required = true };
-        var batch = new Option<int>("--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
-        var rank = new Option<int>("--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>("--targets") { Description = "Adapted modules by name, or all-linear; the model type's default when left out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var steps = new Option<int>("--steps") { Description = "Steps of each loop that are timed.", DefaultValueFactory = _ => defaults.Steps };
-        var longest = new Option<int>("--max-length") { Description = "Longest row in tokens; what is beyond is cut off.", DefaultValueFactory = _ => defaults.MaxLength };
-        var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
+        var batch = new Option<int>(
+            "--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
+        var rank = new Option<int>(
+            "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
+        var targets = new Option<string[]>(
+            "--targets") { Description =
+            "Adapted modules by name, or all-linear; the model type's default when left out.",
+            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var steps = new Option<int>(
+            "--steps") { Description = "Steps of each loop that are timed.", DefaultValueFactory = _ =>
+            defaults.Steps };
+        var longest = new Option<int>(
+            "--max-length") { Description = "Longest row in tokens; what is beyond is cut off.",
+            DefaultValueFactory = _ => defaults.MaxLength };
+        var threads = new Option<int?>(
+            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: rows, prompts, packed_speedup, shared_speedup, shared_speedup_on_same_rows, packed_speedup_of_processor, shared_speedup_of_processor, largest_difference, and loops (plain, packed, plain_grouped, shared), "
-                + "each with labelled_tokens_per_second, tokens_per_second, labels, tokens, positions, seconds, processor_seconds, peak_memory_bytes.",
+            Description =
+                "Print a JSON object: rows, prompts, packed_speedup, shared_speedup, shared_speedup_on_same_rows, " +
+                "packed_speedup_of_processor, shared_speedup_of_processor, largest_difference, and loops (plain, " +
+                "packed, plain_grouped, shared), "
+                + "each with labelled_tokens_per_second, tokens_per_second, labels, tokens, positions, seconds, " +
+                "processor_seconds, peak_memory_bytes.",
         };
-        return new Command("lengths", "Measure training steps on rows of real lengths, in turns: a plain loop (each batch padded to its longest row, logits of every position), packing, and prompt sharing. Nothing is kept.")
+        return new Command(
+            "lengths",
+            "Measure training steps on rows of real lengths, in turns: a plain loop (each batch padded to its " +
+            "longest row, logits of every position), packing, and prompt sharing. Nothing is kept.")
             { shape, data, tokenizer, batch, rank, targets, steps, longest, threads, json }
             .Does(parsed => LengthsView.Show(LengthsBench.Run(new LengthsOptions
             {
@@ -50,11 +72,14 @@ internal sealed class LengthsBenchmark : IBenchmark
                 Steps = parsed.GetValue(steps),
                 MaxLength = parsed.GetValue(longest),
                 Threads = parsed.GetValue(threads),
-            }), parsed.GetValue(json)), OptionUse.Always(data, tokenizer, batch, rank, targets, steps, longest, threads, json), OptionUse.Threads(threads), OptionUse.Data(data));
+            }), parsed.GetValue(json)),
+                OptionUse.Always(data, tokenizer, batch, rank, targets, steps, longest, threads, json),
+                OptionUse.Threads(threads), OptionUse.Data(data));
     }
 }
 
-/// <summary>Measures training steps on rows of real lengths: a plain loop, packing, and prompt sharing, in turns.</summary>
+/// <summary>Measures training steps on rows of real lengths: a plain loop, packing, and prompt sharing, in
+/// turns.</summary>
 internal static class LengthsBench
 {
     private const int Seed = 1;
@@ -68,18 +93,21 @@ internal static class LengthsBench
         Tokenizer tokenizer = Tokenizer.Load(options.Tokenizer);
         IReadOnlyList<TokenizedExample> rows = ExampleLoader.Load(options.Data, tokenizer, new ExampleOptions
         {
-            VocabularySize = model.Network.VocabularySize, MaxLength = Math.Min(options.MaxLength, model.Network.MaxPositions),
+            VocabularySize = model.Network.VocabularySize,
+                MaxLength = Math.Min(options.MaxLength, model.Network.MaxPositions),
         }).Examples;
         // B is drawn too: with B = 0 the gradient of A would be 0, and nothing could be compared.
         using Adapter adapter = Adapter.Create(model, new LoraConfig
         {
-            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets), InitialWeights = InitialWeights.False,
+            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
+                InitialWeights = InitialWeights.False,
         }, Seed);
         adapter.Attach();
         return Measure(model.Decoder, new TrainedAdapter(adapter), rows, options);
     }
 
-    private static LengthsMeasurement Measure(Decoder model, TrainedAdapter trained, IReadOnlyList<TokenizedExample> rows, LengthsOptions options)
+    private static LengthsMeasurement Measure(
+        Decoder model, TrainedAdapter trained, IReadOnlyList<TokenizedExample> rows, LengthsOptions options)
     {
         var sharing = new CausalObjective(model, new RowBatching { SharePrompts = PromptSharing.Grouped });
         var packing = new CausalObjective(model, new RowBatching { SharePrompts = PromptSharing.Off });
@@ -104,7 +132,9 @@ internal static class LengthsBench
                 }
                 (StepOutcome outcome, double seconds, double processor) = runner.Run(objective, batches);
                 IReadOnlyList<IExample> taken = [.. batches.MicroBatches.SelectMany(batch => batch)];
-                found.Add(batches.PredictedLabels, taken.Sum(row => (long)row.Tokens), batches.MicroBatches.Sum(objective.Arranger.Positions), seconds, processor, outcome.Loss, outcome.GradientNorm);
+                found.Add(batches.PredictedLabels, taken.Sum(row => (long)row.Tokens),
+                    batches.MicroBatches.Sum(objective.Arranger.Positions), seconds, processor, outcome.Loss,
+                    outcome.GradientNorm);
             }
         }
         return new LengthsMeasurement
@@ -120,14 +150,16 @@ internal static class LengthsBench
         private readonly Dictionary<IObjective, StepRunner> runners = [];
         private long number;
 
-        public (StepOutcome Outcome, double Seconds, double ProcessorSeconds) Run(IObjective objective, StepBatches batches)
+        public (StepOutcome Outcome, double Seconds, double ProcessorSeconds) Run(
+            IObjective objective, StepBatches batches)
         {
             if (!runners.TryGetValue(objective, out StepRunner? runner))
                 runners[objective] = runner = new StepRunner(objective, trained, new TrainingOptions { Seed = Seed });
             TimeSpan used = Environment.CpuUsage.TotalTime;
             long started = Stopwatch.GetTimestamp();
             StepOutcome outcome = runner.Run(batches, 0, ++number);
-            return (outcome, Stopwatch.GetElapsedTime(started).TotalSeconds, (Environment.CpuUsage.TotalTime - used).TotalSeconds);
+            return (outcome, Stopwatch.GetElapsedTime(started).TotalSeconds,
+                (Environment.CpuUsage.TotalTime - used).TotalSeconds);
         }
 
         public void Dispose()
@@ -176,8 +208,10 @@ internal sealed record LengthsMeasurement
     /// <summary>Largest relative difference of loss or gradient norm from the plain loop's on the same rows.</summary>
     public double LargestDifference => Differences(Plain, Packed).Concat(Differences(PlainGrouped, Shared)).Max();
 
-    private static IEnumerable<double> Differences(LoopMeasurement plain, LoopMeasurement other) => plain.Results.Zip(other.Results, (a, b) =>
-        Math.Max(Math.Abs(a.Loss - b.Loss) / Math.Abs(a.Loss), Math.Abs(a.Norm - b.Norm) / Math.Max(1e-12, Math.Abs(a.Norm))));
+    private static IEnumerable<double> Differences(LoopMeasurement plain, LoopMeasurement other) =>
+        plain.Results.Zip(other.Results, (a, b) =>
+        Math.Max(Math.Abs(a.Loss - b.Loss) / Math.Abs(a.Loss),
+            Math.Abs(a.Norm - b.Norm) / Math.Max(1e-12, Math.Abs(a.Norm))));
 }
 
 /// <summary>What <c>lowrank bench lengths</c> measures.</summary>
@@ -214,7 +248,8 @@ internal sealed record LengthsOptions
     public void Check()
     {
         List<string> problems = [];
-        foreach ((string option, long value) in (ReadOnlySpan<(string, long)>)[("batch", Batch), ("rank", Rank), ("steps", Steps), ("threads", Threads ?? 1)])
+        foreach ((string option, long value) in (ReadOnlySpan<(string, long)>)[
+            ("batch", Batch), ("rank", Rank), ("steps", Steps), ("threads", Threads ?? 1)])
         {
             if (value < 1) problems.Add($"--{option} is {value}, expected at least 1");
         }
@@ -234,22 +269,33 @@ internal static class LengthsView
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string column in (string[])["labelled tokens/s", "tokens/s", "positions computed a label", "peak memory"]) table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (
+            string column in (string[])["labelled tokens/s", "tokens/s", "positions computed a label", "peak memory"])
+            table.AddColumn(new TableColumn(column).RightAligned());
         foreach ((string name, LoopMeasurement loop) in Loops(found))
         {
-            string[] cells = [$"{loop.LabelsPerSecond:f0}", $"{loop.TokensPerSecond:f0}", $"{(double)loop.Positions / loop.Labels:f2}", $"{loop.PeakBytes / 1e6:f0} MB"];
+            string[] cells =
+                [$"{loop.LabelsPerSecond:f0}", $"{loop.TokensPerSecond:f0}",
+                $"{(double)loop.Positions / loop.Labels:f2}", $"{loop.PeakBytes / 1e6:f0} MB"];
             table.AddRow([name.Replace('_', ' '), .. cells]);
         }
         Screen.Write(table);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"packed {found.PackedSpeedup:f2} times plain; shared {found.SharedSpeedup:f2} times plain, {found.SharedSpeedupOnSameRows:f2} times plain on the same rows"));
+            $"packed {found.PackedSpeedup:f2} times plain; shared {found.SharedSpeedup:f2} times plain, " +
+                $"{found.SharedSpeedupOnSameRows:f2} times plain on the same rows"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"in processor time, which other programs change less: packed {found.PackedSpeedupOfProcessor:f2} times plain, shared {found.SharedSpeedupOfProcessor:f2} times"));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"losses and gradient norms differ from the plain loop's by {found.LargestDifference:e1} of their size at most"));
+            $"in processor time, which other programs change less: packed {found.PackedSpeedupOfProcessor:f2} " +
+                $"times plain, shared {found.SharedSpeedupOfProcessor:f2} times"));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"losses and gradient norms differ from the plain loop's by {found.LargestDifference:e1} of their " +
+                $"size at most"));
     }
 
     private static IEnumerable<(string Name, LoopMeasurement Loop)> Loops(LengthsMeasurement found) =>
-        [("plain", found.Plain), ("packed", found.Packed), ("plain_grouped", found.PlainGrouped), ("shared", found.Shared)];
+        [("plain", found.Plain), ("packed", found.Packed), ("plain_grouped", found.PlainGrouped),
+            ("shared", found.Shared)];
 
     private static object Json(LengthsMeasurement found) => new
     {
@@ -305,7 +351,8 @@ internal sealed class LoopMeasurement
 
     public double TokensPerSecond => Tokens / Seconds.Sum();
 
-    public void Add(long labels, long tokens, long positions, double seconds, double processor, double loss, double norm)
+    public void Add(
+        long labels, long tokens, long positions, double seconds, double processor, double loss, double norm)
     {
         (Labels, Tokens, Positions) = (Labels + labels, Tokens + tokens, Positions + positions);
         Seconds.Add(seconds);
@@ -314,7 +361,8 @@ internal sealed class LoopMeasurement
     }
 }
 
-/// <summary>Next-token prediction as a plain loop does it: each batch padded to its longest row, logits of every position.</summary>
+/// <summary>Next-token prediction as a plain loop does it: each batch padded to its longest row, logits of every
+/// position.</summary>
 internal sealed class PlainObjective(Decoder model) : IObjective
 {
     /// <inheritdoc/>
@@ -325,12 +373,18 @@ internal sealed class PlainObjective(Decoder model) : IObjective
     {
         using var scope = NewDisposeScope();
         Batch batch = Batch.Pad([.. rows.Cast<TokenizedExample>()]);
-        Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(rows.Count, batch.Length);
-        Tensor hidden = model.Hidden(Rows(batch.InputIds), batch.AttentionMask is { } mask ? Rows(mask) : null, null, dropout);
+        Tensor Rows(long[] values) =>
+            tensor(values, dtype: ScalarType.Int64, device: model.Device).view(rows.Count, batch.Length);
+        Tensor hidden =
+            model.Hidden(Rows(batch.InputIds), batch.AttentionMask is { } mask ? Rows(mask) : null, null, dropout);
         Tensor logits = model.Logits(hidden, dropout).view(-1, model.VocabularySize);
         // Labels move instead of logits, which would be copied.
-        Tensor labels = nn.functional.pad(Rows(batch.Labels).narrow(1, 1, batch.Length - 1), [0, 1], value: TokenizedExample.Ignored);
-        return nn.functional.cross_entropy(logits, labels.reshape(-1), ignore_index: TokenizedExample.Ignored, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        Tensor labels =
+            nn.functional.pad(
+                Rows(batch.Labels).narrow(1, 1, batch.Length - 1), [0, 1], value: TokenizedExample.Ignored);
+        return nn.functional.cross_entropy(
+            logits, labels.reshape(-1), ignore_index: TokenizedExample.Ignored, reduction: nn.Reduction.Sum)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

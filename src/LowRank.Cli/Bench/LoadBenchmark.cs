@@ -12,27 +12,42 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench load</c>: how long a training run takes from the start of its process to its first step, part by part.</summary>
-/// <remarks>Each round is a process of its own, as a user starts it; the file system's cache holds the files from the second on.</remarks>
+/// <summary><c>lowrank bench load</c>: how long a training run takes from the start of its process to its first step,
+/// part by part.</summary>
+/// <remarks>Each round is a process of its own, as a user starts it; the file system's cache holds the files from the
+/// second on.</remarks>
 internal sealed class LoadBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var shape = new Argument<string>("shape") { Description = $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.", DefaultValueFactory = _ => "gpt2-small" };
-        var rows = new Option<int>("--rows") { Description = "Rows of training data.", DefaultValueFactory = _ => 1000 };
+        var shape = new Argument<string>(
+            "shape") { Description =
+            $"A shape with random weights ({string.Join(", ", ModelShapes.Names)}), or a model folder.",
+            DefaultValueFactory = _ => "gpt2-small" };
+        var rows = new Option<int>(
+            "--rows") { Description = "Rows of training data.", DefaultValueFactory = _ => 1000 };
         var length = new Option<int>("--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => 64 };
-        var rounds = new Option<int>("--rounds") { Description = "Processes; the fastest of each part counts.", DefaultValueFactory = _ => 3 };
+        var rounds = new Option<int>(
+            "--rounds") { Description = "Processes; the fastest of each part counts.", DefaultValueFactory = _ => 3 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        var recipe = new Option<string?>("--recipe") { Description = "Measure the start of this recipe's run in this process, and print it as one line of JSON.", Hidden = true };
-        return new Command("load", "The start of lowrank train, from the process to the first step, part by part.") { shape, rows, length, rounds, json, recipe }
+        var recipe = new Option<string?>(
+            "--recipe") { Description =
+            "Measure the start of this recipe's run in this process, and print it as one line of JSON.",
+            Hidden = true };
+        return new Command(
+            "load", "The start of lowrank train, from the process to the first step, part by part.") { shape, rows,
+            length, rounds, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
-                : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length), parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));
+                : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length),
+                parsed.GetValue(rounds), parsed.GetValue(json)), OptionUse.Always(rows, length, rounds, json, recipe));
     }
 
     private static int Run(string shape, int rows, int length, int rounds, bool json)
     {
         if (rows < 8 || length < 8 || rounds < 1)
-            throw new InputException($"Found --rows {rows}, --length {length}, --rounds {rounds}; expected at least 8 rows of 8 tokens, and one round.");
+            throw new InputException(
+                $"Found --rows {rows}, --length {length}, --rounds {rounds}; expected at least 8 rows of 8 tokens, " +
+                "and one round.");
         using BenchFolder folder = BenchFolder.Open(shape);
         string root = Directory.CreateTempSubdirectory("lowrank-load-").FullName;
         try
@@ -54,12 +69,14 @@ internal sealed class LoadBenchmark : IBenchmark
     {
         (StartTimes times, double whole) = BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe);
         // What neither the process itself nor the steps account for: the system's work before the process's first line.
-        return times with { Parts = [new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
+        return times with { Parts = [
+            new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
     }
 
     private static void Show(StartTimes times, string shape, LoadInput input)
     {
-        var table = new Table().AddColumn($"lowrank train, {shape}, {input.Rows} rows of {input.Length} tokens").AddColumn("s");
+        var table = new Table().AddColumn($"lowrank train, {shape}, {input.Rows} rows of {input.Length} tokens")
+            .AddColumn("s");
         foreach (StartPart part in times.Parts) table.AddRow(part.Name, $"{part.Seconds:0.000}");
         table.AddRow("a later step", $"{times.StepSeconds:0.000}");
         table.AddRow("to the end of the first step, beyond a step", $"{times.BeyondStep:0.000}");
@@ -84,10 +101,13 @@ internal sealed class LoadInput
     {
         (Rows, Length, Recipe) = (rows, length, Path.Combine(root, "recipe.yaml"));
         if (!Tokenizer.IsPresent(model))
-            File.WriteAllText(Path.Combine(model, "tokenizer.json"), Words((int)ConfigReader.Open(Path.Combine(model, "config.json")).NumberOr("vocab_size", 0)));
+            File.WriteAllText(
+                Path.Combine(model, "tokenizer.json"),
+                Words((int)ConfigReader.Open(Path.Combine(model, "config.json")).NumberOr("vocab_size", 0)));
         var random = new Random(1);
         using (var data = new StreamWriter(Path.Combine(root, "train.jsonl")))
-            for (int row = 0; row < rows; row++) data.WriteLine(JsonSerializer.Serialize(new { text = Text(random, length) }));
+            for (int row = 0; row < rows; row++)
+                data.WriteLine(JsonSerializer.Serialize(new { text = Text(random, length) }));
         File.WriteAllText(Recipe, $"""
             model: {JsonSerializer.Serialize(model)}
             data:
@@ -118,9 +138,11 @@ internal sealed class LoadInput
     {
         JsonNode tokenizer = JsonNode.Parse(BytePairTrainer.Train([], 257, [End]))!;
         JsonObject vocabulary = tokenizer["model"]!["vocab"]!.AsObject();
-        List<string> letters = [.. vocabulary.Select(word => word.Key).Where(word => word.Length == 1).OrderBy(letter => letter[0] > 'z')];
+        List<string> letters =
+            [.. vocabulary.Select(word => word.Key).Where(word => word.Length == 1).OrderBy(letter => letter[0] > 'z')];
         JsonArray merges = tokenizer["model"]!["merges"]!.AsArray();
-        foreach ((string first, string second) in letters.SelectMany(first => letters.Select(second => (first, second))).Take(size - vocabulary.Count))
+        foreach ((string first, string second) in letters.SelectMany(first => letters.Select(second => (first, second)))
+            .Take(size - vocabulary.Count))
         {
             vocabulary.Add(first + second, vocabulary.Count);
             merges.Add($"{first} {second}");
@@ -185,7 +207,9 @@ internal sealed class StartedRun : ITrainingObserver
             new("optimizer and output folder", observer.started - prepared),
             new("first step", observer.steps[0].At - observer.started),
         ];
-        double later = observer.steps.Zip(observer.steps.Skip(1), (before, after) => (after.Elapsed - before.Elapsed).TotalSeconds).Min();
+        double later =
+            observer.steps.Zip(observer.steps.Skip(1), (before, after) => (after.Elapsed - before.Elapsed).TotalSeconds)
+            .Min();
         Console.WriteLine(JsonSerializer.Serialize(new StartTimes(parts, later, SinceStart()), JsonOutput.Compact));
         return ExitCodes.Success;
     }

@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary>Shapes of models by name, as their <c>config.json</c> has them: benchmarks fill them with random weights.</summary>
+/// <summary>Shapes of models by name, as their <c>config.json</c> has them: benchmarks fill them with random
+/// weights.</summary>
 internal static class ModelShapes
 {
     private static readonly Dictionary<string, string> Configs = new(StringComparer.Ordinal)
@@ -31,7 +32,8 @@ internal static class ModelShapes
     };
 
     private static readonly string[] DropoutKeys =
-        ["embd_pdrop", "attn_pdrop", "resid_pdrop", "hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout"];
+        ["embd_pdrop", "attn_pdrop", "resid_pdrop", "hidden_dropout_prob", "attention_probs_dropout_prob",
+            "attention_dropout"];
 
     /// <summary>The names.</summary>
     public static IReadOnlyCollection<string> Names => Configs.Keys;
@@ -43,7 +45,9 @@ internal static class ModelShapes
     public static JsonObject Config(string name, double dropout = 0)
     {
         if (!Configs.TryGetValue(name, out string? text))
-            throw new InputException($"The shape \"{name}\" is not known, and no folder of that name has a config.json. Expected one of {string.Join(", ", Names)}, or a model folder.");
+            throw new InputException(
+                $"The shape \"{name}\" is not known, and no folder of that name has a config.json. Expected one of " +
+                $"{string.Join(", ", Names)}, or a model folder.");
         JsonObject config = JsonNode.Parse(text)!.AsObject();
         foreach (string key in DropoutKeys.Where(config.ContainsKey)) config[key] = dropout;
         return config;

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench optimizer</c>: a step of AdamW and the gradients' norm against copying the bytes that they touch.</summary>
+/// <summary><c>lowrank bench optimizer</c>: a step of AdamW and the gradients' norm against copying the bytes that they
+/// touch.</summary>
 internal sealed class OptimizerBenchmark : IBenchmark
 {
     // A step reads weights, gradients, means and squares and writes all but the gradients: as many bytes go through the
@@ -17,18 +18,29 @@ internal sealed class OptimizerBenchmark : IBenchmark
 
     public Command Build()
     {
-        var weights = new Option<int>("--weights") { Description = "Trained weights in all.", DefaultValueFactory = _ => 6_553_600 };
-        var tensors = new Option<int>("--tensors") { Description = "Tensors that they are in.", DefaultValueFactory = _ => 200 };
-        var repeats = new Option<int>("--repeats") { Description = "Rounds; each measures everything once, the fastest of all counts.", DefaultValueFactory = _ => 30 };
+        var weights = new Option<int>(
+            "--weights") { Description = "Trained weights in all.", DefaultValueFactory = _ => 6_553_600 };
+        var tensors = new Option<int>(
+            "--tensors") { Description = "Tensors that they are in.", DefaultValueFactory = _ => 200 };
+        var repeats = new Option<int>(
+            "--repeats") { Description = "Rounds; each measures everything once, the fastest of all counts.",
+            DefaultValueFactory = _ => 30 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
-        return new Command("optimizer", "An optimizer step and the norm of its gradients, next to copying the bytes that they touch.") { weights, tensors, repeats, json }
-            .Does(parsed => Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats), parsed.GetValue(json)), OptionUse.Always(weights, tensors, repeats, json));
+        return new Command(
+            "optimizer",
+            "An optimizer step and the norm of its gradients, next to copying the bytes that they touch.") { weights,
+            tensors, repeats, json }
+            .Does(parsed =>
+                Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats),
+                parsed.GetValue(json)), OptionUse.Always(weights, tensors, repeats, json));
     }
 
     private static int Run(int weights, int tensors, int repeats, bool json)
     {
         if (weights < tensors || tensors < 1 || repeats < 1)
-            throw new InputException($"Found --weights {weights}, --tensors {tensors}, --repeats {repeats}; expected at least one of each and no fewer weights than tensors.");
+            throw new InputException(
+                $"Found --weights {weights}, --tensors {tensors}, --repeats {repeats}; expected at least one of " +
+                "each and no fewer weights than tensors.");
         set_num_threads(ProcessorCores.Physical());
         OptimizerTimes times = Measure(weights, tensors, repeats);
         if (json) JsonOutput.WriteMeasured(times);
@@ -39,14 +51,19 @@ internal sealed class OptimizerBenchmark : IBenchmark
     private static OptimizerTimes Measure(int count, int tensors, int repeats)
     {
         using var scope = NewDisposeScope();
-        Tensor[] weights = [.. Enumerable.Range(0, tensors).Select(_ => randn(count / tensors).mul_(0.02).requires_grad_())];
+        Tensor[] weights =
+            [.. Enumerable.Range(0, tensors).Select(_ => randn(count / tensors).mul_(0.02).requires_grad_())];
         foreach (Tensor weight in weights) weight.grad = randn(weight.shape).mul_(1e-3);
-        using var fused = new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainingOptions());
-        TorchSharp.Modules.Parameter[] copies = [.. weights.Select(weight => new TorchSharp.Modules.Parameter(weight.detach().clone()))];
+        using var fused =
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainingOptions());
+        TorchSharp.Modules.Parameter[] copies =
+            [.. weights.Select(weight => new TorchSharp.Modules.Parameter(weight.detach().clone()))];
         foreach (TorchSharp.Modules.Parameter weight in copies) weight.grad = randn(weight.shape).mul_(1e-3);
         using var reference = optim.AdamW(copies, lr: 1e-4);
-        Tensor from = ones((long)(Copied * count)), to = ones((long)(Copied * count)), gradients = ones(count), place = ones(count);
-        double copy = double.MaxValue, step = double.MaxValue, plain = double.MaxValue, copyGradients = double.MaxValue, norm = double.MaxValue;
+        Tensor from = ones((long)(Copied * count)), to = ones((long)(Copied * count)), gradients = ones(count),
+            place = ones(count);
+        double copy = double.MaxValue, step = double.MaxValue, plain = double.MaxValue, copyGradients = double.MaxValue,
+            norm = double.MaxValue;
         long allocated = 0;
         for (int round = 0; round < repeats; round++)
         {
@@ -58,7 +75,8 @@ internal sealed class OptimizerBenchmark : IBenchmark
             Least(ref norm, () => GradientClipping.Apply(weights, 0));
             Least(ref plain, () => reference.step());
         }
-        return new OptimizerTimes(weights.Sum(weight => weight.numel()), tensors, get_num_threads(), step, copy, step / copy, plain, norm, copyGradients, norm / copyGradients, allocated);
+        return new OptimizerTimes(weights.Sum(weight => weight.numel()), tensors, get_num_threads(), step, copy,
+            step / copy, plain, norm, copyGradients, norm / copyGradients, allocated);
     }
 
     private static void Least(ref double milliseconds, Action work)
@@ -71,7 +89,8 @@ internal sealed class OptimizerBenchmark : IBenchmark
     private static void Show(OptimizerTimes times)
     {
         var table = new Table().AddColumn("").AddColumn("ms").AddColumn("of copying");
-        table.AddRow($"AdamW, {times.Weights:N0} weights in {times.Tensors} tensors", $"{times.StepMilliseconds:0.00}", $"{times.StepOverCopy:0.00}");
+        table.AddRow($"AdamW, {times.Weights:N0} weights in {times.Tensors} tensors", $"{times.StepMilliseconds:0.00}",
+            $"{times.StepOverCopy:0.00}");
         table.AddRow("copying what it touches", $"{times.CopyMilliseconds:0.00}", "1");
         table.AddRow("TorchSharp's AdamW", $"{times.TorchSharpMilliseconds:0.00}", $"{times.TorchSharpOverCopy:0.00}");
         table.AddRow("norm of the gradients", $"{times.NormMilliseconds:0.00}", $"{times.NormOverCopy:0.00}");
@@ -86,15 +105,18 @@ internal sealed class OptimizerBenchmark : IBenchmark
 /// <param name="Tensors">Tensors that they are in.</param>
 /// <param name="Threads">Threads of torch and of the step.</param>
 /// <param name="StepMilliseconds">A step of AdamW.</param>
-/// <param name="CopyMilliseconds">A copy that reads and writes as many bytes as the step, which reads weights, gradients, means and squares and writes all but the gradients.</param>
+/// <param name="CopyMilliseconds">A copy that reads and writes as many bytes as the step, which reads weights,
+/// gradients, means and squares and writes all but the gradients.</param>
 /// <param name="StepOverCopy">The one over the other.</param>
 /// <param name="TorchSharpMilliseconds">A step of TorchSharp's own AdamW.</param>
 /// <param name="NormMilliseconds">The norm of the gradients.</param>
 /// <param name="CopyGradientsMilliseconds">Copying the gradients.</param>
 /// <param name="NormOverCopy">The one over the other.</param>
 /// <param name="AllocatedBytes">Managed memory that a step allocates.</param>
-internal sealed record OptimizerTimes(long Weights, int Tensors, int Threads, double StepMilliseconds, double CopyMilliseconds, double StepOverCopy,
-    double TorchSharpMilliseconds, double NormMilliseconds, double CopyGradientsMilliseconds, double NormOverCopy, long AllocatedBytes)
+internal sealed record OptimizerTimes(
+    long Weights, int Tensors, int Threads, double StepMilliseconds, double CopyMilliseconds, double StepOverCopy,
+    double TorchSharpMilliseconds, double NormMilliseconds, double CopyGradientsMilliseconds, double NormOverCopy,
+    long AllocatedBytes)
 {
     /// <summary>Bytes that a step reads and writes: four numbers a weight are read, three written.</summary>
     public long BytesTouched => 7 * sizeof(float) * Weights;

@@ -13,21 +13,39 @@ internal sealed class QuantizedBenchmark : IBenchmark
 {
     public Command Build()
     {
-        var recipe = new Argument<string>("recipe") { Description = "The recipe, with validation data.", DefaultValueFactory = _ => "recipes/quickstart.yaml" };
-        var format = new Option<string>("--base-dtype") { Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.", DefaultValueFactory = _ => "nf4" };
-        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe in both runs: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
+        var recipe = new Argument<string>(
+            "recipe") { Description = "The recipe, with validation data.", DefaultValueFactory = _ =>
+            "recipes/quickstart.yaml" };
+        var format = new Option<string>(
+            "--base-dtype") { Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.",
+            DefaultValueFactory = _ => "nf4" };
+        var set = new Option<string[]>(
+            "--set") { Description = "Change a key of the recipe in both runs: section.key=value. May be repeated.",
+            DefaultValueFactory = _ => [] };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: float32 and the format, each with held_out_loss and tokens_per_second; loss_ratio, step_ratio (the format over float32), bytes_per_weight.",
+            Description =
+                "Print a JSON object: float32 and the format, each with held_out_loss and tokens_per_second; " +
+                "loss_ratio, step_ratio (the format over float32), bytes_per_weight.",
         };
-        var output = new Option<string?>("--output") { Description = "Run the recipe in this process into this folder, and print what came of it as one line of JSON.", Hidden = true };
-        return new Command("quantized", "Train a recipe on a quantised base and on float32, one after the other, each in a process of its own: held-out loss, time, bytes of a weight. Nothing is kept.")
+        var output = new Option<string?>(
+            "--output") { Description =
+            "Run the recipe in this process into this folder, and print what came of it as one line of JSON.",
+            Hidden = true };
+        return new Command(
+            "quantized",
+            "Train a recipe on a quantised base and on float32, one after the other, each in a process of its own: " +
+            "held-out loss, time, bytes of a weight. Nothing is kept.")
             { recipe, format, set, json, output }
             .Does(parsed => parsed.GetValue(output) is { } folder
-                ? QuantizedRun.Measure(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), folder, parsed.GetValue(set) ?? [])
-                : Run(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), parsed.GetValue(set) ?? [], parsed.GetValue(json)),
+                ? QuantizedRun.Measure(
+                    parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), folder,
+                    parsed.GetValue(set) ?? [])
+                : Run(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(format), parsed.GetValue(set)
+                ?? [], parsed.GetValue(json)),
                 OptionUse.Always(format, set, json, output),
-                OptionUse.Values(format, value => WeightFormats.All.Any(known => known.Name == value), $"one of {string.Join(", ", WeightFormats.All.Select(known => known.Name))}"));
+                OptionUse.Values(format, value => WeightFormats.All.Any(known => known.Name == value),
+                $"one of {string.Join(", ", WeightFormats.All.Select(known => known.Name))}"));
     }
 
     private static int Run(string recipe, string format, string[] set, bool json)
@@ -35,8 +53,10 @@ internal sealed class QuantizedBenchmark : IBenchmark
         string root = Directory.CreateTempSubdirectory("lowrank-quantized-").FullName;
         try
         {
-            QuantizedRun.Read(recipe, format, root, set); // what is wrong with it is said here, not by a process of ours
-            QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set), packed = Child(recipe, format, root, set);
+            // what is wrong with it is said here, not by a process of ours
+            QuantizedRun.Read(recipe, format, root, set);
+            QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set),
+                packed = Child(recipe, format, root, set);
             var found = new QuantizedMeasurement(format, plain, packed);
             if (json) JsonOutput.WriteMeasured(found.Json());
             else Show(found);
@@ -48,15 +68,21 @@ internal sealed class QuantizedBenchmark : IBenchmark
         }
     }
 
-    private static QuantizedOutcome Child(string recipe, string format, string root, string[] set) => BenchProcess.Run<QuantizedOutcome>(
-        ["bench", "quantized", recipe, "--base-dtype", format, "--output", Path.Combine(root, format), .. set.SelectMany(key => new[] { "--set", key })]).Found;
+    private static QuantizedOutcome Child(string recipe, string format, string root, string[] set) =>
+        BenchProcess.Run<QuantizedOutcome>(
+        ["bench", "quantized", recipe, "--base-dtype", format, "--output", Path.Combine(root, format),
+            .. set.SelectMany(key => new[] { "--set", key })]).Found;
 
     private static void Show(QuantizedMeasurement found)
     {
-        var table = new Table().AddColumn("").AddColumn(WeightFormats.Float32).AddColumn(found.Format).AddColumn("ratio");
-        table.AddRow("held-out loss, nats a token", $"{found.Plain.HeldOutLoss:0.0000}", $"{found.Packed.HeldOutLoss:0.0000}", $"{found.LossRatio:0.000}");
-        table.AddRow("tokens a second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}", $"{1 / found.StepRatio:0.00}");
-        table.AddRow("bytes of a quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}", $"{found.Packed.BytesPerWeight / sizeof(float):0.000}");
+        var table = new Table().AddColumn("").AddColumn(WeightFormats.Float32).AddColumn(found.Format)
+            .AddColumn("ratio");
+        table.AddRow("held-out loss, nats a token", $"{found.Plain.HeldOutLoss:0.0000}",
+            $"{found.Packed.HeldOutLoss:0.0000}", $"{found.LossRatio:0.000}");
+        table.AddRow("tokens a second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}",
+            $"{1 / found.StepRatio:0.00}");
+        table.AddRow("bytes of a quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}",
+            $"{found.Packed.BytesPerWeight / sizeof(float):0.000}");
         AnsiConsole.Write(table);
     }
 }
@@ -83,7 +109,8 @@ internal sealed record QuantizedMeasurement(string Format, QuantizedOutcome Plai
         ["bytes_per_weight"] = Packed.BytesPerWeight,
     };
 
-    private static object Run(QuantizedOutcome outcome) => new { held_out_loss = outcome.HeldOutLoss, tokens_per_second = outcome.TokensPerSecond };
+    private static object Run(QuantizedOutcome outcome) =>
+        new { held_out_loss = outcome.HeldOutLoss, tokens_per_second = outcome.TokensPerSecond };
 }
 
 /// <summary>What came of one run.</summary>
@@ -101,9 +128,13 @@ internal sealed class QuantizedRun : ITrainingObserver
     /// <exception cref="InputException">It cannot be read, or evaluates nothing.</exception>
     public static Recipe Read(string path, string baseDtype, string output, IReadOnlyList<string> set)
     {
-        Recipe recipe = Recipe.Load(path, [.. set, "comparison=null", $"base_dtype={baseDtype}", $"output={JsonSerializer.Serialize(output)}"]);
+        Recipe recipe =
+            Recipe.Load(path,
+            [.. set, "comparison=null", $"base_dtype={baseDtype}", $"output={JsonSerializer.Serialize(output)}"]);
         return recipe.Data is { Validation.Count: 0, ValidationShare: 0 }
-            ? throw new InputException($"{path} has neither data.validation nor data.validation_share, so that there is no held-out loss to compare. Name a recipe that has.")
+            ? throw new InputException(
+                $"{path} has neither data.validation nor data.validation_share, so that there is no held-out loss " +
+                "to compare. Name a recipe that has.")
             : recipe;
     }
 
@@ -115,9 +146,12 @@ internal sealed class QuantizedRun : ITrainingObserver
         var observer = new QuantizedRun();
         TrainingResult result = run.Train(observer);
         IReadOnlyCollection<PackedWeight> packed = [.. run.Model.Network.PackedWeights.Values];
-        double bytes = packed.Count == 0 ? sizeof(float) : (double)packed.Sum(weight => weight.Bytes) / packed.Sum(weight => weight.ElementCount);
+        double bytes = packed.Count == 0 ? sizeof(float)
+            : (double)packed.Sum(weight => weight.Bytes) / packed.Sum(weight => weight.ElementCount);
         double last = observer.loss ?? throw new InvalidOperationException("The run ended without an evaluation.");
-        Console.WriteLine(JsonSerializer.Serialize(new QuantizedOutcome(last, result.Tokens / result.Elapsed.TotalSeconds, bytes), JsonOutput.Compact));
+        Console.WriteLine(
+            JsonSerializer.Serialize(
+                new QuantizedOutcome(last, result.Tokens / result.Elapsed.TotalSeconds, bytes), JsonOutput.Compact));
         return ExitCodes.Success;
     }
 

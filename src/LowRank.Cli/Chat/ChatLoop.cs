@@ -11,7 +11,8 @@ namespace LowRank.Cli.Chat;
 /// <param name="notes">Where everything else goes.</param>
 /// <param name="prompts">Whether "&gt; " asks for each line.</param>
 /// <param name="interrupt">Ends replies before their time.</param>
-internal sealed class ChatLoop(Conversation conversation, GenerationOptions options, TextReader input, TextWriter output, TextWriter notes,
+internal sealed class ChatLoop(
+    Conversation conversation, GenerationOptions options, TextReader input, TextWriter output, TextWriter notes,
     bool prompts, ReplyInterrupt interrupt)
 {
     /// <summary>What the commands do.</summary>
@@ -61,7 +62,8 @@ internal sealed class ChatLoop(Conversation conversation, GenerationOptions opti
                 break;
             case "/system":
                 conversation.System = argument.Length == 0 ? null : argument;
-                notes.WriteLine(argument.Length == 0 ? "There is no system message now." : "The system message is set.");
+                notes.WriteLine(argument.Length == 0 ? "There is no system message now."
+                    : "The system message is set.");
                 break;
             case "/help" when argument.Length == 0:
                 notes.WriteLine(Help);
@@ -92,7 +94,8 @@ internal sealed class ChatLoop(Conversation conversation, GenerationOptions opti
     private string? Note(ReplyEnd end) => end switch
     {
         ReplyEnd.Length => $"[The reply was ended after {options.MaxNewTokens} tokens (--max-new-tokens).]",
-        ReplyEnd.Context => "[The reply was ended because the conversation fills the model's context. Begin anew with /clear.]",
+        ReplyEnd.Context =>
+        "[The reply was ended because the conversation fills the model's context. Begin anew with /clear.]",
         ReplyEnd.Cancelled => "[The reply was stopped.]",
         _ => null,
     };

@@ -1,7 +1,7 @@
 namespace LowRank.Cli.Chat;
 
-/// <summary>Lets Ctrl+C end the reply being written and not the program. Where no reply is, or one was asked to end already,
-/// it ends the program as ever.</summary>
+/// <summary>Lets Ctrl+C end the reply being written and not the program. Where no reply is, or one was asked to end
+/// already, it ends the program as ever.</summary>
 internal sealed class ReplyInterrupt : IDisposable
 {
     private readonly Lock guard = new();

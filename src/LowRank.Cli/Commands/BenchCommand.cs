@@ -10,8 +10,11 @@ internal sealed class BenchCommand : ICliCommand
 
     public Command Build()
     {
-        var command = new Command("bench", "Measure this machine: how near the program comes to what the processor can do.");
-        foreach (Type type in typeof(IBenchmark).Assembly.GetTypes().Where(type => type.IsClass && type.IsAssignableTo(typeof(IBenchmark))).OrderBy(type => type.Name, StringComparer.Ordinal))
+        var command = new Command(
+            "bench", "Measure this machine: how near the program comes to what the processor can do.");
+        foreach (Type type in typeof(IBenchmark).Assembly.GetTypes()
+            .Where(type => type.IsClass && type.IsAssignableTo(typeof(IBenchmark)))
+            .OrderBy(type => type.Name, StringComparer.Ordinal))
             command.Add(((IBenchmark)Activator.CreateInstance(type)!).Build());
         return command;
     }

@@ -12,22 +12,39 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank chat</c>.</summary>
 internal sealed class ChatCommand : ICliCommand
 {
-    private readonly Option<string?> system = new("--system") { Description = "What the model is told before the conversation." };
-    private readonly Option<string?> tools = new("--tools") { Description = "JSON file with a list of tools, handed to the chat template." };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a reply.", DefaultValueFactory = _ => 512 };
-    private readonly Option<double> temperature = new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.", DefaultValueFactory = _ => 0 };
-    private readonly Option<int> topK = new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.", DefaultValueFactory = _ => 0 };
-    private readonly Option<double> topP = new("--top-p") { Description = "Choose among the likeliest tokens that reach this probability together; 1 for all.", DefaultValueFactory = _ => 1 };
-    private readonly Option<long> seed = new("--seed") { Description = "Seed of the choice; each turn has its own, drawn from it.", DefaultValueFactory = _ => 42 };
+    private readonly Option<string?> system =
+        new("--system") { Description = "What the model is told before the conversation." };
+    private readonly Option<string?> tools =
+        new("--tools") { Description = "JSON file with a list of tools, handed to the chat template." };
+    private readonly Option<int> maxNewTokens =
+        new("--max-new-tokens") { Description = "Most tokens of a reply.", DefaultValueFactory = _ => 512 };
+    private readonly Option<double> temperature =
+        new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.",
+        DefaultValueFactory = _ => 0 };
+    private readonly Option<int> topK =
+        new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.",
+        DefaultValueFactory = _ => 0 };
+    private readonly Option<double> topP =
+        new("--top-p") { Description =
+        "Choose among the likeliest tokens that reach this probability together; 1 for all.",
+        DefaultValueFactory = _ => 1 };
+    private readonly Option<long> seed =
+        new("--seed") { Description = "Seed of the choice; each turn has its own, drawn from it.",
+        DefaultValueFactory = _ => 42 };
 
     public string Example => "lowrank chat --model models/base --system \"Answer briefly.\"";
 
     public Command Build()
     {
-        var command = new Command("chat", "Talk with a model, a line a turn, in its own chat template. /help in the conversation lists its commands.")
+        var command = new Command(
+            "chat", "Talk with a model, a line a turn, in its own chat template. /help in the conversation lists " +
+            "its commands.")
         { system, tools, maxNewTokens, temperature, topK, topP, seed };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Chat(model, parsed), [OptionUse.Always(system, tools), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed), .. model.Uses]);
+        return command.Does(
+            parsed => Chat(model, parsed),
+            [OptionUse.Always(system, tools), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed),
+            .. model.Uses]);
     }
 
     private GenerationOptions Options(ParseResult parsed) => new()
@@ -50,18 +67,25 @@ internal sealed class ChatCommand : ICliCommand
             ? "Template: ChatML, for the model has none of its own and knows ChatML's tokens."
             : $"Template: {tokenizer.ChatTemplatePlace ?? "the model's own"}.");
         int? endOfTurn = EndOfTurn(format, tokenizer);
-        options = options with { StopTokenIds = [.. opened.StopTokens(tokenizer).Concat(endOfTurn is { } end ? [end] : []).Distinct()] };
+        options =
+            options with { StopTokenIds = [
+                .. opened.StopTokens(tokenizer).Concat(endOfTurn is { } end ? [end] : []).Distinct()] };
         if (options.StopTokenIds.Count == 0)
-            Console.Error.WriteLine($"warning: no token ends a reply: neither the model's configuration nor its template names one. Each ends after {options.MaxNewTokens} tokens.");
+            Console.Error.WriteLine(
+                "warning: no token ends a reply: neither the model's configuration nor its template names one. " +
+                $"Each ends after {options.MaxNewTokens} tokens.");
         if (callable is not null) CheckTools(format, callable, parsed.GetValue(system));
 
-        using var conversation = new Conversation(opened.Model.Decoder, tokenizer, format, callable) { System = parsed.GetValue(system) };
+        using var conversation =
+            new Conversation(opened.Model.Decoder, tokenizer, format, callable) { System = parsed.GetValue(system) };
         using var interrupt = new ReplyInterrupt();
         bool fromTerminal = !Console.IsInputRedirected, prompts = fromTerminal && !Console.IsOutputRedirected;
         if (prompts) Console.Error.WriteLine("/help lists the commands; /exit ends.");
         using TextReader? piped = fromTerminal ? null : new StreamReader(Console.OpenStandardInput(), Encoding.UTF8);
-        int failed = new ChatLoop(conversation, options, piped ?? Console.In, Console.Out, Console.Error, prompts, interrupt).Run();
-        return failed == 0 || fromTerminal ? ExitCodes.Success : ExitCodes.BadInput; // a script has to learn of a turn without reply
+        int failed = new ChatLoop(
+            conversation, options, piped ?? Console.In, Console.Out, Console.Error, prompts, interrupt).Run();
+        // a script has to learn of a turn without reply
+        return failed == 0 || fromTerminal ? ExitCodes.Success : ExitCodes.BadInput;
     }
 
     private static int? EndOfTurn(IChatFormat format, Tokenizer tokenizer)
@@ -72,7 +96,9 @@ internal sealed class ChatCommand : ICliCommand
         }
         catch (InputException refusal)
         {
-            Console.Error.WriteLine($"warning: the template refuses one question with one answer, so it does not tell what ends a turn: {refusal.Message}");
+            Console.Error.WriteLine(
+                "warning: the template refuses one question with one answer, so it does not tell what ends a " +
+                $"turn: {refusal.Message}");
             return null;
         }
     }
@@ -82,17 +108,22 @@ internal sealed class ChatCommand : ICliCommand
         JsonArray question = told is null ? [] : [ChatFormats.Message("system", told)];
         question.Add(ChatFormats.Message("user", "?"));
         if (format.RenderPrompt(question, callable) == format.RenderPrompt(question, null))
-            Console.Error.WriteLine("warning: the chat template writes no tools; the model will not know of those in --tools.");
+            Console.Error.WriteLine(
+                "warning: the chat template writes no tools; the model will not know of those in --tools.");
     }
 
     private static JsonArray ReadTools(string file)
     {
-        if (!File.Exists(file)) throw new InputException($"--tools is {file}, which does not exist. Expected a JSON file with a list of tools.");
+        if (!File.Exists(file))
+            throw new InputException(
+                $"--tools is {file}, which does not exist. Expected a JSON file with a list of tools.");
         try
         {
             return JsonNode.Parse(SmallFile.ReadText(file)) is JsonArray list && list.All(tool => tool is JsonObject)
                 ? list
-                : throw new InputException($"{file} does not hold a JSON list of tools, as in [{{\"type\": \"function\", \"function\": {{\"name\": …}}}}].");
+                : throw new InputException(
+                    $"{file} does not hold a JSON list of tools, as in [{{\"type\": \"function\", \"function\": " +
+                    "{\"name\": …}}].");
         }
         catch (JsonException e)
         {

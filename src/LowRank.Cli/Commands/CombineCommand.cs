@@ -9,42 +9,87 @@ namespace LowRank.Cli.Commands;
 internal sealed class CombineCommand : ICliCommand
 {
     private static string? Lacks(string kind, Func<CombinationTraits, bool> trait, string words) =>
-        AdapterCombination.Kinds.Contains(kind) && !trait(AdapterCombination.Traits(kind)) ? $"has no effect with --kind {kind}, {words}" : null;
+        AdapterCombination.Kinds.Contains(kind) && !trait(AdapterCombination.Traits(kind))
+            ? $"has no effect with --kind {kind}, {words}" : null;
 
-    public string Example => "lowrank combine --adapter runs/a/adapter:0.7 --adapter runs/b/adapter:0.4 --kind cat --output runs/mixed";
+    public string Example =>
+        "lowrank combine --adapter runs/a/adapter:0.7 --adapter runs/b/adapter:0.4 --kind cat --output runs/mixed";
 
     public Command Build()
     {
-        var adapters = new Option<string[]>("--adapter") { Description = "Folder of a LoRA adapter, with :WEIGHT behind it; give two or more.", Required = true };
-        var kind = new Option<string>("--kind") { Description = $"How: {string.Join(", ", AdapterCombination.Kinds)}.", Required = true };
-        var density = new Option<double?>("--density") { Description = "Share of the values that is kept, for ties, dare and magnitude_prune." };
-        var rank = new Option<int?>("--rank") { Description = "Rank of the result of a kind with svd; the largest of the ranks by default." };
-        var seed = new Option<long>("--seed") { Description = "Seed of what dare leaves out.", DefaultValueFactory = _ => 42 };
-        var sign = new Option<string>("--majority-sign") { Description = "total: the sign of the sum wins in ties; frequency: the sign that most have.", DefaultValueFactory = _ => "total" };
-        var once = new Option<bool>("--scale-once") { Description = "Kinds with svd take each adapter's scale once. Without it they take it twice, as PEFT does." };
+        var adapters = new Option<string[]>(
+            "--adapter") { Description = "Folder of a LoRA adapter, with :WEIGHT behind it; give two or more.",
+            Required = true };
+        var kind = new Option<string>(
+            "--kind") { Description = $"How: {string.Join(", ", AdapterCombination.Kinds)}.", Required = true };
+        var density = new Option<double?>(
+            "--density") { Description = "Share of the values that is kept, for ties, dare and magnitude_prune." };
+        var rank = new Option<int?>(
+            "--rank") { Description = "Rank of the result of a kind with svd; the largest of the ranks by default." };
+        var seed = new Option<long>(
+            "--seed") { Description = "Seed of what dare leaves out.", DefaultValueFactory = _ => 42 };
+        var sign = new Option<string>(
+            "--majority-sign") { Description =
+            "total: the sign of the sum wins in ties; frequency: the sign that most have.",
+            DefaultValueFactory = _ => "total" };
+        var once = new Option<bool>(
+            "--scale-once") { Description =
+            "Kinds with svd take each adapter's scale once. Without it they take it twice, as PEFT does." };
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        return new Command("combine", "Make one adapter of several, without their base: cat is exactly the weighted sum of their changes; linear, ties, dare and "
-            + "magnitude_prune merge A with A and B with B; with _svd they merge the changes and take a pair of the wanted rank.") { adapters, kind, density, rank, seed, sign, once, output }
+        return new Command(
+            "combine",
+            "Make one adapter of several, without their base: cat is exactly the weighted sum of their changes; " +
+            "linear, ties, dare and "
+            + "magnitude_prune merge A with A and B with B; with _svd they merge the changes and take a pair of " +
+            "the wanted rank.") { adapters, kind, density, rank, seed, sign, once, output }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                List<(LoraFolder, double)> given = [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse).Select(argument => (AdapterArgument.Read(argument.Folder), argument.Weight))];
-                LoraFolder combined = AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
+                List<(LoraFolder, double)> given =
+                    [.. parsed.GetRequiredValue(adapters).Select(AdapterArgument.Parse)
+                    .Select(argument => (AdapterArgument.Read(argument.Folder), argument.Weight))];
+                LoraFolder combined =
+                    AdapterCombination.Combine(given, parsed.GetRequiredValue(kind), new CombineOptions
                 {
-                    Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed), SignByFrequency = parsed.GetValue(sign) == "frequency", ScaleOnce = parsed.GetValue(once),
+                    Density = parsed.GetValue(density), Rank = parsed.GetValue(rank), Seed = parsed.GetValue(seed),
+                        SignByFrequency = parsed.GetValue(sign) == "frequency", ScaleOnce = parsed.GetValue(once),
                 });
                 if (given.Select(one => one.Item1.Base?.BaseSha).OfType<string>().Distinct().Count() > 1)
-                    Console.Error.WriteLine("warning: the adapters were trained beside different bases (base_sha in their lowrank_base.json): a sum of changes of other weights is no sum of what they learned.");
+                    Console.Error.WriteLine(
+                        "warning: the adapters were trained beside different bases (base_sha in their " +
+                        "lowrank_base.json): a sum of changes of other weights is no sum of what they learned.");
                 combined.Write(parsed.GetRequiredValue(output));
-                Console.WriteLine($"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank {combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: {parsed.GetRequiredValue(output)}");
+                Console.WriteLine(
+                    $"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank " +
+                    $"{combined.Modules.Max(module => module.Rank)} on {combined.Modules.Count} modules: " +
+                    $"{parsed.GetRequiredValue(output)}");
             },
-            OptionUse.Always(adapters, kind, output), OptionUse.There("an adapter's folder", parsed => (parsed.GetValue(adapters) ?? []).Select(text => AdapterArgument.Parse(text).Folder)),
-            OptionUse.Values(kind, value => AdapterCombination.Kinds.Contains(value), $"one of {string.Join(", ", AdapterCombination.Kinds)}"),
+            OptionUse.Always(adapters, kind, output),
+            OptionUse.There(
+                "an adapter's folder", parsed =>
+                (parsed.GetValue(adapters) ?? []).Select(text => AdapterArgument.Parse(text).Folder)),
+            OptionUse.Values(
+                kind, value =>
+                AdapterCombination.Kinds.Contains(value), $"one of {string.Join(", ", AdapterCombination.Kinds)}"),
             OptionUse.Values(sign, value => value is "total" or "frequency", "total or frequency"),
-            OptionUse.Unless(density, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; leave it out")),
-            OptionUse.Unless(rank, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes, "whose rank follows from the adapters'; leave it out, or take a kind with svd")),
-            OptionUse.Unless(once, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes, "which takes each scale once; leave it out")),
-            OptionUse.Unless(seed, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.IsRandom, "which draws nothing; leave it out, or take a kind with dare")),
-            OptionUse.Unless(sign, parsed => Lacks(parsed.GetValue(kind)!, traits => traits.ElectsSigns, "which elects no signs; leave it out, or take a kind with ties")));
+            OptionUse.Unless(
+                density, parsed =>
+                Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; leave it out")),
+            OptionUse.Unless(
+                rank, parsed =>
+                Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes,
+                "whose rank follows from the adapters'; leave it out, or take a kind with svd")),
+            OptionUse.Unless(
+                once, parsed =>
+                Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes,
+                "which takes each scale once; leave it out")),
+            OptionUse.Unless(
+                seed, parsed =>
+                Lacks(parsed.GetValue(kind)!, traits => traits.IsRandom,
+                "which draws nothing; leave it out, or take a kind with dare")),
+            OptionUse.Unless(
+                sign, parsed =>
+                Lacks(parsed.GetValue(kind)!, traits => traits.ElectsSigns,
+                "which elects no signs; leave it out, or take a kind with ties")));
     }
 }

@@ -15,21 +15,28 @@ internal sealed class ConvertCommand : ICliCommand
         var to = new Option<string>("--to") { Description = "mlx, or peft.", Required = true };
         var model = new Option<string>("--model") { Description = "Folder of the base model.", Required = true };
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        return new Command("convert", "Write an adapter in another program's format: from PEFT's to mlx-lm's, or back.") { path, to, model, output }
+        return new Command(
+            "convert", "Write an adapter in another program's format: from PEFT's to mlx-lm's, or back.") { path, to,
+            model, output }
             .Does(parsed =>
             {
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
                 if (format == "mlx")
                 {
-                    foreach (string warning in LoraConfig.Load(parsed.GetRequiredValue(path)).Warnings) Console.Error.WriteLine("warning: " + warning);
+                    foreach (string warning in LoraConfig.Load(parsed.GetRequiredValue(path)).Warnings)
+                        Console.Error.WriteLine("warning: " + warning);
                     MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
                 }
                 else
                 {
-                    foreach (string note in MlxFolder.ToPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target)) Console.Error.WriteLine("note: " + note);
+                    foreach (string note in MlxFolder.ToPeft(
+                        parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target))
+                        Console.Error.WriteLine("note: " + note);
                 }
                 Console.WriteLine($"Wrote {target}");
-            }, OptionUse.Always(to, model, output), OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output),
-                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]), OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]));
+            }, OptionUse.Always(to, model, output),
+                OptionUse.Values(to, value => value is "mlx" or "peft", "mlx or peft"), OptionUse.NewFolder(output),
+                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]),
+                OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]));
     }
 }

@@ -10,25 +10,41 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank data</c>.</summary>
 internal sealed class DataCommand : ICliCommand
 {
-    private readonly Argument<string?> recipe = new("recipe") { Description = "The recipe, a YAML file; none with --model and --data.", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string[]> set = new("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
-    private readonly Option<string?> model = new("--model") { Description = "Without a recipe: folder or name of the base model, whose tokenizer reads the rows." };
-    private readonly Option<string?> adapter = new("--adapter") { Description = "Without a recipe: folder or name of an adapter; rows are read as its training read them." };
+    private readonly Argument<string?> recipe =
+        new("recipe") { Description = "The recipe, a YAML file; none with --model and --data.",
+        Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<string[]> set =
+        new("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+        DefaultValueFactory = _ => [] };
+    private readonly Option<string?> model =
+        new("--model") { Description =
+        "Without a recipe: folder or name of the base model, whose tokenizer reads the rows." };
+    private readonly Option<string?> adapter =
+        new("--adapter") { Description =
+        "Without a recipe: folder or name of an adapter; rows are read as its training read them." };
     private readonly DataOptions data = new("Without a recipe: files, folders or patterns of data.");
-    private readonly Option<int> examples = new("--examples") { Description = "How many rows to show of each part.", DefaultValueFactory = _ => 3 };
+    private readonly Option<int> examples =
+        new("--examples") { Description = "How many rows to show of each part.", DefaultValueFactory = _ => 3 };
     private readonly Option<long?> rows = new("--rows") { Description = "Look at the first rows of each part only." };
 
     private readonly Option<bool> json = new("--json")
     {
-        Description = "Print a JSON object: training (a list of parts), validation, leaks, notes; each part has name, rows, wrong_rows, problems, tokens, learned_tokens, max_length, cut_rows, "
-            + "cut_tokens, cut_learned_tokens, never_learned, never_learned_places, duplicates, near_duplicates, median_length, percentile95, longest_row, lengths, examples, notes, is_partial.",
+        Description =
+            "Print a JSON object: training (a list of parts), validation, leaks, notes; each part has name, rows, " +
+            "wrong_rows, problems, tokens, learned_tokens, max_length, cut_rows, "
+            + "cut_tokens, cut_learned_tokens, never_learned, never_learned_places, duplicates, near_duplicates, " +
+            "median_length, percentile95, longest_row, lengths, examples, notes, is_partial.",
     };
 
     public string Example => "lowrank data recipes/quickstart.yaml";
 
     public Command Build()
     {
-        var command = new Command("data", "Show what a language model will see of a recipe's data, or of rows read as an adapter's training read its own: rows with the learned part marked, lengths, what is cut off, rows that cannot be used or teach nothing, duplicates, and held-out rows that training shows. Nothing is written; exit code 2 where rows cannot be used.")
+        var command = new Command(
+            "data", "Show what a language model will see of a recipe's data, or of rows read as an adapter's " +
+            "training read its own: rows with the learned part marked, lengths, what is cut off, rows that cannot " +
+            "be used or teach nothing, duplicates, and held-out rows that training shows. Nothing is written; exit " +
+            "code 2 where rows cannot be used.")
             { recipe, set, model, adapter, examples, rows, json };
         data.AddTo(command, isRequired: false, takesRecipe: false);
         return command.Does(parsed => Review(parsed),
@@ -40,20 +56,29 @@ internal sealed class DataCommand : ICliCommand
         ]);
     }
 
-    private string? WithRecipe(ParseResult parsed) => parsed.GetValue(recipe) is null ? null : "has no effect with a recipe, which names its own";
+    private string? WithRecipe(ParseResult parsed) => parsed.GetValue(recipe) is null ? null
+        : "has no effect with a recipe, which names its own";
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
         bool hasRecipe = parsed.GetValue(recipe) is not null, hasData = data.Paths(parsed).Length > 0;
-        if (!hasRecipe && (!hasData || parsed.GetValue(model) is null)) yield return "expected a recipe, or --model and --data";
-        if (hasRecipe && hasData) yield return "--data has no effect with a recipe, which names its own; change that by --set data.train=FILE";
-        if (hasRecipe && data.NamesColumns(parsed)) yield return "--columns has no effect with a recipe, which has data.columns; change that by --set data.columns={FIELD: COLUMN}";
+        if (!hasRecipe && (!hasData || parsed.GetValue(model) is null))
+            yield return "expected a recipe, or --model and --data";
+        if (hasRecipe && hasData)
+            yield return "--data has no effect with a recipe, which names its own; change that by --set " +
+                "data.train=FILE";
+        if (hasRecipe && data.NamesColumns(parsed))
+            yield return "--columns has no effect with a recipe, which has data.columns; change that by --set " +
+                "data.columns={FIELD: COLUMN}";
     }
 
     private int Review(ParseResult parsed)
     {
-        Recipe reviewed = parsed.GetValue(recipe) is { } path ? Recipe.Load(path, parsed.GetRequiredValue(set)) : Rows(parsed);
-        DataReview review = DataReviewer.Review(reviewed, RecipeRun.ModelFolder(reviewed, new DownloadProgress()), parsed.GetValue(examples), parsed.GetValue(rows) ?? long.MaxValue);
+        Recipe reviewed = parsed.GetValue(recipe) is { } path ? Recipe.Load(path, parsed.GetRequiredValue(set))
+            : Rows(parsed);
+        DataReview review = DataReviewer.Review(
+            reviewed, RecipeRun.ModelFolder(reviewed, new DownloadProgress()), parsed.GetValue(examples),
+            parsed.GetValue(rows) ?? long.MaxValue);
         if (parsed.GetValue(json)) DataView.Json(review);
         else new DataView(Screen.Drawn, DataView.IsColoured).Show(review);
         bool isRefused = review.WrongRows > 0 && reviewed.Data.OnBadRow == "error";
@@ -63,7 +88,8 @@ internal sealed class DataCommand : ICliCommand
     // As a recipe with the adapter's own reading would have them.
     private Recipe Rows(ParseResult parsed)
     {
-        string? folder = parsed.GetValue(adapter) is { } given ? HubFolder.Open(given, HubSelection.Adapter, progress: new DownloadProgress()) : null;
+        string? folder = parsed.GetValue(adapter) is { } given
+            ? HubFolder.Open(given, HubSelection.Adapter, progress: new DownloadProgress()) : null;
         string from = folder ?? parsed.GetValue(model)!;
         AdapterData reading = data.Reading(parsed, Directory.Exists(from) ? AdapterData.Load(from) : null, from);
         return new Recipe

@@ -7,15 +7,21 @@ using LowRank.Recipes;
 namespace LowRank.Cli.Commands;
 
 /// <summary>The options --data, --recipe and --columns: which rows are read, and how.</summary>
-/// <remarks>How is what --recipe says, else what training kept beside the adapter (or in the merged model's folder), else as rows stand; --columns counts
-/// above all of them, column by column.</remarks>
+/// <remarks>How is what --recipe says, else what training kept beside the adapter (or in the merged model's folder),
+/// else as rows stand; --columns counts above all of them, column by column.</remarks>
 internal sealed class DataOptions(string what)
 {
-    private readonly Option<string[]> data = new("--data") { Description = $"{what} - reads standard input.", Required = true };
-    private readonly Option<string?> recipe = new("--recipe") { Description = "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on), not as the adapter's folder does." };
+    private readonly Option<string[]> data =
+        new("--data") { Description = $"{what} - reads standard input.", Required = true };
+    private readonly Option<string?> recipe =
+        new("--recipe") { Description =
+        "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on), not as " +
+        "the adapter's folder does." };
     private readonly Option<string[]> columns = new("--columns")
     {
-        Description = "The column that holds a field: label=sentiment. May be repeated; counts above the recipe's and the adapter's.", DefaultValueFactory = _ => [],
+        Description =
+            "The column that holds a field: label=sentiment. May be repeated; counts above the recipe's and the " +
+            "adapter's.", DefaultValueFactory = _ => [],
     };
 
     private bool takesRecipe = true;
@@ -33,20 +39,24 @@ internal sealed class DataOptions(string what)
     }
 
     /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
-    public IReadOnlyList<OptionUse> Uses => [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data), OptionUse.Rule(Problems)];
+    public IReadOnlyList<OptionUse> Uses =>
+        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data),
+        OptionUse.Rule(Problems)];
 
     /// <summary>The files, folders and patterns.</summary>
     public string[] Paths(ParseResult parsed) => parsed.GetValue(data) ?? [];
 
     /// <summary>The files that are read: data, and a recipe.</summary>
     public IEnumerable<string> Inputs(ParseResult parsed) =>
-        [.. RowFiles.Expand(Paths(parsed), new DataProblems()), .. takesRecipe && parsed.GetValue(recipe) is { } path ? new[] { path } : []];
+        [.. RowFiles.Expand(Paths(parsed), new DataProblems()), .. takesRecipe && parsed.GetValue(recipe) is { } path
+            ? new[] { path } : []];
 
     /// <summary>Whether columns are given.</summary>
     public bool NamesColumns(ParseResult parsed) => parsed.GetValue(columns) is { Length: > 0 };
 
     /// <summary>How rows are read, where a recipe is given; null elsewhere.</summary>
-    public AdapterData? OfRecipe(ParseResult parsed) => parsed.GetValue(recipe) is { } path ? RecipeOptions.Kept(Recipe.Load(path).Data) ?? new AdapterData() : null;
+    public AdapterData? OfRecipe(ParseResult parsed) => parsed.GetValue(recipe) is { } path
+        ? RecipeOptions.Kept(Recipe.Load(path).Data) ?? new AdapterData() : null;
 
     /// <summary>How rows are read; a note says so where it is not as they stand.</summary>
     /// <param name="parsed">The command line.</param>
@@ -56,15 +66,21 @@ internal sealed class DataOptions(string what)
     {
         AdapterData? ofRecipe = OfRecipe(parsed), begun = ofRecipe ?? kept;
         AdapterData reading = begun ?? new AdapterData();
-        var given = (parsed.GetValue(columns) ?? []).Select(Column).ToDictionary(column => column.Ours, column => column.Theirs);
+        var given = (parsed.GetValue(columns) ?? []).Select(Column)
+            .ToDictionary(column => column.Ours, column => column.Theirs);
         if (given.Count > 0)
         {
             Dictionary<string, string> all = new(reading.Columns ?? new Dictionary<string, string>());
             foreach ((string ours, string theirs) in given) all[ours] = theirs;
             reading = reading with { Columns = all };
         }
-        string[] says = [.. begun is null || begun == new AdapterData() ? [] : new[] { ofRecipe is null ? Path.Combine(folder, AdapterData.FileName) : parsed.GetValue(recipe)! }, .. given.Count > 0 ? new[] { "--columns" } : []];
-        if (says.Length > 0) Console.Error.WriteLine($"note: rows are read as {string.Join(" and ", says)} say{(says.Length == 1 && given.Count == 0 ? "s" : "")}: {reading}");
+        string[] says = [.. begun is null || begun == new AdapterData() ? []
+            : new[] { ofRecipe is null ? Path.Combine(folder, AdapterData.FileName) : parsed.GetValue(recipe)! },
+            .. given.Count > 0 ? new[] { "--columns" } : []];
+        if (says.Length > 0)
+            Console.Error.WriteLine(
+                $"note: rows are read as {string.Join(" and ", says)} " +
+                $"say{(says.Length == 1 && given.Count == 0 ? "s" : "")}: {reading}");
         return reading;
     }
 
@@ -72,15 +88,21 @@ internal sealed class DataOptions(string what)
     /// <param name="parsed">The command line.</param>
     /// <param name="reading">How they are read.</param>
     /// <param name="unanswered">Whether what only an answer needs may be missing.</param>
-    public RowSource Source(ParseResult parsed, AdapterData reading, bool unanswered) => RowSource.Of(Paths(parsed), reading.Rows() with { Unanswered = unanswered });
+    public RowSource Source(ParseResult parsed, AdapterData reading, bool unanswered) =>
+        RowSource.Of(Paths(parsed), reading.Rows() with { Unanswered = unanswered });
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
         string[] given = parsed.GetValue(columns) ?? [];
-        foreach (string column in given.Where(column => Column(column) is not { Ours.Length: > 0, Theirs.Length: > 0 })) yield return $"--columns is {column}, expected FIELD=COLUMN such as label=sentiment";
-        foreach (var twice in given.Select(Column).GroupBy(column => column.Ours).Where(group => group.Key.Length > 0 && group.Count() > 1)) yield return $"--columns gives {twice.Key} twice; keep one of them";
-        if (parsed.GetValue(recipe) is { } path && !File.Exists(path)) yield return $"--recipe is {path}, and there is no such file";
+        foreach (string column in given.Where(column => Column(column) is not { Ours.Length: > 0, Theirs.Length: > 0 }))
+            yield return $"--columns is {column}, expected FIELD=COLUMN such as label=sentiment";
+        foreach (var twice in given.Select(Column).GroupBy(column => column.Ours)
+            .Where(group => group.Key.Length > 0 && group.Count() > 1))
+            yield return $"--columns gives {twice.Key} twice; keep one of them";
+        if (parsed.GetValue(recipe) is { } path && !File.Exists(path))
+            yield return $"--recipe is {path}, and there is no such file";
     }
 
-    private static (string Ours, string Theirs) Column(string text) => text.IndexOf('=', StringComparison.Ordinal) is > 0 and var at ? (text[..at], text[(at + 1)..]) : ("", "");
+    private static (string Ours, string Theirs) Column(string text) =>
+        text.IndexOf('=', StringComparison.Ordinal) is > 0 and var at ? (text[..at], text[(at + 1)..]) : ("", "");
 }

@@ -15,15 +15,23 @@ internal sealed class DiffCommand : ICliCommand
     {
         var first = new Argument<string>("first") { Description = "Folder of a LoRA adapter." };
         var second = new Argument<string>("second") { Description = "Folder of another." };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, cosine, overlap)." };
-        return new Command("diff", "Say how two adapters differ: settings, and for each module the size of both changes and of their difference, the cosine between them, and how "
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, cosine, " +
+            "overlap)." };
+        return new Command(
+            "diff", "Say how two adapters differ: settings, and for each module the size of both changes and of " +
+            "their difference, the cosine between them, and how "
             + "far the spaces of their inputs overlap.") { first, second, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                AdapterDifference difference = AdapterDifference.Of(AdapterArgument.Read(parsed.GetRequiredValue(first)), AdapterArgument.Read(parsed.GetRequiredValue(second)));
+                AdapterDifference difference = AdapterDifference.Of(
+                    AdapterArgument.Read(parsed.GetRequiredValue(first)),
+                    AdapterArgument.Read(parsed.GetRequiredValue(second)));
                 if (parsed.GetValue(json)) JsonOutput.Write(DifferenceView.Json(difference));
                 else Screen.Write(DifferenceView.Table(difference));
-            }, OptionUse.Always(json), OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(first), parsed.GetValue(second)]));
+            }, OptionUse.Always(json),
+                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(first), parsed.GetValue(second)]));
     }
 }

@@ -14,17 +14,30 @@ internal sealed class EstimateCommand : ICliCommand
     public Command Build()
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
-        var seconds = new Option<double>("--seconds") { Description = "How long to measure each; at most 30 micro-batches are.", DefaultValueFactory = _ => 20 };
-        var only = new Option<string?>("--only") { Description = "recipe: leave full training out; full: estimate full training alone." };
+        var set = new Option<string[]>(
+            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            DefaultValueFactory = _ => [] };
+        var seconds = new Option<double>(
+            "--seconds") { Description = "How long to measure each; at most 30 micro-batches are.",
+            DefaultValueFactory = _ => 20 };
+        var only = new Option<string?>(
+            "--only") { Description = "recipe: leave full training out; full: estimate full training alone." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: recipe and full_training, each with method, trained_parameters, total_parameters, program_bytes, weight_bytes, adapter_bytes, "
-                + "gradient_bytes, optimizer_bytes, activation_bytes, peak_bytes, steps_per_epoch, total_steps, epoch_seconds, evaluation_seconds, probed_batches, not_probed.",
+            Description =
+                "Print a JSON object: recipe and full_training, each with method, trained_parameters, " +
+                "total_parameters, program_bytes, weight_bytes, adapter_bytes, "
+                + "gradient_bytes, optimizer_bytes, activation_bytes, peak_bytes, steps_per_epoch, total_steps, " +
+                "epoch_seconds, evaluation_seconds, probed_batches, not_probed.",
         };
-        return new Command("estimate", "Say what a recipe will take before any work: trained weights, memory by part, and the time of an epoch from a short probe, next to full training. Nothing is written.")
+        return new Command(
+            "estimate",
+            "Say what a recipe will take before any work: trained weights, memory by part, and the time of an " +
+            "epoch from a short probe, next to full training. Nothing is written.")
             { recipe, set, seconds, only, json }
-            .Does(parsed => Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds), parsed.GetValue(only), parsed.GetValue(json)),
+            .Does(parsed =>
+                Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds),
+                parsed.GetValue(only), parsed.GetValue(json)),
                 OptionUse.Always(set, seconds, only, json),
                 OptionUse.Values(only, value => value is null or "recipe" or "full", "recipe or full"),
                 OptionUse.Values(seconds, value => value is > 0 and <= 86_400, "more than 0 and at most 86400, a day"));
@@ -49,16 +62,22 @@ internal sealed class EstimateCommand : ICliCommand
 
     private static TrainingEstimate InNewProcess(string path, string[] overrides, double seconds)
     {
-        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The path of this program is unknown; give --only recipe.");
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-        foreach (string argument in (string[])["estimate", path, "--only", "full", "--json", "--seconds", $"{seconds}", .. overrides.SelectMany(value => (string[])["--set", value])])
+        string program = Environment.ProcessPath
+            ?? throw new InvalidOperationException("The path of this program is unknown; give --only recipe.");
+        var start = new ProcessStartInfo(
+            program) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
+            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        foreach (string argument in (string[])["estimate", path, "--only", "full", "--json", "--seconds", $"{seconds}",
+            .. overrides.SelectMany(value => (string[])["--set", value])])
             start.ArgumentList.Add(argument);
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new InputException($"Full training could not be estimated: {errors.Result.Trim()} Give --only recipe to leave it out.");
+        if (process.ExitCode != 0)
+            throw new InputException(
+                $"Full training could not be estimated: {errors.Result.Trim()} Give --only recipe to leave it out.");
         using JsonDocument document = JsonDocument.Parse(output);
         return EstimateView.Read(document.RootElement.GetProperty("recipe"));
     }

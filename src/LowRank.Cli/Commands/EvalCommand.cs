@@ -10,33 +10,56 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank eval</c>.</summary>
 internal sealed class EvalCommand : ICliCommand
 {
-    private readonly DataOptions data = new("Files, folders or patterns of data in any of the forms that training reads, read as training read its own.");
-    private readonly Option<bool> json = new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
-    private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
-    private readonly Option<bool> all = new("--all-tokens") { Description = "Count prompts and user turns too, not completions and the assistant's turns alone (by default as training did)." };
-    private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result (but of embedding, whose loss compares the rows of a batch).", DefaultValueFactory = _ => 16 };
-    private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
-    private readonly Option<bool> generate = new("--generate") { Description = "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or \"references\"; rows with the same prompt share their references." };
-    private readonly Option<int?> limit = new("--limit") { Description = "Generate for the first so many prompts only." };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
-    private readonly Option<string?> output = new("--output") { Description = "Write prompts, generated texts and references as JSONL; needs --generate." };
+    private readonly DataOptions data =
+        new("Files, folders or patterns of data in any of the forms that training reads, read as training read its " +
+        "own.");
+    private readonly Option<bool> json =
+        new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
+    private readonly Option<int?> maxLength =
+        new("--max-length") { Description =
+        "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
+    private readonly Option<bool> all =
+        new("--all-tokens") { Description =
+        "Count prompts and user turns too, not completions and the assistant's turns alone (by default as training " +
+        "did)." };
+    private readonly Option<int> batch =
+        new("--batch-size") { Description =
+        "Rows computed together; changes the speed, not the result (but of embedding, whose loss compares the rows " +
+        "of a batch).", DefaultValueFactory = _ => 16 };
+    private readonly Option<string?> task =
+        new("--task") { Description = "The task, where neither adapter nor model tells." };
+    private readonly Option<bool> generate =
+        new("--generate") { Description =
+        "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or " +
+        "\"references\"; rows with the same prompt share their references." };
+    private readonly Option<int?> limit =
+        new("--limit") { Description = "Generate for the first so many prompts only." };
+    private readonly Option<int> maxNewTokens =
+        new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+    private readonly Option<string?> output =
+        new("--output") { Description = "Write prompts, generated texts and references as JSONL; needs --generate." };
 
-    public string Example => "lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl";
+    public string Example =>
+        "lowrank eval --model models/base --adapter runs/quickstart/adapter --data samples/hotels/test.jsonl";
 
     public Command Build()
     {
-        var command = new Command("eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
+        var command = new Command(
+            "eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
         { json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
         return command.Does(parsed => Evaluate(model, parsed),
         [
             OptionUse.Always(json, maxLength, batch, task),
-            OptionUse.UnlessOpened<TaskModel>(generate, opened => opened.Task is IGeneratingTask ? null : $"needs a model that writes texts; {opened.Kind.Name} does not"),
+            OptionUse.UnlessOpened<TaskModel>(generate, opened => opened.Task is IGeneratingTask ? null
+            : $"needs a model that writes texts; {opened.Kind.Name} does not"),
             OptionUse.With(generate, limit, output, maxNewTokens),
             OptionUse.Unless(all, parsed => parsed.GetValue(generate) ? "has no effect with --generate" : null),
-            OptionUse.UnlessOpened<TaskModel>(all, opened => opened.Kind.Name == TaskRegistry.Default ? null : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt that is left out"),
-            OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxNewTokens, 1), OptionUse.AtLeast(limit, 1),
+            OptionUse.UnlessOpened<TaskModel>(all, opened => opened.Kind.Name == TaskRegistry.Default ? null
+            : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt that is left out"),
+            OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxNewTokens, 1),
+            OptionUse.AtLeast(limit, 1),
             .. data.Uses, .. model.Uses, model.OneAdapter,
         ]);
     }
@@ -50,16 +73,19 @@ internal sealed class EvalCommand : ICliCommand
             TrainOn = parsed.GetValue(all) ? TrainOn.All : data.OfRecipe(parsed)?.Learned ?? settings.TrainOn,
         });
         parsed.Require(opened);
-        RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: false);
+        RowSource source =
+            data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: false);
         OutputFile? written = parsed.GetValue(output) is { } path
-            ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)], allowsStandard: false) : null;
+            ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)], allowsStandard: false)
+            : null;
         var results = new Dictionary<string, object?> { ["task"] = opened.Kind.Name };
         if (parsed.GetValue(generate))
         {
             var generating = (IGeneratingTask)opened.Task;
             List<string> notes = [];
             IReadOnlyList<Sample> prompted = PromptRows.Read(source, referenced: true, notes);
-            GeneratedTexts texts = GeneratedTexts.Of(generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
+            GeneratedTexts texts = GeneratedTexts.Of(
+                generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
             foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
             written?.Write(texts.Save);
             foreach ((string name, double value) in texts.Metrics()) results[name] = value;
@@ -72,13 +98,17 @@ internal sealed class EvalCommand : ICliCommand
             foreach (string warning in loaded.Warnings) Console.Error.WriteLine("note: " + warning);
             EvaluationResult result = Evaluation.RunFinite(opened.Task, loaded.Examples, parsed.GetValue(batch), 0);
             results["loss"] = result.Loss;
-            if (opened.Kind.Head == Models.HeadKind.LanguageModel) results["perplexity"] = Math.Exp(result.Loss) is var perplexity && double.IsFinite(perplexity) ? perplexity : null;
+            if (opened.Kind.Head == Models.HeadKind.LanguageModel)
+                results["perplexity"] = Math.Exp(result.Loss) is var perplexity && double.IsFinite(perplexity)
+                    ? perplexity : null;
             foreach ((string name, double? value) in result.Metrics) results[name] = value;
             results[opened.Kind.Head == Models.HeadKind.LanguageModel ? "tokens" : "labels"] = result.Tokens;
             results["rows"] = loaded.Examples.Count;
         }
         if (parsed.GetValue(json)) JsonOutput.Write(results);
-        else Console.WriteLine(string.Join("   ", results.Where(one => one.Key != "task").Select(one => Show(one.Key, one.Value))));
+        else
+            Console.WriteLine(
+                string.Join("   ", results.Where(one => one.Key != "task").Select(one => Show(one.Key, one.Value))));
     }
 
     private static string Show(string name, object? value) => value switch

@@ -9,28 +9,44 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank extract</c>.</summary>
 internal sealed class ExtractCommand : ICliCommand
 {
-    public string Example => "lowrank extract --base models/base --tuned runs/full/model --rank 16 --output runs/extracted";
+    public string Example =>
+        "lowrank extract --base models/base --tuned runs/full/model --rank 16 --output runs/extracted";
 
     public Command Build()
     {
-        var before = new Option<string>("--base") { Description = "Folder of the model before tuning.", Required = true };
-        var after = new Option<string>("--tuned") { Description = "Folder of the same model, fully tuned.", Required = true };
+        var before = new Option<string>(
+            "--base") { Description = "Folder of the model before tuning.", Required = true };
+        var after = new Option<string>(
+            "--tuned") { Description = "Folder of the same model, fully tuned.", Required = true };
         var rank = new Option<int>("--rank") { Description = "Rank of the pairs.", Required = true };
-        var targets = new Option<string[]>("--targets") { Description = "Names of modules; every linear layer but the output head by default.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var others = new Option<bool>("--save-others") { Description = "Keep changed weights that no pair holds (embeddings, norms) whole, as modules_to_save." };
+        var targets = new Option<string[]>(
+            "--targets") { Description = "Names of modules; every linear layer but the output head by default.",
+            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var others = new Option<bool>(
+            "--save-others") { Description =
+            "Keep changed weights that no pair holds (embeddings, norms) whole, as modules_to_save." };
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: output, energy_kept, other_changes, and modules: name, rank_before, rank, energy_kept." };
-        return new Command("extract", "Make an adapter from a fully tuned model: for each layer the nearest pair of a rank to what tuning changed.") { before, after, rank, targets, others, output, json }
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON object: output, energy_kept, other_changes, and modules: name, rank_before, rank, " +
+            "energy_kept." };
+        return new Command(
+            "extract",
+            "Make an adapter from a fully tuned model: for each layer the nearest pair of a rank to what tuning " +
+            "changed.") { before, after, rank, targets, others, output, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
                 string[] names = parsed.GetRequiredValue(targets);
-                ExtractedAdapter made = AdapterExtraction.Extract(parsed.GetRequiredValue(before), parsed.GetRequiredValue(after), parsed.GetRequiredValue(rank),
+                ExtractedAdapter made = AdapterExtraction.Extract(
+                    parsed.GetRequiredValue(before), parsed.GetRequiredValue(after), parsed.GetRequiredValue(rank),
                     names.Length == 0 ? null : ModuleSelection.Of(names), parsed.GetValue(others));
                 made.Adapter.Write(parsed.GetRequiredValue(output));
                 foreach (string note in made.Notes) Console.Error.WriteLine("note: " + note);
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))
-                    Console.Error.WriteLine($"warning: tuning changed {made.OtherChanges.Count} weights that no pair holds: {string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
+                    Console.Error.WriteLine(
+                        $"warning: tuning changed {made.OtherChanges.Count} weights that no pair holds: " +
+                        $"{string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
                         "They are not in the adapter; --save-others keeps them whole.");
                 EnergyView.Show(made.Kept, parsed.GetRequiredValue(output), made.OtherChanges, parsed.GetValue(json));
             }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1),

@@ -9,22 +9,40 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank generate</c>.</summary>
 internal sealed class GenerateCommand : ICliCommand
 {
-    private readonly Option<string> prompt = new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens to add; a text ends earlier where it fills the model's context.", DefaultValueFactory = _ => 128 };
-    private readonly Option<double> temperature = new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.", DefaultValueFactory = _ => 0 };
-    private readonly Option<int> topK = new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.", DefaultValueFactory = _ => 0 };
-    private readonly Option<double> topP = new("--top-p") { Description = "Choose among the likeliest tokens that reach this probability together; 1 for all.", DefaultValueFactory = _ => 1 };
-    private readonly Option<long> seed = new("--seed") { Description = "Seed of the choice.", DefaultValueFactory = _ => 42 };
-    private readonly Option<bool> json = new("--json") { Description = "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
+    private readonly Option<string> prompt =
+        new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
+    private readonly Option<int> maxNewTokens =
+        new("--max-new-tokens") { Description =
+        "Most tokens to add; a text ends earlier where it fills the model's context.", DefaultValueFactory = _ => 128 };
+    private readonly Option<double> temperature =
+        new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.",
+        DefaultValueFactory = _ => 0 };
+    private readonly Option<int> topK =
+        new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.",
+        DefaultValueFactory = _ => 0 };
+    private readonly Option<double> topP =
+        new("--top-p") { Description =
+        "Choose among the likeliest tokens that reach this probability together; 1 for all.",
+        DefaultValueFactory = _ => 1 };
+    private readonly Option<long> seed =
+        new("--seed") { Description = "Seed of the choice.", DefaultValueFactory = _ => 42 };
+    private readonly Option<bool> json =
+        new("--json") { Description =
+        "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
 
-    public string Example => "lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | type: hotel\\n\"";
+    public string Example =>
+        "lowrank generate --model models/base --adapter runs/quickstart/adapter --prompt \"name: The Blue Lamp | " +
+        "type: hotel\\n\"";
 
     public Command Build()
     {
         var command = new Command("generate", "Continue a text, token by token.")
         { prompt, maxNewTokens, temperature, topK, topP, seed, json };
         ModelOptions model = new ModelOptions().AddTo(command);
-        return command.Does(parsed => Generate(model, parsed), [OptionUse.Always(prompt, json), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed), .. model.Uses]);
+        return command.Does(
+            parsed => Generate(model, parsed),
+            [OptionUse.Always(prompt, json), .. SamplingUses.Of(Options, maxNewTokens, temperature, topK, topP, seed),
+            .. model.Uses]);
     }
 
     private GenerationOptions Options(ParseResult parsed) => new()
@@ -44,14 +62,18 @@ internal sealed class GenerateCommand : ICliCommand
         string text = parsed.GetRequiredValue(prompt).Replace("\\n", "\n", StringComparison.Ordinal);
         int[] ids = PromptEncoding.Prompt(tokenizer, text);
         if (PromptEncoding.SpelledBeginning(tokenizer, text) is { } spelled)
-            Console.Error.WriteLine($"note: the prompt begins with {spelled}, which the tokenizer puts before every text: it was not added a second time.");
+            Console.Error.WriteLine(
+                $"note: the prompt begins with {spelled}, which the tokenizer puts before every text: it was not " +
+                "added a second time.");
         if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
         options = options with { StopTokenIds = opened.StopTokens(tokenizer) };
         bool asJson = parsed.GetValue(json);
         var generator = new TextGenerator(opened.Model.Decoder);
         int room = generator.Room(ids);
         if (room == 0)
-            throw new InputException($"The prompt has {ids.Length} tokens; the model's context holds {opened.Model.Decoder.Shape.ContextLength}, what follows included. Shorten the prompt.");
+            throw new InputException(
+                $"The prompt has {ids.Length} tokens; the model's context holds " +
+                $"{opened.Model.Decoder.Shape.ContextLength}, what follows included. Shorten the prompt.");
         long started = Stopwatch.GetTimestamp();
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
         IReadOnlyList<int> made = generator.Generate([ids], options, (_, token) =>

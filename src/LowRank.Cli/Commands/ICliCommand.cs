@@ -13,8 +13,10 @@ internal interface ICliCommand
     Command Build();
 }
 
-/// <summary>Runs a command's work, once all of its options take effect, and turns its errors into messages and exit codes.</summary>
-internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses) : SynchronousCommandLineAction
+/// <summary>Runs a command's work, once all of its options take effect, and turns its errors into messages and exit
+/// codes.</summary>
+internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses)
+    : SynchronousCommandLineAction
 {
     /// <summary>When each of the command's options takes effect.</summary>
     public IReadOnlyList<OptionUse> Uses { get; } = uses;
@@ -23,7 +25,9 @@ internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<O
     /// <exception cref="InputException">There are some.</exception>
     public static void Require(IReadOnlyList<string> problems)
     {
-        if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0] + ".") : new InputException("The options cannot be used:", problems);
+        if (problems.Count > 0)
+            throw problems.Count == 1 ? new InputException(problems[0] + ".")
+                : new InputException("The options cannot be used:", problems);
     }
 
     /// <inheritdoc/>
@@ -55,7 +59,8 @@ internal static class CommandActions
     }
 
     /// <summary>Sets what a command does when it has no result of its own.</summary>
-    public static Command Does(this Command command, Action<ParseResult> work, params OptionUse[] uses) => command.Does(parsed =>
+    public static Command Does(this Command command, Action<ParseResult> work, params OptionUse[] uses) =>
+        command.Does(parsed =>
     {
         work(parsed);
         return ExitCodes.Success;
@@ -65,6 +70,7 @@ internal static class CommandActions
     /// <exception cref="InputException">There are some.</exception>
     public static void Require(this ParseResult parsed, object opened)
     {
-        if (parsed.CommandResult.Command.Action is CommandAction action) CommandAction.Require(OptionUse.Problems(action.Uses, parsed, opened));
+        if (parsed.CommandResult.Command.Action is CommandAction action)
+            CommandAction.Require(OptionUse.Problems(action.Uses, parsed, opened));
     }
 }

@@ -13,19 +13,31 @@ internal sealed class InspectCommand : ICliCommand
 
     public Command Build()
     {
-        var path = new Argument<string>("path") { Description = "A model's folder or safetensors file, or an adapter's folder." };
+        var path = new Argument<string>(
+            "path") { Description = "A model's folder or safetensors file, or an adapter's folder." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object. Of a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, tensors, files. Of an adapter: kind, base_model, "
-                + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, trainable_percent, bytes, notes, and "
-                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, singular_values, rank_99 (the rank that holds 99 % of Σσ²); and suggested_rank.",
+            Description =
+                "Print a JSON object. Of a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, " +
+                "tensors, files. Of an adapter: kind, base_model, "
+                + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, " +
+                "trainable_percent, bytes, notes, and "
+                + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, " +
+                "singular_values, rank_99 (the rank that holds 99 % of Σσ²); and suggested_rank.",
         };
-        var plot = new Option<string?>("--plot") { Description = "Draw the singular values of an adapter's changes into this SVG file." };
-        return new Command("inspect", "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the size (Frobenius norm), "
-            + "effective rank and singular values of each change, and the rank they need. The percentage needs the base model at the place that the adapter names.") { path, json, plot }
+        var plot = new Option<string?>(
+            "--plot") { Description = "Draw the singular values of an adapter's changes into this SVG file." };
+        return new Command(
+            "inspect",
+            "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the " +
+            "size (Frobenius norm), "
+            + "effective rank and singular values of each change, and the rank they need. The percentage needs the " +
+            "base model at the place that the adapter names.") { path, json, plot }
             .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)),
                 OptionUse.Always(json),
-                OptionUse.Unless(plot, parsed => parsed.GetValue(path) is { } folder && Path.Exists(folder) && !IsAdapter(folder) ? $"draws an adapter's changes, and {folder} is no adapter folder; leave it out" : null));
+                OptionUse.Unless(plot, parsed => parsed.GetValue(path) is { } folder && Path.Exists(folder)
+                && !IsAdapter(folder)
+                ? $"draws an adapter's changes, and {folder} is no adapter folder; leave it out" : null));
     }
 
     private static void Inspect(string path, bool json, string? plot)
@@ -40,7 +52,9 @@ internal sealed class InspectCommand : ICliCommand
             if (drawing is not null) SpectrumPlot.Write(adapter, drawing);
             return;
         }
-        if (!File.Exists(path) && !Directory.Exists(path)) throw new InputException($"{path} does not exist; expected a model's folder or safetensors file, or an adapter's folder.");
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw new InputException(
+                $"{path} does not exist; expected a model's folder or safetensors file, or an adapter's folder.");
         ModelSummary model = ModelSummary.Read(path);
         if (json) JsonOutput.Write(ModelView.Json(model));
         else Screen.Write(ModelView.Table(model));
@@ -50,5 +64,6 @@ internal sealed class InspectCommand : ICliCommand
 
     // An adapter often names a model of a hub, which is no folder here: then there is no percentage.
     private static long? BaseParameters(string? model) =>
-        model is not null && Directory.Exists(model) && Directory.EnumerateFiles(model, "*.safetensors").Any() ? ModelSummary.Read(model).Parameters : null;
+        model is not null && Directory.Exists(model) && Directory.EnumerateFiles(model, "*.safetensors").Any()
+            ? ModelSummary.Read(model).Parameters : null;
 }

@@ -17,29 +17,49 @@ internal sealed class MergeCommand : ICliCommand
     public Command Build()
     {
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        var check = new Option<string?>("--check") { Description = "A text: computes its logits with the adapters and with the merged folder, and prints how far apart they are." };
-        var command = new Command("merge", "Merge adapters into their base: a Hugging Face folder that any program loads, in the base's dtype, at the base's speed. "
-            + "Several adapters, each with its weight, are added one after the other; computed in float32.") { output, check };
-        var dtype = new Option<string?>("--dtype") { Description = "float32 or bfloat16: how weights that the base keeps quantised are written; as its other weights by default." };
+        var check = new Option<string?>(
+            "--check") { Description =
+            "A text: computes its logits with the adapters and with the merged folder, and prints how far apart " +
+            "they are." };
+        var command = new Command(
+            "merge", "Merge adapters into their base: a Hugging Face folder that any program loads, in the base's " +
+            "dtype, at the base's speed. "
+            + "Several adapters, each with its weight, are added one after the other; computed in float32.") { output,
+            check };
+        var dtype = new Option<string?>(
+            "--dtype") { Description =
+            "float32 or bfloat16: how weights that the base keeps quantised are written; as its other weights by " +
+            "default." };
         command.Add(dtype);
         ModelOptions model = new ModelOptions().AddTo(command, adapterRequired: true);
         return command.Does(parsed =>
         {
             string target = parsed.GetRequiredValue(output);
-            ScalarType? written = parsed.GetValue(dtype) switch { null => null, "float32" => ScalarType.Float32, _ => ScalarType.BFloat16 };
+            ScalarType? written =
+                parsed.GetValue(
+                    dtype) switch { null => null, "float32" => ScalarType.Float32, _ => ScalarType.BFloat16 };
             using OpenedModel opened = model.Open(parsed, attach: false);
             parsed.Require(opened);
             ModelInput? text = parsed.GetValue(check) is { } given ? Tokens(opened, given) : null;
             IReadOnlyList<AdapterArgument> adapters = model.Adapters(parsed);
-            MergeReport report = AdapterMerge.Write(opened.Model, [.. adapters.Select(argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))], target, written);
-            int layers = adapters.SelectMany(argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedModule>().Select(module => module.Site.Path)).Distinct().Count();
-            Console.WriteLine($"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
+            MergeReport report = AdapterMerge.Write(
+                opened.Model, [
+                    .. adapters.Select(
+                        argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))],
+                        target, written);
+            int layers = adapters.SelectMany(
+                argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedModule>()
+                .Select(module => module.Site.Path)).Distinct().Count();
+            Console.WriteLine(
+                $"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");
             ShowCost(report);
             if (text is not null) Compare(opened, adapters, target, text);
         },
         [
-            OptionUse.Always(output, check), OptionUse.NewFolder(output), OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
-            OptionUse.UnlessOpened<OpenedModel>(dtype, opened => IsQuantized(opened.Model) ? null : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
+            OptionUse.Always(output, check), OptionUse.NewFolder(output),
+                OptionUse.Values(dtype, value => value is null or "float32" or "bfloat16", "float32 or bfloat16"),
+            OptionUse.UnlessOpened<OpenedModel>(dtype, opened => IsQuantized(opened.Model) ? null
+                : "has no effect: the base is not quantised, and each weight keeps its own dtype; remove it"),
             .. model.Uses,
         ]);
     }
@@ -54,31 +74,43 @@ internal sealed class MergeCommand : ICliCommand
     private static void ShowCost(MergeReport report)
     {
         if (report.Format is null) return;
-        Console.WriteLine($"The base is kept in {report.Format}: expanded, added in float32 and written as {report.WrittenAs}. Rounding to {report.WrittenAs} moves a weight by " +
+        Console.WriteLine(
+            $"The base is kept in {report.Format}: expanded, added in float32 and written as {report.WrittenAs}. " +
+            $"Rounding to {report.WrittenAs} moves a weight by " +
             $"{report.Rounding.Largest:g3} at most, {report.Rounding.RootMeanSquare:g3} in the root mean square.");
         if (report.Quantization.Count > 0)
-            Console.WriteLine($"{report.Format} itself differs from the folder's weights by {report.Quantization.Largest:g3} at most, {report.Quantization.RootMeanSquare:g3} in the root mean square: " +
+            Console.WriteLine(
+                $"{report.Format} itself differs from the folder's weights by {report.Quantization.Largest:g3} at " +
+                $"most, {report.Quantization.RootMeanSquare:g3} in the root mean square: " +
                 "the adapter was added to the quantised ones, beside which it was used.");
     }
 
     private static ModelInput Tokens(OpenedModel opened, string text)
     {
-        if (opened.Model.Network is not ISequenceNetwork) throw new InputException("--check works with decoders and encoders; leave it out for a model that turns one text into another.");
+        if (opened.Model.Network is not ISequenceNetwork)
+            throw new InputException(
+                "--check works with decoders and encoders; leave it out for a model that turns one text into another.");
         int[] ids = [.. opened.RequireTokenizer().Encode(text)];
         if (ids.Length == 0) throw new InputException("--check: the text has no token. Give a longer one.");
         return new ModelInput(tensor(ids.Select(id => (long)id).ToArray()).view(1, -1));
     }
 
-    private static void Compare(OpenedModel opened, IReadOnlyList<AdapterArgument> adapters, string target, ModelInput text)
+    private static void Compare(
+        OpenedModel opened, IReadOnlyList<AdapterArgument> adapters, string target, ModelInput text)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         opened.Adapters.Activate([.. adapters.Select(argument => (argument.Folder, argument.Weight))]);
         Tensor before = opened.Model.Sequence.Scores(new ModelInput(text.Tokens.to(opened.Model.Network.Device))).cpu();
-        using PretrainedModel merged = PretrainedModel.Open(target, CPU, head: new HeadRequest(opened.Model.Network.HeadKind, (int)before.shape[^1]));
+        using PretrainedModel merged =
+            PretrainedModel.Open(
+                target, CPU, head: new HeadRequest(opened.Model.Network.HeadKind, (int)before.shape[^1]));
         Tensor after = merged.Sequence.Scores(text);
         long same = before.argmax(-1).eq(after.argmax(-1)).sum().item<long>();
-        Console.WriteLine($"Checked {text.Tokens.shape[1]} tokens: the logits of the merged folder deviate by {(before - after).abs().max().item<float>():g3} at most " +
-            $"(the largest logit is {before.abs().max().item<float>():g3}); the likeliest is the same for {same} of {before.numel() / before.shape[^1]}.");
+        Console.WriteLine(
+            $"Checked {text.Tokens.shape[1]} tokens: the logits of the merged folder deviate by " +
+            $"{(before - after).abs().max().item<float>():g3} at most " +
+            $"(the largest logit is {before.abs().max().item<float>():g3}); the likeliest is the same for {same} " +
+                $"of {before.numel() / before.shape[^1]}.");
     }
 }

@@ -12,13 +12,22 @@ namespace LowRank.Cli.Commands;
 /// <summary>The options --model, --adapter, --device and --base-dtype, and the model they open.</summary>
 internal sealed class ModelOptions
 {
-    private readonly Option<string> model = new("--model") { Description = "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging Face Hub: org/name[@revision].", Required = true };
-    private readonly Option<string[]> adapter = new("--adapter") { Description = "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a share of its change; several may be given." };
-    private readonly Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
+    private readonly Option<string> model =
+        new("--model") { Description =
+        "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging " +
+        "Face Hub: org/name[@revision].", Required = true };
+    private readonly Option<string[]> adapter =
+        new("--adapter") { Description =
+        "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a " +
+        "share of its change; several may be given." };
+    private readonly Option<string> device =
+        new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
 
     private readonly Option<string> baseDtype = new("--base-dtype")
     {
-        Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. auto: as an adapter needs (LoftQ), else as the folder stores them.",
+        Description =
+            $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. " +
+            "auto: as an adapter needs (LoftQ), else as the folder stores them.",
         DefaultValueFactory = _ => WeightFormats.Auto,
     };
     private string? folder;
@@ -37,20 +46,25 @@ internal sealed class ModelOptions
     }
 
     /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
-    public IReadOnlyList<OptionUse> Uses => [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
+    public IReadOnlyList<OptionUse> Uses =>
+        [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
 
     /// <summary>For commands that take one adapter, whole.</summary>
     public OptionUse OneAdapter => OptionUse.Rule(parsed => parsed.GetValue(adapter) is { Length: > 1 } several
-        ? [$"--adapter: this command takes one adapter, whole; found {string.Join(", ", several)}. Combine them first with 'lowrank combine', or merge them"] : []);
+        ? [$"--adapter: this command takes one adapter, whole; found {string.Join(", ", several)}. Combine them " +
+        "first with 'lowrank combine', or merge them"] : []);
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
         if (parsed.GetValue(model) is { } base_ && !Directory.Exists(base_) && HubRepository.TryParse(base_) is null)
-            yield return $"--model is {base_}, and there is no such folder; expected a model's folder, or its name on the Hugging Face Hub such as org/name";
+            yield return $"--model is {base_}, and there is no such folder; expected a model's folder, or its name " +
+                "on the Hugging Face Hub such as org/name";
         foreach (string given in parsed.GetValue(adapter) ?? [])
             if (Problem(given) is { } problem) yield return problem;
         if (Try(() => Devices.Parse(parsed.GetValue(device)!)) is { } unknown) yield return $"--device: {unknown}";
-        if (!WeightFormats.Names.Contains(parsed.GetValue(baseDtype)!)) yield return $"--base-dtype is {parsed.GetValue(baseDtype)}, expected one of {string.Join(", ", WeightFormats.Names)}";
+        if (!WeightFormats.Names.Contains(parsed.GetValue(baseDtype)!))
+            yield return $"--base-dtype is {parsed.GetValue(baseDtype)}, expected one of " +
+                $"{string.Join(", ", WeightFormats.Names)}";
     }
 
     private static string? Problem(string given)
@@ -58,7 +72,8 @@ internal sealed class ModelOptions
         if (Try(() => AdapterArgument.Parse(given)) is { } problem) return problem;
         string named = AdapterArgument.Parse(given).Folder;
         return Directory.Exists(named) || HubRepository.TryParse(named) is not null ? null
-            : $"--adapter is {named}, and there is no such folder; expected an adapter's folder, or its name on the Hugging Face Hub such as org/name";
+            : $"--adapter is {named}, and there is no such folder; expected an adapter's folder, or its name on " +
+            "the Hugging Face Hub such as org/name";
     }
 
     private static string? Try(Action read)
@@ -75,28 +90,38 @@ internal sealed class ModelOptions
     }
 
     /// <summary>The folder given as --model, fetched where it is a name on the Hub.</summary>
-    public string Folder(ParseResult parsed) => folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
+    public string Folder(ParseResult parsed) =>
+        folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
 
-    /// <summary>Where training kept how it read its rows: the adapter's folder, else the model's, which may be merged.</summary>
+    /// <summary>Where training kept how it read its rows: the adapter's folder, else the model's, which may be
+    /// merged.</summary>
     public string DataFolder(ParseResult parsed) => Adapters(parsed) is [var only, ..] ? only.Folder : Folder(parsed);
 
     /// <summary>The adapters given, in their order.</summary>
-    public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) => adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
-        .Select(given => given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];
+    public IReadOnlyList<AdapterArgument> Adapters(ParseResult parsed) =>
+        adapters ??= [.. parsed.GetRequiredValue(adapter).Select(AdapterArgument.Parse)
+        .Select(given =>
+        given with { Folder = HubFolder.Open(given.Folder, HubSelection.Adapter, progress: new DownloadProgress()) })];
 
     /// <summary>The folders that are read.</summary>
-    public IEnumerable<string> Inputs(ParseResult parsed) => [Folder(parsed), .. Adapters(parsed).Select(argument => argument.Folder)];
+    public IEnumerable<string> Inputs(ParseResult parsed) =>
+        [Folder(parsed), .. Adapters(parsed).Select(argument => argument.Folder)];
 
     /// <summary>Opens the model for its adapter's task, or its own.</summary>
     public TaskModel OpenForTask(ParseResult parsed, string? task, Func<TaskSettings, TaskSettings> settings)
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
-            throw new InputException($"--adapter: this command takes one adapter, whole; found {string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank combine', or merge them.");
-        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)),
+            throw new InputException(
+                "--adapter: this command takes one adapter, whole; found " +
+                $"{string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank " +
+                "combine', or merge them.");
+        TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder
+            : null, task, settings, Devices.Parse(parsed.GetRequiredValue(device)),
             BaseDtype(parsed, given));
         foreach (string warning in opened.Adapter?.Warnings ?? []) Console.Error.WriteLine("warning: " + warning);
-        foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(opened.Notes)) Console.Error.WriteLine("note: " + note);
+        foreach (string note in opened.Model.Notes.Concat(opened.Tokenizer?.Notes ?? []).Concat(opened.Notes))
+            Console.Error.WriteLine("note: " + note);
         return opened;
     }
 
@@ -106,17 +131,21 @@ internal sealed class ModelOptions
     public OpenedModel Open(ParseResult parsed, bool attach = true)
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
-        if (given.GroupBy(argument => Path.GetFullPath(argument.Folder)).FirstOrDefault(group => group.Count() > 1) is { } twice)
-            throw new InputException($"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
+        if (given.GroupBy(argument => Path.GetFullPath(argument.Folder))
+            .FirstOrDefault(group => group.Count() > 1) is { } twice)
+            throw new InputException(
+                $"--adapter: {twice.First().Folder} is given twice; give it once, with the sum of the weights.");
         HeadRequest? head = given.Count > 0 ? AdapterHead.Request(given[0].Folder) : null;
-        PretrainedModel opened = PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
+        PretrainedModel opened =
+            PretrainedModel.Open(Folder(parsed), Devices.Parse(parsed.GetRequiredValue(device)), head: head,
             vocabulary: given.Select(argument => AdapterVocabulary.RowsFor(argument.Folder)).DefaultIfEmpty().Max(),
             baseDtype: BaseDtype(parsed, given));
         var set = new AdapterSet(opened);
         try
         {
             foreach (AdapterArgument argument in given)
-                foreach (string warning in set.Load(argument.Folder, argument.Folder).Warnings) Console.Error.WriteLine("warning: " + warning);
+                foreach (string warning in set.Load(argument.Folder, argument.Folder).Warnings)
+                    Console.Error.WriteLine("warning: " + warning);
             foreach (string note in opened.Notes) Console.Error.WriteLine("note: " + note);
             if (attach) set.Activate([.. given.Select(argument => (argument.Folder, argument.Weight))]);
             return new OpenedModel(opened, set);
@@ -131,8 +160,11 @@ internal sealed class ModelOptions
 
     private string BaseDtype(ParseResult parsed, IReadOnlyList<AdapterArgument> given)
     {
-        string asked = parsed.GetRequiredValue(baseDtype), taken = AdapterBase.DtypeFor(given.Select(argument => argument.Folder), asked);
-        if (taken != asked) Console.Error.WriteLine($"note: the base is kept in {taken}: the adapter began as what {taken} takes from its weights (LoftQ)");
+        string asked = parsed.GetRequiredValue(baseDtype),
+            taken = AdapterBase.DtypeFor(given.Select(argument => argument.Folder), asked);
+        if (taken != asked)
+            Console.Error.WriteLine(
+                $"note: the base is kept in {taken}: the adapter began as what {taken} takes from its weights (LoftQ)");
         return taken;
     }
 }

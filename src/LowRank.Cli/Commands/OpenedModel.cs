@@ -16,9 +16,12 @@ internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) :
     /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
     public Tokenizer RequireTokenizer(bool talks = false)
     {
-        Tokenizer tokenizer = AdapterChatTemplates.Open(Model.Folder, AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary)),
-            talks ? AdapterChatTemplates.Common(Adapters.Names.Select(name => Adapters[name].ChatTemplates)) : null, Model.Generation.EndOfText) ?? throw new InputException(
-            $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the model's tokenizer files into the folder.");
+        Tokenizer tokenizer = AdapterChatTemplates.Open(
+            Model.Folder, AdapterVocabulary.Common(Adapters.Names.Select(name => Adapters[name].Vocabulary)),
+            talks ? AdapterChatTemplates.Common(Adapters.Names.Select(name => Adapters[name].ChatTemplates))
+            : null, Model.Generation.EndOfText) ?? throw new InputException(
+            $"{Model.Folder} has no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. Copy the " +
+                "model's tokenizer files into the folder.");
         foreach (string note in tokenizer.Notes) Console.Error.WriteLine("note: " + note);
         return tokenizer;
     }
@@ -53,13 +56,17 @@ internal sealed record AdapterArgument(string Folder, double Weight)
     {
         int colon = text.LastIndexOf(':');
         if (colon <= 0 || Directory.Exists(text)) return new AdapterArgument(text, 1);
-        if (!double.TryParse(text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
+        if (!double.TryParse(
+            text.AsSpan(colon + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight))
         {
             return Directory.Exists(text[..colon])
-                ? throw new InputException($"--adapter {text}: the weight is \"{text[(colon + 1)..]}\", expected a number such as 0.7.")
+                ? throw new InputException(
+                    $"--adapter {text}: the weight is \"{text[(colon + 1)..]}\", expected a number such as 0.7.")
                 : new AdapterArgument(text, 1);
         }
-        if (!double.IsFinite(weight)) throw new InputException($"--adapter {text}: the weight is {text[(colon + 1)..]}, expected a finite number.");
+        if (!double.IsFinite(weight))
+            throw new InputException(
+                $"--adapter {text}: the weight is {text[(colon + 1)..]}, expected a finite number.");
         return new AdapterArgument(text[..colon], weight);
     }
 }

@@ -5,10 +5,10 @@ using LowRank.Generation;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>When options of a command take effect, or what their values may be: declared beside the command's work (<see cref="CommandAction"/>), and checked for
-/// all at once before it.</summary>
-/// <remarks>An option counts as given as soon as it stands on the command line, its default value included; a value that asks for nothing (0 of --top-k) is never
-/// refused.</remarks>
+/// <summary>When options of a command take effect, or what their values may be: declared beside the command's work
+/// (<see cref="CommandAction"/>), and checked for all at once before it.</summary>
+/// <remarks>An option counts as given as soon as it stands on the command line, its default value included; a value
+/// that asks for nothing (0 of --top-k) is never refused.</remarks>
 internal sealed record OptionUse
 {
     private OptionUse(IReadOnlyList<Option> options) => Options = options;
@@ -39,7 +39,9 @@ internal sealed record OptionUse
     public static OptionUse With(Option<bool> other, params Option[] options) => new(options)
     {
         SaysWhen = true,
-        Check = parsed => parsed.GetValue(other) ? [] : options.Where(option => IsGiven(parsed, option)).Select(option => $"{option.Name} has no effect without {other.Name}"),
+        Check = parsed => parsed.GetValue(other) ? []
+        : options.Where(option => IsGiven(parsed, option))
+        .Select(option => $"{option.Name} has no effect without {other.Name}"),
     };
 
     /// <summary>An option that takes none with what the command has opened, such as a model of another task.</summary>
@@ -51,10 +53,12 @@ internal sealed record OptionUse
     };
 
     /// <summary>The smallest value of an option.</summary>
-    public static OptionUse AtLeast<T>(Option<T> option, T least) where T : struct, IComparable<T> => Values(option, value => value.CompareTo(least) >= 0, $"at least {least}");
+    public static OptionUse AtLeast<T>(Option<T> option, T least) where T : struct, IComparable<T> =>
+        Values(option, value => value.CompareTo(least) >= 0, $"at least {least}");
 
     /// <summary>The smallest value of an option that need not have one.</summary>
-    public static OptionUse AtLeast<T>(Option<T?> option, T least) where T : struct, IComparable<T> => Values(option, value => value is not { } given || given.CompareTo(least) >= 0, $"at least {least}");
+    public static OptionUse AtLeast<T>(Option<T?> option, T least) where T : struct, IComparable<T> =>
+        Values(option, value => value is not { } given || given.CompareTo(least) >= 0, $"at least {least}");
 
     /// <summary>The values that an option may have.</summary>
     /// <param name="option">The option.</param>
@@ -62,13 +66,17 @@ internal sealed record OptionUse
     /// <param name="expected">What is expected, in words.</param>
     public static OptionUse Values<T>(Option<T> option, Func<T, bool> isValid, string expected) => new([option])
     {
-        Check = parsed => parsed.GetValue(option) is var value && isValid(value!) ? [] : [$"{option.Name} is {FormattableString.Invariant($"{value}")}, expected {expected}"],
+        Check = parsed => parsed.GetValue(option) is var value && isValid(value!) ? []
+            : [$"{option.Name} is {FormattableString.Invariant($"{value}")}, expected {expected}"],
     };
 
     /// <summary>Data files, folders or patterns that have to be there; <c>-</c> is the standard input.</summary>
     public static OptionUse Data(Option<string[]> option) => new([option])
     {
-        Check = parsed => Grouped(option, [.. (parsed.GetValue(option) ?? []).Where(path => path != "-").SelectMany(path => RowFiles.Missing([path]))]),
+        Check = parsed =>
+            Grouped(option,
+            [.. (parsed.GetValue(option) ?? []).Where(path => path != "-")
+            .SelectMany(path => RowFiles.Missing([path]))]),
     };
 
     // Equal problems are one.
@@ -76,22 +84,26 @@ internal sealed record OptionUse
     {
         const int told = 3;
         IEnumerable<string> first = missing.Take(told).Select(problem => $"{option.Name}: {problem.TrimEnd('.')}");
-        return missing.Length <= told ? first : first.Append($"{option.Name}: {missing.Length - told} more paths like these");
+        return missing.Length <= told ? first
+            : first.Append($"{option.Name}: {missing.Length - told} more paths like these");
     }
 
     /// <summary>Files or folders that have to be there.</summary>
     /// <param name="expected">What is expected there, in words.</param>
     /// <param name="paths">The paths; null for those that are not given.</param>
     public static OptionUse There(string expected, Func<ParseResult, IEnumerable<string?>> paths) => Rule(parsed =>
-        paths(parsed).OfType<string>().Where(path => !Path.Exists(path)).Select(path => $"{path} is not there; expected {expected}"));
+        paths(parsed).OfType<string>().Where(path => !Path.Exists(path))
+            .Select(path => $"{path} is not there; expected {expected}"));
 
     /// <summary>Threads of a process: more than any machine has would be made one by one until memory ends.</summary>
-    public static OptionUse Threads(Option<int?> option) => Values(option, value => value is null or (>= 1 and <= 1024), "1 to 1024");
+    public static OptionUse Threads(Option<int?> option) =>
+        Values(option, value => value is null or (>= 1 and <= 1024), "1 to 1024");
 
     /// <summary>A folder that a command makes, and that holds nothing yet.</summary>
     public static OptionUse NewFolder(Option<string> option) => new([option])
     {
-        Check = parsed => parsed.GetValue(option) is { } folder && Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
+        Check = parsed => parsed.GetValue(option) is { } folder && Directory.Exists(folder)
+            && Directory.EnumerateFileSystemEntries(folder).Any()
             ? [$"{folder} is not empty; choose another {option.Name}, or remove it first"] : [],
     };
 
@@ -99,19 +111,24 @@ internal sealed record OptionUse
     public static OptionUse Rule(Func<ParseResult, IEnumerable<string>> check) => new([]) { Check = check };
 
     /// <summary>All that is wrong by the command line alone.</summary>
-    public static IReadOnlyList<string> Problems(IEnumerable<OptionUse> uses, ParseResult parsed) => [.. uses.SelectMany(use => use.Check(parsed)).Distinct()];
+    public static IReadOnlyList<string> Problems(IEnumerable<OptionUse> uses, ParseResult parsed) =>
+        [.. uses.SelectMany(use => use.Check(parsed)).Distinct()];
 
     /// <summary>All that is wrong beside what the command has opened.</summary>
     public static IReadOnlyList<string> Problems(IEnumerable<OptionUse> uses, ParseResult parsed, object opened) =>
-        [.. uses.Where(use => use.Options.Any(option => IsGiven(parsed, option))).Select(use => use.CheckOpened(opened)).OfType<string>()];
+        [.. uses.Where(use => use.Options.Any(option => IsGiven(parsed, option))).Select(use => use.CheckOpened(opened))
+            .OfType<string>()];
 
-    private static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is OptionResult { Implicit: false };
+    private static bool IsGiven(ParseResult parsed, Option option) =>
+        parsed.GetResult(option) is OptionResult { Implicit: false };
 }
 
 /// <summary>When the options of choosing tokens take effect: at temperature 0 nothing is drawn.</summary>
 internal static class SamplingUses
 {
-    private const string Greedy = "has no effect at --temperature 0, which takes the likeliest token each time; give a temperature above 0, or leave it out";
+    private const string Greedy =
+        "has no effect at --temperature 0, which takes the likeliest token each time; give a temperature above 0, " +
+        "or leave it out";
 
     /// <summary>The declarations.</summary>
     /// <param name="options">What is made of the command line.</param>
@@ -120,7 +137,8 @@ internal static class SamplingUses
     /// <param name="topK">--top-k; 0 asks for nothing.</param>
     /// <param name="topP">--top-p; 1 asks for nothing.</param>
     /// <param name="seed">--seed.</param>
-    public static OptionUse[] Of(Func<ParseResult, GenerationOptions> options, Option<int> maxNewTokens, Option<double> temperature, Option<int> topK, Option<double> topP, Option<long> seed)
+    public static OptionUse[] Of(Func<ParseResult, GenerationOptions> options, Option<int> maxNewTokens,
+        Option<double> temperature, Option<int> topK, Option<double> topP, Option<long> seed)
     {
         bool IsGreedy(ParseResult parsed) => parsed.GetValue(temperature) == 0;
         return
@@ -136,7 +154,9 @@ internal static class SamplingUses
     // What is without effect is told above.
     private static IEnumerable<string> Ranges(GenerationOptions options)
     {
-        if (options.Temperature == 0) options = options with { TopK = Math.Min(options.TopK, 0), TopP = options.TopP is > 0 and <= 1 ? 1 : options.TopP };
+        if (options.Temperature == 0)
+            options = options with { TopK = Math.Min(options.TopK, 0), TopP = options.TopP is > 0 and <= 1 ? 1
+                : options.TopP };
         try
         {
             options.Validate();

@@ -10,30 +10,50 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank predict</c>.</summary>
 internal sealed class PredictCommand : ICliCommand
 {
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly DataOptions data = new("Files, folders or patterns of data in the forms that training reads, read as training read its own; labels and answers are not needed.");
-    private readonly Option<string?> output = new("--output") { Description = "The JSONL file to write; standard output by default, or with -." };
-    private readonly Option<string?> task = new("--task") { Description = "The task, where neither adapter nor model tells." };
-    private readonly Option<int> batch = new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.", DefaultValueFactory = _ => 16 };
-    private readonly Option<int?> maxLength = new("--max-length") { Description = "Longest text in tokens; what training used by default." };
-    private readonly Option<string?> prompt = new("--prompt") { Description = "Embeddings: the name of the model's own prompt to put before each text, such as query; its default by default." };
-    private readonly Option<int> maxNewTokens = new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+    private readonly DataOptions data =
+        new("Files, folders or patterns of data in the forms that training reads, read as training read its own; " +
+        "labels and answers are not needed.");
+    private readonly Option<string?> output =
+        new("--output") { Description = "The JSONL file to write; standard output by default, or with -." };
+    private readonly Option<string?> task =
+        new("--task") { Description = "The task, where neither adapter nor model tells." };
+    private readonly Option<int> batch =
+        new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.",
+        DefaultValueFactory = _ => 16 };
+    private readonly Option<int?> maxLength =
+        new("--max-length") { Description = "Longest text in tokens; what training used by default." };
+    private readonly Option<string?> prompt =
+        new("--prompt") { Description =
+        "Embeddings: the name of the model's own prompt to put before each text, such as query; its default by " +
+        "default." };
+    private readonly Option<int> maxNewTokens =
+        new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
 
-    public string Example => "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output answers.jsonl";
+    public string Example =>
+        "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output " +
+        "answers.jsonl";
 
     public Command Build()
     {
-        var command = new Command("predict", "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one JSON object a row.")
+        var command = new Command(
+            "predict",
+            "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one " +
+            "JSON object a row.")
         { output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
         return command.Does(parsed => Predict(model, parsed),
         [
             OptionUse.Always(output, task, batch, maxLength),
-            OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
-            OptionUse.UnlessOpened<TaskModel>(prompt, opened => opened.Kind.Name == "embedding" ? null : $"has no effect with task {opened.Kind.Name}; it is for embeddings"),
-            OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1), .. data.Uses, .. model.Uses, model.OneAdapter,
+            OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null
+            : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
+            OptionUse.UnlessOpened<TaskModel>(prompt, opened => opened.Kind.Name == "embedding" ? null
+            : $"has no effect with task {opened.Kind.Name}; it is for embeddings"),
+            OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1),
+            .. data.Uses, .. model.Uses, model.OneAdapter,
         ]);
     }
 
@@ -47,11 +67,13 @@ internal sealed class PredictCommand : ICliCommand
             Prompt = parsed.GetValue(prompt),
         });
         parsed.Require(opened);
-        RowSource source = data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: true);
+        RowSource source =
+            data.Source(parsed, data.Reading(parsed, opened.Data, model.DataFolder(parsed)), unanswered: true);
         OutputFile? file = parsed.GetValue(output) is { } path
             ? OutputFile.Of("--output", path, [.. data.Inputs(parsed), .. model.Inputs(parsed)]) : null;
         List<string> notes = [];
-        IEnumerable<string> lines = opened.Task.Predict(source, parsed.GetValue(batch), notes).Select(answer => answer.ToJsonString(Readable));
+        IEnumerable<string> lines = opened.Task.Predict(source, parsed.GetValue(batch), notes)
+            .Select(answer => answer.ToJsonString(Readable));
         foreach (string note in notes) Console.Error.WriteLine("note: " + note);
         if (file is null or { IsStandardOutput: true })
         {
@@ -75,6 +97,7 @@ internal sealed class PredictCommand : ICliCommand
 
     private static void Note(ITask task)
     {
-        foreach (string note in (task as IGeneratingTask)?.GenerationNotes ?? []) Console.Error.WriteLine("note: " + note);
+        foreach (string note in (task as IGeneratingTask)?.GenerationNotes ?? [])
+            Console.Error.WriteLine("note: " + note);
     }
 }

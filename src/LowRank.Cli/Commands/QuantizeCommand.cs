@@ -11,16 +11,29 @@ internal sealed class QuantizeCommand : ICliCommand
 
     public Command Build()
     {
-        string formats = string.Join(" or ", WeightFormats.All.Where(format => format.IsWritable).Select(format => format.Name));
-        var model = new Option<string>("--model") { Description = "Folder of the model (config.json, safetensors weights).", Required = true };
+        string formats =
+            string.Join(" or ", WeightFormats.All.Where(format => format.IsWritable).Select(format => format.Name));
+        var model = new Option<string>(
+            "--model") { Description = "Folder of the model (config.json, safetensors weights).", Required = true };
         var to = new Option<string>("--to") { Description = $"{formats}.", DefaultValueFactory = _ => "nf4" };
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), bytes_per_weight, folder_bytes, folder_bytes_before." };
-        return new Command("quantize", "Write a model with the weights of its linear layers quantised, in the tensors of bitsandbytes, which transformers opens. One weight at a time is in float32.")
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), " +
+            "bytes_per_weight, folder_bytes, folder_bytes_before." };
+        return new Command(
+            "quantize",
+            "Write a model with the weights of its linear layers quantised, in the tensors of bitsandbytes, which " +
+            "transformers opens. One weight at a time is in float32.")
             { model, to, output, json }
-            .Does(parsed => Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output), parsed.GetValue(json)),
-                OptionUse.Always(model, to, output, json), OptionUse.NewFolder(output), OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]),
-                OptionUse.Values(to, value => WeightFormats.Names.Contains(value) && WeightFormats.Get(value) is { IsWritable: true }, formats));
+            .Does(parsed =>
+                Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output),
+                parsed.GetValue(json)),
+                OptionUse.Always(model, to, output, json), OptionUse.NewFolder(output),
+                OptionUse.There("a model's folder", parsed => [parsed.GetValue(model)]),
+                OptionUse.Values(
+                    to, value => WeightFormats.Names.Contains(value)
+                    && WeightFormats.Get(value) is { IsWritable: true }, formats));
     }
 
     private static void Quantize(string folder, string to, string target, bool json)
@@ -32,7 +45,13 @@ internal sealed class QuantizeCommand : ICliCommand
         long numbers = packed.Sum(weight => weight.ElementCount), bytes = packed.Sum(weight => weight.Bytes);
         long before = ModelSummary.Read(folder).Bytes, after = ModelSummary.Read(target).Bytes;
         double each = Math.Round((double)bytes / numbers, 4);
-        if (json) JsonOutput.Write(new { output = target, format = to, weights = packed.Count, numbers, bytes, bytes_per_weight = each, folder_bytes = after, folder_bytes_before = before });
-        else Console.WriteLine($"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes a weight; the folder's tensors take {after / 1e6:n1} MB, before {before / 1e6:n1} MB.");
+        if (json)
+            JsonOutput.Write(
+                new { output = target, format = to, weights = packed.Count, numbers, bytes, bytes_per_weight = each,
+                folder_bytes = after, folder_bytes_before = before });
+        else
+            Console.WriteLine(
+                $"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes a weight; " +
+                $"the folder's tensors take {after / 1e6:n1} MB, before {before / 1e6:n1} MB.");
     }
 }

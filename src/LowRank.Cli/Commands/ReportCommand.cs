@@ -13,33 +13,50 @@ internal sealed class ReportCommand : ICliCommand
 
     public Command Build()
     {
-        var runs = new Argument<string[]>("runs") { Description = $"Folders of runs (a recipe's output), or of sweeps, whose runs are shown; {RunLook.Most} runs at most.", Arity = ArgumentArity.OneOrMore };
-        var output = new Option<string>("--output") { Description = "The page, one HTML file, or - for standard output.", DefaultValueFactory = _ => "report.html" };
-        return new Command("report", "Write a page about runs, finished or not: curves, generated texts, data, recipe, and several runs side by side. It is one file, works without a network, "
+        var runs = new Argument<string[]>(
+            "runs") { Description =
+            $"Folders of runs (a recipe's output), or of sweeps, whose runs are shown; {RunLook.Most} runs at most.",
+            Arity = ArgumentArity.OneOrMore };
+        var output = new Option<string>(
+            "--output") { Description = "The page, one HTML file, or - for standard output.", DefaultValueFactory = _ =>
+            "report.html" };
+        return new Command(
+            "report",
+            "Write a page about runs, finished or not: curves, generated texts, data, recipe, and several runs " +
+            "side by side. It is one file, works without a network, "
             + "and changes nothing in the runs.") { runs, output }
-            .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)), OptionUse.Always(output));
+            .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)),
+                OptionUse.Always(output));
     }
 
     // Of a sweep as many as a page shows, the best first.
     private static IEnumerable<string> Runs(string folder)
     {
-        if (File.Exists(Path.Combine(folder, "metrics.jsonl")) || SweepState.Runs(folder) is not { } runs) return [folder];
+        if (File.Exists(Path.Combine(folder, "metrics.jsonl")) || SweepState.Runs(folder) is not { } runs)
+            return [folder];
         if (runs.Count == 0) throw new InputException($"{folder} is a sweep's folder, and none of its runs has begun.");
-        if (runs.Count > RunLook.Most) Console.Error.WriteLine($"note: {folder} has {runs.Count} runs; the best {RunLook.Most} are shown");
+        if (runs.Count > RunLook.Most)
+            Console.Error.WriteLine($"note: {folder} has {runs.Count} runs; the best {RunLook.Most} are shown");
         return runs.Take(RunLook.Most);
     }
 
     private static void Write(string[] folders, string output)
     {
         folders = [.. folders.SelectMany(Runs)];
-        if (folders.Length > RunLook.Most) throw new InputException($"{folders.Length} runs are given; one page shows {RunLook.Most} at most. Make several pages.");
+        if (folders.Length > RunLook.Most)
+            throw new InputException(
+                $"{folders.Length} runs are given; one page shows {RunLook.Most} at most. Make several pages.");
         // A page in a run's folder may be replaced, the run's own files may not, by whatever name.
-        OutputFile file = OutputFile.Of("--output", output, folders.Where(Directory.Exists).SelectMany(folder => Directory.EnumerateFiles(folder)).Where(name => !IsPage(name)));
+        OutputFile file =
+            OutputFile.Of(
+                "--output", output, folders.Where(Directory.Exists)
+                .SelectMany(folder => Directory.EnumerateFiles(folder)).Where(name => !IsPage(name)));
         if (!file.IsStandardOutput && !IsPage(output) && FileIdentity.Of(output) is not { IsPlain: false })
             throw new InputException($"--output is {output}; expected a name that ends with .html.");
         string page = ReportPage.Of(RunRecord.Open(folders));
         file.Write(page);
-        file.Say($"Wrote {output} ({Figures.Bytes(System.Text.Encoding.UTF8.GetByteCount(page)).Replace('\u00A0', ' ')}).");
+        file.Say(
+            $"Wrote {output} ({Figures.Bytes(System.Text.Encoding.UTF8.GetByteCount(page)).Replace('\u00A0', ' ')}).");
     }
 
     private static bool IsPage(string name) => Path.GetExtension(name) is ".html" or ".htm";

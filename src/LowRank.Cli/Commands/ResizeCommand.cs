@@ -16,15 +16,23 @@ internal sealed class ResizeCommand : ICliCommand
         var path = new Argument<string>("adapter") { Description = "Folder of a LoRA adapter." };
         var rank = new Option<int>("--rank") { Description = "The new rank.", Required = true };
         var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
-        var json = new Option<bool>("--json") { Description = "Print a JSON object: output, energy_kept, and modules: name, rank_before, rank, energy_kept." };
-        return new Command("resize", "Give an adapter another rank by singular value decomposition: the nearest pair of that rank for each change, and how much of its "
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON object: output, energy_kept, and modules: name, rank_before, rank, energy_kept." };
+        return new Command(
+            "resize",
+            "Give an adapter another rank by singular value decomposition: the nearest pair of that rank for each " +
+            "change, and how much of its "
             + "energy Σσ² is kept.") { path, rank, output, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
-                (LoraFolder resized, IReadOnlyList<KeptEnergy> kept) = AdapterResize.Resize(AdapterArgument.Read(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(rank));
+                (LoraFolder resized, IReadOnlyList<KeptEnergy> kept) =
+                    AdapterResize.Resize(
+                        AdapterArgument.Read(parsed.GetRequiredValue(path)), parsed.GetRequiredValue(rank));
                 resized.Write(parsed.GetRequiredValue(output));
                 EnergyView.Show(kept, parsed.GetRequiredValue(output), [], parsed.GetValue(json));
-            }, OptionUse.Always(rank, output, json), OptionUse.AtLeast(rank, 1), OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]));
+            }, OptionUse.Always(rank, output, json), OptionUse.AtLeast(rank, 1),
+                OptionUse.There("an adapter's folder", parsed => [parsed.GetValue(path)]));
     }
 }

@@ -25,21 +25,37 @@ internal sealed class RunsCommand : ICliCommand
 
     public Command Build()
     {
-        var folder = new Argument<string>("folder") { Description = "The folder below which runs lie.", DefaultValueFactory = _ => "runs" };
-        var json = new Option<bool>("--json") { Description = "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, learning_rate, seconds, changed, problems (what is wrong with its files)." };
-        var sort = new Option<string>("--sort") { Description = "time (the newest first), loss (the best first), name, steps, rank or rate.", DefaultValueFactory = _ => "time" };
+        var folder = new Argument<string>(
+            "folder") { Description = "The folder below which runs lie.", DefaultValueFactory = _ => "runs" };
+        var json = new Option<bool>(
+            "--json") { Description =
+            "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, " +
+            "learning_rate, seconds, changed, problems (what is wrong with its files)." };
+        var sort = new Option<string>(
+            "--sort") { Description = "time (the newest first), loss (the best first), name, steps, rank or rate.",
+            DefaultValueFactory = _ => "time" };
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
-        return new Command("runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. An index beside them, "
+        return new Command(
+            "runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. " +
+            "An index beside them, "
             + $"{RunIndex.FileName}, makes it quick; it may be deleted at any time.") { folder, json, sort }
-            .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)), OptionUse.Always(json, sort));
+            .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)),
+                OptionUse.Always(json, sort));
     }
 
     private static void List(string folder, string sort, bool json)
     {
-        if (!Directory.Exists(folder)) throw new InputException($"{folder} was not found; expected a folder with runs in it, such as the folder above a recipe's output.");
-        foreach (string run in RunFolders.Find(Path.GetFullPath(folder))) RunFolder.Tidy(run); // what a kill left half-written
-        RunRow[] rows = [.. Orders[sort](RunIndex.List(Path.GetFullPath(folder), text => Console.Error.WriteLine("note: " + text)))];
-        foreach (RunRow row in rows.Where(row => row.Problems.Count > 0)) Console.Error.WriteLine($"note: {Path.Combine(folder, row.Folder)}: {string.Join("; ", row.Problems)}");
+        if (!Directory.Exists(folder))
+            throw new InputException(
+                $"{folder} was not found; expected a folder with runs in it, such as the folder above a recipe's " +
+                "output.");
+        // what a kill left half-written
+        foreach (string run in RunFolders.Find(Path.GetFullPath(folder))) RunFolder.Tidy(run);
+        RunRow[] rows =
+            [.. Orders[sort](
+                RunIndex.List(Path.GetFullPath(folder), text => Console.Error.WriteLine("note: " + text)))];
+        foreach (RunRow row in rows.Where(row => row.Problems.Count > 0))
+            Console.Error.WriteLine($"note: {Path.Combine(folder, row.Folder)}: {string.Join("; ", row.Problems)}");
         if (json) JsonOutput.Write(rows.Select(Json));
         else if (rows.Length == 0) Console.WriteLine($"There are no runs below {folder}.");
         else Screen.Write(Table(rows));
@@ -63,12 +79,17 @@ internal sealed class RunsCommand : ICliCommand
 
     private static Table Table(RunRow[] rows)
     {
-        Table table = new Table().RoundedBorder().AddColumns("run", "state", "steps", "best held-out loss", "method", "rank", "rate", "time", "changed");
+        Table table = new Table().RoundedBorder()
+            .AddColumns("run", "state", "steps", "best held-out loss", "method", "rank", "rate", "time", "changed");
         foreach (RunRow row in rows)
             table.AddRow(
                 new Text(Screen.Cell(row.Folder)),
-                new Text(row.State, row.State switch { "running" => new Style(Color.Green), "killed" => new Style(Color.Red), _ => Style.Plain }),
-                new Text(Invariant($"{row.Steps ?? 0:n0}{(row.PlannedSteps is { } planned ? Invariant($"/{planned:n0}") : "")}")),
+                new Text(row.State,
+                row.State switch { "running" => new Style(Color.Green), "killed" => new Style(Color.Red),
+                _ => Style.Plain }),
+                new Text(
+                    Invariant(
+                        $"{row.Steps ?? 0:n0}{(row.PlannedSteps is { } planned ? Invariant($"/{planned:n0}") : "")}")),
                 new Text(row.BestLoss is { } loss ? Invariant($"{loss:f4} (step {row.BestStep:n0})") : "–"),
                 new Text(Screen.Cell(row.Method ?? "–")),
                 new Text(row.Rank is { } rank ? Invariant($"{rank}") : "–"),

@@ -10,7 +10,10 @@ internal sealed class SchemaCommand : ICliCommand
 
     public string Example => "lowrank schema > recipe.schema.json";
 
-    public Command Build() => new Command("schema", "Print the JSON Schema of recipes. Editors complete keys by it: write '# yaml-language-server: $schema=recipe.schema.json' on a recipe's first line.")
+    public Command Build() =>
+        new Command("schema",
+        "Print the JSON Schema of recipes. Editors complete keys by it: write '# yaml-language-server: " +
+        "$schema=recipe.schema.json' on a recipe's first line.")
         .Does(_ => Console.Write(Text()));
 
     /// <summary>The schema.</summary>

@@ -4,7 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>SIGINT, SIGTERM and SIGHUP while a run goes on: the first one asks it to finish its step and save, the second one ends the process.</summary>
+/// <summary>SIGINT, SIGTERM and SIGHUP while a run goes on: the first one asks it to finish its step and save, the
+/// second one ends the process.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private static readonly TimeSpan OneRequest = TimeSpan.FromSeconds(1);
@@ -30,7 +31,8 @@ internal sealed class StopSignals : IDisposable
     }
 
     // Who starts a run with nohup wants it to go on when the terminal is closed.
-    private static IEnumerable<PosixSignal> Heard() => Terminal.IgnoresHangup() ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
+    private static IEnumerable<PosixSignal> Heard() => Terminal.IgnoresHangup()
+        ? [PosixSignal.SIGINT, PosixSignal.SIGTERM] : [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP];
 
     private void Hear(PosixSignalContext context)
     {
@@ -38,8 +40,10 @@ internal sealed class StopSignals : IDisposable
         Interlocked.CompareExchange(ref heard, Stopwatch.GetTimestamp(), 0);
         if (Interlocked.CompareExchange(ref received, (int)context.Signal, 0) is var first and not 0)
         {
-            // A terminal and a supervisor such as `lowrank sweep` may both pass one request on, each in its own way. Any other second one is left to the system, which ends the process by it.
-            context.Cancel = first != (int)context.Signal && Stopwatch.GetElapsedTime(Interlocked.Read(ref heard)) < OneRequest;
+            // A terminal and a supervisor such as `lowrank sweep` may both pass one request on, each in its own way.
+            // Any other second one is left to the system, which ends the process by it.
+            context.Cancel = first != (int)context.Signal
+                && Stopwatch.GetElapsedTime(Interlocked.Read(ref heard)) < OneRequest;
             return;
         }
         context.Cancel = true;
@@ -57,11 +61,14 @@ internal static class Termination
     /// <param name="process">Its number; Windows has no such signal.</param>
     public static void Ask(int process)
     {
-        if (Send(process, Terminate) == 0 || Marshal.GetLastPInvokeError() is var error && error == NoSuchProcess) return;
-        throw new Win32Exception(error, $"The process {process} could not be asked to end: {Marshal.GetPInvokeErrorMessage(error)}.");
+        if (Send(process, Terminate) == 0 || Marshal.GetLastPInvokeError() is var error && error == NoSuchProcess)
+            return;
+        throw new Win32Exception(
+            error, $"The process {process} could not be asked to end: {Marshal.GetPInvokeErrorMessage(error)}.");
     }
 
-    /// <summary>From now on asks this process itself to end once its standard input has come to its end: whoever holds the other one is gone, however it ended.</summary>
+    /// <summary>From now on asks this process itself to end once its standard input has come to its end: whoever holds
+    /// the other one is gone, however it ended.</summary>
     public static void AskAtEndOfInput() => new Thread(Watch) { IsBackground = true, Name = "end of input" }.Start();
 
     private static void Watch()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using LowRank.Cli.Sweep;
@@ -8,19 +9,36 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank sweep</c>.</summary>
 internal sealed class SweepCommand : ICliCommand
 {
-    public string Example => "lowrank sweep recipes/quickstart.yaml --grid adapter.rank=4,16 --grid training.learning_rate=1e-3,5e-3 --set training.epochs=1 --output runs/sweep";
+    public string Example =>
+        "lowrank sweep recipes/quickstart.yaml --grid adapter.rank=4,16 --grid training.learning_rate=1e-3,5e-3 " +
+        "--set training.epochs=1 --output runs/sweep";
 
     public Command Build()
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var grid = new Option<string[]>("--grid") { Description = "A key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.", Required = true };
-        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe for all runs. May be repeated.", DefaultValueFactory = _ => [] };
-        var parallel = new Option<int>("--parallel") { Description = "Runs side by side; each has its share of the cores, and its own memory.", DefaultValueFactory = _ => 1 };
-        var output = new Option<string?>("--output") { Description = "The folder of the runs; the recipe's output by default." };
-        var metric = new Option<string>("--metric") { Description = "What decides, as metrics.jsonl names it. The lowest loss, error or perplexity is best; of other metrics the highest.", DefaultValueFactory = _ => "eval_loss" };
-        return new Command("sweep", "Run a recipe with every combination of some values, and report the best. A sweep that was stopped goes on when it is run again: what is finished is not run twice. "
+        var grid = new Option<string[]>(
+            "--grid") { Description =
+            "A key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.",
+            Required = true };
+        var set = new Option<string[]>(
+            "--set") { Description = "Change a key of the recipe for all runs. May be repeated.",
+            DefaultValueFactory = _ => [] };
+        var parallel = new Option<int>(
+            "--parallel") { Description = "Runs side by side; each has its share of the cores, and its own memory.",
+            DefaultValueFactory = _ => 1 };
+        var output = new Option<string?>(
+            "--output") { Description = "The folder of the runs; the recipe's output by default." };
+        var metric = new Option<string>(
+            "--metric") { Description =
+            "What decides, as metrics.jsonl names it. The lowest loss, error or perplexity is best; of other " +
+            "metrics the highest.", DefaultValueFactory = _ => "eval_loss" };
+        return new Command(
+            "sweep", "Run a recipe with every combination of some values, and report the best. A sweep that was " +
+            "stopped goes on when it is run again: what is finished is not run twice. "
             + "Writes a folder a run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
-            .Does(parsed => Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set), parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),
+            .Does(parsed =>
+                Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set),
+                parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),
                 OptionUse.Always(grid, set, parallel, output, metric), OptionUse.AtLeast(parallel, 1));
     }
 
@@ -34,7 +52,8 @@ internal sealed class SweepCommand : ICliCommand
         int finished = plan.Runs.Count(run => run.State == "finished");
         foreach (SweepRun run in plan.Runs.Where(run => run.IsBegun)) state.Measure(run);
         state.Write(plan.Runs);
-        Console.WriteLine($"{plan.Runs.Count} runs in {folder}{(finished > 0 ? $", {finished} of them finished before" : "")}");
+        Console.WriteLine(
+            $"{plan.Runs.Count} runs in {folder}{(finished > 0 ? $", {finished} of them finished before" : "")}");
         using var stop = new CancellationTokenSource();
         void Stop(PosixSignalContext context)
         {
@@ -45,21 +64,32 @@ internal sealed class SweepCommand : ICliCommand
         }
         using (PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop))
         using (PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop))
-        using (Terminal.IgnoresHangup() ? null : PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop)) new SweepRunner(recipe, state, parallel).Run(plan.Runs, stop.Token);
+        using (Terminal.IgnoresHangup() ? null : PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop))
+            new SweepRunner(recipe, state, parallel).Run(plan.Runs, stop.Token);
         return Report(plan, state, folder, axes, metric);
     }
 
-    private static int Report(SweepPlan plan, SweepState state, string folder, IReadOnlyList<GridAxis> axes, string metric)
+    private static int Report(
+        SweepPlan plan, SweepState state, string folder, IReadOnlyList<GridAxis> axes, string metric)
     {
         IReadOnlyList<SweepRun> ranked = state.Ranked(plan.Runs);
         Screen.Write(SweepView.Table(axes, metric, ranked));
         SweepView.Write(Path.Combine(folder, "sweep.svg"), metric, ranked);
         if (ranked[0] is { Best: { } best } first)
-            Console.WriteLine(FormattableString.Invariant($"Best: {string.Join(' ', axes.Zip(first.Values, (axis, value) => $"{axis.Key}={value}"))} with {metric} {best:g5} after step {first.BestStep}, in {first.Folder}"));
+            Console.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Best: {string.Join(' ', axes.Zip(first.Values, (axis, value) => $"{axis.Key}={value}"))} " +
+                    $"with {metric} {best:g5} after step {first.BestStep}, in {first.Folder}"));
         else Console.WriteLine($"No run has measured {metric}; expected a name that metrics.jsonl has in its lines.");
-        int left = plan.Runs.Count(run => run.State is "pending" or "stopped"), failed = plan.Runs.Count(run => run.State == "failed");
-        if (failed > 0) Console.Error.WriteLine($"{failed} of {plan.Runs.Count} runs failed; their .log files say why. Run the sweep again to try them again.");
-        if (left > 0) Console.Error.WriteLine($"{left} of {plan.Runs.Count} runs are left. Run the sweep again to go on.");
+        int left = plan.Runs.Count(run => run.State is "pending" or "stopped"),
+            failed = plan.Runs.Count(run => run.State == "failed");
+        if (failed > 0)
+            Console.Error.WriteLine(
+                $"{failed} of {plan.Runs.Count} runs failed; their .log files say why. Run the sweep again to try " +
+                "them again.");
+        if (left > 0)
+            Console.Error.WriteLine($"{left} of {plan.Runs.Count} runs are left. Run the sweep again to go on.");
         return failed + left > 0 || ranked[0].Best is null ? ExitCodes.Failed : ExitCodes.Success;
     }
 }

@@ -15,7 +15,8 @@ internal static class Terminal
         return AskAction(Hangup, 0, action) == 0 && BitConverter.ToInt64(action) == Ignored;
     }
 
-    /// <summary>Sends what was to be written to a terminal nowhere: one that is gone gives errors, which must not end a run that is being saved.</summary>
+    /// <summary>Sends what was to be written to a terminal nowhere: one that is gone gives errors, which must not end a
+    /// run that is being saved.</summary>
     public static void LetGo()
     {
         if (OperatingSystem.IsWindows()) return;
@@ -30,7 +31,8 @@ internal static class Terminal
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int AskAction(int signal, nint change, [Out] byte[] action);
 
-    [DllImport("libc", EntryPoint = "open", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DllImport("libc", EntryPoint = "open", CharSet = CharSet.Ansi, BestFitMapping = false,
+        ThrowOnUnmappableChar = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
 

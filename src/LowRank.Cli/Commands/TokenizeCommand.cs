@@ -13,17 +13,26 @@ internal sealed class TokenizeCommand : ICliCommand
     public Command Build()
     {
         var model = new Option<string?>("--model") { Description = "Folder of a model with tokenizer files." };
-        var file = new Option<string?>("--tokenizer") { Description = "A tokenizer.json, or a folder with tokenizer files." };
-        var texts = new Option<string>("--file") { Description = "JSONL: {\"text\"} a line, or {\"ids\"} a line with --decode.", Required = true };
-        var special = new Option<bool>("--special") { Description = "Add the special tokens that the tokenizer puts around a text; with --decode, keep them in the text." };
+        var file = new Option<string?>(
+            "--tokenizer") { Description = "A tokenizer.json, or a folder with tokenizer files." };
+        var texts = new Option<string>(
+            "--file") { Description = "JSONL: {\"text\"} a line, or {\"ids\"} a line with --decode.", Required = true };
+        var special = new Option<bool>(
+            "--special") { Description =
+            "Add the special tokens that the tokenizer puts around a text; with --decode, keep them in the text." };
         var decode = new Option<bool>("--decode") { Description = "Turn {\"ids\"} into {\"text\"}." };
-        return new Command("tokenize", "Turn texts into token ids, or back, a JSON line for a line.") { model, file, texts, special, decode }
+        return new Command("tokenize", "Turn texts into token ids, or back, a JSON line for a line.") { model, file,
+            texts, special, decode }
             .Does(parsed =>
             {
                 string? folder = parsed.GetValue(model), path = parsed.GetValue(file);
-                Run(Tokenizer.Load(folder ?? path!), parsed.GetRequiredValue(texts), parsed.GetValue(special), parsed.GetValue(decode));
-            }, OptionUse.Always(model, file, texts, special, decode), OptionUse.There("a tokenizer's file or folder", parsed => [parsed.GetValue(model), parsed.GetValue(file)]),
-            OptionUse.Rule(parsed => parsed.GetValue(model) is null == parsed.GetValue(file) is null ? ["Give one of --model FOLDER and --tokenizer FILE"] : []));
+                Run(Tokenizer.Load(folder ?? path!), parsed.GetRequiredValue(texts), parsed.GetValue(special),
+                    parsed.GetValue(decode));
+            }, OptionUse.Always(model, file, texts, special, decode),
+                OptionUse.There(
+                    "a tokenizer's file or folder", parsed => [parsed.GetValue(model), parsed.GetValue(file)]),
+            OptionUse.Rule(parsed => parsed.GetValue(model) is null == parsed.GetValue(file) is null
+                ? ["Give one of --model FOLDER and --tokenizer FILE"] : []));
     }
 
     private static void Run(Tokenizer tokenizer, string file, bool special, bool decode)
@@ -34,13 +43,16 @@ internal sealed class TokenizeCommand : ICliCommand
         {
             JsonObject result = decode
                 ? new JsonObject { ["text"] = tokenizer.Decode(Ids(row), skipSpecialTokens: !special) }
-                : new JsonObject { ["ids"] = new JsonArray([.. tokenizer.Encode(Text(row), special).Select(id => (JsonNode)id)]) };
+                : new JsonObject { ["ids"] = new JsonArray(
+                    [.. tokenizer.Encode(Text(row), special).Select(id => (JsonNode)id)]) };
             output.WriteLine(result.ToJsonString(JsonOutput.Compact));
         }
     }
 
     private static string Text(Sample row) => row.Text("text")
-        ?? throw new InputException($"{row.Place}: the row has no \"text\", expected {{\"text\": \"…\"}}. With --decode rows are {{\"ids\": […]}}.");
+        ?? throw new InputException(
+            $"{row.Place}: the row has no \"text\", expected {{\"text\": \"…\"}}. With --decode rows are " +
+            "{\"ids\": […]}.");
 
     private static IEnumerable<int> Ids(Sample row) =>
         row.Row["ids"] is JsonArray list && list.All(id => id is JsonValue value && value.TryGetValue(out int _))

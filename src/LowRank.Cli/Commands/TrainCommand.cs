@@ -14,10 +14,22 @@ internal sealed class TrainCommand : ICliCommand
     public Command Build()
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
-        var resume = new Option<bool>("--resume") { Description = "Go on from the newest checkpoint in the output folder (one is written every 10 minutes or as training.save_every says, and a run that is stopped or has used its budget leaves one)." };
-        var supervised = new Option<bool>("--supervised") { Description = "End as by SIGTERM when the standard input comes to its end: for a program that starts runs and may be killed, as lowrank sweep.", Hidden = true };
-        return new Command("train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT, SIGTERM and SIGHUP finish the step and save (exit codes 130, 143 and 129); a second one stops at once. While the disk is full the run waits, and goes on once there is space.") { recipe, set, resume, supervised }
+        var set = new Option<string[]>(
+            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            DefaultValueFactory = _ => [] };
+        var resume = new Option<bool>(
+            "--resume") { Description =
+            "Go on from the newest checkpoint in the output folder (one is written every 10 minutes or as " +
+            "training.save_every says, and a run that is stopped or has used its budget leaves one)." };
+        var supervised = new Option<bool>(
+            "--supervised") { Description =
+            "End as by SIGTERM when the standard input comes to its end: for a program that starts runs and may be " +
+            "killed, as lowrank sweep.", Hidden = true };
+        return new Command(
+            "train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or " +
+            "OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT, SIGTERM and SIGHUP finish the step " +
+            "and save (exit codes 130, 143 and 129); a second one stops at once. While the disk is full the run " +
+            "waits, and goes on once there is space.") { recipe, set, resume, supervised }
             .Does(parsed =>
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
@@ -41,21 +53,27 @@ internal sealed class TrainCommand : ICliCommand
             result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
             signal = stop.Received;
         }
-        if (run.EarlierRun is { } earlier) Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
+        if (run.EarlierRun is { } earlier)
+            Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
         if (signal is { } given)
         {
             Console.Error.WriteLine(result.Ending == RunEnding.Cancelled
-                ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Go on with: {ResumeLine(path, overrides)}"
+                ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Go on with: " +
+                $"{ResumeLine(path, overrides)}"
                 : $"The run had ended with step {result.Steps} already; its weights are in {result.SavedFolder}.");
-            return given switch { PosixSignal.SIGTERM => ExitCodes.Terminated, PosixSignal.SIGHUP => ExitCodes.HungUp, _ => ExitCodes.Interrupted };
+            return given switch { PosixSignal.SIGTERM => ExitCodes.Terminated, PosixSignal.SIGHUP => ExitCodes.HungUp,
+                _ => ExitCodes.Interrupted };
         }
         view.ShowResult(result, before, before is null ? null : view.Measure("after"));
         return ExitCodes.Success;
     }
 
     private static string ResumeLine(string path, string[] overrides) =>
-        string.Join(' ', (string[])["lowrank train", Quoted(path), .. overrides.Select(change => "--set " + Quoted(change)), "--resume"]);
+        string.Join(' ',
+            (string[])["lowrank train", Quoted(path),
+            .. overrides.Select(change => "--set " + Quoted(change)), "--resume"]);
 
     // As a POSIX shell reads it.
-    private static string Quoted(string word) => word.All(c => char.IsAsciiLetterOrDigit(c) || "/._-=:,+@".Contains(c)) && word.Length > 0 ? word : $"'{word.Replace("'", "'\\''")}'";
+    private static string Quoted(string word) => word.All(c => char.IsAsciiLetterOrDigit(c) || "/._-=:,+@".Contains(c))
+        && word.Length > 0 ? word : $"'{word.Replace("'", "'\\''")}'";
 }

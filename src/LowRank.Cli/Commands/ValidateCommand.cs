@@ -13,13 +13,23 @@ internal sealed class ValidateCommand : ICliCommand
     public Command Build()
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.", DefaultValueFactory = _ => [] };
+        var set = new Option<string[]>(
+            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            DefaultValueFactory = _ => [] };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: valid, problems, notes, advice, and where it is valid model, output, train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
+            Description =
+                "Print a JSON object: valid, problems, notes, advice, and where it is valid model, output, " +
+                "train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
         };
-        return new Command("validate", "Find every problem of a recipe before any work: keys and values, files and rows, the adapter's layers, memory against what is free. Nothing is written; exit code 2 where there is a problem.") { recipe, set, json }
-            .Does(parsed => Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)), OptionUse.Always(set, json));
+        return new Command(
+            "validate",
+            "Find every problem of a recipe before any work: keys and values, files and rows, the adapter's " +
+            "layers, memory against what is free. Nothing is written; exit code 2 where there is a problem.") { recipe,
+            set, json }
+            .Does(parsed =>
+                Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)),
+                OptionUse.Always(set, json));
     }
 
     private static int Validate(string path, string[] overrides, bool json)
@@ -31,7 +41,9 @@ internal sealed class ValidateCommand : ICliCommand
         }
         catch (InputException e) when (json)
         {
-            JsonOutput.Write(new { valid = false, problems = e.Problems, notes = Array.Empty<string>(), advice = Array.Empty<string>() });
+            JsonOutput.Write(
+                new { valid = false, problems = e.Problems, notes = Array.Empty<string>(),
+                advice = Array.Empty<string>() });
             return ExitCodes.BadInput;
         }
         using (run)
@@ -64,9 +76,17 @@ internal sealed class ValidateCommand : ICliCommand
     {
         foreach (string note in run.Notes) Console.WriteLine("note: " + note);
         foreach (string advice in run.Advice) Console.WriteLine("advice: " + advice);
-        foreach (string problem in problems) Console.Error.WriteLine($"error: {problem}. Take a smaller model, or train fewer weights.");
+        foreach (string problem in problems)
+            Console.Error.WriteLine($"error: {problem}. Take a smaller model, or train fewer weights.");
         if (problems.Length > 0) return;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"The recipe is valid: {run.Rows.Training:n0} rows to train on, {run.Rows.Validation:n0} held out, {sizes.TotalSteps:n0} steps, ")
-            + string.Create(CultureInfo.InvariantCulture, $"{sizes.TrainedParameters:n0} trained weights of {sizes.TotalParameters:n0}, {sizes.PeakBytes / 1e9:f2} GB and what the activations take (lowrank estimate measures it)."));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"The recipe is valid: {run.Rows.Training:n0} rows to train on, {run.Rows.Validation:n0} held out, " +
+                $"{sizes.TotalSteps:n0} steps, ")
+            + string.Create(
+                CultureInfo.InvariantCulture,
+                $"{sizes.TrainedParameters:n0} trained weights of {sizes.TotalParameters:n0}, " +
+                $"{sizes.PeakBytes / 1e9:f2} GB and what the activations take (lowrank estimate measures it)."));
     }
 }

@@ -30,7 +30,8 @@ internal static class ChartData
     public static string Json(IReadOnlyList<Chart> charts, int runs, long lastStep, int buckets)
     {
         var text = new StringBuilder();
-        text.Append($"{{\"lastStep\":{lastStep},\"looks\":[{string.Join(',', Enumerable.Range(0, runs).Select(run => Quoted(RunLook.Class(run))))}],\"charts\":[");
+        text.Append(
+            $"{{\"lastStep\":{lastStep},\"looks\":[{string.Join(',', Enumerable.Range(0, runs).Select(run => Quoted(RunLook.Class(run))))}],\"charts\":[");
         for (int i = 0; i < charts.Count; i++)
         {
             text.Append($"{(i == 0 ? "" : ",\n")}{{\"id\":{Quoted(charts[i].Id)},\"lines\":[");
@@ -42,7 +43,8 @@ internal static class ChartData
 
     private static string Line(ChartLine line, double divisor, int buckets)
     {
-        string means = line.Series.IsThinned(buckets) ? $",\"means\":{Points(line.Series.Means(buckets), divisor)}" : "";
+        string means = line.Series.IsThinned(buckets)
+            ? $",\"means\":{Points(line.Series.Means(buckets), divisor)}" : "";
         return $"{{\"name\":{Quoted(line.Name)},\"run\":{line.Run},\"heldOut\":{(line.IsHeldOut ? "true" : "false")},\"points\":{Points(line.Series.Curve(buckets), divisor)}{means}}}";
     }
 
@@ -57,7 +59,8 @@ internal static class ChartData
 /// <summary>A curve of a chart.</summary>
 /// <param name="Name">What it shows.</param>
 /// <param name="Run">The number of its run.</param>
-/// <param name="IsHeldOut">Whether it was measured at evaluations, not at steps: it is drawn bolder, with a dot a point.</param>
+/// <param name="IsHeldOut">Whether it was measured at evaluations, not at steps: it is drawn bolder, with a dot a
+/// point.</param>
 /// <param name="Series">Its measurements.</param>
 internal sealed record ChartLine(string Name, int Run, bool IsHeldOut, MetricSeries Series);
 
@@ -67,9 +70,11 @@ internal static class ChartList
     private const string HeldOut = "eval_";
 
     // Counts that are no course, or that other charts show.
-    private static readonly HashSet<string> NotDrawn = ["tokens", "eval_tokens", "elapsed", "elapsed_seconds", "seconds", "epoch"];
+    private static readonly HashSet<string> NotDrawn =
+        ["tokens", "eval_tokens", "elapsed", "elapsed_seconds", "seconds", "epoch"];
 
-    /// <summary>The charts: losses first, then what drives them, then what they cost, then the task's own metrics and anything else that was measured.</summary>
+    /// <summary>The charts: losses first, then what drives them, then what they cost, then the task's own metrics and
+    /// anything else that was measured.</summary>
     public static IReadOnlyList<Chart> Of(IReadOnlyList<RunRecord> runs)
     {
         List<Chart?> charts =
@@ -82,13 +87,17 @@ internal static class ChartList
         string[] names = [.. runs.SelectMany(run => run.Metrics.Series.Keys).Distinct().Order(StringComparer.Ordinal)];
         string[] memory = [.. names.Where(name => name.Contains("memory", StringComparison.OrdinalIgnoreCase))];
         charts.Add(Make(runs, "Memory (GB)", 1e9, [.. memory.Select(name => (name, Words(name)))]));
-        HashSet<string> drawn = [.. memory, "loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", .. NotDrawn];
-        charts.AddRange(names.Where(name => !drawn.Contains(name)).OrderByDescending(name => name.StartsWith(HeldOut, StringComparison.Ordinal))
+        HashSet<string> drawn =
+            [.. memory, "loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", .. NotDrawn];
+        charts.AddRange(
+            names.Where(name => !drawn.Contains(name))
+            .OrderByDescending(name => name.StartsWith(HeldOut, StringComparison.Ordinal))
             .Select(name => Make(runs, Heading(name), 1, (name, Words(name)))));
         return [.. charts.OfType<Chart>().Select((chart, place) => chart with { Id = $"chart-{place + 1}" })];
     }
 
-    private static Chart? Make(IReadOnlyList<RunRecord> runs, string title, double divisor, params (string Series, string Words)[] quantities)
+    private static Chart? Make(
+        IReadOnlyList<RunRecord> runs, string title, double divisor, params (string Series, string Words)[] quantities)
     {
         List<ChartLine> lines =
         [
@@ -96,16 +105,19 @@ internal static class ChartList
                from quantity in quantities
                let series = runs[place].Metrics.Series.GetValueOrDefault(quantity.Series)
                where series is { Count: > 0 }
-               select new ChartLine(runs.Count == 1 ? quantity.Words : quantities.Length == 1 ? runs[place].Name : $"{runs[place].Name}, {quantity.Words}",
+               select new ChartLine(runs.Count == 1 ? quantity.Words : quantities.Length == 1 ? runs[place].Name
+                   : $"{runs[place].Name}, {quantity.Words}",
                    place, quantity.Series.StartsWith(HeldOut, StringComparison.Ordinal), series),
         ];
         return lines.Count == 0 ? null : new Chart("", title, lines, divisor);
     }
 
     private static string Heading(string name) =>
-        name.StartsWith(HeldOut, StringComparison.Ordinal) ? $"Held-out {Words(name[HeldOut.Length..])}" : name[..1].ToUpperInvariant() + Words(name)[1..];
+        name.StartsWith(HeldOut, StringComparison.Ordinal) ? $"Held-out {Words(name[HeldOut.Length..])}"
+            : name[..1].ToUpperInvariant() + Words(name)[1..];
 
-    private static string Words(string name) => name.Replace('_', ' ') is var words && words.EndsWith(" bytes", StringComparison.Ordinal) ? words[..^6] : words;
+    private static string Words(string name) =>
+        name.Replace('_', ' ') is var words && words.EndsWith(" bytes", StringComparison.Ordinal) ? words[..^6] : words;
 }
 
 /// <summary>A linear scale of a chart, from values to places, with ticks at round values.</summary>
@@ -124,10 +136,12 @@ internal sealed class ChartScale
         (this.from, this.to) = (from, to);
         double size = Math.Max(Math.Abs(lowest), Math.Abs(highest));
         // Values that differ by their last digits alone are shown as equal: no ticks would fit between them.
-        if (highest - lowest <= Math.Max(size * 1e-9, 1e-300)) (lowest, highest) = size <= 1e-300 ? (0, 1) : (lowest - size * 0.1, highest + size * 0.1);
+        if (highest - lowest <= Math.Max(size * 1e-9, 1e-300))
+            (lowest, highest) = size <= 1e-300 ? (0, 1) : (lowest - size * 0.1, highest + size * 0.1);
         (Lowest, Highest) = (lowest, highest);
         Step = RoundStep((highest - lowest) / ticks);
-        for (double at = Math.Ceiling(lowest / Step - 1e-9); at * Step <= highest + Step * 1e-9; at++) Ticks.Add(at * Step);
+        for (double at = Math.Ceiling(lowest / Step - 1e-9); at * Step <= highest + Step * 1e-9; at++)
+            Ticks.Add(at * Step);
     }
 
     /// <summary>The value at the scale's beginning.</summary>
@@ -149,7 +163,8 @@ internal sealed class ChartScale
     public static ChartScale Roomy(double lowest, double highest, double from, double to, int ticks)
     {
         double room = (highest - lowest) * 0.05;
-        return new ChartScale(lowest >= 0 && lowest < 0.6 * highest ? 0 : lowest - room, highest + room, from, to, ticks);
+        return new ChartScale(
+            lowest >= 0 && lowest < 0.6 * highest ? 0 : lowest - room, highest + room, from, to, ticks);
     }
 
     private static double RoundStep(double least)
@@ -167,13 +182,17 @@ internal static class ChartWords
     /// <summary>A sentence a curve: where it begins, where it ends, and how low and how high it goes.</summary>
     public static HtmlElement Summary(Chart chart)
     {
-        string At(MetricPoint point) => $"{Figures.Number(point.Value / chart.Divisor)} at step {Figures.Whole(point.Step)}";
+        string At(MetricPoint point) =>
+            $"{Figures.Number(point.Value / chart.Divisor)} at step {Figures.Whole(point.Step)}";
         string Sentence(ChartLine line)
         {
             MetricSeries series = line.Series;
             if (series.Count == 1) return $"{line.Name}: {At(series.First)}.";
-            if (series.Lowest.Value == series.Highest.Value) return $"{line.Name}: {Figures.Number(series.First.Value / chart.Divisor)} from step {Figures.Whole(series.First.Step)} to {Figures.Whole(series.Last.Step)}.";
-            return $"{line.Name}: from {At(series.First)} to {At(series.Last)}; lowest {At(series.Lowest)}, highest {At(series.Highest)}.";
+            if (series.Lowest.Value == series.Highest.Value)
+                return $"{line.Name}: {Figures.Number(series.First.Value / chart.Divisor)} from step " +
+                    $"{Figures.Whole(series.First.Step)} to {Figures.Whole(series.Last.Step)}.";
+            return $"{line.Name}: from {At(series.First)} to {At(series.Last)}; lowest {At(series.Lowest)}, " +
+                $"highest {At(series.Highest)}.";
         }
         return E("ul", A("id", chart.SummaryId), Class("summary"), chart.Lines.Select(line => E("li", Sentence(line))));
     }
@@ -184,26 +203,35 @@ internal static class ChartWords
         long[] steps = Spread(Steps(chart));
         bool thinned = chart.Lines.Any(line => line.Series.Count > MetricSeries.MostBuckets);
         return E("details", E("summary", $"{chart.Title} as a table"),
-            E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"), A("aria-label", $"{chart.Title} as a table"),
+            E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"),
+                A("aria-label", $"{chart.Title} as a table"),
                 E("table",
-                    E("caption", thinned ? "Of long runs a value is the mean of the steps around it." : "Values at some of the steps; the run's metrics.jsonl has all."),
-                    E("thead", E("tr", E("th", A("scope", "col"), "step"), chart.Lines.Select(line => E("th", A("scope", "col"), line.Name)))),
+                    E("caption", thinned ? "Of long runs a value is the mean of the steps around it."
+                        : "Values at some of the steps; the run's metrics.jsonl has all."),
+                    E("thead", E("tr", E("th", A("scope", "col"), "step"),
+                        chart.Lines.Select(line => E("th", A("scope", "col"), line.Name)))),
                     E("tbody", steps.Select(step => E("tr", E("th", A("scope", "row"), Figures.Whole(step)),
-                        chart.Lines.Select(line => E("td", line.Series.At(step) is { } value ? Figures.Number(value / chart.Divisor) : "–"))))))));
+                        chart.Lines.Select(
+                            line => E("td", line.Series.At(step) is { } value ? Figures.Number(value / chart.Divisor)
+                            : "–"))))))));
     }
 
     private static List<long> Steps(Chart chart)
     {
-        List<long> heldOut = [.. chart.Lines.Where(line => line.IsHeldOut).SelectMany(line => line.Series.Means()).Select(point => point.Step).Distinct().Order()];
+        List<long> heldOut =
+            [.. chart.Lines.Where(line => line.IsHeldOut).SelectMany(line => line.Series.Means())
+            .Select(point => point.Step).Distinct().Order()];
         IEnumerable<long> all = chart.Lines.SelectMany(line => line.Series.Means()).Select(point => point.Step);
         return heldOut.Count >= 4 ? heldOut : [.. all.Distinct().Order()];
     }
 
     private static long[] Spread(List<long> steps) => steps.Count <= MostRows ? [.. steps]
-        : [.. Enumerable.Range(0, MostRows).Select(row => steps[(int)((long)row * (steps.Count - 1) / (MostRows - 1))])];
+        : [.. Enumerable.Range(0, MostRows)
+            .Select(row => steps[(int)((long)row * (steps.Count - 1) / (MostRows - 1))])];
 }
 
-/// <summary>Draws a chart as SVG, for readers without scripts; with them the page draws it again at its own width.</summary>
+/// <summary>Draws a chart as SVG, for readers without scripts; with them the page draws it again at its own
+/// width.</summary>
 /// <param name="chart">The chart.</param>
 /// <param name="lastStep">The end of the scale of steps, the same for all charts.</param>
 /// <param name="buckets">How many points a curve has at most.</param>
@@ -215,10 +243,12 @@ internal sealed class ChartDrawing(Chart chart, long lastStep, int buckets)
     public HtmlElement Draw()
     {
         var curves = chart.Lines.Select(line => (Line: line, Points: line.Series.Curve(buckets))).ToList();
-        IEnumerable<double> values = curves.SelectMany(curve => curve.Points).Select(point => point.Value / chart.Divisor);
+        IEnumerable<double> values = curves.SelectMany(curve => curve.Points)
+            .Select(point => point.Value / chart.Divisor);
         var x = new ChartScale(0, Math.Max(1, lastStep), Left, Width - Right, 6);
         ChartScale y = ChartScale.Roomy(values.Min(), values.Max(), Height - Bottom, Top, 6);
-        return E("svg", A("viewBox", $"0 0 {Width} {Height}"), A("role", "img"), A("aria-labelledby", chart.TitleId), A("aria-describedby", chart.SummaryId),
+        return E("svg", A("viewBox", $"0 0 {Width} {Height}"), A("role", "img"), A("aria-labelledby", chart.TitleId),
+            A("aria-describedby", chart.SummaryId),
             Axes(x, y), curves.SelectMany(curve => Curve(curve.Line, curve.Points, x, y)));
     }
 
@@ -226,33 +256,39 @@ internal sealed class ChartDrawing(Chart chart, long lastStep, int buckets)
     {
         foreach (double tick in y.Ticks)
         {
-            yield return E("line", Class("grid"), A("x1", Round(Left)), A("x2", Round(Width - Right)), A("y1", Round(y.Place(tick))), A("y2", Round(y.Place(tick))));
+            yield return E("line", Class("grid"), A("x1", Round(Left)), A("x2", Round(Width - Right)),
+                A("y1", Round(y.Place(tick))), A("y2", Round(y.Place(tick))));
             yield return Label(Left - 8, y.Place(tick) + 4, "end", Figures.Tick(tick, y.Step));
         }
         foreach (double tick in x.Ticks.Where(tick => tick == Math.Round(tick)))
             yield return Label(x.Place(tick), Height - Bottom + 18, "middle", Figures.Tick(tick, x.Step));
         yield return Label((Left + Width - Right) / 2, Height - 6, "middle", "step");
-        yield return E("line", Class("axis"), A("x1", Round(Left)), A("x2", Round(Width - Right)), A("y1", Round(Height - Bottom)), A("y2", Round(Height - Bottom)));
+        yield return E("line", Class("axis"), A("x1", Round(Left)), A("x2", Round(Width - Right)),
+            A("y1", Round(Height - Bottom)), A("y2", Round(Height - Bottom)));
     }
 
-    private IEnumerable<HtmlElement> Curve(ChartLine line, IReadOnlyList<MetricPoint> points, ChartScale x, ChartScale y)
+    private IEnumerable<HtmlElement> Curve(
+        ChartLine line, IReadOnlyList<MetricPoint> points, ChartScale x, ChartScale y)
     {
         string look = $"{RunLook.Class(line.Run)} {(line.IsHeldOut ? "held-out" : "step")}";
         yield return E("path", Class($"curve {look}"), A("d", Path(points, x, y)));
         if (points.Count > 1 && (!line.IsHeldOut || points.Count > MostDots)) yield break;
         foreach (MetricPoint point in points)
-            yield return E("circle", Class($"dot {look}"), A("cx", Round(x.Place(point.Step))), A("cy", Round(y.Place(point.Value / chart.Divisor))), A("r", "3.5"));
+            yield return E("circle", Class($"dot {look}"), A("cx", Round(x.Place(point.Step))),
+                A("cy", Round(y.Place(point.Value / chart.Divisor))), A("r", "3.5"));
     }
 
     private string Path(IReadOnlyList<MetricPoint> points, ChartScale x, ChartScale y)
     {
         var path = new StringBuilder();
         foreach (MetricPoint point in points)
-            path.Append(path.Length == 0 ? 'M' : 'L').Append(Round(x.Place(point.Step))).Append(' ').Append(Round(y.Place(point.Value / chart.Divisor)));
+            path.Append(path.Length == 0 ? 'M' : 'L').Append(Round(x.Place(point.Step))).Append(' ')
+                .Append(Round(y.Place(point.Value / chart.Divisor)));
         return path.ToString();
     }
 
-    private static HtmlElement Label(double x, double y, string anchor, string text) => E("text", A("x", Round(x)), A("y", Round(y)), A("text-anchor", anchor), text);
+    private static HtmlElement Label(double x, double y, string anchor, string text) =>
+        E("text", A("x", Round(x)), A("y", Round(y)), A("text-anchor", anchor), text);
 
     private static string Round(double place) => place.ToString("0.#");
 }

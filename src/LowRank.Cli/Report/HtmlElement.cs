@@ -2,12 +2,15 @@ using System.Text;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>An element of a page. Whatever text it is given is written so that it is read as that text, never as markup.</summary>
+/// <summary>An element of a page. Whatever text it is given is written so that it is read as that text, never as
+/// markup.</summary>
 internal sealed class HtmlElement
 {
     private static readonly HashSet<string> Void = ["meta", "br", "input", "link", "circle", "path", "line", "rect"];
     private static readonly HashSet<string> EndsLine =
-        ["meta", "title", "style", "script", "head", "body", "header", "nav", "main", "footer", "section", "figure", "figcaption", "svg", "path", "h1", "h2", "h3", "h4", "p", "ul", "li", "dl", "dd", "table", "thead", "tbody", "tr", "details", "div"];
+        ["meta", "title", "style", "script", "head", "body", "header", "nav", "main", "footer", "section", "figure",
+            "figcaption", "svg", "path", "h1", "h2", "h3", "h4", "p", "ul", "li", "dl", "dd", "table", "thead", "tbody",
+            "tr", "details", "div"];
 
     private readonly string name;
     private readonly List<HtmlAttribute> attributes = [];
@@ -17,7 +20,8 @@ internal sealed class HtmlElement
 
     /// <summary>An element.</summary>
     /// <param name="name">Its tag.</param>
-    /// <param name="content">Attributes, elements, lists of elements and texts in their order; null is left out.</param>
+    /// <param name="content">Attributes, elements, lists of elements and texts in their order; null is left
+    /// out.</param>
     public static HtmlElement E(string name, params IEnumerable<object?> content)
     {
         var element = new HtmlElement(name);
@@ -47,7 +51,8 @@ internal sealed class HtmlElement
                 case '\'': escaped.Append("&#39;"); break;
                 case '\n' or '\t': escaped.Append((char)rune.Value); break;
                 case '\r': escaped.Append("&#13;"); break; // a bare one would be read as a line feed
-                default: escaped.Append(Rune.IsControl(rune) || (rune.Value & 0xFFFE) == 0xFFFE ? "\uFFFD" : rune.ToString()); break;
+                default: escaped.Append(Rune.IsControl(rune) || (rune.Value & 0xFFFE) == 0xFFFE
+                    ? "\uFFFD" : rune.ToString()); break;
             }
         }
         return escaped.ToString();

@@ -6,7 +6,8 @@ using static LowRank.Cli.Report.HtmlElement;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>The page of <c>lowrank report</c>: one file that asks for nothing from anywhere. The same runs give the same bytes.</summary>
+/// <summary>The page of <c>lowrank report</c>: one file that asks for nothing from anywhere. The same runs give the
+/// same bytes.</summary>
 internal static class ReportPage
 {
     // All curves together stay near a megabyte, however many runs there are.
@@ -21,7 +22,8 @@ internal static class ReportPage
         IReadOnlyList<Chart> charts = ChartList.Of(runs);
         long lastStep = runs.Max(run => run.Metrics.LastStep ?? 0);
         int buckets = Math.Clamp(AllBuckets / runs.Count, FewestBuckets, MetricSeries.MostBuckets);
-        string title = runs.Count == 1 ? $"Run {runs[0].Name}" : $"{runs.Count} runs: {string.Join(", ", runs.Select(run => run.Name))}";
+        string title = runs.Count == 1 ? $"Run {runs[0].Name}"
+            : $"{runs.Count} runs: {string.Join(", ", runs.Select(run => run.Name))}";
         List<(string Id, string Title, List<HtmlElement> Content)> sections =
         [
             ("overview", "Overview", [RunOverview.Show(runs)]),
@@ -33,12 +35,17 @@ internal static class ReportPage
         sections.RemoveAll(section => section.Content.Count == 0);
         HtmlElement body = E("body",
             E("a", Class("skip"), A("href", "#main"), "Skip to the content"),
-            E("header", E("div", Class("bar"), E("p", Class("product"), "LowRank report"), E("div", A("id", "page-tools"))), E("h1", title), Subtitle(runs)),
-            E("nav", A("aria-label", "Sections"), E("ul", sections.Select(section => E("li", E("a", A("href", "#" + section.Id), section.Title))))),
+            E("header", E(
+                "div", Class("bar"), E("p", Class("product"), "LowRank report"), E("div", A("id", "page-tools"))),
+                E("h1", title), Subtitle(runs)),
+            E("nav", A("aria-label", "Sections"),
+                E("ul", sections.Select(section => E("li", E("a", A("href", "#" + section.Id), section.Title))))),
             E("main", A("id", "main"), Problems(runs), sections.Select(section =>
-                E("section", A("id", section.Id), A("aria-labelledby", section.Id + "-heading"), E("h2", A("id", section.Id + "-heading"), section.Title), section.Content))),
+                E("section", A("id", section.Id), A("aria-labelledby", section.Id + "-heading"),
+                    E("h2", A("id", section.Id + "-heading"), section.Title), section.Content))),
             E("footer", E("p", $"Made by lowrank report {Version}. This file holds everything that it shows.")),
-            E("script", A("type", "application/json"), A("id", "chart-data"), new HtmlRaw(ChartData.Json(charts, runs.Count, lastStep, buckets))),
+            E("script", A("type", "application/json"), A("id", "chart-data"),
+            new HtmlRaw(ChartData.Json(charts, runs.Count, lastStep, buckets))),
             E("script", new HtmlRaw(Script)));
         return "<!DOCTYPE html>\n" + E("html", A("lang", "en"), Head(title), body);
     }
@@ -52,7 +59,10 @@ internal static class ReportPage
     private static HtmlElement Head(string title) => E("head",
         E("meta", A("charset", "utf-8")),
         // Whatever slipped into the page could neither run nor reach anything.
-        E("meta", A("http-equiv", "Content-Security-Policy"), A("content", $"default-src 'none'; script-src '{Hash(Script)}'; style-src '{Hash(Style)}'; base-uri 'none'; form-action 'none'")),
+        E("meta", A("http-equiv", "Content-Security-Policy"),
+            A("content",
+            $"default-src 'none'; script-src '{Hash(Script)}'; style-src '{Hash(Style)}'; base-uri 'none'; " +
+            "form-action 'none'")),
         E("meta", A("name", "viewport"), A("content", "width=device-width, initial-scale=1")),
         E("meta", A("name", "color-scheme"), A("content", "light dark")),
         E("title", $"{title} – LowRank report"),
@@ -63,22 +73,29 @@ internal static class ReportPage
         if (runs.Count > 1) return null;
         string? Setting(string key) => runs[0].Settings.FirstOrDefault(setting => setting.Key == key)?.Value;
         return Setting("model") is not { } model ? null
-            : E("p", Class("subtitle"), Setting("adapter.method") ?? "", Setting("adapter.rank") is { } rank and not "null" ? $", rank {rank}" : "", " on ", E("code", model));
+            : E("p", Class("subtitle"), Setting("adapter.method")
+            ?? "", Setting("adapter.rank") is { } rank and not "null" ? $", rank {rank}"
+            : "", " on ", E("code", model));
     }
 
     private static HtmlElement? Problems(IReadOnlyList<RunRecord> runs)
     {
         List<HtmlElement> said =
         [
-            .. runs.Where(run => run.Writer is not null).Select(run => E("li", $"{Name(run)}The run is in progress ({run.Writer}); this page shows it as far as it had come.")),
+            .. runs.Where(run => run.Writer is not null)
+                .Select(run =>
+                E("li", $"{Name(run)}The run is in progress ({run.Writer}); this page shows it as far as it had " +
+                "come.")),
             .. runs.SelectMany(run => run.Problems.Select(problem => E("li", Name(run) + problem))),
         ];
         return said.Count == 0 ? null
-            : E("section", Class("problems"), A("aria-labelledby", "problems-heading"), E("h2", A("id", "problems-heading"), "To know first"), E("ul", said));
+            : E("section", Class("problems"), A("aria-labelledby", "problems-heading"),
+            E("h2", A("id", "problems-heading"), "To know first"), E("ul", said));
         string Name(RunRecord run) => runs.Count == 1 ? "" : $"{run.Name}: ";
     }
 
-    private static IEnumerable<HtmlElement> Curves(IReadOnlyList<RunRecord> runs, IReadOnlyList<Chart> charts, long lastStep, int buckets)
+    private static IEnumerable<HtmlElement> Curves(
+        IReadOnlyList<RunRecord> runs, IReadOnlyList<Chart> charts, long lastStep, int buckets)
     {
         if (charts.Count == 0)
         {
@@ -87,8 +104,11 @@ internal static class ReportPage
         }
         yield return E("div", A("id", "curve-tools"), Class("tools"));
         if (runs.Count > 1)
-            yield return E("ul", A("id", "legend"), Class("legend"), A("aria-label", "Runs in the charts"), runs.Select((run, place) => E("li", RunLook.Sample(place), E("span", run.Name))));
-        yield return E("p", Class("hint"), "Thin lines: measured at each step. Bold lines with dots: measured at evaluations, on held-out rows.");
+            yield return E("ul", A("id", "legend"), Class("legend"), A("aria-label", "Runs in the charts"),
+                runs.Select((run, place) => E("li", RunLook.Sample(place), E("span", run.Name))));
+        yield return E(
+            "p", Class("hint"),
+            "Thin lines: measured at each step. Bold lines with dots: measured at evaluations, on held-out rows.");
         yield return E("div", Class("charts"), charts.Select(chart => Figure(chart, lastStep, buckets)));
     }
 
@@ -99,11 +119,13 @@ internal static class ReportPage
             E("h3", A("id", chart.TitleId), chart.Title),
             E("figure", A("aria-labelledby", chart.TitleId),
                 E("div", Class("plot"), new ChartDrawing(chart, lastStep, buckets).Draw()),
-                E("figcaption", chart.Lines.Count <= MostVisibleLines ? summary : E("details", E("summary", $"{chart.Title} in words"), summary))),
+                E("figcaption", chart.Lines.Count <= MostVisibleLines ? summary
+                : E("details", E("summary", $"{chart.Title} in words"), summary))),
             ChartWords.Table(chart));
     }
 
-    private static string Hash(string text) => "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    private static string Hash(string text) =>
+        "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     private static string Resource(string name)
     {

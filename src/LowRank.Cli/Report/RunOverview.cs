@@ -12,12 +12,17 @@ internal static class RunOverview
         ("State", State),
         ("Steps", Steps),
         ("Last training loss", run => Last(run, "loss")),
-        ("Best held-out loss", run => RunComparison.BestLoss(run) is { } best ? $"{Figures.Number(best.Value)} at step {Figures.Whole(best.Step)}" : null),
+        ("Best held-out loss", run => RunComparison.BestLoss(run) is { } best
+        ? $"{Figures.Number(best.Value)} at step {Figures.Whole(best.Step)}" : null),
         ("Last held-out loss", run => Last(run, "eval_loss")),
         ("Trained weights", Weights),
         ("Size on disk", run => run.SavedBytes is { } bytes ? Figures.Bytes(bytes) : null),
-        ("Time in steps", run => run.Facts.Seconds is { } seconds && seconds is >= 0 and < 1e11 ? Durations.Show(TimeSpan.FromSeconds(seconds)) : null),
-        ("Tokens a second", run => run.Facts is { Tokens: { } tokens, Seconds: > 0 and var seconds } ? Figures.Whole((long)Math.Min(1e15, tokens / seconds)) : run.Metrics.Series.GetValueOrDefault("tokens_per_second") is { Count: > 0 } rates ? Figures.Whole((long)Math.Clamp(rates.Last.Value, 0, 1e15)) : null),
+        ("Time in steps", run => run.Facts.Seconds is { } seconds && seconds is >= 0 and < 1e11
+        ? Durations.Show(TimeSpan.FromSeconds(seconds)) : null),
+        ("Tokens a second", run => run.Facts is { Tokens: { } tokens, Seconds: > 0 and var seconds }
+        ? Figures.Whole((long)Math.Min(1e15, tokens / seconds))
+        : run.Metrics.Series.GetValueOrDefault("tokens_per_second") is { Count: > 0 } rates
+        ? Figures.Whole((long)Math.Clamp(rates.Last.Value, 0, 1e15)) : null),
         ("Peak memory", run => run.Facts.PeakMemoryBytes is { } bytes ? Figures.Bytes(bytes) : null),
     ];
 
@@ -25,13 +30,18 @@ internal static class RunOverview
     public static HtmlElement Show(IReadOnlyList<RunRecord> runs)
     {
         var known = Facts.Where(fact => runs.Any(run => fact.Value(run) is not null)).ToList();
-        if (runs.Count == 1) return E("dl", Class("facts"), known.Select(fact => E("div", E("dt", fact.Label), E("dd", fact.Value(runs[0])))));
+        if (runs.Count == 1)
+            return E("dl", Class("facts"),
+                known.Select(fact => E("div", E("dt", fact.Label), E("dd", fact.Value(runs[0])))));
         RunRecord? best = RunComparison.Best(runs);
         return PageTable.Scrolling("The runs side by side", E("table", Class("runs"),
-            E("thead", E("tr", E("th", A("scope", "col"), "Run"), known.Select(fact => E("th", A("scope", "col"), fact.Label)))),
+            E("thead", E("tr", E("th", A("scope", "col"), "Run"),
+                known.Select(fact => E("th", A("scope", "col"), fact.Label)))),
             E("tbody", runs.Select((run, place) => E("tr", run == best ? Class("best") : null,
                 E("th", A("scope", "row"), RunLook.Sample(place), " ", run.Name),
-                known.Select(fact => E("td", fact.Value(run) ?? "–", run == best && fact.Label == "Best held-out loss" ? E("strong", Class("badge"), "best") : null)))))));
+                known.Select(fact =>
+                E("td", fact.Value(run) ?? "–", run == best && fact.Label == "Best held-out loss"
+                ? E("strong", Class("badge"), "best") : null)))))));
     }
 
     private static string State(RunRecord run) => run switch
@@ -48,12 +58,14 @@ internal static class RunOverview
     {
         long? steps = run.Metrics.LastStep is { } last ? Math.Max(last, run.Facts.Steps ?? 0) : run.Facts.Steps;
         if (steps is null) return null;
-        return run.Facts.PlannedSteps is { } planned ? $"{Figures.Whole(steps.Value)} of {Figures.Whole(planned)}" : Figures.Whole(steps.Value);
+        return run.Facts.PlannedSteps is { } planned ? $"{Figures.Whole(steps.Value)} of {Figures.Whole(planned)}"
+            : Figures.Whole(steps.Value);
     }
 
     private static string? Weights(RunRecord run) => run.Facts switch
     {
-        { TrainedParameters: { } trained, TotalParameters: > 0 and var total } => $"{Figures.Whole(trained)} of {Figures.Whole(total)} ({100.0 * trained / total:f2} %)",
+        { TrainedParameters: { } trained, TotalParameters: > 0 and var total } =>
+            $"{Figures.Whole(trained)} of {Figures.Whole(total)} ({100.0 * trained / total:f2} %)",
         { TrainedParameters: { } trained } => Figures.Whole(trained),
         _ => null,
     };
@@ -62,7 +74,8 @@ internal static class RunOverview
         run.Metrics.Series.GetValueOrDefault(series) is { Count: > 0 } found ? Figures.Number(found.Last.Value) : null;
 }
 
-/// <summary>How curves of a run look: by colour and by dashes, so that they are told apart without colours too.</summary>
+/// <summary>How curves of a run look: by colour and by dashes, so that they are told apart without colours
+/// too.</summary>
 internal static class RunLook
 {
     private const int Colours = 8, Dashes = 4;
@@ -75,7 +88,8 @@ internal static class RunLook
     public static string Class(int run) => $"c{run % Colours} d{(run + run / Colours) % Dashes}";
 
     /// <summary>A piece of a run's line, for legends.</summary>
-    public static HtmlElement Sample(int run) => E("svg", HtmlElement.Class("sample"), A("viewBox", "0 0 36 10"), A("aria-hidden", "true"),
+    public static HtmlElement Sample(int run) =>
+        E("svg", HtmlElement.Class("sample"), A("viewBox", "0 0 36 10"), A("aria-hidden", "true"),
         E("path", HtmlElement.Class($"curve held-out {Class(run)}"), A("d", "M1 5L35 5")));
 }
 
@@ -85,19 +99,28 @@ internal static class RunData
     /// <summary>The section's content.</summary>
     public static IEnumerable<HtmlElement> Show(IReadOnlyList<RunRecord> runs)
     {
-        var rows = runs.SelectMany(run => new[] { (Run: run, Part: "training", Facts: run.Facts.Training), (Run: run, Part: "held out", Facts: run.Facts.Validation) })
+        var rows = runs.SelectMany(
+            run => new[] { (Run: run, Part: "training", Facts: run.Facts.Training),
+            (Run: run, Part: "held out", Facts: run.Facts.Validation) })
             .Where(row => row.Facts is not null).ToList();
         bool several = runs.Count > 1;
         if (rows.Count > 0)
             yield return PageTable.Scrolling("Rows of data", E("table",
                 E("thead", E("tr", several ? E("th", A("scope", "col"), "Run") : null,
-                    new[] { "Rows", "Number", "Tokens", "Labels learned", "Longest row (tokens)" }.Select(head => E("th", A("scope", "col"), head)))),
-                E("tbody", rows.Select(row => E("tr", several ? E("th", A("scope", "row"), row.Run.Name) : null, E(several ? "td" : "th", several ? null : A("scope", "row"), row.Part),
-                    new[] { row.Facts!.Rows, row.Facts.Tokens, row.Facts.Labels, row.Facts.Longest }.Select(number => E("td", Class("number"), Figures.Whole(number))))))));
+                    new[] { "Rows", "Number", "Tokens", "Labels learned", "Longest row (tokens)" }.Select(
+                        head => E("th", A("scope", "col"), head)))),
+                E("tbody", rows.Select(
+                    row => E("tr", several ? E("th", A("scope", "row"), row.Run.Name)
+                    : null, E(several ? "td" : "th", several ? null : A("scope", "row"), row.Part),
+                    new[] { row.Facts!.Rows, row.Facts.Tokens, row.Facts.Labels, row.Facts.Longest }.Select(
+                        number => E("td", Class("number"), Figures.Whole(number))))))));
         if (rows.Count < runs.Count)
         {
             string[] unknown = [.. runs.Where(run => run.Facts.Training is null).Select(run => run.Name)];
-            if (unknown.Length > 0) yield return E("p", $"How many rows there were is not known of {string.Join(", ", unknown)}: run.json does not say.");
+            if (unknown.Length > 0)
+                yield return E(
+                    "p", $"How many rows there were is not known of {string.Join(", ", unknown)}: run.json does " +
+                    "not say.");
         }
         foreach (RunRecord run in runs)
         {
@@ -112,7 +135,8 @@ internal static class RunData
 /// <summary>Numbers as the page writes them; the page's script writes them alike.</summary>
 internal static class Figures
 {
-    private const int MostDecimals = 5, MostShortDecimals = 3; // of a tick; smaller ones are written with an exponent, or without a suffix
+    // of a tick; smaller ones are written with an exponent, or without a suffix
+    private const int MostDecimals = 5, MostShortDecimals = 3;
 
     /// <summary>Four digits: 0.1143, 12,345, 2.5e-5.</summary>
     public static string Number(double value) => Math.Abs(value) switch
@@ -142,8 +166,10 @@ internal static class Figures
     {
         if (value == 0) return "0";
         int Decimals(double unit) => Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
-        (double unit, string suffix) = Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
-        if (Decimals(unit) > MostShortDecimals) (unit, suffix) = (1, ""); // the thousands are no help where the digits behind them count
+        (double unit, string suffix) =
+            Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
+        // the thousands are no help where the digits behind them count
+        if (Decimals(unit) > MostShortDecimals) (unit, suffix) = (1, "");
         if (Decimals(unit) <= MostDecimals) return (value / unit).ToString($"F{Decimals(unit)}") + suffix;
         int digits = Math.Clamp((int)(Math.Floor(Math.Log10(Math.Abs(value))) - Math.Floor(Math.Log10(step))), 0, 15);
         return value.ToString($"0.{new string('#', digits)}e0");
@@ -154,5 +180,6 @@ internal static class Figures
 internal static class PageTable
 {
     /// <summary>A table that is scrolled by itself where it is wider than the screen, by the keyboard too.</summary>
-    public static HtmlElement Scrolling(string label, HtmlElement table) => E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"), A("aria-label", label), table);
+    public static HtmlElement Scrolling(string label, HtmlElement table) =>
+        E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"), A("aria-label", label), table);
 }

@@ -3,8 +3,9 @@ using Microsoft.Data.Sqlite;
 
 namespace LowRank.Cli.Runs;
 
-/// <summary>What the folders told when they were read last, so that a list of many long runs is quick. The truth is in the folders: an index that is lost,
-/// damaged or of another version is made anew, and one that cannot be written is done without.</summary>
+/// <summary>What the folders told when they were read last, so that a list of many long runs is quick. The truth is in
+/// the folders: an index that is lost, damaged or of another version is made anew, and one that cannot be written is
+/// done without.</summary>
 internal static class RunIndex
 {
     /// <summary>The file in the folder of the runs.</summary>
@@ -43,7 +44,8 @@ internal static class RunIndex
     // One transaction, which waits for another process's.
     private static List<RunRow> Update(string path, string root, IReadOnlyList<string> runs)
     {
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 10 }.ToString());
+        using var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 10 }.ToString());
         connection.Open();
         using SqliteTransaction transaction = connection.BeginTransaction(deferred: false);
         Dictionary<string, (string Stamp, RunRow Row)> known = Known(connection, transaction);
@@ -54,17 +56,20 @@ internal static class RunIndex
             if (!known.Remove(name, out (string Stamp, RunRow Row) kept) || kept.Stamp != stamp)
             {
                 kept = (stamp, RunFolders.Read(root, run));
-                Execute(connection, transaction, "INSERT OR REPLACE INTO runs (folder, stamp, row) VALUES ($folder, $stamp, $row)",
+                Execute(connection, transaction,
+                    "INSERT OR REPLACE INTO runs (folder, stamp, row) VALUES ($folder, $stamp, $row)",
                     ("$folder", name), ("$stamp", stamp), ("$row", JsonSerializer.Serialize(kept.Row)));
             }
             rows.Add(kept.Row);
         }
-        foreach (string gone in known.Keys) Execute(connection, transaction, "DELETE FROM runs WHERE folder = $folder", ("$folder", gone));
+        foreach (string gone in known.Keys)
+            Execute(connection, transaction, "DELETE FROM runs WHERE folder = $folder", ("$folder", gone));
         transaction.Commit();
         return rows;
     }
 
-    private static Dictionary<string, (string Stamp, RunRow Row)> Known(SqliteConnection connection, SqliteTransaction transaction)
+    private static Dictionary<string, (string Stamp, RunRow Row)> Known(
+        SqliteConnection connection, SqliteTransaction transaction)
     {
         using SqliteCommand version = connection.CreateCommand();
         (version.Transaction, version.CommandText) = (transaction, "PRAGMA user_version");
@@ -73,7 +78,8 @@ internal static class RunIndex
             Execute(connection, transaction, "DROP TABLE IF EXISTS runs");
             Execute(connection, transaction, $"PRAGMA user_version = {Version}");
         }
-        Execute(connection, transaction, "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)");
+        Execute(connection, transaction,
+            "CREATE TABLE IF NOT EXISTS runs (folder TEXT PRIMARY KEY, stamp TEXT NOT NULL, row TEXT NOT NULL)");
         using SqliteCommand all = connection.CreateCommand();
         (all.Transaction, all.CommandText) = (transaction, "SELECT folder, stamp, row FROM runs");
         using SqliteDataReader reader = all.ExecuteReader();
@@ -95,7 +101,9 @@ internal static class RunIndex
         }
     }
 
-    private static void Execute(SqliteConnection connection, SqliteTransaction transaction, string sql, params (string Name, string Value)[] values)
+    private static void Execute(
+        SqliteConnection connection, SqliteTransaction transaction, string sql,
+        params (string Name, string Value)[] values)
     {
         using SqliteCommand command = connection.CreateCommand();
         // Every text is one of this file's constants; what comes from outside goes in as a parameter.
@@ -107,7 +115,8 @@ internal static class RunIndex
 
 /// <summary>What a list of runs says of one. What its folder does not tell is null.</summary>
 /// <param name="Folder">Relative to the folder that was searched, with slashes.</param>
-/// <param name="State">running, finished, stopped, killed, or ended (a run of an older version, which does not say how).</param>
+/// <param name="State">running, finished, stopped, killed, or ended (a run of an older version, which does not say
+/// how).</param>
 /// <param name="Steps">Steps taken.</param>
 /// <param name="PlannedSteps">Steps in all.</param>
 /// <param name="BestLoss">The lowest held-out loss, in nats.</param>
@@ -117,7 +126,9 @@ internal static class RunIndex
 /// <param name="LearningRate">The peak rate.</param>
 /// <param name="Seconds">Time spent in steps.</param>
 /// <param name="Changed">When it was last written to.</param>
-internal sealed record RunRow(string Folder, string State, long? Steps, long? PlannedSteps, double? BestLoss, long? BestStep, string? Method, int? Rank,
+internal sealed record RunRow(
+    string Folder, string State, long? Steps, long? PlannedSteps, double? BestLoss, long? BestStep,
+    string? Method, int? Rank,
     double? LearningRate, double? Seconds, DateTimeOffset Changed)
 {
     /// <summary>What is wrong with its files, a clause each; the row says what the others tell.</summary>

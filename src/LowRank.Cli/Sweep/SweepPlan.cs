@@ -8,7 +8,8 @@ internal sealed class SweepPlan
 {
     private const int MostRuns = 1000;
 
-    // Keys that cannot change whether a model, its data and its adapter fit together: for these the recipe itself is all there is to check.
+    // Keys that cannot change whether a model, its data and its adapter fit together: for these the recipe itself is
+    // all there is to check.
     private static readonly string[] Inner = ["training.", "comparison."];
     private static readonly string[] Outer =
     [
@@ -28,15 +29,20 @@ internal sealed class SweepPlan
     /// <param name="output">The folder of the runs; null for that of the recipe.</param>
     /// <param name="metric">What decides.</param>
     /// <exception cref="InputException">A combination cannot be run: all problems of all of them.</exception>
-    public static (SweepPlan Plan, string Output) Make(string path, IReadOnlyList<string> set, IReadOnlyList<GridAxis> axes, string? output, string metric)
+    public static (SweepPlan Plan, string Output) Make(
+        string path, IReadOnlyList<string> set, IReadOnlyList<GridAxis> axes, string? output, string metric)
     {
-        if (axes.Aggregate(1L, (product, axis) => Math.Min(product * axis.Values.Count, MostRuns + 1)) is var count && count > MostRuns)
+        if (axes.Aggregate(1L, (product, axis) => Math.Min(product * axis.Values.Count, MostRuns + 1)) is var count
+            && count > MostRuns)
             throw new InputException($"The grid has more than {MostRuns} combinations. Try fewer values at a time.");
         Recipe first = Recipe.Load(path, [.. set, .. axes.Select(axis => $"{axis.Key}={axis.Values[0]}")]);
         string folder = Path.GetFullPath(output ?? first.Output);
         var problems = new List<string>();
-        if (metric.StartsWith("eval_", StringComparison.Ordinal) && (first.Data is { Validation.Count: 0, ValidationShare: 0 } || first.Training.EvalEvery == 0))
-            problems.Add($"A sweep compares runs by {metric}, on held-out data, and the recipe {(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. "
+        if (metric.StartsWith("eval_", StringComparison.Ordinal)
+            && (first.Data is { Validation.Count: 0, ValidationShare: 0 } || first.Training.EvalEvery == 0))
+            problems.Add(
+                $"A sweep compares runs by {metric}, on held-out data, and the recipe " +
+                $"{(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. "
                 + "Change that, or compare by the training loss: --metric loss.");
         var runs = new List<SweepRun>();
         var prepared = new HashSet<string>();
@@ -46,39 +52,54 @@ internal sealed class SweepPlan
             string name = FolderName(axes, values);
             if (runs.Exists(run => run.Name == name)) name += $"-{runs.Count + 1}";
             string[] overrides = [.. set, .. changes, $"output={Yaml(Path.Combine(folder, name))}"];
-            Recipe? recipe = Check(path, overrides, string.Join(' ', axes.Where(axis => !IsInner(axis.Key)).Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
+            Recipe? recipe =
+                Check(path, overrides,
+                string.Join(' ', axes.Where(axis => !IsInner(axis.Key))
+                .Select(axis => changes[axes.ToList().IndexOf(axis)])), changes, prepared, problems);
             string settings = recipe is null ? "" : SweepRun.SettingsOf(recipe.ToYaml());
-            runs.Add(new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name), Settings = settings });
+            runs.Add(
+                new SweepRun { Name = name, Values = values, Overrides = overrides, Folder = Path.Combine(folder, name),
+                Settings = settings });
         }
-        if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The sweep cannot be run:", problems);
+        if (problems.Count > 0)
+            throw problems.Count == 1 ? new InputException(problems[0])
+                : new InputException("The sweep cannot be run:", problems);
         return (new SweepPlan(runs), folder);
     }
 
-    private static bool IsInner(string key) => Inner.Any(section => key.StartsWith(section, StringComparison.Ordinal)) && !Outer.Contains(key);
+    private static bool IsInner(string key) => Inner.Any(section => key.StartsWith(section, StringComparison.Ordinal))
+        && !Outer.Contains(key);
 
     // Null where the problems tell why.
-    private static Recipe? Check(string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared, List<string> problems)
+    private static Recipe? Check(
+        string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared,
+        List<string> problems)
     {
         try
         {
             Recipe recipe = Recipe.Load(path, overrides);
-            // Opening model and data takes a while: once for all combinations that differ in nothing that they depend on.
+            // Opening model and data takes a while: once for all combinations that differ in nothing that they depend
+            // on.
             if (prepared.Add(outer)) RecipeRun.Prepare(recipe, new DownloadProgress()).Dispose();
             return recipe;
         }
         catch (InputException e)
         {
             foreach (string problem in e.Problems.Count > 0 ? e.Problems : [e.Message])
-                if (!problems.Exists(said => said.EndsWith(problem, StringComparison.Ordinal))) problems.Add($"{string.Join(' ', changes)}: {problem}");
+                if (!problems.Exists(said => said.EndsWith(problem, StringComparison.Ordinal)))
+                    problems.Add($"{string.Join(' ', changes)}: {problem}");
             return null;
         }
     }
 
-    private static IEnumerable<IReadOnlyList<string>> Combine(IReadOnlyList<GridAxis> axes) => axes.Aggregate((IEnumerable<IReadOnlyList<string>>)[[]],
-        (combinations, axis) => combinations.SelectMany(earlier => axis.Values.Select(value => (IReadOnlyList<string>)[.. earlier, value])));
+    private static IEnumerable<IReadOnlyList<string>> Combine(IReadOnlyList<GridAxis> axes) =>
+        axes.Aggregate((IEnumerable<IReadOnlyList<string>>)[[]],
+        (combinations, axis) =>
+        combinations.SelectMany(earlier => axis.Values.Select(value => (IReadOnlyList<string>)[.. earlier, value])));
 
     private static string FolderName(IReadOnlyList<GridAxis> axes, IReadOnlyList<string> values) => string.Concat(
-        string.Join('_', axes.Zip(values, (axis, value) => $"{axis.Name}={Path.GetFileName(value.TrimEnd('/'))}")).Select(c => char.IsAsciiLetterOrDigit(c) || "._=-+".Contains(c) ? c : '-').Take(150));
+        string.Join('_', axes.Zip(values, (axis, value) => $"{axis.Name}={Path.GetFileName(value.TrimEnd('/'))}"))
+            .Select(c => char.IsAsciiLetterOrDigit(c) || "._=-+".Contains(c) ? c : '-').Take(150));
 
     private static string Yaml(string path) => $"'{path.Replace("'", "''", StringComparison.Ordinal)}'";
 }
@@ -105,13 +126,22 @@ internal sealed record GridAxis(string Key, IReadOnlyList<string> Values)
             int equals = grid.IndexOf('=', StringComparison.Ordinal);
             string key = equals > 0 ? grid[..equals].Trim() : "";
             List<string> values = equals > 0 ? Split(grid[(equals + 1)..]) : [];
-            if (key.Length == 0 || values.Count == 0 || values.Contains("")) problems.Add($"--grid {grid}: expected key=value,value,… such as adapter.rank=4,8,16; a list as a value goes into brackets");
-            else if (Taken.Contains(key)) problems.Add($"--grid {grid}: {key} is set by the sweep itself; use {(key == "output" ? "--output" : "--parallel")}");
-            else if (axes.Exists(axis => axis.Key == key)) problems.Add($"--grid {grid}: {key} is given twice; put all its values into one --grid");
+            if (key.Length == 0 || values.Count == 0 || values.Contains(""))
+                problems.Add(
+                    $"--grid {grid}: expected key=value,value,… such as adapter.rank=4,8,16; a list as a value " +
+                    "goes into brackets");
+            else if (Taken.Contains(key))
+                problems.Add(
+                    $"--grid {grid}: {key} is set by the sweep itself; use " +
+                    $"{(key == "output" ? "--output" : "--parallel")}");
+            else if (axes.Exists(axis => axis.Key == key))
+                problems.Add($"--grid {grid}: {key} is given twice; put all its values into one --grid");
             else if (values.Distinct().Count() < values.Count) problems.Add($"--grid {grid}: a value is given twice");
             else axes.Add(new GridAxis(key, values));
         }
-        if (problems.Count > 0) throw problems.Count == 1 ? new InputException(problems[0]) : new InputException("The grid cannot be tried:", problems);
+        if (problems.Count > 0)
+            throw problems.Count == 1 ? new InputException(problems[0])
+                : new InputException("The grid cannot be tried:", problems);
         return axes;
     }
 

@@ -21,7 +21,8 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
     /// <param name="stop">Starts no more runs, and lets those that go on finish their step and save.</param>
     public void Run(IReadOnlyList<SweepRun> runs, CancellationToken stop)
     {
-        // Side by side each has its share of the cores: threads that wait for each other's cores are slower than fewer threads.
+        // Side by side each has its share of the cores: threads that wait for each other's cores are slower than fewer
+        // threads.
         int? threads = parallel > 1 ? Math.Max(1, ProcessorCores.Physical() / parallel) : null;
         var left = new Queue<SweepRun>(runs.Where(run => run.State != "finished"));
         var workers = Enumerable.Range(0, Math.Min(parallel, left.Count)).Select(_ => new Thread(Work)).ToList();
@@ -32,14 +33,17 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
             {
                 while (!stop.IsCancellationRequested && Next(left) is { } run) Train(run, runs, threads, stop);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or System.ComponentModel.Win32Exception)
+            catch (Exception e)
+                when (e is IOException or UnauthorizedAccessException or InvalidOperationException
+                or System.ComponentModel.Win32Exception)
             {
                 failure = e;
             }
         }
         foreach (Thread worker in workers) worker.Start();
         foreach (Thread worker in workers) worker.Join();
-        if (failure is not null) throw new IOException($"The sweep stopped: {failure.Message} Run it again to go on.", failure);
+        if (failure is not null)
+            throw new IOException($"The sweep stopped: {failure.Message} Run it again to go on.", failure);
     }
 
     private void Train(SweepRun run, IReadOnlyList<SweepRun> runs, int? threads, CancellationToken stop)
@@ -50,8 +54,13 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
         run.State = exitCode == ExitCodes.Success ? "finished" : stop.IsCancellationRequested ? "stopped" : "failed";
         state.Measure(run);
         state.Write(runs);
-        string result = run.State == "failed" ? $"failed with exit code {exitCode}; see {run.Folder}.log" : FormattableString.Invariant($"{run.State}, {(run.Best is { } best ? $"{best:g5} after step {run.BestStep}" : "nothing measured")}");
-        lock (printing) Console.WriteLine($"[{runs.Count(other => other.State != "pending")}/{runs.Count}] {run.Name}: {result} ({Durations.Show(TimeSpan.FromSeconds(run.Seconds.Value))})");
+        string result = run.State == "failed" ? $"failed with exit code {exitCode}; see {run.Folder}.log"
+            : FormattableString.Invariant(
+                $"{run.State}, {(run.Best is { } best ? $"{best:g5} after step {run.BestStep}" : "nothing measured")}");
+        lock (printing)
+            Console.WriteLine(
+                $"[{runs.Count(other => other.State != "pending")}/{runs.Count}] {run.Name}: {result} " +
+                $"({Durations.Show(TimeSpan.FromSeconds(run.Seconds.Value))})");
     }
 
     private static SweepRun? Next(Queue<SweepRun> left)
@@ -60,8 +69,9 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
     }
 }
 
-/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that fails takes no other with it. Its standard input stays open
-/// as long as this process lives: a sweep that is killed leaves no runs behind.</summary>
+/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that
+/// fails takes no other with it. Its standard input stays open as long as this process lives: a sweep that is killed
+/// leaves no runs behind.</summary>
 internal static class SweepProcess
 {
     /// <summary>Trains to the end; what the process says goes into a file beside its folder.</summary>
@@ -72,9 +82,13 @@ internal static class SweepProcess
     /// <returns>Its exit code.</returns>
     public static int Train(string recipe, SweepRun run, int? threads, CancellationToken stop)
     {
-        string program = Environment.ProcessPath ?? throw new InvalidOperationException("The program's own path is not known.");
-        var start = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet") start.ArgumentList.Add(typeof(SweepProcess).Assembly.Location);
+        string program = Environment.ProcessPath
+            ?? throw new InvalidOperationException("The program's own path is not known.");
+        var start = new ProcessStartInfo(
+            program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardError = true };
+        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
+            start.ArgumentList.Add(typeof(SweepProcess).Assembly.Location);
         foreach (string argument in Arguments(recipe, run, threads)) start.ArgumentList.Add(argument);
         using var log = new StreamWriter(run.Folder + ".log", append: false) { AutoFlush = true };
         void Keep(string? line)
@@ -82,7 +96,8 @@ internal static class SweepProcess
             if (line is null) return;
             lock (log) log.WriteLine(line);
         }
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        using Process process = Process.Start(start)
+            ?? throw new InvalidOperationException($"{program} did not start.");
         process.OutputDataReceived += (_, said) => Keep(said.Data);
         process.ErrorDataReceived += (_, said) => Keep(said.Data);
         process.BeginOutputReadLine();
@@ -96,14 +111,17 @@ internal static class SweepProcess
         yield return "train";
         yield return recipe;
         yield return "--supervised";
-        IEnumerable<string> changes = threads is { } count ? run.Overrides.Append($"training.threads={count}") : run.Overrides;
+        IEnumerable<string> changes = threads is { } count ? run.Overrides.Append($"training.threads={count}")
+            : run.Overrides;
         foreach (string change in changes)
         {
             yield return "--set";
             yield return change;
         }
         string checkpoints = Path.Combine(run.Folder, "checkpoints");
-        if (run.Resumes && run.IsBegun && Directory.Exists(checkpoints) && Directory.EnumerateDirectories(checkpoints, "step-*").Any()) yield return "--resume";
+        if (run.Resumes && run.IsBegun && Directory.Exists(checkpoints)
+            && Directory.EnumerateDirectories(checkpoints, "step-*").Any())
+            yield return "--resume";
     }
 
     private static void Ask(Process process)
@@ -128,10 +146,12 @@ internal sealed record SweepRun
     /// <summary>Its output.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>A hash of its whole recipe, by which a sweep that goes on knows that nothing else has changed.</summary>
+    /// <summary>A hash of its whole recipe, by which a sweep that goes on knows that nothing else has
+    /// changed.</summary>
     public required string Settings { get; init; }
 
-    /// <summary>Whether it goes on from its newest checkpoint, if there is one: it was begun with the same settings.</summary>
+    /// <summary>Whether it goes on from its newest checkpoint, if there is one: it was begun with the same
+    /// settings.</summary>
     public bool Resumes { get; set; }
 
     /// <summary>pending, finished, stopped or failed.</summary>
@@ -150,7 +170,8 @@ internal sealed record SweepRun
     public IReadOnlyList<MetricPoint> Curve { get; set; } = [];
 
     /// <summary>Whether what lies in its folder was begun with its settings.</summary>
-    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path) && SettingsOf(SmallFile.ReadText(path)) == Settings;
+    public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path)
+        && SettingsOf(SmallFile.ReadText(path)) == Settings;
 
     /// <summary>A hash of a recipe as a run writes it, but for its threads, which the sweep sets.</summary>
     public static string SettingsOf(string yaml) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(

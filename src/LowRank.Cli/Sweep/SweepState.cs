@@ -5,7 +5,8 @@ using LowRank.Recipes.Runs;
 
 namespace LowRank.Cli.Sweep;
 
-/// <summary>A sweep's <c>sweep.json</c>: what has been tried and what came of it. A sweep that is run again leaves out what is finished.</summary>
+/// <summary>A sweep's <c>sweep.json</c>: what has been tried and what came of it. A sweep that is run again leaves out
+/// what is finished.</summary>
 /// <param name="folder">The sweep's folder.</param>
 /// <param name="axes">The grid.</param>
 /// <param name="metric">What decides.</param>
@@ -37,7 +38,8 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
     }
 
-    /// <summary>The folders of a sweep's runs that were begun, the best first; null where the folder is no sweep's.</summary>
+    /// <summary>The folders of a sweep's runs that were begun, the best first; null where the folder is no
+    /// sweep's.</summary>
     /// <param name="folder">A folder.</param>
     /// <exception cref="InputException">Its file is damaged.</exception>
     public static IReadOnlyList<string>? Runs(string folder)
@@ -46,8 +48,10 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         if (!File.Exists(path)) return null;
         (string metric, IReadOnlyList<EarlierRun> runs) = Read(path);
         bool highest = IsHighestBest(metric);
-        return [.. runs.OrderBy(run => run.Best is null).ThenBy(run => highest ? -run.Best : run.Best).Select(run => Path.Combine(folder, run.Run))
-            .Where(run => File.Exists(Path.Combine(run, "metrics.jsonl")) || File.Exists(Path.Combine(run, "recipe.yaml")))];
+        return [.. runs.OrderBy(run => run.Best is null).ThenBy(run => highest ? -run.Best : run.Best)
+            .Select(run => Path.Combine(folder, run.Run))
+            .Where(run => File.Exists(Path.Combine(run, "metrics.jsonl"))
+            || File.Exists(Path.Combine(run, "recipe.yaml")))];
     }
 
     /// <summary>Reads what a run's metrics tell by now.</summary>
@@ -73,14 +77,16 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
                 grid = axes.Select(axis => new { key = axis.Key, values = axis.Values }),
                 runs = runs.Select(run => new
                 {
-                    run = run.Name, state = run.State, values = run.Values, best = run.Best, best_step = run.BestStep, seconds = run.Seconds, overrides = run.Overrides,
+                    run = run.Name, state = run.State, values = run.Values, best = run.Best, best_step = run.BestStep,
+                        seconds = run.Seconds, overrides = run.Overrides,
                     settings = run.Settings,
                 }),
             }, Indented));
         }
     }
 
-    private static bool IsHighestBest(string metric) => !new[] { "loss", "error", "perplexity" }.Any(word => metric.Contains(word, StringComparison.Ordinal));
+    private static bool IsHighestBest(string metric) =>
+        !new[] { "loss", "error", "perplexity" }.Any(word => metric.Contains(word, StringComparison.Ordinal));
 
     private static IReadOnlyList<EarlierRun> Earlier(string path)
     {
@@ -90,7 +96,9 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
         catch (InputException e)
         {
-            throw new InputException($"{e.Message} Move the file away, or choose another --output: what is finished is told by it, and would be run again.", e);
+            throw new InputException(
+                $"{e.Message} Move the file away, or choose another --output: what is finished is told by it, and " +
+                "would be run again.", e);
         }
     }
 
@@ -103,24 +111,38 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
         catch (InputException e)
         {
-            throw new InputException($"{path} is no sweep's file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
+            throw new InputException(
+                $"{path} is no sweep's file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
         }
-        if (root["runs"] is not JsonArray list) throw new InputException($"{path} is no sweep's file: runs is {Found(root["runs"])}, expected a list.");
+        if (root["runs"] is not JsonArray list)
+            throw new InputException($"{path} is no sweep's file: runs is {Found(root["runs"])}, expected a list.");
         var runs = new List<EarlierRun>();
         var problems = new List<string>();
         for (int i = 0; i < list.Count; i++)
         {
             if (list[i] is JsonObject run && Text(run["run"]) is { Length: > 0 } name && Path.GetFileName(name) == name)
-                runs.Add(new EarlierRun(name, Text(run["settings"]), Text(run["state"]), (run["best"] as JsonValue)?.TryGetValue(out double best) == true && double.IsFinite(best) ? best : null));
-            else problems.Add($"runs[{i}] is {Found(list[i])}, expected an object with run (a folder's name), settings and state");
+                runs.Add(
+                    new EarlierRun(
+                        name, Text(run["settings"]), Text(run["state"]),
+                        (run["best"] as JsonValue)?.TryGetValue(out double best) == true && double.IsFinite(best)
+                        ? best : null));
+            else
+                problems.Add(
+                    $"runs[{i}] is {Found(list[i])}, expected an object with run (a folder's name), settings and " +
+                    "state");
         }
-        if (problems.Count > 0) throw new InputException($"{path} is no sweep's file: {string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "")}.");
+        if (problems.Count > 0)
+            throw new InputException(
+                $"{path} is no sweep's file: " +
+                $"{string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "")}.");
         return (Text(root["metric"]) ?? "eval_loss", runs);
     }
 
-    private static string? Text(JsonNode? node) => (node as JsonValue)?.TryGetValue(out string? text) == true ? text : null;
+    private static string? Text(JsonNode? node) => (node as JsonValue)?.TryGetValue(out string? text) == true
+        ? text : null;
 
-    private static string Found(JsonNode? node) => node?.ToJsonString(JsonOutput.Compact) is not { } json ? "null" : json.Length <= 60 ? json : json[..60] + "…";
+    private static string Found(JsonNode? node) => node?.ToJsonString(JsonOutput.Compact) is not { } json ? "null"
+        : json.Length <= 60 ? json : json[..60] + "…";
 
     // A run as the file of an earlier sweep has it.
     private sealed record EarlierRun(string Run, string? Settings, string? State, double? Best);

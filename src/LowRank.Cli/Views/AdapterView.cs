@@ -14,15 +14,24 @@ internal static class AdapterView
         Table modules = new Table().Border(TableBorder.Simple)
             .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank", "singular values");
         foreach (ModuleSummary module in adapter.Modules)
-            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), module.Rank == 0 && module.Delta is null ? "–" : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
-                module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–", module.Delta is { } known ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
-        string share = baseParameters is { } total ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)" : "; the base model is not here, so no percentage";
+            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), module.Rank == 0 && module.Delta is null ? "–"
+                : $"{module.Rank}", $"{module.Scale:g4}", Shape(module),
+                module.Delta is { } delta ? $"{delta.FrobeniusNorm:g4}" : "–", module.Delta is { } known
+                ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
+        string share = baseParameters is { } total
+            ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)"
+            : "; the base model is not here, so no percentage";
         List<IRenderable> lines =
         [
             new Text($"{adapter.Label} adapter of {config.BaseModel ?? "an unnamed model"}"),
-            .. adapter.HasRank ? new[] { new Text($"rank {config.Rank}, alpha {config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout {config.Dropout}, bias {Bias(config)}") } : [],
+            .. adapter.HasRank
+            ? new[] { new Text(
+                $"rank {config.Rank}, alpha " +
+                $"{config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout " +
+                $"{config.Dropout}, bias {Bias(config)}") } : [],
             .. adapter.HasTargets ? new[] { new Text($"targets: {Targets(config)}") } : [],
-            .. config.ModulesToSave is { Count: > 0 } saved ? new[] { new Text($"trained whole: {string.Join(", ", saved)}") } : [],
+            .. config.ModulesToSave is { Count: > 0 } saved
+            ? new[] { new Text($"trained whole: {string.Join(", ", saved)}") } : [],
             new Text($"trains {adapter.Parameters:n0} weights{share}; {adapter.Bytes / 1e6:f2} MB"),
             .. adapter.Modules.Count > 0 ? new IRenderable[] { modules } : [],
             .. adapter.RankFor(Most) is { } enough ? new[] { new Text(Suggestion(adapter, enough)) } : [],
@@ -70,14 +79,17 @@ internal static class AdapterView
     private const int ShownValues = 16;
 
     private static string Shape(ModuleSummary module) =>
-        module.InputSize == 0 ? $"{module.OutputSize}" : module.OutputSize == 0 ? $"× {module.InputSize}" : $"{module.OutputSize} × {module.InputSize}";
+        module.InputSize == 0 ? $"{module.OutputSize}" : module.OutputSize == 0 ? $"× {module.InputSize}"
+            : $"{module.OutputSize} × {module.InputSize}";
 
     // The values side by side, the largest first, each as high as its share of the largest.
     private static string Bars(DeltaSpectrum? delta)
     {
         const string Heights = "▁▂▃▄▅▆▇█";
         if (delta is null || delta.SpectralNorm == 0) return "";
-        return string.Concat(delta.SingularValues.Take(ShownValues).Select(value => Heights[(int)Math.Round(value / delta.SpectralNorm * (Heights.Length - 1))]))
+        return string.Concat(
+            delta.SingularValues.Take(ShownValues)
+            .Select(value => Heights[(int)Math.Round(value / delta.SpectralNorm * (Heights.Length - 1))]))
             + (delta.SingularValues.Count > ShownValues ? "…" : "");
     }
 
@@ -86,8 +98,10 @@ internal static class AdapterView
         int used = adapter.Modules.Max(module => module.Rank), median = Median(adapter);
         if (enough == 0) return "The adapter changes nothing yet.";
         return enough < used
-            ? $"rank: {Most:p0} of every change fits into rank {enough} (half of the modules need {median} or less): 'lowrank resize --rank {enough}' makes it smaller, and a new run can begin with {enough}."
-            : $"rank: the changes use all of rank {used} ({Most:p0} of them needs {enough}; half of the modules need {median} or less); if the task is not learned well yet, try a higher one.";
+            ? $"rank: {Most:p0} of every change fits into rank {enough} (half of the modules need {median} or " +
+            $"less): 'lowrank resize --rank {enough}' makes it smaller, and a new run can begin with {enough}."
+            : $"rank: the changes use all of rank {used} ({Most:p0} of them needs {enough}; half of the modules " +
+            $"need {median} or less); if the task is not learned well yet, try a higher one.";
     }
 
     private static int Median(AdapterSummary adapter)
@@ -97,10 +111,13 @@ internal static class AdapterView
     }
 
     // As PEFT's print_trainable_parameters: the share of base and adapter together.
-    private static double Percent(AdapterSummary adapter, long baseParameters) => 100.0 * adapter.Parameters / (baseParameters + adapter.Parameters);
+    private static double Percent(AdapterSummary adapter, long baseParameters) =>
+        100.0 * adapter.Parameters / (baseParameters + adapter.Parameters);
 
-    private static string Bias(LoraConfig config) => config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" };
+    private static string Bias(LoraConfig config) =>
+        config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" };
 
-    private static string Targets(LoraConfig config) => config.TargetModules is not { } targets ? "the model type's default"
+    private static string Targets(LoraConfig config) => config.TargetModules is not { } targets
+        ? "the model type's default"
         : targets.Names is { } names ? string.Join(", ", names) : targets.Text!;
 }

@@ -3,7 +3,8 @@ using LowRank.Hub;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Shows a download or an upload on standard error: in a line of its own in a terminal, else a line every few seconds.</summary>
+/// <summary>Shows a download or an upload on standard error: in a line of its own in a terminal, else a line every few
+/// seconds.</summary>
 internal sealed class DownloadProgress : IHubProgress
 {
     private static readonly TimeSpan LiveInterval = TimeSpan.FromSeconds(0.2), PlainInterval = TimeSpan.FromSeconds(10);
@@ -34,7 +35,9 @@ internal sealed class DownloadProgress : IHubProgress
         if (watch.Elapsed - shown < (isLive ? LiveInterval : PlainInterval)) return;
         shown = watch.Elapsed;
         double rate = done / Math.Max(0.001, watch.Elapsed.TotalSeconds);
-        string line = $"{name}: {100.0 * done / Math.Max(1, total):0} % of {Size(total)}, {Size((long)rate)}/s, {Durations.Show(TimeSpan.FromSeconds((total - done) / Math.Max(1, rate)))} left   {file}";
+        string line =
+            $"{name}: {100.0 * done / Math.Max(1, total):0} % of {Size(total)}, {Size((long)rate)}/s, " +
+            $"{Durations.Show(TimeSpan.FromSeconds((total - done) / Math.Max(1, rate)))} left   {file}";
         Clear();
         if (isLive) output.Write(line);
         else output.WriteLine(line);
@@ -51,5 +54,6 @@ internal sealed class DownloadProgress : IHubProgress
         if (isLive) Screen.EraseErrorLine();
     }
 
-    private static string Size(long bytes) => bytes >= 1_000_000_000 ? $"{bytes / 1e9:0.00} GB" : bytes >= 1_000_000 ? $"{bytes / 1e6:0.0} MB" : $"{bytes / 1e3:0.0} kB";
+    private static string Size(long bytes) => bytes >= 1_000_000_000 ? $"{bytes / 1e9:0.00} GB" : bytes >= 1_000_000
+        ? $"{bytes / 1e6:0.0} MB" : $"{bytes / 1e3:0.0} kB";
 }

@@ -8,7 +8,8 @@ namespace LowRank.Cli.Views;
 /// <summary>What a run will take, next to full training.</summary>
 internal static class EstimateView
 {
-    private static readonly JsonSerializerOptions Format = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Format =
+        new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     private static readonly (string Name, Func<TrainingEstimate, long?> Bytes)[] Parts =
     [
@@ -24,22 +25,34 @@ internal static class EstimateView
     {
         TrainingEstimate[] columns = full is null ? [estimate] : [estimate, full];
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (TrainingEstimate column in columns) table.AddColumn(new TableColumn(column.Method == "full" ? "full training" : column.Method).RightAligned());
-        void Row(string name, Func<TrainingEstimate, string> cell) => table.AddRow([name, .. columns.Select(column => Markup.Escape(cell(column)))]);
-        Row("trained weights", column => Invariant($"{column.TrainedParameters:n0} ({100.0 * column.TrainedParameters / column.TotalParameters:f2} %)"));
-        foreach ((string name, Func<TrainingEstimate, long?> bytes) in Parts) Row("memory: " + name, column => bytes(column) is { } known ? Memory(known) : "not measured");
-        Row("memory at the peak", column => (column.ActivationBytes is null ? "at least " : "") + Memory(column.PeakBytes));
+        foreach (TrainingEstimate column in columns)
+            table.AddColumn(new TableColumn(column.Method == "full" ? "full training" : column.Method).RightAligned());
+        void Row(string name, Func<TrainingEstimate, string> cell) =>
+            table.AddRow([name, .. columns.Select(column => Markup.Escape(cell(column)))]);
+        Row("trained weights", column =>
+            Invariant(
+                $"{column.TrainedParameters:n0} ({100.0 * column.TrainedParameters / column.TotalParameters:f2} %)"));
+        foreach ((string name, Func<TrainingEstimate, long?> bytes) in Parts)
+            Row("memory: " + name, column => bytes(column) is { } known ? Memory(known) : "not measured");
+        Row("memory at the peak", column => (column.ActivationBytes is null ? "at least " : "")
+            + Memory(column.PeakBytes));
         Row("time of an epoch", column => column.Epoch is { } time ? Durations.Show(time) : "not measured");
-        if (estimate.Evaluation > TimeSpan.Zero) Row("time of an evaluation", column => column.Evaluation is { } time ? Durations.Show(time) : "not measured");
+        if (estimate.Evaluation > TimeSpan.Zero)
+            Row("time of an evaluation", column => column.Evaluation is { } time ? Durations.Show(time)
+                : "not measured");
         Row("steps", column => Invariant($"{column.TotalSteps:n0}, {column.StepsPerEpoch:n0} an epoch"));
         Screen.Write(table);
         foreach (TrainingEstimate column in columns)
-            if (column.NotProbed is { } reason) Console.WriteLine($"{(column.Method == "full" ? "Full training" : column.Method)} was not probed: {reason}.");
-        if (recipe.Device != "cpu") Console.WriteLine($"Activations on {recipe.Device} are not measured: the device does not tell its peak.");
+            if (column.NotProbed is { } reason)
+                Console.WriteLine(
+                    $"{(column.Method == "full" ? "Full training" : column.Method)} was not probed: {reason}.");
+        if (recipe.Device != "cpu")
+            Console.WriteLine($"Activations on {recipe.Device} are not measured: the device does not tell its peak.");
         Console.WriteLine(Invariant($"Measured on {estimate.ProbedBatches} micro-batches; nothing was written."));
     }
 
-    public static object Json(TrainingEstimate estimate, TrainingEstimate? full) => new { recipe = Json(estimate), full_training = full is null ? null : Json(full) };
+    public static object Json(TrainingEstimate estimate, TrainingEstimate? full) =>
+        new { recipe = Json(estimate), full_training = full is null ? null : Json(full) };
 
     /// <summary>An estimate from its JSON.</summary>
     public static TrainingEstimate Read(JsonElement json) => json.Deserialize<TrainingEstimate>(Format)! with
@@ -69,9 +82,11 @@ internal static class EstimateView
     };
 
     private static TimeSpan? Time(JsonElement json, string name) =>
-        json.GetProperty(name) is { ValueKind: JsonValueKind.Number } seconds ? TimeSpan.FromSeconds(seconds.GetDouble()) : null;
+        json.GetProperty(name) is { ValueKind: JsonValueKind.Number } seconds
+            ? TimeSpan.FromSeconds(seconds.GetDouble()) : null;
 
-    private static string Memory(long bytes) => bytes >= 1e9 ? Invariant($"{bytes / 1e9:f2} GB") : Invariant($"{bytes / 1e6:f1} MB");
+    private static string Memory(long bytes) => bytes >= 1e9 ? Invariant($"{bytes / 1e9:f2} GB")
+        : Invariant($"{bytes / 1e6:f1} MB");
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

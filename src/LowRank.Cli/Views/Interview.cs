@@ -16,7 +16,9 @@ internal sealed class Interview(TextReader input, TextWriter output)
         while (true)
         {
             output.Write(otherwise is { Length: > 0 } ? $"{question} [{otherwise}]: " : $"{question}: ");
-            string line = input.ReadLine()?.Trim() ?? throw new InputException($"There was no answer to \"{question}\". Answer in a terminal, or give {option}.");
+            string line = input.ReadLine()?.Trim()
+                ?? throw new InputException(
+                    $"There was no answer to \"{question}\". Answer in a terminal, or give {option}.");
             string answer = line.Length == 0 && otherwise is not null ? otherwise : line;
             if (check(answer) is not { } problem) return answer;
             output.WriteLine($"  {(answer.Length == 0 ? "nothing" : answer)}: {problem}.");

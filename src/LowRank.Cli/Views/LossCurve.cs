@@ -4,21 +4,26 @@ using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Training and held-out losses over the steps, as wide as there is room; nothing where there is too little.</summary>
+/// <summary>Training and held-out losses over the steps, as wide as there is room; nothing where there is too
+/// little.</summary>
 /// <param name="training">A line.</param>
 /// <param name="heldOut">A mark each.</param>
 /// <param name="otherLines">Lines of the terminal that the picture leaves free.</param>
-internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training, IEnumerable<(double Step, double Loss)> heldOut, int otherLines) : Renderable
+internal sealed class LossCurve(
+    IEnumerable<(double Step, double Loss)> training, IEnumerable<(double Step, double Loss)> heldOut, int otherLines)
+    : Renderable
 {
     private const int LeastWidth = 30, MostWidth = 120, LeastRows = 3, MostRows = 12;
     private const int OwnLines = 3; // the legend, the axis and its numbers
 
-    private static readonly Style TrainingStyle = new(Color.DodgerBlue1), HeldOutStyle = new(Color.Orange1), AxisStyle = new(Color.Grey);
+    private static readonly Style TrainingStyle = new(Color.DodgerBlue1), HeldOutStyle = new(Color.Orange1),
+        AxisStyle = new(Color.Grey);
 
     private readonly (double Step, double Loss)[] training = [.. training];
     private readonly (double Step, double Loss)[] heldOut = [.. heldOut];
 
-    protected override Measurement Measure(RenderOptions options, int maxWidth) => new(LeastWidth, Math.Min(maxWidth, MostWidth));
+    protected override Measurement Measure(RenderOptions options, int maxWidth) =>
+        new(LeastWidth, Math.Min(maxWidth, MostWidth));
 
     protected override IEnumerable<Segment> Render(RenderOptions options, int maxWidth)
     {
@@ -26,9 +31,13 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
         int rows = Math.Min(MostRows, options.ConsoleSize.Height - otherLines - OwnLines);
         if (all.Length < 2 || maxWidth < LeastWidth || rows < LeastRows) return [];
         LossScale scale = LossScale.Of([.. all.Select(point => point.Loss)]);
-        string[] labels = [.. Enumerable.Range(0, rows).Select(row => row == 0 || row == rows - 1 || row == rows / 2 ? Label(scale, 1 - (double)row / (rows - 1)) : "")];
+        string[] labels =
+            [.. Enumerable.Range(0, rows)
+            .Select(row => row == 0 || row == rows - 1 || row == rows / 2
+            ? Label(scale, 1 - (double)row / (rows - 1)) : "")];
         int margin = labels.Max(label => label.Length), columns = Math.Min(maxWidth, MostWidth) - margin - 2;
-        return Lines(new Frame(all.Min(point => point.Step), all.Max(point => point.Step), scale, columns, rows), labels, margin, options.Unicode);
+        return Lines(new Frame(all.Min(point => point.Step), all.Max(point => point.Step), scale, columns, rows),
+            labels, margin, options.Unicode);
     }
 
     private IEnumerable<Segment> Lines(Frame frame, string[] labels, int margin, bool unicode)
@@ -44,15 +53,21 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
         HashSet<(int, int)> marks = [.. heldOut.Select(point => (frame.Place(point, frame.Columns, frame.Rows)))];
         for (int row = 0; row < frame.Rows; row++)
         {
-            yield return new Segment($"{labels[row].PadLeft(margin)} {(unicode ? labels[row].Length > 0 ? '┤' : '│' : '|')}", AxisStyle);
+            yield return new Segment(
+                $"{labels[row].PadLeft(margin)} {(unicode ? labels[row].Length > 0 ? '┤' : '│' : '|')}", AxisStyle);
             for (int column = 0; column < frame.Columns; column++)
-                yield return marks.Contains((column, row)) ? new Segment(mark.ToString(), HeldOutStyle) : new Segment(canvas.Character(column, row, unicode).ToString(), TrainingStyle);
+                yield return marks.Contains((column, row)) ? new Segment(mark.ToString(), HeldOutStyle)
+                    : new Segment(canvas.Character(column, row, unicode).ToString(), TrainingStyle);
             yield return Segment.LineBreak;
         }
-        yield return new Segment(indent + (unicode ? "└" + new string('─', frame.Columns) : "+" + new string('-', frame.Columns)), AxisStyle);
+        yield return new Segment(
+            indent + (unicode ? "└" + new string('─', frame.Columns) : "+" + new string('-', frame.Columns)),
+            AxisStyle);
         yield return Segment.LineBreak;
-        string first = frame.First.ToString("n0", CultureInfo.InvariantCulture), last = "step " + frame.Last.ToString("n0", CultureInfo.InvariantCulture);
-        yield return new Segment($"{indent} {first}{last.PadLeft(Math.Max(last.Length + 1, frame.Columns - first.Length))}", AxisStyle);
+        string first = frame.First.ToString("n0", CultureInfo.InvariantCulture),
+            last = "step " + frame.Last.ToString("n0", CultureInfo.InvariantCulture);
+        yield return new Segment(
+            $"{indent} {first}{last.PadLeft(Math.Max(last.Length + 1, frame.Columns - first.Length))}", AxisStyle);
     }
 
     // One dot a column, at the mean of what lies in it: a step's loss jumps, its course is what is to be seen.
@@ -60,9 +75,12 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
     {
         var canvas = new DotCanvas(frame.Columns, frame.Rows);
         (int, int)? before = null;
-        foreach (IGrouping<int, (double Step, double Loss)> column in training.GroupBy(point => frame.Place(point, canvas.Width, canvas.Height).X))
+        foreach (IGrouping<int, (double Step, double Loss)> column in training.GroupBy(
+            point => frame.Place(point, canvas.Width, canvas.Height).X))
         {
-            (int, int) here = frame.Place((column.Average(point => point.Step), column.Average(point => point.Loss)), canvas.Width, canvas.Height);
+            (int, int) here =
+                frame.Place((column.Average(point => point.Step), column.Average(point => point.Loss)), canvas.Width,
+                canvas.Height);
             canvas.Line(before ?? here, here);
             before = here;
         }
@@ -71,7 +89,9 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
 
     private static string Label(LossScale scale, double share) => scale.At(share) switch
     {
-        var loss when Math.Abs(loss) is >= 0.0001 and < 100_000 => loss.ToString(Math.Abs(loss) >= 100 ? "f0" : Math.Abs(loss) >= 1 ? "f2" : "f4", CultureInfo.InvariantCulture),
+        var loss when Math.Abs(loss) is >= 0.0001 and < 100_000 =>
+            loss.ToString(Math.Abs(loss) >= 100 ? "f0" : Math.Abs(loss) >= 1 ? "f2"
+            : "f4", CultureInfo.InvariantCulture),
         0 => "0",
         var loss => loss.ToString("0.0e+0", CultureInfo.InvariantCulture),
     };
@@ -79,7 +99,8 @@ internal sealed class LossCurve(IEnumerable<(double Step, double Loss)> training
     private sealed record Frame(double First, double Last, LossScale Scale, int Columns, int Rows)
     {
         public (int X, int Y) Place((double Step, double Loss) point, int width, int height) =>
-            ((int)Math.Round((Last == First ? 0 : (point.Step - First) / (Last - First)) * (width - 1)), (int)Math.Round((1 - Scale.Share(point.Loss)) * (height - 1)));
+            ((int)Math.Round((Last == First ? 0 : (point.Step - First) / (Last - First)) * (width - 1)),
+                (int)Math.Round((1 - Scale.Share(point.Loss)) * (height - 1)));
     }
 }
 
@@ -93,7 +114,8 @@ internal sealed class LossHistory
     private long width = 1; // steps of a bin
 
     /// <summary>The bins that hold something: the mean of their steps, and of their losses.</summary>
-    public IEnumerable<(double Step, double Loss)> Points => bins.Where(bin => bin.Count > 0).Select(bin => (bin.Steps / bin.Count, bin.Losses / bin.Count));
+    public IEnumerable<(double Step, double Loss)> Points =>
+        bins.Where(bin => bin.Count > 0).Select(bin => (bin.Steps / bin.Count, bin.Losses / bin.Count));
 
     /// <summary>Takes a loss; one that is no finite number is left out.</summary>
     /// <param name="step">From 0.</param>
@@ -111,7 +133,8 @@ internal sealed class LossHistory
     {
         for (int i = 0; i < bins.Count; i += 2)
         {
-            (double Steps, double Losses, long Count) first = bins[i], second = i + 1 < bins.Count ? bins[i + 1] : default;
+            (double Steps, double Losses, long Count) first = bins[i], second = i + 1 < bins.Count
+                ? bins[i + 1] : default;
             bins[i / 2] = (first.Steps + second.Steps, first.Losses + second.Losses, first.Count + second.Count);
         }
         bins.RemoveRange((bins.Count + 1) / 2, bins.Count / 2);
@@ -119,7 +142,8 @@ internal sealed class LossHistory
     }
 }
 
-/// <summary>Where a loss lies between the lowest and the highest one. Where they are far apart, on a logarithmic scale: the course at the end of a run would be flat otherwise.</summary>
+/// <summary>Where a loss lies between the lowest and the highest one. Where they are far apart, on a logarithmic scale:
+/// the course at the end of a run would be flat otherwise.</summary>
 /// <param name="Lowest">Lies at the bottom.</param>
 /// <param name="Highest">Lies at the top.</param>
 internal sealed record LossScale(double Lowest, double Highest)
@@ -136,7 +160,8 @@ internal sealed record LossScale(double Lowest, double Highest)
         : IsLogarithmic ? Math.Log(loss / Lowest) / Math.Log(Highest / Lowest) : (loss - Lowest) / (Highest - Lowest);
 
     /// <summary>The loss at a height from 0 to 1.</summary>
-    public double At(double share) => IsLogarithmic ? Lowest * Math.Pow(Highest / Lowest, share) : Lowest + (Highest - Lowest) * share;
+    public double At(double share) => IsLogarithmic ? Lowest * Math.Pow(Highest / Lowest, share)
+        : Lowest + (Highest - Lowest) * share;
 }
 
 /// <summary>A picture of dots in characters: a braille character has two by four of them.</summary>
@@ -164,7 +189,8 @@ internal sealed class DotCanvas(int columns, int rows)
     {
         int steps = Math.Max(1, Math.Max(Math.Abs(to.X - from.X), Math.Abs(to.Y - from.Y)));
         for (int i = 0; i <= steps; i++)
-            Dot((int)Math.Round(from.X + (to.X - from.X) * (double)i / steps), (int)Math.Round(from.Y + (to.Y - from.Y) * (double)i / steps));
+            Dot((int)Math.Round(from.X + (to.X - from.X) * (double)i / steps),
+                (int)Math.Round(from.Y + (to.Y - from.Y) * (double)i / steps));
     }
 
     /// <summary>The character of a place; a space where there are no dots.</summary>

@@ -7,39 +7,54 @@ using OxyPlot.Series;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Draws the singular values of an adapter's changes as an SVG file: a line for each module, a colour for each name.</summary>
+/// <summary>Draws the singular values of an adapter's changes as an SVG file: a line for each module, a colour for each
+/// name.</summary>
 internal static class SpectrumPlot
 {
     private const double Width = 800, Height = 460;
 
     // Tableau's ten colours, told apart by most eyes; further names begin again.
-    private static readonly string[] Colours = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1", "#9c755f", "#edc948", "#ff9da7", "#79706e"];
+    private static readonly string[] Colours =
+        ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1", "#9c755f", "#edc948", "#ff9da7", "#79706e"];
 
     /// <summary>Writes the file; its folder must exist.</summary>
     /// <exception cref="InputException">No change of the adapter is known without its base.</exception>
     public static void Write(AdapterSummary adapter, OutputFile file)
     {
         ModuleSummary[] known = [.. adapter.Modules.Where(module => module.Delta is { SpectralNorm: > 0 })];
-        if (known.Length == 0) throw new InputException($"--plot: there is nothing to draw. {(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer." : "The adapter changes nothing yet, or its changes depend on the base.")}");
+        if (known.Length == 0)
+            throw new InputException(
+                "--plot: there is nothing to draw. " +
+                $"{(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer." : "The adapter changes nothing yet, or its changes depend on the base.")}");
         string title = $"Singular values of the changes of {known.Length} modules";
-        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12, Padding = new OxyThickness(16) };
-        model.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = "number of the value", Minimum = 0.5, MinimumMajorStep = 1, MinimumMinorStep = 1 });
-        model.Axes.Add(new LinearAxis { Position = AxisPosition.Left, Title = "singular value", AxisTitleDistance = 14, Minimum = 0, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
+        var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
+            Padding = new OxyThickness(16) };
+        model.Axes.Add(
+            new LinearAxis { Position = AxisPosition.Bottom, Title = "number of the value", Minimum = 0.5,
+            MinimumMajorStep = 1, MinimumMinorStep = 1 });
+        model.Axes.Add(
+            new LinearAxis { Position = AxisPosition.Left, Title = "singular value", AxisTitleDistance = 14,
+            Minimum = 0, MajorGridlineStyle = LineStyle.Solid, MajorGridlineColor = OxyColors.LightGray });
         string[] names = [.. known.Select(Name).Distinct()];
         foreach (ModuleSummary module in known) model.Series.Add(Line(module, names));
         AddNames(model, names, known);
         file.Write(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, adapter));
     }
 
-    // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may not be there.
+    // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may not be
+    // there.
     private static void AddNames(PlotModel model, string[] names, ModuleSummary[] known)
     {
-        double right = known.Max(module => module.Delta!.SingularValues.Count), top = known.Max(module => module.Delta!.SpectralNorm);
+        double right = known.Max(module => module.Delta!.SingularValues.Count),
+            top = known.Max(module => module.Delta!.SpectralNorm);
         for (int i = 0; i < names.Length; i++)
             model.Annotations.Add(new TextAnnotation
             {
-                Text = names[i], TextPosition = new DataPoint(right, top * (0.97 - 0.055 * i)), TextColor = OxyColor.Parse(Colours[i % Colours.Length]), StrokeThickness = 0,
-                FontSize = 13, FontWeight = FontWeights.Bold, TextHorizontalAlignment = OxyPlot.HorizontalAlignment.Right, TextVerticalAlignment = OxyPlot.VerticalAlignment.Middle,
+                Text = names[i], TextPosition = new DataPoint(right, top * (0.97 - 0.055 * i)),
+                    TextColor = OxyColor.Parse(Colours[i % Colours.Length]), StrokeThickness = 0,
+                FontSize = 13, FontWeight = FontWeights.Bold,
+                    TextHorizontalAlignment = OxyPlot.HorizontalAlignment.Right,
+                    TextVerticalAlignment = OxyPlot.VerticalAlignment.Middle,
             });
     }
 
@@ -65,8 +80,11 @@ internal static class SpectrumPlot
         XElement root = document.Root!;
         root.SetAttributeValue("role", "img");
         root.SetAttributeValue("viewBox", FormattableString.Invariant($"0 0 {Width} {Height}"));
-        root.AddFirst(new XElement(space + "title", title), new XElement(space + "desc", string.Join("; ", adapter.Modules.Select(module =>
-            FormattableString.Invariant($"{module.Path}: rank {module.Rank}, largest {module.Delta?.SpectralNorm ?? 0:g3}")))));
+        root.AddFirst(
+            new XElement(space + "title", title),
+            new XElement(space + "desc", string.Join("; ", adapter.Modules.Select(module =>
+            FormattableString.Invariant(
+                $"{module.Path}: rank {module.Rank}, largest {module.Delta?.SpectralNorm ?? 0:g3}")))));
         return document.ToString();
     }
 }

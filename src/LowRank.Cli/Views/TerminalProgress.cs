@@ -2,7 +2,8 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Shows a run's progress for as long as it can be shown: a terminal or pipe that is gone ends the view and not the run.</summary>
+/// <summary>Shows a run's progress for as long as it can be shown: a terminal or pipe that is gone ends the view and
+/// not the run.</summary>
 /// <param name="view">Shows it.</param>
 internal sealed class TerminalProgress(ITrainingObserver view) : ITrainingObserver
 {

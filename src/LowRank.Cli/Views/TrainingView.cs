@@ -14,7 +14,8 @@ internal sealed class TrainingView(RecipeRun run)
     {
         ShowNotes(run);
         if (!resume) return;
-        foreach (string change in run.ChangesSinceStart()) Console.Error.WriteLine($"note: {change}; the resumed run is another than the one that began");
+        foreach (string change in run.ChangesSinceStart())
+            Console.Error.WriteLine($"note: {change}; the resumed run is another than the one that began");
     }
 
     /// <summary>Shows what the user should know of a prepared run.</summary>
@@ -22,10 +23,14 @@ internal sealed class TrainingView(RecipeRun run)
     {
         foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
         foreach (string advice in run.Advice) Console.Error.WriteLine("advice: " + advice);
-        if (run.MemoryProblem(run.Sizes()) is { } problem) Console.Error.WriteLine($"advice: {problem}; the system will swap or end the run. Take a smaller model, or fewer trained weights.");
+        if (run.MemoryProblem(run.Sizes()) is { } problem)
+            Console.Error.WriteLine(
+                $"advice: {problem}; the system will swap or end the run. Take a smaller model, or fewer trained " +
+                "weights.");
     }
 
-    /// <summary>Measures the model before training, if there is a comparison, and says so; a resumed run knows it from its beginning.</summary>
+    /// <summary>Measures the model before training, if there is a comparison, and says so; a resumed run knows it from
+    /// its beginning.</summary>
     public ComparisonSide? MeasureBefore(bool resume) => run.MeasureBefore(resume, () => Measure("before"));
 
     /// <summary>Measures the comparison, if there is one, and says so.</summary>
@@ -52,21 +57,34 @@ internal sealed class TrainingView(RecipeRun run)
         var figures = new RunFigures(trained, run.Model.Network.ParameterCount + (run.Adapter?.ParameterCount ?? 0),
             FolderBytes(result.SavedFolder), result.Elapsed, result.PeakMemoryBytes);
         if (Ending(result) is { } ending) Console.WriteLine(ending);
-        if (result.SkippedSteps > 0) Console.WriteLine($"{result.SkippedSteps:n0} of {result.Steps:n0} steps were skipped: their loss or gradient was not finite (\"skipped\" in metrics.jsonl)");
-        Console.WriteLine($"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory {figures.Memory}");
-        if (before is not null && after is not null) Screen.Write(ComparisonTable.Of(figures, run.Compare(before, after)));
+        if (result.SkippedSteps > 0)
+            Console.WriteLine(
+                $"{result.SkippedSteps:n0} of {result.Steps:n0} steps were skipped: their loss or gradient was not " +
+                "finite (\"skipped\" in metrics.jsonl)");
+        Console.WriteLine(
+            $"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory " +
+            $"{figures.Memory}");
+        if (before is not null && after is not null)
+            Screen.Write(ComparisonTable.Of(figures, run.Compare(before, after)));
     }
 
     private string? Ending(TrainingResult result) => result.Ending switch
     {
-        RunEnding.NoImprovement => $"Ended after step {result.Steps}: no better held-out loss in {run.Recipe.Training.Patience} evaluations. "
-            + (result.BestStep is { } best ? $"The best weights, of step {best} with loss {result.BestLoss:f4}, are in {Path.Combine(run.Recipe.Output, "best")}" : ""),
-        RunEnding.TimeSpent => $"Ended after step {result.Steps}: training.max_time is used. Go on with a larger one and --resume",
-        RunEnding.TokensSpent => $"Ended after step {result.Steps}: {result.Tokens:n0} tokens are computed, training.max_tokens is {run.Recipe.Training.MaxTokens:n0}. Go on with a larger one and --resume",
+        RunEnding.NoImprovement =>
+            $"Ended after step {result.Steps}: no better held-out loss in {run.Recipe.Training.Patience} evaluations. "
+            + (result.BestStep is { } best
+            ? $"The best weights, of step {best} with loss {result.BestLoss:f4}, are in " +
+            $"{Path.Combine(run.Recipe.Output, "best")}" : ""),
+        RunEnding.TimeSpent =>
+            $"Ended after step {result.Steps}: training.max_time is used. Go on with a larger one and --resume",
+        RunEnding.TokensSpent =>
+            $"Ended after step {result.Steps}: {result.Tokens:n0} tokens are computed, training.max_tokens is " +
+            $"{run.Recipe.Training.MaxTokens:n0}. Go on with a larger one and --resume",
         _ => null,
     };
 
-    private static long FolderBytes(string folder) => new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
+    private static long FolderBytes(string folder) =>
+        new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
 }
 
 /// <summary>Progress in a terminal: a bar, the last figures and the losses so far, drawn over themselves.</summary>
@@ -106,7 +124,8 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         this.evaluation = evaluation;
         heldOut.Add(evaluation.Step, evaluation.Loss);
         // Step 0 is the model before training; a loss that is no number is no best one.
-        if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss) best = evaluation;
+        if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss)
+            best = evaluation;
         Draw();
     }
 
@@ -131,15 +150,29 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
         List<IRenderable> lines =
         [
             .. plan.Notes.Select(note => new Text("note: " + note)),
-            new Text($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on {plan.Examples:n0} examples"),
-            new Markup($"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] {step:n0}/{plan.Steps:n0} steps"),
+            new Text(
+                $"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights on " +
+                $"{plan.Examples:n0} examples"),
+            new Markup(
+                $"[green]{new string('━', full)}[/][grey]{new string('━', BarWidth - full)}[/] " +
+                $"{step:n0}/{plan.Steps:n0} steps"),
         ];
         if (last is not null)
-            lines.Add(new Text($"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} passed, "
+            lines.Add(
+                new Text(
+                    $"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} " +
+                    "passed, "
                 + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
-        if (skipped is not null) lines.Add(new Text($"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: {skipped.Skipped}"));
+        if (skipped is not null)
+            lines.Add(
+                new Text(
+                    $"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: " +
+                    $"{skipped.Skipped}"));
         if (evaluation is not null)
-            lines.Add(new Text($"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} after step {best.Step:n0}{MetricText.Of(evaluation)}"));
+            lines.Add(
+                new Text(
+                    $"held-out loss {evaluation.Loss:f4} after step {evaluation.Step:n0}; best {best!.Loss:f4} " +
+                    $"after step {best.Step:n0}{MetricText.Of(evaluation)}"));
         if (waiting is not null) lines.Add(new Text(waiting));
         lines.Add(new LossCurve(training.Points, heldOut.Points, OtherLines));
         return new Rows(lines);
@@ -159,20 +192,26 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
         total = plan.Steps;
         foreach (string note in plan.Notes) output.WriteLine("note: " + note);
         output.WriteLine($"Training {plan.TrainableParameters:n0} of {plan.TotalParameters:n0} weights "
-            + $"({100.0 * plan.TrainableParameters / plan.TotalParameters:f2} %) on {plan.Examples:n0} examples, {plan.Steps:n0} steps");
+            + $"({100.0 * plan.TrainableParameters / plan.TotalParameters:f2} %) on {plan.Examples:n0} examples, " +
+            $"{plan.Steps:n0} steps");
     }
 
     public void Stepped(TrainingStep step)
     {
-        if (step.Skipped is { } reason && step.SkippedSteps <= MostSkips) output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay as they are: {reason}");
+        if (step.Skipped is { } reason && step.SkippedSteps <= MostSkips)
+            output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay as they are: {reason}");
         if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
         shown = step.Elapsed;
         string left = Durations.Show(Durations.Left(step.Elapsed, step.Step, total));
-        output.WriteLine($"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} left{(step.SkippedSteps > 0 ? $"   {step.SkippedSteps:n0} skipped" : "")}");
+        output.WriteLine(
+            $"step {step.Step}/{total}   loss {step.Loss:f4}   {step.TokensPerSecond:f0} tokens/s   {left} " +
+            $"left{(step.SkippedSteps > 0 ? $"   {step.SkippedSteps:n0} skipped" : "")}");
         output.Flush();
     }
 
-    public void Evaluated(EvaluationResult evaluation) => output.WriteLine($"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}{MetricText.Of(evaluation)}");
+    public void Evaluated(EvaluationResult evaluation) =>
+        output.WriteLine(
+            $"step {evaluation.Step}/{total}   held-out loss {evaluation.Loss:f4}{MetricText.Of(evaluation)}");
 
     public void Waiting(string message)
     {

@@ -18,7 +18,8 @@ internal static class ComparisonTable
         Table table = new Table().Border(TableBorder.Rounded).Expand().AddColumns("", "before", "after");
         table.AddRow("held-out loss (nats a token)", $"{before.Loss:f3}", $"{after.Loss:f3}");
         if (after.Facts > 0) table.AddRow("facts stated correctly", Share(before), Share(after));
-        foreach ((string name, double value) in after.Metrics) table.AddRow(Label(name), $"{before.Metrics[name]:f2}", $"{value:f2}");
+        foreach ((string name, double value) in after.Metrics)
+            table.AddRow(Label(name), $"{before.Metrics[name]:f2}", $"{value:f2}");
         table.AddRow("trained weights", "", figures.TrainedShare);
         table.AddRow("size on disk", "", figures.Size);
         table.AddRow("training time, peak memory", "", $"{Durations.Show(figures.Elapsed)}, {figures.Memory}");
@@ -26,7 +27,8 @@ internal static class ComparisonTable
         {
             table.AddEmptyRow();
             // Generated texts and data may hold brackets, which are markup here, and control characters.
-            table.AddRow(new Text(Clean(comparison.Prompts[i])), new Text(Clean(before.Texts[i])), new Text(Clean(after.Texts[i])));
+            table.AddRow(new Text(Clean(comparison.Prompts[i])), new Text(Clean(before.Texts[i])),
+                new Text(Clean(after.Texts[i])));
         }
         return table;
     }
@@ -40,9 +42,11 @@ internal static class ComparisonTable
         var other => other,
     };
 
-    private static string Share(ComparisonSide side) => $"{100.0 * side.FactsStated / side.Facts:f1} % ({side.FactsStated} of {side.Facts})";
+    private static string Share(ComparisonSide side) =>
+        $"{100.0 * side.FactsStated / side.Facts:f1} % ({side.FactsStated} of {side.Facts})";
 
-    private static string Clean(string text) => string.Concat(text.Trim().Select(c => char.IsControl(c) && c != '\n' ? '\uFFFD' : c));
+    private static string Clean(string text) =>
+        string.Concat(text.Trim().Select(c => char.IsControl(c) && c != '\n' ? '\uFFFD' : c));
 }
 
 /// <summary>How two adapters differ, for people and for programs.</summary>
@@ -51,20 +55,28 @@ internal static class DifferenceView
     public static IRenderable Table(AdapterDifference difference)
     {
         Table settings = new Table().Border(TableBorder.Simple).AddColumns("setting", "first", "second");
-        foreach ((string key, string first, string second) in difference.Settings) settings.AddRow(Markup.Escape(Screen.Cell(key)), Markup.Escape(Screen.Cell(Short(first))), Markup.Escape(Screen.Cell(Short(second))));
-        Table modules = new Table().Border(TableBorder.Simple).AddColumns("module", "ranks", "norms", "difference", "cosine", "overlap");
+        foreach ((string key, string first, string second) in difference.Settings)
+            settings.AddRow(
+                Markup.Escape(Screen.Cell(key)), Markup.Escape(Screen.Cell(Short(first))),
+                Markup.Escape(Screen.Cell(Short(second))));
+        Table modules = new Table().Border(TableBorder.Simple)
+            .AddColumns("module", "ranks", "norms", "difference", "cosine", "overlap");
         foreach (ModuleDifference module in difference.Modules)
-            modules.AddRow(Markup.Escape(Screen.Cell(module.Path)), $"{Rank(module.FirstRank)}, {Rank(module.SecondRank)}", $"{module.FirstNorm:g3}, {module.SecondNorm:g3}",
+            modules.AddRow(
+                Markup.Escape(Screen.Cell(module.Path)), $"{Rank(module.FirstRank)}, {Rank(module.SecondRank)}",
+                $"{module.FirstNorm:g3}, {module.SecondNorm:g3}",
                 Number(module.Distance), Number(module.Cosine), Number(module.Overlap));
         return new Rows(difference.Settings.Count == 0 ? new Text("The settings are the same.") : settings, modules);
     }
 
     public static object Json(AdapterDifference difference) => new
     {
-        settings = difference.Settings.Select(setting => new { key = setting.Key, first = setting.First, second = setting.Second }),
+        settings = difference.Settings.Select(
+            setting => new { key = setting.Key, first = setting.First, second = setting.Second }),
         modules = difference.Modules.Select(module => new
         {
-            name = module.Path, ranks = new[] { module.FirstRank, module.SecondRank }, norms = new[] { module.FirstNorm, module.SecondNorm },
+            name = module.Path, ranks = new[] { module.FirstRank, module.SecondRank },
+                norms = new[] { module.FirstNorm, module.SecondNorm },
             distance = module.Distance, cosine = module.Cosine, overlap = module.Overlap,
         }),
     };
@@ -79,9 +91,11 @@ internal static class DifferenceView
 /// <summary>How much of each change smaller pairs hold.</summary>
 internal static class EnergyView
 {
-    public static void Show(IReadOnlyList<KeptEnergy> kept, string output, IReadOnlyList<string> otherChanges, bool json)
+    public static void Show(
+        IReadOnlyList<KeptEnergy> kept, string output, IReadOnlyList<string> otherChanges, bool json)
     {
-        double whole = kept.Sum(module => module.Whole), share = whole == 0 ? 1 : kept.Sum(module => module.Held) / whole;
+        double whole = kept.Sum(module => module.Whole), share = whole == 0 ? 1
+            : kept.Sum(module => module.Held) / whole;
         if (json)
         {
             JsonOutput.Write(new
@@ -89,12 +103,15 @@ internal static class EnergyView
                 output,
                 energy_kept = share,
                 other_changes = otherChanges,
-                modules = kept.Select(module => new { name = module.Path, rank_before = module.RankBefore, rank = module.Rank, energy_kept = module.Share }),
+                modules = kept.Select(
+                    module => new { name = module.Path, rank_before = module.RankBefore, rank = module.Rank,
+                    energy_kept = module.Share }),
             });
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumns("module", "rank before", "rank", "energy kept");
-        foreach (KeptEnergy module in kept) table.AddRow(Markup.Escape(module.Path), $"{module.RankBefore}", $"{module.Rank}", $"{module.Share:p2}");
+        foreach (KeptEnergy module in kept)
+            table.AddRow(Markup.Escape(module.Path), $"{module.RankBefore}", $"{module.Rank}", $"{module.Share:p2}");
         Screen.Write(table);
         Console.WriteLine($"{share:p2} of the energy of all changes is kept: {output}");
     }
@@ -105,7 +122,9 @@ internal static class MetricText
 {
     /// <summary>"   accuracy 0.9312   macro_f1 0.9288"; empty without metrics.</summary>
     public static string Of(EvaluationResult evaluation) =>
-        string.Concat(evaluation.Metrics.Select(metric => $"   {metric.Key} {(metric.Value is { } value ? value.ToString("f4") : "undefined")}"));
+        string.Concat(
+            evaluation.Metrics.Select(
+                metric => $"   {metric.Key} {(metric.Value is { } value ? value.ToString("f4") : "undefined")}"));
 }
 
 /// <summary>A model's summary, for people and for programs.</summary>
@@ -117,7 +136,9 @@ internal static class ModelView
         grid.AddRow("model type", Markup.Escape(model.ModelType ?? "unknown (no config.json)"));
         grid.AddRow("parameters", $"{model.Parameters:n0}");
         grid.AddRow("layers", model.Layers is { } layers ? $"{layers}" : "unknown");
-        grid.AddRow("dtype", Markup.Escape(model.DataTypes.Count == 1 ? model.DataTypes[0].Key : string.Join(", ", model.DataTypes.Select(type => $"{type.Key} ({type.Value:n0})"))));
+        grid.AddRow("dtype",
+            Markup.Escape(model.DataTypes.Count == 1 ? model.DataTypes[0].Key
+            : string.Join(", ", model.DataTypes.Select(type => $"{type.Key} ({type.Value:n0})"))));
         grid.AddRow("bytes", $"{model.Bytes:n0}");
         grid.AddRow("tensors", $"{model.Tensors} in {model.Files} {(model.Files == 1 ? "file" : "files")}");
         return grid;
@@ -150,7 +171,8 @@ internal static class Durations
     }
 
     /// <summary>The time the rest takes at the pace so far.</summary>
-    public static TimeSpan Left(TimeSpan elapsed, long step, long steps) => step == 0 ? TimeSpan.Zero : elapsed / step * (steps - step);
+    public static TimeSpan Left(TimeSpan elapsed, long step, long steps) => step == 0 ? TimeSpan.Zero
+        : elapsed / step * (steps - step);
 }
 
 /// <summary>What a run cost.</summary>
@@ -161,7 +183,8 @@ internal static class Durations
 /// <param name="PeakMemoryBytes">Most memory the process held.</param>
 internal sealed record RunFigures(long Trained, long Total, long Bytes, TimeSpan Elapsed, long PeakMemoryBytes)
 {
-    public string TrainedShare => string.Create(CultureInfo.InvariantCulture, $"{Trained:n0} of {Total:n0} ({100.0 * Trained / Total:f2} %)");
+    public string TrainedShare =>
+        string.Create(CultureInfo.InvariantCulture, $"{Trained:n0} of {Total:n0} ({100.0 * Trained / Total:f2} %)");
 
     public string Size => string.Create(CultureInfo.InvariantCulture, $"{Bytes / 1e6:f2} MB");
 

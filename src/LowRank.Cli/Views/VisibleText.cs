@@ -2,16 +2,20 @@ using System.Text;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Shows control characters as signs, so that a terminal obeys nothing that a model, a file or a server wrote.</summary>
+/// <summary>Shows control characters as signs, so that a terminal obeys nothing that a model, a file or a server
+/// wrote.</summary>
 internal static class VisibleText
 {
     private static bool Commands(char letter) => char.IsControl(letter) && letter is not ('\n' or '\t');
 
-    private static char Sign(char letter) => letter < ' ' ? (char)('\u2400' + letter) : letter == '\u007F' ? '\u2421' : '\uFFFD';
+    private static char Sign(char letter) => letter < ' ' ? (char)('\u2400' + letter) : letter == '\u007F'
+        ? '\u2421' : '\uFFFD';
 
     /// <summary>A text with signs (␛) for its control characters; line breaks and tabs stay.</summary>
     public static string Of(string text) => text.Any(Commands)
-        ? string.Concat(text.Replace("\r\n", "\n", StringComparison.Ordinal).Select(letter => Commands(letter) ? Sign(letter) : letter)) : text;
+        ? string.Concat(
+            text.Replace("\r\n", "\n", StringComparison.Ordinal)
+            .Select(letter => Commands(letter) ? Sign(letter) : letter)) : text;
 
     /// <summary>Writes all that comes as <see cref="Of"/> does, in whatever pieces it comes.</summary>
     /// <param name="terminal">Where to.</param>

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>An adapter of any kind on a model: what it does to each of its layers, and modules trained whole beside them (a
-/// task's head, biases, single tokens).</summary>
+/// <summary>An adapter of any kind on a model: what it does to each of its layers, and modules trained whole beside
+/// them (a task's head, biases, single tokens).</summary>
 /// <remarks>The base is not changed by attaching, detaching or saving. Belongs to one model and its thread.</remarks>
 public sealed class Adapter : IDisposable
 {
@@ -29,7 +29,9 @@ public sealed class Adapter : IDisposable
         Warnings = [.. match.Warnings];
         parts = [.. kind.Build(build)];
         Config = build.Config;
-        layers = parts.OfType<AdaptedModule>().Where(module => match.Targets.Any(target => target.Path == module.Site.Path) && module.Layer.Weights.Count > 0)
+        layers = parts.OfType<AdaptedModule>()
+            .Where(module => match.Targets.Any(target => target.Path == module.Site.Path)
+            && module.Layer.Weights.Count > 0)
             .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
         parts.AddRange(taken.SelectMany(tensor => TakeOver(tensor, model.Network, build.Config.EnsureWeightTying)));
         merged = new MergedLayers(model.Network, parts);
@@ -44,7 +46,8 @@ public sealed class Adapter : IDisposable
     /// <summary>The model that it belongs to.</summary>
     internal PretrainedModel Model => model;
 
-    /// <summary>The base that it was trained beside, as its folder says; null where it does not, and for a new one that any base of these weights fits.</summary>
+    /// <summary>The base that it was trained beside, as its folder says; null where it does not, and for a new one that
+    /// any base of these weights fits.</summary>
     public AdapterBase? Base { get; private set; }
 
     /// <summary>Its own tokenizer, which may have more tokens than the base's; null where it has none.</summary>
@@ -77,20 +80,26 @@ public sealed class Adapter : IDisposable
     /// <summary>The tensors by their names in PEFT's file.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. parts.SelectMany(part => part.Weights)];
 
-    /// <summary>Those of <see cref="Weights"/> that are trained: not what a kind keeps frozen, as VeRA its random pair.</summary>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights => [.. parts.Where(part => part is not IFrozenPart and not TrainedParameter { IsFrozen: true }).SelectMany(part => part.Weights)];
+    /// <summary>Those of <see cref="Weights"/> that are trained: not what a kind keeps frozen, as VeRA its random
+    /// pair.</summary>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> TrainedWeights =>
+        [.. parts.Where(part => part is not IFrozenPart and not TrainedParameter { IsFrozen: true })
+        .SelectMany(part => part.Weights)];
 
     internal IEnumerable<TrainedParameter> Replaced => parts.OfType<TrainedParameter>();
 
-    private IEnumerable<WholeWeight> Whole => parts.OfType<AdaptedModule>().Select(module => module.Layer).OfType<WholeWeight>();
+    private IEnumerable<WholeWeight> Whole =>
+        parts.OfType<AdaptedModule>().Select(module => module.Layer).OfType<WholeWeight>();
 
-    private IEnumerable<string> ReplacedNames => Replaced.Select(weight => weight.Name).Concat(Whole.Select(weight => weight.Name)).Distinct();
+    private IEnumerable<string> ReplacedNames =>
+        Replaced.Select(weight => weight.Name).Concat(Whole.Select(weight => weight.Name)).Distinct();
 
     /// <summary>Makes a new adapter; it is not attached.</summary>
     /// <param name="model">The base.</param>
     /// <param name="config">Its kind, rank, alpha, targets and the rest.</param>
     /// <param name="seed">Seed of the first values.</param>
-    /// <param name="calibration">Data for starts that look at it (EVA, CorDA, LoRA-GA); null where there is none.</param>
+    /// <param name="calibration">Data for starts that look at it (EVA, CorDA, LoRA-GA); null where there is
+    /// none.</param>
     /// <exception cref="InputException">The config selects nothing, names what is not there, or asks for what is not
     /// supported: all problems at once, with what could be adapted.</exception>
     public static Adapter Create(PretrainedModel model, LoraConfig config, long seed, ICalibration? calibration = null)
@@ -98,50 +107,67 @@ public sealed class Adapter : IDisposable
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
         config = AdapterKinds.Of(config).Fill(config, model);
-        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
+        TargetMatch match =
+            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
         using var scope = NewDisposeScope();
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false, random) { ModelFolder = model.Folder, Calibration = calibration };
-        return new Adapter(model, match, build, Taken(model, match, file: null)) { Base = AdapterBase.Of(model.Network, config) };
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, read: null, has: _ => false,
+            random) { ModelFolder = model.Folder, Calibration = calibration };
+        return new Adapter(
+            model, match, build, Taken(model, match, file: null)) { Base = AdapterBase.Of(model.Network, config) };
     }
 
     /// <summary>Reads a PEFT folder; the adapter is not attached.</summary>
-    /// <exception cref="InputException">The config cannot be used, or tensors fit no module, are missing or mis-shaped: all
-    /// problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
+    /// <exception cref="InputException">The config cannot be used, or tensors fit no module, are missing or mis-shaped:
+    /// all problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
     public static Adapter Load(string folder, PretrainedModel model)
     {
         LoraConfig config = TaskTypes.WithHead(LoraConfig.Load(folder));
         config = AdapterKinds.Of(config).Complete(config, model.Config.ModelType);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
-            throw new InputException($"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head {model.Network.HeadKind}. " +
+            throw new InputException(
+                $"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head " +
+                $"{model.Network.HeadKind}. " +
                 $"Use it for its own task, or open the base with the head {head}.");
         AdapterBase? needed = AdapterBase.Load(folder);
         needed?.Require(folder, model);
-        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
+        TargetMatch match =
+            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         if (AdapterVocabulary.RowsOf(config, file) is var rows && rows > model.Network.VocabularySize)
-            throw new InputException($"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has {model.Network.VocabularySize}. Open the base with as many " +
-                "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by themselves). Or is this another base?");
+            throw new InputException(
+                $"{folder} was trained with {rows} tokens in the vocabulary, and {model.Folder} has " +
+                $"{model.Network.VocabularySize}. Open the base with as many " +
+                "(PretrainedModel.Open with vocabulary: AdapterVocabulary.RowsFor(folder); the commands do so by " +
+                    "themselves). Or is this another base?");
         IReadOnlyList<string> problems = Layout(model, match.Resolved, match.Targets)
             .Problems(file.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape)));
         if (problems.Count > 0)
-            throw new InputException($"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
+            throw new InputException(
+                $"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
         RefuseDrawnWeights(folder, match.Resolved, model.Network);
         using var random = new Generator().manual_seed(0);
-        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey, random) { ModelFolder = model.Folder };
+        var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey,
+            random) { ModelFolder = model.Folder };
         var adapter = new Adapter(model, match, build, Taken(model, match, file));
         adapter.Warnings = [.. config.Warnings, .. adapter.Warnings];
         foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
         foreach (AdaptedModule module in adapter.parts.OfType<AdaptedModule>())
-            if (module.Layer is WholeWeight { Follows: false } whole) whole.Value.copy_(file.Map(module.Weights[0].Key));
-        foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>()) copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
+            if (module.Layer is WholeWeight { Follows: false } whole)
+                whole.Value.copy_(file.Map(module.Weights[0].Key));
+        foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>())
+            copy.TakeAddedRows(file.Map(copy.Weights[0].Key), model.StoredVocabulary);
         adapter.ReplaceTables(file);
-        string[] foreign = [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key))).Select(copy => copy.Weights[0].Key)];
+        string[] foreign =
+            [.. adapter.parts.OfType<BaseCopy>().Where(copy => !copy.IsEqual(file.Map(copy.Weights[0].Key)))
+            .Select(copy => copy.Weights[0].Key)];
         if (foreign.Length > 0)
         {
             adapter.Dispose();
-            throw new InputException($"{file.Path} holds copies of the base's weights that differ from those of {model.Folder}: the adapter was trained " +
+            throw new InputException(
+                $"{file.Path} holds copies of the base's weights that differ from those of {model.Folder}: the " +
+                "adapter was trained " +
                 "on another base, or on one whose vocabulary was changed. Use that base:", foreign);
         }
         adapter.Task = AdapterTask.Load(folder);
@@ -149,7 +175,8 @@ public sealed class Adapter : IDisposable
         adapter.Vocabulary = AdapterVocabulary.Load(folder);
         adapter.ChatTemplates = AdapterChatTemplates.Load(folder);
         adapter.Base = needed;
-        if (needed?.Mismatch(folder, model, config.BaseModel) is { } mismatch) adapter.Warnings = [.. adapter.Warnings, mismatch];
+        if (needed?.Mismatch(folder, model, config.BaseModel) is { } mismatch)
+            adapter.Warnings = [.. adapter.Warnings, mismatch];
         return adapter;
     }
 
@@ -159,7 +186,8 @@ public sealed class Adapter : IDisposable
     public void Attach()
     {
         if (IsAttached) return;
-        if (IsMerged) throw new InvalidOperationException("The adapter is merged into the base; unmerge it before attaching it.");
+        if (IsMerged)
+            throw new InvalidOperationException("The adapter is merged into the base; unmerge it before attaching it.");
         TakeWeights();
         foreach (IAdapterPart part in parts) part.Attach();
         IsAttached = true;
@@ -174,7 +202,8 @@ public sealed class Adapter : IDisposable
         IsAttached = false;
     }
 
-    /// <summary>Puts its changes into the base's weights in memory: the model computes as adapted, at the base's cost.</summary>
+    /// <summary>Puts its changes into the base's weights in memory: the model computes as adapted, at the base's
+    /// cost.</summary>
     /// <exception cref="InputException">It changes an embedding or head that shares its weight with the other, or has a
     /// part that no weight can hold.</exception>
     public void Merge()
@@ -188,8 +217,8 @@ public sealed class Adapter : IDisposable
         IsMerged = true;
     }
 
-    /// <summary>Takes its changes out of the base's weights again; they are what they were, to within rounding where the
-    /// change was a sum and exactly where not.</summary>
+    /// <summary>Takes its changes out of the base's weights again; they are what they were, to within rounding where
+    /// the change was a sum and exactly where not.</summary>
     public void Unmerge()
     {
         if (!IsMerged) return;
@@ -200,16 +229,20 @@ public sealed class Adapter : IDisposable
     }
 
     /// <summary>The share of its changes that is applied: 1 unless adapters are weighed against each other.</summary>
-    /// <exception cref="InputException">The share is not 1 and the adapter replaces whole weights, which have no share.</exception>
+    /// <exception cref="InputException">The share is not 1 and the adapter replaces whole weights, which have no
+    /// share.</exception>
     public double Share
     {
         get => share;
         set
         {
             if (value != 1 && ReplacedNames.FirstOrDefault() is { } weight)
-                throw new InputException($"The adapter replaces {weight} whole, which has no share; it can be used with weight 1 only, found {value}.");
+                throw new InputException(
+                    $"The adapter replaces {weight} whole, which has no share; it can be used with weight 1 only, " +
+                    $"found {value}.");
             if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is not null)
-                throw new InputException($"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
+                throw new InputException(
+                    $"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
             share = value;
             foreach (AdaptedModule module in parts.OfType<AdaptedModule>()) module.Layer.Share = value;
         }
@@ -225,21 +258,23 @@ public sealed class Adapter : IDisposable
         foreach ((string _, Tensor weight) in TrainedWeights) weight.requires_grad = trainable;
     }
 
-    /// <summary>Writes a PEFT folder: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. It appears whole or
-    /// not at all.</summary>
-    /// <remarks>Where the weights began as a part of the base (PiSSA, OLoRA), a pair of twice the rank is written, which is right on
-    /// the untouched base.</remarks>
+    /// <summary>Writes a PEFT folder: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. It appears whole
+    /// or not at all.</summary>
+    /// <remarks>Where the weights began as a part of the base (PiSSA, OLoRA), a pair of twice the rank is written,
+    /// which is right on the untouched base.</remarks>
     public void Save(string folder) => AtomicFolder.Write(folder, into =>
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         AdapterExport export = kind.Export(Config, parts);
         SafeTensorsWriter.Write(Path.Combine(into, FileName),
-            [.. export.Weights.Concat(parts.SelectMany(part => part.Copies)).Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
+            [.. export.Weights.Concat(parts.SelectMany(part => part.Copies))
+                .Select(weight => KeyValuePair.Create(weight.Key, weight.Value.detach().cpu().contiguous()))]);
         export.Config.Save(into);
         Task?.Save(into);
         Data?.Save(into);
-        if (Base?.BaseDtype is not null || model.Fingerprint is not null) new AdapterBase(Base?.BaseDtype, model.Fingerprint).Save(into);
+        if (Base?.BaseDtype is not null || model.Fingerprint is not null)
+            new AdapterBase(Base?.BaseDtype, model.Fingerprint).Save(into);
         Vocabulary?.Save(into);
         ChatTemplates?.Save(into);
     });
@@ -256,23 +291,29 @@ public sealed class Adapter : IDisposable
         merged.Dispose();
     }
 
-    // As PEFT: tables that were saved beside an adapter (save_embedding_layers) are the base's while it is in use, whatever the base had.
+    // As PEFT: tables that were saved beside an adapter (save_embedding_layers) are the base's while it is in use,
+    // whatever the base had.
     private void ReplaceTables(SafeTensorsFile file)
     {
-        foreach (BaseCopy copy in parts.OfType<BaseCopy>().Where(copy => copy.IsTable && !copy.IsEqual(file.Map(copy.Weights[0].Key))).ToList())
+        foreach (BaseCopy copy in parts.OfType<BaseCopy>()
+            .Where(copy => copy.IsTable && !copy.IsEqual(file.Map(copy.Weights[0].Key))).ToList())
         {
             string key = copy.Weights[0].Key;
             if (Replaced.FirstOrDefault(weight => weight.Name == copy.Name) is { } shared)
             {
                 if (!shared.Value.cpu().eq(file.Map(key).to(ScalarType.Float32)).all().item<bool>())
-                    throw new InputException($"{file.Path}: {shared.Key} and {key} differ, but the model has one weight for both. Save the adapter without one of them.");
+                    throw new InputException(
+                        $"{file.Path}: {shared.Key} and {key} differ, but the model has one weight for both. Save " +
+                        "the adapter without one of them.");
                 parts.Remove(copy);
                 continue;
             }
             var table = new TrainedParameter(key, copy.Name, model.Network.Parameters[copy.Name]) { IsFrozen = true };
             table.Value.copy_(file.Map(key));
             parts[parts.IndexOf(copy)] = table;
-            Warnings = [.. Warnings, $"{file.Path} holds {copy.Name} whole, other than the base has it: it replaces the base's while the adapter is in use"];
+            Warnings = [.. Warnings,
+                $"{file.Path} holds {copy.Name} whole, other than the base has it: it replaces the base's while " +
+                "the adapter is in use"];
         }
     }
 
@@ -281,12 +322,16 @@ public sealed class Adapter : IDisposable
     {
         string[] taken = [.. ReplacedNames.Where(model.Network.ReplacedWeights.Contains)];
         if (taken.Length > 0)
-            throw new InputException("Another adapter that is in use replaces the same weights whole, and only one can hold them. Detach that one first:", taken);
+            throw new InputException(
+                "Another adapter that is in use replaces the same weights whole, and only one can hold them. " +
+                "Detach that one first:", taken);
         model.Network.ReplacedWeights.UnionWith(ReplacedNames);
     }
 
-    private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) => AdapterLayout.Of(config,
-        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network), model.Network.VocabularySize > model.StoredVocabulary);
+    private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) =>
+        AdapterLayout.Of(config,
+        targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network),
+        model.Network.VocabularySize > model.StoredVocabulary);
 
     // The weights of the base that the adapter replaces. A copy of the embedding beside its pair counts only where the
     // file has one and the model a weight of its own for it.
@@ -307,7 +352,9 @@ public sealed class Adapter : IDisposable
             if (sites.TryGetValue(tensor.Path, out AdapterSite? half) && half.Parameter == head.Parameter)
             {
                 var copy = new WholeWeight(half, ensuresTie);
-                return ensuresTie ? [new AdaptedModule(half, copy), new AdaptedModule(head, new WholeWeight(head, copy))] : [new AdaptedModule(half, copy)];
+                return ensuresTie
+                    ? [new AdaptedModule(half, copy), new AdaptedModule(head, new WholeWeight(head, copy))]
+                    : [new AdaptedModule(half, copy)];
             }
         }
         return [TakeOverOwn(tensor, network)];
@@ -315,8 +362,10 @@ public sealed class Adapter : IDisposable
 
     private static IAdapterPart TakeOverOwn(AdapterTensor tensor, INetwork network)
     {
-        string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? ".weight" : ".bias";
-        string? name = network.Parameters.Keys.FirstOrDefault(parameter => network.ModulePath(parameter) == tensor.Path + ending);
+        string ending = tensor.Part is AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight
+            or AdapterTensorPart.Table ? ".weight" : ".bias";
+        string? name = network.Parameters.Keys.FirstOrDefault(
+            parameter => network.ModulePath(parameter) == tensor.Path + ending);
         // A tied head has no weight of its own: the embedding's stands for both; and its bias may have another's name.
         if (name is null)
         {
@@ -324,8 +373,11 @@ public sealed class Adapter : IDisposable
             name = ending == ".bias" ? site.BiasParameter! : site.Parameter;
         }
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
-            throw new InputException($"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, which cannot be replaced. Open the base with base_dtype float32.");
-        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table ? new BaseCopy(tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table)
+            throw new InputException(
+                $"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, " +
+                "which cannot be replaced. Open the base with base_dtype float32.");
+        return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table
+            ? new BaseCopy(tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table)
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 
@@ -335,11 +387,14 @@ public sealed class Adapter : IDisposable
         string[] drawn = [.. network.CreatedWeights.Select(network.ModulePath)
             .Where(weight => !(config.ModulesToSave ?? []).Any(name => SavedModules.Selects(name, weight)))];
         if (drawn.Length > 0)
-            throw new InputException($"The base has no weights for its head {network.HeadKind}, and the adapter {folder} does not bring them " +
+            throw new InputException(
+                $"The base has no weights for its head {network.HeadKind}, and the adapter {folder} does not bring " +
+                "them " +
                 "(modules_to_save). Use the base that it was trained on; missing:", drawn);
     }
 
-    /// <summary>The file of an adapter's tensors: safetensors, else the pickle that older versions of PEFT wrote, else the name that is missing.</summary>
+    /// <summary>The file of an adapter's tensors: safetensors, else the pickle that older versions of PEFT wrote, else
+    /// the name that is missing.</summary>
     internal static string TensorsPath(string folder)
     {
         string path = Path.Combine(folder, FileName), pickle = Path.Combine(folder, "adapter_model.bin");

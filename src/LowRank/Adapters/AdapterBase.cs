@@ -10,9 +10,11 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters;
 
 /// <summary>The base that an adapter was trained beside. A file beside PEFT's two, which PEFT passes over.</summary>
-/// <param name="BaseDtype">What the base's linear weights have to be kept in, one of <see cref="WeightFormats.Names"/>: of an adapter whose pairs
-/// began as what quantising took from the weights (LoftQ), which is right beside that alone. Null where any will do.</param>
-/// <param name="BaseSha">The fingerprint of the base's weights (<see cref="PretrainedModel.Fingerprint"/>); null where it is not known.</param>
+/// <param name="BaseDtype">What the base's linear weights have to be kept in, one of <see cref="WeightFormats.Names"/>:
+/// of an adapter whose pairs began as what quantising took from the weights (LoftQ), which is right beside that alone.
+/// Null where any will do.</param>
+/// <param name="BaseSha">The fingerprint of the base's weights (<see cref="PretrainedModel.Fingerprint"/>); null where
+/// it is not known.</param>
 public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = null)
 {
     /// <summary>The file's name in an adapter folder.</summary>
@@ -25,9 +27,15 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
         AdapterBase? read = OwnFile.Load<AdapterBase>(folder, FileName, "on any base", _ => null);
         if (read is null) return null;
         if (read.BaseSha is { } sha && !BaseFingerprint.IsOne(sha))
-            throw new InputException($"{Path.Combine(folder, FileName)}: base_sha is {sha}, expected 64 hexadecimal digits in lower case. Restore the file, or remove base_sha.");
-        if (read.BaseDtype is null ? read.BaseSha is not null : WeightFormats.All.Any(format => format.Name == read.BaseDtype)) return read;
-        throw new InputException($"{Path.Combine(folder, FileName)}: base_dtype is {read.BaseDtype ?? "missing, as is base_sha"}, expected one of {string.Join(", ", WeightFormats.All.Select(format => format.Name))}. " +
+            throw new InputException(
+                $"{Path.Combine(folder, FileName)}: base_sha is {sha}, expected 64 hexadecimal digits in lower " +
+                "case. Restore the file, or remove base_sha.");
+        if (read.BaseDtype is null ? read.BaseSha is not null
+            : WeightFormats.All.Any(format => format.Name == read.BaseDtype))
+            return read;
+        throw new InputException(
+            $"{Path.Combine(folder, FileName)}: base_dtype is {read.BaseDtype ?? "missing, as is base_sha"}, " +
+            $"expected one of {string.Join(", ", WeightFormats.All.Select(format => format.Name))}. " +
             "Restore the file: the adapter is right beside a base in one format alone.");
     }
 
@@ -37,32 +45,41 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     /// <returns>The same, but for <see cref="WeightFormats.Auto"/> the format that an adapter needs.</returns>
     /// <exception cref="InputException">A folder's file is broken.</exception>
     public static string DtypeFor(IEnumerable<string> folders, string baseDtype) =>
-        baseDtype != WeightFormats.Auto ? baseDtype : folders.Select(Load).FirstOrDefault(needed => needed?.BaseDtype is not null)?.BaseDtype ?? baseDtype;
+        baseDtype != WeightFormats.Auto ? baseDtype
+            : folders.Select(Load).FirstOrDefault(needed => needed?.BaseDtype is not null)?.BaseDtype ?? baseDtype;
 
     /// <summary>Writes the file into a folder.</summary>
     public void Save(string folder) => OwnFile.Save(this, folder, FileName);
 
     /// <summary>What a new adapter on a model needs; null where it is right on any base of these weights.</summary>
     internal static AdapterBase? Of(INetwork network, LoraConfig config) =>
-        config.PeftType == "LORA" && LoraStarts.Find(config.InitialWeights.Name).NeedsSameBase && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
+        config.PeftType == "LORA" && LoraStarts.Find(config.InitialWeights.Name).NeedsSameBase
+            && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
 
-    /// <summary>That of a combination of adapters; null where nothing is known of it. Adapters of different bases give one of none.</summary>
+    /// <summary>That of a combination of adapters; null where nothing is known of it. Adapters of different bases give
+    /// one of none.</summary>
     /// <exception cref="InputException">Two need different formats.</exception>
     internal static AdapterBase? Common(IEnumerable<AdapterBase?> given)
     {
         AdapterBase[] known = [.. given.OfType<AdapterBase>()];
-        string[] needed = [.. known.Select(one => one.BaseDtype).OfType<string>().Distinct()], bases = [.. known.Select(one => one.BaseSha).OfType<string>().Distinct()];
+        string[] needed = [.. known.Select(one => one.BaseDtype).OfType<string>().Distinct()],
+            bases = [.. known.Select(one => one.BaseSha).OfType<string>().Distinct()];
         if (needed.Length > 1)
-            throw new InputException($"The adapters need bases in different formats, {string.Join(" and ", needed)}, and no base is in both. Merge each into its own base first ('lowrank merge').");
+            throw new InputException(
+                $"The adapters need bases in different formats, {string.Join(" and ", needed)}, and no base is in " +
+                "both. Merge each into its own base first ('lowrank merge').");
         var common = new AdapterBase(needed is [var format] ? format : null, bases is [var sha] ? sha : null);
         return common is { BaseDtype: null, BaseSha: null } ? null : common;
     }
 
-    /// <summary>Says that a base is not the one that an adapter was trained beside; null where it is, or where that is not known.</summary>
+    /// <summary>Says that a base is not the one that an adapter was trained beside; null where it is, or where that is
+    /// not known.</summary>
     internal string? Mismatch(string folder, PretrainedModel model, string? trainedOn) =>
         BaseSha is null || model.Fingerprint is not { } found || found == BaseSha ? null
-            : $"{folder} was trained beside another base{(trainedOn is null ? "" : $", {trainedOn}")}: the weights of {model.Folder} have the fingerprint {BaseFingerprint.Short(found)}…, and the adapter's base had " +
-            $"{BaseFingerprint.Short(BaseSha)}… (base_sha in {FileName}). What it learned is a change of other weights; give the base that it was trained on.";
+            : $"{folder} was trained beside another base{(trainedOn is null ? "" : $", {trainedOn}")}: the weights " +
+            $"of {model.Folder} have the fingerprint {BaseFingerprint.Short(found)}…, and the adapter's base had " +
+            $"{BaseFingerprint.Short(BaseSha)}… (base_sha in {FileName}). What it learned is a change of other " +
+                "weights; give the base that it was trained on.";
 
     /// <summary>Refuses a base on which the adapter would be wrong.</summary>
     /// <param name="folder">The adapter's folder.</param>
@@ -72,12 +89,18 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     {
         if (BaseDtype is null) return;
         IReadOnlyList<string> formats = Formats(model.Network);
-        if (formats.Contains(BaseDtype) || (formats.Count == 0 && StoredFormats(model.Folder).Contains(BaseDtype))) return; // expanded, a packed weight is the same
-        throw new InputException($"{folder} began as what {BaseDtype} takes from the base's weights (LoftQ) and is right beside a base in {BaseDtype} alone, but {model.Folder} was opened in " +
-            $"{(formats.Count == 0 ? WeightFormats.Float32 : string.Join(" and ", formats))}. Open it in {BaseDtype}: --base-dtype {BaseDtype}, in a recipe base_dtype: {BaseDtype}.");
+        // expanded, a packed weight is the same
+        if (formats.Contains(BaseDtype) || (formats.Count == 0 && StoredFormats(model.Folder).Contains(BaseDtype)))
+            return;
+        throw new InputException(
+            $"{folder} began as what {BaseDtype} takes from the base's weights (LoftQ) and is right beside a base " +
+            $"in {BaseDtype} alone, but {model.Folder} was opened in " +
+            $"{(formats.Count == 0 ? WeightFormats.Float32 : string.Join(" and ", formats))}. Open it in " +
+                $"{BaseDtype}: --base-dtype {BaseDtype}, in a recipe base_dtype: {BaseDtype}.");
     }
 
-    private static IReadOnlyList<string> Formats(INetwork network) => [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
+    private static IReadOnlyList<string> Formats(INetwork network) =>
+        [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
 
     private static IEnumerable<string> StoredFormats(string folder)
     {
@@ -86,8 +109,8 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     }
 }
 
-/// <summary>The weights of a model that its folder or the model keeps quantised, for merging: they are expanded, changed in float32 and
-/// rounded to a dtype.</summary>
+/// <summary>The weights of a model that its folder or the model keeps quantised, for merging: they are expanded,
+/// changed in float32 and rounded to a dtype.</summary>
 internal sealed class QuantizedBase
 {
     private readonly INetwork network;
@@ -106,10 +129,13 @@ internal sealed class QuantizedBase
         // A quantised folder that was opened in float32 has its weights expanded already.
         expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
             .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
-        isTransposed = network.Projections.ToDictionary(layer => network.StoredName(layer.Path + ".weight"), layer => layer.StoresTransposed);
-        type = dtype ?? source.Names.Where(name => source.Quantized(name) is null && checkpoint.Entries[name].DataType is "F32" or "BF16" or "F16")
+        isTransposed = network.Projections.ToDictionary(
+            layer => network.StoredName(layer.Path + ".weight"), layer => layer.StoresTransposed);
+        type = dtype ?? source.Names.Where(
+            name => source.Quantized(name) is null && checkpoint.Entries[name].DataType is "F32" or "BF16" or "F16")
             .Select(name => checkpoint.Entries[name].Type).FirstOrDefault(ScalarType.Float32);
-        string? format = packed.Values.Select(weight => weight.Format).Concat(source.QuantizedWeights.Values.Select(weight => weight.Format)).FirstOrDefault();
+        string? format = packed.Values.Select(weight => weight.Format)
+            .Concat(source.QuantizedWeights.Values.Select(weight => weight.Format)).FirstOrDefault();
         Report = new MergeReport(format, Text, new MergeRounding(), new MergeRounding());
     }
 
@@ -118,7 +144,8 @@ internal sealed class QuantizedBase
 
     public MergeReport Report { get; }
 
-    private string Text => type switch { ScalarType.BFloat16 => "bfloat16", ScalarType.Float16 => "float16", _ => "float32" };
+    private string Text =>
+        type switch { ScalarType.BFloat16 => "bfloat16", ScalarType.Float16 => "float16", _ => "float32" };
 
     public bool Has(string name) => packed.ContainsKey(name) || expanded.ContainsKey(name);
 
@@ -131,7 +158,8 @@ internal sealed class QuantizedBase
         if (source.Quantized(name) is null) Report.Quantization.Add(checkpoint.Map(name), wide);
         Tensor merged = changes.Apply(name, wide), written = merged.to(type);
         if (!FiniteOutput.Holds(written))
-            throw new NonFiniteException($"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16 (--dtype).");
+            throw new NonFiniteException(
+                $"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16 (--dtype).");
         Report.Rounding.Add(merged, written);
         return written.MoveToOuterDisposeScope();
     }
@@ -145,8 +173,8 @@ internal sealed class QuantizedBase
     }
 }
 
-/// <summary>A weight of the base that PEFT saves beside the pair of an embedding or head (<c>base_layer.weight</c>): equal to
-/// the model's own, never trained, and written again with the adapter.</summary>
+/// <summary>A weight of the base that PEFT saves beside the pair of an embedding or head (<c>base_layer.weight</c>):
+/// equal to the model's own, never trained, and written again with the adapter.</summary>
 /// <param name="key">Its key in the file.</param>
 /// <param name="name">The parameter's name in the model.</param>
 /// <param name="weight">The model's weight; not owned.</param>
@@ -168,7 +196,8 @@ internal sealed class BaseCopy(string key, string name, Tensor weight, bool isTa
         return weight.detach().cpu().eq(copy.to(ScalarType.Float32)).all().item<bool>();
     }
 
-    /// <summary>Takes the rows over that the base's own files do not have: of tokens that were added before the adapter was trained.</summary>
+    /// <summary>Takes the rows over that the base's own files do not have: of tokens that were added before the adapter
+    /// was trained.</summary>
     public void TakeAddedRows(Tensor copy, int stored)
     {
         if (weight.dim() != 2 || weight.shape[0] <= stored) return;

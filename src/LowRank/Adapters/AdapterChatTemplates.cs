@@ -15,14 +15,16 @@ public sealed class AdapterChatTemplates
     {
     }
 
-    private AdapterChatTemplates(IReadOnlyDictionary<string, string> byName, string place) => (ByName, this.place) = (byName, place);
+    private AdapterChatTemplates(IReadOnlyDictionary<string, string> byName, string place) =>
+        (ByName, this.place) = (byName, place);
 
     /// <summary>The templates by name.</summary>
     public IReadOnlyDictionary<string, string> ByName { get; }
 
     /// <summary>Those of an adapter's folder; null where there are none.</summary>
     /// <exception cref="InputException">A file is broken.</exception>
-    public static AdapterChatTemplates? Load(string adapterFolder) => ChatTemplateFiles.Read(adapterFolder) is { Count: > 0 } found
+    public static AdapterChatTemplates? Load(string adapterFolder) =>
+        ChatTemplateFiles.Read(adapterFolder) is { Count: > 0 } found
         ? new AdapterChatTemplates(found, $"the adapter's own ({adapterFolder})") : null;
 
     /// <summary>Those of several adapters.</summary>
@@ -33,19 +35,24 @@ public sealed class AdapterChatTemplates
     {
         AdapterChatTemplates[] all = [.. templates.OfType<AdapterChatTemplates>()];
         if (all.FirstOrDefault(other => !IsSame(other.ByName, all[0].ByName)) is { } different)
-            throw new InputException($"Two adapters have different chat templates: {all[0].place} and {different.place}. Use them one at a time, or take {ChatTemplateFiles.FileName} out of the folder whose template is not meant.");
+            throw new InputException(
+                $"Two adapters have different chat templates: {all[0].place} and {different.place}. Use them one " +
+                $"at a time, or take {ChatTemplateFiles.FileName} out of the folder whose template is not meant.");
         return all.FirstOrDefault();
     }
 
-    /// <summary>The tokenizer for a base with adapters: an adapter's own, else the base's; with an adapter's templates, else the base's.</summary>
+    /// <summary>The tokenizer for a base with adapters: an adapter's own, else the base's; with an adapter's templates,
+    /// else the base's.</summary>
     /// <param name="modelFolder">The base's folder.</param>
     /// <param name="vocabulary">An adapter's tokenizer; null where none has one.</param>
     /// <param name="templates">An adapter's templates; null where none has any.</param>
     /// <param name="endOfText">The token that ends a text, where the files name none.</param>
     /// <returns>Null where there is no tokenizer.</returns>
-    public static Tokenizer? Open(string modelFolder, AdapterVocabulary? vocabulary, AdapterChatTemplates? templates, int? endOfText)
+    public static Tokenizer? Open(
+        string modelFolder, AdapterVocabulary? vocabulary, AdapterChatTemplates? templates, int? endOfText)
     {
-        Tokenizer? tokenizer = vocabulary?.Tokenizer(endOfText) ?? (Tokenizer.IsPresent(modelFolder) ? Tokenizer.Load(modelFolder, endOfText) : null);
+        Tokenizer? tokenizer = vocabulary?.Tokenizer(endOfText)
+            ?? (Tokenizer.IsPresent(modelFolder) ? Tokenizer.Load(modelFolder, endOfText) : null);
         if (tokenizer is null || (vocabulary ?? (object?)templates) is null) return tokenizer;
         IReadOnlyDictionary<string, string> ofBase = ChatTemplateFiles.Read(modelFolder);
         IReadOnlyDictionary<string, string> chosen = templates?.ByName ?? ofBase;

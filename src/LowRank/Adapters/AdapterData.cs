@@ -5,8 +5,8 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Adapters;
 
-/// <summary>How the rows were read that an adapter was trained on, so that others are read alike. A file beside PEFT's two, which PEFT
-/// passes over; one trained on rows that need nothing said has none.</summary>
+/// <summary>How the rows were read that an adapter was trained on, so that others are read alike. A file beside PEFT's
+/// two, which PEFT passes over; one trained on rows that need nothing said has none.</summary>
 public sealed record AdapterData
 {
     /// <summary>The file's name in an adapter folder.</summary>
@@ -47,7 +47,8 @@ public sealed record AdapterData
 
     /// <summary>Reads the file of a folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
-    public static AdapterData? Load(string folder) => OwnFile.Load<AdapterData>(folder, FileName, "with rows in the task's own columns", read => read.Problem());
+    public static AdapterData? Load(string folder) =>
+        OwnFile.Load<AdapterData>(folder, FileName, "with rows in the task's own columns", read => read.Problem());
 
     /// <summary>How rows are read.</summary>
     public RowOptions Rows() => new()
@@ -55,7 +56,8 @@ public sealed record AdapterData
         Columns = Columns ?? new Dictionary<string, string>(),
         Template = Template is null ? null : new RowTemplate(Template),
         Text = Of(Text, "text", PlainText.Pairs),
-        Csv = new TableOptions { Separator = TableOptions.ReadSeparator(CsvSeparator ?? TableOptions.Auto), Header = CsvHeader ?? true },
+        Csv = new TableOptions { Separator = TableOptions.ReadSeparator(CsvSeparator ?? TableOptions.Auto),
+        Header = CsvHeader ?? true },
     };
 
     /// <summary>What was learned of prompts and conversations.</summary>
@@ -64,7 +66,8 @@ public sealed record AdapterData
     /// <summary>What it says, in words.</summary>
     public override string ToString() => string.Join("; ", ((string?[])
     [
-        Columns is null ? null : $"columns {string.Join(", ", Columns.Select(column => $"{column.Key}={column.Value}"))}",
+        Columns is null ? null
+            : $"columns {string.Join(", ", Columns.Select(column => $"{column.Key}={column.Value}"))}",
         Template is null ? null : $"a template of {string.Join(", ", Template.Keys)}",
         Text is null ? null : $"text {Text}",
         CsvSeparator is null ? null : $"tables parted by {CsvSeparator}",
@@ -101,6 +104,8 @@ public sealed record AdapterData
     {
         if (word is null) return otherwise;
         T[] fitting = [.. Enum.GetValues<T>().Where(value => Word(value) == word)];
-        return fitting.Length == 1 ? fitting[0] : throw new InputException($"{key} is {word}, expected one of {string.Join(", ", Enum.GetValues<T>().Select(Word))}.");
+        return fitting.Length == 1 ? fitting[0]
+            : throw new InputException(
+                $"{key} is {word}, expected one of {string.Join(", ", Enum.GetValues<T>().Select(Word))}.");
     }
 }

@@ -11,24 +11,28 @@ public static class AdapterMerge
 {
     /// <summary>Writes a model with one adapter merged into it.</summary>
     /// <inheritdoc cref="Write(PretrainedModel, IReadOnlyList{WeightedAdapter}, string, ScalarType?)"/>
-    public static MergeReport Write(PretrainedModel model, Adapter adapter, string target) => Write(model, [new WeightedAdapter(adapter)], target);
+    public static MergeReport Write(PretrainedModel model, Adapter adapter, string target) =>
+        Write(model, [new WeightedAdapter(adapter)], target);
 
-    /// <summary>Each adapted weight with the adapters' changes, one after the other, computed in float32 and stored in the weight's
-    /// own dtype; everything else is copied as it is.</summary>
-    /// <remarks>Where an adapter changes only one of an embedding and an output head that share their weight, each gets a weight
-    /// of its own and the config says so. Weights that the base keeps quantised are expanded, changed and written whole: the merged
-    /// model is not quantised.</remarks>
+    /// <summary>Each adapted weight with the adapters' changes, one after the other, computed in float32 and stored in
+    /// the weight's own dtype; everything else is copied as it is.</summary>
+    /// <remarks>Where an adapter changes only one of an embedding and an output head that share their weight, each gets
+    /// a weight of its own and the config says so. Weights that the base keeps quantised are expanded, changed and
+    /// written whole: the merged model is not quantised.</remarks>
     /// <param name="model">The base, opened from a folder.</param>
     /// <param name="adapters">The adapters with their weights, attached or not; none merged in memory.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <param name="dtype">The dtype of weights that the base keeps quantised; null takes that of the folder's other weights.</param>
+    /// <param name="dtype">The dtype of weights that the base keeps quantised; null takes that of the folder's other
+    /// weights.</param>
     /// <returns>What quantisation and rounding cost.</returns>
     /// <exception cref="NonFiniteException">A weight is not finite, the base's or a merged one.</exception>
     /// <exception cref="InputException">A change cannot be held by a weight, two adapters replace
     /// the same weight, or the target is the model itself.</exception>
-    public static MergeReport Write(PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
+    public static MergeReport Write(
+        PretrainedModel model, IReadOnlyList<WeightedAdapter> adapters, string target, ScalarType? dtype = null)
     {
-        if (adapters.Any(given => given.Adapter.IsMerged)) throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
+        if (adapters.Any(given => given.Adapter.IsMerged))
+            throw new InvalidOperationException("An adapter is merged in memory; unmerge it before writing.");
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
@@ -52,18 +56,26 @@ public static class AdapterMerge
             string written = name == changes.TiedName ? changes.TableName! : name;
             Tensor applied = changes.Apply(written, start);
             if (applied.is_floating_point() && !FiniteOutput.Holds(applied))
-                throw new NonFiniteException($"{name} is not finite, {(whole is null ? $"in {model.Folder}. Fetch or convert the model again" : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
+                throw new NonFiniteException(
+                    $"{name} is not finite, " +
+                    $"{(whole is null ? $"in {model.Folder}. Fetch or convert the model again" : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
             weights.Add(KeyValuePair.Create(written, applied));
             if (changes.UntiedHead is { } head && name == changes.TiedName)
                 weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));
         }
         ScalarType type = weights[0].Value.dtype;
-        weights.AddRange(replaced.Select(weight => KeyValuePair.Create(weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
+        weights.AddRange(
+            replaced.Select(
+                weight => KeyValuePair.Create(
+                    weight.Key, changes.Apply(weight.Key, weight.Value.detach().cpu().to(type)))));
         AddHeadBias(weights, changes, network);
         AdapterVocabulary? vocabulary = AdapterVocabulary.Common(adapters.Select(given => given.Adapter.Vocabulary));
-        AdapterChatTemplates? templates = AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates));
+        AdapterChatTemplates? templates =
+            AdapterChatTemplates.Common(adapters.Select(given => given.Adapter.ChatTemplates));
         AdapterTask? task = adapters.Select(given => given.Adapter.Task).FirstOrDefault(given => given is not null);
-        ModelFolder.Write(model.Folder, target, weights, config => Describe(config, model, task, changes.UntiedHead is not null, quantized), folder =>
+        ModelFolder.Write(
+            model.Folder, target, weights, config =>
+            Describe(config, model, task, changes.UntiedHead is not null, quantized), folder =>
         {
             task?.Save(folder);
             AdapterData.Common(adapters.Select(given => given.Adapter.Data))?.Save(folder);
@@ -79,18 +91,25 @@ public static class AdapterMerge
         string? parameter = network.Parameters.Keys.FirstOrDefault(parameter => network.StoredName(parameter) == name);
         if (parameter is null || network.CreatedWeights.Contains(parameter)) return stored; // replaced whole
         if (network.Parameters[parameter] is not { } weight || weight.shape[0] == stored.shape[0]) return stored;
-        return cat([stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(stored.dtype)], 0);
+        return cat(
+            [stored, weight.detach().narrow(0, stored.shape[0], weight.shape[0] - stored.shape[0]).cpu().to(
+                stored.dtype)], 0);
     }
 
-    // Where the config no longer ties weights, a masked language model's head no longer reads the bias that stands beside it.
+    // Where the config no longer ties weights, a masked language model's head no longer reads the bias that stands
+    // beside it.
     private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
     {
-        if (changes.UntiedHead is null || AdapterSite.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias) return;
+        if (changes.UntiedHead is null
+            || AdapterSite.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
+            return;
         string stored = network.StoredName(bias), own = network.OutputHead.Path + ".bias";
-        if (weights.TrueForAll(weight => weight.Key != own)) weights.Add(KeyValuePair.Create(own, weights.Find(weight => weight.Key == stored).Value));
+        if (weights.TrueForAll(weight => weight.Key != own))
+            weights.Add(KeyValuePair.Create(own, weights.Find(weight => weight.Key == stored).Value));
     }
 
-    private static void Describe(JsonObject config, PretrainedModel model, AdapterTask? task, bool unties, QuantizedBase quantized)
+    private static void Describe(
+        JsonObject config, PretrainedModel model, AdapterTask? task, bool unties, QuantizedBase quantized)
     {
         TaskConfig.Describe(config, model.Network, task);
         quantized.Describe(config);
@@ -104,11 +123,12 @@ public static class AdapterMerge
 /// <param name="Format">The format of the base's linear layers, such as nf4; null where they are not quantised.</param>
 /// <param name="WrittenAs">The dtype in which they were written, as torch spells it.</param>
 /// <param name="Rounding">How far writing in that dtype moved them from the sum in float32.</param>
-/// <param name="Quantization">How far the quantised weights, to which the adapter was added, are from those that the base's folder
-/// holds; empty where it holds the quantised ones alone.</param>
+/// <param name="Quantization">How far the quantised weights, to which the adapter was added, are from those that the
+/// base's folder holds; empty where it holds the quantised ones alone.</param>
 public sealed record MergeReport(string? Format, string WrittenAs, MergeRounding Rounding, MergeRounding Quantization);
 
-/// <summary>How far weights moved: the largest and the root mean square difference, over all that were compared.</summary>
+/// <summary>How far weights moved: the largest and the root mean square difference, over all that were
+/// compared.</summary>
 public sealed class MergeRounding
 {
     private double squares;
@@ -145,14 +165,18 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
     public void Require()
     {
         if (parts.FirstOrDefault(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)) is not null)
-            throw new InputException("The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it unmerged.");
+            throw new InputException(
+                "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
+                "unmerged.");
         if (!network.TiesHead || Modules.FirstOrDefault(IsHalfOfTie) is not { } half) return;
         throw new InputException($"The adapter targets {half.Site.Path}, which shares its weight with {Other(half)}: " +
-            "merging in memory would change that too. Use the adapter unmerged, or write a merged folder, which gives each a weight of its own.");
+            "merging in memory would change that too. Use the adapter unmerged, or write a merged folder, which " +
+                "gives each a weight of its own.");
     }
 
     /// <summary>Whether a module changes one of an embedding and a head that share their weight.</summary>
-    public static bool IsHalfOfTie(AdaptedModule module) => !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
+    public static bool IsHalfOfTie(AdaptedModule module) =>
+        !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
 
     public void Apply()
     {
@@ -186,16 +210,19 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
 
     public void Dispose() => Forget();
 
-    private string Other(AdaptedModule half) => network.ModulePath(half.Site.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);
+    private string Other(AdaptedModule half) =>
+        network.ModulePath(half.Site.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);
 
-    private void Keep(Tensor weight) => kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
+    private void Keep(Tensor weight) =>
+        kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
 
     // The change of a weight that is zero is the change itself, without the rounding of a sum.
     private static void AddChange(AdaptedModule module, double sign)
     {
         using var scope = NewDisposeScope();
         AdapterSite site = module.Site;
-        (Tensor change, Tensor? bias) = module.Layer.Merged(zeros_like(site.Matrix), site.Bias is null ? null : zeros_like(site.Bias));
+        (Tensor change, Tensor? bias) =
+            module.Layer.Merged(zeros_like(site.Matrix), site.Bias is null ? null : zeros_like(site.Bias));
         site.Matrix.add_(change, sign);
         if (bias is not null) site.Bias!.add_(bias, sign);
     }

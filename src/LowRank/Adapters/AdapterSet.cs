@@ -5,8 +5,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>Several adapters on one base, by name: any of them, or several with weights, or another one for each row of a batch.</summary>
-/// <remarks>Owns its adapters, not the model. Trained weights are never changed. Belongs to the model's thread.</remarks>
+/// <summary>Several adapters on one base, by name: any of them, or several with weights, or another one for each row of
+/// a batch.</summary>
+/// <remarks>Owns its adapters, not the model. Trained weights are never changed. Belongs to the model's
+/// thread.</remarks>
 /// <param name="model">The base.</param>
 public sealed class AdapterSet(PretrainedModel model) : IDisposable
 {
@@ -26,7 +28,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
 
     /// <summary>An adapter by name.</summary>
     /// <exception cref="InputException">There is none of that name.</exception>
-    public Adapter this[string name] => adapters.TryGetValue(name, out Adapter? adapter) ? adapter : throw Unknown(name);
+    public Adapter this[string name] => adapters.TryGetValue(name, out Adapter? adapter) ? adapter
+        : throw Unknown(name);
 
     /// <summary>Reads a PEFT folder; the adapter is not active yet.</summary>
     /// <exception cref="InputException">The name is taken, or the folder cannot be used with this base.</exception>
@@ -41,7 +44,9 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     public Adapter Add(string name, Adapter adapter)
     {
         RequireFree(name);
-        if (adapter.IsAttached || adapter.IsMerged) throw new InputException($"The adapter \"{name}\" is attached or merged already; detach it before adding it.");
+        if (adapter.IsAttached || adapter.IsMerged)
+            throw new InputException(
+                $"The adapter \"{name}\" is attached or merged already; detach it before adding it.");
         adapters.Add(name, adapter);
         return adapter;
     }
@@ -50,16 +55,18 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     /// <exception cref="InputException">A name is unknown, or two of them replace the same weights.</exception>
     public void Activate(params string[] names) => Activate([.. names.Select(name => (name, 1.0))]);
 
-    /// <summary>Makes the named adapters the active ones, with weights that their changes are multiplied by. They nest in the
-    /// order given.</summary>
-    /// <exception cref="InputException">A name is unknown or twice there, a weight is not finite, or adapters cannot be used
-    /// together: nothing has changed then.</exception>
+    /// <summary>Makes the named adapters the active ones, with weights that their changes are multiplied by. They nest
+    /// in the order given.</summary>
+    /// <exception cref="InputException">A name is unknown or twice there, a weight is not finite, or adapters cannot be
+    /// used together: nothing has changed then.</exception>
     public void Activate(IReadOnlyList<(string Name, double Weight)> chosen)
     {
         if (chosen.FirstOrDefault(pair => !adapters.ContainsKey(pair.Name)).Name is { } unknown) throw Unknown(unknown);
         if (chosen.GroupBy(pair => pair.Name).FirstOrDefault(group => group.Count() > 1)?.Key is { } twice)
-            throw new InputException($"The adapter \"{twice}\" is named twice; give it once, with the sum of the weights.");
-        if (chosen.FirstOrDefault(pair => !double.IsFinite(pair.Weight)).Name is { } bad) throw new InputException($"The weight of the adapter \"{bad}\" is not finite.");
+            throw new InputException(
+                $"The adapter \"{twice}\" is named twice; give it once, with the sum of the weights.");
+        if (chosen.FirstOrDefault(pair => !double.IsFinite(pair.Weight)).Name is { } bad)
+            throw new InputException($"The weight of the adapter \"{bad}\" is not finite.");
         RefuseRows();
         List<(string Name, double Weight)> before = active;
         Detach();
@@ -77,7 +84,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         }
     }
 
-    /// <summary>Computes with the base alone until the result is disposed of; then the active adapters take part again.</summary>
+    /// <summary>Computes with the base alone until the result is disposed of; then the active adapters take part
+    /// again.</summary>
     public IDisposable Disable()
     {
         RefuseRows();
@@ -91,18 +99,22 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         });
     }
 
-    /// <summary>Gives each row of the next batches an adapter of its own, or none, until the result is disposed of.</summary>
+    /// <summary>Gives each row of the next batches an adapter of its own, or none, until the result is disposed
+    /// of.</summary>
     /// <param name="names">For each row the name of an adapter; null for the base alone.</param>
-    /// <exception cref="InputException">A name is unknown, or an adapter has parts that cannot differ by row: weights that it
-    /// replaces whole, a prompt.</exception>
+    /// <exception cref="InputException">A name is unknown, or an adapter has parts that cannot differ by row: weights
+    /// that it replaces whole, a prompt.</exception>
     public IDisposable UseRows(IReadOnlyList<string?> names)
     {
         RefuseRows();
         if (isDisabled) throw new InvalidOperationException("The adapters are disabled.");
-        if (names.FirstOrDefault(name => name is not null && !adapters.ContainsKey(name)) is { } unknown) throw Unknown(unknown);
+        if (names.FirstOrDefault(name => name is not null && !adapters.ContainsKey(name)) is { } unknown)
+            throw Unknown(unknown);
         foreach (string name in names.OfType<string>().Distinct())
             if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is { } whole)
-                throw new InputException($"The adapter \"{name}\" {(whole is TrainedParameter weight ? $"replaces {weight.Name} whole" : "puts a prompt before the text")}, " +
+                throw new InputException(
+                    $"The adapter \"{name}\" " +
+                    $"{(whole is TrainedParameter weight ? $"replaces {weight.Name} whole" : "puts a prompt before the text")}, " +
                     "which cannot differ between the rows of a batch. Use it for whole batches.");
         Detach();
         Assign(names);
@@ -152,7 +164,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         {
             // Rows of one adapter share one list: they are computed together.
             Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
-                name => adapters[name].Parts.OfType<AdaptedModule>().Where(module => module.Site.Path == site.Path).Select(ISlotAdapter (module) => module.Layer).ToArray());
+                name => adapters[name].Parts.OfType<AdaptedModule>().Where(module => module.Site.Path == site.Path)
+                    .Select(ISlotAdapter (module) => module.Layer).ToArray());
             ISlotAdapter[] none = [];
             site.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
         }
@@ -179,7 +192,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     private void RequireFree(string name)
     {
         if (name.Length == 0) throw new InputException("An adapter needs a name.");
-        if (adapters.ContainsKey(name)) throw new InputException($"There is an adapter \"{name}\" already. Remove or rename it first.");
+        if (adapters.ContainsKey(name))
+            throw new InputException($"There is an adapter \"{name}\" already. Remove or rename it first.");
     }
 
     private void RefuseRows()
@@ -188,7 +202,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
     }
 
     private InputException Unknown(string name) =>
-        new($"There is no adapter \"{name}\"; there {(adapters.Count == 0 ? "are none" : $"are {string.Join(", ", adapters.Keys.Select(known => $"\"{known}\""))}")}.");
+        new($"There is no adapter \"{name}\"; there " +
+            $"{(adapters.Count == 0 ? "are none" : $"are {string.Join(", ", adapters.Keys.Select(known => $"\"{known}\""))}")}.");
 
     private sealed class Ending(Action end) : IDisposable
     {
@@ -213,8 +228,9 @@ public enum AdapterUse
     /// <summary>A new adapter: everything the user asked for must have an effect.</summary>
     Create,
 
-    /// <summary>An adapter that exists: its tensors say what it adapts, so a name that matches nothing (which PEFT passes
-    /// over) is a warning, and how its weights once began no longer matters where the base was left as it is.</summary>
+    /// <summary>An adapter that exists: its tensors say what it adapts, so a name that matches nothing (which PEFT
+    /// passes over) is a warning, and how its weights once began no longer matters where the base was left as it
+    /// is.</summary>
     Load,
 }
 
@@ -229,17 +245,21 @@ internal sealed class MergedChanges
     {
         (this.network, this.adapters) = (network, adapters);
         foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
-        List<(AdaptedModule Module, double Weight)> modules = [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedModule>()
+        List<(AdaptedModule Module, double Weight)> modules =
+            [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedModule>()
             .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
         RequireWholeOnce(modules);
         if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
-        byName = modules.SelectMany(Names).ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
+        byName = modules.SelectMany(Names)
+            .ToLookup(named => named.Name, named => (named.Module, named.Weight, named.IsBias));
     }
 
-    /// <summary>The name of the head's own weight, where the model ties it and an adapter changes only one of the two; else null.</summary>
+    /// <summary>The name of the head's own weight, where the model ties it and an adapter changes only one of the two;
+    /// else null.</summary>
     public string? UntiedHead { get; private set; }
 
-    /// <summary>The stored name of the weight that the embedding and the head share, where <see cref="UntiedHead"/> takes them apart.</summary>
+    /// <summary>The stored name of the weight that the embedding and the head share, where <see cref="UntiedHead"/>
+    /// takes them apart.</summary>
     public string? TiedName { get; private set; }
 
     /// <summary>The name of the embedding's weight then.</summary>
@@ -253,9 +273,15 @@ internal sealed class MergedChanges
         {
             foreach (TrainedParameter weight in given.Adapter.Replaced.DistinctBy(weight => weight.Name))
             {
-                if (given.Weight != 1) throw new InputException($"{weight.Name}: the adapter replaces it whole, which has no share; merge with weight 1, found {given.Weight}.");
-                if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter : weight.Value))
-                    throw new InputException($"{weight.Name}: two of the adapters replace it whole; only one can. Merge them one at a time, or train one without it.");
+                if (given.Weight != 1)
+                    throw new InputException(
+                        $"{weight.Name}: the adapter replaces it whole, which has no share; merge with weight 1, " +
+                        $"found {given.Weight}.");
+                if (!replaced.TryAdd(network.StoredName(weight.Name), given.Adapter.IsAttached ? weight.Parameter
+                    : weight.Value))
+                    throw new InputException(
+                        $"{weight.Name}: two of the adapters replace it whole; only one can. Merge them one at a " +
+                        "time, or train one without it.");
             }
         }
         return replaced;
@@ -277,28 +303,38 @@ internal sealed class MergedChanges
             module.Layer.Share = before;
         }
         Tensor merged = wide.cpu().to(stored.dtype);
-        if (!FiniteOutput.Holds(merged)) throw new NonFiniteException($"{name}: the merged weight is not finite in {stored.dtype}: {Cause(name, stored, wide)}.");
+        if (!FiniteOutput.Holds(merged))
+            throw new NonFiniteException(
+                $"{name}: the merged weight is not finite in {stored.dtype}: {Cause(name, stored, wide)}.");
         return merged.MoveToOuterDisposeScope();
     }
 
     private string Cause(string name, Tensor stored, Tensor wide)
     {
         if (!FiniteOutput.Holds(stored)) return "the base's own weight is not. Fetch or convert the base again";
-        string? tensor = byName[name].SelectMany(change => change.Module.Weights).FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
-        if (tensor is not null) return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
-        return FiniteOutput.Holds(wide) ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging" : "weight and change together leave float32. Check the adapter with 'lowrank inspect'";
+        string? tensor = byName[name].SelectMany(change => change.Module.Weights)
+            .FirstOrDefault(weight => !FiniteOutput.Holds(weight.Value)).Key;
+        if (tensor is not null)
+            return $"the adapter's tensor {tensor} is not. Use an earlier checkpoint of the adapter";
+        return FiniteOutput.Holds(wide)
+            ? $"{stored.dtype} holds no number so large. Convert the base to float32 or bfloat16 before merging"
+            : "weight and change together leave float32. Check the adapter with 'lowrank inspect'";
     }
 
-    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is { } bias ? zeros(module.Site.OutputSize, device: bias.device) : null;
+    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is { } bias
+        ? zeros(module.Site.OutputSize, device: bias.device) : null;
 
-    private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names((AdaptedModule Module, double Weight) given)
+    private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names(
+        (AdaptedModule Module, double Weight) given)
     {
         AdapterSite site = given.Module.Site;
         string stored = network.StoredName(site.Parameter);
         string name = UntiedHead is null || stored != TiedName ? stored : site.IsTiedHead ? UntiedHead : TableName!;
         yield return (name, given.Module, given.Weight, false);
-        if (UntiedHead is { } untied && given.Module.Layer.CoversTie && name != untied) yield return (untied, given.Module, given.Weight, false);
-        if (given.Module.Layer.ChangesBias && site.BiasParameter is { } bias) yield return (network.StoredName(bias), given.Module, given.Weight, true);
+        if (UntiedHead is { } untied && given.Module.Layer.CoversTie && name != untied)
+            yield return (untied, given.Module, given.Weight, false);
+        if (given.Module.Layer.ChangesBias && site.BiasParameter is { } bias)
+            yield return (network.StoredName(bias), given.Module, given.Weight, true);
     }
 
     private void Untie()
@@ -312,16 +348,25 @@ internal sealed class MergedChanges
     // A weight that is replaced whole has one value.
     private static void RequireWholeOnce(List<(AdaptedModule Module, double Weight)> modules)
     {
-        foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight).GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
+        foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight)
+            .GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
         {
-            if (whole.Count() > 1) throw new InputException($"{whole.Key}: two of the adapters replace it whole; only one can. Merge them one at a time, or train one without it.");
-            if (whole.Single() is not 1) throw new InputException($"{whole.Key}: the adapter replaces it whole, which has no share; merge with weight 1, found {whole.Single()}.");
+            if (whole.Count() > 1)
+                throw new InputException(
+                    $"{whole.Key}: two of the adapters replace it whole; only one can. Merge them one at a time, " +
+                    "or train one without it.");
+            if (whole.Single() is not 1)
+                throw new InputException(
+                    $"{whole.Key}: the adapter replaces it whole, which has no share; merge with weight 1, found " +
+                    $"{whole.Single()}.");
         }
     }
 
     private static void RequireWeights(Adapter adapter)
     {
         if (adapter.Parts.Any(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)))
-            throw new InputException("The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it unmerged.");
+            throw new InputException(
+                "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
+                "unmerged.");
     }
 }

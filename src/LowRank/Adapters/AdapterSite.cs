@@ -13,11 +13,14 @@ namespace LowRank.Adapters;
 /// <param name="Projection">The linear layer; null of an embedding.</param>
 /// <param name="Table">The embedding; null of a linear layer.</param>
 /// <param name="Bias">Its bias, [out], or null.</param>
-/// <param name="Parameter">The name of its weight among the model's parameters; a tied output head has the embedding's.</param>
+/// <param name="Parameter">The name of its weight among the model's parameters; a tied output head has the
+/// embedding's.</param>
 /// <param name="BiasParameter">The name of its bias; null where it has none.</param>
-public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot, Projection? Projection, Embedding? Table, Tensor? Bias, string Parameter, string? BiasParameter)
+public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot, Projection? Projection,
+    Embedding? Table, Tensor? Bias, string Parameter, string? BiasParameter)
 {
-    /// <summary>Its weight as the model holds it, in float32; one that is kept packed is expanded anew, into the caller's dispose scope.</summary>
+    /// <summary>Its weight as the model holds it, in float32; one that is kept packed is expanded anew, into the
+    /// caller's dispose scope.</summary>
     public Tensor Weight => Projection?.Weight ?? Table!.Weight;
 
     /// <summary>Whether the weight is kept packed, so that it cannot be trained itself.</summary>
@@ -29,7 +32,8 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
     /// <summary>Whether the stored weight is [in, out].</summary>
     public bool StoresTransposed => Kind == ModuleKind.Conv1D;
 
-    /// <summary>Its weight without a copy, unless it is kept packed: [out, in] of a projection, [rows, width] of an embedding.</summary>
+    /// <summary>Its weight without a copy, unless it is kept packed: [out, in] of a projection, [rows, width] of an
+    /// embedding.</summary>
     public Tensor Matrix => Projection?.Matrix ?? Table!.Weight;
 
     /// <summary>Width of the input; rows of an embedding.</summary>
@@ -41,7 +45,8 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
     /// <summary>Wx of the base alone, differentiable in x, without a copy of a packed W in the graph.</summary>
     /// <param name="input">[…, in]</param>
     /// <returns>[…, out]</returns>
-    public Tensor Multiply(Tensor input) => Projection is { } layer ? layer.Multiply(input) : nn.functional.linear(input, Matrix);
+    public Tensor Multiply(Tensor input) => Projection is { } layer ? layer.Multiply(input)
+        : nn.functional.linear(input, Matrix);
 
     /// <summary>Every layer of a model that adapters can sit on, by path.</summary>
     public static IReadOnlyDictionary<string, AdapterSite> Of(INetwork network)
@@ -49,7 +54,8 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
         Embedding table = network.TokenEmbedding;
         List<AdapterSite> sites =
         [
-            new(network.ModulePath(table.Path), ModuleKind.Embedding, table.Slot, null, table, null, table.Path + ".weight", null),
+            new(network.ModulePath(table.Path), ModuleKind.Embedding, table.Slot, null, table, null,
+                table.Path + ".weight", null),
             .. network.Projections.Select(projection => Linear(projection, network, isTied: false)),
             .. network.OutputHead is { } head ? [Linear(head, network, network.TiesHead)] : Array.Empty<AdapterSite>(),
         ];
@@ -57,8 +63,10 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
     }
 
     private static AdapterSite Linear(Projection projection, INetwork network, bool isTied) => new(
-        network.ModulePath(projection.Path), projection.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear, projection.Slot, projection, null,
-        projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight" : projection.Path + ".weight", BiasName(projection, network))
+        network.ModulePath(projection.Path), projection.StoresTransposed ? ModuleKind.Conv1D
+            : ModuleKind.Linear, projection.Slot, projection, null,
+        projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight"
+            : projection.Path + ".weight", BiasName(projection, network))
     {
         IsTiedHead = isTied,
     };
@@ -68,7 +76,8 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
     {
         if (projection.Bias is not { } bias) return null;
         string name = projection.Path + ".bias";
-        return network.Parameters.ContainsKey(name) || network.PackedWeights.ContainsKey(projection.Path + ".weight") ? name
+        return network.Parameters.ContainsKey(name)
+            || network.PackedWeights.ContainsKey(projection.Path + ".weight") ? name
             : network.Parameters.FirstOrDefault(weight => ReferenceEquals(weight.Value, bias)).Key ?? name;
     }
 }
@@ -100,7 +109,8 @@ public sealed class AdaptedModule(AdapterSite site, IAdapterLayer layer) : IAdap
     public void Dispose() => layer.Dispose();
 
     private IReadOnlyList<KeyValuePair<string, Tensor>> Named(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>
-        [.. tensors.Select(tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + tensor.Key, tensor.Value))];
+        [.. tensors.Select(
+            tensor => KeyValuePair.Create(PeftTensorKeys.Prefix + site.Path + tensor.Key, tensor.Value))];
 }
 
 /// <summary>A model's modules as target matching sees them.</summary>
@@ -112,14 +122,18 @@ public static class AdaptableModules
     {
         List<ModuleInfo> adaptable =
         [
-            new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0], model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
+            new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0],
+                model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
             .. model.Projections.Select(projection => Describe(projection, isHead: false)),
-            .. model.OutputHead is { } head ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
+            .. model.OutputHead is { } head
+            ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
         ];
         HashSet<string> known = [.. adaptable.Select(module => module.Path)];
-        IEnumerable<ModuleInfo> others = model.Parameters.Keys.Select(Module).Distinct().Where(path => !known.Contains(path))
+        IEnumerable<ModuleInfo> others = model.Parameters.Keys.Select(Module).Distinct()
+            .Where(path => !known.Contains(path))
             .Select(path => new ModuleInfo(path, ModuleKind.Other,
-                OutputSize: model.Parameters.TryGetValue(path + ".bias", out TorchSharp.torch.Tensor? bias) ? bias.shape[0] : 0,
+                OutputSize: model.Parameters.TryGetValue(path + ".bias", out TorchSharp.torch.Tensor? bias)
+                    ? bias.shape[0] : 0,
                 HasBias: model.Parameters.ContainsKey(path + ".bias")));
         return [.. adaptable.Concat(others).Select(module => module with { Path = model.ModulePath(module.Path) })];
     }

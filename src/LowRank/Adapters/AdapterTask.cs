@@ -8,8 +8,8 @@ using LowRank.Models.Sentences;
 
 namespace LowRank.Adapters;
 
-/// <summary>What an adapter was trained for, beyond what PEFT's config can say: the names of its labels and how texts become
-/// answers. A file beside PEFT's two, which PEFT passes over.</summary>
+/// <summary>What an adapter was trained for, beyond what PEFT's config can say: the names of its labels and how texts
+/// become answers. A file beside PEFT's two, which PEFT passes over.</summary>
 /// <param name="Task">The recipe's task, such as sequence_classification.</param>
 public sealed record AdapterTask(string Task)
 {
@@ -19,14 +19,16 @@ public sealed record AdapterTask(string Task)
     /// <summary>The labels in the order of their numbers; null for tasks without.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
-    /// <summary>transformers' problem_type: single_label_classification, multi_label_classification or regression; null for
-    /// tasks other than sequence_classification.</summary>
+    /// <summary>transformers' problem_type: single_label_classification, multi_label_classification or regression; null
+    /// for tasks other than sequence_classification.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null for other tasks, and where <see cref="Sentence"/> pools in several ways.</summary>
+    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null for other tasks,
+    /// and where <see cref="Sentence"/> pools in several ways.</summary>
     public string? Pooling { get; init; }
 
-    /// <summary>All of how texts become embeddings, which is written as sentence-transformers reads it; null for other tasks.</summary>
+    /// <summary>All of how texts become embeddings, which is written as sentence-transformers reads it; null for other
+    /// tasks.</summary>
     [JsonIgnore]
     public SentencePipeline? Sentence { get; init; }
 
@@ -38,15 +40,18 @@ public sealed record AdapterTask(string Task)
 
     /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
-    public static AdapterTask? Load(string folder) => OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
+    public static AdapterTask? Load(string folder) =>
+        OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
         : SentenceFolder.Read(folder) is { } sentence ? task with { Sentence = sentence } : task;
 
     private static string? Wrong(AdapterTask task) =>
         task.MaxLength is < 1 ? $"max_length is {task.MaxLength}, expected at least 1"
         : task.Stride is < 0 ? $"stride is {task.Stride}, expected at least 0"
-        : task.Pooling is { } pooling && !SentenceFolder.ModeNames.Contains(pooling) ? $"pooling is \"{pooling}\", expected one of {string.Join(", ", SentenceFolder.ModeNames)}"
+        : task.Pooling is { } pooling && !SentenceFolder.ModeNames.Contains(pooling)
+        ? $"pooling is \"{pooling}\", expected one of {string.Join(", ", SentenceFolder.ModeNames)}"
         : task.Problem is not (null or "single_label_classification" or "multi_label_classification" or "regression")
-            ? $"problem is \"{task.Problem}\", expected single_label_classification, multi_label_classification or regression"
+            ? $"problem is \"{task.Problem}\", expected single_label_classification, multi_label_classification or " +
+            "regression"
         : task.Labels is { Count: 0 } ? "labels is an empty list, expected a name for each label" : null;
 
     /// <summary>Writes the file into a folder, and those of sentence-transformers beside it.</summary>
@@ -64,7 +69,8 @@ public static class AdapterHead
 
     /// <summary>The head that the adapter was trained with.</summary>
     /// <param name="folder">A PEFT folder.</param>
-    /// <returns>Null where the adapter does not tell, as one of a masked language model without LowRank's own file.</returns>
+    /// <returns>Null where the adapter does not tell, as one of a masked language model without LowRank's own
+    /// file.</returns>
     /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
     public static HeadRequest? Request(string folder)
     {
@@ -72,12 +78,17 @@ public static class AdapterHead
         AdapterTask? task = AdapterTask.Load(folder);
         HeadKind? kind = task?.Task == "masked_lm" ? HeadKind.LanguageModel : TaskTypes.Head(config.TaskType);
         if (kind is null && config.OtherKeys.TryGetValue("auto_mapping", out System.Text.Json.JsonElement mapping)
-            && mapping.ValueKind == System.Text.Json.JsonValueKind.Object && mapping.TryGetProperty("base_model_class", out System.Text.Json.JsonElement name)
-            && name.GetString()?.EndsWith("ForMaskedLM", StringComparison.Ordinal) == true) kind = HeadKind.LanguageModel;
+            && mapping.ValueKind == System.Text.Json.JsonValueKind.Object
+            && mapping.TryGetProperty("base_model_class", out System.Text.Json.JsonElement name)
+            && name.GetString()?.EndsWith("ForMaskedLM", StringComparison.Ordinal) == true) kind =
+            HeadKind.LanguageModel;
         if (kind is null) return null;
-        if (kind is not (HeadKind.SequenceClassification or HeadKind.TokenClassification)) return new HeadRequest(kind.Value);
+        if (kind is not (HeadKind.SequenceClassification or HeadKind.TokenClassification))
+            return new HeadRequest(kind.Value);
         // The adapter brings the head that it was trained with, also where the base has one for other labels.
-        return new HeadRequest(kind.Value, task?.Labels?.Count ?? (task?.Problem == "regression" ? 1 : Rows(folder))) { Renewal = HeadRenewal.WhereOther };
+        return new HeadRequest(
+            kind.Value, task?.Labels?.Count
+            ?? (task?.Problem == "regression" ? 1 : Rows(folder))) { Renewal = HeadRenewal.WhereOther };
     }
 
     // The output layer of a head that is saved whole has a row for each label.
@@ -86,7 +97,9 @@ public static class AdapterHead
         string path = Adapter.TensorsPath(folder);
         if (!File.Exists(path)) return 2;
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
-        return (int)(file.Entries.Values.FirstOrDefault(entry => entry.Shape.Length == 2 && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
+        return (int)(file.Entries.Values.FirstOrDefault(
+            entry => entry.Shape.Length == 2
+            && Outputs.Any(ending => entry.Name.EndsWith(ending, StringComparison.Ordinal)))?.Shape[0] ?? 2);
     }
 }
 
@@ -122,10 +135,12 @@ public static class TaskTypes
         _ => [],
     };
 
-    /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an adapter.</summary>
+    /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an
+    /// adapter.</summary>
     public static LoraConfig WithHead(LoraConfig config)
     {
-        IReadOnlyList<string> given = config.ModulesToSave ?? [], heads = [.. Heads(config.TaskType).Where(name => !given.Contains(name))];
+        IReadOnlyList<string> given = config.ModulesToSave
+            ?? [], heads = [.. Heads(config.TaskType).Where(name => !given.Contains(name))];
         return heads.Count == 0 ? config : config with { ModulesToSave = [.. given, .. heads] };
     }
 
@@ -136,7 +151,9 @@ public static class TaskTypes
     {
         string? type = Of(network);
         if (config.TaskType is { } given && given != type)
-            throw new InputException($"task_type: found \"{given}\", but the model was opened with the head {network.HeadKind}, whose task type is {(type is null ? "null" : $"\"{type}\"")}.");
+            throw new InputException(
+                $"task_type: found \"{given}\", but the model was opened with the head {network.HeadKind}, whose " +
+                $"task type is {(type is null ? "null" : $"\"{type}\"")}.");
         if (type is not null || config.OtherKeys.ContainsKey("auto_mapping")) return config with { TaskType = type };
         string library = network.Family.ModelType.Replace('-', '_');
         var mapping = new Dictionary<string, string>
@@ -146,7 +163,8 @@ public static class TaskTypes
         };
         return config with
         {
-            OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { ["auto_mapping"] = JsonSerializer.SerializeToElement(mapping) },
+            OtherKeys = new Dictionary<string, JsonElement>(
+                config.OtherKeys) { ["auto_mapping"] = JsonSerializer.SerializeToElement(mapping) },
         };
     }
 }
@@ -154,7 +172,8 @@ public static class TaskTypes
 /// <summary>Writes into a config.json what transformers' classes need to find a task's head again.</summary>
 public static class TaskConfig
 {
-    /// <summary>Sets <c>architectures</c> and, where the task says them, <c>problem_type</c>, <c>id2label</c> and <c>label2id</c>.</summary>
+    /// <summary>Sets <c>architectures</c> and, where the task says them, <c>problem_type</c>, <c>id2label</c> and
+    /// <c>label2id</c>.</summary>
     /// <param name="config">The file's keys.</param>
     /// <param name="network">The model with its head.</param>
     /// <param name="task">What it was trained for; null for a language model.</param>
@@ -165,7 +184,8 @@ public static class TaskConfig
         if (task.Problem is { } problem) config["problem_type"] = problem;
         IReadOnlyList<string> labels = task.Labels ?? (task.Problem == "regression" ? ["LABEL_0"] : []);
         if (labels.Count == 0) return;
-        config["id2label"] = new JsonObject(labels.Select((label, id) => KeyValuePair.Create(id.ToString(), (JsonNode?)label)));
+        config["id2label"] =
+            new JsonObject(labels.Select((label, id) => KeyValuePair.Create(id.ToString(), (JsonNode?)label)));
         config["label2id"] = new JsonObject(labels.Select((label, id) => KeyValuePair.Create(label, (JsonNode?)id)));
     }
 }

@@ -6,16 +6,17 @@ using LowRank.Tokenization;
 
 namespace LowRank.Adapters;
 
-/// <summary>The tokens that an adapter adds to its base's vocabulary: a tokenizer that knows them, kept in the adapter's folder
-/// as PEFT's users keep it.</summary>
-/// <remarks>The base is opened with <see cref="Rows"/> rows (<see cref="PretrainedModel.Open"/>). The new rows are trained as
-/// <c>trainable_token_indices</c>, in the embedding and in an output head of its own; a config that saves those whole
-/// (<c>modules_to_save</c>) trains them there.</remarks>
+/// <summary>The tokens that an adapter adds to its base's vocabulary: a tokenizer that knows them, kept in the
+/// adapter's folder as PEFT's users keep it.</summary>
+/// <remarks>The base is opened with <see cref="Rows"/> rows (<see cref="PretrainedModel.Open"/>). The new rows are
+/// trained as <c>trainable_token_indices</c>, in the embedding and in an output head of its own; a config that saves
+/// those whole (<c>modules_to_save</c>) trains them there.</remarks>
 public sealed class AdapterVocabulary
 {
     // Last names of tables over the vocabulary, in the families that there are.
     private static readonly HashSet<string> Tables =
-        ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out", "word_embeddings", "tok_embeddings", "shared", "decoder"];
+        ["embed_tokens", "lm_head", "wte", "embed_in", "embed_out", "word_embeddings", "tok_embeddings",
+            "shared", "decoder"];
 
     private readonly string folder;
     private readonly IReadOnlyDictionary<string, string> files;
@@ -36,7 +37,8 @@ public sealed class AdapterVocabulary
     /// <summary>Adds tokens to the tokenizer of a base.</summary>
     /// <param name="modelFolder">The base's folder, with tokenizer.json.</param>
     /// <param name="tokens">The tokens' texts.</param>
-    /// <exception cref="InputException">There is no tokenizer.json, or a token is blank, there already or named twice.</exception>
+    /// <exception cref="InputException">There is no tokenizer.json, or a token is blank, there already or named
+    /// twice.</exception>
     public static AdapterVocabulary Extend(string modelFolder, IReadOnlyList<string> tokens)
     {
         TokenizerExtension extension = TokenizerExtension.Of(modelFolder, tokens);
@@ -53,13 +55,15 @@ public sealed class AdapterVocabulary
 
     /// <summary>The tokenizer.</summary>
     /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    public Tokenizer Tokenizer(int? endOfText) => Tokenization.Tokenizer.Read(files[TokenizerExtension.FileName], folder, endOfText);
+    public Tokenizer Tokenizer(int? endOfText) =>
+        Tokenization.Tokenizer.Read(files[TokenizerExtension.FileName], folder, endOfText);
 
     /// <summary>Whether another adapter's tokenizer is the same.</summary>
-    public bool IsSame(AdapterVocabulary other) => files[TokenizerExtension.FileName] == other.files[TokenizerExtension.FileName];
+    public bool IsSame(AdapterVocabulary other) =>
+        files[TokenizerExtension.FileName] == other.files[TokenizerExtension.FileName];
 
-    /// <summary>How many rows the base needs for an adapter: its tokenizer's, its trained tokens', those of tables that it holds;
-    /// 0 where nothing tells.</summary>
+    /// <summary>How many rows the base needs for an adapter: its tokenizer's, its trained tokens', those of tables that
+    /// it holds; 0 where nothing tells.</summary>
     /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
     public static int RowsFor(string adapterFolder)
     {
@@ -74,10 +78,15 @@ public sealed class AdapterVocabulary
     /// <summary>How many rows an adapter's tensors need.</summary>
     internal static int RowsOf(LoraConfig config, SafeTensorsFile file)
     {
-        List<long> rows = [0, .. (config.TrainedTokens ?? []).SelectMany(table => table.Value.Select(token => token + 1L))];
+        List<long> rows =
+            [0, .. (config.TrainedTokens ?? []).SelectMany(table => table.Value.Select(token => token + 1L))];
         foreach ((string key, SafeTensorsEntry entry) in file.Entries)
-            if (entry.Shape.Length == 2 && PeftTensorKeys.Parse(key.Replace(".token_adapter.base_layer", "", StringComparison.Ordinal)) is { } place && Tables.Contains(ModulePath.LastName(place.Path)))
-                rows.Add(place.Part switch { AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight => entry.Shape[0], AdapterTensorPart.EmbeddingA => entry.Shape[1], _ => 0 });
+            if (entry.Shape.Length == 2
+                && PeftTensorKeys.Parse(key.Replace(".token_adapter.base_layer", "", StringComparison.Ordinal))
+                is { } place && Tables.Contains(ModulePath.LastName(place.Path)))
+                rows.Add(
+                    place.Part switch { AdapterTensorPart.Weight or AdapterTensorPart.AdaptedWeight => entry.Shape[0],
+                    AdapterTensorPart.EmbeddingA => entry.Shape[1], _ => 0 });
         return (int)Math.Min(int.MaxValue, rows.Max());
     }
 
@@ -89,32 +98,45 @@ public sealed class AdapterVocabulary
     {
         AdapterVocabulary[] all = [.. vocabularies.OfType<AdapterVocabulary>()];
         if (all.FirstOrDefault(other => !other.IsSame(all[0])) is { } different)
-            throw new InputException($"The adapters {all[0].folder} and {different.folder} have different tokenizers: their tokens have the same ids. Use them one at a time.");
+            throw new InputException(
+                $"The adapters {all[0].folder} and {different.folder} have different tokenizers: their tokens have " +
+                "the same ids. Use them one at a time.");
         return all.FirstOrDefault();
     }
 
     /// <summary>A config that trains the new tokens' rows besides.</summary>
     /// <param name="config">The config.</param>
     /// <param name="network">The model, opened with <see cref="Rows"/> rows.</param>
-    /// <exception cref="InputException">The config adapts the embedding or the output head by a pair: rows would be trained twice.</exception>
+    /// <exception cref="InputException">The config adapts the embedding or the output head by a pair: rows would be
+    /// trained twice.</exception>
     public LoraConfig Train(LoraConfig config, INetwork network)
     {
-        List<ModuleInfo> tables = [.. AdaptableModules.Of(network).Where(module => module.IsInputEmbedding || (module.IsOutputHead && !network.TiesHead))
-            .Where(module => !(config.ModulesToSave ?? []).Any(name => SavedModules.Selects(name, module.Path + ".weight")))];
-        var target = new NameFilter(config.TargetModules is { IsAllLinear: false } given ? given : null, "target_modules");
+        List<ModuleInfo> tables =
+            [.. AdaptableModules.Of(network)
+            .Where(module => module.IsInputEmbedding || (module.IsOutputHead && !network.TiesHead))
+            .Where(module => !(config.ModulesToSave ?? [])
+            .Any(name => SavedModules.Selects(name, module.Path + ".weight")))];
+        var target = new NameFilter(config.TargetModules is { IsAllLinear: false } given ? given
+            : null, "target_modules");
         string[] twice = [.. tables.Where(module => target.Matches(module.Path)).Select(module => module.Path)];
         if (twice.Length > 0)
-            throw new InputException("new_tokens are trained as rows of these modules, which target_modules names besides. Take them out of target_modules, or train them whole (modules_to_save):", twice);
+            throw new InputException(
+                "new_tokens are trained as rows of these modules, which target_modules names besides. Take them " +
+                "out of target_modules, or train them whole (modules_to_save):", twice);
         Dictionary<string, IReadOnlyList<int>> before = (config.TrainedTokens ?? []).ToDictionary(
-            table => table.Key ?? AdaptableModules.Of(network).First(module => module.IsInputEmbedding).Path, table => table.Value);
+            table => table.Key ?? AdaptableModules.Of(network).First(module => module.IsInputEmbedding).Path,
+                table => table.Value);
         if (tables.Count == 0) return config;
         foreach (ModuleInfo table in tables)
         {
-            string key = before.Keys.FirstOrDefault(name => table.Path == name || table.Path.EndsWith("." + name, StringComparison.Ordinal)) ?? table.Path;
+            string key = before.Keys.FirstOrDefault(
+                name => table.Path == name || table.Path.EndsWith("." + name, StringComparison.Ordinal)) ?? table.Path;
             before[key] = [.. before.GetValueOrDefault(key, []).Union(NewIds)];
         }
         bool isPlain = tables is [{ IsInputEmbedding: true }] && before.Count == 1;
-        return config with { TrainedTokens = [.. before.Select(table => KeyValuePair.Create(isPlain ? null : ModulePath.LastName(table.Key), table.Value))] };
+        return config with { TrainedTokens = [
+            .. before.Select(
+                table => KeyValuePair.Create(isPlain ? null : ModulePath.LastName(table.Key), table.Value))] };
     }
 
     /// <summary>Writes the tokenizer's files into a folder.</summary>

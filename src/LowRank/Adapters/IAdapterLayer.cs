@@ -12,7 +12,8 @@ public interface IAdapterLayer : ISlotAdapter, IDisposable
 
     IReadOnlyList<KeyValuePair<string, Tensor>> ISlotAdapter.Weights => Weights;
 
-    /// <summary>Tensors that the file has besides, each a form of what another layer trains; named as in <see cref="Weights"/>.</summary>
+    /// <summary>Tensors that the file has besides, each a form of what another layer trains; named as in
+    /// <see cref="Weights"/>.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Copies => [];
 
     /// <summary>Whether the change is of an embedding and of the output head that shares its weight, alike.</summary>
@@ -31,9 +32,11 @@ public interface IAdapterLayer : ISlotAdapter, IDisposable
     bool ChangesBias => false;
 
     /// <summary>The weight with the change in it.</summary>
-    /// <param name="weight">The layer's weight in float32: [out, in] of a projection, [rows, width] of an embedding.</param>
+    /// <param name="weight">The layer's weight in float32: [out, in] of a projection, [rows, width] of an
+    /// embedding.</param>
     /// <param name="bias">Its bias, [out], or null.</param>
-    /// <returns>New tensors, in the caller's dispose scope; the bias is <paramref name="bias"/> itself where it does not change.</returns>
+    /// <returns>New tensors, in the caller's dispose scope; the bias is <paramref name="bias"/> itself where it does
+    /// not change.</returns>
     /// <exception cref="InputException">The change cannot be expressed in the layer's weight and bias.</exception>
     (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias);
 }
@@ -58,11 +61,12 @@ public interface IAdapterPart : IDisposable
 public interface ICalibration
 {
     /// <summary>Runs the model over examples one at a time, without gradients and without padding.</summary>
-    /// <param name="beforeEach">Hears, before each example, which of its positions have labels; null where labels do not belong
-    /// to positions.</param>
+    /// <param name="beforeEach">Hears, before each example, which of its positions have labels; null where labels do
+    /// not belong to positions.</param>
     void Forward(Action<IReadOnlyList<int>?> beforeEach);
 
-    /// <summary>Adds the gradient of the mean loss over the examples to every tensor in use that requires one.</summary>
+    /// <summary>Adds the gradient of the mean loss over the examples to every tensor in use that requires
+    /// one.</summary>
     void Backward();
 }
 
@@ -71,8 +75,8 @@ public interface IFrozenPart : IAdapterPart;
 
 /// <summary>A weight of the base that an adapter replaces: of a module saved whole (<c>modules_to_save</c>) or a bias
 /// (<c>bias: all</c> or <c>lora_only</c>).</summary>
-/// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the base's
-/// own otherwise.</remarks>
+/// <remarks>The model has one tensor for it, which holds the adapter's values while the adapter is attached and the
+/// base's own otherwise.</remarks>
 internal sealed class TrainedParameter : IAdapterPart
 {
     private readonly Tensor original;
@@ -103,7 +107,8 @@ internal sealed class TrainedParameter : IAdapterPart
     /// <summary>The adapter's values while it is detached.</summary>
     public Tensor Value { get; }
 
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(Key, isAttached ? Parameter : Value)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(Key, isAttached ? Parameter : Value)];
 
     public void Attach()
     {

@@ -6,7 +6,8 @@ using static LowRank.Adapters.Json.JsonShape;
 
 namespace LowRank.Adapters;
 
-/// <summary>The keys of a LoRA config as PEFT 0.20.1 writes them (peft/tuners/lora/config.py, peft/config.py).</summary>
+/// <summary>The keys of a LoRA config as PEFT 0.20.1 writes them (peft/tuners/lora/config.py,
+/// peft/config.py).</summary>
 /// <remarks>A method that becomes available widens or drops the limit of its key here; nothing else decides what is
 /// refused.</remarks>
 internal static class LoraConfigKeys
@@ -16,9 +17,11 @@ internal static class LoraConfigKeys
     /// <summary>All keys, in ordinal order.</summary>
     public static IReadOnlyList<LoraConfigKey> All { get; } =
     [
-        new("alora_invocation_tokens", "null", IntegerList | Null, OnlyNull("activated LoRA (aLoRA)", "train the adapter without it")),
+        new("alora_invocation_tokens", "null", IntegerList | Null,
+            OnlyNull("activated LoRA (aLoRA)", "train the adapter without it")),
         new("alpha_pattern", "{}", NumberMap | Null),
-        new("arrow_config", "null", Map | Null, OnlyNull("Arrow routing between adapters", "load one of the adapters alone")),
+        new("arrow_config", "null", Map | Null,
+        OnlyNull("Arrow routing between adapters", "load one of the adapters alone")),
         new("auto_mapping", "null", Map | Null),
         new("base_model_name_or_path", "null", Text | Null),
         new("bias", "\"none\"", Text),
@@ -31,20 +34,25 @@ internal static class LoraConfigKeys
         new("init_lora_weights", "true", JsonShape.Boolean | Text | Null, new(
             SupportsInitialisation,
             LoraStarts.Names,
-            "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be found again (corda, "
-            + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with path_initial_model_for_weight_conversion first; where loftq's base is "
+            "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be " +
+            "found again (corda, "
+            + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with " +
+            "path_initial_model_for_weight_conversion first; where loftq's base is "
             + "at hand, quantised as it was then, set true")),
         new("kasa_config", "null", Map | Null, OnlyNull("KaSA, which changes the base", Merge)),
         new("layer_replication", "null", List | Null, OnlyNull("repeated layers", Merge)),
         new("layers_pattern", "null", Text | TextList | Null),
         new("layers_to_transform", "null", Integer | IntegerList | Null),
         new("loftq_config", "{}", Map | Null, new(
-            (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}", "settings of LoftQ's quantisation; here the base is opened quantised, and init_lora_weights \"loftq\" takes it as it is")),
+            (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}",
+                "settings of LoftQ's quantisation; here the base is opened quantised, and init_lora_weights " +
+                "\"loftq\" takes it as it is")),
         new("lora_alpha", "8", Number),
         new("lora_bias", "false", JsonShape.Boolean),
         new("lora_dropout", "0.0", Number),
         new("lora_ga_config", "null", Map | Null),
-        new("megatron_config", "null", Map | Null, OnlyNull("Megatron's parallel layers", "save the adapter for a plain model")),
+        new("megatron_config", "null", Map | Null,
+        OnlyNull("Megatron's parallel layers", "save the adapter for a plain model")),
         new("megatron_core", "\"megatron.core\"", Text | Null),
         new("modules_to_save", "null", TextList | Null),
         new("monteclora_config", "null", Map | Null, OnlyNull("MonteCLoRA's sampled weights", Merge)),
@@ -56,15 +64,18 @@ internal static class LoraConfigKeys
         new("revision", "null", Text | Null),
         new("target_modules", "null", Text | TextList | Null),
         new("target_parameters", "null", TextList | Null, new(
-            (value, _) => IsEmpty(value), "null", "adapters on bare parameters (mixture-of-experts weights); use target_modules")),
+            (value, _) => IsEmpty(value), "null",
+                "adapters on bare parameters (mixture-of-experts weights); use target_modules")),
         new("task_type", "null", Text | Null),
         new("trainable_token_indices", "null", IntegerList | Map | Null),
         new("use_bdlora", "null", Map | Null, OnlyNull("block-diagonal LoRA", Merge)),
         new("use_dora", "false", JsonShape.Boolean),
-        new("use_qalora", "false", JsonShape.Boolean, OnlyFalse("QALoRA on a GPTQ base", "train the adapter without it")),
+        new("use_qalora", "false", JsonShape.Boolean,
+        OnlyFalse("QALoRA on a GPTQ base", "train the adapter without it")),
         new("use_rslora", "false", JsonShape.Boolean),
         new("velora_config", "null", Map | Null, new(
-            (value, use) => use == AdapterUse.Load || value.ValueKind == JsonValueKind.Null, "null", "VeLoRA's compressed backward pass; set it to null")),
+            (value, use) => use == AdapterUse.Load || value.ValueKind == JsonValueKind.Null, "null",
+                "VeLoRA's compressed backward pass; set it to null")),
     ];
 
     /// <summary>The keys by name.</summary>
@@ -74,7 +85,8 @@ internal static class LoraConfigKeys
     {
         JsonValueKind.True or JsonValueKind.False => true,
         JsonValueKind.Null => use == AdapterUse.Load,
-        _ => LoraStarts.Supports(value.GetString()!.ToLowerInvariant(), use) || (use == AdapterUse.Load && value.GetString() == "mica"),
+        _ => LoraStarts.Supports(value.GetString()!.ToLowerInvariant(), use)
+        || (use == AdapterUse.Load && value.GetString() == "mica"),
     };
 
     private static LoraConfigKeyLimit OnlyNull(string what, string advice) =>
@@ -92,15 +104,16 @@ internal static class LoraConfigKeys
     };
 }
 
-/// <summary>One key of PEFT's config of an adapter: what it may hold, what it holds when it is missing, and which of its values
-/// LowRank can act on.</summary>
+/// <summary>One key of PEFT's config of an adapter: what it may hold, what it holds when it is missing, and which of
+/// its values LowRank can act on.</summary>
 /// <param name="Name">The key.</param>
 /// <param name="DefaultText">The JSON that PEFT 0.20.1 assumes where the key is missing.</param>
 /// <param name="Shape">The kinds of value that PEFT takes.</param>
 /// <param name="Limit">The values we can act on; null where every value of the right kind is.</param>
 /// <param name="IsOwn">Whether the key, though another kind of adapter has one of its name as a property of
 /// <see cref="LoraConfig"/>, means something else here and is kept as data.</param>
-internal sealed record LoraConfigKey(string Name, string DefaultText, JsonShape Shape, LoraConfigKeyLimit? Limit = null, bool IsOwn = false)
+internal sealed record LoraConfigKey(
+    string Name, string DefaultText, JsonShape Shape, LoraConfigKeyLimit? Limit = null, bool IsOwn = false)
 {
     /// <summary>The value of a missing key.</summary>
     public JsonElement Default { get; } = JsonElement.Parse(DefaultText);
@@ -120,9 +133,11 @@ internal static class LoraConfigValues
     private static readonly Dictionary<string, Func<LoraConfig, JsonElement>> Properties = new()
     {
         ["alpha"] = config => Raw(config.Alpha.ToString()),
-        ["alpha_pattern"] = config => Map(config.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Raw(p.Value.ToString())))),
+        ["alpha_pattern"] = config =>
+            Map(config.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Raw(p.Value.ToString())))),
         ["base_model_name_or_path"] = config => Text(config.BaseModel),
-        ["bias"] = config => Text(config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
+        ["bias"] = config =>
+            Text(config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
         ["ensure_weight_tying"] = config => Flag(config.EnsureWeightTying),
         ["exclude_modules"] = config => Selection(config.ExcludeModules),
         ["fan_in_fan_out"] = config => Flag(config.FanInFanOut),
@@ -159,7 +174,8 @@ internal static class LoraConfigValues
         var values = new Dictionary<string, JsonElement>(config.OtherKeys);
         foreach (LoraConfigKey key in AdapterKinds.Of(config).Keys)
         {
-            if (!key.IsOwn && Properties.TryGetValue(key.Name, out Func<LoraConfig, JsonElement>? property)) values[key.Name] = property(config);
+            if (!key.IsOwn && Properties.TryGetValue(key.Name, out Func<LoraConfig, JsonElement>? property))
+                values[key.Name] = property(config);
             else values.TryAdd(key.Name, key.Default);
         }
         return values;
@@ -171,16 +187,20 @@ internal static class LoraConfigValues
 
     private static JsonElement Text(string? value) => value is null ? Null : Raw(PythonJson.Quote(value));
 
-    private static JsonElement Initial(InitialWeights initial) => initial.Text is { } method ? Text(method) : Raw(initial.Name);
+    private static JsonElement Initial(InitialWeights initial) => initial.Text is { } method ? Text(method)
+        : Raw(initial.Name);
 
     private static JsonElement Tokens(IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? tokens) => tokens switch
     {
         null => Null,
         [{ Key: null, Value: var only }] => Raw($"[{string.Join(',', only)}]"),
-        _ => Map(tokens.Select(table => KeyValuePair.Create(table.Key ?? "embed_tokens", Raw($"[{string.Join(',', table.Value)}]")))),
+        _ => Map(
+            tokens.Select(
+                table => KeyValuePair.Create(table.Key ?? "embed_tokens", Raw($"[{string.Join(',', table.Value)}]")))),
     };
 
-    private static JsonElement List(IEnumerable<string> names) => Raw($"[{string.Join(',', names.Select(PythonJson.Quote))}]");
+    private static JsonElement List(IEnumerable<string> names) =>
+        Raw($"[{string.Join(',', names.Select(PythonJson.Quote))}]");
 
     private static JsonElement Selection(ModuleSelection? selection) => selection switch
     {
@@ -189,7 +209,8 @@ internal static class LoraConfigValues
         _ => Text(selection.Text),
     };
 
-    private static JsonElement Map(IEnumerable<KeyValuePair<string, JsonElement>> values) => Raw(PythonJson.Write(values));
+    private static JsonElement Map(IEnumerable<KeyValuePair<string, JsonElement>> values) =>
+        Raw(PythonJson.Write(values));
 }
 
 /// <summary>A number of a config file that remembers whether it was written as a whole number: PEFT keeps <c>16</c> and
@@ -225,7 +246,8 @@ public readonly record struct ConfigNumber
         : throw new ArgumentOutOfRangeException(nameof(value), value, "a setting is a finite number");
 
     /// <summary>The text as Python writes it in JSON.</summary>
-    public override string ToString() => IsInteger ? ((long)Value).ToString(CultureInfo.InvariantCulture) : PythonFloat.Text(Value);
+    public override string ToString() => IsInteger ? ((long)Value).ToString(CultureInfo.InvariantCulture)
+        : PythonFloat.Text(Value);
 
     /// <summary>Reads the text of a JSON number; null where it is not finite or a whole number beyond ±2^53.</summary>
     internal static ConfigNumber? Read(string text)

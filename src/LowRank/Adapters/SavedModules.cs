@@ -5,37 +5,52 @@ using TorchSharp;
 namespace LowRank.Adapters;
 
 /// <summary>Finds the weights of modules that are trained and saved whole (<c>modules_to_save</c>).</summary>
-/// <remarks>As PEFT (_set_trainable in peft/utils/other.py), a name selects every module whose path ends with it, letter by
-/// letter: "classifier" selects "pre_classifier" too, and what a module holds comes with it.</remarks>
+/// <remarks>As PEFT (_set_trainable in peft/utils/other.py), a name selects every module whose path ends with it,
+/// letter by letter: "classifier" selects "pre_classifier" too, and what a module holds comes with it.</remarks>
 internal static class SavedModules
 {
     /// <summary>The names of the parameters that the names select, as the model has them.</summary>
     /// <exception cref="InputException">They select a weight that is kept packed, which cannot be trained.</exception>
     public static IEnumerable<string> Parameters(IReadOnlyCollection<string> names, INetwork network)
     {
-        string[] packed = [.. network.PackedWeights.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))))];
+        string[] packed =
+            [.. network.PackedWeights.Keys.Where(
+                parameter => names.Any(name => Selects(name, network.ModulePath(parameter))))];
         if (packed.Length > 0)
-            throw new InputException($"modules_to_save selects weights that are kept in {network.PackedWeights[packed[0]].Format}, which cannot be trained. " +
-                "Leave these modules out (a low-rank pair may adapt them), or open the base with base_dtype float32:", packed);
-        return network.Parameters.Keys.Where(parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
+            throw new InputException(
+                $"modules_to_save selects weights that are kept in {network.PackedWeights[packed[0]].Format}, " +
+                "which cannot be trained. " +
+                "Leave these modules out (a low-rank pair may adapt them), or open the base with base_dtype float32:",
+                    packed);
+        return network.Parameters.Keys.Where(
+            parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
     }
 
     /// <summary>The tensors that the modules a config saves whole have in an adapter's file.</summary>
     public static IReadOnlyList<AdapterTensor> Tensors(LoraConfig config, INetwork network)
     {
         IReadOnlyList<string> names = config.ModulesToSave ?? [];
-        List<AdapterTensor> tensors = [.. Parameters(names, network).Select(parameter => Tensor(parameter, network.Parameters[parameter], network))];
+        List<AdapterTensor> tensors =
+            [.. Parameters(names, network)
+            .Select(parameter => Tensor(parameter, network.Parameters[parameter], network))];
         if (network.OutputHead is not { SharesWeight: true } head) return tensors;
         string table = network.TokenEmbedding.Path + ".weight";
-        bool selectsHead = HasHead(names, network), selectsTable = names.Any(name => Selects(name, network.ModulePath(table)));
-        if (config.EnsureWeightTying && selectsHead && !selectsTable) tensors.Insert(0, Tensor(table, head.Weight, network));
+        bool selectsHead = HasHead(names, network),
+            selectsTable = names.Any(name => Selects(name, network.ModulePath(table)));
+        if (config.EnsureWeightTying && selectsHead && !selectsTable)
+            tensors.Insert(0, Tensor(table, head.Weight, network));
         if (config.EnsureWeightTying && (selectsHead || selectsTable))
-            tensors.Add(Tensor(head.Path + ".weight", head.Weight, network) with { Part = AdapterTensorPart.Duplicate, IsRequired = false });
+            tensors.Add(
+                Tensor(head.Path + ".weight", head.Weight, network) with { Part = AdapterTensorPart.Duplicate,
+                IsRequired = false });
         else if (selectsHead) tensors.Add(Tensor(head.Path + ".weight", head.Weight, network));
         if (selectsHead && head.Bias is { } bias && !network.Parameters.ContainsKey(head.Path + ".bias"))
         {
             // "decoder" brings the bias under the head's own name, "cls" under both.
-            bool isThere = tensors.Exists(tensor => tensor.Key == PeftTensorKeys.Prefix + network.ModulePath(AdapterSite.Of(network)[network.ModulePath(head.Path)].BiasParameter!));
+            bool isThere =
+                tensors.Exists(
+                    tensor => tensor.Key == PeftTensorKeys.Prefix
+                    + network.ModulePath(AdapterSite.Of(network)[network.ModulePath(head.Path)].BiasParameter!));
             AdapterTensor own = Tensor(head.Path + ".bias", bias, network);
             tensors.Add(isThere ? own with { Part = AdapterTensorPart.Duplicate, IsRequired = false } : own);
         }
@@ -44,7 +59,8 @@ internal static class SavedModules
 
     /// <summary>Whether names select the output head that shares the embedding's weight.</summary>
     private static bool HasHead(IReadOnlyCollection<string> names, INetwork network) =>
-        network.OutputHead is { SharesWeight: true } head && names.Any(name => Selects(name, network.ModulePath(head.Path) + ".weight"));
+        network.OutputHead is { SharesWeight: true } head
+            && names.Any(name => Selects(name, network.ModulePath(head.Path) + ".weight"));
 
     /// <summary>Whether a name selects a module that holds the parameter.</summary>
     public static bool Selects(string name, string parameter)
@@ -54,24 +70,28 @@ internal static class SavedModules
         return false;
     }
 
-    /// <summary>The names for a new adapter: the given ones, those PEFT adds for the task, and each module of the head or
-    /// with freshly drawn weights that none of them selects: left out, the adapter could not be used again.</summary>
+    /// <summary>The names for a new adapter: the given ones, those PEFT adds for the task, and each module of the head
+    /// or with freshly drawn weights that none of them selects: left out, the adapter could not be used
+    /// again.</summary>
     /// <exception cref="InputException">A given name selects nothing.</exception>
     public static IReadOnlyList<string>? ForNew(LoraConfig config, INetwork network)
     {
         List<string> names = [.. config.ModulesToSave ?? []];
         string[] paths = [.. network.Parameters.Keys.Concat(network.PackedWeights.Keys).Select(network.ModulePath),
-            .. network.OutputHead is { SharesWeight: true } head ? [network.ModulePath(head.Path) + ".weight"] : Array.Empty<string>()];
+            .. network.OutputHead is { SharesWeight: true } head ? [network.ModulePath(head.Path) + ".weight"]
+            : Array.Empty<string>()];
         string[] unknown = [.. names.Where(name => !paths.Any(path => Selects(name, path)))];
         if (unknown.Length > 0)
         {
             string[] modules = [.. paths.Select(path => path[..path.LastIndexOf('.')]).Distinct()];
-            throw new InputException("modules_to_save: no module's path ends with these names. The model's modules end with " +
+            throw new InputException(
+                "modules_to_save: no module's path ends with these names. The model's modules end with " +
                 $"{string.Join(", ", modules.Select(Matching.ModulePath.LastName).Distinct().Take(40))}:", unknown);
         }
         names.AddRange(TaskTypes.Heads(config.TaskType).Where(name => !names.Contains(name)));
         IEnumerable<string> needed = network.CreatedWeights;
-        if (network is ISequenceNetwork { Head: { } top } && top.Kind != HeadKind.LanguageModel) needed = needed.Append(top.Output.Path + ".weight");
+        if (network is ISequenceNetwork { Head: { } top } && top.Kind != HeadKind.LanguageModel)
+            needed = needed.Append(top.Output.Path + ".weight");
         foreach (string parameter in needed.Select(network.ModulePath).ToList())
             if (!names.Any(name => Selects(name, parameter))) names.Add(parameter[..parameter.LastIndexOf('.')]);
         return names.Count == 0 ? null : names;
@@ -80,7 +100,8 @@ internal static class SavedModules
     private static AdapterTensor Tensor(string parameter, torch.Tensor weight, INetwork network)
     {
         string name = network.ModulePath(parameter), path = name[..name.LastIndexOf('.')];
-        AdapterTensorPart part = name.EndsWith(".bias", StringComparison.Ordinal) ? AdapterTensorPart.Bias : AdapterTensorPart.Weight;
+        AdapterTensorPart part = name.EndsWith(".bias", StringComparison.Ordinal) ? AdapterTensorPart.Bias
+            : AdapterTensorPart.Weight;
         return new AdapterTensor(PeftTensorKeys.Prefix + name, weight.shape, path, part);
     }
 }

@@ -4,10 +4,11 @@ using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters;
 
-/// <summary>Decides which modules of a model a config adapts, as PEFT decides it, and with which rank and alpha.</summary>
-/// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers. What PEFT
-/// passes over in silence (a name that matches nothing, a pattern for no target, a layer that is not there) is an error for
-/// a new adapter and a warning for an existing one.</remarks>
+/// <summary>Decides which modules of a model a config adapts, as PEFT decides it, and with which rank and
+/// alpha.</summary>
+/// <remarks>The rules are PEFT's check_target_module_exists, get_pattern_key and _maybe_include_all_linear_layers. What
+/// PEFT passes over in silence (a name that matches nothing, a pattern for no target, a layer that is not there) is an
+/// error for a new adapter and a warning for an existing one.</remarks>
 public static class TargetMatcher
 {
     /// <summary>Finds the targets.</summary>
@@ -15,18 +16,22 @@ public static class TargetMatcher
     /// <param name="modules">The model's modules. Containers may be left out: they follow from the paths.</param>
     /// <param name="modelType">config.json's model_type, for the default targets; null where there is none.</param>
     /// <param name="use">Whether the adapter is new or exists.</param>
-    /// <exception cref="InputException">The config contradicts itself, asks for what LowRank cannot do, selects nothing or
-    /// what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be named.</exception>
-    public static TargetMatch Match(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+    /// <exception cref="InputException">The config contradicts itself, asks for what LowRank cannot do, selects nothing
+    /// or what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be
+    /// named.</exception>
+    public static TargetMatch Match(
+        LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         IAdapterKind kind = AdapterKinds.Of(config);
-        IReadOnlyList<string> problems = [.. kind.Problems(config), .. LoraConfigRules.Alphas(config), .. config.UnsupportedRequests(use)];
+        IReadOnlyList<string> problems =
+            [.. kind.Problems(config), .. LoraConfigRules.Alphas(config), .. config.UnsupportedRequests(use)];
         if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
         return kind.HasTargets ? Select(config, modules, modelType, use) : new TargetMatch([], config, []);
     }
 
     /// <summary><see cref="Match"/> without asking whether the config is supported.</summary>
-    internal static TargetMatch Select(LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+    internal static TargetMatch Select(
+        LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         var census = new ModuleCensus(modules);
         IAdapterKind kind = AdapterKinds.Of(config);
@@ -36,19 +41,25 @@ public static class TargetMatcher
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
 
         var audit = new TargetAudit(config, census, choice);
-        IReadOnlyList<string> unused = [.. audit.Unused(use), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"), .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
+        IReadOnlyList<string> unused =
+            [.. audit.Unused(use), .. TargetAudit.UnusedKeys(ranks, choice, "rank_pattern"),
+            .. TargetAudit.UnusedKeys(alphas, choice, "alpha_pattern")];
         IReadOnlyList<string> errors = [.. audit.Errors(), .. audit.Embeddings(kind.RefusesEmbeddings(config))];
         IReadOnlyList<string> problems = use == AdapterUse.Create ? [.. errors, .. unused] : errors;
         if (problems.Count > 0)
-            throw new InputException($"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
+            throw new InputException(
+                $"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
 
         LoraTarget[] targets = [.. choice.Targets.Select(module => Target(config, module.Path, ranks, alphas))];
         return use == AdapterUse.Load
             ? new TargetMatch(targets, config, unused)
-            : new TargetMatch(targets, Saved(config, selection, choice, census), [.. FanWarning(config, choice), .. audit.HalfOfTie()]);
+            : new TargetMatch(
+                targets, Saved(config, selection, choice, census),
+                [.. FanWarning(config, choice), .. audit.HalfOfTie()]);
     }
 
-    private static LoraTarget Target(LoraConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
+    private static LoraTarget Target(
+        LoraConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
     {
         IReadOnlyList<KeyValuePair<string, int>> rank = ranks.All(path);
         IReadOnlyList<KeyValuePair<string, ConfigNumber>> alpha = alphas.All(path);
@@ -74,11 +85,14 @@ public static class TargetMatcher
     {
         if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return ModuleSelection.Of(names);
         string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));
-        throw new InputException($"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one for {known}). "
+        throw new InputException(
+            $"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one " +
+            $"for {known}). "
             + $"Name the modules to adapt. It could adapt: {census.Describe()}.");
     }
 
-    private static LoraConfig Saved(LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
+    private static LoraConfig Saved(
+        LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
     {
         TargetModules = Leading(config, selection, choice, census).Sorted(),
         ExcludeModules = config.ExcludeModules?.Sorted(),
@@ -88,22 +102,35 @@ public static class TargetMatcher
     };
 
     // Where PEFT would not find the layers' numbers, the file names the modules themselves.
-    private static bool NamesLayers(TargetChoice choice) => choice.Layers.IsActive && choice.Targets.Any(module => !choice.Layers.IsFoundByPeft(module.Path) && choice.Layers.Find(module.Path) is not null);
+    private static bool NamesLayers(TargetChoice choice) =>
+        choice.Layers.IsActive
+        && choice.Targets.Any(
+            module => !choice.Layers.IsFoundByPeft(module.Path) && choice.Layers.Find(module.Path) is not null);
 
     // As PEFT (_add_targets_to_tie): the selection names the embedding, not the head that follows it.
-    private static ModuleSelection Leading(LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
+    private static ModuleSelection Leading(
+        LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
     {
-        if (NamesLayers(choice)) return ModuleSelection.Of(MinimalNames.Shorten([.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)));
+        if (NamesLayers(choice))
+            return ModuleSelection.Of(
+                MinimalNames.Shorten(
+                    [.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)));
         ModuleInfo? head = TargetChoice.Tied(census).FirstOrDefault(module => module.IsTied);
-        if (!config.EnsureWeightTying || head is null || choice.Targets.FirstOrDefault(module => module.IsInputEmbedding) is not { } table) return selection;
+        if (!config.EnsureWeightTying || head is null
+            || choice.Targets.FirstOrDefault(module => module.IsInputEmbedding) is not { } table)
+            return selection;
         return selection.Names is { } names
-            ? ModuleSelection.Of([.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()])
-            : choice.IsNamed(table.Path) ? selection : ModuleSelection.Pattern($"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
+            ? ModuleSelection.Of(
+                [.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()])
+            : choice.IsNamed(table.Path) ? selection
+                : ModuleSelection.Pattern(
+                    $"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
     }
 
     // PEFT sets the flag anew at each linear layer it adapts, so the last one decides; embeddings leave it alone
     private static bool? FanInFanOut(TargetChoice choice) =>
-        choice.Targets.LastOrDefault(module => module.Kind != ModuleKind.Embedding) is { } last ? last.Kind == ModuleKind.Conv1D : null;
+        choice.Targets.LastOrDefault(module => module.Kind != ModuleKind.Embedding) is { } last
+            ? last.Kind == ModuleKind.Conv1D : null;
 
     private static IReadOnlyList<string> FanWarning(LoraConfig config, TargetChoice choice) =>
         config.FanInFanOut && FanInFanOut(choice) == false
@@ -113,20 +140,22 @@ public static class TargetMatcher
 
 /// <summary>What a config selects in a model.</summary>
 /// <param name="Targets">The modules to adapt, in the model's order; at least one.</param>
-/// <param name="Resolved">The config to save, as PEFT would: a default and "all-linear" replaced by names, twenty or more
-/// names replaced by the shortest endings that select the same, <c>fan_in_fan_out</c> as the modules need it; names sorted
-/// where the adapter is new.</param>
+/// <param name="Resolved">The config to save, as PEFT would: a default and "all-linear" replaced by names, twenty or
+/// more names replaced by the shortest endings that select the same, <c>fan_in_fan_out</c> as the modules need it;
+/// names sorted where the adapter is new.</param>
 /// <param name="Warnings">What PEFT passes over in silence and the user should know.</param>
-public sealed record TargetMatch(IReadOnlyList<LoraTarget> Targets, LoraConfig Resolved, IReadOnlyList<string> Warnings);
+public sealed record TargetMatch(
+    IReadOnlyList<LoraTarget> Targets, LoraConfig Resolved, IReadOnlyList<string> Warnings);
 
 /// <summary>The modules that are adapted where a config names none, by the model's type.</summary>
-/// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no entry
-/// for phi3, distilbert, modernbert and qwen3_moe: those are ours.</remarks>
+/// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no
+/// entry for phi3, distilbert, modernbert and qwen3_moe: those are ours.</remarks>
 public static class DefaultTargets
 {
     private static readonly Dictionary<string, IReadOnlyList<string>> Table = new(
     [
-        .. For(["q_proj", "v_proj"], "llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3_text", "qwen2", "qwen3", "opt", "stablelm", "qwen3_moe"),
+        .. For(["q_proj", "v_proj"], "llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3_text", "qwen2", "qwen3",
+            "opt", "stablelm", "qwen3_moe"),
         .. For(["q_proj", "v_proj", "fc1", "fc2"], "phi"),
         .. For(["qkv_proj"], "phi3"),
         .. For(["c_attn"], "gpt2"),
@@ -143,6 +172,7 @@ public static class DefaultTargets
     /// <summary>The names for a model type (config.json's <c>model_type</c>); null where there is no default.</summary>
     public static IReadOnlyList<string>? Find(string modelType) => Table.GetValueOrDefault(modelType);
 
-    private static IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> For(IReadOnlyList<string> names, params string[] modelTypes) =>
+    private static IEnumerable<KeyValuePair<string, IReadOnlyList<string>>> For(
+        IReadOnlyList<string> names, params string[] modelTypes) =>
         modelTypes.Select(modelType => KeyValuePair.Create(modelType, names));
 }

@@ -3,9 +3,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters;
 
-/// <summary>The weight of an embedding, or of the output head that shares it, trained and saved whole (<c>modules_to_save</c>).</summary>
-/// <remarks>As PEFT has it: the copy of one leaves the other at the base's weight, unless <c>ensure_weight_tying</c> has the head follow.
-/// In a slot and not in the model's tensor, which both compute with.</remarks>
+/// <summary>The weight of an embedding, or of the output head that shares it, trained and saved whole
+/// (<c>modules_to_save</c>).</summary>
+/// <remarks>As PEFT has it: the copy of one leaves the other at the base's weight, unless <c>ensure_weight_tying</c>
+/// has the head follow. In a slot and not in the model's tensor, which both compute with.</remarks>
 internal sealed class WholeWeight : IAdapterLayer
 {
     private readonly AdapterSite site;
@@ -22,7 +23,8 @@ internal sealed class WholeWeight : IAdapterLayer
     }
 
     /// <summary>The head that follows the embedding.</summary>
-    public WholeWeight(AdapterSite site, WholeWeight leader) => (this.site, this.leader, Value, CoversTie) = (site, leader, leader.Value, true);
+    public WholeWeight(AdapterSite site, WholeWeight leader) =>
+        (this.site, this.leader, Value, CoversTie) = (site, leader, leader.Value, true);
 
     /// <summary>The weight, [rows, width].</summary>
     public Tensor Value { get; }
@@ -38,11 +40,14 @@ internal sealed class WholeWeight : IAdapterLayer
 
     public double Share { get; set; } = 1;
 
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null ? [KeyValuePair.Create(".weight", Value)] : [];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null
+        ? [KeyValuePair.Create(".weight", Value)] : [];
 
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => leader is null ? [] : [KeyValuePair.Create(".weight", Value.detach().clone())];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => leader is null ? []
+        : [KeyValuePair.Create(".weight", Value.detach().clone())];
 
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) => site.Kind == ModuleKind.Embedding
+    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
+        site.Kind == ModuleKind.Embedding
         ? Value.index_select(0, input.reshape(-1)).view([.. input.shape, Value.shape[1]])
         : nn.functional.linear(input, Value, site.Bias);
 

@@ -47,13 +47,14 @@ public sealed class BatchPlan
     /// <summary>Plans a run.</summary>
     /// <param name="examples">At least one.</param>
     /// <param name="batchSize">Examples of a micro-batch; the last one of an epoch may have fewer.</param>
-    /// <param name="accumulation">Micro-batches of a step, whose rows are this many times the batch size; the last step of an
-    /// epoch may have fewer, and an arranger may split a step otherwise.</param>
+    /// <param name="accumulation">Micro-batches of a step, whose rows are this many times the batch size; the last step
+    /// of an epoch may have fewer, and an arranger may split a step otherwise.</param>
     /// <param name="shuffle">Whether each epoch has an order of its own; false keeps the order of the data.</param>
     /// <param name="seed">Seed of the orders.</param>
     /// <param name="arranger">Decides which rows are computed together; null takes them as they come.</param>
     /// <exception cref="ArgumentException">A number is not positive, or there are no examples.</exception>
-    public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed, IRowArranger? arranger = null)
+    public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed,
+        IRowArranger? arranger = null)
     {
         if (examples.Count == 0) throw new ArgumentException("There is no example to plan with.", nameof(examples));
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
@@ -75,7 +76,8 @@ public sealed class BatchPlan
         int first = (int)(step % StepsPerEpoch * examplesPerStep); // below the number of examples
         int count = (int)Math.Min(examplesPerStep, order.Length - first);
         IExample[] taken = [.. order.AsSpan(first, count).ToArray().Select(i => examples[i])];
-        return new StepBatches(arranger.MicroBatches(taken, batchSize), taken.Sum(example => (long)example.PredictedLabels));
+        return new StepBatches(
+            arranger.MicroBatches(taken, batchSize), taken.Sum(example => (long)example.PredictedLabels));
     }
 
     private int[] Order(long epoch)

@@ -3,7 +3,8 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Data;
 
-/// <summary>Counts what is wrong with the data and keeps the first ten kinds of problems to show: rows that share one are shown together.</summary>
+/// <summary>Counts what is wrong with the data and keeps the first ten kinds of problems to show: rows that share one
+/// are shown together.</summary>
 /// <param name="badRows">What becomes of wrong rows; a wrong file is an error in any case.</param>
 internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 {
@@ -17,7 +18,8 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     /// <summary>Rows that are left out.</summary>
     public long Skipped => skipped.Count;
 
-    /// <summary>The first of the problems, each with its place; equal ones are one, with how many rows have it.</summary>
+    /// <summary>The first of the problems, each with its place; equal ones are one, with how many rows have
+    /// it.</summary>
     public IReadOnlyList<string> Shown => wrong.Shown;
 
     /// <summary>The first of what is wrong with them.</summary>
@@ -25,7 +27,9 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 
     /// <summary>What the user has to know: how files are read that do not tell, and rows that were left out.</summary>
     public IReadOnlyList<string> Notes => Skipped == 0 ? remarks : [.. remarks,
-        $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} left out for what is wrong with {(Skipped == 1 ? "it" : "them")} (data.on_bad_row: skip):" + string.Concat(skipped.Lines.Select(problem => $"\n  - {problem}"))];
+        $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} left out for what is wrong with " +
+            $"{(Skipped == 1 ? "it" : "them")} (data.on_bad_row: skip):"
+            + string.Concat(skipped.Lines.Select(problem => $"\n  - {problem}"))];
 
     public void Add(DataPlace place, string problem)
     {
@@ -45,7 +49,9 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 
     public void ThrowIfAny()
     {
-        if (Count > 0) throw new InputException(Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines);
+        if (Count > 0)
+            throw new InputException(
+                Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines);
     }
 }
 
@@ -61,7 +67,8 @@ internal sealed partial class ProblemList
 
     /// <summary>The first kinds.</summary>
     public IReadOnlyList<string> Shown => [.. kinds.Values.Select(kind =>
-        kind.Rows == 1 ? $"{kind.First}: {kind.Problem}" : $"{kind.Rows} {(kind.First.Line == 0 ? "files" : "rows")}, first at {kind.First}: {kind.Problem}")];
+        kind.Rows == 1 ? $"{kind.First}: {kind.Problem}"
+            : $"{kind.Rows} {(kind.First.Line == 0 ? "files" : "rows")}, first at {kind.First}: {kind.Problem}")];
 
     /// <summary>The same, and how many are not shown.</summary>
     public IReadOnlyList<string> Lines => others == 0 ? Shown : [.. Shown, $"and {others} more"];
@@ -69,9 +76,11 @@ internal sealed partial class ProblemList
     public void Add(DataPlace place, string problem)
     {
         Count++;
-        if (problem.Length > LongestProblem) problem = problem[..(LongestProblem / 2)] + " … " + problem[^(LongestProblem / 2)..];
+        if (problem.Length > LongestProblem)
+            problem = problem[..(LongestProblem / 2)] + " … " + problem[^(LongestProblem / 2)..];
         string kind = Numbers().Replace(problem, "#"); // a position or a count makes no problem another one
-        if (kinds.TryGetValue(kind, out var known)) kinds[kind] = known with { Last = place, Rows = known.Rows + (known.Last == place ? 0 : 1) };
+        if (kinds.TryGetValue(kind, out var known))
+            kinds[kind] = known with { Last = place, Rows = known.Rows + (known.Last == place ? 0 : 1) };
         else if (kinds.Count < MostShown) kinds.Add(kind, (place, place, problem, 1));
         else others++;
     }

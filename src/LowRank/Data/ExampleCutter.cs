@@ -42,8 +42,10 @@ internal sealed class ExampleCutter(int maxLength)
     }
 
     /// <summary>The counts so far.</summary>
-    public TokenizationSummary Summary() => new(examples, tokens, trainedTokens, maxLength, truncated, tokensCut, dropped, droppedPlaces)
+    public TokenizationSummary Summary() =>
+        new(examples, tokens, trainedTokens, maxLength, truncated, tokensCut, dropped, droppedPlaces)
     {
-        TrainedTokensCut = trainedCut, TokensRead = tokens + tokensCut + droppedTokens, Longest = longest, Padded = padded,
+        TrainedTokensCut = trainedCut, TokensRead = tokens + tokensCut + droppedTokens, Longest = longest,
+            Padded = padded,
     };
 }

@@ -10,14 +10,17 @@ public static class JsonLines
     /// <summary>Longest line in bytes: a longer one is no row, and would fill the memory.</summary>
     internal const int LongestLine = 1 << 26;
 
-    internal static string TooLong => $"the line has more than {LongestLine >> 20} MB. Look for line ends that are missing, or split the row.";
+    internal static string TooLong =>
+        $"the line has more than {LongestLine >> 20} MB. Look for line ends that are missing, or split the row.";
 
-    /// <summary>The lines of a file. They end with LF or CRLF only: other separators, such as U+2028, may stand inside a
-    /// JSON string. A byte order mark at the start and blank lines are left out.</summary>
+    /// <summary>The lines of a file. They end with LF or CRLF only: other separators, such as U+2028, may stand inside
+    /// a JSON string. A byte order mark at the start and blank lines are left out.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static IEnumerable<JsonLine> Read(string path)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        using var stream =
+            new FileStream(
+                path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         foreach (JsonLine line in Read(stream)) yield return line;
     }
 

@@ -4,8 +4,9 @@ using System.Globalization;
 namespace LowRank.Data;
 
 /// <summary>Several sources in given proportions.</summary>
-/// <remarks>A pass is as long as it takes for every row to come once at least: the source that is largest for its weight gives
-/// each of its rows once, the others come again as often as their weight asks; of a last, partial round a seeded choice.</remarks>
+/// <remarks>A pass is as long as it takes for every row to come once at least: the source that is largest for its
+/// weight gives each of its rows once, the others come again as often as their weight asks; of a last, partial round a
+/// seeded choice.</remarks>
 public sealed class MixedExamples : IReadOnlyList<IExample>
 {
     private readonly IReadOnlyList<IReadOnlyList<IExample>> sources;
@@ -19,13 +20,19 @@ public sealed class MixedExamples : IReadOnlyList<IExample>
     /// <exception cref="InputException">The pass would be longer than a list can be.</exception>
     public MixedExamples(IReadOnlyList<IReadOnlyList<IExample>> sources, IReadOnlyList<double> weights, long seed)
     {
-        if (sources.Count != weights.Count) throw new ArgumentException("There are not as many weights as sources.", nameof(weights));
+        if (sources.Count != weights.Count)
+            throw new ArgumentException("There are not as many weights as sources.", nameof(weights));
         this.sources = sources;
         double passes = sources.Select((source, i) => source.Count / weights[i]).Max();
         double[] counts = [.. weights.Select((weight, i) => Math.Max(sources[i].Count, Math.Round(weight * passes)))];
         if (counts.Sum() > int.MaxValue / 2)
-            throw new InputException($"data.weights asks for {counts.Sum():0.##e0} rows a pass, so that every row of the largest source comes once. Choose weights that differ less.");
-        orders = [.. sources.Select((source, i) => new StableRandom(unchecked((ulong)seed * 0xD1342543DE82EF95 + (ulong)i)).Permutation(source.Count))];
+            throw new InputException(
+                $"data.weights asks for {counts.Sum():0.##e0} rows a pass, so that every row of the largest source " +
+                "comes once. Choose weights that differ less.");
+        orders =
+            [.. sources.Select(
+                (source, i) =>
+                new StableRandom(unchecked((ulong)seed * 0xD1342543DE82EF95 + (ulong)i)).Permutation(source.Count))];
         ends = new int[sources.Count];
         for (int i = 0; i < ends.Length; i++) ends[i] = (i == 0 ? 0 : ends[i - 1]) + (int)counts[i];
     }
@@ -52,7 +59,8 @@ public sealed class MixedExamples : IReadOnlyList<IExample>
     {
         int count = ends[i] - (i == 0 ? 0 : ends[i - 1]);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{name}: {count} of {Count} rows a pass ({(double)count / Count:p1}), each of its {sources[i].Count} rows {(double)count / sources[i].Count:0.##} times.");
+            $"{name}: {count} of {Count} rows a pass ({(double)count / Count:p1}), each of its {sources[i].Count} " +
+                $"rows {(double)count / sources[i].Count:0.##} times.");
     });
 
     /// <inheritdoc/>

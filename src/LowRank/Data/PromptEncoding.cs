@@ -4,24 +4,26 @@ namespace LowRank.Data;
 /// <summary>Prompts and what follows them, in the ids that a model sees when it generates.</summary>
 public static class PromptEncoding
 {
-    /// <summary>A text's ids, with the special tokens of the post-processor. What the text begins with is not added a second
-    /// time.</summary>
+    /// <summary>A text's ids, with the special tokens of the post-processor. What the text begins with is not added a
+    /// second time.</summary>
     public static int[] Text(ITextTokenizer tokenizer, string text)
     {
         int[] ids = tokenizer.Encode(text, addSpecialTokens: true), begin = Beginning(tokenizer);
         return begin.Length > 0 && ids.AsSpan().StartsWith([.. begin, .. begin]) ? ids[begin.Length..] : ids;
     }
 
-    /// <summary>Whether a text spells out what the tokenizer puts before every text, such as <c>&lt;s&gt;</c>.</summary>
+    /// <summary>Whether a text spells out what the tokenizer puts before every text, such as
+    /// <c>&lt;s&gt;</c>.</summary>
     /// <returns>What it spells; null where it does not.</returns>
     public static string? SpelledBeginning(ITextTokenizer tokenizer, string text)
     {
         int[] begin = Beginning(tokenizer);
-        return begin.Length > 0 && tokenizer.Decode(begin) is { Length: > 0 } spelled && text.StartsWith(spelled, StringComparison.Ordinal) ? spelled : null;
+        return begin.Length > 0 && tokenizer.Decode(begin) is { Length: > 0 } spelled
+            && text.StartsWith(spelled, StringComparison.Ordinal) ? spelled : null;
     }
 
-    /// <summary>A prompt's ids: with the special tokens of the post-processor, but without an end-of-text token it adds,
-    /// for the text goes on.</summary>
+    /// <summary>A prompt's ids: with the special tokens of the post-processor, but without an end-of-text token it
+    /// adds, for the text goes on.</summary>
     public static int[] Prompt(ITextTokenizer tokenizer, string prompt)
     {
         int[] ids = Text(tokenizer, prompt);
@@ -32,9 +34,10 @@ public static class PromptEncoding
     }
 
     /// <summary>The ids of a completion that follow the ids of its prompt.</summary>
-    /// <remarks>Generation begins with exactly the prompt's ids. Where the whole text's ids begin with them, the rest is the
-    /// completion. Where a token would span the boundary, the completion is tokenised by itself; sentencepiece-like tokenizers
-    /// then put a space before it that is not in the text, which an anchor in front of it avoids.</remarks>
+    /// <remarks>Generation begins with exactly the prompt's ids. Where the whole text's ids begin with them, the rest
+    /// is the completion. Where a token would span the boundary, the completion is tokenised by itself;
+    /// sentencepiece-like tokenizers then put a space before it that is not in the text, which an anchor in front of it
+    /// avoids.</remarks>
     public static int[] Completion(ITextTokenizer tokenizer, string prompt, int[] promptIds, string completion)
     {
         int[] whole = Prompt(tokenizer, prompt + completion);
@@ -43,7 +46,8 @@ public static class PromptEncoding
         string expected = tokenizer.Decode(promptIds) + completion;
         if (tokenizer.Decode([.. promptIds, .. alone]) == expected) return alone;
         const string anchor = "\n";
-        int[] before = tokenizer.Encode(anchor, addSpecialTokens: false), with = tokenizer.Encode(anchor + completion, addSpecialTokens: false);
+        int[] before = tokenizer.Encode(anchor, addSpecialTokens: false),
+            with = tokenizer.Encode(anchor + completion, addSpecialTokens: false);
         if (!with.AsSpan().StartsWith(before)) return alone;
         int[] anchored = with[before.Length..];
         return tokenizer.Decode([.. promptIds, .. anchored]) == expected ? anchored : alone;

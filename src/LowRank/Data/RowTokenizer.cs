@@ -21,9 +21,11 @@ internal sealed class RowTokenizer
     /// <param name="options">How; needs a vocabulary size where there is no tokenizer.</param>
     public RowTokenizer(ITextTokenizer? tokenizer, ExampleOptions options)
     {
-        if (options.MaxLength < 2) throw new ArgumentException($"MaxLength is {options.MaxLength}, expected at least 2.", nameof(options));
+        if (options.MaxLength < 2)
+            throw new ArgumentException($"MaxLength is {options.MaxLength}, expected at least 2.", nameof(options));
         vocabulary = options.VocabularySize ?? tokenizer?.VocabularySize
-            ?? throw new ArgumentException("Without a tokenizer the options have to give the vocabulary size.", nameof(options));
+            ?? throw new ArgumentException(
+                "Without a tokenizer the options have to give the vocabulary size.", nameof(options));
         (this.tokenizer, trainOn) = (tokenizer, options.TrainOn);
         format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
         cannotTalk = tokenizer is null || options.ChatFormat is not null ? null : ChatFormats.Obstacle(tokenizer);
@@ -34,7 +36,8 @@ internal sealed class RowTokenizer
     /// <summary>Whether a row was a conversation.</summary>
     public bool HasConversations => conversations > 0;
 
-    /// <summary>How the assistant's turns were told from the rest, in words; null where no row was a conversation.</summary>
+    /// <summary>How the assistant's turns were told from the rest, in words; null where no row was a
+    /// conversation.</summary>
     public string? TurnsToldBy => HasConversations && trainOn == TrainOn.Completion ? format?.TurnsToldBy : null;
 
     /// <summary>What the user should know of the rows so far, a sentence each.</summary>
@@ -43,12 +46,18 @@ internal sealed class RowTokenizer
         get
         {
             List<string> notes = [];
-            if (HasConversations && (tokenizer as Tokenizer)?.ChatTemplatePlace is { } place) notes.Add($"conversations are written by another chat template than the model's: {place}.");
+            if (HasConversations && (tokenizer as Tokenizer)?.ChatTemplatePlace is { } place)
+                notes.Add($"conversations are written by another chat template than the model's: {place}.");
             if (parted > 0)
-                notes.Add($"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} parted into {parts} examples: the chat template writes earlier turns otherwise once more messages follow " +
-                    "(as templates do that drop earlier thoughts), and each turn is learned as the model is to write it.");
+                notes.Add(
+                    $"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} parted into {parts} " +
+                    "examples: the chat template writes earlier turns otherwise once more messages follow " +
+                    "(as templates do that drop earlier thoughts), and each turn is learned as the model is to " +
+                        "write it.");
             if (begun > 0)
-                notes.Add($"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the tokenizer puts before every text: it was not added a second time. Leave it out of the data.");
+                notes.Add(
+                    $"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the " +
+                    "tokenizer puts before every text: it was not added a second time. Leave it out of the data.");
             return notes;
         }
     }
@@ -58,10 +67,12 @@ internal sealed class RowTokenizer
     public IReadOnlyList<TokenizedExample> Tokenize(Sample sample, DataProblems problems)
     {
         bool talks = sample.Row["messages"] is not null;
-        if (talks && cannotTalk is not null) throw new InputException($"{sample.Place} is a conversation. {cannotTalk}");
+        if (talks && cannotTalk is not null)
+            throw new InputException($"{sample.Place} is a conversation. {cannotTalk}");
         try
         {
-            IReadOnlyList<TokenizedExample> examples = [.. forms.Of(sample.Row).Tokenize(sample).Select(example => example with { Place = sample.Place })];
+            IReadOnlyList<TokenizedExample> examples =
+                [.. forms.Of(sample.Row).Tokenize(sample).Select(example => example with { Place = sample.Place })];
             foreach (TokenizedExample example in examples) Check(example);
             if (talks) conversations++;
             if (examples.Count > 1) (parted, parts) = (parted + 1, parts + examples.Count);
@@ -75,28 +86,36 @@ internal sealed class RowTokenizer
         }
     }
 
-    private string? Begins(Sample sample) => tokenizer is not null && Sample.AsText(sample.Row["text"] ?? sample.Row["prompt"]) is { Length: > 0 } text
+    private string? Begins(Sample sample) =>
+        tokenizer is not null && Sample.AsText(sample.Row["text"] ?? sample.Row["prompt"]) is { Length: > 0 } text
         ? PromptEncoding.SpelledBeginning(tokenizer, text) : null;
 
-    private static List<ISampleForm> Forms(ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary, IChatFormat? format)
+    private static List<ISampleForm> Forms(
+        ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary, IChatFormat? format)
     {
         var tokens = new TokensForm(vocabulary);
         if (tokenizer is null || format is null) return [tokens];
-        return [new TextForm(tokenizer), new PromptForm(tokenizer, options.TrainOn), new MessagesForm(tokenizer, format, options.TrainOn), tokens];
+        return [new TextForm(tokenizer), new PromptForm(tokenizer, options.TrainOn),
+            new MessagesForm(tokenizer, format, options.TrainOn), tokens];
     }
 
     private void Check(TokenizedExample example)
     {
         int outside = Array.FindIndex(example.InputIds, id => id < 0 || id >= vocabulary);
         if (outside >= 0)
-            throw new InputException($"token {example.InputIds[outside]} at position {outside} is outside the model's vocabulary of {vocabulary}. " +
+            throw new InputException(
+                $"token {example.InputIds[outside]} at position {outside} is outside the model's vocabulary of " +
+                $"{vocabulary}. " +
                 "Check that the tokenizer belongs to the model.");
         if (example.PredictedLabels == 0)
-            throw new InputException($"the row has no token to learn: of its {example.InputIds.Length} tokens none after the first has a label.");
+            throw new InputException(
+                $"the row has no token to learn: of its {example.InputIds.Length} tokens none after the first has " +
+                "a label.");
     }
 }
 
-/// <summary>Rows as they come, padded to the longest of their batch: for tasks whose rows are not to be moved.</summary>
+/// <summary>Rows as they come, padded to the longest of their batch: for tasks whose rows are not to be
+/// moved.</summary>
 public sealed class RowsInOrder : IRowArranger
 {
     /// <summary>The only one.</summary>
@@ -106,10 +125,11 @@ public sealed class RowsInOrder : IRowArranger
     public int[] Order(IReadOnlyList<IExample> examples, int[] drawn) => drawn;
 
     /// <inheritdoc/>
-    public IReadOnlyList<IReadOnlyList<IExample>> MicroBatches(IReadOnlyList<IExample> rows, int batchSize) => [.. rows.Chunk(batchSize)];
+    public IReadOnlyList<IReadOnlyList<IExample>> MicroBatches(IReadOnlyList<IExample> rows, int batchSize) =>
+        [.. rows.Chunk(batchSize)];
 
-    // The longest first: what they leave free holds all that follows. The other way round every batch is a little too large
-    // for what the last one left, and the process grows by a quarter.
+    // The longest first: what they leave free holds all that follows. The other way round every batch is a little too
+    // large for what the last one left, and the process grows by a quarter.
     /// <inheritdoc/>
     public IReadOnlyList<IReadOnlyList<IExample>> EvaluationBatches(IReadOnlyList<IExample> rows, int batchSize) =>
         [.. rows.OrderByDescending(row => row.Length).Chunk(batchSize)];

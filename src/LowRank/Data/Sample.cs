@@ -28,14 +28,18 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
 
     /// <summary>What to say of a row without a field.</summary>
     internal static string Lacks(JsonObject row, string key) =>
-        $"the row has no \"{key}\"; columns found: {Columns(row)}. data.columns (or --columns) maps them: {{{key}: …}}.";
+        $"the row has no \"{key}\"; columns found: {Columns(row)}. data.columns (or --columns) maps them: {{{key}: " +
+            "…}.";
 
     /// <summary>The names of a row's fields, those of a wide row in part.</summary>
     internal static string Columns(JsonObject row)
     {
         const int MostNamed = 20, Longest = 60;
         if (row.Count == 0) return "(none)";
-        return string.Join(", ", row.Take(MostNamed).Select(field => $"\"{(field.Key.Length > Longest ? field.Key[..Longest] + "…" : field.Key)}\"")) + (row.Count > MostNamed ? $" and {row.Count - MostNamed} more" : "");
+        return string.Join(
+            ", ", row.Take(MostNamed)
+            .Select(field => $"\"{(field.Key.Length > Longest ? field.Key[..Longest] + "…" : field.Key)}\""))
+            + (row.Count > MostNamed ? $" and {row.Count - MostNamed} more" : "");
     }
 
     internal static string? AsText(JsonNode? value) =>
@@ -52,11 +56,12 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
     };
 }
 
-/// <summary>Reads files of rows: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of them, compressed or not
-/// (<see cref="RowSource"/>).</summary>
+/// <summary>Reads files of rows: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of them,
+/// compressed or not (<see cref="RowSource"/>).</summary>
 public static class SampleReader
 {
     /// <summary>All rows of the files in their order.</summary>
     /// <exception cref="InputException">Files that cannot be read, rows that are none: all at once.</exception>
-    public static IReadOnlyList<Sample> ReadAll(IReadOnlyList<string> paths) => RowSource.Of(paths).ReadAll(foreign: false);
+    public static IReadOnlyList<Sample> ReadAll(IReadOnlyList<string> paths) =>
+        RowSource.Of(paths).ReadAll(foreign: false);
 }

@@ -1,6 +1,7 @@
 namespace LowRank.Data;
 
-/// <summary>SplitMix64 (Steele, Lea and Flood 2014): a random sequence that is the same on every version of .NET.</summary>
+/// <summary>SplitMix64 (Steele, Lea and Flood 2014): a random sequence that is the same on every version of
+/// .NET.</summary>
 /// <param name="seed">The same seed gives the same sequence.</param>
 public sealed class StableRandom(ulong seed)
 {

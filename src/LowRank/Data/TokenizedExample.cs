@@ -9,7 +9,8 @@ namespace LowRank.Data;
 /// label is never predicted.</param>
 /// <param name="AttentionMask">1 for tokens and 0 for padding inside the row; null when there is none.</param>
 /// <param name="Place">The row it was made from; null when it comes from no file.</param>
-public sealed record TokenizedExample(int[] InputIds, int[] Labels, int[]? AttentionMask = null, DataPlace? Place = null) : IExample
+public sealed record TokenizedExample(
+    int[] InputIds, int[] Labels, int[]? AttentionMask = null, DataPlace? Place = null) : IExample
 {
     /// <summary>The label that is not learned, as transformers marks it.</summary>
     public const int Ignored = -100;
@@ -50,7 +51,8 @@ public interface IFingerprinted
     string Fingerprint { get; }
 }
 
-/// <summary>Tells examples in their order from others: SHA-256 of their lengths and labels, and of their tokens where rows hold them.</summary>
+/// <summary>Tells examples in their order from others: SHA-256 of their lengths and labels, and of their tokens where
+/// rows hold them.</summary>
 internal sealed class ExampleFingerprint : IDisposable
 {
     private readonly IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

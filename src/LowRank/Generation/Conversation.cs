@@ -7,11 +7,13 @@ namespace LowRank.Generation;
 
 /// <summary>A conversation with a model, written in a chat format. One key-value cache serves all its turns.</summary>
 /// <remarks>One thread owns it, as it owns the model. Dispose of it before the model.</remarks>
-/// <param name="model">The model, with its adapters attached; they must not change while the conversation lasts.</param>
+/// <param name="model">The model, with its adapters attached; they must not change while the conversation
+/// lasts.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="format">How the conversation is written.</param>
 /// <param name="tools">What the assistant may call; null for none.</param>
-public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat format, JsonArray? tools = null) : IDisposable
+public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat format, JsonArray? tools = null)
+    : IDisposable
 {
     private readonly List<JsonObject> turns = [];
     private readonly PrefixCache kept = new();
@@ -30,21 +32,26 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         kept.Clear();
     }
 
-    /// <summary>Says something and has it answered; both are kept. After an error the conversation is as before.</summary>
+    /// <summary>Says something and has it answered; both are kept. After an error the conversation is as
+    /// before.</summary>
     /// <param name="text">What the user says.</param>
-    /// <param name="options">How tokens are chosen. The reply ends earlier where the conversation fills the model's context.</param>
+    /// <param name="options">How tokens are chosen. The reply ends earlier where the conversation fills the model's
+    /// context.</param>
     /// <param name="onText">Called with the words of the reply as they come; together they are its text.</param>
     /// <param name="cancellation">Ends the reply after the current token; what was said is kept.</param>
-    /// <exception cref="InputException">The format refuses the conversation, it leaves no room in the model's context for a
-    /// reply, or the options are out of range.</exception>
-    public ChatReply Reply(string text, GenerationOptions options, Action<string>? onText = null, CancellationToken cancellation = default)
+    /// <exception cref="InputException">The format refuses the conversation, it leaves no room in the model's context
+    /// for a reply, or the options are out of range.</exception>
+    public ChatReply Reply(
+        string text, GenerationOptions options, Action<string>? onText = null, CancellationToken cancellation = default)
     {
         options.Validate();
         JsonObject said = ChatFormats.Message("user", text);
         int[] prompt = ChatFormats.Prompt(format, tokenizer, Messages(said), tools);
         int room = generator.Room(prompt);
         if (room < 1)
-            throw new InputException($"The conversation has {prompt.Length} tokens with this message; the model's context holds {model.Shape.ContextLength}, " +
+            throw new InputException(
+                $"The conversation has {prompt.Length} tokens with this message; the model's context holds " +
+                $"{model.Shape.ContextLength}, " +
                 "the reply included. The message was not added. Begin anew with /clear, or say less.");
         GenerationOptions fitting = options with { MaxNewTokens = Math.Min(options.MaxNewTokens, room) };
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
@@ -55,10 +62,12 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
             words.Append(part);
             onText?.Invoke(part);
         }
-        IReadOnlyList<int> made = generator.Continue(prompt, fitting, kept, token => Hear(decoder.Add(token)), cancellation);
+        IReadOnlyList<int> made =
+            generator.Continue(prompt, fitting, kept, token => Hear(decoder.Add(token)), cancellation);
         Hear(decoder.Flush());
         turns.AddRange([said, ChatFormats.Message("assistant", words.ToString())]);
-        return new ChatReply(words.ToString(), made, prompt.Length, kept.Reused, End(made.Count, options, fitting, cancellation));
+        return new ChatReply(
+            words.ToString(), made, prompt.Length, kept.Reused, End(made.Count, options, fitting, cancellation));
     }
 
     /// <inheritdoc/>
@@ -70,7 +79,8 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         return [.. first.Concat(turns).Append(said).Select(message => message.DeepClone())];
     }
 
-    private static ReplyEnd End(int made, GenerationOptions asked, GenerationOptions fitting, CancellationToken cancellation) =>
+    private static ReplyEnd End(
+        int made, GenerationOptions asked, GenerationOptions fitting, CancellationToken cancellation) =>
         made == asked.MaxNewTokens ? ReplyEnd.Length
         : made == fitting.MaxNewTokens ? ReplyEnd.Context
         : cancellation.IsCancellationRequested ? ReplyEnd.Cancelled
@@ -83,7 +93,8 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
 /// <param name="PromptTokens">Tokens of the conversation before it.</param>
 /// <param name="ReusedTokens">How many of those were not computed again.</param>
 /// <param name="End">Why it ended.</param>
-public sealed record ChatReply(string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, ReplyEnd End);
+public sealed record ChatReply(
+    string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, ReplyEnd End);
 
 /// <summary>Why a reply ended.</summary>
 public enum ReplyEnd

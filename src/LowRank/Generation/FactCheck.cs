@@ -10,5 +10,6 @@ public static class FactCheck
         return facts.Count(fact => folded.Contains(Fold(fact), StringComparison.OrdinalIgnoreCase));
     }
 
-    private static string Fold(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+    private static string Fold(string text) =>
+        string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

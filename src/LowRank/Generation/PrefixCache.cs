@@ -2,10 +2,10 @@ using LowRank.Models;
 
 namespace LowRank.Generation;
 
-/// <summary>Keeps the keys and values of a text that is continued again and again, such as a conversation: what the next
-/// prompt begins with in common is not computed again.</summary>
-/// <remarks>For one model as it is: after its adapters or weights change, call <see cref="Clear"/>. Belongs to one thread;
-/// dispose of it after use.</remarks>
+/// <summary>Keeps the keys and values of a text that is continued again and again, such as a conversation: what the
+/// next prompt begins with in common is not computed again.</summary>
+/// <remarks>For one model as it is: after its adapters or weights change, call <see cref="Clear"/>. Belongs to one
+/// thread; dispose of it after use.</remarks>
 public sealed class PrefixCache : IDisposable
 {
     private readonly List<int> held = []; // the tokens whose keys and values the cache has

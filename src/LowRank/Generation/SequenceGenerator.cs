@@ -14,15 +14,19 @@ public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The tokens of each target, without start and stop tokens.</returns>
-    /// <exception cref="InputException">A source is empty or names a token outside the vocabulary, or the options are out of range.</exception>
+    /// <exception cref="InputException">A source is empty or names a token outside the vocabulary, or the options are
+    /// out of range.</exception>
     /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
-    public IReadOnlyList<IReadOnlyList<int>> Generate(IReadOnlyList<int[]> sources, GenerationOptions options, CancellationToken cancellation = default)
+    public IReadOnlyList<IReadOnlyList<int>> Generate(
+        IReadOnlyList<int[]> sources, GenerationOptions options, CancellationToken cancellation = default)
     {
         options.Validate();
         if (sources.Count == 0) return [];
         for (int row = 0; row < sources.Count; row++)
             if (sources[row].Length == 0 || sources[row].Any(id => id < 0 || id >= model.VocabularySize))
-                throw new InputException($"Source {row + 1} has no tokens, or one outside the vocabulary of {model.VocabularySize}. Check that the tokenizer belongs to the model.");
+                throw new InputException(
+                    $"Source {row + 1} has no tokens, or one outside the vocabulary of {model.VocabularySize}. " +
+                    "Check that the tokenizer belongs to the model.");
         var results = sources.Select(_ => new List<int>()).ToList();
         var stops = options.StopTokenIds.ToHashSet();
         bool[] open = [.. sources.Select(_ => true)];
@@ -33,9 +37,14 @@ public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
         using KeyValueCache cache = model.NewCache(sources.Count, options.MaxNewTokens);
         long[] tokens = [.. sources.Select(_ => (long)model.Shape.StartTokenId)];
         var read = new List<long[]>(); // by the decoder
-        NonFiniteException NoFiniteLogits() => FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
-            model.Forward(Input(sources), tensor(read.SelectMany(step => step).ToArray(), dtype: ScalarType.Int64, device: model.Device).view(read.Count, -1).t()));
-        for (int made = 0; made < options.MaxNewTokens && open.Contains(true) && !cancellation.IsCancellationRequested; made++)
+        NonFiniteException NoFiniteLogits() =>
+            FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
+            model.Forward(
+                Input(sources),
+                tensor(read.SelectMany(step => step).ToArray(), dtype: ScalarType.Int64, device: model.Device).view(
+                    read.Count, -1).t()));
+        for (int made = 0; made < options.MaxNewTokens && open.Contains(true)
+            && !cancellation.IsCancellationRequested; made++)
         {
             using var step = NewDisposeScope();
             Tensor input = tensor(tokens, dtype: ScalarType.Int64, device: model.Device).view(-1, 1);
@@ -53,8 +62,11 @@ public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
     private ModelInput Input(IReadOnlyList<int[]> sources)
     {
         int length = sources.Max(source => source.Length);
-        long[] ids = [.. sources.SelectMany(source => Enumerable.Range(0, length).Select(i => i < source.Length ? source[i] : (long)paddingId))];
-        long[] mask = [.. sources.SelectMany(source => Enumerable.Range(0, length).Select(i => i < source.Length ? 1L : 0L))];
+        long[] ids = [
+            .. sources.SelectMany(
+                source => Enumerable.Range(0, length).Select(i => i < source.Length ? source[i] : (long)paddingId))];
+        long[] mask = [
+            .. sources.SelectMany(source => Enumerable.Range(0, length).Select(i => i < source.Length ? 1L : 0L))];
         Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(-1, length);
         return new ModelInput(Rows(ids), mask.Contains(0) ? Rows(mask) : null);
     }

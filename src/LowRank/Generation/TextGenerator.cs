@@ -10,33 +10,43 @@ public sealed class TextGenerator(Decoder model)
 {
     private long filled, full;
 
-    /// <summary>What became of texts at the end of the model's context so far, a sentence each; none where none came to it.</summary>
+    /// <summary>What became of texts at the end of the model's context so far, a sentence each; none where none came to
+    /// it.</summary>
     public IReadOnlyList<string> Notes
     {
         get
         {
             string context = $"the model's context holds {model.Shape.ContextLength} tokens, the prompt included";
             List<string> notes = [];
-            if (filled > 0) notes.Add($"{(filled == 1 ? "1 text was" : $"{filled} texts were")} ended early: {context}.");
-            if (full > 0) notes.Add($"{(full == 1 ? "1 prompt leaves" : $"{full} prompts leave")} no room for a text: {context}. Shorten {(full == 1 ? "it" : "them")}.");
+            if (filled > 0)
+                notes.Add($"{(filled == 1 ? "1 text was" : $"{filled} texts were")} ended early: {context}.");
+            if (full > 0)
+                notes.Add(
+                    $"{(full == 1 ? "1 prompt leaves" : $"{full} prompts leave")} no room for a text: {context}. " +
+                    $"Shorten {(full == 1 ? "it" : "them")}.");
             return notes;
         }
     }
 
-    /// <summary>Most tokens that a prompt can be continued by: what its tokens leave of the model's context; 0 for none.</summary>
-    public int Room(int[] prompt) => Math.Max(0, model.Shape.ContextLength - (model.Prompt?.Length ?? 0) - prompt.Length);
+    /// <summary>Most tokens that a prompt can be continued by: what its tokens leave of the model's context; 0 for
+    /// none.</summary>
+    public int Room(int[] prompt) =>
+        Math.Max(0, model.Shape.ContextLength - (model.Prompt?.Length ?? 0) - prompt.Length);
 
-    /// <summary>Continues several prompts together; shorter ones are padded on the left, which changes no result.</summary>
+    /// <summary>Continues several prompts together; shorter ones are padded on the left, which changes no
+    /// result.</summary>
     /// <param name="prompts">Token ids of each prompt; at least one token each.</param>
-    /// <param name="options">How tokens are chosen. A row ends earlier where it fills the model's context (<see cref="Room"/>).</param>
+    /// <param name="options">How tokens are chosen. A row ends earlier where it fills the model's context
+    /// (<see cref="Room"/>).</param>
     /// <param name="onToken">Called with the row and each new token as it is made.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens of each row, without the stop token.</returns>
-    /// <exception cref="InputException">A prompt is empty or names a token outside the vocabulary, or the options are out
-    /// of range.</exception>
+    /// <exception cref="InputException">A prompt is empty or names a token outside the vocabulary, or the options are
+    /// out of range.</exception>
     /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Generate(
-        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null, CancellationToken cancellation = default)
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null,
+            CancellationToken cancellation = default)
     {
         options.Validate();
         Check(prompts);
@@ -59,13 +69,15 @@ public sealed class TextGenerator(Decoder model)
     /// <summary>Continues one prompt, computing only what differs from the text before it.</summary>
     /// <param name="prompt">Token ids; at least one.</param>
     /// <param name="options">As in <see cref="Generate"/>.</param>
-    /// <param name="kept">Holds what this model computed for earlier prompts; gains this prompt and what follows it.</param>
+    /// <param name="kept">Holds what this model computed for earlier prompts; gains this prompt and what follows
+    /// it.</param>
     /// <param name="onToken">Called with each new token as it is made.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens, without the stop token: those of <see cref="Generate"/>.</returns>
     /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
     public IReadOnlyList<int> Continue(
-        int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null, CancellationToken cancellation = default)
+        int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null,
+            CancellationToken cancellation = default)
     {
         options.Validate();
         Check([prompt]);
@@ -84,10 +96,13 @@ public sealed class TextGenerator(Decoder model)
         return writing.Results[0];
     }
 
-    // Takes over the logits of the last position, [rows, vocabulary size]. Ends where the longest text has filled the context, too.
-    private void Extend(Writing writing, int[] rows, KeyValueCache cache, Tensor last, Sampler sampler, Action<long[]>? onCached, CancellationToken cancellation)
+    // Takes over the logits of the last position, [rows, vocabulary size]. Ends where the longest text has filled the
+    // context, too.
+    private void Extend(Writing writing, int[] rows, KeyValueCache cache, Tensor last, Sampler sampler,
+        Action<long[]>? onCached, CancellationToken cancellation)
     {
-        List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())]; // of rows that have ended, too: they go on beside the others
+        // of rows that have ended, too: they go on beside the others
+        List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())];
         int longest = model.Shape.ContextLength - (model.Prompt?.Length ?? 0);
         while (true)
         {
@@ -107,7 +122,8 @@ public sealed class TextGenerator(Decoder model)
         full += writing.Full;
     }
 
-    private NonFiniteException NoFiniteLogits(List<int>[] texts) => FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
+    private NonFiniteException NoFiniteLogits(List<int>[] texts) =>
+        FiniteOutput.Failure(model, "The model gives no finite logits, and no token can be chosen", () =>
         Prefill([.. texts.Select(text => text.ToArray())], texts.Max(text => text.Count), cache: null).Dispose());
 
     private Tensor Prefill(IReadOnlyList<int[]> prompts, int longest, KeyValueCache? cache)
@@ -121,7 +137,8 @@ public sealed class TextGenerator(Decoder model)
                 int at = row * longest + longest - prompts[row].Length + i;
                 (ids[at], mask[at]) = (prompts[row][i], 1);
             }
-        Tensor Rows(long[] values) => tensor(values, dtype: ScalarType.Int64, device: model.Device).view(prompts.Count, longest);
+        Tensor Rows(long[] values) =>
+            tensor(values, dtype: ScalarType.Int64, device: model.Device).view(prompts.Count, longest);
         bool padded = mask.Contains(0);
         Tensor hidden = model.Hidden(Rows(ids), padded ? Rows(mask) : null, cache);
         return model.Logits(hidden.select(1, longest - 1)).DetachFromDisposeScope();
@@ -146,10 +163,13 @@ public sealed class TextGenerator(Decoder model)
         for (int row = 0; row < prompts.Count; row++)
         {
             if (prompts[row].Length == 0)
-                throw new InputException($"Prompt {row + 1} has no tokens. Expected at least one: give a text, or a beginning-of-text token.");
+                throw new InputException(
+                    $"Prompt {row + 1} has no tokens. Expected at least one: give a text, or a beginning-of-text " +
+                    "token.");
             int wrong = Array.FindIndex(prompts[row], id => id < 0 || id >= model.Shape.VocabularySize);
             if (wrong >= 0)
-                throw new InputException($"Prompt {row + 1} has token {prompts[row][wrong]} at position {wrong}; the model's vocabulary " +
+                throw new InputException(
+                    $"Prompt {row + 1} has token {prompts[row][wrong]} at position {wrong}; the model's vocabulary " +
                     $"has {model.Shape.VocabularySize} tokens. Check that the tokenizer belongs to the model.");
         }
     }
@@ -167,7 +187,8 @@ public sealed record GenerationOptions
     /// <summary>Chooses among this many likeliest tokens only; 0 for all (arXiv 1805.04833).</summary>
     public int TopK { get; init; }
 
-    /// <summary>Chooses among the likeliest tokens that together reach this probability; 1 for all (arXiv 1904.09751).</summary>
+    /// <summary>Chooses among the likeliest tokens that together reach this probability; 1 for all (arXiv
+    /// 1904.09751).</summary>
     public double TopP { get; init; } = 1;
 
     /// <summary>Seed of the choice.</summary>
@@ -182,11 +203,14 @@ public sealed record GenerationOptions
     {
         var problems = new List<string>();
         if (MaxNewTokens < 1) problems.Add($"max-new-tokens is {MaxNewTokens}, expected at least 1");
-        if (Temperature < 0 || !double.IsFinite(Temperature)) problems.Add($"temperature is {Temperature}, expected 0 (greedy) or more");
+        if (Temperature < 0 || !double.IsFinite(Temperature))
+            problems.Add($"temperature is {Temperature}, expected 0 (greedy) or more");
         if (TopK < 0) problems.Add($"top-k is {TopK}, expected 0 (all tokens) or more");
         if (TopP is not (> 0 and <= 1)) problems.Add($"top-p is {TopP}, expected above 0 and at most 1 (all tokens)");
         if (Temperature == 0 && (TopK != 0 || TopP != 1))
-            problems.Add("top-k and top-p need a temperature above 0: greedy choice takes the likeliest token whatever they are");
+            problems.Add(
+                "top-k and top-p need a temperature above 0: greedy choice takes the likeliest token whatever they " +
+                "are");
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 }

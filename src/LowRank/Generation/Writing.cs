@@ -5,7 +5,8 @@ namespace LowRank.Generation;
 /// <param name="rooms">Most tokens that each can be continued by.</param>
 /// <param name="options">When a text ends.</param>
 /// <param name="onToken">Called with the number of the prompt and each new token.</param>
-internal sealed class Writing(IReadOnlyList<int[]> prompts, IReadOnlyList<int> rooms, GenerationOptions options, Action<int, int>? onToken)
+internal sealed class Writing(
+    IReadOnlyList<int[]> prompts, IReadOnlyList<int> rooms, GenerationOptions options, Action<int, int>? onToken)
 {
     private readonly HashSet<int> stops = [.. options.StopTokenIds];
     private readonly List<int>[] results = [.. prompts.Select(_ => new List<int>())];

@@ -3,8 +3,8 @@ using LowRank.IO;
 
 namespace LowRank.Hub;
 
-/// <summary>A repository's part of the cache, laid out as Python's huggingface_hub does: <c>blobs</c> by content, <c>refs</c> by revision,
-/// <c>snapshots</c> of links by commit.</summary>
+/// <summary>A repository's part of the cache, laid out as Python's huggingface_hub does: <c>blobs</c> by content,
+/// <c>refs</c> by revision, <c>snapshots</c> of links by commit.</summary>
 internal sealed class HubCache(HubOptions options, HubRepository repository)
 {
     private readonly string root = Path.Combine(options.CacheFolder, repository.CacheFolderName);
@@ -16,7 +16,8 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
         string reference = Reference();
         if (!File.Exists(reference)) return null;
         string commit = SmallFile.ReadText(reference).Trim();
-        return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(Snapshot(commit)) ? commit : null;
+        return commit.Length > 0 && commit.All(char.IsAsciiLetterOrDigit) && Directory.Exists(Snapshot(commit))
+            ? commit : null;
     }
 
     /// <summary>Remembers what commit the revision stands for.</summary>
@@ -37,7 +38,8 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
     /// <summary>Whether a commit's file is there.</summary>
     public bool Has(string commit, HubFile file) => File.Exists(Pointer(commit, file));
 
-    /// <summary>Makes a commit's file point at its content: by a relative link, or by moving the content where the system has no links.</summary>
+    /// <summary>Makes a commit's file point at its content: by a relative link, or by moving the content where the
+    /// system has no links.</summary>
     public void Link(string commit, HubFile file)
     {
         string pointer = Pointer(commit, file), blob = Blob(file);
@@ -48,13 +50,16 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
             File.Delete(pointer); // a link whose content is gone
             File.CreateSymbolicLink(pointer, Path.GetRelativePath(Path.GetDirectoryName(pointer)!, blob));
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or PlatformNotSupportedException || (e is IOException && !File.Exists(pointer)))
+        catch (Exception e)
+            when (e is UnauthorizedAccessException or PlatformNotSupportedException
+            || (e is IOException && !File.Exists(pointer)))
         {
             File.Move(blob, pointer, overwrite: true); // as huggingface_hub does on Windows without developer mode
         }
     }
 
-    /// <summary>Waits until no other process, Python's included, fetches the same content, and keeps them out.</summary>
+    /// <summary>Waits until no other process, Python's included, fetches the same content, and keeps them
+    /// out.</summary>
     public async Task<IDisposable> Lock(HubFile file, IHubProgress progress, CancellationToken cancellation)
     {
         string path = Path.Combine(options.CacheFolder, ".locks", repository.CacheFolderName, file.Etag + ".lock");
@@ -63,7 +68,8 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
         {
             try
             {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); // flock on Unix, as Python's filelock
+                // flock on Unix, as Python's filelock
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException) when (Directory.Exists(Path.GetDirectoryName(path)))
             {

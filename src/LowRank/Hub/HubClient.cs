@@ -9,30 +9,38 @@ namespace LowRank.Hub;
 internal sealed class HubClient(HubOptions options, HubTransport transport)
 {
     private const int MostBytes = 64 << 20; // a listing of more is none
-    private const long LargestFile = 1L << 41; // of 2 TB: a larger one is none, and many of them would be no number of bytes
+    // of 2 TB: a larger one is none, and many of them would be no number of bytes
+    private const long LargestFile = 1L << 41;
 
     /// <summary>The commit of a revision and its files.</summary>
-    /// <exception cref="InputException">There is no such repository or revision, it is private, or its listing holds a path that leaves its folder.</exception>
+    /// <exception cref="InputException">There is no such repository or revision, it is private, or its listing holds a
+    /// path that leaves its folder.</exception>
     /// <exception cref="HubException">The Hub could not be reached, or answered what is no listing.</exception>
     public async Task<HubSnapshot> List(HubRepository repository, CancellationToken cancellation)
     {
-        string address = $"{options.Endpoint}/api/models/{repository.Id}/revision/{Uri.EscapeDataString(repository.Revision)}?blobs=true";
-        byte[] text = await transport.Send(() => new HttpRequestMessage(HttpMethod.Get, address), repository.ToString(), Body, cancellation).ConfigureAwait(false);
+        string address =
+            $"{options.Endpoint}/api/models/{repository.Id}/revision/{Uri.EscapeDataString(repository.Revision)}?blobs=true";
+        byte[] text = await transport.Send(
+            () => new HttpRequestMessage(HttpMethod.Get, address), repository.ToString(), Body, cancellation)
+            .ConfigureAwait(false);
         JsonObject info = Parse(text, address);
         string commit = Text(info["sha"]) ?? throw Unusable(address, "it has no \"sha\"");
-        if (commit.Length is < 7 or > 64 || !commit.All(char.IsAsciiLetterOrDigit)) throw Unusable(address, "its \"sha\" is no commit");
+        if (commit.Length is < 7 or > 64 || !commit.All(char.IsAsciiLetterOrDigit))
+            throw Unusable(address, "its \"sha\" is no commit");
         var files = new List<HubFile>();
         var paths = new HashSet<string>(StringComparer.Ordinal);
         foreach (JsonNode? entry in info["siblings"] as JsonArray ?? throw Unusable(address, "it has no \"siblings\""))
         {
-            string path = Text((entry as JsonObject)?["rfilename"]) ?? throw Unusable(address, "a file has no \"rfilename\"");
+            string path = Text((entry as JsonObject)?["rfilename"])
+                ?? throw Unusable(address, "a file has no \"rfilename\"");
             CheckPath(repository, path);
             if (!paths.Add(path)) throw Unusable(address, $"it lists {HubTransport.Quoted(path)} twice");
             JsonObject file = (JsonObject)entry!;
             JsonObject? large = file["lfs"] as JsonObject;
             string? etag = large is null ? Text(file["blobId"]) : Text(large["sha256"]) ?? Text(large["oid"]);
             long? size = Number(large?["size"]) ?? Number(file["size"]);
-            files.Add(etag is not null && size is not null ? Checked(new HubFile(path, size.Value, etag), address) : await Ask(repository, commit, path, cancellation).ConfigureAwait(false));
+            files.Add(etag is not null && size is not null ? Checked(new HubFile(path, size.Value, etag), address)
+                : await Ask(repository, commit, path, cancellation).ConfigureAwait(false));
         }
         return new HubSnapshot(commit, files);
     }
@@ -42,7 +50,8 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         $"{options.Endpoint}/{repository.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}";
 
     /// <summary>Sends JSON and reads the JSON that comes back.</summary>
-    public async Task<JsonObject> Post(Uri address, Func<HttpContent> content, string what, string? accept, CancellationToken cancellation)
+    public async Task<JsonObject> Post(
+        Uri address, Func<HttpContent> content, string what, string? accept, CancellationToken cancellation)
     {
         byte[] text = await transport.Send(() =>
         {
@@ -54,15 +63,19 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
     }
 
     // A mirror may list names alone: the file's own headers then tell.
-    private async Task<HubFile> Ask(HubRepository repository, string commit, string path, CancellationToken cancellation)
+    private async Task<HubFile> Ask(
+        HubRepository repository, string commit, string path, CancellationToken cancellation)
     {
         string address = Address(repository, commit, path);
         HubFile? told = null;
-        await transport.Send(() => new HttpRequestMessage(HttpMethod.Head, address), $"{repository}: {path}", (response, _) =>
+        await transport.Send(
+            () => new HttpRequestMessage(HttpMethod.Head, address), $"{repository}: {path}", (response, _) =>
         {
-            string? Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : null;
+            string? Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values)
+                ? values.First() : null;
             string? etag = (Header("X-Linked-Etag") ?? response.Headers.ETag?.Tag)?.Trim('"');
-            long? size = long.TryParse(Header("X-Linked-Size"), out long linked) ? linked : response.Content.Headers.ContentLength;
+            long? size = long.TryParse(Header("X-Linked-Size"), out long linked) ? linked
+                : response.Content.Headers.ContentLength;
             if (etag is not null && size is not null) told = Checked(new HubFile(path, size.Value, etag), address);
             return Task.FromResult(0);
         }, cancellation).ConfigureAwait(false);
@@ -80,13 +93,20 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
             body.Write(buffer, 0, read);
             // A byte now and then is no silence, and no answer either.
             if (Stopwatch.GetElapsedTime(started) > options.LongestAnswer)
-                throw new HubException($"{options.Endpoint} has sent {body.Length} bytes of a short answer in {options.LongestAnswer.TotalSeconds:0.##} s, and goes on. Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.");
-            if (body.Length > MostBytes) throw new HubException($"{options.Endpoint} answered with more than {MostBytes >> 20} MiB where a short text was expected. Check HF_ENDPOINT.");
+                throw new HubException(
+                    $"{options.Endpoint} has sent {body.Length} bytes of a short answer in " +
+                    $"{options.LongestAnswer.TotalSeconds:0.##} s, and goes on. Check the network and HF_ENDPOINT, " +
+                    "or set HF_HUB_OFFLINE=1 to use what the cache holds.");
+            if (body.Length > MostBytes)
+                throw new HubException(
+                    $"{options.Endpoint} answered with more than {MostBytes >> 20} MiB where a short text was " +
+                    "expected. Check HF_ENDPOINT.");
         }
         return body.ToArray();
     }
 
-    private static HubFile Checked(HubFile file, string address) => file.Size is >= 0 and <= LargestFile && file.Etag.Length is >= 8 and <= 128 && file.Etag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
+    private static HubFile Checked(HubFile file, string address) => file.Size is >= 0 and <= LargestFile
+        && file.Etag.Length is >= 8 and <= 128 && file.Etag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
         ? file
         : throw Unusable(address, $"the etag or size of {HubTransport.Quoted(file.Path)} is none");
 
@@ -94,8 +114,11 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
     private static void CheckPath(HubRepository repository, string path)
     {
         string[] parts = path.Split('/');
-        if (path.Length is 0 or > 1024 || path.Contains('\\') || path.Contains('\0') || path.Contains(':') || parts.Any(part => part is "" or "." or ".."))
-            throw new InputException($"{repository} lists a file \"{HubTransport.Quoted(path)}\", whose path leaves its folder or is none. The repository cannot be used; report it to the Hub.");
+        if (path.Length is 0 or > 1024 || path.Contains('\\') || path.Contains('\0') || path.Contains(':')
+            || parts.Any(part => part is "" or "." or ".."))
+            throw new InputException(
+                $"{repository} lists a file \"{HubTransport.Quoted(path)}\", whose path leaves its folder or is " +
+                "none. The repository cannot be used; report it to the Hub.");
     }
 
     private static JsonObject Parse(byte[] text, string address)
@@ -103,7 +126,8 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         try
         {
             // Keys that stand twice are refused here, and not where they are looked up.
-            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw Unusable(address, "it is no JSON object");
+            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })
+                as JsonObject ?? throw Unusable(address, "it is no JSON object");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
@@ -124,8 +148,10 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         }
     }
 
-    private static long? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out long number) ? number : null;
+    private static long? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out long number)
+        ? number : null;
 
     /// <summary>An answer that is not what was asked for.</summary>
-    internal static HubException Unusable(string address, string why) => new($"The answer of {address} cannot be used: {why.TrimEnd('.')}. Check HF_ENDPOINT.");
+    internal static HubException Unusable(string address, string why) =>
+        new($"The answer of {address} cannot be used: {why.TrimEnd('.')}. Check HF_ENDPOINT.");
 }

@@ -7,11 +7,12 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Hub;
 
-/// <summary>Fetches the content of one file into the cache: in parts at once where it is large, going on where an interrupted download
-/// ended, and checked against its etag before it gets its name.</summary>
-/// <remarks>An unfinished file lies beside its place as <c>ETAG.partial</c>, its finished parts in <c>ETAG.partial.parts</c>: Python's
-/// <c>.incomplete</c> files, which have no holes, are left alone.</remarks>
-internal sealed class HubDownload(HubOptions options, HubTransport transport, string address, HubFile file, string target, IHubProgress progress)
+/// <summary>Fetches the content of one file into the cache: in parts at once where it is large, going on where an
+/// interrupted download ended, and checked against its etag before it gets its name.</summary>
+/// <remarks>An unfinished file lies beside its place as <c>ETAG.partial</c>, its finished parts in
+/// <c>ETAG.partial.parts</c>: Python's <c>.incomplete</c> files, which have no holes, are left alone.</remarks>
+internal sealed class HubDownload(
+    HubOptions options, HubTransport transport, string address, HubFile file, string target, IHubProgress progress)
 {
     private const int BufferBytes = 1 << 18;
     private const int FewestBytes = 1 << 16; // in the time of an answer: the slowest networks bring more
@@ -22,7 +23,9 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
     private int PartCount => (int)Math.Max(1, (file.Size + options.PartBytes - 1) / options.PartBytes);
 
     /// <summary>Bytes of a file that an interrupted download left.</summary>
-    public static long Left(HubOptions options, HubFile file, string target) => Math.Min(file.Size, ReadDone(options, file, target + ".partial", target + ".partial.parts").Count * options.PartBytes);
+    public static long Left(HubOptions options, HubFile file, string target) =>
+        Math.Min(file.Size,
+        ReadDone(options, file, target + ".partial", target + ".partial.parts").Count * options.PartBytes);
 
     /// <summary>Fetches and checks.</summary>
     /// <exception cref="HubException">The server keeps failing, or what it sends is not what it promised.</exception>
@@ -37,11 +40,14 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
             File.Delete(partial);
             File.Delete(list);
             if (tries == 2)
-                throw new HubException($"{file.Path}: {wrong}, twice. The file was not kept. Something between here and {options.Endpoint} changes what it sends; try again later or through another network.");
+                throw new HubException(
+                    $"{file.Path}: {wrong}, twice. The file was not kept. Something between here and " +
+                    $"{options.Endpoint} changes what it sends; try again later or through another network.");
             progress.Received(file.Path, -file.Size);
             progress.Note($"{file.Path}: {wrong}; it is fetched again");
         }
-        using (SafeFileHandle handle = File.OpenHandle(partial, FileMode.Open, FileAccess.ReadWrite)) RandomAccess.FlushToDisk(handle);
+        using (SafeFileHandle handle = File.OpenHandle(partial, FileMode.Open, FileAccess.ReadWrite))
+            RandomAccess.FlushToDisk(handle);
         File.Move(partial, target, overwrite: true);
         File.Delete(list);
     }
@@ -49,11 +55,16 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
     private async Task Fetch(CancellationToken cancellation)
     {
         HashSet<int> done = ReadDone(options, file, partial, list);
-        if (done.Count == 0) await File.WriteAllTextAsync(list, Head(options, file), cancellation).ConfigureAwait(false);
-        using SafeFileHandle handle = File.OpenHandle(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, FileOptions.Asynchronous, preallocationSize: 0);
+        if (done.Count == 0)
+            await File.WriteAllTextAsync(list, Head(options, file), cancellation).ConfigureAwait(false);
+        using SafeFileHandle handle = File.OpenHandle(
+            partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, FileOptions.Asynchronous,
+            preallocationSize: 0);
         if (RandomAccess.GetLength(handle) != file.Size) RandomAccess.SetLength(handle, file.Size);
         int[] missing = [.. Enumerable.Range(0, PartCount).Where(part => !done.Contains(part))];
-        await Parallel.ForEachAsync(missing, new ParallelOptions { MaxDegreeOfParallelism = options.Connections, CancellationToken = cancellation }, async (part, stop) =>
+        await Parallel.ForEachAsync(
+            missing, new ParallelOptions { MaxDegreeOfParallelism = options.Connections,
+            CancellationToken = cancellation }, async (part, stop) =>
         {
             await FetchPart(handle, part, stop).ConfigureAwait(false);
             lock (writing)
@@ -72,18 +83,22 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
         {
             var request = new HttpRequestMessage(HttpMethod.Get, address);
             request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
-            if (PartCount > 1 || from > 0) request.Headers.Range = new RangeHeaderValue(from, end - 1); // from grows as bytes come: a cut connection goes on where it was
+            // from grows as bytes come: a cut connection goes on where it was
+            if (PartCount > 1 || from > 0) request.Headers.Range = new RangeHeaderValue(from, end - 1);
             return request;
         }, file.Path, async (response, stop) =>
         {
-            long skip = response.StatusCode == HttpStatusCode.PartialContent ? 0 : from; // a server without ranges sends the whole file
-            if (response.Content.Headers.ContentRange?.From is { } start && start != from) throw new IOException($"asked for bytes from {from}, got them from {start}");
+            // a server without ranges sends the whole file
+            long skip = response.StatusCode == HttpStatusCode.PartialContent ? 0 : from;
+            if (response.Content.Headers.ContentRange?.From is { } start && start != from)
+                throw new IOException($"asked for bytes from {from}, got them from {start}");
             from = await Copy(response, handle, skip, from, end, stop).ConfigureAwait(false);
             if (from < end) throw new IOException($"the connection ended {end - from} bytes too early");
             return 0;
         }, cancellation).ConfigureAwait(false);
 
-        async Task<long> Copy(HttpResponseMessage response, SafeFileHandle into, long skip, long at, long stopAt, CancellationToken stop)
+        async Task<long> Copy(
+            HttpResponseMessage response, SafeFileHandle into, long skip, long at, long stopAt, CancellationToken stop)
         {
             using Stream stream = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
             var buffer = new byte[BufferBytes];
@@ -96,7 +111,8 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
                 // A byte now and then is no silence, and no download either.
                 if (Stopwatch.GetElapsedTime(since) > options.LongestAnswer)
                 {
-                    if (came < FewestBytes) throw new IOException($"only {came} bytes came in {options.LongestAnswer.TotalSeconds:0.##} s");
+                    if (came < FewestBytes)
+                        throw new IOException($"only {came} bytes came in {options.LongestAnswer.TotalSeconds:0.##} s");
                     (since, came) = (Stopwatch.GetTimestamp(), 0);
                 }
                 int passed = (int)Math.Min(skip, read);
@@ -116,16 +132,20 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
     private async Task<string?> Check(CancellationToken cancellation)
     {
         bool large = file.Etag.Length == 64;
-        if (!large && file.Etag.Length != 40) return null; // a mirror's own etag says nothing of the content; the length was checked
+        // a mirror's own etag says nothing of the content; the length was checked
+        if (!large && file.Etag.Length != 40) return null;
         using var stream = new FileStream(partial, FileMode.Open, FileAccess.Read, FileShare.Read, BufferBytes);
 #pragma warning disable CA5350 // git names contents by SHA-1; nothing here is secured by it
-        using IncrementalHash hash = IncrementalHash.CreateHash(large ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+        using IncrementalHash hash =
+            IncrementalHash.CreateHash(large ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
 #pragma warning restore CA5350
         if (!large) hash.AppendData(Encoding.ASCII.GetBytes($"blob {file.Size}\0"));
         var buffer = new byte[BufferBytes];
-        for (int read; (read = await stream.ReadAsync(buffer, cancellation).ConfigureAwait(false)) > 0;) hash.AppendData(buffer, 0, read);
+        for (int read; (read = await stream.ReadAsync(buffer, cancellation).ConfigureAwait(false)) > 0;)
+            hash.AppendData(buffer, 0, read);
         string found = Convert.ToHexStringLower(hash.GetHashAndReset());
-        return found.Equals(file.Etag, StringComparison.OrdinalIgnoreCase) ? null : $"the checksum is {found[..12]}…, expected {file.Etag[..12]}…";
+        return found.Equals(file.Etag, StringComparison.OrdinalIgnoreCase) ? null
+            : $"the checksum is {found[..12]}…, expected {file.Etag[..12]}…";
     }
 
     private static string Head(HubOptions options, HubFile file) => $"{file.Size} {options.PartBytes}\n";
@@ -139,7 +159,8 @@ internal sealed class HubDownload(HubOptions options, HubTransport transport, st
     }
 }
 
-/// <summary>A stretch of a file as a stream of its own, which ends where the stretch ends. Owns the file's stream.</summary>
+/// <summary>A stretch of a file as a stream of its own, which ends where the stretch ends. Owns the file's
+/// stream.</summary>
 internal sealed class FilePart : Stream
 {
     private readonly FileStream file;
@@ -181,7 +202,8 @@ internal sealed class FilePart : Stream
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        int read = await file.ReadAsync(buffer[..(int)Math.Min(buffer.Length, length - done)], cancellationToken).ConfigureAwait(false);
+        int read = await file.ReadAsync(buffer[..(int)Math.Min(buffer.Length, length - done)], cancellationToken)
+            .ConfigureAwait(false);
         done += read;
         Taken?.Invoke();
         return read;

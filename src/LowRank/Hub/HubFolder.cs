@@ -6,34 +6,43 @@ namespace LowRank.Hub;
 /// <summary>Folders of models and adapters, local or from the Hugging Face Hub.</summary>
 public static class HubFolder
 {
-    /// <summary>The folder of a name: the folder itself where it exists, else the repository of that name, fetched into the cache.</summary>
+    /// <summary>The folder of a name: the folder itself where it exists, else the repository of that name, fetched into
+    /// the cache.</summary>
     /// <param name="name">A folder, or <c>org/name[@revision]</c>. A folder that exists wins.</param>
     /// <param name="selection">What is needed of it.</param>
     /// <param name="options">Where the Hub is; null for the environment's.</param>
     /// <param name="progress">Hears of the download; null for nobody.</param>
     /// <param name="cancellation">Gives up; what was fetched stays for the next time.</param>
     /// <returns>The folder: in the cache, with links to the files.</returns>
-    /// <exception cref="InputException">There is neither such a folder nor such a repository, or it holds nothing that can be used.</exception>
+    /// <exception cref="InputException">There is neither such a folder nor such a repository, or it holds nothing that
+    /// can be used.</exception>
     /// <exception cref="HubException">The Hub could not be reached, and the cache does not have the files.</exception>
-    public static string Open(string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null, CancellationToken cancellation = default)
+    public static string Open(
+        string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null,
+        CancellationToken cancellation = default)
     {
         if (Directory.Exists(name) || HubRepository.TryParse(name) is not { } repository) return name;
         try
         {
-            return Fetch(repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation).GetAwaiter().GetResult();
+            return Fetch(repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation)
+                .GetAwaiter().GetResult();
         }
         catch (InputException e)
         {
-            throw new InputException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+            throw new InputException(
+                $"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
         }
-        catch (HubException e) when (e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError })
+        catch (HubException e)
+            when (e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError })
         {
             // Without a network a mistyped path is the likelier cause.
-            throw new InputException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+            throw new InputException(
+                $"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
         }
         catch (HubException e)
         {
-            throw new HubException($"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
+            throw new HubException(
+                $"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
         }
     }
 
@@ -44,12 +53,19 @@ public static class HubFolder
     /// <param name="options">Where the Hub is.</param>
     /// <param name="progress">Hears of the download; null for nobody.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static async Task<string> Fetch(HubRepository repository, HubSelection selection, HubOptions options, IHubProgress? progress = null, CancellationToken cancellation = default)
+    public static async Task<string> Fetch(HubRepository repository, HubSelection selection, HubOptions options,
+        IHubProgress? progress = null, CancellationToken cancellation = default)
     {
         progress ??= SilentProgress.Instance;
         var cache = new HubCache(options, repository);
-        if (options.IsOffline) return Cached(repository, selection, cache, $"HF_HUB_OFFLINE is set, and the cache {options.CacheFolder} does not hold {repository}");
-        if (repository.IsCommit && cache.KnownCommit() is { } whole && IsWhole(repository, selection, cache.Snapshot(whole))) return cache.Snapshot(whole); // a commit never changes
+        if (options.IsOffline)
+            return Cached(
+                repository, selection, cache,
+                $"HF_HUB_OFFLINE is set, and the cache {options.CacheFolder} does not hold {repository}");
+        // a commit never changes
+        if (repository.IsCommit && cache.KnownCommit() is { } whole
+            && IsWhole(repository, selection, cache.Snapshot(whole)))
+            return cache.Snapshot(whole);
         using var transport = new HubTransport(options, progress);
         var client = new HubClient(options, transport);
         HubSnapshot snapshot;
@@ -57,34 +73,42 @@ public static class HubFolder
         {
             snapshot = await client.List(repository, cancellation).ConfigureAwait(false);
         }
-        catch (HubException e) when (cache.KnownCommit() is { } known && IsWhole(repository, selection, cache.Snapshot(known)))
+        catch (HubException e)
+            when (cache.KnownCommit() is { } known && IsWhole(repository, selection, cache.Snapshot(known)))
         {
             progress.Note($"{e.Message.Split(". ")[0]}; the files that the cache holds are used");
             return cache.Snapshot(known);
         }
         IReadOnlyList<HubFile> wanted = selection.Choose(repository, snapshot.Files);
-        await FetchFiles(repository, snapshot.Commit, wanted, cache, transport, client, options, progress, cancellation).ConfigureAwait(false);
+        await FetchFiles(repository, snapshot.Commit, wanted, cache, transport, client, options, progress, cancellation)
+            .ConfigureAwait(false);
         cache.Remember(snapshot.Commit);
         return cache.Snapshot(snapshot.Commit);
     }
 
-    private static async Task FetchFiles(HubRepository repository, string commit, IReadOnlyList<HubFile> wanted, HubCache cache, HubTransport transport, HubClient client,
+    private static async Task FetchFiles(
+        HubRepository repository, string commit, IReadOnlyList<HubFile> wanted, HubCache cache, HubTransport transport,
+        HubClient client,
         HubOptions options, IHubProgress progress, CancellationToken cancellation)
     {
         List<HubFile> missing = [.. wanted.Where(file => !cache.Has(commit, file))];
-        List<HubFile> absent = [.. missing.Where(file => !File.Exists(cache.Blob(file)))]; // others are another revision's too
+        // others are another revision's too
+        List<HubFile> absent = [.. missing.Where(file => !File.Exists(cache.Blob(file)))];
         if (absent.Count > 0)
         {
             long bytes = absent.Sum(file => file.Size - HubDownload.Left(options, file, cache.Blob(file)));
             if (cache.FreeBytes() is { } free && bytes > free)
-                throw new InputException($"{repository} needs {bytes / 1e9:0.00} GB in {options.CacheFolder}, where {free / 1e9:0.00} GB are free. Make room, or set HF_HOME to a folder on another disk.");
+                throw new InputException(
+                    $"{repository} needs {bytes / 1e9:0.00} GB in {options.CacheFolder}, where {free / 1e9:0.00} " +
+                    "GB are free. Make room, or set HF_HOME to a folder on another disk.");
             progress.Started(repository, absent.Count, bytes);
         }
         foreach (HubFile file in missing)
         {
             using IDisposable held = await cache.Lock(file, progress, cancellation).ConfigureAwait(false);
             if (!File.Exists(cache.Blob(file)))
-                await new HubDownload(options, transport, client.Address(repository, commit, file.Path), file, cache.Blob(file), progress).Run(cancellation).ConfigureAwait(false);
+                await new HubDownload(options, transport, client.Address(repository, commit, file.Path), file,
+                    cache.Blob(file), progress).Run(cancellation).ConfigureAwait(false);
             cache.Link(commit, file);
         }
         if (absent.Count > 0) progress.Finished();
@@ -92,20 +116,25 @@ public static class HubFolder
 
     private static string Cached(HubRepository repository, HubSelection selection, HubCache cache, string otherwise)
     {
-        if (cache.KnownCommit() is not { } commit) throw new InputException($"{otherwise}. Run once with a network, or give a folder.");
+        if (cache.KnownCommit() is not { } commit)
+            throw new InputException($"{otherwise}. Run once with a network, or give a folder.");
         return IsWhole(repository, selection, cache.Snapshot(commit)) ? cache.Snapshot(commit)
-            : throw new InputException($"{otherwise} whole: {cache.Snapshot(commit)} lacks files. Run once with a network, or give a folder.");
+            : throw new InputException(
+                $"{otherwise} whole: {cache.Snapshot(commit)} lacks files. Run once with a network, or give a folder.");
     }
 
     // Python may have fetched some files of a snapshot alone; an index names the shards that have to be there.
     private static bool IsWhole(HubRepository repository, HubSelection selection, string folder)
     {
-        List<HubFile> present = [.. Directory.EnumerateFiles(folder).Where(File.Exists).Select(path => new HubFile(Path.GetFileName(path), 0, ""))];
+        List<HubFile> present =
+            [.. Directory.EnumerateFiles(folder).Where(File.Exists)
+            .Select(path => new HubFile(Path.GetFileName(path), 0, ""))];
         try
         {
             IReadOnlyList<HubFile> chosen = selection.Choose(repository, present);
             return chosen.Where(file => file.Path.EndsWith(".index.json", StringComparison.Ordinal))
-                .All(index => CheckpointIndex.Read(Path.Combine(folder, index.Path)).WeightMap.Values.Distinct().All(shard => File.Exists(Path.Combine(folder, shard))));
+                .All(index => CheckpointIndex.Read(Path.Combine(folder, index.Path)).WeightMap.Values.Distinct()
+                .All(shard => File.Exists(Path.Combine(folder, shard))));
         }
         catch (InputException)
         {

@@ -9,11 +9,12 @@ public sealed record HubOptions
     /// <summary>The Hub's address, without a slash at its end. <c>HF_ENDPOINT</c>.</summary>
     public string Endpoint { get; init; } = PublicEndpoint;
 
-    /// <summary>The cache that Python's huggingface_hub uses too. <c>HF_HUB_CACHE</c>, else <c>HF_HOME/hub</c>, else <c>~/.cache/huggingface/hub</c>.</summary>
+    /// <summary>The cache that Python's huggingface_hub uses too. <c>HF_HUB_CACHE</c>, else <c>HF_HOME/hub</c>, else
+    /// <c>~/.cache/huggingface/hub</c>.</summary>
     public required string CacheFolder { get; init; }
 
-    /// <summary>The access token; null for none. <c>HF_TOKEN</c>, else the file <c>HF_TOKEN_PATH</c> or <c>HF_HOME/token</c>. It is sent to the
-    /// <see cref="Endpoint"/> alone, and never written anywhere.</summary>
+    /// <summary>The access token; null for none. <c>HF_TOKEN</c>, else the file <c>HF_TOKEN_PATH</c> or
+    /// <c>HF_HOME/token</c>. It is sent to the <see cref="Endpoint"/> alone, and never written anywhere.</summary>
     public string? Token { get; init; }
 
     /// <summary>Whether only the cache is used. <c>HF_HUB_OFFLINE</c>.</summary>
@@ -28,7 +29,8 @@ public sealed record HubOptions
     /// <summary>Tries of a request before it is given up. Default 6.</summary>
     public int Tries { get; init; } = 6;
 
-    /// <summary>The first wait before a request is repeated; each further one is twice as long. Default 0.5 s.</summary>
+    /// <summary>The first wait before a request is repeated; each further one is twice as long. Default 0.5
+    /// s.</summary>
     public TimeSpan FirstWait { get; init; } = TimeSpan.FromSeconds(0.5);
 
     /// <summary>The longest wait that a server may ask for (Retry-After). Default 5 minutes.</summary>
@@ -37,7 +39,8 @@ public sealed record HubOptions
     /// <summary>How long a connection may send nothing. Default 30 s.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a short answer, such as a listing, may take from its first byte to its last. Default 2 minutes.</summary>
+    /// <summary>How long a short answer, such as a listing, may take from its first byte to its last. Default 2
+    /// minutes.</summary>
     public TimeSpan LongestAnswer { get; init; } = TimeSpan.FromMinutes(2);
 
     /// <summary>The settings of the environment, by the names that Python's huggingface_hub has.</summary>
@@ -49,8 +52,10 @@ public sealed record HubOptions
     /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
     public static HubOptions From(Func<string, string?> variable)
     {
-        string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
-        string home = Set("HF_HOME") ?? Path.Combine(Set("XDG_CACHE_HOME") ?? Path.Combine(Home(variable), ".cache"), "huggingface");
+        string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value)
+            ? value.Trim() : null;
+        string home = Set("HF_HOME")
+            ?? Path.Combine(Set("XDG_CACHE_HOME") ?? Path.Combine(Home(variable), ".cache"), "huggingface");
         home = Expand(home, variable);
         string endpoint = (Set("HF_ENDPOINT") ?? PublicEndpoint).TrimEnd('/');
         if (!Uri.TryCreate(endpoint, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
@@ -61,22 +66,29 @@ public sealed record HubOptions
             Endpoint = endpoint,
             CacheFolder = Path.GetFullPath(Expand(Set("HF_HUB_CACHE") ?? Path.Combine(home, "hub"), variable)),
             Token = IsTrue(Set("HF_HUB_DISABLE_IMPLICIT_TOKEN")) ? null
-                : Checked(Set("HF_TOKEN"), "HF_TOKEN") ?? Checked(Set("HUGGING_FACE_HUB_TOKEN"), "HUGGING_FACE_HUB_TOKEN") ?? Checked(ReadToken(tokenFile), tokenFile),
+                : Checked(Set("HF_TOKEN"), "HF_TOKEN")
+                ?? Checked(Set("HUGGING_FACE_HUB_TOKEN"), "HUGGING_FACE_HUB_TOKEN")
+                ?? Checked(ReadToken(tokenFile), tokenFile),
             IsOffline = IsTrue(Set("HF_HUB_OFFLINE")) || IsTrue(Set("TRANSFORMERS_OFFLINE")),
         };
     }
 
     /// <summary>The settings without the token: what may be shown.</summary>
-    public override string ToString() => $"{Endpoint}, cache {CacheFolder}{(IsOffline ? ", offline" : "")}{(Token is null ? "" : ", with a token")}";
+    public override string ToString() =>
+        $"{Endpoint}, cache {CacheFolder}{(IsOffline ? ", offline" : "")}{(Token is null ? "" : ", with a token")}";
 
     // It becomes a header, where a line end would begin another one. The token itself is not shown.
-    private static string? Checked(string? token, string place) => token is null || token.All(c => c is > ' ' and < '\x7f') ? token
-        : throw new InputException($"{place} holds no token: it has a blank, a line end or a letter beyond ASCII within it. Set it to the token alone, which begins with hf_.");
+    private static string? Checked(string? token, string place) =>
+        token is null || token.All(c => c is > ' ' and < '\x7f') ? token
+        : throw new InputException(
+            $"{place} holds no token: it has a blank, a line end or a letter beyond ASCII within it. Set it to the " +
+            "token alone, which begins with hf_.");
 
     private static bool IsTrue(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
 
     private static string Home(Func<string, string?> variable) =>
-        variable("HOME") is { Length: > 0 } home ? home : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        variable("HOME") is { Length: > 0 } home ? home
+            : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
 
     private static string Expand(string path, Func<string, string?> variable) =>
         path == "~" || path.StartsWith("~/", StringComparison.Ordinal) ? Home(variable) + path[1..] : path;

@@ -3,7 +3,8 @@ namespace LowRank.Hub;
 /// <summary>Hears of a download. Calls come from several threads, one at a time.</summary>
 public interface IHubProgress
 {
-    /// <summary>Something that the user should know, such as a wait or the use of cached files; a sentence without its full stop.</summary>
+    /// <summary>Something that the user should know, such as a wait or the use of cached files; a sentence without its
+    /// full stop.</summary>
     void Note(string message);
 
     /// <summary>Before the first byte.</summary>

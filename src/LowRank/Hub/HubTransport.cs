@@ -5,7 +5,8 @@ using System.Net.Sockets;
 namespace LowRank.Hub;
 
 /// <summary>Sends requests to the Hub: redirects, repeats, rate limits.</summary>
-/// <remarks>The token goes to the Hub's own address alone: a redirect to a storage server is followed without it.</remarks>
+/// <remarks>The token goes to the Hub's own address alone: a redirect to a storage server is followed without
+/// it.</remarks>
 internal sealed class HubTransport(HubOptions options, IHubProgress progress) : IDisposable
 {
     /// <summary>Marks a request whose body is a part of a file.</summary>
@@ -14,7 +15,8 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
     private const int MostRedirects = 8;
     private static readonly string[] LinkedHeaders = ["X-Linked-Etag", "X-Linked-Size"];
     private readonly Uri endpoint = new(options.Endpoint);
-    private readonly HttpClient client = new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(20) })
+    private readonly HttpClient client =
+        new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(20) })
     {
         Timeout = Timeout.InfiniteTimeSpan, // a large file takes as long as it takes; silence is bounded instead
     };
@@ -26,7 +28,9 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="InputException">The Hub knows no such thing, or does not give it to this token.</exception>
     /// <exception cref="HubException">It could not be reached, or kept failing.</exception>
-    public async Task<T> Send<T>(Func<HttpRequestMessage> request, string what, Func<HttpResponseMessage, CancellationToken, Task<T>> handle, CancellationToken cancellation)
+    public async Task<T> Send<T>(
+        Func<HttpRequestMessage> request, string what, Func<HttpResponseMessage, CancellationToken, Task<T>> handle,
+        CancellationToken cancellation)
     {
         TimeSpan wait = options.FirstWait;
         for (int attempt = 1; ; attempt++)
@@ -46,23 +50,34 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
             }
             catch (Exception e) when (IsPassing(e) && !cancellation.IsCancellationRequested)
             {
-                failure = e is OperationCanceledException ? $"the connection was silent for {options.Silence.TotalSeconds:0.##} s" : e.Message;
+                failure = e is OperationCanceledException
+                    ? $"the connection was silent for {options.Silence.TotalSeconds:0.##} s" : e.Message;
                 cause = e;
             }
             catch (Exception e) when (IsUnsendable(e))
             {
-                throw new HubException($"{what}: the answer of {options.Endpoint} cannot be used: {e.Message.TrimEnd('.')}. Check HF_ENDPOINT.", e);
+                throw new HubException(
+                    $"{what}: the answer of {options.Endpoint} cannot be used: {e.Message.TrimEnd('.')}. Check " +
+                    "HF_ENDPOINT.", e);
             }
-            bool unknown = cause is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError }; // no network, or a wrong address: waiting seldom helps
-            // Who says nothing twice has nothing to say: six silences of half a minute are three minutes in which nobody learns anything.
+            // no network, or a wrong address: waiting seldom helps
+            bool unknown = cause is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError };
+            // Who says nothing twice has nothing to say: six silences of half a minute are three minutes in which
+            // nobody learns anything.
             bool silent = cause is OperationCanceledException && !answered;
             if (attempt >= (unknown || silent ? Math.Min(2, options.Tries) : options.Tries))
-                throw new HubException($"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time {failure.TrimEnd('.')}. " +
+                throw new HubException(
+                    $"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time " +
+                    $"{failure.TrimEnd('.')}. " +
                     "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.", cause);
             TimeSpan pause = asked ?? wait;
             if (pause > options.LongestWait)
-                throw new HubException($"{what}: the Hub asks to wait {pause.TotalSeconds:0} s before the next request (rate limit). Try again later{(options.Token is null ? ", or set HF_TOKEN: signed-in users may ask more" : "")}.");
-            if (pause > TimeSpan.FromSeconds(2)) progress.Note($"{what}: {failure}; trying again in {pause.TotalSeconds:0} s");
+                throw new HubException(
+                    $"{what}: the Hub asks to wait {pause.TotalSeconds:0} s before the next request (rate limit). " +
+                    "Try again " +
+                    $"later{(options.Token is null ? ", or set HF_TOKEN: signed-in users may ask more" : "")}.");
+            if (pause > TimeSpan.FromSeconds(2))
+                progress.Note($"{what}: {failure}; trying again in {pause.TotalSeconds:0} s");
             await Task.Delay(pause, cancellation).ConfigureAwait(false);
             wait = TimeSpan.FromTicks(Math.Min(wait.Ticks * 2, options.LongestWait.Ticks));
         }
@@ -76,62 +91,80 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
         return await stream.ReadAsync(buffer, silence.Token).ConfigureAwait(false);
     }
 
-    /// <summary>The address that an answer names for a next request, to which the token is sent where it is the Hub's own.</summary>
+    /// <summary>The address that an answer names for a next request, to which the token is sent where it is the Hub's
+    /// own.</summary>
     /// <param name="address">As it stands in the answer.</param>
     /// <param name="what">What it is for, for messages.</param>
     /// <exception cref="HubException">It is none, not of http, or less safe than the Hub's own.</exception>
     public Uri Named(string? address, string what)
     {
-        if (string.IsNullOrWhiteSpace(address)) throw new HubException($"{what}: {options.Endpoint} named no address. Check HF_ENDPOINT.");
-        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? at) || at.Host.Length == 0) throw new HubException($"{what}: {options.Endpoint} named the address \"{Quoted(address)}\", which is none. Expected a whole one, with http or https. Check HF_ENDPOINT.");
+        if (string.IsNullOrWhiteSpace(address))
+            throw new HubException($"{what}: {options.Endpoint} named no address. Check HF_ENDPOINT.");
+        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? at) || at.Host.Length == 0)
+            throw new HubException(
+                $"{what}: {options.Endpoint} named the address \"{Quoted(address)}\", which is none. Expected a " +
+                "whole one, with http or https. Check HF_ENDPOINT.");
         return Checked(at);
     }
 
     /// <inheritdoc/>
     public void Dispose() => client.Dispose();
 
-    private static bool IsPassing(Exception e) => e is HttpRequestException or IOException or SocketException or OperationCanceledException;
+    private static bool IsPassing(Exception e) =>
+        e is HttpRequestException or IOException or SocketException or OperationCanceledException;
 
     private async Task<HttpResponseMessage> Follow(Func<HttpRequestMessage> make, CancellationToken cancellation)
     {
         HttpRequestMessage request = make();
         Uri at = request.RequestUri!;
-        var linked = new Dictionary<string, string>(); // what the Hub says of a file stands on the redirect to its storage
+        // what the Hub says of a file stands on the redirect to its storage
+        var linked = new Dictionary<string, string>();
         for (int hop = 0; ; hop++)
         {
             using (request)
             {
-                if (options.Token is { } token && IsOwn(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                if (options.Token is { } token && IsOwn(at))
+                    request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
                 request.Headers.UserAgent.ParseAdd("lowrank/0.1");
                 using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
                 silence.CancelAfter(options.Silence);
                 HttpResponseMessage response = await SendOne(request, silence).ConfigureAwait(false);
-                if (response.StatusCode is not (HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
+                if (response.StatusCode
+                    is not (HttpStatusCode.Moved or HttpStatusCode.Found or HttpStatusCode.SeeOther
+                    or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect)
                     || response.Headers.Location is not { } location)
                 {
-                    foreach ((string name, string value) in linked) response.Headers.TryAddWithoutValidation(name, value);
+                    foreach ((string name, string value) in linked)
+                        response.Headers.TryAddWithoutValidation(name, value);
                     return response;
                 }
                 foreach (string name in LinkedHeaders)
-                    if (response.Headers.TryGetValues(name, out IEnumerable<string>? values)) linked[name] = values.First();
+                    if (response.Headers.TryGetValues(name, out IEnumerable<string>? values))
+                        linked[name] = values.First();
                 response.Dispose();
-                if (hop == MostRedirects) throw new HubException($"{Shown(at)} leads from one address to the next, {MostRedirects} times. Check HF_ENDPOINT.");
+                if (hop == MostRedirects)
+                    throw new HubException(
+                        $"{Shown(at)} leads from one address to the next, {MostRedirects} times. Check HF_ENDPOINT.");
                 at = Checked(Uri.TryCreate(at, location, out Uri? next) && next.Host.Length > 0 ? next
-                    : throw new HubException($"{options.Endpoint} leads to \"{Quoted(location.OriginalString)}\", which is no address. Check HF_ENDPOINT."));
+                    : throw new HubException(
+                        $"{options.Endpoint} leads to \"{Quoted(location.OriginalString)}\", which is no address. " +
+                        "Check HF_ENDPOINT."));
             }
             request = make();
             request.RequestUri = at;
         }
     }
 
-    // While a part of a file is taken from the disk and sent, the connection is not silent, however long the whole part takes.
+    // While a part of a file is taken from the disk and sent, the connection is not silent, however long the whole part
+    // takes.
     private async Task<HttpResponseMessage> SendOne(HttpRequestMessage request, CancellationTokenSource silence)
     {
         bool sends = request.Options.TryGetValue(SentPart, out FilePart? part);
         if (sends) part!.Taken = () => silence.CancelAfter(options.Silence);
         try
         {
-            return await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token).ConfigureAwait(false);
+            return await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token)
+                .ConfigureAwait(false);
         }
         finally
         {
@@ -143,45 +176,65 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
 
     private Uri Checked(Uri at)
     {
-        if (at.Scheme is not ("http" or "https")) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not of http or https; that is not followed.");
-        if (at.Scheme != "https" && at.Scheme != endpoint.Scheme) throw new HubException($"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
+        if (at.Scheme is not ("http" or "https"))
+            throw new HubException(
+                $"{options.Endpoint} leads to {Shown(at)}, which is not of http or https; that is not followed.");
+        if (at.Scheme != "https" && at.Scheme != endpoint.Scheme)
+            throw new HubException(
+                $"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
         return at;
     }
 
     // What a server says stands in messages, by its beginning and without what a terminal would obey.
-    internal static string Quoted(string text) => new([.. text.Take(200).Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
+    internal static string Quoted(string text) =>
+        new([.. text.Take(200).Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
 
     // A header or an address from an answer that cannot be sent, or an answer that breaks the protocol's own rules.
-    private static bool IsUnsendable(Exception e) => e is FormatException or UriFormatException or NotSupportedException or ArgumentException or InvalidOperationException;
+    private static bool IsUnsendable(Exception e) =>
+        e is FormatException or UriFormatException or NotSupportedException or ArgumentException
+        or InvalidOperationException;
 
     // Signed addresses carry a key in their query: it is not shown.
     private static string Shown(Uri at) => Quoted(at.GetLeftPart(UriPartial.Path));
 
     private void ThrowIfFinal(HttpResponseMessage response, string what)
     {
-        string reason = response.Headers.TryGetValues("X-Error-Message", out IEnumerable<string>? said) ? $" ({Quoted(said.First())})" : "";
-        string signed = options.Token is null ? "no token is set: set HF_TOKEN to one that may read it" : "the token may not read it: accept the repository's terms on its page, or use another token";
+        string reason = response.Headers.TryGetValues("X-Error-Message", out IEnumerable<string>? said)
+            ? $" ({Quoted(said.First())})" : "";
+        string signed = options.Token is null ? "no token is set: set HF_TOKEN to one that may read it"
+            : "the token may not read it: accept the repository's terms on its page, or use another token";
         switch (response.StatusCode)
         {
             case HttpStatusCode.NotFound:
-                throw new InputException($"{what} was not found on {options.Endpoint}{reason}. Check the name and the revision" + (options.Token is null ? "; if it is private, set HF_TOKEN." : "."));
+                throw new InputException(
+                    $"{what} was not found on {options.Endpoint}{reason}. Check the name and the revision"
+                    + (options.Token is null ? "; if it is private, set HF_TOKEN." : "."));
             case HttpStatusCode.Unauthorized:
-                throw new InputException($"{what}: {options.Endpoint} knows no such repository, or keeps it private{reason}; {signed}. Check the name too.");
+                throw new InputException(
+                    $"{what}: {options.Endpoint} knows no such repository, or keeps it private{reason}; {signed}. " +
+                    "Check the name too.");
             case HttpStatusCode.Forbidden:
                 throw new InputException($"{what}: access is refused by {options.Endpoint}{reason}; {signed}.");
-            case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity:
-                throw new InputException($"{what}: {options.Endpoint} answered {(int)response.StatusCode} {Quoted(response.ReasonPhrase ?? "")}{reason}.");
+            case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone
+                or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity:
+                throw new InputException(
+                    $"{what}: {options.Endpoint} answered {(int)response.StatusCode} " +
+                    $"{Quoted(response.ReasonPhrase ?? "")}{reason}.");
         }
     }
 
     private static TimeSpan? RetryAfter(HttpResponseMessage response)
     {
         if (response.Headers.RetryAfter is { Delta: { } delta }) return delta;
-        if (response.Headers.RetryAfter is { Date: { } date }) return date - DateTimeOffset.UtcNow is { Ticks: > 0 } rest ? rest : TimeSpan.Zero;
+        if (response.Headers.RetryAfter is { Date: { } date })
+            return date - DateTimeOffset.UtcNow is { Ticks: > 0 } rest ? rest : TimeSpan.Zero;
         // The Hub's own form: ratelimit: "api";r=0;t=55
-        if (response.StatusCode == HttpStatusCode.TooManyRequests && response.Headers.TryGetValues("RateLimit", out IEnumerable<string>? limit)
-            && limit.First().Split(';').Select(part => part.Trim()).FirstOrDefault(part => part.StartsWith("t=", StringComparison.Ordinal)) is { } seconds
-            && double.TryParse(seconds.AsSpan(2), out double wait) && double.IsFinite(wait) && wait is >= 0 and < 1e6) return TimeSpan.FromSeconds(wait);
+        if (response.StatusCode == HttpStatusCode.TooManyRequests
+            && response.Headers.TryGetValues("RateLimit", out IEnumerable<string>? limit)
+            && limit.First().Split(';').Select(part => part.Trim())
+            .FirstOrDefault(part => part.StartsWith("t=", StringComparison.Ordinal)) is { } seconds
+            && double.TryParse(seconds.AsSpan(2), out double wait) && double.IsFinite(wait)
+            && wait is >= 0 and < 1e6) return TimeSpan.FromSeconds(wait);
         return null;
     }
 }

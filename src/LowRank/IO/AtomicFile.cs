@@ -4,13 +4,15 @@ using System.Text.RegularExpressions;
 namespace LowRank.IO;
 
 /// <summary>Writes a file so that its name holds either the old content or the whole new one, also when the process is
-/// killed or the power fails. Links are followed, an existing file keeps its mode, and devices and pipes are written into.</summary>
+/// killed or the power fails. Links are followed, an existing file keeps its mode, and devices and pipes are written
+/// into.</summary>
 public static partial class AtomicFile
 {
     private const int ReadOnlyDirectory = 0;
 
-    /// <summary>Writes to a temporary name in the same folder, flushes to the disk, renames over <paramref name="path"/>,
-    /// and flushes the folder. On failure the temporary file is removed and the old file stays.</summary>
+    /// <summary>Writes to a temporary name in the same folder, flushes to the disk, renames over
+    /// <paramref name="path"/>, and flushes the folder. On failure the temporary file is removed and the old file
+    /// stays.</summary>
     /// <param name="path">The file to write; its folder is made if absent.</param>
     /// <param name="write">Writes the content to a stream without buffer.</param>
     /// <exception cref="InputException">The path is a folder, or a link that leads nowhere.</exception>
@@ -26,8 +28,10 @@ public static partial class AtomicFile
                 return;
             }
         }
-        if (Directory.Exists(full)) throw new InputException($"{path} is a folder; expected a file to write. Choose another output.");
-        string folder = Path.GetDirectoryName(full) ?? throw new IOException($"{path} is the root of a file system, not a file.");
+        if (Directory.Exists(full))
+            throw new InputException($"{path} is a folder; expected a file to write. Choose another output.");
+        string folder = Path.GetDirectoryName(full)
+            ?? throw new IOException($"{path} is the root of a file system, not a file.");
         Directory.CreateDirectory(folder);
         string temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
         try
@@ -37,7 +41,8 @@ public static partial class AtomicFile
                 write(stream);
                 stream.Flush(flushToDisk: true);
                 OutputPath.KeepAttributes(full, temporary);
-                // Nobody holds it between here and its name: a new time keeps others from taking it for what a dead writer left.
+                // Nobody holds it between here and its name: a new time keeps others from taking it for what a dead
+                // writer left.
                 File.SetLastWriteTimeUtc(stream.SafeFileHandle, DateTime.UtcNow);
             }
             // Closed first: a reader of the new file would meet the writer's lock.
@@ -55,16 +60,20 @@ public static partial class AtomicFile
     // What replaces a file may be as private as that: until it gets the old file's mode nobody else reads it.
     private static FileStream Create(string path, bool isPrivate)
     {
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0 };
-        if (isPrivate && !OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write,
+            Share = FileShare.None, BufferSize = 0 };
+        if (isPrivate && !OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new FileStream(path, options);
     }
 
     /// <summary>Writes text as UTF-8 without a byte order mark.</summary>
     /// <inheritdoc cref="Write(string, Action{Stream})"/>
-    public static void Write(string path, string text) => Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
+    public static void Write(string path, string text) =>
+        Write(path, stream => stream.Write(new System.Text.UTF8Encoding(false).GetBytes(text)));
 
-    // What earlier writers of the file left that were killed: their lock is gone with them. A minute spares one that has just begun.
+    // What earlier writers of the file left that were killed: their lock is gone with them. A minute spares one that
+    // has just begun.
     private static void RemoveLeftovers(string folder, string name)
     {
         string[] files;
@@ -80,7 +89,8 @@ public static partial class AtomicFile
         foreach (string left in files)
         {
             string found = Path.GetFileName(left);
-            if (!found.StartsWith("." + name, StringComparison.Ordinal) || !Leftover().IsMatch(found[(name.Length + 1)..])
+            if (!found.StartsWith("." + name, StringComparison.Ordinal)
+                || !Leftover().IsMatch(found[(name.Length + 1)..])
                 || DateTime.UtcNow - File.GetLastWriteTimeUtc(left) < TimeSpan.FromMinutes(1)) continue;
             try
             {
@@ -126,7 +136,8 @@ public static partial class AtomicFile
         }
     }
 
-    /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by itself.</summary>
+    /// <summary>Makes renames and removals in a folder last through a loss of power. Windows does so by
+    /// itself.</summary>
     internal static void FlushFolder(string folder)
     {
         if (OperatingSystem.IsWindows()) return;
@@ -137,7 +148,8 @@ public static partial class AtomicFile
         _ = CloseFile(descriptor);
     }
 
-    [DllImport("libc", EntryPoint = "open", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DllImport("libc", EntryPoint = "open", CharSet = CharSet.Ansi, BestFitMapping = false,
+        ThrowOnUnmappableChar = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int OpenFile([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
 

@@ -48,10 +48,12 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Opens a folder or a file.</summary>
     /// <param name="folderOrFile">A folder with <see cref="SingleFileName"/> (preferred, as transformers does) or
-    /// <see cref="IndexFileName"/>, else <see cref="PickleFileName"/> or <see cref="PickleIndexFileName"/>; or a <c>.safetensors</c> file; or an index.</param>
+    /// <see cref="IndexFileName"/>, else <see cref="PickleFileName"/> or <see cref="PickleIndexFileName"/>; or a
+    /// <c>.safetensors</c> file; or an index.</param>
     /// <exception cref="InputException">There are no weights, only weights of another format, or a file is wrong: lists
     /// every problem of every file.</exception>
-    /// <remarks>Tensors that a shard holds beside those the index lists are part of the checkpoint, as in transformers.</remarks>
+    /// <remarks>Tensors that a shard holds beside those the index lists are part of the checkpoint, as in
+    /// transformers.</remarks>
     public static Checkpoint Open(string folderOrFile)
     {
         string file = Directory.Exists(folderOrFile) ? FindIn(folderOrFile) : folderOrFile;
@@ -88,10 +90,14 @@ public sealed class Checkpoint : IDisposable
         string[] names = [.. Directory.EnumerateFiles(folder).Select(path => System.IO.Path.GetFileName(path)).Order()];
         if (names.Contains("adapter_model.safetensors"))
             throw new InputException(
-                $"{folder} holds an adapter (adapter_model.safetensors), not a model. Expected {SingleFileName} or {IndexFileName}. " +
+                $"{folder} holds an adapter (adapter_model.safetensors), not a model. Expected {SingleFileName} or " +
+                    $"{IndexFileName}. " +
                 "Give this folder as the adapter, and the folder of its base model as the model.");
-        string found = names.Length == 0 ? "no files" : string.Join(", ", names.Take(20)) + (names.Length > 20 ? ", …" : "");
-        throw new InputException($"{folder} holds no weights: expected {SingleFileName}, {IndexFileName}, {PickleFileName} or {PickleIndexFileName}, found {found}.");
+        string found = names.Length == 0 ? "no files"
+            : string.Join(", ", names.Take(20)) + (names.Length > 20 ? ", …" : "");
+        throw new InputException(
+            $"{folder} holds no weights: expected {SingleFileName}, {IndexFileName}, {PickleFileName} or " +
+            $"{PickleIndexFileName}, found {found}.");
     }
 
     private static Checkpoint OpenShards(string path, string indexPath)
@@ -103,12 +109,14 @@ public sealed class Checkpoint : IDisposable
         bool complete = false;
         try
         {
-            foreach (IGrouping<string, KeyValuePair<string, string>> shard in index.WeightMap.GroupBy(pair => pair.Value))
+            foreach (IGrouping<string, KeyValuePair<string, string>> shard in index.WeightMap.GroupBy(
+                pair => pair.Value))
             {
                 string file = System.IO.Path.Combine(folder, shard.Key);
                 if (!File.Exists(file))
                 {
-                    problems.Add($"the shard {shard.Key} is missing; the index takes {shard.Count()} tensors from it, " +
+                    problems.Add(
+                        $"the shard {shard.Key} is missing; the index takes {shard.Count()} tensors from it, " +
                         $"such as '{shard.First().Key}'. Download it again");
                     continue;
                 }
@@ -134,19 +142,22 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
-    private static void CheckShards(CheckpointIndex index, SortedDictionary<string, SafeTensorsFile> files, List<string> problems)
+    private static void CheckShards(
+        CheckpointIndex index, SortedDictionary<string, SafeTensorsFile> files, List<string> problems)
     {
         foreach ((string name, string shard) in index.WeightMap)
         {
             if (!files.TryGetValue(shard, out SafeTensorsFile? file) || file.Entries.ContainsKey(name)) continue;
-            string[] elsewhere = [.. files.Where(other => other.Value.Entries.ContainsKey(name)).Select(other => other.Key)];
+            string[] elsewhere =
+                [.. files.Where(other => other.Value.Entries.ContainsKey(name)).Select(other => other.Key)];
             problems.Add($"tensor '{name}' is not in {shard}, where the index places it" +
                 (elsewhere.Length > 0 ? $"; it is in {string.Join(", ", elsewhere)}" : ""));
         }
         var holders = new Dictionary<string, string>();
         foreach ((string shard, SafeTensorsFile file) in files)
             foreach (string name in file.Entries.Keys)
-                if (!holders.TryAdd(name, shard)) problems.Add($"tensor '{name}' is in two shards, {holders[name]} and {shard}");
+                if (!holders.TryAdd(name, shard))
+                    problems.Add($"tensor '{name}' is in two shards, {holders[name]} and {shard}");
     }
 }
 
@@ -158,23 +169,31 @@ internal sealed record CheckpointIndex(IReadOnlyDictionary<string, string> Weigh
     /// <exception cref="InputException">The file is no index; lists every problem.</exception>
     public static CheckpointIndex Read(string path)
     {
-        if (!File.Exists(path)) throw new InputException($"{path} does not exist; expected the index of a checkpoint's shards.");
+        if (!File.Exists(path))
+            throw new InputException($"{path} does not exist; expected the index of a checkpoint's shards.");
         if (JsonObjects.Read(path)["weight_map"] is not JsonObject map)
-            throw new InputException($"{path} has no object 'weight_map'; expected one that names the file of each tensor.");
-        string extension = path.EndsWith(Checkpoint.PickleIndexFileName, StringComparison.Ordinal) ? ".bin" : ".safetensors";
+            throw new InputException(
+                $"{path} has no object 'weight_map'; expected one that names the file of each tensor.");
+        string extension = path.EndsWith(Checkpoint.PickleIndexFileName, StringComparison.Ordinal) ? ".bin"
+            : ".safetensors";
         var problems = new List<string>();
         var weights = new OrderedDictionary<string, string>();
         foreach ((string name, JsonNode? value) in map)
         {
             string? file = value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
             if (file is null)
-                problems.Add($"weight_map: the value of '{name}' is {value?.ToJsonString() ?? "null"}; expected the name of a file");
+                problems.Add(
+                    $"weight_map: the value of '{name}' is {value?.ToJsonString() ?? "null"}; expected the name of " +
+                    "a file");
             else if (!IsPlainName(file, extension))
-                problems.Add($"weight_map: '{name}' is placed in '{file}'; expected the name of a {extension} file in the index's own folder");
+                problems.Add(
+                    $"weight_map: '{name}' is placed in '{file}'; expected the name of a {extension} file in the " +
+                    "index's own folder");
             else
                 weights.Add(name, file);
         }
-        if (weights.Count == 0 && problems.Count == 0) problems.Add("weight_map is empty; expected at least one tensor");
+        if (weights.Count == 0 && problems.Count == 0)
+            problems.Add("weight_map is empty; expected at least one tensor");
         if (problems.Count > 0) throw new InputException($"{path} cannot be used:", problems);
         return new CheckpointIndex(weights);
     }

@@ -20,15 +20,16 @@ public static partial class CheckpointWriter
     };
 
     /// <summary>Writes <c>model.safetensors</c>, or, where the tensors take more than
-    /// <paramref name="maximumShardBytes"/>, <c>model-00001-of-0000N.safetensors</c> and their index. Then removes what an
-    /// earlier save in the same folder left under the names of the other kind.</summary>
+    /// <paramref name="maximumShardBytes"/>, <c>model-00001-of-0000N.safetensors</c> and their index. Then removes what
+    /// an earlier save in the same folder left under the names of the other kind.</summary>
     /// <param name="folder">The folder; made if absent.</param>
     /// <param name="tensors">Names and tensors, in the order in which they fill the shards.</param>
     /// <param name="metadata">As in <see cref="SafeTensorsWriter.Write"/>.</param>
     /// <param name="maximumShardBytes">The most bytes of data in a shard; a larger tensor has one of its own.</param>
     /// <returns>The files written.</returns>
     /// <exception cref="InputException">As in <see cref="SafeTensorsWriter.Write"/>; nothing is written.</exception>
-    /// <remarks>Each file is written atomically. To replace a sharded checkpoint in one step, write to a new folder and rename it.</remarks>
+    /// <remarks>Each file is written atomically. To replace a sharded checkpoint in one step, write to a new folder and
+    /// rename it.</remarks>
     public static IReadOnlyList<string> Write(
         string folder, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null, long maximumShardBytes = DefaultMaximumShardBytes)
@@ -40,7 +41,8 @@ public static partial class CheckpointWriter
         var places = new SortedDictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < shards.Count; i++)
         {
-            string name = shards.Count == 1 ? Checkpoint.SingleFileName : $"model-{i + 1:00000}-of-{shards.Count:00000}.safetensors";
+            string name = shards.Count == 1 ? Checkpoint.SingleFileName
+                : $"model-{i + 1:00000}-of-{shards.Count:00000}.safetensors";
             SafeTensorsWriter.Write(Path.Combine(folder, name), shards[i], metadata);
             written.Add(Path.Combine(folder, name));
             foreach ((string key, _) in shards[i]) places.Add(key, name);
@@ -95,7 +97,8 @@ public static partial class CheckpointWriter
         foreach (string file in Directory.GetFiles(folder))
         {
             string name = Path.GetFileName(file);
-            if (name is not (Checkpoint.SingleFileName or Checkpoint.IndexFileName) && !ShardName().IsMatch(name)) continue;
+            if (name is not (Checkpoint.SingleFileName or Checkpoint.IndexFileName) && !ShardName().IsMatch(name))
+                continue;
             if (written.Exists(other => Path.GetFileName(other) == name)) continue;
             File.Delete(file);
             removed = true;
@@ -103,6 +106,7 @@ public static partial class CheckpointWriter
         if (removed) AtomicFile.FlushFolder(folder);
     }
 
-    [GeneratedRegex(@"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^model-\d{5}-of-\d{5}\.safetensors$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex ShardName();
 }

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.IO;
 
-/// <summary>Which file a path leads to, whatever names it: links of both kinds lead to the same one. Read by Linux' statx; elsewhere nothing is known,
-/// and paths are compared.</summary>
+/// <summary>Which file a path leads to, whatever names it: links of both kinds lead to the same one. Read by Linux'
+/// statx; elsewhere nothing is known, and paths are compared.</summary>
 /// <param name="Device">The file system.</param>
 /// <param name="Number">The file's number in it.</param>
 /// <param name="Mode">Kind and permissions.</param>
@@ -13,7 +13,8 @@ namespace LowRank.IO;
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort Mode, uint Owner, uint Group)
 {
-    private const int WorkingFolder = -100, BasicFields = 0x7FF, StatxBytes = 256, Kinds = 0xF000, Regular = 0x8000, Folder = 0x4000;
+    private const int WorkingFolder = -100, BasicFields = 0x7FF, StatxBytes = 256, Kinds = 0xF000, Regular = 0x8000,
+        Folder = 0x4000;
 
     /// <summary>Whether it is neither a device nor a pipe nor a socket.</summary>
     public bool IsPlain => (Mode & Kinds) is Regular or Folder;
@@ -32,7 +33,9 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
             return null; // a C library from before statx
         }
         ulong device = ((ulong)Number32(fields, 136) << 32) | Number32(fields, 140);
-        return new FileIdentity(device, BinaryPrimitives.ReadUInt64LittleEndian(fields.AsSpan(32)), BinaryPrimitives.ReadUInt16LittleEndian(fields.AsSpan(28)),
+        return new FileIdentity(
+            device, BinaryPrimitives.ReadUInt64LittleEndian(fields.AsSpan(32)),
+            BinaryPrimitives.ReadUInt16LittleEndian(fields.AsSpan(28)),
             Number32(fields, 20), Number32(fields, 24));
     }
 
@@ -46,19 +49,22 @@ internal readonly record struct FileIdentity(ulong Device, ulong Number, ushort 
     }
 
     /// <summary>Gives a file or folder to the owner of this one, where the process may.</summary>
-    public void GiveOwner(string path) => _ = ChangeOwner(path, Owner, Group); // only root may, and what is refused changes nothing
+    // only root may, and what is refused changes nothing
+    public void GiveOwner(string path) => _ = ChangeOwner(path, Owner, Group);
 
     private static string Plain(string path)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return (Directory.Exists(full) ? Directory.ResolveLinkTarget(full, true) : File.ResolveLinkTarget(full, true))?.FullName ?? full;
+        return (Directory.Exists(full) ? Directory.ResolveLinkTarget(full, true)
+            : File.ResolveLinkTarget(full, true))?.FullName ?? full;
     }
 
     private static uint Number32(byte[] fields, int at) => BinaryPrimitives.ReadUInt32LittleEndian(fields.AsSpan(at));
 
     [DllImport("libc", EntryPoint = "statx")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Statx(int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint fields, byte[] result);
+    private static extern int Statx(
+        int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint fields, byte[] result);
 
     [DllImport("libc", EntryPoint = "chown")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
@@ -73,8 +79,10 @@ internal static class FileKind
     /// <summary>Whether it is a pipe, which can be read once.</summary>
     public static bool IsPipe(string path) => TypeOf(path) == Pipe;
 
-    /// <summary>What it is where it is neither file nor folder nor pipe, in words; null where it is one of those, or nothing is there.</summary>
-    public static string? Special(string path) => TypeOf(path) switch { CharacterDevice or BlockDevice => "a device", Socket => "a socket", _ => null };
+    /// <summary>What it is where it is neither file nor folder nor pipe, in words; null where it is one of those, or
+    /// nothing is there.</summary>
+    public static string? Special(string path) =>
+        TypeOf(path) switch { CharacterDevice or BlockDevice => "a device", Socket => "a socket", _ => null };
 
     // Linux alone tells by a structure that is the same on all processors; elsewhere a path is taken for a file.
     private static int TypeOf(string path)
@@ -82,10 +90,13 @@ internal static class FileKind
         const int CurrentFolder = -100, TypeOnly = 1, Size = 256, ModeAt = 28;
         if (!OperatingSystem.IsLinux()) return 0;
         byte[] found = new byte[Size];
-        return StatX(CurrentFolder, path, 0, TypeOnly, found) == 0 ? BinaryPrimitives.ReadUInt16LittleEndian(found.AsSpan(ModeAt)) & TypeBits : 0;
+        return StatX(CurrentFolder, path, 0, TypeOnly, found) == 0
+            ? BinaryPrimitives.ReadUInt16LittleEndian(found.AsSpan(ModeAt)) & TypeBits : 0;
     }
 
-    [DllImport("libc", EntryPoint = "statx", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DllImport("libc", EntryPoint = "statx", CharSet = CharSet.Ansi, BestFitMapping = false,
+        ThrowOnUnmappableChar = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int StatX(int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint mask, [Out] byte[] found);
+    private static extern int StatX(
+        int folder, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint mask, [Out] byte[] found);
 }

@@ -29,7 +29,8 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         if (new FileInfo(path).Length == 0) return; // a pipe or a device too: opening it could wait for ever
         // Other processes may replace or delete the file meanwhile (the mapping keeps the old one).
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
+        using var stream =
+            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1);
         Length = stream.Length;
         if (Length == 0) return;
         file = MemoryMappedFile.CreateFromFile(
@@ -72,13 +73,14 @@ internal sealed unsafe class MappedFile : IDisposable
         return NativeTensor.Wrap(address, &Return, shape, type);
     }
 
-    /// <summary>Gives the pages of a part back to the system, whose copy of the file stays: the part is read again when it is used
-    /// again. Does nothing where the system has no such call.</summary>
+    /// <summary>Gives the pages of a part back to the system, whose copy of the file stays: the part is read again when
+    /// it is used again. Does nothing where the system has no such call.</summary>
     public void Release(long offset, long bytes)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         // Whole pages alone: those at the ends may hold a neighbour's data.
-        long page = Environment.SystemPageSize, first = (offset + page - 1) / page * page, end = (offset + bytes) / page * page;
+        long page = Environment.SystemPageSize, first = (offset + page - 1) / page * page,
+            end = (offset + bytes) / page * page;
         if (end > first) NativePages.Release((nint)(start + first), (nuint)(end - first));
     }
 
@@ -118,7 +120,8 @@ internal sealed unsafe class MappedFile : IDisposable
             return new(file.start + offset, length);
         }
 
-        public override System.Buffers.MemoryHandle Pin(int elementIndex = 0) => new(file.start + offset + elementIndex);
+        public override System.Buffers.MemoryHandle Pin(int elementIndex = 0) =>
+            new(file.start + offset + elementIndex);
 
         public override void Unpin()
         {

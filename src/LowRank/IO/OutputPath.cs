@@ -1,11 +1,14 @@
 namespace LowRank.IO;
 
-/// <summary>Where an output goes: through links to what they lead to, into devices and pipes themselves, and never onto an input.</summary>
+/// <summary>Where an output goes: through links to what they lead to, into devices and pipes themselves, and never onto
+/// an input.</summary>
 internal static class OutputPath
 {
     private const int MostLinks = 40; // as Linux follows
 
-    private static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None, MaxRecursionDepth = 8 };
+    private static readonly EnumerationOptions Everything =
+        new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.None,
+        MaxRecursionDepth = 8 };
 
     /// <summary>The full path of what a path leads to, also where that is not there yet.</summary>
     /// <exception cref="InputException">Links lead in a circle.</exception>
@@ -21,20 +24,24 @@ internal static class OutputPath
         throw new InputException($"{path} cannot be written: its links lead in a circle. Choose another output.");
     }
 
-    /// <summary>Opens what is no regular file, and what the system itself names, to be written into; null for a file that is replaced as a whole.</summary>
+    /// <summary>Opens what is no regular file, and what the system itself names, to be written into; null for a file
+    /// that is replaced as a whole.</summary>
     /// <param name="full">A path from <see cref="Resolve"/>.</param>
     public static Stream? OpenThrough(string full)
     {
         if (full is "/dev/stdout" or "/proc/self/fd/1" or "/dev/fd/1") return Console.OpenStandardOutput();
         if (full is "/dev/stderr" or "/proc/self/fd/2" or "/dev/fd/2") return Console.OpenStandardError();
-        bool isThrough = FileIdentity.Of(full) is { } file ? !file.IsPlain || (IsSystems(full) && !Directory.Exists(full)) : IsSystems(full) && File.Exists(full);
+        bool isThrough = FileIdentity.Of(full) is { } file
+            ? !file.IsPlain || (IsSystems(full) && !Directory.Exists(full)) : IsSystems(full) && File.Exists(full);
         if (!isThrough) return null;
         var stream = new FileStream(full, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
-        if (FileIdentity.Of(full) is { IsPlain: true } && !IsDescriptor(full)) stream.SetLength(0); // a regular file among the devices
+        // a regular file among the devices
+        if (FileIdentity.Of(full) is { IsPlain: true } && !IsDescriptor(full)) stream.SetLength(0);
         return stream;
     }
 
-    /// <summary>Gives what replaces a file or folder the mode of the old one, and its owner where the process may.</summary>
+    /// <summary>Gives what replaces a file or folder the mode of the old one, and its owner where the process
+    /// may.</summary>
     public static void KeepAttributes(string old, string replacement)
     {
         if (OperatingSystem.IsWindows() || !Path.Exists(old)) return;
@@ -54,16 +61,23 @@ internal static class OutputPath
         {
             bool isFolder = Directory.Exists(input);
             string? same = FileIdentity.AreSame(output, input) ? input
-                : isFolder && File.Exists(output) ? Directory.EnumerateFiles(input, "*", Everything).FirstOrDefault(file => FileIdentity.AreSame(output, file)) : null;
+                : isFolder && File.Exists(output)
+                ? Directory.EnumerateFiles(input, "*", Everything)
+                .FirstOrDefault(file => FileIdentity.AreSame(output, file)) : null;
             if (same is not null)
-                throw new InputException($"{option} is {output}, which is {(same == output ? "a" : $"the same as {same}, a")} {(isFolder && same == input ? "folder" : "file")} that is read: " +
+                throw new InputException(
+                    $"{option} is {output}, which is {(same == output ? "a" : $"the same as {same}, a")} " +
+                    $"{(isFolder && same == input ? "folder" : "file")} that is read: " +
                     "writing it would destroy it. Choose another output.");
         }
     }
 
     private static bool IsSystems(string full) =>
-        IsDescriptor(full) || (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
+        IsDescriptor(full)
+            || (full.StartsWith("/dev/", StringComparison.Ordinal)
+            && !full.StartsWith("/dev/shm/", StringComparison.Ordinal));
 
     // An open file of the process, which whoever opened it goes on with.
-    private static bool IsDescriptor(string full) => full.StartsWith("/proc/", StringComparison.Ordinal) || full.StartsWith("/dev/fd/", StringComparison.Ordinal);
+    private static bool IsDescriptor(string full) => full.StartsWith("/proc/", StringComparison.Ordinal)
+        || full.StartsWith("/dev/fd/", StringComparison.Ordinal);
 }

@@ -61,9 +61,10 @@ public sealed class SafeTensorsFile : IDisposable
         }
     }
 
-    /// <summary>Opens a file of weights: safetensors, or what torch.save wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>), whose pickle is read by a
-    /// list of allowed names and never run.</summary>
-    /// <exception cref="InputException">As of <see cref="Open"/>; or the pickle asks for anything that is not on the list.</exception>
+    /// <summary>Opens a file of weights: safetensors, or what torch.save wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>),
+    /// whose pickle is read by a list of allowed names and never run.</summary>
+    /// <exception cref="InputException">As of <see cref="Open"/>; or the pickle asks for anything that is not on the
+    /// list.</exception>
     public static SafeTensorsFile OpenAny(string path)
     {
         if (!TorchArchive.IsNamed(path)) return Open(path);
@@ -81,9 +82,10 @@ public sealed class SafeTensorsFile : IDisposable
 
     /// <summary>Makes a CPU tensor of the stored type and shape over the file's own memory.</summary>
     /// <param name="name">The tensor's key in <see cref="Entries"/>.</param>
-    /// <returns>A tensor owned by the caller (and its dispose scope). It keeps the mapping alive, also after this object
-    /// is disposed of. Writing to it in place changes the process's memory only, never the file, and is seen by other
-    /// tensors mapped from the same entry. Where the data is not aligned to the element's size, the tensor is a copy.</returns>
+    /// <returns>A tensor owned by the caller (and its dispose scope). It keeps the mapping alive, also after this
+    /// object is disposed of. Writing to it in place changes the process's memory only, never the file, and is seen by
+    /// other tensors mapped from the same entry. Where the data is not aligned to the element's size, the tensor is a
+    /// copy.</returns>
     /// <exception cref="InputException">torch has no such element type.</exception>
     /// <exception cref="KeyNotFoundException">The file has no tensor of this name.</exception>
     public torch.Tensor Map(string name)
@@ -101,7 +103,8 @@ public sealed class SafeTensorsFile : IDisposable
         const int Chunk = 1 << 26;
         SafeTensorsEntry entry = Entries[name];
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (long at = 0; at < entry.Bytes; at += Chunk) hash.AppendData(mapping.Span(entry.Begin + at, (int)Math.Min(Chunk, entry.Bytes - at)));
+        for (long at = 0; at < entry.Bytes; at += Chunk)
+            hash.AppendData(mapping.Span(entry.Begin + at, (int)Math.Min(Chunk, entry.Bytes - at)));
         return hash.GetHashAndReset();
     }
 
@@ -159,7 +162,8 @@ public sealed class SafeTensorsFile : IDisposable
                 "This is not a safetensors file, or it is damaged.");
         if ((long)length > mapping.Length - 8)
             throw new InputException(
-                $"{path}: the header claims {length} bytes, but the file has only {mapping.Length - 8} after the length. " +
+                $"{path}: the header claims {length} bytes, but the file has only {mapping.Length - 8} after the " +
+                    "length. " +
                 "The file was cut off: download or save it again.");
         return (int)length;
     }

@@ -51,7 +51,8 @@ internal sealed class SafeTensorsHeaderParser
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The reader raises InvalidOperationException for text that is not UTF-8 or has a lone surrogate.
-            Add($"the header is not valid JSON ({e.Message.TrimEnd('.')}); this is not a safetensors file, or it is damaged");
+            Add($"the header is not valid JSON ({e.Message.TrimEnd('.')}); this is not a safetensors file, or it " +
+                "is damaged");
             Throw();
         }
         // Where an entry could not be read, the places of the others would only seem to have gaps.
@@ -172,7 +173,8 @@ internal sealed class SafeTensorsHeaderParser
                 continue;
             }
             if (valid)
-                Add($"tensor '{name}': {field}[{count - 1}] is {Describe(ref reader)}; expected a whole number from 0 to {long.MaxValue}");
+                Add($"tensor '{name}': {field}[{count - 1}] is {Describe(ref reader)}; expected a whole number " +
+                    $"from 0 to {long.MaxValue}");
             valid = false;
             reader.Skip();
         }
@@ -216,7 +218,8 @@ internal sealed class SafeTensorsHeaderParser
         }
         if (end > fileLength - dataStart)
         {
-            Add($"tensor '{name}': its data ends at {end}, but the file's data at {fileLength - dataStart}; the file was cut off: " +
+            Add($"tensor '{name}': its data ends at {end}, but the file's data at {fileLength - dataStart}; the " +
+                "file was cut off: " +
                 "download or save it again");
             return;
         }
@@ -231,10 +234,12 @@ internal sealed class SafeTensorsHeaderParser
         foreach (SafeTensorsEntry entry in entries)
         {
             if (entry.Begin < expected)
-                Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, inside that of '{previous}', " +
+                Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, inside that of " +
+                    $"'{previous}', " +
                     $"which ends at {expected - dataStart}");
             else if (entry.Begin > expected)
-                Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, expected {expected - dataStart}: " +
+                Add($"tensor '{entry.Name}': its data begins at {entry.Begin - dataStart}, expected " +
+                    $"{expected - dataStart}: " +
                     $"{entry.Begin - expected} bytes before it belong to no tensor");
             if (entry.End < expected) continue;
             expected = entry.End;
@@ -262,7 +267,8 @@ internal sealed class SafeTensorsHeaderParser
 
     private static string Describe(ref Utf8JsonReader reader) => reader.TokenType switch
     {
-        JsonTokenType.Number => Encoding.UTF8.GetString(reader.ValueSpan.Length > 40 ? reader.ValueSpan[..40] : reader.ValueSpan),
+        JsonTokenType.Number =>
+            Encoding.UTF8.GetString(reader.ValueSpan.Length > 40 ? reader.ValueSpan[..40] : reader.ValueSpan),
         JsonTokenType.String => "a string",
         JsonTokenType.StartObject => "an object",
         JsonTokenType.StartArray => "an array",

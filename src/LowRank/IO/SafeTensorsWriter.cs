@@ -12,19 +12,21 @@ public static unsafe class SafeTensorsWriter
 {
     private const int ChunkBytes = 64 << 20;
 
-    /// <summary>The metadata written where none is given: <c>{"format":"pt"}</c>, which transformers asks for.</summary>
+    /// <summary>The metadata written where none is given: <c>{"format":"pt"}</c>, which transformers asks
+    /// for.</summary>
     public static IReadOnlyDictionary<string, string> DefaultMetadata { get; } =
         new Dictionary<string, string> { ["format"] = "pt" };
 
     /// <summary>Writes a file atomically (<see cref="AtomicFile"/>).</summary>
     /// <param name="path">The file to write; an existing one is replaced once the new one is on the disk.</param>
-    /// <param name="tensors">Names and tensors, in any order, on any device. Tensors that are not contiguous or not on the
-    /// CPU are copied one at a time; nothing else is copied.</param>
+    /// <param name="tensors">Names and tensors, in any order, on any device. Tensors that are not contiguous or not on
+    /// the CPU are copied one at a time; nothing else is copied.</param>
     /// <param name="metadata">The header's <c>__metadata__</c>; null writes <see cref="DefaultMetadata"/>, an empty one
     /// writes none. Written in the order of the keys.</param>
-    /// <exception cref="InputException">A name stands there twice or is reserved, or a tensor's type has no place in the
-    /// format; lists all of them, and nothing is written.</exception>
-    /// <exception cref="IOException">The disk is full or the folder cannot be written; nothing half-written stays.</exception>
+    /// <exception cref="InputException">A name stands there twice or is reserved, or a tensor's type has no place in
+    /// the format; lists all of them, and nothing is written.</exception>
+    /// <exception cref="IOException">The disk is full or the folder cannot be written; nothing half-written
+    /// stays.</exception>
     public static void Write(
         string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
         IReadOnlyDictionary<string, string>? metadata = null)
@@ -35,7 +37,8 @@ public static unsafe class SafeTensorsWriter
 
     /// <summary>Writes to a stream.</summary>
     /// <inheritdoc cref="Write"/>
-    internal static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void WriteTo(Stream stream, string path, IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
         Check(path, tensors);
         List<KeyValuePair<string, torch.Tensor>> sorted = Sort(tensors);
@@ -76,9 +79,11 @@ public static unsafe class SafeTensorsWriter
         return true;
     }
 
-    private static List<KeyValuePair<string, torch.Tensor>> Sort(IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
+    private static List<KeyValuePair<string, torch.Tensor>> Sort(
+        IReadOnlyList<KeyValuePair<string, torch.Tensor>> tensors) =>
         [.. tensors
-            .Select(pair => (Pair: pair, SafeTensorsDataType.Find(pair.Value.dtype)!.Rank, Name: Encoding.UTF8.GetBytes(pair.Key)))
+            .Select(pair =>
+                (Pair: pair, SafeTensorsDataType.Find(pair.Value.dtype)!.Rank, Name: Encoding.UTF8.GetBytes(pair.Key)))
             .OrderByDescending(item => item.Rank)
             .ThenBy(item => item.Name, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)))
             .Select(item => item.Pair)];
@@ -115,7 +120,8 @@ public static unsafe class SafeTensorsWriter
         return Encoding.UTF8.GetBytes(text.ToString());
     }
 
-    // As serde_json escapes: the quote, the backslash and control characters, nothing else (.NET's own writer escapes more).
+    // As serde_json escapes: the quote, the backslash and control characters, nothing else (.NET's own writer escapes
+    // more).
     private static StringBuilder AppendString(StringBuilder text, string value)
     {
         text.Append('"');

@@ -34,14 +34,16 @@ internal sealed class ActivationKernel<TFormula> : IActivationKernel
     }
 
     /// <inheritdoc/>
-    public void GatedBack(Tensor gate, Tensor up, Tensor gradient, Tensor ofGate, Tensor ofUp) => Elementwise.Run<GatedBackAt>(gate, up, gradient, ofGate, ofUp);
+    public void GatedBack(Tensor gate, Tensor up, Tensor gradient, Tensor ofGate, Tensor ofUp) =>
+        Elementwise.Run<GatedBackAt>(gate, up, gradient, ofGate, ofUp);
 
     private readonly unsafe struct ValueAt : IElementwise
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void At<TWide, TVector>(in ElementRow from, long i)
             where TWide : struct, IWide<TVector>
-            where TVector : struct => TWide.Store(from.First + i, TFormula.Value<TWide, TVector>(TWide.Load(from.A + i)));
+            where TVector : struct =>
+            TWide.Store(from.First + i, TFormula.Value<TWide, TVector>(TWide.Load(from.A + i)));
     }
 
     private readonly unsafe struct BackAt : IElementwise
@@ -51,7 +53,8 @@ internal sealed class ActivationKernel<TFormula> : IActivationKernel
             where TWide : struct, IWide<TVector>
             where TVector : struct
         {
-            TWide.Store(from.First + i, TFormula.Back<TWide, TVector>(TWide.Load(from.A + i), TWide.Load(from.C + i), out _));
+            TWide.Store(from.First + i,
+                TFormula.Back<TWide, TVector>(TWide.Load(from.A + i), TWide.Load(from.C + i), out _));
         }
     }
 
@@ -60,7 +63,9 @@ internal sealed class ActivationKernel<TFormula> : IActivationKernel
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static void At<TWide, TVector>(in ElementRow from, long i)
             where TWide : struct, IWide<TVector>
-            where TVector : struct => TWide.Store(from.First + i, TWide.Multiply(TFormula.Value<TWide, TVector>(TWide.Load(from.A + i)), TWide.Load(from.B + i)));
+            where TVector : struct =>
+            TWide.Store(from.First + i,
+            TWide.Multiply(TFormula.Value<TWide, TVector>(TWide.Load(from.A + i)), TWide.Load(from.B + i)));
     }
 
     private readonly unsafe struct GatedBackAt : IElementwise
@@ -71,14 +76,16 @@ internal sealed class ActivationKernel<TFormula> : IActivationKernel
             where TVector : struct
         {
             TVector gradient = TWide.Load(from.C + i), up = TWide.Load(from.B + i);
-            TWide.Store(from.First + i, TFormula.Back<TWide, TVector>(TWide.Load(from.A + i), TWide.Multiply(gradient, up), out TVector value));
+            TWide.Store(from.First + i,
+                TFormula.Back<TWide, TVector>(TWide.Load(from.A + i), TWide.Multiply(gradient, up), out TVector value));
             TWide.Store(from.Second + i, TWide.Multiply(gradient, value));
         }
     }
 }
 
 /// <summary>An activation function over whole tensors, alone or as a gate, without a graph.</summary>
-/// <remarks>The tensors fit <see cref="Elementwise"/>; those of one call have one shape. What is returned has no gaps and lies in the caller's dispose scope.</remarks>
+/// <remarks>The tensors fit <see cref="Elementwise"/>; those of one call have one shape. What is returned has no gaps
+/// and lies in the caller's dispose scope.</remarks>
 internal interface IActivationKernel
 {
     /// <summary>f(x).</summary>
@@ -109,9 +116,9 @@ internal interface IActivationFormula
 }
 
 /// <summary>x·Φ(x), Φ the normal distribution's share below x (arXiv 1606.08415).</summary>
-/// <remarks>Φ(−a) = e^(−a²/2)·t·P(v) for a ≥ 0 with t = 1 / (1 + 0.3·a), v = t − 1 and P a polynomial (the form of Abramowitz and Stegun
-/// 7.1.26), here of degree 9 through the Chebyshev nodes of t for a up to 13.3: within 5e-9 of Φ(−a) as a share of it, before rounding. So the
-/// lower tail keeps its digits, where 1 + erf cancels.</remarks>
+/// <remarks>Φ(−a) = e^(−a²/2)·t·P(v) for a ≥ 0 with t = 1 / (1 + 0.3·a), v = t − 1 and P a polynomial (the form of
+/// Abramowitz and Stegun 7.1.26), here of degree 9 through the Chebyshev nodes of t for a up to 13.3: within 5e-9 of
+/// Φ(−a) as a share of it, before rounding. So the lower tail keeps its digits, where 1 + erf cancels.</remarks>
 internal readonly struct GeluFormula : IActivationFormula
 {
     private const float Slope = 0.3f;
@@ -130,7 +137,8 @@ internal readonly struct GeluFormula : IActivationFormula
     {
         TVector below = Below<TWide, TVector>(x, out TVector bell);
         value = TWide.Multiply(x, below);
-        return TWide.Multiply(gradient, TWide.MultiplyAdd(TWide.Multiply(x, TWide.Broadcast(0.39894228f)), bell, below));
+        return TWide.Multiply(
+            gradient, TWide.MultiplyAdd(TWide.Multiply(x, TWide.Broadcast(0.39894228f)), bell, below));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -138,8 +146,11 @@ internal readonly struct GeluFormula : IActivationFormula
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        TVector one = TWide.Broadcast(1), mirrored = TWide.Max(TWide.Subtract(default, TWide.Max(x, TWide.Subtract(default, x))), TWide.Broadcast(Farthest));
-        TVector scaled = TWide.Multiply(mirrored, TWide.Broadcast(Slope)), t = TWide.Divide(one, TWide.Subtract(one, scaled)), v = TWide.Multiply(scaled, t);
+        TVector one = TWide.Broadcast(1),
+            mirrored = TWide.Max(
+                TWide.Subtract(default, TWide.Max(x, TWide.Subtract(default, x))), TWide.Broadcast(Farthest));
+        TVector scaled = TWide.Multiply(mirrored, TWide.Broadcast(Slope)),
+            t = TWide.Divide(one, TWide.Subtract(one, scaled)), v = TWide.Multiply(scaled, t);
         bell = TWide.ExpOfNegative(TWide.Multiply(TWide.Multiply(mirrored, mirrored), TWide.Broadcast(-0.5f)));
         TVector p = TWide.MultiplyAdd(TWide.Broadcast(-0.02083003988f), v, TWide.Broadcast(-0.07388023126f));
         p = TWide.MultiplyAdd(p, v, TWide.Broadcast(-0.07216273372f));
@@ -155,7 +166,8 @@ internal readonly struct GeluFormula : IActivationFormula
     }
 }
 
-/// <summary>x·(1 + tanh(u)) / 2 with u = √(2/π)·(x + 0.044715·x³) (arXiv 1606.08415, section 2), which is x·σ(2u).</summary>
+/// <summary>x·(1 + tanh(u)) / 2 with u = √(2/π)·(x + 0.044715·x³) (arXiv 1606.08415, section 2), which is
+/// x·σ(2u).</summary>
 internal readonly struct TanhGeluFormula : IActivationFormula
 {
     private const float Linear = 1.5957691216f;           // 2·√(2/π)
@@ -164,7 +176,8 @@ internal readonly struct TanhGeluFormula : IActivationFormula
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Value<TWide, TVector>(TVector x)
         where TWide : struct, IWide<TVector>
-        where TVector : struct => TWide.Multiply(x, Sigmoid.Of<TWide, TVector>(Doubled<TWide, TVector>(x, TWide.Multiply(x, x)), out _));
+        where TVector : struct =>
+        TWide.Multiply(x, Sigmoid.Of<TWide, TVector>(Doubled<TWide, TVector>(x, TWide.Multiply(x, x)), out _));
 
     // σ + x·σ·(1 − σ)·(2u)′
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -172,7 +185,8 @@ internal readonly struct TanhGeluFormula : IActivationFormula
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        TVector square = TWide.Multiply(x, x), share = Sigmoid.Of<TWide, TVector>(Doubled<TWide, TVector>(x, square), out TVector rest);
+        TVector square = TWide.Multiply(x, x),
+            share = Sigmoid.Of<TWide, TVector>(Doubled<TWide, TVector>(x, square), out TVector rest);
         TVector inner = TWide.MultiplyAdd(TWide.Broadcast(3 * Cubic), square, TWide.Broadcast(Linear));
         value = TWide.Multiply(x, share);
         return TWide.Multiply(gradient, TWide.MultiplyAdd(TWide.Multiply(value, rest), inner, share));
@@ -181,7 +195,8 @@ internal readonly struct TanhGeluFormula : IActivationFormula
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Doubled<TWide, TVector>(TVector x, TVector square)
         where TWide : struct, IWide<TVector>
-        where TVector : struct => TWide.Multiply(x, TWide.MultiplyAdd(TWide.Broadcast(Cubic), square, TWide.Broadcast(Linear)));
+        where TVector : struct =>
+        TWide.Multiply(x, TWide.MultiplyAdd(TWide.Broadcast(Cubic), square, TWide.Broadcast(Linear)));
 }
 
 /// <summary>The larger of x and 0.</summary>
@@ -231,7 +246,8 @@ internal static class Sigmoid
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        TVector one = TWide.Broadcast(1), e = TWide.ExpOfNegative(TWide.Subtract(default, TWide.Max(x, TWide.Subtract(default, x))));
+        TVector one = TWide.Broadcast(1),
+            e = TWide.ExpOfNegative(TWide.Subtract(default, TWide.Max(x, TWide.Subtract(default, x))));
         TVector large = TWide.Divide(one, TWide.Add(one, e)), small = TWide.Multiply(e, large);
         rest = TWide.WhereAtMostZero(x, large, small);
         return TWide.WhereAtMostZero(x, small, large);

@@ -44,8 +44,8 @@ internal sealed class AttentionTexts
     }
 
     /// <summary>Texts that lie one after the other in one row.</summary>
-    /// <param name="segments">For each segment the length of its texts, their count, and the numbers of the segments, of one text
-    /// each, that they continue.</param>
+    /// <param name="segments">For each segment the length of its texts, their count, and the numbers of the segments,
+    /// of one text each, that they continue.</param>
     public static AttentionTexts OfSegments(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
         var made = new AttentionTexts();
@@ -89,7 +89,9 @@ internal sealed class AttentionTexts
         (treeStart, places) = (texts.Count, 0);
         foreach ((int query, int queries, int key, int keys, int[] earlier) in tree)
         {
-            texts.Add(new AttentionText(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places, before.Count, earlier.Length));
+            texts.Add(
+                new AttentionText(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places,
+                before.Count, earlier.Length));
             before.AddRange(earlier);
             places += (keys + 3) / 4 * 4;
         }
@@ -101,7 +103,9 @@ internal sealed class AttentionTexts
                 AddPart(parts, text, 1, first, Math.Min(first + PartQueries, length));
             if (length <= PartQueries)
             {
-                for (; text + together < texts.Count && length + texts[text + together].Queries <= PartQueries; together++) length += texts[text + together].Queries;
+                for (; text + together < texts.Count
+                    && length + texts[text + together].Queries <= PartQueries; together++)
+                    length += texts[text + together].Queries;
                 AddPart(parts, text, together, 0, texts[text + together - 1].Queries);
             }
             text += together;
@@ -128,7 +132,8 @@ internal sealed class AttentionTexts
     }
 }
 
-/// <summary>Queries and the keys that they see: the keys of earlier texts, all of them, and keys of their own, of which the queries' are the last.</summary>
+/// <summary>Queries and the keys that they see: the keys of earlier texts, all of them, and keys of their own, of which
+/// the queries' are the last.</summary>
 /// <param name="Row">The row of the batch.</param>
 /// <param name="Query">Its first query's place in the row.</param>
 /// <param name="Queries">How many queries.</param>
@@ -139,7 +144,8 @@ internal sealed class AttentionTexts
 /// <param name="FirstBefore">Where the numbers of the earlier texts begin.</param>
 /// <param name="Befores">How many earlier texts.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct AttentionText(int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
+internal readonly record struct AttentionText(
+    int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
 {
     /// <summary>The position of its first query among all keys that it sees.</summary>
     public int QueryPosition => Position + Keys - Queries;
@@ -154,9 +160,11 @@ internal readonly record struct AttentionText(int Row, int Query, int Queries, i
 /// <param name="Needed">How many those are.</param>
 /// <param name="Places">Places of the tree's keys.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct AttentionPart(int FirstText, int Texts, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
+internal readonly record struct AttentionPart(
+    int FirstText, int Texts, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
 
-/// <summary>Where the numbers of heads lie in memory: [rows, heads, tokens, dimension], each head's numbers of a token side by side.</summary>
+/// <summary>Where the numbers of heads lie in memory: [rows, heads, tokens, dimension], each head's numbers of a token
+/// side by side.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly unsafe struct AttentionHeads
 {
@@ -175,12 +183,14 @@ internal readonly unsafe struct AttentionHeads
 
     /// <summary>The heads of a tensor.</summary>
     /// <param name="heads">[rows, heads, tokens, dimension], its last axis without gaps; valid while it lives.</param>
-    public static AttentionHeads Of(Tensor heads) => new((float*)NativeTensor.Address(heads), heads.stride(0), heads.stride(1), heads.stride(2));
+    public static AttentionHeads Of(Tensor heads) =>
+        new((float*)NativeTensor.Address(heads), heads.stride(0), heads.stride(1), heads.stride(2));
 
     /// <summary>The heads of a tensor in which a token's heads lie side by side.</summary>
     /// <param name="mixed">[rows, tokens, heads · dimension], without gaps; valid while it lives.</param>
     /// <param name="dimension">Width of a head.</param>
-    public static AttentionHeads OfMixed(Tensor mixed, int dimension) => new((float*)NativeTensor.Address(mixed), mixed.stride(0), dimension, mixed.stride(1));
+    public static AttentionHeads OfMixed(Tensor mixed, int dimension) =>
+        new((float*)NativeTensor.Address(mixed), mixed.stride(0), dimension, mixed.stride(1));
 
     /// <summary>The numbers of a token.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

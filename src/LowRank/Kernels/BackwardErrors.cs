@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace LowRank.Kernels;
 
 /// <summary>What went wrong in the backward passes of functions of ours, for whoever called torch's.</summary>
-/// <remarks>Torch calls them, on a thread of its own where the device is no CPU, and an exception that leaves through its code ends the
-/// process. So it is kept here, and torch gets gradients that it refuses: its pass stops, and its caller gets an error on every device.</remarks>
+/// <remarks>Torch calls them, on a thread of its own where the device is no CPU, and an exception that leaves through
+/// its code ends the process. So it is kept here, and torch gets gradients that it refuses: its pass stops, and its
+/// caller gets an error on every device.</remarks>
 internal sealed class BackwardErrors
 {
     private const string Key = "errors";
@@ -18,16 +19,19 @@ internal sealed class BackwardErrors
 
     private static BackwardErrors OfThread => ofThread ??= new();
 
-    /// <summary>Notes who is to hear of errors: the thread that builds the graph. Part of a function's forward pass.</summary>
+    /// <summary>Notes who is to hear of errors: the thread that builds the graph. Part of a function's forward
+    /// pass.</summary>
     /// <param name="ctx">What the function remembers.</param>
     /// <param name="vars">Its arguments.</param>
-    public static void Watch(autograd.AutogradContext ctx, object[] vars) => ctx.save_data(Key, (OfThread, Array.ConvertAll(vars, argument => argument is Tensor)));
+    public static void Watch(autograd.AutogradContext ctx, object[] vars) =>
+        ctx.save_data(Key, (OfThread, Array.ConvertAll(vars, argument => argument is Tensor)));
 
     /// <summary>A function's gradients; where it throws, some of a shape that torch refuses.</summary>
     /// <param name="gradients">The function's backward pass.</param>
     /// <param name="ctx">What it remembers, with <see cref="Watch"/>.</param>
     /// <param name="output">The gradient of its output.</param>
-    public static List<Tensor> Guard(Func<autograd.AutogradContext, Tensor, List<Tensor>> gradients, autograd.AutogradContext ctx, Tensor output)
+    public static List<Tensor> Guard(
+        Func<autograd.AutogradContext, Tensor, List<Tensor>> gradients, autograd.AutogradContext ctx, Tensor output)
     {
         try
         {
@@ -39,7 +43,8 @@ internal sealed class BackwardErrors
         {
             (BackwardErrors errors, bool[] areTensors) = ((BackwardErrors, bool[]))ctx.get_data(Key);
             errors.first ??= ExceptionDispatchInfo.Capture(error);
-            Tensor refused = empty(0).DetachFromDisposeScope(); // no input of ours has this shape, nor is broadcast to it, but for the anchor of BlockCheckpoint
+            // no input of ours has this shape, nor is broadcast to it, but for the anchor of BlockCheckpoint
+            Tensor refused = empty(0).DetachFromDisposeScope();
             return [.. areTensors.Select(isTensor => isTensor ? refused : null!)];
         }
     }

@@ -8,8 +8,8 @@ public static class Devices
 {
     /// <summary>Reads the name of a device and makes sure that it is there.</summary>
     /// <param name="name"><c>cpu</c>, <c>cuda</c> (the first GPU), <c>cuda:1</c>, or <c>mps</c>.</param>
-    /// <exception cref="InputException">The name is none of these, or this machine or this build has no such device; says
-    /// what is available and what to reference.</exception>
+    /// <exception cref="InputException">The name is none of these, or this machine or this build has no such device;
+    /// says what is available and what to reference.</exception>
     public static torch.Device Parse(string name)
     {
         (string kind, int? index) = Split(name);
@@ -19,25 +19,31 @@ public static class Devices
                 return torch.CPU;
             case "mps":
                 if (!torch.mps_is_available())
-                    throw new InputException($"The device '{name}' is not available: it needs macOS on Apple silicon. {Available()}");
+                    throw new InputException(
+                        $"The device '{name}' is not available: it needs macOS on Apple silicon. {Available()}");
                 return torch.MPS;
             default:
                 int count = CudaCount();
                 if (count == 0)
                     throw new InputException(
-                        $"The device '{name}' is not available: no NVIDIA GPU can be used. It needs an NVIDIA driver and the CUDA build of libtorch " +
-                        "(build with -p:LibTorchFlavor=cuda-12.8, or reference libtorch-cuda-12.8-linux-x64 or -win-x64 in place of libtorch-cpu). " +
+                        $"The device '{name}' is not available: no NVIDIA GPU can be used. It needs an NVIDIA " +
+                            "driver and the CUDA build of libtorch " +
+                        "(build with -p:LibTorchFlavor=cuda-12.8, or reference libtorch-cuda-12.8-linux-x64 or " +
+                            "-win-x64 in place of libtorch-cpu). " +
                         Available());
                 if (index >= count)
                     throw new InputException(
-                        $"The device '{name}' is not available: this machine has {count} CUDA device(s), cuda:0 to cuda:{count - 1}.");
+                        $"The device '{name}' is not available: this machine has {count} CUDA device(s), cuda:0 to " +
+                            $"cuda:{count - 1}.");
                 return torch.device(DeviceType.CUDA, index ?? 0);
         }
     }
 
-    /// <summary>Chooses how CUDA multiplies float32 matrices from now on, in the whole process; nothing happens for other devices.</summary>
+    /// <summary>Chooses how CUDA multiplies float32 matrices from now on, in the whole process; nothing happens for
+    /// other devices.</summary>
     /// <param name="device">Where the program computes.</param>
-    /// <param name="isUsed">True: with 10 bits of mantissa (TF32), several times faster on GPUs since Ampere; false: with all 23.</param>
+    /// <param name="isUsed">True: with 10 bits of mantissa (TF32), several times faster on GPUs since Ampere; false:
+    /// with all 23.</param>
     public static void UseTf32(torch.Device device, bool isUsed)
     {
         if (device.type == DeviceType.CUDA) torch.backends.cuda.matmul.allow_tf32 = isUsed;
@@ -48,7 +54,8 @@ public static class Devices
         string[] parts = name.Trim().ToLowerInvariant().Split(':');
         if (parts is ["cpu"] or ["cuda"] or ["mps"]) return (parts[0], null);
         if (parts is ["cpu" or "mps", "0"]) return (parts[0], 0);
-        if (parts is ["cuda", var number] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int index))
+        if (parts is ["cuda", var number]
+            && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int index))
             return ("cuda", index);
         throw new InputException($"Unknown device '{name}'; expected cpu, cuda, cuda:N (N from 0) or mps.");
     }

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace LowRank.Kernels;
 
 /// <summary>Tensors of one shape that an operation runs over, on all threads.</summary>
-/// <remarks>Each number depends on its place alone: a row's end is computed by the same instructions as its beginning, and neither the
-/// split among threads nor gaps between rows change a bit.</remarks>
+/// <remarks>Each number depends on its place alone: a row's end is computed by the same instructions as its beginning,
+/// and neither the split among threads nor gaps between rows change a bit.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct Elementwise
 {
@@ -26,16 +26,21 @@ internal unsafe struct Elementwise
     private long partRows;
     private int width;
 
-    /// <summary>Whether an operation can take a tensor: float32 on the processor, its last axis without gaps, its rows equally far apart.</summary>
-    public static bool Fits(Tensor tensor) => tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dtype == ScalarType.Float32 && RowStride(tensor) >= 0;
+    /// <summary>Whether an operation can take a tensor: float32 on the processor, its last axis without gaps, its rows
+    /// equally far apart.</summary>
+    public static bool Fits(Tensor tensor) =>
+        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dtype == ScalarType.Float32 && RowStride(tensor) >= 0;
 
     /// <summary>Runs an operation. All tensors have the shape of <paramref name="a"/> and fit.</summary>
     public static void Run<TOperation>(Tensor a, Tensor? b, Tensor? c, Tensor first, Tensor? second)
         where TOperation : struct, IElementwise
     {
-        var work = new Elementwise { a = Of(a), b = Of(b), c = Of(c), first = Of(first), second = Of(second), total = a.numel(), width = (int)a.shape[^1] };
+        var work = new Elementwise { a = Of(a), b = Of(b), c = Of(c), first = Of(first), second = Of(second),
+            total = a.numel(), width = (int)a.shape[^1] };
         int width = work.width;
-        if (work.a.Follows(width) && work.b.Follows(width) && work.c.Follows(width) && work.first.Follows(width) && work.second.Follows(width)) work.Join();
+        if (work.a.Follows(width) && work.b.Follows(width) && work.c.Follows(width) && work.first.Follows(width)
+            && work.second.Follows(width))
+            work.Join();
         work.rows = (work.total + work.width - 1) / work.width;
         work.partRows = Math.Max(1, PartNumbers / work.width);
         int parts = (int)((work.rows + work.partRows - 1) / work.partRows);
@@ -93,7 +98,8 @@ internal unsafe struct Elementwise
         for (int k = 0; k < count; k++) to[target + k] = from[start + k];
     }
 
-    private static Operand Of(Tensor? tensor) => tensor is null ? default : new Operand((float*)NativeTensor.Address(tensor), RowStride(tensor));
+    private static Operand Of(Tensor? tensor) => tensor is null ? default
+        : new Operand((float*)NativeTensor.Address(tensor), RowStride(tensor));
 
     // Numbers from one row to the next; -1 where rows do not lie equally far apart.
     private static long RowStride(Tensor tensor)
@@ -168,5 +174,6 @@ internal readonly unsafe struct ElementSum : IElementwise
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void IElementwise.At<TWide, TVector>(in ElementRow from, long i) => TWide.Store(from.First + i, TWide.Add(TWide.Load(from.A + i), TWide.Load(from.B + i)));
+    static void IElementwise.At<TWide, TVector>(in ElementRow from, long i) =>
+        TWide.Store(from.First + i, TWide.Add(TWide.Load(from.A + i), TWide.Load(from.B + i)));
 }

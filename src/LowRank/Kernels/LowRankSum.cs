@@ -13,7 +13,8 @@ internal static unsafe class LowRankSum
     private const int Tile = 64;     // outputs of a tile
     private const int SmallWork = 32768;
 
-    /// <summary>Adds in place; nothing is done where torch must compute it: for gradients, many rows, other devices or types.</summary>
+    /// <summary>Adds in place; nothing is done where torch must compute it: for gradients, many rows, other devices or
+    /// types.</summary>
     /// <param name="output">y, […, out].</param>
     /// <param name="input">x, […, in].</param>
     /// <param name="a">A, [rank, in].</param>
@@ -22,11 +23,14 @@ internal static unsafe class LowRankSum
     /// <returns>Whether it was added.</returns>
     public static bool TryAdd(Tensor output, Tensor input, Tensor a, Tensor b, double scale)
     {
-        if (!KernelTensors.Fit(output) || !KernelTensors.Fit(input, strided: true) || !KernelTensors.Fit(a) || !KernelTensors.Fit(b)) return false;
+        if (!KernelTensors.Fit(output) || !KernelTensors.Fit(input, strided: true) || !KernelTensors.Fit(a)
+            || !KernelTensors.Fit(b))
+            return false;
         long[] shape = input.shape, down = a.shape, up = b.shape;
         long rows = KernelTensors.Rows(shape), rank = down[0];
         if (rows is < 1 or > RowProduct.MostRows || rank is < 1 or > MostRank) return false;
-        if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false; // torch says what is wrong
+        // torch says what is wrong
+        if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         float* reduced = stackalloc float[(int)(rows * rank)];
         RowProduct.Compute(new ProductParts
@@ -69,7 +73,8 @@ internal static unsafe class LowRankSum
             for (int i = 0; i < count; i++)
                 for (int k = 0; k < s.Rank; k++) tile[k * Tile + i] = s.B[(long)(first + i) * s.Rank + k];
             for (int row = 0; row < s.Rows; row++)
-                AddTile<TWide, TVector>(s.Output + (long)row * s.Outputs + first, s.Reduced + row * s.Rank, tile, s.Rank, count);
+                AddTile<TWide, TVector>(
+                    s.Output + (long)row * s.Outputs + first, s.Reduced + row * s.Rank, tile, s.Rank, count);
         }
     }
 
@@ -82,7 +87,8 @@ internal static unsafe class LowRankSum
         for (; i + TWide.Count <= count; i += TWide.Count)
         {
             TVector sum = TWide.Load(output + i);
-            for (int k = 0; k < rank; k++) sum = TWide.MultiplyAdd(TWide.Broadcast(reduced[k]), TWide.Load(tile + k * Tile + i), sum);
+            for (int k = 0; k < rank; k++)
+                sum = TWide.MultiplyAdd(TWide.Broadcast(reduced[k]), TWide.Load(tile + k * Tile + i), sum);
             TWide.Store(output + i, sum);
         }
         for (; i < count; i++)

@@ -5,7 +5,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="PanelKernel"/>: [depth, 32], zeros where the matrix ends.</summary>
+/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="PanelKernel"/>: [depth, 32], zeros where
+/// the matrix ends.</summary>
 internal static unsafe class PanelPacking
 {
     private const int Columns = PanelKernel.Columns;
@@ -55,10 +56,12 @@ internal static unsafe class PanelPacking
     private static void PackEdge(float* matrix, long rowStride, long columnStride, int depth, int columns, float* panel)
     {
         for (int k = 0; k < depth; k++)
-            for (int j = 0; j < Columns; j++) panel[(long)k * Columns + j] = j < columns ? matrix[k * rowStride + j * columnStride] : 0;
+            for (int j = 0; j < Columns; j++)
+                panel[(long)k * Columns + j] = j < columns ? matrix[k * rowStride + j * columnStride] : 0;
     }
 
-    /// <summary>16 rows of 16 numbers become columns: pairs, then fours, then quarters of registers change places.</summary>
+    /// <summary>16 rows of 16 numbers become columns: pairs, then fours, then quarters of registers change
+    /// places.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="stride">From one of them to the next.</param>
     /// <param name="target">Receives the columns as rows, aligned to 64 bytes.</param>
@@ -70,7 +73,8 @@ internal static unsafe class PanelPacking
         Vector512<float>* u = stackalloc Vector512<float>[16];
         for (int i = 0; i < 16; i += 2)
         {
-            Vector512<float> first = Vector512.Load(rows + i * stride), second = Vector512.Load(rows + (i + 1) * stride);
+            Vector512<float> first = Vector512.Load(rows + i * stride),
+                second = Vector512.Load(rows + (i + 1) * stride);
             t[i] = Avx512F.UnpackLow(first, second);
             t[i + 1] = Avx512F.UnpackHigh(first, second);
         }
@@ -114,7 +118,8 @@ internal unsafe struct PackingTask
         PackingTask task = *(PackingTask*)shared;
         int last = Math.Min((part + 1) * task.PartPanels * PanelKernel.Columns, task.Columns);
         for (int first = part * task.PartPanels * PanelKernel.Columns; first < last; first += PanelKernel.Columns)
-            PanelPacking.Pack(task.B + first * task.ColumnStride, task.RowStride, task.ColumnStride, task.Depth, Math.Min(PanelKernel.Columns, task.Columns - first), task.Panels + (long)first * task.Depth);
+            PanelPacking.Pack(task.B + first * task.ColumnStride, task.RowStride, task.ColumnStride, task.Depth,
+                Math.Min(PanelKernel.Columns, task.Columns - first), task.Panels + (long)first * task.Depth);
     }
 }
 
@@ -132,12 +137,14 @@ internal static unsafe class SmallTranspose
         Vector256<float>* t = stackalloc Vector256<float>[8];
         for (int i = 0; i < 8; i += 2)
         {
-            Vector256<float> first = Vector256.Load(rows + i * stride), second = Vector256.Load(rows + (i + 1) * stride);
+            Vector256<float> first = Vector256.Load(rows + i * stride),
+                second = Vector256.Load(rows + (i + 1) * stride);
             (t[i], t[i + 1]) = (Avx.UnpackLow(first, second), Avx.UnpackHigh(first, second));
         }
         for (int i = 0; i < 2; i++)
         {
-            Vector256<double> a = t[i].AsDouble(), b = t[i + 2].AsDouble(), c = t[i + 4].AsDouble(), d = t[i + 6].AsDouble();
+            Vector256<double> a = t[i].AsDouble(), b = t[i + 2].AsDouble(), c = t[i + 4].AsDouble(),
+                d = t[i + 6].AsDouble();
             Vector256<float> low = Avx.UnpackLow(a, b).AsSingle(), lowAfter = Avx.UnpackLow(c, d).AsSingle();
             Vector256<float> high = Avx.UnpackHigh(a, b).AsSingle(), highAfter = Avx.UnpackHigh(c, d).AsSingle();
             float* to = target + 2 * i * targetStride;

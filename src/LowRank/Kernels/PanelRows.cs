@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace LowRank.Kernels;
 
-/// <summary>Rows of a matrix times a panel of another that is two vectors wide, all results of some rows in registers: 12 rows
-/// where there are 32 registers, as with AVX-512, else 6.</summary>
+/// <summary>Rows of a matrix times a panel of another that is two vectors wide, all results of some rows in registers:
+/// 12 rows where there are 32 registers, as with AVX-512, else 6.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 internal static unsafe class PanelRows<TWide, TVector>
@@ -32,23 +32,35 @@ internal static unsafe class PanelRows<TWide, TVector>
     /// <param name="depth">What is summed over, in its order, whichever rows are computed at once.</param>
     /// <param name="start">Whether to begin with what is in c.</param>
     /// <param name="bias">[<see cref="Columns"/>], added to each row; null for none.</param>
-    public static void Multiply(float* a, long rowStride, long stepStride, float* panel, long pitch, float* c, long resultStride, int rows, int depth, bool start, float* bias = null)
+    public static void Multiply(float* a, long rowStride, long stepStride, float* panel, long pitch, float* c,
+        long resultStride, int rows, int depth, bool start, float* bias = null)
     {
         int row = 0;
         if (TWide.HasManyRegisters)
-            for (; row + Most <= rows; row += Most) Twelve(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
+            for (; row + Most <= rows; row += Most)
+                Twelve(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride,
+                    depth, start, bias);
         else
-            for (int end = EndOfSixes(rows); row < end; row += 6) Six(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
-        for (; row + 4 <= rows; row += 4) Four(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride, depth, start, bias);
-        for (; row < rows; row++) One(a + row * rowStride, stepStride, panel, pitch, c + row * resultStride, depth, start, bias);
+            for (int end = EndOfSixes(rows); row < end; row += 6)
+                Six(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride,
+                    depth, start, bias);
+        for (; row + 4 <= rows; row += 4)
+            Four(a + row * rowStride, rowStride, stepStride, panel, pitch, c + row * resultStride, resultStride,
+                depth, start, bias);
+        for (; row < rows; row++)
+            One(a + row * rowStride, stepStride, panel, pitch, c + row * resultStride, depth, start, bias);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Twelve(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride, int depth, bool start, float* bias)
+    private static void Twelve(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride,
+        int depth, bool start, float* bias)
     {
-        TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
-        TVector c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default, c71 = default;
-        TVector c80 = default, c81 = default, c90 = default, c91 = default, ca0 = default, ca1 = default, cb0 = default, cb1 = default;
+        TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default,
+            c31 = default;
+        TVector c40 = default, c41 = default, c50 = default, c51 = default, c60 = default, c61 = default, c70 = default,
+            c71 = default;
+        TVector c80 = default, c81 = default, c90 = default, c91 = default, ca0 = default, ca1 = default, cb0 = default,
+            cb1 = default;
         float* a3 = a + 3 * r, a6 = a + 6 * r, a9 = a + 9 * r;
         long r2 = 2 * r;
         for (int k = 0; k < depth; k++)
@@ -102,7 +114,8 @@ internal static unsafe class PanelRows<TWide, TVector>
     private static int EndOfSixes(int rows) => rows < 6 ? 0 : rows - (rows % 6 is 2 ? 8 : rows % 6);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Six(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride, int depth, bool start, float* bias)
+    private static void Six(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride,
+        int depth, bool start, float* bias)
     {
         TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default;
         TVector c30 = default, c31 = default, c40 = default, c41 = default, c50 = default, c51 = default;
@@ -134,9 +147,11 @@ internal static unsafe class PanelRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Four(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride, int depth, bool start, float* bias)
+    private static void Four(float* a, long r, long stepStride, float* panel, long pitch, float* c, long resultStride,
+        int depth, bool start, float* bias)
     {
-        TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default, c31 = default;
+        TVector c00 = default, c01 = default, c10 = default, c11 = default, c20 = default, c21 = default, c30 = default,
+            c31 = default;
         for (int k = 0; k < depth; k++)
         {
             TVector b0 = TWide.Load(panel), b1 = TWide.Load(panel + TWide.Count), x = TWide.Broadcast(a[0]);
@@ -157,13 +172,15 @@ internal static unsafe class PanelRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(float* a, long stepStride, float* panel, long pitch, float* c, int depth, bool start, float* bias)
+    private static void One(
+        float* a, long stepStride, float* panel, long pitch, float* c, int depth, bool start, float* bias)
     {
         TVector c0 = default, c1 = default;
         for (int k = 0; k < depth; k++)
         {
             TVector x = TWide.Broadcast(*a);
-            (c0, c1) = (TWide.MultiplyAdd(x, TWide.Load(panel), c0), TWide.MultiplyAdd(x, TWide.Load(panel + TWide.Count), c1));
+            (c0, c1) = (TWide.MultiplyAdd(x, TWide.Load(panel), c0),
+                TWide.MultiplyAdd(x, TWide.Load(panel + TWide.Count), c1));
             panel += pitch;
             a += stepStride;
         }
@@ -174,14 +191,15 @@ internal static unsafe class PanelRows<TWide, TVector>
     private static void Finish(float* c, TVector low, TVector high, bool start, float* bias)
     {
         if (start) (low, high) = (TWide.Add(low, TWide.Load(c)), TWide.Add(high, TWide.Load(c + TWide.Count)));
-        if (bias is not null) (low, high) = (TWide.Add(low, TWide.Load(bias)), TWide.Add(high, TWide.Load(bias + TWide.Count)));
+        if (bias is not null)
+            (low, high) = (TWide.Add(low, TWide.Load(bias)), TWide.Add(high, TWide.Load(bias + TWide.Count)));
         TWide.Store(c, low);
         TWide.Store(c + TWide.Count, high);
     }
 }
 
-/// <summary>The innermost part of a matrix product with AVX-512: a few rows of the left matrix times a panel of 32 columns of the
-/// right one, all results in registers, however many of the columns count.</summary>
+/// <summary>The innermost part of a matrix product with AVX-512: a few rows of the left matrix times a panel of 32
+/// columns of the right one, all results in registers, however many of the columns count.</summary>
 internal static unsafe class PanelKernel
 {
     /// <summary>Columns of a panel.</summary>
@@ -201,19 +219,23 @@ internal static unsafe class PanelKernel
     /// <param name="columns">Columns of the panel that count, at most 32.</param>
     /// <param name="depth">What is summed over.</param>
     /// <param name="start">Whether to begin with what is in c.</param>
-    /// <param name="bias">32 numbers added to each row, of which <paramref name="columns"/> are read; null for none.</param>
-    public static void Multiply(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride, int rows, int columns, int depth, bool start, float* bias)
+    /// <param name="bias">32 numbers added to each row, of which <paramref name="columns"/> are read; null for
+    /// none.</param>
+    public static void Multiply(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
+        int rows, int columns, int depth, bool start, float* bias)
     {
         if (columns < Columns)
         {
             Edge(a, rowStride, stepStride, panel, c, resultStride, rows, columns, depth, start, bias);
             return;
         }
-        PanelRows<Wide512, Vector512<float>>.Multiply(a, rowStride, stepStride, panel, Columns, c, resultStride, rows, depth, start, bias);
+        PanelRows<Wide512, Vector512<float>>.Multiply(
+            a, rowStride, stepStride, panel, Columns, c, resultStride, rows, depth, start, bias);
     }
 
     // Where fewer than 32 columns count, the result is made beside and the columns that count are taken over.
-    private static void Edge(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride, int rows, int columns, int depth, bool start, float* bias)
+    private static void Edge(float* a, long rowStride, long stepStride, float* panel, float* c, long resultStride,
+        int rows, int columns, int depth, bool start, float* bias)
     {
         float* whole = stackalloc float[Rows * Columns];
         float* wholeBias = null;
@@ -226,11 +248,14 @@ internal static unsafe class PanelKernel
         for (int row = 0; row < rows; row += Rows)
         {
             int count = Math.Min(Rows, rows - row);
-            PanelRows<Wide512, Vector512<float>>.Multiply(a + row * rowStride, rowStride, stepStride, panel, Columns, whole, Columns, count, depth, start: false, wholeBias);
+            PanelRows<Wide512, Vector512<float>>.Multiply(
+                a + row * rowStride, rowStride, stepStride, panel, Columns, whole, Columns, count, depth,
+                start: false, wholeBias);
             for (int i = 0; i < count; i++)
             {
                 float* target = c + (row + i) * resultStride;
-                for (int j = 0; j < columns; j++) target[j] = start ? target[j] + whole[i * Columns + j] : whole[i * Columns + j];
+                for (int j = 0; j < columns; j++)
+                    target[j] = start ? target[j] + whole[i * Columns + j] : whole[i * Columns + j];
             }
         }
     }

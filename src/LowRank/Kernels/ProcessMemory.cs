@@ -29,7 +29,8 @@ public static class ProcessMemory
         }
     }
 
-    /// <summary>Memory that could be taken now without swapping, in bytes; null where the system does not say.</summary>
+    /// <summary>Memory that could be taken now without swapping, in bytes; null where the system does not
+    /// say.</summary>
     public static long? AvailableBytes()
     {
         if (!OperatingSystem.IsLinux()) return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Products of float32 matrices by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is recorded for gradients.</summary>
+/// <summary>Products of float32 matrices by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is
+/// recorded for gradients.</summary>
 internal static unsafe class Products
 {
     private const int FewestRows = 32;      // below, packing costs more than it gains
@@ -22,7 +23,9 @@ internal static unsafe class Products
         using var scope = NewDisposeScope();
         long columns = matrix.shape[1];
         Tensor rows = Rows(input), result = Room(rows, columns);
-        if (Fits(rows, matrix) && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns))) Own(rows, matrix, result, adds: false, bias);
+        if (Fits(rows, matrix)
+            && (bias is null || (bias.dtype == ScalarType.Float32 && bias.is_contiguous() && bias.numel() == columns)))
+            Own(rows, matrix, result, adds: false, bias);
         else if (bias is null) result.addmm_(rows, matrix, beta: 0, alpha: 1);
         else result.copy_(bias).addmm_(rows, matrix, 1, 1); // what addmm does, in room that the step's heap gives
         return result.view([.. input.shape[..^1], columns]).MoveToOuterDisposeScope();
@@ -51,8 +54,10 @@ internal static unsafe class Products
     /// <summary>Whether a product of so many rows with a matrix is faster here than in libtorch.</summary>
     /// <param name="rows">Rows of the left matrix.</param>
     /// <param name="matrix">The right matrix.</param>
-    public static bool Gains(long rows, Tensor matrix) => BlockedProduct.IsFaster && rows >= FewestRows && matrix.numel() >= FewestTerms
-        && matrix.dtype == ScalarType.Float32 && matrix.device_type == DeviceType.CPU && (matrix.stride(0) == 1 || matrix.stride(1) == 1)
+    public static bool Gains(long rows, Tensor matrix) =>
+        BlockedProduct.IsFaster && rows >= FewestRows && matrix.numel() >= FewestTerms
+        && matrix.dtype == ScalarType.Float32 && matrix.device_type == DeviceType.CPU
+        && (matrix.stride(0) == 1 || matrix.stride(1) == 1)
         && Math.Max(rows, Math.Max(matrix.shape[0], matrix.shape[1])) < int.MaxValue;
 
     /// <summary>Its rows, side by side and without gaps.</summary>
@@ -60,17 +65,22 @@ internal static unsafe class Products
     /// <returns>[rows, width]</returns>
     public static Tensor Rows(Tensor input) => input.reshape(-1, input.shape[^1]).contiguous();
 
-    private static Tensor Room(Tensor rows, long columns) => rows.dtype == ScalarType.Float32 && rows.device_type == DeviceType.CPU
+    private static Tensor Room(Tensor rows, long columns) =>
+        rows.dtype == ScalarType.Float32 && rows.device_type == DeviceType.CPU
         ? StepMemory.Empty(rows.shape[0], columns)
         : empty(rows.shape[0], columns, rows.dtype, rows.device);
 
-    private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0] // else torch says what is wrong
+    // else torch says what is wrong
+    private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0]
         && Gains(input.shape[0], matrix)
         && input.dtype == ScalarType.Float32 && input.device_type == DeviceType.CPU && input.stride(1) == 1;
 
-    private static void Own(Tensor input, Tensor matrix, Tensor result, bool adds, Tensor? bias) => BlockedProduct.Multiply(
-        (float*)NativeTensor.Address(input), input.stride(0), (float*)NativeTensor.Address(matrix), matrix.stride(0), matrix.stride(1),
-        (float*)NativeTensor.Address(result), result.stride(0), (int)input.shape[0], (int)input.shape[1], (int)matrix.shape[1], adds,
+    private static void Own(Tensor input, Tensor matrix, Tensor result, bool adds, Tensor? bias) =>
+        BlockedProduct.Multiply(
+        (float*)NativeTensor.Address(input), input.stride(0), (float*)NativeTensor.Address(matrix), matrix.stride(0),
+            matrix.stride(1),
+        (float*)NativeTensor.Address(result), result.stride(0), (int)input.shape[0], (int)input.shape[1],
+            (int)matrix.shape[1], adds,
         bias is null ? null : (float*)NativeTensor.Address(bias));
 }
 
@@ -134,8 +144,11 @@ internal unsafe struct ProductTask
         for (int panel = firstPanel; panel < firstPanel + PartPanels && panel * PanelKernel.Columns < Columns; panel++)
         {
             int column = panel * PanelKernel.Columns;
-            PanelKernel.Multiply(A + firstRow * AStride, AStride, 1, Panels + (long)column * Depth, C + firstRow * CStride + column, CStride,
-                rows, Math.Min(PanelKernel.Columns, Columns - column), Depth, Adds, Bias is null ? null : Bias + column);
+            PanelKernel.Multiply(
+                A + firstRow * AStride, AStride, 1, Panels + (long)column * Depth,
+                C + firstRow * CStride + column, CStride,
+                rows, Math.Min(PanelKernel.Columns, Columns - column), Depth, Adds, Bias is null ? null
+                : Bias + column);
         }
     }
 }
@@ -143,11 +156,13 @@ internal unsafe struct ProductTask
 /// <summary>Which tensors kernels over memory can take.</summary>
 internal static class KernelTensors
 {
-    /// <summary>Whether a tensor is float32 on the processor, outside of autograd: training computes by one way alone.</summary>
+    /// <summary>Whether a tensor is float32 on the processor, outside of autograd: training computes by one way
+    /// alone.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="strided">Whether it may have gaps or another order than row by row.</param>
     public static bool Fit(Tensor tensor, bool strided = false) =>
-        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32 && (strided || tensor.is_contiguous())
+        tensor.device_type == DeviceType.CPU && tensor.dtype == ScalarType.Float32
+            && (strided || tensor.is_contiguous())
         && !is_grad_enabled();
 
     /// <summary>How many rows a tensor of a shape has, its last axis being their width.</summary>
@@ -159,9 +174,10 @@ internal static class KernelTensors
     }
 }
 
-/// <summary>A product of float32 matrices with AVX-512, blocked for the caches after Goto and van de Geijn (ACM TOMS 34(3), 2008).</summary>
-/// <remarks>libtorch multiplies with Intel's MKL, which leaves AVX-512 unused on processors of AMD. On Intel's, MKL uses it, and on
-/// processors without AVX-512 there is nothing to gain: <see cref="IsFaster"/> says where.</remarks>
+/// <summary>A product of float32 matrices with AVX-512, blocked for the caches after Goto and van de Geijn (ACM TOMS
+/// 34(3), 2008).</summary>
+/// <remarks>libtorch multiplies with Intel's MKL, which leaves AVX-512 unused on processors of AMD. On Intel's, MKL
+/// uses it, and on processors without AVX-512 there is nothing to gain: <see cref="IsFaster"/> says where.</remarks>
 internal static unsafe class BlockedProduct
 {
     private const int MostDepth = 384;       // of a panel: 32 columns of it are the first-level cache
@@ -186,25 +202,29 @@ internal static unsafe class BlockedProduct
     /// <param name="columns">Columns of b and c.</param>
     /// <param name="adds">Whether c keeps what it holds.</param>
     /// <param name="bias">[columns], added to each row; null for none.</param>
-    public static void Multiply(float* a, long aStride, float* b, long bRowStride, long bColumnStride, float* c, long cStride, int rows, int depth, int columns, bool adds, float* bias)
+    public static void Multiply(float* a, long aStride, float* b, long bRowStride, long bColumnStride, float* c,
+        long cStride, int rows, int depth, int columns, bool adds, float* bias)
     {
         int steps = (depth + MostDepth - 1) / MostDepth, deep = (depth + steps - 1) / steps;
         for (int column = 0; column < columns; column += MostColumns)
         {
-            int wide = Math.Min(MostColumns, columns - column), panels = (wide + PanelKernel.Columns - 1) / PanelKernel.Columns;
+            int wide = Math.Min(MostColumns, columns - column),
+                panels = (wide + PanelKernel.Columns - 1) / PanelKernel.Columns;
             float* packed = ScratchMemory.Floats(panels * PanelKernel.Columns * deep);
             for (int k = 0; k < depth; k += deep)
             {
                 int slice = Math.Min(deep, depth - k);
                 var packing = new PackingTask
                 {
-                    B = b + k * bRowStride + column * bColumnStride, RowStride = bRowStride, ColumnStride = bColumnStride,
+                    B = b + k * bRowStride + column * bColumnStride, RowStride = bRowStride,
+                        ColumnStride = bColumnStride,
                     Panels = packed, Depth = slice, Columns = wide, PartPanels = PackedPanels,
                 };
                 Workers.Run((panels + PackedPanels - 1) / PackedPanels, &PackingTask.Part, &packing);
                 var task = new ProductTask
                 {
-                    A = a + k, AStride = aStride, Panels = packed, C = c + column, CStride = cStride, Rows = rows, Columns = wide, Depth = slice,
+                    A = a + k, AStride = aStride, Panels = packed, C = c + column, CStride = cStride, Rows = rows,
+                        Columns = wide, Depth = slice,
                     Adds = adds || k > 0, Bias = bias is null || k > 0 ? null : bias + column,
                     RowParts = (rows + TaskRows - 1) / TaskRows, PartRows = TaskRows, PartPanels = TaskPanels,
                 };

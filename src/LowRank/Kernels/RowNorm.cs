@@ -6,10 +6,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Normalisation of each row, forward and backward, on all threads: y = (x − μ)·σ·(w + offset) + b with σ = 1 / √(mean((x − μ)²) + ε),
-/// where μ is the row's mean (layer normalisation, arXiv 1607.06450) or 0 (root mean square normalisation, arXiv 1910.07467).</summary>
-/// <remarks>A row is computed by one thread and the same instructions wherever it lies: neither the split among threads nor the number of rows
-/// changes a bit. The backward pass computes μ and σ again from x, which costs less than to keep them.</remarks>
+/// <summary>Normalisation of each row, forward and backward, on all threads: y = (x − μ)·σ·(w + offset) + b with σ = 1
+/// / √(mean((x − μ)²) + ε), where μ is the row's mean (layer normalisation, arXiv 1607.06450) or 0 (root mean square
+/// normalisation, arXiv 1910.07467).</summary>
+/// <remarks>A row is computed by one thread and the same instructions wherever it lies: neither the split among threads
+/// nor the number of rows changes a bit. The backward pass computes μ and σ again from x, which costs less than to keep
+/// them.</remarks>
 /// <param name="weight">w, [width]; null for 1.</param>
 /// <param name="bias">b, [width]; null for 0.</param>
 /// <param name="epsilon">ε.</param>
@@ -19,9 +21,11 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
 {
     private const int PartNumbers = 16384;
 
-    /// <summary>Whether the kernel can compute a tensor's norm and the gradient of it: plain float32 on the processor, with a frozen weight and bias.</summary>
+    /// <summary>Whether the kernel can compute a tensor's norm and the gradient of it: plain float32 on the processor,
+    /// with a frozen weight and bias.</summary>
     public bool Fits(Tensor input) =>
-        NativeTensor.IsPlain(input) && input.Dimensions > 0 && input.numel() > 0 && FitsParameter(weight, input) && FitsParameter(bias, input);
+        NativeTensor.IsPlain(input) && input.Dimensions > 0 && input.numel() > 0 && FitsParameter(weight, input)
+            && FitsParameter(bias, input);
 
     /// <summary>The normalised rows.</summary>
     /// <param name="input">x, […, width], which <see cref="Fits"/>.</param>
@@ -45,15 +49,19 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
     }
 
     private static bool FitsParameter(Tensor? parameter, Tensor input) =>
-        parameter is null || (NativeTensor.IsPlain(parameter) && parameter.numel() == input.shape[^1] && !(is_grad_enabled() && parameter.requires_grad));
+        parameter is null
+            || (NativeTensor.IsPlain(parameter) && parameter.numel() == input.shape[^1]
+            && !(is_grad_enabled() && parameter.requires_grad));
 
     private void Run(Tensor input, Tensor? gradient, Tensor output)
     {
         int width = (int)input.shape[^1];
         var work = new Work
         {
-            Input = Address(input), Gradient = Address(gradient), Output = Address(output), Weight = Address(weight), Bias = Address(bias),
-            Rows = input.numel() / width, PartRows = Math.Max(1, PartNumbers / width), Width = width, Epsilon = epsilon, Offset = (float)offset, IsCentred = isCentred,
+            Input = Address(input), Gradient = Address(gradient), Output = Address(output), Weight = Address(weight),
+                Bias = Address(bias),
+            Rows = input.numel() / width, PartRows = Math.Max(1, PartNumbers / width), Width = width, Epsilon = epsilon,
+                Offset = (float)offset, IsCentred = isCentred,
         };
         int parts = (int)((work.Rows + work.PartRows - 1) / work.PartRows);
         if (Vector512.IsHardwareAccelerated) Workers.Run(parts, &Part<Wide512, Vector512<float>>, &work);
@@ -86,13 +94,17 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
         int i = 0;
         for (; i + TWide.Count <= work.Width; i += TWide.Count)
         {
-            TVector normal = TWide.Multiply(Factor<TWide, TVector>(work, i), TWide.Multiply(TWide.Subtract(TWide.Load(x + i), middle), by));
+            TVector normal =
+                TWide.Multiply(
+                    Factor<TWide, TVector>(work, i), TWide.Multiply(TWide.Subtract(TWide.Load(x + i), middle), by));
             TWide.Store(y + i, work.Bias == null ? normal : TWide.Add(normal, TWide.Load(work.Bias + i)));
         }
-        for (; i < work.Width; i++) y[i] = work.FactorAt(i) * ((x[i] - mean) * scale) + (work.Bias == null ? 0 : work.Bias[i]);
+        for (; i < work.Width; i++)
+            y[i] = work.FactorAt(i) * ((x[i] - mean) * scale) + (work.Bias == null ? 0 : work.Bias[i]);
     }
 
-    // With n = (x − μ)·σ and g = dy·(w + offset): dx = σ·(g − mean(g) − n·mean(g·n)); without a centre, without mean(g).
+    // With n = (x − μ)·σ and g = dy·(w + offset): dx = σ·(g − mean(g) − n·mean(g·n)); without a centre, without
+    // mean(g).
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Backward<TWide, TVector>(in Work work, long start)
         where TWide : struct, IWide<TVector>
@@ -106,7 +118,8 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
         {
             TVector weighted = TWide.Multiply(TWide.Load(gradient + i), Factor<TWide, TVector>(work, i));
             sums = TWide.Add(sums, weighted);
-            products = TWide.MultiplyAdd(weighted, TWide.Multiply(TWide.Subtract(TWide.Load(x + i), middle), by), products);
+            products = TWide.MultiplyAdd(
+                weighted, TWide.Multiply(TWide.Subtract(TWide.Load(x + i), middle), by), products);
         }
         float sum = TWide.Sum(sums), product = TWide.Sum(products);
         for (int k = i; k < work.Width; k++)
@@ -122,9 +135,11 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
         {
             TVector weighted = TWide.Multiply(TWide.Load(gradient + i), Factor<TWide, TVector>(work, i));
             TVector normal = TWide.Multiply(TWide.Subtract(TWide.Load(x + i), middle), by);
-            TWide.Store(output + i, TWide.Multiply(by, TWide.MultiplyAdd(tilt, normal, TWide.Subtract(weighted, shift))));
+            TWide.Store(output + i,
+                TWide.Multiply(by, TWide.MultiplyAdd(tilt, normal, TWide.Subtract(weighted, shift))));
         }
-        for (; i < work.Width; i++) output[i] = scale * (gradient[i] * work.FactorAt(i) - sum - product * ((x[i] - mean) * scale));
+        for (; i < work.Width; i++)
+            output[i] = scale * (gradient[i] * work.FactorAt(i) - sum - product * ((x[i] - mean) * scale));
     }
 
     // μ and σ of a row, by two passes, for the mean of squares less the square of the mean cancels.
@@ -133,7 +148,8 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        float mean = work.IsCentred ? Sum<TWide, TVector>(x, work.Width) / work.Width : 0, squares = SquareSum<TWide, TVector>(x, work.Width, mean);
+        float mean = work.IsCentred ? Sum<TWide, TVector>(x, work.Width) / work.Width
+            : 0, squares = SquareSum<TWide, TVector>(x, work.Width, mean);
         return (mean, (float)(1 / Math.Sqrt(squares / work.Width + work.Epsilon)));
     }
 
@@ -163,7 +179,8 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
         int i = 0;
         for (; i + 2 * TWide.Count <= width; i += 2 * TWide.Count)
         {
-            TVector first = TWide.Subtract(TWide.Load(x + i), middle), second = TWide.Subtract(TWide.Load(x + i + TWide.Count), middle);
+            TVector first = TWide.Subtract(TWide.Load(x + i), middle),
+                second = TWide.Subtract(TWide.Load(x + i + TWide.Count), middle);
             even = TWide.MultiplyAdd(first, first, even);
             odd = TWide.MultiplyAdd(second, second, odd);
         }
@@ -175,7 +192,8 @@ internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static TVector Factor<TWide, TVector>(in Work work, int i)
         where TWide : struct, IWide<TVector>
-        where TVector : struct => work.Weight == null ? TWide.Broadcast(1) : TWide.Add(TWide.Load(work.Weight + i), TWide.Broadcast(work.Offset));
+        where TVector : struct => work.Weight == null ? TWide.Broadcast(1)
+        : TWide.Add(TWide.Load(work.Weight + i), TWide.Broadcast(work.Offset));
 
     [StructLayout(LayoutKind.Auto)]
     private struct Work

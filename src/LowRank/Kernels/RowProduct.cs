@@ -4,23 +4,27 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>y = x·Wᵀ + b for few rows, as each step of generation computes it: the weight is read once, at the speed of the
-/// memory.</summary>
-/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads, to the last bit.</remarks>
+/// <summary>y = x·Wᵀ + b for few rows, as each step of generation computes it: the weight is read once, at the speed of
+/// the memory.</summary>
+/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads, to the last
+/// bit.</remarks>
 internal static unsafe class RowProduct
 {
     /// <summary>Most rows that are computed here; torch's products of matrices are faster above.</summary>
     public const int MostRows = 16;
 
-    /// <summary>Most outputs of a part of a weight stored by columns on several threads: it reads a piece of each row.</summary>
+    /// <summary>Most outputs of a part of a weight stored by columns on several threads: it reads a piece of each
+    /// row.</summary>
     public const int PartWidth = 1536;
 
     private const int SmallWork = 32768;       // multiplications below which one thread is faster than two
-    private const int PartBytes = 256 * 1024;  // of a weight stored by rows: long enough to read at full speed, short enough to share out
+    // of a weight stored by rows: long enough to read at full speed, short enough to share out
+    private const int PartBytes = 256 * 1024;
     private const int Tile = 48;               // outputs that a kernel computes at once
     private const int FewRowsTile = 128;       // and where it has less than four rows
 
-    /// <summary>The product, or null where torch must compute it: for gradients, many rows, other devices or types.</summary>
+    /// <summary>The product, or null where torch must compute it: for gradients, many rows, other devices or
+    /// types.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W, [out, in]; [in, out] where <paramref name="transposed"/>.</param>
     /// <param name="transposed">Whether the weight is stored transposed.</param>
@@ -28,12 +32,15 @@ internal static unsafe class RowProduct
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     public static Tensor? TryLinear(Tensor input, Tensor weight, bool transposed, Tensor? bias)
     {
-        if (!KernelTensors.Fit(weight) || !KernelTensors.Fit(input, strided: true) || (bias is not null && !KernelTensors.Fit(bias))) return null;
+        if (!KernelTensors.Fit(weight) || !KernelTensors.Fit(input, strided: true)
+            || (bias is not null && !KernelTensors.Fit(bias)))
+            return null;
         long[] shape = input.shape, matrix = weight.shape;
         (long outputs, long inputs) = transposed ? (matrix[1], matrix[0]) : (matrix[0], matrix[1]);
         long rows = KernelTensors.Rows(shape);
         if (rows is < 1 or > MostRows || inputs < 1 || outputs is < 1 or > int.MaxValue) return null;
-        if (shape[^1] != inputs || (bias is not null && bias.numel() != outputs)) return null; // torch says what is wrong
+        // torch says what is wrong
+        if (shape[^1] != inputs || (bias is not null && bias.numel() != outputs)) return null;
         shape[^1] = outputs;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         Tensor output = empty(shape);
@@ -51,7 +58,8 @@ internal static unsafe class RowProduct
         return output;
     }
 
-    /// <summary>Computes a product whose memory is given; <see cref="ProductParts.PartOutputs"/> is chosen here.</summary>
+    /// <summary>Computes a product whose memory is given; <see cref="ProductParts.PartOutputs"/> is chosen
+    /// here.</summary>
     public static void Compute(ProductParts parts, bool transposed)
     {
         long work = (long)parts.Inputs * parts.Outputs * parts.Rows;
@@ -63,9 +71,11 @@ internal static unsafe class RowProduct
         parts.PartOutputs = Math.Max(1, Share(width, tile)) * tile;
         int count = (parts.Outputs + parts.PartOutputs - 1) / parts.PartOutputs;
         if (Vector512.IsHardwareAccelerated)
-            Workers.Run(count, transposed ? &WeightColumns<Wide512, Vector512<float>>.Part : &WeightRows<Wide512, Vector512<float>>.Part, &parts);
+            Workers.Run(count, transposed ? &WeightColumns<Wide512, Vector512<float>>.Part
+                : &WeightRows<Wide512, Vector512<float>>.Part, &parts);
         else
-            Workers.Run(count, transposed ? &WeightColumns<Wide256, Vector256<float>>.Part : &WeightRows<Wide256, Vector256<float>>.Part, &parts);
+            Workers.Run(count, transposed ? &WeightColumns<Wide256, Vector256<float>>.Part
+                : &WeightRows<Wide256, Vector256<float>>.Part, &parts);
     }
 
     private static int Share(int whole, int parts) => (whole + parts - 1) / parts;

@@ -5,19 +5,23 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Turns the heads of few positions by their rotary angles, operation for operation as torch does, in one pass.</summary>
+/// <summary>Turns the heads of few positions by their rotary angles, operation for operation as torch does, in one
+/// pass.</summary>
 internal static unsafe class RowRotation
 {
-    /// <summary>The turned heads, or null where torch must compute them: for gradients, many positions, other devices or types.</summary>
+    /// <summary>The turned heads, or null where torch must compute them: for gradients, many positions, other devices
+    /// or types.</summary>
     /// <param name="heads">[batch, heads, sequence, width]; its last axis without gaps.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, half of the turned width].</param>
     /// <param name="sine">as <paramref name="cosine"/>.</param>
     public static Tensor? TryRotate(Tensor heads, Tensor cosine, Tensor sine)
     {
-        if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine)) return null;
+        if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))
+            return null;
         long[] shape = heads.shape, stride = heads.stride(), angles = cosine.shape;
         if (shape.Length != 4 || shape[0] * shape[2] > RowProduct.MostRows || stride[3] != 1) return null;
-        if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0]) || angles[1] != 1
+        if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
+            || angles[1] != 1
             || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch says what is wrong
         Tensor turned = empty(shape);
         float* from = (float*)NativeTensor.Address(heads), to = (float*)NativeTensor.Address(turned);
@@ -29,7 +33,8 @@ internal static unsafe class RowRotation
                 {
                     long angle = ((angles[0] == 1 ? 0 : row) * shape[2] + position) * half;
                     float* source = from + row * stride[0] + head * stride[1] + position * stride[2];
-                    if (Vector512.IsHardwareAccelerated) Turn<Wide512, Vector512<float>>(source, to, cosines + angle, sines + angle, half);
+                    if (Vector512.IsHardwareAccelerated)
+                        Turn<Wide512, Vector512<float>>(source, to, cosines + angle, sines + angle, half);
                     else Turn<Wide256, Vector256<float>>(source, to, cosines + angle, sines + angle, half);
                     for (int i = 2 * half; i < width; i++) to[i] = source[i];
                 }
@@ -44,7 +49,8 @@ internal static unsafe class RowRotation
         int i = 0;
         for (; i + TWide.Count <= half; i += TWide.Count)
         {
-            TVector first = TWide.Load(from + i), second = TWide.Load(from + half + i), c = TWide.Load(cosine + i), s = TWide.Load(sine + i);
+            TVector first = TWide.Load(from + i), second = TWide.Load(from + half + i), c = TWide.Load(cosine + i),
+                s = TWide.Load(sine + i);
             TWide.Store(to + i, TWide.Subtract(TWide.Multiply(first, c), TWide.Multiply(second, s)));
             TWide.Store(to + half + i, TWide.Add(TWide.Multiply(second, c), TWide.Multiply(first, s)));
         }

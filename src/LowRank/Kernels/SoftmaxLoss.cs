@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Cross-entropy of rows of logits, which become their gradients in place: softmax(row), less 1 at the label.</summary>
+/// <summary>Cross-entropy of rows of logits, which become their gradients in place: softmax(row), less 1 at the
+/// label.</summary>
 /// <remarks>A row's result depends neither on the rows beside it nor on the number of threads.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct SoftmaxLoss
@@ -18,8 +19,8 @@ internal unsafe struct SoftmaxLoss
     private bool needsGradient;
 
     /// <summary>The summed loss in nats.</summary>
-    /// <param name="logits">[rows, classes], float32 without gaps on the processor; the gradients afterwards, where they are needed, and
-    /// of no use otherwise.</param>
+    /// <param name="logits">[rows, classes], float32 without gaps on the processor; the gradients afterwards, where
+    /// they are needed, and of no use otherwise.</param>
     /// <param name="labels">[rows], int64, each in [0, classes).</param>
     /// <param name="needsGradient">Whether gradients are needed.</param>
     public static double Compute(Tensor logits, Tensor labels, bool needsGradient)
@@ -30,7 +31,8 @@ internal unsafe struct SoftmaxLoss
         {
             var work = new SoftmaxLoss
             {
-                logits = (float*)NativeTensor.Address(logits), labels = (long*)NativeTensor.Address(labels), losses = sums, width = (int)logits.shape[1], needsGradient = needsGradient,
+                logits = (float*)NativeTensor.Address(logits), labels = (long*)NativeTensor.Address(labels),
+                    losses = sums, width = (int)logits.shape[1], needsGradient = needsGradient,
             };
             if (Vector512.IsHardwareAccelerated) Workers.Run(rows, &Row<Wide512, Vector512<float>>, &work);
             else Workers.Run(rows, &Row<Wide256, Vector256<float>>, &work);
@@ -61,7 +63,8 @@ internal unsafe struct SoftmaxLoss
         work->losses[row] = Math.Log(sum) + highest - expected;
         if (!work->needsGradient) return;
         TVector share = TWide.Broadcast((float)(1 / sum));
-        for (i = 0; i + TWide.Count <= width; i += TWide.Count) TWide.Store(x + i, TWide.Multiply(TWide.Load(x + i), share));
+        for (i = 0; i + TWide.Count <= width; i += TWide.Count)
+            TWide.Store(x + i, TWide.Multiply(TWide.Load(x + i), share));
         for (; i < width; i++) x[i] *= (float)(1 / sum);
         x[work->labels[row]] -= 1;
     }

@@ -5,8 +5,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>softmax(qKᵀ·scale)V for one new position of each row over a key-value cache, in one pass over keys and values
-/// (the online softmax, arXiv 1805.02867). The new position's key and value are written into the cache first.</summary>
+/// <summary>softmax(qKᵀ·scale)V for one new position of each row over a key-value cache, in one pass over keys and
+/// values (the online softmax, arXiv 1805.02867). The new position's key and value are written into the cache
+/// first.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct StepAttention
 {
@@ -91,15 +92,19 @@ internal unsafe struct StepAttention
         for (int group = 0; group < a.Groups; group++)
         {
             long query = (long)head * a.Groups + group;
-            Attend<TWide, TVector>(ref a, a.Query + row * a.QueryStride.Row + query * a.QueryStride.Head, a.Keys + start, a.Values + start, a.First[row],
+            Attend<TWide, TVector>(
+                ref a, a.Query + row * a.QueryStride.Row + query * a.QueryStride.Head, a.Keys + start,
+                a.Values + start, a.First[row],
                 a.Output + ((long)row * a.KeyValueHeads * a.Groups + query) * a.Dimension);
         }
     }
 
-    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
+    private static void Copy(float* from, float* to, int count) =>
+        new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Attend<TWide, TVector>(ref StepAttention a, float* query, float* keys, float* values, int first, float* output)
+    private static void Attend<TWide, TVector>(
+        ref StepAttention a, float* query, float* keys, float* values, int first, float* output)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
@@ -109,7 +114,8 @@ internal unsafe struct StepAttention
         for (int position = first; position < a.Length; position += Block)
         {
             int count = Math.Min(Block, a.Length - position);
-            // The memory is asked for the values while the scores are computed, and for the next keys while the values are mixed.
+            // The memory is asked for the values while the scores are computed, and for the next keys while the values
+            // are mixed.
             long block = (long)position * a.Dimension, next = block + (long)count * a.Dimension;
             Fetch(values + block, count * a.Dimension);
             Scores<TWide, TVector>(ref a, query, keys + block, count, scores);
@@ -166,7 +172,8 @@ internal unsafe struct StepAttention
         {
             float* key = keys + (long)i * step;
             TVector s = default;
-            for (int d = 0; d < whole; d += TWide.Count) s = TWide.MultiplyAdd(TWide.Load(query + d), TWide.Load(key + d), s);
+            for (int d = 0; d < whole; d += TWide.Count)
+                s = TWide.MultiplyAdd(TWide.Load(query + d), TWide.Load(key + d), s);
             scores[i] = Score(ref a, query, key, whole, TWide.Sum(s));
         }
     }
@@ -181,7 +188,8 @@ internal unsafe struct StepAttention
 
     // output = kept · output + weights · values
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Mix<TWide, TVector>(float* values, int count, float* weights, float kept, float* output, int dimension)
+    private static void Mix<TWide, TVector>(
+        float* values, int count, float* weights, float kept, float* output, int dimension)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
@@ -190,8 +198,10 @@ internal unsafe struct StepAttention
         for (; d + 4 * TWide.Count <= dimension; d += 4 * TWide.Count)
         {
             float* to = output + d, value = values + d;
-            TVector o0 = TWide.Multiply(factor, TWide.Load(to)), o1 = TWide.Multiply(factor, TWide.Load(to + TWide.Count));
-            TVector o2 = TWide.Multiply(factor, TWide.Load(to + 2 * TWide.Count)), o3 = TWide.Multiply(factor, TWide.Load(to + 3 * TWide.Count));
+            TVector o0 = TWide.Multiply(factor, TWide.Load(to)),
+                o1 = TWide.Multiply(factor, TWide.Load(to + TWide.Count));
+            TVector o2 = TWide.Multiply(factor, TWide.Load(to + 2 * TWide.Count)),
+                o3 = TWide.Multiply(factor, TWide.Load(to + 3 * TWide.Count));
             for (int i = 0; i < count; i++, value += dimension)
             {
                 TVector weight = TWide.Broadcast(weights[i]);
@@ -208,7 +218,8 @@ internal unsafe struct StepAttention
         for (; d + TWide.Count <= dimension; d += TWide.Count)
         {
             TVector o = TWide.Multiply(factor, TWide.Load(output + d));
-            for (int i = 0; i < count; i++) o = TWide.MultiplyAdd(TWide.Broadcast(weights[i]), TWide.Load(values + (long)i * dimension + d), o);
+            for (int i = 0; i < count; i++)
+                o = TWide.MultiplyAdd(TWide.Broadcast(weights[i]), TWide.Load(values + (long)i * dimension + d), o);
             TWide.Store(output + d, o);
         }
         for (; d < dimension; d++)

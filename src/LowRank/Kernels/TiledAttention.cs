@@ -5,10 +5,12 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>softmax(QKᵀ·scale)V in tiles, of which nothing of tokens² is kept: the online softmax forward, the probabilities again
-/// from the logarithms of its sums backward (FlashAttention, arXiv 2205.14135 and 2307.08691).</summary>
-/// <remarks>Query heads that share a key-value head read it where it is. A query's result depends neither on the texts beside its own
-/// nor on the number of threads; what reaches a key from several queries is summed in the texts' order.</remarks>
+/// <summary>softmax(QKᵀ·scale)V in tiles, of which nothing of tokens² is kept: the online softmax forward, the
+/// probabilities again from the logarithms of its sums backward (FlashAttention, arXiv 2205.14135 and
+/// 2307.08691).</summary>
+/// <remarks>Query heads that share a key-value head read it where it is. A query's result depends neither on the texts
+/// beside its own nor on the number of threads; what reaches a key from several queries is summed in the texts'
+/// order.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct TiledAttention
 {
@@ -30,7 +32,8 @@ internal unsafe struct TiledAttention
     /// <summary>The result, as <see cref="Query"/>.</summary>
     public AttentionHeads Output;
 
-    /// <summary>Logarithms of the sums of the softmax, [rows, heads, queries]; written forward, unless null, and read backward.</summary>
+    /// <summary>Logarithms of the sums of the softmax, [rows, heads, queries]; written forward, unless null, and read
+    /// backward.</summary>
     public float* LogSums;
 
     /// <summary>The result's gradient, as <see cref="Query"/>; of the backward pass, as what follows.</summary>
@@ -124,8 +127,8 @@ internal unsafe struct TiledAttention
     }
 }
 
-/// <summary>What tiles of attention are made of. Queries stand in the columns of a panel, keys in its rows, so that the softmax
-/// over keys goes along vectors and never across one.</summary>
+/// <summary>What tiles of attention are made of. Queries stand in the columns of a panel, keys in its rows, so that the
+/// softmax over keys goes along vectors and never across one.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 internal static unsafe class AttentionTile<TWide, TVector>
@@ -136,7 +139,9 @@ internal static unsafe class AttentionTile<TWide, TVector>
     public const int Keys = 128;
 
     /// <summary>The width that rows of heads are filled up to with zeros.</summary>
-    public static int Pitch(int dimension) => (dimension + PanelRows<TWide, TVector>.Columns - 1) / PanelRows<TWide, TVector>.Columns * PanelRows<TWide, TVector>.Columns;
+    public static int Pitch(int dimension) =>
+        (dimension + PanelRows<TWide, TVector>.Columns - 1) / PanelRows<TWide, TVector>.Columns
+        * PanelRows<TWide, TVector>.Columns;
 
     /// <summary>Copies tokens of a head to rows without gaps, filled up with zeros.</summary>
     /// <param name="from">The first token.</param>
@@ -148,13 +153,15 @@ internal static unsafe class AttentionTile<TWide, TVector>
     /// <param name="rows">Rows in all; those after the last token become 0.</param>
     /// <param name="scale">What numbers are multiplied by.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Gather(float* from, long stride, int count, int dimension, float* to, int pitch, int rows, float scale)
+    public static void Gather(
+        float* from, long stride, int count, int dimension, float* to, int pitch, int rows, float scale)
     {
         TVector factor = TWide.Broadcast(scale);
         int whole = dimension - dimension % TWide.Count;
         for (int row = 0; row < count; row++, from += stride, to += pitch)
         {
-            for (int d = 0; d < whole; d += TWide.Count) TWide.Store(to + d, TWide.Multiply(TWide.Load(from + d), factor));
+            for (int d = 0; d < whole; d += TWide.Count)
+                TWide.Store(to + d, TWide.Multiply(TWide.Load(from + d), factor));
             if (whole == pitch) continue;
             for (int d = whole; d < pitch; d++) to[d] = d < dimension ? from[d] * scale : 0;
         }
@@ -181,7 +188,8 @@ internal static unsafe class AttentionTile<TWide, TVector>
     {
         TVector all = TWide.Broadcast(factor);
         int i = 0;
-        for (; i + TWide.Count <= count; i += TWide.Count) TWide.Store(to + i, TWide.Multiply(TWide.Load(from + i), all));
+        for (; i + TWide.Count <= count; i += TWide.Count)
+            TWide.Store(to + i, TWide.Multiply(TWide.Load(from + i), all));
         for (; i < count; i++) to[i] = from[i] * factor;
     }
 
@@ -190,7 +198,8 @@ internal static unsafe class AttentionTile<TWide, TVector>
     {
         int columns = PanelRows<TWide, TVector>.Columns;
         for (int d = 0; d < pitch; d += TWide.Count)
-            for (int row = 0; row < columns; row += TWide.Count) TWide.Transpose(rows + (long)row * pitch + d, pitch, panel + (long)d * columns + row, columns);
+            for (int row = 0; row < columns; row += TWide.Count)
+                TWide.Transpose(rows + (long)row * pitch + d, pitch, panel + (long)d * columns + row, columns);
     }
 
     /// <summary>Rows times a matrix that is as many panels wide as it takes: c (+)= a · b.</summary>
@@ -203,10 +212,12 @@ internal static unsafe class AttentionTile<TWide, TVector>
     /// <param name="depth">What is summed over.</param>
     /// <param name="pitch">Columns of b and c.</param>
     /// <param name="adds">Whether c keeps what it holds.</param>
-    public static void Product(float* a, long rowStride, long stepStride, float* b, float* c, int rows, int depth, int pitch, bool adds)
+    public static void Product(
+        float* a, long rowStride, long stepStride, float* b, float* c, int rows, int depth, int pitch, bool adds)
     {
         for (int column = 0; column < pitch; column += PanelRows<TWide, TVector>.Columns)
-            PanelRows<TWide, TVector>.Multiply(a, rowStride, stepStride, b + column, pitch, c + column, pitch, rows, depth, adds);
+            PanelRows<TWide, TVector>.Multiply(
+                a, rowStride, stepStride, b + column, pitch, c + column, pitch, rows, depth, adds);
     }
 
     /// <summary>Fills the scores of keys that queries do not see.</summary>
@@ -222,7 +233,8 @@ internal static unsafe class AttentionTile<TWide, TVector>
         if (distance + keys - 1 <= ahead && distance + back >= columns - 1) return; // all see all
         for (int key = 0; key < keys; key++, scores += columns)
         {
-            int first = Math.Clamp(distance + key - ahead, 0, columns), end = Math.Clamp(distance + key + back + 1, 0, columns);
+            int first = Math.Clamp(distance + key - ahead, 0, columns),
+                end = Math.Clamp(distance + key + back + 1, 0, columns);
             if (first > 0) new Span<float>(scores, first).Fill(value);
             if (end < columns) new Span<float>(scores + end, columns - end).Fill(value);
         }

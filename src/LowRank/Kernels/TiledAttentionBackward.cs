@@ -4,7 +4,8 @@ using LowRank.Kernels.Native;
 
 namespace LowRank.Kernels;
 
-/// <summary>The backward pass of <see cref="TiledAttention"/>: a part is a key-value head of a tree, with the query heads that share it.</summary>
+/// <summary>The backward pass of <see cref="TiledAttention"/>: a part is a key-value head of a tree, with the query
+/// heads that share it.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
 [StructLayout(LayoutKind.Auto)]
@@ -45,7 +46,8 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
             for (int i = 0; i < tree.Texts; i++)
             {
                 ref AttentionText text = ref work->Texts[tree.FirstText + i];
-                for (int query = 0; query < text.Queries; query += pass.columns) pass.Panel(ref text, query, Math.Min(pass.columns, text.Queries - query));
+                for (int query = 0; query < text.Queries; query += pass.columns)
+                    pass.Panel(ref text, query, Math.Min(pass.columns, text.Queries - query));
             }
         }
         pass.Finish(ref tree, own);
@@ -74,8 +76,12 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
             ref AttentionText text = ref work->Texts[tree.FirstText + i];
             long place = (long)text.Place * pitch;
             int padded = (text.Keys + 3) & ~3;
-            AttentionTile<TWide, TVector>.Gather(work->Key.At(text.Row, own, text.Key), work->Key.TokenStride, text.Keys, work->Dimension, keys + place, pitch, padded, 1);
-            AttentionTile<TWide, TVector>.Gather(work->Value.At(text.Row, own, text.Key), work->Value.TokenStride, text.Keys, work->Dimension, values + place, pitch, padded, 1);
+            AttentionTile<TWide, TVector>.Gather(
+                work->Key.At(text.Row, own, text.Key), work->Key.TokenStride, text.Keys, work->Dimension, keys + place,
+                pitch, padded, 1);
+            AttentionTile<TWide, TVector>.Gather(
+                work->Value.At(text.Row, own, text.Key), work->Value.TokenStride, text.Keys, work->Dimension,
+                values + place, pitch, padded, 1);
         }
     }
 
@@ -85,26 +91,38 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         {
             ref AttentionText text = ref work->Texts[tree.FirstText + i];
             long place = (long)text.Place * pitch;
-            AttentionTile<TWide, TVector>.Scatter(keyGradients + place, pitch, text.Keys, work->Dimension, work->KeyGradient.At(text.Row, own, text.Key), work->KeyGradient.TokenStride, 1);
-            AttentionTile<TWide, TVector>.Scatter(valueGradients + place, pitch, text.Keys, work->Dimension, work->ValueGradient.At(text.Row, own, text.Key), work->ValueGradient.TokenStride, 1);
+            AttentionTile<TWide, TVector>.Scatter(
+                keyGradients + place, pitch, text.Keys, work->Dimension, work->KeyGradient.At(text.Row, own, text.Key),
+                work->KeyGradient.TokenStride, 1);
+            AttentionTile<TWide, TVector>.Scatter(valueGradients + place, pitch, text.Keys, work->Dimension,
+                work->ValueGradient.At(text.Row, own, text.Key), work->ValueGradient.TokenStride, 1);
         }
     }
 
     private void Panel(ref AttentionText text, int query, int count)
     {
         int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
-        AttentionTile<TWide, TVector>.Gather(work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch, columns, work->Scale);
+        AttentionTile<TWide, TVector>.Gather(
+            work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
+            columns, work->Scale);
         AttentionTile<TWide, TVector>.Transpose(rows, pitch, panel);
-        float* gradient = work->OutputGradient.At(text.Row, head, token), output = work->Output.At(text.Row, head, token);
-        AttentionTile<TWide, TVector>.Gather(gradient, work->OutputGradient.TokenStride, count, dimension, gradientRows, pitch, columns, 1);
+        float* gradient = work->OutputGradient.At(text.Row, head, token),
+            output = work->Output.At(text.Row, head, token);
+        AttentionTile<TWide, TVector>.Gather(
+            gradient, work->OutputGradient.TokenStride, count, dimension, gradientRows, pitch, columns, 1);
         AttentionTile<TWide, TVector>.Transpose(gradientRows, pitch, gradientPanel);
         new Span<float>(logSums, 2 * columns).Clear();
         float* known = work->LogSums + ((long)text.Row * work->Heads + head) * work->Queries + token;
-        for (int i = 0; i < count; i++) (logSums[i], deltas[i]) = (known[i], Dot(gradientRows + i * pitch, output + i * work->Output.TokenStride, dimension));
+        for (int i = 0; i < count; i++)
+            (logSums[i], deltas[i]) =
+                (known[i], Dot(gradientRows + i * pitch, output + i * work->Output.TokenStride, dimension));
         isFirst = true;
-        for (int i = 0; i < text.Befores; i++) See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
+        for (int i = 0; i < text.Befores; i++)
+            See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
         See(ref text, position, count);
-        AttentionTile<TWide, TVector>.Scatter(queryGradients, pitch, count, dimension, work->QueryGradient.At(text.Row, head, token), work->QueryGradient.TokenStride, work->Scale);
+        AttentionTile<TWide, TVector>.Scatter(
+            queryGradients, pitch, count, dimension, work->QueryGradient.At(text.Row, head, token),
+            work->QueryGradient.TokenStride, work->Scale);
     }
 
     // The keys of a text, its own or an earlier one.
@@ -113,22 +131,28 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         int distance = text.Position - position;
         (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
         for (int key = first; key < end; key += AttentionTile<TWide, TVector>.Keys)
-            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key), distance + key, count);
+            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
+                distance + key, count);
     }
 
     private void Tile(long place, int count, int distance, int queries)
     {
         int padded = (count + 3) & ~3, dimension = work->Dimension;
-        PanelRows<TWide, TVector>.Multiply(keys + place, pitch, 1, panel, columns, weights, columns, padded, dimension, start: false);
-        PanelRows<TWide, TVector>.Multiply(values + place, pitch, 1, gradientPanel, columns, changes, columns, padded, dimension, start: false);
+        PanelRows<TWide, TVector>.Multiply(
+            keys + place, pitch, 1, panel, columns, weights, columns, padded, dimension, start: false);
+        PanelRows<TWide, TVector>.Multiply(
+            values + place, pitch, 1, gradientPanel, columns, changes, columns, padded, dimension, start: false);
         Probabilities(weights, count, columns, logSums);
         AttentionTile<TWide, TVector>.Hide(weights, count, distance, work->Back, work->Ahead, 0);
         // The rows that fill up the last four are of no key, or of one that is not seen.
         new Span<float>(weights + count * columns, (padded - count) * columns).Clear();
         Changes(weights, changes, padded, columns, deltas);
-        AttentionTile<TWide, TVector>.Product(weights, columns, 1, gradientRows, valueGradients + place, padded, queries, pitch, adds: true);
-        AttentionTile<TWide, TVector>.Product(changes, columns, 1, rows, keyGradients + place, padded, queries, pitch, adds: true);
-        AttentionTile<TWide, TVector>.Product(changes, 1, columns, keys + place, queryGradients, (queries + 3) & ~3, count, pitch, adds: !isFirst);
+        AttentionTile<TWide, TVector>.Product(
+            weights, columns, 1, gradientRows, valueGradients + place, padded, queries, pitch, adds: true);
+        AttentionTile<TWide, TVector>.Product(
+            changes, columns, 1, rows, keyGradients + place, padded, queries, pitch, adds: true);
+        AttentionTile<TWide, TVector>.Product(
+            changes, 1, columns, keys + place, queryGradients, (queries + 3) & ~3, count, pitch, adds: !isFirst);
         isFirst = false;
     }
 
@@ -139,7 +163,8 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         for (float* score = scores, end = scores + count * columns; score < end; score += columns)
         {
             TWide.Store(score, TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score), sum0)));
-            TWide.Store(score + TWide.Count, TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score + TWide.Count), sum1)));
+            TWide.Store(score + TWide.Count,
+                TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score + TWide.Count), sum1)));
         }
     }
 
@@ -150,7 +175,9 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         for (float* end = weights + count * columns; weights < end; weights += columns, changes += columns)
         {
             TWide.Store(changes, TWide.Multiply(TWide.Load(weights), TWide.Subtract(TWide.Load(changes), delta0)));
-            TWide.Store(changes + TWide.Count, TWide.Multiply(TWide.Load(weights + TWide.Count), TWide.Subtract(TWide.Load(changes + TWide.Count), delta1)));
+            TWide.Store(changes + TWide.Count,
+                TWide.Multiply(
+                    TWide.Load(weights + TWide.Count), TWide.Subtract(TWide.Load(changes + TWide.Count), delta1)));
         }
     }
 
@@ -159,7 +186,8 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
     {
         TVector sums = default;
         int i = 0;
-        for (; i + TWide.Count <= count; i += TWide.Count) sums = TWide.MultiplyAdd(TWide.Load(a + i), TWide.Load(b + i), sums);
+        for (; i + TWide.Count <= count; i += TWide.Count)
+            sums = TWide.MultiplyAdd(TWide.Load(a + i), TWide.Load(b + i), sums);
         float sum = TWide.Sum(sums);
         for (; i < count; i++) sum += a[i] * b[i];
         return sum;

@@ -41,7 +41,8 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         {
             ref AttentionText text = ref work->Texts[part.FirstText + i];
             int end = i == part.Texts - 1 ? part.LastQuery : text.Queries;
-            for (int query = i == 0 ? part.FirstQuery : 0; query < end; query += pass.columns) pass.Panel(ref text, query, Math.Min(pass.columns, end - query));
+            for (int query = i == 0 ? part.FirstQuery : 0; query < end; query += pass.columns)
+                pass.Panel(ref text, query, Math.Min(pass.columns, end - query));
         }
     }
 
@@ -68,29 +69,40 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
             int end = isOwn ? Math.Min(text.Keys, text.Keys - text.Queries + part.LastQuery + work->Ahead) : text.Keys;
             int count = end - first, padded = (count + 3) & ~3;
             long place = (long)(text.Place + first) * pitch;
-            AttentionTile<TWide, TVector>.Gather(work->Key.At(text.Row, shared, text.Key + first), work->Key.TokenStride, count, work->Dimension, keys + place, pitch, padded, 1);
-            AttentionTile<TWide, TVector>.Gather(work->Value.At(text.Row, shared, text.Key + first), work->Value.TokenStride, count, work->Dimension, values + place, pitch, padded, 1);
+            AttentionTile<TWide, TVector>.Gather(
+                work->Key.At(text.Row, shared, text.Key + first), work->Key.TokenStride, count, work->Dimension,
+                keys + place, pitch, padded, 1);
+            AttentionTile<TWide, TVector>.Gather(
+                work->Value.At(text.Row, shared, text.Key + first), work->Value.TokenStride, count, work->Dimension,
+                values + place, pitch, padded, 1);
         }
     }
 
     private void Panel(ref AttentionText text, int query, int count)
     {
         int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
-        AttentionTile<TWide, TVector>.Gather(work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch, columns, work->Scale);
+        AttentionTile<TWide, TVector>.Gather(
+            work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
+            columns, work->Scale);
         AttentionTile<TWide, TVector>.Transpose(rows, pitch, panel);
         new Span<float>(highest, columns).Fill(Lowest);
         new Span<float>(sums, columns).Clear();
         isFirst = true;
-        for (int i = 0; i < text.Befores; i++) See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
+        for (int i = 0; i < text.Befores; i++)
+            See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
         See(ref text, position, count);
         float* to = work->Output.At(text.Row, head, token);
-        for (int i = 0; i < count; i++) AttentionTile<TWide, TVector>.Scale(mixed + i * pitch, to + i * work->Output.TokenStride, dimension, 1 / sums[i]);
-        if (work->LogSums != null) KeepLogSums(work->LogSums + ((long)text.Row * work->Heads + head) * work->Queries + token, count);
+        for (int i = 0; i < count; i++)
+            AttentionTile<TWide, TVector>.Scale(
+                mixed + i * pitch, to + i * work->Output.TokenStride, dimension, 1 / sums[i]);
+        if (work->LogSums != null)
+            KeepLogSums(work->LogSums + ((long)text.Row * work->Heads + head) * work->Queries + token, count);
     }
 
     private readonly void KeepLogSums(float* to, int count)
     {
-        for (int i = 0; i < columns; i += TWide.Count) TWide.Store(kept + i, TWide.Add(TWide.Load(highest + i), TWide.Log(TWide.Load(sums + i))));
+        for (int i = 0; i < columns; i += TWide.Count)
+            TWide.Store(kept + i, TWide.Add(TWide.Load(highest + i), TWide.Log(TWide.Load(sums + i))));
         new ReadOnlySpan<float>(kept, count).CopyTo(new Span<float>(to, count));
     }
 
@@ -100,38 +112,47 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         int distance = text.Position - position;
         (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
         for (int key = first; key < end; key += AttentionTile<TWide, TVector>.Keys)
-            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key), distance + key, count);
+            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
+                distance + key, count);
     }
 
     private void Tile(long place, int count, int distance, int queries)
     {
-        PanelRows<TWide, TVector>.Multiply(keys + place, pitch, 1, panel, columns, scores, columns, (count + 3) & ~3, work->Dimension, start: false);
+        PanelRows<TWide, TVector>.Multiply(
+            keys + place, pitch, 1, panel, columns, scores, columns, (count + 3) & ~3, work->Dimension, start: false);
         AttentionTile<TWide, TVector>.Hide(scores, count, distance, work->Back, work->Ahead, float.NegativeInfinity);
         Softmax(scores, count, columns, highest, sums, kept);
         int padded = (queries + 3) & ~3;
         if (!isFirst)
             for (int i = 0; i < queries; i++)
-                if (kept[i] != 1) AttentionTile<TWide, TVector>.Scale(mixed + i * pitch, mixed + i * pitch, pitch, kept[i]);
-        AttentionTile<TWide, TVector>.Product(scores, 1, columns, values + place, mixed, padded, count, pitch, adds: !isFirst);
+                if (kept[i] != 1)
+                    AttentionTile<TWide, TVector>.Scale(mixed + i * pitch, mixed + i * pitch, pitch, kept[i]);
+        AttentionTile<TWide, TVector>.Product(
+            scores, 1, columns, values + place, mixed, padded, count, pitch, adds: !isFirst);
         isFirst = false;
     }
 
-    // Scores become e to their power less the highest so far; sums and what was summed before shrink by what is kept of them.
+    // Scores become e to their power less the highest so far; sums and what was summed before shrink by what is kept of
+    // them.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Softmax(float* scores, int count, int columns, float* highest, float* sums, float* kept)
     {
-        TVector before0 = TWide.Load(highest), before1 = TWide.Load(highest + TWide.Count), most0 = before0, most1 = before1;
+        TVector before0 = TWide.Load(highest), before1 = TWide.Load(highest + TWide.Count), most0 = before0,
+            most1 = before1;
         float* score = scores, end = scores + count * columns;
         for (; score < end; score += columns)
         {
             most0 = TWide.Max(most0, TWide.Load(score));
             most1 = TWide.Max(most1, TWide.Load(score + TWide.Count));
         }
-        TVector kept0 = TWide.ExpOfNegative(TWide.Subtract(before0, most0)), kept1 = TWide.ExpOfNegative(TWide.Subtract(before1, most1));
-        TVector sum0 = TWide.Multiply(TWide.Load(sums), kept0), sum1 = TWide.Multiply(TWide.Load(sums + TWide.Count), kept1);
+        TVector kept0 = TWide.ExpOfNegative(TWide.Subtract(before0, most0)),
+            kept1 = TWide.ExpOfNegative(TWide.Subtract(before1, most1));
+        TVector sum0 = TWide.Multiply(TWide.Load(sums), kept0),
+            sum1 = TWide.Multiply(TWide.Load(sums + TWide.Count), kept1);
         for (score = scores; score < end; score += columns)
         {
-            TVector e0 = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score), most0)), e1 = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score + TWide.Count), most1));
+            TVector e0 = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score), most0)),
+                e1 = TWide.ExpOfNegative(TWide.Subtract(TWide.Load(score + TWide.Count), most1));
             TWide.Store(score, e0);
             TWide.Store(score + TWide.Count, e1);
             (sum0, sum1) = (TWide.Add(sum0, e0), TWide.Add(sum1, e1));

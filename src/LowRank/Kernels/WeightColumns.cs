@@ -3,10 +3,10 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Few rows times a weight stored [inputs, outputs], as GPT-2 stores it: each row of the weight, times a number of x,
-/// is added to the outputs.</summary>
-/// <remarks>The sum of each output runs over the inputs in order, in blocks: neither the other rows of the batch nor the
-/// number of threads changes a bit of it.</remarks>
+/// <summary>Few rows times a weight stored [inputs, outputs], as GPT-2 stores it: each row of the weight, times a
+/// number of x, is added to the outputs.</summary>
+/// <remarks>The sum of each output runs over the inputs in order, in blocks: neither the other rows of the batch nor
+/// the number of threads changes a bit of it.</remarks>
 internal static unsafe class WeightColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
@@ -26,7 +26,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
             if (p.Bias == null) output.Clear();
             else new ReadOnlySpan<float>(p.Bias + first, end - first).CopyTo(output);
         }
-        for (int input = 0; input < p.Inputs; input += Block) AddBlock(ref p, input, Math.Min(Block, p.Inputs - input), first, end);
+        for (int input = 0; input < p.Inputs; input += Block)
+            AddBlock(ref p, input, Math.Min(Block, p.Inputs - input), first, end);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -49,7 +50,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
                 width = Math.Min(StripWidth, column - at);
                 // Where the memory that is read next lies, seen from the strip's last inputs.
                 long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
-                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column ? next : 0, sums);
+                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column
+                    ? next : 0, sums);
             }
         }
         for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
@@ -67,8 +69,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
     }
 
-    // How far the strip of columns that is computed next is from this one: the memory is asked for it in time, and for nothing that
-    // another thread reads.
+    // How far the strip of columns that is computed next is from this one: the memory is asked for it in time, and for
+    // nothing that another thread reads.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static long Next(ref ProductParts p, int input, int count, int column, int first, int end)
     {
@@ -76,21 +78,25 @@ internal static unsafe class WeightColumns<TWide, TVector>
         return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
     }
 
-    // Some rows where registers are few: four inputs at a time over a strip of columns, whose sums stay in the first-level cache.
+    // Some rows where registers are few: four inputs at a time over a strip of columns, whose sums stay in the
+    // first-level cache.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddStrip(ref ProductParts p, int input, int count, int column, int width, long next, float* sums)
+    private static void AddStrip(
+        ref ProductParts p, int input, int count, int column, int width, long next, float* sums)
     {
         new Span<float>(sums, p.Rows * width).Clear();
         float* x = p.Input + input, w = p.Weight + (long)input * p.Outputs + column;
         int i = 0;
-        for (; i + 4 <= count; i += 4, w += 4L * p.Outputs) AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
+        for (; i + 4 <= count; i += 4, w += 4L * p.Outputs)
+            AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
         for (; i < count; i++, w += p.Outputs)
         {
             float* sum = sums;
             for (int row = 0; row < p.Rows; row++, sum += width)
             {
                 TVector v = TWide.Broadcast(x[(long)row * p.Inputs + i]);
-                for (int j = 0; j < width; j += TWide.Count) TWide.Store(sum + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sum + j)));
+                for (int j = 0; j < width; j += TWide.Count)
+                    TWide.Store(sum + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sum + j)));
             }
         }
         for (int row = 0; row < p.Rows; row++, sums += width)
@@ -101,13 +107,16 @@ internal static unsafe class WeightColumns<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFour(float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
+    private static void AddFour(
+        float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
     {
         for (float* end = w + width; w < end; w += 2 * TWide.Count, sums += 2 * TWide.Count)
         {
             float* w2 = w + 2 * step;
-            TVector a0 = TWide.Load(w), a1 = TWide.Load(w + TWide.Count), b0 = TWide.Load(w + step), b1 = TWide.Load(w + step + TWide.Count);
-            TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step), d1 = TWide.Load(w2 + step + TWide.Count);
+            TVector a0 = TWide.Load(w), a1 = TWide.Load(w + TWide.Count), b0 = TWide.Load(w + step),
+                b1 = TWide.Load(w + step + TWide.Count);
+            TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step),
+                d1 = TWide.Load(w2 + step + TWide.Count);
             if (Sse.IsSupported)
             {
                 Sse.PrefetchNonTemporal(w + next);
@@ -118,7 +127,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
             float* x = input, sum = sums;
             for (int row = 0; row < rows; row++, x += length, sum += width)
             {
-                TVector v = TWide.Broadcast(x[0]), s0 = TWide.MultiplyAdd(v, a0, TWide.Load(sum)), s1 = TWide.MultiplyAdd(v, a1, TWide.Load(sum + TWide.Count));
+                TVector v = TWide.Broadcast(x[0]), s0 = TWide.MultiplyAdd(v, a0, TWide.Load(sum)),
+                    s1 = TWide.MultiplyAdd(v, a1, TWide.Load(sum + TWide.Count));
                 v = TWide.Broadcast(x[1]);
                 (s0, s1) = (TWide.MultiplyAdd(v, b0, s0), TWide.MultiplyAdd(v, b1, s1));
                 v = TWide.Broadcast(x[2]);
@@ -131,7 +141,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
         }
     }
 
-    // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it gives fastest.
+    // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it
+    // gives fastest.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddGroups(ref ProductParts p, int input, int count, int column, int width, float* sums)
     {
@@ -146,7 +157,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
             for (; i < count; i++, w += p.Outputs)
             {
                 TVector v = TWide.Broadcast(x[i]);
-                for (int j = 0; j < width; j += TWide.Count) TWide.Store(sums + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sums + j)));
+                for (int j = 0; j < width; j += TWide.Count)
+                    TWide.Store(sums + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sums + j)));
             }
             for (int j = 0; j < width; j += TWide.Count) Add(y + j, TWide.Load(sums + j));
         }
@@ -155,8 +167,10 @@ internal static unsafe class WeightColumns<TWide, TVector>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddEight(float* x, float* w, long step, float* sums, int width)
     {
-        TVector x0 = TWide.Broadcast(x[0]), x1 = TWide.Broadcast(x[1]), x2 = TWide.Broadcast(x[2]), x3 = TWide.Broadcast(x[3]);
-        TVector x4 = TWide.Broadcast(x[4]), x5 = TWide.Broadcast(x[5]), x6 = TWide.Broadcast(x[6]), x7 = TWide.Broadcast(x[7]);
+        TVector x0 = TWide.Broadcast(x[0]), x1 = TWide.Broadcast(x[1]), x2 = TWide.Broadcast(x[2]),
+            x3 = TWide.Broadcast(x[3]);
+        TVector x4 = TWide.Broadcast(x[4]), x5 = TWide.Broadcast(x[5]), x6 = TWide.Broadcast(x[6]),
+            x7 = TWide.Broadcast(x[7]);
         float* far = w + 4 * step;
         for (float* end = sums + width; sums < end; sums += TWide.Count, w += TWide.Count, far += TWide.Count)
         {
@@ -186,7 +200,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
     {
         float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
         TVector sum = default;
-        for (int i = 0; i < count; i++, w += p.Outputs) sum = TWide.MultiplyAdd(TWide.Broadcast(x[i]), TWide.Load(w), sum);
+        for (int i = 0; i < count; i++, w += p.Outputs)
+            sum = TWide.MultiplyAdd(TWide.Broadcast(x[i]), TWide.Load(w), sum);
         Add(p.Output + (long)row * p.Outputs + column, sum);
     }
 
@@ -199,7 +214,8 @@ internal static unsafe class WeightColumns<TWide, TVector>
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
         for (; x < end; x++, w += step)
         {
-            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count), v = TWide.Broadcast(*x);
+            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count),
+                v = TWide.Broadcast(*x);
             (a0, a1, a2) = (TWide.MultiplyAdd(v, w0, a0), TWide.MultiplyAdd(v, w1, a1), TWide.MultiplyAdd(v, w2, a2));
             v = TWide.Broadcast(x[length]);
             (b0, b1, b2) = (TWide.MultiplyAdd(v, w0, b0), TWide.MultiplyAdd(v, w1, b1), TWide.MultiplyAdd(v, w2, b2));
@@ -225,14 +241,16 @@ internal static unsafe class WeightColumns<TWide, TVector>
     private static void EightByThree(ref ProductParts p, int row, int input, int count, int column, long next)
     {
         long step = p.Outputs, length = p.Inputs;
-        float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count, w = p.Weight + input * step + column;
+        float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count,
+            w = p.Weight + input * step + column;
         TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
         TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
         TVector e0 = default, e1 = default, e2 = default, f0 = default, f1 = default, f2 = default;
         TVector g0 = default, g1 = default, g2 = default, h0 = default, h1 = default, h2 = default;
         for (; x < end; x++, far++, w += step)
         {
-            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count), v = TWide.Broadcast(*x);
+            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count),
+                v = TWide.Broadcast(*x);
             (a0, a1, a2) = (TWide.MultiplyAdd(v, w0, a0), TWide.MultiplyAdd(v, w1, a1), TWide.MultiplyAdd(v, w2, a2));
             v = TWide.Broadcast(x[length]);
             (b0, b1, b2) = (TWide.MultiplyAdd(v, w0, b0), TWide.MultiplyAdd(v, w1, b1), TWide.MultiplyAdd(v, w2, b2));

@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace LowRank.Kernels;
 
 /// <summary>Few rows times a weight stored [outputs, inputs]: a dot product for each row and output.</summary>
-/// <remarks>Each product has an accumulator of its own that runs over the inputs in order: neither the other rows of the
-/// batch nor the number of threads changes a bit of it.</remarks>
+/// <remarks>Each product has an accumulator of its own that runs over the inputs in order: neither the other rows of
+/// the batch nor the number of threads changes a bit of it.</remarks>
 internal static unsafe class WeightRows<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
@@ -51,7 +51,8 @@ internal static unsafe class WeightRows<TWide, TVector>
     {
         float* x = p.Input + (long)row * p.Inputs, w = p.Weight + (long)output * p.Inputs;
         TVector sum = default;
-        for (int i = 0; i + TWide.Count <= p.Inputs; i += TWide.Count) sum = TWide.MultiplyAdd(TWide.Load(x + i), TWide.Load(w + i), sum);
+        for (int i = 0; i + TWide.Count <= p.Inputs; i += TWide.Count)
+            sum = TWide.MultiplyAdd(TWide.Load(x + i), TWide.Load(w + i), sum);
         Finish(ref p, row, output, sum);
     }
 
@@ -60,7 +61,8 @@ internal static unsafe class WeightRows<TWide, TVector>
     {
         long step = p.Inputs;
         float* x = p.Input + row * step, w = p.Weight + output * step;
-        TVector s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
+        TVector s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default,
+            s6 = default, s7 = default;
         int whole = p.Inputs - (p.Inputs % TWide.Count);
         float* end = x + whole;
         float* far = w + 4 * step;

@@ -36,7 +36,8 @@ internal unsafe interface IWide<TVector>
     /// <summary>The larger of each place; not a number where one is none.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
-    /// <summary>Each place of <paramref name="then"/> where the chooser's is at most 0; of <paramref name="otherwise"/> where it is more, or no number.</summary>
+    /// <summary>Each place of <paramref name="then"/> where the chooser's is at most 0; of <paramref name="otherwise"/>
+    /// where it is more, or no number.</summary>
     static abstract TVector WhereAtMostZero(TVector chooser, TVector then, TVector otherwise);
 
     /// <summary>e to the power of each place.</summary>
@@ -81,7 +82,8 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     public static Vector256<float> Add(Vector256<float> a, Vector256<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) => Vector256.MultiplyAddEstimate(a, b, c);
+    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) =>
+        Vector256.MultiplyAddEstimate(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Multiply(Vector256<float> a, Vector256<float> b) => a * b;
@@ -93,7 +95,8 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     public static Vector256<float> Max(Vector256<float> a, Vector256<float> b) => Vector256.Max(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> WhereAtMostZero(Vector256<float> chooser, Vector256<float> then, Vector256<float> otherwise) =>
+    public static Vector256<float> WhereAtMostZero(
+        Vector256<float> chooser, Vector256<float> then, Vector256<float> otherwise) =>
         Vector256.ConditionalSelect(Vector256.LessThanOrEqual(chooser, Vector256<float>.Zero), then, otherwise);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -107,7 +110,8 @@ internal readonly unsafe struct Wide256 : IWide<Vector256<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ExpOfNegative(Vector256<float> exponent)
     {
-        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-88f)), n = Vector256.Round(x * Vector256.Create(1.44269504f));
+        Vector256<float> x = Vector256.Max(exponent, Vector256.Create(-88f)),
+            n = Vector256.Round(x * Vector256.Create(1.44269504f));
         Vector256<float> r = MultiplyAdd(n, Vector256.Create(-0.693359375f), x);
         r = MultiplyAdd(n, Vector256.Create(2.12194440e-4f), r);
         Vector256<float> p = MultiplyAdd(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
@@ -153,7 +157,8 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     public static Vector512<float> Add(Vector512<float> a, Vector512<float> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) => Vector512.MultiplyAddEstimate(a, b, c);
+    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
+        Vector512.MultiplyAddEstimate(a, b, c);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Multiply(Vector512<float> a, Vector512<float> b) => a * b;
@@ -165,7 +170,8 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     public static Vector512<float> Max(Vector512<float> a, Vector512<float> b) => Vector512.Max(a, b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> WhereAtMostZero(Vector512<float> chooser, Vector512<float> then, Vector512<float> otherwise) =>
+    public static Vector512<float> WhereAtMostZero(
+        Vector512<float> chooser, Vector512<float> then, Vector512<float> otherwise) =>
         Vector512.ConditionalSelect(Vector512.LessThanOrEqual(chooser, Vector512<float>.Zero), then, otherwise);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -179,7 +185,8 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ExpOfNegative(Vector512<float> exponent)
     {
-        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-88f)), n = Vector512.Round(x * Vector512.Create(1.44269504f));
+        Vector512<float> x = Vector512.Max(exponent, Vector512.Create(-88f)),
+            n = Vector512.Round(x * Vector512.Create(1.44269504f));
         Vector512<float> r = MultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = MultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
         Vector512<float> p = MultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));

@@ -6,12 +6,14 @@ using TorchSharp;
 namespace LowRank.Kernels;
 
 /// <summary>Runs the parts of a kernel on torch's threads.</summary>
-/// <remarks>Where torch uses GNU OpenMP (Linux), the parts run on the very threads that torch's own operations use: its idle
-/// threads spin for a while after each operation, and threads of our own would compete with them for the cores. Elsewhere
-/// they run on the thread pool. Which thread computes which part changes no result: parts share nothing.</remarks>
+/// <remarks>Where torch uses GNU OpenMP (Linux), the parts run on the very threads that torch's own operations use: its
+/// idle threads spin for a while after each operation, and threads of our own would compete with them for the cores.
+/// Elsewhere they run on the thread pool. Which thread computes which part changes no result: parts share
+/// nothing.</remarks>
 internal static unsafe class Workers
 {
-    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> Team = FindTeam();
+    private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint,
+        void> Team = FindTeam();
 
     /// <summary>Threads that torch computes with.</summary>
     public static int Count => torch.get_num_threads();
@@ -62,7 +64,8 @@ internal static unsafe class Workers
 
     private static void RunOnPool(Job* job, int threads) => Parallel.For(0, threads, _ => Work(job));
 
-    private static delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void> FindTeam() =>
+    private static delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint,
+        void> FindTeam() =>
         NativeRuntime.OpenMp is { } library && NativeLibrary.TryGetExport(library, "GOMP_parallel", out nint address)
             ? (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint, void>)address
             : null;

@@ -2,9 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>How well answers to questions were found, as SQuAD's evaluation script counts (arXiv 1606.05250, 1806.03822):
-/// lower case, without punctuation and the articles a, an, the.</summary>
-/// <param name="ExactMatch">Share of answers equal to one of the data's, 0 to 1 (the script's percentage over 100).</param>
+/// <summary>How well answers to questions were found, as SQuAD's evaluation script counts (arXiv 1606.05250,
+/// 1806.03822): lower case, without punctuation and the articles a, an, the.</summary>
+/// <param name="ExactMatch">Share of answers equal to one of the data's, 0 to 1 (the script's percentage over
+/// 100).</param>
 /// <param name="F1">Mean over answers of the best F1 of shared words, 0 to 1.</param>
 public sealed partial record AnswerMetrics(double ExactMatch, double F1)
 {
@@ -29,15 +30,21 @@ public sealed partial record AnswerMetrics(double ExactMatch, double F1)
     /// <summary>An answer without what SQuAD does not count.</summary>
     public static string Normalize(string answer)
     {
-        string plain = string.Concat(answer.ToLowerInvariant().Where(c => !(c < 128 && char.IsAscii(c) && (char.IsPunctuation(c) || char.IsSymbol(c)))));
-        return string.Join(' ', Articles().Replace(plain, " ").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        string plain =
+            string.Concat(
+                answer.ToLowerInvariant()
+                .Where(c => !(c < 128 && char.IsAscii(c) && (char.IsPunctuation(c) || char.IsSymbol(c)))));
+        return string.Join(
+            ' ', Articles().Replace(plain, " ").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
     }
 
     private static double WordF1(string truth, string predicted)
     {
-        string[] right = Normalize(truth).Split(' ', StringSplitOptions.RemoveEmptyEntries), found = Normalize(predicted).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[] right = Normalize(truth).Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            found = Normalize(predicted).Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (right.Length == 0 || found.Length == 0) return right.Length == found.Length ? 1 : 0;
-        Dictionary<string, int> left = right.GroupBy(word => word).ToDictionary(group => group.Key, group => group.Count());
+        Dictionary<string, int> left = right.GroupBy(word => word)
+            .ToDictionary(group => group.Key, group => group.Count());
         int same = found.Count(word => left.TryGetValue(word, out int count) && left[word]-- > 0 && count > 0);
         return 2.0 * same / (right.Length + found.Length);
     }

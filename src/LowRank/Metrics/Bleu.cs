@@ -2,14 +2,16 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>BLEU of a corpus with any number of references a text (Papineni et al. 2002), n-grams of 1 to 4 words.</summary>
+/// <summary>BLEU of a corpus with any number of references a text (Papineni et al. 2002), n-grams of 1 to 4
+/// words.</summary>
 /// <param name="Score">0 to 100.</param>
 /// <param name="Precisions">Share of matching n-grams of each order, 0 to 100.</param>
 /// <param name="BrevityPenalty">1, or less where the texts are shorter than the references.</param>
 /// <param name="HypothesisLength">Words of all texts.</param>
 /// <param name="ReferenceLength">Words of the references nearest in length.</param>
 /// <param name="Tokenization">The tokenisation's name.</param>
-public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength, long ReferenceLength, string Tokenization)
+public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
+    long ReferenceLength, string Tokenization)
 {
     private const int Orders = 4;
 
@@ -25,7 +27,8 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
         BleuTokenization words = tokenization ?? BleuTokenization.V13A;
         NGramMatches matches = NGramMatches.Of(hypotheses, references, words.Split, Orders);
         double penalty = matches.HypothesisLength >= matches.ReferenceLength ? 1
-            : matches.HypothesisLength == 0 ? 0 : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
+            : matches.HypothesisLength == 0 ? 0
+            : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
         var precisions = new double[Orders];
         if (matches.Right.Any(right => right > 0))
         {
@@ -33,15 +36,17 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
             for (int n = 0; n < Orders && matches.Total[n] > 0; n++)
             {
                 if (matches.Right[n] > 0) precisions[n] = 100.0 * matches.Right[n] / matches.Total[n];
-                else if (smoothing == BleuSmoothing.Exponential) precisions[n] = 100 / ((halving *= 2) * matches.Total[n]);
+                else if (smoothing == BleuSmoothing.Exponential)
+                    precisions[n] = 100 / ((halving *= 2) * matches.Total[n]);
             }
         }
-        double score = precisions.Any(precision => precision == 0) ? 0 : penalty * Math.Exp(precisions.Average(Math.Log));
+        double score = precisions.Any(precision => precision == 0) ? 0
+            : penalty * Math.Exp(precisions.Average(Math.Log));
         return new Bleu(score, precisions, penalty, matches.HypothesisLength, matches.ReferenceLength, words.Name);
     }
 
-    /// <summary>Measures texts as the E2E challenge does (measure_scores.py of e2e-metrics): mteval-v13a's words in lower case,
-    /// the geometric mean with orders without a match all but zero.</summary>
+    /// <summary>Measures texts as the E2E challenge does (measure_scores.py of e2e-metrics): mteval-v13a's words in
+    /// lower case, the geometric mean with orders without a match all but zero.</summary>
     /// <param name="hypotheses">The texts.</param>
     /// <param name="references">For each text at least one reference.</param>
     /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
@@ -49,13 +54,20 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
     {
         const double NoMatch = 1e-15, NoLength = 1e-9;
         // An empty text counts as one empty word there.
-        string[] Words(string text) => BleuTokenization.V13A.Split(text) is { Length: > 0 } words ? [.. words.Select(word => word.ToLowerInvariant())] : [""];
+        string[] Words(string text) => BleuTokenization.V13A.Split(text) is { Length: > 0 } words
+            ? [.. words.Select(word => word.ToLowerInvariant())] : [""];
         NGramMatches matches = NGramMatches.Of(hypotheses, references, Words, Orders);
         // A text of fewer words than the order counts negatively.
-        double[] totals = [.. Enumerable.Range(0, Orders).Select(n => (double)matches.HypothesisLength - (double)n * hypotheses.Count)];
-        double[] precisions = [.. totals.Select((total, n) => Math.Max(matches.Right[n], NoMatch) / Math.Max(total, NoLength))];
-        double penalty = matches.HypothesisLength > matches.ReferenceLength ? 1 : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
-        return new Bleu(100 * penalty * Math.Exp(precisions.Average(Math.Log)), [.. precisions.Select(share => 100 * share)], penalty,
+        double[] totals =
+            [.. Enumerable.Range(0, Orders)
+            .Select(n => (double)matches.HypothesisLength - (double)n * hypotheses.Count)];
+        double[] precisions =
+            [.. totals.Select((total, n) => Math.Max(matches.Right[n], NoMatch) / Math.Max(total, NoLength))];
+        double penalty = matches.HypothesisLength > matches.ReferenceLength ? 1
+            : Math.Exp(1 - (double)matches.ReferenceLength / matches.HypothesisLength);
+        return new Bleu(
+            100 * penalty * Math.Exp(precisions.Average(Math.Log)),
+            [.. precisions.Select(share => 100 * share)], penalty,
             matches.HypothesisLength, matches.ReferenceLength, "e2e");
     }
 }
@@ -63,7 +75,8 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
 /// <summary>What BLEU makes of an order of n-grams without a match (Chen and Cherry 2014).</summary>
 public enum BleuSmoothing
 {
-    /// <summary>Half of the smallest share, a quarter for the next such order, and so on: mteval's and sacrebleu's default.</summary>
+    /// <summary>Half of the smallest share, a quarter for the next such order, and so on: mteval's and sacrebleu's
+    /// default.</summary>
     Exponential,
 
     /// <summary>The score is 0.</summary>
@@ -91,7 +104,8 @@ public sealed partial class BleuTokenization
 
     private static string Apart(string line)
     {
-        line = line.Replace("<skipped>", "", StringComparison.Ordinal).Replace("-\n", "", StringComparison.Ordinal).Replace('\n', ' ')
+        line = line.Replace("<skipped>", "", StringComparison.Ordinal).Replace("-\n", "", StringComparison.Ordinal)
+            .Replace('\n', ' ')
             .Replace("&quot;", "\"", StringComparison.Ordinal).Replace("&amp;", "&", StringComparison.Ordinal)
             .Replace("&lt;", "<", StringComparison.Ordinal).Replace("&gt;", ">", StringComparison.Ordinal);
         line = Symbols().Replace($" {line} ", " $1 ");
@@ -115,7 +129,8 @@ public sealed partial class BleuTokenization
     private static partial Regex DashAfterDigit();
 }
 
-/// <summary>How many n-grams of texts stand in their references too, each as often as in the reference that has it most.</summary>
+/// <summary>How many n-grams of texts stand in their references too, each as often as in the reference that has it
+/// most.</summary>
 /// <param name="Right">Matches of each order, from single words.</param>
 /// <param name="Total">N-grams of the texts of each order.</param>
 /// <param name="HypothesisLength">Words of the texts.</param>
@@ -124,11 +139,14 @@ internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisL
 {
     private const char Separator = '\u001f';
 
-    public static NGramMatches Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, Func<string, string[]> split, int orders)
+    public static NGramMatches Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
+        Func<string, string[]> split, int orders)
     {
         Pairs.Check(references.Count, hypotheses.Count);
         int bare = references.ToList().FindIndex(texts => texts.Count == 0);
-        if (bare >= 0) throw new ArgumentException($"Text {bare + 1} has no reference, expected at least one.", nameof(references));
+        if (bare >= 0)
+            throw new ArgumentException(
+                $"Text {bare + 1} has no reference, expected at least one.", nameof(references));
         var right = new long[orders];
         var total = new long[orders];
         long words = 0, nearest = 0;
@@ -137,7 +155,8 @@ internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisL
             string[] text = split(hypotheses[i]);
             string[][] wanted = [.. references[i].Select(split)];
             words += text.Length;
-            nearest += wanted.Select(one => one.Length).OrderBy(length => Math.Abs(length - text.Length)).ThenBy(length => length).First();
+            nearest += wanted.Select(one => one.Length).OrderBy(length => Math.Abs(length - text.Length))
+                .ThenBy(length => length).First();
             for (int n = 1; n <= orders; n++)
             {
                 Dictionary<string, int>[] most = [.. wanted.Select(one => Count(one, n))];

@@ -1,8 +1,8 @@
 
 namespace LowRank.Metrics;
 
-/// <summary>chrF and chrF++ (Popović 2015, 2017): F2 of character n-grams of 1 to 6, blanks left out, and for chrF++ of word
-/// n-grams of 1 and 2; as sacrebleu computes them.</summary>
+/// <summary>chrF and chrF++ (Popović 2015, 2017): F2 of character n-grams of 1 to 6, blanks left out, and for chrF++ of
+/// word n-grams of 1 and 2; as sacrebleu computes them.</summary>
 public static class Chrf
 {
     private const int CharacterOrders = 6;
@@ -14,38 +14,49 @@ public static class Chrf
     /// <param name="references">For each text at least one reference.</param>
     /// <param name="wordOrders">0 for chrF, 2 for chrF++.</param>
     /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
-    public static double Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, int wordOrders = 0)
+    public static double Of(
+        IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, int wordOrders = 0)
     {
         Pairs.Check(references.Count, hypotheses.Count);
         var sums = new (long Found, long Wanted, long Right)[CharacterOrders + wordOrders];
         for (int i = 0; i < hypotheses.Count; i++)
         {
-            if (references[i].Count == 0) throw new ArgumentException($"Text {i + 1} has no reference, expected at least one.", nameof(references));
+            if (references[i].Count == 0)
+                throw new ArgumentException(
+                    $"Text {i + 1} has no reference, expected at least one.", nameof(references));
             List<Dictionary<string, int>> text = Grams(hypotheses[i], wordOrders);
-            (long Found, long Wanted, long Right)[] best = references[i].Select(reference => Matches(text, Grams(reference, wordOrders))).MaxBy(Score)!;
+            (long Found, long Wanted, long Right)[] best = references[i]
+                .Select(reference => Matches(text, Grams(reference, wordOrders))).MaxBy(Score)!;
             for (int n = 0; n < sums.Length; n++)
-                sums[n] = (sums[n].Found + best[n].Found, sums[n].Wanted + best[n].Wanted, sums[n].Right + best[n].Right);
+                sums[n] = (sums[n].Found + best[n].Found, sums[n].Wanted + best[n].Wanted,
+                    sums[n].Right + best[n].Right);
         }
         return Score(sums);
     }
 
-    private static (long Found, long Wanted, long Right)[] Matches(List<Dictionary<string, int>> text, List<Dictionary<string, int>> reference) =>
-        [.. text.Zip(reference, (found, wanted) => (wanted.Count == 0 ? 0L : found.Values.Sum(count => (long)count), wanted.Values.Sum(count => (long)count),
+    private static (long Found, long Wanted, long Right)[] Matches(
+        List<Dictionary<string, int>> text, List<Dictionary<string, int>> reference) =>
+        [.. text.Zip(reference, (found, wanted) =>
+            (wanted.Count == 0 ? 0L : found.Values.Sum(count => (long)count), wanted.Values.Sum(count => (long)count),
             found.Sum(gram => (long)Math.Min(gram.Value, wanted.GetValueOrDefault(gram.Key)))))];
 
     private static double Score((long Found, long Wanted, long Right)[] orders)
     {
-        (long Found, long Wanted, long Right)[] counted = [.. orders.Where(order => order.Found > 0 && order.Wanted > 0)];
+        (long Found, long Wanted, long Right)[] counted =
+            [.. orders.Where(order => order.Found > 0 && order.Wanted > 0)];
         if (counted.Length == 0) return 0;
-        double precision = counted.Average(order => (double)order.Right / order.Found), recall = counted.Average(order => (double)order.Right / order.Wanted);
+        double precision = counted.Average(order => (double)order.Right / order.Found),
+            recall = counted.Average(order => (double)order.Right / order.Wanted);
         return precision + recall == 0 ? 0 : 100 * (1 + Weight) * precision * recall / (Weight * precision + recall);
     }
 
     private static List<Dictionary<string, int>> Grams(string text, int wordOrders)
     {
         // Characters are code points, as in Python.
-        string[] characters = [.. string.Concat(text.Where(c => !char.IsWhiteSpace(c))).EnumerateRunes().Select(rune => rune.ToString())];
-        List<Dictionary<string, int>> grams = [.. Enumerable.Range(1, CharacterOrders).Select(n => NGramMatches.Count(characters, n))];
+        string[] characters =
+            [.. string.Concat(text.Where(c => !char.IsWhiteSpace(c))).EnumerateRunes().Select(rune => rune.ToString())];
+        List<Dictionary<string, int>> grams =
+            [.. Enumerable.Range(1, CharacterOrders).Select(n => NGramMatches.Count(characters, n))];
         if (wordOrders == 0) return grams;
         string[] words = [.. text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).SelectMany(Apart)];
         grams.AddRange(Enumerable.Range(1, wordOrders).Select(n => NGramMatches.Count(words, n)));

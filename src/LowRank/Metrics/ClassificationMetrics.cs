@@ -4,9 +4,11 @@ namespace LowRank.Metrics;
 /// <param name="Accuracy">Share of items predicted right, 0 to 1.</param>
 /// <param name="MacroF1">Mean F1 of the classes that occur in truth or prediction, 0 to 1.</param>
 /// <param name="WeightedF1">Mean F1 weighted by how often each class is true, 0 to 1.</param>
-/// <param name="Matthews">Matthews' correlation for any number of classes (R_K; Gorodkin 2004), -1 to 1; 0 where it is not defined.</param>
+/// <param name="Matthews">Matthews' correlation for any number of classes (R_K; Gorodkin 2004), -1 to 1; 0 where it is
+/// not defined.</param>
 /// <param name="Classes">Each class by itself.</param>
-public sealed record ClassificationMetrics(double Accuracy, double MacroF1, double WeightedF1, double Matthews, IReadOnlyList<ClassScore> Classes)
+public sealed record ClassificationMetrics(
+    double Accuracy, double MacroF1, double WeightedF1, double Matthews, IReadOnlyList<ClassScore> Classes)
 {
     /// <summary>Measures predictions.</summary>
     /// <param name="truth">The true classes, each from 0 to below <paramref name="classes"/>.</param>
@@ -27,17 +29,21 @@ public sealed record ClassificationMetrics(double Accuracy, double MacroF1, doub
             guesses[predicted[i]]++;
             if (truth[i] == predicted[i]) right[truth[i]]++;
         }
-        ClassScore[] scores = [.. Enumerable.Range(0, classes).Select(c => ClassScore.Of(right[c], guesses[c], trues[c]))];
+        ClassScore[] scores =
+            [.. Enumerable.Range(0, classes).Select(c => ClassScore.Of(right[c], guesses[c], trues[c]))];
         double n = truth.Count, correct = right.Sum();
-        ClassScore[] present = [.. Enumerable.Range(0, classes).Where(c => trues[c] + guesses[c] > 0).Select(c => scores[c])];
-        return new ClassificationMetrics(correct / n, present.Average(score => score.F1), scores.Sum(score => score.F1 * score.Support) / n,
+        ClassScore[] present =
+            [.. Enumerable.Range(0, classes).Where(c => trues[c] + guesses[c] > 0).Select(c => scores[c])];
+        return new ClassificationMetrics(
+            correct / n, present.Average(score => score.F1), scores.Sum(score => score.F1 * score.Support) / n,
             RK(correct, n, trues, guesses), scores);
     }
 
     private static double RK(double correct, double n, long[] trues, long[] guesses)
     {
         double both = trues.Zip(guesses).Sum(pair => (double)pair.First * pair.Second);
-        double trueSpread = n * n - trues.Sum(count => (double)count * count), guessSpread = n * n - guesses.Sum(count => (double)count * count);
+        double trueSpread = n * n - trues.Sum(count => (double)count * count),
+            guessSpread = n * n - guesses.Sum(count => (double)count * count);
         return trueSpread * guessSpread == 0 ? 0 : (correct * n - both) / Math.Sqrt(trueSpread * guessSpread);
     }
 }
@@ -51,12 +57,14 @@ public sealed record ClassScore(double Precision, double Recall, double F1, long
 {
     internal static ClassScore Of(long right, long predicted, long truth)
     {
-        double precision = predicted == 0 ? 0 : (double)right / predicted, recall = truth == 0 ? 0 : (double)right / truth;
+        double precision = predicted == 0 ? 0 : (double)right / predicted, recall = truth == 0 ? 0
+            : (double)right / truth;
         return new ClassScore(precision, recall, predicted + truth == 0 ? 0 : 2.0 * right / (predicted + truth), truth);
     }
 }
 
-/// <summary>How well any number of labels an item were predicted; as scikit-learn defines them, 0 where not defined.</summary>
+/// <summary>How well any number of labels an item were predicted; as scikit-learn defines them, 0 where not
+/// defined.</summary>
 /// <param name="SubsetAccuracy">Share of items whose labels are all right.</param>
 /// <param name="MicroF1">F1 over all decisions together.</param>
 /// <param name="MacroF1">Mean F1 of the labels.</param>
@@ -71,7 +79,8 @@ public sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, do
     {
         Pairs.Check(truth.Count, predicted.Count);
         int labels = truth[0].Length;
-        if (truth.Concat(predicted).Any(row => row.Length != labels)) throw new ArgumentException($"An item has not {labels} labels as the first one.", nameof(predicted));
+        if (truth.Concat(predicted).Any(row => row.Length != labels))
+            throw new ArgumentException($"An item has not {labels} labels as the first one.", nameof(predicted));
         ClassScore Score(IEnumerable<int> columns)
         {
             long right = 0, guessed = 0, held = 0;
@@ -86,8 +95,10 @@ public sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, do
         }
         ClassScore[] each = [.. Enumerable.Range(0, labels).Select(label => Score([label]))];
         double support = each.Sum(score => score.Support);
-        return new MultiLabelMetrics(Enumerable.Range(0, truth.Count).Count(i => truth[i].SequenceEqual(predicted[i])) / (double)truth.Count,
-            Score(Enumerable.Range(0, labels)).F1, each.Average(score => score.F1), support == 0 ? 0 : each.Sum(score => score.F1 * score.Support) / support);
+        return new MultiLabelMetrics(
+            Enumerable.Range(0, truth.Count).Count(i => truth[i].SequenceEqual(predicted[i])) / (double)truth.Count,
+            Score(Enumerable.Range(0, labels)).F1, each.Average(score => score.F1), support == 0 ? 0
+            : each.Sum(score => score.F1 * score.Support) / support);
     }
 }
 
@@ -96,7 +107,11 @@ internal static class Pairs
 {
     public static void Check(int truth, int predicted)
     {
-        if (truth != predicted) throw new ArgumentException($"There are {truth} true and {predicted} predicted items, expected as many of each.", nameof(predicted));
-        if (truth == 0) throw new ArgumentException("There is nothing to measure; expected at least one item.", nameof(truth));
+        if (truth != predicted)
+            throw new ArgumentException(
+                $"There are {truth} true and {predicted} predicted items, expected as many of each.",
+                nameof(predicted));
+        if (truth == 0)
+            throw new ArgumentException("There is nothing to measure; expected at least one item.", nameof(truth));
     }
 }

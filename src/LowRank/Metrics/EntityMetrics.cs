@@ -1,14 +1,16 @@
 namespace LowRank.Metrics;
 
-/// <summary>How well entities were found in tagged texts, as seqeval's default counts (and conlleval before it): an entity
-/// is right when its type and both ends are.</summary>
+/// <summary>How well entities were found in tagged texts, as seqeval's default counts (and conlleval before it): an
+/// entity is right when its type and both ends are.</summary>
 /// <param name="Precision">Share of the found entities that are right, 0 to 1.</param>
 /// <param name="Recall">Share of the true entities that were found, 0 to 1.</param>
 /// <param name="F1">Their harmonic mean.</param>
 /// <param name="Types">Each type by itself.</param>
-public sealed record EntityMetrics(double Precision, double Recall, double F1, IReadOnlyDictionary<string, ClassScore> Types)
+public sealed record EntityMetrics(
+    double Precision, double Recall, double F1, IReadOnlyDictionary<string, ClassScore> Types)
 {
-    /// <summary>Measures tags such as B-PER, I-PER, O (also E- and S-); a type begins anew where it changes, whatever its prefix.</summary>
+    /// <summary>Measures tags such as B-PER, I-PER, O (also E- and S-); a type begins anew where it changes, whatever
+    /// its prefix.</summary>
     /// <param name="truth">The true tags of each text.</param>
     /// <param name="predicted">The predicted ones, as many.</param>
     /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
@@ -20,15 +22,20 @@ public sealed record EntityMetrics(double Precision, double Recall, double F1, I
         for (int i = 0; i < truth.Count; i++)
         {
             if (truth[i].Length != predicted[i].Length)
-                throw new ArgumentException($"Text {i + 1} has {truth[i].Length} true and {predicted[i].Length} predicted tags, expected as many of each.", nameof(predicted));
+                throw new ArgumentException(
+                    $"Text {i + 1} has {truth[i].Length} true and {predicted[i].Length} predicted tags, expected " +
+                    "as many of each.", nameof(predicted));
             right.UnionWith(Entities(truth[i]).Select(entity => (i, entity.Type, entity.Start, entity.End)));
             found.UnionWith(Entities(predicted[i]).Select(entity => (i, entity.Type, entity.Start, entity.End)));
         }
-        ClassScore Score(Func<string, bool> counts) => ClassScore.Of(found.Count(entity => counts(entity.Type) && right.Contains(entity)),
+        ClassScore Score(Func<string, bool> counts) =>
+            ClassScore.Of(found.Count(entity => counts(entity.Type) && right.Contains(entity)),
             found.Count(entity => counts(entity.Type)), right.Count(entity => counts(entity.Type)));
         ClassScore all = Score(_ => true);
-        IEnumerable<string> types = right.Concat(found).Select(entity => entity.Type).Distinct().Order(StringComparer.Ordinal);
-        return new EntityMetrics(all.Precision, all.Recall, all.F1, types.ToDictionary(type => type, type => Score(type.Equals)));
+        IEnumerable<string> types = right.Concat(found).Select(entity => entity.Type).Distinct()
+            .Order(StringComparer.Ordinal);
+        return new EntityMetrics(
+            all.Precision, all.Recall, all.F1, types.ToDictionary(type => type, type => Score(type.Equals)));
     }
 
     /// <summary>The entities of a text's tags: type, first and last word.</summary>

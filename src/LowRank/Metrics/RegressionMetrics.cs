@@ -4,8 +4,10 @@ namespace LowRank.Metrics;
 /// <param name="MeanSquaredError">Mean of the squared differences.</param>
 /// <param name="MeanAbsoluteError">Mean of the differences' sizes.</param>
 /// <param name="Pearson">Linear correlation, -1 to 1; null where all numbers of a side are equal.</param>
-/// <param name="Spearman">Correlation of the ranks, equal numbers sharing the mean of theirs; null as <paramref name="Pearson"/>.</param>
-public sealed record RegressionMetrics(double MeanSquaredError, double MeanAbsoluteError, double? Pearson, double? Spearman)
+/// <param name="Spearman">Correlation of the ranks, equal numbers sharing the mean of theirs; null as
+/// <paramref name="Pearson"/>.</param>
+public sealed record RegressionMetrics(
+    double MeanSquaredError, double MeanAbsoluteError, double? Pearson, double? Spearman)
 {
     /// <summary>Measures predictions.</summary>
     /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
@@ -13,7 +15,8 @@ public sealed record RegressionMetrics(double MeanSquaredError, double MeanAbsol
     {
         Pairs.Check(truth.Count, predicted.Count);
         double[] differences = [.. truth.Zip(predicted, (a, b) => b - a)];
-        return new RegressionMetrics(differences.Average(d => d * d), differences.Average(Math.Abs), Correlation(truth, predicted), Correlation(Ranks(truth), Ranks(predicted)));
+        return new RegressionMetrics(differences.Average(d => d * d), differences.Average(Math.Abs),
+            Correlation(truth, predicted), Correlation(Ranks(truth), Ranks(predicted)));
     }
 
     private static double? Correlation(IReadOnlyList<double> a, IReadOnlyList<double> b)

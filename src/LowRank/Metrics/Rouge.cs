@@ -2,8 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>ROUGE-L (Lin 2004): F1 of the longest run of common words, not necessarily side by side; as Google's rouge_score
-/// computes it without stemming: lower case, anything but a-z and 0-9 parts words.</summary>
+/// <summary>ROUGE-L (Lin 2004): F1 of the longest run of common words, not necessarily side by side; as Google's
+/// rouge_score computes it without stemming: lower case, anything but a-z and 0-9 parts words.</summary>
 public static partial class Rouge
 {
     /// <summary>The mean over texts of the best F1 against a reference, 0 to 100.</summary>
@@ -14,8 +14,11 @@ public static partial class Rouge
     {
         Pairs.Check(references.Count, hypotheses.Count);
         int bare = references.ToList().FindIndex(texts => texts.Count == 0);
-        if (bare >= 0) throw new ArgumentException($"Text {bare + 1} has no reference, expected at least one.", nameof(references));
-        return 100 * hypotheses.Select((text, i) => references[i].Max(reference => F1(Words(reference), Words(text)))).Average();
+        if (bare >= 0)
+            throw new ArgumentException(
+                $"Text {bare + 1} has no reference, expected at least one.", nameof(references));
+        return 100 * hypotheses.Select((text, i) => references[i].Max(reference => F1(Words(reference), Words(text))))
+            .Average();
     }
 
     private static double F1(string[] truth, string[] found)
@@ -36,7 +39,8 @@ public static partial class Rouge
         return row[^1];
     }
 
-    private static string[] Words(string text) => Other().Replace(text.ToLowerInvariant(), " ").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Words(string text) =>
+        Other().Replace(text.ToLowerInvariant(), " ").Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     [GeneratedRegex("[^a-z0-9]+")]
     private static partial Regex Other();

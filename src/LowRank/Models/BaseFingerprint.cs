@@ -5,11 +5,12 @@ using LowRank.IO;
 namespace LowRank.Models;
 
 /// <summary>Tells the weights of a base from those of others: SHA-256 over its tensors.</summary>
-/// <remarks>In the order of their names (by code units) each tensor adds its name, its dtype as safetensors spells it, its sizes with commas
-/// between them, each as UTF-8 with a zero byte behind it, and the SHA-256 of its bytes, 32 bytes. How the tensors lie in files makes no
-/// difference; a folder with quantised weights has other tensors, and so another fingerprint. Tensors are read in pieces, as many at once as the
-/// machine has cores. What a large base gives is kept in the user's cache folder, by path, size and time of its files: that cache may be
-/// deleted at any time.</remarks>
+/// <remarks>In the order of their names (by code units) each tensor adds its name, its dtype as safetensors spells it,
+/// its sizes with commas between them, each as UTF-8 with a zero byte behind it, and the SHA-256 of its bytes, 32
+/// bytes. How the tensors lie in files makes no difference; a folder with quantised weights has other tensors, and so
+/// another fingerprint. Tensors are read in pieces, as many at once as the machine has cores. What a large base gives
+/// is kept in the user's cache folder, by path, size and time of its files: that cache may be deleted at any
+/// time.</remarks>
 internal static class BaseFingerprint
 {
     private const long LeastCached = 64_000_000; // bytes; below, reading takes less than a blink
@@ -26,9 +27,14 @@ internal static class BaseFingerprint
     internal static string Of(string folder, string cache, long leastCached)
     {
         using Checkpoint checkpoint = Checkpoint.Open(folder);
-        FileInfo[] files = [.. checkpoint.Files.Select(file => new FileInfo(file.Path)).Select(file => file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file)];
+        FileInfo[] files =
+            [.. checkpoint.Files.Select(file => new FileInfo(file.Path))
+            .Select(file => file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file)];
         if (files.Sum(file => file.Length) < leastCached) return Of(checkpoint);
-        string listing = string.Join('\n', files.Select(file => FormattableString.Invariant($"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")));
+        string listing =
+            string.Join('\n',
+            files.Select(file =>
+            FormattableString.Invariant($"{file.FullName} {file.Length} {file.LastWriteTimeUtc.Ticks}")));
         string entry = Path.Combine(cache, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(listing))));
         if (Known(entry) is { } known) return known;
         string found = Of(checkpoint);
@@ -42,13 +48,15 @@ internal static class BaseFingerprint
         string[] names = [.. checkpoint.Entries.Keys.Order(StringComparer.Ordinal)];
         var digests = new byte[names.Length][];
         // The largest first: the last ones to end are then short.
-        int[] order = [.. Enumerable.Range(0, names.Length).OrderByDescending(number => checkpoint.Entries[names[number]].Bytes)];
+        int[] order = [
+            .. Enumerable.Range(0, names.Length).OrderByDescending(number => checkpoint.Entries[names[number]].Bytes)];
         Parallel.ForEach(order, number => digests[number] = checkpoint.Digest(names[number]));
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (int i = 0; i < names.Length; i++)
         {
             SafeTensorsEntry entry = checkpoint.Entries[names[i]];
-            hash.AppendData(Encoding.UTF8.GetBytes($"{entry.Name}\0{entry.DataType}\0{string.Join(',', entry.Shape)}\0"));
+            hash.AppendData(
+                Encoding.UTF8.GetBytes($"{entry.Name}\0{entry.DataType}\0{string.Join(',', entry.Shape)}\0"));
             hash.AppendData(digests[i]);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -28,17 +28,20 @@ public sealed class ConfigReader
     /// <summary>The value of <c>model_type</c>; empty when it is missing, which is recorded as a problem.</summary>
     public string ModelType { get; private init; } = "";
 
-    /// <summary>Keys with a value that nothing has asked for so far and that are not known to leave the outputs as they are.
-    /// Complete once the model is built.</summary>
+    /// <summary>Keys with a value that nothing has asked for so far and that are not known to leave the outputs as they
+    /// are. Complete once the model is built.</summary>
     public IReadOnlyList<string> UnknownKeys =>
-        [.. root.Where(key => key.Value is not null && !asked.Contains(key.Key) && !InertConfigKeys.Contains(key.Key)).Select(key => key.Key)];
+        [.. root.Where(key => key.Value is not null && !asked.Contains(key.Key) && !InertConfigKeys.Contains(key.Key))
+            .Select(key => key.Key)];
 
     /// <summary>Opens a file.</summary>
-    /// <exception cref="InputException">The file is missing, is not a JSON object, or names no <c>model_type</c>.</exception>
+    /// <exception cref="InputException">The file is missing, is not a JSON object, or names no
+    /// <c>model_type</c>.</exception>
     public static ConfigReader Open(string path)
     {
         if (!File.Exists(path))
-            throw new InputException($"{path} was not found. Expected a Hugging Face model folder with config.json and model.safetensors.");
+            throw new InputException(
+                $"{path} was not found. Expected a Hugging Face model folder with config.json and model.safetensors.");
         return Parse(SmallFile.ReadText(path), path);
     }
 
@@ -48,14 +51,17 @@ public sealed class ConfigReader
     {
         JsonObject root = JsonObjects.Parse(json, file);
         if (root["model_type"] is not JsonValue value || !value.TryGetValue(out string? type))
-            throw new InputException($"{file}: the key model_type is missing, expected one of: {string.Join(", ", Families.FamilyRegistry.ModelTypes)}.");
+            throw new InputException(
+                $"{file}: the key model_type is missing, expected one of: " +
+                $"{string.Join(", ", Families.FamilyRegistry.ModelTypes)}.");
         return new ConfigReader(root, file) { ModelType = type };
     }
 
     /// <summary>Whether the key stands in the file with a value other than null.</summary>
     public bool Has(string key) => Value(key) is not null;
 
-    /// <summary>The largest width or vocabulary that is taken: sums and small multiples of sizes stay numbers that tensors have.</summary>
+    /// <summary>The largest width or vocabulary that is taken: sums and small multiples of sizes stay numbers that
+    /// tensors have.</summary>
     public const int LargestSize = 1 << 24;
 
     /// <summary>A size, which must be there: a whole number from 1 to <see cref="LargestSize"/>.</summary>
@@ -68,7 +74,8 @@ public sealed class ConfigReader
     /// <summary>As <see cref="Positive"/>, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public int SizeOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), LargestSize);
 
-    /// <summary>How many parts of a kind a model has, as experts; or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>How many parts of a kind a model has, as experts; or <paramref name="otherwise"/> when the key is
+    /// missing or null.</summary>
     public int CountOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), MostParts);
 
     /// <summary>The number of a model's layers, which must be there.</summary>
@@ -82,8 +89,8 @@ public sealed class ConfigReader
     /// <summary>A finite number, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public double NumberOr(string key, double otherwise) => Number(key) ?? otherwise;
 
-    /// <summary>A number from 0 to 1, as shares, epsilons and standard deviations are; or <paramref name="otherwise"/> when the key is
-    /// missing or null.</summary>
+    /// <summary>A number from 0 to 1, as shares, epsilons and standard deviations are; or <paramref name="otherwise"/>
+    /// when the key is missing or null.</summary>
     public double ShareOr(string key, double otherwise)
     {
         if (Number(key) is not { } number) return otherwise;

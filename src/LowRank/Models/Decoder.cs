@@ -31,11 +31,14 @@ public sealed class Decoder : ISequenceNetwork
         string table = family.EmbeddingPath + ".weight", output = family.HeadPath + ".weight";
         if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.LetStandIn(table, output);
         embedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, width);
-        if (family.PositionEmbeddingPath is { } path) positions = new Embedding(weights, path, shape.MaxPositions + shape.PositionOffset, shape.HiddenSize);
+        if (family.PositionEmbeddingPath is { } path)
+            positions = new Embedding(weights, path, shape.MaxPositions + shape.PositionOffset, shape.HiddenSize);
         if (shape.EmbeddingSize is not null)
         {
-            outputProjection = Projection.Linear(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
-            inputProjection = Projection.Linear(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
+            outputProjection =
+                Projection.Linear(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
+            inputProjection =
+                Projection.Linear(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
         }
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
@@ -130,26 +133,33 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="trainable">True gives every weight its own memory so that training may change it in place; false
     /// keeps float32 weights mapped from the file.</param>
     /// <param name="head">What it computes from its states.</param>
-    /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected or
-    /// mis-shaped: all problems at once.</exception>
-    public static Decoder Build(DecoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head)
+    /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
+    /// or mis-shaped: all problems at once.</exception>
+    public static Decoder Build(
+        DecoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable,
+        HeadRequest head)
     {
         DecoderShape shape = family.Read(config) with
         {
             ClassifierDropout = config.ShareOr("classifier_dropout", config.ShareOr("hidden_dropout", 0.1)),
         };
         // As transformers: its windows to either side include the token at the far end.
-        if (!config.FlagOr("is_causal", true)) shape = shape with { AttendsBothWays = true, Windows = [.. shape.Windows.Select(window => window + 1)] };
+        if (!config.FlagOr("is_causal", true))
+            shape = shape with { AttendsBothWays = true, Windows = [.. shape.Windows.Select(window => window + 1)] };
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new Decoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);
+        return new Decoder(
+            family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal),
+            device, head);
     }
 
     /// <summary>Logits of every position.</summary>
     /// <param name="tokens">Token ids, [batch, sequence], whole numbers in [0, vocabulary size).</param>
-    /// <param name="attentionMask">1 for tokens and 0 for padding on either side, [batch, sequence]; null for none.</param>
+    /// <param name="attentionMask">1 for tokens and 0 for padding on either side, [batch, sequence]; null for
+    /// none.</param>
     /// <param name="cache">Earlier positions; the new ones are added to it.</param>
-    /// <exception cref="InputException">The model has learned positions, and the sequence is longer than they are.</exception>
+    /// <exception cref="InputException">The model has learned positions, and the sequence is longer than they
+    /// are.</exception>
     /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, sequence, vocabulary size]; the caller owns it.</returns>
     public Tensor Forward(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null)
@@ -166,32 +176,43 @@ public sealed class Decoder : ISequenceNetwork
     public Tensor Logits(Tensor hidden, Generator? dropout = null)
     {
         if (HeadKind != HeadKind.LanguageModel)
-            throw new InvalidOperationException($"The model was opened with the head {HeadKind}; logits of the vocabulary need {HeadKind.LanguageModel}.");
+            throw new InvalidOperationException(
+                $"The model was opened with the head {HeadKind}; logits of the vocabulary need " +
+                $"{HeadKind.LanguageModel}.");
         return Head!.Forward(hidden, dropout);
     }
 
     /// <inheritdoc/>
-    public Tensor States(ModelInput input, Generator? dropout = null) => Hidden(input.Tokens, input.AttentionMask, null, dropout);
+    public Tensor States(ModelInput input, Generator? dropout = null) =>
+        Hidden(input.Tokens, input.AttentionMask, null, dropout);
 
     /// <summary>The normalised state below the output head.</summary>
     /// <param name="tokens">[batch, sequence]</param>
     /// <param name="attentionMask">As in <see cref="Forward"/>.</param>
     /// <param name="cache">As in <see cref="Forward"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="documents">How several texts lie one after the other in the sequence, [1, sequence], without mask and cache; null
-    /// when each row is a text.</param>
+    /// <param name="documents">How several texts lie one after the other in the sequence, [1, sequence], without mask
+    /// and cache; null when each row is a text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
-    public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null, Generator? dropout = null, PackedDocuments? documents = null)
+    public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
+        Generator? dropout = null, PackedDocuments? documents = null)
     {
         using var scope = NewDisposeScope();
-        if (documents is not null && (attentionMask ?? (object?)cache) is not null) throw new ArgumentException("Packed texts take no mask and no cache.", nameof(documents));
+        if (documents is not null && (attentionMask ?? (object?)cache) is not null)
+            throw new ArgumentException("Packed texts take no mask and no cache.", nameof(documents));
         if (GradientCheckpointing && Prompt is not null && is_grad_enabled())
-            throw new InputException("gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the prompt's states, which would be computed again with each. Remove one of them.");
+            throw new InputException(
+                "gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the " +
+                "prompt's states, which would be computed again with each. Remove one of them.");
         CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (documents?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
         if (Shape.AttendsBothWays && (documents ?? cache ?? (object?)Prompt) is not null) throw NotCausal();
-        ForwardContext context = Shape.AttendsBothWays ? ForwardContext.CreateBothWays(tokens, attentionMask, rope, localRope, dropout)
-            : documents is not null ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout)) : ForwardContext.Create(tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
+        ForwardContext context = Shape.AttendsBothWays
+            ? ForwardContext.CreateBothWays(tokens, attentionMask, rope, localRope, dropout)
+            : documents is not null
+            ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout))
+            : ForwardContext.Create(
+                tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);
         if (Shape.EmbeddingScale != 1) hidden = hidden * Shape.EmbeddingScale;
         if (inputProjection is not null) hidden = inputProjection.Forward(hidden, dropout);
@@ -207,7 +228,8 @@ public sealed class Decoder : ISequenceNetwork
     /// <summary>Keys and values that each layer computes for vectors in the place of embedded tokens.</summary>
     /// <param name="vectors">[positions, embedding width], as the embedding would give them.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <returns>[1, key-value heads, positions, head dimension] for each layer, in the caller's dispose scope.</returns>
+    /// <returns>[1, key-value heads, positions, head dimension] for each layer, in the caller's dispose
+    /// scope.</returns>
     public IReadOnlyList<(Tensor Keys, Tensor Values)> EncodePrompt(Tensor vectors, Generator? dropout = null)
     {
         if (Shape.AttendsBothWays) throw NotCausal();
@@ -245,10 +267,12 @@ public sealed class Decoder : ISequenceNetwork
                     return Shape.LogitSoftcap is { } cap ? (logits / cap).tanh() * cap : logits;
                 });
             case HeadKind.SequenceClassification:
-                output = Projection.TakenOrDrawn(weights, "score", width, head.Labels, bias: false, Shape.InitializerRange);
+                output = Projection.TakenOrDrawn(
+                    weights, "score", width, head.Labels, bias: false, Shape.InitializerRange);
                 return new Head(head.Kind, [output], output.Forward);
             case HeadKind.TokenClassification:
-                output = Projection.TakenOrDrawn(weights, Family.TokenClassifierPath, width, head.Labels, bias: true, Shape.InitializerRange);
+                output = Projection.TakenOrDrawn(
+                    weights, Family.TokenClassifierPath, width, head.Labels, bias: true, Shape.InitializerRange);
                 return new Head(head.Kind, [output], (states, dropout) =>
                     output.Forward(Dropout.Apply(states, Shape.ClassifierDropout, dropout), dropout));
             default:
@@ -260,7 +284,8 @@ public sealed class Decoder : ISequenceNetwork
     private bool IsOfAnotherHead(string name)
     {
         if (name == Family.HeadPath + ".weight") return HeadKind != HeadKind.LanguageModel;
-        return (name.StartsWith("score.", StringComparison.Ordinal) || name.StartsWith("classifier.", StringComparison.Ordinal))
+        return (name.StartsWith("score.", StringComparison.Ordinal)
+            || name.StartsWith("classifier.", StringComparison.Ordinal))
             && HeadKind is HeadKind.LanguageModel or HeadKind.None;
     }
 
@@ -273,7 +298,8 @@ public sealed class Decoder : ISequenceNetwork
         return cache.Prompt;
     }
 
-    // Where the table has rows before position 0 (OPT), padding takes the last of them and tokens are counted by the mask.
+    // Where the table has rows before position 0 (OPT), padding takes the last of them and tokens are counted by the
+    // mask.
     private Tensor PositionRows(ForwardContext context, Tensor? attentionMask, KeyValueCache? cache)
     {
         if (Shape.PositionOffset == 0) return context.Positions;
@@ -289,13 +315,17 @@ public sealed class Decoder : ISequenceNetwork
         if (Shape.AttendsBothWays) throw NotCausal();
     }
 
-    private InputException NotCausal() => new($"In this {Family.ModelType} model every token sees those after it (config.json's is_causal or {Gemma.BothWays}), so it cannot continue " +
+    private InputException NotCausal() =>
+        new($"In this {Family.ModelType} model every token sees those after it (config.json's is_causal or " +
+        $"{Gemma.BothWays}), so it cannot continue " +
         "texts or learn to, and takes no prompt of an adapter. Use it for embeddings or classification.");
 
     private void CheckLength(long length)
     {
         if (positions is not null && length > Shape.MaxPositions)
-            throw new InputException($"The sequence has {length} tokens; this model has learned positions for {Shape.MaxPositions} at most. " +
+            throw new InputException(
+                $"The sequence has {length} tokens; this model has learned positions for {Shape.MaxPositions} at " +
+                "most. " +
                 "Shorten the prompt, or lower max_length or max_new_tokens.");
     }
 }

@@ -29,10 +29,11 @@ public sealed record DecoderShape
     /// <summary>Longest sequence the model was made for.</summary>
     public required int MaxPositions { get; init; }
 
-    /// <summary>Longest text that the model can go on with: <see cref="MaxPositions"/>, times the factor where scaled rotary positions
-    /// stretch it (linear and dynamic scaling leave max_position_embeddings as it was; yarn's counts from the original length). Gemma
-    /// 3's config names the stretched length itself.</summary>
-    public int ContextLength => Rope is null || LocalRope is not null ? MaxPositions : (int)Math.Min(int.MaxValue, Math.Max(MaxPositions, Rope.Type switch
+    /// <summary>Longest text that the model can go on with: <see cref="MaxPositions"/>, times the factor where scaled
+    /// rotary positions stretch it (linear and dynamic scaling leave max_position_embeddings as it was; yarn's counts
+    /// from the original length). Gemma 3's config names the stretched length itself.</summary>
+    public int ContextLength => Rope is null || LocalRope is not null ? MaxPositions
+        : (int)Math.Min(int.MaxValue, Math.Max(MaxPositions, Rope.Type switch
     {
         "linear" or "dynamic" => Rope.Factor * MaxPositions,
         "yarn" => Rope.Factor * Rope.OriginalMaxPositions,
@@ -45,7 +46,8 @@ public sealed record DecoderShape
     /// <summary>Name of the activation, as transformers names it.</summary>
     public required string Activation { get; init; }
 
-    /// <summary>Whether the output head computes with the embedding's weight, unless the checkpoint has another for it.</summary>
+    /// <summary>Whether the output head computes with the embedding's weight, unless the checkpoint has another for
+    /// it.</summary>
     public required bool TieHead { get; init; }
 
     /// <summary>Rotary settings; null for learned positions.</summary>
@@ -55,8 +57,8 @@ public sealed record DecoderShape
     /// <see cref="Rope"/>.</summary>
     public RopeSettings? LocalRope { get; init; }
 
-    /// <summary>Width of the token embedding where projections lead from it to the hidden size and back; null where they
-    /// are equal.</summary>
+    /// <summary>Width of the token embedding where projections lead from it to the hidden size and back; null where
+    /// they are equal.</summary>
     public int? EmbeddingSize { get; init; }
 
     /// <summary>What embeddings are multiplied by; 1 for most.</summary>
@@ -68,7 +70,8 @@ public sealed record DecoderShape
     /// <summary>What attention scores are multiplied by; null for 1/√(head width).</summary>
     public double? AttentionScale { get; init; }
 
-    /// <summary>The cap c of attention scores, c·tanh(x/c) (Gemma 2, arXiv 2408.00118, section 2); null for none.</summary>
+    /// <summary>The cap c of attention scores, c·tanh(x/c) (Gemma 2, arXiv 2408.00118, section 2); null for
+    /// none.</summary>
     public double? AttentionSoftcap { get; init; }
 
     /// <summary>The cap c of logits, c·tanh(x/c); null for none.</summary>
@@ -98,11 +101,12 @@ public sealed record DecoderShape
     /// <summary>The mixture of experts in place of feed-forward layers; null for none.</summary>
     public ExpertShape? Experts { get; init; }
 
-    /// <summary>Whether every token sees those after it too, as in embedding models; such a model does not continue texts.</summary>
+    /// <summary>Whether every token sees those after it too, as in embedding models; such a model does not continue
+    /// texts.</summary>
     public bool AttendsBothWays { get; init; }
 
-    /// <summary>For each layer, how many positions back it attends including its own (to either side with <see cref="AttendsBothWays"/>);
-    /// null attends to all.</summary>
+    /// <summary>For each layer, how many positions back it attends including its own (to either side with
+    /// <see cref="AttendsBothWays"/>); null attends to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
     /// <summary>Dropout on the sum of embeddings while training.</summary>
@@ -121,7 +125,8 @@ public sealed record DecoderShape
     public double InitializerRange { get; init; } = 0.02;
 
     /// <summary>The attention settings of a layer.</summary>
-    public AttentionSettings Attention(int layer) => new(layer, Windows[layer], AttentionScale, AttentionSoftcap, AttentionDropout,
+    public AttentionSettings Attention(int layer) =>
+        new(layer, Windows[layer], AttentionScale, AttentionSoftcap, AttentionDropout,
         UsesLocalRope: LocalRope is not null && Windows[layer] is not null);
 }
 

@@ -24,11 +24,16 @@ public sealed class Encoder : ISequenceNetwork
     private Encoder(EncoderFamily family, EncoderShape shape, WeightLoader weights, Device device, HeadRequest head)
     {
         (Family, Shape, Device, HeadKind) = (family, shape, device, head.Kind);
-        if (shape.TieHead && head.Kind == HeadKind.LanguageModel) weights.LetStandIn(family.EmbeddingPath + ".weight", family.OutputPath + ".weight");
+        if (shape.TieHead && head.Kind == HeadKind.LanguageModel)
+            weights.LetStandIn(family.EmbeddingPath + ".weight", family.OutputPath + ".weight");
         TokenEmbedding = new Embedding(weights, family.EmbeddingPath, shape.VocabularySize, shape.HiddenSize);
-        if (shape.PositionRows > 0) positions = new Embedding(weights, family.PositionEmbeddingPath, shape.PositionRows, shape.HiddenSize);
-        if (shape.TokenTypes > 0) types = new Embedding(weights, family.TypeEmbeddingPath, shape.TokenTypes, shape.HiddenSize);
-        embeddingNorm = new LayerNorm(weights, family.EmbeddingNormPath, shape.HiddenSize, shape.NormEpsilon, hasBias: shape.NormBias);
+        if (shape.PositionRows > 0)
+            positions = new Embedding(weights, family.PositionEmbeddingPath, shape.PositionRows, shape.HiddenSize);
+        if (shape.TokenTypes > 0)
+            types = new Embedding(weights, family.TypeEmbeddingPath, shape.TokenTypes, shape.HiddenSize);
+        embeddingNorm =
+            new LayerNorm(
+                weights, family.EmbeddingNormPath, shape.HiddenSize, shape.NormEpsilon, hasBias: shape.NormBias);
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
         Head = head.Kind == HeadKind.None ? null : family.BuildHead(weights, shape, head, TokenEmbedding);
@@ -103,22 +108,29 @@ public sealed class Encoder : ISequenceNetwork
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>
-    public static Encoder Build(EncoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head)
+    public static Encoder Build(
+        EncoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable,
+        HeadRequest head)
     {
         EncoderShape shape = family.Read(config);
         _ = config.FlagOr("is_causal", false); // without effect in transformers' encoders
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new Encoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal), device, head);
+        return new Encoder(
+            family, shape, new WeightLoader(source, device, trainable, family.BasePrefix, head.Seed, head.Renewal),
+            device, head);
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The sequence is longer than the model's positions, or a text type is not in its table.</exception>
+    /// <exception cref="InputException">The sequence is longer than the model's positions, or a text type is not in its
+    /// table.</exception>
     public Tensor States(ModelInput input, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
         if (input.Tokens.shape[1] > MaxPositions)
-            throw new InputException($"The sequence has {input.Tokens.shape[1]} tokens; this model takes {MaxPositions} at most. Shorten the text, or lower max_length.");
+            throw new InputException(
+                $"The sequence has {input.Tokens.shape[1]} tokens; this model takes {MaxPositions} at most. " +
+                "Shorten the text, or lower max_length.");
         var context = ForwardContext.CreateBothWays(input.Tokens, input.AttentionMask, rope, localRope, dropout);
         Tensor hidden = TokenEmbedding.Forward(input.Tokens, dropout);
         if (types is not null) hidden = hidden + types.Forward(TypeRows(input));
@@ -173,8 +185,8 @@ public sealed record EncoderShape
     /// <summary>Rows of the table of learned positions; 0 where positions are rotary.</summary>
     public int PositionRows { get; init; }
 
-    /// <summary>The padding token after which positions are counted, as RoBERTa does: padding takes the row of this number
-    /// and the first token the row after it. Null where positions count from 0.</summary>
+    /// <summary>The padding token after which positions are counted, as RoBERTa does: padding takes the row of this
+    /// number and the first token the row after it. Null where positions count from 0.</summary>
     public int? PositionPadding { get; init; }
 
     /// <summary>Rows of the table of text types; 0 for none.</summary>
@@ -195,7 +207,8 @@ public sealed record EncoderShape
     /// <summary>Rotary settings of the layers that attend in a window, where they have their own.</summary>
     public RopeSettings? LocalRope { get; init; }
 
-    /// <summary>For each layer, to how many positions on either side it attends including its own; null attends to all.</summary>
+    /// <summary>For each layer, to how many positions on either side it attends including its own; null attends to
+    /// all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
     /// <summary>Biases on the attention's projections.</summary>
@@ -237,7 +250,8 @@ public sealed record EncoderShape
     /// <summary>Which state the classifiers of texts take.</summary>
     public Pooling Pooling { get; init; } = Pooling.First;
 
-    /// <summary>Whether the masked language model's output shares the embedding's weight, unless the checkpoint has another for it.</summary>
+    /// <summary>Whether the masked language model's output shares the embedding's weight, unless the checkpoint has
+    /// another for it.</summary>
     public bool TieHead { get; init; } = true;
 
     /// <summary>Standard deviation of freshly drawn weights.</summary>

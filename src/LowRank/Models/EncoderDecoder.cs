@@ -11,7 +11,8 @@ namespace LowRank.Models;
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
 public sealed class EncoderDecoder : INetwork
 {
-    private const string Shared = "shared.weight", SourceTable = "encoder.embed_tokens", TargetTable = "decoder.embed_tokens", HeadPath = "lm_head";
+    private const string Shared = "shared.weight", SourceTable = "encoder.embed_tokens",
+        TargetTable = "decoder.embed_tokens", HeadPath = "lm_head";
 
     private readonly Embedding sourceTable;
     private readonly Embedding targetTable;
@@ -33,10 +34,14 @@ public sealed class EncoderDecoder : INetwork
         sourceTable = Table(weights, SourceTable);
         targetTable = Table(weights, TargetTable);
         const string Positions = ".block.0.layer.0.SelfAttention.relative_attention_bias";
-        encoderBlocks = [.. Enumerable.Range(0, shape.EncoderLayers).Select(layer => new CrossBlock(weights, $"encoder.block.{layer}", shape, attendsToSource: false))];
+        encoderBlocks =
+            [.. Enumerable.Range(0, shape.EncoderLayers)
+            .Select(layer => new CrossBlock(weights, $"encoder.block.{layer}", shape, attendsToSource: false))];
         encoderPositions = new RelativePositions(weights, "encoder" + Positions, shape, bothWays: true);
         encoderNorm = new RmsNorm(weights, "encoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
-        decoderBlocks = [.. Enumerable.Range(0, shape.DecoderLayers).Select(layer => new CrossBlock(weights, $"decoder.block.{layer}", shape, attendsToSource: true))];
+        decoderBlocks =
+            [.. Enumerable.Range(0, shape.DecoderLayers)
+            .Select(layer => new CrossBlock(weights, $"decoder.block.{layer}", shape, attendsToSource: true))];
         decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
         decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
         // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files; the config does not matter.
@@ -78,7 +83,8 @@ public sealed class EncoderDecoder : INetwork
     public Embedding TokenEmbedding { get; }
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => encoderBlocks.Concat(decoderBlocks).SelectMany(block => block.Projections);
+    public IEnumerable<Projection> Projections =>
+        encoderBlocks.Concat(decoderBlocks).SelectMany(block => block.Projections);
 
     /// <inheritdoc/>
     public Projection OutputHead { get; }
@@ -89,7 +95,10 @@ public sealed class EncoderDecoder : INetwork
         get => false;
         set
         {
-            if (value) throw new InputException($"training.gradient_checkpointing is for decoders and encoders, not for encoder-decoder models ({Family.ModelType}): remove it, or lower training.batch_size.");
+            if (value)
+                throw new InputException(
+                    "training.gradient_checkpointing is for decoders and encoders, not for encoder-decoder models " +
+                    $"({Family.ModelType}): remove it, or lower training.batch_size.");
         }
     }
 
@@ -106,11 +115,14 @@ public sealed class EncoderDecoder : INetwork
     public string StoredName(string parameter) => storedName(parameter);
 
     /// <summary>Builds a model; see <see cref="IModelFamily.Build"/>.</summary>
-    public static EncoderDecoder Build(IModelFamily family, ConfigReader config, EncoderDecoderShape shape, IWeightSource source, Device device, bool trainable)
+    public static EncoderDecoder Build(
+        IModelFamily family, ConfigReader config, EncoderDecoderShape shape, IWeightSource source, Device device,
+        bool trainable)
     {
         config.ThrowIfInvalid();
         using var scope = NewDisposeScope();
-        return new EncoderDecoder(family, shape, new WeightLoader(source, device, trainable, family.BasePrefix), device);
+        return new EncoderDecoder(
+            family, shape, new WeightLoader(source, device, trainable, family.BasePrefix), device);
     }
 
     /// <summary>Logits of every target position.</summary>
@@ -139,7 +151,8 @@ public sealed class EncoderDecoder : INetwork
     {
         using var scope = NewDisposeScope();
         Tensor? padding = source.AttentionMask is { } mask && (mask == 0).any().item<bool>()
-            ? zeros(mask.shape, ScalarType.Float32, mask.device).masked_fill_(mask == 0, double.NegativeInfinity).unsqueeze(1).unsqueeze(1) : null;
+            ? zeros(mask.shape, ScalarType.Float32, mask.device).masked_fill_(
+                mask == 0, double.NegativeInfinity).unsqueeze(1).unsqueeze(1) : null;
         var context = ForwardContext.CreateBothWays(source.Tokens, null, null, null, dropout);
         long length = source.Tokens.shape[1];
         Tensor bias = encoderPositions.Bias(length, length);
@@ -170,13 +183,17 @@ public sealed class EncoderDecoder : INetwork
         long added = targets.shape[1], all = (cache?.Length ?? 0) + added;
         var context = ForwardContext.CreateBothWays(targets, null, null, null, dropout);
         Tensor bias = decoderPositions.Bias(added, all);
-        if (added > 1) bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(all - added + 1);
+        if (added > 1)
+            bias = bias + full(added, all, double.NegativeInfinity, ScalarType.Float32, targets.device).triu(
+                all - added + 1);
         Tensor hidden = Dropout.Apply(targetTable.Forward(targets, dropout), Shape.Dropout, dropout);
         for (int layer = 0; layer < decoderBlocks.Length; layer++)
         {
             int number = layer;
             (Tensor keys, Tensor values) = source.Blocks[layer];
-            hidden = decoderBlocks[layer].Forward(hidden, bias, cache is null ? null : (k, v) => cache.Append(number, k, v), (keys, values, source.Bias), context);
+            hidden = decoderBlocks[layer]
+                .Forward(hidden, bias, cache is null ? null : (k, v) => cache.Append(number, k, v),
+                (keys, values, source.Bias), context);
         }
         cache?.Advance((int)added);
         return Dropout.Apply(decoderNorm.Forward(hidden), Shape.Dropout, dropout).MoveToOuterDisposeScope();
@@ -187,10 +204,12 @@ public sealed class EncoderDecoder : INetwork
         OutputHead.Forward(Shape.OutputScale == 1 ? states : states * Shape.OutputScale, dropout);
 
     /// <summary>A cache for target positions.</summary>
-    public KeyValueCache NewCache(int batch, int capacity) => new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
+    public KeyValueCache NewCache(int batch, int capacity) =>
+        new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
 
     // The encoder and the decoder read the shared table, unless the checkpoint has another for one of them.
-    private Embedding Table(WeightLoader weights, string path) => weights.IsShared(path + ".weight", Shared) ? TokenEmbedding
+    private Embedding Table(WeightLoader weights, string path) => weights.IsShared(path + ".weight", Shared)
+        ? TokenEmbedding
         : new Embedding(weights, path, Shape.VocabularySize, Shape.HiddenSize);
 
     /// <inheritdoc/>
@@ -250,7 +269,8 @@ public sealed record EncoderDecoderShape
     public double Dropout { get; init; }
 }
 
-/// <summary>What a decoder needs of the source texts: each block's keys and values of them, and their padding.</summary>
+/// <summary>What a decoder needs of the source texts: each block's keys and values of them, and their
+/// padding.</summary>
 public sealed class SourceStates : IDisposable
 {
     internal SourceStates(IReadOnlyList<(Tensor Keys, Tensor Values)> blocks, Tensor? bias)

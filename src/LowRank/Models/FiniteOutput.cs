@@ -1,3 +1,4 @@
+using System.Globalization;
 using LowRank.Models.Layers;
 using LowRank.Quantization;
 using TorchSharp;
@@ -6,7 +7,8 @@ using static TorchSharp.torch;
 namespace LowRank.Models;
 
 /// <summary>Refuses what a model computes where it is not finite, and finds out where that began.</summary>
-/// <remarks>Only what leaves the model is looked at as it computes; the weights and layers are gone through after a failure alone.</remarks>
+/// <remarks>Only what leaves the model is looked at as it computes; the weights and layers are gone through after a
+/// failure alone.</remarks>
 internal static class FiniteOutput
 {
     /// <summary>Whether every number of a tensor is finite.</summary>
@@ -30,9 +32,11 @@ internal static class FiniteOutput
     /// <param name="network">What computed it.</param>
     /// <param name="what">What is wrong, without an end.</param>
     /// <param name="again">Computes it again.</param>
-    public static NonFiniteException Failure(INetwork network, string what, Action again) => new($"{what}: {Origin(network, again)}.");
+    public static NonFiniteException Failure(INetwork network, string what, Action again) =>
+        new($"{what}: {Origin(network, again)}.");
 
-    /// <summary>Where numbers that are not finite began: a weight of the base, a tensor of an adapter, or else the first layer that makes them.</summary>
+    /// <summary>Where numbers that are not finite began: a weight of the base, a tensor of an adapter, or else the
+    /// first layer that makes them.</summary>
     /// <param name="network">The model.</param>
     /// <param name="again">Computes again what was not finite.</param>
     /// <returns>A sentence or two without the end.</returns>
@@ -46,17 +50,21 @@ internal static class FiniteOutput
     private static string? OfAdapters(INetwork network)
     {
         IEnumerable<KeyValuePair<string, Tensor>> tensors = Slots(network)
-            .SelectMany(slot => slot.Slot.Adapters.SelectMany(adapter => adapter.Weights).Select(weight => KeyValuePair.Create(network.ModulePath(slot.Path) + weight.Key, weight.Value)))
+            .SelectMany(slot => slot.Slot.Adapters.SelectMany(adapter => adapter.Weights)
+            .Select(weight => KeyValuePair.Create(network.ModulePath(slot.Path) + weight.Key, weight.Value)))
             .Concat(network is Decoder { Prompt: { } prompt } ? prompt.Weights : [])
             .Concat(network.Parameters.Where(weight => network.ReplacedWeights.Contains(weight.Key)));
         return tensors.Select(Problem).FirstOrDefault(problem => problem is not null) is { } found
-            ? $"the adapter's tensor {found}. Its training diverged, or its file is damaged: use an earlier checkpoint of it" : null;
+            ? $"the adapter's tensor {found}. Its training diverged, or its file is damaged: use an earlier " +
+            "checkpoint of it" : null;
     }
 
     private static string? OfBase(INetwork network)
     {
-        string? found = network.Parameters.Where(weight => !network.ReplacedWeights.Contains(weight.Key)).Select(Problem).FirstOrDefault(problem => problem is not null);
-        foreach ((string name, PackedWeight weight) in found is null ? network.PackedWeights : new Dictionary<string, PackedWeight>())
+        string? found = network.Parameters.Where(weight => !network.ReplacedWeights.Contains(weight.Key))
+            .Select(Problem).FirstOrDefault(problem => problem is not null);
+        foreach ((string name, PackedWeight weight) in found is null ? network.PackedWeights
+            : new Dictionary<string, PackedWeight>())
         {
             using var scope = NewDisposeScope();
             if ((found = Problem(KeyValuePair.Create(name, weight.Expand()))) is not null) break;
@@ -82,24 +90,32 @@ internal static class FiniteOutput
         {
             foreach ((AdapterSlot slot, Watch watch) in watches) slot.Detach(watch);
         }
-        const string TooLarge = "its numbers leave the range of float32. See that the files belong together, and that the adapter's alpha and its training were not too large";
+        const string TooLarge =
+            "its numbers leave the range of float32. See that the files belong together, and that the adapter's " +
+            "alpha and its training were not too large";
         return seen.FirstOrDefault(watch => watch.Finding is not null) is { } first
             ? $"every weight is finite, and {first.Finding}: {TooLarge}"
-            : $"every weight is finite, and so is the output of every linear layer; what is computed from the last of them is not: {TooLarge}";
+            : "every weight is finite, and so is the output of every linear layer; what is computed from the last " +
+            $"of them is not: {TooLarge}";
     }
 
     private static string? Problem(KeyValuePair<string, Tensor> weight)
     {
         if (Holds(weight.Value)) return null;
         using var scope = NewDisposeScope();
-        long nan = weight.Value.isnan().sum().item<long>(), broken = weight.Value.isfinite().logical_not().sum().item<long>();
-        return FormattableString.Invariant($"{weight.Key} has {broken:n0} of {weight.Value.numel():n0} numbers that are {(nan == broken ? "NaN" : nan == 0 ? "infinite" : "NaN or infinite")}");
+        long nan = weight.Value.isnan().sum().item<long>(),
+            broken = weight.Value.isfinite().logical_not().sum().item<long>();
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{weight.Key} has {broken:n0} of {weight.Value.numel():n0} numbers that are " +
+            $"{(nan == broken ? "NaN" : nan == 0 ? "infinite" : "NaN or infinite")}");
     }
 
     private static IEnumerable<(string Path, AdapterSlot Slot)> Slots(INetwork network)
     {
-        IEnumerable<Projection> layers = network.OutputHead is { } head ? network.Projections.Append(head) : network.Projections;
-        return [(network.TokenEmbedding.Path, network.TokenEmbedding.Slot), .. layers.Select(layer => (layer.Path, layer.Slot))];
+        IEnumerable<Projection> layers = network.OutputHead is { } head ? network.Projections.Append(head)
+            : network.Projections;
+        return [(network.TokenEmbedding.Path, network.TokenEmbedding.Slot),
+            .. layers.Select(layer => (layer.Path, layer.Slot))];
     }
 
     // Sits above a layer's adapters and looks at what goes in and comes out, until something is not finite.
@@ -111,7 +127,9 @@ internal static class FiniteOutput
         {
             Tensor output = inner(input);
             if (seen.Exists(watch => watch.Finding is not null)) return output;
-            if (input.is_floating_point() && !Holds(input)) Finding = $"what reaches {path} is the first that is not{(seen.Count > 0 ? $", after {seen[^1].Path}" : "")}";
+            if (input.is_floating_point() && !Holds(input))
+                Finding =
+                    $"what reaches {path} is the first that is not{(seen.Count > 0 ? $", after {seen[^1].Path}" : "")}";
             else if (!Holds(output)) Finding = $"the output of {path} is the first that is not{Reach(input)}";
             seen.Add(this);
             return output;
@@ -119,6 +137,7 @@ internal static class FiniteOutput
 
         private string Path => path;
 
-        private static string Reach(Tensor input) => input.is_floating_point() ? FormattableString.Invariant($" (what goes in reaches {input.abs().max().item<float>():g3})") : "";
+        private static string Reach(Tensor input) => input.is_floating_point()
+            ? string.Create(CultureInfo.InvariantCulture, $" (what goes in reaches {input.abs().max().item<float>():g3})") : "";
     }
 }

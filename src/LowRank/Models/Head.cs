@@ -29,7 +29,8 @@ public sealed class Head(HeadKind kind, IReadOnlyList<Projection> layers, Func<T
 /// <summary>What a model computes from its states.</summary>
 public enum HeadKind
 {
-    /// <summary>Scores of the vocabulary: causal for a decoder, masked for an encoder, of the target text for T5.</summary>
+    /// <summary>Scores of the vocabulary: causal for a decoder, masked for an encoder, of the target text for
+    /// T5.</summary>
     LanguageModel,
 
     /// <summary>One vector of label scores for a text.</summary>
@@ -85,9 +86,11 @@ public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
     {
         string? name = config.Texts("architectures") is { Count: > 0 } names ? names[0] : null;
         HeadKind kind = name is null ? family.DefaultHead
-            : Architectures.Where(entry => name.EndsWith(entry.Ending, StringComparison.Ordinal)).Select(entry => (HeadKind?)entry.Kind).FirstOrDefault() ?? family.DefaultHead;
+            : Architectures.Where(entry => name.EndsWith(entry.Ending, StringComparison.Ordinal))
+            .Select(entry => (HeadKind?)entry.Kind).FirstOrDefault() ?? family.DefaultHead;
         // A decoder's bare checkpoint is a language model whose head is its embedding, as it always was here.
-        if (!family.Heads.Contains(kind) || (kind == HeadKind.None && family is DecoderFamily)) kind = family.DefaultHead;
+        if (!family.Heads.Contains(kind) || (kind == HeadKind.None && family is DecoderFamily))
+            kind = family.DefaultHead;
         return new HeadRequest(kind, LabelCount(config.Root));
     }
 
@@ -95,7 +98,8 @@ public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
     public static IReadOnlyList<string>? LabelNames(JsonObject config)
     {
         if (config["id2label"] is not JsonObject names || names.Count == 0) return null;
-        if (!names.All(pair => int.TryParse(pair.Key, out _) && pair.Value?.GetValueKind() == JsonValueKind.String)) return null;
+        if (!names.All(pair => int.TryParse(pair.Key, out _) && pair.Value?.GetValueKind() == JsonValueKind.String))
+            return null;
         return [.. names.OrderBy(pair => int.Parse(pair.Key)).Select(pair => pair.Value!.GetValue<string>())];
     }
 

@@ -3,10 +3,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>The keys and values of the positions a model has seen, so that each further token costs one position.</summary>
-/// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions that are held
-/// and at most half as many again (256 at least): it grows with the text, up to the capacity. Belongs to one sequence batch and
-/// one thread; dispose of it after use.</remarks>
+/// <summary>The keys and values of the positions a model has seen, so that each further token costs one
+/// position.</summary>
+/// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions that
+/// are held and at most half as many again (256 at least): it grows with the text, up to the capacity. Belongs to one
+/// sequence batch and one thread; dispose of it after use.</remarks>
 public sealed class KeyValueCache : IDisposable
 {
     private const int Block = 256;
@@ -21,7 +22,8 @@ public sealed class KeyValueCache : IDisposable
     {
     }
 
-    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row, in so many layers and heads.</summary>
+    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row, in so many layers and
+    /// heads.</summary>
     public KeyValueCache(int layers, int heads, int headDimension, int batch, int capacity, Device device)
     {
         Capacity = capacity;
@@ -43,8 +45,8 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>How many padding positions each row begins with, [batch]; null when none does.</summary>
     internal Tensor? LeftPadding { get; private set; }
 
-    /// <summary>Which of the prompt's positions are not padding, [batch, prompt] of truth values; null when none is. Later
-    /// positions never are.</summary>
+    /// <summary>Which of the prompt's positions are not padding, [batch, prompt] of truth values; null when none is.
+    /// Later positions never are.</summary>
     internal Tensor? KeyMask { get; private set; }
 
     /// <summary>Whether padding, where there is any, stands on the left alone.</summary>
@@ -56,19 +58,25 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>The keys and values of a layer, [batch, key-value heads, allocated, head dimension] each.</summary>
     internal (Tensor Keys, Tensor Values) Layer(int layer) => (keys[layer], values[layer]);
 
-    /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are none.</summary>
+    /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are
+    /// none.</summary>
     internal IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; private set; }
 
     /// <summary>Keeps a prompt's keys and values for the steps that follow.</summary>
     internal void RememberPrompt(IReadOnlyList<(Tensor Keys, Tensor Values)> prompt) =>
-        Prompt = [.. prompt.Select(layer => (layer.Keys.detach().DetachFromDisposeScope(), layer.Values.detach().DetachFromDisposeScope()))];
+        Prompt =
+            [.. prompt.Select(
+                layer => (layer.Keys.detach().DetachFromDisposeScope(),
+                layer.Values.detach().DetachFromDisposeScope()))];
 
     /// <summary>Makes room for further positions.</summary>
     /// <exception cref="InvalidOperationException">They do not; nothing has been added.</exception>
     internal void RequireRoom(long added)
     {
         if (Length + added > Capacity)
-            throw new InvalidOperationException($"The cache has {Length} positions and room for {Capacity}; {added} more do not fit. Make it for prompt and new tokens together.");
+            throw new InvalidOperationException(
+                $"The cache has {Length} positions and room for {Capacity}; {added} more do not fit. Make it for " +
+                "prompt and new tokens together.");
         if (Length + added > Allocated) Grow((int)(Length + added));
     }
 
@@ -99,11 +107,15 @@ public sealed class KeyValueCache : IDisposable
         paddingIsLeft = paddingCounts.Sum() + keyMask.sum().item<long>() == keyMask.numel();
     }
 
-    /// <summary>Forgets all but the first positions, so that what follows them may differ; for rows without padding.</summary>
+    /// <summary>Forgets all but the first positions, so that what follows them may differ; for rows without
+    /// padding.</summary>
     internal void Keep(int length)
     {
-        if (length < 0 || length > Length) throw new ArgumentOutOfRangeException(nameof(length), length, $"The cache holds {Length} positions.");
-        if (KeyMask is not null) throw new InvalidOperationException("The rows begin with padding, which their first positions alone do not tell.");
+        if (length < 0 || length > Length)
+            throw new ArgumentOutOfRangeException(nameof(length), length, $"The cache holds {Length} positions.");
+        if (KeyMask is not null)
+            throw new InvalidOperationException(
+                "The rows begin with padding, which their first positions alone do not tell.");
         Length = length;
     }
 

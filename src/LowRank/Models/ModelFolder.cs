@@ -10,26 +10,31 @@ namespace LowRank.Models;
 /// <summary>Writes Hugging Face model folders.</summary>
 public static class ModelFolder
 {
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private static readonly string[] Companions =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "*.model", "chat_template.jinja", "chat_template.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt", "*.model", "chat_template.jinja",
+        "chat_template.json",
     ];
 
-    /// <summary>Writes weights beside copies of a source folder's config and tokenizer files; the folder appears whole or
-    /// not at all.</summary>
+    /// <summary>Writes weights beside copies of a source folder's config and tokenizer files; the folder appears whole
+    /// or not at all.</summary>
     /// <param name="source">The folder whose companions are copied.</param>
     /// <param name="target">The folder to make.</param>
     /// <param name="weights">Tensors by checkpoint name, in the dtype to be stored.</param>
     /// <param name="editConfig">Changes config.json's keys in the copy; null leaves the file as it is.</param>
     /// <param name="addFiles">Writes further files into the folder; null for none.</param>
     /// <exception cref="InputException">The target is the source.</exception>
-    public static void Write(string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights, Action<JsonObject>? editConfig = null,
+    public static void Write(
+        string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights,
+        Action<JsonObject>? editConfig = null,
         Action<string>? addFiles = null)
     {
-        if (FileIdentity.AreSame(source, target)) throw new InputException($"{target} is the model that is read. Choose another output folder.");
+        if (FileIdentity.AreSame(source, target))
+            throw new InputException($"{target} is the model that is read. Choose another output folder.");
         AtomicFolder.Write(target, folder =>
         {
             CopyCompanions(source, folder);

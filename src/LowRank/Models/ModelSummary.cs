@@ -6,16 +6,19 @@ using LowRank.Quantization;
 
 namespace LowRank.Models;
 
-/// <summary>What a checkpoint holds, read from its headers alone: of any model, also of one that LowRank cannot run.</summary>
+/// <summary>What a checkpoint holds, read from its headers alone: of any model, also of one that LowRank cannot
+/// run.</summary>
 /// <param name="ModelType">The config's <c>model_type</c>; null without a config.</param>
 /// <param name="Parameters">Numbers stored; a head that shares the embedding's weight is stored once.</param>
 /// <param name="Layers">Layers by the config, else by the tensors' names; null where neither tells.</param>
-/// <param name="DataTypes">Numbers stored in each dtype, the most first; a quantised weight's is its format, such as nf4.</param>
+/// <param name="DataTypes">Numbers stored in each dtype, the most first; a quantised weight's is its format, such as
+/// nf4.</param>
 /// <param name="Bytes">Bytes of all tensors.</param>
 /// <param name="Tensors">Number of tensors.</param>
 /// <param name="Files">Number of weight files.</param>
 public sealed partial record ModelSummary(
-    string? ModelType, long Parameters, int? Layers, IReadOnlyList<KeyValuePair<string, long>> DataTypes, long Bytes, int Tensors, int Files)
+    string? ModelType, long Parameters, int? Layers, IReadOnlyList<KeyValuePair<string, long>> DataTypes, long Bytes,
+        int Tensors, int Files)
 {
     private static readonly string[] LayerKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
 
@@ -31,14 +34,17 @@ public sealed partial record ModelSummary(
         // A quantised weight counts as the numbers it stands for; its scales are no weights.
         (string Type, long Count)[] weights =
         [
-            .. entries.Where(entry => !parts.Contains(entry.Name)).Select(entry => (entry.DataType, entry.ElementCount)),
+            .. entries.Where(entry => !parts.Contains(entry.Name))
+                .Select(entry => (entry.DataType, entry.ElementCount)),
             .. quantized.Values.Select(matrix => (matrix.Format, matrix.Rows * matrix.Columns)),
         ];
         return new ModelSummary(
             config?["model_type"] is JsonValue type && type.TryGetValue(out string? name) ? name : null,
             weights.Sum(weight => weight.Count),
             LayersOf(config) ?? LayersOf(entries),
-            [.. weights.GroupBy(weight => weight.Type).Select(group => KeyValuePair.Create(group.Key, group.Sum(weight => weight.Count))).OrderByDescending(pair => pair.Value)],
+            [.. weights.GroupBy(weight => weight.Type)
+                .Select(group => KeyValuePair.Create(group.Key, group.Sum(weight => weight.Count)))
+                .OrderByDescending(pair => pair.Value)],
             entries.Sum(entry => entry.Bytes),
             entries.Count,
             checkpoint.Files.Count);
@@ -59,7 +65,9 @@ public sealed partial record ModelSummary(
     // model.layers.11.… names the twelfth layer.
     private static int? LayersOf(IEnumerable<SafeTensorsEntry> entries)
     {
-        int[] numbers = [.. entries.Select(entry => LayerNumber().Match(entry.Name)).Where(match => match.Success).Select(match => int.Parse(match.Groups[1].Value))];
+        int[] numbers =
+            [.. entries.Select(entry => LayerNumber().Match(entry.Name)).Where(match => match.Success)
+            .Select(match => int.Parse(match.Groups[1].Value))];
         return numbers.Length == 0 ? null : numbers.Max() + 1;
     }
 

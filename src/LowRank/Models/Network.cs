@@ -25,19 +25,23 @@ public interface INetwork : IDisposable
     /// <summary>Longest sequence it takes.</summary>
     int MaxPositions { get; }
 
-    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear twice.</summary>
+    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear
+    /// twice.</summary>
     IReadOnlyDictionary<string, Tensor> Parameters { get; }
 
-    /// <summary>The frozen weights of linear layers that are kept packed, by checkpoint name; they are no <see cref="Parameters"/>.</summary>
+    /// <summary>The frozen weights of linear layers that are kept packed, by checkpoint name; they are no
+    /// <see cref="Parameters"/>.</summary>
     IReadOnlyDictionary<string, PackedWeight> PackedWeights { get; }
 
     /// <summary>The number of weights.</summary>
-    long ParameterCount => Parameters.Values.Sum(weight => weight.numel()) + PackedWeights.Values.Sum(weight => weight.ElementCount);
+    long ParameterCount =>
+        Parameters.Values.Sum(weight => weight.numel()) + PackedWeights.Values.Sum(weight => weight.ElementCount);
 
     /// <summary>The token embedding.</summary>
     Embedding TokenEmbedding { get; }
 
-    /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the end.</summary>
+    /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the
+    /// end.</summary>
     IEnumerable<Projection> Projections { get; }
 
     /// <summary>The layer that scores the vocabulary; null where there is none.</summary>
@@ -49,8 +53,8 @@ public interface INetwork : IDisposable
     /// <summary>Stored names of weights that the checkpoint holds besides the one that they share and equal.</summary>
     IReadOnlyCollection<string> DuplicateWeights { get; }
 
-    /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes backward: less
-    /// memory, more time, the same gradients. False by default.</summary>
+    /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes
+    /// backward: less memory, more time, the same gradients. False by default.</summary>
     /// <exception cref="InputException">The model cannot.</exception>
     bool GradientCheckpointing { get; set; }
 
@@ -63,8 +67,10 @@ public interface INetwork : IDisposable
     /// <summary>The name under which the checkpoint stores a weight.</summary>
     string StoredName(string parameter);
 
-    /// <summary>A module's path as transformers' class of this head has it: without the base's prefix where there is no head.</summary>
-    string ModulePath(string path) => HeadKind == HeadKind.None && path.StartsWith(Family.BasePrefix, StringComparison.Ordinal)
+    /// <summary>A module's path as transformers' class of this head has it: without the base's prefix where there is no
+    /// head.</summary>
+    string ModulePath(string path) =>
+        HeadKind == HeadKind.None && path.StartsWith(Family.BasePrefix, StringComparison.Ordinal)
         ? path[Family.BasePrefix.Length..] : path;
 }
 
@@ -89,7 +95,8 @@ public static class NetworkOutput
 {
     private const double Least = 1e-9; // a text without a token that counts gives zeros
 
-    /// <summary>The head's scores: [batch, labels] for sequence classification, [batch, sequence, scores] otherwise.</summary>
+    /// <summary>The head's scores: [batch, labels] for sequence classification, [batch, sequence, scores]
+    /// otherwise.</summary>
     /// <param name="network">A decoder or an encoder with a head.</param>
     /// <param name="input">The batch.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
@@ -117,9 +124,11 @@ public static class NetworkOutput
             case Pooling.Mean:
                 return weights is null ? states.mean([1]) : (states * weights).sum(1) / weights.sum(1).clamp_min(Least);
             case Pooling.MeanOfRoot:
-                return weights is null ? states.sum(1) / Math.Sqrt(states.shape[1]) : (states * weights).sum(1) / weights.sum(1).clamp_min(Least).sqrt();
+                return weights is null ? states.sum(1) / Math.Sqrt(states.shape[1])
+                    : (states * weights).sum(1) / weights.sum(1).clamp_min(Least).sqrt();
             case Pooling.Max:
-                return weights is null ? states.amax([1]) : states.masked_fill(weights == 0, float.NegativeInfinity).amax([1]);
+                return weights is null ? states.amax([1])
+                    : states.masked_fill(weights == 0, float.NegativeInfinity).amax([1]);
             case Pooling.WeightedMean:
                 Tensor places = arange(1, states.shape[1] + 1, ScalarType.Float32, states.device).view(1, -1, 1);
                 if (weights is not null) places = places * weights;
@@ -140,7 +149,8 @@ public static class NetworkOutput
 /// <summary>A batch of texts as a model takes it.</summary>
 /// <param name="Tokens">[batch, sequence]</param>
 /// <param name="AttentionMask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
-/// <param name="TokenTypes">0 for the first text and 1 for the second, [batch, sequence]; null for 0 everywhere.</param>
+/// <param name="TokenTypes">0 for the first text and 1 for the second, [batch, sequence]; null for 0
+/// everywhere.</param>
 public sealed record ModelInput(Tensor Tokens, Tensor? AttentionMask = null, Tensor? TokenTypes = null);
 
 /// <summary>Positions before every text that a decoder sees, given by their keys and values in each layer.</summary>
@@ -152,14 +162,16 @@ public interface IPrompt
     /// <summary>How many positions.</summary>
     int Length { get; }
 
-    /// <summary>Keys and values of the positions, [1, key-value heads, positions, head dimension] for each layer.</summary>
+    /// <summary>Keys and values of the positions, [1, key-value heads, positions, head dimension] for each
+    /// layer.</summary>
     /// <param name="model">The decoder.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>Tensors in the caller's dispose scope.</returns>
     IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout);
 }
 
-/// <summary>How texts lie one after the other in a sequence: each sees itself and what it continues, nothing else.</summary>
+/// <summary>How texts lie one after the other in a sequence: each sees itself and what it continues, nothing
+/// else.</summary>
 /// <param name="Positions">The place of each token in its own text, [1, tokens].</param>
 /// <param name="Segments">What attention takes at once; they cover the tokens in their order.</param>
 /// <param name="Longest">Tokens of the longest text, those it continues included.</param>
@@ -169,7 +181,9 @@ public sealed record PackedDocuments(Tensor Positions, IReadOnlyList<PackedSegme
     internal long[] Sizes { get; } = [.. Segments.Select(segment => (long)segment.Tokens)];
 
     /// <summary>What attends to what.</summary>
-    internal AttentionTexts Texts => texts ??= AttentionTexts.OfSegments([.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
+    internal AttentionTexts Texts =>
+        texts ??= AttentionTexts.OfSegments(
+            [.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
 
     private AttentionTexts? texts;
 }

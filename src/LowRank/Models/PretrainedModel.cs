@@ -36,28 +36,35 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>The model as a decoder.</summary>
     /// <exception cref="InputException">It is none.</exception>
     public Decoder Decoder => Network as Decoder ?? throw new InputException(
-        $"{Folder} is a {Config.ModelType} model, which does not continue texts. Expected a decoder, such as llama, qwen2 or gpt2.");
+        $"{Folder} is a {Config.ModelType} model, which does not continue texts. Expected a decoder, such as " +
+            "llama, qwen2 or gpt2.");
 
     /// <summary>The model as one that turns a text into states: a decoder or an encoder.</summary>
     /// <exception cref="InputException">It is none.</exception>
     public ISequenceNetwork Sequence => Network as ISequenceNetwork ?? throw new InputException(
-        $"{Folder} is a {Config.ModelType} model, which turns one text into another. Expected an encoder or a decoder.");
+        $"{Folder} is a {Config.ModelType} model, which turns one text into another. Expected an encoder or a " +
+            "decoder.");
 
     /// <summary>Begin, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 
-    /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is larger.</summary>
+    /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is
+    /// larger.</summary>
     public int StoredVocabulary { get; private init; }
 
-    /// <summary>Tells the weights in the folder from others (SHA-256 over names, dtypes, shapes and bytes of all tensors, as lower-case
-    /// hexadecimal digits); null for random ones. Read from the files the first time it is asked for; what is changed in memory makes no difference.</summary>
+    /// <summary>Tells the weights in the folder from others (SHA-256 over names, dtypes, shapes and bytes of all
+    /// tensors, as lower-case hexadecimal digits); null for random ones. Read from the files the first time it is asked
+    /// for; what is changed in memory makes no difference.</summary>
     public string? Fingerprint => fingerprint ??= checkpoint is null ? null : BaseFingerprint.Of(Folder);
 
     private string? fingerprint;
 
     /// <summary>What the user should know of the model's files, a sentence each.</summary>
     public IReadOnlyList<string> Notes => Config.UnknownKeys is { Count: > 0 } unknown
-        ? [$"{Path.Combine(Folder, "config.json")} has {(unknown.Count == 1 ? "a key that is" : "keys that are")} not known to {Config.ModelType} here and so {(unknown.Count == 1 ? "has" : "have")} no effect: {string.Join(", ", unknown)}. Where one of them changes what the model computes, outputs differ from the original's."]
+        ? [$"{Path.Combine(Folder, "config.json")} has {(unknown.Count == 1 ? "a key that is" : "keys that are")} " +
+        $"not known to {Config.ModelType} here and so {(unknown.Count == 1 ? "has" : "have")} no effect: " +
+        $"{string.Join(", ", unknown)}. Where one of them changes what the model computes, outputs differ from the " +
+        "original's."]
         : [];
 
 
@@ -66,32 +73,43 @@ public sealed class PretrainedModel : IDisposable
     /// <param name="device">Where the model computes; the processor by default.</param>
     /// <param name="trainable">True when every weight is to be trained; false keeps them mapped from the file.</param>
     /// <param name="head">What it computes from its states; null takes what the config names.</param>
-    /// <param name="vocabulary">Rows that the token embedding and the output head are to have: more than the folder's where an
-    /// adapter adds tokens, each beginning as the mean of all others. Fewer, as 0, leave them as they are.</param>
-    /// <param name="baseDtype">How the weights of its linear layers are kept, one of <see cref="WeightFormats.Names"/>. They are
-    /// quantised one at a time, so that no more than one is in float32 at once. Embeddings, norms, biases, the output head and heads of
-    /// tasks, routers of experts and T5's <c>wo</c> stay in float32.</param>
-    /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or weights
-    /// do not fit; or weights are to be packed and trained.</exception>
+    /// <param name="vocabulary">Rows that the token embedding and the output head are to have: more than the folder's
+    /// where an adapter adds tokens, each beginning as the mean of all others. Fewer, as 0, leave them as they
+    /// are.</param>
+    /// <param name="baseDtype">How the weights of its linear layers are kept, one of <see cref="WeightFormats.Names"/>.
+    /// They are quantised one at a time, so that no more than one is in float32 at once. Embeddings, norms, biases, the
+    /// output head and heads of tasks, routers of experts and T5's <c>wo</c> stay in float32.</param>
+    /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or
+    /// weights do not fit; or weights are to be packed and trained.</exception>
     public static PretrainedModel Open(
-        string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0, string baseDtype = WeightFormats.Auto)
+        string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0,
+            string baseDtype = WeightFormats.Auto)
     {
         IWeightFormat? format = WeightFormats.Get(baseDtype);
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int rows = (int)config.NumberOr(VocabularyKey, 0);
         bool extends = rows > 0 && vocabulary > rows;
-        if (extends) config.Root[VocabularyKey] = JsonNode.Parse(vocabulary.ToString(CultureInfo.InvariantCulture)); // as a file would say it
+        // as a file would say it
+        if (extends) config.Root[VocabularyKey] = JsonNode.Parse(vocabulary.ToString(CultureInfo.InvariantCulture));
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
             var stored = new CheckpointWeights(checkpoint, folder);
-            // As transformers does: a config that asks for quantised weights beside weights that are not has them quantised.
-            if (baseDtype == WeightFormats.Auto && stored.QuantizedWeights.Count == 0 && QuantizationConfig.Format(config.Root) is { } asked) format = WeightFormats.Get(asked);
+            // As transformers does: a config that asks for quantised weights beside weights that are not has them
+            // quantised.
+            if (baseDtype == WeightFormats.Auto && stored.QuantizedWeights.Count == 0
+                && QuantizationConfig.Format(config.Root) is { } asked)
+                format = WeightFormats.Get(asked);
             bool expands = baseDtype == WeightFormats.Float32;
-            RequirePackable(folder, expands ? null : format?.Name ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, trainable);
+            RequirePackable(
+                folder, expands ? null : format?.Name
+                ?? stored.QuantizedWeights.Values.FirstOrDefault()?.Format, trainable);
             IWeightSource weights = new CheckpointWeights(checkpoint, folder, format, expands);
-            INetwork network = Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary) : weights, device, trainable, head);
-            return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows : network.VocabularySize };
+            INetwork network =
+                Build(config, extends ? new ExtendedWeights(weights, rows, vocabulary)
+                : weights, device, trainable, head);
+            return new PretrainedModel(folder, config, network, checkpoint) { StoredVocabulary = extends ? rows
+                : network.VocabularySize };
         }
         catch
         {
@@ -100,7 +118,8 @@ public sealed class PretrainedModel : IDisposable
         }
     }
 
-    /// <summary>Builds a model with random weights from a folder's <c>config.json</c>, for training from scratch.</summary>
+    /// <summary>Builds a model with random weights from a folder's <c>config.json</c>, for training from
+    /// scratch.</summary>
     /// <exception cref="InputException">The config is missing or asks for something unsupported.</exception>
     public static PretrainedModel FromScratch(string folder, long seed, Device? device = null, HeadRequest? head = null)
     {
@@ -120,16 +139,19 @@ public sealed class PretrainedModel : IDisposable
     private static void RequirePackable(string folder, string? format, bool trainable)
     {
         if (format is not null && trainable)
-            throw new InputException($"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
+            throw new InputException(
+                $"{folder} is opened in {format}, whose weights are frozen: every weight cannot be trained. " +
                 "Give base_dtype float32 (in a recipe, base_dtype: float32), or train an adapter.");
     }
 
-    private static INetwork Build(ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
+    private static INetwork Build(
+        ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
     {
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         head ??= HeadRequest.Of(config, family);
         if (!family.Heads.Contains(head.Kind))
-            throw new InputException($"A {config.ModelType} model has no head for {head.Kind}; it has {string.Join(", ", family.Heads)}.");
+            throw new InputException(
+                $"A {config.ModelType} model has no head for {head.Kind}; it has {string.Join(", ", family.Heads)}.");
         return family.Build(config, weights, device ?? CPU, trainable, head);
     }
 }

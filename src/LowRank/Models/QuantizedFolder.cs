@@ -9,33 +9,44 @@ namespace LowRank.Models;
 /// <summary>Writes a model with its linear layers quantised, as transformers does with bitsandbytes.</summary>
 public static class QuantizedFolder
 {
-    /// <summary>Writes the folder: packed weights with the tensors that belong to them, everything else as the model's folder stores it,
-    /// and config.json with its <c>quantization_config</c>.</summary>
+    /// <summary>Writes the folder: packed weights with the tensors that belong to them, everything else as the model's
+    /// folder stores it, and config.json with its <c>quantization_config</c>.</summary>
     /// <param name="model">The model, opened in the format to write.</param>
     /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, it is not on the
-    /// processor, or the target is the model itself.</exception>
+    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, it is not
+    /// on the processor, or the target is the model itself.</exception>
     public static void Write(PretrainedModel model, string target)
     {
         INetwork network = model.Network;
         string[] formats = [.. network.PackedWeights.Values.Select(weight => weight.Format).Distinct()];
         if (formats is not [var format] || !WeightFormats.Get(format)!.IsWritable)
-            throw new InputException($"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a quantised folder can be written of " +
+            throw new InputException(
+                $"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a " +
+                "quantised folder can be written of " +
                 $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable).Select(known => known.Name))}.");
         if (network.PackedWeights.Values.Any(weight => weight.IsOnDevice))
-            throw new InputException($"{model.Folder} is opened on {network.Device}; a quantised folder is written of a model on the processor. Open it with device cpu.");
+            throw new InputException(
+                $"{model.Folder} is opened on {network.Device}; a quantised folder is written of a model on the " +
+                "processor. Open it with device cpu.");
         using var scope = NewDisposeScope();
         using Checkpoint checkpoint = Checkpoint.Open(model.Folder);
         var source = new CheckpointWeights(checkpoint, model.Folder);
-        Dictionary<string, PackedWeight> packed = network.PackedWeights.ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
+        Dictionary<string, PackedWeight> packed = network.PackedWeights.ToDictionary(
+            weight => network.StoredName(weight.Key), weight => weight.Value);
         var tensors = new List<KeyValuePair<string, Tensor>>();
         foreach (string name in source.Names)
         {
-            if (packed.TryGetValue(name, out PackedWeight? weight)) tensors.AddRange(weight.Stored(name, Original(checkpoint, source, name)));
+            if (packed.TryGetValue(name, out PackedWeight? weight))
+                tensors.AddRange(weight.Stored(name, Original(checkpoint, source, name)));
             else if (source.Quantized(name) is null) tensors.Add(KeyValuePair.Create(name, checkpoint.Map(name)));
-            else throw new InputException($"{name} is quantised in {model.Folder} and is none of the weights that the model computes with; quantise the original model instead.");
+            else
+                throw new InputException(
+                    $"{name} is quantised in {model.Folder} and is none of the weights that the model computes " +
+                    "with; quantise the original model instead.");
         }
-        ModelFolder.Write(model.Folder, target, tensors, config => config[QuantizationConfig.Key] = QuantizationConfig.Section(format, Kept(network)));
+        ModelFolder.Write(
+            model.Folder, target, tensors, config =>
+            config[QuantizationConfig.Key] = QuantizationConfig.Section(format, Kept(network)));
     }
 
     /// <summary>Paths of the linear layers that are not packed, and of the head.</summary>
@@ -44,14 +55,16 @@ public static class QuantizedFolder
         IEnumerable<Layers.Projection> all = network.Projections;
         if (network.OutputHead is { } head) all = all.Append(head);
         if (network is ISequenceNetwork { Head: { } top }) all = all.Concat(top.Layers);
-        IEnumerable<string> paths = all.Where(layer => layer.Packed is null).Select(layer => network.ModulePath(layer.Path));
+        IEnumerable<string> paths = all.Where(layer => layer.Packed is null)
+            .Select(layer => network.ModulePath(layer.Path));
         // A model opened without its head keeps the head's name out of reach of programs that open it with one.
         return paths.Append("lm_head").Distinct();
     }
 
     private static string Original(Checkpoint checkpoint, CheckpointWeights source, string name)
     {
-        if (source.Quantized(name) is not null) return "float32"; // what it was before the file was written, the expanded values are
+        // what it was before the file was written, the expanded values are
+        if (source.Quantized(name) is not null) return "float32";
         return checkpoint.Entries[name].Type switch
         {
             ScalarType.BFloat16 => "bfloat16",
@@ -61,17 +74,21 @@ public static class QuantizedFolder
     }
 }
 
-/// <summary>The section <c>quantization_config</c> of a config.json, as transformers and bitsandbytes write it.</summary>
+/// <summary>The section <c>quantization_config</c> of a config.json, as transformers and bitsandbytes write
+/// it.</summary>
 public static class QuantizationConfig
 {
     /// <summary>The section's key.</summary>
     public const string Key = "quantization_config";
 
-    /// <summary>The format that a config asks for; null where it asks for none, or for one that is not supported.</summary>
+    /// <summary>The format that a config asks for; null where it asks for none, or for one that is not
+    /// supported.</summary>
     public static string? Format(JsonObject config)
     {
-        if (config[Key] is not JsonObject section || Text(section, "quant_method", "bitsandbytes") != "bitsandbytes") return null;
-        return Flag(section, "load_in_4bit") ? Text(section, "bnb_4bit_quant_type", "fp4") : Flag(section, "load_in_8bit") ? "int8" : null;
+        if (config[Key] is not JsonObject section || Text(section, "quant_method", "bitsandbytes") != "bitsandbytes")
+            return null;
+        return Flag(section, "load_in_4bit") ? Text(section, "bnb_4bit_quant_type", "fp4")
+            : Flag(section, "load_in_8bit") ? "int8" : null;
     }
 
     /// <summary>Refuses what is not supported.</summary>
@@ -81,7 +98,8 @@ public static class QuantizationConfig
         if (Format(config.Root) is "nf4" or "int8") return;
         string found = config.Root[Key]!.ToJsonString();
         config.Reject(Key, found.Length > 200 ? found[..200] + "…" : found,
-            "bitsandbytes' load_in_4bit with bnb_4bit_quant_type nf4, or load_in_8bit; else give the model's original, not quantised folder");
+            "bitsandbytes' load_in_4bit with bnb_4bit_quant_type nf4, or load_in_8bit; else give the model's " +
+                "original, not quantised folder");
     }
 
     /// <summary>The section for a format.</summary>
@@ -105,5 +123,6 @@ public static class QuantizationConfig
     private static string Text(JsonObject section, string key, string otherwise) =>
         section[key] is JsonValue value && value.TryGetValue(out string? text) ? text : otherwise;
 
-    private static bool Flag(JsonObject section, string key) => section[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
+    private static bool Flag(JsonObject section, string key) =>
+        section[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
 }

@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Models;
 
-/// <summary>How rotary position embeddings derive their frequencies (RoFormer, arXiv 2104.09864, and its extensions).</summary>
+/// <summary>How rotary position embeddings derive their frequencies (RoFormer, arXiv 2104.09864, and its
+/// extensions).</summary>
 /// <param name="Type">default, linear, dynamic, llama3, yarn or longrope.</param>
 /// <param name="Theta">The base of the frequencies; 10,000 by default.</param>
 /// <param name="Dimension">How many values of a head are rotated (even).</param>
@@ -22,7 +23,8 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>llama3: wavelengths below original length / this are kept.</summary>
     public double HighFrequencyFactor { get; init; } = 4;
 
-    /// <summary>yarn: rotations above which a dimension is extrapolated (YaRN, arXiv 2309.00071, section 3.2).</summary>
+    /// <summary>yarn: rotations above which a dimension is extrapolated (YaRN, arXiv 2309.00071, section
+    /// 3.2).</summary>
     public double BetaFast { get; init; } = 32;
 
     /// <summary>yarn: rotations below which a dimension is interpolated.</summary>
@@ -34,8 +36,8 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>longrope: the stretch of each frequency beyond the original length.</summary>
     public IReadOnlyList<double> LongFactors { get; init; } = [];
 
-    /// <summary>The factor on cosine and sine; null takes 0.1·ln(factor) + 1 (yarn) or √(1 + ln(factor)/ln(original length))
-    /// (longrope).</summary>
+    /// <summary>The factor on cosine and sine; null takes 0.1·ln(factor) + 1 (yarn) or √(1 + ln(factor)/ln(original
+    /// length)) (longrope).</summary>
     public double? AttentionFactor { get; init; }
 
     /// <summary>yarn: the numerator's scale of the attention factor, as DeepSeek's checkpoints give it.</summary>
@@ -47,8 +49,8 @@ public sealed record RopeSettings(string Type, double Theta, int Dimension, int 
     /// <summary>yarn: whether the correction range is rounded to whole dimensions.</summary>
     public bool Truncate { get; init; } = true;
 
-    /// <summary>The length beyond which every position turns differently, so that keys cached before do not fit keys made
-    /// after; null where that never happens.</summary>
+    /// <summary>The length beyond which every position turns differently, so that keys cached before do not fit keys
+    /// made after; null where that never happens.</summary>
     public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
 }
 
@@ -67,7 +69,8 @@ internal static class RopeReader
     /// <param name="headDimension">Width of a head.</param>
     /// <param name="maxPositions">The model's max_position_embeddings.</param>
     /// <param name="defaults">The family's own names and values for what is missing.</param>
-    public static RopeSettings Read(ConfigReader config, int headDimension, int maxPositions, RopeDefaults? defaults = null)
+    public static RopeSettings Read(
+        ConfigReader config, int headDimension, int maxPositions, RopeDefaults? defaults = null)
     {
         string key = config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
         return Read(config, key, config.Object(key) ?? [], headDimension, maxPositions, defaults ?? new RopeDefaults());
@@ -75,31 +78,45 @@ internal static class RopeReader
 
     /// <summary>Reads the settings of one kind of layers of a model that has two: the object of that name below
     /// <c>rope_parameters</c>, or the older keys that <paramref name="defaults"/> names.</summary>
-    public static RopeSettings Read(ConfigReader config, string layerType, int headDimension, int maxPositions, bool scales, RopeDefaults defaults)
+    public static RopeSettings Read(
+        ConfigReader config, string layerType, int headDimension, int maxPositions, bool scales, RopeDefaults defaults)
     {
         if (config.Object("rope_parameters")?[layerType] is JsonObject given)
             return Read(config, $"rope_parameters.{layerType}", given, headDimension, maxPositions, defaults);
-        return Read(config, "rope_scaling", (scales ? config.Object("rope_scaling") : null) ?? [], headDimension, maxPositions, defaults);
+        return Read(config, "rope_scaling", (scales ? config.Object("rope_scaling") : null)
+            ?? [], headDimension, maxPositions, defaults);
     }
 
-    private static RopeSettings Read(ConfigReader config, string key, JsonObject parameters, int headDimension, int maxPositions, RopeDefaults defaults)
+    private static RopeSettings Read(
+        ConfigReader config, string key, JsonObject parameters, int headDimension, int maxPositions,
+        RopeDefaults defaults)
     {
-        double theta = Number(config, key, parameters, "rope_theta") ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
-        double partial = Number(config, key, parameters, "partial_rotary_factor") ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
-        if (partial is not (> 0 and <= 1)) config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
-        if (theta is not (> 0 and <= MostTheta)) config.Reject("rope_theta", theta.ToString(), $"a number above 0 and at most {MostTheta}");
+        double theta = Number(config, key, parameters, "rope_theta")
+            ?? config.NumberOr(defaults.ThetaKey, defaults.Theta);
+        double partial = Number(config, key, parameters, "partial_rotary_factor")
+            ?? config.NumberOr(defaults.PartialKey, defaults.Partial);
+        if (partial is not (> 0 and <= 1))
+            config.Reject(defaults.PartialKey, partial.ToString(), "a number above 0 and at most 1");
+        if (theta is not (> 0 and <= MostTheta))
+            config.Reject("rope_theta", theta.ToString(), $"a number above 0 and at most {MostTheta}");
 
         string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
         if (type == "su") type = "longrope"; // its first name
         if (!Types.Contains(type)) config.Reject($"{key}.rope_type", $"\"{type}\"", string.Join(", ", Types));
-        // As transformers 5.12: families without partial rotation pass over the factor, and fail where the positions are stretched too.
+        // As transformers 5.12: families without partial rotation pass over the factor, and fail where the positions
+        // are stretched too.
         if (!defaults.IsPartial && partial is > 0 and < 1)
         {
-            if (type != "default") config.Reject($"{key}.partial_rotary_factor", partial.ToString(), $"1 (or none) beside rope_type \"{type}\": {config.ModelType} rotates whole heads");
+            if (type != "default")
+                config.Reject(
+                    $"{key}.partial_rotary_factor", partial.ToString(),
+                    $"1 (or none) beside rope_type \"{type}\": {config.ModelType} rotates whole heads");
             partial = 1;
         }
         int dimension = (int)(headDimension * Math.Clamp(partial, 0, 1));
-        if (dimension == 0 || dimension % 2 != 0) config.Reject("head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
+        if (dimension == 0 || dimension % 2 != 0)
+            config.Reject(
+                "head_dim", headDimension.ToString(), "an even number of rotated values, as rotary positions need");
 
         var settings = new RopeSettings(type, theta, dimension, maxPositions);
         return type == "default" ? settings : Scaled(config, key, parameters, settings);
@@ -113,9 +130,12 @@ internal static class RopeReader
         if (type == "longrope" && original is null && config.Has("original_max_position_embeddings"))
             original = config.NumberOr("original_max_position_embeddings", settings.MaxPositions);
         if (factor is null && type is "yarn" or "longrope" && original > 0) factor = settings.MaxPositions / original;
-        if (type != "longrope" && factor is null or < 1) config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
+        if (type != "longrope" && factor is null or < 1)
+            config.Reject($"{key}.factor", factor?.ToString() ?? "missing", "a number of at least 1");
         if (type is "llama3" or "longrope" && original is null or <= 0)
-            config.Reject($"{key}.original_max_position_embeddings", original?.ToString() ?? "missing", "a positive whole number");
+            config.Reject(
+                $"{key}.original_max_position_embeddings", original?.ToString()
+                ?? "missing", "a positive whole number");
 
         return settings with
         {
@@ -129,16 +149,20 @@ internal static class RopeReader
             MScale = Number(config, key, parameters, "mscale"),
             MScaleAllDimensions = Number(config, key, parameters, "mscale_all_dim"),
             Truncate = parameters["truncate"]?.GetValueKind() != JsonValueKind.False,
-            ShortFactors = type == "longrope" ? Numbers(config, key, parameters, "short_factor", settings.Dimension / 2) : [],
-            LongFactors = type == "longrope" ? Numbers(config, key, parameters, "long_factor", settings.Dimension / 2) : [],
+            ShortFactors = type == "longrope"
+            ? Numbers(config, key, parameters, "short_factor", settings.Dimension / 2) : [],
+            LongFactors = type == "longrope"
+            ? Numbers(config, key, parameters, "long_factor", settings.Dimension / 2) : [],
         };
     }
 
     private static double[] Numbers(ConfigReader config, string parent, JsonObject parameters, string name, int count)
     {
-        if (parameters[name] is JsonArray list && list.Count == count && list.All(item => item is JsonValue value && value.TryGetValue(out double _)))
+        if (parameters[name] is JsonArray list && list.Count == count
+            && list.All(item => item is JsonValue value && value.TryGetValue(out double _)))
             return [.. list.Select(item => item!.GetValue<double>())];
-        config.Reject($"{parent}.{name}", parameters[name]?.ToJsonString() ?? "missing", $"a list of {count} numbers, half the rotated values of a head");
+        config.Reject($"{parent}.{name}", parameters[name]?.ToJsonString()
+            ?? "missing", $"a list of {count} numbers, half the rotated values of a head");
         return [.. Enumerable.Repeat(1.0, count)];
     }
 
@@ -159,6 +183,9 @@ internal static class RopeReader
 /// <param name="ThetaKey">Its key outside rope_parameters.</param>
 /// <param name="Partial">Share of a head that is rotated.</param>
 /// <param name="PartialKey">Its key outside rope_parameters.</param>
-/// <param name="IsPartial">Whether the family rotates a share of a head: transformers 5.12's others pass over it.</param>
-internal sealed record RopeDefaults(double Theta = 10_000, string ThetaKey = "rope_theta", double Partial = 1, string PartialKey = "partial_rotary_factor",
+/// <param name="IsPartial">Whether the family rotates a share of a head: transformers 5.12's others pass over
+/// it.</param>
+internal sealed record RopeDefaults(
+    double Theta = 10_000, string ThetaKey = "rope_theta", double Partial = 1,
+    string PartialKey = "partial_rotary_factor",
     bool IsPartial = false);

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotate"/> turns queries and keys by.</summary>
+/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotate"/> turns queries and keys
+/// by.</summary>
 /// <remarks>Computed in float32, operation for operation as transformers' modeling_rope_utils does.</remarks>
 public sealed class RotaryEmbedding : IDisposable
 {
@@ -23,7 +24,8 @@ public sealed class RotaryEmbedding : IDisposable
     /// <summary>The factor on cosine and sine: 1 but for yarn and longrope.</summary>
     public double Scaling { get; }
 
-    /// <summary>Up to how many positions cosine and sine are the same whatever the longest text of a batch is.</summary>
+    /// <summary>Up to how many positions cosine and sine are the same whatever the longest text of a batch
+    /// is.</summary>
     /// <param name="settings">The settings; null where nothing is turned.</param>
     public static long FreeLength(RopeSettings? settings) => settings?.Type switch
     {
@@ -41,7 +43,8 @@ public sealed class RotaryEmbedding : IDisposable
         Tensor frequencies = settings.Type switch
         {
             "dynamic" when longest > settings.MaxPositions => Dynamic(longest).to(positions.device),
-            "longrope" when longest > settings.OriginalMaxPositions => LongRope(settings, settings.LongFactors).to(positions.device),
+            "longrope" when longest > settings.OriginalMaxPositions =>
+            LongRope(settings, settings.LongFactors).to(positions.device),
             _ => inverseFrequencies,
         };
         Tensor angles = positions.to(ScalarType.Float32).unsqueeze(-1) * frequencies; // [rows, sequence, dimension / 2]
@@ -96,9 +99,11 @@ public sealed class RotaryEmbedding : IDisposable
     {
         Tensor plain = Plain(s.Theta, s.Dimension);
         Tensor wavelength = 2 * Math.PI / plain;
-        double low = s.OriginalMaxPositions / s.LowFrequencyFactor, high = s.OriginalMaxPositions / s.HighFrequencyFactor;
+        double low = s.OriginalMaxPositions / s.LowFrequencyFactor,
+            high = s.OriginalMaxPositions / s.HighFrequencyFactor;
         Tensor stretched = where(wavelength > low, plain / s.Factor, plain);
-        Tensor smooth = (s.OriginalMaxPositions / wavelength - s.LowFrequencyFactor) / (s.HighFrequencyFactor - s.LowFrequencyFactor);
+        Tensor smooth = (s.OriginalMaxPositions / wavelength - s.LowFrequencyFactor) / (
+            s.HighFrequencyFactor - s.LowFrequencyFactor);
         Tensor smoothed = (1 - smooth) * stretched / s.Factor + smooth * stretched;
         Tensor between = logical_not(wavelength < high) & logical_not(wavelength > low);
         return where(between, smoothed, stretched);
@@ -124,7 +129,8 @@ public sealed class RotaryEmbedding : IDisposable
     {
         if (s.Type is not ("yarn" or "longrope")) return 1;
         if (s.AttentionFactor is { } given) return given;
-        if (s.Type == "longrope") return s.Factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(s.Factor) / Math.Log(s.OriginalMaxPositions));
+        if (s.Type == "longrope")
+            return s.Factor <= 1 ? 1 : Math.Sqrt(1 + Math.Log(s.Factor) / Math.Log(s.OriginalMaxPositions));
         static double MScale(double scale, double m) => scale <= 1 ? 1 : 0.1 * m * Math.Log(scale) + 1;
         return s is { MScale: > 0, MScaleAllDimensions: > 0 }
             ? MScale(s.Factor, s.MScale.Value) / MScale(s.Factor, s.MScaleAllDimensions.Value)

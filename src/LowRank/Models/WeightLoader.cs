@@ -20,7 +20,8 @@ public sealed class WeightLoader
     private readonly long seed;
     private readonly HeadRenewal renewal;
     private readonly List<string> created = [];
-    private const int MostProblems = 20_000; // a config that asks for more is of another model, and reading on takes time and memory
+    // a config that asks for more is of another model, and reading on takes time and memory
+    private const int MostProblems = 20_000;
     private const int Shown = 3;
 
     private readonly List<(string Kind, string What)> problems = [];
@@ -39,7 +40,8 @@ public sealed class WeightLoader
     /// checkpoint of the bare transformer has its names without it.</param>
     /// <param name="seed">Seed of weights that are drawn because the source has none.</param>
     /// <param name="renewal">Whether a head that the source has is drawn anew.</param>
-    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42, HeadRenewal renewal = HeadRenewal.Never)
+    public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42,
+        HeadRenewal renewal = HeadRenewal.Never)
     {
         this.renewal = renewal;
         (this.basePrefix, this.seed, buffer) = (basePrefix, seed, ExpansionBuffer.ForModel());
@@ -61,13 +63,16 @@ public sealed class WeightLoader
     /// <summary>Stored names of weights that equal the one they share: they need not be written again.</summary>
     public IReadOnlyCollection<string> Duplicates => duplicates;
 
-    /// <summary>Says which weights share one, so that a source that has only another of them under its own name will do.</summary>
+    /// <summary>Says which weights share one, so that a source that has only another of them under its own name will
+    /// do.</summary>
     /// <param name="name">The weight that they share.</param>
     /// <param name="others">The others, the first that the source has counts.</param>
     public void LetStandIn(string name, params string[] others) => standIns[name] = others;
 
-    /// <summary>Whether a weight that the config lets share another's values does: the source has no values for it, or the same.</summary>
-    /// <remarks>As transformers 5.12 (<c>tie_weights</c>): where both are there and differ, the file counts and not the config.</remarks>
+    /// <summary>Whether a weight that the config lets share another's values does: the source has no values for it, or
+    /// the same.</summary>
+    /// <remarks>As transformers 5.12 (<c>tie_weights</c>): where both are there and differ, the file counts and not the
+    /// config.</remarks>
     /// <param name="name">The weight.</param>
     /// <param name="other">The weight that it shares.</param>
     public bool IsShared(string name, string other)
@@ -75,7 +80,9 @@ public sealed class WeightLoader
         if (source.Names is null) return true;
         string own = StoredName(name), shared = StoredName(other);
         if (own == shared || source.ShapeOf(own, []) is not { } shape) return true;
-        if (source.ShapeOf(shared, []) is not { } known || !known.SequenceEqual(shape) || source.Quantized(own) is not null || source.Quantized(shared) is not null) return false;
+        if (source.ShapeOf(shared, []) is not { } known || !known.SequenceEqual(shape)
+            || source.Quantized(own) is not null || source.Quantized(shared) is not null)
+            return false;
         using var scope = NewDisposeScope();
         Tensor first = source.Read(own, shape), second = source.Read(shared, shape);
         if (!first.to(ScalarType.Float32).eq(second.to(ScalarType.Float32)).all().item<bool>()) return false;
@@ -86,17 +93,21 @@ public sealed class WeightLoader
     }
 
     /// <summary>The name under which the source stores a weight: without the base's prefix in a bare checkpoint, with
-    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones, under another's name where it shares that weight.</summary>
+    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones, under another's name where it shares
+    /// that weight.</summary>
     public string StoredName(string name)
     {
         string stored = OwnName(name);
-        if (source.Names is null || !standIns.TryGetValue(name, out string[]? others) || source.ShapeOf(stored, []) is not null) return stored;
+        if (source.Names is null || !standIns.TryGetValue(name, out string[]? others)
+            || source.ShapeOf(stored, []) is not null)
+            return stored;
         return others.Select(OwnName).FirstOrDefault(other => source.ShapeOf(other, []) is not null) ?? stored;
     }
 
     private string OwnName(string name)
     {
-        string stored = bare && name.StartsWith(basePrefix, StringComparison.Ordinal) ? name[basePrefix.Length..] : name;
+        string stored = bare && name.StartsWith(basePrefix, StringComparison.Ordinal)
+            ? name[basePrefix.Length..] : name;
         if (source.Names is null || source.ShapeOf(stored, []) is not null) return stored;
         string old = stored.EndsWith(".weight", StringComparison.Ordinal) ? stored[..^"weight".Length] + "gamma"
             : stored.EndsWith(".bias", StringComparison.Ordinal) ? stored[..^"bias".Length] + "beta" : stored;
@@ -106,18 +117,22 @@ public sealed class WeightLoader
     /// <summary>Whether the source has a weight of a name.</summary>
     public bool Has(string name) => source.Names is null || source.ShapeOf(StoredName(name), []) is not null;
 
-    /// <summary>The weight of a name, or where the source has none a fresh one: zeros for a bias, ones for a norm's weight,
-    /// else normal with standard deviation <paramref name="range"/>.</summary>
+    /// <summary>The weight of a name, or where the source has none a fresh one: zeros for a bias, ones for a norm's
+    /// weight, else normal with standard deviation <paramref name="range"/>.</summary>
     /// <remarks>Each name has its own draw: which others are missing does not change it.</remarks>
     public Tensor TakeOrDraw(string name, double range, params long[] shape)
     {
         if (Has(name))
         {
             string stored = StoredName(name);
-            bool isOther = !source.ShapeOf(stored, shape)!.SequenceEqual(shape), isHead = !name.StartsWith(basePrefix, StringComparison.Ordinal);
-            bool isRenewed = isHead && (renewal == HeadRenewal.Always || (renewal == HeadRenewal.WhereOther && isOther));
+            bool isOther = !source.ShapeOf(stored, shape)!.SequenceEqual(shape),
+                isHead = !name.StartsWith(basePrefix, StringComparison.Ordinal);
+            bool isRenewed = isHead
+                && (renewal == HeadRenewal.Always || (renewal == HeadRenewal.WhereOther && isOther));
             if (!isRenewed && isHead && isOther)
-                Note("wrong shape", $"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
+                Note("wrong shape",
+                    $"{stored} is {Text(source.ShapeOf(stored, shape)!)}, expected {Text(shape)}: the head is one " +
+                    "for another number of labels. In a recipe, task_options.new_head: true begins with a new one");
             if (!isRenewed && !(isHead && isOther)) return Take(name, shape);
             taken.Add(stored);
         }
@@ -144,7 +159,9 @@ public sealed class WeightLoader
         }
         if (source.Quantized(stored) is { } quantized)
         {
-            Note("quantised", $"{stored} is stored as {quantized.Format}, but it is no linear layer's weight here; expected float32, float16 or bfloat16 {Text(shape)}");
+            Note("quantised",
+                $"{stored} is stored as {quantized.Format}, but it is no linear layer's weight here; expected " +
+                $"float32, float16 or bfloat16 {Text(shape)}");
             return empty(shape, device: META);
         }
         if (!found.SequenceEqual(shape))
@@ -157,14 +174,15 @@ public sealed class WeightLoader
         return weight;
     }
 
-    /// <summary>The weight of a linear layer: packed where the source holds it so or its <see cref="IWeightSource.Format"/> asks for it,
-    /// else as <see cref="Take"/> gives it.</summary>
+    /// <summary>The weight of a linear layer: packed where the source holds it so or its
+    /// <see cref="IWeightSource.Format"/> asks for it, else as <see cref="Take"/> gives it.</summary>
     /// <param name="name">The weight's name.</param>
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the output.</param>
     /// <param name="isTransposed">Whether it is stored [in, out]; a packed one is [out, in] all the same.</param>
     /// <param name="isPackable">False keeps a weight in float32 that the source does not hold packed.</param>
-    public (Tensor? Plain, PackedWeight? Packed) TakeMatrix(string name, int inputs, int outputs, bool isTransposed, bool isPackable)
+    public (Tensor? Plain, PackedWeight? Packed) TakeMatrix(
+        string name, int inputs, int outputs, bool isTransposed, bool isPackable)
     {
         long[] shape = isTransposed ? [inputs, outputs] : [outputs, inputs];
         string stored = StoredName(name);
@@ -172,7 +190,9 @@ public sealed class WeightLoader
         if (quantized is null && (source.Format is null || !isPackable)) return (Take(name, shape), null);
         if (quantized is null)
         {
-            if (source.ShapeOf(stored, shape) is not { } found || !found.SequenceEqual(shape)) return (Take(name, shape), null); // notes the problem
+            // notes the problem
+            if (source.ShapeOf(stored, shape) is not { } found || !found.SequenceEqual(shape))
+                return (Take(name, shape), null);
             taken.Add(stored);
             using var scope = NewDisposeScope();
             Tensor plain = source.Read(stored, shape);
@@ -183,11 +203,14 @@ public sealed class WeightLoader
         taken.Add(stored);
         if (quantized.Rows != outputs || quantized.Columns != inputs)
         {
-            Note("wrong shape", $"{stored} is {quantized.Format} {Text([quantized.Rows, quantized.Columns])}, expected {Text([outputs, inputs])}");
+            Note("wrong shape",
+                $"{stored} is {quantized.Format} {Text([quantized.Rows, quantized.Columns])}, expected " +
+                $"{Text([outputs, inputs])}");
             return (empty(shape, device: META), null);
         }
         PackedWeight weight = quantized.Open(buffer);
-        if (!source.Expands && (source.Format is null || source.Format.Name == quantized.Format)) return (null, Add(name, weight));
+        if (!source.Expands && (source.Format is null || source.Format.Name == quantized.Format))
+            return (null, Add(name, weight));
         using (weight)
         {
             using var scope = NewDisposeScope();
@@ -200,11 +223,14 @@ public sealed class WeightLoader
     }
 
     /// <summary>Ends loading.</summary>
-    /// <param name="ignorable">Says which leftover names are known to carry nothing, such as saved attention masks.</param>
-    /// <exception cref="InputException">Any tensor is missing, mis-shaped or unexpected: all of them are listed.</exception>
+    /// <param name="ignorable">Says which leftover names are known to carry nothing, such as saved attention
+    /// masks.</param>
+    /// <exception cref="InputException">Any tensor is missing, mis-shaped or unexpected: all of them are
+    /// listed.</exception>
     public void Finish(Func<string, bool> ignorable)
     {
-        foreach (string name in (source.Names ?? []).Where(name => !taken.Contains(name) && !ignorable(name)).Order(StringComparer.Ordinal))
+        foreach (string name in (source.Names ?? []).Where(name => !taken.Contains(name) && !ignorable(name))
+            .Order(StringComparer.Ordinal))
             problems.Add(("unexpected", $"{name} {Text(source.ShapeOf(name, []) ?? [])}"));
         if (problems.Count > 0) throw Misfit();
     }
@@ -220,15 +246,19 @@ public sealed class WeightLoader
         foreach (Tensor weight in parameters.Values) weight.Dispose();
         foreach (PackedWeight weight in packed.Values) weight.Dispose();
         string atLeast = problems.Count == MostProblems ? "at least " : "";
-        return new InputException($"{source.Description}: {atLeast}{problems.Count} tensors do not fit the model that config.json describes. " +
-            "Check that config.json belongs to these weights:", [.. problems.GroupBy(problem => problem.Kind, problem => problem.What).SelectMany(Lines)]);
+        return new InputException(
+            $"{source.Description}: {atLeast}{problems.Count} tensors do not fit the model that config.json " +
+            "describes. " +
+            "Check that config.json belongs to these weights:",
+                [.. problems.GroupBy(problem => problem.Kind, problem => problem.What).SelectMany(Lines)]);
     }
 
     // One wrong setting makes hundreds: the first ones tell it.
     private static IEnumerable<string> Lines(IGrouping<string, string> kind)
     {
         string[] all = [.. kind];
-        return all.Length <= Shown ? all.Select(what => $"{kind.Key}: {what}") : [$"{kind.Key}: {all.Length} tensors, such as {string.Join("; ", all.Take(Shown))}"];
+        return all.Length <= Shown ? all.Select(what => $"{kind.Key}: {what}")
+            : [$"{kind.Key}: {all.Length} tensors, such as {string.Join("; ", all.Take(Shown))}"];
     }
 
     private PackedWeight Add(string name, PackedWeight weight)
@@ -241,7 +271,8 @@ public sealed class WeightLoader
     private Tensor Prepare(Tensor stored)
     {
         Tensor weight = stored;
-        if (stored.dtype != ScalarType.Float32 || stored.device_type != device.type) weight = stored.to(ScalarType.Float32).to(device);
+        if (stored.dtype != ScalarType.Float32 || stored.device_type != device.type)
+            weight = stored.to(ScalarType.Float32).to(device);
         else if (ownMemory) weight = stored.clone();
         if (!ReferenceEquals(weight, stored)) stored.Dispose();
         return weight.DetachFromDisposeScope();

@@ -31,7 +31,8 @@ public interface IWeightSource
     /// <summary>The weight of a name, where the source holds it packed; else null.</summary>
     StoredMatrix? Quantized(string name) => null;
 
-    /// <summary>Says that a weight has been read and is not needed again, so that its pages may leave the process.</summary>
+    /// <summary>Says that a weight has been read and is not needed again, so that its pages may leave the
+    /// process.</summary>
     void Release(string name)
     {
         // Only a mapped file has something to release.
@@ -43,7 +44,8 @@ public interface IWeightSource
 /// <param name="path">Its path, for messages.</param>
 /// <param name="format">How the weights of linear layers are to be kept; null as they are.</param>
 /// <param name="expands">Whether weights that the checkpoint holds packed are to be expanded.</param>
-public sealed class CheckpointWeights(Checkpoint checkpoint, string path, IWeightFormat? format = null, bool expands = false) : IWeightSource
+public sealed class CheckpointWeights(
+    Checkpoint checkpoint, string path, IWeightFormat? format = null, bool expands = false) : IWeightSource
 {
     private readonly IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(checkpoint);
     private IReadOnlyCollection<string>? names;
@@ -55,7 +57,10 @@ public sealed class CheckpointWeights(Checkpoint checkpoint, string path, IWeigh
     public IReadOnlyDictionary<string, StoredMatrix> QuantizedWeights => quantized;
 
     /// <inheritdoc/>
-    public IReadOnlyCollection<string> Names => names ??= [.. checkpoint.Entries.Keys.Except(quantized.SelectMany(matrix => matrix.Value.Names.Where(name => name != matrix.Key)))];
+    public IReadOnlyCollection<string> Names =>
+        names ??=
+        [.. checkpoint.Entries.Keys.Except(
+            quantized.SelectMany(matrix => matrix.Value.Names.Where(name => name != matrix.Key)))];
 
     /// <inheritdoc/>
     public IWeightFormat? Format => format;
@@ -77,9 +82,11 @@ public sealed class CheckpointWeights(Checkpoint checkpoint, string path, IWeigh
     public void Release(string name) => checkpoint.Release(name);
 }
 
-/// <summary>Weights of a checkpoint with more rows in the tables over the vocabulary: each new row is the mean of those stored.</summary>
+/// <summary>Weights of a checkpoint with more rows in the tables over the vocabulary: each new row is the mean of those
+/// stored.</summary>
 /// <remarks>A new token then begins as the average of all others: scored and read like none in particular (J. Hewitt,
-/// Initializing New Word Embeddings for Pretrained Language Models, 2021; transformers draws from nearly the same point).</remarks>
+/// Initializing New Word Embeddings for Pretrained Language Models, 2021; transformers draws from nearly the same
+/// point).</remarks>
 /// <param name="stored">The checkpoint's weights.</param>
 /// <param name="rows">Rows of its tables over the vocabulary.</param>
 /// <param name="wanted">Rows that the model has.</param>
@@ -111,7 +118,8 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
         using var noGradient = no_grad();
         Tensor wide = table.to(ScalarType.Float32);
         Tensor mean = wide.mean([0], keepdim: true);
-        Tensor whole = cat([wide, mean.expand([wanted - rows, .. shape[1..]])], 0).to(table.dtype).MoveToOuterDisposeScope();
+        Tensor whole = cat([wide, mean.expand([wanted - rows, .. shape[1..]])], 0).to(table.dtype)
+            .MoveToOuterDisposeScope();
         table.Dispose();
         return whole;
     }
@@ -143,7 +151,9 @@ public sealed class RandomWeights(double range, long seed) : IWeightSource, IDis
     {
         bytes += shape.Aggregate((UInt128)sizeof(float), (product, size) => product * (ulong)size);
         if (bytes > (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
-            throw new InputException($"config.json asks for a model larger than this machine's memory ({bytes / 1_000_000_000} GB up to {name}, [{string.Join(", ", shape)}]). Check its sizes.");
+            throw new InputException(
+                $"config.json asks for a model larger than this machine's memory ({bytes / 1_000_000_000} GB up to " +
+                $"{name}, [{string.Join(", ", shape)}]). Check its sizes.");
         if (shape.Length == 1) return name.EndsWith("bias", StringComparison.Ordinal) ? zeros(shape) : ones(shape);
         return empty(shape).normal_(0, range, generator);
     }

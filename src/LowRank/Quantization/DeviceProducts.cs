@@ -2,11 +2,13 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Products with a packed matrix on a device: rows of it are expanded, used and freed, as many at a time as a limit allows.</summary>
+/// <summary>Products with a packed matrix on a device: rows of it are expanded, used and freed, as many at a time as a
+/// limit allows.</summary>
 /// <param name="matrix">The matrix.</param>
 internal sealed class DeviceProducts(IDeviceMatrix matrix)
 {
-    private const long ChunkValues = 32L << 20; // 128 MB: larger than the processor's, for a device is busy with large products alone
+    // 128 MB: larger than the processor's, for a device is busy with large products alone
+    private const long ChunkValues = 32L << 20;
 
     /// <summary>The matrix in float32, in the caller's dispose scope.</summary>
     public Tensor Expand() => matrix.Expand(0, matrix.Rows);
@@ -18,7 +20,9 @@ internal sealed class DeviceProducts(IDeviceMatrix matrix)
     public Tensor Product(Tensor input, Tensor? bias)
     {
         var parts = new List<Tensor>();
-        EachChunk((first, chunk) => parts.Add(nn.functional.linear(input, chunk, bias?.narrow(0, first, chunk.shape[0])).MoveToOuterDisposeScope()));
+        EachChunk((first, chunk) =>
+            parts.Add(nn.functional.linear(input, chunk, bias?.narrow(0, first, chunk.shape[0]))
+            .MoveToOuterDisposeScope()));
         return parts is [var whole] ? whole : cat(parts, 1);
     }
 

@@ -5,11 +5,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The frozen weight of a linear layer, [out, in], kept packed. It is expanded into shared memory while the layer computes,
-/// forward and again backward; nothing of it stays in the graph.</summary>
+/// <summary>The frozen weight of a linear layer, [out, in], kept packed. It is expanded into shared memory while the
+/// layer computes, forward and again backward; nothing of it stays in the graph.</summary>
 public sealed unsafe class PackedWeight : IDisposable
 {
-    /// <summary>The most input rows that are multiplied with the packed values directly; more are worth an expansion.</summary>
+    /// <summary>The most input rows that are multiplied with the packed values directly; more are worth an
+    /// expansion.</summary>
     public const int MostVectors = 8;
 
     private const long ChunkValues = 8L << 20; // 32 MB: the buffer stays small beside a model whose layers are large
@@ -20,7 +21,8 @@ public sealed unsafe class PackedWeight : IDisposable
 
     internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (frozen, this.buffer) = (matrix, buffer);
 
-    private PackedWeight(IDeviceMatrix matrix, ExpansionBuffer buffer) => (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix), buffer);
+    private PackedWeight(IDeviceMatrix matrix, ExpansionBuffer buffer) =>
+        (frozen, elsewhere, this.buffer) = (matrix, new DeviceProducts(matrix), buffer);
 
     /// <summary>The name of its format, such as nf4.</summary>
     public string Format => frozen.Format;
@@ -60,7 +62,8 @@ public sealed unsafe class PackedWeight : IDisposable
         using var scope = NewDisposeScope();
         Tensor rows = input.reshape(-1, Columns);
         bool differentiates = is_grad_enabled() && input.requires_grad;
-        Tensor result = differentiates ? PackedLinear.apply(rows, this) : Product(rows, bias is { requires_grad: false } ? bias : null);
+        Tensor result = differentiates ? PackedLinear.apply(rows, this)
+            : Product(rows, bias is { requires_grad: false } ? bias : null);
         if (bias is not null && (differentiates || bias.requires_grad)) result = result + bias;
         return result.reshape([.. input.shape[..^1], Rows]).MoveToOuterDisposeScope();
     }
@@ -75,7 +78,8 @@ public sealed unsafe class PackedWeight : IDisposable
         using var noGradient = no_grad();
         if (elsewhere is not null) return elsewhere.Product(input, bias).MoveToOuterDisposeScope();
         Tensor dense = input.contiguous();
-        if (Matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors) return Direct(dense, bias).MoveToOuterDisposeScope();
+        if (Matrix.CanMultiply && dense.shape[0] is > 0 and <= MostVectors)
+            return Direct(dense, bias).MoveToOuterDisposeScope();
         Tensor result = StepMemory.Empty(dense.shape[0], Rows);
         EachChunk((first, chunk) =>
         {
@@ -133,7 +137,9 @@ public sealed unsafe class PackedWeight : IDisposable
         int count = (int)input.shape[0];
         Tensor result = empty(count, Rows);
         nint from = NativeTensor.Address(input), to = NativeTensor.Address(result);
-        ProcessorWork.Split(Rows, grain: 16, work: ElementCount, (first, rows) => Matrix.Multiply((float*)from, count, (float*)to, first, rows));
+        ProcessorWork.Split(
+            Rows, grain: 16, work: ElementCount, (first, rows) =>
+            Matrix.Multiply((float*)from, count, (float*)to, first, rows));
         return bias is null ? result : result.add_(bias);
     }
 
@@ -161,7 +167,9 @@ public sealed unsafe class PackedWeight : IDisposable
     private void Expand(long first, long count, float* target)
     {
         nint to = (nint)target;
-        ProcessorWork.Split(count, grain: 4096, work: count, (start, length) => Matrix.Expand(first + start, length, (float*)to + start));
+        ProcessorWork.Split(
+            count, grain: 4096, work: count, (start, length) =>
+            Matrix.Expand(first + start, length, (float*)to + start));
     }
 }
 
@@ -210,12 +218,14 @@ internal interface IFrozenMatrix : IDisposable
     long Bytes { get; }
 }
 
-/// <summary>x·Wᵀ of a packed W, differentiable in x: the backward pass expands W again (dX = dY·W), so that the graph keeps no weight.</summary>
+/// <summary>x·Wᵀ of a packed W, differentiable in x: the backward pass expands W again (dX = dY·W), so that the graph
+/// keeps no weight.</summary>
 internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
 {
     private const string Weight = "weight";
 
-    // Torch takes its own reference after the function has returned, and on other devices no dispose scope frees this one.
+    // Torch takes its own reference after the function has returned, and on other devices no dispose scope frees this
+    // one.
     [ThreadStatic]
     private static Tensor? returned;
 
@@ -231,7 +241,8 @@ internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
         return weight.Product((Tensor)vars[0]);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>Products of the rows of a packed matrix with a few vectors: each unit of 64 values is expanded once, into the first-level
-/// cache, and used for all vectors.</summary>
+/// <summary>Products of the rows of a packed matrix with a few vectors: each unit of 64 values is expanded once, into
+/// the first-level cache, and used for all vectors.</summary>
 internal static unsafe class RowProducts
 {
     /// <summary>Values of a unit.</summary>
@@ -17,7 +17,8 @@ internal static unsafe class RowProducts
     private const int Lanes = 16;
 
     /// <summary>As <see cref="IPackedMatrix.Multiply"/>; the columns are a multiple of <see cref="Unit"/>.</summary>
-    public static void Multiply<TUnits>(TUnits units, IPackedMatrix matrix, float* inputs, int count, float* outputs, long firstRow, long rows)
+    public static void Multiply<TUnits>(
+        TUnits units, IPackedMatrix matrix, float* inputs, int count, float* outputs, long firstRow, long rows)
         where TUnits : struct, IUnits
     {
         long columns = matrix.Columns, all = matrix.Rows;
@@ -34,9 +35,12 @@ internal static unsafe class RowProducts
             for (long column = 0; column < columns; column += Unit)
             {
                 units.Expand(row * columns + column, wide);
-                for (int i = 0; i < count; i++) (Vector512.Load(sums + i * Lanes) + Product(wide, inputs + i * columns + column)).Store(sums + i * Lanes);
+                for (int i = 0; i < count; i++)
+                    (Vector512.Load(sums + i * Lanes) + Product(wide, inputs + i * columns + column))
+                        .Store(sums + i * Lanes);
             }
-            for (int i = 0; i < count; i++) outputs[i * all + row] = Vector512.Sum(Vector512.Load(sums + i * Lanes)) * units.RowScale(row);
+            for (int i = 0; i < count; i++)
+                outputs[i * all + row] = Vector512.Sum(Vector512.Load(sums + i * Lanes)) * units.RowScale(row);
         }
     }
 
@@ -56,7 +60,8 @@ internal static unsafe class RowProducts
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Product(float* a, float* b)
     {
-        Vector512<float> even = Vector512.Load(a) * Vector512.Load(b), odd = Vector512.Load(a + 16) * Vector512.Load(b + 16);
+        Vector512<float> even = Vector512.Load(a) * Vector512.Load(b),
+            odd = Vector512.Load(a + 16) * Vector512.Load(b + 16);
         even = Vector512.MultiplyAddEstimate(Vector512.Load(a + 32), Vector512.Load(b + 32), even);
         odd = Vector512.MultiplyAddEstimate(Vector512.Load(a + 48), Vector512.Load(b + 48), odd);
         return even + odd;
@@ -76,19 +81,22 @@ internal static class ProcessorWork
     /// <param name="part">Takes where the part begins, and its length. Must not throw.</param>
     public static void Split(long count, long grain, long work, Action<long, long> part)
     {
-        long pieces = work < Least || Workers.Count == 1 ? 1 : Math.Min((long)PartsPerThread * Workers.Count, (count + grain - 1) / grain);
+        long pieces = work < Least || Workers.Count == 1 ? 1
+            : Math.Min((long)PartsPerThread * Workers.Count, (count + grain - 1) / grain);
         if (pieces <= 1)
         {
             part(0, count);
             return;
         }
         long length = ((count + pieces - 1) / pieces + grain - 1) / grain * grain;
-        Workers.Run((int)((count + length - 1) / length), number => part(number * length, Math.Min(length, count - number * length)));
+        Workers.Run((int)((count + length - 1) / length),
+            number => part(number * length, Math.Min(length, count - number * length)));
     }
 }
 
 /// <summary>The memory in which the packed matrices of a model are expanded, one at a time.</summary>
-/// <remarks>Belongs to the thread that owns the model: two uses at once are refused, since the second would overwrite the first.</remarks>
+/// <remarks>Belongs to the thread that owns the model: two uses at once are refused, since the second would overwrite
+/// the first.</remarks>
 public sealed unsafe class ExpansionBuffer : IDisposable
 {
     private Tensor? memory; // float32
@@ -107,7 +115,8 @@ public sealed unsafe class ExpansionBuffer : IDisposable
     internal Tensor Lend(long values, out float* address)
     {
         if (Interlocked.Exchange(ref isBusy, 1) == 1)
-            throw new InvalidOperationException("Two threads compute with one quantised model at the same time; give each a model of its own.");
+            throw new InvalidOperationException(
+                "Two threads compute with one quantised model at the same time; give each a model of its own.");
         if (memory is null || memory.numel() < values)
         {
             memory?.Dispose();
@@ -127,7 +136,8 @@ public sealed unsafe class ExpansionBuffer : IDisposable
     }
 }
 
-/// <summary>Turns 64 packed values into float32. A structure, so that the loop that calls it is compiled with it inside.</summary>
+/// <summary>Turns 64 packed values into float32. A structure, so that the loop that calls it is compiled with it
+/// inside.</summary>
 internal unsafe interface IUnits
 {
     /// <summary>Expands a unit.</summary>

@@ -12,12 +12,14 @@ public static class WeightFormats
     public const string Float32 = "float32";
 
     private static readonly Dictionary<string, IWeightFormat> Formats = typeof(WeightFormats).Assembly.GetTypes()
-        .Where(type => typeof(IWeightFormat).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
+        .Where(type => typeof(IWeightFormat).IsAssignableFrom(type)
+        && type is { IsAbstract: false, IsInterface: false })
         .Select(type => (IWeightFormat)Activator.CreateInstance(type)!)
         .ToDictionary(format => format.Name);
 
     /// <summary>The formats, by name.</summary>
-    public static IReadOnlyList<IWeightFormat> All => [.. Formats.Values.OrderBy(format => format.Name, StringComparer.Ordinal)];
+    public static IReadOnlyList<IWeightFormat> All =>
+        [.. Formats.Values.OrderBy(format => format.Name, StringComparer.Ordinal)];
 
     /// <summary>Every value of <c>base_dtype</c>.</summary>
     public static IReadOnlyList<string> Names => [Auto, Float32, .. All.Select(format => format.Name)];
@@ -29,7 +31,8 @@ public static class WeightFormats
         : throw new InputException($"base_dtype is {name}, expected one of {string.Join(", ", Names)}.");
 }
 
-/// <summary>A way to keep the frozen weights of linear layers in fewer bytes: a class of this interface is found by its type.</summary>
+/// <summary>A way to keep the frozen weights of linear layers in fewer bytes: a class of this interface is found by its
+/// type.</summary>
 public interface IWeightFormat
 {
     /// <summary>What <c>base_dtype</c> calls it.</summary>

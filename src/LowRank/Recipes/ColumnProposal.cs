@@ -4,8 +4,8 @@ using LowRank.Tasks;
 
 namespace LowRank.Recipes;
 
-/// <summary>Which columns of the data hold what a task reads, where they have other names: a proposal by their names and lengths for a user to
-/// check.</summary>
+/// <summary>Which columns of the data hold what a task reads, where they have other names: a proposal by their names
+/// and lengths for a user to check.</summary>
 public static class ColumnProposal
 {
     // In the order in which they are looked for; a column is proposed once.
@@ -17,10 +17,12 @@ public static class ColumnProposal
         ["context"] = ["passage", "paragraph", "document", "text"],
         ["answers"] = ["answer"],
         ["positive"] = ["pair", "similar", "paraphrase", "match", "document", "answer"],
-        ["label"] = ["labels", "sentiment", "class", "category", "target", "rating", "stars", "score", "topic", "intent", "type", "y"],
+        ["label"] = ["labels", "sentiment", "class", "category", "target", "rating", "stars", "score", "topic",
+            "intent", "type", "y"],
         ["completion"] = ["answer", "response", "output", "target", "reply", "summary", "translation", "a"],
         ["prompt"] = ["question", "instruction", "query", "input", "source", "request", "q"],
-        ["text"] = ["sentence", "review", "content", "comment", "body", "message", "tweet", "description", "document", "input", "title"],
+        ["text"] = ["sentence", "review", "content", "comment", "body", "message", "tweet", "description", "document",
+            "input", "title"],
     };
 
     private static readonly Dictionary<string, string[]> Needed = new()
@@ -37,7 +39,8 @@ public static class ColumnProposal
     /// <summary>The columns of the first row; none where it cannot be read.</summary>
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
-    public static IReadOnlyList<string> Columns(string data, string task) => First(data, task) is { } row ? [.. row.Row.Select(field => field.Key)] : [];
+    public static IReadOnlyList<string> Columns(string data, string task) => First(data, task) is { } row
+        ? [.. row.Row.Select(field => field.Key)] : [];
 
     /// <summary>What the task reads and the rows lack; none where they have a form of the task's.</summary>
     /// <param name="data">A file of rows.</param>
@@ -59,13 +62,19 @@ public static class ColumnProposal
         List<string> free = [.. row.Row.Select(field => field.Key).Except(Needed[task])];
         foreach (string field in missing)
         {
-            if (Likely[field].Select(name => free.Find(column => column.Equals(name, StringComparison.OrdinalIgnoreCase))).FirstOrDefault(column => column is not null) is not { } likely) continue;
+            if (Likely[field]
+                .Select(name => free.Find(column => column.Equals(name, StringComparison.OrdinalIgnoreCase)))
+                .FirstOrDefault(column => column is not null) is not { } likely)
+                continue;
             proposed[field] = likely;
             free.Remove(likely);
         }
         // A label is short and a text long: where one field is left, the longest column of text that is left is it.
         string[] open = [.. missing.Where(field => !proposed.ContainsKey(field))];
-        if (open is ["text" or "prompt" or "context"] && free.Where(column => Sample.AsText(row.Row[column]) is not null).MaxBy(column => Sample.AsText(row.Row[column])!.Length) is { } longest) proposed[open[0]] = longest;
+        if (open is ["text" or "prompt" or "context"]
+            && free.Where(column => Sample.AsText(row.Row[column]) is not null)
+            .MaxBy(column => Sample.AsText(row.Row[column])!.Length) is { } longest)
+            proposed[open[0]] = longest;
         return proposed;
     }
 
@@ -83,5 +92,6 @@ public static class ColumnProposal
         };
     }
 
-    private static Sample? First(string data, string task) => RowSource.Of([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
+    private static Sample? First(string data, string task) =>
+        RowSource.Of([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
 }

@@ -13,14 +13,18 @@ internal static partial class DurationText
     {
         time = TimeSpan.Zero;
         if (Form().Match(text) is not { Success: true } match) return false;
-        double seconds = Part(match, "plain") + 86400 * Part(match, "d") + 3600 * Part(match, "h") + 60 * Part(match, "m") + Part(match, "s");
+        double seconds = Part(match, "plain") + 86400 * Part(match, "d") + 3600 * Part(match, "h")
+            + 60 * Part(match, "m") + Part(match, "s");
         if (!(seconds > 0) || seconds > Most) return false;
-        time = TimeSpan.FromMilliseconds(Math.Round(seconds * 1000)); // finer ones would not be read back as they were written
+        // finer ones would not be read back as they were written
+        time = TimeSpan.FromMilliseconds(Math.Round(seconds * 1000));
         return time > TimeSpan.Zero;
     }
 
-    private static double Part(Match match, string name) => match.Groups[name] is { Success: true } part ? double.Parse(part.Value, NumberStyles.Float, CultureInfo.InvariantCulture) : 0;
+    private static double Part(Match match, string name) => match.Groups[name] is { Success: true } part
+        ? double.Parse(part.Value, NumberStyles.Float, CultureInfo.InvariantCulture) : 0;
 
-    [GeneratedRegex(@"\A(?:(?<plain>[0-9]+(\.[0-9]+)?(E[-+]?[0-9]{1,3})?)|(?=.)((?<d>[0-9]+(\.[0-9]+)?)d)? ?((?<h>[0-9]+(\.[0-9]+)?)h)? ?((?<m>[0-9]+(\.[0-9]+)?)m)? ?((?<s>[0-9]+(\.[0-9]+)?)s)?)\z", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"\A(?:(?<plain>[0-9]+(\.[0-9]+)?(E[-+]?[0-9]{1,3})?)|(?=.)((?<d>[0-9]+(\.[0-9]+)?)d)? ?((?<h>[0-9]+(\.[0-9]+)?)h)? ?((?<m>[0-9]+(\.[0-9]+)?)m)? ?((?<s>[0-9]+(\.[0-9]+)?)s)?)\z", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant)]
     private static partial Regex Form();
 }

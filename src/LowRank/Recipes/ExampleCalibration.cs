@@ -11,7 +11,8 @@ namespace LowRank.Recipes;
 /// <param name="objective">The task.</param>
 /// <param name="examples">The training examples.</param>
 /// <param name="count">How many of them are looked at.</param>
-internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IExample> examples, int count) : ICalibration
+internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IExample> examples, int count)
+    : ICalibration
 {
     private List<IExample> Chosen => [.. examples.Where(example => example.PredictedLabels > 0).Take(count)];
 
@@ -21,7 +22,8 @@ internal sealed class ExampleCalibration(IObjective objective, IReadOnlyList<IEx
         foreach (IExample example in Chosen)
         {
             beforeEach(example is TokenizedExample tokens
-                ? [.. Enumerable.Range(0, tokens.Labels.Length).Where(position => tokens.Labels[position] != TokenizedExample.Ignored)] : null);
+                ? [.. Enumerable.Range(0, tokens.Labels.Length)
+                .Where(position => tokens.Labels[position] != TokenizedExample.Ignored)] : null);
             using Tensor loss = objective.Sum([example], null);
         }
     }

@@ -2,11 +2,14 @@ using LowRank.Training;
 
 namespace LowRank.Recipes;
 
-/// <summary>Lets the model write at every evaluation, and evaluates it before the first step, so that a run shows what it began with.</summary>
+/// <summary>Lets the model write at every evaluation, and evaluates it before the first step, so that a run shows what
+/// it began with.</summary>
 /// <param name="inner">Hears of the run and of what is written.</param>
 /// <param name="evaluate">Evaluates the model as it is.</param>
 /// <param name="generate">Lets the model write.</param>
-internal sealed class GeneratingObserver(ITrainingObserver inner, Func<EvaluationResult> evaluate, Func<IReadOnlyList<GeneratedText>> generate) : ITrainingObserver
+internal sealed class GeneratingObserver(
+    ITrainingObserver inner, Func<EvaluationResult> evaluate, Func<IReadOnlyList<GeneratedText>> generate)
+    : ITrainingObserver
 {
     public void Started(TrainingPlan plan)
     {
@@ -17,7 +20,8 @@ internal sealed class GeneratingObserver(ITrainingObserver inner, Func<Evaluatio
     public void Stepped(TrainingStep step) => inner.Stepped(step);
 
     public void Evaluated(EvaluationResult evaluation) => inner.Evaluated(
-        double.IsFinite(evaluation.Loss) ? evaluation with { Generations = generate() } : evaluation); // a model without numbers writes nothing
+        // a model without numbers writes nothing
+        double.IsFinite(evaluation.Loss) ? evaluation with { Generations = generate() } : evaluation);
 
     public void Saving(long step) => inner.Saving(step);
 

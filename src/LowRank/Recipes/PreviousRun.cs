@@ -4,7 +4,9 @@ namespace LowRank.Recipes;
 internal static class PreviousRun
 {
     // what runs write; other files in the folder are the user's and stay where they are
-    private static readonly string[] Written = ["adapter", "model", "best", "checkpoints", "recipe.yaml", "run.json", "metrics.jsonl", "tensorboard", "comparison.json", "comparison.before.json"];
+    private static readonly string[] Written =
+        ["adapter", "model", "best", "checkpoints", "recipe.yaml", "run.json", "metrics.jsonl", "tensorboard",
+        "comparison.json", "comparison.before.json"];
 
     /// <summary>Moves an earlier run's files and folders to <c>OUTPUT.previous-N</c>, N counting from 1.</summary>
     /// <param name="output">The output folder.</param>
@@ -18,7 +20,8 @@ internal static class PreviousRun
         if (found.Length == 0) return null;
         foreach (string folder in inUse.Select(Path.GetFullPath))
             if (found.FirstOrDefault(path => IsWithin(folder, path)) is { } path)
-                throw new InputException($"The run reads {folder}, which an earlier run wrote into its own output {output}: " +
+                throw new InputException(
+                    $"The run reads {folder}, which an earlier run wrote into its own output {output}: " +
                     $"{path} would be moved away. Choose another output, or move the folder first.");
         int number = 1;
         while (Path.Exists(Target(output, number))) number++;
@@ -31,5 +34,6 @@ internal static class PreviousRun
     private static string Target(string output, int number) => $"{output}.previous-{number}";
 
     private static bool IsWithin(string folder, string parent) =>
-        (Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar).StartsWith(parent + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+        (Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar)
+            .StartsWith(parent + Path.DirectorySeparatorChar, StringComparison.Ordinal);
 }

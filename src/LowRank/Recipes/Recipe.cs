@@ -6,10 +6,12 @@ using LowRank.Tasks;
 namespace LowRank.Recipes;
 
 /// <summary>A training run as its user describes it. All paths are absolute once loaded.</summary>
-/// <remarks>In paths <c>${NAME}</c> stands for an environment variable. A key that is empty or null takes its default.</remarks>
+/// <remarks>In paths <c>${NAME}</c> stands for an environment variable. A key that is empty or null takes its
+/// default.</remarks>
 public sealed record Recipe
 {
-    /// <summary>The base model's folder, or where there is none of that name a repository of the Hugging Face Hub, <c>org/name[@revision]</c>.</summary>
+    /// <summary>The base model's folder, or where there is none of that name a repository of the Hugging Face Hub,
+    /// <c>org/name[@revision]</c>.</summary>
     public required string Model { get; init; }
 
     /// <summary>What the model is adapted to, such as causal_lm or sequence_classification.</summary>
@@ -21,7 +23,8 @@ public sealed record Recipe
     /// <summary>Where it computes: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>How the weights of the base's linear layers are kept, one of <see cref="WeightFormats.Names"/>.</summary>
+    /// <summary>How the weights of the base's linear layers are kept, one of
+    /// <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
     /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23.</summary>
@@ -42,35 +45,40 @@ public sealed record Recipe
     /// <summary>The folder that receives everything.</summary>
     public required string Output { get; init; }
 
-    // Where each key stands that its text gives a value, by its full name; null for a recipe that was made without a text.
+    // Where each key stands that its text gives a value, by its full name; null for a recipe that was made without a
+    // text.
     internal IReadOnlyDictionary<string, YamlPlace>? Given { get; init; }
 
     // What its user should know of how it was read, a sentence each.
     internal IReadOnlyList<string> ReadingNotes { get; init; } = [];
 
     /// <summary>The learning rate in effect.</summary>
-    public double EffectiveLearningRate => Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
+    public double EffectiveLearningRate =>
+        Training.LearningRate ?? DefaultLearningRate(Adapter.Method, Training.FromScratch);
 
     /// <summary>The learning rate of a recipe that names none.</summary>
-    /// <param name="method">"full" takes 2e-5; an adapter wants about ten times the rate: "lora" takes 2e-4, and methods that train
-    /// far fewer weights more.</param>
+    /// <param name="method">"full" takes 2e-5; an adapter wants about ten times the rate: "lora" takes 2e-4, and
+    /// methods that train far fewer weights more.</param>
     /// <param name="fromScratch">Random weights take 5e-4.</param>
     public static double DefaultLearningRate(string method, bool fromScratch) =>
         fromScratch ? 5e-4 : method == "full" ? 2e-5 : AdapterMethods.Get(method).DefaultLearningRate;
 
-    /// <summary>Bytes that a recipe's file may have: a long one has a few thousand, or a list of some hundred thousand tokens.</summary>
+    /// <summary>Bytes that a recipe's file may have: a long one has a few thousand, or a list of some hundred thousand
+    /// tokens.</summary>
     internal const int MostBytes = 4 << 20;
 
     /// <summary>Reads a recipe file.</summary>
     /// <param name="path">The YAML file; relative paths inside are relative to its folder.</param>
-    /// <param name="overrides"><c>section.key=value</c> each, applied over the file in their order; the value is YAML, nothing
-    /// resets a key to its default, and relative paths are relative to the recipe's folder as those in the file are.</param>
+    /// <param name="overrides"><c>section.key=value</c> each, applied over the file in their order; the value is YAML,
+    /// nothing resets a key to its default, and relative paths are relative to the recipe's folder as those in the file
+    /// are.</param>
     /// <exception cref="InputException">Every problem at once, each with its line.</exception>
     public static Recipe Load(string path, IReadOnlyList<string>? overrides = null)
     {
         if (!File.Exists(path)) throw new InputException($"The recipe {path} was not found.");
         string full = Path.GetFullPath(path);
-        return RecipeReader.Read(SmallFile.ReadText(full, MostBytes), Path.GetDirectoryName(full)!, overrides ?? [], path, looksForFiles: true);
+        return RecipeReader.Read(SmallFile.ReadText(full, MostBytes), Path.GetDirectoryName(full)!, overrides
+            ?? [], path, looksForFiles: true);
     }
 
     /// <summary>Reads a recipe's text.</summary>
@@ -79,10 +87,12 @@ public sealed record Recipe
     /// <param name="overrides">As in <see cref="Load"/>.</param>
     /// <param name="name">The name used in messages.</param>
     /// <exception cref="InputException">Every problem at once, each with its line.</exception>
-    public static Recipe Parse(string text, string folder, IReadOnlyList<string>? overrides = null, string name = "recipe") =>
+    public static Recipe Parse(
+        string text, string folder, IReadOnlyList<string>? overrides = null, string name = "recipe") =>
         RecipeReader.Read(text, Path.GetFullPath(folder), overrides ?? [], name);
 
-    /// <summary>The same run with every weight trained, for comparing; its learning rate is full training's own.</summary>
+    /// <summary>The same run with every weight trained, for comparing; its learning rate is full training's
+    /// own.</summary>
     public Recipe AsFullTraining() => this with
     {
         BaseDtype = WeightFormats.Float32,
@@ -98,7 +108,8 @@ public sealed record Recipe
 /// <summary>What is trained: the recipe's <c>adapter</c>.</summary>
 public sealed record AdapterSection
 {
-    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.Methods.AdapterMethods.Names"/>, or "full" for every weight of the model.</summary>
+    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.Methods.AdapterMethods.Names"/>, or "full" for
+    /// every weight of the model.</summary>
     public string Method { get; init; } = "lora";
 
     /// <summary>Rank of the pairs.</summary>
@@ -143,7 +154,8 @@ public sealed record AdapterSection
     /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
     public IReadOnlyList<string>? ModulesToSave { get; init; }
 
-    /// <summary>Whether the embedding and an output head that shares its weight are changed alike where one is adapted or saved whole.</summary>
+    /// <summary>Whether the embedding and an output head that shares its weight are changed alike where one is adapted
+    /// or saved whole.</summary>
     public bool EnsureWeightTying { get; init; }
 
     /// <summary>Whether B has a bias.</summary>
@@ -174,8 +186,8 @@ public sealed record ComparisonSection
     /// <summary>Rows whose completion is generated to count the facts it states; 0 for none.</summary>
     public int Facts { get; init; }
 
-    /// <summary>Prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of the prompt; 0 for
-    /// none.</summary>
+    /// <summary>Prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of the
+    /// prompt; 0 for none.</summary>
     public int References { get; init; }
 
     /// <summary>Most tokens of a generation.</summary>
@@ -191,7 +203,8 @@ public sealed record DataSection
     /// <summary>Files, folders and patterns to train on; at least one.</summary>
     public required IReadOnlyList<string> Train { get; init; }
 
-    /// <summary>How much of the mixture each entry of <see cref="Train"/> makes up, in proportion; null takes every row once.</summary>
+    /// <summary>How much of the mixture each entry of <see cref="Train"/> makes up, in proportion; null takes every row
+    /// once.</summary>
     public IReadOnlyList<double>? Weights { get; init; }
 
     /// <summary>Files, folders and patterns to evaluate on; may be empty.</summary>
@@ -206,13 +219,15 @@ public sealed record DataSection
     /// <summary>"completion": loss on completions and the assistant's turns only; "all": on every token.</summary>
     public string TrainOn { get; init; } = "completion";
 
-    /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder; null for the model's own.</summary>
+    /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder; null for
+    /// the model's own.</summary>
     public string? ChatTemplate { get; init; }
 
     /// <summary>The data's names of fields by those that the task reads.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The user's own words around the fields, in Jinja: text; prompt and completion; user, assistant and perhaps system.</summary>
+    /// <summary>The user's own words around the fields, in Jinja: text; prompt and completion; user, assistant and
+    /// perhaps system.</summary>
     public IReadOnlyDictionary<string, string> Template { get; init; } = new Dictionary<string, string>();
 
     /// <summary>What files of plain text hold: pairs, lines, document.</summary>
@@ -237,17 +252,19 @@ public sealed record DataSection
     public int ShuffleBuffer { get; init; } = 10_000;
 }
 
-/// <summary>A task's own settings: the recipe's <c>task_options</c>. Each key belongs to some tasks; one that has no effect on
-/// the recipe's task is refused.</summary>
+/// <summary>A task's own settings: the recipe's <c>task_options</c>. Each key belongs to some tasks; one that has no
+/// effect on the recipe's task is refused.</summary>
 public sealed record TaskSection
 {
     /// <summary>The labels in the order of their numbers; null takes them from the base's head or the data.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
-    /// <summary>single_label_classification, multi_label_classification or regression; null lets the data tell.</summary>
+    /// <summary>single_label_classification, multi_label_classification or regression; null lets the data
+    /// tell.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>One of <see cref="Models.Sentences.SentenceFolder.ModeNames"/>; null takes the model's own way, else mean.</summary>
+    /// <summary>One of <see cref="Models.Sentences.SentenceFolder.ModeNames"/>; null takes the model's own way, else
+    /// mean.</summary>
     public string? Pooling { get; init; }
 
     /// <summary>Whether a head that the base has is replaced by a new one, as for another number of labels.</summary>
@@ -284,13 +301,16 @@ public sealed record TrainingSection
     /// <summary>Rows one after the other without padding (causal_lm).</summary>
     public bool Packing { get; init; } = true;
 
-    /// <summary>"true": rows of a step compute equal beginnings once; "grouped": rows of one prompt also come together; "false".</summary>
+    /// <summary>"true": rows of a step compute equal beginnings once; "grouped": rows of one prompt also come together;
+    /// "false".</summary>
     public string SharePrompts { get; init; } = "true";
 
-    /// <summary>Most positions computed at once; null: micro-batches of <see cref="BatchSize"/> rows (causal_lm).</summary>
+    /// <summary>Most positions computed at once; null: micro-batches of <see cref="BatchSize"/> rows
+    /// (causal_lm).</summary>
     public int? BatchTokens { get; init; }
 
-    /// <summary>Peak learning rate; null takes <see cref="Recipe.DefaultLearningRate"/>. A recipe that was read always has one.</summary>
+    /// <summary>Peak learning rate; null takes <see cref="Recipe.DefaultLearningRate"/>. A recipe that was read always
+    /// has one.</summary>
     public double? LearningRate { get; init; }
 
     /// <summary>"constant", "linear" or "cosine".</summary>
@@ -344,13 +364,15 @@ public sealed record TrainingSection
     /// <summary>Steps between resumable checkpoints; null: as <see cref="SavesByTime"/> says.</summary>
     public long? SaveEvery { get; init; }
 
-    /// <summary>Whether a resumable checkpoint is written every 10 minutes where <see cref="SaveEvery"/> is null; false: none.</summary>
+    /// <summary>Whether a resumable checkpoint is written every 10 minutes where <see cref="SaveEvery"/> is null;
+    /// false: none.</summary>
     public bool SavesByTime { get; init; } = true;
 
     /// <summary>Checkpoints kept, besides the best one.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
-    /// <summary>Steps in a row without a finite loss and gradient after which the run stops; single ones are skipped.</summary>
+    /// <summary>Steps in a row without a finite loss and gradient after which the run stops; single ones are
+    /// skipped.</summary>
     public int MaxSkippedSteps { get; init; } = 10;
 
     /// <summary>Evaluations in a row without a better held-out loss after which the run ends; null: never.</summary>

@@ -4,10 +4,12 @@ using LowRank.Data;
 
 namespace LowRank.Recipes;
 
-/// <summary>Says in plain words where a recipe's choices are known to fail. Advice stops nothing: the user may know better.</summary>
+/// <summary>Says in plain words where a recipe's choices are known to fail. Advice stops nothing: the user may know
+/// better.</summary>
 internal static class RecipeAdvice
 {
-    private const double MostScale = 16;       // alpha / rank of one or two is usual; beyond this an update of usual size throws the layer off
+    // alpha / rank of one or two is usual; beyond this an update of usual size throws the layer off
+    private const double MostScale = 16;
     private const long SmallModel = 100_000_000; // models below take far higher rates (docs/lora.md, "Learning rate")
 
     /// <summary>Advice on a prepared run, a sentence or two each.</summary>
@@ -17,28 +19,42 @@ internal static class RecipeAdvice
     /// <param name="stopTokens">The tokens that end a text; none where the task writes none.</param>
     /// <param name="totalSteps">Optimizer steps of the whole run.</param>
     /// <param name="modelWeights">Weights of the base.</param>
-    public static IEnumerable<string> Of(Recipe recipe, Adapter? adapter, IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens, long totalSteps, long modelWeights) =>
-        ((string?[])[Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, modelWeights), WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
+    public static IEnumerable<string> Of(
+        Recipe recipe, Adapter? adapter, IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens,
+        long totalSteps, long modelWeights) =>
+        ((string?[])[Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, modelWeights),
+            WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
 
-    // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing (arXiv 2106.09685, section 4.1).
+    // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing
+    // (arXiv 2106.09685, section 4.1).
     private static string? Rank(Adapter? adapter)
     {
         List<(AdapterSite Site, int Rank, int Side)> over = OverRank(adapter);
         if (over.Count == 0) return null;
         AdapterSite first = over[0].Site;
-        return Invariant($"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
-            + Invariant($"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds nothing. Lower adapter.rank, and adapter.alpha by as much; or give those layers less in adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted " +
+            $"layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
+            + string.Create(CultureInfo.InvariantCulture,
+                $"a layer has no more than {over[0].Side} directions to change, so the rest costs memory and adds " +
+                $"nothing. Lower adapter.rank, and adapter.alpha by as much; or give those layers less in " +
+                $"adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
     }
 
-    private static List<(AdapterSite Site, int Rank, int Side)> OverRank(Adapter? adapter) => adapter is null || adapter.Config.PeftType != "LORA" ? [] :
+    private static List<(AdapterSite Site, int Rank, int Side)> OverRank(Adapter? adapter) =>
+        adapter is null || adapter.Config.PeftType != "LORA" ? [] :
     [
         .. adapter.Parts.OfType<AdaptedModule>()
-            .Select(module => (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize))).Where(layer => layer.Rank > layer.Side),
+            .Select(module =>
+            (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize)))
+            .Where(layer => layer.Rank > layer.Side),
     ];
 
     // A is [rank, in], also for embeddings.
     private static int RankOf(AdaptedModule module) =>
-        (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal) || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal)).Select(weight => weight.Value.shape[0]).FirstOrDefault());
+        (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
+            || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
+            .Select(weight => weight.Value.shape[0]).FirstOrDefault());
 
     private static string? Scale(Recipe recipe, Adapter? trained)
     {
@@ -49,32 +65,56 @@ internal static class RecipeAdvice
         // Where the rank is to be lowered too, alpha is that of the lower one.
         int rank = OverRank(trained).Select(layer => layer.Side).Append(adapter.Rank).Min();
         double alpha = 2 * (adapter.UseRsLora ? Math.Sqrt(rank) : rank);
-        return Invariant($"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or 2 is usual: training tends to diverge. Lower adapter.alpha to about {alpha:0.#}{(rank < adapter.Rank ? Invariant($", 2 times a rank of {rank}") : "")}.");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or " +
+            $"2 is usual: training tends to diverge. Lower adapter.alpha to about " +
+            $"{alpha:0.#}{(rank < adapter.Rank ? string.Create(CultureInfo.InvariantCulture, $", 2 times a rank of {rank}") : "")}.");
     }
 
     // One range of usual rates for both ends of it, so that no advice leads into another.
     private static string? LearningRate(Recipe recipe, long modelWeights)
     {
         if (recipe.Training.FromScratch) return null;
-        double rate = recipe.EffectiveLearningRate, least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
+        double rate = recipe.EffectiveLearningRate,
+            least = Recipe.DefaultLearningRate(recipe.Adapter.Method, fromScratch: false);
         bool isFull = recipe.Adapter.Method == "full", isSmall = modelWeights < SmallModel;
         double usual = least * (isSmall ? 10 : 1);
-        string what = $"{(isFull ? "training every weight" : recipe.Adapter.Method)}{(isSmall ? " on a model of this size" : "")}", range = isSmall ? Invariant($"{least:0.###e+0} to {usual:0.###e+0}, which are") : Invariant($"{usual:0.###e+0}, which is");
-        if (rate > usual * (isSmall ? 5 : 10)) return Invariant($"learning rate {rate:0.###e+0} is far over {range} usual for {what}: the loss tends to rise and not come back. Try {usual:0.###e+0} first.");
+        string method = isFull ? "training every weight" : recipe.Adapter.Method;
+        string what = isSmall ? $"{method} on a model of this size" : method;
+        string range = isSmall
+            ? string.Create(CultureInfo.InvariantCulture, $"{least:0.###e+0} to {usual:0.###e+0}, which are")
+            : string.Create(CultureInfo.InvariantCulture, $"{usual:0.###e+0}, which is");
+        if (rate > usual * (isSmall ? 5 : 10))
+            return string.Create(CultureInfo.InvariantCulture,
+                $"learning rate {rate:0.###e+0} is far over {range} usual for {what}: the loss tends to rise and " +
+                $"not come back. Try {usual:0.###e+0} first.");
         return rate >= least / 8 ? null
-            : Invariant($"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
-                + (isFull ? ": little will be learned." : ": an adapter takes about ten times the rate of training every weight, and little will be learned at this one.") + Invariant($" Try {usual:0.###e+0} first.");
+            : string.Create(CultureInfo.InvariantCulture, $"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
+                + (isFull ? ": little will be learned."
+                : ": an adapter takes about ten times the rate of training every weight, and little will be " +
+                "learned at this one.") + string.Create(CultureInfo.InvariantCulture, $" Try {usual:0.###e+0} first.");
     }
 
     private static string? WarmUp(TrainingSection training, long totalSteps)
     {
         long warmup = RecipeOptions.Warmup(training, totalSteps);
         if (warmup == 0) return null;
-        string key = training.WarmupRatio > 0 ? Invariant($"training.warmup_ratio is {training.WarmupRatio:0.####}, which is {warmup} step{(warmup == 1 ? "" : "s")}") : Invariant($"training.warmup_steps is {warmup}");
+        string key = training.WarmupRatio > 0
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"training.warmup_ratio is {training.WarmupRatio:0.####}, which is {warmup} " +
+                $"step{(warmup == 1 ? "" : "s")}") : string.Create(CultureInfo.InvariantCulture, $"training.warmup_steps is {warmup}");
         long better = totalSteps / 20 >= 2 ? totalSteps / 20 : 0; // a warm-up of one step is none
-        string instead = training.WarmupRatio > 0 ? (better == 0 ? "Set it to 0." : Invariant($"Lower it to about {0.05}.")) : better == 0 ? "Set it to 0." : Invariant($"Lower it to about {better}.");
-        if (warmup >= totalSteps) return Invariant($"{key}, and the run has {totalSteps} step{(totalSteps == 1 ? "" : "s")}: the learning rate never reaches its value. {instead}");
-        return warmup > 1 ? null : Invariant($"{key}: a warm-up begins at rate 0, as transformers' does, so that this one trains its only step at rate 0 and changes nothing. Set it to 0, or to 2 or more steps.");
+        string instead = training.WarmupRatio > 0
+            ? (better == 0 ? "Set it to 0." : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {0.05}.")) : better == 0 ? "Set it to 0."
+            : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {better}.");
+        if (warmup >= totalSteps)
+            return string.Create(CultureInfo.InvariantCulture,
+                $"{key}, and the run has {totalSteps} step{(totalSteps == 1 ? "" : "s")}: the learning rate never " +
+                $"reaches its value. {instead}");
+        return warmup > 1 ? null
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{key}: a warm-up begins at rate 0, as transformers' does, so that this one trains its only step " +
+                $"at rate 0 and changes nothing. Set it to 0, or to 2 or more steps.");
     }
 
     // Labels that hide the end token, as collators do which take padding for the end token and then leave padding out.
@@ -89,8 +129,9 @@ internal static class RecipeAdvice
             present |= example.InputIds.Any(stops.Contains);
         }
         if (!present || examples.Count == 0) return null;
-        return "the token that ends a text is in the rows and never learned (labels of -100, as where padding is the same token and is left out): the model will not learn to stop. Give that token its own id as its label at the end of each row.";
+        return "the token that ends a text is in the rows and never learned (labels of -100, as where padding is " +
+            "the same token and is left out): the model will not learn to stop. Give that token its own id as its " +
+            "label at the end of each row.";
     }
 
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

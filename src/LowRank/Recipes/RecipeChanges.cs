@@ -3,11 +3,14 @@ namespace LowRank.Recipes;
 /// <summary>What a resumed run is asked to do otherwise than the run it goes on with.</summary>
 internal static class RecipeChanges
 {
-    // They say how long a run goes on, and what is kept, measured and shown of it; not what is learned. The data is compared by its content.
+    // They say how long a run goes on, and what is kept, measured and shown of it; not what is learned. The data is
+    // compared by its content.
     private static readonly HashSet<string> Free =
     [
-        "model", "device", "output", "training.eval_every", "training.eval_batch_size", "training.init_adapter", "training.save_every", "training.keep_checkpoints", "training.tensorboard",
-        "training.max_skipped_steps", "training.patience", "training.min_delta", "training.max_time", "training.max_tokens",
+        "model", "device", "output", "training.eval_every", "training.eval_batch_size", "training.init_adapter",
+            "training.save_every", "training.keep_checkpoints", "training.tensorboard",
+        "training.max_skipped_steps", "training.patience", "training.min_delta", "training.max_time",
+            "training.max_tokens",
     ];
 
     /// <summary>The keys with other values, a sentence each.</summary>
@@ -18,9 +21,13 @@ internal static class RecipeChanges
         Dictionary<string, string> before = Values(earlier), after = Values(now);
         return
         [
-            .. before.Keys.Union(after.Keys).Where(key => !Free.Contains(key) && !key.StartsWith("data.", StringComparison.Ordinal) && !key.StartsWith("comparison.", StringComparison.Ordinal))
+            .. before.Keys.Union(after.Keys)
+                .Where(key => !Free.Contains(key) && !key.StartsWith("data.", StringComparison.Ordinal)
+                && !key.StartsWith("comparison.", StringComparison.Ordinal))
                 .Where(key => before.GetValueOrDefault(key) != after.GetValueOrDefault(key))
-                .Select(key => $"{key} was {before.GetValueOrDefault(key, "not set")} when the run began, and is {after.GetValueOrDefault(key, "not set")} now"),
+                .Select(key =>
+                $"{key} was {before.GetValueOrDefault(key, "not set")} when the run began, and is " +
+                $"{after.GetValueOrDefault(key, "not set")} now"),
         ];
     }
 

@@ -39,7 +39,8 @@ public sealed record RecipeDraft
     /// <summary>Fields of the task that the data has under other names, which are not known.</summary>
     public IReadOnlyList<string> UnknownColumns { get; init; } = [];
 
-    /// <summary>The task that rows of data and a model are made for, as far as they tell: rows with a label are classified, and so on.</summary>
+    /// <summary>The task that rows of data and a model are made for, as far as they tell: rows with a label are
+    /// classified, and so on.</summary>
     /// <param name="model">A model's folder, or a name on the Hub, of which nothing is fetched.</param>
     /// <param name="data">A file of rows.</param>
     /// <exception cref="InputException">The file cannot be read, or has no row.</exception>
@@ -54,12 +55,16 @@ public sealed record RecipeDraft
         if (Has("text", "positive")) return "embedding";
         if (Has("text", "label") || Has("text", "labels")) return "sequence_classification";
         IModelFamily? family = Family(model);
-        if (first is not null && !Has("prompt", "completion") && !Has("text") && !Has("messages") && Proposed(data, family) is { } named) return named;
+        if (first is not null && !Has("prompt", "completion") && !Has("text") && !Has("messages")
+            && Proposed(data, family) is { } named)
+            return named;
         if (family is null) return TaskRegistry.Default;
-        return new[] { TaskRegistry.Default, "seq2seq", "masked_lm" }.FirstOrDefault(task => TaskRegistry.Get(task).Fits(family)) ?? TaskRegistry.Default;
+        return new[] { TaskRegistry.Default, "seq2seq", "masked_lm" }.FirstOrDefault(
+            task => TaskRegistry.Get(task).Fits(family)) ?? TaskRegistry.Default;
     }
 
-    /// <summary>The preset for a model and a task: heads for labels have one, small models take a higher rate, and the rest takes LoRA on every linear layer.</summary>
+    /// <summary>The preset for a model and a task: heads for labels have one, small models take a higher rate, and the
+    /// rest takes LoRA on every linear layer.</summary>
     /// <param name="model">A model's folder, or a name on the Hub, of which nothing is fetched.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static string SuggestPreset(string model, string task)
@@ -72,24 +77,39 @@ public sealed record RecipeDraft
 
     /// <summary>The recipe.</summary>
     /// <param name="folder">The folder of its file, which its paths are relative to.</param>
-    /// <param name="schema">The name of the JSON Schema's file beside it, by which editors complete keys; null for none.</param>
+    /// <param name="schema">The name of the JSON Schema's file beside it, by which editors complete keys; null for
+    /// none.</param>
     public string ToYaml(string folder, string? schema = null)
     {
         var text = new StringBuilder();
-        void Line(string yaml, string comment = "") => text.Append(comment.Length == 0 ? yaml : $"{yaml,-50}  # {comment}").Append('\n');
+        void Line(string yaml, string comment = "") =>
+            text.Append(comment.Length == 0 ? yaml : $"{yaml,-50}  # {comment}").Append('\n');
         if (schema is not null) Line($"# yaml-language-server: $schema={schema}");
-        Line("# A recipe of LowRank. What it will take:  lowrank estimate RECIPE    every problem at once:  lowrank validate RECIPE");
-        Line("# Training:  lowrank train RECIPE    a key of it for one run:  lowrank train RECIPE --set adapter.rank=32");
+        Line("# A recipe of LowRank. What it will take:  lowrank estimate RECIPE    every problem at once:  " +
+            "lowrank validate RECIPE");
+        Line("# Training:  lowrank train RECIPE    a key of it for one run:  lowrank train RECIPE --set " +
+            "adapter.rank=32");
         Line($"base: preset:{Preset}", Uncapitalised(RecipePresets.Summary(Preset)));
-        Line($"model: {Quoted(IsName(Model) ? Model : Relative(folder, Model))}", IsName(Model) ? "a name on the Hugging Face Hub, fetched once" : "config.json, weights and tokenizer files");
+        Line($"model: {Quoted(IsName(Model) ? Model : Relative(folder, Model))}", IsName(Model)
+            ? "a name on the Hugging Face Hub, fetched once" : "config.json, weights and tokenizer files");
         Line($"task: {Task}");
         Line("data:");
         Line($"  train: {Quoted(Relative(folder, Train))}", "a file or a list of them");
-        if (Validation is { } held) Line($"  validation: {Quoted(Relative(folder, held))}", "held out: its loss tells when learning turns into memorising");
-        else Line("  # validation: held-out.jsonl", "set some rows apart: their loss tells when learning turns into memorising");
-        if (Columns.Count > 0) Line($"  columns: {{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}", "the data's column for each field that the task reads");
-        if (UnknownColumns.Count > 0) Line($"  # columns: {{{string.Join(", ", UnknownColumns.Select(field => $"{field}: …"))}}}", "the task reads these fields: name the data's column for each");
-        if (Task == TaskRegistry.Default) Line("  train_on: completion", "the loss counts completions and the assistant's turns; all: every token");
+        if (Validation is { } held)
+            Line($"  validation: {Quoted(Relative(folder, held))}",
+                "held out: its loss tells when learning turns into memorising");
+        else
+            Line("  # validation: held-out.jsonl",
+                "set some rows apart: their loss tells when learning turns into memorising");
+        if (Columns.Count > 0)
+            Line("  columns: " +
+                $"{{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}",
+                "the data's column for each field that the task reads");
+        if (UnknownColumns.Count > 0)
+            Line($"  # columns: {{{string.Join(", ", UnknownColumns.Select(field => $"{field}: …"))}}}",
+                "the task reads these fields: name the data's column for each");
+        if (Task == TaskRegistry.Default)
+            Line("  train_on: completion", "the loss counts completions and the assistant's turns; all: every token");
         // The preset's own values, as places to change them.
         Recipe preset = Recipe.Parse(RecipePresets.Text(Preset) + "\nmodel: m\noutput: o\ndata: {train: t}\n", folder);
         if (preset.Adapter.Method != "full")
@@ -97,24 +117,36 @@ public sealed record RecipeDraft
             Line("adapter:");
             Line($"  rank: {preset.Adapter.Rank}", "trained weights grow with it; 8 to 32 suits most tasks");
             Line($"  alpha: {Number(preset.Adapter.Alpha)}", "the change is scaled by alpha / rank");
-            Line($"  dropout: {Number(preset.Adapter.Dropout)}", "more where the data is small and the held-out loss rises");
-            Line($"  target_modules: {preset.Adapter.TargetPattern ?? "null"}", preset.Adapter.TargetPattern is null ? "the model type's own; all-linear: every linear layer but the head" : "every linear layer but the output head");
+            Line($"  dropout: {Number(preset.Adapter.Dropout)}",
+                "more where the data is small and the held-out loss rises");
+            Line($"  target_modules: {preset.Adapter.TargetPattern ?? "null"}", preset.Adapter.TargetPattern is null
+                ? "the model type's own; all-linear: every linear layer but the head"
+                : "every linear layer but the output head");
         }
         Line("training:");
         Line($"  epochs: {Number(preset.Training.Epochs)}", "passes over the data");
-        Line($"  batch_size: {preset.Training.BatchSize}", "rows computed at once; with less memory fewer, and gradient_accumulation instead");
-        Line($"  learning_rate: {preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture)}", preset.Adapter.Method == "full" ? "a tenth of an adapter's" : "about ten times that of training every weight; too high and the loss rises");
-        Line($"  max_length: {preset.Training.MaxLength}", "longest row in tokens; what is cut off is counted and said");
+        Line($"  batch_size: {preset.Training.BatchSize}",
+            "rows computed at once; with less memory fewer, and gradient_accumulation instead");
+        Line($"  learning_rate: {preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture)}",
+            preset.Adapter.Method == "full" ? "a tenth of an adapter's"
+            : "about ten times that of training every weight; too high and the loss rises");
+        Line($"  max_length: {preset.Training.MaxLength}",
+            "longest row in tokens; what is cut off is counted and said");
         Line("  seed: 42", "the same seed on the same machine gives the same bytes");
-        Line("  # save_every: auto", "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a number of steps");
+        Line("  # save_every: auto",
+            "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a number of " +
+            "steps");
         Line($"output: {Quoted(Relative(folder, Output))}");
         return text.ToString();
     }
 
     // Rows under other names: the task whose fields all have a column that is likely theirs.
-    private static string? Proposed(string data, IModelFamily? family) => new[] { "question_answering", "sequence_classification", TaskRegistry.Default, "seq2seq" }
+    private static string? Proposed(string data, IModelFamily? family) =>
+        new[] { "question_answering", "sequence_classification", TaskRegistry.Default, "seq2seq" }
         .Where(task => family is null ? task == TaskRegistry.Default : TaskRegistry.Get(task).Fits(family))
-        .FirstOrDefault(task => ColumnProposal.Missing(data, task) is { Count: > 0 } missing && missing.All(ColumnProposal.Of(data, task).ContainsKey));
+        .FirstOrDefault(
+            task => ColumnProposal.Missing(data, task) is { Count: > 0 } missing
+            && missing.All(ColumnProposal.Of(data, task).ContainsKey));
 
     private static IModelFamily? Family(string model)
     {
@@ -124,13 +156,19 @@ public sealed record RecipeDraft
 
     private static bool IsName(string model) => !Directory.Exists(model) && HubRepository.TryParse(model) is not null;
 
-    private static string Relative(string folder, string path) => Path.IsPathRooted(path) || path.Contains("${", StringComparison.Ordinal) ? path : Path.GetRelativePath(folder, Path.GetFullPath(path)).Replace('\\', '/');
+    private static string Relative(string folder, string path) => Path.IsPathRooted(path)
+        || path.Contains("${", StringComparison.Ordinal) ? path
+        : Path.GetRelativePath(folder, Path.GetFullPath(path)).Replace('\\', '/');
 
     // Plain where YAML takes it so, in single quotes elsewhere.
-    private static string Quoted(string text) => text.Length > 0 && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '_' or '-' or '@') && !text.StartsWith('-') && !text.StartsWith('@')
+    private static string Quoted(string text) =>
+        text.Length > 0
+        && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '/' or '.' or '_' or '-' or '@')
+        && !text.StartsWith('-') && !text.StartsWith('@')
         ? text : $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
 
     private static string Number(double value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static string Uncapitalised(string text) => text.Split(' ')[0].Skip(1).All(char.IsLower) ? char.ToLowerInvariant(text[0]) + text[1..] : text;
+    private static string Uncapitalised(string text) => text.Split(' ')[0].Skip(1).All(char.IsLower)
+        ? char.ToLowerInvariant(text[0]) + text[1..] : text;
 }

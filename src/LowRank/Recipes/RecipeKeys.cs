@@ -8,27 +8,33 @@ internal static class RecipeKeys
     /// <summary>Every key, each declared once with when it takes effect.</summary>
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. DeclaredKeys.OfTables(), .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
+        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. DeclaredKeys.OfTables(),
+            .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
         .. DeclaredKeys.OfTraining(), .. DeclaredKeys.OfTasks(), .. DeclaredKeys.OfComparison(),
     ];
 
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } =
-        All.GroupBy(key => key.Section).ToDictionary(section => section.Key, section => (IReadOnlyList<string>)[.. section.Select(key => key.Name)]);
+        All.GroupBy(key => key.Section)
+            .ToDictionary(
+                section => section.Key, section => (IReadOnlyList<string>)[.. section.Select(key => key.Name)]);
 
     /// <summary>The declaration of a key by its full name.</summary>
     public static RecipeKey Get(string full) => ByName[full];
 
     private static readonly Dictionary<string, RecipeKey> ByName = All.ToDictionary(key => key.Full);
 
-    /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a list.</summary>
+    /// <summary>What to do about an unknown key: the nearest known one of its section, else of another section, else a
+    /// list.</summary>
     /// <param name="section">The section that it stands in.</param>
     /// <param name="key">The key.</param>
     /// <param name="placeOf">Where the section gives a key; null where it does not.</param>
     public static string Advice(string section, string key, Func<string, YamlPlace?>? placeOf = null)
     {
         if (Nearest(Sections[section], key) is { } here)
-            return placeOf?.Invoke(here) is { } place ? $"it looks like {Full(section, here)}, which is given too ({place}); keep one of them" : $"did you mean {Full(section, here)}?";
+            return placeOf?.Invoke(here) is { } place
+                ? $"it looks like {Full(section, here)}, which is given too ({place}); keep one of them"
+                : $"did you mean {Full(section, here)}?";
         foreach ((string other, IReadOnlyList<string> keys) in Sections)
             if (other != section && Nearest(keys, key) is { } there) return $"did you mean {Full(other, there)}?";
         return $"known here: {string.Join(", ", Sections[section])}";
@@ -60,7 +66,8 @@ internal static class RecipeKeys
             {
                 int change = table[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
                 table[i, j] = Math.Min(Math.Min(table[i - 1, j], table[i, j - 1]) + 1, change);
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) table[i, j] = Math.Min(table[i, j], table[i - 2, j - 2] + 1);
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    table[i, j] = Math.Min(table[i, j], table[i - 2, j - 2] + 1);
             }
         return table[a.Length, b.Length];
     }

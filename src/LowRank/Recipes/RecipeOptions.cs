@@ -51,7 +51,9 @@ internal static class RecipeOptions
     }
 
     /// <summary>Steps of warm-up of a run of so many steps.</summary>
-    public static long Warmup(TrainingSection training, long totalSteps) => new TrainingOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(totalSteps);
+    public static long Warmup(TrainingSection training, long totalSteps) =>
+        new TrainingOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(
+            totalSteps);
 
     public static TaskSettings Task(Recipe recipe)
     {
@@ -67,7 +69,8 @@ internal static class RecipeOptions
             Stride = task.Stride,
             MaxAnswerTokens = task.MaxAnswerTokens,
             MaxLength = recipe.Training.MaxLength,
-            IsMaxLengthGiven = recipe.Given?.ContainsKey("training.max_length") ?? recipe.Training.MaxLength != new TrainingSection().MaxLength,
+            IsMaxLengthGiven = recipe.Given?.ContainsKey("training.max_length")
+            ?? recipe.Training.MaxLength != new TrainingSection().MaxLength,
             TrainOn = Learned(recipe.Data),
             Seed = recipe.Training.Seed,
             Batching = Batching(recipe.Training),
@@ -113,38 +116,48 @@ internal static class RecipeOptions
     private static RowBatching Batching(TrainingSection training) => new()
     {
         Packing = training.Packing,
-        SharePrompts = training.SharePrompts switch { "grouped" => PromptSharing.Grouped, "false" => PromptSharing.Off, _ => PromptSharing.InStep },
+        SharePrompts =
+        training.SharePrompts switch { "grouped" => PromptSharing.Grouped, "false" => PromptSharing.Off,
+        _ => PromptSharing.InStep },
         BatchTokens = training.BatchTokens,
     };
 
     /// <summary>The method's own settings.</summary>
-    public static MethodOptions Method(AdapterSection adapter) => new(AdapterMethods.Get(adapter.Method), adapter.MethodOptions);
+    public static MethodOptions Method(AdapterSection adapter) =>
+        new(AdapterMethods.Get(adapter.Method), adapter.MethodOptions);
 
     /// <summary>The adapter's config, as its method makes it.</summary>
-    public static LoraConfig Config(AdapterSection adapter) => AdapterMethods.Get(adapter.Method).Configure(Shared(adapter), Method(adapter));
+    public static LoraConfig Config(AdapterSection adapter) =>
+        AdapterMethods.Get(adapter.Method).Configure(Shared(adapter), Method(adapter));
 
     private static LoraConfig Shared(AdapterSection adapter) => new()
     {
         Rank = adapter.Rank,
         Alpha = Number(adapter.Alpha),
         Dropout = adapter.Dropout,
-        Bias = adapter.Bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None },
+        Bias = adapter.Bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted,
+        _ => BiasTraining.None },
         UseRankStabilizedScale = adapter.UseRsLora,
         TargetModules = Modules(adapter.TargetModules, adapter.TargetPattern),
         ExcludeModules = Modules(adapter.ExcludeModules, adapter.ExcludePattern),
         LayersToTransform = adapter.LayersToTransform is { } layers ? LayerSelection.Of(layers) : null,
         LayersPattern = adapter.LayersPattern is { } pattern ? ModuleSelection.Pattern(pattern) : null,
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
-        AlphaPattern = new OrderedDictionary<string, ConfigNumber>(adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
+        AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
+            adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
         ModulesToSave = adapter.ModulesToSave,
         EnsureWeightTying = adapter.EnsureWeightTying,
         BiasOnB = adapter.LoraBias,
-        TrainedTokens = adapter.TrainableTokenIndices is { } tokens ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
-        InitialWeights = adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False, var name => InitialWeights.Method(name) },
+        TrainedTokens = adapter.TrainableTokenIndices is { } tokens
+        ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
+        InitialWeights =
+        adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False,
+        var name => InitialWeights.Method(name) },
     };
 
     // A whole alpha is written as a whole number, as PEFT's users write it.
-    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
+    private static ConfigNumber Number(double value) => value == Math.Floor(value) && value < int.MaxValue
+        ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
 
     private static ModuleSelection? Modules(IReadOnlyList<string>? names, string? pattern) =>
         names is not null ? ModuleSelection.Of(names) : pattern is not null ? ModuleSelection.Pattern(pattern) : null;

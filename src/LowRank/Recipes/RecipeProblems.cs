@@ -1,6 +1,7 @@
 namespace LowRank.Recipes;
 
-/// <summary>The problems of a recipe, each with where it stands. Of problems of one kind the first are told and the others counted.</summary>
+/// <summary>The problems of a recipe, each with where it stands. Of problems of one kind the first are told and the
+/// others counted.</summary>
 internal sealed class RecipeProblems(string name)
 {
     private const int MostOfAKind = 10, LongestText = 1500;
@@ -19,7 +20,8 @@ internal sealed class RecipeProblems(string name)
     /// <summary>Notes one of many of a kind.</summary>
     /// <param name="place">Where it stands.</param>
     /// <param name="kind">What they are together, in the plural: "keys that recipes do not have".</param>
-    /// <param name="text">Says what is wrong with this one; not asked where so many of the kind are told that it is only counted.</param>
+    /// <param name="text">Says what is wrong with this one; not asked where so many of the kind are told that it is
+    /// only counted.</param>
     public void Add(YamlPlace place, string kind, Func<string> text)
     {
         int before = kinds.GetValueOrDefault(kind).Count;
@@ -28,14 +30,21 @@ internal sealed class RecipeProblems(string name)
         else Count++;
     }
 
-    /// <summary>Reports everything: the file's problems from top to bottom, those of the files it builds on, then those of the overrides.</summary>
+    /// <summary>Reports everything: the file's problems from top to bottom, those of the files it builds on, then those
+    /// of the overrides.</summary>
     /// <exception cref="InputException">There is a problem.</exception>
     public void ThrowIfAny()
     {
         if (Count == 0) return;
         string heading = $"{Count} problem{(Count == 1 ? "" : "s")} in {name}:";
-        var further = kinds.Where(kind => kind.Value.Count > MostOfAKind).Select(kind => (Place: kind.Value.Last, Text: $"{kind.Value.Last}: the last of {kind.Value.Count - MostOfAKind} more {kind.Key}"));
-        throw new InputException(heading, [.. found.Concat(further).OrderBy(f => f.Place.IsOverride).ThenBy(f => f.Place.Name == name ? 0 : 1)
-            .ThenBy(f => f.Place.IsOverride ? "" : f.Place.Name, StringComparer.Ordinal).ThenBy(f => f.Place.Line).ThenBy(f => f.Place.Column).Select(f => f.Text)]);
+        var further = kinds.Where(kind => kind.Value.Count > MostOfAKind)
+            .Select(kind =>
+            (Place: kind.Value.Last,
+            Text: $"{kind.Value.Last}: the last of {kind.Value.Count - MostOfAKind} more {kind.Key}"));
+        throw new InputException(
+            heading, [.. found.Concat(further).OrderBy(f => f.Place.IsOverride)
+            .ThenBy(f => f.Place.Name == name ? 0 : 1)
+            .ThenBy(f => f.Place.IsOverride ? "" : f.Place.Name, StringComparer.Ordinal).ThenBy(f => f.Place.Line)
+            .ThenBy(f => f.Place.Column).Select(f => f.Text)]);
     }
 }

@@ -36,7 +36,8 @@ internal sealed partial class RecipeReader
 
     // A file, or where there is none the name of a template of the model, which stays as it is.
     private string? TemplateOf(YamlSection section) =>
-        section.Text("chat_template") is { } text && section.Texts("chat_template") is [{ } given] ? Resolve(given) is var path && File.Exists(path) ? path : text : null;
+        section.Text("chat_template") is { } text && section.Texts("chat_template") is [{ } given]
+            ? Resolve(given) is var path && File.Exists(path) ? path : text : null;
 
     private static Dictionary<string, string> ReadTemplate(YamlSection section)
     {
@@ -52,7 +53,8 @@ internal sealed partial class RecipeReader
         var table = new TableOptions { Header = section.Flag("header", true) };
         try
         {
-            table = table with { Separator = TableOptions.ReadSeparator(section.Text("separator") ?? TableOptions.Auto) };
+            table = table with { Separator = TableOptions.ReadSeparator(
+                section.Text("separator") ?? TableOptions.Auto) };
         }
         catch (InputException failure)
         {

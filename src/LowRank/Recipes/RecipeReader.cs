@@ -21,10 +21,12 @@ internal sealed partial class RecipeReader
         this.problems = problems;
     }
 
-    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name, SchemaRecorder? recorder = null, bool looksForFiles = false)
+    public static Recipe Read(string text, string folder, IReadOnlyList<string> overrides, string name,
+        SchemaRecorder? recorder = null, bool looksForFiles = false)
     {
         var found = new RecipeProblems(name);
-        YamlValue? root = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
+        YamlValue? root =
+            YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false), found);
         if (root is null or { IsNull: true })
         {
             found.ThrowIfAny(); // it is not YAML; otherwise it is empty
@@ -36,8 +38,11 @@ internal sealed partial class RecipeReader
             found.ThrowIfAny();
         }
         RecipeInheritance.Apply(root, folder, found);
-        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found), replaced = RecipeInheritance.PreferOverrides(root);
-        return new RecipeReader(folder, found).Read(new YamlSection(root, "", found, recorder), looksForFiles) with { ReadingNotes = [.. notes, .. replaced] };
+        IReadOnlyList<string> notes = RecipeOverrides.Apply(root, overrides, found),
+            replaced = RecipeInheritance.PreferOverrides(root);
+        return new RecipeReader(folder, found)
+            .Read(new YamlSection(root, "", found, recorder),
+            looksForFiles) with { ReadingNotes = [.. notes, .. replaced] };
     }
 
     private Recipe Read(YamlSection root, bool looksForFiles)
@@ -47,7 +52,8 @@ internal sealed partial class RecipeReader
         root.Require("output", "the folder that receives the adapter");
         string? model = PlaceOf(root, "model"), output = PathOf(root, "output");
         string device = root.Text("device") ?? "cpu";
-        if (!DevicePattern().IsMatch(device)) root.Reject("device", $"is {YamlValue.Short(device)}, expected cpu, cuda, cuda:N or mps");
+        if (!DevicePattern().IsMatch(device))
+            root.Reject("device", $"is {YamlValue.Short(device)}, expected cpu, cuda, cuda:N or mps");
         string baseDtype = root.OneOf("base_dtype", WeightFormats.Auto, [.. WeightFormats.Names]);
         bool tf32 = root.Flag("tf32", false);
         string task = root.OneOf("task", TaskRegistry.Default, [.. TaskRegistry.Names]);
@@ -79,7 +85,8 @@ internal sealed partial class RecipeReader
     private void RefuseWithoutEffect(RecipeChoices choices)
     {
         foreach (RecipeKey key in RecipeKeys.All)
-            if (choices.Recipe.Given!.TryGetValue(key.Full, out YamlPlace place) && key.Refusal(choices) is { } reason) problems.Add(place, $"{key.Full} {reason}");
+            if (choices.Recipe.Given!.TryGetValue(key.Full, out YamlPlace place) && key.Refusal(choices) is { } reason)
+                problems.Add(place, $"{key.Full} {reason}");
     }
 
     private static TaskSection ReadTask(YamlSection section)
@@ -88,7 +95,8 @@ internal sealed partial class RecipeReader
         var options = new TaskSection
         {
             Labels = section.Texts("labels") is { } labels ? [.. labels.Select(label => label.Text)] : null,
-            Problem = section.Has("problem") ? section.OneOf("problem", "", [.. Tasks.SequenceClassification.Problems.All]) : null,
+            Problem = section.Has("problem")
+            ? section.OneOf("problem", "", [.. Tasks.SequenceClassification.Problems.All]) : null,
             NewHead = section.Flag("new_head", d.NewHead),
             Pooling = section.Has("pooling") ? section.OneOf("pooling", "", [.. SentenceFolder.ModeNames]) : null,
             Temperature = section.Number("temperature", d.Temperature, above: true),
@@ -129,7 +137,8 @@ internal sealed partial class RecipeReader
             EnsureWeightTying = section.Flag("ensure_weight_tying", defaults.EnsureWeightTying),
             TrainableTokenIndices = section.Wholes("trainable_token_indices"),
             NewTokens = section.Texts("new_tokens") is { } tokens ? [.. tokens.Select(token => token.Text)] : null,
-            MethodOptions = method is not null && section.Child("method_options") is { } options ? ReadOptions(options, method) : defaults.MethodOptions,
+            MethodOptions = method is not null && section.Child("method_options") is { } options
+            ? ReadOptions(options, method) : defaults.MethodOptions,
         };
         section.RejectUnknown();
         return adapter;
@@ -138,25 +147,31 @@ internal sealed partial class RecipeReader
     private static Dictionary<string, object?> ReadOptions(YamlSection section, IAdapterMethod method)
     {
         var values = new Dictionary<string, object?>();
-        foreach (MethodOption option in method.Options.Where(option => section.Has(option.Name))) values[option.Name] = Value(section, option);
+        foreach (MethodOption option in method.Options.Where(option => section.Has(option.Name)))
+            values[option.Name] = Value(section, option);
         section.RejectUnknown();
         return values;
     }
 
     private static object? Value(YamlSection section, MethodOption option) => option.Default switch
     {
-        int whole => (int)(section.Whole(option.Name, (long)option.Least, (long)Math.Min(int.MaxValue, option.Most)) ?? whole),
-        double number => section.Number(option.Name, number, option.Least, option.Most < double.PositiveInfinity ? Math.BitIncrement(option.Most) : option.Most),
+        int whole => (int)(
+            section.Whole(option.Name, (long)option.Least, (long)Math.Min(int.MaxValue, option.Most)) ?? whole),
+        double number =>
+            section.Number(option.Name, number, option.Least, option.Most < double.PositiveInfinity
+            ? Math.BitIncrement(option.Most) : option.Most),
         bool flag => section.Flag(option.Name, flag),
         string text when option.Choices is { } choices => section.OneOf(option.Name, text, [.. choices]),
-        _ when option.Type == typeof(IReadOnlyList<string>) => section.Texts(option.Name)?.Select(item => item.Text).ToArray(),
+        _ when option.Type == typeof(IReadOnlyList<string>) =>
+        section.Texts(option.Name)?.Select(item => item.Text).ToArray(),
         _ => section.Text(option.Name),
     };
 
     private TrainingSection ReadTraining(YamlSection? given, AdapterSection adapter)
     {
         var d = new TrainingSection();
-        if (given is not { } section) return d with { LearningRate = Recipe.DefaultLearningRate(adapter.Method, fromScratch: false) };
+        if (given is not { } section)
+            return d with { LearningRate = Recipe.DefaultLearningRate(adapter.Method, fromScratch: false) };
         bool fromScratch = section.Flag("from_scratch", d.FromScratch);
         var training = new TrainingSection
         {
@@ -168,7 +183,8 @@ internal sealed partial class RecipeReader
             SharePrompts = section.OneOf("share_prompts", d.SharePrompts, "true", "false", "grouped"),
             BatchTokens = (int?)section.Whole("batch_tokens", 1, int.MaxValue),
             GradientCheckpointing = section.Flag("gradient_checkpointing", d.GradientCheckpointing),
-            LearningRate = section.Number("learning_rate", Recipe.DefaultLearningRate(adapter.Method, fromScratch), above: true),
+            LearningRate =
+            section.Number("learning_rate", Recipe.DefaultLearningRate(adapter.Method, fromScratch), above: true),
             Schedule = section.OneOf("schedule", d.Schedule, "constant", "linear", "cosine"),
             WarmupSteps = section.Whole("warmup_steps", 0) ?? d.WarmupSteps,
             WarmupRatio = section.Number("warmup_ratio", d.WarmupRatio, below: 1),
@@ -205,7 +221,9 @@ internal sealed partial class RecipeReader
             MaxNewTokens = section.Count("max_new_tokens", 1, d.MaxNewTokens),
             EveryEvaluation = section.Flag("every_evaluation", d.EveryEvaluation),
         };
-        if (comparison.Data.Count == 0 && !section.Has("data") && data is not { ValidationShare: > 0 }) section.Reject("data", "is missing, and there is neither data.validation nor data.validation_share to compare on");
+        if (comparison.Data.Count == 0 && !section.Has("data") && data is not { ValidationShare: > 0 })
+            section.Reject(
+                "data", "is missing, and there is neither data.validation nor data.validation_share to compare on");
         section.RejectUnknown();
         return comparison;
     }
@@ -237,7 +255,8 @@ internal sealed partial class RecipeReader
         }
         catch (ArgumentException e)
         {
-            problems.Add(expression.Place, $"{key} is {expression}, expected module names or a regular expression: {e.Message}");
+            problems.Add(expression.Place,
+                $"{key} is {expression}, expected module names or a regular expression: {e.Message}");
         }
     }
 
@@ -248,14 +267,18 @@ internal sealed partial class RecipeReader
     private string? PlaceOf(YamlSection section, string key)
     {
         if (section.Text(key) is not { } text || section.Texts(key) is not [{ } given]) return null;
-        bool isName = HubRepository.TryParse(text) is not null && !Path.Exists(Path.GetFullPath(text, given.Place.Folder ?? folder));
+        bool isName = HubRepository.TryParse(text) is not null
+            && !Path.Exists(Path.GetFullPath(text, given.Place.Folder ?? folder));
         return isName ? text : Resolve(given);
     }
 
     private IReadOnlyList<string>? PathsOf(YamlSection section, string key)
     {
         foreach (YamlValue path in section.Texts(key) ?? [])
-            if (path.Text == RowFiles.StandardInput) problems.Add(path.Place, $"data.{key} is -, the standard input, which can be read once; a recipe's data is read several times. Write it to a file");
+            if (path.Text == RowFiles.StandardInput)
+                problems.Add(path.Place,
+                    $"data.{key} is -, the standard input, which can be read once; a recipe's data is read several " +
+                    "times. Write it to a file");
         return section.Texts(key)?.Select(Resolve).ToList();
     }
 
@@ -264,7 +287,10 @@ internal sealed partial class RecipeReader
         string expanded = Variable().Replace(path.Text, match =>
         {
             string? value = Environment.GetEnvironmentVariable(match.Groups[1].Value);
-            if (value is null) problems.Add(path.Place, $"the environment variable {match.Groups[1].Value} of {path.Text} is not set; set it or write the path out");
+            if (value is null)
+                problems.Add(path.Place,
+                    $"the environment variable {match.Groups[1].Value} of {path.Text} is not set; set it or write " +
+                    "the path out");
             return value ?? "";
         });
         if (!expanded.Contains('\0')) return Path.GetFullPath(expanded, path.Place.Folder ?? folder);

@@ -37,11 +37,14 @@ public sealed partial class RecipeRun
         }
         var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
         if (comparison.References == 0 || Task is not IGeneratingTask generating) return side;
-        GeneratedTexts written = GeneratedTexts.Of(generating, [.. PromptedRows()], GenerationBatch, comparison.MaxNewTokens, comparison.References);
+        GeneratedTexts written =
+            GeneratedTexts.Of(
+                generating, [.. PromptedRows()], GenerationBatch, comparison.MaxNewTokens, comparison.References);
         return side with { Metrics = written.Metrics() };
     }
 
-    /// <summary>How the model did before the first step. A resumed run takes what was measured when it began, where the comparison is the same.</summary>
+    /// <summary>How the model did before the first step. A resumed run takes what was measured when it began, where the
+    /// comparison is the same.</summary>
     /// <param name="resume">Whether the run goes on from a checkpoint.</param>
     /// <param name="measure">Measures, where that is needed; null is <see cref="Measure"/>.</param>
     /// <returns>Null when the recipe asks for no comparison.</returns>
@@ -55,11 +58,14 @@ public sealed partial class RecipeRun
     private ComparisonSide? before;
 
     // What a measurement depends on besides the model: the rows, and what is asked of them.
-    private string Compared => $"{JsonSerializer.Serialize(Recipe.Comparison! with { Data = [] }, ReadableJson)} {ComparisonExamples.Count} {ExampleFingerprint.Of(ComparisonExamples)}";
+    private string Compared =>
+        $"{JsonSerializer.Serialize(Recipe.Comparison! with { Data = [] }, ReadableJson)} " +
+        $"{ComparisonExamples.Count} {ExampleFingerprint.Of(ComparisonExamples)}";
 
     private void KeepBefore()
     {
-        if (before is not null) WriteKept(BeforeFile, JsonSerializer.Serialize(new KeptSide(Compared, before), ReadableJson));
+        if (before is not null)
+            WriteKept(BeforeFile, JsonSerializer.Serialize(new KeptSide(Compared, before), ReadableJson));
     }
 
     private ComparisonSide? KnownBefore()
@@ -67,7 +73,9 @@ public sealed partial class RecipeRun
         string path = Path.Combine(Recipe.Output, BeforeFile);
         try
         {
-            return File.Exists(path) && JsonSerializer.Deserialize<KeptSide>(File.ReadAllText(path), ReadableJson) is { Side: { Texts: not null, Metrics: not null } side } kept && kept.Compared == Compared ? side : null;
+            return File.Exists(path) && JsonSerializer.Deserialize<KeptSide>(File.ReadAllText(path), ReadableJson)
+                is { Side: { Texts: not null, Metrics: not null } side } kept && kept.Compared == Compared
+                ? side : null;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
@@ -83,7 +91,10 @@ public sealed partial class RecipeRun
     public Comparison Compare(ComparisonSide before, ComparisonSide after)
     {
         List<Sample> shown = [.. Prompted().Take(Recipe.Comparison!.Generations)];
-        var comparison = new Comparison(before, after, [.. shown.Select(row => row.Text("prompt")!)], [.. shown.Select(row => row.Text("completion") ?? "")]);
+        var comparison =
+            new Comparison(
+                before, after, [.. shown.Select(row => row.Text("prompt")!)],
+                [.. shown.Select(row => row.Text("completion") ?? "")]);
         WriteKept("comparison.json", JsonSerializer.Serialize(comparison, ReadableJson));
         return comparison;
     }
@@ -93,8 +104,10 @@ public sealed partial class RecipeRun
     {
         if (Recipe.Comparison is not { EveryEvaluation: true } comparison) return observer;
         string[] prompts = [.. Prompted().Take(comparison.Generations).Select(row => row.Text("prompt")!)];
-        return new GeneratingObserver(observer, () => Evaluation.Run(Task, Validation, Recipe.Training.EvalBatchSize, 0),
-            () => [.. prompts.Zip(Generate(prompts, comparison.MaxNewTokens), (prompt, text) => new GeneratedText(prompt, text))]);
+        return new GeneratingObserver(
+            observer, () => Evaluation.Run(Task, Validation, Recipe.Training.EvalBatchSize, 0),
+            () => [.. prompts.Zip(
+                Generate(prompts, comparison.MaxNewTokens), (prompt, text) => new GeneratedText(prompt, text))]);
     }
 
     private IReadOnlyList<string> Generate(IReadOnlyList<string> prompts, int maxNewTokens)
@@ -103,7 +116,8 @@ public sealed partial class RecipeRun
         var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = StopTokens() };
         generator ??= new TextGenerator(Model.Decoder);
         return [.. prompts.Chunk(GenerationBatch).SelectMany(batch =>
-            generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(Tokenizer!, prompt))], options).Select(ids => Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
+            generator.Generate([.. batch.Select(prompt => PromptEncoding.Prompt(Tokenizer!, prompt))], options)
+                .Select(ids => Tokenizer!.Decode(ids, skipSpecialTokens: true).Trim()))];
     }
 
     private IReadOnlyList<int> StopTokens() =>

@@ -42,9 +42,11 @@ public sealed partial class RecipeRun
         {
             Method = Recipe.Adapter.Method,
             TrainedParameters = trained,
-            TotalParameters = Model.Network.ParameterCount + Trained.Weights.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),
+            TotalParameters = Model.Network.ParameterCount
+            + Trained.Weights.Where(weight => !known.Contains(weight.Value)).Sum(weight => weight.Value.numel()),
             ProgramBytes = programBytes,
-            WeightBytes = Model.Network.Parameters.Values.Sum(Bytes) + Model.Network.PackedWeights.Values.Sum(weight => weight.Bytes),
+            WeightBytes = Model.Network.Parameters.Values.Sum(Bytes)
+            + Model.Network.PackedWeights.Values.Sum(weight => weight.Bytes),
             AdapterBytes = Adapter?.Weights.Sum(weight => Bytes(weight.Value)) ?? 0,
             GradientBytes = Trained.Weights.Sum(weight => Bytes(weight.Value)),
             OptimizerBytes = 2 * Trained.Weights.Sum(weight => Bytes(weight.Value)),
@@ -60,13 +62,16 @@ public sealed partial class RecipeRun
         // Weights that are mapped from a file are counted: they have to stay in memory while steps go over them.
         long needed = estimate.PeakBytes - estimate.ProgramBytes;
         return Recipe.Device == "cpu" && ProcessMemory.AvailableBytes() is { } free && needed > free
-            ? FormattableString.Invariant($"weights, gradients and optimizer alone take {needed / 1e9:0.0} GB, and {free / 1e9:0.0} GB are free")
+            ? FormattableString.Invariant(
+                $"weights, gradients and optimizer alone take {needed / 1e9:0.0} GB, and {free / 1e9:0.0} GB are free")
             : null;
     }
 
-    /// <summary>What the run will take, from a few of its steps. Nothing is written; the weights keep their values.</summary>
+    /// <summary>What the run will take, from a few of its steps. Nothing is written; the weights keep their
+    /// values.</summary>
     /// <param name="probe">How long to measure.</param>
-    /// <remarks>For a fresh process: the peak of memory is that of the process, as it is in what a run reports.</remarks>
+    /// <remarks>For a fresh process: the peak of memory is that of the process, as it is in what a run
+    /// reports.</remarks>
     public TrainingEstimate Estimate(TimeSpan probe)
     {
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
@@ -74,14 +79,20 @@ public sealed partial class RecipeRun
         if (MemoryProblem(estimate) is { } problem) return estimate with { NotProbed = problem };
         TrainingOptions options = RecipeOptions.Training(Recipe);
         IReadOnlyList<IExample> validation = options.EvaluateEvery == 0 ? [] : Validation;
-        if (Recipe.Comparison is { } comparison) // texts are generated before training: what that takes belongs to the peak
-            Generate([.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations)).Select(row => row.Text("prompt")!).Take(GenerationBatch)], comparison.MaxNewTokens);
+        // texts are generated before training: what that takes belongs to the peak
+        if (Recipe.Comparison is { } comparison)
+            Generate(
+                [.. Prompted().Take(Math.Max(comparison.Facts, comparison.Generations))
+                .Select(row => row.Text("prompt")!).Take(GenerationBatch)], comparison.MaxNewTokens);
         IReadOnlyList<IExample> probed = SomeExamples;
-        ProbeResult result = TrainingProbe.Run(Task, Trained, options, probed, [.. validation, .. ComparisonExamples], validation, probe);
+        ProbeResult result =
+            TrainingProbe.Run(
+                Task, Trained, options, probed, [.. validation, .. ComparisonExamples], validation, probe);
         return estimate with
         {
             // On another device the process holds little of it, and the device does not tell its peak.
-            ActivationBytes = Recipe.Device == "cpu" ? Math.Max(0, ProcessMemory.PeakBytes() - estimate.PeakBytes) : null,
+            ActivationBytes = Recipe.Device == "cpu"
+                ? Math.Max(0, ProcessMemory.PeakBytes() - estimate.PeakBytes) : null,
             Epoch = result.Epoch * ((double)Examples.Count / probed.Count),
             Evaluation = result.Evaluation,
             ProbedBatches = result.Steps,

@@ -16,12 +16,14 @@ public sealed partial class RecipeRun
         bool isLocal = HubRepository.TryParse(Recipe.Model) is null || Directory.Exists(Recipe.Model);
         if (!isLocal && MissingData(Recipe.Data).Count > 0) return;
         modelFolder = HubFolder.Open(Recipe.Model, HubSelection.Model, progress: progress);
-        initFolder = Recipe.Training.InitAdapter is { } adapter ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
+        initFolder = Recipe.Training.InitAdapter is { } adapter
+            ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
         fetched = true;
     }
 
     /// <summary>The model's folder, fetched where the recipe gives a name.</summary>
-    public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) => HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
+    public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) =>
+        HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
 
     private LoraConfig Configured()
     {
@@ -29,6 +31,7 @@ public sealed partial class RecipeRun
         return vocabulary?.Train(config, Model.Network) ?? config;
     }
 
-    // The base as an adapter's config names it: by its name on the Hub where it has one, so that the adapter works elsewhere.
+    // The base as an adapter's config names it: by its name on the Hub where it has one, so that the adapter works
+    // elsewhere.
     private string? BaseName() => modelFolder == Recipe.Model ? null : HubRepository.TryParse(Recipe.Model)!.Id;
 }

@@ -11,9 +11,11 @@ internal sealed class RecipeSources
     {
         DataSection data = recipe.Data;
         RowOptions options = RecipeOptions.Rows(data);
-        RowSplit? Side(bool heldOut) => data.ValidationShare > 0 ? new RowSplit(data.ValidationShare, data.SplitSeed, heldOut) : null;
+        RowSplit? Side(bool heldOut) => data.ValidationShare > 0
+            ? new RowSplit(data.ValidationShare, data.SplitSeed, heldOut) : null;
         Weights = data.Weights;
-        Train = Weights is null ? [RowSource.Of(data.Train, options, Side(false))] : [.. data.Train.Select(path => RowSource.Of([path], options, Side(false)))];
+        Train = Weights is null ? [RowSource.Of(data.Train, options, Side(false))]
+            : [.. data.Train.Select(path => RowSource.Of([path], options, Side(false)))];
         Validation = data.ValidationShare > 0 ? RowSource.Of(data.Train, options, Side(true))
             : data.Validation.Count > 0 ? RowSource.Of(data.Validation, options) : null;
         if (recipe.Comparison is not { } comparison) return;
@@ -24,8 +26,13 @@ internal sealed class RecipeSources
     /// <exception cref="InputException">The data is read from one.</exception>
     public static void RequireFiles(Recipe recipe)
     {
-        string[] pipes = [.. recipe.Data.Train.Concat(recipe.Data.Validation).Concat(recipe.Comparison?.Data ?? []).Where(RowFiles.IsReadOnce).Distinct()];
-        if (pipes.Length > 0) throw new InputException($"{string.Join(", ", pipes)}: the data comes through a pipe, which can be read once, and a recipe's data is read several times. Write it to a file.");
+        string[] pipes =
+            [.. recipe.Data.Train.Concat(recipe.Data.Validation).Concat(recipe.Comparison?.Data ?? [])
+            .Where(RowFiles.IsReadOnce).Distinct()];
+        if (pipes.Length > 0)
+            throw new InputException(
+                $"{string.Join(", ", pipes)}: the data comes through a pipe, which can be read once, and a " +
+                "recipe's data is read several times. Write it to a file.");
     }
 
     /// <summary>To train on: one, or one for each weight.</summary>
@@ -41,24 +48,28 @@ internal sealed class RecipeSources
     public RowSource? Comparison { get; }
 }
 
-/// <summary>Puts a recipe over the one that it builds on: <c>base: other.yaml</c>, or <c>base: preset:NAME</c>.</summary>
-/// <remarks>Sections are merged key by key, the nearer file's value holds; lists are replaced whole; a key set to nothing takes its default. Relative paths are
-/// relative to the file that names them.</remarks>
+/// <summary>Puts a recipe over the one that it builds on: <c>base: other.yaml</c>, or <c>base:
+/// preset:NAME</c>.</summary>
+/// <remarks>Sections are merged key by key, the nearer file's value holds; lists are replaced whole; a key set to
+/// nothing takes its default. Relative paths are relative to the file that names them.</remarks>
 internal static class RecipeInheritance
 {
     private const string Key = "base";
     private const int Deepest = 8;
 
     // Of each pair only one may be given: the nearer file's choice removes the other's, and the last override's both.
-    private static readonly (string One, string Other)[] Exclusive = [("steps", "epochs"), ("warmup_steps", "warmup_ratio"), ("validation", "validation_share")];
+    private static readonly (string One, string Other)[] Exclusive =
+        [("steps", "epochs"), ("warmup_steps", "warmup_ratio"), ("validation", "validation_share")];
 
     /// <summary>Replaces <c>base</c> by what it names.</summary>
     /// <param name="root">The recipe, changed in place.</param>
     /// <param name="folder">What its paths are relative to.</param>
     /// <param name="problems">Receives what is wrong, in any of the files.</param>
-    public static void Apply(YamlValue root, string folder, RecipeProblems problems) => Apply(root, folder, [], problems);
+    public static void Apply(YamlValue root, string folder, RecipeProblems problems) =>
+        Apply(root, folder, [], problems);
 
-    /// <summary>Lets an override remove the key that excludes it, as a nearer file does, and the last of two overrides the other. Two keys of one file contradict each other.</summary>
+    /// <summary>Lets an override remove the key that excludes it, as a nearer file does, and the last of two overrides
+    /// the other. Two keys of one file contradict each other.</summary>
     /// <param name="root">The recipe with overrides applied, changed in place.</param>
     /// <returns>What was removed for what, a sentence each.</returns>
     public static IReadOnlyList<string> PreferOverrides(YamlValue root)
@@ -67,11 +78,16 @@ internal static class RecipeInheritance
         foreach ((YamlValue key, YamlValue section) in root.Entries.Where(entry => entry.Value.Kind == YamlKind.Map))
             foreach ((string one, string other) in Exclusive)
             {
-                if (!Given(section, one) || !Given(section, other) || section.Find(one) is not { } first || section.Find(other) is not { } second || !(first.Place.IsOverride || second.Place.IsOverride)) continue;
-                bool isFirst = first.Place.IsOverride && (!second.Place.IsOverride || first.Place.Line > second.Place.Line);
+                if (!Given(section, one) || !Given(section, other) || section.Find(one) is not { } first
+                    || section.Find(other) is not { } second || !(first.Place.IsOverride || second.Place.IsOverride))
+                    continue;
+                bool isFirst = first.Place.IsOverride
+                    && (!second.Place.IsOverride || first.Place.Line > second.Place.Line);
                 (YamlValue kept, YamlValue removed) = isFirst ? (first, second) : (second, first);
                 section.Remove(isFirst ? other : one);
-                notes.Add($"--set {kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): only one of the two can be given");
+                notes.Add(
+                    $"--set {kept.Place.Name} replaces {key.Text}.{(isFirst ? other : one)} ({removed.Place}): " +
+                    "only one of the two can be given");
             }
         return notes;
     }
@@ -87,7 +103,10 @@ internal static class RecipeInheritance
             return;
         }
         if (Open(named, folder, chain, problems) is not var (text, name, place)) return;
-        YamlValue? below = YamlTree.Read(text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false) { Folder = place }, problems);
+        YamlValue? below =
+            YamlTree.Read(
+                text, mark => new YamlPlace(name, mark.Line, mark.Column, IsOverride: false) { Folder = place },
+                problems);
         if (below is null or { IsNull: true }) return;
         if (below.Kind != YamlKind.Map)
         {
@@ -98,17 +117,21 @@ internal static class RecipeInheritance
         Merge(root, below);
     }
 
-    private static (string Text, string Name, string Folder)? Open(YamlValue named, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
+    private static (string Text, string Name, string Folder)? Open(
+        YamlValue named, string folder, IReadOnlyList<string> chain, RecipeProblems problems)
     {
         if (named.Text.StartsWith(RecipePresets.Prefix, StringComparison.Ordinal))
         {
             string preset = named.Text[RecipePresets.Prefix.Length..].Trim();
             if (RecipePresets.Names.Contains(preset)) return (RecipePresets.Text(preset), named.Text, folder);
-            problems.Add(named.Place, $"{Key} names the preset \"{preset}\", which there is not; there are {string.Join(", ", RecipePresets.Names)}");
+            problems.Add(named.Place,
+                $"{Key} names the preset \"{preset}\", which there is not; there are " +
+                $"{string.Join(", ", RecipePresets.Names)}");
             return null;
         }
         string path = Path.GetFullPath(named.Text.Replace("\0", "", StringComparison.Ordinal), folder);
-        if (chain.Contains(path)) problems.Add(named.Place, $"{Key} leads back to {path}: {string.Join(" → ", [.. chain, path])}");
+        if (chain.Contains(path))
+            problems.Add(named.Place, $"{Key} leads back to {path}: {string.Join(" → ", [.. chain, path])}");
         else if (chain.Count >= Deepest) problems.Add(named.Place, $"{Key} leads through more than {Deepest} files");
         else if (!File.Exists(path)) problems.Add(named.Place, $"{Key} is {named}, and {path} was not found");
         else return (SmallFile.ReadText(path, Recipe.MostBytes), path, Path.GetDirectoryName(path)!);
@@ -119,7 +142,10 @@ internal static class RecipeInheritance
     {
         foreach ((YamlValue key, YamlValue value) in far.Entries)
         {
-            if (Exclusive.Any(pair => (pair.One == key.Text && Given(near, pair.Other)) || (pair.Other == key.Text && Given(near, pair.One)))) continue;
+            if (Exclusive.Any(
+                pair => (pair.One == key.Text && Given(near, pair.Other))
+                || (pair.Other == key.Text && Given(near, pair.One))))
+                continue;
             YamlValue? own = near.Find(key.Text);
             if (own is null) near.Set(key, value);
             else if (own.Kind == YamlKind.Map && value.Kind == YamlKind.Map) Merge(own, value);
@@ -127,7 +153,8 @@ internal static class RecipeInheritance
     }
 
     // A share of 0 holds nothing out, and takes nothing's place.
-    private static bool Given(YamlValue map, string key) => map.Find(key) is { IsNull: false } value && !(key == "validation_share" && value.Text == "0");
+    private static bool Given(YamlValue map, string key) =>
+        map.Find(key) is { IsNull: false } value && !(key == "validation_share" && value.Text == "0");
 }
 
 /// <summary>Puts <c>section.key=value</c> settings over a recipe.</summary>
@@ -135,16 +162,20 @@ internal static class RecipeOverrides
 {
     /// <summary>Applies the settings in their order; the last one of a key holds.</summary>
     /// <param name="root">The recipe, changed in place.</param>
-    /// <param name="settings">The value is YAML: a number, a text, a list in brackets, a map in braces; nothing is null.</param>
+    /// <param name="settings">The value is YAML: a number, a text, a list in brackets, a map in braces; nothing is
+    /// null.</param>
     /// <param name="problems">Receives what is wrong.</param>
     /// <returns>Which keys are set more than once, a sentence each.</returns>
     public static IReadOnlyList<string> Apply(YamlValue root, IReadOnlyList<string> settings, RecipeProblems problems)
     {
-        for (int i = 0; i < settings.Count; i++) Apply(root, settings[i], new YamlPlace(settings[i], i, 0, IsOverride: true), problems);
+        for (int i = 0; i < settings.Count; i++)
+            Apply(root, settings[i], new YamlPlace(settings[i], i, 0, IsOverride: true), problems);
         return
         [
-            .. settings.Where(setting => setting.Contains('=', StringComparison.Ordinal)).GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)].Trim())
-                .Where(key => key.Distinct().Count() > 1).Select(key => $"{key.Key} is set {key.Count()} times; the last holds: --set {key.Last()}"),
+            .. settings.Where(setting => setting.Contains('=', StringComparison.Ordinal))
+                .GroupBy(setting => setting[..setting.IndexOf('=', StringComparison.Ordinal)].Trim())
+                .Where(key => key.Distinct().Count() > 1)
+                .Select(key => $"{key.Key} is set {key.Count()} times; the last holds: --set {key.Last()}"),
         ];
     }
 
@@ -173,10 +204,12 @@ internal static class RecipeOverrides
         at.Set(Scalar(keys[^1], place), value ?? Scalar("", place));
     }
 
-    private static YamlValue Scalar(string text, YamlPlace place) => new(YamlKind.Scalar, place) { Text = text.Trim(), IsPlain = true };
+    private static YamlValue Scalar(string text, YamlPlace place) =>
+        new(YamlKind.Scalar, place) { Text = text.Trim(), IsPlain = true };
 }
 
-/// <summary>Settings with sound defaults that a recipe can build on: <c>base: preset:NAME</c>. A preset is a YAML file of the library.</summary>
+/// <summary>Settings with sound defaults that a recipe can build on: <c>base: preset:NAME</c>. A preset is a YAML file
+/// of the library.</summary>
 public static class RecipePresets
 {
     /// <summary>What stands before a preset's name in <c>base</c>.</summary>
@@ -186,14 +219,17 @@ public static class RecipePresets
 
     /// <summary>The names, sorted.</summary>
     public static IReadOnlyList<string> Names { get; } =
-        [.. typeof(RecipePresets).Assembly.GetManifestResourceNames().Where(name => name.StartsWith(Folder, StringComparison.Ordinal)).Select(name => name[Folder.Length..^Extension.Length]).Order(StringComparer.Ordinal)];
+        [.. typeof(RecipePresets).Assembly.GetManifestResourceNames()
+            .Where(name => name.StartsWith(Folder, StringComparison.Ordinal))
+            .Select(name => name[Folder.Length..^Extension.Length]).Order(StringComparer.Ordinal)];
 
     /// <summary>A preset's YAML.</summary>
     /// <exception cref="InputException">There is none of that name; the message lists those that are.</exception>
     public static string Text(string name)
     {
         using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(Folder + name + Extension);
-        if (stream is null) throw new InputException($"There is no preset \"{name}\"; there are {string.Join(", ", Names)}.");
+        if (stream is null)
+            throw new InputException($"There is no preset \"{name}\"; there are {string.Join(", ", Names)}.");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -12,22 +12,28 @@ internal static class RecipeTokenizer
     /// <param name="initFolder">The adapter that training goes on from; null for none.</param>
     /// <param name="added">The tokenizer with the recipe's new tokens; null without.</param>
     /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    /// <returns>The tokenizer, null where there is none; and the templates that what is trained keeps, null for the base's.</returns>
+    /// <returns>The tokenizer, null where there is none; and the templates that what is trained keeps, null for the
+    /// base's.</returns>
     /// <exception cref="InputException">A file is broken, or there is no template as the recipe names it.</exception>
-    public static (Tokenizer? Tokenizer, AdapterChatTemplates? Kept) Open(Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
+    public static (Tokenizer? Tokenizer, AdapterChatTemplates? Kept) Open(
+        Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
     {
         AdapterVocabulary? vocabulary = added ?? (initFolder is null ? null : AdapterVocabulary.Load(initFolder));
-        AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder) : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
+        AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder)
+            : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
         return (AdapterChatTemplates.Open(modelFolder, vocabulary, templates, endOfText), templates);
     }
 
     private static AdapterChatTemplates Named(string named, string modelFolder)
     {
         string place = $"data.chat_template, {named}";
-        if (Path.IsPathFullyQualified(named) && File.Exists(named)) return new AdapterChatTemplates(SmallFile.ReadText(named), place);
+        if (Path.IsPathFullyQualified(named) && File.Exists(named))
+            return new AdapterChatTemplates(SmallFile.ReadText(named), place);
         IReadOnlyDictionary<string, string> known = ChatTemplateFiles.Read(modelFolder);
         return known.TryGetValue(named, out string? source) ? new AdapterChatTemplates(source, place)
-            : throw new InputException($"data.chat_template is {named}, which is neither a file nor a template of {modelFolder}; " +
-                (known.Count == 0 ? "the model has none. Give a file with a Jinja template." : $"the model has {string.Join(", ", known.Keys.Order(StringComparer.Ordinal))}."));
+            : throw new InputException(
+                $"data.chat_template is {named}, which is neither a file nor a template of {modelFolder}; " +
+                (known.Count == 0 ? "the model has none. Give a file with a Jinja template."
+                    : $"the model has {string.Join(", ", known.Keys.Order(StringComparer.Ordinal))}."));
     }
 }

@@ -2,7 +2,8 @@ using LowRank.Training;
 
 namespace LowRank.Recipes;
 
-/// <summary>Does what belongs to a run's beginning once the run is sure to go on: before, a refused one has changed nothing.</summary>
+/// <summary>Does what belongs to a run's beginning once the run is sure to go on: before, a refused one has changed
+/// nothing.</summary>
 /// <param name="begin">Does it.</param>
 internal sealed class RunBeginning(Action begin) : ITrainingObserver
 {

@@ -44,7 +44,10 @@ internal static class OutputFolder
         for (string? at = path; at is not null; at = Path.GetDirectoryName(at))
         {
             if (Directory.Exists(at)) return;
-            if (File.Exists(at)) throw new InputException($"output is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place where one can be made.");
+            if (File.Exists(at))
+                throw new InputException(
+                    $"output is {path}, and {(at == path ? "that" : at)} is a file; expected a folder, or a place " +
+                    "where one can be made.");
         }
     }
 }

@@ -27,12 +27,14 @@ public sealed record TrainingEstimate
     /// <summary>Bytes of the optimizer's state: AdamW keeps two numbers for each trained one.</summary>
     public required long OptimizerBytes { get; init; }
 
-    /// <summary>Bytes of everything else at the peak: activations that are kept for the gradient, temporaries, the data. Measured;
-    /// null where the probe did not run.</summary>
+    /// <summary>Bytes of everything else at the peak: activations that are kept for the gradient, temporaries, the
+    /// data. Measured; null where the probe did not run.</summary>
     public long? ActivationBytes { get; init; }
 
-    /// <summary>The most memory of the process, as a run reports it; without what was not measured, where that is so.</summary>
-    public long PeakBytes => ProgramBytes + WeightBytes + AdapterBytes + GradientBytes + OptimizerBytes + (ActivationBytes ?? 0);
+    /// <summary>The most memory of the process, as a run reports it; without what was not measured, where that is
+    /// so.</summary>
+    public long PeakBytes =>
+        ProgramBytes + WeightBytes + AdapterBytes + GradientBytes + OptimizerBytes + (ActivationBytes ?? 0);
 
     /// <summary>Optimizer steps of a pass over the data.</summary>
     public required long StepsPerEpoch { get; init; }

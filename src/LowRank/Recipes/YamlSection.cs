@@ -46,7 +46,8 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         YamlValue? child = Find(key);
         if (child is null) return otherwise;
         if (child is { Kind: YamlKind.Scalar, IsPlain: true, Text: "true" or "True" or "TRUE" }) return true;
-        if (child is not { Kind: YamlKind.Scalar, IsPlain: true, Text: "false" or "False" or "FALSE" }) Wrong(child, key, "true or false");
+        if (child is not { Kind: YamlKind.Scalar, IsPlain: true, Text: "false" or "False" or "FALSE" })
+            Wrong(child, key, "true or false");
         return false;
     }
 
@@ -56,13 +57,18 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <param name="least">The smallest value.</param>
     /// <param name="below">What it must stay below.</param>
     /// <param name="above">Whether it must be above <paramref name="least"/>, not equal to it.</param>
-    public double Number(string key, double otherwise, double least = 0, double below = double.PositiveInfinity, bool above = false)
+    public double Number(
+        string key, double otherwise, double least = 0, double below = double.PositiveInfinity, bool above = false)
     {
-        recorder?.Note(path, key, new KeySchema { Type = "number", Least = least, IsAbove = above, Most = double.IsPositiveInfinity(below) ? null : below, IsBelow = true });
+        recorder?.Note(
+            path, key, new KeySchema { Type = "number", Least = least, IsAbove = above,
+            Most = double.IsPositiveInfinity(below) ? null : below, IsBelow = true });
         YamlValue? child = Find(key);
         if (child is null) return otherwise;
-        if (TryNumber(child, out double value) && (above ? value > least : value >= least) && value < below) return value;
-        string bounds = (above ? $"above {least}" : $"of at least {least}") + (double.IsPositiveInfinity(below) ? "" : $" and below {below}");
+        if (TryNumber(child, out double value) && (above ? value > least : value >= least) && value < below)
+            return value;
+        string bounds = (above ? $"above {least}" : $"of at least {least}")
+            + (double.IsPositiveInfinity(below) ? "" : $" and below {below}");
         Wrong(child, key, $"a number {bounds}");
         return otherwise;
     }
@@ -71,7 +77,8 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <returns>The number; or null and the word.</returns>
     public (long? Number, string Word) WholeOrWord(string key, long least, params string[] words)
     {
-        recorder?.Note(path, key, new KeySchema { Type = "integer", OtherType = "string", Least = least, OtherChoices = words });
+        recorder?.Note(
+            path, key, new KeySchema { Type = "integer", OtherType = "string", Least = least, OtherChoices = words });
         YamlValue? child = Find(key);
         if (child is null) return (null, words[0]);
         if (child.Kind == YamlKind.Scalar && words.Contains(child.Text)) return (null, child.Text);
@@ -83,11 +90,14 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <summary>A whole number within bounds, both included; null when it is absent or wrong.</summary>
     public long? Whole(string key, long least, long most = long.MaxValue)
     {
-        recorder?.Note(path, key, new KeySchema { Type = "integer", Least = least, Most = most is long.MaxValue or int.MaxValue ? null : most });
+        recorder?.Note(
+            path, key, new KeySchema { Type = "integer", Least = least, Most = most is long.MaxValue or int.MaxValue
+            ? null : most });
         YamlValue? child = Find(key);
         if (child is null) return null;
         if (TryWhole(child, out long value) && value >= least && value <= most) return value;
-        Wrong(child, key, most is long.MaxValue or int.MaxValue ? $"a whole number of at least {least}" : $"a whole number from {least} to {most}");
+        Wrong(child, key, most is long.MaxValue or int.MaxValue ? $"a whole number of at least {least}"
+            : $"a whole number from {least} to {most}");
         return null;
     }
 
@@ -111,8 +121,10 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         YamlValue? child = Find(key);
         if (child is null) return null;
         IReadOnlyList<YamlValue> items = child.Kind == YamlKind.List ? child.Items : [child];
-        if (items.Count > 0 && items.All(item => item is { Kind: YamlKind.Scalar, Text.Length: > 0, IsNull: false })) return items;
-        Wrong(items.FirstOrDefault(item => item.Kind != YamlKind.Scalar || item.Text.Length == 0 || item.IsNull) ?? child, key, "a text or a list of texts");
+        if (items.Count > 0 && items.All(item => item is { Kind: YamlKind.Scalar, Text.Length: > 0, IsNull: false }))
+            return items;
+        Wrong(items.FirstOrDefault(item => item.Kind != YamlKind.Scalar || item.Text.Length == 0 || item.IsNull)
+            ?? child, key, "a text or a list of texts");
         return null;
     }
 
@@ -137,14 +149,18 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     /// <summary>A map of names to numbers above 0; empty when it is absent. Keys keep their place.</summary>
     public IReadOnlyList<(YamlValue Name, double Value)> Numbers(string key, bool whole)
     {
-        recorder?.Note(path, key, new KeySchema { Type = "object", Values = new KeySchema { Type = whole ? "integer" : "number", Least = whole ? 1 : 0, IsAbove = !whole } });
+        recorder?.Note(
+            path, key, new KeySchema { Type = "object",
+            Values = new KeySchema { Type = whole ? "integer" : "number", Least = whole ? 1 : 0, IsAbove = !whole } });
         YamlValue? child = Find(key);
         if (child is null) return [];
         if (child.Kind != YamlKind.Map) Wrong(child, key, "a map of module names to numbers");
         var values = new List<(YamlValue, double)>();
         foreach ((YamlValue name, YamlValue item) in child.Entries)
         {
-            if (TryNumber(item, out double value) && value > 0 && (!whole || (TryWhole(item, out _) && value <= int.MaxValue))) values.Add((name, value));
+            if (TryNumber(item, out double value) && value > 0
+                && (!whole || (TryWhole(item, out _) && value <= int.MaxValue)))
+                values.Add((name, value));
             else Wrong(item, $"{key}.{name.Text}", whole ? "a whole number of at least 1" : "a number above 0");
         }
         return values;
@@ -195,7 +211,9 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
     {
         foreach ((YamlValue key, YamlValue _) in node.Entries)
             if (!RecipeKeys.Sections[path].Contains(key.Text))
-                problems.Add(key.Place, "keys that recipes do not have", () => $"{Full(YamlValue.Short(key.Text))} is not a key of a recipe; {RecipeKeys.Advice(path, key.Text, name => node.PlaceOf(name))}");
+                problems.Add(key.Place, "keys that recipes do not have",
+                    () => $"{Full(YamlValue.Short(key.Text))} is not a key of a recipe; " +
+                    $"{RecipeKeys.Advice(path, key.Text, name => node.PlaceOf(name))}");
     }
 
     private YamlValue? Find(string key) => node.Find(key) is { IsNull: false } child ? child : null;
@@ -209,13 +227,16 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
 
     private string Full(string key) => RecipeKeys.Full(path, key);
 
-    private void Wrong(YamlValue value, string key, string expected) => problems.Add(value.Place, $"values where {expected} is expected", () => $"{Full(key)} is {value}, expected {expected}");
+    private void Wrong(YamlValue value, string key, string expected) =>
+        problems.Add(value.Place, $"values where {expected} is expected",
+        () => $"{Full(key)} is {value}, expected {expected}");
 
     private static bool TryNumber(YamlValue value, out double number)
     {
         number = 0;
         return value is { Kind: YamlKind.Scalar, IsPlain: true }
-            && double.TryParse(value.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out number) && double.IsFinite(number);
+            && double.TryParse(value.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out number)
+                && double.IsFinite(number);
     }
 
     private static bool TryWhole(YamlValue value, out long number)
@@ -223,7 +244,8 @@ internal sealed class YamlSection(YamlValue node, string path, RecipeProblems pr
         const double Exact = 1L << 53; // beyond it a double skips whole numbers
         number = 0;
         if (value is not { Kind: YamlKind.Scalar, IsPlain: true }) return false;
-        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number)) return true;
+        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number))
+            return true;
         if (!TryNumber(value, out double real) || real != Math.Floor(real) || Math.Abs(real) > Exact) return false;
         number = (long)real;
         return true;

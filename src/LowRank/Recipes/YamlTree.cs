@@ -31,11 +31,16 @@ internal sealed class YamlTree
             return tree.ReadDocument();
         }
         // The scanner has slips of its own, which it reports by exceptions that know no place.
-        catch (Exception e) when (e is YamlException or InvalidOperationException or ArgumentException or FormatException or OverflowException)
+        catch (Exception e)
+            when (e is YamlException or InvalidOperationException or ArgumentException or FormatException
+            or OverflowException)
         {
-            Mark where = e is YamlException { Start: { Line: > 0 } start } ? start : tree.parser.Current?.End ?? new Mark(0, 1, 1);
-            string reason = e is YamlException ? (e.InnerException ?? e).Message : "a value, a bracket or a quote is not closed, or stands where it cannot";
-            if (TabIndent(text, where.Line) is { } tab) (where, reason) = (tab, "the line is indented by a tab; YAML wants spaces");
+            Mark where = e is YamlException { Start: { Line: > 0 } start } ? start : tree.parser.Current?.End
+                ?? new Mark(0, 1, 1);
+            string reason = e is YamlException ? (e.InnerException ?? e).Message
+                : "a value, a bracket or a quote is not closed, or stands where it cannot";
+            if (TabIndent(text, where.Line) is { } tab)
+                (where, reason) = (tab, "the line is indented by a tab; YAML wants spaces");
             problems.Add(place(where), $"this is not YAML: {reason}");
             return null;
         }
@@ -49,7 +54,8 @@ internal sealed class YamlTree
         YamlValue? value = ReadValue(0);
         parser.Consume<DocumentEnd>();
         if (parser.Accept<DocumentStart>(out var second))
-            problems.Add(place(second.Start), "a second YAML document begins, expected one alone; remove what follows ---");
+            problems.Add(place(second.Start),
+                "a second YAML document begins, expected one alone; remove what follows ---");
         return value;
     }
 
@@ -58,16 +64,25 @@ internal sealed class YamlTree
     {
         if (parser.TryConsume<AnchorAlias>(out var alias))
         {
-            problems.Add(place(alias.Start), "values that refer to another by *", () => $"*{alias.Value} refers to another value, which recipes do not support; write the value out");
+            problems.Add(place(alias.Start), "values that refer to another by *",
+                () => $"*{alias.Value} refers to another value, which recipes do not support; write the value out");
             return null;
         }
-        if (parser.Current is not NodeEvent node) throw new YamlException(parser.Current!.Start, parser.Current.End, "a value is missing");
-        if (!node.Anchor.IsEmpty) problems.Add(place(node.Start), "values that are named by &", () => $"&{node.Anchor} names a value, which recipes do not support; remove it");
-        if (!node.Tag.IsEmpty && node.Tag.Value != "!") problems.Add(place(node.Start), "tags", () => $"the tag {node.Tag} is not supported in recipes; remove it");
-        if (depth > DeepestNesting) throw new YamlException(node.Start, node.End, $"values are nested more than {DeepestNesting} deep");
+        if (parser.Current is not NodeEvent node)
+            throw new YamlException(parser.Current!.Start, parser.Current.End, "a value is missing");
+        if (!node.Anchor.IsEmpty)
+            problems.Add(place(node.Start), "values that are named by &",
+                () => $"&{node.Anchor} names a value, which recipes do not support; remove it");
+        if (!node.Tag.IsEmpty && node.Tag.Value != "!")
+            problems.Add(place(node.Start), "tags", () => $"the tag {node.Tag} is not supported in recipes; remove it");
+        if (depth > DeepestNesting)
+            throw new YamlException(node.Start, node.End, $"values are nested more than {DeepestNesting} deep");
         if (parser.TryConsume<Scalar>(out var scalar))
-            return new YamlValue(YamlKind.Scalar, place(scalar.Start)) { Text = scalar.Value, IsPlain = scalar.Style == ScalarStyle.Plain };
-        return parser.TryConsume<SequenceStart>(out var list) ? ReadList(list, depth) : ReadMap(parser.Consume<MappingStart>(), depth);
+            return new YamlValue(
+                YamlKind.Scalar, place(scalar.Start)) { Text = scalar.Value,
+                IsPlain = scalar.Style == ScalarStyle.Plain };
+        return parser.TryConsume<SequenceStart>(out var list) ? ReadList(list, depth)
+            : ReadMap(parser.Consume<MappingStart>(), depth);
     }
 
     private YamlValue ReadList(SequenceStart start, int depth)
@@ -88,9 +103,12 @@ internal sealed class YamlTree
             if (key.Kind != YamlKind.Scalar)
                 problems.Add(key.Place, "keys that are no text", () => $"a key is {key}, expected a text");
             else if (key is { IsPlain: true, Text: "<<" })
-                problems.Add(key.Place, "merge keys", () => "the merge key << is not supported in recipes; write the keys out");
+                problems.Add(key.Place, "merge keys",
+                    () => "the merge key << is not supported in recipes; write the keys out");
             else if (map.PlaceOf(key.Text) is { } first)
-                problems.Add(key.Place, "keys that are given again", () => $"{YamlValue.Short(key.Text)} is given a second time, first on line {first.Line}; keep one of them");
+                problems.Add(key.Place, "keys that are given again",
+                    () => $"{YamlValue.Short(key.Text)} is given a second time, first on line {first.Line}; keep " +
+                    "one of them");
             else
                 // A refused alias leaves null behind, so that the key counts as known and is not reported again.
                 map.Set(key, value ?? new YamlValue(YamlKind.Scalar, key.Place) { IsPlain = true });
@@ -193,5 +211,6 @@ internal readonly record struct YamlPlace(string Name, long Line, long Column, b
     public string? Folder { get; init; }
 
     /// <summary>The place as messages give it.</summary>
-    public override string ToString() => IsOverride ? $"--set {YamlValue.Short(Name)}" : $"{Name}, line {Line}, column {Column}";
+    public override string ToString() => IsOverride ? $"--set {YamlValue.Short(Name)}"
+        : $"{Name}, line {Line}, column {Column}";
 }

@@ -37,11 +37,13 @@ public sealed class CausalLanguageModelKind : ITaskKind
     public int HeadSize(TaskSettings settings) => 0;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new CausalLanguageModelTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new CausalLanguageModelTask(model, tokenizer, settings);
 }
 
 /// <summary>Causal language modelling on a decoder.</summary>
-internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask, IStreamingTask
+internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    : IGeneratingTask, IStreamingTask
 {
     private readonly CausalObjective objective = new(model.Decoder, settings.Batching);
 
@@ -63,24 +65,30 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
-        LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options) : ExampleLoader.Load(source, tokenizer, Options);
+        LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options)
+            : ExampleLoader.Load(source, tokenizer, Options);
         string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
         string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
-        return new TaskData(loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations = loaded.HasConversations };
+        return new TaskData(
+            loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations =
+            loaded.HasConversations };
     }
 
     /// <inheritdoc/>
-    public StreamedExamples Stream(IReadOnlyList<RowSource> sources, StreamOptions options, int count) => new(sources, tokenizer, Options, options, count);
+    public StreamedExamples Stream(IReadOnlyList<RowSource> sources, StreamOptions options, int count) =>
+        new(sources, tokenizer, Options, options, count);
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => objective.Sum(rows, dropout, board);
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) =>
+        objective.Sum(rows, dropout, board);
 
     /// <inheritdoc/>
     public IScoreBoard? NewBoard() => objective.NewBoard();
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens)
+            .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => generator.Notes;
@@ -88,18 +96,25 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     /// <inheritdoc/>
     public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
     {
-        Tokenizer words = tokenizer ?? throw new InputException($"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into the folder.");
+        Tokenizer words = tokenizer
+            ?? throw new InputException(
+                $"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into " +
+                "the folder.");
         IChatFormat? format = null;
         List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked
-            ? ChatFormats.Prompt(format ??= ChatFormats.ForTalking(words), words, asked, sample.Row["tools"] as JsonArray)
+            ? ChatFormats.Prompt(
+                format ??= ChatFormats.ForTalking(words), words, asked, sample.Row["tools"] as JsonArray)
             : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
-        int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words); // a reply ends with its turn, as in chat
+        // a reply ends with its turn, as in chat
+        int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words);
         var options = new GenerationOptions
         {
             MaxNewTokens = maxNewTokens,
-            StopTokenIds = [.. model.Generation.EosTokenIds.Concat(((int?[])[words.EosTokenId, turn]).OfType<int>()).Distinct()],
+            StopTokenIds =
+            [.. model.Generation.EosTokenIds.Concat(((int?[])[words.EosTokenId, turn]).OfType<int>()).Distinct()],
         };
-        return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options)).Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
+        return prompts.Chunk(batchSize).SelectMany(batch => generator.Generate(batch, options))
+            .Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim());
     }
 
     /// <inheritdoc/>

@@ -10,9 +10,11 @@ namespace LowRank.Tasks;
 /// <param name="Prompts">The prompts, each once, in the order of the data.</param>
 /// <param name="Texts">What the model wrote.</param>
 /// <param name="References">The texts that the data gives for each prompt.</param>
-public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList<string> Texts, IReadOnlyList<IReadOnlyList<string>> References)
+public sealed record GeneratedTexts(
+    IReadOnlyList<string> Prompts, IReadOnlyList<string> Texts, IReadOnlyList<IReadOnlyList<string>> References)
 {
-    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Readable =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Generates for every prompt; rows with the same prompt are one, and share their references.</summary>
     /// <param name="task">The task on its model.</param>
@@ -21,20 +23,24 @@ public sealed record GeneratedTexts(IReadOnlyList<string> Prompts, IReadOnlyList
     /// <param name="maxNewTokens">Most tokens of a text.</param>
     /// <param name="limit">Prompts to take, the first of the data; null for all.</param>
     /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
-    public static GeneratedTexts Of(IGeneratingTask task, IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens, int? limit)
+    public static GeneratedTexts Of(
+        IGeneratingTask task, IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens, int? limit)
     {
         var rows = new OrderedDictionary<string, (Sample Row, List<string> References)>();
         foreach (Sample row in samples)
         {
             string prompt = PromptRows.Prompt(row);
             List<string> wanted = [.. PromptRows.References(row)];
-            if (wanted.Count == 0) throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\".");
-            if (rows.TryGetValue(prompt, out (Sample Row, List<string> References) known)) known.References.AddRange(wanted);
+            if (wanted.Count == 0)
+                throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\".");
+            if (rows.TryGetValue(prompt, out (Sample Row, List<string> References) known))
+                known.References.AddRange(wanted);
             else rows.Add(prompt, (row, wanted));
         }
         List<KeyValuePair<string, (Sample Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
         string[] texts = [.. task.Generate([.. taken.Select(one => one.Value.Row)], batchSize, maxNewTokens)];
-        return new GeneratedTexts([.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
+        return new GeneratedTexts(
+            [.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
     }
 
     /// <summary>The metrics, each named with its tokenisation where it has one.</summary>

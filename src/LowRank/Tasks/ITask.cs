@@ -17,7 +17,8 @@ public interface ITask : IObjective
 {
     /// <summary>Reads rows with their labels.</summary>
     /// <param name="source">The rows.</param>
-    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
+    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
+    /// row is left.</exception>
     TaskData Read(RowSource source);
 
     /// <summary>Reads rows of files.</summary>
@@ -27,8 +28,8 @@ public interface ITask : IObjective
     /// <summary>Answers rows, labelled or not.</summary>
     /// <param name="source">The rows.</param>
     /// <param name="batchSize">Rows computed together.</param>
-    /// <param name="notes">Receives what the user has to know of the rows, such as texts that are cut, a sentence each, before the
-    /// first answer; null for nobody.</param>
+    /// <param name="notes">Receives what the user has to know of the rows, such as texts that are cut, a sentence each,
+    /// before the first answer; null for nobody.</param>
     /// <returns>An object for each row in their order: the row's own fields are not repeated.</returns>
     /// <exception cref="InputException">Rows that cannot be used, all at once; nothing is computed then.</exception>
     IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null);
@@ -72,7 +73,8 @@ public interface ITaskKind
 /// <summary>A task that answers with text.</summary>
 public interface IGeneratingTask : ITask
 {
-    /// <summary>What became of the texts so far, a sentence each, such as that the model's context ended some.</summary>
+    /// <summary>What became of the texts so far, a sentence each, such as that the model's context ended
+    /// some.</summary>
     IReadOnlyList<string> GenerationNotes => [];
 
     /// <summary>Continues, or turns, the prompt of each row; the likeliest token each time.</summary>
@@ -114,8 +116,8 @@ public sealed record TaskSettings
     /// multi_label_classification or regression; null lets the data tell.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null takes the model's own way, else the mean over
-    /// the text's tokens.</summary>
+    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null takes the model's
+    /// own way, else the mean over the text's tokens.</summary>
     public string? Pooling { get; init; }
 
     /// <summary>How texts become embeddings, as an adapter's folder says; null takes what the model's says.</summary>
@@ -142,10 +144,12 @@ public sealed record TaskSettings
     /// <summary>Longest text in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Whether the user asked for <see cref="MaxLength"/>; otherwise an embedding model's own length goes before it.</summary>
+    /// <summary>Whether the user asked for <see cref="MaxLength"/>; otherwise an embedding model's own length goes
+    /// before it.</summary>
     public bool IsMaxLengthGiven { get; init; }
 
-    /// <summary>What the user has to know of <see cref="MaxLength"/> with a model: that it has fewer positions; null for nothing.</summary>
+    /// <summary>What the user has to know of <see cref="MaxLength"/> with a model: that it has fewer positions; null
+    /// for nothing.</summary>
     public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
         : $"max_length {MaxLength} is lowered to {network.MaxPositions}: the model has no more positions";
 

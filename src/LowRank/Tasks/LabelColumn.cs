@@ -5,8 +5,8 @@ using LowRank.Models;
 
 namespace LowRank.Tasks;
 
-/// <summary>What all labels of the data have in common: one rule for the whole column tells whether they are names, classes by number,
-/// truth values or numbers to predict.</summary>
+/// <summary>What all labels of the data have in common: one rule for the whole column tells whether they are names,
+/// classes by number, truth values or numbers to predict.</summary>
 internal sealed class LabelColumn
 {
     private const int Shown = 5;
@@ -25,9 +25,11 @@ internal sealed class LabelColumn
     public DataPlace? FirstNumber => firstNumber;
 
     /// <summary>Whether the labels are numbers of which one has a fraction, and so no classes.</summary>
-    public bool HasFractions => AreNumbers && names.Any(name => LabelValue.Number(name) is { } number && number != Math.Floor(number));
+    public bool HasFractions =>
+        AreNumbers && names.Any(name => LabelValue.Number(name) is { } number && number != Math.Floor(number));
 
-    /// <summary>How many labels a list of 0 and 1 tells of, a place for each: all lists are of this length. Null where lists hold labels.</summary>
+    /// <summary>How many labels a list of 0 and 1 tells of, a place for each: all lists are of this length. Null where
+    /// lists hold labels.</summary>
     public int? TableWidth => width >= 2 && tables == lists && emptyLists == 0 ? width : null;
 
     private bool AreNumbers => names.Count > 0 && names.All(name => LabelValue.Number(name) is not null);
@@ -64,23 +66,33 @@ internal sealed class LabelColumn
         foreach (JsonNode? label in list) Add(label, place);
     }
 
-    /// <summary>The labels of a run: those of the base's head where they fit the data, else the data's, sorted.</summary>
+    /// <summary>The labels of a run: those of the base's head where they fit the data, else the data's,
+    /// sorted.</summary>
     /// <param name="config">The base's config.</param>
     /// <param name="notes">Receives by which rule they were read, a sentence each.</param>
     /// <exception cref="InputException">The data has none.</exception>
     public IReadOnlyList<string> Choose(ConfigReader config, ICollection<string> notes)
     {
-        if (IsEmpty) throw new InputException("The training data has no label. Expected \"label\" or \"labels\" in the rows (\"tags\" or \"entities\" for words)" +
-            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. data.columns names fields that are called otherwise.");
+        if (IsEmpty)
+            throw new InputException(
+                "The training data has no label. Expected \"label\" or \"labels\" in the rows (\"tags\" or " +
+                "\"entities\" for words)" +
+            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. data.columns names fields that " +
+                "are called otherwise.");
         if (OfBase(config) is { } own) return own;
         if (AreNumbers && !HasFractions)
         {
             int[] classes = [.. names.Select(LabelValue.ClassNumber).OfType<int>().Distinct().Order()];
             if (classes.Length == 0)
-                throw new InputException($"The labels of the training data are numbers and no classes (such as {names.First()}): a class is a whole number from 0. " +
-                    "Set task_options.problem: regression to learn them as numbers, or name all labels under task_options.labels.");
+                throw new InputException(
+                    $"The labels of the training data are numbers and no classes (such as {names.First()}): a " +
+                    "class is a whole number from 0. " +
+                    "Set task_options.problem: regression to learn them as numbers, or name all labels under " +
+                        "task_options.labels.");
             NoteSpellings(notes);
-            notes.Add($"labels are whole numbers, read as {classes.Length} classes; task_options.problem: regression learns them as numbers");
+            notes.Add(
+                $"labels are whole numbers, read as {classes.Length} classes; task_options.problem: regression " +
+                "learns them as numbers");
             return [.. classes.Select(number => number.ToString(System.Globalization.CultureInfo.InvariantCulture))];
         }
         NoteSpellings(notes);
@@ -94,21 +106,34 @@ internal sealed class LabelColumn
     {
         if (HeadRequest.LabelNames(config.Root) is not { } own) return null;
         var set = own.ToHashSet();
-        return names.All(label => set.Contains(label) || (LabelValue.ClassNumber(label) is { } number && number < own.Count)) ? own : null;
+        return names.All(
+            label => set.Contains(label) || (LabelValue.ClassNumber(label) is { } number && number < own.Count)) ? own
+            : null;
     }
 
     private void NoteSpellings(ICollection<string> notes)
     {
-        string[] several = [.. spellings.Values.Where(written => written.Count > 1 && AreNumbers | AreTruths).Select(written => string.Join(" and ", written))];
-        if (several.Length > 0) notes.Add($"labels that mean the same are one: {string.Join("; ", several.Take(Shown))}");
-        if (padded > 0) notes.Add($"{(padded == 1 ? "1 label has" : $"{padded} labels have")} blanks around {(padded == 1 ? "it" : "them")}, which are left out");
+        string[] several =
+            [.. spellings.Values.Where(written => written.Count > 1 && AreNumbers | AreTruths)
+            .Select(written => string.Join(" and ", written))];
+        if (several.Length > 0)
+            notes.Add($"labels that mean the same are one: {string.Join("; ", several.Take(Shown))}");
+        if (padded > 0)
+            notes.Add(
+                $"{(padded == 1 ? "1 label has" : $"{padded} labels have")} blanks around " +
+                $"{(padded == 1 ? "it" : "them")}, which are left out");
         if (!AreNumbers && !AreTruths && firstNumber is { } place && names.Any(name => LabelValue.Number(name) is null))
             notes.Add($"labels are names and numbers (the first at {place}); all are read as names");
     }
 
     private void NoteCase(ICollection<string> notes)
     {
-        string[] alike = [.. names.GroupBy(name => name.ToUpperInvariant()).Where(group => group.Count() > 1).Select(group => string.Join(" and ", group.Order(StringComparer.Ordinal)))];
-        if (alike.Length > 0) notes.Add($"labels that differ in upper and lower case alone are different ones: {string.Join("; ", alike.Take(Shown))}. Spell them alike where the same is meant");
+        string[] alike =
+            [.. names.GroupBy(name => name.ToUpperInvariant()).Where(group => group.Count() > 1)
+            .Select(group => string.Join(" and ", group.Order(StringComparer.Ordinal)))];
+        if (alike.Length > 0)
+            notes.Add(
+                "labels that differ in upper and lower case alone are different ones: " +
+                $"{string.Join("; ", alike.Take(Shown))}. Spell them alike where the same is meant");
     }
 }

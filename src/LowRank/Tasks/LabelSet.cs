@@ -10,7 +10,8 @@ namespace LowRank.Tasks;
 public sealed class LabelSet
 {
     private readonly Dictionary<string, int> numbers;
-    private readonly Dictionary<string, int> canonical; // of names that are numbers or truth values, however they are spelled
+    // of names that are numbers or truth values, however they are spelled
+    private readonly Dictionary<string, int> canonical;
     private readonly bool goesByNumber;
 
     /// <summary>Numbers labels in their order.</summary>
@@ -22,7 +23,8 @@ public sealed class LabelSet
         if (twice.Length > 0) throw new InputException($"labels: named more than once: {string.Join(", ", twice)}.");
         Names = names;
         numbers = names.Select((name, number) => KeyValuePair.Create(name, number)).ToDictionary();
-        canonical = names.Select((name, number) => KeyValuePair.Create(LabelValue.Canonical(name), number)).GroupBy(entry => entry.Key)
+        canonical = names.Select((name, number) => KeyValuePair.Create(LabelValue.Canonical(name), number))
+            .GroupBy(entry => entry.Key)
             .Where(group => group.Count() == 1).SelectMany(group => group).ToDictionary();
         goesByNumber = !names.Any(name => LabelValue.Number(name) is not null);
     }
@@ -35,16 +37,19 @@ public sealed class LabelSet
     public int Number(JsonNode? label)
     {
         if (Text(label) is not { } name) throw new InputException(Missing(label));
-        if (numbers.TryGetValue(name, out int number) || canonical.TryGetValue(LabelValue.Canonical(name), out number)) return number;
+        if (numbers.TryGetValue(name, out int number) || canonical.TryGetValue(LabelValue.Canonical(name), out number))
+            return number;
         if (goesByNumber && LabelValue.ClassNumber(name) is { } index && index < Names.Count) return index;
         string shown = string.Join(", ", Names.Take(20)) + (Names.Count > 20 ? $" and {Names.Count - 20} more" : "");
         string reason = LabelValue.Number(name) is not null && LabelValue.ClassNumber(name) is null
-            ? "Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such rows out, or set task_options.problem: regression to learn numbers."
+            ? "Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such " +
+            "rows out, or set task_options.problem: regression to learn numbers."
             : "Correct the row, or name all labels under task_options.labels.";
         throw new InputException($"the label {label!.ToJsonString()} is not known; expected one of {shown}. {reason}");
     }
 
-    /// <summary>A label as text, without blanks around it: a name, a number or a truth value; null for anything else, an empty text too.</summary>
+    /// <summary>A label as text, without blanks around it: a name, a number or a truth value; null for anything else,
+    /// an empty text too.</summary>
     public static string? Text(JsonNode? label) => LabelValue.Name(label);
 
     /// <summary>What is wrong with a label that is no text and no number.</summary>
@@ -52,17 +57,20 @@ public sealed class LabelSet
     {
         null or JsonValueKind.Null => "the row has no label; expected one.",
         JsonValueKind.String => "the label is empty; expected a name or a number. Remove the row, or give it a label.",
-        JsonValueKind.Array => $"the label is the list {label.ToJsonString()}, expected one label; a list of labels stands under \"labels\".",
+        JsonValueKind.Array =>
+        $"the label is the list {label.ToJsonString()}, expected one label; a list of labels stands under \"labels\".",
         _ => $"the label is {Sample.Describe(label)}, expected a name or a number.",
     };
 }
 
-/// <summary>Reads one label of a row by its content: the number 1, the text "1" of a CSV file and 1.0 are the same label.</summary>
+/// <summary>Reads one label of a row by its content: the number 1, the text "1" of a CSV file and 1.0 are the same
+/// label.</summary>
 internal static partial class LabelValue
 {
     private const double MostExact = 1L << 53; // whole numbers beyond it are not told apart
 
-    /// <summary>A label as text, without blanks around it; null where it is absent, empty, a list or an object.</summary>
+    /// <summary>A label as text, without blanks around it; null where it is absent, empty, a list or an
+    /// object.</summary>
     public static string? Name(JsonNode? label) => label?.GetValueKind() switch
     {
         JsonValueKind.String => label.GetValue<string>().Trim() is { Length: > 0 } name ? name : null,
@@ -72,24 +80,31 @@ internal static partial class LabelValue
         _ => null,
     };
 
-    /// <summary>The one spelling of what can be spelled in several ways: a number, true and false. Other names stay as they are.</summary>
+    /// <summary>The one spelling of what can be spelled in several ways: a number, true and false. Other names stay as
+    /// they are.</summary>
     public static string Canonical(string name)
     {
         if (Truth(name) is { } truth) return truth ? "true" : "false";
         if (Number(name) is not { } number) return name;
-        return number == Math.Floor(number) && Math.Abs(number) < MostExact ? ((long)number).ToString(CultureInfo.InvariantCulture) : number.ToString("R", CultureInfo.InvariantCulture);
+        return number == Math.Floor(number) && Math.Abs(number) < MostExact
+            ? ((long)number).ToString(CultureInfo.InvariantCulture)
+            : number.ToString("R", CultureInfo.InvariantCulture);
     }
 
     /// <summary>The number that a text is, as JSON writes numbers; null for any other text, "01" too.</summary>
-    public static double? Number(string name) => JsonNumber().IsMatch(name) ? double.Parse(name, CultureInfo.InvariantCulture) : null;
+    public static double? Number(string name) => JsonNumber().IsMatch(name)
+        ? double.Parse(name, CultureInfo.InvariantCulture) : null;
 
     /// <summary>The number of a class that a text names: whole, from 0; null for any other.</summary>
-    public static int? ClassNumber(string name) => Number(name) is { } number && number == Math.Floor(number) && number is >= 0 and <= int.MaxValue ? (int)number : null;
+    public static int? ClassNumber(string name) =>
+        Number(name) is { } number && number == Math.Floor(number) && number is >= 0 and <= int.MaxValue
+        ? (int)number : null;
 
     /// <summary>The truth value that a text names, in upper or lower case; null for any other.</summary>
     public static bool? Truth(string name) => bool.TryParse(name, out bool truth) ? truth : null;
 
-    /// <summary>A number of a row: a JSON number, or a text that is one, as every field of a CSV file is a text; null for any other.</summary>
+    /// <summary>A number of a row: a JSON number, or a text that is one, as every field of a CSV file is a text; null
+    /// for any other.</summary>
     public static double? Number(JsonNode? value) => value?.GetValueKind() switch
     {
         JsonValueKind.Number => Number(value.ToJsonString()),
@@ -109,7 +124,9 @@ internal static partial class LabelValue
     public static JsonArray? List(JsonNode? value)
     {
         if (value is JsonArray list) return list;
-        if (value?.GetValueKind() != JsonValueKind.String || !value.GetValue<string>().AsSpan().TrimStart().StartsWith("[")) return null;
+        if (value?.GetValueKind() != JsonValueKind.String || !value.GetValue<string>().AsSpan().TrimStart()
+            .StartsWith("["))
+            return null;
         try
         {
             return JsonNode.Parse(value.GetValue<string>()) as JsonArray;

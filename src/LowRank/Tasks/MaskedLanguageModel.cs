@@ -13,8 +13,8 @@ using static TorchSharp.torch;
 namespace LowRank.Tasks;
 
 /// <summary>Predicting masked tokens, to adapt an encoder to a domain (arXiv 1810.04805, 2004.10964).</summary>
-/// <remarks>Rows: <c>{"text"}</c>; or <c>{"input_ids", "labels"}</c> with masks already set. To predict, the text holds the
-/// tokenizer's mask token.</remarks>
+/// <remarks>Rows: <c>{"text"}</c>; or <c>{"input_ids", "labels"}</c> with masks already set. To predict, the text holds
+/// the tokenizer's mask token.</remarks>
 public sealed class MaskedLanguageModelKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -36,14 +36,16 @@ public sealed class MaskedLanguageModelKind : ITaskKind
     public int HeadSize(TaskSettings settings) => 0;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new MaskedLanguageModelTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new MaskedLanguageModelTask(model, tokenizer, settings);
 }
 
-/// <summary>Masked language modelling on an encoder: of the drawn tokens eight in ten are masked, one is another token and
-/// one stays (arXiv 1810.04805, appendix A.1).</summary>
+/// <summary>Masked language modelling on an encoder: of the drawn tokens eight in ten are masked, one is another token
+/// and one stays (arXiv 1810.04805, appendix A.1).</summary>
 /// <remarks>Training draws anew each time from the run's generator. Evaluation draws the same each time, from the row
 /// itself, so that losses can be compared.</remarks>
-internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
+internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    : ITask
 {
     private readonly int padding = InputBatch.Padding(model);
 
@@ -51,26 +53,33 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     public INetwork Network => model.Network;
 
     private int MaskId => tokenizer?.MaskTokenId
-        ?? throw new InputException($"{model.Folder}: the tokenizer names no mask_token, which masked_lm needs. Add it to tokenizer_config.json.");
+        ?? throw new InputException(
+            $"{model.Folder}: the tokenizer names no mask_token, which masked_lm needs. Add it to " +
+            "tokenizer_config.json.");
 
     /// <inheritdoc/>
     public TaskData Read(RowSource source)
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes), [.. notes, .. rows.Warnings]);
+        return new TaskData(
+            RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>
     public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
     {
         using var scope = NewDisposeScope();
-        List<(TextInput Input, int[] Labels)> masked = [.. rows.Cast<MaskedText>().Select(text => Masked(text, dropout))];
+        List<(TextInput Input, int[] Labels)> masked =
+            [.. rows.Cast<MaskedText>().Select(text => Masked(text, dropout))];
         ModelInput input = InputBatch.Create([.. masked.Select(one => one.Input)], padding, Network.Device);
         long[] labels = InputBatch.Labels([.. masked.Select(one => one.Labels)]);
-        long[] places = [.. Enumerable.Range(0, labels.Length).Where(i => labels[i] != TokenizedExample.Ignored).Select(i => (long)i)];
+        long[] places =
+            [.. Enumerable.Range(0, labels.Length).Where(i => labels[i] != TokenizedExample.Ignored)
+            .Select(i => (long)i)];
         Tensor states = model.Sequence.States(input, dropout);
-        Tensor predicting = states.reshape(-1, states.shape[^1]).index_select(0, tensor(places, device: Network.Device));
+        Tensor predicting = states.reshape(-1, states.shape[^1]).index_select(
+            0, tensor(places, device: Network.Device));
         Tensor scores = model.Sequence.Head!.Forward(predicting, dropout);
         Tensor truth = tensor(places.Select(place => labels[place]).ToArray(), device: Network.Device);
         if (board is MaskedBoard results) results.Add(scores.argmax(-1).eq(truth).sum().item<long>(), places.Length);
@@ -92,7 +101,10 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
             string text = input is null ? fields.FilledText("text", "Expected a text with the mask token.") : "";
             fields.ThrowIfWrong();
             input ??= TextRows.Input(rows.Encode(text, null));
-            if (!input.Ids.Contains(mask)) throw new InputException($"the text has no mask token {tokenizer!.IdToToken(mask)}; put it where a word is to be predicted.");
+            if (!input.Ids.Contains(mask))
+                throw new InputException(
+                    $"the text has no mask token {tokenizer!.IdToToken(mask)}; put it where a word is to be " +
+                    "predicted.");
             return new[] { input };
         }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
@@ -107,11 +119,14 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor states = model.Sequence.States(InputBatch.Create(texts, padding, Network.Device));
-        Tensor Scores(int row, int place) => FiniteOutput.Require(model.Sequence.Head!.Forward(states[row, place], null), Network, "scores",
+        Tensor Scores(int row, int place) =>
+            FiniteOutput.Require(model.Sequence.Head!.Forward(states[row, place], null), Network, "scores",
             () => model.Sequence.Scores(InputBatch.Create(texts, padding, Network.Device)));
         return [.. texts.Select((text, row) => new JsonObject
         {
-            ["masks"] = new JsonArray([.. Enumerable.Range(0, text.Length).Where(i => text.Ids[i] == mask).Select(i => (JsonNode)Candidates(Scores(row, i)))]),
+            ["masks"] = new JsonArray(
+                [.. Enumerable.Range(0, text.Length).Where(i => text.Ids[i] == mask)
+                .Select(i => (JsonNode)Candidates(Scores(row, i)))]),
         })];
     }
 
@@ -121,7 +136,11 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         (Tensor chances, Tensor tokens) = nn.functional.softmax(scores, -1).topk(Shown);
         float[] chance = chances.cpu().data<float>().ToArray();
         long[] token = tokens.cpu().data<long>().ToArray();
-        return new JsonArray([.. token.Select((id, i) => (JsonNode)new JsonObject { ["token"] = tokenizer!.Decode([(int)id]).Trim(), ["probability"] = chance[i] })]);
+        return new JsonArray(
+            [.. token.Select(
+                (id, i) =>
+                (JsonNode)new JsonObject { ["token"] = tokenizer!.Decode([(int)id]).Trim(),
+                ["probability"] = chance[i] })]);
     }
 
     private MaskedText Example(TextRows rows, Sample sample)
@@ -131,17 +150,24 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         {
             TextInput input = rows.Tokens(fields, sample);
             int vocabulary = Network.VocabularySize;
-            int[] labels = fields.Numbers("labels", id => id == TokenizedExample.Ignored || (id >= 0 && id < vocabulary), $"-100, or a token id from 0 to {vocabulary - 1}");
-            if (labels.Length != input.Length) fields.Problem($"\"labels\" has {labels.Length} entries, expected {input.Length}, one for each token.");
+            int[] labels =
+                fields.Numbers("labels", id => id == TokenizedExample.Ignored || (id >= 0 && id < vocabulary),
+                $"-100, or a token id from 0 to {vocabulary - 1}");
+            if (labels.Length != input.Length)
+                fields.Problem($"\"labels\" has {labels.Length} entries, expected {input.Length}, one for each token.");
             fields.ThrowIfWrong();
             return new MaskedText(input, labels, [], 0, sample.Place);
         }
         string text = fields.FilledText("text", "Expected a text.");
         fields.ThrowIfWrong();
         TokenEncoding encoding = rows.Encode(text, null);
-        int[] maskable = [.. Enumerable.Range(0, encoding.Ids.Length).Where(i => !encoding.SpecialTokens[i] && !rows.Tokenizer.IsSpecial(encoding.Ids[i]))];
+        int[] maskable =
+            [.. Enumerable.Range(0, encoding.Ids.Length)
+            .Where(i => !encoding.SpecialTokens[i] && !rows.Tokenizer.IsSpecial(encoding.Ids[i]))];
         if (maskable.Length == 0) throw new InputException("the text has no token that can be masked; remove the row.");
-        return new MaskedText(TextRows.Input(encoding), null, maskable, Math.Max(1, (int)Math.Round(settings.MaskShare * maskable.Length)), sample.Place);
+        return new MaskedText(
+            TextRows.Input(encoding), null, maskable,
+            Math.Max(1, (int)Math.Round(settings.MaskShare * maskable.Length)), sample.Place);
     }
 
     private (TextInput Input, int[] Labels) Masked(MaskedText text, Generator? training)
@@ -202,5 +228,6 @@ internal sealed class MaskedBoard : IScoreBoard
 
     public void Add(long correct, long predicted) => (right, all) = (right + correct, all + predicted);
 
-    public IReadOnlyDictionary<string, double?> Metrics() => new Dictionary<string, double?> { ["accuracy"] = all == 0 ? null : (double)right / all };
+    public IReadOnlyDictionary<string, double?> Metrics() =>
+        new Dictionary<string, double?> { ["accuracy"] = all == 0 ? null : (double)right / all };
 }

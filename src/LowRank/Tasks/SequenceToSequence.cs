@@ -36,15 +36,19 @@ public sealed class SequenceToSequenceKind : ITaskKind
     public int HeadSize(TaskSettings settings) => 0;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new SequenceToSequenceTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new SequenceToSequenceTask(model, tokenizer, settings);
 }
 
-/// <summary>Sequence to sequence on a model: cross-entropy over the target's tokens, each predicted from the source and the
-/// target before it.</summary>
-internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : IGeneratingTask
+/// <summary>Sequence to sequence on a model: cross-entropy over the target's tokens, each predicted from the source and
+/// the target before it.</summary>
+internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    : IGeneratingTask
 {
     private readonly EncoderDecoder network = model.Network as EncoderDecoder
-        ?? throw new InputException($"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs one with an encoder and a decoder, such as t5.");
+        ?? throw new InputException(
+            $"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs one with an encoder and a decoder, " +
+            "such as t5.");
     private IReadOnlyList<string> cutSources = [];
     private readonly int padding = InputBatch.Padding(model);
 
@@ -56,7 +60,8 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes, foreign: true), [.. notes, .. rows.Warnings]);
+        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes, foreign: true),
+            [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>
@@ -65,7 +70,8 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         using var scope = NewDisposeScope();
         TextPairExample[] pairs = [.. rows.Cast<TextPairExample>()];
         ModelInput source = InputBatch.Create([.. pairs.Select(pair => pair.Input)], padding, network.Device);
-        Tensor truth = tensor(InputBatch.Labels([.. pairs.Select(pair => pair.Labels)]), device: network.Device).view(pairs.Length, -1);
+        Tensor truth = tensor(InputBatch.Labels([.. pairs.Select(pair => pair.Labels)]), device: network.Device).view(
+            pairs.Length, -1);
         // The decoder reads the target one place late, behind its start token; what is not learned reads as padding.
         Tensor begin = full(pairs.Length, 1, network.Shape.StartTokenId, ScalarType.Int64, network.Device);
         Tensor targets = cat([begin, truth.narrow(1, 0, truth.shape[1] - 1)], 1);
@@ -74,7 +80,8 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         Tensor flat = truth.reshape(-1);
         Tensor places = (flat != TokenizedExample.Ignored).nonzero().squeeze(1);
         Tensor logits = network.Logits(states.reshape(-1, states.shape[2]).index_select(0, places), dropout);
-        return nn.functional.cross_entropy(logits, flat.index_select(0, places), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        return nn.functional.cross_entropy(logits, flat.index_select(0, places), reduction: nn.Reduction.Sum)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -82,7 +89,8 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
-        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens).Select(text => new JsonObject { ["text"] = text });
+        Generate(PromptRows.Read(source, referenced: false, notes), batchSize, settings.MaxNewTokens)
+            .Select(text => new JsonObject { ["text"] = text });
 
     /// <inheritdoc/>
     public IReadOnlyList<string> GenerationNotes => cutSources;
@@ -93,12 +101,15 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         Tokenizer words = rows.Tokenizer;
         List<TextInput> sources = [.. samples.Select(sample => TextRows.Input(rows.Encode(sample.Text("prompt")
-            ?? throw new InputException($"{sample.Place}: the row has no \"prompt\"; expected the text to turn into another."), null)))];
+            ?? throw new InputException(
+                $"{sample.Place}: the row has no \"prompt\"; expected the text to turn into another."), null)))];
         cutSources = rows.Warnings;
-        IReadOnlyList<int> stops = [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
+        IReadOnlyList<int> stops =
+            [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
         var generator = new SequenceGenerator(network, padding);
         var options = new GenerationOptions { MaxNewTokens = maxNewTokens, StopTokenIds = stops };
-        return sources.Chunk(batchSize).SelectMany(batch => generator.Generate([.. batch.Select(source => source.Ids)], options)
+        return sources.Chunk(batchSize)
+            .SelectMany(batch => generator.Generate([.. batch.Select(source => source.Ids)], options)
             .Select(ids => words.Decode(ids, skipSpecialTokens: true).Trim()));
     }
 
@@ -111,12 +122,16 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         if (TextRows.HoldsTokens(sample))
         {
             TextInput input = rows.Tokens(fields, sample);
-            int[] given = fields.Numbers("labels", id => id == TokenizedExample.Ignored || (id >= 0 && id < network.VocabularySize), $"-100, or a token id from 0 to {network.VocabularySize - 1}");
-            if (given.All(label => label == TokenizedExample.Ignored)) fields.Problem("\"labels\" has no token to learn.");
+            int[] given = fields.Numbers("labels", id => id == TokenizedExample.Ignored
+                || (id >= 0 && id < network.VocabularySize),
+                $"-100, or a token id from 0 to {network.VocabularySize - 1}");
+            if (given.All(label => label == TokenizedExample.Ignored))
+                fields.Problem("\"labels\" has no token to learn.");
             fields.ThrowIfWrong();
             return new TextPairExample(input, given, sample.Place);
         }
-        string source = fields.FilledText("prompt", "Expected the source text."), target = fields.FilledText("completion", "Expected the target text.");
+        string source = fields.FilledText("prompt", "Expected the source text."),
+            target = fields.FilledText("completion", "Expected the target text.");
         fields.ThrowIfWrong();
         int[] labels = PromptEncoding.Ended(rows.Tokenizer, rows.Encode(target, null).Ids);
         return new TextPairExample(TextRows.Input(rows.Encode(source, null)), labels, sample.Place);

@@ -42,32 +42,42 @@ public sealed class TaskModel : IDisposable
     /// <param name="task">The task's name; null takes the adapter's, else the model's own.</param>
     /// <param name="settings">Changes the settings that adapter and config give; null leaves them.</param>
     /// <param name="device">Where it computes; the processor by default.</param>
-    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>; <see cref="WeightFormats.Auto"/> takes what the adapter
-    /// needs.</param>
-    /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the adapter's.</exception>
-    public static TaskModel Open(string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null, Device? device = null,
+    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>;
+    /// <see cref="WeightFormats.Auto"/> takes what the adapter needs.</param>
+    /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the
+    /// adapter's.</exception>
+    public static TaskModel Open(
+        string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null,
+        Device? device = null,
         string baseDtype = WeightFormats.Auto)
     {
         ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
         AdapterTask? described = AdapterTask.Load(adapter ?? model);
-        ITaskKind kind = Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
+        ITaskKind kind =
+            Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
         AdapterData? read = AdapterData.Load(adapter ?? model);
         TaskSettings chosen = Settings(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
-        head = new HeadRequest(kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal ?? HeadRenewal.Never };
+        head = new HeadRequest(
+            kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal
+            ?? HeadRenewal.Never };
         if (chosen.Problem == "regression") head = head with { Labels = 1 };
         if (settings is not null) chosen = settings(chosen);
-        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
+        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0
+            : AdapterVocabulary.RowsFor(adapter),
             baseDtype: adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype));
         Adapter? attached = null;
         try
         {
             attached = adapter is null ? null : Adapter.Load(adapter, opened);
             if (attached is null && opened.Network.CreatedWeights.Count > 0)
-                throw new InputException($"{model} has no weights for the head of {kind.Name} ({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
+                throw new InputException(
+                    $"{model} has no weights for the head of {kind.Name} " +
+                    $"({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
             attached?.Attach();
-            Tokenizer? tokenizer = AdapterChatTemplates.Open(model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
+            Tokenizer? tokenizer = AdapterChatTemplates.Open(
+                model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
             return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen))
             {
                 Data = read,
@@ -89,12 +99,18 @@ public sealed class TaskModel : IDisposable
         Model.Dispose();
     }
 
-    private static ITaskKind Choose(string? given, AdapterTask? described, HeadRequest head, IModelFamily family, string? adapter, string where)
+    private static ITaskKind Choose(
+        string? given, AdapterTask? described, HeadRequest head, IModelFamily family, string? adapter, string where)
     {
-        string own = described?.Task ?? (adapter is null && File.Exists(Path.Combine(where, SentenceFolder.ModulesFile)) ? "embedding" : null) ?? TaskRegistry.Names.Select(TaskRegistry.Get).FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
-            ?? throw new InputException($"{where} does not tell its task. Name one of {string.Join(", ", TaskRegistry.Names)}.");
+        string own = described?.Task
+            ?? (adapter is null && File.Exists(Path.Combine(where, SentenceFolder.ModulesFile)) ? "embedding" : null)
+            ?? TaskRegistry.Names.Select(TaskRegistry.Get)
+            .FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
+            ?? throw new InputException(
+                $"{where} does not tell its task. Name one of {string.Join(", ", TaskRegistry.Names)}.");
         ITaskKind chosen = TaskRegistry.Get(given ?? own);
-        bool needsNoHead = adapter is null && described is null && chosen.Head == HeadKind.None; // states alone, which every base gives
+        // states alone, which every base gives
+        bool needsNoHead = adapter is null && described is null && chosen.Head == HeadKind.None;
         if ((chosen.Head != head.Kind && !needsNoHead) || !chosen.Fits(family))
             throw new InputException($"{where} is made for {own}, not for {chosen.Name}.");
         return chosen;
@@ -105,9 +121,12 @@ public sealed class TaskModel : IDisposable
         string problem = described?.Problem ?? config.TextOr("problem_type", "");
         IReadOnlyList<string>? names = described?.Labels ?? HeadRequest.LabelNames(config.Root);
         // Without names, or with another's, labels go by number.
-        if (head is not null && names?.Count != head.Labels) names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
-        if (problem.Length == 0) problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
-        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem, Pooling = described?.Sentence is null ? described?.Pooling : null, Sentence = described?.Sentence };
+        if (head is not null && names?.Count != head.Labels)
+            names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
+        if (problem.Length == 0)
+            problem = (head?.Labels ?? names?.Count) == 1 ? "regression" : "single_label_classification";
+        var settings = new TaskSettings { Labels = names ?? ["LABEL_0", "LABEL_1"], Problem = problem,
+            Pooling = described?.Sentence is null ? described?.Pooling : null, Sentence = described?.Sentence };
         if (described?.MaxLength is { } length) settings = settings with { MaxLength = length };
         return described?.Stride is { } stride ? settings with { Stride = stride } : settings;
     }

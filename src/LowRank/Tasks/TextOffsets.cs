@@ -2,11 +2,12 @@ using System.Text;
 
 namespace LowRank.Tasks;
 
-/// <summary>Turns places in a text from code points to UTF-16 units and back: data and answers count code points, as Python, spaCy,
-/// doccano and Hugging Face's data sets do; .NET counts units.</summary>
+/// <summary>Turns places in a text from code points to UTF-16 units and back: data and answers count code points, as
+/// Python, spaCy, doccano and Hugging Face's data sets do; .NET counts units.</summary>
 internal sealed class TextOffsets
 {
-    private readonly int[]? starts; // the unit at which each code point begins, and the end; null where each is one unit
+    // the unit at which each code point begins, and the end; null where each is one unit
+    private readonly int[]? starts;
 
     public TextOffsets(string text)
     {

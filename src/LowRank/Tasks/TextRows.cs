@@ -17,18 +17,21 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
 
     /// <summary>What the user has to know of what was cut off.</summary>
     public IReadOnlyList<string> Warnings => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost {(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
+        : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost " +
+            $"{(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
 
     /// <summary>The tokenizer.</summary>
     /// <exception cref="InputException">The model has none.</exception>
     public Tokenizer Tokenizer => tokenizer ?? throw new InputException(
-        $"rows of text need a tokenizer, and {model.Folder} has none. Copy the model's tokenizer files into the folder, or give rows of \"input_ids\".");
+        $"rows of text need a tokenizer, and {model.Folder} has none. Copy the model's tokenizer files into the " +
+            "folder, or give rows of \"input_ids\".");
 
     /// <summary>Whether a row holds tokens instead of texts.</summary>
     public static bool HoldsTokens(Sample sample) => sample.Row.ContainsKey("input_ids");
 
     /// <summary>Reads <c>{"input_ids"[, "attention_mask", "token_type_ids"]}</c>.</summary>
-    public TextInput Tokens(RowFields fields, Sample sample, string key = "input_ids", string maskKey = "attention_mask")
+    public TextInput Tokens(
+        RowFields fields, Sample sample, string key = "input_ids", string maskKey = "attention_mask")
     {
         int vocabulary = model.Network.VocabularySize;
         int[] ids = fields.Numbers(key, id => id >= 0 && id < vocabulary, $"a token id from 0 to {vocabulary - 1}");
@@ -36,12 +39,18 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
         {
             if (!sample.Row.ContainsKey(name)) return null;
             int[] values = isMask ? fields.Mask(name) : fields.Numbers(name, value => value is 0 or 1, "0 or 1");
-            if (values.Length != ids.Length) fields.Problem($"\"{name}\" has {values.Length} entries, expected {ids.Length}, one for each of \"{key}\".");
+            if (values.Length != ids.Length)
+                fields.Problem(
+                    $"\"{name}\" has {values.Length} entries, expected {ids.Length}, one for each of \"{key}\".");
             return values;
         }
         if (ids.Length == 0) fields.Problem($"\"{key}\" is empty, expected at least one token.");
-        if (ids.Length > MaxLength) fields.Problem($"\"{key}\" has {ids.Length} tokens, expected at most {MaxLength} (max_length, or the model's positions).");
-        return new TextInput(ids, key == "input_ids" ? Beside("token_type_ids", isMask: false) : null, Beside(maskKey, isMask: true));
+        if (ids.Length > MaxLength)
+            fields.Problem(
+                $"\"{key}\" has {ids.Length} tokens, expected at most {MaxLength} (max_length, or the model's " +
+                "positions).");
+        return new TextInput(ids, key == "input_ids" ? Beside("token_type_ids", isMask: false)
+            : null, Beside(maskKey, isMask: true));
     }
 
     /// <summary>A text, or a pair, cut to the length allowed at the end of the longer one.</summary>
@@ -53,7 +62,8 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
     /// <param name="seen">The part of the first text that was not cut off.</param>
     public TokenEncoding Encode(string first, string? second, out TokenSpan seen)
     {
-        TokenEncoding Full(EncodingOptions? options) => second is null ? Tokenizer.EncodeFull(first, options) : Tokenizer.EncodeFull(first, second, options);
+        TokenEncoding Full(EncodingOptions? options) => second is null ? Tokenizer.EncodeFull(first, options)
+            : Tokenizer.EncodeFull(first, second, options);
         TokenEncoding whole = Full(null);
         seen = new TokenSpan(0, first.Length);
         if (whole.Ids.Length <= MaxLength) return whole;
@@ -102,7 +112,8 @@ internal static class InputBatch
         }
         Tensor OnDevice(long[] rows) => tensor(rows, dtype: ScalarType.Int64, device: device).view(-1, length);
         long[] mask = Rows((text, i) => text.Mask?[i] ?? 1, 0);
-        return new ModelInput(OnDevice(Rows((text, i) => text.Ids[i], padding)), mask.Contains(0) ? OnDevice(mask) : null,
+        return new ModelInput(OnDevice(Rows((text, i) => text.Ids[i], padding)), mask.Contains(0)
+            ? OnDevice(mask) : null,
             texts.Any(text => text.Types is not null) ? OnDevice(Rows((text, i) => text.Types?[i] ?? 0, 0)) : null);
     }
 
@@ -110,7 +121,9 @@ internal static class InputBatch
     public static long[] Labels(IReadOnlyList<int[]> rows)
     {
         int length = rows.Max(row => row.Length);
-        return [.. rows.SelectMany(row => Enumerable.Range(0, length).Select(i => i < row.Length ? (long)row[i] : Data.TokenizedExample.Ignored))];
+        return [.. rows.SelectMany(
+            row => Enumerable.Range(0, length)
+            .Select(i => i < row.Length ? (long)row[i] : Data.TokenizedExample.Ignored))];
     }
 
     /// <summary>The id of padding that a model's positions are counted by, else the config's, else 0.</summary>
@@ -126,8 +139,10 @@ internal static class RowReader
     /// <param name="make">Makes the examples of a row; throws what is wrong with it, without its place.</param>
     /// <param name="notes">Receives what was met while reading, a sentence each; null for nobody.</param>
     /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
-    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no row is left.</exception>
-    public static List<T> Read<T>(RowSource source, Func<Sample, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
+    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
+    /// row is left.</exception>
+    public static List<T> Read<T>(
+        RowSource source, Func<Sample, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
     {
         RowReading reading = source.Reading(foreign);
         var made = new List<T>();
@@ -143,7 +158,8 @@ internal static class RowReader
             }
         }
         reading.Problems.ThrowIfAny();
-        if (made.Count == 0) throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.", reading.Notes);
+        if (made.Count == 0)
+            throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use.", reading.Notes);
         foreach (string note in reading.Notes) notes?.Add(note);
         return made;
     }

@@ -14,11 +14,13 @@ internal sealed class AddedTokenFinder
     public AddedTokenFinder(IEnumerable<(string Content, AddedToken Token)> tokens)
     {
         byFirst = tokens.Where(token => token.Content.Length > 0).GroupBy(token => token.Content[0])
-            .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Content.Length).ToArray());
+            .ToDictionary(
+                group => group.Key, group => group.OrderByDescending(token => token.Content.Length).ToArray());
         firsts = SearchValues.Create([.. byFirst.Keys]);
     }
 
-    /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space they take.</summary>
+    /// <summary>The text in consecutive parts: plain text (no token) and tokens with the white space they
+    /// take.</summary>
     public IEnumerable<(int Start, int End, AddedToken? Token)> Find(string text)
     {
         int done = 0;
@@ -52,10 +54,12 @@ internal sealed class AddedTokenFinder
     }
 
     private static bool EndsInWord(string text, int end) =>
-        end > 0 && Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out Rune rune, out _) == OperationStatus.Done && WordCharacter.Is(rune);
+        end > 0 && Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out Rune rune, out _) == OperationStatus.Done
+            && WordCharacter.Is(rune);
 
     private static bool BeginsWithWord(string text, int start) =>
-        start < text.Length && Rune.DecodeFromUtf16(text.AsSpan(start), out Rune rune, out _) == OperationStatus.Done && WordCharacter.Is(rune);
+        start < text.Length && Rune.DecodeFromUtf16(text.AsSpan(start), out Rune rune, out _) == OperationStatus.Done
+            && WordCharacter.Is(rune);
 }
 
 /// <summary>A token that is found in the text itself, before the model sees it.</summary>
@@ -66,13 +70,15 @@ internal sealed class AddedTokenFinder
 /// <param name="StripsRight">Whether it takes the white space behind it.</param>
 /// <param name="IsSingleWord">Whether it must stand apart from letters and digits.</param>
 /// <param name="IsNormalized">Whether it is looked for in the normalised text.</param>
-internal sealed record AddedToken(string Content, int Id, bool IsSpecial, bool StripsLeft, bool StripsRight, bool IsSingleWord, bool IsNormalized)
+internal sealed record AddedToken(
+    string Content, int Id, bool IsSpecial, bool StripsLeft, bool StripsRight, bool IsSingleWord, bool IsNormalized)
 {
     /// <summary>Reads an entry of added_tokens.</summary>
     public static AddedToken Read(ComponentJson json)
     {
         bool special = json.Flag("special", false);
-        return new AddedToken(json.Text("content"), json.Number("id"), special, json.Flag("lstrip", false), json.Flag("rstrip", false),
+        return new AddedToken(
+            json.Text("content"), json.Number("id"), special, json.Flag("lstrip", false), json.Flag("rstrip", false),
             json.Flag("single_word", false), json.Flag("normalized", !special));
     }
 }

@@ -3,14 +3,16 @@ using System.Text;
 namespace LowRank.Tokenization;
 
 /// <summary>A changed text that knows for each of its UTF-16 units which span of the original it stands for.</summary>
-/// <remarks>The rules are those of the tokenizers library (NormalizedString): what replaces a character stands for it; what
-/// is inserted stands for the character before it; what is put before a text stands for its first character.</remarks>
+/// <remarks>The rules are those of the tokenizers library (NormalizedString): what replaces a character stands for it;
+/// what is inserted stands for the character before it; what is put before a text stands for its first
+/// character.</remarks>
 internal sealed class AlignedText
 {
     private readonly int[] starts;
     private readonly int[] ends;
 
-    private AlignedText(string text, int[] starts, int[] ends, TextBudget budget) => (Text, this.starts, this.ends, Budget) = (text, starts, ends, budget);
+    private AlignedText(string text, int[] starts, int[] ends, TextBudget budget) =>
+        (Text, this.starts, this.ends, Budget) = (text, starts, ends, budget);
 
     /// <summary>How long it may become, which its changes share.</summary>
     public TextBudget Budget { get; }
@@ -26,7 +28,8 @@ internal sealed class AlignedText
         int[] starts = new int[text.Length], ends = new int[text.Length];
         for (int i = 0; i < text.Length;)
         {
-            int length = char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]) ? 2 : 1;
+            int length = char.IsHighSurrogate(text[i]) && i + 1 < text.Length
+                && char.IsLowSurrogate(text[i + 1]) ? 2 : 1;
             for (int k = 0; k < length; k++) (starts[i + k], ends[i + k]) = (i, i + length);
             i += length;
         }
@@ -49,20 +52,22 @@ internal sealed class AlignedText
         }
     });
 
-    /// <summary>Replaces consecutive parts; a part's new characters stand for its old ones in order, those beyond them for
-    /// the last.</summary>
+    /// <summary>Replaces consecutive parts; a part's new characters stand for its old ones in order, those beyond them
+    /// for the last.</summary>
     public AlignedText MapParts(IEnumerable<(int Start, int Length)> parts, Func<string, string> replace) =>
         MapPlaced(parts, (_, old) => replace(old));
 
     /// <summary>As <see cref="MapParts"/>, with the place of each part.</summary>
-    public AlignedText MapPlaced(IEnumerable<(int Start, int Length)> parts, Func<int, string, string> replace) => Build((add, copy) =>
+    public AlignedText MapPlaced(IEnumerable<(int Start, int Length)> parts, Func<int, string, string> replace) =>
+        Build((add, copy) =>
     {
         foreach ((int start, int length) in parts)
         {
             string old = Text.Substring(start, length);
             int[] places = [.. Characters(old).Select(character => start + character.At)];
             int next = 0;
-            foreach ((string character, _) in Characters(replace(start, old))) add(character, places[Math.Min(next++, places.Length - 1)]);
+            foreach ((string character, _) in Characters(replace(start, old)))
+                add(character, places[Math.Min(next++, places.Length - 1)]);
         }
     });
 
@@ -98,8 +103,8 @@ internal sealed class AlignedText
     /// <summary>A part of the text.</summary>
     public AlignedText Slice(int start, int end) => new(Text[start..end], starts[start..end], ends[start..end], Budget);
 
-    /// <summary>Applies a change that keeps clusters, a character with its marks, apart from each other; a cluster's new
-    /// characters stand for its old ones in order.</summary>
+    /// <summary>Applies a change that keeps clusters, a character with its marks, apart from each other; a cluster's
+    /// new characters stand for its old ones in order.</summary>
     /// <param name="change">The change, such as a Unicode normalization.</param>
     public AlignedText MapClusters(Func<string, string> change)
     {
@@ -117,7 +122,8 @@ internal sealed class AlignedText
         });
     }
 
-    private static void AddCluster(string cluster, string changed, int at, Func<string, string> change, Action<string, int> add)
+    private static void AddCluster(
+        string cluster, string changed, int at, Func<string, string> change, Action<string, int> add)
     {
         List<(string Text, int At)> old = [.. Characters(cluster)];
         string[] alone = [.. old.Select(character => change(character.Text))];
@@ -161,7 +167,9 @@ internal sealed class AlignedText
 
     // Marks, and the Hangul letters that compose with the one before.
     private static bool Continues(Rune rune) => rune.Value is >= 0x1160 and <= 0x11FF || Rune.GetUnicodeCategory(rune)
-        is System.Globalization.UnicodeCategory.NonSpacingMark or System.Globalization.UnicodeCategory.SpacingCombiningMark or System.Globalization.UnicodeCategory.EnclosingMark;
+        is System.Globalization.UnicodeCategory.NonSpacingMark
+        or System.Globalization.UnicodeCategory.SpacingCombiningMark
+        or System.Globalization.UnicodeCategory.EnclosingMark;
 
     // add puts text that stands for the unit at an index; copy takes units as they are.
     private AlignedText Build(Action<Action<string, int>, Action<int, int>> write)

@@ -2,11 +2,13 @@ using System.Text;
 
 namespace LowRank.Tokenization;
 
-/// <summary>GPT-2's way of writing bytes as characters: printable ones as themselves, the others from U+0100 on.</summary>
+/// <summary>GPT-2's way of writing bytes as characters: printable ones as themselves, the others from U+0100
+/// on.</summary>
 internal static class ByteAlphabet
 {
     private static readonly char[] Characters = MakeCharacters();
-    private static readonly Dictionary<char, byte> Bytes = Characters.Select((c, b) => (c, b)).ToDictionary(p => p.c, p => (byte)p.b);
+    private static readonly Dictionary<char, byte> Bytes = Characters.Select((c, b) => (c, b))
+        .ToDictionary(p => p.c, p => (byte)p.b);
 
     /// <summary>The character of a byte.</summary>
     public static char Character(int value) => Characters[value];
@@ -30,7 +32,8 @@ internal static class ByteAlphabet
         var characters = new char[256];
         int next = 256;
         for (int b = 0; b < 256; b++)
-            characters[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? (char)b : (char)next++;
+            characters[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? (char)b
+                : (char)next++;
         return characters;
     }
 }

@@ -6,10 +6,11 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization;
 
-/// <summary>Trains a byte-level BPE vocabulary (Sennrich et al., arXiv 1508.07909; bytes as in GPT-2) and writes it as a
-/// <c>tokenizer.json</c> that the tokenizers library reads.</summary>
-/// <remarks>Text is split by Qwen2's pattern: words with their leading space, digits singly, punctuation. The most frequent
-/// pair is merged first; among equals, the one of lower token ids, so that the result depends on the counts alone.</remarks>
+/// <summary>Trains a byte-level BPE vocabulary (Sennrich et al., arXiv 1508.07909; bytes as in GPT-2) and writes it as
+/// a <c>tokenizer.json</c> that the tokenizers library reads.</summary>
+/// <remarks>Text is split by Qwen2's pattern: words with their leading space, digits singly, punctuation. The most
+/// frequent pair is merged first; among equals, the one of lower token ids, so that the result depends on the counts
+/// alone.</remarks>
 public static class BytePairTrainer
 {
     /// <summary>Trains and returns the content of a tokenizer.json.</summary>
@@ -20,8 +21,12 @@ public static class BytePairTrainer
     public static string Train(IEnumerable<string> texts, int vocabularySize, IReadOnlyList<string> specialTokens)
     {
         if (vocabularySize < 256 + specialTokens.Count)
-            throw new InputException($"The vocabulary size is {vocabularySize}; expected at least {256 + specialTokens.Count}: 256 bytes and {specialTokens.Count} special tokens.");
-        List<string> tokens = [.. specialTokens, .. Enumerable.Range(0, 256).Select(b => ByteAlphabet.Character(b).ToString()).Order(StringComparer.Ordinal)];
+            throw new InputException(
+                $"The vocabulary size is {vocabularySize}; expected at least {256 + specialTokens.Count}: 256 " +
+                $"bytes and {specialTokens.Count} special tokens.");
+        List<string> tokens =
+            [.. specialTokens, .. Enumerable.Range(0, 256).Select(b => ByteAlphabet.Character(b).ToString())
+            .Order(StringComparer.Ordinal)];
         Dictionary<string, int> ids = tokens.Select((token, id) => (token, id)).ToDictionary(t => t.token, t => t.id);
         (List<int[]> words, List<long> counts) = Count(texts, ids);
         var merges = new List<(string Left, string Right)>();
@@ -56,12 +61,15 @@ public static class BytePairTrainer
         return (words, counts);
     }
 
-    private static string ToJson(List<string> tokens, List<(string Left, string Right)> merges, IReadOnlyList<string> specialTokens)
+    private static string ToJson(
+        List<string> tokens, List<(string Left, string Right)> merges, IReadOnlyList<string> specialTokens)
     {
         var vocabulary = new JsonObject();
         for (int id = specialTokens.Count; id < tokens.Count; id++) vocabulary[tokens[id]] = id;
         for (int id = 0; id < specialTokens.Count; id++) vocabulary[specialTokens[id]] = id;
-        var byteLevel = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false, ["use_regex"] = false };
+        var byteLevel =
+            new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = false,
+            ["use_regex"] = false };
         var root = new JsonObject
         {
             ["version"] = "1.0",
@@ -69,38 +77,45 @@ public static class BytePairTrainer
             ["padding"] = null,
             ["added_tokens"] = new JsonArray([.. specialTokens.Select((token, id) => new JsonObject
             {
-                ["id"] = id, ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
+                ["id"] = id, ["content"] = token, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false,
+                    ["normalized"] = false, ["special"] = true,
             })]),
             ["normalizer"] = null,
             ["pre_tokenizer"] = new JsonObject
             {
                 ["type"] = "Sequence",
                 ["pretokenizers"] = new JsonArray(
-                    new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = SplitPatterns.Qwen2Text }, ["behavior"] = "Isolated", ["invert"] = false },
+                    new JsonObject { ["type"] = "Split",
+                        ["pattern"] = new JsonObject { ["Regex"] = SplitPatterns.Qwen2Text }, ["behavior"] = "Isolated",
+                        ["invert"] = false },
                     byteLevel.DeepClone()),
             },
             ["post_processor"] = byteLevel.DeepClone(),
             ["decoder"] = byteLevel.DeepClone(),
             ["model"] = new JsonObject
             {
-                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null,
+                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = null, ["continuing_subword_prefix"] = null,
+                    ["end_of_word_suffix"] = null,
                 ["fuse_unk"] = false, ["byte_fallback"] = false, ["ignore_merges"] = false,
                 ["vocab"] = vocabulary,
                 ["merges"] = new JsonArray([.. merges.Select(merge => new JsonArray(merge.Left, merge.Right))]),
             },
         };
-        return root.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        return root.ToJsonString(
+            new JsonSerializerOptions { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
     }
 }
 
-/// <summary>How often each pair of neighbouring tokens stands in the words, kept up to date while pairs are merged.</summary>
+/// <summary>How often each pair of neighbouring tokens stands in the words, kept up to date while pairs are
+/// merged.</summary>
 internal sealed class PairCounts
 {
     private readonly List<int[]> words;
     private readonly List<long> counts;
     private readonly Dictionary<(int Left, int Right), long> totals = [];
     private readonly Dictionary<(int Left, int Right), HashSet<int>> places = [];
-    private readonly PriorityQueue<((int Left, int Right) Pair, long Count), (long Negative, int Left, int Right)> queue = new();
+    private readonly PriorityQueue<((int Left, int Right) Pair, long Count),
+        (long Negative, int Left, int Right)> queue = new();
 
     /// <summary>Counts all pairs.</summary>
     /// <param name="words">Token ids of each distinct word; changed by <see cref="Merge"/>.</param>

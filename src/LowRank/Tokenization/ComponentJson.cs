@@ -52,7 +52,8 @@ internal sealed record ComponentJson(JsonObject Json, string Place)
 
     /// <summary>A whole number that must be there.</summary>
     public int Number(string key) =>
-        Json[key] is JsonValue value && value.TryGetValue(out int number) ? number : throw Wrong(key, Json[key], "a whole number");
+        Json[key] is JsonValue value && value.TryGetValue(out int number) ? number
+            : throw Wrong(key, Json[key], "a whole number");
 
     /// <summary>A whole number, or a default when it is missing or null.</summary>
     public int NumberOr(string key, int otherwise) => Json[key] is null ? otherwise : Number(key);

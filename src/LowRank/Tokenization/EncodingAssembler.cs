@@ -3,23 +3,27 @@ using LowRank.Tokenization.PostProcessors;
 
 namespace LowRank.Tokenization;
 
-/// <summary>Cuts texts to a length, puts special tokens around them and fills them up, as the tokenizers library does.</summary>
+/// <summary>Cuts texts to a length, puts special tokens around them and fills them up, as the tokenizers library
+/// does.</summary>
 /// <param name="frame">The special tokens.</param>
 /// <param name="padding">The padding token; null where the tokenizer names none.</param>
 /// <param name="lengths">The sides, where the options name none, and the type of padding.</param>
-/// <param name="trim">A token's span without blanks at its edges, from the span, the token and whether it comes first after
-/// cutting; null where spans stay.</param>
-internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, LengthSettings lengths, Func<TokenSpan, int, bool, TokenSpan>? trim)
+/// <param name="trim">A token's span without blanks at its edges, from the span, the token and whether it comes first
+/// after cutting; null where spans stay.</param>
+internal sealed class EncodingAssembler(
+    SpecialTokenFrame frame, int? padding, LengthSettings lengths, Func<TokenSpan, int, bool, TokenSpan>? trim)
 {
     /// <summary>One encoding, or with a stride as many as the texts need.</summary>
     /// <param name="texts">One or two.</param>
     /// <param name="options">How.</param>
     /// <param name="windows">Whether what is cut off becomes further encodings.</param>
-    /// <exception cref="InputException">The length leaves no room, or padding is asked for without a token for it.</exception>
+    /// <exception cref="InputException">The length leaves no room, or padding is asked for without a token for
+    /// it.</exception>
     public IReadOnlyList<TokenEncoding> Assemble(EncodedText[] texts, EncodingOptions options, bool windows)
     {
         Check(texts.Length, options);
-        options = options with { TruncationSide = options.TruncationSide ?? lengths.TruncationSide, PaddingSide = options.PaddingSide ?? lengths.PaddingSide };
+        options = options with { TruncationSide = options.TruncationSide ?? lengths.TruncationSide,
+            PaddingSide = options.PaddingSide ?? lengths.PaddingSide };
         IReadOnlyList<TemplatePart> template = Template(texts.Length, options.AddSpecialTokens);
         List<EncodedText[]> parts = [texts];
         if (options.MaxLength is { } length) parts = Cut(texts, options, length - template.Sum(part => part.Ids.Count));
@@ -33,7 +37,8 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
         if (options.MaxLength < 1) problems.Add($"MaxLength is {options.MaxLength}, expected at least 1");
         if (options.PadTo < 1) problems.Add($"PadTo is {options.PadTo}, expected at least 1");
         if (options.Stride < 0) problems.Add($"Stride is {options.Stride}, expected at least 0");
-        if (texts == 1 && options.Truncation == Truncation.OnlySecond) problems.Add("Truncation is OnlySecond, but there is one text");
+        if (texts == 1 && options.Truncation == Truncation.OnlySecond)
+            problems.Add("Truncation is OnlySecond, but there is one text");
         if (problems.Count > 0) throw new InputException("The text cannot be encoded so:", problems);
     }
 
@@ -46,7 +51,8 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
     private static List<EncodedText[]> Cut(EncodedText[] texts, EncodingOptions options, int room)
     {
         if (room < 0)
-            throw new InputException($"max_length {options.MaxLength} leaves no room for {-room} of the special tokens; raise it.");
+            throw new InputException(
+                $"max_length {options.MaxLength} leaves no room for {-room} of the special tokens; raise it.");
         int total = texts.Sum(text => text.Length);
         if (total <= room) return [texts];
         if (texts.Length == 1) return [.. Windows(texts[0], room, options).Select(part => new[] { part })];
@@ -57,13 +63,16 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
         }
         int cut = options.Truncation == Truncation.OnlyFirst ? 0 : 1, left = texts[cut].Length - (total - room);
         if (left <= 0)
-            throw new InputException($"The {(cut == 0 ? "second" : "first")} text alone has {texts[1 - cut].Length} tokens, which leaves nothing of the other within max_length {options.MaxLength}. " +
+            throw new InputException(
+                $"The {(cut == 0 ? "second" : "first")} text alone has {texts[1 - cut].Length} tokens, which " +
+                $"leaves nothing of the other within max_length {options.MaxLength}. " +
                 "Raise max_length, shorten the text, or cut the longest first.");
         EncodedText[] windows = [.. Windows(texts[cut], left, options)];
         return cut == 0 ? Combine(windows, [texts[1]]) : Combine([texts[0]], windows);
     }
 
-    // The tokenizers library pairs every further part of one text with the whole kept part of the other, and parts with parts.
+    // The tokenizers library pairs every further part of one text with the whole kept part of the other, and parts with
+    // parts.
     private static List<EncodedText[]> Combine(EncodedText[] first, EncodedText[] second)
     {
         List<EncodedText[]> all = [[first[0], second[0]]];
@@ -98,7 +107,9 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
             yield break;
         }
         if (options.Stride >= length)
-            throw new InputException($"stride is {options.Stride}, expected less than the {length} tokens that a window has room for. Lower it, or raise max_length.");
+            throw new InputException(
+                $"stride is {options.Stride}, expected less than the {length} tokens that a window has room for. " +
+                "Lower it, or raise max_length.");
         int step = length - options.Stride;
         if (options.TruncationSide == TextSide.Right)
         {
@@ -124,24 +135,30 @@ internal sealed class EncodingAssembler(SpecialTokenFrame frame, int? padding, L
         List<TokenSpan> spans = [];
         foreach (TemplatePart part in template)
         {
-            EncodedText added = part.Sequence is { } number ? texts[number] : new EncodedText([.. part.Ids], new TokenSpan[part.Ids.Count]);
+            EncodedText added = part.Sequence is { } number ? texts[number]
+                : new EncodedText([.. part.Ids], new TokenSpan[part.Ids.Count]);
             ids.AddRange(added.Ids);
-            spans.AddRange(part.Sequence is null || trim is null ? added.Spans : added.Spans.Select((span, i) => trim(span, added.Ids[i], i == 0)));
+            spans.AddRange(part.Sequence is null || trim is null ? added.Spans
+                : added.Spans.Select((span, i) => trim(span, added.Ids[i], i == 0)));
             types.AddRange(Enumerable.Repeat(part.Type, added.Length));
             special.AddRange(Enumerable.Repeat(part.Sequence is null, added.Length));
             sequences.AddRange(Enumerable.Repeat(part.Sequence ?? -1, added.Length));
         }
-        return new TokenEncoding([.. ids], [.. types], [.. Enumerable.Repeat(1, ids.Count)], [.. special], [.. spans], [.. sequences]);
+        return new TokenEncoding(
+            [.. ids], [.. types], [.. Enumerable.Repeat(1, ids.Count)], [.. special], [.. spans], [.. sequences]);
     }
 
     private TokenEncoding Pad(TokenEncoding encoding, EncodingOptions options)
     {
         int missing = (options.PadTo ?? 0) - encoding.Ids.Length;
         if (missing <= 0) return encoding;
-        int id = padding ?? throw new InputException("Padding is asked for, but the tokenizer names no pad_token. Add it to tokenizer_config.json.");
+        int id = padding
+            ?? throw new InputException(
+                "Padding is asked for, but the tokenizer names no pad_token. Add it to tokenizer_config.json.");
         T[] Fill<T>(T[] values, T value) => options.PaddingSide == TextSide.Right
             ? [.. values, .. Enumerable.Repeat(value, missing)] : [.. Enumerable.Repeat(value, missing), .. values];
-        return new TokenEncoding(Fill(encoding.Ids, id), Fill(encoding.TypeIds, lengths.PadTypeId), Fill(encoding.AttentionMask, 0),
+        return new TokenEncoding(
+            Fill(encoding.Ids, id), Fill(encoding.TypeIds, lengths.PadTypeId), Fill(encoding.AttentionMask, 0),
             Fill(encoding.SpecialTokens, true), Fill(encoding.Offsets, default), Fill(encoding.Sequences, -1));
     }
 }
@@ -158,12 +175,14 @@ internal sealed record EncodedText(int[] Ids, TokenSpan[] Spans)
 
 /// <summary>A text, or a pair of texts, as a model sees it; lists of equal length.</summary>
 /// <param name="Ids">Token ids, special tokens included.</param>
-/// <param name="TypeIds">The post-processor's type of each token: 0 for the first text and, for BERT's kind, 1 for the second.</param>
+/// <param name="TypeIds">The post-processor's type of each token: 0 for the first text and, for BERT's kind, 1 for the
+/// second.</param>
 /// <param name="AttentionMask">1 for tokens, 0 for padding.</param>
 /// <param name="SpecialTokens">Whether a token was added by the post-processor or is padding.</param>
 /// <param name="Offsets">Where each token stands in the text that it comes from; (0, 0) for special tokens.</param>
 /// <param name="Sequences">0 for the first text, 1 for the second, -1 for special tokens.</param>
-public sealed record TokenEncoding(int[] Ids, int[] TypeIds, int[] AttentionMask, bool[] SpecialTokens, TokenSpan[] Offsets, int[] Sequences);
+public sealed record TokenEncoding(
+    int[] Ids, int[] TypeIds, int[] AttentionMask, bool[] SpecialTokens, TokenSpan[] Offsets, int[] Sequences);
 
 /// <summary>Where a token stands in its text.</summary>
 /// <param name="Start">Its first UTF-16 unit.</param>

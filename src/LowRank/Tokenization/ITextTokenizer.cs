@@ -12,13 +12,14 @@ public interface ITextTokenizer
     /// <summary>The model's own chat template (Jinja); null when it has none.</summary>
     string? ChatTemplateSource { get; }
 
-    /// <summary>All its chat templates by name: <see cref="ChatTemplateSource"/> is "default", and "tool_use" is for conversations
-    /// with tools.</summary>
+    /// <summary>All its chat templates by name: <see cref="ChatTemplateSource"/> is "default", and "tool_use" is for
+    /// conversations with tools.</summary>
     IReadOnlyDictionary<string, string> ChatTemplates =>
-        ChatTemplateSource is { } source ? new Dictionary<string, string> { [ChatTemplateFiles.Default] = source } : new Dictionary<string, string>();
+        ChatTemplateSource is { } source ? new Dictionary<string, string> { [ChatTemplateFiles.Default] = source }
+            : new Dictionary<string, string>();
 
-    /// <summary>Special tokens as the model's files name them, for its chat template: <c>bos_token</c>, <c>eos_token</c>, …
-    /// to their text.</summary>
+    /// <summary>Special tokens as the model's files name them, for its chat template: <c>bos_token</c>,
+    /// <c>eos_token</c>, … to their text.</summary>
     IReadOnlyDictionary<string, string> SpecialTokens { get; }
 
     /// <summary>Text to ids.</summary>

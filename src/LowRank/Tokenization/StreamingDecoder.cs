@@ -1,7 +1,7 @@
 namespace LowRank.Tokenization;
 
-/// <summary>Turns tokens into text as they come. Never hands out a part of a character; all that it hands out together is
-/// what <see cref="Tokenizer.Decode"/> gives for all the tokens.</summary>
+/// <summary>Turns tokens into text as they come. Never hands out a part of a character; all that it hands out together
+/// is what <see cref="Tokenizer.Decode"/> gives for all the tokens.</summary>
 public sealed class StreamingDecoder
 {
     private const char Replacement = '\uFFFD'; // what an unfinished character decodes to
@@ -31,7 +31,8 @@ public sealed class StreamingDecoder
 
     private string Advance(bool atEnd)
     {
-        string before = tokenizer.Decode(window[..shown], skipsSpecialTokens), whole = tokenizer.Decode(window, skipsSpecialTokens);
+        string before = tokenizer.Decode(window[..shown], skipsSpecialTokens),
+            whole = tokenizer.Decode(window, skipsSpecialTokens);
         if (whole.Length <= before.Length || (!atEnd && whole[^1] == Replacement)) return "";
         string text = whole[before.Length..];
         // The tokens shown last stay: they tell that the text does not begin here. A blank alone does not tell it.

@@ -34,28 +34,33 @@ public sealed partial class Tokenizer : ITextTokenizer
             json.Json["added_tokens"] is null ? [] : [.. json.Children("added_tokens").Select(AddedToken.Read)],
             json.Child("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
             json.Child("pre_tokenizer") is { } preTokenizer ? PreTokenizerReader.Read(preTokenizer) : null,
-            json.Child("post_processor") is { } processor ? PostProcessorReader.Read(processor) : SpecialTokenFrame.None,
+            json.Child("post_processor") is { } processor ? PostProcessorReader.Read(processor)
+            : SpecialTokenFrame.None,
             json.Child("decoder") is { } decoder ? DecoderReader.Read(decoder) : null, lengths)
     {
     }
 
-    private Tokenizer(ITokenModel model, TokenizerFolder folder, IReadOnlyList<AddedToken> added, INormalizer? normalizer,
+    private Tokenizer(
+        ITokenModel model, TokenizerFolder folder, IReadOnlyList<AddedToken> added, INormalizer? normalizer,
         IPreTokenizer? preTokenizer, SpecialTokenFrame frame, IDecoder? decoder, LengthSettings lengths)
     {
-        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame) = (model, folder, normalizer, preTokenizer, frame);
+        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame) =
+            (model, folder, normalizer, preTokenizer, frame);
         (this.decoder, this.lengths) = (decoder, lengths);
         foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
-        // As in the tokenizers library, a token that is looked for in the normalised text is shown as it is found there; special ones
-        // are left out by what is shown.
+        // As in the tokenizers library, a token that is looked for in the normalised text is shown as it is found
+        // there; special ones are left out by what is shown.
         HashSet<string> leftOut = [.. added.Where(token => token.IsSpecial).Select(token => token.Content)];
         foreach (AddedToken token in added)
         {
-            string shown = token.IsNormalized && normalizer is not null ? normalizer.Normalize(token.Content) : token.Content;
+            string shown = token.IsNormalized && normalizer is not null ? normalizer.Normalize(token.Content)
+                : token.Content;
             (tokens[token.Id], ids[token.Content]) = (shown, token.Id);
             if (leftOut.Contains(shown)) hidden.Add(token.Id);
         }
         special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id)];
-        plainTokens = new AddedTokenFinder(added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
+        plainTokens = new AddedTokenFinder(
+            added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
         normalizedTokens = new AddedTokenFinder(added.Where(token => token.IsNormalized)
             .Select(token => (normalizer?.Normalize(token.Content) ?? token.Content, token)));
         joinsBytes = decoder is not null && string.Concat(decoder.Decode(["<0x41>", "<0xFF>"])) == "\uFFFD\uFFFD";
@@ -65,7 +70,8 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public int VocabularySize { get; }
 
-    /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of text.</summary>
+    /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of
+    /// text.</summary>
     internal string Fingerprint { get; private set; } = "";
 
     /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
@@ -100,7 +106,8 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> ChatTemplates => given ?? folder.ChatTemplates;
 
-    /// <summary>Where its chat template comes from, in words, where it is not the files that it was read from; null where it is.</summary>
+    /// <summary>Where its chat template comes from, in words, where it is not the files that it was read from; null
+    /// where it is.</summary>
     public string? ChatTemplatePlace { get; private set; }
 
     /// <inheritdoc/>
@@ -113,7 +120,9 @@ public sealed partial class Tokenizer : ITextTokenizer
     {
         var other = (Tokenizer)MemberwiseClone(); // nothing in it changes, so that all may be shared
         (other.given, other.ChatTemplatePlace) = (templates, place);
-        other.Fingerprint = TokenizerFiles.Fingerprint(string.Join('\0', templates.SelectMany(template => new[] { template.Key, template.Value }).Append(place).Append(Fingerprint)), null, null);
+        other.Fingerprint = TokenizerFiles.Fingerprint(
+            string.Join('\0', templates.SelectMany(template => new[] { template.Key, template.Value }).Append(place)
+            .Append(Fingerprint)), null, null);
         return other;
     }
 
@@ -159,8 +168,10 @@ public sealed partial class Tokenizer : ITextTokenizer
     {
         List<string> parts = [];
         foreach (int id in tokenIds)
-            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && hidden.Contains(id))) parts.Add(token);
-        return decoder is null ? string.Join(' ', parts) : string.Concat(decoder.Decode(parts, new TextBudget(parts.Sum(part => (long)part.Length), Place)));
+            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && hidden.Contains(id)))
+                parts.Add(token);
+        return decoder is null ? string.Join(' ', parts)
+            : string.Concat(decoder.Decode(parts, new TextBudget(parts.Sum(part => (long)part.Length), Place)));
     }
 
     /// <inheritdoc/>
@@ -178,8 +189,10 @@ public sealed partial class Tokenizer : ITextTokenizer
     /// <summary>Whether decoding leaves a token out with the special ones.</summary>
     internal bool IsLeftOut(int id) => hidden.Contains(id);
 
-    /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a whole.</summary>
-    internal bool IsOpenByte(int id) => joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
+    /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a
+    /// whole.</summary>
+    internal bool IsOpenByte(int id) =>
+        joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
 
     /// <summary>A decoder for tokens that come one by one.</summary>
     public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
@@ -208,7 +221,9 @@ public sealed partial class Tokenizer : ITextTokenizer
         }
     }
 
-    private EncodingAssembler Assembler => new(frame, PadTokenId, lengths, frame.TrimsOffsets ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
+    private EncodingAssembler Assembler =>
+        new(frame, PadTokenId, lengths, frame.TrimsOffsets
+        ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
 
     // As Encode without special tokens, keeping account of where each token comes from.
     private EncodedText EncodeAligned(string text)
@@ -248,16 +263,20 @@ public sealed partial class Tokenizer : ITextTokenizer
             string part = normalized.Text[start..end];
             List<Piece> pieces = [];
             if (preTokenizer is null) pieces.Add(new Piece(part, 0, part.Length, AsBytes: false));
-            else preTokenizer.Split(new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces, text.Budget);
+            else
+                preTokenizer.Split(
+                    new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces, text.Budget);
             List<(int First, int Last)> spans = [];
             foreach (Piece piece in pieces.Where(piece => piece.Length > 0))
             {
                 spans.Clear();
                 model.EncodeSpans(piece, result, spans);
-                offsets.AddRange(spans.Select(span => Place(start + piece.Origin(span.First), start + piece.Origin(span.Last))));
+                offsets.AddRange(
+                    spans.Select(span => Place(start + piece.Origin(span.First), start + piece.Origin(span.Last))));
             }
         }
     }
 
-    private int? Role(string role) => folder.SpecialTokens.TryGetValue(role, out string? token) ? TokenToId(token) : null;
+    private int? Role(string role) => folder.SpecialTokens.TryGetValue(role, out string? token)
+        ? TokenToId(token) : null;
 }

@@ -10,7 +10,8 @@ internal static class TokenizerFiles
 {
     private static readonly string[] Names =
     [
-        "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "merges.txt", "sentencepiece.bpe.model", "special_tokens_map.json", "spiece.model",
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "config.json", "merges.txt",
+            "sentencepiece.bpe.model", "special_tokens_map.json", "spiece.model",
         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
     ];
 
@@ -22,7 +23,9 @@ internal static class TokenizerFiles
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes($"{endOfText} {text}")));
-        foreach (string path in folder is null ? [] : Names.Select(name => Path.Combine(folder, name)).Where(File.Exists).Concat(ChatTemplateFiles.Further(folder)))
+        foreach (string path in folder is null ? []
+            : Names.Select(name => Path.Combine(folder, name)).Where(File.Exists)
+            .Concat(ChatTemplateFiles.Further(folder)))
         {
             hash.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes(Path.GetFileName(path))));
             hash.AppendData(SHA256.HashData(SmallFile.ReadBytes(path, SmallFile.MostOfVocabulary)));
@@ -34,10 +37,12 @@ internal static class TokenizerFiles
 /// <summary>What the files beside tokenizer.json say: the roles of special tokens and the chat templates.</summary>
 /// <param name="SpecialTokens">bos_token, eos_token, pad_token, unk_token and others, to their text.</param>
 /// <param name="ChatTemplates">The model's chat templates by name (<see cref="ChatTemplateFiles"/>).</param>
-internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> SpecialTokens, IReadOnlyDictionary<string, string> ChatTemplates)
+internal sealed record TokenizerFolder(
+    IReadOnlyDictionary<string, string> SpecialTokens, IReadOnlyDictionary<string, string> ChatTemplates)
 {
     /// <summary>Nothing said.</summary>
-    public static TokenizerFolder Empty { get; } = new(new Dictionary<string, string>(), new Dictionary<string, string>());
+    public static TokenizerFolder Empty { get; } =
+        new(new Dictionary<string, string>(), new Dictionary<string, string>());
 
     /// <summary>Reads tokenizer_config.json, special_tokens_map.json and chat templates where they are.</summary>
     public static TokenizerFolder Read(string folder)
@@ -65,9 +70,10 @@ internal sealed record TokenizerFolder(IReadOnlyDictionary<string, string> Speci
     }
 }
 
-/// <summary>The chat templates of a folder by their names, as transformers 5 keeps them: <c>chat_template.jinja</c> is "default",
-/// <c>additional_chat_templates/NAME.jinja</c> the others. Where there is none of these, <c>chat_template</c> of
-/// <c>tokenizer_config.json</c> (a text, or a list of named ones), else of <c>chat_template.json</c>.</summary>
+/// <summary>The chat templates of a folder by their names, as transformers 5 keeps them: <c>chat_template.jinja</c> is
+/// "default", <c>additional_chat_templates/NAME.jinja</c> the others. Where there is none of these,
+/// <c>chat_template</c> of <c>tokenizer_config.json</c> (a text, or a list of named ones), else of
+/// <c>chat_template.json</c>.</summary>
 internal static class ChatTemplateFiles
 {
     /// <summary>The file of the template that is meant where none is named.</summary>
@@ -90,7 +96,8 @@ internal static class ChatTemplateFiles
         var found = new Dictionary<string, string>();
         string main = Path.Combine(folder, FileName);
         if (File.Exists(main)) found[Default] = SmallFile.ReadText(main);
-        foreach (string file in Further(folder)) found[Path.GetFileName(file)[..^Ending.Length]] = SmallFile.ReadText(file);
+        foreach (string file in Further(folder))
+            found[Path.GetFileName(file)[..^Ending.Length]] = SmallFile.ReadText(file);
         if (found.Count == 0) found = Of(TokenizerFolder.Json(Path.Combine(folder, "tokenizer_config.json"))[Key]);
         return found.Count > 0 ? found : Of(TokenizerFolder.Json(Path.Combine(folder, "chat_template.json"))[Key]);
     }
@@ -99,7 +106,8 @@ internal static class ChatTemplateFiles
     public static IReadOnlyList<string> Further(string folder)
     {
         string further = Path.Combine(folder, FurtherFolder);
-        return Directory.Exists(further) ? [.. Directory.GetFiles(further, "*" + Ending).Order(StringComparer.Ordinal)] : [];
+        return Directory.Exists(further)
+            ? [.. Directory.GetFiles(further, "*" + Ending).Order(StringComparer.Ordinal)] : [];
     }
 
     /// <summary>Writes templates into a folder, in place of those that it has.</summary>
@@ -116,7 +124,8 @@ internal static class ChatTemplateFiles
                 continue;
             }
             // A name comes from somebody's file.
-            if (name.Length == 0 || name != Path.GetFileName(name) || name.Contains('\\')) throw new InputException($"A chat template is named \"{name}\", which is no file's name.");
+            if (name.Length == 0 || name != Path.GetFileName(name) || name.Contains('\\'))
+                throw new InputException($"A chat template is named \"{name}\", which is no file's name.");
             Directory.CreateDirectory(further);
             File.WriteAllText(Path.Combine(further, name + Ending), source);
         }
@@ -129,7 +138,9 @@ internal static class ChatTemplateFiles
         else if (node is JsonArray list)
         {
             foreach (JsonObject entry in list.OfType<JsonObject>())
-                if (TokenizerFolder.Text(entry["name"]) is { } name && TokenizerFolder.Text(entry["template"]) is { } template) found[name] = template;
+                if (TokenizerFolder.Text(entry["name"]) is { } name
+                    && TokenizerFolder.Text(entry["template"]) is { } template)
+                    found[name] = template;
         }
         else if (node is JsonObject named)
         {

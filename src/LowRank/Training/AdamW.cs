@@ -8,9 +8,10 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>AdamW (arXiv 1711.05101), operation for operation as PyTorch computes it.</summary>
-/// <remarks>State: two float32 tensors of each weight's shape, all means one piece of memory and all squares another. Weights are
-/// changed in place. On the processor all weights go through one pass over their memory, shared by torch's threads; each number is
-/// computed by itself, so the result does not depend on their number. Other devices compute with torch's operations.</remarks>
+/// <remarks>State: two float32 tensors of each weight's shape, all means one piece of memory and all squares another.
+/// Weights are changed in place. On the processor all weights go through one pass over their memory, shared by torch's
+/// threads; each number is computed by itself, so the result does not depend on their number. Other devices compute
+/// with torch's operations.</remarks>
 public sealed unsafe class AdamW : IDisposable
 {
     private readonly IReadOnlyList<KeyValuePair<string, Tensor>> weights;
@@ -36,7 +37,9 @@ public sealed unsafe class AdamW : IDisposable
         blocks = new WeightBlocks(tensors);
         (memory, constants) = (new AdamMemory[tensors.Length], new AdamConstants[tensors.Length]);
         // One that stands there twice takes its steps one after the other.
-        HashSet<Tensor> twice = new(tensors.GroupBy(tensor => tensor, (IEqualityComparer<Tensor>)ReferenceEqualityComparer.Instance).Where(same => same.Count() > 1).Select(same => same.Key), ReferenceEqualityComparer.Instance);
+        HashSet<Tensor> twice =
+            new(tensors.GroupBy(tensor => tensor, (IEqualityComparer<Tensor>)ReferenceEqualityComparer.Instance)
+            .Where(same => same.Count() > 1).Select(same => same.Key), ReferenceEqualityComparer.Instance);
         isPlain = [.. tensors.Select(tensor => NativeTensor.IsPlain(tensor) && !twice.Contains(tensor))];
     }
 
@@ -46,7 +49,8 @@ public sealed unsafe class AdamW : IDisposable
     /// <summary>One step with the gradients the weights carry; a weight without one is left as it is.</summary>
     /// <param name="learningRate">The step's rate.</param>
     /// <param name="factor">A weight's rate as a multiple of it, by name; null for 1.</param>
-    /// <param name="gradientScale">What gradients count for: less than 1 where they are clipped. The gradients themselves stay as they are.</param>
+    /// <param name="gradientScale">What gradients count for: less than 1 where they are clipped. The gradients
+    /// themselves stay as they are.</param>
     public void Step(double learningRate, Func<string, double>? factor = null, double gradientScale = 1)
     {
         StepCount++;
@@ -59,10 +63,13 @@ public sealed unsafe class AdamW : IDisposable
             memory[i] = default;
             (string name, Tensor weight) = weights[i];
             double rate = factor is null ? learningRate : learningRate * factor(name);
-            constants[i] = new AdamConstants((float)gradientScale, (float)(1 - rate * weightDecay), (float)(1 - beta1), (float)beta2, (float)(1 - beta2),
+            constants[i] = new AdamConstants(
+                (float)gradientScale, (float)(1 - rate * weightDecay), (float)(1 - beta1), (float)beta2,
+                (float)(1 - beta2),
                 root, (float)epsilon, (float)(-rate / correction1));
             if (isPlain[i])
-                memory[i] = new AdamMemory(NativeTensor.Address(weight), NativeTensor.GradientAddress(weight), NativeTensor.Address(means.Parts[i]), NativeTensor.Address(squares.Parts[i]));
+                memory[i] = new AdamMemory(NativeTensor.Address(weight), NativeTensor.GradientAddress(weight),
+                    NativeTensor.Address(means.Parts[i]), NativeTensor.Address(squares.Parts[i]));
             else if (weight.grad is { } gradient)
                 Step(weight, gradient, means.Parts[i], squares.Parts[i], constants[i]);
         }
@@ -71,7 +78,10 @@ public sealed unsafe class AdamW : IDisposable
 
     /// <summary>The state by name, for a checkpoint; the tensors stay the optimizer's own.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> State() =>
-        [.. weights.SelectMany((w, i) => new[] { KeyValuePair.Create(w.Key + ".mean", means.Parts[i]), KeyValuePair.Create(w.Key + ".square", squares.Parts[i]) })];
+        [.. weights.SelectMany(
+            (w, i) =>
+            new[] { KeyValuePair.Create(w.Key + ".mean", means.Parts[i]),
+            KeyValuePair.Create(w.Key + ".square", squares.Parts[i]) })];
 
     /// <summary>Goes on from a checkpoint, whose tensors have been copied into those of <see cref="State"/>.</summary>
     /// <param name="steps">Steps that had been taken.</param>
@@ -106,13 +116,16 @@ public sealed unsafe class AdamW : IDisposable
 /// <param name="Epsilon">The guard against division by zero.</param>
 /// <param name="StepSize">−rate / (1 − beta1^step).</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct AdamConstants(float Scale, float Decay, float Fraction, float Beta2, float Rest, float Root, float Epsilon, float StepSize);
+internal readonly record struct AdamConstants(
+    float Scale, float Decay, float Fraction, float Beta2, float Rest, float Root, float Epsilon, float StepSize);
 
-/// <summary>AdamW over memory: one pass that reads weight, gradient and both moments once and writes weight and moments once.</summary>
-/// <remarks>Each number goes through PyTorch's operations in their order, each rounded to float32: <c>mul_</c> of the decay, <c>lerp_</c>,
-/// <c>mul_</c> and <c>addcmul_</c> (a fused multiply-add in both, as torch's vector code has it), <c>sqrt</c>, <c>div_</c>, <c>add_</c>,
-/// <c>addcdiv_</c>. One thing differs: the root is rounded correctly, where torch takes it from a library that errs in the last bit of
-/// one number in five. The vector widths give the same bytes.</remarks>
+/// <summary>AdamW over memory: one pass that reads weight, gradient and both moments once and writes weight and moments
+/// once.</summary>
+/// <remarks>Each number goes through PyTorch's operations in their order, each rounded to float32: <c>mul_</c> of the
+/// decay, <c>lerp_</c>, <c>mul_</c> and <c>addcmul_</c> (a fused multiply-add in both, as torch's vector code has it),
+/// <c>sqrt</c>, <c>div_</c>, <c>add_</c>, <c>addcdiv_</c>. One thing differs: the root is rounded correctly, where
+/// torch takes it from a library that errs in the last bit of one number in five. The vector widths give the same
+/// bytes.</remarks>
 internal static unsafe class AdamKernel
 {
     /// <summary>A step.</summary>
@@ -122,7 +135,8 @@ internal static unsafe class AdamKernel
     /// <param name="square">Changed.</param>
     /// <param name="count">Numbers of each.</param>
     /// <param name="step">The step's numbers.</param>
-    public static void Update(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
+    public static void Update(
+        float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
         int done = 0;
         if (Vector512.IsHardwareAccelerated) done = Wide(weight, gradient, mean, square, count, step);
@@ -134,8 +148,10 @@ internal static unsafe class AdamKernel
     /// <returns>How many were done.</returns>
     public static int Wide(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
-        Vector512<float> scale = Vector512.Create(step.Scale), decay = Vector512.Create(step.Decay), beta2 = Vector512.Create(step.Beta2),
-            rest = Vector512.Create(step.Rest), root = Vector512.Create(step.Root), epsilon = Vector512.Create(step.Epsilon), size = Vector512.Create(step.StepSize);
+        Vector512<float> scale = Vector512.Create(step.Scale), decay = Vector512.Create(step.Decay),
+            beta2 = Vector512.Create(step.Beta2),
+            rest = Vector512.Create(step.Rest), root = Vector512.Create(step.Root),
+            epsilon = Vector512.Create(step.Epsilon), size = Vector512.Create(step.StepSize);
         bool small = IsSmall(step);
         Vector512<float> coefficient = Vector512.Create(Coefficient(step));
         int i = 0;
@@ -154,10 +170,13 @@ internal static unsafe class AdamKernel
 
     /// <summary>Eight numbers at a time.</summary>
     /// <returns>How many were done.</returns>
-    public static int Narrow(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
+    public static int Narrow(
+        float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
-        Vector256<float> scale = Vector256.Create(step.Scale), decay = Vector256.Create(step.Decay), beta2 = Vector256.Create(step.Beta2),
-            rest = Vector256.Create(step.Rest), root = Vector256.Create(step.Root), epsilon = Vector256.Create(step.Epsilon), size = Vector256.Create(step.StepSize);
+        Vector256<float> scale = Vector256.Create(step.Scale), decay = Vector256.Create(step.Decay),
+            beta2 = Vector256.Create(step.Beta2),
+            rest = Vector256.Create(step.Rest), root = Vector256.Create(step.Root),
+            epsilon = Vector256.Create(step.Epsilon), size = Vector256.Create(step.StepSize);
         bool small = IsSmall(step);
         Vector256<float> coefficient = Vector256.Create(Coefficient(step));
         int i = 0;
@@ -175,7 +194,8 @@ internal static unsafe class AdamKernel
     }
 
     /// <summary>One number at a time.</summary>
-    public static void Scalar(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
+    public static void Scalar(
+        float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
         bool small = IsSmall(step);
         float coefficient = Coefficient(step);
@@ -184,7 +204,8 @@ internal static unsafe class AdamKernel
             float g = gradient[i] * step.Scale;
             mean[i] = MathF.FusedMultiplyAdd(coefficient, g - mean[i], small ? mean[i] : g);
             square[i] = MathF.FusedMultiplyAdd(step.Rest * g, g, square[i] * step.Beta2);
-            weight[i] = weight[i] * step.Decay + step.StepSize * mean[i] / (MathF.Sqrt(square[i]) / step.Root + step.Epsilon);
+            weight[i] = weight[i] * step.Decay
+                + step.StepSize * mean[i] / (MathF.Sqrt(square[i]) / step.Root + step.Epsilon);
         }
     }
 
@@ -204,7 +225,8 @@ internal readonly record struct AdamMemory(nint Weight, nint Gradient, nint Mean
 
 /// <summary>A step of AdamW over weights in memory, in blocks.</summary>
 /// <param name="blocks">The weights, cut.</param>
-/// <param name="memory">Of each weight the addresses of it, its gradient and its moments; no gradient leaves it as it is.</param>
+/// <param name="memory">Of each weight the addresses of it, its gradient and its moments; no gradient leaves it as it
+/// is.</param>
 /// <param name="constants">Of each weight the step's numbers.</param>
 internal sealed unsafe class AdamWork(WeightBlocks blocks, AdamMemory[] memory, AdamConstants[] constants)
 {
@@ -216,7 +238,8 @@ internal sealed unsafe class AdamWork(WeightBlocks blocks, AdamMemory[] memory, 
         (int tensor, long start, int count) = blocks[block];
         AdamMemory at = memory[tensor];
         if (at.Gradient == 0) return;
-        AdamKernel.Update((float*)at.Weight + start, (float*)at.Gradient + start, (float*)at.Mean + start, (float*)at.Square + start, count, constants[tensor]);
+        AdamKernel.Update((float*)at.Weight + start, (float*)at.Gradient + start, (float*)at.Mean + start,
+            (float*)at.Square + start, count, constants[tensor]);
     }
 }
 
@@ -233,7 +256,8 @@ internal sealed class WeightBlocks
     {
         var cut = new List<(int, long, int)>();
         for (int i = 0; i < tensors.Count; i++)
-            for (long start = 0, numbers = tensors[i].numel(); start < numbers; start += Size) cut.Add((i, start, (int)Math.Min(Size, numbers - start)));
+            for (long start = 0, numbers = tensors[i].numel(); start < numbers; start += Size)
+                cut.Add((i, start, (int)Math.Min(Size, numbers - start)));
         blocks = [.. cut];
     }
 

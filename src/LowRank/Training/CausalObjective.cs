@@ -12,8 +12,8 @@ public interface IObjective
     /// <summary>The model.</summary>
     INetwork Network { get; }
 
-    /// <summary>Decides which rows are computed together. By default they stay as they come: a task whose loss is not a sum over
-    /// rows, or that draws what it asks, gives another result when they are moved.</summary>
+    /// <summary>Decides which rows are computed together. By default they stay as they come: a task whose loss is not a
+    /// sum over rows, or that draws what it asks, gives another result when they are moved.</summary>
     IRowArranger Arranger => RowsInOrder.Instance;
 
     /// <summary>The summed loss of a micro-batch.</summary>
@@ -53,14 +53,18 @@ public sealed class CausalObjective : IObjective
     public string? Obstacle(TokenizationSummary rows) => Obstacle(rows.Longest, rows.Padded, rows.Examples);
 
     /// <inheritdoc cref="Obstacle(TokenizationSummary)"/>
-    public string? Obstacle(IReadOnlyList<TokenizedExample> rows) => rows.Count == 0 ? null : Obstacle(rows.Max(row => row.Length), rows.Count(row => !row.IsWhole), rows.Count);
+    public string? Obstacle(IReadOnlyList<TokenizedExample> rows) => rows.Count == 0 ? null
+        : Obstacle(rows.Max(row => row.Length), rows.Count(row => !row.IsWhole), rows.Count);
 
     private string? Obstacle(int longest, long broken, long count)
     {
         if (!batching.Packing) return null;
         if (!IsFree(longest))
-            return $"batches with texts longer than {FreeLength()} tokens (the longest has {longest}) are padded, not packed: there the model's rotary positions depend on the longest text of a batch.";
-        return broken > 0 ? $"{broken} of {count} rows have padding of their own in attention_mask and are padded, not packed." : null;
+            return $"batches with texts longer than {FreeLength()} tokens (the longest has {longest}) are padded, " +
+                "not packed: there the model's rotary positions depend on the longest text of a batch.";
+        return broken > 0
+            ? $"{broken} of {count} rows have padding of their own in attention_mask and are padded, not packed."
+            : null;
     }
 
     /// <inheritdoc/>
@@ -72,11 +76,16 @@ public sealed class CausalObjective : IObjective
         TokenizedExample[] packed = packs ? [.. examples.Where(row => row.IsWhole && row.PredictedLabels > 0)] : [];
         TokenizedExample[] padded = packs ? [.. examples.Where(row => !row.IsWhole)] : examples;
         Tensor? sum = null;
-        if (packed.Length > 0) sum = CausalLoss.Sum(model, TensorBatch.Create(PackedRows.Of(packed, batching.Shares), model.Device), dropout);
+        if (packed.Length > 0)
+            sum = CausalLoss.Sum(
+                model, TensorBatch.Create(PackedRows.Of(packed, batching.Shares), model.Device), dropout);
         if (padded.Length > 0 || sum is null)
         {
             Batch batch = Batch.Pad(padded.Length > 0 ? padded : examples);
-            Tensor further = CausalLoss.Sum(model, TensorBatch.Create(batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device), dropout);
+            Tensor further =
+                CausalLoss.Sum(
+                    model, TensorBatch.Create(
+                        batch.InputIds, batch.Labels, batch.AttentionMask, batch.Length, model.Device), dropout);
             sum = sum is null ? further : sum + further;
         }
         return sum.MoveToOuterDisposeScope();
@@ -88,7 +97,9 @@ public sealed class CausalObjective : IObjective
     // Dynamic rope and LongRoPE turn every position by the length of the longest text, where that is beyond a limit.
     private bool IsFree(int length) => length <= FreeLength();
 
-    private long FreeLength() => new[] { model.Shape.Rope, model.Shape.LocalRope }.Min(Models.RotaryEmbedding.FreeLength) - (model.Prompt?.Length ?? 0);
+    private long FreeLength() =>
+        new[] { model.Shape.Rope, model.Shape.LocalRope }.Min(Models.RotaryEmbedding.FreeLength)
+        - (model.Prompt?.Length ?? 0);
 }
 
 /// <summary>Next-token cross-entropy: position i predicts the label of position i + 1.</summary>
@@ -101,7 +112,8 @@ public static class CausalLoss
     /// <param name="model">The model, with its adapters attached.</param>
     /// <param name="batch">Tokens, labels and mask.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <returns>A number that can be differentiated; the caller owns it. Zero without a graph when no position predicts.</returns>
+    /// <returns>A number that can be differentiated; the caller owns it. Zero without a graph when no position
+    /// predicts.</returns>
     public static Tensor Sum(Decoder model, TensorBatch batch, Generator? dropout)
     {
         model.RequireCausal();

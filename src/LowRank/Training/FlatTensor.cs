@@ -4,14 +4,16 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>One float32 tensor that holds several, one after the other, each a view of its part.</summary>
-/// <remarks>What goes over all of them, such as an optimizer's step or a sum over machines, is one pass over one piece of memory.</remarks>
+/// <remarks>What goes over all of them, such as an optimizer's step or a sum over machines, is one pass over one piece
+/// of memory.</remarks>
 internal sealed class FlatTensor : IDisposable
 {
     private const long Alignment = 16; // numbers: a part begins on a cache line, as tensors of their own do
 
     private FlatTensor(IReadOnlyList<Tensor> like)
     {
-        if (like.Any(tensor => tensor.dtype != ScalarType.Float32) || like.Select(tensor => tensor.device.ToString()).Distinct().Count() > 1)
+        if (like.Any(tensor => tensor.dtype != ScalarType.Float32) || like.Select(tensor => tensor.device.ToString())
+            .Distinct().Count() > 1)
             throw new ArgumentException("Tensors that lie in one have to be float32 and on one device.", nameof(like));
         long[] sizes = [.. like.Select(tensor => (tensor.numel() + Alignment - 1) / Alignment * Alignment)];
         Whole = zeros(sizes.Sum(), ScalarType.Float32, like.Count == 0 ? CPU : like[0].device).DetachFromDisposeScope();
@@ -35,8 +37,8 @@ internal sealed class FlatTensor : IDisposable
     /// <exception cref="ArgumentException">They are not all float32 and on one device.</exception>
     public static FlatTensor Zeros(IReadOnlyList<Tensor> like) => new(like);
 
-    /// <summary>Moves tensors into one: each keeps its values, its handle and whether it requires a gradient, and is a part from now on.
-    /// Its own memory is freed.</summary>
+    /// <summary>Moves tensors into one: each keeps its values, its handle and whether it requires a gradient, and is a
+    /// part from now on. Its own memory is freed.</summary>
     /// <remarks>Views that were made of a tensor before go on showing its old memory.</remarks>
     /// <exception cref="ArgumentException">They are not all float32 and on one device.</exception>
     public static FlatTensor Adopt(IReadOnlyList<Tensor> tensors)

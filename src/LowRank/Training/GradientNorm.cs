@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>The norm of all gradients together: one pass over their memory on the processor.</summary>
-/// <remarks>Squares are summed in float64, a block's in a fixed order and the blocks' in theirs: the same bytes for any number of
-/// threads. PyTorch sums in float32; the two agree to about seven digits.</remarks>
+/// <remarks>Squares are summed in float64, a block's in a fixed order and the blocks' in theirs: the same bytes for any
+/// number of threads. PyTorch sums in float32; the two agree to about seven digits.</remarks>
 internal sealed class GradientNorm
 {
     private readonly Tensor[] weights;
@@ -88,7 +88,8 @@ internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, dou
         sums[block] = tensors[tensor] == 0 ? 0 : Sum((float*)tensors[tensor] + start, count);
     }
 
-    /// <summary>The sum of squares in float64, in eight lanes whatever the processor's width: the same bytes everywhere.</summary>
+    /// <summary>The sum of squares in float64, in eight lanes whatever the processor's width: the same bytes
+    /// everywhere.</summary>
     public static double Sum(float* values, int count)
     {
         Vector256<double> low = Vector256<double>.Zero, high = Vector256<double>.Zero;

@@ -6,14 +6,17 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>The output head and its cross-entropy as one step of the graph: logits live for some rows at a time and are never kept.</summary>
-/// <remarks>Where a gradient is wanted, that of the states is computed with the loss: the softmax is there already, and keeping the
-/// states' gradient, [rows, width], replaces keeping logits, [rows, classes], or computing them twice.</remarks>
+/// <summary>The output head and its cross-entropy as one step of the graph: logits live for some rows at a time and are
+/// never kept.</summary>
+/// <remarks>Where a gradient is wanted, that of the states is computed with the loss: the softmax is there already, and
+/// keeping the states' gradient, [rows, width], replaces keeping logits, [rows, classes], or computing them
+/// twice.</remarks>
 internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
 {
     private const string Arguments = "arguments";
 
-    /// <summary>Logits that live at a time: 72 MB. Fewer would be multiplied less fast, for the head is packed anew each time.</summary>
+    /// <summary>Logits that live at a time: 72 MB. Fewer would be multiplied less fast, for the head is packed anew
+    /// each time.</summary>
     public const long MostNumbers = 18L << 20;
 
     private const int Wider = 4; // times as many on other devices, which are busy with large products alone
@@ -21,9 +24,11 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <inheritdoc/>
     public override string Name => nameof(HeadLoss);
 
-    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32, without adapters.</summary>
+    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32, without
+    /// adapters.</summary>
     /// <param name="head">The layer that gives the logits.</param>
-    public static bool Fits(Projection head) => head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32;
+    public static bool Fits(Projection head) =>
+        head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32;
 
     /// <summary>The summed loss in nats.</summary>
     /// <param name="head">A layer that <see cref="Fits"/>.</param>
@@ -36,23 +41,35 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     {
         using var scope = NewDisposeScope();
         long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
-        if (labels.numel() > 0 && (labels.min().item<long>() is var lowest && lowest < 0 || labels.max().item<long>() is var highest && highest >= head.OutputSize))
-            throw new InputException($"{head.Path} scores {head.OutputSize} classes, but a label is outside of them (found {labels.min().item<long>()} to {labels.max().item<long>()}). Tokenize the data with this model's own tokenizer.");
-        return apply(states, labels, new HeadLossArguments(head, is_grad_enabled() && states.requires_grad, most)).MoveToOuterDisposeScope();
+        if (labels.numel() > 0
+            && (labels.min().item<long>() is var lowest && lowest < 0 || labels.max().item<long>() is var highest
+            && highest >= head.OutputSize))
+            throw new InputException(
+                $"{head.Path} scores {head.OutputSize} classes, but a label is outside of them (found " +
+                $"{labels.min().item<long>()} to {labels.max().item<long>()}). Tokenize the data with this model's " +
+                "own tokenizer.");
+        return apply(states, labels, new HeadLossArguments(head, is_grad_enabled() && states.requires_grad, most))
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         using var scope = NewDisposeScope();
-        var (states, labels, arguments) = (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
+        var (states, labels, arguments) =
+            (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
         BackwardErrors.Watch(ctx, vars);
         Projection head = arguments.Head;
-        long rows = states.shape[0], parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers), most = Math.Max(1, (rows + parts - 1) / parts);
+        long rows = states.shape[0],
+            parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers),
+            most = Math.Max(1, (rows + parts - 1) / parts);
         bool isOnProcessor = states.device_type == DeviceType.CPU;
-        Tensor room = isOnProcessor ? StepMemory.Empty(most, head.OutputSize) : empty(most, head.OutputSize, device: states.device);
-        Tensor? gradient = !arguments.NeedsGradient ? null : isOnProcessor ? StepMemory.Empty(states.shape) : empty_like(states, requires_grad: false);
-        Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device); // added up there, so that nobody waits
+        Tensor room = isOnProcessor ? StepMemory.Empty(most, head.OutputSize)
+            : empty(most, head.OutputSize, device: states.device);
+        Tensor? gradient = !arguments.NeedsGradient ? null : isOnProcessor ? StepMemory.Empty(states.shape)
+            : empty_like(states, requires_grad: false);
+        // added up there, so that nobody waits
+        Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device);
         double loss = 0;
         for (long first = 0; first < rows; first += most)
         {
@@ -84,12 +101,15 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1), right = logarithms.gather(1, places);
-        return (right.sum().neg_().MoveToOuterDisposeScope(), logarithms.exp_().scatter_add_(1, places, full_like(right, -1)).MoveToOuterDisposeScope());
+        Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1),
+            right = logarithms.gather(1, places);
+        return (right.sum().neg_().MoveToOuterDisposeScope(),
+            logarithms.exp_().scatter_add_(1, places, full_like(right, -1)).MoveToOuterDisposeScope());
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {

@@ -1,6 +1,7 @@
 namespace LowRank.Training;
 
-/// <summary>The learning rate of each step: a linear rise from zero over the warm-up, then the schedule's fall.</summary>
+/// <summary>The learning rate of each step: a linear rise from zero over the warm-up, then the schedule's
+/// fall.</summary>
 /// <remarks>Equal to transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
 /// get_cosine_schedule_with_warmup: the first step of a warm-up has rate zero.</remarks>
 /// <param name="Kind">The course after warm-up.</param>

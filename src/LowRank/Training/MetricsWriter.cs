@@ -4,12 +4,13 @@ using System.Text.Json.Nodes;
 namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
-/// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and one an evaluation
-/// (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; where the model wrote
-/// texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A step that was skipped says why in
-/// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at once: a run
-/// that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all lines of steps that it takes
-/// again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has behind it is never missing here.</remarks>
+/// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and
+/// one an evaluation (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; where the
+/// model wrote texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A step that was skipped says why in
+/// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at
+/// once: a run that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all
+/// lines of steps that it takes again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has
+/// behind it is never missing here.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
     private readonly string path;
@@ -19,7 +20,8 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
 
     /// <summary>Opens the file; its folder is made when it is missing.</summary>
     /// <param name="path">Usually <c>metrics.jsonl</c> in the output folder.</param>
-    /// <param name="resume">True goes on after the lines of an interrupted run, from <see cref="Started"/> on: before, the file is not touched; false starts anew.</param>
+    /// <param name="resume">True goes on after the lines of an interrupted run, from <see cref="Started"/> on: before,
+    /// the file is not touched; false starts anew.</param>
     /// <param name="waits">Waits while the disk is full; null does not.</param>
     /// <exception cref="RunStorageException">It cannot be written.</exception>
     public MetricsWriter(string path, bool resume = false, StorageWait? waits = null)
@@ -58,7 +60,10 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             KeyValuePair.Create("eval_loss", Number(evaluation.Loss)),
             KeyValuePair.Create("eval_tokens", (object?)evaluation.Tokens),
             .. evaluation.Metrics.Select(metric => KeyValuePair.Create("eval_" + metric.Key, Number(metric.Value))),
-            .. evaluation.Generations.Count == 0 ? [] : new[] { KeyValuePair.Create("generations", (object?)evaluation.Generations.Select(text => new { prompt = text.Prompt, text = text.Text })) },
+            .. evaluation.Generations.Count == 0 ? []
+            : new[] { KeyValuePair.Create(
+                "generations",
+                (object?)evaluation.Generations.Select(text => new { prompt = text.Prompt, text = text.Text })) },
         ]));
 
     /// <inheritdoc/>
@@ -74,7 +79,9 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         // Others may read along while the run goes on.
-        return new FileStream(path, resumes ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        return new FileStream(
+            path, resumes ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read,
+            bufferSize: 0);
     }, waits);
 
     // JSON has no other numbers.
@@ -92,7 +99,8 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             long? found = StepOf(bytes.AsSpan(start, end - start));
             if (found > step) break;
             if (found is null && unreadable < 0) unreadable = start;
-            // Lines that a loss of power spoiled are the last ones: a whole line after them means another kind of damage.
+            // Lines that a loss of power spoiled are the last ones: a whole line after them means another kind of
+            // damage.
             if (found is not null && unreadable >= 0) throw Foreign(stream.Name, bytes, unreadable);
             if (found is not null) kept = end + 1;
         }
@@ -104,7 +112,9 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     private static InputException Foreign(string path, byte[] bytes, int start)
     {
         string line = System.Text.Encoding.UTF8.GetString(bytes.AsSpan(start)).Split('\n')[0];
-        return new InputException($"{path} has a line that is not a measurement: {(line.Length > 100 ? line[..100] + "…" : line)}. Move the file away and resume again.");
+        return new InputException(
+            $"{path} has a line that is not a measurement: {(line.Length > 100 ? line[..100] + "…" : line)}. Move " +
+            "the file away and resume again.");
     }
 
     private static long? StepOf(ReadOnlySpan<byte> line)
@@ -119,5 +129,8 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
         }
     }
 
-    private void Write<T>(T line) => RunStorageException.Guard(path, () => IO.AtomicFile.Append(Opened(), [.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']), waits);
+    private void Write<T>(T line) =>
+        RunStorageException.Guard(
+            path, () => IO.AtomicFile.Append(Opened(), [.. JsonSerializer.SerializeToUtf8Bytes(line), (byte)'\n']),
+            waits);
 }

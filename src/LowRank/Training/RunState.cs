@@ -5,7 +5,8 @@ namespace LowRank.Training;
 /// <summary>What a run has done so far.</summary>
 internal sealed class RunState(long totalSteps)
 {
-    private const int RateWindow = 20; // steps over which the rate is averaged, so that it follows changes but does not jump
+    // steps over which the rate is averaged, so that it follows changes but does not jump
+    private const int RateWindow = 20;
     private readonly Queue<(long Tokens, double Seconds)> recent = new();
 
     private readonly long started = Stopwatch.GetTimestamp();
@@ -71,7 +72,8 @@ internal sealed class RunState(long totalSteps)
         return true;
     }
 
-    public CheckpointCounters Counters(long optimizerSteps, long stepsPerEpoch, DataOrder data, LearningRateSchedule schedule) => new()
+    public CheckpointCounters Counters(
+        long optimizerSteps, long stepsPerEpoch, DataOrder data, LearningRateSchedule schedule) => new()
     {
         Step = Step,
         TotalSteps = TotalSteps,
@@ -113,7 +115,8 @@ internal sealed class RunState(long totalSteps)
         : null;
 
     public TrainingResult Result(RunEnding ending, string savedFolder) =>
-        new(Step, LastLoss, BestStep, BestLoss, Tokens, Elapsed, Kernels.ProcessMemory.PeakBytes(), savedFolder) { Ending = ending, SkippedSteps = Skipped };
+        new(Step, LastLoss, BestStep, BestLoss, Tokens, Elapsed, Kernels.ProcessMemory.PeakBytes(),
+            savedFolder) { Ending = ending, SkippedSteps = Skipped };
 }
 
 /// <summary>Why a run came to its end.</summary>

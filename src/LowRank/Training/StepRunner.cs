@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 namespace LowRank.Training;
 
 /// <summary>Does optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
-/// <remarks>What belongs to a step lives in a dispose scope of its own: memory does not grow with the number of steps.</remarks>
+/// <remarks>What belongs to a step lives in a dispose scope of its own: memory does not grow with the number of
+/// steps.</remarks>
 internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainingOptions options) : IDisposable
 {
     public AdamW Optimizer { get; } = new(trained.Weights, options);
@@ -18,7 +19,8 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
     private readonly GradientNorm gradients = new(trained.Weights.Select(weight => weight.Value));
 
-    /// <summary>Does a step; where its loss or gradient is not finite, weights, optimizer and rules stay as they are.</summary>
+    /// <summary>Does a step; where its loss or gradient is not finite, weights, optimizer and rules stay as they
+    /// are.</summary>
     /// <param name="step">Its rows.</param>
     /// <param name="learningRate">Its rate.</param>
     /// <param name="number">Its number, counted from 1.</param>
@@ -44,7 +46,8 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
         double norm = gradients.Measure();
         double scale = GradientClipping.Factor(norm, options.MaxGradientNorm);
         if (NonFinite.Of(loss, norm, scale, trained.Weights) is { } problem)
-            return new StepOutcome(loss, norm, tokens, Stopwatch.GetElapsedTime(started), TimeSpan.Zero) { NonFinite = problem };
+            return new StepOutcome(
+                loss, norm, tokens, Stopwatch.GetElapsedTime(started), TimeSpan.Zero) { NonFinite = problem };
         long update = Stopwatch.GetTimestamp();
         if (trained.Rules.ReadsGradients && scale != 1)
         {
@@ -66,14 +69,16 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
 /// <summary>One optimizer step.</summary>
 /// <param name="Step">Its number, from 1.</param>
-/// <param name="Loss">Mean loss a predicted token before the step, in nats; may be no number where the step was skipped.</param>
+/// <param name="Loss">Mean loss a predicted token before the step, in nats; may be no number where the step was
+/// skipped.</param>
 /// <param name="GradientNorm">Norm of all gradients together, before clipping.</param>
 /// <param name="LearningRate">The rate the step was taken with.</param>
 /// <param name="Tokens">Tokens of the step's batches, padding left out.</param>
 /// <param name="TokensPerSecond">Over the last steps.</param>
 /// <param name="Elapsed">Time spent in steps since the start of the run, that before a resume included.</param>
 public sealed record TrainingStep(
-    long Step, double Loss, double GradientNorm, double LearningRate, long Tokens, double TokensPerSecond, TimeSpan Elapsed)
+    long Step, double Loss, double GradientNorm, double LearningRate, long Tokens, double TokensPerSecond,
+        TimeSpan Elapsed)
 {
     /// <summary>What was no finite number, so that the step changed nothing; null for a step that was taken.</summary>
     public string? Skipped { get; init; }
@@ -81,7 +86,8 @@ public sealed record TrainingStep(
     /// <summary>Steps of the run so far that changed nothing, this one included.</summary>
     public long SkippedSteps { get; init; }
 
-    /// <summary>What the process held in memory after the step, in bytes (its resident size); null where it was not measured.</summary>
+    /// <summary>What the process held in memory after the step, in bytes (its resident size); null where it was not
+    /// measured.</summary>
     public long? MemoryBytes { get; init; }
 }
 
@@ -93,7 +99,8 @@ public sealed record TrainingStep(
 /// <param name="Update">What of it the optimizer and the method's rules took.</param>
 internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens, TimeSpan Elapsed, TimeSpan Update)
 {
-    /// <summary>What was no finite number, so that weights, optimizer and rules were left as they were; null for a step that was taken.</summary>
+    /// <summary>What was no finite number, so that weights, optimizer and rules were left as they were; null for a step
+    /// that was taken.</summary>
     public string? NonFinite { get; init; }
 }
 
@@ -114,7 +121,8 @@ public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor Pr
     public static TensorBatch Create(PackedRows rows, Device device)
     {
         Tensor Whole(IReadOnlyList<long> values) => tensor([.. values], dtype: ScalarType.Int64, device: device);
-        return new TensorBatch(Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
+        return new TensorBatch(
+            Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
         {
             Documents = new PackedDocuments(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
         };

@@ -18,7 +18,8 @@ public interface ITrainedWeights
     /// <summary>What the step does besides; the plain step unless a method says otherwise.</summary>
     ITrainingRules Rules => PlainRules.Instance;
 
-    /// <summary>The model whose folder the run began with, which a checkpoint remembers by its fingerprint; null where it is not known.</summary>
+    /// <summary>The model whose folder the run began with, which a checkpoint remembers by its fingerprint; null where
+    /// it is not known.</summary>
     PretrainedModel? Model => null;
 
     /// <summary>Writes a folder that can be loaded again; it appears whole or not at all.</summary>
@@ -40,7 +41,8 @@ public sealed class TrainedAdapter : ITrainedWeights
         adapter.SetTrainable(true);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights) weight.requires_grad = Rules.Trains(key);
         Weights = [.. adapter.TrainedWeights.Where(weight => Rules.Trains(weight.Key))];
-        FlatTensor.Adopt([.. Weights.Select(weight => weight.Value)]).Dispose(); // the weights themselves keep the memory
+        // the weights themselves keep the memory
+        FlatTensor.Adopt([.. Weights.Select(weight => weight.Value)]).Dispose();
     }
 
     /// <inheritdoc/>
@@ -121,7 +123,8 @@ public sealed class FullModel : ITrainedWeights
             "bfloat16" => ScalarType.BFloat16,
             "float16" => ScalarType.Float16,
             "float32" => ScalarType.Float32,
-            _ => throw new InputException($"{model.Folder}/config.json: dtype is \"{name}\"; supported: float32, float16, bfloat16."),
+            _ => throw new InputException(
+                $"{model.Folder}/config.json: dtype is \"{name}\"; supported: float32, float16, bfloat16."),
         };
     }
 }

@@ -3,9 +3,11 @@ using LowRank.Models;
 
 namespace LowRank.Training;
 
-/// <summary>The training loop: micro-batches, one summed loss a step divided by all its labels, clipping, AdamW.</summary>
+/// <summary>The training loop: micro-batches, one summed loss a step divided by all its labels, clipping,
+/// AdamW.</summary>
 /// <remarks>Synchronous, on the calling thread, which owns the model while it runs. What belongs to a step lives in a
-/// dispose scope of its own: memory does not grow with the number of steps. The output folder is held by one run at a time.</remarks>
+/// dispose scope of its own: memory does not grow with the number of steps. The output folder is held by one run at a
+/// time.</remarks>
 public sealed class Trainer
 {
     private readonly IObjective objective;
@@ -16,7 +18,9 @@ public sealed class Trainer
     private readonly RunFolder? taken;
 
     /// <summary>Prepares a run of next-token prediction.</summary>
-    public Trainer(Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
+    public Trainer(
+        Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder,
+        ITrainingObserver observer)
         : this(new CausalObjective(model), trained, options, outputFolder, observer)
     {
     }
@@ -25,32 +29,41 @@ public sealed class Trainer
     /// <param name="objective">The task, on the model with its adapter attached if there is one.</param>
     /// <param name="trained">What is trained and how it is saved.</param>
     /// <param name="options">The settings.</param>
-    /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints; taken while the run goes on.</param>
+    /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints; taken while the run
+    /// goes on.</param>
     /// <param name="observer">Hears of every step and evaluation.</param>
-    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, string outputFolder, ITrainingObserver observer)
+    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, string outputFolder,
+        ITrainingObserver observer)
     {
         (this.objective, this.trained, this.options, this.observer) = (objective, trained, options, observer);
         this.outputFolder = outputFolder;
     }
 
     /// <summary>Prepares a run in a folder that the caller has taken, and lets go of.</summary>
-    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, RunFolder folder, ITrainingObserver observer)
+    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, RunFolder folder,
+        ITrainingObserver observer)
         : this(objective, trained, options, folder.Path, observer) => taken = folder;
 
     /// <summary>Trains, evaluates, and saves the last weights (and the best, when there is validation data).</summary>
     /// <param name="training">The examples to learn from; at least one.</param>
     /// <param name="validation">Held-out examples; empty for none.</param>
-    /// <param name="resume">True goes on from the newest whole checkpoint in the output folder; an error when there is none.</param>
-    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint to resume from.</param>
-    /// <exception cref="InputException">No example to train on, nothing to resume from, or another run writes to the folder.</exception>
+    /// <param name="resume">True goes on from the newest whole checkpoint in the output folder; an error when there is
+    /// none.</param>
+    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint
+    /// to resume from.</param>
+    /// <exception cref="InputException">No example to train on, nothing to resume from, or another run writes to the
+    /// folder.</exception>
     /// <exception cref="RunStorageException">The folder cannot be written to; what was saved before stays.</exception>
-    /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is no number; what was saved before stays.</exception>
+    /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is no number; what was saved
+    /// before stays.</exception>
     public TrainingResult Run(IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation,
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
-            throw new InputException("training.patience stops a run by its held-out loss, and nothing is evaluated. Give data.validation and leave training.eval_every above 0, or remove it.");
+            throw new InputException(
+                "training.patience stops a run by its held-out loss, and nothing is evaluated. Give " +
+                "data.validation and leave training.eval_every above 0, or remove it.");
         if (resume) CheckpointStore.RequireAny(outputFolder);
         RunFolder folder = taken ?? RunFolder.Hold(outputFolder, waits: null);
         try
@@ -64,7 +77,8 @@ public sealed class Trainer
         }
     }
 
-    // A resume that is refused has changed nothing: the folder is claimed, and observers hear of the run, once it is taken up.
+    // A resume that is refused has changed nothing: the folder is claimed, and observers hear of the run, once it is
+    // taken up.
     private static TrainingResult Run(TrainingRun run, RunFolder folder, bool resume, CancellationToken cancellation)
     {
         IReadOnlyList<string>? resumed = resume ? run.Resume() : null;
@@ -94,7 +108,8 @@ public sealed class Trainer
 /// <param name="PeakMemoryBytes">Most memory the process held.</param>
 /// <param name="SavedFolder">The folder of what was trained.</param>
 public sealed record TrainingResult(
-    long Steps, double? LastLoss, long? BestStep, double? BestLoss, long Tokens, TimeSpan Elapsed, long PeakMemoryBytes, string SavedFolder)
+    long Steps, double? LastLoss, long? BestStep, double? BestLoss, long Tokens, TimeSpan Elapsed, long PeakMemoryBytes,
+        string SavedFolder)
 {
     /// <summary>Why the run ended.</summary>
     public RunEnding Ending { get; init; }
@@ -109,7 +124,8 @@ public sealed record TrainingResult(
 /// <param name="TrainableParameters">Numbers that are trained.</param>
 /// <param name="TotalParameters">Numbers of the model and what is trained beside it.</param>
 /// <param name="OutputFolder">The folder that receives everything.</param>
-public sealed record TrainingPlan(long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder)
+public sealed record TrainingPlan(
+    long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder)
 {
     /// <summary>The step that a resumed run goes on after; null for a run from the start.</summary>
     public long? ResumedFrom { get; init; }

@@ -12,7 +12,8 @@ public interface ITrainingObserver
     /// <summary>After each evaluation.</summary>
     void Evaluated(EvaluationResult evaluation);
 
-    /// <summary>Before a checkpoint is written: what was told so far must outlast a loss of power, as the checkpoint will.</summary>
+    /// <summary>Before a checkpoint is written: what was told so far must outlast a loss of power, as the checkpoint
+    /// will.</summary>
     void Saving(long step)
     {
         // Most observers keep nothing.

@@ -24,14 +24,20 @@ internal sealed class TrainingRun : IDisposable
     private string? problem; // what was not finite in the last step
     private long savedAt = Stopwatch.GetTimestamp(); // when the last checkpoint was written, or the run began
 
-    public TrainingRun(IObjective objective, ITrainedWeights trained, TrainingOptions options, ITrainingObserver observer, RunFolder folder,
+    public TrainingRun(
+        IObjective objective, ITrainedWeights trained, TrainingOptions options, ITrainingObserver observer,
+        RunFolder folder,
         IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation)
     {
-        (this.objective, this.trained, this.options, this.observer, this.folder, this.validation) = (objective, trained, options, observer, folder, validation);
-        batches = new BatchPlan(training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed, objective.Arranger);
+        (this.objective, this.trained, this.options, this.observer, this.folder, this.validation) =
+            (objective, trained, options, observer, folder, validation);
+        batches = new BatchPlan(
+            training, options.BatchSize, options.GradientAccumulation, options.Shuffle, options.Seed,
+            objective.Arranger);
         data = DataOrder.Of(training, options);
         state = new RunState(options.PlannedSteps(batches.StepsPerEpoch));
-        schedule = new LearningRateSchedule(options.Schedule, options.LearningRate, options.PlannedWarmup(state.TotalSteps), state.TotalSteps);
+        schedule = new LearningRateSchedule(
+            options.Schedule, options.LearningRate, options.PlannedWarmup(state.TotalSteps), state.TotalSteps);
         evaluateEvery = validation.Count == 0 ? 0 : options.EvaluateEvery ?? batches.StepsPerEpoch;
         runner = new StepRunner(objective, trained, options);
         checkpoints = new CheckpointStore(folder, trained, runner.Optimizer, runner.Dropout, options.KeepCheckpoints);
@@ -51,7 +57,9 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>Trains to the end, or until it is cancelled.</summary>
     public TrainingResult Run(IReadOnlyList<string>? resumed, CancellationToken cancellation)
     {
-        observer.Started(new TrainingPlan(state.TotalSteps, data.Rows, trained.Weights.Sum(w => w.Value.numel()), TotalParameters(), folder.Path)
+        observer.Started(
+            new TrainingPlan(
+                state.TotalSteps, data.Rows, trained.Weights.Sum(w => w.Value.numel()), TotalParameters(), folder.Path)
         {
             ResumedFrom = resumed is null ? null : state.Step,
             Notes = resumed ?? [],
@@ -59,7 +67,9 @@ internal sealed class TrainingRun : IDisposable
         RunEnding? ending;
         while ((ending = state.Ending(options, cancellation)) is null) Step();
         // A budget ends a run where it stands: what it has come to is measured. A signal does not wait for that.
-        if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0 && state.EvaluatedStep != state.Step) EvaluateAndKeepBest();
+        if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0
+            && state.EvaluatedStep != state.Step)
+            EvaluateAndKeepBest();
         if (ending != RunEnding.Cancelled) RequireNumbers();
         if (ending != RunEnding.Completed || due) Save(); // so that it can go on
         string output = WriteWeights(trained.FolderName);
@@ -77,30 +87,37 @@ internal sealed class TrainingRun : IDisposable
         StepOutcome outcome = runner.Run(rows, rate, state.Step + 1);
         state.Count(outcome);
         problem = outcome.NonFinite;
-        observer.Stepped(new TrainingStep(state.Step, outcome.Loss, outcome.GradientNorm, rate, outcome.Tokens, state.TokensPerSecond, state.Elapsed)
+        observer.Stepped(
+            new TrainingStep(
+                state.Step, outcome.Loss, outcome.GradientNorm, rate, outcome.Tokens, state.TokensPerSecond,
+                state.Elapsed)
         {
             Skipped = outcome.NonFinite,
             SkippedSteps = state.Skipped,
             MemoryBytes = Kernels.ProcessMemory.ResidentBytes(),
         });
         bool last = state.Step == state.TotalSteps;
-        if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0)) throw StepsDiverged();
+        if (state.SkippedInRow >= options.MaxSkippedSteps || (last && runner.Optimizer.StepCount == 0))
+            throw StepsDiverged();
         bool improved = evaluateEvery > 0 && (state.Step % evaluateEvery == 0 || last) && EvaluateAndKeepBest();
         due |= options.SaveEvery is { } every && (state.Step % every == 0 || last || improved);
         due |= options.SaveInterval is { } interval && !last && Stopwatch.GetElapsedTime(savedAt) >= interval;
         if (due && state.SkippedInRow == 0 && state.IsEvaluationFinite) Save();
     }
 
-    // A run that ends without numbers has not come to its end, whatever ended it. A single skipped step at the end counts
-    // like any earlier one if the weights are sound; if it is the only step, nothing was learned.
+    // A run that ends without numbers has not come to its end, whatever ended it. A single skipped step at the end
+    // counts like any earlier one if the weights are sound; if it is the only step, nothing was learned.
     private void RequireNumbers()
     {
-        if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && (state.Step == 1 || !IsSound()))) throw StepsDiverged();
+        if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && (state.Step == 1 || !IsSound())))
+            throw StepsDiverged();
         if (!state.IsEvaluationFinite)
-            throw new NonFiniteLossException(state.Step, new NonFiniteDiagnosis(objective, trained).OfHeldOut(validation, state, options, Kept()));
+            throw new NonFiniteLossException(
+                state.Step, new NonFiniteDiagnosis(objective, trained).OfHeldOut(validation, state, options, Kept()));
     }
 
-    private bool IsSound() => new NonFiniteDiagnosis(objective, trained).IsSound(batches.Step(state.Step - state.SkippedInRow - 1));
+    private bool IsSound() =>
+        new NonFiniteDiagnosis(objective, trained).IsSound(batches.Step(state.Step - state.SkippedInRow - 1));
 
     private bool EvaluateAndKeepBest()
     {
@@ -121,18 +138,24 @@ internal sealed class TrainingRun : IDisposable
         (saved, due, savedAt) = (state.Step, false, Stopwatch.GetTimestamp());
     }
 
-    private NonFiniteLossException StepsDiverged() => new(state.Step, new NonFiniteDiagnosis(objective, trained).OfSteps(
-        batches.Step(state.Step - 1), problem ?? "loss or gradient is not finite", state, options, schedule.At(state.Step - 1), Kept()));
+    private NonFiniteLossException StepsDiverged() =>
+        new(state.Step, new NonFiniteDiagnosis(objective, trained).OfSteps(
+        batches.Step(state.Step - 1), problem ?? "loss or gradient is not finite", state, options,
+            schedule.At(state.Step - 1), Kept()));
 
     // What is left of a run that has left the numbers.
     private string Kept()
     {
         long taken = state.Step - state.SkippedInRow; // the last step that changed the weights
         string kept = taken == 0 ? "nothing was learned, and no weights are written"
-            : IsSound() ? $"kept: {WriteWeights(trained.FolderName)}, the weights after step {taken}, which still give finite losses on its rows"
+            : IsSound()
+            ? $"kept: {WriteWeights(trained.FolderName)}, the weights after step {taken}, which still give finite " +
+            "losses on its rows"
             : $"the weights after step {taken} give no finite numbers any more, and are not written";
-        if (state.BestStep is { } best) kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
-        if (checkpoints.Newest() is { } newest) kept += $"; {newest}, from which --resume goes on, with a lower training.learning_rate for one";
+        if (state.BestStep is { } best)
+            kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
+        if (checkpoints.Newest() is { } newest)
+            kept += $"; {newest}, from which --resume goes on, with a lower training.learning_rate for one";
         return kept;
     }
 
@@ -151,7 +174,9 @@ internal sealed class TrainingRun : IDisposable
         }
         catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
-            throw new RunStorageException($"The weights after step {state.Step} could not be written to {path}: {e.Message.TrimEnd('.')}. What was there before is as it was.", e);
+            throw new RunStorageException(
+                $"The weights after step {state.Step} could not be written to {path}: {e.Message.TrimEnd('.')}. " +
+                "What was there before is as it was.", e);
         }
         return path;
     }
@@ -162,6 +187,7 @@ internal sealed class TrainingRun : IDisposable
     private long TotalParameters()
     {
         var known = objective.Network.Parameters.Values.ToHashSet(ReferenceEqualityComparer.Instance);
-        return objective.Network.ParameterCount + trained.Weights.Where(w => !known.Contains(w.Value)).Sum(w => w.Value.numel());
+        return objective.Network.ParameterCount + trained.Weights.Where(w => !known.Contains(w.Value))
+            .Sum(w => w.Value.numel());
     }
 }

@@ -4,7 +4,8 @@ using LowRank.Adapters.Files;
 
 namespace LowRank.ParityTests.Adapters;
 
-/// <summary>What PEFT itself adapts and saves for random configs on six models (Fixtures/adapters/make_peft_targets.py).</summary>
+/// <summary>What PEFT itself adapts and saves for random configs on six models
+/// (Fixtures/adapters/make_peft_targets.py).</summary>
 public sealed class PeftTargetTests
 {
     private static readonly List<Case> Cases = [.. Read()];
@@ -42,7 +43,8 @@ public sealed class PeftTargetTests
         Case given = Cases[number];
         TargetMatch? match = TryCreate(given);
         if (given.Outcome.TryGetProperty("error", out _)) Assert.Null(match);
-        if (match is null) return; // refused: PEFT would pass over a part of the config, see The_targets_are_those_of_PEFT
+        // refused: PEFT would pass over a part of the config, see The_targets_are_those_of_PEFT
+        if (match is null) return;
         JsonElement saved = given.Outcome.GetProperty("saved");
         ModuleSelection targets = match.Resolved.TargetModules!;
         if (saved.ValueKind == JsonValueKind.String) Assert.Equal(saved.GetString(), targets.Text);
@@ -65,8 +67,11 @@ public sealed class PeftTargetTests
         AdapterLayout layout = AdapterLayout.Of(saved, Match(given, AdapterUse.Load).Targets, given.Modules);
         Dictionary<string, long[]> expected = tensors.EnumerateObject()
             .ToDictionary(t => t.Name, t => t.Value.EnumerateArray().Select(size => size.GetInt64()).ToArray());
-        // Tables may lie beside any adapter (save_embedding_layers=True); PEFT writes them by itself only where it says so here.
-        Assert.Equal(expected.Keys.Order(StringComparer.Ordinal), layout.Tensors.Where(t => t.Part != AdapterTensorPart.Table || expected.ContainsKey(t.Key)).Select(t => t.Key));
+        // Tables may lie beside any adapter (save_embedding_layers=True); PEFT writes them by itself only where it says
+        // so here.
+        Assert.Equal(expected.Keys.Order(StringComparer.Ordinal),
+            layout.Tensors.Where(t => t.Part != AdapterTensorPart.Table || expected.ContainsKey(t.Key))
+            .Select(t => t.Key));
         Assert.All(layout.Tensors.Where(t => t.Part == AdapterTensorPart.Table), t => Assert.False(t.IsRequired));
         Assert.Empty(layout.Problems(expected));
     }
@@ -94,7 +99,8 @@ public sealed class PeftTargetTests
     {
         string model = "";
         List<ModuleInfo> modules = [];
-        foreach (string line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Fixtures", "adapters", "peft_targets.jsonl")))
+        foreach (string line in File.ReadLines(
+            Path.Combine(AppContext.BaseDirectory, "Fixtures", "adapters", "peft_targets.jsonl")))
         {
             JsonElement row = JsonElement.Parse(line);
             if (row.TryGetProperty("model", out JsonElement name))
@@ -110,9 +116,11 @@ public sealed class PeftTargetTests
     private static LoraConfig Config(Case given)
     {
         string json = given.Outcome.GetProperty("config").GetRawText();
-        LoraConfig config = LoraConfig.Parse(json.Insert(1, "\"peft_type\":\"LORA\","), "the case"); // refuses what PEFT's own constructor refuses
+        // refuses what PEFT's own constructor refuses
+        LoraConfig config = LoraConfig.Parse(json.Insert(1, "\"peft_type\":\"LORA\","), "the case");
         // PEFT's model for this task adds its heads before it looks for targets
-        return config.TaskType == "SEQ_CLS" ? config with { ModulesToSave = [.. config.ModulesToSave ?? [], "classifier", "score"] } : config;
+        return config.TaskType == "SEQ_CLS"
+            ? config with { ModulesToSave = [.. config.ModulesToSave ?? [], "classifier", "score"] } : config;
     }
 
     private static ModuleInfo Module(JsonElement row) => new(

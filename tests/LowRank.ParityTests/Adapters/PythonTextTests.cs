@@ -8,16 +8,19 @@ namespace LowRank.ParityTests.Adapters;
 public sealed class PythonTextTests
 {
     private static readonly JsonElement Cases =
-        JsonElement.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "adapters", "python_cases.json")));
+        JsonElement.Parse(
+            File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "adapters", "python_cases.json")));
 
     // valid in Python and refused here, since .NET has nothing that means the same
     private static readonly HashSet<string> Refused =
     [
-        @"(?x) l m _ head", @"(?ix)a", @"(?a)\w+", @"\U0000006cm_head", @"\N{LATIN SMALL LETTER L}m_head", @"\154m_head", @"\0",
+        @"(?x) l m _ head", @"(?ix)a", @"(?a)\w+", @"\U0000006cm_head", @"\N{LATIN SMALL LETTER L}m_head",
+            @"\154m_head", @"\0",
         @"a*+b", @"a++b", @"(ab)\1|(?P<x>q)_proj",
     ];
 
-    public static TheoryData<string> Patterns => [.. Cases.GetProperty("patterns").EnumerateArray().Select(row => row[0].GetString()!)];
+    public static TheoryData<string> Patterns =>
+        [.. Cases.GetProperty("patterns").EnumerateArray().Select(row => row[0].GetString()!)];
 
     [Fact]
     public void Floats_have_the_text_of_Python()
@@ -41,7 +44,8 @@ public sealed class PythonTextTests
     [MemberData(nameof(Patterns))]
     public void Patterns_match_what_they_match_in_Python_or_are_refused(string pattern)
     {
-        JsonElement expected = Cases.GetProperty("patterns").EnumerateArray().Single(row => row[0].GetString() == pattern)[1];
+        JsonElement expected = Cases.GetProperty("patterns").EnumerateArray()
+            .Single(row => row[0].GetString() == pattern)[1];
         if (expected.ValueKind == JsonValueKind.Null || Refused.Contains(pattern))
         {
             InputException failure = Assert.Throws<InputException>(() => PythonRegex.Whole(pattern, "target_modules"));

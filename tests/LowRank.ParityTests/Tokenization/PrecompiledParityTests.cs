@@ -11,10 +11,12 @@ public sealed class PrecompiledParityTests
     public void A_precompiled_map_changes_texts_as_the_reference_does()
     {
         string root = Path.Combine(AppContext.BaseDirectory, "Fixtures");
-        CharacterMap map = SentencePieceFile.Read(Path.Combine(root, "tokenizers", "sentencepiece_unigram", "tokenizer.model")).Map!;
+        CharacterMap map =
+            SentencePieceFile.Read(Path.Combine(root, "tokenizers", "sentencepiece_unigram", "tokenizer.model")).Map!;
         var normalizer = new PrecompiledNormalizer(map);
         int cases = 0;
-        foreach (JsonNode row in File.ReadLines(Path.Combine(root, "precompiled.jsonl")).Select(line => JsonNode.Parse(line)!))
+        foreach (JsonNode row in File.ReadLines(Path.Combine(root, "precompiled.jsonl"))
+            .Select(line => JsonNode.Parse(line)!))
         {
             string text = row["text"]!.GetValue<string>(), expected = row["normalized"]!.GetValue<string>();
             Assert.Equal(expected, normalizer.Normalize(text));

@@ -10,7 +10,8 @@ public sealed class SlowTokenizerTests
 
     public static TheoryData<string> Names => [.. Cases.Value.Keys];
 
-    private static Lazy<Dictionary<string, JsonObject>> Cases { get; } = new(() => File.ReadLines(Path.Combine(Fixtures, "slow_tokenizers.jsonl"))
+    private static Lazy<Dictionary<string, JsonObject>> Cases { get; } =
+        new(() => File.ReadLines(Path.Combine(Fixtures, "slow_tokenizers.jsonl"))
         .Select(line => JsonNode.Parse(line)!.AsObject()).ToDictionary(entry => entry["name"]!.GetValue<string>()));
 
     [Theory, MemberData(nameof(Names))]
@@ -25,7 +26,8 @@ public sealed class SlowTokenizerTests
             List<string> differences = [];
             void Compare(string what, string text, object expected, object found)
             {
-                if (!Equals(expected, found)) differences.Add($"{what} of \"{text}\": expected {expected}, found {found}");
+                if (!Equals(expected, found))
+                    differences.Add($"{what} of \"{text}\": expected {expected}, found {found}");
             }
             foreach (JsonArray row in entry["rows"]!.AsArray().Select(row => row!.AsArray()))
             {
@@ -37,10 +39,12 @@ public sealed class SlowTokenizerTests
                 Compare("pair", text, string.Join(' ', row[2]!.AsArray()), string.Join(' ', pair.Ids));
                 Compare("types", text, row[3]!.GetValue<string>(), string.Concat(pair.TypeIds));
                 Compare("decoded", text, row[4]!.GetValue<string>(), tokenizer.Decode(ids));
-                Compare("decoded without special", text, row[5]!.GetValue<string>(), tokenizer.Decode(ids, skipSpecialTokens: true));
+                Compare("decoded without special", text, row[5]!.GetValue<string>(),
+                    tokenizer.Decode(ids, skipSpecialTokens: true));
             }
             foreach ((string role, JsonNode? id) in entry["roles"]!.AsObject())
-                Compare("id", role, id!.GetValue<int>(), tokenizer.TokenToId(tokenizer.SpecialTokens.GetValueOrDefault(role, "")) ?? -1);
+                Compare("id", role, id!.GetValue<int>(),
+                    tokenizer.TokenToId(tokenizer.SpecialTokens.GetValueOrDefault(role, "")) ?? -1);
             Compare("number", "tokens", entry["size"]!.GetValue<int>(), tokenizer.VocabularySize);
             Assert.True(differences.Count == 0, $"{name}:\n{string.Join('\n', differences)}");
         }
@@ -52,15 +56,26 @@ public sealed class SlowTokenizerTests
 
     private static void Fill(string folder, JsonObject entry)
     {
-        string source = entry["base"]!.GetValue<string>(), file = Path.Combine(folder, entry["files"]![0]!.GetValue<string>());
-        foreach ((string name, JsonNode? content) in entry["json"]!.AsObject()) File.WriteAllText(Path.Combine(folder, name + ".json"), content!.ToJsonString());
-        if (source == "t5") File.WriteAllBytes(file, T5(File.ReadAllBytes(Path.Combine(Fixtures, "tokenizers", "sentencepiece_unigram", "tokenizer.model"))));
-        else if (source.StartsWith("sentencepiece", StringComparison.Ordinal)) File.Copy(Path.Combine(Fixtures, "tokenizers", source, "tokenizer.model"), file);
+        string source = entry["base"]!.GetValue<string>(),
+            file = Path.Combine(folder, entry["files"]![0]!.GetValue<string>());
+        foreach ((string name, JsonNode? content) in entry["json"]!.AsObject())
+            File.WriteAllText(Path.Combine(folder, name + ".json"), content!.ToJsonString());
+        if (source == "t5")
+            File.WriteAllBytes(
+                file, T5(
+                    File.ReadAllBytes(
+                        Path.Combine(Fixtures, "tokenizers", "sentencepiece_unigram", "tokenizer.model"))));
+        else if (source.StartsWith("sentencepiece", StringComparison.Ordinal))
+            File.Copy(Path.Combine(Fixtures, "tokenizers", source, "tokenizer.model"), file);
         else
         {
-            JsonNode model = JsonNode.Parse(File.ReadAllText(Path.Combine(Fixtures, "tokenizers", source, "tokenizer.json")))!["model"]!;
+            JsonNode model =
+                JsonNode.Parse(
+                    File.ReadAllText(Path.Combine(Fixtures, "tokenizers", source, "tokenizer.json")))!["model"]!;
             JsonObject vocabulary = model["vocab"]!.AsObject();
-            if (file.EndsWith(".txt", StringComparison.Ordinal)) File.WriteAllLines(file, vocabulary.OrderBy(token => token.Value!.GetValue<int>()).Select(token => token.Key));
+            if (file.EndsWith(".txt", StringComparison.Ordinal))
+                File.WriteAllLines(
+                    file, vocabulary.OrderBy(token => token.Value!.GetValue<int>()).Select(token => token.Key));
             else
             {
                 File.WriteAllText(file, vocabulary.ToJsonString());
@@ -77,7 +92,8 @@ public sealed class SlowTokenizerTests
         for (int i = 0; i < 3; i++) at += 2 + model[at + 1];
         static byte[] Piece(string text, byte kind)
         {
-            byte[] inner = [10, (byte)text.Length, .. System.Text.Encoding.UTF8.GetBytes(text), 0x15, 0, 0, 0, 0, 24, kind];
+            byte[] inner =
+                [10, (byte)text.Length, .. System.Text.Encoding.UTF8.GetBytes(text), 0x15, 0, 0, 0, 0, 24, kind];
             return [10, (byte)inner.Length, .. inner];
         }
         return [.. Piece("<pad>", 3), .. Piece("</s>", 3), .. Piece("<unk>", 2), .. model[at..]];

@@ -6,10 +6,12 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.ParityTests.Tokenization;
 
-/// <summary>Regular expressions of tokenizer files against the tokenizers library (Reference/make_split_patterns.js).</summary>
+/// <summary>Regular expressions of tokenizer files against the tokenizers library
+/// (Reference/make_split_patterns.js).</summary>
 public sealed class SplitPatternTests
 {
-    private static readonly JsonObject[] Rows = [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Fixtures", "split_patterns.jsonl"))
+    private static readonly JsonObject[] Rows =
+        [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Fixtures", "split_patterns.jsonl"))
         .Select(line => JsonNode.Parse(line)!.AsObject())];
 
     [Fact]
@@ -35,12 +37,19 @@ public sealed class SplitPatternTests
                 string text = pair![0]!.GetValue<string>(), expected = pair[1]!.ToJsonString();
                 var parts = new List<Piece>();
                 splitter.Split(new Piece(text, 0, text.Length, AsBytes: false), isFirst: true, parts);
-                string found = new JsonArray([.. parts.Where(part => part.Length > 0).Select(part => (JsonNode)part.Span.ToString())]).ToJsonString();
-                if (found != expected) differences.Add($"{json["pattern"]?["Regex"]} {json["behavior"]}: {pair[0]!.ToJsonString()} gives\n  {found}, expected\n  {expected}");
+                string found =
+                    new JsonArray(
+                        [.. parts.Where(part => part.Length > 0).Select(part => (JsonNode)part.Span.ToString())])
+                        .ToJsonString();
+                if (found != expected)
+                    differences.Add(
+                        $"{json["pattern"]?["Regex"]} {json["behavior"]}: {pair[0]!.ToJsonString()} gives\n  " +
+                        $"{found}, expected\n  {expected}");
                 cases++;
             }
         }
-        Assert.True(differences.Count == 0, $"{differences.Count} differences:\n" + string.Join('\n', differences.Take(40)));
+        Assert.True(differences.Count == 0,
+            $"{differences.Count} differences:\n" + string.Join('\n', differences.Take(40)));
         Assert.InRange(cases, 2400, 3000);
     }
 
@@ -49,9 +58,12 @@ public sealed class SplitPatternTests
     {
         JsonObject[] counts = [.. Rows.Where(row => row["count"] is not null)];
         Assert.Equal(44, counts.Length);
-        string all = string.Concat(Enumerable.Range(1, 0x10FFFF).Where(Rune.IsValid).Select(point => new Rune(point).ToString()));
+        string all = string.Concat(
+            Enumerable.Range(1, 0x10FFFF).Where(Rune.IsValid).Select(point => new Rune(point).ToString()));
         Assert.Equal(counts.Select(row => $"{row["pattern"]} {row["count"]}"),
-            counts.Select(row => $"{row["pattern"]} {CodePointPattern.Compile(row["pattern"]!.GetValue<string>(), "test").Matches(all).Count()}"));
+            counts.Select(
+                row => $"{row["pattern"]} " +
+                $"{CodePointPattern.Compile(row["pattern"]!.GetValue<string>(), "test").Matches(all).Count()}"));
     }
 
     [Fact]
@@ -60,6 +72,8 @@ public sealed class SplitPatternTests
         JsonObject[] refused = [.. Rows.Where(row => row["error"] is not null)];
         Assert.InRange(refused.Length, 10, 20);
         Assert.All(refused, row => Assert.StartsWith("fixture: the pattern ",
-            Assert.Throws<InputException>(() => PreTokenizerReader.Read(new ComponentJson(row["json"]!.AsObject(), "fixture"))).Message, StringComparison.Ordinal));
+            Assert.Throws<InputException>(
+                () => PreTokenizerReader.Read(new ComponentJson(row["json"]!.AsObject(), "fixture"))).Message,
+                StringComparison.Ordinal));
     }
 }

@@ -15,11 +15,13 @@ public sealed class TokenizerComponentTests
         Check("normalizer", 21, json => text => NormalizerReader.Read(json).Normalize(text!.GetValue<string>()));
 
     [Fact]
-    public void Pre_tokenizers_split_as_the_reference_does() => Check("pre_tokenizer", 59, json => text => Pieces(json, text!.GetValue<string>()));
+    public void Pre_tokenizers_split_as_the_reference_does() =>
+        Check("pre_tokenizer", 59, json => text => Pieces(json, text!.GetValue<string>()));
 
     [Fact]
     public void Decoders_join_as_the_reference_does() => Check("decoder", 15, json => tokens =>
-        string.Concat(DecoderReader.Read(json).Decode([.. tokens!.AsArray().Select(token => token!.GetValue<string>())])));
+        string.Concat(
+            DecoderReader.Read(json).Decode([.. tokens!.AsArray().Select(token => token!.GetValue<string>())])));
 
     [Fact]
     public void Added_tokens_and_models_give_the_reference_s_ids() => Check("added", 55, json =>
@@ -32,7 +34,8 @@ public sealed class TokenizerComponentTests
             return text =>
             {
                 int[] ids = tokenizer.Encode(text!.GetValue<string>());
-                return new JsonArray(new JsonArray([.. ids.Select(id => (JsonNode)id)]), tokenizer.Decode(ids), tokenizer.Decode(ids, skipSpecialTokens: true));
+                return new JsonArray(new JsonArray([.. ids.Select(id => (JsonNode)id)]), tokenizer.Decode(ids),
+                    tokenizer.Decode(ids, skipSpecialTokens: true));
             };
         }
         finally
@@ -50,11 +53,14 @@ public sealed class TokenizerComponentTests
     }
 
     // Every difference at once: a component that is wrong is seen by all its cases.
-    private static void Check(string kind, int expectedComponents, Func<ComponentJson, Func<JsonNode?, JsonNode?>> prepare)
+    private static void Check(
+        string kind, int expectedComponents, Func<ComponentJson, Func<JsonNode?, JsonNode?>> prepare)
     {
         var differences = new List<string>();
         int components = 0;
-        foreach (string line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Fixtures", "tokenizer_components.jsonl")))
+        foreach (
+            string line in File.ReadLines(
+                Path.Combine(AppContext.BaseDirectory, "Fixtures", "tokenizer_components.jsonl")))
         {
             JsonObject entry = JsonNode.Parse(line)!.AsObject();
             if (entry["kind"]!.GetValue<string>() != kind) continue;
@@ -83,16 +89,21 @@ public sealed class TokenizerComponentTests
                     break;
                 }
                 if (!JsonNode.DeepEquals(found, pair[1]))
-                    differences.Add($"{Short(json)}: {pair[0]!.ToJsonString()} gives {found?.ToJsonString()}, expected {pair[1]!.ToJsonString()}");
+                    differences.Add(
+                        $"{Short(json)}: {pair[0]!.ToJsonString()} gives {found?.ToJsonString()}, expected " +
+                        $"{pair[1]!.ToJsonString()}");
             }
         }
-        Assert.True(differences.Count == 0, $"{differences.Count} differences:\n" + string.Join('\n', differences.Take(80)));
+        Assert.True(differences.Count == 0,
+            $"{differences.Count} differences:\n" + string.Join('\n', differences.Take(80)));
         Assert.Equal(expectedComponents, components);
     }
 
     private static string Short(JsonObject json)
     {
-        string text = (json["added_tokens"]?.AsArray().FirstOrDefault() is { } token ? token.ToJsonString() + json["normalizer"]?.ToJsonString() : json.ToJsonString(new JsonSerializerOptions { WriteIndented = false }))!;
+        string text = (json["added_tokens"]?.AsArray().FirstOrDefault() is { } token
+            ? token.ToJsonString() + json["normalizer"]?.ToJsonString()
+            : json.ToJsonString(new JsonSerializerOptions { WriteIndented = false }))!;
         return text.Length > 220 ? text[..220] : text;
     }
 }

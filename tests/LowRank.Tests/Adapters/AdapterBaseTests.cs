@@ -12,7 +12,8 @@ namespace LowRank.Tests.Adapters;
 /// <summary>An adapter that is right beside a quantised base alone is not used beside another in silence.</summary>
 public sealed class AdapterBaseTests : IDisposable
 {
-    private static readonly string Config = TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
+    private static readonly string Config =
+        TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
 
     private readonly TemporaryFolder folder = new();
     private readonly TinyModel tiny = new(Config);
@@ -27,7 +28,8 @@ public sealed class AdapterBaseTests : IDisposable
         {
             using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: other);
             InputException refused = Assert.Throws<InputException>(() => Adapter.Load(folder["adapter"], model));
-            Assert.Contains($"was opened in {(other == "auto" ? "float32" : other)}", refused.Message, StringComparison.Ordinal);
+            Assert.Contains(
+                $"was opened in {(other == "auto" ? "float32" : other)}", refused.Message, StringComparison.Ordinal);
             Assert.Contains("base_dtype: nf4", refused.Message, StringComparison.Ordinal);
         }
     }
@@ -36,7 +38,9 @@ public sealed class AdapterBaseTests : IDisposable
     public void It_is_used_on_the_base_that_it_was_trained_on_packed_or_expanded()
     {
         Save("loftq", "nf4");
-        Assert.Equal(("nf4", "float32", "auto"), (AdapterBase.DtypeFor([folder["adapter"]], "auto"), AdapterBase.DtypeFor([folder["adapter"]], "float32"), AdapterBase.DtypeFor([], "auto")));
+        Assert.Equal(("nf4", "float32", "auto"),
+            (AdapterBase.DtypeFor([folder["adapter"]], "auto"), AdapterBase.DtypeFor([folder["adapter"]], "float32"),
+            AdapterBase.DtypeFor([], "auto")));
         using var scope = NewDisposeScope();
         using PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
         QuantizedFolder.Write(packed, folder["q"]);
@@ -63,8 +67,15 @@ public sealed class AdapterBaseTests : IDisposable
         AdapterCombination.Combine([(plain, 0.5), (read, 0.5)], "cat", new CombineOptions()).Write(folder["combined"]);
         Assert.Equal(read.Base, AdapterBase.Load(folder["combined"]));
         LoraFolder other = read with { Base = new AdapterBase("int8") };
-        Assert.Contains("nf4 and int8", Assert.Throws<InputException>(() => AdapterCombination.Combine([(read, 1), (other, 1)], "cat", new CombineOptions())).Message, StringComparison.Ordinal);
-        Assert.Contains("nf4 alone", Assert.Throws<InputException>(() => MlxFolder.FromPeft(folder["adapter"], tiny.Path, folder["mlx"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nf4 and int8",
+            Assert.Throws<InputException>(
+                () => AdapterCombination.Combine([(read, 1), (other, 1)], "cat", new CombineOptions())).Message,
+                StringComparison.Ordinal);
+        Assert.Contains(
+            "nf4 alone", Assert.Throws<InputException>(
+                () => MlxFolder.FromPeft(folder["adapter"], tiny.Path, folder["mlx"])).Message,
+                StringComparison.Ordinal);
         using PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
         using (Adapter adapter = Adapter.Load(folder["adapter"], packed)) adapter.Save(folder["again"]);
         Assert.Equal(read.Base, AdapterBase.Load(folder["again"]));
@@ -89,9 +100,12 @@ public sealed class AdapterBaseTests : IDisposable
         {
             Save("True", dtype, dtype);
             Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "lowrank_base.json"], Files(dtype));
-            Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], LoraConfig.FileName)), File.ReadAllText(Path.Combine(folder["adapter"], LoraConfig.FileName)));
+            Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], LoraConfig.FileName)),
+                File.ReadAllText(Path.Combine(folder["adapter"], LoraConfig.FileName)));
         }
-        string[] Files(string name) => [.. Directory.EnumerateFiles(folder[name]).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        string[] Files(string name) =>
+            [.. Directory.EnumerateFiles(folder[name]).Select(path => Path.GetFileName(path))
+            .Order(StringComparer.Ordinal)];
     }
 
     [Theory]
@@ -120,18 +134,24 @@ public sealed class AdapterBaseTests : IDisposable
         Assert.Equal(new AdapterBase(null, own.Fingerprint), written);
         using (Adapter same = Adapter.Load(folder["adapter"], own)) Assert.Empty(same.Warnings);
         using (Adapter moved = Adapter.Load(folder["adapter"], foreign))
-            Assert.Contains($"{folder["adapter"]} was trained beside another base, {tiny.Path}: the weights of {other.Path} have the fingerprint {foreign.Fingerprint![..12]}", Assert.Single(moved.Warnings), StringComparison.Ordinal);
+            Assert.Contains(
+                $"{folder["adapter"]} was trained beside another base, {tiny.Path}: the weights of {other.Path} " +
+                $"have the fingerprint {foreign.Fingerprint![..12]}", Assert.Single(moved.Warnings),
+                StringComparison.Ordinal);
         // A base of random weights has none, and an adapter of older versions says nothing.
         using (Adapter drawn = Adapter.Load(folder["adapter"], random.Model)) Assert.Empty(drawn.Warnings);
         File.Delete(Path.Combine(folder["adapter"], AdapterBase.FileName));
         using (Adapter old = Adapter.Load(folder["adapter"], foreign)) Assert.Empty(old.Warnings);
         // Quantised weights are others.
         using var scope = NewDisposeScope();
-        using (PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4")) QuantizedFolder.Write(packed, folder["q"]);
+        using (PretrainedModel packed = PretrainedModel.Open(tiny.Path, baseDtype: "nf4"))
+            QuantizedFolder.Write(packed, folder["q"]);
         using PretrainedModel quantized = PretrainedModel.Open(folder["q"]);
         Assert.NotEqual(own.Fingerprint, quantized.Fingerprint);
-        Assert.Equal(new AdapterBase("nf4"), AdapterBase.Common([new AdapterBase("nf4", own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
-        Assert.Null(AdapterBase.Common([new AdapterBase(null, own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
+        Assert.Equal(new AdapterBase("nf4"),
+            AdapterBase.Common([new AdapterBase("nf4", own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
+        Assert.Null(
+            AdapterBase.Common([new AdapterBase(null, own.Fingerprint), new AdapterBase(null, foreign.Fingerprint)]));
     }
 
     public void Dispose()
@@ -143,7 +163,8 @@ public sealed class AdapterBaseTests : IDisposable
     private void Save(string start, string dtype, string name = "adapter")
     {
         using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: dtype);
-        var config = new LoraConfig { Rank = 4, Alpha = 8, InitialWeights = start == "True" ? InitialWeights.True : InitialWeights.Method(start) };
+        var config = new LoraConfig { Rank = 4, Alpha = 8, InitialWeights = start == "True" ? InitialWeights.True
+            : InitialWeights.Method(start) };
         using Adapter adapter = Adapter.Create(model, config, 1);
         adapter.Save(folder[name]);
     }

@@ -20,13 +20,16 @@ public sealed class AdapterDataTests
     {
         using var folder = new TemporaryFolder();
         AdapterData.Of(Special, TrainOn.All)!.Save(folder.Path);
-        Assert.Contains("\"csv_separator\": \"tab\"", File.ReadAllText(folder[AdapterData.FileName]), StringComparison.Ordinal);
+        Assert.Contains(
+            "\"csv_separator\": \"tab\"", File.ReadAllText(folder[AdapterData.FileName]), StringComparison.Ordinal);
         AdapterData read = AdapterData.Load(folder.Path)!;
         RowOptions rows = read.Rows();
         Assert.Equal(Special.Columns, rows.Columns);
         Assert.Equal(Special.Template!.Sources, rows.Template!.Sources);
         Assert.Equal((Special.Text, Special.Csv), (rows.Text, rows.Csv));
-        Assert.Equal("columns label=1; a template of text; text lines; tables parted by tab; tables without a header; train_on all", read.ToString());
+        Assert.Equal(
+            "columns label=1; a template of text; text lines; tables parted by tab; tables without a header; " +
+            "train_on all", read.ToString());
         Assert.Equal(read.ToString(), AdapterData.Common([read, AdapterData.Of(Special, TrainOn.All)])!.ToString());
         Assert.Null(AdapterData.Common([read, null]));
     }
@@ -42,7 +45,8 @@ public sealed class AdapterDataTests
     [Theory]
     [InlineData("""{"text": "poem"}""", "text is poem, expected one of pairs, lines, document")]
     [InlineData("""{"csv_separator": "ab"}""", "the separator is \"ab\", expected auto, tab, or one character")]
-    [InlineData("""{"template": {"prompt": "a"}}""", "data.template has prompt; expected text, or prompt and completion")]
+    [InlineData("""{"template": {"prompt": "a"}}""",
+        "data.template has prompt; expected text, or prompt and completion")]
     [InlineData("""{"train_on": "none"}""", "train_on is none, expected one of completion, all")]
     [InlineData("""{"colums": {}}""", "is not what LowRank writes")]
     public void A_broken_file_is_refused_in_words(string text, string expected)

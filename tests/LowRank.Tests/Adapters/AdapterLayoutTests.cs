@@ -30,7 +30,8 @@ public sealed class AdapterLayoutTests
     [InlineData("base_model.model.q.other")]
     [InlineData("base_model.model.lora_A.weight")]
     [InlineData("")]
-    public void Other_keys_are_none(string key) => Assert.NotEqual(AdapterTensorPart.LinearA, PeftTensorKeys.Parse(key)?.Part);
+    public void Other_keys_are_none(string key) =>
+        Assert.NotEqual(AdapterTensorPart.LinearA, PeftTensorKeys.Parse(key)?.Part);
 
     [Fact]
     public void The_keys_of_A_and_B_depend_on_the_kind()
@@ -44,9 +45,11 @@ public sealed class AdapterLayoutTests
     [Fact]
     public void Biases_follow_the_setting()
     {
-        string[] none = Keys(new()), adapted = Keys(new() { Bias = BiasTraining.Adapted }), all = Keys(new() { Bias = BiasTraining.All });
+        string[] none = Keys(new()), adapted = Keys(new() { Bias = BiasTraining.Adapted }),
+            all = Keys(new() { Bias = BiasTraining.All });
         Assert.Equal(4, none.Length);
-        Assert.Equal([Q0 + ".base_layer.bias", "base_model.model.model.layers.1.self_attn.q_proj.base_layer.bias"], adapted.Except(none));
+        Assert.Equal([Q0 + ".base_layer.bias", "base_model.model.model.layers.1.self_attn.q_proj.base_layer.bias"],
+            adapted.Except(none));
         Assert.Equal(["base_model.model.model.norm.bias"], all.Except(adapted));
     }
 
@@ -70,7 +73,8 @@ public sealed class AdapterLayoutTests
             "base_model.model.model.layers.0.mlp.down_proj.lora_A.weight: its module is not among the targets",
             Q0 + ".lora_A.default.weight: holds the adapter's name \"default\"",
             Q0 + ".lora_magnitude_vector: belongs to DoRA",
-            "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight: the model has no module \"model.layers.9.self_attn.q_proj\"",
+            "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight: the model has no module " +
+            "\"model.layers.9.self_attn.q_proj\"",
             "base_model.model.model.norm.weight: is a whole weight, but modules_to_save does not name",
             "base_model.model.something: is no tensor of a LoRA adapter",
             "model.layers.0.self_attn.q_proj.lora_A.weight: does not begin with \"base_model.model.\"",
@@ -79,7 +83,8 @@ public sealed class AdapterLayoutTests
         ];
         IReadOnlyList<string> problems = layout.Problems(file);
         Assert.Equal(expected.Length, problems.Count);
-        Assert.All(expected.Zip(problems), pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
+        Assert.All(expected.Zip(problems),
+            pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -87,10 +92,14 @@ public sealed class AdapterLayoutTests
     {
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder(30);
         LoraConfig config = new() { TargetModules = ModuleSelection.Of("q_proj") };
-        AdapterLayout layout = AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
+        AdapterLayout layout =
+            AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
         IReadOnlyList<string> problems = layout.Problems([]);
         string problem = Assert.Single(problems);
-        Assert.StartsWith("60 missing tensors, the first of them: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight: missing", problem, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "60 missing tensors, the first of them: " +
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight: missing", problem,
+            StringComparison.Ordinal);
         Assert.Equal(3, problem.Split("lora_").Length - 1);
     }
 
@@ -99,15 +108,19 @@ public sealed class AdapterLayoutTests
     {
         LoraConfig config = new() { Rank = 3, TargetModules = ModuleSelection.Of("embed_tokens", "q_proj") };
         AdapterLayout layout = Layout(config);
-        AdapterTensor weight = Assert.Single(layout.Tensors, tensor => tensor is { IsRequired: false, Part: not AdapterTensorPart.Table });
+        AdapterTensor weight =
+            Assert.Single(layout.Tensors, tensor => tensor is { IsRequired: false, Part: not AdapterTensorPart.Table });
         Assert.Equal("base_model.model.model.embed_tokens.base_layer.weight", weight.Key);
         Assert.Equal([32, 8], weight.Shape);
         Assert.Equal([3, 32], layout.Tensors.Single(tensor => tensor.Part == AdapterTensorPart.EmbeddingA).Shape);
         Assert.Equal([8, 3], layout.Tensors.Single(tensor => tensor.Part == AdapterTensorPart.EmbeddingB).Shape);
-        Assert.Empty(layout.Problems(layout.Tensors.Where(t => t.IsRequired).Select(t => KeyValuePair.Create(t.Key, t.Shape))));
+        Assert.Empty(
+            layout.Problems(layout.Tensors.Where(t => t.IsRequired).Select(t => KeyValuePair.Create(t.Key, t.Shape))));
     }
 
-    private static string[] Keys(LoraConfig config) => [.. Layout(config).Tensors.Where(tensor => tensor.Part != AdapterTensorPart.Table).Select(tensor => tensor.Key)];
+    private static string[] Keys(LoraConfig config) =>
+        [.. Layout(config).Tensors.Where(tensor => tensor.Part != AdapterTensorPart.Table)
+        .Select(tensor => tensor.Key)];
 
     private static AdapterLayout Layout(LoraConfig config)
     {

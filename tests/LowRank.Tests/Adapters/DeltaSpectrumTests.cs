@@ -23,7 +23,8 @@ public sealed class DeltaSpectrumTests
                 double tolerance = 1e-12 * (1 + expected[0]);
                 int common = Math.Min(rank, Math.Min(inputs, outputs));
                 Assert.Equal(common, spectrum.SingularValues.Count);
-                Assert.All(expected.Take(common).Zip(spectrum.SingularValues), pair => Assert.Equal(pair.First, pair.Second, tolerance));
+                Assert.All(expected.Take(common).Zip(spectrum.SingularValues),
+                    pair => Assert.Equal(pair.First, pair.Second, tolerance));
                 Assert.All(expected.Skip(common), rest => Assert.Equal(0, rest, tolerance));
                 Assert.Equal(product.norm().item<double>(), spectrum.FrobeniusNorm, tolerance * 10);
                 Assert.Equal(expected[0], spectrum.SpectralNorm, tolerance);

@@ -11,7 +11,8 @@ public sealed class LoraConfigTests
     {
         var config = new LoraConfig();
         Assert.Equal((8, (ConfigNumber)8, (ConfigNumber)0.0), (config.Rank, config.Alpha, config.Dropout));
-        Assert.Equal((BiasTraining.None, false, false), (config.Bias, config.UseRankStabilizedScale, config.FanInFanOut));
+        Assert.Equal((BiasTraining.None, false, false),
+            (config.Bias, config.UseRankStabilizedScale, config.FanInFanOut));
         Assert.Same(InitialWeights.True, config.InitialWeights);
         Assert.Null(config.TargetModules);
         Assert.Null(config.ExcludeModules);
@@ -29,7 +30,8 @@ public sealed class LoraConfigTests
     [Fact]
     public void Missing_keys_take_the_defaults_and_are_written()
     {
-        LoraConfig old = LoraConfig.Parse("""{"peft_type": "LORA", "r": 16, "lora_alpha": 32.0, "inference_mode": false}""");
+        LoraConfig old =
+            LoraConfig.Parse("""{"peft_type": "LORA", "r": 16, "lora_alpha": 32.0, "inference_mode": false}""");
         Assert.Equal(new LoraConfig { Rank = 16, Alpha = 32.0 }.ToJson(), old.ToJson());
         Assert.Contains("\"lora_alpha\": 32.0,", old.ToJson(), StringComparison.Ordinal);
         Assert.Contains("\"inference_mode\": true,", old.ToJson(), StringComparison.Ordinal);
@@ -38,12 +40,14 @@ public sealed class LoraConfigTests
     [Fact]
     public void Unknown_keys_are_kept_in_their_place_and_named()
     {
-        LoraConfig config = LoraConfig.Parse("""{"zebra": {"b": 1e-5, "a": "é"}, "peft_type": "LORA", "lora_b_lr": 2}""");
+        LoraConfig config =
+            LoraConfig.Parse("""{"zebra": {"b": 1e-5, "a": "é"}, "peft_type": "LORA", "lora_b_lr": 2}""");
         Assert.Equal(["lora_b_lr", "zebra"], config.UnknownKeys);
         Assert.Equal(2, config.Warnings.Count);
         Assert.Contains("\"lora_b_lr\"", config.Warnings[0], StringComparison.Ordinal);
         string json = config.ToJson();
-        Assert.EndsWith("\"zebra\": {\n    \"a\": \"\\u00e9\",\n    \"b\": 1e-05\n  }\n}", json, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "\"zebra\": {\n    \"a\": \"\\u00e9\",\n    \"b\": 1e-05\n  }\n}", json, StringComparison.Ordinal);
         Assert.Equal(json, LoraConfig.Parse(json).ToJson());
     }
 
@@ -86,16 +90,20 @@ public sealed class LoraConfigTests
             """;
         InputException failure = Assert.Throws<InputException>(() => LoraConfig.Parse(json));
         string[] keys = [.. failure.Problems.Select(problem => problem.Split(':')[1].Trim())];
-        Assert.Equal(["bias", "r", "lora_dropout", "rank_pattern[\"a\"]", "task_type", "layers_to_transform", "layers_to_transform", "layers_pattern"], keys);
+        Assert.Equal(
+            ["bias", "r", "lora_dropout", "rank_pattern[\"a\"]", "task_type", "layers_to_transform",
+            "layers_to_transform", "layers_pattern"], keys);
         Assert.StartsWith("line 2: rank_pattern", failure.Problems[3], StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("""{"peft_type": "OFT"}""", "line 1: peft_type: found \"OFT\", expected one of \"ADALORA\"")]
     [InlineData("""{"peft_type": "VERA", "r": 0}""", "r: found 0, expected at least 1")]
-    [InlineData("""{"peft_type": "ADALORA", "init_r": 2, "target_r": 4}""", "target_r: found 4, expected 1 to init_r, 2")]
+    [InlineData("""{"peft_type": "ADALORA", "init_r": 2, "target_r": 4}""",
+        "target_r: found 4, expected 1 to init_r, 2")]
     [InlineData("""{"peft_type": "LOKR", "decompose_factor": 0}""", "decompose_factor: found 0")]
-    [InlineData("""{"peft_type": "IA3", "target_modules": ["a"], "feedforward_modules": ["b"]}""", "feedforward_modules: \"b\" is not among target_modules")]
+    [InlineData("""{"peft_type": "IA3", "target_modules": ["a"], "feedforward_modules": ["b"]}""",
+        "feedforward_modules: \"b\" is not among target_modules")]
     [InlineData("""{"r": 8}""", "peft_type: missing")]
     [InlineData("""{"peft_type": "LORA", "r": 1, "r": 2}""", "r: stands here again after line 1")]
     [InlineData("""{"peft_type": "LORA", "rank_pattern": {"a": 1, "a": 2}}""", "the key \"a\" stands in it twice")]
@@ -104,16 +112,20 @@ public sealed class LoraConfigTests
     [InlineData("""{"peft_type": "LORA"} x""", "not JSON")]
     [InlineData("", "not JSON")]
     [InlineData("""{"peft_type": "LORA", "revision": "\ud800"}""", "not JSON")]
-    [InlineData("""{"peft_type": "LORA", "lora_alpha": 1e999}""", ", line 1, lora_alpha: not JSON: The number 1e999 is beyond the range")]
-    [InlineData("""{"peft_type": "LORA", "layers_pattern": "h"}""", "layers_pattern: found \"h\" without layers_to_transform")]
+    [InlineData("""{"peft_type": "LORA", "lora_alpha": 1e999}""",
+        ", line 1, lora_alpha: not JSON: The number 1e999 is beyond the range")]
+    [InlineData("""{"peft_type": "LORA", "layers_pattern": "h"}""",
+        "layers_pattern: found \"h\" without layers_to_transform")]
     public void Files_that_are_none_are_refused(string json, string expected) =>
-        Assert.Contains(expected, Assert.Throws<InputException>(() => LoraConfig.Parse(json)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected, Assert.Throws<InputException>(() => LoraConfig.Parse(json)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_missing_file_is_named()
     {
         string folder = Path.Combine(Path.GetTempPath(), "no-such-adapter");
-        Assert.Contains(folder, Assert.Throws<InputException>(() => LoraConfig.Load(folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            folder, Assert.Throws<InputException>(() => LoraConfig.Load(folder)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -131,7 +143,8 @@ public sealed class LoraConfigTests
         LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");
         Assert.Empty(config.UnknownKeys);
         foreach (AdapterUse use in Enum.GetValues<AdapterUse>())
-            Assert.StartsWith($"{key}: found ", Assert.Single(config.UnsupportedRequests(use)), StringComparison.Ordinal);
+            Assert.StartsWith(
+                $"{key}: found ", Assert.Single(config.UnsupportedRequests(use)), StringComparison.Ordinal);
         using JsonDocument written = JsonDocument.Parse(config.ToJson());
         Assert.True(JsonElement.DeepEquals(JsonElement.Parse(value), written.RootElement.GetProperty(key)));
     }
@@ -159,7 +172,9 @@ public sealed class LoraConfigTests
     public void What_was_taken_from_the_base_and_cannot_be_found_again_is_refused(string start)
     {
         LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": "{{start}}"}""");
-        Assert.Contains("path_initial_model_for_weight_conversion", Assert.Single(config.UnsupportedRequests(AdapterUse.Load)), StringComparison.Ordinal);
+        Assert.Contains(
+            "path_initial_model_for_weight_conversion", Assert.Single(config.UnsupportedRequests(AdapterUse.Load)),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -184,8 +199,10 @@ public sealed class LoraConfigTests
     [Fact]
     public void A_property_among_the_other_keys_is_refused()
     {
-        var config = new LoraConfig { OtherKeys = new Dictionary<string, JsonElement> { ["r"] = JsonElement.Parse("4") } };
-        Assert.Contains("r: stands among the other keys", Assert.Throws<InputException>(config.ToJson).Message, StringComparison.Ordinal);
+        var config =
+            new LoraConfig { OtherKeys = new Dictionary<string, JsonElement> { ["r"] = JsonElement.Parse("4") } };
+        Assert.Contains("r: stands among the other keys", Assert.Throws<InputException>(config.ToJson).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -201,7 +218,8 @@ public sealed class LoraConfigTests
         string json = config.ToJson();
         LoraConfig read = LoraConfig.Parse(json);
         Assert.Equal(json, read.ToJson());
-        Assert.Equal((config.Rank, config.Alpha, config.Dropout, config.Bias), (read.Rank, read.Alpha, read.Dropout, read.Bias));
+        Assert.Equal((config.Rank, config.Alpha, config.Dropout, config.Bias),
+            (read.Rank, read.Alpha, read.Dropout, read.Bias));
         Assert.Equal(config.TargetModules?.Names, read.TargetModules?.Names);
         Assert.Equal(config.TargetModules?.Text, read.TargetModules?.Text);
         Assert.Equal(config.LayersToTransform?.ToString(), read.LayersToTransform?.ToString());
@@ -215,9 +233,13 @@ public sealed class LoraConfigTests
         get
         {
             Gen<string> text = Gen.Char[(char)0, (char)0xD7FF].Array[0, 8].Select(letters => new string(letters));
-            Gen<ConfigNumber> number = Gen.OneOf(Gen.Int.Select(ConfigNumber.FromInt32), Gen.Double[-1e6, 1e6].Select(ConfigNumber.FromDouble));
+            Gen<ConfigNumber> number =
+                Gen.OneOf(Gen.Int.Select(ConfigNumber.FromInt32),
+                Gen.Double[-1e6, 1e6].Select(ConfigNumber.FromDouble));
             Gen<ModuleSelection?> selection = Gen.OneOf(
-                Gen.Const((ModuleSelection?)null), text.Array[0, 4].Select(names => (ModuleSelection?)ModuleSelection.Of(names)), text.Select(t => (ModuleSelection?)ModuleSelection.Pattern(t)));
+                Gen.Const((ModuleSelection?)null), text.Array[0, 4]
+                    .Select(names => (ModuleSelection?)ModuleSelection.Of(names)),
+                    text.Select(t => (ModuleSelection?)ModuleSelection.Pattern(t)));
             return
                 from rank in Gen.Int[1, 256]
                 from alpha in number
@@ -228,7 +250,9 @@ public sealed class LoraConfigTests
                 from ranks in Gen.Dictionary(text, Gen.Int[1, 9])[0, 4]
                 from alphas in Gen.Dictionary(text, number)[0, 4]
                 from model in text
-                from start in Gen.OneOf([.. new[] { InitialWeights.True, InitialWeights.False, InitialWeights.Gaussian, InitialWeights.Null }.Select(Gen.Const)])
+                from start in Gen.OneOf(
+                    [.. new[] { InitialWeights.True, InitialWeights.False, InitialWeights.Gaussian,
+                    InitialWeights.Null }.Select(Gen.Const)])
                 select new LoraConfig
                 {
                     Rank = rank,
@@ -236,7 +260,8 @@ public sealed class LoraConfigTests
                     Dropout = dropout,
                     Bias = bias,
                     TargetModules = targets,
-                    LayersToTransform = targets?.Text is null && layers.Length != 1 ? LayerSelection.Of(layers) : targets?.Text is null ? LayerSelection.One(layers[0]) : null,
+                    LayersToTransform = targets?.Text is null && layers.Length != 1 ? LayerSelection.Of(layers)
+                    : targets?.Text is null ? LayerSelection.One(layers[0]) : null,
                     RankPattern = ranks,
                     AlphaPattern = alphas,
                     BaseModel = model,

@@ -9,11 +9,13 @@ public sealed class PythonFloatTests
     [Fact]
     public void The_text_reads_back_to_the_same_value() =>
         Gen.Double.Where(double.IsFinite).Sample(value =>
-            BitConverter.DoubleToInt64Bits(double.Parse(PythonFloat.Text(value), CultureInfo.InvariantCulture)) == BitConverter.DoubleToInt64Bits(value));
+            BitConverter.DoubleToInt64Bits(double.Parse(PythonFloat.Text(value), CultureInfo.InvariantCulture))
+                == BitConverter.DoubleToInt64Bits(value));
 
     [Fact]
     public void The_text_is_never_that_of_a_whole_number() =>
-        Gen.Select(Gen.Int, Gen.Int[0, 20]).Sample((digits, shift) => !PythonJson.IsInteger(PythonFloat.Text(digits * Math.Pow(10, shift - 10))));
+        Gen.Select(Gen.Int, Gen.Int[0, 20])
+            .Sample((digits, shift) => !PythonJson.IsInteger(PythonFloat.Text(digits * Math.Pow(10, shift - 10))));
 
     [Theory]
     [InlineData(double.NaN)]

@@ -9,11 +9,14 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void Names_match_the_end_of_a_path_in_the_order_of_the_model() =>
-        Assert.Equal(["model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"], Paths(Plain));
+        Assert.Equal(
+            ["model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.v_proj", "model.layers.1.self_attn.q_proj",
+            "model.layers.1.self_attn.v_proj"], Paths(Plain));
 
     [Fact]
     public void A_name_matches_whole_parts_of_a_path_only() =>
-        Fails(new() { TargetModules = ModuleSelection.Of("proj", "q_proj") }, "target_modules: \"proj\" matches no module");
+        Fails(new() { TargetModules = ModuleSelection.Of("proj", "q_proj") },
+            "target_modules: \"proj\" matches no module");
 
     [Fact]
     public void A_missing_target_takes_the_default_of_the_model_type()
@@ -32,13 +35,15 @@ public sealed class TargetMatcherTests
         TargetMatch match = Match(new() { TargetModules = ModuleSelection.AllLinear });
         Assert.Equal(6, match.Targets.Count);
         Assert.DoesNotContain(match.Targets, target => target.Path == "lm_head");
-        Assert.Equal(match.Targets.Select(target => target.Path).Order(StringComparer.Ordinal), match.Resolved.TargetModules!.Names!);
+        Assert.Equal(match.Targets.Select(target => target.Path).Order(StringComparer.Ordinal),
+            match.Resolved.TargetModules!.Names!);
     }
 
     [Fact]
     public void Twenty_names_are_saved_as_the_shortest_endings()
     {
-        TargetMatch match = TargetMatcher.Match(new() { TargetModules = ModuleSelection.AllLinear }, ModelListing.Decoder(8), "llama", AdapterUse.Create);
+        TargetMatch match = TargetMatcher.Match(
+            new() { TargetModules = ModuleSelection.AllLinear }, ModelListing.Decoder(8), "llama", AdapterUse.Create);
         Assert.Equal(24, match.Targets.Count);
         Assert.Equal(["down_proj", "q_proj", "v_proj"], match.Resolved.TargetModules!.Names!);
     }
@@ -53,15 +58,18 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void A_text_matches_the_whole_path() =>
-        Assert.Equal(["model.layers.0.self_attn.q_proj"], Paths(new() { TargetModules = ModuleSelection.Pattern(@".*\.0\..*(q|k)_proj") }));
+        Assert.Equal(["model.layers.0.self_attn.q_proj"],
+            Paths(new() { TargetModules = ModuleSelection.Pattern(@".*\.0\..*(q|k)_proj") }));
 
     [Fact]
     public void Exclusion_wins() =>
-        Assert.Equal(["model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"], Paths(Plain with { ExcludeModules = ModuleSelection.Pattern(@".*\.0\..*") }));
+        Assert.Equal(["model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"],
+            Paths(Plain with { ExcludeModules = ModuleSelection.Pattern(@".*\.0\..*") }));
 
     [Fact]
     public void Layers_are_chosen_by_number() =>
-        Assert.Equal(["model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"], Paths(Plain with { LayersToTransform = LayerSelection.One(1) }));
+        Assert.Equal(["model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj"],
+            Paths(Plain with { LayersToTransform = LayerSelection.One(1) }));
 
     [Fact]
     public void The_first_pattern_that_matches_decides()
@@ -74,15 +82,19 @@ public sealed class TargetMatcherTests
             AlphaPattern = new Dictionary<string, ConfigNumber> { ["v_proj"] = 2.5 },
         };
         LoraTarget[] targets = [.. Match(config).Targets];
-        Assert.Equal([(16, 8.0, 0.5), (4, 2.5, 0.625), (2, 8.0, 4.0), (4, 2.5, 0.625)], targets.Select(t => (t.Rank, t.Alpha, t.Scale)));
+        Assert.Equal([(16, 8.0, 0.5), (4, 2.5, 0.625), (2, 8.0, 4.0), (4, 2.5, 0.625)],
+            targets.Select(t => (t.Rank, t.Alpha, t.Scale)));
     }
 
     [Fact]
     public void Nothing_matched_lists_what_could_be()
     {
-        InputException failure = Assert.Throws<InputException>(() => Match(new() { TargetModules = ModuleSelection.Pattern("c_attn") }));
+        InputException failure = Assert.Throws<InputException>(
+            () => Match(new() { TargetModules = ModuleSelection.Pattern("c_attn") }));
         Assert.Contains("target_modules: \"c_attn\" matches no module", failure.Message, StringComparison.Ordinal);
-        Assert.Contains("embed_tokens (1 embedding), q_proj (2 linear), v_proj (2 linear), down_proj (2 linear), lm_head (1 linear)", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "embed_tokens (1 embedding), q_proj (2 linear), v_proj (2 linear), down_proj (2 linear), lm_head (1 " +
+            "linear)", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,21 +119,25 @@ public sealed class TargetMatcherTests
         ];
         InputException failure = Assert.Throws<InputException>(() => Match(config));
         Assert.Equal(expected.Length, failure.Problems.Count);
-        Assert.All(expected.Zip(failure.Problems), pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
+        Assert.All(expected.Zip(failure.Problems),
+            pair => Assert.StartsWith(pair.First, pair.Second, StringComparison.Ordinal));
         TargetMatch loaded = TargetMatcher.Match(config, ModelListing.Decoder(), "llama", AdapterUse.Load);
         Assert.Equal(failure.Problems, loaded.Warnings);
-        Assert.Equal(["model.layers.0.self_attn.v_proj", "model.layers.1.self_attn.q_proj"], loaded.Targets.Select(target => target.Path));
+        Assert.Equal(["model.layers.0.self_attn.v_proj", "model.layers.1.self_attn.q_proj"],
+            loaded.Targets.Select(target => target.Path));
     }
 
     [Fact]
     public void A_name_whose_modules_are_all_excluded_is_reported() =>
-        Fails(Plain with { ExcludeModules = ModuleSelection.Of("v_proj") }, "target_modules: \"v_proj\" adapts nothing: the 2 modules of that name are excluded");
+        Fails(Plain with { ExcludeModules = ModuleSelection.Of("v_proj") },
+            "target_modules: \"v_proj\" adapts nothing: the 2 modules of that name are excluded");
 
     [Fact]
     public void Patterns_that_change_by_sorting_are_refused() =>
         Fails(
             Plain with { RankPattern = new Dictionary<string, int> { ["q_proj"] = 2, ["0.self_attn.q_proj"] = 4 } },
-            "rank_pattern: \"q_proj\" (2) and \"0.self_attn.q_proj\" (4) both match \"model.layers.0.self_attn.q_proj\"");
+            "rank_pattern: \"q_proj\" (2) and \"0.self_attn.q_proj\" (4) both match " +
+            "\"model.layers.0.self_attn.q_proj\"");
 
     [Theory]
     [InlineData("self_attn")]
@@ -129,59 +145,74 @@ public sealed class TargetMatcherTests
     public void What_cannot_be_adapted_is_refused_even_in_an_old_adapter(string name)
     {
         LoraConfig config = Plain with { TargetModules = ModuleSelection.Of("q_proj", name) };
-        InputException failure = Assert.Throws<InputException>(() => TargetMatcher.Match(config, ModelListing.Decoder(), "llama", AdapterUse.Load));
+        InputException failure = Assert.Throws<InputException>(
+            () => TargetMatcher.Match(config, ModelListing.Decoder(), "llama", AdapterUse.Load));
         Assert.Contains("which is no linear layer or embedding", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Unsupported_requests_stop_the_match() =>
-        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_qalora": true}"""), "use_qalora: found true, supported is false");
+        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_qalora": true}"""),
+            "use_qalora: found true, supported is false");
 
     [Theory]
     [InlineData("(layers)", "holds a group")]
     [InlineData("layers|x", "without a layer's number behind it")]
     [InlineData("lay(", "is no regular expression")]
     public void A_layers_pattern_that_hides_the_number_is_refused(string pattern, string expected) =>
-        Fails(Plain with { LayersToTransform = LayerSelection.One(0), LayersPattern = ModuleSelection.Pattern(pattern) }, expected);
+        Fails(Plain with { LayersToTransform = LayerSelection.One(0),
+            LayersPattern = ModuleSelection.Pattern(pattern) }, expected);
 
     [Fact]
     public void A_pattern_that_never_ends_is_stopped()
     {
         ModuleInfo[] modules = [new("a." + new string('a', 60) + "b", ModuleKind.Linear, 1, 1)];
         LoraConfig config = new() { TargetModules = ModuleSelection.Pattern("(a|aa|\\.)*c") };
-        InputException failure = Assert.Throws<InputException>(() => TargetMatcher.Match(config, modules, null, AdapterUse.Create));
+        InputException failure = Assert.Throws<InputException>(
+            () => TargetMatcher.Match(config, modules, null, AdapterUse.Create));
         Assert.Contains("takes more than a second", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_flag_for_stored_transposes_follows_the_modules()
     {
-        ModuleInfo[] modules = [new("h.0.c_attn", ModuleKind.Conv1D, 4, 12), new("lm_head", ModuleKind.Linear, 4, 9, IsOutputHead: true)];
+        ModuleInfo[] modules =
+            [new("h.0.c_attn", ModuleKind.Conv1D, 4, 12), new("lm_head", ModuleKind.Linear, 4, 9, IsOutputHead: true)];
         LoraConfig config = new() { TargetModules = ModuleSelection.Of("c_attn") };
         Assert.True(TargetMatcher.Match(config, modules, "gpt2", AdapterUse.Create).Resolved.FanInFanOut);
-        TargetMatch linear = TargetMatcher.Match(config with { TargetModules = ModuleSelection.Of("lm_head"), FanInFanOut = true }, modules, "gpt2", AdapterUse.Create);
+        TargetMatch linear = TargetMatcher.Match(
+            config with { TargetModules = ModuleSelection.Of("lm_head"), FanInFanOut = true }, modules, "gpt2",
+            AdapterUse.Create);
         Assert.False(linear.Resolved.FanInFanOut);
         Assert.StartsWith("fan_in_fan_out: found true", Assert.Single(linear.Warnings), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Two_modules_of_one_path_are_a_mistake_of_the_caller() =>
-        Assert.Throws<ArgumentException>(() => TargetMatcher.Match(Plain, [.. ModelListing.Decoder(), .. ModelListing.Decoder()], null, AdapterUse.Create));
+        Assert.Throws<ArgumentException>(
+            () => TargetMatcher.Match(
+                Plain, [.. ModelListing.Decoder(), .. ModelListing.Decoder()], null, AdapterUse.Create));
 
     [Fact]
     public void A_name_selects_exactly_the_paths_that_end_in_it()
     {
-        Gen<string> path = Gen.OneOf([.. new[] { "a", "b", "ab", "0", "1" }.Select(Gen.Const)]).Array[1, 4].Select(parts => string.Join('.', parts));
+        Gen<string> path = Gen.OneOf([.. new[] { "a", "b", "ab", "0", "1" }.Select(Gen.Const)]).Array[1, 4]
+            .Select(parts => string.Join('.', parts));
         Gen.Select(path.HashSet[1, 12], path.HashSet[1, 3]).Sample((paths, names) =>
         {
             ModuleInfo[] modules = [.. paths.Select(p => new ModuleInfo(p, ModuleKind.Linear, 1, 1))];
-            string[] expected = [.. paths.Where(p => names.Any(name => ("." + p).EndsWith("." + name, StringComparison.Ordinal)))];
-            string[] containers = [.. paths.SelectMany(Prefixes).Where(p => !paths.Contains(p) && names.Any(name => ("." + p).EndsWith("." + name, StringComparison.Ordinal)))];
+            string[] expected =
+                [.. paths.Where(p => names.Any(name => ("." + p).EndsWith("." + name, StringComparison.Ordinal)))];
+            string[] containers =
+                [.. paths.SelectMany(Prefixes)
+                .Where(p => !paths.Contains(p)
+                && names.Any(name => ("." + p).EndsWith("." + name, StringComparison.Ordinal)))];
             LoraConfig config = new() { TargetModules = ModuleSelection.Of([.. names]) };
             if (expected.Length == 0 || containers.Length > 0)
                 Assert.Throws<InputException>(() => TargetMatcher.Match(config, modules, null, AdapterUse.Load));
             else
-                Assert.Equal(expected, TargetMatcher.Match(config, modules, null, AdapterUse.Load).Targets.Select(target => target.Path));
+                Assert.Equal(expected,
+                    TargetMatcher.Match(config, modules, null, AdapterUse.Load).Targets.Select(target => target.Path));
         });
     }
 

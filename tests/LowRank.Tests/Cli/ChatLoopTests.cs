@@ -13,12 +13,16 @@ public sealed class ChatLoopTests
     public void Messages_are_answered_and_commands_obeyed()
     {
         using var model = new TalkingModel();
-        (string output, string notes, int failed) = Run(model, Greedy, "hi\n\n//clear\n/clear\nhi\n/nonsense\n/system be kind\n/system\n/help\n/exit\nnot read\n");
+        (string output, string notes, int failed) =
+            Run(model, Greedy,
+            "hi\n\n//clear\n/clear\nhi\n/nonsense\n/system be kind\n/system\n/help\n/exit\nnot read\n");
         using Conversation talk = model.Talk();
         string first = talk.Reply("hi", Greedy).Text, second = talk.Reply("/clear", Greedy).Text;
         Assert.Equal(Lines(first, second, first), output);
         string ended = "[The reply was ended after 5 tokens (--max-new-tokens).]";
-        Assert.Equal(Lines(ended, ended, "The conversation is forgotten.", ended, $"/nonsense is no command. There are:\n{ChatLoop.Help}",
+        Assert.Equal(
+            Lines(ended, ended, "The conversation is forgotten.", ended,
+            $"/nonsense is no command. There are:\n{ChatLoop.Help}",
             "The system message is set.", "There is no system message now.", ChatLoop.Help), notes);
         Assert.Equal(0, failed);
     }
@@ -62,13 +66,16 @@ public sealed class ChatLoopTests
         using Conversation talk = model.Talk();
         var notes = new StringWriter();
         var output = new InterruptingWriter(interrupt);
-        new ChatLoop(talk, Greedy with { MaxNewTokens = 40 }, new StringReader("hi\nhi\n"), output, notes, prompts: false, interrupt).Run();
+        new ChatLoop(talk, Greedy with { MaxNewTokens = 40 }, new StringReader("hi\nhi\n"), output, notes,
+            prompts: false, interrupt).Run();
         Assert.Equal([true, false], output.Interrupted); // asked once to end, a second time is the program's end
-        Assert.Equal(Lines("[The reply was stopped.]", "[The reply was ended after 40 tokens (--max-new-tokens).]"), notes.ToString());
+        Assert.Equal(Lines("[The reply was stopped.]", "[The reply was ended after 40 tokens (--max-new-tokens).]"),
+            notes.ToString());
         Assert.Equal(4, talk.Turns);
     }
 
-    private static (string Output, string Notes, int Failed) Run(TalkingModel model, GenerationOptions options, string input, bool prompts = false)
+    private static (string Output, string Notes, int Failed) Run(
+        TalkingModel model, GenerationOptions options, string input, bool prompts = false)
     {
         using Conversation talk = model.Talk();
         using var interrupt = new ReplyInterrupt();
@@ -77,7 +84,8 @@ public sealed class ChatLoopTests
         return (output.ToString(), notes.ToString(), failed);
     }
 
-    private static string Lines(params string[] lines) => string.Concat(lines.Select(line => line + Environment.NewLine));
+    private static string Lines(params string[] lines) =>
+        string.Concat(lines.Select(line => line + Environment.NewLine));
 
     // Interrupts twice at the first words.
     private sealed class InterruptingWriter(ReplyInterrupt interrupt) : StringWriter

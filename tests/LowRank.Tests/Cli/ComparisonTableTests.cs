@@ -19,7 +19,10 @@ public sealed class ComparisonTableTests
     [Fact]
     public void Shows_losses_facts_costs_and_generations_side_by_side()
     {
-        string table = Show(new Comparison(new ComparisonSide(4.5678, 3, 120, ["It is [red] and\u001b[2J"]), new ComparisonSide(0.5, 114, 120, ["A fine inn."]),
+        string table =
+            Show(new Comparison(
+                new ComparisonSide(4.5678, 3, 120, ["It is [red] and\u001b[2J"]),
+                new ComparisonSide(0.5, 114, 120, ["A fine inn."]),
             ["name: Inn\n"], ["reference"]));
         Assert.Matches(@"held-out loss \(nats a token\)\s+│ 4\.568\s+│ 0\.500", table);
         Assert.Matches(@"facts stated correctly\s+│ 2\.5 % \(3 of 120\)\s+│ 95\.0 % \(114 of 120\)", table);

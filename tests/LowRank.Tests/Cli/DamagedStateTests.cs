@@ -5,14 +5,16 @@ using LowRank.Recipes.Runs;
 
 namespace LowRank.Tests.Cli;
 
-/// <summary>Files of runs and sweeps that a person or a disk has damaged: each says what was found, and the others are shown.</summary>
+/// <summary>Files of runs and sweeps that a person or a disk has damaged: each says what was found, and the others are
+/// shown.</summary>
 public sealed class DamagedStateTests : IDisposable
 {
     private readonly TemporaryFolder root = new();
 
     public void Dispose() => root.Dispose();
 
-    private string Run(string name, string? facts = null, string metrics = "{\"step\":1,\"eval_loss\":0.5}\n", string recipe = "model: /m\ndata: {train: /t, validation: /v}\noutput: /o\n")
+    private string Run(string name, string? facts = null, string metrics = "{\"step\":1,\"eval_loss\":0.5}\n",
+        string recipe = "model: /m\ndata: {train: /t, validation: /v}\noutput: /o\n")
     {
         string folder = root[name];
         Directory.CreateDirectory(folder);
@@ -23,9 +25,11 @@ public sealed class DamagedStateTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"seconds": 1e308}""", "run.json was left out: it is not as a run writes it: seconds is 1E+308, expected 0 to 3162240000")]
+    [InlineData("""{"seconds": 1e308}""",
+        "run.json was left out: it is not as a run writes it: seconds is 1E+308, expected 0 to 3162240000")]
     [InlineData("""{"seconds": -1}""", "seconds is -1, expected 0")]
-    [InlineData("""{"seconds": "long"}""", "run.json was left out: it is not JSON as a run writes it: seconds is \"long\", expected a number")]
+    [InlineData("""{"seconds": "long"}""",
+        "run.json was left out: it is not JSON as a run writes it: seconds is \"long\", expected a number")]
     [InlineData("""{"steps": 1e308}""", "steps is 1e308, expected a whole number")]
     [InlineData("""{"steps": -5}""", "steps is -5, expected at least 0")]
     [InlineData("""{"state": "asleep"}""", "state is \"asleep\", expected running, finished or stopped")]
@@ -52,21 +56,29 @@ public sealed class DamagedStateTests : IDisposable
     [Fact]
     public void Damaged_recipes_and_measurements_are_named()
     {
-        Run("a", recipe: "model: [", metrics: "{\"step\":1,\"eval_loss\":0.5}\nnonsense\n{\"step\":-3}\n{\"step\":2,\"eval_loss\":1e308}\n");
+        Run("a", recipe: "model: [",
+            metrics: "{\"step\":1,\"eval_loss\":0.5}\nnonsense\n{\"step\":-3}\n{\"step\":2,\"eval_loss\":1e308}\n");
         RunRow row = Assert.Single(RunIndex.List(root[""], _ => { }));
         Assert.Equal(0.5, row.BestLoss);
-        Assert.Contains(row.Problems, problem => problem.StartsWith("recipe.yaml was left out: recipe.yaml, line ", StringComparison.Ordinal));
+        Assert.Contains(
+            row.Problems, problem =>
+            problem.StartsWith("recipe.yaml was left out: recipe.yaml, line ", StringComparison.Ordinal));
         Assert.Contains("2 of 4 lines of metrics.jsonl cannot be read ('lowrank report' names them)", row.Problems);
     }
 
     [Fact]
     public void A_page_of_a_run_with_numbers_at_the_edge_of_what_numbers_can_be_is_made()
     {
-        string folder = Run("a", """{"seconds": 1e308}""", "{\"step\":1,\"loss\":1e308,\"tokens_per_second\":1e308}\n{\"step\":2,\"loss\":-1e308}\n{\"step\":9007199254740992,\"loss\":5e-324}\n");
-        File.WriteAllText(Path.Combine(folder, "comparison.json"), """{"before": {"texts": [null]}, "after": {"texts": ["a"]}, "prompts": ["p"]}""");
+        string folder =
+            Run("a", """{"seconds": 1e308}""",
+            "{\"step\":1,\"loss\":1e308,\"tokens_per_second\":1e308}\n{\"step\":2,\"loss\":-1e308}\n{\"step\":9007199254740992,\"loss\":5e-324}\n");
+        File.WriteAllText(
+            Path.Combine(folder, "comparison.json"),
+            """{"before": {"texts": [null]}, "after": {"texts": ["a"]}, "prompts": ["p"]}""");
         RunRecord run = Assert.Single(RunRecord.Open([folder]));
         Assert.Contains(run.Problems, problem => problem.Contains("seconds is 1E+308"));
-        Assert.Contains(run.Problems, problem => problem.StartsWith("comparison.json was left out", StringComparison.Ordinal));
+        Assert.Contains(
+            run.Problems, problem => problem.StartsWith("comparison.json was left out", StringComparison.Ordinal));
         Assert.Contains("</html>", LowRank.Cli.Report.ReportPage.Of([run]));
     }
 
@@ -89,7 +101,8 @@ public sealed class DamagedStateTests : IDisposable
     [Fact]
     public void Values_of_a_sweep_that_are_no_texts_are_another_sweeps()
     {
-        File.WriteAllText(root[SweepState.FileName], """{"runs":[{"run": "a", "settings": 5, "state": ["finished"]}]}""");
+        File.WriteAllText(
+            root[SweepState.FileName], """{"runs":[{"run": "a", "settings": 5, "state": ["finished"]}]}""");
         var run = new SweepRun { Name = "a", Values = [], Overrides = [], Folder = root["a"], Settings = "x" };
         new SweepState(root[""], [], "eval_loss").TakeUp([run]);
         Assert.Equal("pending", run.State);
@@ -99,7 +112,9 @@ public sealed class DamagedStateTests : IDisposable
     public void The_runs_of_a_sweep_come_the_best_first()
     {
         foreach (string name in (string[])["a", "b", "c"]) Run(name);
-        File.WriteAllText(root[SweepState.FileName], """{"metric": "eval_accuracy", "runs":[{"run": "a", "best": 0.5}, {"run": "b", "best": 0.75}, {"run": "c"}, {"run": "pending"}]}""");
+        File.WriteAllText(
+            root[SweepState.FileName],
+            """{"metric": "eval_accuracy", "runs":[{"run": "a", "best": 0.5}, {"run": "b", "best": 0.75}, {"run": "c"}, {"run": "pending"}]}""");
         Assert.Equal(["b", "a", "c"], SweepState.Runs(root[""])!.Select(Path.GetFileName));
         Assert.Null(SweepState.Runs(root["a"]));
     }
@@ -112,7 +127,8 @@ public sealed class DamagedStateTests : IDisposable
     [InlineData("""{"task": "embedding", "max_length": 1e308}""", "max_length is 1e308, expected a whole number")]
     [InlineData("""{"task": "embedding", "max_length": -4}""", "max_length is -4, expected at least 1")]
     [InlineData("""{"task": "embedding", "stride": -4}""", "stride is -4, expected at least 0")]
-    [InlineData("""{"task": "sequence_classification", "problem": "hard"}""", "problem is \"hard\", expected single_label_classification")]
+    [InlineData("""{"task": "sequence_classification", "problem": "hard"}""",
+        "problem is \"hard\", expected single_label_classification")]
     [InlineData("""{"task": "sequence_classification", "labels": []}""", "labels is an empty list")]
     [InlineData("""{"task": "embedding", "colour": 1}""", "it has the key \"colour\", which is not known")]
     [InlineData("""{"task": """, "it is no JSON from line 1")]

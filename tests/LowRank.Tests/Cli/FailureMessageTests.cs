@@ -14,11 +14,13 @@ public sealed class FailureMessageTests
     }
 
     [Fact]
-    public void An_error_of_the_input_is_its_own_message() => Assert.Equal((2, "error: x is 5, expected 4.\n"), Report(new InputException("x is 5, expected 4.")));
+    public void An_error_of_the_input_is_its_own_message() =>
+        Assert.Equal((2, "error: x is 5, expected 4.\n"), Report(new InputException("x is 5, expected 4.")));
 
     [Fact]
     public void An_error_of_the_input_is_found_below_what_is_wrapped_around_it() =>
-        Assert.Equal((2, "error: x is wrong.\n"), Report(new AggregateException(new TypeInitializationException("T", new InputException("x is wrong.")))));
+        Assert.Equal((2, "error: x is wrong.\n"),
+            Report(new AggregateException(new TypeInitializationException("T", new InputException("x is wrong.")))));
 
     [Fact]
     public void An_error_that_nobody_expected_says_that_it_is_a_fault_of_the_program_and_how_to_see_more()
@@ -35,7 +37,10 @@ public sealed class FailureMessageTests
     [Fact]
     public void Frames_of_native_code_are_left_out()
     {
-        string text = Report(new InvalidOperationException("value cannot be converted without overflow\nException raised from checked_convert at c10.h:1\nframe #0: c10::Error::Error(…)")).Text;
+        string text = Report(
+            new InvalidOperationException(
+                "value cannot be converted without overflow\nException raised from checked_convert at " +
+                "c10.h:1\nframe #0: c10::Error::Error(…)")).Text;
         Assert.Contains("error: value cannot be converted without overflow (InvalidOperationException)", text);
         Assert.DoesNotContain("frame", text);
     }
@@ -43,20 +48,28 @@ public sealed class FailureMessageTests
     [Fact]
     public void Too_little_memory_says_what_takes_less()
     {
-        const string native = "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes. Error code 12";
-        Assert.StartsWith("error: the memory is not enough for 4000000000000 bytes. Take fewer rows", Report(new InvalidOperationException(native)).Text);
-        Assert.StartsWith("error: the memory is not enough. Take fewer rows", Report(new InsufficientMemoryException()).Text);
+        const string native =
+            "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory: you tried " +
+            "to allocate 4000000000000 bytes. Error code 12";
+        Assert.StartsWith("error: the memory is not enough for 4000000000000 bytes. Take fewer rows",
+            Report(new InvalidOperationException(native)).Text);
+        Assert.StartsWith(
+            "error: the memory is not enough. Take fewer rows", Report(new InsufficientMemoryException()).Text);
     }
 
     [Fact]
     public void A_missing_assembly_is_no_missing_file_of_the_user() =>
-        Assert.Contains("a part of the program itself is missing", Report(new FileNotFoundException("Could not load file or assembly 'Parquet'.", "Parquet, Version=5.0.0.0")).Text);
+        Assert.Contains(
+            "a part of the program itself is missing",
+            Report(new FileNotFoundException(
+                "Could not load file or assembly 'Parquet'.", "Parquet, Version=5.0.0.0")).Text);
 
     [Fact]
     public void What_the_world_did_is_no_fault_of_the_program()
     {
         Assert.Equal((1, "error: No space left on device\n"), Report(new IOException("No space left on device")));
-        Assert.Equal((1, "error: the loss is not finite\n"), Report(new NonFiniteLossException(3, "the loss is not finite")));
+        Assert.Equal((1, "error: the loss is not finite\n"),
+            Report(new NonFiniteLossException(3, "the loss is not finite")));
     }
 
     private static InvalidOperationException Thrown()

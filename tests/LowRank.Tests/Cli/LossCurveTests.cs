@@ -5,12 +5,15 @@ namespace LowRank.Tests.Cli;
 
 public sealed class LossCurveTests
 {
-    private static readonly (double, double)[] Falling = [.. Enumerable.Range(0, 41).Select(step => ((double)step, 2 - step / 40.0))];
+    private static readonly (double, double)[] Falling =
+        [.. Enumerable.Range(0, 41).Select(step => ((double)step, 2 - step / 40.0))];
 
-    private static string[] Show((double, double)[] training, (double, double)[] heldOut, int width = 40, int height = 12, bool unicode = true)
+    private static string[] Show(
+        (double, double)[] training, (double, double)[] heldOut, int width = 40, int height = 12, bool unicode = true)
     {
         using var console = new TestConsole();
-        (console.Profile.Width, console.Profile.Height, console.Profile.Capabilities.Unicode) = (width, height, unicode);
+        (console.Profile.Width, console.Profile.Height, console.Profile.Capabilities.Unicode) =
+            (width, height, unicode);
         console.Write(new LossCurve(training, heldOut, otherLines: 4));
         return console.Output.Length == 0 ? [] : console.Output.Split('\n');
     }
@@ -50,7 +53,8 @@ public sealed class LossCurveTests
     [Theory]
     [InlineData(29, 12)]
     [InlineData(80, 9)]
-    public void Where_there_is_no_room_there_is_no_curve(int width, int height) => Assert.Empty(Show(Falling, [], width, height));
+    public void Where_there_is_no_room_there_is_no_curve(int width, int height) =>
+        Assert.Empty(Show(Falling, [], width, height));
 
     [Fact]
     public void A_single_loss_is_no_curve() => Assert.Empty(Show([(1, 2)], []));
@@ -64,13 +68,15 @@ public sealed class LossCurveTests
     }
 
     [Fact]
-    public void A_terminal_without_unicode_gets_letters() => Assert.All(string.Concat(Show(Falling, [(3, 1)], unicode: false)), c => Assert.InRange(c, '\n', '~'));
+    public void A_terminal_without_unicode_gets_letters() =>
+        Assert.All(string.Concat(Show(Falling, [(3, 1)], unicode: false)), c => Assert.InRange(c, '\n', '~'));
 
     [Fact]
     public void A_long_run_keeps_its_course_in_a_bounded_number_of_bins()
     {
         var history = new LossHistory();
-        for (long step = 1; step <= 100_000; step++) history.Add(step, step < 50_000 ? 2 : step % 7 == 0 ? double.NaN : 1);
+        for (long step = 1; step <= 100_000; step++)
+            history.Add(step, step < 50_000 ? 2 : step % 7 == 0 ? double.NaN : 1);
         (double Step, double Loss)[] points = [.. history.Points];
         Assert.InRange(points.Length, LossHistory.MostBins / 2, LossHistory.MostBins);
         Assert.All(points, point => Assert.InRange(point.Loss, 1, 2));

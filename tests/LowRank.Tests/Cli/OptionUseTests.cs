@@ -12,47 +12,74 @@ public sealed class OptionUseTests
     public static TheoryData<string, string[]> WithoutEffect => new()
     {
         { "generate --model . --prompt a --seed 7", ["--seed has no effect at --temperature 0"] },
-        { "generate --model . --prompt a --seed 42 --top-k 5 --top-p 0.5", ["--top-k has no effect at", "--top-p has no effect at", "--seed has no effect at"] },
+        { "generate --model . --prompt a --seed 42 --top-k 5 --top-p 0.5",
+            ["--top-k has no effect at", "--top-p has no effect at", "--seed has no effect at"] },
         { "generate --model . --prompt a --max-new-tokens 0 --temperature -1 --device gpu --base-dtype fp8",
-            ["--max-new-tokens is 0", "--temperature is -1", "--device: Unknown device 'gpu'", "--base-dtype is fp8, expected one of"] },
+            ["--max-new-tokens is 0", "--temperature is -1", "--device: Unknown device 'gpu'",
+                "--base-dtype is fp8, expected one of"] },
         { "chat --model . --seed 7", ["--seed has no effect at --temperature 0"] },
         { "chat --model . --top-k 3", ["--top-k has no effect at --temperature 0"] },
         { "eval --model . --data . --max-new-tokens 5", ["--max-new-tokens has no effect without --generate"] },
         { "eval --model . --data . --limit 0 --output o --batch-size 0 --max-length 1",
-            ["--output has no effect without --generate", "--limit has no effect without --generate", "--limit is 0, expected at least 1", "--batch-size is 0, expected at least 1", "--max-length is 1, expected at least 2"] },
+            ["--output has no effect without --generate", "--limit has no effect without --generate",
+                "--limit is 0, expected at least 1", "--batch-size is 0, expected at least 1",
+                "--max-length is 1, expected at least 2"] },
         { "eval --model . --data . --generate --all-tokens", ["--all-tokens has no effect with --generate"] },
-        { "eval --model . --data no/such.jsonl --adapter a --adapter b", ["--data: no/such.jsonl was not found", "--adapter: this command takes one adapter, whole; found a, b", "--adapter is a, and there is no such folder", "--adapter is b, and"] },
+        { "eval --model . --data no/such.jsonl --adapter a --adapter b",
+            ["--data: no/such.jsonl was not found", "--adapter: this command takes one adapter, whole; found a, b",
+            "--adapter is a, and there is no such folder", "--adapter is b, and"] },
         { "eval --model ./nothing --data .", ["--model is ./nothing, and there is no such folder"] },
-        { "combine --adapter . --kind linear --output o --majority-sign total", ["--majority-sign has no effect with --kind linear, which elects no signs"] },
-        { "combine --adapter . --kind linear --output o --majority-sign few", ["--majority-sign is few, expected total or frequency", "--majority-sign has no effect"] },
-        { "combine --adapter . --kind ties --output o --seed 42 --rank 3 --scale-once", ["--seed has no effect with --kind ties", "--rank has no effect with --kind ties", "--scale-once has no effect"] },
-        { "combine --adapter . --kind cat --output o --density 0.5", ["--density has no effect with --kind cat, which keeps all values"] },
+        { "combine --adapter . --kind linear --output o --majority-sign total",
+            ["--majority-sign has no effect with --kind linear, which elects no signs"] },
+        { "combine --adapter . --kind linear --output o --majority-sign few",
+            ["--majority-sign is few, expected total or frequency", "--majority-sign has no effect"] },
+        { "combine --adapter . --kind ties --output o --seed 42 --rank 3 --scale-once",
+            ["--seed has no effect with --kind ties", "--rank has no effect with --kind ties",
+            "--scale-once has no effect"] },
+        { "combine --adapter . --kind cat --output o --density 0.5",
+            ["--density has no effect with --kind cat, which keeps all values"] },
         { "combine --adapter . --kind sum --output o --density 0.5", ["--kind is sum, expected one of cat"] },
         { "inspect . --plot p.svg", ["--plot draws an adapter's changes, and . is no adapter folder"] },
-        { "predict --model . --data . --batch-size 0 --max-new-tokens 0", ["--batch-size is 0", "--max-new-tokens is 0"] },
-        { "data --examples 1 --set a=b", ["--set has no effect without a recipe", "expected a recipe, or --model and --data"] },
-        { "data r.yaml --model m --data . --columns a=b", ["--model has no effect with a recipe", "--data has no effect with a recipe", "--columns has no effect with a recipe"] },
-        { "predict --model . --data . --columns text --columns a=b --columns a=c --recipe no.yaml", ["--columns is text, expected FIELD=COLUMN", "--columns gives a twice", "--recipe is no.yaml, and there is no such file"] },
-        { "data r.yaml --examples -1 --rows 0", ["--examples is -1, expected at least 0", "--rows is 0, expected at least 1"] },
-        { "estimate r.yaml --seconds 1e308 --only all", ["--only is all, expected recipe or full", "--seconds is 1E+308, expected more than 0 and at most 86400, a day"] },
+        { "predict --model . --data . --batch-size 0 --max-new-tokens 0",
+            ["--batch-size is 0", "--max-new-tokens is 0"] },
+        { "data --examples 1 --set a=b",
+            ["--set has no effect without a recipe", "expected a recipe, or --model and --data"] },
+        { "data r.yaml --model m --data . --columns a=b",
+            ["--model has no effect with a recipe", "--data has no effect with a recipe",
+            "--columns has no effect with a recipe"] },
+        { "predict --model . --data . --columns text --columns a=b --columns a=c --recipe no.yaml",
+            ["--columns is text, expected FIELD=COLUMN", "--columns gives a twice",
+            "--recipe is no.yaml, and there is no such file"] },
+        { "data r.yaml --examples -1 --rows 0",
+            ["--examples is -1, expected at least 0", "--rows is 0, expected at least 1"] },
+        { "estimate r.yaml --seconds 1e308 --only all",
+            ["--only is all, expected recipe or full",
+            "--seconds is 1E+308, expected more than 0 and at most 86400, a day"] },
         { "estimate r.yaml --seconds NaN", ["--seconds is NaN, expected more than 0"] },
-        { "convert . --to onnx --model . --output .", ["--to is onnx, expected mlx or peft", ". is not empty; choose another --output"] },
+        { "convert . --to onnx --model . --output .",
+            ["--to is onnx, expected mlx or peft", ". is not empty; choose another --output"] },
         { "quantize --model . --to fp8 --output .", [". is not empty", "--to is fp8, expected"] },
-        { "merge --model . --adapter . --output . --dtype int4", [". is not empty", "--dtype is int4, expected float32 or bfloat16"] },
+        { "merge --model . --adapter . --output . --dtype int4",
+            [". is not empty", "--dtype is int4, expected float32 or bfloat16"] },
         { "resize . --rank 0 --output o", ["--rank is 0, expected at least 1"] },
         { "extract --base . --tuned . --rank -1 --output o", ["--rank is -1, expected at least 1"] },
         { "sweep r.yaml --grid a=1 --parallel 0", ["--parallel is 0, expected at least 1"] },
         { "tokenize --file f", ["Give one of --model FOLDER and --tokenizer FILE"] },
         { "bench train --tf32", ["--tf32 has no effect with --device cpu; it is of NVIDIA GPUs"] },
         { "bench generate --rank 0 --targets q", ["--targets names q, but --rank 0 adapts nothing"] },
-        { "bench growth weights --rows 64 --tokens 128", ["--rows has no effect where rows are not what grows", "--tokens has no effect where neither tokens nor length is what grows"] },
+        { "bench growth weights --rows 64 --tokens 128",
+            ["--rows has no effect where rows are not what grows",
+            "--tokens has no effect where neither tokens nor length is what grows"] },
         { "bench attention --rounds 0 --threads 0", ["--rounds is 0", "--threads is 0, expected 1 to 1024"] },
         { "bench train --threads 2147483647", ["--threads is 2147483647, expected 1 to 1024"] },
         { "diff no/a no/b", ["no/a is not there; expected an adapter's folder", "no/b is not there"] },
-        { "combine --adapter no/a:0.5 --adapter no/b --kind cat --output o --seed 1", ["--seed has no effect with --kind cat", "no/a is not there", "no/b is not there"] },
-        { "extract --base no/a --tuned no/b --rank 0 --output o", ["--rank is 0", "no/a is not there; expected a model's folder", "no/b is not there"] },
+        { "combine --adapter no/a:0.5 --adapter no/b --kind cat --output o --seed 1",
+            ["--seed has no effect with --kind cat", "no/a is not there", "no/b is not there"] },
+        { "extract --base no/a --tuned no/b --rank 0 --output o",
+            ["--rank is 0", "no/a is not there; expected a model's folder", "no/b is not there"] },
         { "convert no/a --to mlx --model no/b --output no/c", ["no/a is not there", "no/b is not there"] },
-        { "eval --model . --data no/1 --data no/2 --data no/3 --data no/4 --data no/5", ["--data: no/1 was not found", "--data: no/2", "--data: no/3", "--data: 2 more paths like these"] },
+        { "eval --model . --data no/1 --data no/2 --data no/3 --data no/4 --data no/5",
+            ["--data: no/1 was not found", "--data: no/2", "--data: no/3", "--data: 2 more paths like these"] },
         { "bench quantized --base-dtype fp8", ["--base-dtype is fp8, expected one of"] },
     };
 
@@ -63,13 +90,18 @@ public sealed class OptionUseTests
         foreach (Command command in All(Root()).Where(command => command.Subcommands.Count == 0))
         {
             var action = Assert.IsType<CommandAction>(command.Action);
-            ILookup<string, OptionUse> uses = action.Uses.Where(use => use.SaysWhen).SelectMany(use => use.Options.Select(option => (option.Name, use))).ToLookup(pair => pair.Name, pair => pair.use);
+            ILookup<string, OptionUse> uses = action.Uses.Where(use => use.SaysWhen)
+                .SelectMany(use => use.Options.Select(option => (option.Name, use)))
+                .ToLookup(pair => pair.Name, pair => pair.use);
             foreach (Option option in command.Options.Where(option => option is not HelpOption))
             {
                 options++;
-                Assert.True(uses[option.Name].Any(), $"{option.Name} of {command.Name} has to say when it takes effect: OptionUse.Always, .With or .Unless behind the command's work");
+                Assert.True(uses[option.Name].Any(),
+                    $"{option.Name} of {command.Name} has to say when it takes effect: OptionUse.Always, .With or " +
+                    ".Unless behind the command's work");
             }
-            foreach (IGrouping<string, OptionUse> declared in uses) Assert.Contains(command.Options, option => option.Name == declared.Key);
+            foreach (IGrouping<string, OptionUse> declared in uses)
+                Assert.Contains(command.Options, option => option.Name == declared.Key);
         }
         Assert.True(options > 100, $"only {options} options were seen");
     }
@@ -80,7 +112,8 @@ public sealed class OptionUseTests
     {
         IReadOnlyList<string> problems = Problems(line);
         Assert.Equal(expected.Length, problems.Count);
-        Assert.All(expected, words => Assert.Contains(problems, problem => problem.StartsWith(words, StringComparison.Ordinal)));
+        Assert.All(expected,
+            words => Assert.Contains(problems, problem => problem.StartsWith(words, StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -88,7 +121,9 @@ public sealed class OptionUseTests
     [InlineData("generate --model . --prompt a --temperature 0.5 --top-k 5 --top-p 0.5 --seed 7")]
     [InlineData("eval --model . --data . --generate --max-new-tokens 5 --limit 3 --output o")]
     [InlineData("eval --model org/name --data -")]
-    [InlineData("combine --adapter . --kind dare_ties_svd --output o --density 0.5 --majority-sign frequency --seed 3 --rank 4 --scale-once")]
+    [InlineData(
+        "combine --adapter . --kind dare_ties_svd --output o --density 0.5 --majority-sign frequency --seed 3 " +
+        "--rank 4 --scale-once")]
     [InlineData("bench growth --rows 64 --tokens 128")]
     [InlineData("bench growth length --tokens 128")]
     public void What_takes_effect_is_accepted(string line) => Assert.Empty(Problems(line));
@@ -107,5 +142,6 @@ public sealed class OptionUseTests
         return root;
     }
 
-    private static IEnumerable<Command> All(Command command) => command.Subcommands.SelectMany(All).Append(command).Where(one => one is not RootCommand);
+    private static IEnumerable<Command> All(Command command) =>
+        command.Subcommands.SelectMany(All).Append(command).Where(one => one is not RootCommand);
 }

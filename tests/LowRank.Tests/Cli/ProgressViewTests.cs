@@ -9,7 +9,8 @@ public sealed class ProgressViewTests
 {
     private static readonly TrainingPlan Plan = new(10, 2000, 1234, 56789, "out");
 
-    private static TrainingStep Step(long step, double seconds) => new(step, 1.5 / step, 0.5, 1e-4, 64, 1234.4, TimeSpan.FromSeconds(seconds));
+    private static TrainingStep Step(long step, double seconds) =>
+        new(step, 1.5 / step, 0.5, 1e-4, 64, 1234.4, TimeSpan.FromSeconds(seconds));
 
     private static string Show(IRenderable picture)
     {
@@ -59,7 +60,8 @@ public sealed class ProgressViewTests
     [Fact]
     public void Skipped_steps_are_shown_as_they_come_and_a_flood_of_them_is_counted()
     {
-        TrainingStep Skipped(long step) => Step(step, 0.01 * step) with { Skipped = "the loss is NaN", SkippedSteps = step };
+        TrainingStep Skipped(long step) =>
+            Step(step, 0.01 * step) with { Skipped = "the loss is NaN", SkippedSteps = step };
         var pictures = new List<IRenderable>();
         var live = new LiveProgress(pictures.Add, new FixedTime { Now = TimeSpan.FromHours(1) });
         live.Started(Plan);
@@ -87,7 +89,8 @@ public sealed class ProgressViewTests
         view.Finished(new TrainingResult(10, 1, 10, 0.25, 1, TimeSpan.Zero, 1, "out"));
         string[] lines = output.ToString().TrimEnd('\n').Split('\n');
         Assert.StartsWith("Training 1,234 of 56,789 weights (2.17 %) on 2,000 examples, 10 steps", lines[0]);
-        Assert.Equal(["step 1/10", "step 6/10", "step 10/10", "step 10/10"], lines[1..].Select(line => line[..line.IndexOf("   ", StringComparison.Ordinal)]));
+        Assert.Equal(["step 1/10", "step 6/10", "step 10/10", "step 10/10"],
+            lines[1..].Select(line => line[..line.IndexOf("   ", StringComparison.Ordinal)]));
         Assert.Equal("step 1/10   loss 1.5000   1234 tokens/s   0:09 left", lines[1]);
         Assert.Equal("step 10/10   held-out loss 0.2500", lines[^1]);
         Assert.DoesNotContain(output.ToString(), c => char.IsControl(c) && c != '\n');
@@ -98,7 +101,8 @@ public sealed class ProgressViewTests
     [InlineData(750, "12:30")]
     [InlineData(3723, "1:02:03")]
     [InlineData(90_000, "25:00:00")]
-    public void Times_do_not_wrap_at_an_hour_or_a_day(double seconds, string expected) => Assert.Equal(expected, Durations.Show(TimeSpan.FromSeconds(seconds)));
+    public void Times_do_not_wrap_at_an_hour_or_a_day(double seconds, string expected) =>
+        Assert.Equal(expected, Durations.Show(TimeSpan.FromSeconds(seconds)));
 
     private sealed class FixedTime : TimeProvider
     {

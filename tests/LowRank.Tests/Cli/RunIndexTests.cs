@@ -8,13 +8,17 @@ public sealed class RunIndexTests
     private static void Run(string folder, double loss, string? facts = null)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "recipe.yaml"), "model: /m\ndata: {train: /t, validation: /v}\nadapter: {rank: 4}\ntraining: {learning_rate: 0.01, steps: 9}\noutput: /o\n");
+        File.WriteAllText(
+            Path.Combine(folder, "recipe.yaml"),
+            "model: /m\ndata: {train: /t, validation: /v}\nadapter: {rank: 4}\ntraining: {learning_rate: 0.01, " +
+            "steps: 9}\noutput: /o\n");
         File.WriteAllText(Path.Combine(folder, "metrics.jsonl"), FormattableString.Invariant(
             $"{{\"step\":0,\"eval_loss\":0.001}}\n{{\"step\":1,\"loss\":3}}\n{{\"step\":1,\"eval_loss\":{loss}}}\n{{\"step\":2,\"loss\":3}}\n{{\"step\":2,\"eval_loss\":9}}\n{{\"step\":3,\"lo"));
         if (facts is not null) File.WriteAllText(Path.Combine(folder, "run.json"), facts);
     }
 
-    private static IReadOnlyList<RunRow> List(string folder, List<string>? notes = null) => RunIndex.List(folder, (notes ?? []).Add);
+    private static IReadOnlyList<RunRow> List(string folder, List<string>? notes = null) =>
+        RunIndex.List(folder, (notes ?? []).Add);
 
     [Fact]
     public void Runs_are_listed_with_what_their_folders_tell()
@@ -25,7 +29,9 @@ public sealed class RunIndexTests
         Run(root[Path.Combine("a", "checkpoints", "within")], 0.1); // a run's folders are its own
         Directory.CreateDirectory(root["none"]);
         IReadOnlyList<RunRow> rows = List(root[""]);
-        Assert.Equal(new RunRow("a", "finished", 2, 9, 0.5, 1, "lora", 4, 0.01, 12.5, rows[0].Changed) { Problems = rows[0].Problems }, rows[0]);
+        Assert.Equal(
+            new RunRow("a", "finished", 2, 9, 0.5, 1, "lora", 4, 0.01, 12.5,
+            rows[0].Changed) { Problems = rows[0].Problems }, rows[0]);
         Assert.Equal(["a", "sweep/b"], rows.Select(row => row.Folder));
         Assert.Equal("killed", rows[1].State);
         using (RunFolder.Take(root[Path.Combine("sweep", "b")])) Assert.Equal("running", List(root[""])[1].State);
@@ -44,7 +50,9 @@ public sealed class RunIndexTests
         Assert.Equal(0.125, Assert.Single(List(root[""])).BestLoss);
         // The index answers for a run whose files are as they were.
         DateTime written = File.GetLastWriteTimeUtc(Path.Combine(root["a"], "metrics.jsonl"));
-        File.WriteAllText(Path.Combine(root["a"], "metrics.jsonl"), File.ReadAllText(Path.Combine(root["a"], "metrics.jsonl")).Replace("0.125", "0.625", StringComparison.Ordinal));
+        File.WriteAllText(
+            Path.Combine(root["a"], "metrics.jsonl"), File.ReadAllText(Path.Combine(root["a"], "metrics.jsonl"))
+            .Replace("0.125", "0.625", StringComparison.Ordinal));
         File.SetLastWriteTimeUtc(Path.Combine(root["a"], "metrics.jsonl"), written);
         Assert.Equal(0.125, Assert.Single(List(root[""])).BestLoss);
         File.Delete(root[RunIndex.FileName]);
@@ -52,7 +60,9 @@ public sealed class RunIndexTests
     }
 
     [Theory]
-    [InlineData("this is no database, and longer than the hundred bytes that a database's header takes; so it is not taken for an empty one")]
+    [InlineData(
+        "this is no database, and longer than the hundred bytes that a database's header takes; so it is not taken " +
+        "for an empty one")]
     [InlineData("")]
     public void A_damaged_index_is_made_anew(string content)
     {

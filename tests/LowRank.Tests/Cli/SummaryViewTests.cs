@@ -11,12 +11,14 @@ namespace LowRank.Tests.Cli;
 public sealed class SummaryViewTests
 {
     private static readonly AdapterSummary Adapter = new(
-        new LoraConfig { Rank = 2, Alpha = 4, BaseModel = "base[1]", TargetModules = ModuleSelection.Of("q_proj", "v_proj"), Bias = BiasTraining.Adapted },
+        new LoraConfig { Rank = 2, Alpha = 4, BaseModel = "base[1]",
+            TargetModules = ModuleSelection.Of("q_proj", "v_proj"), Bias = BiasTraining.Adapted },
         [new ModuleSummary("layers.0.q_proj", 2, 4, 2, 5, 3, new DeltaSpectrum([4, 3], 5, 4, 1.5))],
         25, 3000, ["something [odd]"]);
 
     private static readonly ModelSummary Model = new(
-        "llama", 1234567, 12, [KeyValuePair.Create("BF16", 1234000L), KeyValuePair.Create("F32", 567L)], 2470268, 30, 2);
+        "llama", 1234567, 12, [KeyValuePair.Create("BF16", 1234000L), KeyValuePair.Create("F32", 567L)],
+            2470268, 30, 2);
 
     [Fact]
     public void An_adapter_for_people()
@@ -39,7 +41,9 @@ public sealed class SummaryViewTests
         Assert.Equal(
             """{"kind":"adapter","peft_type":"LORA","base_model":"base[1]","rank":2,"alpha":4,"use_rslora":false,"dropout":0,"bias":"lora_only","target_modules":["q_proj","v_proj"],"trainable_parameters":25,"base_parameters":975,"trainable_percent":2.5,"bytes":3000,"notes":["something [odd]"],"suggested_rank":2,"modules":[{"name":"layers.0.q_proj","rank":2,"alpha":4,"scale":2,"shape":[5,3],"parameters":16,"norm":5,"spectral_norm":4,"effective_rank":1.5,"singular_values":[4,3],"rank_99":2}]}""",
             JsonSerializer.Serialize(AdapterView.Json(Adapter, 975)));
-        Assert.Contains("\"base_parameters\":null,\"trainable_percent\":null", JsonSerializer.Serialize(AdapterView.Json(Adapter, null)));
+        Assert.Contains(
+            "\"base_parameters\":null,\"trainable_percent\":null",
+            JsonSerializer.Serialize(AdapterView.Json(Adapter, null)));
     }
 
     [Fact]

@@ -8,7 +8,8 @@ public sealed class SweepTests
     [Fact]
     public void Values_are_split_at_commas_outside_of_brackets_and_quotes()
     {
-        IReadOnlyList<GridAxis> axes = GridAxis.ParseAll(["adapter.rank=4, 8", "adapter.target_modules=[q_proj,v_proj],all-linear,'a,b'"]);
+        IReadOnlyList<GridAxis> axes =
+            GridAxis.ParseAll(["adapter.rank=4, 8", "adapter.target_modules=[q_proj,v_proj],all-linear,'a,b'"]);
         Assert.Equal(["rank", "target_modules"], axes.Select(axis => axis.Name));
         Assert.Equal(["4", "8"], axes[0].Values);
         Assert.Equal(["[q_proj,v_proj]", "all-linear", "'a,b'"], axes[1].Values);
@@ -17,17 +18,20 @@ public sealed class SweepTests
     [Fact]
     public void Every_problem_of_a_grid_is_reported_at_once()
     {
-        var e = Assert.Throws<InputException>(() => GridAxis.ParseAll(["rank", "a=1,", "output=x,y", "b=1,1", "c=1", "c=2"]));
+        var e = Assert.Throws<InputException>(
+            () => GridAxis.ParseAll(["rank", "a=1,", "output=x,y", "b=1,1", "c=1", "c=2"]));
         Assert.Equal(5, e.Problems.Count);
     }
 
     [Fact]
     public void The_best_comes_first_and_the_metric_says_which_end_that_is()
     {
-        SweepRun Run(string name, double? best) => new() { Name = name, Values = [], Overrides = [], Settings = "", Folder = name, Best = best };
+        SweepRun Run(string name, double? best) =>
+            new() { Name = name, Values = [], Overrides = [], Settings = "", Folder = name, Best = best };
         SweepRun[] runs = [Run("none", null), Run("two", 2), Run("one", 1)];
         Assert.Equal(["one", "two", "none"], new SweepState("x", [], "eval_loss").Ranked(runs).Select(run => run.Name));
-        Assert.Equal(["two", "one", "none"], new SweepState("x", [], "eval_accuracy").Ranked(runs).Select(run => run.Name));
+        Assert.Equal(["two", "one", "none"], new SweepState("x", [], "eval_accuracy").Ranked(runs)
+            .Select(run => run.Name));
     }
 
     [Fact]
@@ -50,18 +54,22 @@ public sealed class SweepTests
             {"step":3,"eval_loss":1.5,"eval_accuracy":0.5}
             {"step":4,"eval_lo
             """);
-        SweepRun loss = Measured("a", "eval_loss"), accuracy = Measured("a", "eval_accuracy"), none = Measured("a", "eval_f1"), missing = Measured("b", "eval_loss");
+        SweepRun loss = Measured("a", "eval_loss"), accuracy = Measured("a", "eval_accuracy"),
+            none = Measured("a", "eval_f1"), missing = Measured("b", "eval_loss");
         Assert.Equal((1.5, 3), (loss.Best, loss.BestStep));
         Assert.Equal([(1, 2.5), (3, 1.5)], loss.Curve.Select(point => (point.Step, point.Value)));
         Assert.Equal((0.75, 2), (accuracy.Best, accuracy.BestStep));
-        Assert.All(new[] { none, missing }, run => Assert.Equal((null, null, 0), (run.Best, run.BestStep, run.Curve.Count)));
+        Assert.All(new[] { none, missing },
+            run => Assert.Equal((null, null, 0), (run.Best, run.BestStep, run.Curve.Count)));
     }
 
     [Fact]
     public void What_was_finished_with_the_same_settings_is_not_run_again()
     {
         using var folder = new TemporaryFolder();
-        SweepRun Run(string name, string settings, string state) => new() { Name = name, Values = [], Overrides = [], Settings = settings, Folder = folder[name], State = state };
+        SweepRun Run(string name, string settings, string state) =>
+            new() { Name = name, Values = [], Overrides = [], Settings = settings, Folder = folder[name],
+            State = state };
         var state = new SweepState(folder[""], [new GridAxis("k", ["1"])], "eval_loss");
         state.Write([Run("a", "x=1", "finished"), Run("b", "x=2", "finished"), Run("c", "x=3", "failed")]);
         SweepRun[] again = [Run("a", "x=1", "pending"), Run("b", "x=9", "pending"), Run("c", "x=3", "pending")];

@@ -15,7 +15,10 @@ public sealed class TrainBenchTests
     [Fact]
     public void A_step_is_counted_by_its_shapes_without_what_it_does_not_need()
     {
-        TrainMeasurement found = StepBench.Run(new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Rank = (int)Rank, Targets = ["q_proj", "v_proj"], Steps = 1 });
+        TrainMeasurement found =
+            StepBench.Run(
+                new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Rank = (int)Rank,
+                Targets = ["q_proj", "v_proj"], Steps = 1 });
         long ways = Width * Width + 2 * Width * Half, rest = Width * Width + 3 * Width * Between;
         // Back to the input of the lowest layer's query, key and value there is nothing to train.
         double frozen = 2.0 * Computed * (2 * Layers * (ways + rest) - ways) + 2 * 2.0 * Computed * Width * Words;
@@ -32,7 +35,10 @@ public sealed class TrainBenchTests
     [Fact]
     public void Its_numbers_fit_together()
     {
-        TrainMeasurement found = StepBench.Run(new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Targets = ["all-linear"], Labelled = 0.5, Steps = 2 });
+        TrainMeasurement found =
+            StepBench.Run(
+                new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length,
+                Targets = ["all-linear"], Labelled = 0.5, Steps = 2 });
         Assert.Equal(Tokens, found.Tokens);
         Assert.Equal(Tokens / found.StepSeconds, found.TokensPerSecond, 1e-6);
         Assert.InRange(found.ShareOfLimit, 0.001, 20);
@@ -48,17 +54,30 @@ public sealed class TrainBenchTests
         var options = new TrainBenchOptions { Shape = "base", Batch = (int)Batch, Length = (int)Length, Steps = 1 };
         TrainMeasurement plain = StepBench.Run(options), packed = StepBench.Run(options with { BaseDtype = "nf4" });
         Assert.Equal(plain.Cost.Frozen, packed.Cost.Frozen, 0.5);
-        Assert.InRange(packed.WeightBytes, plain.WeightBytes / 10, plain.WeightBytes / 2); // the embedding stays in float32
+        // the embedding stays in float32
+        Assert.InRange(packed.WeightBytes, plain.WeightBytes / 10, plain.WeightBytes / 2);
     }
 
     [Fact]
     public void All_that_is_wrong_is_said_at_once()
     {
-        var problem = Assert.Throws<InputException>(() => StepBench.Run(new TrainBenchOptions { Batch = 0, Length = 1, Rank = -1, Labelled = 2, Dropout = 1, Steps = 0, Threads = 0 }));
-        foreach (string option in new[] { "--batch is 0", "--length is 1", "--rank is -1", "--labelled is 2", "--dropout is 1", "--steps is 0", "--threads is 0" })
+        var problem = Assert.Throws<InputException>(
+            () => StepBench.Run(
+                new TrainBenchOptions { Batch = 0, Length = 1, Rank = -1, Labelled = 2, Dropout = 1, Steps = 0,
+                Threads = 0 }));
+        foreach (string option in new[] { "--batch is 0", "--length is 1", "--rank is -1", "--labelled is 2",
+            "--dropout is 1", "--steps is 0", "--threads is 0" })
             Assert.Contains(option, problem.Message);
-        Assert.Contains("base_dtype is int3", Assert.Throws<InputException>(() => StepBench.Run(new TrainBenchOptions { Shape = "base", BaseDtype = "int3" })).Message);
-        Assert.Contains("gpt2-small", Assert.Throws<InputException>(() => StepBench.Run(new TrainBenchOptions { Shape = "gpt3" })).Message);
-        Assert.Contains("512 tokens at most", Assert.Throws<InputException>(() => StepBench.Run(new TrainBenchOptions { Shape = "base", Length = 513 })).Message);
+        Assert.Contains(
+            "base_dtype is int3",
+            Assert.Throws<InputException>(
+                () => StepBench.Run(new TrainBenchOptions { Shape = "base", BaseDtype = "int3" })).Message);
+        Assert.Contains(
+            "gpt2-small", Assert.Throws<InputException>(
+                () => StepBench.Run(new TrainBenchOptions { Shape = "gpt3" })).Message);
+        Assert.Contains(
+            "512 tokens at most",
+            Assert.Throws<InputException>(
+                () => StepBench.Run(new TrainBenchOptions { Shape = "base", Length = 513 })).Message);
     }
 }

@@ -43,10 +43,13 @@ public sealed class VisibleTextTests
     public void Tables_show_them_and_keep_their_own_colours()
     {
         var terminal = new StringWriter();
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.Standard, Out = new AnsiConsoleOutput(terminal) });
+        IAnsiConsole console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = ColorSystemSupport.Standard,
+            Out = new AnsiConsoleOutput(terminal) });
         console.Profile.Width = 80;
         console.Pipeline.Attach(new Screen.VisibleSegments());
-        console.Write(new Table().AddColumn("run").AddRow(new Text("evil\u001b[2J[red]\u009b", new Style(Color.Green))));
+        console.Write(
+            new Table().AddColumn("run").AddRow(new Text("evil\u001b[2J[red]\u009b", new Style(Color.Green))));
         string shown = terminal.ToString();
         Assert.Contains("evil␛[2J[red]\uFFFD", shown, StringComparison.Ordinal);
         Assert.Contains("\u001b[32m", shown, StringComparison.Ordinal);

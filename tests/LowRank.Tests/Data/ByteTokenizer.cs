@@ -11,7 +11,8 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
     public const int Begin = 256, End = 257, TurnBegin = 258, TurnEnd = 259, FirstPiece = 260;
     private static readonly string[] Special = ["<s>", "</s>", "<|im_start|>", "<|im_end|>"];
     private readonly (int Id, byte[] Bytes)[] longFirst =
-        [.. Special.Concat(pieces).Select((piece, i) => (256 + i, Encoding.UTF8.GetBytes(piece))).OrderByDescending(piece => piece.Item2.Length)];
+        [.. Special.Concat(pieces).Select((piece, i) => (256 + i, Encoding.UTF8.GetBytes(piece)))
+            .OrderByDescending(piece => piece.Item2.Length)];
 
     public bool AddsEnd { get; init; }
 
@@ -36,7 +37,8 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
 
     public string? ChatTemplateSource { get; init; }
 
-    public IReadOnlyDictionary<string, string> SpecialTokens { get; } = new Dictionary<string, string> { ["bos_token"] = "<s>", ["eos_token"] = "</s>" };
+    public IReadOnlyDictionary<string, string> SpecialTokens { get; } =
+        new Dictionary<string, string> { ["bos_token"] = "<s>", ["eos_token"] = "</s>" };
 
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
@@ -59,8 +61,10 @@ internal sealed class ByteTokenizer(params string[] pieces) : ITextTokenizer
         byte[] bytes = [.. ids.SelectMany(id => id < 256 ? [(byte)id] : longFirst.First(p => p.Id == id).Bytes)];
         string text = Encoding.UTF8.GetString(bytes);
         if (!PrefixesSpace) return text;
-        return text.StartsWith("<s> ", StringComparison.Ordinal) ? "<s>" + text[4..] : text.StartsWith(' ') ? text[1..] : text;
+        return text.StartsWith("<s> ", StringComparison.Ordinal) ? "<s>" + text[4..] : text.StartsWith(' ')
+            ? text[1..] : text;
     }
 
-    public int? TokenToId(string token) => Array.IndexOf(Special, token) is >= 0 and var i && (KnowsTurns || i < 2) ? 256 + i : null;
+    public int? TokenToId(string token) => Array.IndexOf(Special, token) is >= 0 and var i && (KnowsTurns || i < 2)
+        ? 256 + i : null;
 }

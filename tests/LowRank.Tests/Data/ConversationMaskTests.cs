@@ -10,16 +10,25 @@ public sealed class ConversationMaskTests
          {"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": {"at": "y"}}}]}, {"role": "tool", "content": "z"},
          {"role": "assistant", "content": "w"}]}
         """;
-    private const string Call = "{% for c in m.tool_calls or [] %}<{{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %}";
+    private const string Call =
+        "{% for c in m.tool_calls or [] %}<{{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %}";
 
     [Theory]
-    [InlineData("{% for t in tools %}{{ t.function.name }};{% endfor %}{% for m in messages %}[{{ m.role }}]{{ m.content or '' }}" + Call + "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}")]
-    [InlineData("{% for t in tools %}{{ t.function.name }};{% endfor %}{% for m in messages %}[{{ m.role }}]{% if m.role == 'assistant' %}{% generation %}{{ m.content or '' }}" + Call + "{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}")]
+    [InlineData(
+        "{% for t in tools %}{{ t.function.name }};{% endfor %}{% for m in messages %}[{{ m.role }}]{{ m.content " +
+        "or '' }}" + Call
+        + "{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt " +
+        "%}[assistant]{% endif %}")]
+    [InlineData(
+        "{% for t in tools %}{{ t.function.name }};{% endfor %}{% for m in messages %}[{{ m.role }}]{% if m.role " +
+        "== 'assistant' %}{% generation %}{{ m.content or '' }}" + Call
+        + "{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}")]
     public void Tools_and_calls_reach_the_template_and_the_calls_alone_are_learned(string template)
     {
         TokenizedExample example = One(template, Calls);
         var tokenizer = new ByteTokenizer();
-        Assert.Equal("""look;[user]x[assistant]<look {"at": "y"}></s>[tool]z[assistant]w</s>""", tokenizer.Decode(example.InputIds));
+        Assert.Equal("""look;[user]x[assistant]<look {"at": "y"}></s>[tool]z[assistant]w</s>""",
+            tokenizer.Decode(example.InputIds));
         int[] learned = [.. example.Labels.Where(label => label != TokenizedExample.Ignored)];
         Assert.Equal("""<look {"at": "y"}></s>w</s>""", tokenizer.Decode(learned));
     }
@@ -27,9 +36,15 @@ public sealed class ConversationMaskTests
     [Fact]
     public void A_template_that_refuses_a_part_of_the_conversation_is_named_with_its_reason()
     {
-        const string template = "{% if messages[-1].role == 'system' %}{{ raise_exception('nobody asked') }}{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}";
-        string message = Fails(template, """{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "y"}]}""");
-        Assert.Contains("does not tell where the assistant's turn \"messages\"[1] begins: it refuses the conversation up to there (", message, StringComparison.Ordinal);
+        const string template =
+            "{% if messages[-1].role == 'system' %}{{ raise_exception('nobody asked') }}{% endif %}{% for m in " +
+            "messages %}{{ m.content }}{% endfor %}";
+        string message =
+            Fails(template,
+            """{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "y"}]}""");
+        Assert.Contains(
+            "does not tell where the assistant's turn \"messages\"[1] begins: it refuses the conversation up to " +
+            "there (", message, StringComparison.Ordinal);
         Assert.Contains("nobody asked", message, StringComparison.Ordinal);
         Assert.Contains("train_on: all", message, StringComparison.Ordinal);
     }
@@ -37,17 +52,27 @@ public sealed class ConversationMaskTests
     [Fact]
     public void A_template_that_writes_something_else_before_a_turn_than_it_is_asked_for_is_ambiguous()
     {
-        const string template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]<think>{% endif %}";
-        string message = Fails(template, """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}""");
-        Assert.Contains("\"messages\"[1] begins: what it writes before the turn is no beginning of what it writes with it. Name another template (data.chat_template)", message, StringComparison.Ordinal);
+        const string template =
+            "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt " +
+            "%}[assistant]<think>{% endif %}";
+        string message =
+            Fails(template,
+            """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}""");
+        Assert.Contains(
+            "\"messages\"[1] begins: what it writes before the turn is no beginning of what it writes with it. " +
+            "Name another template (data.chat_template)", message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Blocks_that_a_conversation_does_not_come_to_are_an_error()
     {
-        const string template = "{% for m in messages %}{% if m.role == 'model' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+        const string template =
+            "{% for m in messages %}{% if m.role == 'model' %}{% generation %}{{ m.content }}{% endgeneration %}{% " +
+            "else %}{{ m.content }}{% endif %}{% endfor %}";
         Assert.Contains("{% generation %} blocks, but this conversation comes to none",
-            Fails(template, """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}"""), StringComparison.Ordinal);
+            Fails(template,
+                """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}"""),
+                StringComparison.Ordinal);
     }
 
     [Theory]
@@ -55,13 +80,17 @@ public sealed class ConversationMaskTests
     [InlineData("{% generation %}a{% endgeneration %}", "the chat template's {% generation %} blocks")]
     [InlineData("a", "what the chat template writes with each turn and not before it")]
     public void A_format_says_how_it_tells_the_turns(string? template, string expected) =>
-        Assert.StartsWith(expected, ChatFormats.Of(new ByteTokenizer { ChatTemplateSource = template }).TurnsToldBy, StringComparison.Ordinal);
+        Assert.StartsWith(expected, ChatFormats.Of(new ByteTokenizer { ChatTemplateSource = template }).TurnsToldBy,
+            StringComparison.Ordinal);
 
     private static TokenizedExample One(string template, string row)
     {
         using var file = new TemporaryFile(row.ReplaceLineEndings(" "));
-        return Assert.Single(ExampleLoader.Load([file.Path], new ByteTokenizer { ChatTemplateSource = template }, new ExampleOptions()).Examples);
+        return Assert.Single(
+            ExampleLoader.Load(
+                [file.Path], new ByteTokenizer { ChatTemplateSource = template }, new ExampleOptions()).Examples);
     }
 
-    private static string Fails(string template, string row) => Assert.Throws<InputException>(() => One(template, row)).Message;
+    private static string Fails(string template, string row) =>
+        Assert.Throws<InputException>(() => One(template, row)).Message;
 }

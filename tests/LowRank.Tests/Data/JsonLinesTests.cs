@@ -10,7 +10,8 @@ public sealed class JsonLinesTests
     [Fact]
     public void Lines_end_with_line_feeds_only_and_blank_ones_are_passed_over()
     {
-        using var file = new TemporaryFile((byte[])[0xEF, 0xBB, 0xBF, .. "{1}\r\n\n  \t\r\n a\u2028b\u0085c \r\nlast"u8]);
+        using var file =
+            new TemporaryFile((byte[])[0xEF, 0xBB, 0xBF, .. "{1}\r\n\n  \t\r\n a\u2028b\u0085c \r\nlast"u8]);
         Assert.Equal([(1L, "{1}"), (4L, "a\u2028b\u0085c"), (5L, "last")], Read(file));
         using var empty = new TemporaryFile(Array.Empty<byte>());
         Assert.Empty(Read(empty));
@@ -34,8 +35,10 @@ public sealed class JsonLinesTests
         Assert.Null(sample.Text("none"));
         Assert.Equal(["a", "b"], sample.Texts("facts"));
         Assert.Empty(sample.Texts("none"));
-        Assert.Equal($"{file.Path}:1: \"n\" is the number 1, expected a list of texts.", Assert.Throws<InputException>(() => sample.Texts("n")).Message);
-        Assert.Equal($"{file.Path}:1: \"n\" is the number 1, expected a text.", Assert.Throws<InputException>(() => sample.Text("n")).Message);
+        Assert.Equal($"{file.Path}:1: \"n\" is the number 1, expected a list of texts.",
+            Assert.Throws<InputException>(() => sample.Texts("n")).Message);
+        Assert.Equal($"{file.Path}:1: \"n\" is the number 1, expected a text.",
+            Assert.Throws<InputException>(() => sample.Text("n")).Message);
     }
 
     [Fact]

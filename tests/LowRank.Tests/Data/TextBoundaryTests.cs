@@ -3,7 +3,8 @@ using static LowRank.Tests.Data.ByteTokenizer;
 
 namespace LowRank.Tests.Data;
 
-/// <summary>What begins and ends a text stands there once, and a conversation needs tokens that part its turns.</summary>
+/// <summary>What begins and ends a text stands there once, and a conversation needs tokens that part its
+/// turns.</summary>
 public sealed class TextBoundaryTests
 {
     [Theory]
@@ -18,7 +19,9 @@ public sealed class TextBoundaryTests
             var tokenizer = new ByteTokenizer { AddsEnd = addsEnd };
             LoadedExamples loaded = Load(row, tokenizer);
             Assert.Equal(expected, tokenizer.Decode(loaded.Examples[0].InputIds));
-            Assert.Contains("1 row begins with <s>, which the tokenizer puts before every text", Assert.Single(loaded.Notes), StringComparison.Ordinal);
+            Assert.Contains(
+                "1 row begins with <s>, which the tokenizer puts before every text", Assert.Single(loaded.Notes),
+                StringComparison.Ordinal);
         }
     }
 
@@ -45,19 +48,25 @@ public sealed class TextBoundaryTests
     public void A_turns_end_that_is_the_texts_end_is_learned_once(TrainOn trainOn)
     {
         var tokenizer = new ByteTokenizer { EndId = TurnEnd };
-        const string row = """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""";
+        const string row =
+            """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""";
         TokenizedExample example = Load(row, tokenizer, trainOn).Examples[0];
-        Assert.Equal("<s><|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n", tokenizer.Decode(example.InputIds));
-        if (trainOn == TrainOn.Completion) Assert.Equal(['b', TurnEnd], example.Labels.Where(label => label != TokenizedExample.Ignored));
+        Assert.Equal("<s><|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n",
+            tokenizer.Decode(example.InputIds));
+        if (trainOn == TrainOn.Completion)
+            Assert.Equal(['b', TurnEnd], example.Labels.Where(label => label != TokenizedExample.Ignored));
         // Where another token ends a text, nothing but that stops generation.
-        Assert.Equal(['b', TurnEnd, '\n', End], Load(row, new ByteTokenizer()).Examples[0].Labels.Where(label => label != TokenizedExample.Ignored));
+        Assert.Equal(['b', TurnEnd, '\n', End],
+            Load(row, new ByteTokenizer()).Examples[0].Labels.Where(label => label != TokenizedExample.Ignored));
     }
 
     [Fact]
     public void A_model_without_template_and_ChatMls_tokens_learns_no_conversations()
     {
         var tokenizer = new ByteTokenizer { KnowsTurns = false };
-        string said = Assert.Throws<InputException>(() => Load("""{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""", tokenizer)).Message;
+        string said = Assert.Throws<InputException>(
+            () => Load("""{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""",
+            tokenizer)).Message;
         Assert.Contains(".jsonl:1 is a conversation. The model has no chat template", said, StringComparison.Ordinal);
         Assert.Contains("does not know <|im_start|> and <|im_end|>", said, StringComparison.Ordinal);
         Assert.Contains("data.chat_template", said, StringComparison.Ordinal);

@@ -5,16 +5,18 @@ using LowRank.Data.Streaming;
 
 namespace LowRank.Tests.Data;
 
-/// <summary>Conversations in a template that drops the thoughts of earlier turns, as those of Qwen3 and its relatives do: every turn
-/// is learned after what the model is shown before it, and as the model is to write it.</summary>
+/// <summary>Conversations in a template that drops the thoughts of earlier turns, as those of Qwen3 and its relatives
+/// do: every turn is learned after what the model is shown before it, and as the model is to write it.</summary>
 public sealed class ThinkingConversationTests
 {
     private const string Two = """
         {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<think>\na\n</think>\n\nhello"},
          {"role": "user", "content": "bye"}, {"role": "assistant", "content": "<think>\nb\n</think>\n\nso long"}]}
         """;
-    private const string Hi = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", Bye = "hello<|im_end|>\n<|im_start|>user\nbye<|im_end|>\n<|im_start|>assistant\n";
-    private const string First = "<think>\na\n</think>\n\nhello<|im_end|>\n", Second = "<think>\nb\n</think>\n\nso long<|im_end|>\n";
+    private const string Hi = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n",
+        Bye = "hello<|im_end|>\n<|im_start|>user\nbye<|im_end|>\n<|im_start|>assistant\n";
+    private const string First = "<think>\na\n</think>\n\nhello<|im_end|>\n",
+        Second = "<think>\nb\n</think>\n\nso long<|im_end|>\n";
 
     [Fact]
     public void Each_turn_is_learned_in_its_own_rendering()
@@ -22,15 +24,20 @@ public sealed class ThinkingConversationTests
         LoadedExamples loaded = Load(Two);
         Assert.Equal([(Hi + First, First), (Hi + Bye + Second, Second)], loaded.Examples.Select(Shown));
         Assert.Equal((2, 2), (loaded.Examples.Count, loaded.Examples.Count(example => example.Place!.Value.Line == 1)));
-        Assert.Contains("1 conversation was parted into 2 examples", Assert.Single(loaded.Notes), StringComparison.Ordinal);
+        Assert.Contains(
+            "1 conversation was parted into 2 examples", Assert.Single(loaded.Notes), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Turns_without_thoughts_are_learned_as_the_template_writes_the_last_one()
     {
         const string none = "<think>\n\n</think>\n\n";
-        LoadedExamples loaded = Load(Two.Replace("<think>\\na\\n</think>\\n\\n", "", StringComparison.Ordinal).Replace("<think>\\nb\\n</think>\\n\\n", "", StringComparison.Ordinal));
-        Assert.Equal([(Hi + none + "hello<|im_end|>\n", none + "hello<|im_end|>\n"), (Hi + Bye + none + "so long<|im_end|>\n", none + "so long<|im_end|>\n")], loaded.Examples.Select(Shown));
+        LoadedExamples loaded =
+            Load(Two.Replace("<think>\\na\\n</think>\\n\\n", "", StringComparison.Ordinal)
+            .Replace("<think>\\nb\\n</think>\\n\\n", "", StringComparison.Ordinal));
+        Assert.Equal(
+            [(Hi + none + "hello<|im_end|>\n", none + "hello<|im_end|>\n"),
+            (Hi + Bye + none + "so long<|im_end|>\n", none + "so long<|im_end|>\n")], loaded.Examples.Select(Shown));
     }
 
     [Fact]
@@ -41,17 +48,21 @@ public sealed class ThinkingConversationTests
             {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<think>\na\n</think>\n\nlook"}, {"role": "tool", "content": "3"},
              {"role": "assistant", "content": "<think>\nb\n</think>\n\nthree"}]}
             """);
-        const string look = "<think>\na\n</think>\n\nlook<|im_end|>\n", three = "<think>\nb\n</think>\n\nthree<|im_end|>\n";
-        Assert.Equal([(Hi + look + "<|im_start|>tool\n3<|im_end|>\n<|im_start|>assistant\n" + three, look + three)], loaded.Examples.Select(Shown));
+        const string look = "<think>\na\n</think>\n\nlook<|im_end|>\n",
+            three = "<think>\nb\n</think>\n\nthree<|im_end|>\n";
+        Assert.Equal([(Hi + look + "<|im_start|>tool\n3<|im_end|>\n<|im_start|>assistant\n" + three, look + three)],
+            loaded.Examples.Select(Shown));
         Assert.Empty(loaded.Notes);
     }
 
     [Fact]
     public void What_follows_the_last_turn_does_not_change_what_is_learned_of_it()
     {
-        LoadedExamples loaded = Load(Two.Replace("]}", ", {\"role\": \"user\", \"content\": \"wait\"}]}", StringComparison.Ordinal));
+        LoadedExamples loaded =
+            Load(Two.Replace("]}", ", {\"role\": \"user\", \"content\": \"wait\"}]}", StringComparison.Ordinal));
         Assert.Equal([First, Second], loaded.Examples.Select(example => Shown(example).Learned));
-        Assert.DoesNotContain(loaded.Examples, example => Shown(example).Text.Contains("wait", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            loaded.Examples, example => Shown(example).Text.Contains("wait", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -66,7 +77,9 @@ public sealed class ThinkingConversationTests
     [Fact]
     public void The_completion_of_a_conversational_prompt_is_learned_alone()
     {
-        string row = Two.Replace("\"messages\"", "\"prompt\"", StringComparison.Ordinal).Replace(", {\"role\": \"assistant\", \"content\": \"<think>\\nb", "], \"completion\": [{\"role\": \"assistant\", \"content\": \"<think>\\nb", StringComparison.Ordinal);
+        string row = Two.Replace("\"messages\"", "\"prompt\"", StringComparison.Ordinal)
+            .Replace(", {\"role\": \"assistant\", \"content\": \"<think>\\nb",
+            "], \"completion\": [{\"role\": \"assistant\", \"content\": \"<think>\\nb", StringComparison.Ordinal);
         Assert.Contains("completion", row, StringComparison.Ordinal);
         Assert.Equal((Hi + Bye + Second, Second), Shown(Assert.Single(Load(row).Examples)));
     }
@@ -89,7 +102,9 @@ public sealed class ThinkingConversationTests
     [Fact]
     public void A_stream_gives_the_parts_one_after_the_other_and_goes_on_anywhere()
     {
-        using var file = new TemporaryFile([.. Enumerable.Range(0, 200).Select(i => Two.ReplaceLineEndings(" ").Replace("hi", $"hi {i}", StringComparison.Ordinal))]);
+        using var file = new TemporaryFile(
+            [.. Enumerable.Range(0, 200)
+            .Select(i => Two.ReplaceLineEndings(" ").Replace("hi", $"hi {i}", StringComparison.Ordinal))]);
         string marks = file.Path + ".marks";
         try
         {
@@ -114,11 +129,13 @@ public sealed class ThinkingConversationTests
     }
 
     private static StreamedExamples Stream(string path) =>
-        new([RowSource.Of([path])], Tokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 20, Seed = 3 }, 900);
+        new([RowSource.Of([path])], Tokenizer(), new ExampleOptions(),
+            new StreamOptions { Buffer = 20, Seed = 3 }, 900);
 
     private static string Text(IExample example) => Shown((TokenizedExample)example).Text;
 
-    private static (string Text, string Learned) Shown(TokenizedExample example) => (Tokenizer().Decode(example.InputIds),
+    private static (string Text, string Learned) Shown(TokenizedExample example) =>
+        (Tokenizer().Decode(example.InputIds),
         Tokenizer().Decode([.. example.Labels.Where(label => label != TokenizedExample.Ignored)]));
 
     private static LoadedExamples Load(string row, TrainOn trainOn = TrainOn.Completion)
@@ -133,5 +150,6 @@ public sealed class ThinkingConversationTests
 /// <summary>Templates under <c>Fixtures/chat</c>.</summary>
 internal static class ChatFixture
 {
-    public static string Read(string name) => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "chat", name));
+    public static string Read(string name) =>
+        File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "chat", name));
 }

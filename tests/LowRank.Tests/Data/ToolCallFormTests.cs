@@ -10,11 +10,16 @@ public sealed class ToolCallFormTests
           {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": ARGUMENTS}}]},
           {"role": "tool", "tool_call_id": "c1", "content": "20"}, {"role": "assistant", "content": "20 degrees"}]}
         """;
-    private const string AsObject = """{"city": "Rome", "n": 1.0}""", AsText = """ "{\"city\": \"Rome\", \"n\": 1.0}" """;
+    private const string AsObject = """{"city": "Rome", "n": 1.0}""",
+        AsText = """ "{\"city\": \"Rome\", \"n\": 1.0}" """;
 
     // DeepSeek's puts texts together; another writes what it is given.
-    private const string Joins = "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ '<' + c.function.name + ' ' + c.function.arguments + '>' }}{% else %}{{ m.content }}{% endfor %};{% endfor %}";
-    private const string Prints = "{% for m in messages %}{% for c in m.tool_calls or [] %}<{{ c.function.arguments }}>{% else %}{{ m.content }}{% endfor %};{% endfor %}";
+    private const string Joins =
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ '<' + c.function.name + ' ' + " +
+        "c.function.arguments + '>' }}{% else %}{{ m.content }}{% endfor %};{% endfor %}";
+    private const string Prints =
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}<{{ c.function.arguments }}>{% else %}{{ " +
+        "m.content }}{% endfor %};{% endfor %}";
 
     [Theory]
     [InlineData("calls.jinja", "{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}")]
@@ -26,8 +31,10 @@ public sealed class ToolCallFormTests
         Assert.Contains(expected, ofObject, StringComparison.Ordinal);
         Assert.Equal(ofObject, Text(Row.Replace("ARGUMENTS", AsText, StringComparison.Ordinal), source));
         // A table has lists of calls as texts, too.
-        string calls = System.Text.Json.JsonSerializer.Serialize("[{\"function\": {\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}}]");
-        string table = Row[..Row.IndexOf("\"tool_calls\"", StringComparison.Ordinal)] + $"\"tool_calls\": {calls}}}," + Row[(Row.IndexOf("ARGUMENTS", StringComparison.Ordinal) + "ARGUMENTS}}]},".Length)..];
+        string calls = System.Text.Json.JsonSerializer.Serialize(
+            "[{\"function\": {\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}}]");
+        string table = Row[..Row.IndexOf("\"tool_calls\"", StringComparison.Ordinal)] + $"\"tool_calls\": {calls}}},"
+            + Row[(Row.IndexOf("ARGUMENTS", StringComparison.Ordinal) + "ARGUMENTS}}]},".Length)..];
         Assert.Equal(ofObject, Text(table, source));
     }
 
@@ -42,36 +49,51 @@ public sealed class ToolCallFormTests
     [Fact]
     public void A_template_that_prints_what_it_is_given_gets_what_the_row_has()
     {
-        Assert.Contains("""<{"city": "Rome", "n": 1.0}>""", Text(Row.Replace("ARGUMENTS", AsText, StringComparison.Ordinal), Prints), StringComparison.Ordinal);
-        Assert.Contains("<{'city': 'Rome', 'n': 1.0}>", Text(Row.Replace("ARGUMENTS", AsObject, StringComparison.Ordinal), Prints), StringComparison.Ordinal);
+        Assert.Contains(
+            """<{"city": "Rome", "n": 1.0}>""",
+            Text(Row.Replace("ARGUMENTS", AsText, StringComparison.Ordinal), Prints), StringComparison.Ordinal);
+        Assert.Contains(
+            "<{'city': 'Rome', 'n': 1.0}>", Text(Row.Replace("ARGUMENTS", AsObject, StringComparison.Ordinal), Prints),
+            StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("null")]
     [InlineData("\"\"")]
     public void No_arguments_are_an_empty_object(string none) =>
-        Assert.Contains("\"arguments\": {}}", Text(Row.Replace("ARGUMENTS", none, StringComparison.Ordinal), ChatFixture.Read("calls.jinja")), StringComparison.Ordinal);
+        Assert.Contains(
+            "\"arguments\": {}}",
+            Text(Row.Replace("ARGUMENTS", none, StringComparison.Ordinal), ChatFixture.Read("calls.jinja")),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Every_form_that_carries_calls_comes_to_the_same_text()
     {
-        const string calls = """[{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}, {\"name\": \"weather\", \"arguments\": \"{\\\"city\\\": \\\"Bonn\\\"}\"}]""";
-        string share = $$"""{"conversations": [{"from": "human", "value": "Rome?"}, {"from": "function_call", "value": "{{calls}}"}, {"from": "observation", "value": "20"}, {"from": "gpt", "value": "20 degrees"}]}""";
+        const string calls =
+            """[{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}, {\"name\": \"weather\", \"arguments\": \"{\\\"city\\\": \\\"Bonn\\\"}\"}]""";
+        string share =
+            $$"""{"conversations": [{"from": "human", "value": "Rome?"}, {"from": "function_call", "value": "{{calls}}"}, {"from": "observation", "value": "20"}, {"from": "gpt", "value": "20 degrees"}]}""";
         string text = Text(share, ChatFixture.Read("calls.jinja"));
         Assert.Contains("\"arguments\": {\"city\": \"Rome\", \"n\": 1.0}}", text, StringComparison.Ordinal);
         Assert.Contains("\"arguments\": {\"city\": \"Bonn\"}}", text, StringComparison.Ordinal);
         string row = Row.Replace("ARGUMENTS", AsText, StringComparison.Ordinal);
-        string prompted = row.Replace("\"messages\"", "\"prompt\"", StringComparison.Ordinal).Replace(", {\"role\": \"assistant\", \"content\": \"20", "], \"completion\": [{\"role\": \"assistant\", \"content\": \"20", StringComparison.Ordinal);
+        string prompted = row.Replace("\"messages\"", "\"prompt\"", StringComparison.Ordinal)
+            .Replace(", {\"role\": \"assistant\", \"content\": \"20",
+            "], \"completion\": [{\"role\": \"assistant\", \"content\": \"20", StringComparison.Ordinal);
         Assert.Equal(Text(row, ChatFixture.Read("calls.jinja")), Text(prompted, ChatFixture.Read("calls.jinja")));
     }
 
     [Theory]
-    [InlineData("\"weather(Rome)\"", "\"messages\"[1].\"tool_calls\"[0]: \"arguments\" is a text that holds no JSON object")]
+    [InlineData("\"weather(Rome)\"",
+        "\"messages\"[1].\"tool_calls\"[0]: \"arguments\" is a text that holds no JSON object")]
     [InlineData("\"[1]\"", "holds no JSON object")]
     public void A_text_that_is_no_call_is_an_error(string arguments, string expected)
     {
-        using var file = new TemporaryFile(Row.Replace("ARGUMENTS", arguments, StringComparison.Ordinal).ReplaceLineEndings(" "));
-        string said = Assert.Throws<InputException>(() => ExampleLoader.Load([file.Path], new ByteTokenizer { ChatTemplateSource = Prints }, new ExampleOptions())).Message;
+        using var file =
+            new TemporaryFile(Row.Replace("ARGUMENTS", arguments, StringComparison.Ordinal).ReplaceLineEndings(" "));
+        string said = Assert.Throws<InputException>(
+            () => ExampleLoader.Load(
+                [file.Path], new ByteTokenizer { ChatTemplateSource = Prints }, new ExampleOptions())).Message;
         Assert.Contains(expected, said, StringComparison.Ordinal);
     }
 
@@ -79,7 +101,8 @@ public sealed class ToolCallFormTests
     {
         using var file = new TemporaryFile(row.ReplaceLineEndings(" "));
         var tokenizer = new ByteTokenizer { ChatTemplateSource = template };
-        LoadedExamples loaded = ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All });
+        LoadedExamples loaded =
+            ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All });
         return tokenizer.Decode(Assert.Single(loaded.Examples).InputIds);
     }
 }

@@ -16,9 +16,12 @@ public sealed partial class DocumentationTests
     [Fact]
     public void The_recipe_page_documents_every_key_and_no_other()
     {
-        IEnumerable<string> documented = DocumentedKeys().Matches(RepositoryFiles.Read("docs/recipes.md").Split("## Tasks")[0]).SelectMany(row =>
+        IEnumerable<string> documented = DocumentedKeys()
+            .Matches(RepositoryFiles.Read("docs/recipes.md").Split("## Tasks")[0]).SelectMany(row =>
             Code().Matches(row.Groups["keys"].Value).Select(key => key.Groups[1].Value));
-        IEnumerable<string> declared = RecipeKeys.All.Where(key => key.Full == "adapter.method_options" || (key.Section != "adapter.method_options" && !RecipeKeys.Sections.ContainsKey(key.Full))).Select(key => key.Full);
+        IEnumerable<string> declared = RecipeKeys.All.Where(key => key.Full == "adapter.method_options"
+            || (key.Section != "adapter.method_options" && !RecipeKeys.Sections.ContainsKey(key.Full)))
+            .Select(key => key.Full);
         Assert.Equal(declared.Order(), documented.Order());
     }
 
@@ -40,7 +43,8 @@ public sealed partial class DocumentationTests
     public void The_hotel_files_are_what_their_generator_writes()
     {
         foreach ((string name, IReadOnlyList<string> lines) in HotelTask.Files())
-            Assert.Equal(string.Concat(lines.Select(line => line + "\n")), RepositoryFiles.Read($"samples/hotels/{name}"));
+            Assert.Equal(string.Concat(lines.Select(line => line + "\n")),
+                RepositoryFiles.Read($"samples/hotels/{name}"));
     }
 
     [Fact]

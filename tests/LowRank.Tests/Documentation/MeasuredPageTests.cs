@@ -5,14 +5,16 @@ using LowRank.Samples.Understanding;
 
 namespace LowRank.Tests.Documentation;
 
-/// <summary>The pages whose tables, numbers and figures samples/understanding writes: docs/lora.md and docs/methods.md.</summary>
+/// <summary>The pages whose tables, numbers and figures samples/understanding writes: docs/lora.md and
+/// docs/methods.md.</summary>
 public sealed partial class MeasuredPageTests
 {
     private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
 
     public static TheoryData<string> Paths => [.. Page.All.Select(page => page.Path)];
 
-    private static Results Measured { get; } = Results.Load(Path.Combine(RepositoryFiles.Root, "docs/figures/lora/results.json"));
+    private static Results Measured { get; } =
+        Results.Load(Path.Combine(RepositoryFiles.Root, "docs/figures/lora/results.json"));
 
     private static Page Of(string path) => Page.All.Single(page => page.Path == path);
 
@@ -31,7 +33,8 @@ public sealed partial class MeasuredPageTests
     {
         string text = RepositoryFiles.Read(path);
         RunResult before = Measured.Run(run);
-        Assert.NotEqual(text, Of(path).Fill(text, Measured.With(before with { HeldOutLoss = before.HeldOutLoss + 0.01 })));
+        Assert.NotEqual(
+            text, Of(path).Fill(text, Measured.With(before with { HeldOutLoss = before.HeldOutLoss + 0.01 })));
     }
 
     [Theory, MemberData(nameof(Paths))]
@@ -46,14 +49,16 @@ public sealed partial class MeasuredPageTests
     [Theory, MemberData(nameof(Paths))]
     public void Figures_are_drawn_from_the_results(string path)
     {
-        foreach ((string name, string svg) in Of(path).Figures(Measured)) Assert.Equal(svg, RepositoryFiles.Read(Of(path).FigureFolder + name));
+        foreach ((string name, string svg) in Of(path).Figures(Measured))
+            Assert.Equal(svg, RepositoryFiles.Read(Of(path).FigureFolder + name));
     }
 
     [Theory, MemberData(nameof(Paths))]
     public void Linked_figures_exist_are_well_formed_and_say_what_they_show(string path)
     {
         MatchCollection links = Image().Matches(RepositoryFiles.Read(path));
-        Assert.Equal(Of(path).Figures(Measured).Keys.Select(name => Of(path).FigureFolder + name).Order(), links.Select(link => "docs/" + link.Groups["path"].Value).Order());
+        Assert.Equal(Of(path).Figures(Measured).Keys.Select(name => Of(path).FigureFolder + name).Order(),
+            links.Select(link => "docs/" + link.Groups["path"].Value).Order());
         foreach (Match link in links)
         {
             Assert.NotEmpty(link.Groups["alt"].Value);
@@ -69,7 +74,8 @@ public sealed partial class MeasuredPageTests
     public void Every_method_has_its_section_and_no_other_has()
     {
         string text = RepositoryFiles.Read("docs/methods.md");
-        Assert.Equal(AdapterMethods.Names, Section().Matches(text).Select(section => section.Groups["name"].Value).Order(StringComparer.Ordinal));
+        Assert.Equal(AdapterMethods.Names, Section().Matches(text).Select(section => section.Groups["name"].Value)
+            .Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -80,23 +86,27 @@ public sealed partial class MeasuredPageTests
         {
             string section = text.Split($"<!-- method: {method.Name} -->")[1].Split("<!-- /method -->")[0];
             Assert.Contains(method.Paper, section, StringComparison.Ordinal);
-            foreach (MethodOption option in method.Options) Assert.Contains($"| `{option.Name}` |", section, StringComparison.Ordinal);
+            foreach (MethodOption option in method.Options)
+                Assert.Contains($"| `{option.Name}` |", section, StringComparison.Ordinal);
         }
     }
 
     [Fact]
     public void The_methods_compared_are_all_that_the_base_can_be_trained_by() =>
-        Assert.Equal(AdapterMethods.Names.Except(["bitfit", "loftq"]).Append("full").Order(StringComparer.Ordinal), Ways.All.Select(way => way.Method).Order(StringComparer.Ordinal));
+        Assert.Equal(AdapterMethods.Names.Except(["bitfit", "loftq"]).Append("full").Order(StringComparer.Ordinal),
+            Ways.All.Select(way => way.Method).Order(StringComparer.Ordinal));
 
     [Fact]
     public void Every_test_that_the_methods_page_names_is_there()
     {
-        string[] named = [.. TestName().Matches(RepositoryFiles.Read("docs/methods.md")).Select(name => name.Groups[1].Value)];
+        string[] named =
+            [.. TestName().Matches(RepositoryFiles.Read("docs/methods.md")).Select(name => name.Groups[1].Value)];
         Assert.NotEmpty(named);
         foreach (string name in named)
         {
             string[] parts = name.Split('.');
-            string file = Directory.EnumerateFiles(Path.Combine(RepositoryFiles.Root, "tests"), parts[0] + ".cs", SearchOption.AllDirectories).Single();
+            string file = Directory.EnumerateFiles(
+                Path.Combine(RepositoryFiles.Root, "tests"), parts[0] + ".cs", SearchOption.AllDirectories).Single();
             Assert.Contains($" {parts[1]}(", File.ReadAllText(file), StringComparison.Ordinal);
         }
     }
@@ -107,10 +117,14 @@ public sealed partial class MeasuredPageTests
         foreach (string path in Paths.Select(row => row.Data))
         {
             string text = RepositoryFiles.Read(path);
-            string[] anchors = [.. Heading().Matches(text).Select(heading => NoLetter().Replace(heading.Groups["text"].Value.Trim().ToLowerInvariant(), "").Replace(' ', '-'))];
+            string[] anchors =
+                [.. Heading().Matches(text)
+                .Select(heading => NoLetter().Replace(heading.Groups["text"].Value.Trim().ToLowerInvariant(), "")
+                .Replace(' ', '-'))];
             foreach (Match link in Link().Matches(text))
             {
-                if (link.Groups["file"].Value is { Length: > 0 } file) Assert.True(Path.Exists(Path.Combine(RepositoryFiles.Root, "docs", file)), link.Value);
+                if (link.Groups["file"].Value is { Length: > 0 } file)
+                    Assert.True(Path.Exists(Path.Combine(RepositoryFiles.Root, "docs", file)), link.Value);
                 else Assert.Contains(link.Groups["anchor"].Value, anchors);
             }
         }
@@ -119,11 +133,16 @@ public sealed partial class MeasuredPageTests
     [Fact]
     public void A_mark_without_a_number_is_refused_by_name()
     {
-        InputException refused = Assert.Throws<InputException>(() => Page.Lora.Fill("<!-- value: lora-r3.loss -->0<!-- /value -->", Measured));
+        InputException refused = Assert.Throws<InputException>(
+            () => Page.Lora.Fill("<!-- value: lora-r3.loss -->0<!-- /value -->", Measured));
         Assert.Contains("lora-r3.loss", refused.Message);
         Assert.Contains("lora-r4.loss", refused.Message);
-        Assert.Contains("nothing", Assert.Throws<InputException>(() => Page.Lora.Fill("<!-- table: nothing -->\n<!-- /table -->", Measured)).Message);
-        Assert.Contains("lora_plus", Assert.Throws<InputException>(() => Page.Methods.Fill("<!-- method: lorra -->\n<!-- /method -->", Measured)).Message);
+        Assert.Contains(
+            "nothing", Assert.Throws<InputException>(
+                () => Page.Lora.Fill("<!-- table: nothing -->\n<!-- /table -->", Measured)).Message);
+        Assert.Contains(
+            "lora_plus", Assert.Throws<InputException>(
+                () => Page.Methods.Fill("<!-- method: lorra -->\n<!-- /method -->", Measured)).Message);
     }
 
     [Fact]
@@ -138,8 +157,11 @@ public sealed partial class MeasuredPageTests
     {
         ChartPoint[] points = [new(1, 1, "first"), new(1.01, 1.01, "second"), new(1.02, 1, "third")];
         var axis = new ChartAxis("value", [0, 2]);
-        (double X, double Y)[] places = [.. XDocument.Parse(SvgChart.Lines("t", "d", axis, axis, [new ChartSeries("s", points)])).Descendants(Svg + "text")
-            .Where(text => points.Any(point => point.Label == text.Value)).Select(text => ((double)text.Attribute("x")!, (double)text.Attribute("y")!))];
+        (double X, double Y)[] places =
+            [.. XDocument.Parse(SvgChart.Lines("t", "d", axis, axis, [new ChartSeries("s", points)]))
+            .Descendants(Svg + "text")
+            .Where(text => points.Any(point => point.Label == text.Value))
+            .Select(text => ((double)text.Attribute("x")!, (double)text.Attribute("y")!))];
         Assert.Equal(3, places.Length);
         Assert.Equal(3, places.Select(place => (Math.Round(place.X / 20), Math.Round(place.Y / 8))).Distinct().Count());
     }
@@ -163,7 +185,9 @@ public sealed partial class MeasuredPageTests
     [GeneratedRegex("<!-- (?:table|value|method): [^ ]+ -->")]
     private static partial Regex AnyMark();
 
-    [GeneratedRegex("<!-- value: [^ ]+ -->[^<>]+<!-- /value -->|<!-- table: [a-z]+ -->\n\\|[^<>]+\\|\n<!-- /table -->|<!-- method: [a-z0-9_]+ -->\n[^<>]+\n<!-- /method -->")]
+    [GeneratedRegex(
+        "<!-- value: [^ ]+ -->[^<>]+<!-- /value -->|<!-- table: [a-z]+ -->\n\\|[^<>]+\\|\n<!-- /table -->|<!-- " +
+        "method: [a-z0-9_]+ -->\n[^<>]+\n<!-- /method -->")]
     private static partial Regex FilledMark();
 
     [GeneratedRegex("^### (?<name>[a-z0-9_]+)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]

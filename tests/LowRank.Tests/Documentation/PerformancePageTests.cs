@@ -24,7 +24,8 @@ public sealed partial class PerformancePageTests
     [Fact]
     public void Each_measurement_says_command_machine_and_commit()
     {
-        Assert.Equal(Measurements.All.Select(measurement => measurement.Name).Order(StringComparer.Ordinal), Measured.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(Measurements.All.Select(measurement => measurement.Name).Order(StringComparer.Ordinal),
+            Measured.Keys.Order(StringComparer.Ordinal));
         Assert.All(Measurements.All, measurement =>
         {
             JsonObject measured = Measured[measurement.Name];
@@ -39,7 +40,8 @@ public sealed partial class PerformancePageTests
     public void Everything_that_is_measured_is_shown()
     {
         string text = RepositoryFiles.Read(PerformancePage.Path);
-        Assert.All(Measurements.All, measurement => Assert.Matches($"<!-- (json|parts|shapes): {measurement.Name} ", text));
+        Assert.All(Measurements.All,
+            measurement => Assert.Matches($"<!-- (json|parts|shapes): {measurement.Name} ", text));
         string[] benchmarks = [.. new BenchCommand().Build().Subcommands.Select(command => command.Name)];
         Assert.True(benchmarks.Length > 5, "the scan is broken");
         Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} +# ", text));
@@ -54,7 +56,8 @@ public sealed partial class PerformancePageTests
             Assert.Equal(svg, RepositoryFiles.Read(PerformancePage.Folder + file));
             Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
         }
-        Assert.Equal(figures.Keys.Order(), Image().Matches(RepositoryFiles.Read(PerformancePage.Path)).Select(image => image.Groups["file"].Value).Order());
+        Assert.Equal(figures.Keys.Order(), Image().Matches(RepositoryFiles.Read(PerformancePage.Path))
+            .Select(image => image.Groups["file"].Value).Order());
         JsonObject changed = Measured[GrowthFigures.File];
         changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1.0;
         Assert.NotEqual(figures["growth_rows.svg"], GrowthFigures.Draw(changed)["growth_rows.svg"]);
@@ -66,15 +69,23 @@ public sealed partial class PerformancePageTests
         JsonObject growth = Measured[GrowthFigures.File];
         double Line(string series, string what, string value) => growth[series]![what]![value]!.GetValue<double>();
         Assert.InRange(Line("rows", "memory", "slope"), 0, 64 * 64); // 64 bytes for each of a row's 64 tokens
-        foreach ((string series, string what) in new[] { ("tokens", "memory"), ("length", "memory"), ("tokens", "time"), ("weights", "memory"), ("weights", "time") })
+        foreach ((string series, string what) in new[] { ("tokens", "memory"), ("length", "memory"), ("tokens", "time"),
+            ("weights", "memory"), ("weights", "time") })
             Assert.InRange(Line(series, what, "largest_deviation"), 0, 0.1);
     }
 
     [Fact]
     public void A_mark_that_was_not_measured_is_refused_by_name()
     {
-        Assert.Contains("nothing.json", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: nothing a -->1<!-- /json -->", Measured)).Message);
-        Assert.Contains("step_over_copy", Assert.Throws<InputException>(() => PerformancePage.Fill("<!-- json: optimizer step_under_copy -->1<!-- /json -->", Measured)).Message);
+        Assert.Contains(
+            "nothing.json",
+            Assert.Throws<InputException>(
+                () => PerformancePage.Fill("<!-- json: nothing a -->1<!-- /json -->", Measured)).Message);
+        Assert.Contains(
+            "step_over_copy",
+            Assert.Throws<InputException>(
+                () => PerformancePage.Fill(
+                    "<!-- json: optimizer step_under_copy -->1<!-- /json -->", Measured)).Message);
     }
 
     [GeneratedRegex(@"!\[[^\]]+\]\(figures/performance/(?<file>[^)]+)\)", RegexOptions.ExplicitCapture)]

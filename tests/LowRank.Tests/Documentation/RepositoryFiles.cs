@@ -10,7 +10,9 @@ internal static class RepositoryFiles
     private static string FindRoot()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx"))) folder = folder.Parent;
-        return folder?.FullName ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
+            folder = folder.Parent;
+        return folder?.FullName
+            ?? throw new DirectoryNotFoundException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
     }
 }

@@ -16,9 +16,10 @@ using TorchSharp;
 namespace LowRank.Tests.Fuzzing;
 
 /// <summary>
-/// Readers of untrusted files, given spoilt ones: each is read or refused with an <see cref="InputException"/>; no crash, no hang, no memory without bound, nothing outside the folder.
-/// A run draws the same inputs each time; <c>LOWRANK_FUZZ_SECONDS=600</c> in the environment goes on with new ones that long for each reader. What fails is kept in a file that the message
-/// names: put it into the reader's corpus, Fixtures/fuzz, with the fix.
+/// Readers of untrusted files, given spoilt ones: each is read or refused with an <see cref="InputException"/>; no
+/// crash, no hang, no memory without bound, nothing outside the folder. A run draws the same inputs each time;
+/// <c>LOWRANK_FUZZ_SECONDS=600</c> in the environment goes on with new ones that long for each reader. What fails is
+/// kept in a file that the message names: put it into the reader's corpus, Fixtures/fuzz, with the fix.
 /// </summary>
 [Collection("alone")]
 public sealed class FuzzTests
@@ -26,16 +27,19 @@ public sealed class FuzzTests
     private const int Inputs = 250;
     private const long MostBytes = 400_000_000; // of one input, all allocations together
     private const long MostMemory = 1_000_000_000; // that one input adds, native memory included
-    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(10); // of one input: a guard against what hangs, on however busy a machine
+    // of one input: a guard against what hangs, on however busy a machine
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(10);
 
     private static readonly Dictionary<string, FuzzedReader> Readers = new FuzzedReader[]
     {
         new("safetensors", "model.safetensors", Nothing, folder => MapAll(Path.Combine(folder, "model.safetensors"))),
-        new("pickle", "pytorch_model.bin", Nothing, folder => MapAll(Path.Combine(folder, "pytorch_model.bin")), "../pickle"),
+        new("pickle", "pytorch_model.bin", Nothing,
+        folder => MapAll(Path.Combine(folder, "pytorch_model.bin")), "../pickle"),
         new("index", "model.safetensors.index.json", WriteShards, folder => Checkpoint.Open(folder).Dispose()),
         new("tokenizer", "tokenizer.json", Nothing, ReadTokenizer),
         new("sentencepiece", "tokenizer.model", Nothing, ReadTokenizer),
-        new("template", "chat_template.jinja", Nothing, folder => ReadTemplate(Path.Combine(folder, "chat_template.jinja"))),
+        new("template", "chat_template.jinja", Nothing,
+        folder => ReadTemplate(Path.Combine(folder, "chat_template.jinja"))),
         new("recipe", "recipe.yaml", Nothing, folder => Recipe.Load(Path.Combine(folder, "recipe.yaml"))),
         new("config", "config.json", WriteWeights, folder => PretrainedModel.Open(folder).Dispose()),
         Rows("jsonl", "rows.jsonl"),
@@ -59,14 +63,18 @@ public sealed class FuzzTests
     public void Spoilt_files_are_read_or_refused(string name)
     {
         FuzzedReader reader = Readers[name];
-        byte[][] seeds = [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Fixtures", "fuzz", reader.Corpus ?? name)).Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+        byte[][] seeds =
+            [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Fixtures", "fuzz", reader.Corpus ?? name))
+            .Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
         Assert.NotEmpty(seeds);
         using var folder = new TemporaryFolder();
         reader.Prepare(folder.Path);
         int refused = 0;
         foreach (byte[] seed in seeds) refused += Check(reader, seed, folder.Path) ? 1 : 0;
         Assert.True(refused < seeds.Length, "every input of the corpus is refused: the corpus shows nothing");
-        double seconds = double.Parse(Environment.GetEnvironmentVariable("LOWRANK_FUZZ_SECONDS") ?? "0", CultureInfo.InvariantCulture);
+        double seconds =
+            double.Parse(Environment.GetEnvironmentVariable("LOWRANK_FUZZ_SECONDS")
+            ?? "0", CultureInfo.InvariantCulture);
         var mutator = new Mutator(new StableRandom(seconds > 0 ? (ulong)Stopwatch.GetTimestamp() : 1));
         var random = new StableRandom(2);
         var clock = Stopwatch.StartNew();
@@ -88,8 +96,10 @@ public sealed class FuzzTests
         reader.Prepare(folder.Path);
         foreach (string text in new[] { "", "[", "{\"a\":", "a: ", "- ", "(", "{{(", "{% if x %}", "not " })
         {
-            Check(reader, System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat(text, 100_000))), folder.Path);
-            Check(reader, System.Text.Encoding.UTF8.GetBytes("{{ " + string.Concat(Enumerable.Repeat(text, 50_000))), folder.Path);
+            Check(reader, System.Text.Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat(text, 100_000))),
+                folder.Path);
+            Check(reader, System.Text.Encoding.UTF8.GetBytes("{{ " + string.Concat(Enumerable.Repeat(text, 50_000))),
+                folder.Path);
         }
     }
 
@@ -126,12 +136,17 @@ public sealed class FuzzTests
 
     private static void Fail(FuzzedReader reader, byte[] input, string what)
     {
-        string kept = Path.Combine(Path.GetTempPath(), $"lowrank-fuzz-{reader.Name}-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(input))[..12]}");
+        string kept = Path.Combine(
+            Path.GetTempPath(),
+            $"lowrank-fuzz-{reader.Name}-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(input))[..12]}");
         File.WriteAllBytes(kept, input);
-        Assert.Fail($"{reader.Name}: {what}\nThe input is kept as {kept}: put it into Fixtures/fuzz/{reader.Name} with the fix.");
+        Assert.Fail(
+            $"{reader.Name}: {what}\nThe input is kept as {kept}: put it into Fixtures/fuzz/{reader.Name} with the " +
+            "fix.");
     }
 
-    private static FuzzedReader Rows(string name, string file) => new(name, file, Nothing, folder => RowSource.Of([Path.Combine(folder, file)]).ReadAll(foreign: true));
+    private static FuzzedReader Rows(string name, string file) =>
+        new(name, file, Nothing, folder => RowSource.Of([Path.Combine(folder, file)]).ReadAll(foreign: true));
 
     private static void Nothing(string folder)
     {
@@ -159,7 +174,8 @@ public sealed class FuzzTests
             {"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "bxb", "extra": {"k": [1, 2.5, null]}}, {"role": "assistant", "content": "c"}],
              "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}], "add_generation_prompt": true, "eos_token": "</s>"}
             """)!.AsObject();
-        ChatTemplate.Parse(File.ReadAllText(path), new JinjaLimits { MaximumSteps = 100_000, MaximumLength = 100_000 }).Render(given);
+        ChatTemplate.Parse(File.ReadAllText(path), new JinjaLimits { MaximumSteps = 100_000, MaximumLength = 100_000 })
+            .Render(given);
     }
 
     private static void WriteWeights(string folder)
@@ -172,8 +188,11 @@ public sealed class FuzzTests
     private static void WriteShards(string folder)
     {
         using torch.Tensor weight = torch.zeros(2, 3);
-        SafeTensorsWriter.Write(Path.Combine(folder, "model-00001-of-00002.safetensors"), [KeyValuePair.Create("model.embed_tokens.weight", weight)]);
-        SafeTensorsWriter.Write(Path.Combine(folder, "model-00002-of-00002.safetensors"), [KeyValuePair.Create("lm_head.weight", weight)]);
+        SafeTensorsWriter.Write(
+            Path.Combine(folder, "model-00001-of-00002.safetensors"),
+            [KeyValuePair.Create("model.embed_tokens.weight", weight)]);
+        SafeTensorsWriter.Write(
+            Path.Combine(folder, "model-00002-of-00002.safetensors"), [KeyValuePair.Create("lm_head.weight", weight)]);
     }
 
     private static void ReadAdapter(string folder)

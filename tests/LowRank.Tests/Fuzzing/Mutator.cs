@@ -5,21 +5,28 @@ using LowRank.Data;
 
 namespace LowRank.Tests.Fuzzing;
 
-/// <summary>Spoils inputs: bytes anywhere, and in JSON whole values, in ways that readers are known to trip over.</summary>
+/// <summary>Spoils inputs: bytes anywhere, and in JSON whole values, in ways that readers are known to trip
+/// over.</summary>
 /// <param name="random">What it draws from: the same seed spoils the same way.</param>
 internal sealed class Mutator(StableRandom random)
 {
     private static readonly byte[][] Pieces =
     [
-        .. ((string[])["\"", "'", "{", "}", "[", "]", ":", ",", "\\", "\\u0000", "\\ud800", "null", "true", "-1", "0", "1e999", "-0.0", "NaN", "Infinity", "99999999999999999999", "9223372036854775807",
-            "2147483648", "..", "../../etc/passwd", "/etc/passwd", "\0", "\r\n", "\t", "é", "😀", "<unk>", "&a [*a, *a]", "*t", "<<: *t", "!!binary x", "{{", "}}", "{%", "%}", "{% for i in range(99999999) %}", "(a+)+$"]).Select(Encoding.UTF8.GetBytes),
-        [0xff, 0xfe], [0xc3], [0xed, 0xa0, 0x80], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0], [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
+        .. ((string[])["\"", "'", "{", "}", "[", "]", ":", ",", "\\", "\\u0000", "\\ud800", "null", "true", "-1", "0",
+            "1e999", "-0.0", "NaN", "Infinity", "99999999999999999999", "9223372036854775807",
+            "2147483648", "..", "../../etc/passwd", "/etc/passwd", "\0", "\r\n", "\t", "é", "😀", "<unk>", "&a [*a, *a]",
+            "*t", "<<: *t", "!!binary x", "{{", "}}", "{%", "%}", "{% for i in range(99999999) %}", "(a+)+$"])
+            .Select(Encoding.UTF8.GetBytes),
+        [0xff, 0xfe], [0xc3], [0xed, 0xa0, 0x80], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0],
+            [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01],
     ];
 
     private static readonly string[] Values =
     [
-        "null", "true", "false", "0", "-1", "1", "2147483647", "2147483648", "-9223372036854775808", "1e308", "0.1", "\"\"", "\"a\"", "\"\\u0000\"", "\"\\ud800\"", "\"../x\"", "[]", "{}", "[[]]", "[null]",
-        "[\"a\", \"a\"]", "{\"a\": null}", "[1, \"b\"]", "\"(a+)+$\"", "\"[\"", "\"LORA\"", "\"BPE\"", "\"Sequence\"", "1e-320", "99999999999999999999", "{\"type\": \"Sequence\"}",
+        "null", "true", "false", "0", "-1", "1", "2147483647", "2147483648", "-9223372036854775808", "1e308", "0.1",
+            "\"\"", "\"a\"", "\"\\u0000\"", "\"\\ud800\"", "\"../x\"", "[]", "{}", "[[]]", "[null]",
+        "[\"a\", \"a\"]", "{\"a\": null}", "[1, \"b\"]", "\"(a+)+$\"", "\"[\"", "\"LORA\"", "\"BPE\"", "\"Sequence\"",
+            "1e-320", "99999999999999999999", "{\"type\": \"Sequence\"}",
     ];
 
     /// <summary>Spoils an input once or a few times.</summary>
@@ -33,7 +40,8 @@ internal sealed class Mutator(StableRandom random)
 
     private byte[] SpoilBytes(byte[] input, IReadOnlyList<byte[]> seeds)
     {
-        int at = random.Below(input.Length + 1), length = Math.Min(input.Length - at, 1 + random.Below(1 << random.Below(10)));
+        int at = random.Below(input.Length + 1),
+            length = Math.Min(input.Length - at, 1 + random.Below(1 << random.Below(10)));
         byte[] other = seeds[random.Below(seeds.Count)];
         int from = random.Below(other.Length + 1);
         return random.Below(9) switch
@@ -46,7 +54,8 @@ internal sealed class Mutator(StableRandom random)
             5 => Replace(input, at, 0, Repeat(Pieces[random.Below(Pieces.Length)], 1 << random.Below(14))),
             6 => [.. input[..at], .. other[from..]],
             7 when input.Length > 0 => Flip(input),
-            _ => Replace(input, at, Math.Min(input.Length - at, 8), BitConverter.GetBytes(random.Next() >> random.Below(64))),
+            _ => Replace(input, at, Math.Min(input.Length - at, 8),
+            BitConverter.GetBytes(random.Next() >> random.Below(64))),
         };
     }
 
@@ -54,7 +63,8 @@ internal sealed class Mutator(StableRandom random)
     {
         try
         {
-            return JsonNode.Parse(input) is { } root && SpoilTree(root) ? Encoding.UTF8.GetBytes(root.ToJsonString()) : null;
+            return JsonNode.Parse(input) is { } root && SpoilTree(root)
+                ? Encoding.UTF8.GetBytes(root.ToJsonString()) : null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
@@ -99,7 +109,9 @@ internal sealed class Mutator(StableRandom random)
         return changed;
     }
 
-    private static byte[] Replace(byte[] input, int at, int length, byte[] by) => [.. input[..at], .. by, .. input[(at + length)..]];
+    private static byte[] Replace(byte[] input, int at, int length, byte[] by) =>
+        [.. input[..at], .. by, .. input[(at + length)..]];
 
-    private static byte[] Repeat(byte[] piece, int times) => [.. Enumerable.Repeat(piece, times).SelectMany(bytes => bytes)];
+    private static byte[] Repeat(byte[] piece, int times) =>
+        [.. Enumerable.Repeat(piece, times).SelectMany(bytes => bytes)];
 }

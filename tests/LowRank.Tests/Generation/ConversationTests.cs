@@ -58,7 +58,8 @@ public sealed class ConversationTests
         using Conversation talk = model.Talk();
         ChatReply first = talk.Reply("abc", Greedy with { MaxNewTokens = 4 });
         string message = Assert.Throws<InputException>(() => talk.Reply(new string('x', 60), Greedy)).Message;
-        Assert.Matches(@"^The conversation has \d+ tokens with this message; the model's context holds 60, the reply included\. .*/clear", message);
+        Assert.Matches(
+            @"^The conversation has \d+ tokens with this message; the model's context holds 60, the reply included\. .*/clear", message);
         Assert.Equal(2, talk.Turns);
         talk.Clear();
         Assert.Equal(first.Text, talk.Reply("abc", Greedy with { MaxNewTokens = 4 }).Text);
@@ -89,18 +90,23 @@ public sealed class ConversationTests
     public void Tools_reach_the_template_and_what_it_refuses_is_not_kept()
     {
         using var model = new TalkingModel(template:
-            "{% if messages[0].role == 'system' %}{{ raise_exception('no system message here') }}{% endif %}{{ tools | tojson if tools else '' }}{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}!{% endif %}");
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system message here') }}{% endif %}{{ " +
+                "tools | tojson if tools else '' }}{% for m in messages %}{{ m.content }}{% endfor %}{% if " +
+                "add_generation_prompt %}!{% endif %}");
         JsonArray tools = [new JsonObject { ["name"] = "look" }];
         using Conversation talk = model.Talk(tools: tools);
         Assert.Equal(model.Tokenizer.Encode("""[{"name": "look"}]hi!""").Length, talk.Reply("hi", Greedy).PromptTokens);
         talk.System = "x";
-        Assert.Contains("no system message here", Assert.Throws<InputException>(() => talk.Reply("hi", Greedy)).Message, StringComparison.Ordinal);
+        Assert.Contains("no system message here", Assert.Throws<InputException>(() => talk.Reply("hi", Greedy)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(2, talk.Turns);
     }
 
     [Theory]
     [InlineData(null, "<|im_end|>")]
-    [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% if m.role == 'assistant' %} <|im_end|>{% endif %}{% endfor %}", "<|im_end|>")]
+    [InlineData(
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% if m.role == 'assistant' %} <|im_end|>{% endif " +
+        "%}{% endfor %}", "<|im_end|>")]
     [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}", null)]
     [InlineData("{% for m in messages %}{{ m.role }}{{ m.content | upper }}<|im_end|>{% endfor %}", null)]
     public void The_token_that_ends_a_turn_is_found_by_the_template(string? template, string? expected)
@@ -113,7 +119,9 @@ public sealed class ConversationTests
     [Fact]
     public void A_reply_that_is_predicted_ends_with_its_turn()
     {
-        using var model = new TalkingModel(template: "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|im_end|>{% endif %}{% endfor %}");
+        using var model = new TalkingModel(
+            template: "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}<|im_end|>{% endif %}{% " +
+            "endfor %}");
         using var scope = TorchSharp.torch.NewDisposeScope();
         int end = model.Tokenizer.TokenToId("<|im_end|>")!.Value;
         int[] prompt = model.Tokenizer.Encode("hi");
@@ -128,8 +136,10 @@ public sealed class ConversationTests
         IReadOnlyList<int> goesOn = model.Generator.Generate([prompt], Greedy)[0];
         Assert.Equal((end, Greedy.MaxNewTokens), (goesOn[0], goesOn.Count));
         Assert.NotEqual("", model.Tokenizer.Decode(goesOn, skipSpecialTokens: true).Trim());
-        var task = (IGeneratingTask)TaskRegistry.Get("causal_lm").Start(model.Model, model.Tokenizer, new TaskSettings());
-        var asked = new Sample(default, new JsonObject { ["messages"] = new JsonArray(ChatFormats.Message("user", "hi")) });
+        var task = (IGeneratingTask)TaskRegistry.Get("causal_lm")
+            .Start(model.Model, model.Tokenizer, new TaskSettings());
+        var asked = new Sample(
+            default, new JsonObject { ["messages"] = new JsonArray(ChatFormats.Message("user", "hi")) });
         Assert.Equal("", Assert.Single(task.Generate([asked], 1, Greedy.MaxNewTokens)));
     }
 

@@ -67,7 +67,9 @@ public sealed class PrefixCacheTests
         using var cancellation = new CancellationTokenSource();
         int[] prompt = [4, 5, 6];
         int made = 0;
-        IReadOnlyList<int> cut = generator.Continue(prompt, Greedy, kept, _ => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token);
+        IReadOnlyList<int> cut =
+            generator.Continue(
+                prompt, Greedy, kept, _ => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token);
         Assert.Equal(generator.Generate([prompt], Greedy)[0].Take(3), cut);
         int[] next = [.. prompt, .. cut, 1];
         Assert.Equal(generator.Generate([next], Greedy)[0], generator.Continue(next, Greedy, kept));
@@ -78,7 +80,9 @@ public sealed class PrefixCacheTests
     public void Angles_that_depend_on_the_length_are_not_reused_beyond_it()
     {
         var scaling = new JsonObject { ["rope_type"] = "dynamic", ["factor"] = 4.0 };
-        using TinyModel tiny = Model(TinyModel.With(TinyModel.With(TinyModel.Llama, "rope_scaling", scaling), "max_position_embeddings", 12));
+        using TinyModel tiny =
+            Model(TinyModel.With(
+                TinyModel.With(TinyModel.Llama, "rope_scaling", scaling), "max_position_embeddings", 12));
         var generator = new TextGenerator(tiny.Model.Decoder);
         using var kept = new PrefixCache();
         var one = new GenerationOptions { MaxNewTokens = 1 };

@@ -17,7 +17,8 @@ public sealed class SamplerTests
         return counts;
     }
 
-    private static int[] Kept(GenerationOptions options) => [.. Counts(options).Select((count, token) => (count, token)).Where(t => t.count > 0).Select(t => t.token)];
+    private static int[] Kept(GenerationOptions options) =>
+        [.. Counts(options).Select((count, token) => (count, token)).Where(t => t.count > 0).Select(t => t.token)];
 
     [Theory]
     [InlineData(1, new[] { 1 })]
@@ -25,7 +26,8 @@ public sealed class SamplerTests
     [InlineData(4, new[] { 0, 1, 2, 3 })]
     [InlineData(0, new[] { 0, 1, 2, 3, 4 })]
     [InlineData(99, new[] { 0, 1, 2, 3, 4 })]
-    public void Top_k_keeps_the_likeliest(int k, int[] kept) => Assert.Equal(kept, Kept(new GenerationOptions { Temperature = 1, TopK = k }));
+    public void Top_k_keeps_the_likeliest(int k, int[] kept) =>
+        Assert.Equal(kept, Kept(new GenerationOptions { Temperature = 1, TopK = k }));
 
     [Theory]
     [InlineData(0.01, new[] { 1 })]
@@ -34,7 +36,8 @@ public sealed class SamplerTests
     [InlineData(0.71, new[] { 0, 1, 3 })]
     [InlineData(0.95, new[] { 0, 1, 2, 3 })]
     [InlineData(1, new[] { 0, 1, 2, 3, 4 })]
-    public void Top_p_keeps_the_fewest_that_reach_it(double p, int[] kept) => Assert.Equal(kept, Kept(new GenerationOptions { Temperature = 1, TopP = p }));
+    public void Top_p_keeps_the_fewest_that_reach_it(double p, int[] kept) =>
+        Assert.Equal(kept, Kept(new GenerationOptions { Temperature = 1, TopP = p }));
 
     [Fact]
     public void Top_p_counts_what_top_k_left() => // 0.4 and 0.3 become 0.57 and 0.43
@@ -60,7 +63,8 @@ public sealed class SamplerTests
         Assert.Equal([1], Kept(new GenerationOptions { Temperature = temperature, TopP = topP }));
 
     [Fact]
-    public void A_huge_temperature_takes_all_alike() => Assert.All(Counts(new GenerationOptions { Temperature = 1e308 }), count => Assert.InRange(count, 300, 500));
+    public void A_huge_temperature_takes_all_alike() =>
+        Assert.All(Counts(new GenerationOptions { Temperature = 1e308 }), count => Assert.InRange(count, 300, 500));
 
     [Theory]
     [InlineData(float.NaN, 0)]
@@ -84,7 +88,8 @@ public sealed class SamplerTests
     {
         using var scope = NewDisposeScope();
         Tensor logits = zeros(50, 1000);
-        using Sampler one = new(new GenerationOptions { Temperature = 1, Seed = 3 }), same = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
+        using Sampler one = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
+            same = new(new GenerationOptions { Temperature = 1, Seed = 3 }),
             other = new(new GenerationOptions { Temperature = 1, Seed = 4 });
         long[] first = one.Choose(logits), second = one.Choose(logits);
         Assert.NotEqual(first, second);
@@ -95,16 +100,23 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Zero_temperature_takes_the_likeliest() => Assert.Equal([0, 10, 0, 0, 0], Counts(new GenerationOptions(), 10));
+    public void Zero_temperature_takes_the_likeliest() =>
+        Assert.Equal([0, 10, 0, 0, 0], Counts(new GenerationOptions(), 10));
 
     [Fact]
     public void Every_option_out_of_range_is_named()
     {
         string message = Assert.Throws<InputException>(() =>
-            new GenerationOptions { MaxNewTokens = 0, Temperature = double.NaN, TopK = -1, TopP = 1.5 }.Validate()).Message;
-        foreach (string part in new[] { "max-new-tokens is 0", "temperature is NaN", "top-k is -1", "top-p is 1.5" }) Assert.Contains(part, message);
-        Assert.Contains("top-p is 0", Assert.Throws<InputException>(() => new GenerationOptions { Temperature = 1, TopP = 0 }.Validate()).Message);
-        Assert.Contains("need a temperature above 0", Assert.Throws<InputException>(() => new Sampler(new GenerationOptions { TopK = 5 })).Message);
+            new GenerationOptions { MaxNewTokens = 0, Temperature = double.NaN, TopK = -1,
+                TopP = 1.5 }.Validate()).Message;
+        foreach (string part in new[] { "max-new-tokens is 0", "temperature is NaN", "top-k is -1", "top-p is 1.5" })
+            Assert.Contains(part, message);
+        Assert.Contains(
+            "top-p is 0", Assert.Throws<InputException>(
+                () => new GenerationOptions { Temperature = 1, TopP = 0 }.Validate()).Message);
+        Assert.Contains(
+            "need a temperature above 0",
+            Assert.Throws<InputException>(() => new Sampler(new GenerationOptions { TopK = 5 })).Message);
         new GenerationOptions { Temperature = 0.7, TopK = 40, TopP = 0.9 }.Validate();
     }
 
@@ -112,6 +124,8 @@ public sealed class SamplerTests
     public void Defaults_are_pinned()
     {
         var options = new GenerationOptions();
-        Assert.Equal((128, 0.0, 0, 1.0, 42L, 0), (options.MaxNewTokens, options.Temperature, options.TopK, options.TopP, options.Seed, options.StopTokenIds.Count));
+        Assert.Equal((128, 0.0, 0, 1.0, 42L, 0),
+            (options.MaxNewTokens, options.Temperature, options.TopK, options.TopP, options.Seed,
+            options.StopTokenIds.Count));
     }
 }

@@ -15,9 +15,12 @@ internal sealed class TalkingModel : IDisposable
 
     public TalkingModel(int maxPositions = 512, string? template = null, string[]? special = null)
     {
-        string config = TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
+        string config =
+            TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
         tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
-        File.WriteAllText(Path.Combine(tiny.Path, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 256 + (special ?? Special).Length, special ?? Special));
+        File.WriteAllText(
+            Path.Combine(tiny.Path, "tokenizer.json"),
+            BytePairTrainer.Train(["a b c"], 256 + (special ?? Special).Length, special ?? Special));
         if (template is not null) File.WriteAllText(Path.Combine(tiny.Path, "chat_template.jinja"), template);
         Tokenizer = Tokenizer.Load(tiny.Path);
     }

@@ -18,7 +18,8 @@ public sealed class TextGeneratorTests
         var options = new GenerationOptions { MaxNewTokens = 12 };
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
         Assert.All(together, row => Assert.Equal(12, row.Count));
-        for (int row = 0; row < prompts.Length; row++) Assert.Equal(generator.Generate([prompts[row]], options)[0], together[row]);
+        for (int row = 0; row < prompts.Length; row++)
+            Assert.Equal(generator.Generate([prompts[row]], options)[0], together[row]);
         Assert.NotEqual(together[0], together[1]);
         Assert.Empty(generator.Generate([], options));
     }
@@ -29,10 +30,13 @@ public sealed class TextGeneratorTests
         using TinyModel tiny = Model();
         var generator = new TextGenerator(tiny.Model.Decoder);
         int[][] prompts = [[1, 2, 3], [9]];
-        IReadOnlyList<IReadOnlyList<int>> free = generator.Generate(prompts, new GenerationOptions { MaxNewTokens = 8 });
+        IReadOnlyList<IReadOnlyList<int>> free =
+            generator.Generate(prompts, new GenerationOptions { MaxNewTokens = 8 });
         int stop = free[0][2];
         var heard = new List<(int Row, int Token)>();
-        IReadOnlyList<IReadOnlyList<int>> stopped = generator.Generate(prompts, new GenerationOptions { MaxNewTokens = 8, StopTokenIds = [stop] }, (row, token) => heard.Add((row, token)));
+        IReadOnlyList<IReadOnlyList<int>> stopped = generator.Generate(
+            prompts, new GenerationOptions { MaxNewTokens = 8, StopTokenIds = [stop] }, (row, token) =>
+            heard.Add((row, token)));
         for (int row = 0; row < 2; row++)
         {
             Assert.Equal(free[row].TakeWhile(token => token != stop), stopped[row]);
@@ -52,7 +56,9 @@ public sealed class TextGeneratorTests
         Assert.NotEqual(first, generator.Generate([[4, 5]], options with { Seed = 12 })[0]);
         using var cancellation = new CancellationTokenSource();
         int made = 0;
-        IReadOnlyList<int> cut = generator.Generate([[4, 5]], options, (_, _) => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token)[0];
+        IReadOnlyList<int> cut =
+            generator.Generate(
+                [[4, 5]], options, (_, _) => { if (++made == 3) cancellation.Cancel(); }, cancellation.Token)[0];
         Assert.Equal(first.Take(3), cut);
     }
 
@@ -63,21 +69,28 @@ public sealed class TextGeneratorTests
     {
         using var tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
         var generator = new TextGenerator(tiny.Model.Decoder);
-        int[][] prompts = [[.. Enumerable.Range(0, context - 2)], [9, 3], [1, 2, 3, 4, 5], [.. Enumerable.Range(0, context).Select(i => i % 32)]];
+        int[][] prompts =
+            [[.. Enumerable.Range(0, context - 2)], [9, 3], [1, 2, 3, 4, 5],
+            [.. Enumerable.Range(0, context).Select(i => i % 32)]];
         for (int row = 0; row < prompts.Length; row++) prompts[row] = [.. prompts[row].Select(token => token % 32)];
         var options = new GenerationOptions { MaxNewTokens = int.MaxValue };
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
         Assert.Equal([2, context - 2, context - 5, 0], together.Select(row => row.Count));
         Assert.Equal(
-            [$"3 texts were ended early: the model's context holds {context} tokens, the prompt included.", $"1 prompt leaves no room for a text: the model's context holds {context} tokens, the prompt included. Shorten it."],
+            [$"3 texts were ended early: the model's context holds {context} tokens, the prompt included.",
+                $"1 prompt leaves no room for a text: the model's context holds {context} tokens, the prompt " +
+                "included. Shorten it."],
             generator.Notes);
         var alone = new TextGenerator(tiny.Model.Decoder);
-        for (int row = 0; row < prompts.Length; row++) Assert.Equal(alone.Generate([prompts[row]], options)[0], together[row]);
+        for (int row = 0; row < prompts.Length; row++)
+            Assert.Equal(alone.Generate([prompts[row]], options)[0], together[row]);
         // The longest may end by itself: the others have their own room all the same.
         int stop = together[0][0];
-        IReadOnlyList<IReadOnlyList<int>> stopped = alone.Generate(prompts[..3], options with { StopTokenIds = [stop], MaxNewTokens = context - 3 });
+        IReadOnlyList<IReadOnlyList<int>> stopped =
+            alone.Generate(prompts[..3], options with { StopTokenIds = [stop], MaxNewTokens = context - 3 });
         Assert.Empty(stopped[0]);
-        for (int row = 1; row < 3; row++) Assert.Equal(together[row].Take(context - 3).TakeWhile(token => token != stop), stopped[row]);
+        for (int row = 1; row < 3; row++)
+            Assert.Equal(together[row].Take(context - 3).TakeWhile(token => token != stop), stopped[row]);
         using var kept = new PrefixCache();
         Assert.Equal(together[1], alone.Continue(prompts[1], options, kept));
         Assert.Empty(alone.Continue(prompts[3], options, kept));

@@ -8,8 +8,8 @@ using LowRank.Hub;
 
 namespace LowRank.Tests.Hub;
 
-/// <summary>A server that answers as the Hugging Face Hub does: listings, redirects of large files to a storage server on another port, etags, ranges, pushes.
-/// Faults are put in its way by the tests.</summary>
+/// <summary>A server that answers as the Hugging Face Hub does: listings, redirects of large files to a storage server
+/// on another port, etags, ranges, pushes. Faults are put in its way by the tests.</summary>
 internal sealed class FakeHub : IDisposable
 {
     private readonly HttpListener listener = new();
@@ -42,14 +42,16 @@ internal sealed class FakeHub : IDisposable
 
     public SortedDictionary<string, (byte[] Content, bool IsLarge)> Files { get; } = [];
 
-    public ConcurrentQueue<(string Method, string Address, string? Range, string? Authorization)> Requests { get; } = new();
+    public ConcurrentQueue<(
+        string Method, string Address, string? Range, string? Authorization)> Requests { get; } = new();
 
     public List<JsonObject> Committed { get; } = [];
 
     public List<string> Verified { get; } = [];
 
     /// <summary>Puts a fault before the next answer to a path; it returns whether it has answered.</summary>
-    public void Fault(string path, Func<HttpListenerContext, bool> fault) => faults.GetOrAdd(path, _ => new()).Enqueue(fault);
+    public void Fault(string path, Func<HttpListenerContext, bool> fault) =>
+        faults.GetOrAdd(path, _ => new()).Enqueue(fault);
 
     public void Fail(string path, int status, string? header = null, string value = "") => Fault(path, context =>
     {
@@ -71,7 +73,8 @@ internal sealed class FakeHub : IDisposable
 
     public HubOptions Options(string cache) => new()
     {
-        Endpoint = Endpoint, CacheFolder = cache, FirstWait = TimeSpan.FromMilliseconds(5), PartBytes = 64 << 10, Silence = TimeSpan.FromMinutes(5),
+        Endpoint = Endpoint, CacheFolder = cache, FirstWait = TimeSpan.FromMilliseconds(5), PartBytes = 64 << 10,
+            Silence = TimeSpan.FromMinutes(5),
     };
 
     public void Dispose() => listener.Close();
@@ -79,7 +82,8 @@ internal sealed class FakeHub : IDisposable
     public static string Sha256(byte[] content) => Convert.ToHexStringLower(SHA256.HashData(content));
 
 #pragma warning disable CA5350 // git names contents by SHA-1
-    public static string GitSha1(byte[] content) => Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {content.Length}\0"), .. content]));
+    public static string GitSha1(byte[] content) =>
+        Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {content.Length}\0"), .. content]));
 #pragma warning restore CA5350
 
     private static int FreePort()
@@ -109,10 +113,14 @@ internal sealed class FakeHub : IDisposable
     private void Answer(HttpListenerContext context)
     {
         HttpListenerRequest request = context.Request;
-        Requests.Enqueue((request.HttpMethod, request.Url!.AbsoluteUri, request.Headers["Range"], request.Headers["Authorization"]));
+        Requests.Enqueue(
+            (request.HttpMethod, request.Url!.AbsoluteUri, request.Headers["Range"], request.Headers["Authorization"]));
         try
         {
-            if (faults.TryGetValue(request.Url.AbsolutePath, out ConcurrentQueue<Func<HttpListenerContext, bool>>? waiting) && waiting.TryDequeue(out Func<HttpListenerContext, bool>? fault) && fault(context)) return;
+            if (faults.TryGetValue(
+                request.Url.AbsolutePath, out ConcurrentQueue<Func<HttpListenerContext, bool>>? waiting)
+                && waiting.TryDequeue(out Func<HttpListenerContext, bool>? fault) && fault(context))
+                return;
             if (request.Url.Port == storagePort) AnswerStorage(context);
             else AnswerHub(context);
         }
@@ -130,8 +138,10 @@ internal sealed class FakeHub : IDisposable
             context.Response.Headers["X-Error-Message"] = "Invalid username or password.";
             Reply(context, 401, []);
         }
-        else if (path == "/api/models/org/name/revision/main" || path == "/api/models/org/name/revision/" + Commit) Reply(context, 200, Json(Listing()));
-        else if (new[] { Commit, "main" }.FirstOrDefault(revision => path.StartsWith($"/org/name/resolve/{revision}/", StringComparison.Ordinal)) is { } revision)
+        else if (path == "/api/models/org/name/revision/main" || path == "/api/models/org/name/revision/" + Commit)
+            Reply(context, 200, Json(Listing()));
+        else if (new[] { Commit, "main" }.FirstOrDefault(
+            revision => path.StartsWith($"/org/name/resolve/{revision}/", StringComparison.Ordinal)) is { } revision)
             Resolve(context, Uri.UnescapeDataString(path[$"/org/name/resolve/{revision}/".Length..]));
         else if (context.Request.HttpMethod == "POST") Post(context, path, Body(context));
         else Reply(context, 404, Json(new JsonObject { ["error"] = "Repository not found" }));
@@ -141,7 +151,8 @@ internal sealed class FakeHub : IDisposable
     {
         ["id"] = "org/name",
         ["sha"] = Commit,
-        ["siblings"] = new JsonArray([.. Files.Select(file => (JsonNode)Entry(file.Key, file.Value.Content, file.Value.IsLarge))]),
+        ["siblings"] =
+            new JsonArray([.. Files.Select(file => (JsonNode)Entry(file.Key, file.Value.Content, file.Value.IsLarge))]),
     };
 
     private JsonObject Entry(string path, byte[] content, bool isLarge)
@@ -150,7 +161,9 @@ internal sealed class FakeHub : IDisposable
         if (ListsNamesAlone) return entry;
         entry["size"] = content.Length;
         entry["blobId"] = GitSha1(content);
-        if (isLarge) entry["lfs"] = new JsonObject { ["sha256"] = Sha256(content), ["size"] = content.Length, ["pointerSize"] = 134 };
+        if (isLarge)
+            entry["lfs"] =
+                new JsonObject { ["sha256"] = Sha256(content), ["size"] = content.Length, ["pointerSize"] = 134 };
         return entry;
     }
 
@@ -194,7 +207,8 @@ internal sealed class FakeHub : IDisposable
         if (HasRanges && context.Request.Headers["Range"] is { } range)
         {
             string[] ends = range["bytes=".Length..].Split('-');
-            int from = int.Parse(ends[0]), to = ends[1].Length == 0 ? content.Length - 1 : Math.Min(int.Parse(ends[1]), content.Length - 1);
+            int from = int.Parse(ends[0]), to = ends[1].Length == 0 ? content.Length - 1
+                : Math.Min(int.Parse(ends[1]), content.Length - 1);
             context.Response.Headers["Content-Range"] = $"bytes {from}-{to}/{content.Length}";
             Reply(context, 206, content[from..(to + 1)]);
             return;
@@ -215,16 +229,20 @@ internal sealed class FakeHub : IDisposable
             {
                 ["files"] = new JsonArray([.. files.Select(file => (JsonNode)new JsonObject
                 {
-                    ["path"] = (string)file!["path"]!, ["uploadMode"] = ((string)file["path"]!).EndsWith(".safetensors", StringComparison.Ordinal) ? "lfs" : "regular", ["shouldIgnore"] = false,
+                    ["path"] = (string)file!["path"]!, ["uploadMode"] = ((string)file["path"]!)
+                        .EndsWith(".safetensors", StringComparison.Ordinal) ? "lfs"
+                        : "regular", ["shouldIgnore"] = false,
                 })]),
             }));
         }
-        else if (path == "/org/name.git/info/lfs/objects/batch") Reply(context, 200, Json(Batch(JsonNode.Parse(body)!)));
+        else if (path == "/org/name.git/info/lfs/objects/batch")
+            Reply(context, 200, Json(Batch(JsonNode.Parse(body)!)));
         else if (path == "/complete")
         {
             JsonNode done = JsonNode.Parse(body)!;
             string oid = (string)done["oid"]!;
-            stored[oid] = [.. done["parts"]!.AsArray().SelectMany(part => uploadedParts[$"{oid}.{(int)part!["partNumber"]!}"])];
+            stored[oid] = [
+                .. done["parts"]!.AsArray().SelectMany(part => uploadedParts[$"{oid}.{(int)part!["partNumber"]!}"])];
             Reply(context, 200, []);
         }
         else if (path == "/verify")
@@ -234,8 +252,12 @@ internal sealed class FakeHub : IDisposable
         }
         else if (path == "/api/models/org/name/commit/main")
         {
-            Committed.AddRange(Encoding.UTF8.GetString(body).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject()));
-            Reply(context, 200, Json(new JsonObject { ["commitUrl"] = Endpoint + "/org/name/commit/" + Commit, ["commitOid"] = Commit }));
+            Committed.AddRange(
+                Encoding.UTF8.GetString(body).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => JsonNode.Parse(line)!.AsObject()));
+            Reply(context, 200,
+                Json(new JsonObject { ["commitUrl"] = Endpoint + "/org/name/commit/" + Commit,
+                ["commitOid"] = Commit }));
         }
         else Reply(context, 404, []);
     }
@@ -248,14 +270,18 @@ internal sealed class FakeHub : IDisposable
             string oid = (string)one!["oid"]!;
             var answer = new JsonObject { ["oid"] = oid, ["size"] = (long)one["size"]! };
             if (stored.ContainsKey(oid)) return (JsonNode)answer; // the Hub has it: nothing to send
-            var upload = new JsonObject { ["href"] = $"{Storage}/{oid}", ["header"] = new JsonObject { ["x-note"] = "kept" } };
+            var upload = new JsonObject { ["href"] = $"{Storage}/{oid}",
+                ["header"] = new JsonObject { ["x-note"] = "kept" } };
             if (PushPartBytes > 0)
             {
                 var header = new JsonObject { ["chunk_size"] = PushPartBytes.ToString() };
-                for (int part = 1; part <= ((long)one["size"]! + PushPartBytes - 1) / PushPartBytes; part++) header[part.ToString()] = $"{Storage}/{oid}.{part}";
+                for (int part = 1; part <= ((long)one["size"]! + PushPartBytes - 1) / PushPartBytes; part++)
+                    header[part.ToString()] = $"{Storage}/{oid}.{part}";
                 upload = new JsonObject { ["href"] = Endpoint + "/complete", ["header"] = header };
             }
-            answer["actions"] = new JsonObject { ["upload"] = upload, ["verify"] = new JsonObject { ["href"] = Endpoint + "/verify", ["header"] = new JsonObject() } };
+            answer["actions"] =
+                new JsonObject { ["upload"] = upload,
+                ["verify"] = new JsonObject { ["href"] = Endpoint + "/verify", ["header"] = new JsonObject() } };
             return answer;
         })]),
     };

@@ -34,14 +34,18 @@ public sealed class HubDownloadTests : IDisposable
     {
         string folder = await Fetch();
         Assert.Equal(Path.Combine(cache, "models--org--name", "snapshots", hub.Commit), folder);
-        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order());
+        Assert.Equal(["config.json", "model.safetensors", "tokenizer.json"], Directory.EnumerateFiles(folder)
+            .Select(Path.GetFileName).Order());
         Assert.Equal(weights, File.ReadAllBytes(Path.Combine(folder, "model.safetensors")));
         Assert.Equal(hub.Commit, File.ReadAllText(Path.Combine(cache, "models--org--name", "refs", "main")));
-        Assert.Equal($"../../blobs/{FakeHub.Sha256(weights)}", new FileInfo(Path.Combine(folder, "model.safetensors")).LinkTarget);
-        Assert.Equal($"../../blobs/{FakeHub.GitSha1(Encoding.UTF8.GetBytes("{}"))}", new FileInfo(Path.Combine(folder, "config.json")).LinkTarget);
+        Assert.Equal($"../../blobs/{FakeHub.Sha256(weights)}",
+            new FileInfo(Path.Combine(folder, "model.safetensors")).LinkTarget);
+        Assert.Equal($"../../blobs/{FakeHub.GitSha1(Encoding.UTF8.GetBytes("{}"))}",
+            new FileInfo(Path.Combine(folder, "config.json")).LinkTarget);
         Assert.Equal(300_014, progress.Bytes);
         Assert.Equal(300_014, progress.Announced);
-        Assert.Equal(3, Directory.EnumerateFiles(Path.Combine(cache, "models--org--name", "blobs")).Count()); // no partial file is left
+        // no partial file is left
+        Assert.Equal(3, Directory.EnumerateFiles(Path.Combine(cache, "models--org--name", "blobs")).Count());
     }
 
     [Fact]
@@ -74,9 +78,13 @@ public sealed class HubDownloadTests : IDisposable
     public async Task Large_files_come_in_parts_and_small_ones_whole()
     {
         await Fetch();
-        Assert.Equal(["bytes=0-65535", "bytes=131072-196607", "bytes=196608-262143", "bytes=262144-299999", "bytes=65536-131071"],
-            hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)).Select(request => request.Range!).Order(StringComparer.Ordinal));
-        Assert.All(hub.Requests.Where(request => request.Address.EndsWith("config.json", StringComparison.Ordinal)), request => Assert.Null(request.Range));
+        Assert.Equal(
+            ["bytes=0-65535", "bytes=131072-196607", "bytes=196608-262143", "bytes=262144-299999",
+            "bytes=65536-131071"],
+            hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal))
+            .Select(request => request.Range!).Order(StringComparer.Ordinal));
+        Assert.All(hub.Requests.Where(request => request.Address.EndsWith("config.json", StringComparison.Ordinal)),
+            request => Assert.Null(request.Range));
     }
 
     [Fact]
@@ -92,14 +100,18 @@ public sealed class HubDownloadTests : IDisposable
         hub.RequiredToken = "hf_verysecret";
         InputException refused = await Assert.ThrowsAsync<InputException>(() => Fetch());
         Assert.Contains("HF_TOKEN", refused.Message);
-        InputException wrong = await Assert.ThrowsAsync<InputException>(() => Fetch(Options() with { Token = "hf_othersecret" }));
+        InputException wrong = await Assert.ThrowsAsync<InputException>(
+            () => Fetch(Options() with { Token = "hf_othersecret" }));
         Assert.DoesNotContain("othersecret", wrong.ToString());
         HubOptions options = Options() with { Token = "hf_verysecret" };
         Assert.DoesNotContain("verysecret", options.ToString());
         await Fetch(options);
-        Assert.All(hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)), request => Assert.Null(request.Authorization));
+        Assert.All(hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)),
+            request => Assert.Null(request.Authorization));
         Assert.Contains(hub.Requests, request => request.Authorization == "Bearer hf_verysecret");
-        Assert.DoesNotContain(Directory.EnumerateFiles(cache, "*", SearchOption.AllDirectories).Select(File.ReadAllText), text => text.Contains("verysecret"));
+        Assert.DoesNotContain(
+            Directory.EnumerateFiles(cache, "*", SearchOption.AllDirectories).Select(File.ReadAllText), text =>
+            text.Contains("verysecret"));
     }
 
     [Theory]
@@ -141,7 +153,9 @@ public sealed class HubDownloadTests : IDisposable
         hub.Fault(hub.Large("model.safetensors"), context => Cut(context, 30_000));
         HubOptions one = Options() with { Connections = 1, PartBytes = 1 << 20 };
         Assert.Equal(weights, File.ReadAllBytes(Path.Combine(await Fetch(one), "model.safetensors")));
-        Assert.Contains(hub.Requests, request => request.Range is { } range && range.EndsWith("-299999", StringComparison.Ordinal) && range != "bytes=0-299999");
+        Assert.Contains(
+            hub.Requests, request => request.Range is { } range && range.EndsWith("-299999", StringComparison.Ordinal)
+            && range != "bytes=0-299999");
         Assert.Equal(300_014, progress.Bytes);
     }
 
@@ -156,7 +170,9 @@ public sealed class HubDownloadTests : IDisposable
         int before = hub.Requests.Count;
         Assert.Equal(weights, File.ReadAllBytes(Path.Combine(await Fetch(one), "model.safetensors")));
         Assert.Equal(["bytes=131072-196607", "bytes=196608-262143", "bytes=262144-299999"],
-            hub.Requests.Skip(before).Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)).Select(request => request.Range!).Order(StringComparer.Ordinal));
+            hub.Requests.Skip(before)
+                .Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal))
+                .Select(request => request.Range!).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -170,12 +186,16 @@ public sealed class HubDownloadTests : IDisposable
         Assert.Contains(progress.Notes, note => note.Contains("checksum"));
         hub.Commit = new string('c', 40);
         hub.Add("config.json", Encoding.UTF8.GetBytes("[1]"));
-        hub.Fault($"/org/name/resolve/{hub.Commit}/config.json", context => Send(context, Encoding.UTF8.GetBytes("[2]")));
-        hub.Fault($"/org/name/resolve/{hub.Commit}/config.json", context => Send(context, Encoding.UTF8.GetBytes("[3]")));
+        hub.Fault($"/org/name/resolve/{hub.Commit}/config.json",
+            context => Send(context, Encoding.UTF8.GetBytes("[2]")));
+        hub.Fault($"/org/name/resolve/{hub.Commit}/config.json",
+            context => Send(context, Encoding.UTF8.GetBytes("[3]")));
         HubException wrong = await Assert.ThrowsAsync<HubException>(() => Fetch());
         Assert.Contains("config.json", wrong.Message);
         Assert.Contains("twice", wrong.Message);
-        Assert.False(File.Exists(Path.Combine(cache, "models--org--name", "blobs", FakeHub.GitSha1(Encoding.UTF8.GetBytes("[1]")))));
+        Assert.False(
+            File.Exists(
+                Path.Combine(cache, "models--org--name", "blobs", FakeHub.GitSha1(Encoding.UTF8.GetBytes("[1]")))));
     }
 
     [Fact]
@@ -222,13 +242,17 @@ public sealed class HubDownloadTests : IDisposable
     [Fact]
     public async Task An_adapter_is_told_from_a_model()
     {
-        Assert.Contains("adapter_config.json", (await Assert.ThrowsAsync<InputException>(() => HubFolder.Fetch(Repository, HubSelection.Adapter, Options()))).Message);
+        Assert.Contains(
+            "adapter_config.json",
+            (await Assert.ThrowsAsync<InputException>(
+                () => HubFolder.Fetch(Repository, HubSelection.Adapter, Options()))).Message);
         hub.Files.Clear();
         hub.Add("adapter_config.json", "{}"u8.ToArray());
         hub.Add("adapter_model.safetensors", weights, isLarge: true);
         Assert.Contains("--adapter", (await Assert.ThrowsAsync<InputException>(() => Fetch())).Message);
         string folder = await HubFolder.Fetch(Repository, HubSelection.Adapter, Options());
-        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order());
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(folder)
+            .Select(Path.GetFileName).Order());
     }
 
     [Theory]
@@ -249,26 +273,32 @@ public sealed class HubDownloadTests : IDisposable
     public async Task Two_processes_fetch_a_file_once()
     {
         await Task.WhenAll(Fetch(), Fetch(), Fetch());
-        Assert.Equal(5, hub.Requests.Count(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)));
+        Assert.Equal(5,
+            hub.Requests.Count(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task An_unknown_repository_is_named_with_what_to_do()
     {
-        InputException unknown = await Assert.ThrowsAsync<InputException>(() => HubFolder.Fetch(new HubRepository("org/other", "v1"), HubSelection.Model, Options()));
+        InputException unknown = await Assert.ThrowsAsync<InputException>(
+            () => HubFolder.Fetch(new HubRepository("org/other", "v1"), HubSelection.Model, Options()));
         Assert.Contains("org/other@v1", unknown.Message);
         Assert.Contains(hub.Endpoint, unknown.Message);
     }
 
-    private Task<string> Fetch(HubOptions? options = null) => HubFolder.Fetch(Repository, HubSelection.Model, options ?? Options(), progress, TestContext.Current.CancellationToken);
+    private Task<string> Fetch(HubOptions? options = null) =>
+        HubFolder.Fetch(
+            Repository, HubSelection.Model, options ?? Options(), progress, TestContext.Current.CancellationToken);
 
     private HubOptions Options() => hub.Options(cache);
 
     // Sends some bytes of what was asked for and drops the connection.
     private bool Cut(HttpListenerContext context, int bytes)
     {
-        int from = context.Request.Headers["Range"] is { } range ? int.Parse(range["bytes=".Length..].Split('-')[0]) : 0;
-        int to = context.Request.Headers["Range"] is { } asked && asked.Split('-')[1] is { Length: > 0 } last ? int.Parse(last) : weights.Length - 1;
+        int from = context.Request.Headers["Range"] is { } range
+            ? int.Parse(range["bytes=".Length..].Split('-')[0]) : 0;
+        int to = context.Request.Headers["Range"] is { } asked && asked.Split('-')[1] is { Length: > 0 } last
+            ? int.Parse(last) : weights.Length - 1;
         context.Response.StatusCode = context.Request.Headers["Range"] is null ? 200 : 206;
         context.Response.ContentLength64 = to - from + 1;
         context.Response.OutputStream.Write(weights, from, bytes);

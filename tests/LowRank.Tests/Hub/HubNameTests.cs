@@ -9,7 +9,8 @@ public sealed class HubNameTests
     [InlineData("org/name@v1.0", "org/name", "v1.0")]
     [InlineData("org/name@refs/pr/3", "org/name", "refs/pr/3")]
     [InlineData("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B", "main")]
-    public void Names_are_read(string text, string id, string revision) => Assert.Equal(new HubRepository(id, revision), HubRepository.TryParse(text));
+    public void Names_are_read(string text, string id, string revision) =>
+        Assert.Equal(new HubRepository(id, revision), HubRepository.TryParse(text));
 
     [Theory]
     [InlineData("gpt2")]
@@ -38,7 +39,8 @@ public sealed class HubNameTests
     {
         string home = Directory.CreateTempSubdirectory("lowrank-home-").FullName;
         File.WriteAllText(Path.Combine(home, "token"), "hf_fromfile\n");
-        HubOptions From(params (string Name, string Value)[] set) => HubOptions.From(name => name == "HOME" ? "/home/me" : set.FirstOrDefault(one => one.Name == name).Value);
+        HubOptions From(params (string Name, string Value)[] set) =>
+            HubOptions.From(name => name == "HOME" ? "/home/me" : set.FirstOrDefault(one => one.Name == name).Value);
         Assert.Equal("/home/me/.cache/huggingface/hub", From().CacheFolder);
         Assert.Equal("https://huggingface.co", From().Endpoint);
         Assert.Equal("/x/huggingface/hub", From(("XDG_CACHE_HOME", "/x")).CacheFolder);
@@ -50,7 +52,8 @@ public sealed class HubNameTests
         Assert.True(From(("HF_HUB_OFFLINE", "1")).IsOffline);
         Assert.False(From(("HF_HUB_OFFLINE", "0")).IsOffline);
         Assert.Equal("http://localhost:8080", From(("HF_ENDPOINT", "http://localhost:8080/")).Endpoint);
-        Assert.Contains("HF_ENDPOINT", Assert.Throws<InputException>(() => From(("HF_ENDPOINT", "hub.example"))).Message);
+        Assert.Contains(
+            "HF_ENDPOINT", Assert.Throws<InputException>(() => From(("HF_ENDPOINT", "hub.example"))).Message);
         Directory.Delete(home, recursive: true);
     }
 

@@ -34,7 +34,9 @@ public sealed class HubUploadTests : IDisposable
     {
         hub.PushPartBytes = partBytes;
         hub.Fail("/api/models/org/name/preupload/main", 503);
-        string address = await HubUpload.Push(folder, Repository, "A \"better\" adapter", isPrivate: true, Options, cancellation: TestContext.Current.CancellationToken);
+        string address = await HubUpload.Push(
+            folder, Repository, "A \"better\" adapter", isPrivate: true, Options,
+            cancellation: TestContext.Current.CancellationToken);
         Assert.Equal($"{hub.Endpoint}/org/name/commit/{hub.Commit}", address);
         string oid = FakeHub.Sha256(weights);
         Assert.Equal(weights, hub.Stored(oid));
@@ -46,7 +48,8 @@ public sealed class HubUploadTests : IDisposable
         Assert.Equal("{\"r\": 8}", Encoding.UTF8.GetString(Convert.FromBase64String((string)file["content"]!)));
         Assert.Equal(oid, (string)hub.Committed[2]["value"]!["oid"]!);
         Assert.Equal(weights.Length, (int)hub.Committed[2]["value"]!["size"]!);
-        Assert.All(hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)), request => Assert.Null(request.Authorization));
+        Assert.All(hub.Requests.Where(request => request.Address.StartsWith(hub.Storage, StringComparison.Ordinal)),
+            request => Assert.Null(request.Authorization));
     }
 
     [Fact]
@@ -56,7 +59,9 @@ public sealed class HubUploadTests : IDisposable
         File.WriteAllText(Path.Combine(templates, "tool_use.jinja"), "{{ tools }}");
         Directory.CreateDirectory(Path.Combine(folder, "other"));
         File.WriteAllText(Path.Combine(folder, "other", "notes.txt"), "no");
-        await HubUpload.Push(folder, Repository, "templates", isPrivate: false, Options, cancellation: TestContext.Current.CancellationToken);
+        await HubUpload.Push(
+            folder, Repository, "templates", isPrivate: false, Options,
+            cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "additional_chat_templates/tool_use.jinja"],
             hub.Committed.Skip(1).Select(line => (string)line["value"]!["path"]!).Order(StringComparer.Ordinal));
     }
@@ -65,7 +70,9 @@ public sealed class HubUploadTests : IDisposable
     public async Task What_the_Hub_has_is_not_sent_again()
     {
         hub.Add("adapter_model.safetensors", weights, isLarge: true); // the repository exists: making it answers 409
-        await HubUpload.Push(folder, Repository, "again", isPrivate: false, Options, cancellation: TestContext.Current.CancellationToken);
+        await HubUpload.Push(
+            folder, Repository, "again", isPrivate: false, Options,
+            cancellation: TestContext.Current.CancellationToken);
         Assert.DoesNotContain(hub.Requests, request => request.Method == "PUT");
         Assert.Equal(3, hub.Committed.Count);
     }
@@ -74,7 +81,8 @@ public sealed class HubUploadTests : IDisposable
     public async Task What_cannot_be_pushed_is_refused_before_any_request()
     {
         async Task<string> Refusal(string path, HubRepository repository, HubOptions options) =>
-            (await Assert.ThrowsAsync<InputException>(() => HubUpload.Push(path, repository, "m", false, options))).Message;
+            (await Assert.ThrowsAsync<InputException>(
+                () => HubUpload.Push(path, repository, "m", false, options))).Message;
         Assert.Contains("HF_TOKEN", await Refusal(folder, Repository, Options with { Token = null }));
         Assert.Contains("HF_HUB_OFFLINE", await Refusal(folder, Repository, Options with { IsOffline = true }));
         Assert.Contains("branch", await Refusal(folder, Repository with { Revision = new string('a', 40) }, Options));
@@ -88,6 +96,9 @@ public sealed class HubUploadTests : IDisposable
     public async Task A_token_that_may_not_write_is_told_so()
     {
         hub.Fail("/api/repos/create", 403);
-        Assert.Contains("refused", (await Assert.ThrowsAsync<InputException>(() => HubUpload.Push(folder, Repository, "m", false, Options))).Message);
+        Assert.Contains(
+            "refused",
+            (await Assert.ThrowsAsync<InputException>(
+                () => HubUpload.Push(folder, Repository, "m", false, Options))).Message);
     }
 }

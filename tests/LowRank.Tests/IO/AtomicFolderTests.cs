@@ -11,7 +11,8 @@ public sealed class AtomicFolderTests
         using var folder = new TemporaryFolder();
         string target = folder["out"];
         AtomicFolder.Write(target, into => File.WriteAllText(Path.Combine(into, "a"), "1"));
-        AtomicFolder.Write(target + Path.DirectorySeparatorChar, into => File.WriteAllText(Path.Combine(into, "b"), "2"));
+        AtomicFolder.Write(
+            target + Path.DirectorySeparatorChar, into => File.WriteAllText(Path.Combine(into, "b"), "2"));
         Assert.Equal(["b"], Directory.GetFiles(target).Select(file => Path.GetFileName(file)));
         Assert.Equal([target], Directory.GetFileSystemEntries(folder.Path));
     }
@@ -37,12 +38,18 @@ public sealed class AtomicFolderTests
     public void Tidying_up_leaves_what_a_living_process_writes()
     {
         using var folder = new TemporaryFolder();
-        foreach (string name in (string[])["adapter.partial-0123abcd", "adapter.partial-ffffffff", "adapter.partial-aaaaaaaa"]) Directory.CreateDirectory(folder[name]);
-        File.WriteAllText(folder[".adapter.0123abcd.lock"], ""); // its writer is dead; the last one has no lock, as older versions wrote
+        foreach (
+            string name in (string[])[
+                "adapter.partial-0123abcd", "adapter.partial-ffffffff", "adapter.partial-aaaaaaaa"])
+            Directory.CreateDirectory(folder[name]);
+        // its writer is dead; the last one has no lock, as older versions wrote
+        File.WriteAllText(folder[".adapter.0123abcd.lock"], "");
         using (new FileStream(folder[".adapter.ffffffff.lock"], FileMode.CreateNew, FileAccess.Write, FileShare.None))
         {
             AtomicFolder.Recover(folder.Path, name => name == "adapter");
-            Assert.Equal([".adapter.ffffffff.lock", "adapter.partial-ffffffff"], Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+            Assert.Equal([".adapter.ffffffff.lock", "adapter.partial-ffffffff"],
+                Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path))
+                .Order(StringComparer.Ordinal));
         }
         AtomicFolder.Recover(folder.Path, name => name == "adapter");
         Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
@@ -53,10 +60,15 @@ public sealed class AtomicFolderTests
     {
         using var folder = new TemporaryFolder();
         string target = folder["out"];
-        foreach (string name in (string[])["out.partial-0123abcd", "out.partial-ffffffff", "out.partial-aaaaaaaa", "out.replaced-bbbbbbbb", "other.partial-0123abcd"]) Directory.CreateDirectory(folder[name]);
-        foreach (string dead in (string[])[".out.0123abcd.lock", ".out.bbbbbbbb.lock", ".other.0123abcd.lock"]) File.WriteAllText(folder[dead], "");
+        foreach (string name in (string[])[
+            "out.partial-0123abcd", "out.partial-ffffffff", "out.partial-aaaaaaaa", "out.replaced-bbbbbbbb",
+            "other.partial-0123abcd"])
+            Directory.CreateDirectory(folder[name]);
+        foreach (string dead in (string[])[".out.0123abcd.lock", ".out.bbbbbbbb.lock", ".other.0123abcd.lock"])
+            File.WriteAllText(folder[dead], "");
         File.WriteAllText(Path.Combine(folder["out.replaced-bbbbbbbb"], "a"), "of before");
-        using (new FileStream(folder[".out.ffffffff.lock"], FileMode.CreateNew, FileAccess.Write, FileShare.None)) // its writer lives
+        // its writer lives
+        using (new FileStream(folder[".out.ffffffff.lock"], FileMode.CreateNew, FileAccess.Write, FileShare.None))
         {
             AtomicFolder.Write(target, into =>
             {
@@ -64,8 +76,11 @@ public sealed class AtomicFolderTests
                 Assert.Equal("of before", File.ReadAllText(Path.Combine(target, "a")));
                 File.WriteAllText(Path.Combine(into, "b"), "2");
             });
-            Assert.Equal([".other.0123abcd.lock", ".out.ffffffff.lock", "other.partial-0123abcd", "out", "out.partial-aaaaaaaa", "out.partial-ffffffff"],
-                Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+            Assert.Equal(
+                [".other.0123abcd.lock", ".out.ffffffff.lock", "other.partial-0123abcd", "out", "out.partial-aaaaaaaa",
+                "out.partial-ffffffff"],
+                Directory.GetFileSystemEntries(folder.Path).Select(path => Path.GetFileName(path))
+                .Order(StringComparer.Ordinal));
         }
         Assert.Equal(["b"], Directory.GetFiles(target).Select(file => Path.GetFileName(file)));
     }
@@ -74,11 +89,15 @@ public sealed class AtomicFolderTests
     public void What_a_killed_writer_of_a_file_left_is_removed_by_the_next_one()
     {
         using var folder = new TemporaryFolder();
-        string dead = folder[$".out.json.{new string('a', 32)}.tmp"], living = folder[$".out.json.{new string('b', 32)}.tmp"], young = folder[$".out.json.{new string('c', 32)}.tmp"];
+        string dead = folder[$".out.json.{new string('a', 32)}.tmp"],
+            living = folder[$".out.json.{new string('b', 32)}.tmp"],
+            young = folder[$".out.json.{new string('c', 32)}.tmp"];
         string[] others = [folder[".out.json.mine.tmp"], folder[$".x.json.{new string('a', 32)}.tmp"]];
         foreach (string path in others.Append(dead).Append(living).Append(young)) File.WriteAllText(path, "");
-        foreach (string path in others.Append(dead).Append(living)) File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-1));
-        using (new FileStream(living, FileMode.Open, FileAccess.Write, FileShare.None)) AtomicFile.Write(folder["out.json"], "{}");
+        foreach (string path in others.Append(dead).Append(living))
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-1));
+        using (new FileStream(living, FileMode.Open, FileAccess.Write, FileShare.None))
+            AtomicFile.Write(folder["out.json"], "{}");
         Assert.False(File.Exists(dead));
         Assert.All(others.Append(living).Append(young), path => Assert.True(File.Exists(path), path));
         Assert.Equal("{}", File.ReadAllText(folder["out.json"]));

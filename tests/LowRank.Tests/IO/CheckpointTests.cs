@@ -27,7 +27,8 @@ public sealed class CheckpointTests
     {
         using var folder = new TemporaryFolder();
         using DisposeScope scope = torch.NewDisposeScope();
-        // 12 bytes a tensor and 24 a shard; the fourth, of 40 bytes, has one to itself, and the fifth fills the one before.
+        // 12 bytes a tensor and 24 a shard; the fourth, of 40 bytes, has one to itself, and the fifth fills the one
+        // before.
         List<KeyValuePair<string, torch.Tensor>> tensors = Tensors(5);
         tensors[3] = new("t3", torch.full(10, 3f));
         CheckpointWriter.Write(folder.Path, tensors, maximumShardBytes: 24);
@@ -64,7 +65,9 @@ public sealed class CheckpointTests
         File.WriteAllText(folder["config.json"], "{}");
         CheckpointWriter.Write(folder.Path, Tensors(4), maximumShardBytes: 12);
         CheckpointWriter.Write(folder.Path, Tensors(4), maximumShardBytes: 24);
-        Assert.Equal(["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"],
+        Assert.Equal(
+            ["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json"],
             folder.FileNames);
         CheckpointWriter.Write(folder.Path, Tensors(4));
         Assert.Equal(["config.json", "model.safetensors"], folder.FileNames);
@@ -87,7 +90,8 @@ public sealed class CheckpointTests
         Assert.Equal(5, e.Problems.Count);
         Assert.Contains("3.safetensors is missing; the index takes 2 tensors from it, such as 'd'", e.Problems[0]);
         Assert.Contains("4.safetensors is 2 bytes long", e.Problems[1]);
-        Assert.Contains("'a' is not in 2.safetensors, where the index places it; it is in 1.safetensors", e.Problems[2]);
+        Assert.Contains(
+            "'a' is not in 2.safetensors, where the index places it; it is in 1.safetensors", e.Problems[2]);
         Assert.Contains("'g' is not in 1.safetensors", e.Problems[3]);
         Assert.Contains("'b' is in two shards, 1.safetensors and 2.safetensors", e.Problems[4]);
         Assert.Contains(folder["model.safetensors.index.json"], e.Message);
@@ -151,9 +155,11 @@ public sealed class CheckpointTests
     {
         using var folder = new TemporaryFolder();
         using DisposeScope scope = torch.NewDisposeScope();
-        Assert.Throws<InputException>(() => CheckpointWriter.Write(folder.Path, [.. Tensors(2), .. Tensors(1)], maximumShardBytes: 12));
+        Assert.Throws<InputException>(
+            () => CheckpointWriter.Write(folder.Path, [.. Tensors(2), .. Tensors(1)], maximumShardBytes: 12));
         Assert.Empty(folder.FileNames);
-        Assert.Throws<ArgumentOutOfRangeException>(() => CheckpointWriter.Write(folder.Path, Tensors(1), maximumShardBytes: 0));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => CheckpointWriter.Write(folder.Path, Tensors(1), maximumShardBytes: 0));
         Assert.Equal(5_000_000_000, CheckpointWriter.DefaultMaximumShardBytes);
     }
 
@@ -161,5 +167,6 @@ public sealed class CheckpointTests
         [.. Enumerable.Range(0, count).Select(i => KeyValuePair.Create($"t{i}", torch.full(3, (float)i)))];
 
     private static void WriteIndex(TemporaryFolder folder, string map) =>
-        File.WriteAllText(folder["model.safetensors.index.json"], $$"""{"metadata":{"total_size":8},"weight_map":{{map}}}""");
+        File.WriteAllText(
+            folder["model.safetensors.index.json"], $$"""{"metadata":{"total_size":8},"weight_map":{{map}}}""");
 }

@@ -24,7 +24,10 @@ public sealed class OutputPathTests : IDisposable
         Assert.All(new[] { "link", "second", "ahead" }, name => Assert.NotNull(new FileInfo(folder[name]).LinkTarget));
         File.CreateSymbolicLink(folder["round"], folder["circle"]);
         File.CreateSymbolicLink(folder["circle"], folder["round"]);
-        Assert.Contains("links lead in a circle", Assert.Throws<InputException>(() => AtomicFile.Write(folder["round"], "x")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "links lead in a circle",
+            Assert.Throws<InputException>(() => AtomicFile.Write(folder["round"], "x")).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -40,7 +43,8 @@ public sealed class OutputPathTests : IDisposable
         File.SetUnixFileMode(folder["run"], Private | UnixFileMode.UserExecute);
         Directory.CreateSymbolicLink(folder["latest"], "run");
         AtomicFolder.Write(folder["latest"], into => File.WriteAllText(Path.Combine(into, "a"), "b"));
-        Assert.Equal(("b", Private | UnixFileMode.UserExecute), (File.ReadAllText(folder["run/a"]), File.GetUnixFileMode(folder["run"])));
+        Assert.Equal(("b", Private | UnixFileMode.UserExecute),
+            (File.ReadAllText(folder["run/a"]), File.GetUnixFileMode(folder["run"])));
         Assert.NotNull(new DirectoryInfo(folder["latest"]).LinkTarget);
     }
 
@@ -60,8 +64,12 @@ public sealed class OutputPathTests : IDisposable
     public async Task A_pipe_gets_the_text()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "pipes and devices are files on Linux");
-        using (Process made = Process.Start("mkfifo", folder["pipe"])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
-        using Process reader = Process.Start(new ProcessStartInfo("cat", [folder["pipe"]]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using (Process made = Process.Start("mkfifo", folder["pipe"]))
+            await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        using Process reader =
+            Process.Start(
+                new ProcessStartInfo(
+                    "cat", [folder["pipe"]]) { RedirectStandardOutput = true, UseShellExecute = false })!;
         AtomicFile.Write(folder["pipe"], "through");
         Assert.Equal("through", await reader.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken));
         Assert.False(FileIdentity.Of(folder["pipe"])!.Value.IsPlain);
@@ -91,15 +99,19 @@ public sealed class OutputPathTests : IDisposable
         File.WriteAllText(folder["model/inner/weights"], "w");
         File.WriteAllText(folder["data"], "d");
         void Refused(string output, string part, params string?[] inputs) =>
-            Assert.Contains(part, Assert.Throws<InputException>(() => OutputPath.RefuseInputs("--output", output, inputs)).Message, StringComparison.Ordinal);
-        Refused(folder["data"], $"--output is {folder["data"]}, which is a file that is read", null, folder["other"], folder["data"]);
+            Assert.Contains(
+                part, Assert.Throws<InputException>(() => OutputPath.RefuseInputs("--output", output, inputs)).Message,
+                StringComparison.Ordinal);
+        Refused(folder["data"], $"--output is {folder["data"]}, which is a file that is read", null, folder["other"],
+            folder["data"]);
         Refused(folder["model/inner/weights"], "which is the same as", folder["model/../model"]);
         Refused(folder["model"], "folder that is read", folder["model"]);
         OutputPath.RefuseInputs("--output", folder["new"], [folder["data"], folder["model"]]);
         OutputPath.RefuseInputs("--output", folder["data"], [folder["model"]]);
         Assert.SkipUnless(OperatingSystem.IsLinux(), "pipes and devices are files on Linux");
         File.CreateSymbolicLink(folder["soft"], folder["data"]);
-        using (Process linked = Process.Start("ln", [folder["model/inner/weights"], folder["hard"]])) linked.WaitForExit();
+        using (Process linked = Process.Start("ln", [folder["model/inner/weights"], folder["hard"]]))
+            linked.WaitForExit();
         Refused(folder["soft"], "the same as", folder["data"]);
         Refused(folder["hard"], "the same as", folder["model"]);
         OutputPath.RefuseInputs("--output", "/dev/null", ["/dev/null"]); // nothing is lost there
@@ -107,5 +119,7 @@ public sealed class OutputPathTests : IDisposable
 
     [Fact]
     public void A_folder_is_no_file_to_write() =>
-        Assert.Contains("is a folder; expected a file", Assert.Throws<InputException>(() => AtomicFile.Write(folder["."], "x")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is a folder; expected a file",
+            Assert.Throws<InputException>(() => AtomicFile.Write(folder["."], "x")).Message, StringComparison.Ordinal);
 }

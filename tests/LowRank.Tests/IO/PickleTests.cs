@@ -14,7 +14,8 @@ public sealed class PickleTests
     [InlineData("legacy.bin")] // no zip archive, as before torch 1.6
     public void Every_tensor_is_that_of_the_safetensors_file(string name)
     {
-        using SafeTensorsFile pickle = SafeTensorsFile.OpenAny(Fixture(name)), expected = SafeTensorsFile.OpenAny(Fixture("weights.safetensors"));
+        using SafeTensorsFile pickle = SafeTensorsFile.OpenAny(Fixture(name)),
+            expected = SafeTensorsFile.OpenAny(Fixture("weights.safetensors"));
         Assert.Equal(expected.Entries.Keys.Order(), pickle.Entries.Keys.Order());
         Assert.Equal(15, pickle.Entries.Count);
         foreach (string key in expected.Entries.Keys)
@@ -48,7 +49,8 @@ public sealed class PickleTests
         File.Copy(Fixture("weights.bin"), folder["pytorch_model.bin"]);
         using (Checkpoint checkpoint = Checkpoint.Open(folder.Path)) Assert.Equal(15, checkpoint.Entries.Count);
         File.Copy(Fixture("weights.safetensors"), folder["model.safetensors"]);
-        using (Checkpoint checkpoint = Checkpoint.Open(folder.Path)) Assert.EndsWith("model.safetensors", Assert.Single(checkpoint.Files).Path);
+        using (Checkpoint checkpoint = Checkpoint.Open(folder.Path))
+            Assert.EndsWith("model.safetensors", Assert.Single(checkpoint.Files).Path);
     }
 
     [Fact]
@@ -56,7 +58,8 @@ public sealed class PickleTests
     {
         using var folder = new TemporaryFolder();
         File.Copy(Fixture("weights.bin"), folder["pytorch_model-00001-of-00001.bin"]);
-        File.WriteAllText(folder["pytorch_model.bin.index.json"], """{"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}""");
+        File.WriteAllText(
+            folder["pytorch_model.bin.index.json"], """{"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}""");
         using Checkpoint checkpoint = Checkpoint.Open(folder.Path);
         Assert.Equal(15, checkpoint.Entries.Count);
     }
@@ -73,7 +76,8 @@ public sealed class PickleTests
             for (int i = 0; i < 700; i++)
             {
                 byte[] broken = i % 7 == 0 ? whole[..random.Next(whole.Length)] : [.. whole];
-                for (int change = random.Next(1, 6); change > 0 && broken.Length > 0; change--) broken[random.Next(broken.Length)] = (byte)random.Next(256);
+                for (int change = random.Next(1, 6); change > 0 && broken.Length > 0; change--)
+                    broken[random.Next(broken.Length)] = (byte)random.Next(256);
                 File.WriteAllBytes(folder["broken.bin"], broken);
                 try
                 {

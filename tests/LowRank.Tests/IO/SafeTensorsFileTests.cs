@@ -14,7 +14,8 @@ public sealed class SafeTensorsFileTests
     public void Entries_tell_type_shape_and_place()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["a"], SafeTensorsBytes.Make(Pair + "  ", [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x80, 0xbf]));
+        File.WriteAllBytes(
+            folder["a"], SafeTensorsBytes.Make(Pair + "  ", [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x80, 0xbf]));
         using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
         long start = 8 + Pair.Length + 2;
 
@@ -82,7 +83,8 @@ public sealed class SafeTensorsFileTests
     {
         using var folder = new TemporaryFolder();
         // 113 characters: the data begins at an odd place.
-        File.WriteAllBytes(folder["a"], SafeTensorsBytes.Make(Pair.PadRight(113), [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x80, 0xbf]));
+        File.WriteAllBytes(
+            folder["a"], SafeTensorsBytes.Make(Pair.PadRight(113), [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 0x80, 0xbf]));
         torch.Tensor tensor;
         using (SafeTensorsFile file = SafeTensorsFile.Open(folder["a"])) tensor = file.Map("a");
         Assert.False(IsMapped(folder["a"]));
@@ -94,7 +96,8 @@ public sealed class SafeTensorsFileTests
     public void Empty_tensors_and_a_file_without_tensors_are_fine()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["a"], SafeTensorsBytes.Make("""{"e":{"dtype":"I64","shape":[3,0],"data_offsets":[0,0]}}""", 0));
+        File.WriteAllBytes(
+            folder["a"], SafeTensorsBytes.Make("""{"e":{"dtype":"I64","shape":[3,0],"data_offsets":[0,0]}}""", 0));
         File.WriteAllBytes(folder["b"], SafeTensorsBytes.Make("{}", 0));
         using SafeTensorsFile empty = SafeTensorsFile.Open(folder["a"]), none = SafeTensorsFile.Open(folder["b"]);
         using torch.Tensor tensor = empty.Map("e");

@@ -11,19 +11,28 @@ public sealed class SafeTensorsHeaderTests
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 12, "4 bytes after the last tensor")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 4, "cut off")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""", 12, "belong to no tensor")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""", 3, "inside that of 'a'")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}""", 2, "inside that of")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""",
+        3, "inside that of 'a'")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}""",
+        2, "inside that of")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}""", 8, "before that")]
     [InlineData("""{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}""", 8, "F32 of shape [3] takes 12")]
     [InlineData("""{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}""", 2, "F4 of shape [3] takes 2")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "more elements than")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296,4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "more elements than")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}}""", 0, "more elements than")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", 0,
+        "more elements than")]
+    [InlineData(
+        """{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296,4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "more elements than")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}}""", 0,
+        "more elements than")]
     [InlineData("""{"a":{"dtype":"F32","shape":[-1,2],"data_offsets":[0,8]}}""", 8, "shape[0] is -1")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}""", 8, "shape[0] is 2.0")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615]}}""", 8, "data_offsets[1] is 18446744073709551615")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615]}}""", 8,
+        "data_offsets[1] is 18446744073709551615")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,9223372036854775800]}}""", 8, "takes 8")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[9223372036854775800],"data_offsets":[0,9223372036854775800]}}""", 8, "more elements than")]
+    [InlineData("""{"a":{"dtype":"U8","shape":[9223372036854775800],"data_offsets":[0,9223372036854775800]}}""", 8,
+        "more elements than")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}""", 8, "has 1 numbers")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}""", 8, "has 3 numbers")]
     [InlineData("""{"a":{"dtype":"F32","shape":2,"data_offsets":[0,8]}}""", 8, "shape is 2; expected an array")]
@@ -32,7 +41,9 @@ public sealed class SafeTensorsHeaderTests
     [InlineData("""{"a":{"shape":[2],"data_offsets":[0,8]}}""", 8, "dtype is missing")]
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"extra":{}}}""", 8, "unknown field 'extra'")]
     [InlineData("""{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8, "dtype is given twice")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}""", 2, "'a' stands in the header twice")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}""",
+        2, "'a' stands in the header twice")]
     [InlineData("""{"a":[1]}""", 0, "'a' is an array")]
     [InlineData("""{"__metadata__":{"n":1}}""", 0, "the value of 'n' is 1")]
     [InlineData("""{"__metadata__":{"n":"1","n":"2"}}""", 0, "'n' stands there twice")]
@@ -46,8 +57,10 @@ public sealed class SafeTensorsHeaderTests
         Assert.Contains(expected, Assert.Single(Problems(SafeTensorsBytes.Make(header, dataBytes))));
 
     [Fact]
-    public void Many_dimensions_are_refused() => Assert.Contains("shape has 65 numbers; expected at most 64", Assert.Single(Problems(
-        SafeTensorsBytes.Make($$$"""{"a":{"dtype":"U8","shape":[{{{string.Join(',', Enumerable.Repeat(1, 65))}}}],"data_offsets":[0,1]}}""", 1))));
+    public void Many_dimensions_are_refused() =>
+        Assert.Contains("shape has 65 numbers; expected at most 64", Assert.Single(Problems(
+        SafeTensorsBytes.Make(
+            $$$"""{"a":{"dtype":"U8","shape":[{{{string.Join(',', Enumerable.Repeat(1, 65))}}}],"data_offsets":[0,1]}}""", 1))));
 
     [Fact]
     public void All_problems_are_told_at_once()
@@ -78,20 +91,23 @@ public sealed class SafeTensorsHeaderTests
     [InlineData(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "only 2 after")]
     [InlineData(new byte[] { 255, 255, 255, 255, 255, 255, 255, 255, 0 }, "claims 18446744073709551615 bytes")]
     [InlineData(new byte[] { 1, 0xe1, 0xf5, 5, 0, 0, 0, 0, 0 }, "at most 100000000")]
-    public void A_wrong_length_is_told(byte[] file, string expected) => Assert.Contains(expected, Assert.Single(Problems(file)));
+    public void A_wrong_length_is_told(byte[] file, string expected) =>
+        Assert.Contains(expected, Assert.Single(Problems(file)));
 
     [Fact]
     public void A_missing_file_and_a_folder_are_told()
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains("does not exist", Assert.Throws<InputException>(() => SafeTensorsFile.Open(folder["none"])).Message);
+        Assert.Contains(
+            "does not exist", Assert.Throws<InputException>(() => SafeTensorsFile.Open(folder["none"])).Message);
         Assert.Contains("is a folder", Assert.Throws<InputException>(() => SafeTensorsFile.Open(folder.Path)).Message);
     }
 
     [Fact]
     public void A_damaged_header_raises_InputException_and_nothing_else()
     {
-        byte[] good = File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Fixtures", "safetensors", "roberta.lora.safetensors"));
+        byte[] good = File.ReadAllBytes(
+            Path.Combine(AppContext.BaseDirectory, "Fixtures", "safetensors", "roberta.lora.safetensors"));
         int header = BitConverter.ToInt32(good, 0);
         int opened = 0, refused = 0;
         // Bytes that mean something to JSON find more than random ones.

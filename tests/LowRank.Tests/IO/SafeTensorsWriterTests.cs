@@ -21,14 +21,17 @@ public sealed class SafeTensorsWriterTests
     [InlineData("llama.io", false)]
     public void A_file_of_the_Python_library_is_written_again_byte_for_byte(string name, bool hasMetadata)
     {
-        string path = System.IO.Path.Combine(AppContext.BaseDirectory, "Fixtures", "safetensors", name + ".safetensors");
+        string path = System.IO.Path.Combine(
+            AppContext.BaseDirectory, "Fixtures", "safetensors", name + ".safetensors");
         using var folder = new TemporaryFolder();
         using DisposeScope scope = torch.NewDisposeScope();
         using SafeTensorsFile file = SafeTensorsFile.Open(path);
         Assert.Equal(hasMetadata ? SafeTensorsWriter.DefaultMetadata : new Dictionary<string, string>(), file.Metadata);
 
         // Reversed: the order of the arguments must not matter.
-        SafeTensorsWriter.Write(folder["a"], [.. file.Entries.Keys.Reverse().Select(key => KeyValuePair.Create(key, file.Map(key)))], file.Metadata);
+        SafeTensorsWriter.Write(
+            folder["a"], [.. file.Entries.Keys.Reverse().Select(key => KeyValuePair.Create(key, file.Map(key)))],
+            file.Metadata);
 
         Assert.Equal(File.ReadAllBytes(path), File.ReadAllBytes(folder["a"]));
     }
@@ -63,7 +66,8 @@ public sealed class SafeTensorsWriterTests
     {
         Gen<(int Type, long[] Shape, bool Transposed)> tensor = Gen.Select(
             Gen.Int[0, Types.Length - 1], Gen.Long[0, 5].Array[0, 4], Gen.Bool);
-        Gen.Select(tensor.Array[0, 6], Gen.String[1, 8].Where(IsUnicode).Array[6].Where(names => names.Distinct().Count() == 6))
+        Gen.Select(tensor.Array[0, 6], Gen.String[1, 8].Where(IsUnicode).Array[6]
+            .Where(names => names.Distinct().Count() == 6))
             .Sample((tensors, names) =>
             {
                 using var folder = new TemporaryFolder();
@@ -71,7 +75,8 @@ public sealed class SafeTensorsWriterTests
                 List<KeyValuePair<string, torch.Tensor>> written = [.. tensors.Select((item, i) =>
                 {
                     torch.Tensor values = (torch.rand(item.Shape) * 100).to(Types[item.Type]);
-                    return KeyValuePair.Create(names[i], item.Transposed && values.dim() > 1 ? values.transpose(0, 1) : values);
+                    return KeyValuePair.Create(
+                        names[i], item.Transposed && values.dim() > 1 ? values.transpose(0, 1) : values);
                 })];
                 SafeTensorsWriter.Write(folder["a"], written, new Dictionary<string, string> { [names[0]] = names[1] });
 

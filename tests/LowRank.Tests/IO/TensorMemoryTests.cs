@@ -17,14 +17,16 @@ public sealed class TensorMemoryTests
         using var folder = new TemporaryFolder();
         const long bytes = 300 * Megabyte;
         SafeTensorsBytes.WriteSparse(folder["a"],
-            $$$"""{"w":{"dtype":"F32","shape":[{{{bytes / 4}}}],"data_offsets":[0,{{{bytes}}}]}}""", bytes, [0, 0, 0x80, 0x3f]);
+            $$$"""{"w":{"dtype":"F32","shape":[{{{bytes / 4}}}],"data_offsets":[0,{{{bytes}}}]}}""", bytes,
+                [0, 0, 0x80, 0x3f]);
         using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
         using torch.Tensor weights = file.Map("w");
         long before = PrivateBytes();
         // Reads every page; a copy anywhere on the way would be seen.
         Assert.Equal(1f, weights.sum().item<float>());
         const long written = 32 * Megabyte;
-        using (torch.Tensor part = weights.narrow(0, 0, written / 4)) SafeTensorsWriter.Write(folder["b"], [new("w", part)]);
+        using (torch.Tensor part = weights.narrow(0, 0, written / 4))
+            SafeTensorsWriter.Write(folder["b"], [new("w", part)]);
         long mapped = PrivateBytes() - before;
         using torch.Tensor copy = weights.clone();
         long copied = PrivateBytes() - before;
@@ -61,8 +63,10 @@ public sealed class TensorMemoryTests
 
     private static long PrivateBytes()
     {
-        string line = File.ReadLines("/proc/self/status").First(text => text.StartsWith("RssAnon:", StringComparison.Ordinal));
-        return 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
+        string line = File.ReadLines("/proc/self/status")
+            .First(text => text.StartsWith("RssAnon:", StringComparison.Ordinal));
+        return 1024 * long.Parse(
+            line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
     }
 
     private sealed class LastBytesStream : Stream

@@ -8,16 +8,19 @@ public sealed class LowRankSumTests
 {
     [Fact]
     public void Any_sum_is_the_exact_one_within_rounding() =>
-        Gen.Select(Gen.Int[1, RowProduct.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000], Gen.Double[-4, 4], Gen.ULong[1, 1UL << 40]).Sample((rows, inputs, rank, outputs, scale, seed) =>
+        Gen.Select(Gen.Int[1, RowProduct.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000],
+            Gen.Double[-4, 4], Gen.ULong[1, 1UL << 40]).Sample((rows, inputs, rank, outputs, scale, seed) =>
         {
             using var scope = NewDisposeScope();
             using var noGradient = no_grad();
-            Tensor x = Rounding.Draw(seed, rows, inputs), a = Rounding.Draw(seed + 1, rank, inputs), b = Rounding.Draw(seed + 2, outputs, rank);
+            Tensor x = Rounding.Draw(seed, rows, inputs), a = Rounding.Draw(seed + 1, rank, inputs),
+                b = Rounding.Draw(seed + 2, outputs, rank);
             Tensor y = Rounding.Draw(seed + 3, rows, outputs), found = y.clone();
             Assert.True(LowRankSum.TryAdd(found, x, a, b, scale));
             Tensor[] exact = [.. new[] { x, a, b, y }.Select(tensor => tensor.to(ScalarType.Float64))];
             Tensor sum = exact[3] + matmul(matmul(exact[0], exact[1].t()), exact[2].t()) * scale;
-            Tensor size = exact[3].abs() + matmul(matmul(exact[0].abs(), exact[1].abs().t()), exact[2].abs().t()) * Math.Abs(scale);
+            Tensor size = exact[3].abs() + matmul(matmul(exact[0].abs(), exact[1].abs().t()), exact[2].abs().t())
+                * Math.Abs(scale);
             double bound = (inputs + rank + 6) * Rounding.Unit * 1.01;
             Rounding.AssertWithin(sum, size * bound, found);
             Tensor ordinary = y.add(nn.functional.linear(nn.functional.linear(x, a), b), scale);

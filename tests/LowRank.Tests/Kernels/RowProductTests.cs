@@ -7,10 +7,13 @@ namespace LowRank.Tests.Kernels;
 public sealed class RowProductTests
 {
     // Widths about every tile and vector, and those of real layers.
-    private static readonly Gen<int> Width = Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 700], Gen.OneOf(768, 1024, 2304, 3072));
+    private static readonly Gen<int> Width =
+        Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 700], Gen.OneOf(768, 1024, 2304, 3072));
 
-    private static readonly Gen<(int Rows, int Inputs, int Outputs, bool Transposed, bool Biased, bool Gaps, ulong Seed)> Case =
-        Gen.Select(Gen.Int[1, RowProduct.MostRows], Width, Width, Gen.Bool, Gen.Bool, Gen.Bool, Gen.ULong[1, 1UL << 40]);
+    private static readonly Gen<(
+        int Rows, int Inputs, int Outputs, bool Transposed, bool Biased, bool Gaps, ulong Seed)> Case =
+        Gen.Select(Gen.Int[1, RowProduct.MostRows], Width, Width, Gen.Bool, Gen.Bool, Gen.Bool,
+            Gen.ULong[1, 1UL << 40]);
 
     [Fact]
     public void Any_product_is_the_exact_one_within_rounding() => Case.Sample(drawn =>
@@ -18,13 +21,15 @@ public sealed class RowProductTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         (int rows, int inputs, int outputs, bool transposed, bool biased, bool gaps, ulong seed) = drawn;
-        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs) : Rounding.Draw(seed + 1, outputs, inputs);
+        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs)
+            : Rounding.Draw(seed + 1, outputs, inputs);
         Tensor? bias = biased ? Rounding.Draw(seed + 2, outputs) : null;
         Tensor? found = RowProduct.TryLinear(gaps ? Rounding.WithGaps(x) : x, w, transposed, bias);
         Assert.NotNull(found);
         (Tensor input, Tensor matrix) = (x.to(ScalarType.Float64), (transposed ? w.t() : w).to(ScalarType.Float64));
         Tensor added = (bias ?? zeros(outputs)).to(ScalarType.Float64);
-        // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the absolute terms.
+        // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the
+        // absolute terms.
         Tensor size = matmul(input.abs(), matrix.abs().t()) + added.abs();
         Rounding.AssertWithin(matmul(input, matrix.t()) + added, size * ((inputs + 3) * Rounding.Unit * 1.001), found);
         Tensor torches = nn.functional.linear(x, transposed ? w.t() : w, bias);
@@ -37,10 +42,12 @@ public sealed class RowProductTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         (int rows, int inputs, int outputs, bool transposed, bool _, bool _, ulong seed) = drawn;
-        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs) : Rounding.Draw(seed + 1, outputs, inputs);
+        Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs)
+            : Rounding.Draw(seed + 1, outputs, inputs);
         Tensor together = RowProduct.TryLinear(x, w, transposed, null)!;
         for (int row = 0; row < rows; row += 5)
-            Assert.Equal(together[row].data<float>().ToArray(), RowProduct.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
+            Assert.Equal(together[row].data<float>().ToArray(),
+                RowProduct.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
     }, iter: 40, threads: 1);
 
     [Fact]

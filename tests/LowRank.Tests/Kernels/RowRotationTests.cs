@@ -9,15 +9,18 @@ public sealed class RowRotationTests
 {
     [Fact]
     public void Any_heads_turn_to_the_last_bit_as_torch_turns_them() =>
-        Gen.Select(Gen.Int[1, 4], Gen.Int[1, 5], Gen.Int[1, 4], Gen.Int[1, 70], Gen.Int[0, 9], Gen.Bool, Gen.Bool, Gen.ULong[1, 1UL << 40]).Sample((batch, heads, sequence, half, rest, shared, folded, seed) =>
+        Gen.Select(Gen.Int[1, 4], Gen.Int[1, 5], Gen.Int[1, 4], Gen.Int[1, 70], Gen.Int[0, 9], Gen.Bool, Gen.Bool,
+            Gen.ULong[1, 1UL << 40]).Sample((batch, heads, sequence, half, rest, shared, folded, seed) =>
         {
             using var scope = NewDisposeScope();
             long width = 2 * half + rest;
             // As a projection gives them: heads beside each other, the sequence before them.
             Tensor states = folded
-                ? Rounding.Draw(seed, batch, sequence, heads * width).view(batch, sequence, heads, width).transpose(1, 2)
+                ? Rounding.Draw(seed, batch, sequence, heads * width).view(
+                    batch, sequence, heads, width).transpose(1, 2)
                 : Rounding.Draw(seed, batch, heads, sequence, width);
-            Tensor cosine = Rounding.Draw(seed + 1, shared ? 1 : batch, 1, sequence, half), sine = Rounding.Draw(seed + 2, shared ? 1 : batch, 1, sequence, half);
+            Tensor cosine = Rounding.Draw(seed + 1, shared ? 1 : batch, 1, sequence, half),
+                sine = Rounding.Draw(seed + 2, shared ? 1 : batch, 1, sequence, half);
             Assert.Null(RowRotation.TryRotate(states, cosine, sine));
             Tensor ordinary = RotaryEmbedding.Rotate(states, cosine, sine); // autograd is on
             using var noGradient = no_grad();
@@ -25,7 +28,8 @@ public sealed class RowRotationTests
             Assert.NotNull(found);
             Assert.Equal(ordinary.shape, found.shape);
             Assert.Equal(ordinary.contiguous().data<float>().ToArray(), found.data<float>().ToArray());
-            Assert.Equal(width > 1 && batch * sequence > 0, RotaryEmbedding.Rotate(states, cosine, sine).is_contiguous());
+            Assert.Equal(width > 1 && batch * sequence > 0,
+                RotaryEmbedding.Rotate(states, cosine, sine).is_contiguous());
         }, iter: 100, threads: 1);
 
     [Fact]

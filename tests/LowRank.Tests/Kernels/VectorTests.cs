@@ -12,7 +12,9 @@ public sealed class VectorTests
     [Fact]
     public void Vectors_are_as_narrow_as_was_asked_for()
     {
-        int widest = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0;
-        if (Environment.GetEnvironmentVariable(Widest) is { } asked) Assert.InRange(widest, 0, int.Parse(asked, CultureInfo.InvariantCulture));
+        int widest = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256
+            : Vector128.IsHardwareAccelerated ? 128 : 0;
+        if (Environment.GetEnvironmentVariable(Widest) is { } asked)
+            Assert.InRange(widest, 0, int.Parse(asked, CultureInfo.InvariantCulture));
     }
 }

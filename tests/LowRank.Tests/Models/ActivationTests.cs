@@ -12,14 +12,16 @@ public sealed class ActivationTests
     private const double Least = 1e-35;
 
     private static readonly Gen<(string Name, long[] Shape, double Magnitude, ulong Seed)> Case = Gen.Select(
-        Gen.OneOf("silu", "relu", "gelu", "gelu_new"), Gen.OneOf(Gen.Int[1, 40], Gen.Int[4000, 9000]), Gen.Int[1, 7], Gen.Double[-4, 2.2], Gen.ULong[1, 1UL << 40],
+        Gen.OneOf("silu", "relu", "gelu", "gelu_new"), Gen.OneOf(Gen.Int[1, 40], Gen.Int[4000, 9000]), Gen.Int[1, 7],
+            Gen.Double[-4, 2.2], Gen.ULong[1, 1UL << 40],
         (name, width, rows, magnitude, seed) => (name, new long[] { rows, width }, Math.Pow(10, magnitude), seed));
 
     [Fact]
     public void Values_and_gradients_are_the_exact_ones_within_rounding() => Case.Sample(drawn =>
     {
         using var scope = NewDisposeScope();
-        Tensor x = (Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Shape);
+        Tensor x = (Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude).requires_grad_(),
+            dy = Rounding.Draw(drawn.Seed + 1, drawn.Shape);
         Exact exact = Exact.Of(drawn.Name, x);
         Tensor y = Activation.Get(drawn.Name)(x);
         y.backward([dy]);
@@ -30,10 +32,12 @@ public sealed class ActivationTests
     }, iter: 200, threads: 1);
 
     [Fact]
-    public void Gates_and_their_gradients_are_the_exact_ones_within_rounding() => Gen.Select(Case, Gen.Bool, Gen.Bool).Sample((drawn, halves, onlyUp) =>
+    public void Gates_and_their_gradients_are_the_exact_ones_within_rounding() =>
+        Gen.Select(Case, Gen.Bool, Gen.Bool).Sample((drawn, halves, onlyUp) =>
     {
         using var scope = NewDisposeScope();
-        Tensor g = Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude, u = Rounding.Draw(drawn.Seed + 1, drawn.Shape), dy = Rounding.Draw(drawn.Seed + 2, drawn.Shape);
+        Tensor g = Rounding.Draw(drawn.Seed, drawn.Shape) * drawn.Magnitude,
+            u = Rounding.Draw(drawn.Seed + 1, drawn.Shape), dy = Rounding.Draw(drawn.Seed + 2, drawn.Shape);
         ActivationFunction function = Activation.Find(drawn.Name);
         Exact exact = Exact.Of(drawn.Name, g);
         (Tensor y, Tensor? dg, Tensor du) = halves ? OfHalves(function, g, u, dy) : OfTwo(function, g, u, dy, onlyUp);
@@ -52,7 +56,8 @@ public sealed class ActivationTests
     public void What_is_no_number_stays_none_and_the_ends_are_torch_s(string name)
     {
         using var scope = NewDisposeScope();
-        Tensor x = tensor(new[] { float.NaN, float.PositiveInfinity, 1e15f, 1e10f, -1e10f, -200f, 0f, -0f }).requires_grad_();
+        Tensor x = tensor(
+            new[] { float.NaN, float.PositiveInfinity, 1e15f, 1e10f, -1e10f, -200f, 0f, -0f }).requires_grad_();
         Tensor y = Activation.Get(name)(x);
         y.backward([ones_like(x)]);
         Assert.True(y[0].isnan().item<bool>() && y[1].item<float>() == float.PositiveInfinity);
@@ -80,7 +85,8 @@ public sealed class ActivationTests
         int threads = get_num_threads();
         foreach (string name in new[] { "silu", "relu", "gelu", "gelu_new" })
         {
-            Tensor together = Activation.Get(name)(x), shifted = Activation.Get(name)(x.view(-1).narrow(0, 3, 40000).contiguous());
+            Tensor together = Activation.Get(name)(x),
+                shifted = Activation.Get(name)(x.view(-1).narrow(0, 3, 40000).contiguous());
             Tensor gaps = Activation.Get(name)(Rounding.WithGaps(x));
             set_num_threads(1);
             Tensor alone = Activation.Get(name)(x);
@@ -104,7 +110,8 @@ public sealed class ActivationTests
 
     private static Tensor Wide(Tensor tensor) => tensor.detach().to(ScalarType.Float64);
 
-    private static (Tensor Y, Tensor? Dg, Tensor Du) OfTwo(ActivationFunction function, Tensor g, Tensor u, Tensor dy, bool onlyUp)
+    private static (Tensor Y, Tensor? Dg, Tensor Du) OfTwo(
+        ActivationFunction function, Tensor g, Tensor u, Tensor dy, bool onlyUp)
     {
         Tensor gate = g.clone(), up = u.clone().requires_grad_();
         if (!onlyUp) gate.requires_grad_();
@@ -122,7 +129,8 @@ public sealed class ActivationTests
         return (y.detach(), both.grad!.narrow(-1, 0, half), both.grad!.narrow(-1, half, half));
     }
 
-    /// <summary>f(x), f′(x), the sizes of what f′ is summed from, and how far off a computation in float32 may be as a share of them.</summary>
+    /// <summary>f(x), f′(x), the sizes of what f′ is summed from, and how far off a computation in float32 may be as a
+    /// share of them.</summary>
     private sealed record Exact(Tensor Value, Tensor Slope, Tensor SlopeSize, Tensor Error)
     {
         public static Exact Of(string name, Tensor input)
@@ -130,10 +138,12 @@ public sealed class ActivationTests
             Tensor x = Wide(input);
             return name switch
             {
-                "relu" => new(x.clamp_min(0), (x > 0).to(ScalarType.Float64), ones_like(x), full_like(x, 2 * Rounding.Unit)),
+                "relu" => new(
+                    x.clamp_min(0), (x > 0).to(ScalarType.Float64), ones_like(x), full_like(x, 2 * Rounding.Unit)),
                 "silu" => Sigmoid(x, x, ones_like(x)),
                 "gelu" => Normal(x),
-                _ => Sigmoid(x, Math.Sqrt(8 / Math.PI) * (x + 0.044715 * x.pow(3)), Math.Sqrt(8 / Math.PI) * (1 + 3 * 0.044715 * x.pow(2))),
+                _ => Sigmoid(x, Math.Sqrt(8 / Math.PI) * (x + 0.044715 * x.pow(3)),
+                Math.Sqrt(8 / Math.PI) * (1 + 3 * 0.044715 * x.pow(2))),
             };
         }
 
@@ -147,7 +157,8 @@ public sealed class ActivationTests
         // x·Φ(x): the density's exponent x²/2 is off by two roundings.
         private static Exact Normal(Tensor x)
         {
-            Tensor below = 0.5 * special.erfc(-x / Math.Sqrt(2)), second = x * (-0.5 * x.pow(2)).exp() / Math.Sqrt(2 * Math.PI);
+            Tensor below = 0.5 * special.erfc(-x / Math.Sqrt(2)),
+                second = x * (-0.5 * x.pow(2)).exp() / Math.Sqrt(2 * Math.PI);
             return new(x * below, below + second, below + second.abs(), (16 + x.pow(2)) * Rounding.Unit);
         }
     }

@@ -15,7 +15,9 @@ public sealed class BaseFingerprintTests : IDisposable
     private string Write(string name, params (string Name, Tensor Value)[] tensors)
     {
         Directory.CreateDirectory(folder[name]);
-        SafeTensorsWriter.Write(Path.Combine(folder[name], Checkpoint.SingleFileName), [.. tensors.Select(tensor => KeyValuePair.Create(tensor.Name, tensor.Value))]);
+        SafeTensorsWriter.Write(
+            Path.Combine(folder[name], Checkpoint.SingleFileName),
+            [.. tensors.Select(tensor => KeyValuePair.Create(tensor.Name, tensor.Value))]);
         return folder[name];
     }
 
@@ -23,14 +25,18 @@ public sealed class BaseFingerprintTests : IDisposable
     public void It_is_SHA_256_over_the_sorted_names_dtypes_shapes_and_bytes()
     {
         using var scope = NewDisposeScope();
-        string both = Write("both", ("b", arange(6, ScalarType.Float32).view(2, 3)), ("a.weight", tensor(new short[] { 7 })));
+        string both = Write(
+            "both", ("b", arange(6, ScalarType.Float32).view(2, 3)), ("a.weight", tensor(new short[] { 7 })));
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes("a.weight\0I16\01\0"));
         hash.AppendData(SHA256.HashData([7, 0]));
         hash.AppendData(Encoding.UTF8.GetBytes("b\0F32\02,3\0"));
         hash.AppendData(SHA256.HashData([.. Enumerable.Range(0, 6).SelectMany(i => BitConverter.GetBytes((float)i))]));
         Assert.Equal(Convert.ToHexStringLower(hash.GetHashAndReset()), BaseFingerprint.Of(both));
-        Assert.Equal(BaseFingerprint.Of(both), BaseFingerprint.Of(Write("other way", ("a.weight", tensor(new short[] { 7 })), ("b", arange(6, ScalarType.Float32).view(2, 3)))));
+        Assert.Equal(BaseFingerprint.Of(both),
+            BaseFingerprint.Of(
+                Write("other way", ("a.weight", tensor(new short[] { 7 })),
+                ("b", arange(6, ScalarType.Float32).view(2, 3)))));
     }
 
     [Fact]
@@ -40,8 +46,10 @@ public sealed class BaseFingerprintTests : IDisposable
         Tensor value = arange(6, ScalarType.Float32);
         string[] all =
         [
-            Write("one", ("a", value.view(2, 3))), Write("name", ("b", value.view(2, 3))), Write("shape", ("a", value.view(3, 2))),
-            Write("dtype", ("a", value.view(2, 3).to(ScalarType.Float16))), Write("byte", ("a", value.view(2, 3) + 1)), Write("more", ("a", value.view(2, 3)), ("b", value)),
+            Write("one", ("a", value.view(2, 3))), Write("name", ("b", value.view(2, 3))),
+                Write("shape", ("a", value.view(3, 2))),
+            Write("dtype", ("a", value.view(2, 3).to(ScalarType.Float16))), Write("byte", ("a", value.view(2, 3) + 1)),
+                Write("more", ("a", value.view(2, 3)), ("b", value)),
         ];
         Assert.Equal(all.Length, all.Select(BaseFingerprint.Of).Distinct().Count());
     }
@@ -50,7 +58,8 @@ public sealed class BaseFingerprintTests : IDisposable
     public void A_large_ones_is_kept_by_path_size_and_time_and_a_damaged_or_missing_cache_costs_nothing_but_time()
     {
         using var scope = NewDisposeScope();
-        string weights = Write("base", ("a", arange(6, ScalarType.Float32))), cache = folder["cache"], expected = BaseFingerprint.Of(weights);
+        string weights = Write("base", ("a", arange(6, ScalarType.Float32))), cache = folder["cache"],
+            expected = BaseFingerprint.Of(weights);
         string Of() => BaseFingerprint.Of(weights, cache, leastCached: 0);
         Assert.Equal(expected, Of());
         string entry = Assert.Single(Directory.GetFiles(cache));

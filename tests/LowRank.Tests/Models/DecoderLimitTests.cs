@@ -32,7 +32,8 @@ public sealed class DecoderLimitTests
         var e = Assert.Throws<InvalidOperationException>(() => model.Forward(TinyModel.Ids(4, 5), null, cache));
         Assert.Contains("3 positions and room for 4", e.Message);
         Assert.Equal(3, cache.Length);
-        using Tensor next = model.Forward(TinyModel.Ids(4), null, cache), whole = model.Forward(TinyModel.Ids(1, 2, 3, 4));
+        using Tensor next = model.Forward(TinyModel.Ids(4), null, cache),
+            whole = model.Forward(TinyModel.Ids(1, 2, 3, 4));
         Assert.InRange((next[0, 0] - whole[0, 3]).abs().max().item<float>(), 0, 1e-5);
     }
 
@@ -42,9 +43,11 @@ public sealed class DecoderLimitTests
     public void Tokens_outside_the_vocabulary_are_named_before_anything_is_computed(int token)
     {
         using var tiny = new TinyModel();
-        var e = Assert.Throws<InputException>(() => new TextGenerator(tiny.Model.Decoder).Generate([[1], [2, token]], new GenerationOptions()));
+        var e = Assert.Throws<InputException>(
+            () => new TextGenerator(tiny.Model.Decoder).Generate([[1], [2, token]], new GenerationOptions()));
         Assert.Contains($"Prompt 2 has token {token} at position 1", e.Message);
-        e = Assert.Throws<InputException>(() => new TextGenerator(tiny.Model.Decoder).Generate([[1], []], new GenerationOptions()));
+        e = Assert.Throws<InputException>(
+            () => new TextGenerator(tiny.Model.Decoder).Generate([[1], []], new GenerationOptions()));
         Assert.Contains("Prompt 2 has no tokens", e.Message);
     }
 
@@ -57,8 +60,11 @@ public sealed class DecoderLimitTests
             """, "config.json");
         using var weights = new RandomWeights(0.02, 1);
         string message = Assert.Throws<InputException>(() => Decoder.Build(config, weights, CPU)).Message;
-        foreach (string part in new[] { "vocab_size is 0", "hidden_size is \"x\"", "intermediate_size is 2.5", "num_hidden_layers is missing",
-            "num_key_value_heads is 3", "hidden_act is \"swoosh\"", "tie_word_embeddings is \"yes\"", "quantization_config is {}" })
+        foreach (
+            string part in new[] { "vocab_size is 0", "hidden_size is \"x\"", "intermediate_size is 2.5",
+            "num_hidden_layers is missing",
+            "num_key_value_heads is 3", "hidden_act is \"swoosh\"", "tie_word_embeddings is \"yes\"",
+            "quantization_config is {}" })
             Assert.Contains(part, message);
     }
 

@@ -9,7 +9,8 @@ namespace LowRank.Tests.Models;
 /// <summary>Models that give no numbers, and where that began.</summary>
 public sealed class FiniteOutputTests
 {
-    private static readonly LoraConfig Config = new() { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["q_proj", "down_proj"]) };
+    private static readonly LoraConfig Config =
+        new() { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["q_proj", "down_proj"]) };
 
     private static readonly GenerationOptions Drawn = new() { MaxNewTokens = 4, Temperature = 0.7 };
 
@@ -21,7 +22,9 @@ public sealed class FiniteOutputTests
     }
 
     private static string Refused(TinyModel tiny, GenerationOptions? options = null) =>
-        Assert.Throws<NonFiniteException>(() => new TextGenerator(tiny.Model.Decoder).Generate([[1, 2, 3], [4]], options ?? new GenerationOptions { MaxNewTokens = 4 })).Message;
+        Assert.Throws<NonFiniteException>(
+            () => new TextGenerator(tiny.Model.Decoder)
+            .Generate([[1, 2, 3], [4]], options ?? new GenerationOptions { MaxNewTokens = 4 })).Message;
 
     [Theory]
     [InlineData(float.NaN, "NaN")]
@@ -30,7 +33,9 @@ public sealed class FiniteOutputTests
     {
         using var tiny = new TinyModel();
         Spoil(tiny.Model.Network.Parameters["model.layers.1.mlp.up_proj.weight"], value);
-        string expected = $"The model gives no finite logits, and no token can be chosen: the base's weight model.layers.1.mlp.up_proj.weight has 1 of 384 numbers that are {name}.";
+        string expected =
+            "The model gives no finite logits, and no token can be chosen: the base's weight " +
+            $"model.layers.1.mlp.up_proj.weight has 1 of 384 numbers that are {name}.";
         Assert.StartsWith(expected, Refused(tiny));
         Assert.StartsWith(expected, Refused(tiny, Drawn));
     }
@@ -68,7 +73,9 @@ public sealed class FiniteOutputTests
             tiny.Model.Network.Parameters["model.layers.1.mlp.gate_proj.weight"].fill_(1e30f);
         }
         string message = Refused(tiny);
-        Assert.Contains("every weight is finite, and what reaches model.layers.1.mlp.down_proj is the first that is not, after model.layers.1.mlp.", message);
+        Assert.Contains(
+            "every weight is finite, and what reaches model.layers.1.mlp.down_proj is the first that is not, after " +
+            "model.layers.1.mlp.", message);
         Assert.Contains("leave the range of float32", message);
         Assert.All(tiny.Model.Network.Projections, layer => Assert.Empty(layer.Slot.Adapters));
     }
@@ -78,13 +85,18 @@ public sealed class FiniteOutputTests
     {
         using TinyModel good = new(), bad = new();
         good.Save();
-        bad.Save((name, weight) => (name, name == "model.layers.0.mlp.up_proj.weight" ? full_like(weight, float.PositiveInfinity) : weight));
-        Assert.Contains("model.layers.0.mlp.up_proj.weight has numbers that are not finite", Assert.Throws<NonFiniteException>(() => AdapterExtraction.Extract(good.Path, bad.Path, 2)).Message);
-        Assert.Contains(bad.Path, Assert.Throws<NonFiniteException>(() => AdapterExtraction.Extract(bad.Path, good.Path, 2)).Message);
+        bad.Save((name, weight) =>
+            (name, name == "model.layers.0.mlp.up_proj.weight" ? full_like(weight, float.PositiveInfinity) : weight));
+        Assert.Contains("model.layers.0.mlp.up_proj.weight has numbers that are not finite",
+            Assert.Throws<NonFiniteException>(() => AdapterExtraction.Extract(good.Path, bad.Path, 2)).Message);
+        Assert.Contains(
+            bad.Path, Assert.Throws<NonFiniteException>(
+                () => AdapterExtraction.Extract(bad.Path, good.Path, 2)).Message);
         using PretrainedModel model = PretrainedModel.Open(bad.Path);
         using var adapter = Adapter.Create(model, Config, 1);
         using var folder = new TemporaryFolder();
-        Assert.Contains("model.layers.0.mlp.up_proj.weight is not finite, in", Assert.Throws<NonFiniteException>(() => AdapterMerge.Write(model, adapter, folder["merged"])).Message);
+        Assert.Contains("model.layers.0.mlp.up_proj.weight is not finite, in",
+            Assert.Throws<NonFiniteException>(() => AdapterMerge.Write(model, adapter, folder["merged"])).Message);
         Assert.False(Directory.Exists(folder["merged"]));
     }
 
@@ -95,8 +107,10 @@ public sealed class FiniteOutputTests
     {
         using var tiny = new TinyModel();
         LoraConfig config = Config with { Alpha = alpha };
-        if (pattern is { } large) config = config with { AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["q_proj"] = large } };
-        Assert.Contains("within float32", Assert.Throws<InputException>(() => Adapter.Create(tiny.Model, config, 1)).Message);
+        if (pattern is { } large)
+            config = config with { AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["q_proj"] = large } };
+        Assert.Contains(
+            "within float32", Assert.Throws<InputException>(() => Adapter.Create(tiny.Model, config, 1)).Message);
     }
 
     [Fact]
@@ -104,8 +118,12 @@ public sealed class FiniteOutputTests
     {
         using var tiny = new TinyModel();
         tiny.Save();
-        string config = TinyModel.With(TinyModel.With(TinyModel.With(TinyModel.Llama, "num_attention_heads", 200), "num_key_value_heads", 200), "head_dim", 1 << 24);
+        string config =
+            TinyModel.With(
+                TinyModel.With(TinyModel.With(TinyModel.Llama, "num_attention_heads", 200), "num_key_value_heads", 200),
+                "head_dim", 1 << 24);
         File.WriteAllText(Path.Combine(tiny.Path, "config.json"), config);
-        Assert.Contains("head_dim is 16777216; supported here: at most 16777216 values in all 200 heads", Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path)).Message);
+        Assert.Contains("head_dim is 16777216; supported here: at most 16777216 values in all 200 heads",
+            Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path)).Message);
     }
 }

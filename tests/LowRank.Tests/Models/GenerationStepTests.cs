@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Models;
 
-/// <summary>Steps of generation take the kernels of their own, and give what whole passes through torch's operations give.</summary>
+/// <summary>Steps of generation take the kernels of their own, and give what whole passes through torch's operations
+/// give.</summary>
 public sealed class GenerationStepTests
 {
     private const string Gpt2 = """
@@ -27,12 +28,15 @@ public sealed class GenerationStepTests
         """;
 
     [Theory]
-    [InlineData(Gpt2, false), InlineData(Gpt2, true), InlineData(Llama, false), InlineData(Llama, true), InlineData(Gemma2, false), InlineData(Gemma2, true)]
+    [InlineData(Gpt2, false), InlineData(Gpt2, true), InlineData(Llama, false), InlineData(Llama, true),
+        InlineData(Gemma2, false), InlineData(Gemma2, true)]
     public void Steps_are_rows_of_whole_passes(string config, bool adapted)
     {
         using var tiny = new TinyModel(config);
         using Adapter? adapter = adapted
-            ? Adapter.Create(tiny.Model, new LoraConfig { Rank = 3, Alpha = 7, TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False }, 2)
+            ? Adapter.Create(
+                tiny.Model, new LoraConfig { Rank = 3, Alpha = 7, TargetModules = ModuleSelection.AllLinear,
+                InitialWeights = InitialWeights.False }, 2)
             : null;
         adapter?.Attach();
         Decoder model = tiny.Model.Decoder;
@@ -52,7 +56,9 @@ public sealed class GenerationStepTests
         {
             Tensor logits = model.Forward(ids.narrow(1, step, 1), null, cache);
             // The rounding of a pass relative to its logits, some tens of roundings in the sums of each layer.
-            Assert.InRange((logits.select(1, 0) - whole.select(1, step)).abs().max().item<float>() / largest, 0, 500 * Rounding.Unit);
+            Assert.InRange(
+                (logits.select(1, 0) - whole.select(1, step)).abs().max().item<float>() / largest, 0,
+                500 * Rounding.Unit);
         }
     }
 
@@ -69,7 +75,9 @@ public sealed class GenerationStepTests
         model.Forward(token, null, cache).Dispose();
         DisposeScopeManager.Statistics.Reset();
         model.Forward(token, null, cache).Dispose();
-        Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount + DisposeScopeManager.Statistics.CreatedOutsideScopeCount, 1, 80);
+        Assert.InRange(
+            DisposeScopeManager.Statistics.CreatedInScopeCount
+            + DisposeScopeManager.Statistics.CreatedOutsideScopeCount, 1, 80);
     }
 
     [Theory]
@@ -77,17 +85,22 @@ public sealed class GenerationStepTests
     public void Layers_take_the_kernel_of_few_rows_and_add_adapters_in_place(string config)
     {
         using var tiny = new TinyModel(config);
-        using Adapter adapter = Adapter.Create(tiny.Model, new LoraConfig { Rank = 3, TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False }, 2);
+        using Adapter adapter =
+            Adapter.Create(
+                tiny.Model, new LoraConfig { Rank = 3, TargetModules = ModuleSelection.AllLinear,
+                InitialWeights = InitialWeights.False }, 2);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         foreach (LowRank.Models.Layers.Projection layer in tiny.Model.Decoder.Projections)
         {
             Tensor x = Rounding.Draw(7, 4, 1, layer.InputSize);
-            Assert.Equal(Copy(RowProduct.TryLinear(x, layer.Weight, layer.StoresTransposed, layer.Bias)!), Copy(layer.Forward(x, null)));
+            Assert.Equal(Copy(RowProduct.TryLinear(x, layer.Weight, layer.StoresTransposed, layer.Bias)!),
+                Copy(layer.Forward(x, null)));
             adapter.Attach();
             long before = DisposeScopeManager.Statistics.CreatedInScopeCount;
             Tensor adapted = layer.Forward(x, null);
-            Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount - before, 1, 4); // torch's way makes its products besides
+            // torch's way makes its products besides
+            Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount - before, 1, 4);
             adapter.Detach();
             Tensor expected = layer.Forward(x, null);
             var lora = (LowRank.Adapters.Methods.LoraLayer)adapter.Layers[layer.Path];

@@ -29,7 +29,10 @@ public sealed class KeyValueCacheTests
     [Fact]
     public void Growing_changes_no_bit()
     {
-        using var tiny = new TinyModel(TinyModel.With(TinyModel.With(TinyModel.Llama, "max_position_embeddings", 600), "initializer_range", 0.5));
+        using var tiny =
+            new TinyModel(
+                TinyModel.With(
+                    TinyModel.With(TinyModel.Llama, "max_position_embeddings", 600), "initializer_range", 0.5));
         Decoder model = tiny.Model.Decoder;
         using var noGradient = no_grad();
         using var growing = new KeyValueCache(model.Shape, 1, 600, CPU);
@@ -48,9 +51,11 @@ public sealed class KeyValueCacheTests
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private const string Scaled = """{"rope_type": "TYPE", "factor": 4.0, "original_max_position_embeddings": 32, "low_freq_factor": 1, "high_freq_factor": 4}""";
+    private const string Scaled =
+        """{"rope_type": "TYPE", "factor": 4.0, "original_max_position_embeddings": 32, "low_freq_factor": 1, "high_freq_factor": 4}""";
 
-    // Linear and dynamic scaling leave max_position_embeddings as it was; yarn's and llama3's may say the stretched length, or not.
+    // Linear and dynamic scaling leave max_position_embeddings as it was; yarn's and llama3's may say the stretched
+    // length, or not.
     [Theory]
     [InlineData("default", 64)]
     [InlineData("linear", 256)]
@@ -59,7 +64,11 @@ public sealed class KeyValueCacheTests
     [InlineData("llama3", 64)]
     public void A_context_is_as_long_as_the_scaling_makes_it(string type, int expected)
     {
-        using var tiny = new TinyModel(TinyModel.With(TinyModel.Llama, "rope_scaling", System.Text.Json.Nodes.JsonNode.Parse(Scaled.Replace("TYPE", type, StringComparison.Ordinal))));
+        using var tiny =
+            new TinyModel(
+                TinyModel.With(
+                    TinyModel.Llama, "rope_scaling",
+                    System.Text.Json.Nodes.JsonNode.Parse(Scaled.Replace("TYPE", type, StringComparison.Ordinal))));
         Assert.Equal(expected, tiny.Model.Decoder.Shape.ContextLength);
     }
 }

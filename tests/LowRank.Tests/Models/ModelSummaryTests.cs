@@ -22,7 +22,8 @@ public sealed class ModelSummaryTests
         File.WriteAllText(folder["config.json"], """{"model_type": "something_new", "num_hidden_layers": 12}""");
         ModelSummary summary = ModelSummary.Read(folder.Path);
         Assert.Equal("something_new", summary.ModelType);
-        Assert.Equal((48L, 12, 112L, 3, 1), (summary.Parameters, summary.Layers, summary.Bytes, summary.Tensors, summary.Files));
+        Assert.Equal((48L, 12, 112L, 3, 1),
+            (summary.Parameters, summary.Layers, summary.Bytes, summary.Tensors, summary.Files));
         Assert.Equal([KeyValuePair.Create("BF16", 40L), KeyValuePair.Create("F32", 8L)], summary.DataTypes);
     }
 

@@ -11,36 +11,54 @@ namespace LowRank.Tests.Models;
 public sealed class NormTests
 {
     private static readonly Gen<Drawn> Case = Gen.Select(
-        Gen.Select(Gen.Int[1, 9], Gen.OneOf(Gen.Int[1, 70], Gen.Int[700, 900]), Gen.Bool, Gen.Bool), Gen.Select(Gen.OneOf(0.0, 1.0), Gen.Double[-3, 3], Gen.Double[-1, 1], Gen.ULong[1, 1UL << 40]),
-        (sizes, rest) => new Drawn(sizes.Item1, sizes.Item2, sizes.Item3, sizes.Item4, rest.Item1, Math.Pow(10, rest.Item2), rest.Item3, rest.Item4));
+        Gen.Select(Gen.Int[1, 9], Gen.OneOf(Gen.Int[1, 70], Gen.Int[700, 900]), Gen.Bool, Gen.Bool),
+            Gen.Select(Gen.OneOf(0.0, 1.0), Gen.Double[-3, 3], Gen.Double[-1, 1], Gen.ULong[1, 1UL << 40]),
+        (sizes, rest) =>
+            new Drawn(sizes.Item1, sizes.Item2, sizes.Item3, sizes.Item4, rest.Item1, Math.Pow(10, rest.Item2),
+            rest.Item3, rest.Item4));
 
     [Fact]
     public void Rows_and_gradients_are_the_exact_ones_within_rounding() => Case.Sample(drawn =>
     {
         const double epsilon = 1e-6;
         using var scope = NewDisposeScope();
-        Tensor x = ((Rounding.Draw(drawn.Seed, drawn.Rows, drawn.Width) + drawn.Centre) * drawn.Magnitude).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Rows, drawn.Width);
-        Tensor? w = drawn.HasWeight ? Rounding.Draw(drawn.Seed + 2, drawn.Width) : null, b = drawn.IsCentred ? Rounding.Draw(drawn.Seed + 3, drawn.Width) : null;
+        Tensor x = ((Rounding.Draw(drawn.Seed, drawn.Rows, drawn.Width) + drawn.Centre)
+            * drawn.Magnitude).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Rows, drawn.Width);
+        Tensor? w = drawn.HasWeight ? Rounding.Draw(drawn.Seed + 2, drawn.Width) : null, b = drawn.IsCentred
+            ? Rounding.Draw(drawn.Seed + 3, drawn.Width) : null;
         var norm = new RowNorm(w, b, epsilon, w is null ? 0 : drawn.Offset, drawn.IsCentred);
         Tensor y = TrainingNorm.Apply(x, norm);
         y.backward([dy]);
 
         (Tensor X, Tensor D) = (Wide(x), Wide(dy));
-        Tensor factor = w is null ? ones(1, ScalarType.Float64) : Wide(w) + drawn.Offset, factorSize = w is null ? factor : Wide(w).abs() + drawn.Offset, added = b is null ? zeros(1, ScalarType.Float64) : Wide(b);
+        Tensor factor = w is null ? ones(1, ScalarType.Float64) : Wide(w) + drawn.Offset, factorSize = w is null
+            ? factor : Wide(w).abs() + drawn.Offset, added = b is null ? zeros(1, ScalarType.Float64) : Wide(b);
         Tensor mean = drawn.IsCentred ? X.mean([-1], keepdim: true) : zeros(1, ScalarType.Float64);
         Tensor scale = rsqrt((X - mean).pow(2).mean([-1], keepdim: true) + epsilon), normal = (X - mean) * scale;
-        // The mean is off by as many roundings of the largest size as a row is wide, at most; so is the mean of squares, and its root by half of that.
+        // The mean is off by as many roundings of the largest size as a row is wide, at most; so is the mean of
+        // squares, and its root by half of that.
         double roundings = drawn.Width / 2.0 + 12;
-        Tensor ofMean = drawn.IsCentred ? X.abs().mean([-1], keepdim: true) * (drawn.Width + 2) * scale : zeros(1, ScalarType.Float64);
-        Tensor error = (normal.abs() * roundings + ofMean + normal.abs() * ofMean * normal.abs().mean([-1], keepdim: true)) * Rounding.Unit; // of the normalised numbers
-        Rounding.AssertWithin(normal * factor + added, error * factorSize + (normal * factor + added).abs() * 2 * Rounding.Unit + added.abs() * Rounding.Unit, y.detach());
+        Tensor ofMean = drawn.IsCentred ? X.abs().mean([-1], keepdim: true) * (drawn.Width + 2) * scale
+            : zeros(1, ScalarType.Float64);
+        // of the normalised numbers
+        Tensor error =
+            (normal.abs() * roundings + ofMean + normal.abs() * ofMean * normal.abs().mean([-1], keepdim: true))
+            * Rounding.Unit;
+        Rounding.AssertWithin(
+            normal * factor + added, error * factorSize + (normal * factor + added).abs() * 2 * Rounding.Unit
+            + added.abs() * Rounding.Unit, y.detach());
 
         Tensor g = D * factor, size = D.abs() * factorSize;
-        Tensor product = (g * normal).mean([-1], keepdim: true), centre = drawn.IsCentred ? g.mean([-1], keepdim: true) : zeros(1, ScalarType.Float64);
-        Tensor sizes = size + size.mean([-1], keepdim: true) + normal.abs() * (size * normal.abs()).mean([-1], keepdim: true);
-        Tensor ofNormal = error * (size * normal.abs()).mean([-1], keepdim: true) + normal.abs() * (size * error).mean([-1], keepdim: true);
+        Tensor product = (g * normal).mean([-1], keepdim: true), centre = drawn.IsCentred ? g.mean([-1], keepdim: true)
+            : zeros(1, ScalarType.Float64);
+        Tensor sizes = size + size.mean([-1], keepdim: true) + normal.abs() * (size * normal.abs()).mean(
+            [-1], keepdim: true);
+        Tensor ofNormal = error * (size * normal.abs()).mean([-1], keepdim: true)
+            + normal.abs() * (size * error).mean([-1], keepdim: true);
         Tensor ofScale = (roundings + (ofMean * normal.abs()).mean([-1], keepdim: true)) * Rounding.Unit;
-        Rounding.AssertWithin(scale * (g - centre - normal * product), scale * (sizes * (ofScale + (drawn.Width + 8) * Rounding.Unit) + ofNormal), x.grad!);
+        Rounding.AssertWithin(
+            scale * (g - centre - normal * product),
+            scale * (sizes * (ofScale + (drawn.Width + 8) * Rounding.Unit) + ofNormal), x.grad!);
         using var noGradient = no_grad();
         Assert.True(norm.Value(x).equal(y).all().item<bool>());
     }, iter: 150, threads: 1);
@@ -54,7 +72,8 @@ public sealed class NormTests
         foreach (bool isCentred in new[] { true, false })
         {
             var weights = new WeightLoader(drawn, CPU, ownMemory: true, "");
-            INormalization norm = isCentred ? new LayerNorm(weights, "norm", 48, 1e-5) : new RmsNorm(weights, "norm", 48, 1e-5, offset: 1);
+            INormalization norm = isCentred ? new LayerNorm(weights, "norm", 48, 1e-5)
+                : new RmsNorm(weights, "norm", 48, 1e-5, offset: 1);
             foreach (Tensor parameter in weights.Parameters.Values) parameter.copy_(Rounding.Draw(2, 48));
             Tensor w = weights.Parameters["norm.weight"];
             (Tensor Y, Tensor Dx) Of(bool trains)
@@ -87,10 +106,13 @@ public sealed class NormTests
         set_num_threads(1);
         Assert.True(y.equal(norm.Value(x)).all().item<bool>() && dx.equal(norm.Back(x, dy)).all().item<bool>());
         set_num_threads(threads);
-        Assert.True(y[117].equal(norm.Value(x[117])).all().item<bool>() && dx[117].equal(norm.Back(x[117], dy[117])).all().item<bool>());
+        Assert.True(y[117].equal(norm.Value(x[117])).all().item<bool>()
+            && dx[117].equal(norm.Back(x[117], dy[117])).all().item<bool>());
     }
 
     private static Tensor Wide(Tensor tensor) => tensor.detach().to(ScalarType.Float64);
 
-    private sealed record Drawn(int Rows, int Width, bool IsCentred, bool HasWeight, double Offset, double Magnitude, double Centre, ulong Seed);
+    private sealed record Drawn(
+        int Rows, int Width, bool IsCentred, bool HasWeight, double Offset, double Magnitude,
+        double Centre, ulong Seed);
 }

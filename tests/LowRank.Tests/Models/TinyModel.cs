@@ -35,7 +35,8 @@ internal sealed class TinyModel : IDisposable
     {
         using var scope = NewDisposeScope();
         SafeTensorsWriter.Write(folder["model.safetensors"],
-            [.. Model.Decoder.Parameters.Select(p => change is null ? (p.Key, p.Value) : change(p.Key, p.Value)).OfType<(string Name, Tensor Weight)>()
+            [.. Model.Decoder.Parameters.Select(
+                p => change is null ? (p.Key, p.Value) : change(p.Key, p.Value)).OfType<(string Name, Tensor Weight)>()
                 .Select(p => KeyValuePair.Create(p.Name, p.Weight.detach()))]);
     }
 

@@ -12,16 +12,21 @@ public sealed class TrainingLinearTests
 {
     private static readonly Gen<int> Width = Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 400]);
 
-    private static readonly Gen<(int Batch, int Length, int Inputs, int Outputs, int Rank, double Dropout, bool Biased, ulong Seed)> Case =
-        Gen.Select(Gen.Int[1, 3], Gen.Int[1, 60], Width, Width, Gen.Int[1, 16], Gen.OneOf(Gen.Const(0.0), Gen.Const(0.1), Gen.Const(0.5)), Gen.Bool, Gen.ULong[1, 1UL << 40]);
+    private static readonly Gen<(
+        int Batch, int Length, int Inputs, int Outputs, int Rank, double Dropout, bool Biased, ulong Seed)> Case =
+        Gen.Select(Gen.Int[1, 3], Gen.Int[1, 60], Width, Width, Gen.Int[1, 16],
+            Gen.OneOf(Gen.Const(0.0), Gen.Const(0.1), Gen.Const(0.5)), Gen.Bool, Gen.ULong[1, 1UL << 40]);
 
     [Fact]
     public void Output_and_gradients_are_the_exact_ones_within_rounding() => Case.Sample(drawn =>
     {
         using var scope = NewDisposeScope();
         (int batch, int length, int inputs, int outputs, int rank, double dropout, bool biased, ulong seed) = drawn;
-        Tensor x = Rounding.Draw(seed, batch, length, inputs).requires_grad_(), w = Rounding.Draw(seed + 1, outputs, inputs);
-        Tensor a = Rounding.Draw(seed + 2, rank, inputs).requires_grad_(), b = Rounding.Draw(seed + 3, outputs, rank).requires_grad_(), dy = Rounding.Draw(seed + 4, batch, length, outputs);
+        Tensor x = Rounding.Draw(seed, batch, length, inputs).requires_grad_(),
+            w = Rounding.Draw(seed + 1, outputs, inputs);
+        Tensor a = Rounding.Draw(seed + 2, rank, inputs).requires_grad_(),
+            b = Rounding.Draw(seed + 3, outputs, rank).requires_grad_(),
+            dy = Rounding.Draw(seed + 4, batch, length, outputs);
         Tensor? bias = biased ? Rounding.Draw(seed + 5, outputs) : null;
         var projection = Projection.Tied("layer", w, bias);
         projection.Slot.Attach(new LoraLayer(a, b, 0.75, dropout));
@@ -30,17 +35,21 @@ public sealed class TrainingLinearTests
         y.backward([dy]);
 
         Tensor Exact(Tensor tensor) => tensor.detach().reshape(-1, tensor.shape[^1]).to(ScalarType.Float64);
-        Tensor kept = LowRank.Models.Layers.Dropout.Kept(x.detach(), dropout, again) is { } mask ? Exact(mask) : ones([], ScalarType.Float64);
+        Tensor kept = LowRank.Models.Layers.Dropout.Kept(x.detach(), dropout, again) is { } mask ? Exact(mask)
+            : ones([], ScalarType.Float64);
         (Tensor X, Tensor W, Tensor A, Tensor B, Tensor D) = (Exact(x), Exact(w), Exact(a), Exact(b), Exact(dy));
-        (Tensor Y, Tensor Dx, Tensor Da, Tensor Db) Formulas(Tensor X, Tensor W, Tensor A, Tensor B, Tensor D, Tensor added)
+        (Tensor Y, Tensor Dx, Tensor Da, Tensor Db) Formulas(
+            Tensor X, Tensor W, Tensor A, Tensor B, Tensor D, Tensor added)
         {
             Tensor dropped = X * kept, reduced = dropped.matmul(A.t()), back = D.matmul(B) * 0.75;
-            return (X.matmul(W.t()) + added + reduced.matmul(B.t()) * 0.75, D.matmul(W) + back.matmul(A) * kept, back.t().matmul(dropped), D.t().matmul(reduced) * 0.75);
+            return (X.matmul(W.t()) + added + reduced.matmul(B.t()) * 0.75, D.matmul(W) + back.matmul(A) * kept,
+                back.t().matmul(dropped), D.t().matmul(reduced) * 0.75);
         }
         Tensor added = bias is null ? zeros([], ScalarType.Float64) : bias.to(ScalarType.Float64);
         var exact = Formulas(X, W, A, B, D, added);
         var size = Formulas(X.abs(), W.abs(), A.abs(), B.abs(), D.abs(), added.abs());
-        // Each number is a sum of products of at most three sums: no more roundings than all the lengths of those sums and a few.
+        // Each number is a sum of products of at most three sums: no more roundings than all the lengths of those sums
+        // and a few.
         double bound = (inputs + outputs + rank + batch * length + 12) * Rounding.Unit * 1.01;
         Rounding.AssertWithin(exact.Y, size.Y * bound, y.detach().reshape(-1, outputs));
         Rounding.AssertWithin(exact.Dx, size.Dx * bound, x.grad!.reshape(-1, inputs));
@@ -52,7 +61,8 @@ public sealed class TrainingLinearTests
     public void What_is_frozen_takes_no_gradient()
     {
         using var scope = NewDisposeScope();
-        Tensor w = Rounding.Draw(1, 64, 48), x = Rounding.Draw(2, 40, 48), a = Rounding.Draw(3, 4, 48), b = Rounding.Draw(4, 64, 4).requires_grad_();
+        Tensor w = Rounding.Draw(1, 64, 48), x = Rounding.Draw(2, 40, 48), a = Rounding.Draw(3, 4, 48),
+            b = Rounding.Draw(4, 64, 4).requires_grad_();
         var projection = Projection.Tied("layer", w);
         projection.Slot.Attach(new LoraLayer(a, b, 1, 0)); // as LoRA-FA, whose A is frozen
         projection.Forward(x, null).sum().backward();
@@ -76,7 +86,8 @@ public sealed class TrainingLinearTests
     public void Tensors_do_not_grow_with_steps()
     {
         using var scope = NewDisposeScope();
-        Tensor w = Rounding.Draw(1, 256, 128), a = Rounding.Draw(3, 4, 128).requires_grad_(), b = Rounding.Draw(4, 256, 4).requires_grad_();
+        Tensor w = Rounding.Draw(1, 256, 128), a = Rounding.Draw(3, 4, 128).requires_grad_(),
+            b = Rounding.Draw(4, 256, 4).requires_grad_();
         var projection = Projection.Tied("layer", w);
         projection.Slot.Attach(new LoraLayer(a, b, 1, 0.1));
         using var generator = new Generator(1);

@@ -37,11 +37,14 @@ public sealed class WeightLoadingTests
         var e = Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path));
         Assert.Contains("missing: lm_head.weight [32, 16]", e.Message);
         tiny.Save();
-        File.WriteAllText(System.IO.Path.Combine(tiny.Path, "config.json"), TinyModel.With(TinyModel.Llama, "tie_word_embeddings", true));
+        File.WriteAllText(
+            System.IO.Path.Combine(tiny.Path, "config.json"),
+            TinyModel.With(TinyModel.Llama, "tie_word_embeddings", true));
         using var tied = PretrainedModel.Open(tiny.Path);
         Assert.Equal(Logits(tiny.Model.Decoder), Logits(tied.Decoder)); // the file has another head, which counts
         Assert.Contains("lm_head.weight", tied.Decoder.Parameters.Keys);
-        tiny.Save((name, weight) => name == "lm_head.weight" ? (name, tiny.Model.Decoder.Parameters["model.embed_tokens.weight"]) : (name, weight));
+        tiny.Save((name, weight) => name == "lm_head.weight"
+            ? (name, tiny.Model.Decoder.Parameters["model.embed_tokens.weight"]) : (name, weight));
         using var equal = PretrainedModel.Open(tiny.Path);
         Assert.NotEqual(Logits(tiny.Model.Decoder), Logits(equal.Decoder));
         Assert.DoesNotContain("lm_head.weight", equal.Decoder.Parameters.Keys);
@@ -57,7 +60,8 @@ public sealed class WeightLoadingTests
         InputException e = Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path));
         Assert.Equal(2, e.Problems.Count);
         Assert.StartsWith("missing: 18 tensors, such as model.layers.0.input_layernorm.weight [16]; ", e.Problems[0]);
-        Assert.StartsWith("unexpected: 18 tensors, such as model.blocks.0.input_layernorm.weight [16]; ", e.Problems[1]);
+        Assert.StartsWith(
+            "unexpected: 18 tensors, such as model.blocks.0.input_layernorm.weight [16]; ", e.Problems[1]);
         Assert.Equal(3, e.Problems[0].Split("; ").Length);
     }
 
@@ -93,7 +97,9 @@ public sealed class WeightLoadingTests
         foreach ((string name, Tensor weight) in opened.Decoder.Parameters)
         {
             Assert.Equal(ScalarType.Float32, weight.dtype);
-            Assert.True(weight.equal(tiny.Model.Decoder.Parameters[name].to(type).to(ScalarType.Float32)).all().item<bool>(), name);
+            Assert.True(
+                weight.equal(tiny.Model.Decoder.Parameters[name].to(type).to(ScalarType.Float32)).all().item<bool>(),
+                name);
         }
     }
 
@@ -118,7 +124,8 @@ public sealed class WeightLoadingTests
         using TinyModel one = new(seed: 7), same = new(seed: 7), other = new(seed: 8);
         Assert.Equal(Logits(one.Model.Decoder), Logits(same.Model.Decoder));
         Assert.NotEqual(Logits(one.Model.Decoder), Logits(other.Model.Decoder));
-        Assert.All(one.Model.Decoder.Parameters.Where(p => p.Value.dim() == 1), p => Assert.True((p.Value == 1).all().item<bool>(), p.Key));
+        Assert.All(one.Model.Decoder.Parameters.Where(p => p.Value.dim() == 1),
+            p => Assert.True((p.Value == 1).all().item<bool>(), p.Key));
         Tensor table = one.Model.Decoder.Parameters["model.embed_tokens.weight"];
         Assert.InRange(table.std().item<float>(), 0.015, 0.025);
     }
@@ -128,7 +135,9 @@ public sealed class WeightLoadingTests
     {
         using var known = new TinyModel();
         Assert.Empty(known.Model.Notes);
-        using var model = new TinyModel(TinyModel.With(TinyModel.With(TinyModel.Llama, "logit_magic", 3), "torch_dtype", "bfloat16"));
-        Assert.Contains("not known to llama here and so has no effect: logit_magic.", Assert.Single(model.Model.Notes), StringComparison.Ordinal);
+        using var model =
+            new TinyModel(TinyModel.With(TinyModel.With(TinyModel.Llama, "logit_magic", 3), "torch_dtype", "bfloat16"));
+        Assert.Contains("not known to llama here and so has no effect: logit_magic.", Assert.Single(model.Model.Notes),
+            StringComparison.Ordinal);
     }
 }

@@ -55,7 +55,9 @@ public sealed unsafe class KernelTests
         using PackedWeight packed = WeightFormats.Get(format)!.Pack(randn(11, 77), buffer);
         float[] whole = packed.Expand().data<float>().ToArray();
         float* part = stackalloc float[847];
-        foreach ((int first, int count) in new[] { (0, 847), (0, 64), (1, 63), (63, 2), (65, 700), (128, 128), (846, 1), (77, 77) })
+        foreach (
+            (int first, int count) in new[] { (0, 847), (0, 64), (1, 63), (63, 2), (65, 700), (128, 128),
+            (846, 1), (77, 77) })
         {
             packed.Matrix.Expand(first, count, part);
             Assert.Equal(whole[first..(first + count)], new ReadOnlySpan<float>(part, count).ToArray());
@@ -76,7 +78,8 @@ public sealed unsafe class KernelTests
         Assert.InRange(packed.Bytes / (double)packed.ElementCount, 0, WeightFormats.Get(format)!.BytesPerWeight * 1.01);
         using PackedWeight again = WeightFormats.Get(format)!.Pack(once, buffer);
         // Scales are rounded too (nf4's are 8-bit): a little remains.
-        Assert.InRange(((again.Expand() - once).norm() / weight.norm()).item<float>(), 0, format == "nf4" ? 0.01 : 1e-6);
+        Assert.InRange(((again.Expand() - once).norm() / weight.norm()).item<float>(), 0, format == "nf4"
+            ? 0.01 : 1e-6);
         if (format == "nf4") Assert.True(Nf4.RoundTrip(weight).eq(once).all().item<bool>());
     }
 
@@ -90,7 +93,9 @@ public sealed unsafe class KernelTests
             {
                 Tensor weight = ones(4, 64);
                 weight[2][5] = tensor(bad);
-                Assert.Contains("not finite", Assert.Throws<InputException>(() => WeightFormats.Get(format)!.Pack(weight, buffer)).Message);
+                Assert.Contains(
+                    "not finite", Assert.Throws<InputException>(
+                        () => WeightFormats.Get(format)!.Pack(weight, buffer)).Message);
             }
     }
 

@@ -12,7 +12,8 @@ public sealed class PackedWeightTests
         {
             var data = new TheoryData<string, int, int, int>();
             foreach (string format in (string[])["nf4", "int8", "bfloat16"])
-                foreach ((int rows, int outputs, int inputs) in new[] { (1, 96, 128), (3, 33, 192), (8, 64, 64), (9, 96, 128), (40, 31, 50), (1, 7, 9), (5, 2000, 320) })
+                foreach ((int rows, int outputs, int inputs) in new[] { (1, 96, 128), (3, 33, 192), (8, 64, 64),
+                    (9, 96, 128), (40, 31, 50), (1, 7, 9), (5, 2000, 320) })
                     data.Add(format, rows, outputs, inputs);
             return data;
         }
@@ -53,7 +54,8 @@ public sealed class PackedWeightTests
         using var scope = NewDisposeScope();
         using var buffer = new ExpansionBuffer();
         PackedWeight packed = Pack(format, outputs, inputs, buffer);
-        Tensor wide = packed.Expand(), input = randn(2, rows, inputs), bias = randn(outputs), gradient = randn(rows, outputs);
+        Tensor wide = packed.Expand(), input = randn(2, rows, inputs), bias = randn(outputs),
+            gradient = randn(rows, outputs);
         using PackedWeight moved = packed.MoveTo(CPU);
         Assert.True(moved.IsOnDevice);
         Assert.True(moved.Expand().eq(wide).all().item<bool>());
@@ -68,7 +70,8 @@ public sealed class PackedWeightTests
         using var scope = NewDisposeScope();
         using var buffer = new ExpansionBuffer();
         PackedWeight packed = Pack(format, 48, 128, buffer);
-        Tensor wide = packed.Expand(), weight = randn(2, 6, 48), input = randn(2, 6, 128).requires_grad_(), other = input.detach().clone().requires_grad_();
+        Tensor wide = packed.Expand(), weight = randn(2, 6, 48), input = randn(2, 6, 128).requires_grad_(),
+            other = input.detach().clone().requires_grad_();
         using PackedWeight moved = packed.MoveTo(CPU);
         (moved.Linear(input * 2).tanh() * weight).sum().backward();
         (nn.functional.linear(other * 2, wide).tanh() * weight).sum().backward();
@@ -126,6 +129,7 @@ public sealed class PackedWeightTests
     private static void Near(Tensor expected, Tensor found)
     {
         Assert.Equal(expected.shape, found.shape);
-        Assert.InRange((expected - found).abs().max().item<float>(), 0, 2e-5 * Math.Max(1, expected.abs().max().item<float>()));
+        Assert.InRange(
+            (expected - found).abs().max().item<float>(), 0, 2e-5 * Math.Max(1, expected.abs().max().item<float>()));
     }
 }

@@ -15,7 +15,8 @@ public sealed class QuantizedFolderTests
 {
     private const string Weight = "model.layers.0.self_attn.q_proj.weight";
 
-    private static readonly string Config = TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
+    private static readonly string Config =
+        TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
 
     [Theory]
     [InlineData("nf4", false), InlineData("int8", false), InlineData("nf4", true), InlineData("int8", true)]
@@ -36,7 +37,8 @@ public sealed class QuantizedFolderTests
         // Expanded, it computes the same in float32, and the float32 model is another.
         using PretrainedModel expanded = PretrainedModel.Open(folder["q"], baseDtype: "float32");
         Assert.Empty(expanded.Network.PackedWeights);
-        Assert.InRange((expanded.Decoder.Forward(ids) - written.Decoder.Forward(ids)).abs().max().item<float>(), 0, 1e-5);
+        Assert.InRange(
+            (expanded.Decoder.Forward(ids) - written.Decoder.Forward(ids)).abs().max().item<float>(), 0, 1e-5);
         Assert.True((tiny.Model.Decoder.Forward(ids) - written.Decoder.Forward(ids)).abs().max().item<float>() > 1e-4);
     }
 
@@ -46,17 +48,22 @@ public sealed class QuantizedFolderTests
         using var folder = new TemporaryFolder();
         using var tiny = new TinyModel(Config);
         tiny.Save();
-        using (PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4")) QuantizedFolder.Write(model, folder["q"]);
-        JsonObject section = JsonNode.Parse(File.ReadAllText(Path.Combine(folder["q"], "config.json")))!["quantization_config"]!.AsObject();
-        Assert.Equal(("bitsandbytes", true, "nf4", true, "uint8"), (section["quant_method"]!.GetValue<string>(), section["load_in_4bit"]!.GetValue<bool>(),
-            section["bnb_4bit_quant_type"]!.GetValue<string>(), section["bnb_4bit_use_double_quant"]!.GetValue<bool>(), section["bnb_4bit_quant_storage"]!.GetValue<string>()));
+        using (PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4"))
+            QuantizedFolder.Write(model, folder["q"]);
+        JsonObject section = JsonNode.Parse(File.ReadAllText(Path.Combine(folder["q"], "config.json")))![
+            "quantization_config"]!.AsObject();
+        Assert.Equal(("bitsandbytes", true, "nf4", true, "uint8"),
+            (section["quant_method"]!.GetValue<string>(), section["load_in_4bit"]!.GetValue<bool>(),
+            section["bnb_4bit_quant_type"]!.GetValue<string>(), section["bnb_4bit_use_double_quant"]!.GetValue<bool>(),
+            section["bnb_4bit_quant_storage"]!.GetValue<string>()));
         Assert.Equal(["lm_head"], section["llm_int8_skip_modules"]!.AsArray().Select(name => name!.GetValue<string>()));
         ModelSummary before = ModelSummary.Read(tiny.Path), after = ModelSummary.Read(folder["q"]);
         Assert.Equal(before.Parameters, after.Parameters);
         Assert.Equal(["nf4", "F32"], after.DataTypes.Select(type => type.Key));
         Assert.InRange(after.Bytes, 0, before.Bytes / 2);
         using SafeTensorsFile file = SafeTensorsFile.Open(Path.Combine(folder["q"], "model.safetensors"));
-        string[] endings = ["", ".absmax", ".nested_absmax", ".nested_quant_map", ".quant_map", ".quant_state.bitsandbytes__nf4"];
+        string[] endings =
+            ["", ".absmax", ".nested_absmax", ".nested_quant_map", ".quant_map", ".quant_state.bitsandbytes__nf4"];
         Assert.All(endings, ending => Assert.Contains(Weight + ending, file.Entries.Keys));
         Assert.Equal([64 * 64 / 2, 1], file.Entries[Weight].Shape);
     }
@@ -82,23 +89,28 @@ public sealed class QuantizedFolderTests
         using var folder = new TemporaryFolder();
         using var tiny = new TinyModel(Config);
         tiny.Save();
-        using (PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4")) QuantizedFolder.Write(model, folder["q"]);
+        using (PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4"))
+            QuantizedFolder.Write(model, folder["q"]);
         Dictionary<string, Tensor> tensors;
         string path = Path.Combine(folder["q"], "model.safetensors"), state = Weight + ".quant_state.bitsandbytes__nf4";
-        using (SafeTensorsFile file = SafeTensorsFile.Open(path)) tensors = file.Entries.Keys.ToDictionary(key => key, key => file.Map(key).clone());
+        using (SafeTensorsFile file = SafeTensorsFile.Open(path))
+            tensors = file.Entries.Keys.ToDictionary(key => key, key => file.Map(key).clone());
         string text = Encoding.UTF8.GetString(tensors[state].data<byte>().ToArray());
         switch (damage)
         {
             case "missing state": tensors.Remove(state); break;
             case "state": tensors[state] = Bytes("{\"quant_type\": "); break;
-            case "shape": tensors[state] = Bytes(text.Replace("[64, 64]", "[64, 32]")); tensors[Weight] = tensors[Weight].narrow(0, 0, 1024); tensors[Weight + ".absmax"] = tensors[Weight + ".absmax"].narrow(0, 0, 32); break;
+            case "shape": tensors[state] = Bytes(text.Replace("[64, 64]", "[64, 32]"));
+                tensors[Weight] = tensors[Weight].narrow(0, 0, 1024);
+                tensors[Weight + ".absmax"] = tensors[Weight + ".absmax"].narrow(0, 0, 32); break;
             case "levels": tensors[Weight + ".quant_map"][3] = tensor(-0.4f); break;
             case "absmax": tensors[Weight + ".absmax"] = tensors[Weight + ".absmax"].narrow(0, 0, 7); break;
             case "scales": tensors[Weight + ".nested_absmax"][0] = tensor(float.NaN); break;
             case "map": tensors.Remove(Weight + ".nested_quant_map"); break;
             case "codes": tensors[Weight] = tensors[Weight].narrow(0, 0, 100); break;
             case "block": tensors[state] = Bytes(text.Replace("\"blocksize\": 64", "\"blocksize\": 63")); break;
-            case "fp4": tensors[Weight + ".quant_state.bitsandbytes__fp4"] = tensors[state]; tensors.Remove(state); break;
+            case "fp4": tensors[Weight + ".quant_state.bitsandbytes__fp4"] = tensors[state];
+                tensors.Remove(state); break;
         }
         SafeTensorsWriter.Write(path, [.. tensors]);
         InputException error = Assert.Throws<InputException>(() => PretrainedModel.Open(folder["q"]));
@@ -110,14 +122,19 @@ public sealed class QuantizedFolderTests
     public void Other_methods_of_quantisation_are_refused()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder["config.json"], TinyModel.With(Config, "quantization_config", new JsonObject { ["quant_method"] = "gptq", ["bits"] = 4 }));
-        Assert.Contains("gptq", Assert.Throws<InputException>(() => PretrainedModel.FromScratch(folder.Path, 1)).Message);
+        File.WriteAllText(
+            folder["config.json"],
+            TinyModel.With(Config, "quantization_config", new JsonObject { ["quant_method"] = "gptq", ["bits"] = 4 }));
+        Assert.Contains(
+            "gptq", Assert.Throws<InputException>(() => PretrainedModel.FromScratch(folder.Path, 1)).Message);
     }
 
     [Fact]
     public void A_config_that_asks_for_quantised_weights_has_plain_ones_quantised()
     {
-        using var tiny = new TinyModel(TinyModel.With(Config, "quantization_config", QuantizationConfig.Section("nf4", ["lm_head"])));
+        using var tiny =
+            new TinyModel(
+                TinyModel.With(Config, "quantization_config", QuantizationConfig.Section("nf4", ["lm_head"])));
         tiny.Save();
         using PretrainedModel model = PretrainedModel.Open(tiny.Path);
         Assert.Equal(14, model.Network.PackedWeights.Count);
@@ -131,16 +148,28 @@ public sealed class QuantizedFolderTests
         using var folder = new TemporaryFolder();
         using var tiny = new TinyModel(Config);
         tiny.Save();
-        Assert.Contains("every weight cannot be trained", Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path, trainable: true, baseDtype: "nf4")).Message);
-        Assert.Contains("expected one of auto, float32, bfloat16, int8, nf4", Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path, baseDtype: "fp8")).Message);
+        Assert.Contains(
+            "every weight cannot be trained",
+            Assert.Throws<InputException>(
+                () => PretrainedModel.Open(tiny.Path, trainable: true, baseDtype: "nf4")).Message);
+        Assert.Contains(
+            "expected one of auto, float32, bfloat16, int8, nf4",
+            Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path, baseDtype: "fp8")).Message);
         using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
-        var saves = new LoraConfig { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["v_proj"]), ModulesToSave = ["q_proj"] };
-        Assert.Contains("kept in nf4, which cannot be trained", Assert.Throws<InputException>(() => Adapter.Create(model, saves, 1)).Message);
+        var saves = new LoraConfig { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["v_proj"]),
+            ModulesToSave = ["q_proj"] };
+        Assert.Contains(
+            "kept in nf4, which cannot be trained",
+            Assert.Throws<InputException>(() => Adapter.Create(model, saves, 1)).Message);
         using PretrainedModel half = PretrainedModel.Open(tiny.Path, baseDtype: "bfloat16");
         Assert.Contains("nf4", Assert.Throws<InputException>(() => QuantizedFolder.Write(half, folder["q"])).Message);
         QuantizedFolder.Write(model, folder["q"]);
-        Assert.Contains("every weight cannot be trained", Assert.Throws<InputException>(() => PretrainedModel.Open(folder["q"], trainable: true)).Message);
-        Assert.Contains("is quantised", Assert.Throws<InputException>(() => AdapterExtraction.Extract(folder["q"], tiny.Path, 2)).Message);
+        Assert.Contains(
+            "every weight cannot be trained",
+            Assert.Throws<InputException>(() => PretrainedModel.Open(folder["q"], trainable: true)).Message);
+        Assert.Contains(
+            "is quantised",
+            Assert.Throws<InputException>(() => AdapterExtraction.Extract(folder["q"], tiny.Path, 2)).Message);
     }
 
     [Fact]

@@ -19,7 +19,8 @@ public sealed class QuantizedMemoryTests
     [Fact]
     public void A_model_is_loaded_and_trained_in_little_more_than_its_quantised_size()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && ProcessMemory.ResetPeak(), "reads and resets the process's peak in /proc");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && ProcessMemory.ResetPeak(), "reads and resets the process's peak in /proc");
         using var folder = new TemporaryFolder();
         long whole = WriteModel(folder);
         Assert.True(whole > 580 * Megabyte);
@@ -34,18 +35,23 @@ public sealed class QuantizedMemoryTests
         ProcessMemory.ResetPeak();
         long before = ProcessMemory.ResidentBytes();
         using PretrainedModel model = PretrainedModel.Open(folder, baseDtype: "nf4");
-        long packed = model.Network.PackedWeights.Values.Sum(weight => weight.Bytes), loaded = ProcessMemory.PeakBytes() - before;
+        long packed = model.Network.PackedWeights.Values.Sum(weight => weight.Bytes),
+            loaded = ProcessMemory.PeakBytes() - before;
         Assert.InRange(packed, whole / 8, whole / 7);
         const long LargestLayer = 4L * Hidden * Intermediate;
-        if (loaded >= packed + LargestLayer + 24 * Megabyte) return $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB";
+        if (loaded >= packed + LargestLayer + 24 * Megabyte)
+            return $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB";
 
-        // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a plain base's step
-        // is the matrix that is expanded at the moment, and as much again for what the plain base's step finds freed and still resident.
+        // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a
+        // plain base's step is the matrix that is expanded at the moment, and as much again for what the plain base's
+        // step finds freed and still resident.
         (long trained, long left) = Steps(model);
         using PretrainedModel plain = PretrainedModel.Open(folder);
         (long usual, long leftUsually) = Steps(plain);
-        if (Math.Max(left, leftUsually) >= 8 * Megabyte) return $"three steps left {left / Megabyte} MB, on the base in float32 {leftUsually / Megabyte} MB";
-        return trained < usual + (2 * LargestLayer) + (8 * Megabyte) ? null : $"three steps took {trained / Megabyte} MB more, on the base in float32 {usual / Megabyte} MB";
+        if (Math.Max(left, leftUsually) >= 8 * Megabyte)
+            return $"three steps left {left / Megabyte} MB, on the base in float32 {leftUsually / Megabyte} MB";
+        return trained < usual + (2 * LargestLayer) + (8 * Megabyte) ? null
+            : $"three steps took {trained / Megabyte} MB more, on the base in float32 {usual / Megabyte} MB";
     }
 
     // The most that the process grows in three steps, after a first one, and what it keeps.
@@ -80,11 +86,15 @@ public sealed class QuantizedMemoryTests
             {"model_type": "llama", "vocab_size": {{Vocabulary}}, "hidden_size": {{Hidden}}, "intermediate_size": {{Intermediate}}, "num_hidden_layers": {{Layers}},
              "num_attention_heads": 16, "num_key_value_heads": 16, "max_position_embeddings": 64, "tie_word_embeddings": true}
             """);
-        var shapes = new List<(string Name, long[] Shape)> { ("model.embed_tokens.weight", [Vocabulary, Hidden]), ("model.norm.weight", [Hidden]) };
+        var shapes = new List<(
+            string Name, long[] Shape)> { ("model.embed_tokens.weight", [Vocabulary, Hidden]),
+            ("model.norm.weight", [Hidden]) };
         for (int layer = 0; layer < Layers; layer++)
         {
             string path = $"model.layers.{layer}.";
-            shapes.AddRange(((string[])["q", "k", "v", "o"]).Select(name => ($"{path}self_attn.{name}_proj.weight", new long[] { Hidden, Hidden })));
+            shapes.AddRange(
+                ((string[])["q", "k", "v", "o"])
+                .Select(name => ($"{path}self_attn.{name}_proj.weight", new long[] { Hidden, Hidden })));
             shapes.Add((path + "mlp.gate_proj.weight", [Intermediate, Hidden]));
             shapes.Add((path + "mlp.up_proj.weight", [Intermediate, Hidden]));
             shapes.Add((path + "mlp.down_proj.weight", [Hidden, Intermediate]));

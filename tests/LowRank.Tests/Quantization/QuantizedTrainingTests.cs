@@ -13,7 +13,8 @@ namespace LowRank.Tests.Quantization;
 
 public sealed class QuantizedTrainingTests : IDisposable
 {
-    private static readonly string Config = TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
+    private static readonly string Config =
+        TinyModel.With(TinyModel.With(TinyModel.Llama, "hidden_size", 64), "intermediate_size", 128);
 
     private readonly TemporaryFolder folder = new();
     private readonly TinyModel tiny = new(Config);
@@ -73,8 +74,10 @@ public sealed class QuantizedTrainingTests : IDisposable
         using var scope = NewDisposeScope();
         using PretrainedModel written = PretrainedModel.Open(folder["q"]);
         using Adapter adapter = Changed(written, new LoraConfig { Rank = 4, Alpha = 8 });
-        MergeReport report = AdapterMerge.Write(written, [new WeightedAdapter(adapter)], folder["merged"], ScalarType.BFloat16);
-        Assert.Equal(("nf4", "bfloat16", 0L), (report.Format, report.WrittenAs, report.Quantization.Count)); // the folder has the quantised ones alone
+        MergeReport report =
+            AdapterMerge.Write(written, [new WeightedAdapter(adapter)], folder["merged"], ScalarType.BFloat16);
+        // the folder has the quantised ones alone
+        Assert.Equal(("nf4", "bfloat16", 0L), (report.Format, report.WrittenAs, report.Quantization.Count));
         Assert.InRange(report.Rounding.Largest, 1e-6, 0.01);
         Assert.InRange(report.Rounding.RootMeanSquare, 1e-7, report.Rounding.Largest);
         using LowRank.IO.Checkpoint file = LowRank.IO.Checkpoint.Open(folder["merged"]);
@@ -106,10 +109,12 @@ public sealed class QuantizedTrainingTests : IDisposable
 
     private List<TrainingStep> Train(PretrainedModel model)
     {
-        using Adapter adapter = Adapter.Create(model, new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.AllLinear }, 1);
+        using Adapter adapter =
+            Adapter.Create(model, new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.AllLinear }, 1);
         adapter.Attach();
         var recorder = new Recorder();
-        var options = new TrainingOptions { Steps = 20, BatchSize = 6, LearningRate = 0.02, Schedule = ScheduleKind.Constant, Seed = 5 };
+        var options = new TrainingOptions { Steps = 20, BatchSize = 6, LearningRate = 0.02,
+            Schedule = ScheduleKind.Constant, Seed = 5 };
         new Trainer(model.Decoder, new TrainedAdapter(adapter), options, folder["run"], recorder).Run(Examples, []);
         Directory.Delete(folder["run"], recursive: true);
         return recorder.Steps;
@@ -119,11 +124,13 @@ public sealed class QuantizedTrainingTests : IDisposable
     private static Adapter Changed(PretrainedModel model, LoraConfig config)
     {
         using var scope = NewDisposeScope();
-        var adapter = Adapter.Create(model, config, 3, new ExampleCalibration(new CausalObjective(model.Decoder), Examples, 6));
+        var adapter = Adapter.Create(
+            model, config, 3, new ExampleCalibration(new CausalObjective(model.Decoder), Examples, 6));
         adapter.Attach();
         using var noGradient = no_grad();
         using var random = new Generator().manual_seed(8);
-        foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.add_(randn(weight.shape, generator: random), 0.03);
+        foreach ((string _, Tensor weight) in adapter.TrainedWeights)
+            weight.add_(randn(weight.shape, generator: random), 0.03);
         return adapter;
     }
 
@@ -132,7 +139,9 @@ public sealed class QuantizedTrainingTests : IDisposable
         adapter.SetTrainable(true);
         Tensor logits = model.Decoder.Logits(model.Decoder.Hidden(ids));
         logits.log_softmax(-1).select(2, 3).sum().backward();
-        Tensor[] gradients = [.. adapter.TrainedWeights.Where(weight => weight.Value.grad is not null).Select(weight => weight.Value.grad!.reshape(-1).clone())];
+        Tensor[] gradients =
+            [.. adapter.TrainedWeights.Where(weight => weight.Value.grad is not null)
+            .Select(weight => weight.Value.grad!.reshape(-1).clone())];
         Assert.NotEmpty(gradients);
         adapter.SetTrainable(false);
         foreach ((string _, Tensor weight) in adapter.TrainedWeights) weight.grad = null;
@@ -140,5 +149,6 @@ public sealed class QuantizedTrainingTests : IDisposable
     }
 
     private static void Near(Tensor wanted, Tensor found) =>
-        Assert.InRange((wanted - found).abs().max().item<float>(), 0, 1e-4 * Math.Max(1, wanted.abs().max().item<float>()));
+        Assert.InRange(
+            (wanted - found).abs().max().item<float>(), 0, 1e-4 * Math.Max(1, wanted.abs().max().item<float>()));
 }

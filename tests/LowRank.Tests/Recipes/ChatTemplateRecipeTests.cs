@@ -12,13 +12,19 @@ using LowRank.Training;
 
 namespace LowRank.Tests.Recipes;
 
-/// <summary>Which chat template writes conversations: the recipe's, the adapter's, the model's, the one that fits the row.</summary>
+/// <summary>Which chat template writes conversations: the recipe's, the adapter's, the model's, the one that fits the
+/// row.</summary>
 [Collection("alone")]
 public sealed class ChatTemplateRecipeTests : IDisposable
 {
-    private const string Row = """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""";
-    private const string Mine = "{% for m in messages %}({{ m.role }}){{ m.content }}{% endfor %}{% if add_generation_prompt %}(assistant){% endif %}";
-    private const string Own = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+    private const string Row =
+        """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""";
+    private const string Mine =
+        "{% for m in messages %}({{ m.role }}){{ m.content }}{% endfor %}{% if add_generation_prompt " +
+        "%}(assistant){% endif %}";
+    private const string Own =
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt " +
+        "%}[assistant]{% endif %}";
     private readonly TemporaryFolder folder = new();
     private readonly TinyModel tiny;
 
@@ -26,7 +32,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     {
         tiny = new TinyModel(TinyModel.With(TinyModel.Llama, "vocab_size", 258));
         tiny.Save();
-        File.WriteAllText(Path.Combine(tiny.Path, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 257, ["<|end|>"]));
+        File.WriteAllText(
+            Path.Combine(tiny.Path, "tokenizer.json"), BytePairTrainer.Train(["a b c"], 257, ["<|end|>"]));
         File.WriteAllText(folder["rows.jsonl"], Row + "\n");
     }
 
@@ -43,7 +50,11 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         File.WriteAllText(folder["mine.jinja"], Mine);
         using (RecipeRun run = Prepare("data: {train: rows.jsonl, chat_template: mine.jinja}"))
         {
-            Assert.Contains(run.Notes, note => note.StartsWith("conversations are written by another chat template than the model's: data.chat_template, ", StringComparison.Ordinal));
+            Assert.Contains(
+                run.Notes, note =>
+                note.StartsWith(
+                    "conversations are written by another chat template than the model's: data.chat_template, ",
+                    StringComparison.Ordinal));
             Assert.Equal(Mine, run.Tokenizer!.ChatTemplateSource);
             run.Train(new Silent());
             Assert.Contains("mine.jinja", run.Recipe.ToYaml(), StringComparison.Ordinal);
@@ -52,8 +63,10 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         Assert.Equal(Mine, File.ReadAllText(Path.Combine(adapter, "chat_template.jinja")));
         using (TaskModel opened = TaskModel.Open(tiny.Path, adapter))
         {
-            Assert.Equal((Mine, $"the adapter's own ({adapter})"), (opened.Tokenizer!.ChatTemplateSource, opened.Tokenizer.ChatTemplatePlace));
-            Assert.Equal("(user)a(assistant)", ChatFormats.Of(opened.Tokenizer).RenderPrompt([ChatFormats.Message("user", "a")], null));
+            Assert.Equal((Mine, $"the adapter's own ({adapter})"),
+                (opened.Tokenizer!.ChatTemplateSource, opened.Tokenizer.ChatTemplatePlace));
+            Assert.Equal("(user)a(assistant)", ChatFormats.Of(opened.Tokenizer)
+                .RenderPrompt([ChatFormats.Message("user", "a")], null));
         }
         // It goes with what is made of the adapter.
         LoraFolder read = LoraFolder.Read(adapter);
@@ -63,7 +76,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         using (Adapter merged = Adapter.Load(adapter, model))
             AdapterMerge.Write(model, merged, folder["merged"]);
         Assert.Equal(Mine, Tokenizer.Load(folder["merged"]).ChatTemplateSource);
-        using RecipeRun further = Prepare($"data: {{train: rows.jsonl}}\ntraining: {{steps: 1, init_adapter: {adapter}}}", "further");
+        using RecipeRun further =
+            Prepare($"data: {{train: rows.jsonl}}\ntraining: {{steps: 1, init_adapter: {adapter}}}", "further");
         Assert.Equal(Mine, further.Tokenizer!.ChatTemplateSource);
         Assert.Equal(Mine, further.Adapter!.ChatTemplates!.ByName["default"]);
     }
@@ -84,9 +98,12 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         Give(Own);
         Directory.CreateDirectory(Path.Combine(tiny.Path, "additional_chat_templates"));
         File.WriteAllText(Path.Combine(tiny.Path, "additional_chat_templates", "rag.jinja"), Mine);
-        using (RecipeRun run = Prepare("data: {train: rows.jsonl, chat_template: rag}")) Assert.Equal(Mine, run.Tokenizer!.ChatTemplateSource);
-        string said = Assert.Throws<InputException>(() => Prepare("data: {train: rows.jsonl, chat_template: rug}")).Message;
-        Assert.Contains("data.chat_template is rug, which is neither a file nor a template of ", said, StringComparison.Ordinal);
+        using (RecipeRun run = Prepare("data: {train: rows.jsonl, chat_template: rag}"))
+            Assert.Equal(Mine, run.Tokenizer!.ChatTemplateSource);
+        string said = Assert.Throws<InputException>(
+            () => Prepare("data: {train: rows.jsonl, chat_template: rug}")).Message;
+        Assert.Contains(
+            "data.chat_template is rug, which is neither a file nor a template of ", said, StringComparison.Ordinal);
         Assert.EndsWith("the model has default, rag.", said, StringComparison.Ordinal);
     }
 
@@ -96,19 +113,25 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         File.WriteAllText(folder["mine.jinja"], Mine);
         File.WriteAllText(folder["texts.jsonl"], "{\"text\": \"abc\"}\n");
         using RecipeRun run = Prepare("data: {train: texts.jsonl, chat_template: mine.jinja}");
-        Assert.Contains(run.Notes, note => note.StartsWith("data.chat_template writes nothing: no row is a conversation", StringComparison.Ordinal));
+        Assert.Contains(
+            run.Notes, note =>
+            note.StartsWith("data.chat_template writes nothing: no row is a conversation", StringComparison.Ordinal));
         Assert.Contains("data.chat_template has no effect with task masked_lm", Assert.Throws<InputException>(() =>
-            Recipe.Parse($"model: {tiny.Path}\noutput: out\ntask: masked_lm\ndata: {{train: a, chat_template: b}}\n", folder.Path)).Message, StringComparison.Ordinal);
+            Recipe.Parse($"model: {tiny.Path}\noutput: out\ntask: masked_lm\ndata: {{train: a, chat_template: b}}\n",
+                folder.Path)).Message, StringComparison.Ordinal);
     }
 
     // As transformers chooses: tool_use where a row has tools.
     [Theory]
-    [InlineData("""{"chat_template": [{"name": "default", "template": "D"}, {"name": "tool_use", "template": "T"}, {"name": "rag", "template": "R"}]}""", "tokenizer_config.json", "D", "T")]
-    [InlineData("""{"chat_template": [{"name": "default", "template": "D"}, {"name": "rag", "template": "R"}]}""", "tokenizer_config.json", "D", "D")]
+    [InlineData(
+        """{"chat_template": [{"name": "default", "template": "D"}, {"name": "tool_use", "template": "T"}, {"name": "rag", "template": "R"}]}""", "tokenizer_config.json", "D", "T")]
+    [InlineData("""{"chat_template": [{"name": "default", "template": "D"}, {"name": "rag", "template": "R"}]}""",
+        "tokenizer_config.json", "D", "D")]
     [InlineData("""{"chat_template": "D"}""", "tokenizer_config.json", "D", "D")]
     [InlineData("""{"chat_template": "D"}""", "chat_template.json", "D", "D")]
     [InlineData("""{"chat_template": {"default": "D", "tool_use": "T"}}""", "chat_template.json", "D", "T")]
-    public void Of_several_templates_the_one_that_fits_the_row_is_used(string text, string file, string plain, string withTools)
+    public void Of_several_templates_the_one_that_fits_the_row_is_used(
+        string text, string file, string plain, string withTools)
     {
         File.WriteAllText(Path.Combine(tiny.Path, file), text);
         IChatFormat format = ChatFormats.Of(Tokenizer.Load(tiny.Path));
@@ -121,9 +144,13 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     [Fact]
     public void Templates_without_a_default_are_asked_about()
     {
-        File.WriteAllText(Path.Combine(tiny.Path, "tokenizer_config.json"), """{"chat_template": [{"name": "rag", "template": "R"}, {"name": "tool_use", "template": "T"}]}""");
+        File.WriteAllText(
+            Path.Combine(tiny.Path, "tokenizer_config.json"),
+            """{"chat_template": [{"name": "rag", "template": "R"}, {"name": "tool_use", "template": "T"}]}""");
         string said = Assert.Throws<InputException>(() => Prepare("data: {train: rows.jsonl}")).Message;
-        Assert.Contains("several chat templates (rag, tool_use) and none of the name \"default\". Name one by data.chat_template", said, StringComparison.Ordinal);
+        Assert.Contains(
+            "several chat templates (rag, tool_use) and none of the name \"default\". Name one by data.chat_template",
+            said, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -131,7 +158,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     {
         var one = new AdapterChatTemplates("a", "the first");
         Assert.Same(one, AdapterChatTemplates.Common([null, one, new AdapterChatTemplates("a", "the second")]));
-        string said = Assert.Throws<InputException>(() => AdapterChatTemplates.Common([one, new AdapterChatTemplates("b", "the second")])).Message;
+        string said = Assert.Throws<InputException>(
+            () => AdapterChatTemplates.Common([one, new AdapterChatTemplates("b", "the second")])).Message;
         Assert.Contains("the first and the second", said, StringComparison.Ordinal);
     }
 
@@ -139,7 +167,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     public void A_template_changes_what_tokenised_data_is_known_by()
     {
         Give(Own);
-        Tokenizer own = Tokenizer.Load(tiny.Path), same = AdapterChatTemplates.Open(tiny.Path, null, new AdapterChatTemplates(Own, "x"), null)!;
+        Tokenizer own = Tokenizer.Load(tiny.Path),
+            same = AdapterChatTemplates.Open(tiny.Path, null, new AdapterChatTemplates(Own, "x"), null)!;
         Tokenizer other = AdapterChatTemplates.Open(tiny.Path, null, new AdapterChatTemplates(Mine, "x"), null)!;
         Assert.NotEqual(own.Fingerprint, other.Fingerprint);
         Assert.Equal((null, "x"), (same.ChatTemplatePlace, other.ChatTemplatePlace));
@@ -149,7 +178,10 @@ public sealed class ChatTemplateRecipeTests : IDisposable
     private void Give(string template) => File.WriteAllText(Path.Combine(tiny.Path, "chat_template.jinja"), template);
 
     private RecipeRun Prepare(string yaml, string output = "out") =>
-        RecipeRun.Prepare(Recipe.Parse($"model: {tiny.Path}\noutput: {output}\n{(yaml.Contains("training:", StringComparison.Ordinal) ? "" : "training: {steps: 1, threads: 1}\n")}{yaml}\n", folder.Path));
+        RecipeRun.Prepare(
+            Recipe.Parse(
+                $"model: {tiny.Path}\noutput: " +
+                $"{output}\n{(yaml.Contains("training:", StringComparison.Ordinal) ? "" : "training: {steps: 1, threads: 1}\n")}{yaml}\n", folder.Path));
 
     private sealed class Silent : ITrainingObserver
     {

@@ -8,10 +8,15 @@ public sealed class EveryEvaluationTests
     [Theory]
     [InlineData("{train: t, validation: v}", "generations: 0", "", "with comparison.generations: 0")]
     [InlineData("{train: t}", "data: v", "", "without data.validation")]
-    [InlineData("{train: t, validation: v}", "generations: 1", "training: {eval_every: 0}", "with training.eval_every: 0")]
-    public void What_leaves_nothing_to_generate_is_refused(string data, string comparison, string training, string expected)
+    [InlineData("{train: t, validation: v}", "generations: 1", "training: {eval_every: 0}",
+        "with training.eval_every: 0")]
+    public void What_leaves_nothing_to_generate_is_refused(
+        string data, string comparison, string training, string expected)
     {
-        var e = Assert.Throws<InputException>(() => Recipe.Parse($"model: m\noutput: o\ndata: {data}\n{training}\ncomparison:\n  {comparison}\n  every_evaluation: true\n", "/"));
+        var e = Assert.Throws<InputException>(
+            () => Recipe.Parse(
+                $"model: m\noutput: o\ndata: {data}\n{training}\ncomparison:\n  {comparison}\n  every_evaluation: " +
+                "true\n", "/"));
         Assert.Contains($"comparison.every_evaluation has no effect {expected}", e.Message);
     }
 
@@ -22,10 +27,12 @@ public sealed class EveryEvaluationTests
     {
         var heard = new Training.Recorder();
         int written = 0;
-        var observer = new GeneratingObserver(heard, () => new EvaluationResult(0, 9, 1), () => [new GeneratedText("p", $"text {++written}")]);
+        var observer = new GeneratingObserver(
+            heard, () => new EvaluationResult(0, 9, 1), () => [new GeneratedText("p", $"text {++written}")]);
         observer.Started(new TrainingPlan(5, 1, 1, 1, "x") { ResumedFrom = resumedFrom });
         observer.Evaluated(new EvaluationResult(5, 1, 1));
         Assert.Equal(expected, heard.Evaluations.Select(evaluation => evaluation.Step));
-        Assert.Equal(Enumerable.Range(1, expected.Length).Select(number => $"text {number}"), heard.Evaluations.Select(evaluation => Assert.Single(evaluation.Generations).Text));
+        Assert.Equal(Enumerable.Range(1, expected.Length).Select(number => $"text {number}"),
+            heard.Evaluations.Select(evaluation => Assert.Single(evaluation.Generations).Text));
     }
 }

@@ -11,8 +11,12 @@ public sealed class RecipeInheritanceTests : IDisposable
     [Fact]
     public void The_nearer_file_holds_and_paths_belong_to_the_file_that_names_them()
     {
-        Write("shared/base.yaml", "model: m\ndata: {train: t.jsonl, validation: v.jsonl}\nadapter: {rank: 4, target_modules: [q_proj, v_proj]}\ntraining: {learning_rate: 1e-3, seed: 7}\noutput: out\n");
-        Write("near.yaml", "base: shared/base.yaml\ndata: {train: mine.jsonl}\nadapter: {target_modules: [k_proj]}\ntraining: {seed: null}\noutput: run\n");
+        Write("shared/base.yaml",
+            "model: m\ndata: {train: t.jsonl, validation: v.jsonl}\nadapter: {rank: 4, target_modules: [q_proj, " +
+            "v_proj]}\ntraining: {learning_rate: 1e-3, seed: 7}\noutput: out\n");
+        Write("near.yaml",
+            "base: shared/base.yaml\ndata: {train: mine.jsonl}\nadapter: {target_modules: [k_proj]}\ntraining: " +
+            "{seed: null}\noutput: run\n");
         Recipe recipe = Recipe.Load(folder["near.yaml"], ["training.batch_size=3"]);
         Assert.Equal(folder["shared/m"], recipe.Model);
         Assert.Equal([folder["mine.jsonl"]], recipe.Data.Train);
@@ -44,7 +48,9 @@ public sealed class RecipeInheritanceTests : IDisposable
         Assert.Equal((5, 0.0), (recipe.Training.WarmupSteps, recipe.Training.WarmupRatio));
         Recipe own = Recipe.Load(folder["near.yaml"], ["training.steps=5"]);
         Assert.Equal(5, own.Training.Steps);
-        Assert.Equal($"--set training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one of the two can be given", Assert.Single(own.ReadingNotes));
+        Assert.Equal(
+            $"--set training.steps=5 replaces training.epochs ({folder["near.yaml"]}, line 5, column 20): only one " +
+            "of the two can be given", Assert.Single(own.ReadingNotes));
         // The last word counts.
         Recipe last = Recipe.Load(folder["near.yaml"], ["training.steps=5", "training.epochs=4"]);
         Assert.Equal((4.0, null), (last.Training.Epochs, last.Training.Steps));
@@ -52,7 +58,8 @@ public sealed class RecipeInheritanceTests : IDisposable
         Assert.Equal(5, first.Training.Steps);
         Recipe held = Recipe.Load(folder["near.yaml"], ["data.validation=v", "data.validation_share=0.1"]);
         Assert.Equal((0.1, 0), (held.Data.ValidationShare, held.Data.Validation.Count));
-        Assert.Single(Recipe.Load(folder["near.yaml"], ["data.validation=v", "data.validation_share=0"]).Data.Validation);
+        Assert.Single(
+            Recipe.Load(folder["near.yaml"], ["data.validation=v", "data.validation_share=0"]).Data.Validation);
         Assert.Empty(Recipe.Load(folder["near.yaml"], []).ReadingNotes);
     }
 
@@ -102,7 +109,9 @@ public sealed class RecipeInheritanceTests : IDisposable
             Assert.True(RecipePresets.Summary(name).Length > 20);
             Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), folder.Path).ToYaml());
         }
-        double Rate(string name) => Recipe.Parse($"base: preset:{name}\nmodel: m\ndata: {{train: t}}\noutput: o\n", folder.Path).EffectiveLearningRate;
+        double Rate(string name) =>
+            Recipe.Parse($"base: preset:{name}\nmodel: m\ndata: {{train: t}}\noutput: o\n",
+            folder.Path).EffectiveLearningRate;
         Assert.Equal(10, Rate("lora") / Rate("full"), 1e-9); // LoRA wants about ten times the rate
     }
 

@@ -40,7 +40,8 @@ public sealed class RecipeProblemTests
             "r.yaml, line 9, column 12: adapter.dropout is 1, expected a number of at least 0 and below 1",
             "r.yaml, line 10, column 15: adapter.use_rslora is yes, expected true or false",
             "r.yaml, line 12, column 10: training.steps is 1.5, expected a whole number of at least 1",
-            "r.yaml, line 13, column 3: training.learningRate is not a key of a recipe; did you mean training.learning_rate?",
+            "r.yaml, line 13, column 3: training.learningRate is not a key of a recipe; did you mean " +
+            "training.learning_rate?",
             "--set training.seed=-1: training.seed is -1, expected a whole number of at least 0",
             "--set adapter.bias=some: adapter.bias is some, expected one of none, all, lora_only",
             "--set broken: expected section.key=value, for example training.steps=100",
@@ -51,40 +52,64 @@ public sealed class RecipeProblemTests
     [Theory]
     [InlineData("rank: 4", "rank is not a key of a recipe; did you mean adapter.rank?")]
     [InlineData("trainning: {}", "trainning is not a key of a recipe; did you mean training?")]
-    [InlineData("tf32: true", "tf32 has no effect with device cpu, it is of NVIDIA GPUs; remove it, or set device: cuda")]
-    [InlineData("xyz: 4", "xyz is not a key of a recipe; known here: base, model, task, task_options, device, base_dtype, tf32, data, adapter, training, comparison, output")]
+    [InlineData("tf32: true",
+        "tf32 has no effect with device cpu, it is of NVIDIA GPUs; remove it, or set device: cuda")]
+    [InlineData("xyz: 4",
+        "xyz is not a key of a recipe; known here: base, model, task, task_options, device, base_dtype, tf32, " +
+        "data, adapter, training, comparison, output")]
     [InlineData("device: gpu", "device is gpu, expected cpu, cuda, cuda:N or mps")]
     [InlineData("adapter: 4", "adapter is 4, expected a section of keys")]
-    [InlineData("adapter: { target_modules: '(' }", "adapter.target_modules is \"(\", expected module names or a regular expression")]
-    [InlineData("adapter: { target_modules: [] }", "adapter.target_modules is an empty list, expected a text or a list of texts")]
-    [InlineData("adapter: { target_modules: [a, [b]] }", "adapter.target_modules is a list, expected a text or a list of texts")]
-    [InlineData("adapter: { rank_pattern: { q: 1.5 } }", "adapter.rank_pattern.q is 1.5, expected a whole number of at least 1")]
-    [InlineData("adapter: { rank_pattern: { q: 99999999999 } }", "adapter.rank_pattern.q is 99999999999, expected a whole number of at least 1")]
-    [InlineData("adapter: { rank_pattern: { '[': 1 } }", "adapter.rank_pattern is \"[\", expected module names or a regular expression")]
-    [InlineData("adapter: { alpha_pattern: [1] }", "adapter.alpha_pattern is a list, expected a map of module names to numbers")]
+    [InlineData("adapter: { target_modules: '(' }",
+        "adapter.target_modules is \"(\", expected module names or a regular expression")]
+    [InlineData("adapter: { target_modules: [] }",
+        "adapter.target_modules is an empty list, expected a text or a list of texts")]
+    [InlineData("adapter: { target_modules: [a, [b]] }",
+        "adapter.target_modules is a list, expected a text or a list of texts")]
+    [InlineData("adapter: { rank_pattern: { q: 1.5 } }",
+        "adapter.rank_pattern.q is 1.5, expected a whole number of at least 1")]
+    [InlineData("adapter: { rank_pattern: { q: 99999999999 } }",
+        "adapter.rank_pattern.q is 99999999999, expected a whole number of at least 1")]
+    [InlineData("adapter: { rank_pattern: { '[': 1 } }",
+        "adapter.rank_pattern is \"[\", expected module names or a regular expression")]
+    [InlineData("adapter: { alpha_pattern: [1] }",
+        "adapter.alpha_pattern is a list, expected a map of module names to numbers")]
     [InlineData("adapter: { rank: '4' }", "adapter.rank is \"4\", expected a whole number of at least 1")]
-    [InlineData("adapter: { layers_to_transform: [0, -1] }", "adapter.layers_to_transform is -1, expected a whole number of at least 0, or a list of them")]
-    [InlineData("adapter: { layers_to_transform: 1, target_modules: 'a.*' }", "adapter.layers_to_transform does not go with a regular expression")]
-    [InlineData("adapter: { layers_pattern: h }", "adapter.layers_pattern has no effect without adapter.layers_to_transform")]
-    [InlineData("adapter: { method: full, rank: 4 }", "adapter.rank has no effect with adapter.method: full; remove it")]
-    [InlineData("training: { steps: 3, epochs: 2 }", "training.steps and training.epochs are both given; keep one of them")]
-    [InlineData("training: { warmup_steps: 3, warmup_ratio: 0.1 }", "training.warmup_ratio and training.warmup_steps are both given")]
-    [InlineData("training: { warmup_steps: 3, steps: 2 }", "training.warmup_steps is 3, expected at most training.steps, 2")]
+    [InlineData("adapter: { layers_to_transform: [0, -1] }",
+        "adapter.layers_to_transform is -1, expected a whole number of at least 0, or a list of them")]
+    [InlineData("adapter: { layers_to_transform: 1, target_modules: 'a.*' }",
+        "adapter.layers_to_transform does not go with a regular expression")]
+    [InlineData("adapter: { layers_pattern: h }",
+        "adapter.layers_pattern has no effect without adapter.layers_to_transform")]
+    [InlineData("adapter: { method: full, rank: 4 }",
+        "adapter.rank has no effect with adapter.method: full; remove it")]
+    [InlineData("training: { steps: 3, epochs: 2 }",
+        "training.steps and training.epochs are both given; keep one of them")]
+    [InlineData("training: { warmup_steps: 3, warmup_ratio: 0.1 }",
+        "training.warmup_ratio and training.warmup_steps are both given")]
+    [InlineData("training: { warmup_steps: 3, steps: 2 }",
+        "training.warmup_steps is 3, expected at most training.steps, 2")]
     [InlineData("training: { from_scratch: true }", "training.from_scratch needs adapter.method: full")]
-    [InlineData("{adapter: {method: full}, training: {init_adapter: a}}", "training.init_adapter does not go with adapter.method: full")]
+    [InlineData("{adapter: {method: full}, training: {init_adapter: a}}",
+        "training.init_adapter does not go with adapter.method: full")]
     [InlineData("training: { eval_every: 5 }", "training.eval_every has no effect without data.validation")]
-    [InlineData("training: { patience: 3 }", "training.patience stops by the held-out loss, which needs data.validation")]
+    [InlineData("training: { patience: 3 }",
+        "training.patience stops by the held-out loss, which needs data.validation")]
     [InlineData("training: { min_delta: 0.1 }", "training.min_delta has no effect without training.patience")]
-    [InlineData("training: { max_time: 3 parsecs }", "training.max_time is 3 parsecs, expected a time such as 90s, 30m, 2h, 1h30m, or a number of seconds")]
+    [InlineData("training: { max_time: 3 parsecs }",
+        "training.max_time is 3 parsecs, expected a time such as 90s, 30m, 2h, 1h30m, or a number of seconds")]
     [InlineData("training: { max_time: 0m }", "training.max_time is 0m, expected a time")]
     [InlineData("training: { max_tokens: 0 }", "training.max_tokens is 0, expected a whole number of at least 1")]
-    [InlineData("training: { max_skipped_steps: 0 }", "training.max_skipped_steps is 0, expected a whole number of at least 1")]
+    [InlineData("training: { max_skipped_steps: 0 }",
+        "training.max_skipped_steps is 0, expected a whole number of at least 1")]
     [InlineData("training: { learning_rate: .nan }", "training.learning_rate is .nan, expected a number above 0")]
     [InlineData("training: { learning_rate: 1e999 }", "training.learning_rate is 1e999, expected a number above 0")]
     [InlineData("training: { threads: 5000 }", "training.threads is 5000, expected a whole number from 1 to 1024")]
-    [InlineData("training: { seed: 9223372036854775808 }", "training.seed is 9223372036854775808, expected a whole number of at least 0")]
-    [InlineData("training: { init_adapter: '${LOWRANK_NOT_SET}/a' }", "the environment variable LOWRANK_NOT_SET of ${LOWRANK_NOT_SET}/a is not set")]
-    [InlineData("comparison: {}", "comparison.data is missing, and there is neither data.validation nor data.validation_share to compare on")]
+    [InlineData("training: { seed: 9223372036854775808 }",
+        "training.seed is 9223372036854775808, expected a whole number of at least 0")]
+    [InlineData("training: { init_adapter: '${LOWRANK_NOT_SET}/a' }",
+        "the environment variable LOWRANK_NOT_SET of ${LOWRANK_NOT_SET}/a is not set")]
+    [InlineData("comparison: {}",
+        "comparison.data is missing, and there is neither data.validation nor data.validation_share to compare on")]
     public void A_bad_value_says_what_is_expected(string lines, string expected)
     {
         // Several sections are given as one flow map: its braces are taken off and its parts become lines.
@@ -136,26 +161,39 @@ public sealed class RecipeProblemTests
     public void A_list_is_no_recipe() => Assert.Contains("the recipe is a list", Assert.Single(Problems("- model\n")));
 
     [Theory]
-    [InlineData("training.sede=1", "--set training.sede=1: training.sede is not a key of a recipe; did you mean training.seed?")]
+    [InlineData("training.sede=1",
+        "--set training.sede=1: training.sede is not a key of a recipe; did you mean training.seed?")]
     [InlineData("training.seed=[1", "--set training.seed=[1: this is not YAML")]
     [InlineData("=3", "--set =3: expected section.key=value")]
     [InlineData("training..seed=3", "--set training..seed=3: expected section.key=value")]
     [InlineData("model.path=3", "--set model.path=3: model is a section of keys, expected a text")]
-    public void A_bad_override_is_named(string setting, string expected) => Assert.StartsWith(expected, Assert.Single(Problems(Least, setting)));
+    public void A_bad_override_is_named(string setting, string expected) =>
+        Assert.StartsWith(expected, Assert.Single(Problems(Least, setting)));
 
     [Theory]
-    [InlineData("k{0}: x", "r.yaml, line 5, column 1: k0 is not a key of a recipe; known here", "r.yaml, line 50004, column 1: the last of 49990 more keys that recipes do not have")]
-    [InlineData("k{0}: &a{0} x", "r.yaml, line 5, column 5: &a0 names a value", "r.yaml, line 50004, column 9: the last of 49990 more values that are named by &")]
-    [InlineData("model: x{0}", "r.yaml, line 5, column 1: model is given a second time, first on line 1", "r.yaml, line 50004, column 1: the last of 49990 more keys that are given again")]
-    [InlineData("<<: x{0}", "r.yaml, line 5, column 1: the merge key <<", "r.yaml, line 50004, column 1: the last of 49990 more merge keys")]
-    [InlineData("k{0}: *a", "r.yaml, line 5, column 5: *a refers", "r.yaml, line 50004, column 9: the last of 49990 more values that refer to another by *")]
+    [InlineData("k{0}: x", "r.yaml, line 5, column 1: k0 is not a key of a recipe; known here",
+        "r.yaml, line 50004, column 1: the last of 49990 more keys that recipes do not have")]
+    [InlineData("k{0}: &a{0} x", "r.yaml, line 5, column 5: &a0 names a value",
+        "r.yaml, line 50004, column 9: the last of 49990 more values that are named by &")]
+    [InlineData("model: x{0}", "r.yaml, line 5, column 1: model is given a second time, first on line 1",
+        "r.yaml, line 50004, column 1: the last of 49990 more keys that are given again")]
+    [InlineData("<<: x{0}", "r.yaml, line 5, column 1: the merge key <<",
+        "r.yaml, line 50004, column 1: the last of 49990 more merge keys")]
+    [InlineData("k{0}: *a", "r.yaml, line 5, column 5: *a refers",
+        "r.yaml, line 50004, column 9: the last of 49990 more values that refer to another by *")]
     public void Very_many_problems_of_one_kind_are_counted(string line, string first, string last)
     {
-        IReadOnlyList<string> problems = Problems(Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => string.Format(line, i) + "\n")));
+        IReadOnlyList<string> problems =
+            Problems(Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => string.Format(line, i) + "\n")));
         Assert.Contains(problems, problem => problem.StartsWith(first, StringComparison.Ordinal));
         Assert.Contains(last, problems);
         Assert.InRange(problems.Count, 11, 22);
-        Assert.StartsWith("50000 problems in r.yaml:", Assert.Throws<InputException>(() => Recipe.Parse(Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"k{i}: x\n")), "/recipes", [], "r.yaml")).Message);
+        Assert.StartsWith(
+            "50000 problems in r.yaml:",
+            Assert.Throws<InputException>(
+                () => Recipe.Parse(
+                    Least + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"k{i}: x\n")), "/recipes", [],
+                    "r.yaml")).Message);
     }
 
     [Fact]
@@ -168,8 +206,10 @@ public sealed class RecipeProblemTests
 
     [Fact]
     public void No_text_leads_to_anything_but_a_recipe_or_its_problems() => Gen.OneOf(
-        "model", "output", ": ", "data", "\n", "\n  ", "- ", "[", "]", "{", "}", "\t", "'", "\"", "#", "&a ", "*a ", "<<", "!!int ", "|", ">", "%", "---", "\\", "\u0085",
-        "\0", "x", "1e4", "adapter:\n  rank: ", "...", "?", ",", "é", "\\x", "${A}").List[0, 12].Select(string.Concat).Sample(text =>
+        "model", "output", ": ", "data", "\n", "\n  ", "- ", "[", "]", "{", "}", "\t", "'", "\"", "#", "&a ", "*a ",
+            "<<", "!!int ", "|", ">", "%", "---", "\\", "\u0085",
+        "\0", "x", "1e4", "adapter:\n  rank: ", "...", "?", ",", "é", "\\x", "${A}").List[0, 12].Select(string.Concat)
+            .Sample(text =>
     {
         try
         {

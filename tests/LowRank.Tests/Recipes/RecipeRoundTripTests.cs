@@ -8,7 +8,9 @@ namespace LowRank.Tests.Recipes;
 public sealed class RecipeRoundTripTests
 {
     // Any text a path or name may hold: quotes, backslashes, line ends, colons, letters beyond the basic plane.
-    private static readonly Gen<string> Words = Gen.OneOf("a", "é", "\"", "\\", ":", " ", "#", "\n", "\t", "'", "{", "]", "\u0085", "\u2028", "😀", "null", "~", "1e3")
+    private static readonly Gen<string> Words =
+        Gen.OneOf("a", "é", "\"", "\\", ":", " ", "#", "\n", "\t", "'", "{", "]", "\u0085", "\u2028", "😀",
+        "null", "~", "1e3")
         .List[1, 6].Select(string.Concat);
 
     private static readonly Gen<string> Folder = Words.Select(words => "/" + Path.GetFullPath("/x" + words)[1..]);
@@ -16,29 +18,40 @@ public sealed class RecipeRoundTripTests
     private static readonly Gen<double> Fraction = Gen.Double[0, 0.999];
 
     private static readonly Gen<AdapterSection> Lora = Gen.Select(
-        Gen.Int[1, 64], Positive, Fraction, Words.List[1, 3], Gen.Bool, Gen.Int[0, 9].List[1, 3], Gen.OneOf("none", "all", "lora_only"),
+        Gen.Int[1, 64], Positive, Fraction, Words.List[1, 3], Gen.Bool, Gen.Int[0, 9].List[1, 3],
+            Gen.OneOf("none", "all", "lora_only"),
         Gen.Dictionary(Gen.OneOf("q_proj", "a\"b", ".*\\.0", "é"), Gen.Int[1, 9])[0, 3])
         .Select((rank, alpha, dropout, names, flag, layers, bias, ranks) => new AdapterSection
         {
-            Rank = rank, Alpha = alpha, Dropout = dropout, TargetModules = flag ? names : null, TargetPattern = flag ? null : "all-linear",
-            ExcludePattern = flag ? @"\d+\.x""" : null, ExcludeModules = flag ? null : names, Bias = bias, UseRsLora = flag,
+            Rank = rank, Alpha = alpha, Dropout = dropout, TargetModules = flag ? names : null, TargetPattern = flag
+                ? null : "all-linear",
+            ExcludePattern = flag ? @"\d+\.x""" : null, ExcludeModules = flag ? null
+                : names, Bias = bias, UseRsLora = flag,
             LayersToTransform = layers, LayersPattern = flag ? names[0] : null, RankPattern = ranks,
-            AlphaPattern = ranks.ToDictionary(pair => pair.Key, pair => pair.Value / 3.0), InitLoraWeights = flag ? "gaussian" : "false",
+            AlphaPattern = ranks.ToDictionary(pair => pair.Key, pair => pair.Value / 3.0), InitLoraWeights = flag
+            ? "gaussian" : "false",
         });
 
     private static readonly Gen<TrainingSection> Training = Gen.Select(
-        Positive, Gen.Bool, Gen.Long[1, long.MaxValue], Fraction, Gen.Int[1, 9], Gen.OneOf("constant", "linear", "cosine"), Folder)
+        Positive, Gen.Bool, Gen.Long[1, long.MaxValue], Fraction, Gen.Int[1, 9],
+            Gen.OneOf("constant", "linear", "cosine"), Folder)
         .Select((number, flag, whole, fraction, count, schedule, folder) => new TrainingSection
         {
-            Epochs = flag ? 3 : number, Steps = flag ? whole : null, BatchSize = count, GradientAccumulation = count + 1, LearningRate = number,
-            Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null : count, GradientCheckpointing = flag,
-            Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0 : fraction, WeightDecay = fraction, Beta1 = fraction,
+            Epochs = flag ? 3 : number, Steps = flag ? whole
+                : null, BatchSize = count, GradientAccumulation = count + 1, LearningRate = number,
+            Packing = flag, SharePrompts = flag ? "grouped" : "false", BatchTokens = flag ? null
+                : count, GradientCheckpointing = flag,
+            Schedule = schedule, WarmupSteps = flag ? whole / 2 : 0, WarmupRatio = flag ? 0
+                : fraction, WeightDecay = fraction, Beta1 = fraction,
             Beta2 = 0.5, Epsilon = number, MaxGradNorm = fraction, MaxLength = count + 2, Shuffle = flag, Seed = whole,
-            EvalEvery = flag ? 0 : null, SaveEvery = flag ? null : whole, SavesByTime = flag && count % 2 == 0, KeepCheckpoints = count,
-            MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000) : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null, TensorBoard = flag,
+            EvalEvery = flag ? 0 : null, SaveEvery = flag ? null : whole, SavesByTime = flag && count % 2 == 0,
+            KeepCheckpoints = count,
+            MaxSkippedSteps = count, MaxTime = flag ? TimeSpan.FromMilliseconds(1 + whole % 1_000_000_000_000)
+            : null, MaxTokens = flag ? whole : null, Threads = flag ? count : null, TensorBoard = flag,
         });
 
-    private static readonly Gen<Recipe> Recipes = Gen.Select(Folder, Folder.List[1, 3], Folder.List[0, 2], Lora, Training, Gen.Int[0, 2])
+    private static readonly Gen<Recipe> Recipes =
+        Gen.Select(Folder, Folder.List[1, 3], Folder.List[0, 2], Lora, Training, Gen.Int[0, 2])
         .Select((folder, train, validation, lora, training, kind) => new Recipe
         {
             Model = folder,
@@ -46,8 +59,10 @@ public sealed class RecipeRoundTripTests
             Tf32 = kind == 0,
             Data = new DataSection
             {
-                Train = train, TrainOn = kind == 0 ? "all" : "completion", Validation = kind == 1 ? [] : validation, ValidationShare = kind == 1 ? 0.25 : 0,
-                SplitSeed = kind == 1 ? 7 : 42, Weights = kind == 1 && train.Count > 1 ? [.. train.Select((_, i) => i + 0.5)] : null, Deduplicate = kind == 1,
+                Train = train, TrainOn = kind == 0 ? "all" : "completion", Validation = kind == 1 ? []
+                    : validation, ValidationShare = kind == 1 ? 0.25 : 0,
+                SplitSeed = kind == 1 ? 7 : 42, Weights = kind == 1 && train.Count > 1
+                    ? [.. train.Select((_, i) => i + 0.5)] : null, Deduplicate = kind == 1,
                 Columns = kind == 1 ? new Dictionary<string, string> { ["prompt"] = "a \"b\"", ["é"] = "null" } : [],
                 Template = kind == 1 ? new Dictionary<string, string> { ["text"] = "{{ a }}\n\"x\"" } : [],
                 Cache = kind != 1, Text = kind == 1 ? "lines" : "pairs", OnBadRow = kind == 1 ? "skip" : "error",
@@ -59,7 +74,8 @@ public sealed class RecipeRoundTripTests
                 1 => training with { FromScratch = true },
                 _ => training with { InitAdapter = folder },
             },
-            Comparison = kind == 0 ? null : new ComparisonSection { Data = train, Facts = kind, Generations = kind, MaxNewTokens = kind },
+            Comparison = kind == 0 ? null
+            : new ComparisonSection { Data = train, Facts = kind, Generations = kind, MaxNewTokens = kind },
             Output = folder + "/out",
         });
 
@@ -76,16 +92,24 @@ public sealed class RecipeRoundTripTests
     {
         var recipe = new Recipe
         {
-            Model = "/m", Data = new DataSection { Train = ["/t", "/u"], ValidationShare = 0.1 }, Output = "/o", Comparison = new ComparisonSection { Data = ["/t"] },
+            Model = "/m", Data = new DataSection { Train = ["/t", "/u"], ValidationShare = 0.1 }, Output = "/o",
+                Comparison = new ComparisonSection { Data = ["/t"] },
             Adapter = new AdapterSection { LayersToTransform = [0] },
         };
         // Each task and each method writes the options that it has.
-        string yaml = recipe.ToYaml() + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
-            + string.Concat(AdapterMethods.Names.Select(name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()))
-            + (recipe with { Data = recipe.Data with { Streaming = true }, Training = new TrainingSection { Steps = 1 } }).ToYaml()
-            + (recipe with { Adapter = new AdapterSection { Method = "prompt_tuning", MethodOptions = new Dictionary<string, object?> { ["initial"] = "text", ["initial_text"] = "a" } } }).ToYaml();
+        string yaml = recipe.ToYaml()
+            + string.Concat(TaskRegistry.Names.Select(name => (recipe with { Task = name }).ToYaml()))
+            + string.Concat(
+                AdapterMethods.Names.Select(
+                    name => (recipe with { Adapter = new AdapterSection { Method = name } }).ToYaml()))
+            + (recipe with { Data = recipe.Data with { Streaming = true },
+            Training = new TrainingSection { Steps = 1 } }).ToYaml()
+            + (recipe with { Adapter = new AdapterSection { Method = "prompt_tuning",
+            MethodOptions = new Dictionary<string, object?> { ["initial"] = "text", ["initial_text"] = "a" } } })
+            .ToYaml();
         string[] alternatives = ["base", "steps", "warmup_ratio"]; // resolved; instead of epochs and warmup_steps
-        foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives)) Assert.Matches($"(?m)^ *{key}:", yaml);
+        foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives))
+            Assert.Matches($"(?m)^ *{key}:", yaml);
     }
 
     [Fact]
@@ -93,7 +117,8 @@ public sealed class RecipeRoundTripTests
     {
         foreach (string name in AdapterMethods.Names)
         {
-            Recipe recipe = Recipe.Parse($"model: /m\ndata: {{train: /t}}\nadapter: {{method: {name}}}\noutput: /o\n", "/");
+            Recipe recipe =
+                Recipe.Parse($"model: /m\ndata: {{train: /t}}\nadapter: {{method: {name}}}\noutput: /o\n", "/");
             Recipe again = Recipe.Parse(recipe.ToYaml(), "/elsewhere");
             Assert.Equal(recipe.ToYaml(), again.ToYaml());
             Assert.Equal(name, again.Adapter.Method);

@@ -6,7 +6,8 @@ public sealed class RecipeTests
 {
     private const string Least = "model: base\ndata:\n  train: train.jsonl\noutput: out\n";
 
-    private static Recipe Parse(string text, params string[] overrides) => Recipe.Parse(text, "/recipes", overrides, "r.yaml");
+    private static Recipe Parse(string text, params string[] overrides) =>
+        Recipe.Parse(text, "/recipes", overrides, "r.yaml");
 
     [Fact]
     public void Every_default()
@@ -19,22 +20,29 @@ public sealed class RecipeTests
             Data = new DataSection { Train = ["/recipes/train.jsonl"], Validation = [], TrainOn = "completion" },
             Adapter = new AdapterSection
             {
-                Method = "lora", Rank = 8, Alpha = 16, Dropout = 0, TargetModules = null, TargetPattern = null, ExcludeModules = null,
+                Method = "lora", Rank = 8, Alpha = 16, Dropout = 0, TargetModules = null, TargetPattern = null,
+                    ExcludeModules = null,
                 ExcludePattern = null, Bias = "none", UseRsLora = false, LayersToTransform = null, LayersPattern = null,
-                RankPattern = new Dictionary<string, int>(), AlphaPattern = new Dictionary<string, double>(), InitLoraWeights = "true",
+                RankPattern = new Dictionary<string, int>(), AlphaPattern = new Dictionary<string, double>(),
+                InitLoraWeights = "true",
             },
             Training = new TrainingSection
             {
-                Epochs = 3, Steps = null, BatchSize = 8, GradientAccumulation = 1, Packing = true, SharePrompts = "true", BatchTokens = null, LearningRate = 2e-4, Schedule = "linear", WarmupSteps = 0,
-                WarmupRatio = 0, WeightDecay = 0, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, MaxGradNorm = 1, MaxLength = 512, Shuffle = true,
-                Seed = 42, EvalEvery = null, EvalBatchSize = 16, InitAdapter = null, FromScratch = false, SaveEvery = null, SavesByTime = true, Threads = null,
+                Epochs = 3, Steps = null, BatchSize = 8, GradientAccumulation = 1, Packing = true,
+                    SharePrompts = "true", BatchTokens = null, LearningRate = 2e-4, Schedule = "linear",
+                    WarmupSteps = 0,
+                WarmupRatio = 0, WeightDecay = 0, Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, MaxGradNorm = 1,
+                    MaxLength = 512, Shuffle = true,
+                Seed = 42, EvalEvery = null, EvalBatchSize = 16, InitAdapter = null, FromScratch = false,
+                    SaveEvery = null, SavesByTime = true, Threads = null,
             },
             Comparison = null,
             Output = "/recipes/out",
         };
         Assert.Equivalent(expected, Parse(Least), strict: true);
         Assert.Equivalent(expected, Parse(Least + "adapter: {}\ntraining: {}\n"), strict: true);
-        Assert.Equivalent(expected, Parse(Least + "adapter:\ntraining:\n  steps: null\n  learning_rate: ~\n"), strict: true);
+        Assert.Equivalent(
+            expected, Parse(Least + "adapter:\ntraining:\n  steps: null\n  learning_rate: ~\n"), strict: true);
         var comparison = new ComparisonSection { Data = ["/recipes/v"], Generations = 3, Facts = 0, MaxNewTokens = 64 };
         Assert.Equivalent(comparison, Parse(Least + "comparison: {}\n", "data.validation=v").Comparison, strict: true);
     }
@@ -100,21 +108,27 @@ public sealed class RecipeTests
             Model = "/models/base",
             Device = "cuda:1",
             Tf32 = true,
-            Data = new DataSection { Train = ["/recipes/a.jsonl", "/recipes/b/c.jsonl"], Validation = ["/recipes/v.jsonl"], TrainOn = "all" },
+            Data = new DataSection { Train = ["/recipes/a.jsonl", "/recipes/b/c.jsonl"],
+            Validation = ["/recipes/v.jsonl"], TrainOn = "all" },
             Adapter = new AdapterSection
             {
-                Rank = 4, Alpha = 32.5, Dropout = 0.1, TargetModules = ["q_proj", "v_proj"], ExcludePattern = @".*\.0\..*", Bias = "lora_only",
+                Rank = 4, Alpha = 32.5, Dropout = 0.1, TargetModules = ["q_proj", "v_proj"],
+                    ExcludePattern = @".*\.0\..*", Bias = "lora_only",
                 UseRsLora = true, LayersToTransform = [1, 3], LayersPattern = "layers", InitLoraWeights = "gaussian",
                 RankPattern = new Dictionary<string, int> { ["q_proj"] = 2, ["layers.0"] = 16 },
                 AlphaPattern = new Dictionary<string, double> { ["v_proj"] = 0.5 },
             },
             Training = new TrainingSection
             {
-                Steps = 1000, BatchSize = 2, GradientAccumulation = 4, SharePrompts = "grouped", BatchTokens = 2048, LearningRate = 1e-4, Schedule = "cosine", WarmupRatio = 0.1,
-                WeightDecay = 0.01, Beta1 = 0.8, Beta2 = 0.95, Epsilon = 1e-6, MaxGradNorm = 0, MaxLength = 128, Shuffle = false,
-                Seed = long.MaxValue, EvalEvery = 0, EvalBatchSize = 3, SaveEvery = 50, SavesByTime = false, Threads = 2,
+                Steps = 1000, BatchSize = 2, GradientAccumulation = 4, SharePrompts = "grouped", BatchTokens = 2048,
+                    LearningRate = 1e-4, Schedule = "cosine", WarmupRatio = 0.1,
+                WeightDecay = 0.01, Beta1 = 0.8, Beta2 = 0.95, Epsilon = 1e-6, MaxGradNorm = 0, MaxLength = 128,
+                    Shuffle = false,
+                Seed = long.MaxValue, EvalEvery = 0, EvalBatchSize = 3, SaveEvery = 50,
+                    SavesByTime = false, Threads = 2,
             },
-            Comparison = new ComparisonSection { Data = ["/recipes/w.jsonl"], Generations = 1, Facts = 40, MaxNewTokens = 7 },
+            Comparison = new ComparisonSection { Data = ["/recipes/w.jsonl"], Generations = 1, Facts = 40,
+            MaxNewTokens = 7 },
             Output = "/out",
         };
         Assert.Equivalent(expected, recipe, strict: true);
@@ -123,7 +137,8 @@ public sealed class RecipeTests
     [Fact]
     public void One_layer_and_a_fraction_of_an_epoch()
     {
-        Recipe recipe = Parse(Least, "adapter.layers_to_transform=2", "training.epochs=0.25", "training.warmup_steps=3");
+        Recipe recipe =
+            Parse(Least, "adapter.layers_to_transform=2", "training.epochs=0.25", "training.warmup_steps=3");
         Assert.Equal([2], recipe.Adapter.LayersToTransform!);
         Assert.Equal(0.25, recipe.Training.Epochs);
         Assert.Equal(3, recipe.Training.WarmupSteps);
@@ -133,7 +148,8 @@ public sealed class RecipeTests
     public void Overrides_replace_add_and_reset()
     {
         Recipe recipe = Parse(Least + "training:\n  steps: 10\n  seed: 1\n",
-            "training.steps=20", "training.steps=30", "training.seed=null", "adapter.target_modules=[a, b]", "adapter.rank_pattern={x.y: 3}",
+            "training.steps=20", "training.steps=30", "training.seed=null", "adapter.target_modules=[a, b]",
+                "adapter.rank_pattern={x.y: 3}",
             "data.validation=v=1.jsonl", "training.init_adapter=");
         Assert.Equal(30, recipe.Training.Steps);
         Assert.Equal(42, recipe.Training.Seed);
@@ -146,7 +162,8 @@ public sealed class RecipeTests
     [Fact]
     public void A_text_among_module_names_is_an_expression()
     {
-        AdapterSection adapter = Parse(Least, "adapter.target_modules=all-linear", "adapter.exclude_modules=[down_proj]").Adapter;
+        AdapterSection adapter =
+            Parse(Least, "adapter.target_modules=all-linear", "adapter.exclude_modules=[down_proj]").Adapter;
         Assert.Equal("all-linear", adapter.TargetPattern);
         Assert.Null(adapter.TargetModules);
         Assert.Equal(["down_proj"], adapter.ExcludeModules!);
@@ -157,7 +174,8 @@ public sealed class RecipeTests
     public void Environment_variables_stand_in_paths()
     {
         Environment.SetEnvironmentVariable("LOWRANK_TEST_FOLDER", "/some/where");
-        Recipe recipe = Parse("model: ${LOWRANK_TEST_FOLDER}/base\ndata: { train: 'x-${LOWRANK_TEST_FOLDER}' }\noutput: $HOME\n");
+        Recipe recipe =
+            Parse("model: ${LOWRANK_TEST_FOLDER}/base\ndata: { train: 'x-${LOWRANK_TEST_FOLDER}' }\noutput: $HOME\n");
         Assert.Equal("/some/where/base", recipe.Model);
         Assert.Equal(["/recipes/x-/some/where"], recipe.Data.Train);
         Assert.Equal("/recipes/$HOME", recipe.Output);

@@ -31,7 +31,8 @@ public sealed class EmbeddingTests : IDisposable
         using TaskModel opened = TaskModel.Open(decoder.Path, task: "embedding");
         Assert.Equal(1, Predict(opened, decoder, "good")[0].Sum(value => value * value), 1e-4);
         Assert.Contains("is made for causal_lm, not for sequence_classification",
-            Assert.Throws<InputException>(() => TaskModel.Open(decoder.Path, task: "sequence_classification")).Message, StringComparison.Ordinal);
+            Assert.Throws<InputException>(() => TaskModel.Open(decoder.Path, task: "sequence_classification")).Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]
@@ -42,9 +43,12 @@ public sealed class EmbeddingTests : IDisposable
         Assert.Equal("embedding", opened.Kind.Name);
         float[] query = Predict(opened, tiny, "rome")[0];
         Assert.NotEqual(1, query.Sum(value => value * value), 1e-2); // no Normalize
-        using (TaskModel other = TaskModel.Open(tiny.Path, settings: settings => settings with { Prompt = "none" })) Assert.Equal(query, Predict(other, tiny, "good rome")[0]);
+        using (TaskModel other = TaskModel.Open(tiny.Path, settings: settings => settings with { Prompt = "none" }))
+            Assert.Equal(query, Predict(other, tiny, "good rome")[0]);
         using (TaskModel unknown = TaskModel.Open(tiny.Path, settings: settings => settings with { Prompt = "other" }))
-            Assert.Contains("has no prompt \"other\"; it has query, none", Assert.Throws<InputException>(() => Predict(unknown, tiny, "good")).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "has no prompt \"other\"; it has query, none",
+                Assert.Throws<InputException>(() => Predict(unknown, tiny, "good")).Message, StringComparison.Ordinal);
         var notes = new List<string>();
         Predict(opened, tiny, string.Concat(Enumerable.Repeat("rome ", 12)), notes);
         Assert.Contains("longer than max_length 7", Assert.Single(notes), StringComparison.Ordinal);
@@ -54,10 +58,12 @@ public sealed class EmbeddingTests : IDisposable
     public void Adapters_and_merged_models_are_written_as_sentence_transformers_reads_them()
     {
         SaveBase(Pipeline(Pooling.MeanOfRoot));
-        tiny.Rows(["""{"text": "good", "positive": "rome"}""", """{"text": "bad", "positive": "bob"}"""], "pairs.jsonl");
+        tiny.Rows(["""{"text": "good", "positive": "rome"}""", """{"text": "bad", "positive": "bob"}"""],
+            "pairs.jsonl");
         string adapter;
         using (RecipeRun run = RecipeRun.Prepare(Recipe.Parse(
-            $"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: {{steps: 1, batch_size: 2}}, output: out}}", tiny.Path)))
+            $"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: {{steps: 1, " +
+                "batch_size: 2}, output: out}", tiny.Path)))
         {
             run.Train(new ObserverGroup([]));
             adapter = Path.Combine(run.Recipe.Output, "adapter");
@@ -74,9 +80,12 @@ public sealed class EmbeddingTests : IDisposable
         foreach (string folder in new[] { adapter, merged })
         {
             SentencePipeline written = SentenceFolder.Read(folder)!;
-            Assert.Equal((Pooling.MeanOfRoot, 7, "query"), (Assert.Single(written.Modes), written.MaxLength, written.DefaultPrompt));
+            Assert.Equal((Pooling.MeanOfRoot, 7, "query"),
+                (Assert.Single(written.Modes), written.MaxLength, written.DefaultPrompt));
             Assert.IsType<DenseLayer>(Assert.Single(written.Layers));
-            Assert.Equal("sentence_transformers.models.Dense", JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "modules.json")))![2]!["type"]!.GetValue<string>());
+            Assert.Equal("sentence_transformers.models.Dense",
+                JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "modules.json")))![2]![
+                    "type"]!.GetValue<string>());
         }
     }
 
@@ -84,21 +93,33 @@ public sealed class EmbeddingTests : IDisposable
     public void A_length_that_is_asked_for_goes_before_the_folders_also_where_it_is_the_default()
     {
         SaveBase(SentencePipeline.Plain(8, Pooling.Mean) with { MaxLength = 4 });
-        tiny.Rows(["""{"anchor": "rome", "positive": "paris"}""", """{"anchor": "tower", "positive": "good"}"""], "pairs.jsonl");
-        RecipeRun Of(string training) => RecipeRun.Prepare(Recipe.Parse($"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: {{{training}}}, output: out}}", tiny.Path));
+        tiny.Rows(["""{"anchor": "rome", "positive": "paris"}""", """{"anchor": "tower", "positive": "good"}"""],
+            "pairs.jsonl");
+        RecipeRun Of(string training) =>
+            RecipeRun.Prepare(
+                Recipe.Parse(
+                    $"{{model: '{tiny.Path}', task: embedding, data: {{train: pairs.jsonl}}, training: " +
+                    $"{{{training}}}, output: out}}", tiny.Path));
         using (RecipeRun own = Of("steps: 1"))
         {
             Assert.Equal(4, own.Recipe.Training.MaxLength); // so that recipe.yaml of the run says what was done
-            Assert.Contains(own.Notes, note => note.StartsWith("training.max_length is 4, as the model's folder says", StringComparison.Ordinal));
+            Assert.Contains(
+                own.Notes, note =>
+                note.StartsWith("training.max_length is 4, as the model's folder says", StringComparison.Ordinal));
         }
         using (RecipeRun asked = Of("steps: 1, max_length: 512"))
         {
             Assert.Equal(512, asked.Recipe.Training.MaxLength);
-            Assert.Contains(asked.Notes, note => note.StartsWith("training.max_length 512 is lowered to 16", StringComparison.Ordinal));
+            Assert.Contains(
+                asked.Notes, note =>
+                note.StartsWith("training.max_length 512 is lowered to 16", StringComparison.Ordinal));
         }
         float[] Vector(TaskSettings given)
         {
-            using TaskModel opened = TaskModel.Open(tiny.Path, settings: settings => settings with { MaxLength = given.MaxLength, IsMaxLengthGiven = given.IsMaxLengthGiven });
+            using TaskModel opened =
+                TaskModel.Open(
+                    tiny.Path, settings: settings =>
+                    settings with { MaxLength = given.MaxLength, IsMaxLengthGiven = given.IsMaxLengthGiven });
             return Predict(opened, tiny, "good rome tower paris bad new")[0];
         }
         Assert.Equal(Vector(new TaskSettings()), Vector(new TaskSettings { MaxLength = 4, IsMaxLengthGiven = true }));
@@ -111,7 +132,8 @@ public sealed class EmbeddingTests : IDisposable
         SaveBase(SentencePipeline.Plain(8, Pooling.Mean));
         float[] Of(string? pooling)
         {
-            using TaskModel opened = TaskModel.Open(tiny.Path, settings: settings => settings with { Pooling = pooling });
+            using TaskModel opened =
+                TaskModel.Open(tiny.Path, settings: settings => settings with { Pooling = pooling });
             return Predict(opened, tiny, "good rome")[0];
         }
         Assert.Equal(Of(null), Of("mean"));
@@ -123,16 +145,20 @@ public sealed class EmbeddingTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         var board = new RetrievalBoard();
-        board.Add(torch.tensor(new float[,] { { 1, 0 }, { 0, 1 }, { 0.6f, 0.8f } }), torch.tensor(new float[,] { { 1, 0 }, { 1, 0 }, { 0.6f, 0.8f } }));
+        board.Add(torch.tensor(new float[,] { { 1, 0 }, { 0, 1 }, { 0.6f, 0.8f } }),
+            torch.tensor(new float[,] { { 1, 0 }, { 1, 0 }, { 0.6f, 0.8f } }));
         IReadOnlyDictionary<string, double?> metrics = board.Metrics(); // places 1, 2 and 1
         Assert.Equal(2.0 / 3, metrics["recall_at_1"]!.Value, 1e-9);
         Assert.Equal(2.5 / 3, metrics["mean_reciprocal_rank"]!.Value, 1e-9);
     }
 
     private static SentencePipeline Pipeline(Pooling mode) => new(8, [mode],
-        [new DenseLayer([.. Enumerable.Range(0, 24).Select(i => (i % 7 - 3) / 3f)], [1, 0, 1], null, "torch.nn.modules.activation.Tanh", 8)])
+        [new DenseLayer(
+            [.. Enumerable.Range(0, 24).Select(i => (i % 7 - 3) / 3f)], [1, 0, 1], null,
+            "torch.nn.modules.activation.Tanh", 8)])
     {
-        MaxLength = 7, Prompts = new Dictionary<string, string> { ["query"] = "good ", ["none"] = "" }, DefaultPrompt = "query",
+        MaxLength = 7, Prompts = new Dictionary<string, string> { ["query"] = "good ", ["none"] = "" },
+            DefaultPrompt = "query",
     };
 
     private void SaveBase(SentencePipeline pipeline)
@@ -142,5 +168,6 @@ public sealed class EmbeddingTests : IDisposable
     }
 
     private static float[][] Predict(TaskModel model, TinyTask where, string text, List<string>? notes = null) =>
-        [.. model.Task.Predict(where.Rows([new JsonObject { ["text"] = text }.ToJsonString()]), 1, notes).Select(answer => answer["embedding"]!.AsArray().Select(value => value!.GetValue<float>()).ToArray())];
+        [.. model.Task.Predict(where.Rows([new JsonObject { ["text"] = text }.ToJsonString()]), 1, notes)
+            .Select(answer => answer["embedding"]!.AsArray().Select(value => value!.GetValue<float>()).ToArray())];
 }

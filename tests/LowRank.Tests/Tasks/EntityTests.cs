@@ -8,7 +8,8 @@ using TorchSharp;
 
 namespace LowRank.Tests.Tasks;
 
-/// <summary>Entities and tags: where they stand is counted in code points, and what cannot be told exactly is a problem of the row.</summary>
+/// <summary>Entities and tags: where they stand is counted in code points, and what cannot be told exactly is a problem
+/// of the row.</summary>
 public sealed class EntityTests : IDisposable
 {
     private const string Task = "token_classification";
@@ -21,8 +22,10 @@ public sealed class EntityTests : IDisposable
 
     [Theory]
     [InlineData("""{"text": "i met alice in rome", "entities": [{"start": 6, "end": 11, "label": "PER"}]}""", "alice")]
-    [InlineData("""{"text": "😀😀 i met alice in rome", "entities": [{"start": 9, "end": 14, "label": "PER"}]}""", "alice")]
-    [InlineData("""{"text": "👩‍👩 then alice in rome", "entities": [{"start": 9, "end": 14, "label": "PER"}]}""", "alice")]
+    [InlineData("""{"text": "😀😀 i met alice in rome", "entities": [{"start": 9, "end": 14, "label": "PER"}]}""",
+        "alice")]
+    [InlineData("""{"text": "👩‍👩 then alice in rome", "entities": [{"start": 9, "end": 14, "label": "PER"}]}""",
+        "alice")]
     [InlineData("""{"text": "東京 in rome", "entities": [{"start": 0, "end": 1, "label": "PER"}]}""", "東")]
     [InlineData("""{"text": "alice lives", "entities": [{"start": 0, "end": 6, "label": "PER"}]}""", "alice")]
     public void A_span_counts_code_points(string row, string expected)
@@ -34,13 +37,15 @@ public sealed class EntityTests : IDisposable
     }
 
     [Theory]
-    [InlineData("alice lives in new rome", "0-5:PER 3-11:X", "\"entities\"[1] (3 to 11, X) overlaps \"entities\"[0] (0 to 5, PER)")]
+    [InlineData("alice lives in new rome", "0-5:PER 3-11:X",
+        "\"entities\"[1] (3 to 11, X) overlaps \"entities\"[0] (0 to 5, PER)")]
     [InlineData("alice lives in new rome", "15-23:LOC 19-23:LOC", "overlaps")]
     [InlineData("alice lives in new rome", "1-4:PER", "cuts a word: \"lic\" of \"alice\"")]
     [InlineData("alicerome in", "0-5:PER", "cuts a word: \"alice\" of \"alicerome\"")]
     [InlineData("iphone14 in rome", "0-6:PER", "cuts the token \"iphone14\"")]
     [InlineData("alice in rome", "5-6:PER", "holds blanks alone")]
-    [InlineData("alice in rome", "3-3:PER", "spans 3 to 3, expected a span inside the text of 13 characters (code points")]
+    [InlineData("alice in rome", "3-3:PER",
+        "spans 3 to 3, expected a span inside the text of 13 characters (code points")]
     [InlineData("😀 alice", "2-8:PER", "spans 2 to 8, expected a span inside the text of 7 characters")]
     [InlineData("alice in rome", "-1-5:PER", "spans -1 to 5")]
     [InlineData("alice \u200d\u200d rome", "6-8:PER", "holds no token")]
@@ -60,7 +65,8 @@ public sealed class EntityTests : IDisposable
     public void An_entity_behind_the_cut_is_no_problem_of_its_row()
     {
         string text = string.Concat(Enumerable.Repeat("new ", 20)) + "alice";
-        TaskData data = Data(BadRows.Error, $$"""{"text": "{{text}}", "entities": [{"start": 80, "end": 85, "label": "PER"}]}""");
+        TaskData data =
+            Data(BadRows.Error, $$"""{"text": "{{text}}", "entities": [{"start": 80, "end": 85, "label": "PER"}]}""");
         Assert.Contains("1 text was longer than max_length 16", Assert.Single(data.Warnings), StringComparison.Ordinal);
     }
 
@@ -69,11 +75,15 @@ public sealed class EntityTests : IDisposable
     {
         string[] words = ["alice", "\u200d", "in", .. Enumerable.Repeat("rome", 20)];
         var notes = new List<string>();
-        JsonObject answer = Assert.Single(Predict(new JsonObject { ["tokens"] = new JsonArray([.. words.Select(word => (JsonNode?)word)]) }, notes));
+        JsonObject answer =
+            Assert.Single(
+                Predict(new JsonObject { ["tokens"] = new JsonArray([.. words.Select(word => (JsonNode?)word)]) },
+                notes));
         Assert.Equal(words.Length, answer["tags"]!.AsArray().Count);
         Assert.Equal(words.Length, answer["probabilities"]!.AsArray().Count);
         Assert.Equal(("O", null), (answer["tags"]![1]!.GetValue<string>(), answer["probabilities"]![1]));
-        Assert.Equal(("B-PER", "O"), (answer["tags"]![0]!.GetValue<string>(), answer["tags"]!.AsArray().Last()!.GetValue<string>()));
+        Assert.Equal(("B-PER", "O"),
+            (answer["tags"]![0]!.GetValue<string>(), answer["tags"]!.AsArray().Last()!.GetValue<string>()));
         Assert.Contains("1 text was longer than max_length 16", Assert.Single(notes), StringComparison.Ordinal);
     }
 
@@ -82,14 +92,16 @@ public sealed class EntityTests : IDisposable
     {
         JsonObject answer = Assert.Single(Predict(new JsonObject { ["text"] = "😀😀 alice in 😀 rome" }, []));
         JsonNode last = answer["entities"]!.AsArray().Last()!;
-        Assert.Equal(("rome", 14, 18), (last["text"]!.GetValue<string>(), last["start"]!.GetValue<int>(), last["end"]!.GetValue<int>()));
+        Assert.Equal(("rome", 14, 18),
+            (last["text"]!.GetValue<string>(), last["start"]!.GetValue<int>(), last["end"]!.GetValue<int>()));
     }
 
     [Fact]
     public void Words_that_have_no_token_are_not_learned_and_said()
     {
         TaskData data = Data(BadRows.Error, """{"tokens": ["alice", "\u200d", "in"], "tags": ["B-PER", "O", "O"]}""");
-        Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first stands at", Assert.Single(data.Warnings), StringComparison.Ordinal);
+        Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first stands at",
+            Assert.Single(data.Warnings), StringComparison.Ordinal);
         Assert.Equal(2, data.Examples[0].PredictedLabels);
     }
 
@@ -98,7 +110,8 @@ public sealed class EntityTests : IDisposable
     {
         RowSource rows = tiny.Rows(["""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""]);
         InputException failure = Assert.Throws<InputException>(() => tiny.Complete(Task, rows));
-        Assert.Contains("rows.jsonl:1: the tags are numbers, and nothing names them", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "rows.jsonl:1: the tags are numbers, and nothing names them", failure.Message, StringComparison.Ordinal);
         Assert.Contains("task_options.labels", failure.Message, StringComparison.Ordinal);
         Assert.Equal(Names, tiny.Complete(Task, rows, new TaskSettings { Labels = Names }).Labels);
         TaggedText text = Assert.Single(Read("""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""));
@@ -109,10 +122,12 @@ public sealed class EntityTests : IDisposable
     {
         string[] parts = span.Split(':');
         int dash = parts[0].IndexOf('-', 1);
-        return new JsonObject { ["start"] = int.Parse(parts[0][..dash]), ["end"] = int.Parse(parts[0][(dash + 1)..]), ["label"] = parts[1] };
+        return new JsonObject { ["start"] = int.Parse(parts[0][..dash]), ["end"] = int.Parse(parts[0][(dash + 1)..]),
+            ["label"] = parts[1] };
     }
 
-    private IReadOnlyList<TaggedText> Read(params string[] rows) => [.. Data(BadRows.Error, rows).Examples.Cast<TaggedText>()];
+    private IReadOnlyList<TaggedText> Read(params string[] rows) =>
+        [.. Data(BadRows.Error, rows).Examples.Cast<TaggedText>()];
 
     private TaskData Data(BadRows onBadRow, params string[] rows)
     {

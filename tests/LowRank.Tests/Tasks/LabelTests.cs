@@ -5,7 +5,8 @@ using LowRank.Tasks.SequenceClassification;
 
 namespace LowRank.Tests.Tasks;
 
-/// <summary>Labels are read by one rule for the whole column, however single rows spell them; the rule is said.</summary>
+/// <summary>Labels are read by one rule for the whole column, however single rows spell them; the rule is
+/// said.</summary>
 public sealed class LabelTests : IDisposable
 {
     private const string Task = "sequence_classification";
@@ -20,9 +21,11 @@ public sealed class LabelTests : IDisposable
     [InlineData("0.0 1.0", "0,1", "whole numbers, read as 2 classes")]
     [InlineData("1 \"1\" 1.0 0", "0,1", "labels that mean the same are one: 1 and \"1\" and 1.0")]
     [InlineData("true false", "false,true", null)]
-    [InlineData("\"True\" \"TRUE\" \"False\"", "false,true", "labels that mean the same are one: \"True\" and \"TRUE\"")]
+    [InlineData("\"True\" \"TRUE\" \"False\"", "false,true",
+        "labels that mean the same are one: \"True\" and \"TRUE\"")]
     [InlineData("\"True\" \"False\"", "False,True", null)]
-    [InlineData("\"Good\" \"good\" \"good_\"", "Good,good", "labels that differ in upper and lower case alone are different ones: Good and good")]
+    [InlineData("\"Good\" \"good\" \"good_\"", "Good,good",
+        "labels that differ in upper and lower case alone are different ones: Good and good")]
     [InlineData("\"Good\" \"good\" \"good_\"", "Good,good", "1 label has blanks around it, which are left out")]
     [InlineData("\"x\" 1", "1,x", "labels are names and numbers")]
     [InlineData("\"01\" \"02\"", "01,02", null)]
@@ -43,7 +46,8 @@ public sealed class LabelTests : IDisposable
     {
         TaskSettings settings = tiny.Complete(Task, Column(labels));
         Assert.Equal(Problems.Regression, settings.Problem);
-        Assert.Contains("task_options.problem: single_label_classification learns them as names", Assert.Single(settings.Notes), StringComparison.Ordinal);
+        Assert.Contains("task_options.problem: single_label_classification learns them as names",
+            Assert.Single(settings.Notes), StringComparison.Ordinal);
         settings = tiny.Complete(Task, Column(labels), new TaskSettings { Problem = Problems.SingleLabel });
         Assert.All(settings.Labels!, name => Assert.Contains(name, labels, StringComparison.Ordinal));
     }
@@ -57,7 +61,8 @@ public sealed class LabelTests : IDisposable
         RowSource whole = tiny.Rows(["text,label", "good,1.0", "bad,0.0"], "rows.csv");
         Assert.Equal(["0", "1"], tiny.Complete(Task, whole).Labels!);
         Assert.Equal([1, 0], Targets(tiny.Complete(Task, whole), whole));
-        RowSource lists = tiny.Rows(["text,labels", "good,\"[\"\"x\"\", \"\"y\"\"]\"", "bad,\"[\"\"y\"\"]\""], "rows.csv");
+        RowSource lists =
+            tiny.Rows(["text,labels", "good,\"[\"\"x\"\", \"\"y\"\"]\"", "bad,\"[\"\"y\"\"]\""], "rows.csv");
         settings = tiny.Complete(Task, lists);
         Assert.Equal((Problems.MultiLabel, "x,y"), (settings.Problem, string.Join(',', settings.Labels!)));
         Assert.Equal([1, 1, 0, 1], Targets(settings, lists));
@@ -72,12 +77,15 @@ public sealed class LabelTests : IDisposable
         RowSource rows = Lists(lists);
         TaskSettings settings = tiny.Complete(Task, rows);
         Assert.Equal((Problems.MultiLabel, "0,1,2"), (settings.Problem, string.Join(',', settings.Labels!)));
-        Assert.Contains(settings.Notes, note => note.Contains("read as one place for each of 3 labels", StringComparison.Ordinal));
+        Assert.Contains(
+            settings.Notes, note => note.Contains("read as one place for each of 3 labels", StringComparison.Ordinal));
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
         settings = tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b", "c"] });
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
-        InputException failure = Assert.Throws<InputException>(() => tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b"] }));
-        Assert.Contains("lists of 3 numbers, 0 and 1, and task_options.labels names 2 labels", failure.Message, StringComparison.Ordinal);
+        InputException failure = Assert.Throws<InputException>(
+            () => tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b"] }));
+        Assert.Contains("lists of 3 numbers, 0 and 1, and task_options.labels names 2 labels", failure.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -96,7 +104,8 @@ public sealed class LabelTests : IDisposable
     [InlineData("""{"text": "good", "label": null}""", "the row has no \"label\"")]
     [InlineData("""{"text": "good", "label": ""}""", "the label is empty")]
     [InlineData("""{"text": "good", "label": "  "}""", "the label is empty")]
-    [InlineData("""{"text": "good", "label": -1}""", "Classes are whole numbers from 0; a -1 marks rows without a label")]
+    [InlineData("""{"text": "good", "label": -1}""",
+        "Classes are whole numbers from 0; a -1 marks rows without a label")]
     [InlineData("""{"text": "good", "label": ["0"]}""", "a list of labels stands under \"labels\"")]
     public void A_row_without_a_label_that_can_be_learned_is_named(string row, string expected)
     {
@@ -111,22 +120,38 @@ public sealed class LabelTests : IDisposable
     [Fact]
     public void Numbers_that_are_no_classes_are_told_from_those_to_predict()
     {
-        Assert.Contains("are numbers and no classes", Assert.Throws<InputException>(() => tiny.Complete(Task, Column("-3 -2"))).Message, StringComparison.Ordinal);
-        Assert.Contains("task_options.problem: regression", Assert.Throws<InputException>(() => tiny.Complete(Task, Column("1e+300 2e+300"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "are numbers and no classes",
+            Assert.Throws<InputException>(() => tiny.Complete(Task, Column("-3 -2"))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "task_options.problem: regression",
+            Assert.Throws<InputException>(() => tiny.Complete(Task, Column("1e+300 2e+300"))).Message,
+            StringComparison.Ordinal);
         var regression = new TaskSettings { Problem = Problems.Regression };
         Assert.Equal([0, 1, -1], Targets(regression, Column("0 1 -1")));
-        Assert.Contains("beyond float32", Assert.Throws<InputException>(() => Targets(regression, Column("1e+300"))).Message, StringComparison.Ordinal);
-        Assert.Contains("expected a number", Assert.Throws<InputException>(() => Targets(regression, Column("\"1,5\""))).Message, StringComparison.Ordinal);
-        Assert.Equal([0, 1, 2], Targets(tiny.Complete(Task, Column("-1 0 1"), new TaskSettings { Labels = ["-1", "0", "1"] }), Column("-1 0 1")));
+        Assert.Contains(
+            "beyond float32", Assert.Throws<InputException>(() => Targets(regression, Column("1e+300"))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "expected a number", Assert.Throws<InputException>(() => Targets(regression, Column("\"1,5\""))).Message,
+            StringComparison.Ordinal);
+        Assert.Equal([0, 1, 2],
+            Targets(tiny.Complete(Task, Column("-1 0 1"), new TaskSettings { Labels = ["-1", "0", "1"] }),
+            Column("-1 0 1")));
     }
 
     [Fact]
     public void A_column_with_nothing_to_tell_apart_is_said()
     {
-        Assert.Contains("The data has one label, a:", Assert.Throws<InputException>(() => tiny.Complete(Task, Column("\"a\" \"a\""))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "The data has one label, a:",
+            Assert.Throws<InputException>(() => tiny.Complete(Task, Column("\"a\" \"a\""))).Message,
+            StringComparison.Ordinal);
         TaskSettings named = tiny.Complete(Task, Column("\"a\" \"a\""), new TaskSettings { Labels = ["a", "b"] });
         Assert.Contains("every row has the same label", Assert.Single(named.Notes), StringComparison.Ordinal);
-        TaskSettings tags = tiny.Complete("token_classification", tiny.Rows(["""{"tokens": ["alice", "in"], "tags": ["O", "O"]}"""]));
+        TaskSettings tags =
+            tiny.Complete("token_classification", tiny.Rows(["""{"tokens": ["alice", "in"], "tags": ["O", "O"]}"""]));
         Assert.Contains(tags.Notes, note => note.Contains("every word has the same tag", StringComparison.Ordinal));
     }
 
@@ -139,13 +164,17 @@ public sealed class LabelTests : IDisposable
         Assert.Equal(1, new LabelSet(["bad", "good"]).Number("1"));
     }
 
-    private RowSource Column(string labels) => tiny.Rows(labels.Split(' ').Select((label, i) => $$"""{"text": "good", "label": {{label.Replace('_', ' ')}}}"""));
+    private RowSource Column(string labels) =>
+        tiny.Rows(labels.Split(' ')
+        .Select((label, i) => $$"""{"text": "good", "label": {{label.Replace('_', ' ')}}}"""));
 
-    private RowSource Lists(string lists) => tiny.Rows(lists.Split("] ").Select(list => $$"""{"text": "good", "labels": {{list.TrimEnd(']')}}]}"""));
+    private RowSource Lists(string lists) =>
+        tiny.Rows(lists.Split("] ").Select(list => $$"""{"text": "good", "labels": {{list.TrimEnd(']')}}]}"""));
 
     private double[] Targets(TaskSettings settings, RowSource rows)
     {
         using PretrainedModel model = tiny.Model(Task, settings);
-        return [.. tiny.Start(Task, model, settings).Read(rows).Examples.Cast<ClassifiedText>().SelectMany(text => text.Target!)];
+        return [.. tiny.Start(Task, model, settings).Read(rows).Examples.Cast<ClassifiedText>()
+            .SelectMany(text => text.Target!)];
     }
 }

@@ -21,7 +21,8 @@ public sealed class NewHeadTests : IDisposable
 
     public NewHeadTests()
     {
-        using PretrainedModel model = tiny.Model("sequence_classification", new TaskSettings { Labels = ["x", "y", "z"] });
+        using PretrainedModel model =
+            tiny.Model("sequence_classification", new TaskSettings { Labels = ["x", "y", "z"] });
         tiny.Save(model);
         tiny.Rows(["""{"text": "good", "label": "a"}""", """{"text": "bad", "label": "b"}"""]);
     }
@@ -32,7 +33,9 @@ public sealed class NewHeadTests : IDisposable
     public void Without_the_key_the_refusal_names_it()
     {
         InputException failure = Assert.Throws<InputException>(() => RecipeRun.Prepare(Recipe("")));
-        Assert.Contains("is a classifier with 3 scores, and the data asks for 2 (a, b). Set task_options.new_head: true", failure.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is a classifier with 3 scores, and the data asks for 2 (a, b). Set task_options.new_head: true",
+            failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -41,7 +44,11 @@ public sealed class NewHeadTests : IDisposable
         string adapter;
         using (RecipeRun run = RecipeRun.Prepare(Recipe("task_options: {new_head: true}, ")))
         {
-            Assert.Contains(run.Notes, note => note.Contains("the head is a new one (task_options.new_head), which starts at random: classifier.weight", StringComparison.Ordinal));
+            Assert.Contains(
+                run.Notes, note =>
+                note.Contains(
+                    "the head is a new one (task_options.new_head), which starts at random: classifier.weight",
+                    StringComparison.Ordinal));
             run.Train(new ObserverGroup([]));
             adapter = Path.Combine(run.Recipe.Output, "adapter");
         }
@@ -52,9 +59,12 @@ public sealed class NewHeadTests : IDisposable
         AdapterMerge.Write(opened.Model, opened.Adapter!, merged);
         using TaskModel whole = TaskModel.Open(merged);
         JsonObject[] again = [.. whole.Task.Predict(RowSource.Of([Path.Combine(tiny.Path, "rows.jsonl")]), 2)];
-        for (int i = 0; i < answers.Length; i++) Assert.Equal(answers[i]["probability"]!.GetValue<float>(), again[i]["probability"]!.GetValue<float>(), 1e-5);
+        for (int i = 0; i < answers.Length; i++)
+            Assert.Equal(answers[i]["probability"]!.GetValue<float>(),
+                again[i]["probability"]!.GetValue<float>(), 1e-5);
     }
 
     private Recipe Recipe(string options) => LowRank.Recipes.Recipe.Parse(
-        $"{{model: '{tiny.Path}', task: sequence_classification, {options}data: {{train: rows.jsonl}}, training: {{steps: 1, batch_size: 2, max_length: 16}}, output: out}}", tiny.Path);
+        $"{{model: '{tiny.Path}', task: sequence_classification, {options}data: {{train: rows.jsonl}}, training: " +
+            "{steps: 1, batch_size: 2, max_length: 16}, output: out}", tiny.Path);
 }

@@ -26,9 +26,14 @@ public sealed class PredictionNoteTests : IDisposable
         var settings = new TaskSettings { Labels = ["a", "b"] };
         using PretrainedModel model = tiny.Model(task, settings);
         var notes = new List<string>();
-        IEnumerable<JsonObject> answers = tiny.Start(task, model, settings).Predict(tiny.Rows(["""{"text": "good"}""".Replace("good", task == "masked_lm" ? "[MASK]" : "good", StringComparison.Ordinal),
+        IEnumerable<JsonObject> answers = tiny.Start(task, model, settings)
+            .Predict(
+                tiny.Rows(
+                    ["""{"text": "good"}""".Replace(
+                        "good", task == "masked_lm" ? "[MASK]" : "good", StringComparison.Ordinal),
             $$"""{"text": "[MASK] {{string.Concat(Enumerable.Repeat("rome ", 30))}}"}"""]), 4, notes);
-        Assert.Contains("1 text was longer than max_length 16 and lost its end", Assert.Single(notes), StringComparison.Ordinal);
+        Assert.Contains(
+            "1 text was longer than max_length 16 and lost its end", Assert.Single(notes), StringComparison.Ordinal);
         Assert.Equal(2, answers.Count());
     }
 
@@ -38,9 +43,14 @@ public sealed class PredictionNoteTests : IDisposable
         var settings = new TaskSettings { MaxLength = 16, Stride = 2 };
         using PretrainedModel model = tiny.Model("question_answering", settings);
         const string context = "😀😀😀 the tower is in paris today";
-        JsonObject answer = Assert.Single(tiny.Start("question_answering", model, settings).Predict(tiny.Rows([new JsonObject { ["question"] = "where", ["context"] = context }.ToJsonString()]), 1));
+        JsonObject answer =
+            Assert.Single(
+                tiny.Start("question_answering", model, settings)
+                .Predict(
+                    tiny.Rows([new JsonObject { ["question"] = "where", ["context"] = context }.ToJsonString()]), 1));
         int[] points = [.. context.EnumerateRunes().Select(rune => rune.Value)];
-        string text = string.Concat(points[answer["start"]!.GetValue<int>()..answer["end"]!.GetValue<int>()].Select(char.ConvertFromUtf32));
+        string text = string.Concat(
+            points[answer["start"]!.GetValue<int>()..answer["end"]!.GetValue<int>()].Select(char.ConvertFromUtf32));
         Assert.Equal(answer["answer"]!.GetValue<string>(), text);
         Assert.NotEmpty(text);
     }
@@ -50,9 +60,12 @@ public sealed class PredictionNoteTests : IDisposable
     {
         var settings = new TaskSettings { MaxLength = 16, Stride = 2 };
         using PretrainedModel model = tiny.Model("question_answering", settings);
-        TaskData data = tiny.Start("question_answering", model, settings).Read(tiny.Rows(["""{"question": "where", "context": "the tower is in paris", "answers": {"text": ["par"], "answer_start": [16]}}""",
+        TaskData data = tiny.Start("question_answering", model, settings)
+            .Read(tiny.Rows(
+                ["""{"question": "where", "context": "the tower is in paris", "answers": {"text": ["par"], "answer_start": [16]}}""",
             """{"question": "where", "context": "😀 tower is in paris", "answers": {"text": ["paris"], "answer_start": [14]}}"""]));
-        Assert.Contains("1 answer begins or ends inside a token", Assert.Single(data.Warnings), StringComparison.Ordinal);
+        Assert.Contains(
+            "1 answer begins or ends inside a token", Assert.Single(data.Warnings), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,24 +75,34 @@ public sealed class PredictionNoteTests : IDisposable
         var settings = new TaskSettings();
         using PretrainedModel model = decoder.Model("causal_lm", settings);
         var task = (IGeneratingTask)decoder.Start("causal_lm", model, settings);
-        Sample[] prompts = [.. new[] { 1, 8, 9, 20, 2 }.Select(words => new Sample(default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
+        Sample[] prompts =
+            [.. new[] { 1, 8, 9, 20, 2 }.Select(
+                words => new Sample(
+                    default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
         string[] together = [.. task.Generate(prompts, 5, 4)];
         IReadOnlyList<string> notes = task.GenerationNotes;
         Assert.Equal(5, together.Length);
         Assert.Equal("", together[3]);
         for (int i = 0; i < prompts.Length; i++) Assert.Equal(task.Generate([prompts[i]], 1, 4).Single(), together[i]);
         Assert.Equal(2, notes.Count);
-        Assert.Contains("2 texts were ended early: the model's context holds 12 tokens", notes[0], StringComparison.Ordinal);
+        Assert.Contains(
+            "2 texts were ended early: the model's context holds 12 tokens", notes[0], StringComparison.Ordinal);
         Assert.Contains("1 prompt leaves no room for a text", notes[1], StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_length_beyond_the_models_positions_is_said_to_be_lowered()
     {
-        using (PretrainedModel model = tiny.Model("sequence_classification", new TaskSettings { Labels = ["a", "b"] })) tiny.Save(model);
+        using (PretrainedModel model = tiny.Model("sequence_classification", new TaskSettings { Labels = ["a", "b"] }))
+            tiny.Save(model);
         tiny.Rows(["""{"text": "good", "label": "a"}""", """{"text": "bad", "label": "b"}"""]);
-        Recipe Of(int length) => Recipe.Parse($"{{model: '{tiny.Path}', task: sequence_classification, data: {{train: rows.jsonl}}, training: {{max_length: {length}}}, output: out}}", tiny.Path);
-        using (RecipeRun run = RecipeRun.Prepare(Of(2000))) Assert.Contains("training.max_length 2000 is lowered to 16: the model has no more positions", run.Notes);
-        using (RecipeRun run = RecipeRun.Prepare(Of(16))) Assert.DoesNotContain(run.Notes, note => note.Contains("max_length", StringComparison.Ordinal));
+        Recipe Of(int length) =>
+            Recipe.Parse(
+                $"{{model: '{tiny.Path}', task: sequence_classification, data: {{train: rows.jsonl}}, training: " +
+                $"{{max_length: {length}}}, output: out}}", tiny.Path);
+        using (RecipeRun run = RecipeRun.Prepare(Of(2000)))
+            Assert.Contains("training.max_length 2000 is lowered to 16: the model has no more positions", run.Notes);
+        using (RecipeRun run = RecipeRun.Prepare(Of(16)))
+            Assert.DoesNotContain(run.Notes, note => note.Contains("max_length", StringComparison.Ordinal));
     }
 }

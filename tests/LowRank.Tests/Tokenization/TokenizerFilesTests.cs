@@ -6,7 +6,8 @@ namespace LowRank.Tests.Tokenization;
 /// <summary>The forms that tokenizers have on disk besides tokenizer.json.</summary>
 public sealed class TokenizerFilesTests : IDisposable
 {
-    private static readonly string[] Bert = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##want", "##ed", "runn", "##ing", ",", "é", "e"];
+    private static readonly string[] Bert =
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##want", "##ed", "runn", "##ing", ",", "é", "e"];
     private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("lowrank-tokenizer-");
 
     public void Dispose() => folder.Delete(recursive: true);
@@ -18,7 +19,8 @@ public sealed class TokenizerFilesTests : IDisposable
         Assert.True(Tokenizer.IsPresent(folder.FullName));
         Tokenizer tokenizer = Tokenizer.Load(folder.FullName);
         Assert.Equal([2, 5, 6, 7, 10, 8, 9, 3], tokenizer.Encode("UNwantéd, running"));
-        Assert.Equal("unwanted, running", tokenizer.Decode(tokenizer.Encode("UNwantéd, running"), skipSpecialTokens: true));
+        Assert.Equal("unwanted, running",
+            tokenizer.Decode(tokenizer.Encode("UNwantéd, running"), skipSpecialTokens: true));
         TokenEncoding pair = tokenizer.EncodeFull("unwanted", "running");
         Assert.Equal([2, 5, 6, 7, 3, 8, 9, 3], pair.Ids);
         Assert.Equal([0, 0, 0, 0, 0, 1, 1, 1], pair.TypeIds);
@@ -40,7 +42,9 @@ public sealed class TokenizerFilesTests : IDisposable
     public void A_vocabulary_without_BERTs_special_tokens_is_refused_with_what_is_missing()
     {
         Write("vocab.txt", "a\nb\n[UNK]\n");
-        Assert.Contains("[SEP], [PAD], [CLS], [MASK]", Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message);
+        Assert.Contains(
+            "[SEP], [PAD], [CLS], [MASK]",
+            Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message);
     }
 
     private const string WithLengths = """
@@ -55,12 +59,15 @@ public sealed class TokenizerFilesTests : IDisposable
     {
         Write("tokenizer.json", WithLengths);
         Tokenizer tokenizer = Tokenizer.Load(folder.FullName);
-        Assert.Equal([0, 1, 2, 3], tokenizer.EncodeFull("a b c d").Ids); // as in transformers, lengths are the caller's to give
+        // as in transformers, lengths are the caller's to give
+        Assert.Equal([0, 1, 2, 3], tokenizer.EncodeFull("a b c d").Ids);
         Assert.Equal([2, 3], tokenizer.EncodeFull("a b c d", new EncodingOptions { MaxLength = 2 }).Ids);
         TokenEncoding filled = tokenizer.EncodeFull("a", new EncodingOptions { PadTo = 3 });
         Assert.Equal([4, 4, 0], filled.Ids);
         Assert.Equal([7, 7, 0], filled.TypeIds);
-        Assert.Equal([0, 1], tokenizer.EncodeFull("a b c d", new EncodingOptions { MaxLength = 2, TruncationSide = TextSide.Right }).Ids);
+        Assert.Equal([0, 1],
+            tokenizer.EncodeFull(
+                "a b c d", new EncodingOptions { MaxLength = 2, TruncationSide = TextSide.Right }).Ids);
         Assert.Equal(2, tokenizer.Notes.Count);
         Assert.Contains("cut texts at 3 tokens (LongestFirst)", tokenizer.Notes[0], StringComparison.Ordinal);
         Assert.Contains("fill texts up to 6 tokens", tokenizer.Notes[1], StringComparison.Ordinal);
@@ -71,7 +78,8 @@ public sealed class TokenizerFilesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"Left\", \"max_length\"", "\"Up\", \"max_length\"", "truncation: direction is \"Up\", expected left or right")]
+    [InlineData("\"Left\", \"max_length\"", "\"Up\", \"max_length\"",
+        "truncation: direction is \"Up\", expected left or right")]
     [InlineData("\"LongestFirst\"", "\"Shortest\"", "truncation: strategy is \"Shortest\"")]
     [InlineData("{\"Fixed\": 6}", "\"Some\"", "padding: strategy is \"Some\"")]
     [InlineData("\"max_length\": 3,", "", "truncation: max_length is missing")]
@@ -79,7 +87,8 @@ public sealed class TokenizerFilesTests : IDisposable
     {
         Assert.Contains(part, WithLengths, StringComparison.Ordinal);
         Write("tokenizer.json", WithLengths.Replace(part, changed, StringComparison.Ordinal));
-        Assert.Contains(expected, Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -87,7 +96,9 @@ public sealed class TokenizerFilesTests : IDisposable
     {
         Write("vocab.txt", string.Join('\n', Bert));
         Write("tokenizer_config.json", """{"truncation_side": "top"}""");
-        Assert.Contains("truncation_side is \"top\"", Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "truncation_side is \"top\"", Assert.Throws<InputException>(() => Tokenizer.Load(folder.FullName)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -104,7 +115,8 @@ public sealed class TokenizerFilesTests : IDisposable
     [Fact]
     public void A_model_file_takes_the_numbers_of_its_class()
     {
-        byte[] model = [.. Piece("<unk>", 0, 2), .. Piece("<s>", 0, 3), .. Piece("</s>", 0, 3), .. Piece("▁a", -1, 1), .. Piece("b", -2, 1), .. Piece("▁", -3, 1)];
+        byte[] model = [.. Piece("<unk>", 0, 2), .. Piece("<s>", 0, 3), .. Piece("</s>", 0, 3), .. Piece("▁a", -1, 1),
+            .. Piece("b", -2, 1), .. Piece("▁", -3, 1)];
         void Put(string file) => File.WriteAllBytes(Path.Combine(folder.FullName, file), model);
         Put("sentencepiece.bpe.model");
         Write("config.json", """{"model_type": "xlm-roberta"}""");
@@ -117,13 +129,16 @@ public sealed class TokenizerFilesTests : IDisposable
         Write("tokenizer_config.json", """{"add_bos_token": false, "add_eos_token": true}""");
         Assert.Equal([3, 4, 2], Tokenizer.Load(folder.FullName).Encode("ab"));
         Write("config.json", """{"model_type": "t5"}""");
-        Assert.Contains("lacks spiece.model: model_type \"t5\" in config.json means T5Tokenizer", Refusal(), StringComparison.Ordinal);
+        Assert.Contains(
+            "lacks spiece.model: model_type \"t5\" in config.json means T5Tokenizer", Refusal(),
+            StringComparison.Ordinal);
         Put("spiece.model");
         Assert.Equal([3, 105, 2], Tokenizer.Load(folder.FullName).Encode("a<extra_id_0>"));
         Assert.Equal("a<unk>", Tokenizer.Load(folder.FullName).Decode([3, 0]));
     }
 
-    private const string Small = """{"a": 0, "b": 1, "Ġ": 2, "Ġb": 3, "<s>": 4, "</s>": 5, "<unk>": 6, "<pad>": 7, "<mask>": 8}""";
+    private const string Small =
+        """{"a": 0, "b": 1, "Ġ": 2, "Ġb": 3, "<s>": 4, "</s>": 5, "<unk>": 6, "<pad>": 7, "<mask>": 8}""";
 
     private void Pairs()
     {
@@ -141,24 +156,38 @@ public sealed class TokenizerFilesTests : IDisposable
         Write("config.json", """{"model_type": "roberta"}""");
         Assert.Equal([4, 0, 3, 5], Tokenizer.Load(folder.FullName).Encode("a b"));
         Assert.Empty(Tokenizer.Load(folder.FullName).Notes);
-        Assert.Equal((4, 5, 7, 8), Tokenizer.Load(folder.FullName) is var roberta ? (roberta.BosTokenId, roberta.EosTokenId, roberta.PadTokenId, roberta.MaskTokenId) : default);
-        Write("special_tokens_map.json", """{"mask_token": {"content": "<mask>", "lstrip": true, "rstrip": false, "normalized": false, "single_word": false}}""");
-        Assert.Equal([4, 0, 8, 3, 5], Tokenizer.Load(folder.FullName).Encode("a <mask> b")); // the mask takes the blank before it
+        Assert.Equal((4, 5, 7, 8), Tokenizer.Load(folder.FullName) is var roberta
+            ? (roberta.BosTokenId, roberta.EosTokenId, roberta.PadTokenId, roberta.MaskTokenId) : default);
+        Write("special_tokens_map.json",
+            """{"mask_token": {"content": "<mask>", "lstrip": true, "rstrip": false, "normalized": false, "single_word": false}}""");
+        // the mask takes the blank before it
+        Assert.Equal([4, 0, 8, 3, 5], Tokenizer.Load(folder.FullName).Encode("a <mask> b"));
         Write("config.json", """{"model_type": "opt"}""");
-        Write("tokenizer_config.json", """{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": {"content": "</s>", "__type": "AddedToken"}, "eos_token": "</s>", "unk_token": "</s>"}""");
+        Write("tokenizer_config.json",
+            """{"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": {"content": "</s>", "__type": "AddedToken"}, "eos_token": "</s>", "unk_token": "</s>"}""");
         Assert.Equal([5, 0, 3], Tokenizer.Load(folder.FullName).Encode("a b"));
     }
 
     [Theory]
-    [InlineData("""{"model_type": "gpt2"}""", """{"tokenizer_class": "OddTokenizer"}""", "tokenizer_class is OddTokenizer, which is not supported without one; supported: BartTokenizer")]
-    [InlineData("""{"model_type": "bloom"}""", "{}", "model_type \"bloom\" does not say which class reads vocab.json, merges.txt")]
-    [InlineData("""{"model_type": "bert"}""", "{}", "lacks vocab.txt: model_type \"bert\" in config.json means BertTokenizer, which reads vocab.txt; found: vocab.json, merges.txt")]
+    [InlineData("""{"model_type": "gpt2"}""", """{"tokenizer_class": "OddTokenizer"}""",
+        "tokenizer_class is OddTokenizer, which is not supported without one; supported: BartTokenizer")]
+    [InlineData("""{"model_type": "bloom"}""", "{}",
+        "model_type \"bloom\" does not say which class reads vocab.json, merges.txt")]
+    [InlineData("""{"model_type": "bert"}""", "{}",
+        "lacks vocab.txt: model_type \"bert\" in config.json means BertTokenizer, which reads vocab.txt; found: " +
+        "vocab.json, merges.txt")]
     [InlineData("""{"model_type": "deberta"}""", "{}", "vocab.json lacks [CLS], [SEP]")]
-    [InlineData("""{"model_type": "gpt2"}""", """{"add_bos_token": true}""", "add_bos_token is true, but \"<|endoftext|>\" is neither in the vocabulary")]
-    [InlineData("""{"model_type": "gpt2"}""", """{"add_prefix_space": "yes"}""", "add_prefix_space is \"yes\", expected true or false")]
-    [InlineData("""{"model_type": "gpt2"}""", """{"added_tokens_decoder": {"12": {"content": "<x>", "special": true}}}""", "\"<x>\" has the id 12 in the files, but the vocabulary puts it at 9")]
-    [InlineData("""{"model_type": "gpt2"}""", """{"added_tokens_decoder": {"x": {"content": "<x>"}}}""", "added_tokens_decoder holds \"x\"")]
-    public void A_class_that_is_not_known_or_does_not_fit_is_refused(string config, string tokenizerConfig, string expected)
+    [InlineData("""{"model_type": "gpt2"}""", """{"add_bos_token": true}""",
+        "add_bos_token is true, but \"<|endoftext|>\" is neither in the vocabulary")]
+    [InlineData("""{"model_type": "gpt2"}""", """{"add_prefix_space": "yes"}""",
+        "add_prefix_space is \"yes\", expected true or false")]
+    [InlineData("""{"model_type": "gpt2"}""",
+        """{"added_tokens_decoder": {"12": {"content": "<x>", "special": true}}}""",
+        "\"<x>\" has the id 12 in the files, but the vocabulary puts it at 9")]
+    [InlineData("""{"model_type": "gpt2"}""", """{"added_tokens_decoder": {"x": {"content": "<x>"}}}""",
+        "added_tokens_decoder holds \"x\"")]
+    public void A_class_that_is_not_known_or_does_not_fit_is_refused(
+        string config, string tokenizerConfig, string expected)
     {
         Pairs();
         Write("config.json", config);
@@ -172,12 +201,14 @@ public sealed class TokenizerFilesTests : IDisposable
         File.WriteAllBytes(Path.Combine(folder.FullName, "spiece.model"), Piece("<unk>", 0, 2));
         Write("config.json", """{"model_type": "albert"}""");
         Write("tokenizer_config.json", """{"tokenizer_class": "AlbertTokenizer"}""");
-        Assert.Contains("tokenizer_class is AlbertTokenizer, which is not supported", Refusal(), StringComparison.Ordinal);
+        Assert.Contains(
+            "tokenizer_class is AlbertTokenizer, which is not supported", Refusal(), StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("""{"unk_id": 0, "vocab": [["<unk>", 0.0], ["▁a", -1.0], ["b", -2.0]]}""", new[] { 1, 2 })]
-    [InlineData("""{"vocab": {"[UNK]": 0, "▁a": 1, "##b": 2}, "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}""", new[] { 1, 2 })]
+    [InlineData(
+        """{"vocab": {"[UNK]": 0, "▁a": 1, "##b": 2}, "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}""", new[] { 1, 2 })]
     [InlineData("""{"vocab": {"▁": 0, "a": 1, "b": 2, "▁a": 3}, "merges": ["▁ a"]}""", new[] { 3, 2 })]
     public void A_model_from_before_its_type_was_written_opens(string model, int[] expected)
     {
@@ -204,7 +235,8 @@ public sealed class TokenizerFilesTests : IDisposable
         int[] ids = tokenizer.Encode("NEWÉ SPEC TAG");
         Assert.Equal([2, 1, 3, 1, 4], ids);
         Assert.Equal("newé spec TAG", tokenizer.Decode(ids));
-        Assert.Equal("newé spec ", tokenizer.Decode(ids, skipSpecialTokens: true)); // "spec" is not the special token "SPEC" there
+        // "spec" is not the special token "SPEC" there
+        Assert.Equal("newé spec ", tokenizer.Decode(ids, skipSpecialTokens: true));
         Assert.Equal((2, (int?)null), (tokenizer.TokenToId("NewÉ"), tokenizer.TokenToId("newé")));
     }
 
@@ -215,9 +247,15 @@ public sealed class TokenizerFilesTests : IDisposable
     {
         Write("vocab.txt", string.Join('\n', Bert));
         Tokenizer tokenizer = Tokenizer.Load(folder.FullName);
-        string message = Assert.Throws<InputException>(() => tokenizer.EncodeFull("un", new EncodingOptions { MaxLength = 0, Stride = -1, PadTo = 0, Truncation = Truncation.OnlySecond })).Message;
-        foreach (string part in new[] { "MaxLength is 0", "Stride is -1", "PadTo is 0", "OnlySecond" }) Assert.Contains(part, message);
-        Assert.Contains("no room", Assert.Throws<InputException>(() => tokenizer.EncodeFull("un", new EncodingOptions { MaxLength = 1 })).Message);
+        string message = Assert.Throws<InputException>(
+            () => tokenizer.EncodeFull(
+                "un", new EncodingOptions { MaxLength = 0, Stride = -1, PadTo = 0,
+                Truncation = Truncation.OnlySecond })).Message;
+        foreach (string part in new[] { "MaxLength is 0", "Stride is -1", "PadTo is 0", "OnlySecond" })
+            Assert.Contains(part, message);
+        Assert.Contains(
+            "no room", Assert.Throws<InputException>(
+                () => tokenizer.EncodeFull("un", new EncodingOptions { MaxLength = 1 })).Message);
     }
 
     private static byte[] Piece(string text, float score, byte kind)

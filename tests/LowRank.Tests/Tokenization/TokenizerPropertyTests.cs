@@ -42,7 +42,8 @@ public sealed class TokenizerPropertyTests
     [Fact]
     public void The_trainer_makes_the_same_file_each_time_and_the_vocabulary_asked_for()
     {
-        string first = BytePairTrainer.Train(Texts, 500, ["<|end|>"]), second = BytePairTrainer.Train(Texts, 500, ["<|end|>"]);
+        string first = BytePairTrainer.Train(Texts, 500, ["<|end|>"]),
+            second = BytePairTrainer.Train(Texts, 500, ["<|end|>"]);
         Assert.Equal(first, second);
         Tokenizer tokenizer = Make(first);
         Assert.Equal(500, tokenizer.VocabularySize);
@@ -57,8 +58,10 @@ public sealed class TokenizerPropertyTests
     [InlineData("[]", "does not hold a JSON object")]
     [InlineData("{}", "model is missing")]
     [InlineData("{\"model\":{\"type\":\"Other\"}}", "type is \"Other\"; supported: BPE")]
-    [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\",\"b\"]]}}", "needs the token \"b\"")]
-    [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},\"normalizer\":{\"type\":\"Magic\"}}", "normalizer: type is \"Magic\"")]
+    [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\",\"b\"]]}}",
+        "needs the token \"b\"")]
+    [InlineData("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},\"normalizer\":{\"type\":\"Magic\"}}",
+        "normalizer: type is \"Magic\"")]
     public void A_file_that_cannot_be_used_is_refused_with_its_place(string json, string expected)
     {
         InputException refused = Assert.Throws<InputException>(() => Make(json));
@@ -74,7 +77,9 @@ public sealed class TokenizerPropertyTests
             // Merges were learned in the order of their tokens' ids.
             int best = -1, id = int.MaxValue;
             for (int i = 0; i + 1 < parts.Count; i++)
-                if (tokenizer.TokenToId(parts[i] + parts[i + 1]) is { } merged && merged < id && IsMerge(parts[i], parts[i + 1], merged)) (best, id) = (i, merged);
+                if (tokenizer.TokenToId(parts[i] + parts[i + 1]) is { } merged && merged < id
+                    && IsMerge(parts[i], parts[i + 1], merged))
+                    (best, id) = (i, merged);
             if (best < 0) return [.. parts.Select(part => tokenizer.TokenToId(part)!.Value)];
             parts[best] += parts[best + 1];
             parts.RemoveAt(best + 1);
@@ -82,12 +87,14 @@ public sealed class TokenizerPropertyTests
     }
 
     // A token comes from one merge only; another pair that spells the same is none.
-    private static bool IsMerge(string left, string right, int merged) => Merges.Value.Contains((left, right)) && merged > 256;
+    private static bool IsMerge(string left, string right, int merged) =>
+        Merges.Value.Contains((left, right)) && merged > 256;
 
     private static readonly Lazy<HashSet<(string, string)>> Merges = new(() =>
     {
         using var json = System.Text.Json.JsonDocument.Parse(BytePairTrainer.Train(Texts, 600, ["<|end|>"]));
-        return [.. json.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(pair => (pair[0].GetString()!, pair[1].GetString()!))];
+        return [.. json.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray()
+            .Select(pair => (pair[0].GetString()!, pair[1].GetString()!))];
     });
 
     private static Tokenizer Make(string json)

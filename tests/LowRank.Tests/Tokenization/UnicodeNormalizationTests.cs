@@ -13,7 +13,8 @@ public sealed class UnicodeNormalizationTests
         ("NFKC", UnicodeNormalization.Nfkc), ("NFKD", UnicodeNormalization.Nfkd),
     ];
 
-    /// <summary>Texts rich in what matters: marks, letters that decompose, Hangul, lone surrogates, planes beyond the first.</summary>
+    /// <summary>Texts rich in what matters: marks, letters that decompose, Hangul, lone surrogates, planes beyond the
+    /// first.</summary>
     private static readonly Gen<string> Texts = Gen.OneOf(
         Gen.Char['a', 'f'].Select(c => c.ToString()),
         Gen.Char['\u0300', '\u036F'].Select(c => c.ToString()),
@@ -32,14 +33,18 @@ public sealed class UnicodeNormalizationTests
     {
         var wrong = new List<string>();
         int cases = 0;
-        foreach (string line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Fixtures/tokenization/normalization_cases.jsonl")))
+        foreach (string line in File.ReadLines(
+            Path.Combine(AppContext.BaseDirectory, "Fixtures/tokenization/normalization_cases.jsonl")))
         {
             string[] texts = JsonSerializer.Deserialize<string[]>(line)!;
             cases++;
             for (int form = 0; form < Forms.Length; form++)
             {
                 string found = Forms[form].Apply(texts[0]);
-                if (found != texts[form + 1]) wrong.Add($"{Forms[form].Name} of {Hexadecimal(texts[0])}: {Hexadecimal(found)}, not {Hexadecimal(texts[form + 1])}");
+                if (found != texts[form + 1])
+                    wrong.Add(
+                        $"{Forms[form].Name} of {Hexadecimal(texts[0])}: {Hexadecimal(found)}, not " +
+                        $"{Hexadecimal(texts[form + 1])}");
             }
         }
         Assert.True(wrong.Count == 0, string.Join('\n', wrong.Take(20)));
@@ -93,7 +98,8 @@ public sealed class UnicodeNormalizationTests
 
     [Fact]
     public void Characters_after_Unicode_9_stay_as_in_tokenizers() =>
-        Assert.All(Forms, form => Assert.Equal("\u32FF", form.Apply("\u32FF"))); // the square era name Reiwa, of Unicode 12.1
+        // the square era name Reiwa, of Unicode 12.1
+        Assert.All(Forms, form => Assert.Equal("\u32FF", form.Apply("\u32FF")));
 
     [Fact]
     public void A_long_run_of_marks_in_wrong_order_takes_no_quadratic_time()

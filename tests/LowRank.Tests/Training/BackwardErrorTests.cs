@@ -10,7 +10,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Training;
 
-/// <summary>What goes wrong while torch goes backward through functions of ours reaches the caller; left alone, it ends the process.</summary>
+/// <summary>What goes wrong while torch goes backward through functions of ours reaches the caller; left alone, it ends
+/// the process.</summary>
 [Collection("alone")]
 public sealed class BackwardErrorTests
 {
@@ -20,12 +21,17 @@ public sealed class BackwardErrorTests
         using var tiny = new TinyModel();
         using Tensor weight = ones(4).requires_grad_();
         var failing = new FailingBlock(_ => throw new InvalidOperationException("no second pass"));
-        using var runner = new StepRunner(new BlockObjective(tiny.Model.Decoder, weight, failing), new OneWeight(weight), new TrainingOptions { GradientCheckpointing = true });
+        using var runner =
+            new StepRunner(new BlockObjective(tiny.Model.Decoder, weight, failing), new OneWeight(weight),
+            new TrainingOptions { GradientCheckpointing = true });
         var row = new TokenizedExample([1, 2], [1, 2]);
-        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => runner.Run(new StepBatches([[row]], 1), 1e-3, 1));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(
+            () => runner.Run(new StepBatches([[row]], 1), 1e-3, 1));
         Assert.Equal("no second pass", error.Message);
-        Assert.Contains(nameof(FailingBlock), error.StackTrace, StringComparison.Ordinal); // as it was thrown, and not only here
-        Assert.True(float.IsFinite((float)runner.Run(new StepBatches([[row]], 1), 1e-3, 2).Loss)); // the block fails once
+        // as it was thrown, and not only here
+        Assert.Contains(nameof(FailingBlock), error.StackTrace, StringComparison.Ordinal);
+        // the block fails once
+        Assert.True(float.IsFinite((float)runner.Run(new StepBatches([[row]], 1), 1e-3, 2).Loss));
     }
 
     // Its input takes no gradient: torch accepts one of no numbers for the single number that stands in.
@@ -36,7 +42,8 @@ public sealed class BackwardErrorTests
         using Tensor weight = ones(4).requires_grad_();
         var failing = new FailingBlock(_ => throw new InvalidOperationException("no second pass")) { Weight = weight };
         using Tensor sum = Through(ones(1, 2, 4), failing).sum();
-        Assert.Equal("no second pass", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+        Assert.Equal("no second pass",
+            Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
         Assert.Null(weight.grad);
     }
 
@@ -71,7 +78,8 @@ public sealed class BackwardErrorTests
         var outer = new FailingBlock(_ => throw new InvalidOperationException("never"), passes: int.MaxValue);
         outer.Inner = new FailingBlock(_ => throw new InvalidOperationException("inside"), passes: 2);
         Tensor sum = Through(input, outer).sum();
-        Assert.Equal("inside", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+        Assert.Equal("inside",
+            Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
     }
 
     [Fact]
@@ -83,12 +91,15 @@ public sealed class BackwardErrorTests
         var arguments = new TrainingAttentionArguments(AttentionTexts.OfRows(1, 5, 5), 0.3, TiledAttention.Anywhere, 0,
             whole => calls++ == 0 ? split(whole) : throw new InvalidOperationException("no parts"));
         Tensor sum = TrainingAttention.Apply(fused, null, null, arguments).sum();
-        Assert.Equal("no parts", Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
+        Assert.Equal("no parts",
+            Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
         Assert.Null(fused.grad);
     }
 
     private static Tensor Through(Tensor input, IBlock block) =>
-        BlockPass.Run([block], input, ForwardContext.Create(TinyModel.Ids(1, 2), null, null, null, null, null), checkpoints: true);
+        BlockPass.Run(
+            [block], input, ForwardContext.Create(TinyModel.Ids(1, 2), null, null, null, null, null),
+            checkpoints: true);
 
     /// <summary>x·2, but for one pass.</summary>
     private sealed class FailingBlock(Func<Tensor, Tensor> failure, int passes = 1) : IBlock
@@ -113,7 +124,8 @@ public sealed class BackwardErrorTests
     {
         public INetwork Network => network;
 
-        public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) => Through(ones(1, 2, 4) * weight, block).sum();
+        public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) =>
+            Through(ones(1, 2, 4) * weight, block).sum();
 
         public IScoreBoard? NewBoard() => null;
     }

@@ -12,9 +12,12 @@ namespace LowRank.Tests.Training;
 
 public sealed class CheckpointTests
 {
-    private static readonly LoraConfig Config = new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
+    private static readonly LoraConfig Config =
+        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
 
-    private static readonly TrainingOptions Options = new() { Steps = 6, BatchSize = 3, LearningRate = 0.05, Schedule = ScheduleKind.Cosine, Seed = 5, SaveEvery = 1 };
+    private static readonly TrainingOptions Options =
+        new() { Steps = 6, BatchSize = 3, LearningRate = 0.05, Schedule = ScheduleKind.Cosine, Seed = 5,
+        SaveEvery = 1 };
 
     private static readonly TokenizedExample[] Rows = [.. Enumerable.Range(0, 8).Select(row =>
     {
@@ -23,7 +26,8 @@ public sealed class CheckpointTests
     })];
 
     // Rows that are all to end in one token, and held-out rows that are to end in another.
-    private static TokenizedExample[] Ending(int token) => [.. Rows.Select(row => row with { Labels = [.. row.Labels.Select(_ => token)] })];
+    private static TokenizedExample[] Ending(int token) =>
+        [.. Rows.Select(row => row with { Labels = [.. row.Labels.Select(_ => token)] })];
 
     [Fact]
     public void A_checkpoint_holds_everything_with_a_manifest_of_sizes_and_hashes()
@@ -33,7 +37,8 @@ public sealed class CheckpointTests
         string newest = folder[Path.Combine("checkpoints", "step-00000006")];
         using JsonDocument manifest = JsonDocument.Parse(File.ReadAllText(Path.Combine(newest, "manifest.json")));
         JsonElement[] files = [.. manifest.RootElement.GetProperty("files").EnumerateArray()];
-        Assert.Equal(["optimizer.safetensors", "random.safetensors", "state.json", "weights.safetensors"], files.Select(file => file.GetProperty("name").GetString()));
+        Assert.Equal(["optimizer.safetensors", "random.safetensors", "state.json", "weights.safetensors"],
+            files.Select(file => file.GetProperty("name").GetString()));
         foreach (JsonElement file in files)
         {
             byte[] bytes = File.ReadAllBytes(Path.Combine(newest, file.GetProperty("name").GetString()!));
@@ -67,7 +72,8 @@ public sealed class CheckpointTests
         var recorder = new Recorder();
         Assert.Equal(whole, Train(folder.Path, resume: true, recorder: recorder));
         Assert.Equal(3, recorder.Plan!.ResumedFrom);
-        Assert.Contains(recorder.Plan.Notes, note => note.Contains(torn) && note.Contains(expected, StringComparison.Ordinal));
+        Assert.Contains(
+            recorder.Plan.Notes, note => note.Contains(torn) && note.Contains(expected, StringComparison.Ordinal));
         Assert.Equal([4, 5, 6], recorder.Steps.Select(step => step.Step));
     }
 
@@ -89,18 +95,25 @@ public sealed class CheckpointTests
     public void The_newest_are_kept_and_the_best(int kept)
     {
         using var folder = new TemporaryFolder();
-        Train(folder.Path, Options with { KeepCheckpoints = kept, EvaluateEvery = 1, LearningRate = 1 }, rows: Ending(3), validation: Ending(4));
-        string[] names = [.. Directory.GetDirectories(folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order()];
-        CheckpointCounters newest = JsonSerializer.Deserialize<CheckpointCounters>(File.ReadAllText(folder[Path.Combine("checkpoints", "step-00000006", "state.json")]), CheckpointStore.Json)!;
+        Train(folder.Path, Options with { KeepCheckpoints = kept, EvaluateEvery = 1, LearningRate = 1 },
+            rows: Ending(3), validation: Ending(4));
+        string[] names =
+            [.. Directory.GetDirectories(folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order()];
+        CheckpointCounters newest = JsonSerializer.Deserialize<CheckpointCounters>(
+            File.ReadAllText(folder[Path.Combine("checkpoints", "step-00000006", "state.json")]),
+            CheckpointStore.Json)!;
         Assert.InRange(newest.BestStep!.Value, 1, 6 - kept);
-        Assert.Equal([$"step-{newest.BestStep:D8}", .. Enumerable.Range(7 - kept, kept).Select(step => $"step-{step:D8}")], names);
+        Assert.Equal(
+            [$"step-{newest.BestStep:D8}", .. Enumerable.Range(7 - kept, kept).Select(step => $"step-{step:D8}")],
+            names);
     }
 
     [Fact]
     public void The_best_is_kept_between_two_saves_too()
     {
         using var folder = new TemporaryFolder();
-        Train(folder.Path, Options with { SaveEvery = 6, EvaluateEvery = 1, KeepCheckpoints = 1, LearningRate = 1 }, rows: Ending(3), validation: Ending(4));
+        Train(folder.Path, Options with { SaveEvery = 6, EvaluateEvery = 1, KeepCheckpoints = 1, LearningRate = 1 },
+            rows: Ending(3), validation: Ending(4));
         Assert.Equal(2, Directory.GetDirectories(folder["checkpoints"]).Length);
     }
 
@@ -112,7 +125,8 @@ public sealed class CheckpointTests
         using var tiny = new TinyModel();
         using var adapter = Adapter.Create(tiny.Model, Config, 1);
         adapter.Attach();
-        using var runner = new StepRunner(new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter), Options);
+        using var runner =
+            new StepRunner(new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter), Options);
         using RunFolder run = RunFolder.Take(folder.Path);
         var data = DataOrder.Of(Rows, Options);
         var store = new CheckpointStore(run, new TrainedAdapter(adapter), runner.Optimizer, runner.Dropout, kept: 2)
@@ -130,8 +144,10 @@ public sealed class CheckpointTests
         Assert.Contains("No space left on device", e.Message);
         Assert.Contains("step-00000003", e.Message);
         Assert.Contains("go on with --resume", e.Message);
-        Assert.Equal(["step-00000002", "step-00000003"], Directory.GetFileSystemEntries(folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order());
-        Assert.All(Directory.GetDirectories(folder["checkpoints"]), path => Assert.Null(CheckpointManifest.Check(path)));
+        Assert.Equal(["step-00000002", "step-00000003"], Directory.GetFileSystemEntries(folder["checkpoints"])
+            .Select(path => Path.GetFileName(path)).Order());
+        Assert.All(Directory.GetDirectories(folder["checkpoints"]),
+            path => Assert.Null(CheckpointManifest.Check(path)));
     }
 
     [Fact]
@@ -139,13 +155,18 @@ public sealed class CheckpointTests
     {
         using var folder = new TemporaryFolder();
         Train(folder.Path, stopAfter: 3);
-        string message = Assert.Throws<InputException>(() => Train(folder.Path, Options with { BatchSize = 4, Seed = 6, Shuffle = false }, resume: true)).Message;
+        string message = Assert.Throws<InputException>(
+            () => Train(folder.Path, Options with { BatchSize = 4, Seed = 6, Shuffle = false }, resume: true)).Message;
         Assert.Contains("a step took 3 rows, and takes 4 now", message);
         Assert.Contains("training.seed was 5, and is 6 now", message);
         Assert.Contains("training.shuffle was true", message);
         TokenizedExample[] changed = [.. Rows[..7], Rows[7] with { Labels = [.. Rows[7].Labels.Reverse()] }];
-        Assert.Contains("the rows of the data have changed", Assert.Throws<InputException>(() => Train(folder.Path, resume: true, rows: changed)).Message);
-        Assert.Contains("the data had 8 rows, and has 7 now", Assert.Throws<InputException>(() => Train(folder.Path, resume: true, rows: Rows[..7])).Message);
+        Assert.Contains(
+            "the rows of the data have changed",
+            Assert.Throws<InputException>(() => Train(folder.Path, resume: true, rows: changed)).Message);
+        Assert.Contains(
+            "the data had 8 rows, and has 7 now",
+            Assert.Throws<InputException>(() => Train(folder.Path, resume: true, rows: Rows[..7])).Message);
     }
 
     [Fact]
@@ -162,7 +183,8 @@ public sealed class CheckpointTests
         byte[] whole = Train(options: Options with { SaveEvery = null });
         using var folder = new TemporaryFolder();
         Train(folder.Path, Options with { SaveEvery = null }, stopAfter: 3);
-        Assert.Equal(["step-00000003"], Directory.GetDirectories(folder["checkpoints"]).Select(path => Path.GetFileName(path)));
+        Assert.Equal(["step-00000003"], Directory.GetDirectories(folder["checkpoints"])
+            .Select(path => Path.GetFileName(path)));
         Assert.Equal(whole, Train(folder.Path, Options with { SaveEvery = null }, resume: true));
     }
 
@@ -175,12 +197,16 @@ public sealed class CheckpointTests
         other.Save();
         TrainBeside(one.Path, folder.Path, resume: false);
         string[] before = Listing(folder.Path);
-        string message = Assert.Throws<InputException>(() => TrainBeside(other.Path, folder.Path, resume: true)).Message;
-        Assert.Contains($"belongs to another base: model was {one.Path} when the run began, and is {other.Path} now, with other weights (fingerprint ", message);
+        string message = Assert.Throws<InputException>(
+            () => TrainBeside(other.Path, folder.Path, resume: true)).Message;
+        Assert.Contains(
+            $"belongs to another base: model was {one.Path} when the run began, and is {other.Path} now, with " +
+            "other weights (fingerprint ", message);
         File.Copy(Path.Combine(other.Path, "model.safetensors"), Path.Combine(one.Path, "swapped"));
         File.Move(Path.Combine(one.Path, "model.safetensors"), Path.Combine(one.Path, "kept"));
         File.Move(Path.Combine(one.Path, "swapped"), Path.Combine(one.Path, "model.safetensors"));
-        Assert.Contains($"the weights of {one.Path} have changed since the run began", Assert.Throws<InputException>(() => TrainBeside(one.Path, folder.Path, resume: true)).Message);
+        Assert.Contains($"the weights of {one.Path} have changed since the run began",
+            Assert.Throws<InputException>(() => TrainBeside(one.Path, folder.Path, resume: true)).Message);
         Assert.Equal(before, Listing(folder.Path)); // a refused resume changes nothing
         File.Move(Path.Combine(one.Path, "kept"), Path.Combine(other.Path, "model.safetensors"), overwrite: true);
         Assert.Equal(6, TrainBeside(other.Path, folder.Path, resume: true).Steps); // the same weights lie elsewhere
@@ -190,7 +216,9 @@ public sealed class CheckpointTests
     public void A_resume_without_checkpoints_makes_no_folder()
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains("There is no checkpoint to resume from", Assert.Throws<InputException>(() => Train(folder["none"], resume: true)).Message);
+        Assert.Contains(
+            "There is no checkpoint to resume from",
+            Assert.Throws<InputException>(() => Train(folder["none"], resume: true)).Message);
         Assert.False(Directory.Exists(folder["none"]));
     }
 
@@ -201,7 +229,8 @@ public sealed class CheckpointTests
         TrainingOptions options = Options with { SaveEvery = null };
         Assert.Equal(Train(options: options), Train(timed.Path, options with { SaveInterval = TimeSpan.Zero }));
         // The newest two; after the last step there are the weights themselves.
-        Assert.Equal(["step-00000004", "step-00000005"], Directory.GetDirectories(timed["checkpoints"]).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal(["step-00000004", "step-00000005"], Directory.GetDirectories(timed["checkpoints"])
+            .Select(path => Path.GetFileName(path)).Order());
         Train(rare.Path, options with { SaveInterval = TimeSpan.FromMinutes(10) });
         Assert.False(Directory.Exists(rare["checkpoints"]));
     }
@@ -213,11 +242,15 @@ public sealed class CheckpointTests
         adapter.Attach();
         using var stop = new CancellationTokenSource();
         var recorder = new Recorder { OnStep = step => { if (step.Step == 3) stop.Cancel(); } };
-        return new Trainer(opened.Decoder, new TrainedAdapter(adapter), Options, output, recorder).Run(Rows, [], resume, stop.Token);
+        return new Trainer(opened.Decoder, new TrainedAdapter(adapter), Options, output, recorder)
+            .Run(Rows, [], resume, stop.Token);
     }
 
-    private static string[] Listing(string folder) => [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
-        .Select(file => $"{file} {new FileInfo(file).LastWriteTimeUtc.Ticks} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}")];
+    private static string[] Listing(string folder) =>
+        [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
+        .Select(file =>
+            $"{file} {new FileInfo(file).LastWriteTimeUtc.Ticks} " +
+            $"{Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))}")];
 
     private static void Damage(string checkpoint, string damage)
     {
@@ -225,7 +258,8 @@ public sealed class CheckpointTests
         switch (damage)
         {
             case "cut":
-                using (var stream = new FileStream(File("weights.safetensors"), FileMode.Open)) stream.SetLength(stream.Length / 2);
+                using (var stream = new FileStream(File("weights.safetensors"), FileMode.Open))
+                    stream.SetLength(stream.Length / 2);
                 break;
             case "turned":
                 byte[] bytes = System.IO.File.ReadAllBytes(File("optimizer.safetensors"));
@@ -236,7 +270,8 @@ public sealed class CheckpointTests
                 System.IO.File.Delete(File("random.safetensors"));
                 break;
             case "torn manifest":
-                System.IO.File.WriteAllText(File("manifest.json"), System.IO.File.ReadAllText(File("manifest.json"))[..40]);
+                System.IO.File.WriteAllText(
+                    File("manifest.json"), System.IO.File.ReadAllText(File("manifest.json"))[..40]);
                 break;
             default:
                 System.IO.File.Delete(File("manifest.json"));
@@ -250,7 +285,9 @@ public sealed class CheckpointTests
         return Train(folder.Path, options);
     }
 
-    private static byte[] Train(string output, TrainingOptions? options = null, bool resume = false, int? stopAfter = null, Recorder? recorder = null,
+    private static byte[] Train(
+        string output, TrainingOptions? options = null, bool resume = false, int? stopAfter = null,
+        Recorder? recorder = null,
         TokenizedExample[]? rows = null, TokenizedExample[]? validation = null)
     {
         using var tiny = new TinyModel();
@@ -258,7 +295,8 @@ public sealed class CheckpointTests
         adapter.Attach();
         using var stop = new CancellationTokenSource();
         recorder ??= new Recorder { OnStep = step => { if (step.Step == stopAfter) stop.Cancel(); } };
-        new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), options ?? Options, output, recorder).Run(rows ?? Rows, validation ?? [], resume, stop.Token);
+        new Trainer(tiny.Model.Decoder, new TrainedAdapter(adapter), options ?? Options, output, recorder)
+            .Run(rows ?? Rows, validation ?? [], resume, stop.Token);
         return File.ReadAllBytes(Path.Combine(output, "adapter", Adapter.FileName));
     }
 }

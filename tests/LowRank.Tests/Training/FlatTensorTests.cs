@@ -10,7 +10,8 @@ public sealed class FlatTensorTests
     public void Adopted_tensors_keep_values_and_handles_and_lie_in_one()
     {
         using var scope = NewDisposeScope();
-        Tensor first = arange(6, ScalarType.Float32).view(2, 3).clone().requires_grad_(), second = full(1, 7f), third = ones(17);
+        Tensor first = arange(6, ScalarType.Float32).view(2, 3).clone().requires_grad_(), second = full(1, 7f),
+            third = ones(17);
         FlatTensor flat = FlatTensor.Adopt([first, second, third, second]);
         Assert.Equal(16 + 16 + 32, flat.Whole.numel());
         Assert.Equal([2, 3], first.shape);

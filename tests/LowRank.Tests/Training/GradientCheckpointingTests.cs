@@ -11,7 +11,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Training;
 
-/// <summary>Blocks that are computed again in the backward pass give the gradients of blocks that are kept, to the last bit.</summary>
+/// <summary>Blocks that are computed again in the backward pass give the gradients of blocks that are kept, to the last
+/// bit.</summary>
 [Collection("alone")]
 public sealed class GradientCheckpointingTests
 {
@@ -22,8 +23,10 @@ public sealed class GradientCheckpointingTests
 
     public static TheoryData<string, bool, double> Cases => new()
     {
-        { TinyModel.Llama, true, 0 }, { TinyModel.Llama, true, 0.3 }, { TinyModel.Llama, false, 0.3 }, { Gemma, true, 0.2 }, { Gemma, false, 0 },
-        { TinyModel.Gpt2.Replace("pdrop\": 0", "pdrop\": 0.2", StringComparison.Ordinal).Replace("\"n_layer\": 2", "\"n_layer\": 5", StringComparison.Ordinal), true, 0.1 },
+        { TinyModel.Llama, true, 0 }, { TinyModel.Llama, true, 0.3 }, { TinyModel.Llama, false, 0.3 },
+            { Gemma, true, 0.2 }, { Gemma, false, 0 },
+        { TinyModel.Gpt2.Replace("pdrop\": 0", "pdrop\": 0.2", StringComparison.Ordinal)
+            .Replace("\"n_layer\": 2", "\"n_layer\": 5", StringComparison.Ordinal), true, 0.1 },
         { TinyModel.Gpt2.Replace("pdrop\": 0", "pdrop\": 0.2", StringComparison.Ordinal), false, 0 },
     };
 
@@ -61,9 +64,14 @@ public sealed class GradientCheckpointingTests
         var trained = new TrainedAdapter(adapter);
         double[][] losses = [.. new[] { false, true }.Select(checkpointing =>
         {
-            using var runner = new StepRunner(new CausalObjective(tiny.Model.Decoder), trained, new TrainingOptions { Seed = 5, GradientCheckpointing = checkpointing });
-            var step = new StepBatches([Rows(2), Rows(3)], Rows(2).Concat(Rows(3)).Sum(row => (long)row.PredictedLabels));
-            return (double[])[.. Enumerable.Range(1, 3).Select(number => runner.Run(step, 0, number).Loss)]; // a rate of 0 leaves the weights
+            using var runner =
+                new StepRunner(
+                    new CausalObjective(tiny.Model.Decoder), trained,
+                    new TrainingOptions { Seed = 5, GradientCheckpointing = checkpointing });
+            var step = new StepBatches(
+                [Rows(2), Rows(3)], Rows(2).Concat(Rows(3)).Sum(row => (long)row.PredictedLabels));
+            // a rate of 0 leaves the weights
+            return (double[])[.. Enumerable.Range(1, 3).Select(number => runner.Run(step, 0, number).Loss)];
         })];
         Assert.Equal(losses[0], losses[1]);
         Assert.NotEqual(losses[0][0], losses[0][1]);
@@ -74,7 +82,10 @@ public sealed class GradientCheckpointingTests
     {
         using var tiny = new TinyModel();
         using Adapter adapter = Attached(tiny.Model, 0.3, "lora");
-        using var runner = new StepRunner(new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter), new TrainingOptions { GradientCheckpointing = true });
+        using var runner =
+            new StepRunner(
+                new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter),
+                new TrainingOptions { GradientCheckpointing = true });
         var step = new StepBatches([Rows(4)], Rows(4).Sum(row => (long)row.PredictedLabels));
         for (int i = 1; i <= 5; i++) runner.Run(step, 1e-3, i);
         long before = Tensor.TotalCount;
@@ -91,13 +102,16 @@ public sealed class GradientCheckpointingTests
         using var tiny = new TinyModel();
         using Adapter adapter = Adapter.Create(tiny.Model, new LoraConfig
         {
-            Rank = 2, Alpha = 4, Dropout = 0.3, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]), LayersToTransform = LayerSelection.Of(lowest), InitialWeights = InitialWeights.False,
+            Rank = 2, Alpha = 4, Dropout = 0.3, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]),
+                LayersToTransform = LayerSelection.Of(lowest), InitialWeights = InitialWeights.False,
         }, 1);
         adapter.Attach();
         var objective = new CausalObjective(tiny.Model.Decoder);
         AssertSame(objective, new TrainedAdapter(adapter).Weights, Rows(5));
         var passes = new PassCounter();
-        foreach (Projection layer in tiny.Model.Network.Projections.Where(layer => layer.Path.EndsWith("up_proj", StringComparison.Ordinal))) layer.Slot.Attach(passes);
+        foreach (Projection layer in tiny.Model.Network.Projections.Where(
+            layer => layer.Path.EndsWith("up_proj", StringComparison.Ordinal)))
+            layer.Slot.Attach(passes);
         using var scope = NewDisposeScope();
         objective.Sum(Rows(5), null).backward();
         Assert.Equal(2 + 2 - lowest, passes.Count); // two blocks, of which those that go backward are computed twice
@@ -110,12 +124,15 @@ public sealed class GradientCheckpointingTests
         tiny.Model.Decoder.GradientCheckpointing = true;
         tiny.Model.Decoder.Prompt = new NoPrompt();
         using var scope = NewDisposeScope();
-        Assert.Contains("prompt_tuning", Assert.Throws<InputException>(() => tiny.Model.Decoder.Hidden(TinyModel.Ids(1, 2))).Message);
+        Assert.Contains(
+            "prompt_tuning",
+            Assert.Throws<InputException>(() => tiny.Model.Decoder.Hidden(TinyModel.Ids(1, 2))).Message);
         using var noGradient = no_grad();
         Assert.NotNull(tiny.Model.Decoder.Hidden(TinyModel.Ids(1, 2)));
     }
 
-    private static void AssertSame(IObjective objective, IReadOnlyList<KeyValuePair<string, Tensor>> weights, IReadOnlyList<IExample> rows)
+    private static void AssertSame(
+        IObjective objective, IReadOnlyList<KeyValuePair<string, Tensor>> weights, IReadOnlyList<IExample> rows)
     {
         (float Loss, float[][] Gradients) Of(bool checkpointing)
         {
@@ -138,7 +155,8 @@ public sealed class GradientCheckpointingTests
     {
         Adapter adapter = Adapter.Create(model, new LoraConfig
         {
-            Rank = 2, Alpha = 4, Dropout = dropout, UseDora = method == "dora", TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False,
+            Rank = 2, Alpha = 4, Dropout = dropout, UseDora = method == "dora",
+                TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False,
         }, 1);
         adapter.Attach();
         return adapter;

@@ -11,7 +11,8 @@ namespace LowRank.Tests.Training;
 public sealed class HeadLossTests
 {
     private static readonly Gen<(int Rows, int Width, int Classes, bool Biased, int AtATime, ulong Seed)> Case =
-        Gen.Select(Gen.Int[1, 90], Gen.Int[1, 100], Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 900]), Gen.Bool, Gen.Int[1, 100], Gen.ULong[1, 1UL << 40]);
+        Gen.Select(Gen.Int[1, 90], Gen.Int[1, 100], Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 900]), Gen.Bool,
+            Gen.Int[1, 100], Gen.ULong[1, 1UL << 40]);
 
     [Fact]
     public void Loss_and_gradient_are_the_exact_ones_within_rounding() => Case.Sample(drawn =>
@@ -20,7 +21,8 @@ public sealed class HeadLossTests
         (int rows, int width, int classes, bool biased, int atATime, ulong seed) = drawn;
         Tensor states = Rounding.Draw(seed, rows, width).requires_grad_(), w = Rounding.Draw(seed + 1, classes, width);
         Tensor? bias = biased ? Rounding.Draw(seed + 2, classes) : null;
-        Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * classes).to(ScalarType.Int64).clamp(0, classes - 1);
+        Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * classes).to(ScalarType.Int64).clamp(
+            0, classes - 1);
         Tensor loss = HeadLoss.Sum(Projection.Tied("head", w, bias), states, labels, (long)atATime * classes);
         (loss / 7).backward();
 
@@ -28,12 +30,20 @@ public sealed class HeadLossTests
         Tensor logits = nn.functional.linear(precise, matrix, bias?.to(ScalarType.Float64));
         Tensor exact = nn.functional.cross_entropy(logits, labels, reduction: nn.Reduction.Sum);
         (exact / 7).backward();
-        // An error e in a logit changes a probability by a factor of e²ᵉ at most; the exponential, sums and products round besides.
-        Tensor size = matmul(precise.detach().abs(), matrix.abs().t()) + (bias?.to(ScalarType.Float64).abs() ?? zeros([], ScalarType.Float64));
-        double inLogit = (width + 4) * Rounding.Unit * 1.01 * size.max().item<double>(), inShare = 2.2 * (inLogit + Rounding.Unit * 2 * logits.detach().abs().max().item<double>()) + (classes / 8.0 + 30) * Rounding.Unit;
-        Assert.InRange(Math.Abs(loss.item<float>() - exact.item<double>()), 0, rows * (2 * inLogit + inShare) + 2 * Rounding.Unit * Math.Abs(exact.item<double>()));
-        Tensor shares = nn.functional.softmax(logits.detach(), 1), wrong = shares + nn.functional.one_hot(labels, classes).to(ScalarType.Float64);
-        Rounding.AssertWithin(precise.grad!, matmul(wrong, matrix.abs()) / 7 * (inShare + (classes + 10) * Rounding.Unit), states.grad!);
+        // An error e in a logit changes a probability by a factor of e²ᵉ at most; the exponential, sums and products
+        // round besides.
+        Tensor size = matmul(precise.detach().abs(), matrix.abs().t())
+            + (bias?.to(ScalarType.Float64).abs() ?? zeros([], ScalarType.Float64));
+        double inLogit = (width + 4) * Rounding.Unit * 1.01 * size.max().item<double>(),
+            inShare = 2.2 * (inLogit + Rounding.Unit * 2 * logits.detach().abs().max().item<double>())
+            + (classes / 8.0 + 30) * Rounding.Unit;
+        Assert.InRange(
+            Math.Abs(loss.item<float>() - exact.item<double>()), 0,
+            rows * (2 * inLogit + inShare) + 2 * Rounding.Unit * Math.Abs(exact.item<double>()));
+        Tensor shares = nn.functional.softmax(logits.detach(), 1),
+            wrong = shares + nn.functional.one_hot(labels, classes).to(ScalarType.Float64);
+        Rounding.AssertWithin(
+            precise.grad!, matmul(wrong, matrix.abs()) / 7 * (inShare + (classes + 10) * Rounding.Unit), states.grad!);
     }, iter: 60, threads: 1);
 
     // What other devices compute with, here on the processor's memory.
@@ -46,7 +56,8 @@ public sealed class HeadLossTests
         double expected = SoftmaxLoss.Compute(kernel, labels, needsGradient: true);
         (Tensor loss, Tensor gradient) = HeadLoss.Compute(logits, labels);
         Assert.InRange(loss.item<float>(), expected * (1 - 1e-6), expected * (1 + 1e-6));
-        Assert.InRange((kernel - gradient).abs().max().item<float>(), 0, 4e-6); // a sum of exponentials near e¹⁰ has its logarithm to 5e-7
+        // a sum of exponentials near e¹⁰ has its logarithm to 5e-7
+        Assert.InRange((kernel - gradient).abs().max().item<float>(), 0, 4e-6);
     }
 
     [Fact]
@@ -68,7 +79,9 @@ public sealed class HeadLossTests
         {
             Tensor w = Rounding.Draw(2, 100, 4);
             w[57, 1] = value;
-            Assert.True(float.IsNaN(HeadLoss.Sum(Projection.Tied("head", w), ones(3, 4), zeros(3, ScalarType.Int64)).item<float>()));
+            Assert.True(
+                float.IsNaN(
+                    HeadLoss.Sum(Projection.Tied("head", w), ones(3, 4), zeros(3, ScalarType.Int64)).item<float>()));
         }
     }
 
@@ -77,7 +90,10 @@ public sealed class HeadLossTests
     {
         using var scope = NewDisposeScope();
         var head = Projection.Tied("lm_head", Rounding.Draw(2, 10, 4));
-        Assert.Contains("lm_head scores 10 classes", Assert.Throws<InputException>(() => HeadLoss.Sum(head, ones(1, 4), full([1], 10, ScalarType.Int64))).Message);
+        Assert.Contains(
+            "lm_head scores 10 classes",
+            Assert.Throws<InputException>(
+                () => HeadLoss.Sum(head, ones(1, 4), full([1], 10, ScalarType.Int64))).Message);
         Assert.Throws<InputException>(() => HeadLoss.Sum(head, ones(1, 4), full([1], -1, ScalarType.Int64)));
     }
 }

@@ -6,7 +6,8 @@ public sealed class MetricsWriterTests
 {
     private static TrainingStep Step(long step) => new(step, 2.5, 1.25, 1e-4, 64, 1000.5, TimeSpan.FromSeconds(step));
 
-    private const string Line = """{"step":1,"loss":2.5,"grad_norm":1.25,"learning_rate":0.0001,"tokens":64,"tokens_per_second":1000.5}""";
+    private const string Line =
+        """{"step":1,"loss":2.5,"grad_norm":1.25,"learning_rate":0.0001,"tokens":64,"tokens_per_second":1000.5}""";
 
     [Fact]
     public void Writes_a_line_a_step_and_a_line_an_evaluation_at_once()
@@ -40,7 +41,8 @@ public sealed class MetricsWriterTests
             writer.Stepped(Step(5));
         }
         string[] lines = File.ReadAllLines(path);
-        Assert.Equal([1, 2, 3, 4, 5], lines.Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["step"]!.GetValue<int>()));
+        Assert.Equal([1, 2, 3, 4, 5],
+            lines.Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["step"]!.GetValue<int>()));
         Assert.Equal(Line, lines[0]);
         using (var writer = new MetricsWriter(path)) writer.Stepped(Step(1));
         Assert.Equal(Line + "\n", Read(path));
@@ -51,8 +53,11 @@ public sealed class MetricsWriterTests
     {
         using var folder = new TemporaryFolder();
         using var writer = new MetricsWriter(folder["metrics.jsonl"]);
-        writer.Stepped(Step(1) with { Loss = double.NaN, GradientNorm = double.PositiveInfinity, Skipped = "the loss is NaN", SkippedSteps = 3 });
-        Assert.Equal("{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64,\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
+        writer.Stepped(
+            Step(1) with { Loss = double.NaN, GradientNorm = double.PositiveInfinity, Skipped = "the loss is NaN",
+            SkippedSteps = 3 });
+        Assert.Equal(
+            "{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64,\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
             Read(folder["metrics.jsonl"]));
     }
 
@@ -67,9 +72,11 @@ public sealed class MetricsWriterTests
         string line2 = Line.Replace("\"step\":1", "\"step\":2", StringComparison.Ordinal);
         File.WriteAllText(path, $"{Line}\n{line2}\n{torn}");
         // The last step was taken before the kill: no further step follows.
-        using (var writer = new MetricsWriter(path, resume: true)) writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 2 });
+        using (var writer = new MetricsWriter(path, resume: true))
+            writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 2 });
         Assert.Equal($"{Line}\n{line2}\n", Read(path));
-        using (var writer = new MetricsWriter(path, resume: true)) writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 1 });
+        using (var writer = new MetricsWriter(path, resume: true))
+            writer.Started(new TrainingPlan(2, 1, 1, 1, "x") { ResumedFrom = 1 });
         Assert.Equal($"{Line}\n", Read(path));
     }
 
@@ -99,7 +106,8 @@ public sealed class MetricsWriterTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["metrics.jsonl"], "not json\n");
         using var writer = new MetricsWriter(folder["metrics.jsonl"], resume: true);
-        var e = Assert.Throws<InputException>(() => writer.Started(new TrainingPlan(1, 1, 1, 1, "x") { ResumedFrom = 1 }));
+        var e = Assert.Throws<InputException>(
+            () => writer.Started(new TrainingPlan(1, 1, 1, 1, "x") { ResumedFrom = 1 }));
         Assert.Contains("not a measurement: not json", e.Message);
     }
 

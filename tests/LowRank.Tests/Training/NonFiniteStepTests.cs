@@ -12,9 +12,11 @@ public sealed class NonFiniteStepTests
 {
     private const int Broken = 31; // a token whose row of the embedding is not a number
 
-    private static readonly LoraConfig Config = new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
+    private static readonly LoraConfig Config =
+        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
 
-    private static readonly TrainingOptions Options = new() { Steps = 8, BatchSize = 2, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Shuffle = false };
+    private static readonly TrainingOptions Options =
+        new() { Steps = 8, BatchSize = 2, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Shuffle = false };
 
     // Sixteen rows for eight steps of two; the given ones, counted from 0, have the broken token.
     private static TokenizedExample[] Rows(params int[] broken) => [.. Enumerable.Range(0, 16).Select(row =>
@@ -66,7 +68,9 @@ public sealed class NonFiniteStepTests
         Assert.True(double.IsFinite(outcome.Loss));
         Assert.False(double.IsFinite(outcome.GradientNorm));
         string[] names = [.. run.Trained.Weights.Select(weight => weight.Key)];
-        Assert.Equal($"the gradient of {names[2]} is not finite (2 of {names.Length} are not; this one is the nearest to the loss)", outcome.NonFinite);
+        Assert.Equal(
+            $"the gradient of {names[2]} is not finite (2 of {names.Length} are not; this one is the nearest to " +
+            "the loss)", outcome.NonFinite);
     }
 
     [Theory]
@@ -85,10 +89,13 @@ public sealed class NonFiniteStepTests
         using var run = new Run();
         float[] good = [];
         var recorder = new Recorder { OnStep = step => { if (step.Step == 3) good = run.Values(); } };
-        var e = Assert.Throws<NonFiniteLossException>(() => run.Train(Options with { MaxSkippedSteps = 3, SaveEvery = 1 }, Rows(1, 6, 8, 11), recorder));
+        var e = Assert.Throws<NonFiniteLossException>(
+            () => run.Train(Options with { MaxSkippedSteps = 3, SaveEvery = 1 }, Rows(1, 6, 8, 11), recorder));
         Assert.Equal(6, e.Step);
         Assert.Equal([1, 4, 5, 6], recorder.Steps.Where(step => step.Skipped is not null).Select(step => step.Step));
-        Assert.StartsWith("Steps 4 to 6 gave no finite loss or gradient, and the run stops (training.max_skipped_steps is 3):", e.Message);
+        Assert.StartsWith(
+            "Steps 4 to 6 gave no finite loss or gradient, and the run stops (training.max_skipped_steps is 3):",
+            e.Message);
         Assert.Contains("the last finite step is 3, with loss", e.Message);
         Assert.Contains("at step 6 the loss is NaN; learning rate 0.05", e.Message);
         Assert.Contains("1 of 2 rows are wrong by themselves: rows.jsonl:12 (loss NaN)", e.Message);
@@ -99,7 +106,8 @@ public sealed class NonFiniteStepTests
         using var saved = Adapter.Load(run.Folder["adapter"], run.Model.Model);
         Assert.Equal(good, Run.Values(saved));
         // While steps are skipped no checkpoint pushes the good ones out.
-        Assert.Equal(["step-00000002", "step-00000003"], Directory.GetDirectories(run.Folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order());
+        Assert.Equal(["step-00000002", "step-00000003"], Directory.GetDirectories(run.Folder["checkpoints"])
+            .Select(path => Path.GetFileName(path)).Order());
     }
 
     [Fact]
@@ -128,7 +136,8 @@ public sealed class NonFiniteStepTests
                 run.Trained.Weights[0].Value.fill_(float.PositiveInfinity); // as an update that went too far
             },
         };
-        var e = Assert.Throws<NonFiniteLossException>(() => run.Train(Options with { MaxSkippedSteps = 2 }, Rows(), recorder));
+        var e = Assert.Throws<NonFiniteLossException>(
+            () => run.Train(Options with { MaxSkippedSteps = 2 }, Rows(), recorder));
         Assert.Equal(5, e.Step);
         Assert.Contains("2 of 2 rows are wrong by themselves", e.Message);
         Assert.Contains("give no finite numbers any more, and are not written", e.Message);
@@ -146,7 +155,9 @@ public sealed class NonFiniteStepTests
         whole.Train(Options, Rows(9, 10, 11), new Recorder());
         using var broken = new Run();
         using (var stop = new CancellationTokenSource())
-            broken.Train(Options, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == stopAfter) stop.Cancel(); } }, cancellation: stop.Token);
+            broken.Train(Options, Rows(9, 10, 11),
+                new Recorder { OnStep = step => { if (step.Step == stopAfter) stop.Cancel(); } },
+                cancellation: stop.Token);
         using var again = new Run(broken.Folder.Path);
         var recorder = new Recorder();
         TrainingResult result = again.Train(Options, Rows(9, 10, 11), recorder, resume: true);
@@ -156,9 +167,14 @@ public sealed class NonFiniteStepTests
         // One before the resume and one after it are two in a row.
         using var few = new Run();
         using (var stop = new CancellationTokenSource())
-            few.Train(Options with { MaxSkippedSteps = 2 }, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == stopAfter) stop.Cancel(); } }, cancellation: stop.Token);
+            few.Train(Options with { MaxSkippedSteps = 2 }, Rows(9, 10, 11),
+                new Recorder { OnStep = step => { if (step.Step == stopAfter) stop.Cancel(); } },
+                cancellation: stop.Token);
         using var rest = new Run(few.Folder.Path);
-        Assert.Equal(6, Assert.Throws<NonFiniteLossException>(() => rest.Train(Options with { MaxSkippedSteps = 2 }, Rows(9, 10, 11), new Recorder(), resume: true)).Step);
+        Assert.Equal(6,
+            Assert.Throws<NonFiniteLossException>(
+                () => rest.Train(
+                    Options with { MaxSkippedSteps = 2 }, Rows(9, 10, 11), new Recorder(), resume: true)).Step);
     }
 
     [Fact]
@@ -166,14 +182,19 @@ public sealed class NonFiniteStepTests
     {
         using var run = new Run();
         var recorder = new Recorder();
-        var e = Assert.Throws<NonFiniteLossException>(() => run.Train(Options with { SaveEvery = 1 }, Rows(12, 15), recorder));
-        Assert.StartsWith("Steps 7 to 8 gave no finite loss or gradient, and the run stops (they are its last):", e.Message);
-        Assert.Contains("it begins here: the base's weight model.embed_tokens.weight has 16 of 512 numbers that are NaN", e.Message);
+        var e = Assert.Throws<NonFiniteLossException>(
+            () => run.Train(Options with { SaveEvery = 1 }, Rows(12, 15), recorder));
+        Assert.StartsWith(
+            "Steps 7 to 8 gave no finite loss or gradient, and the run stops (they are its last):", e.Message);
+        Assert.Contains(
+            "it begins here: the base's weight model.embed_tokens.weight has 16 of 512 numbers that are NaN",
+            e.Message);
         Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step 6", e.Message);
         Assert.Null(recorder.Result);
         // Going on with it does not make it finished.
         using var again = new Run(run.Folder.Path);
-        Assert.Throws<NonFiniteLossException>(() => again.Train(Options with { SaveEvery = 1 }, Rows(12, 15), new Recorder(), resume: true));
+        Assert.Throws<NonFiniteLossException>(
+            () => again.Train(Options with { SaveEvery = 1 }, Rows(12, 15), new Recorder(), resume: true));
         // One skipped step is as one before the end.
         using var single = new Run();
         TrainingResult result = single.Train(Options, Rows(15), new Recorder());
@@ -186,8 +207,11 @@ public sealed class NonFiniteStepTests
         using var run = new Run();
         using var stop = new CancellationTokenSource();
         TrainingOptions options = Options with { SaveEvery = 1, KeepCheckpoints = 1 };
-        run.Train(options, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == 6) stop.Cancel(); } }, cancellation: stop.Token);
-        string[] kept = [.. Directory.GetDirectories(run.Folder["checkpoints"]).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        run.Train(options, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == 6) stop.Cancel(); } },
+            cancellation: stop.Token);
+        string[] kept =
+            [.. Directory.GetDirectories(run.Folder["checkpoints"]).Select(path => Path.GetFileName(path))
+            .Order(StringComparer.Ordinal)];
         Assert.Equal(2, kept.Length); // that of step 4, before them, and where it was stopped
         Assert.EndsWith("4", kept[0], StringComparison.Ordinal);
         Assert.EndsWith("6", kept[1], StringComparison.Ordinal);
@@ -201,9 +225,14 @@ public sealed class NonFiniteStepTests
         whole.Train(Options, Rows(6, 8), all);
         using var run = new Run();
         TrainingOptions options = Options with { MaxTokens = all.Steps.Take(5).Sum(step => step.Tokens) };
-        Assert.StartsWith("Steps 4 to 5 gave", Assert.Throws<NonFiniteLossException>(() => run.Train(options, Rows(6, 8), new Recorder())).Message);
+        Assert.StartsWith(
+            "Steps 4 to 5 gave",
+            Assert.Throws<NonFiniteLossException>(() => run.Train(options, Rows(6, 8), new Recorder())).Message);
         using var first = new Run();
-        Assert.Contains("nothing was learned", Assert.Throws<NonFiniteLossException>(() => first.Train(Options with { MaxTokens = 1 }, Rows(0), new Recorder())).Message);
+        Assert.Contains(
+            "nothing was learned",
+            Assert.Throws<NonFiniteLossException>(
+                () => first.Train(Options with { MaxTokens = 1 }, Rows(0), new Recorder())).Message);
     }
 
     [Theory]
@@ -214,8 +243,13 @@ public sealed class NonFiniteStepTests
         using var run = new Run();
         var recorder = new Recorder();
         TokenizedExample[] heldOut = [.. Rows(13).TakeLast(4)];
-        var e = Assert.Throws<NonFiniteLossException>(() => new Trainer(run.Model.Model.Decoder, run.Trained, Options with { EvaluateEvery = 2, Patience = patience }, run.Folder.Path, recorder).Run(Rows(), heldOut));
-        Assert.StartsWith($"The held-out loss after step {(patience is null ? 8 : 2)} is not finite, and the run is not finished:", e.Message);
+        var e = Assert.Throws<NonFiniteLossException>(
+            () => new Trainer(
+                run.Model.Model.Decoder, run.Trained, Options with { EvaluateEvery = 2, Patience = patience },
+                run.Folder.Path, recorder).Run(Rows(), heldOut));
+        Assert.StartsWith(
+            $"The held-out loss after step {(patience is null ? 8 : 2)} is not finite, and the run is not finished:",
+            e.Message);
         Assert.Contains("the first held-out row without a finite loss is rows.jsonl:14", e.Message);
         Assert.Contains("it begins here: the base's weight model.embed_tokens.weight", e.Message);
         Assert.Contains($"kept: {run.Folder["adapter"]}, the weights after step", e.Message);
@@ -226,14 +260,19 @@ public sealed class NonFiniteStepTests
     public void An_evaluation_that_has_to_be_finite_names_the_row_and_the_weight()
     {
         using var run = new Run();
-        var e = Assert.Throws<NonFiniteException>(() => Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(5), 4, 0));
-        Assert.StartsWith("The loss is NaN, first of rows.jsonl:6: the base's weight model.embed_tokens.weight has 16 of 512 numbers that are NaN", e.Message);
-        Assert.True(double.IsFinite(Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(), 4, 0).Loss));
+        var e = Assert.Throws<NonFiniteException>(
+            () => Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(5), 4, 0));
+        Assert.StartsWith(
+            "The loss is NaN, first of rows.jsonl:6: the base's weight model.embed_tokens.weight has 16 of 512 " +
+            "numbers that are NaN", e.Message);
+        Assert.True(
+            double.IsFinite(Evaluation.RunFinite(new CausalObjective(run.Model.Model.Decoder), Rows(), 4, 0).Loss));
     }
 
     private static StepBatches Step(TokenizedExample[] rows) => new([rows], rows.Sum(row => (long)row.PredictedLabels));
 
-    private static float[][] State(StepRunner runner) => [.. runner.Optimizer.State().Select(part => part.Value.data<float>().ToArray())];
+    private static float[][] State(StepRunner runner) =>
+        [.. runner.Optimizer.State().Select(part => part.Value.data<float>().ToArray())];
 
     private sealed class Run : IDisposable
     {
@@ -261,14 +300,17 @@ public sealed class NonFiniteStepTests
         private string Output { get; }
 
         public StepRunner Runner(TrainingOptions options) =>
-            new(Spoils ? new SpoiledObjective(new CausalObjective(Model.Model.Decoder), Trained.Weights[0].Value, Trained.Weights[2].Value) : new CausalObjective(Model.Model.Decoder), Trained, options);
+            new(Spoils ? new SpoiledObjective(new CausalObjective(Model.Model.Decoder), Trained.Weights[0].Value,
+                Trained.Weights[2].Value) : new CausalObjective(Model.Model.Decoder), Trained, options);
 
-        public TrainingResult Train(TrainingOptions options, TokenizedExample[] rows, Recorder recorder, bool resume = false, CancellationToken cancellation = default) =>
+        public TrainingResult Train(TrainingOptions options, TokenizedExample[] rows, Recorder recorder,
+            bool resume = false, CancellationToken cancellation = default) =>
             new Trainer(Model.Model.Decoder, Trained, options, Output, recorder).Run(rows, [], resume, cancellation);
 
         public float[] Values() => Values(adapter);
 
-        public static float[] Values(Adapter adapter) => [.. adapter.Weights.SelectMany(weight => weight.Value.detach().contiguous().data<float>().ToArray())];
+        public static float[] Values(Adapter adapter) =>
+            [.. adapter.Weights.SelectMany(weight => weight.Value.detach().contiguous().data<float>().ToArray())];
 
         public void Dispose()
         {

@@ -7,7 +7,8 @@ namespace LowRank.Tests.Training;
 /// <summary>Against PyTorch and transformers (ParityTests/Reference/make_optimizer_cases.py).</summary>
 public sealed class OptimizerTests
 {
-    private static JsonNode Fixture => JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "optimizer_cases.json")))!;
+    private static JsonNode Fixture =>
+        JsonNode.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Fixtures", "optimizer_cases.json")))!;
 
     [Fact]
     public void Clipping_and_AdamW_follow_PyTorch_step_by_step()
@@ -19,7 +20,8 @@ public sealed class OptimizerTests
             Tensor[] weights = [tensor(Floats(run!["start"]![0])).view(3, 4), tensor(Floats(run["start"]![1]))];
             foreach (Tensor weight in weights) weight.requires_grad = true;
             double limit = run["limit"]!.GetValue<double>();
-            using var optimizer = new AdamW([.. weights.Select((w, i) => KeyValuePair.Create($"w{i}", w))], new TrainingOptions
+            using var optimizer =
+                new AdamW([.. weights.Select((w, i) => KeyValuePair.Create($"w{i}", w))], new TrainingOptions
             {
                 WeightDecay = run["weight_decay"]!.GetValue<double>(),
                 Beta1 = run["beta1"]!.GetValue<double>(),
@@ -28,7 +30,8 @@ public sealed class OptimizerTests
             });
             foreach (JsonNode? step in run["steps"]!.AsArray())
             {
-                for (int i = 0; i < 2; i++) weights[i].grad = tensor(Floats(step!["gradients"]![i])).view(weights[i].shape);
+                for (int i = 0; i < 2; i++)
+                    weights[i].grad = tensor(Floats(step!["gradients"]![i])).view(weights[i].shape);
                 double norm = GradientClipping.Apply(weights, limit);
                 Assert.Equal(step!["norm"]!.GetValue<double>(), norm, norm * 1e-6);
                 if (limit > 0 && norm > limit) clipped++;
@@ -56,7 +59,8 @@ public sealed class OptimizerTests
             var schedule = new LearningRateSchedule(Enum.Parse<ScheduleKind>(entry!["kind"]!.GetValue<string>()), 2e-4,
                 entry["warmup"]!.GetValue<long>(), entry["total"]!.GetValue<long>());
             JsonArray rates = entry["rates"]!.AsArray();
-            for (int step = 0; step < rates.Count; step++) Assert.Equal(rates[step]!.GetValue<double>(), schedule.At(step), 1e-15);
+            for (int step = 0; step < rates.Count; step++)
+                Assert.Equal(rates[step]!.GetValue<double>(), schedule.At(step), 1e-15);
         }
     }
 
@@ -65,7 +69,9 @@ public sealed class OptimizerTests
     {
         using var scope = NewDisposeScope();
         Tensor weight = ones(2).requires_grad_(), other = ones(2).requires_grad_();
-        using var optimizer = new AdamW([KeyValuePair.Create("a", weight), KeyValuePair.Create("b", other)], new TrainingOptions { WeightDecay = 0.5 });
+        using var optimizer =
+            new AdamW([KeyValuePair.Create("a", weight), KeyValuePair.Create("b", other)],
+            new TrainingOptions { WeightDecay = 0.5 });
         weight.grad = ones(2);
         optimizer.Step(0.1);
         Assert.Equal([1f, 1f], other.data<float>().ToArray());
@@ -79,6 +85,7 @@ public sealed class OptimizerTests
     {
         float[] values = found.detach().view(-1).data<float>().ToArray();
         Assert.Equal(expected.Length, values.Length);
-        for (int i = 0; i < values.Length; i++) Assert.Equal(expected[i], values[i], 1e-6 + 1e-6 * Math.Abs(expected[i]));
+        for (int i = 0; i < values.Length; i++)
+            Assert.Equal(expected[i], values[i], 1e-6 + 1e-6 * Math.Abs(expected[i]));
     }
 }

@@ -10,10 +10,13 @@ public sealed class RunFolderTests
         using var folder = new TemporaryFolder();
         using (RunFolder.Take(folder["out"]))
         {
-            foreach (Action other in (Action[])[() => RunFolder.Take(folder["out"] + "/").Dispose(), () => RunFolder.RequireFree(folder["out"])])
+            foreach (Action other in (Action[])[
+                () => RunFolder.Take(folder["out"] + "/").Dispose(), () => RunFolder.RequireFree(folder["out"])])
             {
                 var e = Assert.Throws<InputException>(other);
-                Assert.Contains($"is being written by another run (process {Environment.ProcessId} on {Environment.MachineName}, since 20", e.Message);
+                Assert.Contains(
+                    $"is being written by another run (process {Environment.ProcessId} on " +
+                    $"{Environment.MachineName}, since 20", e.Message);
                 Assert.Contains("choose another output", e.Message);
             }
         }
@@ -31,7 +34,8 @@ public sealed class RunFolderTests
         run.Verify();
         Directory.Move(folder["out"], folder["elsewhere"]);
         Directory.CreateDirectory(folder["out"]); // what an unmounted folder looks like
-        Assert.Contains("no longer the folder that this run began in", Assert.Throws<RunStorageException>(run.Verify).Message);
+        Assert.Contains(
+            "no longer the folder that this run began in", Assert.Throws<RunStorageException>(run.Verify).Message);
         Directory.Delete(folder["out"]);
         Directory.Move(folder["elsewhere"], folder["out"]);
         run.Verify();
@@ -41,8 +45,11 @@ public sealed class RunFolderTests
     public void What_a_killed_run_left_half_written_is_tidied_up_and_nothing_else()
     {
         using var folder = new TemporaryFolder();
-        string[] removed = ["adapter.partial-0123abcd", "checkpoints/step-00000007.partial-0123abcd", "model.replaced-0123abcd"];
-        string[] kept = ["model", "mine.partial-0123abcd", "adapter.partial-mine", "checkpoints/step-00000006", "checkpoints/other.partial-0123abcd"];
+        string[] removed =
+            ["adapter.partial-0123abcd", "checkpoints/step-00000007.partial-0123abcd", "model.replaced-0123abcd"];
+        string[] kept =
+            ["model", "mine.partial-0123abcd", "adapter.partial-mine", "checkpoints/step-00000006",
+            "checkpoints/other.partial-0123abcd"];
         foreach (string name in removed.Concat(kept).Append("best.replaced-0123abcd"))
         {
             Directory.CreateDirectory(folder[name]);
@@ -54,7 +61,9 @@ public sealed class RunFolderTests
         RunFolder.Tidy(folder.Path); // no run's folder yet
         Assert.All(removed, name => Assert.True(Path.Exists(folder[name]), name));
         File.WriteAllText(folder[".run.lock"], "");
-        using (new FileStream(folder[".run.lock"], FileMode.Open, FileAccess.ReadWrite, FileShare.None)) RunFolder.Tidy(folder.Path); // a run goes on
+        // a run goes on
+        using (new FileStream(folder[".run.lock"], FileMode.Open, FileAccess.ReadWrite, FileShare.None))
+            RunFolder.Tidy(folder.Path);
         Assert.All(removed, name => Assert.True(Path.Exists(folder[name]), name));
         RunFolder.Tidy(folder.Path);
         Assert.False(File.Exists(folder[".adapter.0123abcd.lock"]));
@@ -70,6 +79,8 @@ public sealed class RunFolderTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["file"], "");
-        Assert.Contains("cannot be written to", Assert.Throws<RunStorageException>(() => RunFolder.Take(folder["file/out"])).Message);
+        Assert.Contains(
+            "cannot be written to",
+            Assert.Throws<RunStorageException>(() => RunFolder.Take(folder["file/out"])).Message);
     }
 }

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Training;
 
-/// <summary>Another objective's loss, with gradients of some weights that are not finite: a root has an infinite slope at zero.</summary>
+/// <summary>Another objective's loss, with gradients of some weights that are not finite: a root has an infinite slope
+/// at zero.</summary>
 internal sealed class SpoiledObjective(IObjective inner, params Tensor[] spoiled) : IObjective
 {
     public INetwork Network => inner.Network;

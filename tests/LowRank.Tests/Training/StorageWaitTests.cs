@@ -27,7 +27,8 @@ public sealed class StorageWaitTests
         Assert.Equal(("whole", 8), (written, tried));
         Assert.Equal([1, 2, 4, 8, 16, 30, 30], pauses.Select(pause => pause.TotalSeconds));
         Assert.Equal(2, said.Count);
-        Assert.StartsWith("run/adapter cannot be written: No space left on device. The run waits", said[0], StringComparison.Ordinal);
+        Assert.StartsWith(
+            "run/adapter cannot be written: No space left on device. The run waits", said[0], StringComparison.Ordinal);
         Assert.Contains("goes on", said[1], StringComparison.Ordinal);
     }
 
@@ -42,7 +43,9 @@ public sealed class StorageWaitTests
     [Fact]
     public void Another_error_and_a_limit_end_the_wait()
     {
-        Assert.Throws<IOException>(() => Waits(Timeout.InfiniteTimeSpan).Run<bool>("file", () => throw new IOException("Input/output error", 5)));
+        Assert.Throws<IOException>(
+            () => Waits(Timeout.InfiniteTimeSpan)
+            .Run<bool>("file", () => throw new IOException("Input/output error", 5)));
         Assert.Empty(pauses);
         Assert.Throws<IOException>(() => Waits(TimeSpan.FromSeconds(3)).Run<bool>("file", () => throw Full()));
         Assert.Equal(2, pauses.Count);
@@ -55,7 +58,8 @@ public sealed class StorageWaitTests
         using TemporaryFolder folder = new(), whole = new();
         Assert.Equal(Train(whole, failures: 0), Train(folder, failures: 3));
         Assert.Equal(3, pauses.Count);
-        Assert.Contains(said, line => line.StartsWith($"{folder["out/adapter"]} cannot be written", StringComparison.Ordinal));
+        Assert.Contains(
+            said, line => line.StartsWith($"{folder["out/adapter"]} cannot be written", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -67,7 +71,8 @@ public sealed class StorageWaitTests
         Assert.Contains("There is no checkpoint, and nothing to resume from", message, StringComparison.Ordinal);
         Assert.DoesNotContain("--resume", message, StringComparison.Ordinal);
         using var saved = new TemporaryFolder();
-        message = Assert.Throws<RunStorageException>(() => Train(saved, failures: 1, waits: false, saveEvery: 2)).Message;
+        message = Assert.Throws<RunStorageException>(
+            () => Train(saved, failures: 1, waits: false, saveEvery: 2)).Message;
         Assert.Contains("step-00000003", message, StringComparison.Ordinal);
         Assert.Contains("go on with --resume", message, StringComparison.Ordinal);
     }
@@ -87,12 +92,15 @@ public sealed class StorageWaitTests
     private byte[] Train(TemporaryFolder folder, int failures, bool waits = true, long? saveEvery = null)
     {
         using var tiny = new TinyModel();
-        using var adapter = Adapter.Create(tiny.Model, new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of(["q_proj"]) }, 1);
+        using var adapter =
+            Adapter.Create(tiny.Model, new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of(["q_proj"]) }, 1);
         adapter.Attach();
-        TokenizedExample[] rows = [.. Enumerable.Range(0, 6).Select(row => new TokenizedExample([row, row + 3, 9], [row, row + 3, 9]))];
+        TokenizedExample[] rows =
+            [.. Enumerable.Range(0, 6).Select(row => new TokenizedExample([row, row + 3, 9], [row, row + 3, 9]))];
         using RunFolder run = RunFolder.Hold(folder["out"], waits ? Waits(Timeout.InfiniteTimeSpan) : null);
         var trained = new FullDisk(new TrainedAdapter(adapter), failures);
-        new Trainer(new CausalObjective(tiny.Model.Decoder), trained, new TrainingOptions { Steps = 3, BatchSize = 2, SaveEvery = saveEvery }, run, new Recorder()).Run(rows, []);
+        new Trainer(new CausalObjective(tiny.Model.Decoder), trained,
+            new TrainingOptions { Steps = 3, BatchSize = 2, SaveEvery = saveEvery }, run, new Recorder()).Run(rows, []);
         return File.ReadAllBytes(Path.Combine(folder["out/adapter"], Adapter.FileName));
     }
 

@@ -15,13 +15,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Generate;
 
-/// <summary>Measures generation on random prompts, as <c>lowrank generate</c> does it, next to the limits of the machine.</summary>
+/// <summary>Measures generation on random prompts, as <c>lowrank generate</c> does it, next to the limits of the
+/// machine.</summary>
 internal static class GenerateBench
 {
     private const int Seed = 1;
 
     /// <summary>Numbers of the processor's widest vectors.</summary>
-    public static int VectorWidth => Vector512.IsHardwareAccelerated ? Vector512<float>.Count : Vector256.IsHardwareAccelerated ? Vector256<float>.Count : Vector128<float>.Count;
+    public static int VectorWidth => Vector512.IsHardwareAccelerated ? Vector512<float>.Count
+        : Vector256.IsHardwareAccelerated ? Vector256<float>.Count : Vector128<float>.Count;
 
     public static GenerateMeasurement Run(GenerateOptions options)
     {
@@ -33,7 +35,8 @@ internal static class GenerateBench
         // B is drawn too, so that the adapter changes what is computed.
         using Adapter? adapter = options.Rank == 0 ? null : Adapter.Create(model, new LoraConfig
         {
-            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets), InitialWeights = InitialWeights.False,
+            Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
+                InitialWeights = InitialWeights.False,
         }, Seed);
         return Measure(options, model.Decoder, adapter);
     }
@@ -43,7 +46,8 @@ internal static class GenerateBench
         var cost = new GenerationCost(model, options.Prompt);
         var generator = new TextGenerator(model);
         IReadOnlyList<int[]> prompts = Prompts(options, model.VocabularySize);
-        GenerationWay one = new(1, false), many = new(options.Batch, false), oneAdapted = new(1, true), manyAdapted = new(options.Batch, true);
+        GenerationWay one = new(1, false), many = new(options.Batch, false), oneAdapted = new(1, true),
+            manyAdapted = new(options.Batch, true);
         GenerationWay[] ways = adapter is null ? [one, many] : [one, oneAdapted, many, manyAdapted];
         long peak = PeakOf(() => new GenerationWay(1, false).Run(generator, prompts, options.New));
         using var rate = new ReadRate((long)cost.StepBytes(1, options.New - 1));
@@ -94,21 +98,28 @@ internal static class GenerateBench
     {
         List<string> problems = [];
         if (options.Prompt + options.New > model.MaxPositions)
-            problems.Add($"--prompt {options.Prompt} and --new {options.New} make {options.Prompt + options.New} positions; {options.Shape} takes {model.MaxPositions} at most");
-        if (model.Shape.Experts is not null) problems.Add($"{options.Shape} chooses experts for each token: the bytes that a step reads cannot be counted by shape");
+            problems.Add(
+                $"--prompt {options.Prompt} and --new {options.New} make {options.Prompt + options.New} positions; " +
+                $"{options.Shape} takes {model.MaxPositions} at most");
+        if (model.Shape.Experts is not null)
+            problems.Add(
+                $"{options.Shape} chooses experts for each token: the bytes that a step reads cannot be counted by " +
+                "shape");
         if (problems.Count > 0) throw new InputException("bench generate cannot run:", problems);
     }
 
     private static IReadOnlyList<int[]> Prompts(GenerateOptions options, int vocabulary)
     {
         var random = new StableRandom(Seed);
-        return [.. Enumerable.Range(0, options.Batch).Select(_ => Enumerable.Range(0, options.Prompt).Select(_ => (int)(random.NextDouble() * vocabulary)).ToArray())];
+        return [.. Enumerable.Range(0, options.Batch)
+            .Select(_ => Enumerable.Range(0, options.Prompt)
+            .Select(_ => (int)(random.NextDouble() * vocabulary)).ToArray())];
     }
 }
 
 /// <summary>What <c>lowrank bench generate</c> found: greedy generation in float32 with a cache.</summary>
-/// <remarks>A round measures everything, one after the other, and what is compared is compared within a round, for the memory's speed
-/// changes in the course of time; of the rounds the one in the middle counts.</remarks>
+/// <remarks>A round measures everything, one after the other, and what is compared is compared within a round, for the
+/// memory's speed changes in the course of time; of the rounds the one in the middle counts.</remarks>
 internal sealed record GenerateMeasurement
 {
     /// <summary>What was measured.</summary>
@@ -172,43 +183,51 @@ internal sealed record GenerateMeasurement
     public double? AdapterCost => OneAdapted is null ? null : Middle.OfQuotients(OneAdapted.Rounds, One.Rounds) - 1;
 
     /// <summary>The same for several sequences.</summary>
-    public double? ManyAdapterCost => ManyAdapted is null ? null : Middle.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
+    public double? ManyAdapterCost => ManyAdapted is null ? null
+        : Middle.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
 
-    /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null where there is none.</summary>
+    /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null where there is
+    /// none.</summary>
     public double? PromptAdapterCost => OneAdapted?.PromptSeconds / One.PromptSeconds - 1;
 
-    private double Share(double bytes, GenerationWay way) => Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
+    private double Share(double bytes, GenerationWay way) =>
+        Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
 }
 
-/// <summary>What generating needs of the machine, counted by shape: bytes that a step reads, operations of a prompt.</summary>
+/// <summary>What generating needs of the machine, counted by shape: bytes that a step reads, operations of a
+/// prompt.</summary>
 /// <param name="model">The model.</param>
 /// <param name="prompt">Tokens of each prompt.</param>
 internal sealed class GenerationCost(Decoder model, int prompt)
 {
     private readonly Projection[] layers = [.. model.Projections.Except([model.OutputHead!])];
 
-    /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. Of a table of embeddings it reads a row, which
-    /// is not counted.</summary>
-    public long WeightBytes => layers.Append(model.OutputHead!).Sum(layer => Bytes(layer.Weight)) + model.Parameters.Values.Where(weight => weight.dim() == 1).Sum(Bytes);
+    /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. Of a table of embeddings it reads
+    /// a row, which is not counted.</summary>
+    public long WeightBytes => layers.Append(model.OutputHead!).Sum(layer => Bytes(layer.Weight))
+        + model.Parameters.Values.Where(weight => weight.dim() == 1).Sum(Bytes);
 
     /// <summary>Products of a prompt with the weights of the blocks, and how often it does each.</summary>
     /// <param name="batch">Sequences.</param>
     public IReadOnlyDictionary<MatrixProduct, int> PromptProducts(int batch) => layers
-        .GroupBy(layer => new MatrixProduct((long)batch * prompt, layer.InputSize, layer.OutputSize, Transposed: !layer.StoresTransposed))
+        .GroupBy(layer =>
+        new MatrixProduct((long)batch * prompt, layer.InputSize, layer.OutputSize, Transposed: !layer.StoresTransposed))
         .ToDictionary(group => group.Key, group => group.Count());
 
-    /// <summary>Operations of a prompt: products with the weights, of the head at its last position alone, and of attention the half
-    /// that is not masked.</summary>
+    /// <summary>Operations of a prompt: products with the weights, of the head at its last position alone, and of
+    /// attention the half that is not masked.</summary>
     /// <param name="batch">Sequences.</param>
     public double PromptFlops(int batch) => PromptProducts(batch).Sum(product => product.Key.Flops * product.Value)
         + 2.0 * batch * model.OutputHead!.Weight.numel()
-        + Enumerable.Range(1, prompt).Sum(length => 4.0 * batch * model.Shape.Heads * model.Shape.HeadDimension * Seen(length));
+        + Enumerable.Range(1, prompt)
+        .Sum(length => 4.0 * batch * model.Shape.Heads * model.Shape.HeadDimension * Seen(length));
 
     /// <summary>Bytes that a step reads of weights and cache, in the middle of some steps.</summary>
     /// <param name="batch">Sequences.</param>
     /// <param name="steps">Steps after the prompt.</param>
     public double StepBytes(int batch, int steps) => WeightBytes
-        + 2.0 * sizeof(float) * batch * model.Shape.KeyValueHeads * model.Shape.HeadDimension * Enumerable.Range(prompt + 1, steps).Average(Seen);
+        + 2.0 * sizeof(float) * batch * model.Shape.KeyValueHeads * model.Shape.HeadDimension * Enumerable.Range(
+            prompt + 1, steps).Average(Seen);
 
     // Positions that all layers attend to, when there are so many.
     private double Seen(int length) => model.Shape.Windows.Sum(window => (double)Math.Min(length, window ?? length));
@@ -263,7 +282,8 @@ internal sealed class GenerationWay(int batch, bool adapted)
             if (times.Count == 1) allocated = GC.GetAllocatedBytesForCurrentThread();
         }
         long started = Stopwatch.GetTimestamp();
-        generator.Generate([.. prompts.Take(batch)], new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }, Note);
+        generator.Generate(
+            [.. prompts.Take(batch)], new GenerationOptions { MaxNewTokens = tokens, Temperature = 0 }, Note);
         ManagedBytes = (double)(GC.GetAllocatedBytesForCurrentThread() - allocated) / (tokens - 1);
         PromptSeconds = Math.Min(PromptSeconds, Stopwatch.GetElapsedTime(started, times[0]).TotalSeconds);
         double[] steps = [.. times.Zip(times.Skip(1), (from, to) => Stopwatch.GetElapsedTime(from, to).TotalSeconds)];
@@ -279,12 +299,14 @@ internal static class Middle
     public static double Of(IReadOnlyCollection<double> numbers) => numbers.Order().ElementAt(numbers.Count / 2);
 
     /// <summary>The median of quotients, each of one round.</summary>
-    public static double OfQuotients(IEnumerable<double> numerators, IEnumerable<double> denominators) => Of([.. numerators.Zip(denominators, (a, b) => a / b)]);
+    public static double OfQuotients(IEnumerable<double> numerators, IEnumerable<double> denominators) =>
+        Of([.. numerators.Zip(denominators, (a, b) => a / b)]);
 }
 
 /// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
-/// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same; in one stream
-/// for each thread that asks ahead, and in eight that the processor foresees; the machine decides which is faster.</remarks>
+/// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same;
+/// in one stream for each thread that asks ahead, and in eight that the processor foresees; the machine decides which
+/// is faster.</remarks>
 internal sealed unsafe class ReadRate : IDisposable
 {
     private const int PartBytes = 256 * 1024;
@@ -301,8 +323,11 @@ internal sealed unsafe class ReadRate : IDisposable
     public ReadRate(long bytes)
     {
         parts = (int)Math.Max(1, (bytes + PartBytes - 1) / PartBytes);
-        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096); // one part more, which the last one asks for
-        for (int part = 0; part <= parts; part++) new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part); // so that every page is there
+        // one part more, which the last one asks for
+        memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096);
+        // so that every page is there
+        for (int part = 0; part <= parts; part++)
+            new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part);
     }
 
     /// <summary>Reads everything once in each way.</summary>
@@ -346,7 +371,8 @@ internal sealed unsafe class ReadRate : IDisposable
         for (; from < end; from += 4 * TWide.Count)
         {
             (a, b) = (TWide.Add(a, TWide.Load(from)), TWide.Add(b, TWide.Load(from + TWide.Count)));
-            (c, d) = (TWide.Add(c, TWide.Load(from + 2 * TWide.Count)), TWide.Add(d, TWide.Load(from + 3 * TWide.Count)));
+            (c, d) = (TWide.Add(c, TWide.Load(from + 2 * TWide.Count)),
+                TWide.Add(d, TWide.Load(from + 3 * TWide.Count)));
             if (Sse.IsSupported)
                 for (int line = 0; line < 4 * TWide.Count; line += Line) Sse.PrefetchNonTemporal(from + Ahead + line);
         }
@@ -370,7 +396,9 @@ internal sealed unsafe class ReadRate : IDisposable
                 (e, f) = (TWide.Add(e, TWide.Load(from + 4 * Step)), TWide.Add(f, TWide.Load(from + 5 * Step)));
                 (g, h) = (TWide.Add(g, TWide.Load(from + 6 * Step)), TWide.Add(h, TWide.Load(from + 7 * Step)));
             }
-        *shared->Sum = TWide.Sum(TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
+        *shared->Sum =
+            TWide.Sum(
+                TWide.Add(TWide.Add(TWide.Add(a, b), TWide.Add(c, d)), TWide.Add(TWide.Add(e, f), TWide.Add(g, h))));
     }
 
     [StructLayout(LayoutKind.Auto)]

@@ -12,21 +12,43 @@ internal sealed class GenerateBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new GenerateOptions();
-        var shape = new Argument<string>("shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.", DefaultValueFactory = _ => defaults.Shape };
-        var batch = new Option<int>("--batch") { Description = "Sequences that are generated together, next to one alone.", DefaultValueFactory = _ => defaults.Batch };
-        var prompt = new Option<int>("--prompt") { Description = "Tokens of each prompt.", DefaultValueFactory = _ => defaults.Prompt };
-        var tokens = new Option<int>("--new") { Description = "Tokens that are generated after it.", DefaultValueFactory = _ => defaults.New };
-        var rank = new Option<int>("--rank") { Description = "Rank of the unmerged adapter; 0 measures the base alone.", DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>("--targets") { Description = "Adapted modules by name, or all-linear; the model type's default when left out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var rounds = new Option<int>("--rounds") { Description = "How often everything is measured, in turns; the fastest counts.", DefaultValueFactory = _ => defaults.Rounds };
-        var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
+        var shape = new Argument<string>(
+            "shape") { Description =
+            $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
+            DefaultValueFactory = _ => defaults.Shape };
+        var batch = new Option<int>(
+            "--batch") { Description = "Sequences that are generated together, next to one alone.",
+            DefaultValueFactory = _ => defaults.Batch };
+        var prompt = new Option<int>(
+            "--prompt") { Description = "Tokens of each prompt.", DefaultValueFactory = _ => defaults.Prompt };
+        var tokens = new Option<int>(
+            "--new") { Description = "Tokens that are generated after it.", DefaultValueFactory = _ => defaults.New };
+        var rank = new Option<int>("--rank") { Description = "Rank of the unmerged adapter; 0 measures the base alone.",
+            DefaultValueFactory = _ => defaults.Rank };
+        var targets = new Option<string[]>(
+            "--targets") { Description =
+            "Adapted modules by name, or all-linear; the model type's default when left out.",
+            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var rounds = new Option<int>(
+            "--rounds") { Description = "How often everything is measured, in turns; the fastest counts.",
+            DefaultValueFactory = _ => defaults.Rounds };
+        var threads = new Option<int?>(
+            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: of one sequence tokens_per_second, share_of_limit, read_bytes_per_second, bytes_per_token; batch_tokens_per_second, batch_share_of_limit, batch_speedup; "
-                + "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; step_seconds, median_step_seconds, batch_step_seconds, batch_median_step_seconds; adapter_cost, batch_adapter_cost, prompt_adapter_cost (null without an adapter); "
-                + "peak_memory_bytes (without the base's weights), weights_bytes, managed_bytes_per_step; shape, batch, prompt, new_tokens, rank, threads, vector_width.",
+            Description =
+                "Print a JSON object: of one sequence tokens_per_second, share_of_limit, read_bytes_per_second, " +
+                "bytes_per_token; batch_tokens_per_second, batch_share_of_limit, batch_speedup; "
+                + "prompt_tokens_per_second, prompt_share_of_limit, gemm_flops_per_second, flops_per_token; " +
+                "step_seconds, median_step_seconds, batch_step_seconds, batch_median_step_seconds; adapter_cost, " +
+                "batch_adapter_cost, prompt_adapter_cost (null without an adapter); "
+                + "peak_memory_bytes (without the base's weights), weights_bytes, managed_bytes_per_step; shape, " +
+                "batch, prompt, new_tokens, rank, threads, vector_width.",
         };
-        return new Command("generate", "Measure generation against the rates of memory and of matrix products on this machine: one sequence, several, their prompts, each with and without an unmerged adapter. Nothing is kept.")
+        return new Command(
+            "generate",
+            "Measure generation against the rates of memory and of matrix products on this machine: one sequence, " +
+            "several, their prompts, each with and without an unmerged adapter. Nothing is kept.")
             { shape, batch, prompt, tokens, rank, targets, rounds, threads, json }
             .Does(parsed => GenerateView.Show(GenerateBench.Run(new GenerateOptions
             {
@@ -40,7 +62,8 @@ internal sealed class GenerateBenchmark : IBenchmark
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)),
                 OptionUse.Always(batch, prompt, tokens, rank, rounds, threads, json), OptionUse.Threads(threads),
-                OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0 ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));
+                OptionUse.Unless(targets, parsed => parsed.GetValue(rank) == 0
+                ? $"names {string.Join(", ", parsed.GetValue(targets) ?? [])}, but --rank 0 adapts nothing" : null));
     }
 }
 
@@ -56,7 +79,8 @@ internal sealed record GenerateOptions
     /// <summary>Tokens of each prompt.</summary>
     public int Prompt { get; init; } = 256;
 
-    /// <summary>Tokens that are generated after it; the first comes with the prompt, each further one is a step.</summary>
+    /// <summary>Tokens that are generated after it; the first comes with the prompt, each further one is a
+    /// step.</summary>
     public int New { get; init; } = 33;
 
     /// <summary>Rank of the unmerged adapter; 0 measures the base alone.</summary>
@@ -75,7 +99,8 @@ internal sealed record GenerateOptions
     public void Check()
     {
         List<string> problems = [];
-        foreach ((string option, long value) in (ReadOnlySpan<(string, long)>)[("batch", Batch), ("prompt", Prompt), ("rounds", Rounds), ("threads", Threads ?? 1)])
+        foreach ((string option, long value) in (ReadOnlySpan<(string, long)>)[
+            ("batch", Batch), ("prompt", Prompt), ("rounds", Rounds), ("threads", Threads ?? 1)])
         {
             if (value < 1) problems.Add($"--{option} is {value}, expected at least 1");
         }
@@ -95,8 +120,10 @@ internal static class GenerateView
             JsonOutput.WriteMeasured(Json(found));
             return;
         }
-        Table table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned());
-        void Row(string name, FormattableString value) => table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
+        Table table = new Table().Border(TableBorder.Simple).AddColumn("")
+            .AddColumn(new TableColumn("").RightAligned());
+        void Row(string name, FormattableString value) =>
+            table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         int batch = found.Options.Batch;
         Row("one sequence: tokens a second", $"{found.One.TokensPerSecond:f1}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
@@ -110,12 +137,15 @@ internal static class GenerateView
         Row("operations a token of the prompt", $"{found.PromptFlops / found.Options.Prompt / 1e6:f1} MFLOP");
         if (found.AdapterCost is { } cost)
         {
-            Row($"cost of an unmerged adapter of rank {found.Options.Rank}: a step of one sequence", $"{100 * cost:f1} %");
+            Row($"cost of an unmerged adapter of rank {found.Options.Rank}: a step of one sequence",
+                $"{100 * cost:f1} %");
             Row($"a step of {batch} sequences", $"{100 * found.ManyAdapterCost!.Value:f1} %");
             Row("a prompt", $"{100 * found.PromptAdapterCost!.Value:f1} %");
         }
-        Row("a step of one sequence (fastest of a round; all steps' median)", $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
-        Row($"a step of {batch} sequences (fastest of a round; all steps' median)", $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
+        Row("a step of one sequence (fastest of a round; all steps' median)",
+            $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
+        Row($"a step of {batch} sequences (fastest of a round; all steps' median)",
+            $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
         Row("managed memory a step allocates", $"{found.One.ManagedBytes / 1e3:f0} kB");

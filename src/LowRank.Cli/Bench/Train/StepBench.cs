@@ -62,9 +62,9 @@ internal static class StepBench
     }
 }
 
-/// <summary>The floating-point operations that a step needs, counted by shape: every matrix product forward, and backward
-/// those that lead to a trained weight. No gradient of a frozen weight, nothing below the lowest adapter, no product that is
-/// done again to save memory, and of causal attention the half that is not masked.</summary>
+/// <summary>The floating-point operations that a step needs, counted by shape: every matrix product forward, and
+/// backward those that lead to a trained weight. No gradient of a frozen weight, nothing below the lowest adapter, no
+/// product that is done again to save memory, and of causal attention the half that is not masked.</summary>
 internal sealed class StepCost
 {
     private readonly Dictionary<MatrixProduct, int> products = [];
@@ -96,11 +96,13 @@ internal sealed class StepCost
     public static StepCost Of(Adapter adapter, INetwork network, IObjective objective, IReadOnlyList<IExample> rows)
     {
         var cost = new StepCost(network, rows.Count);
-        Projection[] layers = [.. network.Projections, .. network.OutputHead is { } head ? [head] : Array.Empty<Projection>()];
+        Projection[] layers =
+            [.. network.Projections, .. network.OutputHead is { } head ? [head] : Array.Empty<Projection>()];
         List<(Projection Layer, ProductCounter Counter)> attached = [];
         foreach (Projection layer in layers)
         {
-            int rank = adapter.Layers.TryGetValue(network.ModulePath(layer.Path), out IAdapterLayer? adapted) ? (int)((LoraLayer)adapted).A.shape[0] : 0;
+            int rank = adapter.Layers.TryGetValue(network.ModulePath(layer.Path), out IAdapterLayer? adapted)
+                ? (int)((LoraLayer)adapted).A.shape[0] : 0;
             attached.Add((layer, new ProductCounter(layer, cost, rank)));
         }
         foreach ((Projection layer, ProductCounter counter) in attached) layer.Slot.Attach(counter);
@@ -118,7 +120,8 @@ internal sealed class StepCost
     /// <summary>Notes a product with a frozen weight.</summary>
     public void Count(MatrixProduct product) => products[product] = products.GetValueOrDefault(product) + 1;
 
-    /// <summary>Notes a pair's products: X·Aᵀ and ·Bᵀ; backward dY·B, the gradients of A and B, and the way to the input.</summary>
+    /// <summary>Notes a pair's products: X·Aᵀ and ·Bᵀ; backward dY·B, the gradients of A and B, and the way to the
+    /// input.</summary>
     public void CountPair(long rows, long inputs, long outputs, long rank, bool needsInput)
     {
         double narrow = 2.0 * rows * rank * inputs, wide = 2.0 * rows * rank * outputs;
@@ -126,11 +129,13 @@ internal sealed class StepCost
     }
 
     /// <summary>Notes a layer's attention: scores and mixed values; backward twice as much.</summary>
-    public void CountAttention(long tokens, bool needsGradient) => Attention += AttentionForward(tokens / batch) * (needsGradient ? 3 : 1);
+    public void CountAttention(long tokens, bool needsGradient) =>
+        Attention += AttentionForward(tokens / batch) * (needsGradient ? 3 : 1);
 
     private double AttentionForward(long length) => network switch
     {
-        Decoder decoder => 2 * 2.0 * batch * (length * (length + 1) / 2) * decoder.Shape.Heads * decoder.Shape.HeadDimension,
+        Decoder decoder =>
+            2 * 2.0 * batch * (length * (length + 1) / 2) * decoder.Shape.Heads * decoder.Shape.HeadDimension,
         Encoder encoder => 2 * 2.0 * batch * length * length * encoder.Shape.Heads * encoder.Shape.HeadDimension,
         _ => throw new InputException("bench train measures decoders and encoders."),
     };
@@ -178,30 +183,36 @@ internal readonly record struct MatrixProduct(long Rows, long Inputs, long Outpu
     public double Flops => 2.0 * Rows * Inputs * Outputs;
 }
 
-/// <summary>Sits in a layer's slot above the adapters during one pass, and notes the products that a step needs there.</summary>
+/// <summary>Sits in a layer's slot above the adapters during one pass, and notes the products that a step needs
+/// there.</summary>
 internal sealed class ProductCounter(Projection projection, StepCost cost, int rank) : ISlotAdapter
 {
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
         long rows = input.numel() / projection.InputSize;
-        cost.Count(new MatrixProduct(rows, projection.InputSize, projection.OutputSize, Transposed: !projection.StoresTransposed));
+        cost.Count(
+            new MatrixProduct(
+                rows, projection.InputSize, projection.OutputSize, Transposed: !projection.StoresTransposed));
         // The gradient of the input goes on to the layers below; where nothing is trained there, it is not needed.
         if (input.requires_grad)
-            cost.Count(new MatrixProduct(rows, projection.OutputSize, projection.InputSize, Transposed: projection.StoresTransposed));
+            cost.Count(
+                new MatrixProduct(
+                    rows, projection.OutputSize, projection.InputSize, Transposed: projection.StoresTransposed));
         if (rank > 0) cost.CountPair(rows, projection.InputSize, projection.OutputSize, rank, input.requires_grad);
         if (IsAttentionOutput(projection.Path)) cost.CountAttention(rows, input.requires_grad);
         return inner(input);
     }
 
     private static bool IsAttentionOutput(string path) =>
-        new[] { "attn.c_proj", "self_attn.o_proj", "attention.output.dense", "self_attn.out_proj" }.Any(ending => path.EndsWith(ending, StringComparison.Ordinal));
+        new[] { "attn.c_proj", "self_attn.o_proj", "attention.output.dense", "self_attn.out_proj" }.Any(
+            ending => path.EndsWith(ending, StringComparison.Ordinal));
 }
 
 /// <summary>How fast this machine multiplies matrices: the limit that a step is measured against.</summary>
-/// <remarks>Each product of a step with a frozen weight is done alone, in its own shape and memory layout, into memory that is
-/// there already, several times; the fastest time of each counts. The rate is that of all of them together, weighed as often
-/// as a step does each.</remarks>
+/// <remarks>Each product of a step with a frozen weight is done alone, in its own shape and memory layout, into memory
+/// that is there already, several times; the fastest time of each counts. The rate is that of all of them together,
+/// weighed as often as a step does each.</remarks>
 internal sealed class ProductRate
 {
     private readonly IReadOnlyDictionary<MatrixProduct, int> counts;
@@ -211,7 +222,8 @@ internal sealed class ProductRate
     /// <summary>Prepares.</summary>
     /// <param name="counts">The products and how often a step does each.</param>
     /// <param name="device">Where they are computed; null for the processor.</param>
-    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) => (this.counts, this.device) = (counts, device ?? CPU);
+    public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) =>
+        (this.counts, this.device) = (counts, device ?? CPU);
 
     /// <summary>Floating-point operations a second.</summary>
     public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
@@ -228,8 +240,10 @@ internal sealed class ProductRate
         foreach (MatrixProduct product in counts.Keys)
         {
             using var scope = NewDisposeScope();
-            Tensor input = rand(product.Rows, product.Inputs, device: device), result = zeros(product.Rows, product.Outputs, device: device);
-            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t() : rand(product.Inputs, product.Outputs, device: device);
+            Tensor input = rand(product.Rows, product.Inputs, device: device),
+                result = zeros(product.Rows, product.Outputs, device: device);
+            Tensor weight = product.Transposed ? rand(product.Outputs, product.Inputs, device: device).t()
+                : rand(product.Inputs, product.Outputs, device: device);
             double least = double.PositiveInfinity;
             for (int i = 0; i < 2; i++)
             {

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Train;
 
-/// <summary>A model with an adapter that does training steps on random rows, those that <c>lowrank train</c> does, and the rate of
-/// their own matrix products next to them.</summary>
+/// <summary>A model with an adapter that does training steps on random rows, those that <c>lowrank train</c> does, and
+/// the rate of their own matrix products next to them.</summary>
 internal sealed class StepSession : IDisposable
 {
     private const int Seed = 1;
@@ -28,11 +28,16 @@ internal sealed class StepSession : IDisposable
     {
         (this.folder, this.model) = (folder, model);
         (Objective, Rows) = Task(model, options);
-        adapter = Adapter.Create(model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout, TargetModules = BenchTargets.Select(options.Targets) }, Seed);
+        adapter = Adapter.Create(
+            model, new LoraConfig { Rank = options.Rank, Alpha = 2 * options.Rank, Dropout = options.Dropout,
+            TargetModules = BenchTargets.Select(options.Targets) }, Seed);
         adapter.Attach();
         var trained = new TrainedAdapter(adapter);
         batches = new StepBatches([Rows], Rows.Sum(row => (long)row.PredictedLabels));
-        runner = new StepRunner(Objective, trained, new TrainingOptions { LearningRate = LearningRate, Seed = Seed, GradientCheckpointing = options.Checkpointing });
+        runner = new StepRunner(
+            Objective, trained,
+            new TrainingOptions { LearningRate = LearningRate, Seed = Seed,
+            GradientCheckpointing = options.Checkpointing });
         trained.Rules.Start(options.Steps, LearningRate);
         cost = new Lazy<StepCost>(() => StepCost.Of(adapter, model.Network, Objective, Rows));
         products = new Lazy<ProductRate>(() => new ProductRate(cost.Value.Products, Device));
@@ -51,7 +56,8 @@ internal sealed class StepSession : IDisposable
     public long TrainedParameters => adapter.ParameterCount;
 
     /// <summary>Bytes of the base's weights.</summary>
-    public long WeightBytes => model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size()) + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
+    public long WeightBytes => model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size())
+        + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
 
     /// <summary>Where it is computed.</summary>
     public Device Device => model.Network.Device;
@@ -81,7 +87,8 @@ internal sealed class StepSession : IDisposable
         PretrainedModel? model = null;
         try
         {
-            return new StepSession(options, folder, model = PretrainedModel.Open(folder.Path, device, baseDtype: options.BaseDtype));
+            return new StepSession(
+                options, folder, model = PretrainedModel.Open(folder.Path, device, baseDtype: options.BaseDtype));
         }
         catch
         {
@@ -114,20 +121,27 @@ internal sealed class StepSession : IDisposable
         folder.Dispose();
     }
 
-    private static (IObjective Objective, IReadOnlyList<IExample> Rows) Task(PretrainedModel model, TrainBenchOptions options)
+    private static (IObjective Objective, IReadOnlyList<IExample> Rows) Task(
+        PretrainedModel model, TrainBenchOptions options)
     {
         var random = new StableRandom(Seed);
         int first = options.Length - Math.Max(1, (int)Math.Round(options.Labelled * options.Length));
-        int[] Ids() => [.. Enumerable.Range(0, options.Length).Select(_ => (int)(random.NextDouble() * model.Network.VocabularySize))];
+        int[] Ids() =>
+            [.. Enumerable.Range(0, options.Length)
+            .Select(_ => (int)(random.NextDouble() * model.Network.VocabularySize))];
         int[] Labels(int[] ids) => [.. ids.Select((id, place) => place < first ? TokenizedExample.Ignored : id)];
         int[][] rows = [.. Enumerable.Range(0, options.Batch).Select(_ => Ids())];
         if (options.Length > model.Network.MaxPositions)
-            throw new InputException($"--length is {options.Length}; {options.Shape} takes {model.Network.MaxPositions} tokens at most.");
+            throw new InputException(
+                $"--length is {options.Length}; {options.Shape} takes {model.Network.MaxPositions} tokens at most.");
         return model.Network switch
         {
-            Decoder decoder => (new CausalObjective(decoder), [.. rows.Select(ids => new TokenizedExample(ids, Labels(ids)))]),
-            Encoder => (new MaskedLanguageModelTask(model, null, new TaskSettings()), [.. rows.Select(ids => new MaskedText(new TextInput(ids), Labels(ids), [], 0, null))]),
-            _ => throw new InputException($"bench train measures decoders and encoders; {options.Shape} is a {model.Config.ModelType} model."),
+            Decoder decoder =>
+                (new CausalObjective(decoder), [.. rows.Select(ids => new TokenizedExample(ids, Labels(ids)))]),
+            Encoder => (new MaskedLanguageModelTask(model, null, new TaskSettings()),
+                [.. rows.Select(ids => new MaskedText(new TextInput(ids), Labels(ids), [], 0, null))]),
+            _ => throw new InputException(
+                $"bench train measures decoders and encoders; {options.Shape} is a {model.Config.ModelType} model."),
         };
     }
 }

@@ -13,26 +13,54 @@ internal sealed class TrainBenchmark : IBenchmark
     public Command Build()
     {
         var defaults = new TrainBenchOptions();
-        var shape = new Argument<string>("shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder.", DefaultValueFactory = _ => defaults.Shape };
-        var batch = new Option<int>("--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
-        var length = new Option<int>("--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => defaults.Length };
-        var rank = new Option<int>("--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
-        var targets = new Option<string[]>("--targets") { Description = "Adapted modules by name, or all-linear; the model type's default when left out.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
-        var labelled = new Option<double>("--labelled") { Description = "Share of each row, at its end, that is predicted.", DefaultValueFactory = _ => defaults.Labelled };
-        var dropout = new Option<double>("--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ => defaults.Dropout };
-        var checkpointing = new Option<bool>("--checkpointing") { Description = "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
-        var steps = new Option<int>("--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
-        var device = new Option<string>("--device") { Description = "cpu, cuda, cuda:N or mps. Peak memory is the process's, without the device's own.", DefaultValueFactory = _ => defaults.Device };
-        var baseDtype = new Option<string>("--base-dtype") { Description = $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}.", DefaultValueFactory = _ => defaults.BaseDtype };
+        var shape = new Argument<string>(
+            "shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder.",
+            DefaultValueFactory = _ => defaults.Shape };
+        var batch = new Option<int>(
+            "--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
+        var length = new Option<int>(
+            "--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => defaults.Length };
+        var rank = new Option<int>(
+            "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
+        var targets = new Option<string[]>(
+            "--targets") { Description =
+            "Adapted modules by name, or all-linear; the model type's default when left out.",
+            AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var labelled = new Option<double>(
+            "--labelled") { Description = "Share of each row, at its end, that is predicted.",
+            DefaultValueFactory = _ => defaults.Labelled };
+        var dropout = new Option<double>(
+            "--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ =>
+            defaults.Dropout };
+        var checkpointing = new Option<bool>(
+            "--checkpointing") { Description =
+            "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
+        var steps = new Option<int>(
+            "--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
+        var device = new Option<string>(
+            "--device") { Description =
+            "cpu, cuda, cuda:N or mps. Peak memory is the process's, without the device's own.",
+            DefaultValueFactory = _ => defaults.Device };
+        var baseDtype = new Option<string>(
+            "--base-dtype") { Description =
+            $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}.",
+            DefaultValueFactory = _ => defaults.BaseDtype };
         var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, as the recipe key tf32." };
-        var threads = new Option<int?>("--threads") { Description = "Threads of torch; one for each physical core when left out." };
+        var threads = new Option<int?>(
+            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
         var json = new Option<bool>("--json")
         {
-            Description = "Print a JSON object: tokens_per_second, share_of_limit, gemm_flops_per_second, flops_per_token, peak_memory_bytes (without the base's weights), weights_bytes, "
-                + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, trained_parameters, managed_bytes_per_step, parts.",
+            Description =
+                "Print a JSON object: tokens_per_second, share_of_limit, gemm_flops_per_second, flops_per_token, " +
+                "peak_memory_bytes (without the base's weights), weights_bytes, "
+                + "step_seconds, median_step_seconds, product_seconds, square_flops_per_second, " +
+                "trained_parameters, managed_bytes_per_step, parts.",
         };
-        return new Command("train", "Measure training steps against the rate of matrix products on this machine: tokens a second, share of the limit, memory, and the parts of a step. Nothing is kept.")
-            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32, threads, json }
+        return new Command(
+            "train", "Measure training steps against the rate of matrix products on this machine: tokens a second, " +
+            "share of the limit, memory, and the parts of a step. Nothing is kept.")
+            { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
+                threads, json }
             .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
             {
                 Shape = parsed.GetValue(shape)!,
@@ -49,8 +77,12 @@ internal sealed class TrainBenchmark : IBenchmark
                 Tf32 = parsed.GetValue(tf32),
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)),
-                OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, threads, json), OptionUse.Threads(threads),
-                OptionUse.Unless(tf32, parsed => parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal) ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
+                OptionUse.Always(batch, length, rank, targets, labelled, dropout, checkpointing, steps, device,
+                    baseDtype, threads, json), OptionUse.Threads(threads),
+                OptionUse.Unless(
+                    tf32, parsed =>
+                    parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal)
+                    ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
     }
 }
 
@@ -108,7 +140,8 @@ internal sealed record TrainBenchOptions
         Positive("rank", Rank);
         Positive("steps", Steps);
         Positive("threads", Threads ?? 1);
-        if (Length < 2) problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
+        if (Length < 2)
+            problems.Add($"--length is {Length}, expected at least 2: a row's first token is not predicted");
         if (!(Labelled is > 0 and <= 1)) problems.Add($"--labelled is {Labelled}, expected more than 0 and at most 1");
         if (!(Dropout is >= 0 and < 1)) problems.Add($"--dropout is {Dropout}, expected at least 0 and less than 1");
         if (problems.Count > 0) throw new InputException("bench train cannot run:", problems);
@@ -125,14 +158,18 @@ internal static class TrainBenchView
             JsonOutput.WriteMeasured(Json(found));
             return;
         }
-        Table table = new Table().Border(TableBorder.Simple).AddColumn("").AddColumn(new TableColumn("").RightAligned());
-        void Row(string name, FormattableString value) => table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
+        Table table = new Table().Border(TableBorder.Simple).AddColumn("")
+            .AddColumn(new TableColumn("").RightAligned());
+        void Row(string name, FormattableString value) =>
+            table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         Row("tokens a second", $"{found.TokensPerSecond:f0}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
         Row("the limit: the step's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("a product of 2048 × 2048", $"{found.SquareFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("operations a token", $"{found.FlopsPerToken / 1e6:f1} MFLOP");
-        Row("of frozen weights, pairs, attention", $"{100 * found.Cost.Frozen / found.Cost.Total:f1} %, {100 * found.Cost.Pairs / found.Cost.Total:f1} %, {100 * found.Cost.Attention / found.Cost.Total:f1} %");
+        StepCost cost = found.Cost;
+        Row("of frozen weights, pairs, attention", $"{100 * cost.Frozen / cost.Total:f1} %, {100 * cost.Pairs
+            / cost.Total:f1} %, {100 * cost.Attention / cost.Total:f1} %");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
         Row("peak memory in all", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");

@@ -6,10 +6,10 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Combining;
 
 /// <summary>Makes one adapter of several, as PEFT's add_weighted_adapter does (peft/tuners/lora/model.py).</summary>
-/// <remarks><c>cat</c> puts the pairs side by side: exactly the weighted sum of the changes, at the sum of the ranks. The kinds named
-/// after a merge (<c>linear</c>, <c>ties</c>, …) merge A with A and B with B, each with the root of its weight and scale. With
-/// <c>_svd</c> they merge the changes themselves and take a pair of the wanted rank from the result; <c>svd</c> is the weighted
-/// sum so taken.</remarks>
+/// <remarks><c>cat</c> puts the pairs side by side: exactly the weighted sum of the changes, at the sum of the ranks.
+/// The kinds named after a merge (<c>linear</c>, <c>ties</c>, …) merge A with A and B with B, each with the root of its
+/// weight and scale. With <c>_svd</c> they merge the changes themselves and take a pair of the wanted rank from the
+/// result; <c>svd</c> is the weighted sum so taken.</remarks>
 public static class AdapterCombination
 {
     private const string SvdEnding = "_svd";
@@ -20,7 +20,8 @@ public static class AdapterCombination
 
     /// <summary>The kinds of combination, sorted.</summary>
     public static IReadOnlyList<string> Kinds =>
-        [.. Merges.Keys.Concat(Merges.Keys.Where(name => name != "linear").Select(name => name + SvdEnding)).Append("cat").Append("svd").Append("dare_linear_svd").Distinct().Order(StringComparer.Ordinal)];
+        [.. Merges.Keys.Concat(Merges.Keys.Where(name => name != "linear").Select(name => name + SvdEnding))
+            .Append("cat").Append("svd").Append("dare_linear_svd").Distinct().Order(StringComparer.Ordinal)];
 
     /// <summary>Combines adapters.</summary>
     /// <param name="adapters">The adapters with their weights; at least one.</param>
@@ -28,7 +29,8 @@ public static class AdapterCombination
     /// <param name="options">Density, rank and the rest.</param>
     /// <returns>The result; its tensors are in the caller's dispose scope.</returns>
     /// <exception cref="InputException">The adapters or options do not go together: all problems at once.</exception>
-    public static LoraFolder Combine(IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, CombineOptions options)
+    public static LoraFolder Combine(
+        IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, CombineOptions options)
     {
         ITensorMerge? merge = Merge(kind);
         bool decomposes = kind == "svd" || kind.EndsWith(SvdEnding, StringComparison.Ordinal);
@@ -37,14 +39,22 @@ public static class AdapterCombination
         using Generator random = new Generator().manual_seed(options.Seed);
         options = options with { Random = random };
         int rank = options.Rank ?? adapters.Max(given => given.Adapter.Modules.Max(module => module.Rank));
-        string[] paths = [.. adapters.SelectMany(given => given.Adapter.Modules.Select(module => module.Path)).Distinct().Order(ModulePathOrder.Instance)];
+        string[] paths =
+            [.. adapters.SelectMany(given => given.Adapter.Modules.Select(module => module.Path)).Distinct()
+            .Order(ModulePathOrder.Instance)];
         List<LoraModule> modules = [.. paths.Select(path =>
         {
-            (LoraModule Module, double Weight)[] pairs = [.. adapters.SelectMany(given => given.Adapter.Modules.Where(module => module.Path == path).Select(module => (module, given.Weight)))];
-            return kind == "cat" ? Concatenate(pairs) : decomposes ? Decompose(pairs, merge!, rank, options) : MergePairs(pairs, merge!, options);
+            (LoraModule Module, double Weight)[] pairs =
+                [.. adapters.SelectMany(
+                    given => given.Adapter.Modules.Where(module => module.Path == path)
+                    .Select(module => (module, given.Weight)))];
+            return kind == "cat" ? Concatenate(pairs) : decomposes ? Decompose(pairs, merge!, rank, options)
+                : MergePairs(pairs, merge!, options);
         })];
         LoraConfig first = adapters[0].Adapter.Config;
-        LoraConfig config = first with { TargetModules = Targets(adapters), UseRankStabilizedScale = false, InitialWeights = InitialWeights.True };
+        LoraConfig config =
+            first with { TargetModules = Targets(adapters), UseRankStabilizedScale = false,
+            InitialWeights = InitialWeights.True };
         AdapterTask?[] tasks = [.. adapters.Select(given => given.Adapter.Task)];
         return new LoraFolder(config, modules, new Dictionary<string, Tensor>())
         {
@@ -60,7 +70,8 @@ public static class AdapterCombination
     /// <exception cref="InputException">There is none of that name; the message lists those that are.</exception>
     public static void RequireKind(string kind)
     {
-        if (!Kinds.Contains(kind)) throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
+        if (!Kinds.Contains(kind))
+            throw new InputException($"kind: found \"{kind}\", expected one of {string.Join(", ", Kinds)}.");
     }
 
     /// <summary>What a kind does, which decides the options that it has.</summary>
@@ -68,29 +79,39 @@ public static class AdapterCombination
     internal static CombinationTraits Traits(string kind)
     {
         ITensorMerge? merge = Merge(kind);
-        return new CombinationTraits(merge?.Prunes == true, kind == "svd" || kind.EndsWith(SvdEnding, StringComparison.Ordinal), merge?.IsRandom == true, merge?.ElectsSigns == true);
+        return new CombinationTraits(
+            merge?.Prunes == true, kind == "svd" || kind.EndsWith(SvdEnding, StringComparison.Ordinal),
+            merge?.IsRandom == true, merge?.ElectsSigns == true);
     }
 
     private static ITensorMerge? Merge(string kind)
     {
         RequireKind(kind);
         if (kind == "cat") return null;
-        return Merges[kind == "svd" ? "linear" : kind.EndsWith(SvdEnding, StringComparison.Ordinal) ? kind[..^SvdEnding.Length] : kind];
+        return Merges[kind == "svd" ? "linear" : kind.EndsWith(SvdEnding, StringComparison.Ordinal)
+            ? kind[..^SvdEnding.Length] : kind];
     }
 
-    private static LoraModule Concatenate((LoraModule Module, double Weight)[] pairs) => new(pairs[0].Module.Path, pairs[0].Module.IsEmbedding,
-        cat([.. pairs.Select(pair => pair.Module.A * (pair.Weight * pair.Module.Scale))], 0), cat([.. pairs.Select(pair => pair.Module.B)], 1), 1);
+    private static LoraModule Concatenate((LoraModule Module, double Weight)[] pairs) =>
+        new(pairs[0].Module.Path, pairs[0].Module.IsEmbedding,
+        cat([.. pairs.Select(pair => pair.Module.A * (pair.Weight * pair.Module.Scale))], 0),
+        cat([.. pairs.Select(pair => pair.Module.B)], 1), 1);
 
     // A sign goes to A alone; in both it would cancel.
-    private static LoraModule MergePairs((LoraModule Module, double Weight)[] pairs, ITensorMerge merge, CombineOptions options)
+    private static LoraModule MergePairs(
+        (LoraModule Module, double Weight)[] pairs, ITensorMerge merge, CombineOptions options)
     {
         double[] shares = [.. pairs.Select(pair => pair.Weight * pair.Module.Scale)];
-        Tensor a = merge.Merge([.. pairs.Select(pair => pair.Module.A)], [.. shares.Select(share => Math.Sqrt(Math.Abs(share)) * (share >= 0 ? 1 : -1))], options);
-        Tensor b = merge.Merge([.. pairs.Select(pair => pair.Module.B)], [.. shares.Select(share => Math.Sqrt(Math.Abs(share)))], options);
+        Tensor a = merge.Merge(
+            [.. pairs.Select(pair => pair.Module.A)],
+            [.. shares.Select(share => Math.Sqrt(Math.Abs(share)) * (share >= 0 ? 1 : -1))], options);
+        Tensor b = merge.Merge(
+            [.. pairs.Select(pair => pair.Module.B)], [.. shares.Select(share => Math.Sqrt(Math.Abs(share)))], options);
         return new LoraModule(pairs[0].Module.Path, pairs[0].Module.IsEmbedding, a, b, 1);
     }
 
-    private static LoraModule Decompose((LoraModule Module, double Weight)[] pairs, ITensorMerge merge, int rank, CombineOptions options)
+    private static LoraModule Decompose(
+        (LoraModule Module, double Weight)[] pairs, ITensorMerge merge, int rank, CombineOptions options)
     {
         using var scope = NewDisposeScope();
         LoraModule first = pairs[0].Module;
@@ -99,42 +120,66 @@ public static class AdapterCombination
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(delta, fullMatrices: false);
         long kept = Math.Min(rank, values.shape[0]);
         Tensor a = vh.narrow(0, 0, kept).clone(), b = (u.narrow(1, 0, kept) * values.narrow(0, 0, kept)).contiguous();
-        return new LoraModule(first.Path, first.IsEmbedding, a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope(), 1);
+        return new LoraModule(
+            first.Path, first.IsEmbedding, a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope(), 1);
     }
 
     private static ModuleSelection? Targets(IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters)
     {
         ModuleSelection?[] all = [.. adapters.Select(given => given.Adapter.Config.TargetModules)];
-        if (all.All(selection => selection?.Names is not null)) return ModuleSelection.Of([.. all.SelectMany(selection => selection!.Names!).Distinct().Order(StringComparer.Ordinal)]);
-        return all.All(selection => selection?.Text is not null) ? ModuleSelection.Pattern(string.Join('|', all.Select(selection => selection!.Text).Distinct().Select(text => $"({text})"))) : all[0];
+        if (all.All(selection => selection?.Names is not null))
+            return ModuleSelection.Of(
+                [.. all.SelectMany(selection => selection!.Names!).Distinct().Order(StringComparer.Ordinal)]);
+        return all.All(selection => selection?.Text is not null)
+            ? ModuleSelection.Pattern(
+                string.Join('|', all.Select(selection => selection!.Text).Distinct().Select(text => $"({text})")))
+                : all[0];
     }
 
-    private static void Check(IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, ITensorMerge? merge, bool decomposes, CombineOptions options)
+    private static void Check(IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind,
+        ITensorMerge? merge, bool decomposes, CombineOptions options)
     {
         var problems = new List<string>();
         if (adapters.Count == 0) problems.Add("adapters: there is none; name at least one");
-        if (adapters.Any(given => !double.IsFinite(given.Weight))) problems.Add("weights: found one that is not finite");
-        if (merge?.Prunes == true && options.Density is null) problems.Add($"density: missing, and {kind} leaves values out; give the share that is kept, above 0 and at most 1");
+        if (adapters.Any(given => !double.IsFinite(given.Weight)))
+            problems.Add("weights: found one that is not finite");
+        if (merge?.Prunes == true && options.Density is null)
+            problems.Add(
+                $"density: missing, and {kind} leaves values out; give the share that is kept, above 0 and at most 1");
         if (options.Density is { } density && (merge?.Prunes != true || density is not (> 0 and <= 1)))
-            problems.Add(merge?.Prunes == true ? $"density: found {density}, expected above 0 and at most 1" : $"density: found {density}, which has no effect with {kind}; leave it out");
-        if (options.Rank is { } rank && (!decomposes || rank < 1)) problems.Add(decomposes ? $"rank: found {rank}, expected at least 1" : $"rank: found {rank}, which has no effect with {kind}; leave it out, or take {kind}_svd");
-        if (options.SignByFrequency && merge?.ElectsSigns != true) problems.Add($"sign by frequency: has no effect with {kind}; leave it out");
+            problems.Add(merge?.Prunes == true ? $"density: found {density}, expected above 0 and at most 1"
+                : $"density: found {density}, which has no effect with {kind}; leave it out");
+        if (options.Rank is { } rank && (!decomposes || rank < 1))
+            problems.Add(decomposes ? $"rank: found {rank}, expected at least 1"
+                : $"rank: found {rank}, which has no effect with {kind}; leave it out, or take {kind}_svd");
+        if (options.SignByFrequency && merge?.ElectsSigns != true)
+            problems.Add($"sign by frequency: has no effect with {kind}; leave it out");
         if (options.ScaleOnce && !decomposes) problems.Add($"scale once: has no effect with {kind}; leave it out");
         problems.AddRange(Mismatches(adapters, kind, decomposes));
         if (problems.Count > 0) throw new InputException("The adapters cannot be combined so:", problems);
     }
 
-    private static IEnumerable<string> Mismatches(IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, bool decomposes)
+    private static IEnumerable<string> Mismatches(
+        IReadOnlyList<(LoraFolder Adapter, double Weight)> adapters, string kind, bool decomposes)
     {
-        if (adapters.Any(given => given.Adapter.Others.Keys.Any(key => PeftTensorKeys.Parse(key)?.Part != AdapterTensorPart.AdaptedWeight)))
-            yield return "an adapter trains biases or whole modules besides its pairs (bias, modules_to_save), which have no weighted sum here: use the adapters together unmerged, or merge them one after the other";
-        var modules = adapters.SelectMany((given, number) => given.Adapter.Modules.Select(module => (number, module))).GroupBy(entry => entry.module.Path);
+        if (adapters.Any(
+            given => given.Adapter.Others.Keys.Any(
+                key => PeftTensorKeys.Parse(key)?.Part != AdapterTensorPart.AdaptedWeight)))
+            yield return "an adapter trains biases or whole modules besides its pairs (bias, modules_to_save), " +
+                "which have no weighted sum here: use the adapters together unmerged, or merge them one after the " +
+                "other";
+        var modules = adapters.SelectMany((given, number) => given.Adapter.Modules.Select(module => (number, module)))
+            .GroupBy(entry => entry.module.Path);
         foreach (var group in modules)
         {
-            if (group.Select(entry => (entry.module.A.shape[1], entry.module.B.shape[0], entry.module.IsEmbedding)).Distinct().Count() > 1)
-                yield return $"{group.Key}: the adapters have pairs of different widths, {string.Join(" and ", group.Select(entry => $"{entry.module.B.shape[0]} × {entry.module.A.shape[1]}"))}; are they of the same base?";
+            if (group.Select(entry => (entry.module.A.shape[1], entry.module.B.shape[0], entry.module.IsEmbedding))
+                .Distinct().Count() > 1)
+                yield return $"{group.Key}: the adapters have pairs of different widths, " +
+                    $"{string.Join(" and ", group.Select(entry => $"{entry.module.B.shape[0]} × {entry.module.A.shape[1]}"))}; are they of the same base?";
             else if (kind != "cat" && !decomposes && group.Select(entry => entry.module.Rank).Distinct().Count() > 1)
-                yield return $"{group.Key}: ranks are {string.Join(" and ", group.Select(entry => entry.module.Rank))}, and {kind} needs the same; take cat or a kind with _svd, or resize one first";
+                yield return $"{group.Key}: ranks are " +
+                    $"{string.Join(" and ", group.Select(entry => entry.module.Rank))}, and {kind} needs the same; " +
+                    "take cat or a kind with _svd, or resize one first";
         }
     }
 }
@@ -149,20 +194,23 @@ internal sealed record CombinationTraits(bool Prunes, bool Decomposes, bool IsRa
 /// <summary>How adapters are combined.</summary>
 public sealed record CombineOptions
 {
-    /// <summary>Share of the values that is kept where the kind leaves values out, above 0 and at most 1; null for kinds that keep all.</summary>
+    /// <summary>Share of the values that is kept where the kind leaves values out, above 0 and at most 1; null for
+    /// kinds that keep all.</summary>
     public double? Density { get; init; }
 
-    /// <summary>The rank of the result where it comes from a singular value decomposition; null for the largest of the ranks.</summary>
+    /// <summary>The rank of the result where it comes from a singular value decomposition; null for the largest of the
+    /// ranks.</summary>
     public int? Rank { get; init; }
 
     /// <summary>Seed of what is left out at random (DARE); 42.</summary>
     public long Seed { get; init; } = 42;
 
-    /// <summary>Whether the sign of most values wins by their number ("frequency") or by their sum ("total", the default).</summary>
+    /// <summary>Whether the sign of most values wins by their number ("frequency") or by their sum ("total", the
+    /// default).</summary>
     public bool SignByFrequency { get; init; }
 
-    /// <summary>Whether decompositions take each adapter's scale once. PEFT takes it twice, which is the default here too, so that
-    /// results are the same.</summary>
+    /// <summary>Whether decompositions take each adapter's scale once. PEFT takes it twice, which is the default here
+    /// too, so that results are the same.</summary>
     public bool ScaleOnce { get; init; }
 
     /// <summary>The source of randomness while an operation runs.</summary>

@@ -32,7 +32,8 @@ internal sealed class LinearMerge : ITensorMerge
 
     public bool Prunes => false;
 
-    public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) => Sum(tensors, weights);
+    public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
+        Sum(tensors, weights);
 
     /// <summary>Σ wᵢ·tᵢ</summary>
     public static Tensor Sum(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights)
@@ -53,7 +54,8 @@ internal sealed class TiesMerge : ITensorMerge
     public bool ElectsSigns => true;
 
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
-        SignElection.Merge([.. tensors.Select(tensor => Pruning.Largest(tensor, options.Density!.Value))], weights, options.SignByFrequency);
+        SignElection.Merge([.. tensors.Select(tensor => Pruning.Largest(tensor, options.Density!.Value))], weights,
+            options.SignByFrequency);
 }
 
 /// <summary>DARE (arXiv 2311.03099): values left out at random, the rest scaled up, and the weighted sum.</summary>
@@ -66,7 +68,8 @@ internal sealed class DareLinearMerge : ITensorMerge
     public bool IsRandom => true;
 
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
-        LinearMerge.Sum([.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights);
+        LinearMerge.Sum(
+            [.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights);
 }
 
 /// <summary>DARE (arXiv 2311.03099) before TIES's election of signs.</summary>
@@ -81,7 +84,9 @@ internal sealed class DareTiesMerge : ITensorMerge
     public bool IsRandom => true;
 
     public Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
-        SignElection.Merge([.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights, options.SignByFrequency);
+        SignElection.Merge(
+            [.. tensors.Select(tensor => Pruning.AtRandom(tensor, options.Density!.Value, options.Random))], weights,
+            options.SignByFrequency);
 }
 
 /// <summary>The weighted sum of the largest values of each.</summary>
@@ -115,8 +120,8 @@ internal static class Pruning
     }
 }
 
-/// <summary>TIES's election and disjoint merge (arXiv 2306.01708, section 4): at each place the values of the winning sign are
-/// averaged.</summary>
+/// <summary>TIES's election and disjoint merge (arXiv 2306.01708, section 4): at each place the values of the winning
+/// sign are averaged.</summary>
 internal static class SignElection
 {
     public static Tensor Merge(IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, bool byFrequency)
@@ -125,7 +130,8 @@ internal static class SignElection
         Tensor votes = (byFrequency ? signs : stacked).sum([0]);
         Tensor winners = where(votes >= 0, ones_like(votes), ones_like(votes).neg());
         Tensor agree = signs.eq(winners).to(ScalarType.Float32);
-        Tensor weighted = stacked * tensor(weights.Select(weight => (float)weight).ToArray()).view([-1, .. Enumerable.Repeat(1L, tensors[0].shape.Length)]);
+        Tensor weighted = stacked * tensor(weights.Select(weight => (float)weight).ToArray()).view(
+            [-1, .. Enumerable.Repeat(1L, tensors[0].shape.Length)]);
         return (weighted * agree).sum([0]) / agree.sum([0]).clamp_min(1);
     }
 }

@@ -26,11 +26,13 @@ public sealed class AdapterLayout
     /// <summary>The layout of an adapter on a model.</summary>
     /// <param name="config">The adapter's config, as <see cref="TargetMatch.Resolved"/> gives it.</param>
     /// <param name="targets">Its targets in this model.</param>
-    /// <param name="modules">All modules of the model that have weights; with <c>bias: all</c> also those that LoRA does
-    /// not adapt, since their biases are in the file.</param>
+    /// <param name="modules">All modules of the model that have weights; with <c>bias: all</c> also those that LoRA
+    /// does not adapt, since their biases are in the file.</param>
     /// <param name="saved">The tensors of modules that are saved whole.</param>
-    /// <param name="isExtended">Whether the model has more tokens than its files: then the file may hold its tables.</param>
-    public static AdapterLayout Of(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
+    /// <param name="isExtended">Whether the model has more tokens than its files: then the file may hold its
+    /// tables.</param>
+    public static AdapterLayout Of(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
         IReadOnlyList<AdapterTensor>? saved = null, bool isExtended = false)
     {
         IAdapterKind kind = AdapterKinds.Of(config);
@@ -43,13 +45,17 @@ public sealed class AdapterLayout
                 : Unadapted(module, config.Bias)))
             .Concat(saved ?? [])
             .Concat(modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).Select(Table))
-            .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).SelectMany(module => Extended(module, config)) : []).DistinctBy(tensor => tensor.Key);
-        return new AdapterLayout([.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)], [.. modules.Select(module => module.Path)], kind.Label);
+            .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead)
+            .SelectMany(module => Extended(module, config)) : []).DistinctBy(tensor => tensor.Key);
+        return new AdapterLayout(
+            [.. tensors.OrderBy(tensor => tensor.Key, StringComparer.Ordinal)],
+            [.. modules.Select(module => module.Path)], kind.Label);
     }
 
     /// <summary>Compares a file's tensors with the layout.</summary>
     /// <param name="found">The file's keys and shapes.</param>
-    /// <returns>One line for each tensor that fits no module, is missing, or has another shape; empty when all fit.</returns>
+    /// <returns>One line for each tensor that fits no module, is missing, or has another shape; empty when all
+    /// fit.</returns>
     public IReadOnlyList<string> Problems(IEnumerable<KeyValuePair<string, long[]>> found)
     {
         Dictionary<string, long[]> file = found.ToDictionary();
@@ -68,37 +74,46 @@ public sealed class AdapterLayout
     }
 
     private static IEnumerable<AdapterTensor> Unadapted(ModuleInfo module, BiasTraining bias) =>
-        module.HasBias && bias == BiasTraining.All ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
+        module.HasBias && bias == BiasTraining.All
+            ? [Tensor(module.Path, AdapterTensorPart.Bias, [module.OutputSize])] : [];
 
     // What PEFT's save_embedding_layers adds.
     private static AdapterTensor Table(ModuleInfo module) =>
-        new(PeftTensorKeys.Prefix + module.Path + ".weight", TableShape(module), module.Path, AdapterTensorPart.Table, IsRequired: false);
+        new(PeftTensorKeys.Prefix + module.Path + ".weight", TableShape(module), module.Path, AdapterTensorPart.Table,
+            IsRequired: false);
 
     // PEFT (get_peft_model_state_dict) saves all that it has of a table whose rows were added.
     private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, LoraConfig config)
     {
         AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
-            new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part, IsRequired: false);
+            new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part,
+                IsRequired: false);
         yield return Of(".token_adapter.base_layer.weight", AdapterTensorPart.Table);
         yield return Of(".modules_to_save.weight", AdapterTensorPart.Duplicate);
         yield return Of(".original_module.weight", AdapterTensorPart.Duplicate);
         if (module.IsTied && config.TrainedTokens is [var table, ..])
-            yield return Of(".token_adapter.trainable_tokens_delta", AdapterTensorPart.Duplicate, [table.Value.Count, module.InputSize]);
+            yield return Of(
+                ".token_adapter.trainable_tokens_delta", AdapterTensorPart.Duplicate,
+                [table.Value.Count, module.InputSize]);
     }
 
-    private static long[] TableShape(ModuleInfo module) => module.Kind == ModuleKind.Embedding ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
+    private static long[] TableShape(ModuleInfo module) => module.Kind == ModuleKind.Embedding
+        ? [module.InputSize, module.OutputSize] : [module.OutputSize, module.InputSize];
 
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
         new(PeftTensorKeys.Key(path, part), shape, path, part);
 
-    // PEFT (get_peft_model_state_dict, save_embedding_layers "auto"): a list must hold one of the names itself, a pattern
-    // must match a path that ends in one
+    // PEFT (get_peft_model_state_dict, save_embedding_layers "auto"): a list must hold one of the names itself, a
+    // pattern must match a path that ends in one
     private static bool SavesEmbeddings(LoraConfig config, IReadOnlyList<ModuleInfo> modules)
     {
-        if (config.TrainedTokens is not null || config.TargetModules is not { } targets || targets.IsAllLinear) return false;
+        if (config.TrainedTokens is not null || config.TargetModules is not { } targets || targets.IsAllLinear)
+            return false;
         if (targets.Names is { } names) return EmbeddingNames.Any(names.Contains);
         PythonRegex pattern = PythonRegex.Whole(targets.Text!, "target_modules");
-        return modules.Any(module => EmbeddingNames.Contains(Matching.ModulePath.LastName(module.Path)) && pattern.IsMatch(module.Path));
+        return modules.Any(
+            module => EmbeddingNames.Contains(Matching.ModulePath.LastName(module.Path))
+            && pattern.IsMatch(module.Path));
     }
 }
 
@@ -108,7 +123,8 @@ public sealed class AdapterLayout
 /// <param name="Path">The path of its module in the model.</param>
 /// <param name="Part">What it is to the module.</param>
 /// <param name="IsRequired">Whether a file without it is broken. Base weights of embeddings may be missing.</param>
-public sealed record AdapterTensor(string Key, long[] Shape, string Path, AdapterTensorPart Part, bool IsRequired = true);
+public sealed record AdapterTensor(
+    string Key, long[] Shape, string Path, AdapterTensorPart Part, bool IsRequired = true);
 
 /// <summary>What a tensor of an adapter file is to its module.</summary>
 public enum AdapterTensorPart
@@ -157,17 +173,20 @@ public enum AdapterTensorPart
 }
 
 /// <summary>Says in words how a file's tensors differ from the layout they should have.</summary>
-internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
+internal sealed partial class AdapterLayoutComparison(
+    IReadOnlyList<AdapterTensor> expected, HashSet<string> modulePaths, string label)
 {
     // one wrong setting makes hundreds of lines; the first ones tell it
     private const int Shown = 3;
 
     private readonly Dictionary<string, AdapterTensor> byKey = expected.ToDictionary(tensor => tensor.Key);
 
-    /// <summary>One line for each difference; one for all of a kind, with the first of them, where there are more than <see cref="Shown"/>.</summary>
+    /// <summary>One line for each difference; one for all of a kind, with the first of them, where there are more than
+    /// <see cref="Shown"/>.</summary>
     public IReadOnlyList<string> Problems(Dictionary<string, long[]> file) =>
     [
-        .. Unexpected(file).GroupBy(found => found.Kind, found => found.Problem).SelectMany(same => Limit("tensors that fit no module", same)),
+        .. Unexpected(file).GroupBy(found => found.Kind, found => found.Problem)
+            .SelectMany(same => Limit("tensors that fit no module", same)),
         .. Limit("missing tensors", Missing(file)),
         .. Limit("tensors of another shape", Mismatched(file)),
     ];
@@ -175,7 +194,8 @@ internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTenso
     private static IEnumerable<string> Limit(string what, IEnumerable<string> problems)
     {
         string[] all = [.. problems];
-        return all.Length <= Shown ? all : [$"{all.Length} {what}, the first of them: {string.Join("; ", all.Take(Shown))}"];
+        return all.Length <= Shown ? all
+            : [$"{all.Length} {what}, the first of them: {string.Join("; ", all.Take(Shown))}"];
     }
 
     // Those of one kind have the same reason, but for a module's path.
@@ -187,33 +207,46 @@ internal sealed partial class AdapterLayoutComparison(IReadOnlyList<AdapterTenso
     private string WhyUnexpected(string key)
     {
         if (NamedAdapter().Match(key) is { Success: true } named)
-            return $"holds the adapter's name \"{named.Groups["name"].Value}\", which PEFT never writes to a file; save it with PEFT's save_pretrained, or take the name out of the keys";
+            return $"holds the adapter's name \"{named.Groups["name"].Value}\", which PEFT never writes to a file; " +
+                "save it with PEFT's save_pretrained, or take the name out of the keys";
         if (!key.StartsWith(PeftTensorKeys.Prefix))
-            return $"does not begin with \"{PeftTensorKeys.Prefix}\"; expected PEFT's keys. Save it with PEFT's save_pretrained";
+            return $"does not begin with \"{PeftTensorKeys.Prefix}\"; expected PEFT's keys. Save it with PEFT's " +
+                "save_pretrained";
         if (PeftTensorKeys.Parse(key) is not { } place) return $"is no tensor of a {label} adapter";
-        if (!modulePaths.Contains(place.Path)) return $"the model has no module \"{place.Path}\"; is this the base model of the adapter?";
+        if (!modulePaths.Contains(place.Path))
+            return $"the model has no module \"{place.Path}\"; is this the base model of the adapter?";
         return place.Part switch
         {
             AdapterTensorPart.Magnitude => "belongs to DoRA, but use_dora is not true in the config",
             AdapterTensorPart.OutputBias => "is a bias on B, but lora_bias is not true in the config",
-            AdapterTensorPart.TokenRows => "belongs to trained tokens, but trainable_token_indices is null in the config",
-            AdapterTensorPart.Weight => "is a whole weight, but modules_to_save does not name its module (or the vocabulary was resized before training)",
-            AdapterTensorPart.Bias or AdapterTensorPart.AdaptedBias => "is a bias that the config's bias setting does not train",
-            AdapterTensorPart.AdaptedWeight => "is a base weight, but its module is not an adapted embedding or output head",
+            AdapterTensorPart.TokenRows =>
+            "belongs to trained tokens, but trainable_token_indices is null in the config",
+            AdapterTensorPart.Weight =>
+            "is a whole weight, but modules_to_save does not name its module (or the vocabulary was resized before " +
+            "training)",
+            AdapterTensorPart.Bias or AdapterTensorPart.AdaptedBias =>
+            "is a bias that the config's bias setting does not train",
+            AdapterTensorPart.AdaptedWeight =>
+            "is a base weight, but its module is not an adapted embedding or output head",
             _ => "its module is not among the targets of the config, or not of this kind",
         };
     }
 
     private IEnumerable<string> Missing(Dictionary<string, long[]> file) =>
         expected.Where(tensor => tensor.IsRequired && !file.ContainsKey(tensor.Key))
-            .Select(tensor => $"{tensor.Key}: missing, expected {Words(tensor.Shape)} for the module \"{tensor.Path}\", which the config targets");
+            .Select(tensor =>
+            $"{tensor.Key}: missing, expected {Words(tensor.Shape)} for the module \"{tensor.Path}\", which the " +
+            "config targets");
 
     private IEnumerable<string> Mismatched(Dictionary<string, long[]> file) =>
         expected.Where(tensor => file.TryGetValue(tensor.Key, out long[]? shape) && !shape.SequenceEqual(tensor.Shape))
-            .Select(tensor => $"{tensor.Key}: found {Words(file[tensor.Key])}, expected {Words(tensor.Shape)}; does the rank in the config fit, and is this the adapter's base model?");
+            .Select(tensor =>
+            $"{tensor.Key}: found {Words(file[tensor.Key])}, expected {Words(tensor.Shape)}; does the rank in the " +
+            "config fit, and is this the adapter's base model?");
 
     private static string Words(long[] shape) => $"[{string.Join(", ", shape)}]";
 
-    [GeneratedRegex(@"\.lora_[AB]\.(?<name>[^.]+)\.(weight|bias)$|\.lora_embedding_[AB]\.(?<name>[^.]+)$|\.lora_magnitude_vector\.(?<name>[^.]+)(\.weight)?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"\.lora_[AB]\.(?<name>[^.]+)\.(weight|bias)$|\.lora_embedding_[AB]\.(?<name>[^.]+)$|\.lora_magnitude_vector\.(?<name>[^.]+)(\.weight)?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex NamedAdapter();
 }

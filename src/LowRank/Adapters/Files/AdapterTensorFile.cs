@@ -3,7 +3,8 @@ using LowRank.IO;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>The tensors of an adapter's folder under PEFT's keys, also where another program left the adapter's name in them.</summary>
+/// <summary>The tensors of an adapter's folder under PEFT's keys, also where another program left the adapter's name in
+/// them.</summary>
 internal static partial class AdapterTensorFile
 {
     /// <summary>Opens the file.</summary>
@@ -13,12 +14,21 @@ internal static partial class AdapterTensorFile
         SafeTensorsFile file = SafeTensorsFile.OpenAny(Adapter.TensorsPath(folder));
         try
         {
-            string[] names = [.. file.Entries.Keys.Select(Named).OfType<Match>().Select(match => match.Groups["name"].Value).Distinct().Order(StringComparer.Ordinal)];
+            string[] names =
+                [.. file.Entries.Keys.Select(Named).OfType<Match>().Select(match => match.Groups["name"].Value)
+                .Distinct().Order(StringComparer.Ordinal)];
             if (names.Length == 0) return file;
             if (names.Length > 1)
-                throw new InputException($"{file.Path} holds tensors of {names.Length} adapters ({string.Join(", ", names.Take(5).Select(name => $"\"{name}\""))}{(names.Length > 5 ? ", …" : "")}); expected one. Save each with PEFT's save_pretrained.");
-            string[] twice = [.. file.Entries.Keys.Select(Plain).OfType<string>().GroupBy(key => key).Where(group => group.Count() > 1).Select(group => group.Key).Take(3)];
-            if (twice.Length > 0) throw new InputException($"{file.Path} holds these tensors with and without the adapter's name \"{names[0]}\"; keep one of each:", twice);
+                throw new InputException(
+                    $"{file.Path} holds tensors of {names.Length} adapters " +
+                    $"({string.Join(", ", names.Take(5).Select(name => $"\"{name}\""))}{(names.Length > 5 ? ", …" : "")}); expected one. Save each with PEFT's save_pretrained.");
+            string[] twice =
+                [.. file.Entries.Keys.Select(Plain).OfType<string>().GroupBy(key => key)
+                .Where(group => group.Count() > 1).Select(group => group.Key).Take(3)];
+            if (twice.Length > 0)
+                throw new InputException(
+                    $"{file.Path} holds these tensors with and without the adapter's name \"{names[0]}\"; keep one " +
+                    "of each:", twice);
             return file.Renamed(Plain);
         }
         catch
@@ -34,12 +44,14 @@ internal static partial class AdapterTensorFile
         if (key.Contains(".original_module.", StringComparison.Ordinal)) return null;
         if (Named(key) is not { } match) return key;
         string head = match.Groups["head"].Value, tail = match.Groups["tail"].Value;
-        return (head.EndsWith(".modules_to_save", StringComparison.Ordinal) ? head[..^".modules_to_save".Length] : head) + tail;
+        return (head.EndsWith(".modules_to_save", StringComparison.Ordinal) ? head[..^".modules_to_save".Length]
+            : head) + tail;
     }
 
     private static Match? Named(string key) => NamedKey().Match(key) is { Success: true } match ? match : null;
 
-    [GeneratedRegex(@"^(?<head>.+\.(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|lora_E|lora_ranknum|ia3_l|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2|vera_lambda_[bd]))\.(?!(weight|bias)$)(?<name>[^.]+)(?<tail>(\.(weight|bias))?)$|^(?<head>.+\.modules_to_save)\.(?<name>[^.]+)(?<tail>\..+)$",
+    [GeneratedRegex(
+        @"^(?<head>.+\.(lora_[AB]|lora_embedding_[AB]|lora_magnitude_vector|lora_E|lora_ranknum|ia3_l|hada_w[12]_[ab]|hada_t[12]|lokr_w[12](_[ab])?|lokr_t2|vera_lambda_[bd]))\.(?!(weight|bias)$)(?<name>[^.]+)(?<tail>(\.(weight|bias))?)$|^(?<head>.+\.modules_to_save)\.(?<name>[^.]+)(?<tail>\..+)$",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex NamedKey();
 }

@@ -7,12 +7,14 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Files;
 
-/// <summary>A PEFT folder with plain low-rank pairs, as operations on adapters read and write it, without a base model.</summary>
+/// <summary>A PEFT folder with plain low-rank pairs, as operations on adapters read and write it, without a base
+/// model.</summary>
 /// <remarks>The tensors live in the dispose scope that was open when the folder was read.</remarks>
 /// <param name="Config">Its config.</param>
 /// <param name="Modules">Its pairs, in the order of the model's layers.</param>
 /// <param name="Others">Its other tensors by key: biases, modules saved whole.</param>
-public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Modules, IReadOnlyDictionary<string, Tensor> Others)
+public sealed record LoraFolder(
+    LoraConfig Config, IReadOnlyList<LoraModule> Modules, IReadOnlyDictionary<string, Tensor> Others)
 {
     /// <summary>What the adapter was trained for; null where the folder does not say.</summary>
     public AdapterTask? Task { get; init; }
@@ -30,7 +32,8 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
     public AdapterChatTemplates? ChatTemplates { get; init; }
 
     /// <summary>Reads a folder.</summary>
-    /// <exception cref="InputException">A file is missing or broken, or the adapter is more than low-rank pairs.</exception>
+    /// <exception cref="InputException">A file is missing or broken, or the adapter is more than low-rank
+    /// pairs.</exception>
     public static LoraFolder Read(string folder) => Read(folder, allowsMagnitudes: false);
 
     /// <summary>Reads a folder, one of DoRA too: its magnitudes are among the other tensors.</summary>
@@ -46,34 +49,46 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         var others = new Dictionary<string, Tensor>();
         foreach (string key in file.Entries.Keys)
         {
-            if (PeftTensorKeys.Parse(key) is not { } place || place.Part is not (AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA))
+            if (PeftTensorKeys.Parse(key) is not { } place
+                || place.Part is not (AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA))
             {
-                if (PeftTensorKeys.Parse(key)?.Part is not (AdapterTensorPart.LinearB or AdapterTensorPart.EmbeddingB)) others[key] = Wide(key);
+                if (PeftTensorKeys.Parse(key)?.Part is not (AdapterTensorPart.LinearB or AdapterTensorPart.EmbeddingB))
+                    others[key] = Wide(key);
                 continue;
             }
             bool isEmbedding = place.Part == AdapterTensorPart.EmbeddingA;
             Tensor a = Wide(key);
             double alpha = (alphas.All(place.Path) is [var own, ..] ? own.Value : config.Alpha).Value;
-            modules.Add(new LoraModule(place.Path, isEmbedding, a, Wide(PeftTensorKeys.B(place.Path, isEmbedding ? ModuleKind.Embedding : ModuleKind.Linear)), config.Scale((int)a.shape[0], alpha)));
+            modules.Add(
+                new LoraModule(
+                    place.Path, isEmbedding, a,
+                    Wide(PeftTensorKeys.B(place.Path, isEmbedding ? ModuleKind.Embedding : ModuleKind.Linear)),
+                    config.Scale((int)a.shape[0], alpha)));
         }
         return new LoraFolder(config, [.. modules.OrderBy(module => module.Path, ModulePathOrder.Instance)], others)
         {
-            Task = AdapterTask.Load(folder), Data = AdapterData.Load(folder), Base = AdapterBase.Load(folder), Vocabulary = AdapterVocabulary.Load(folder),
+            Task = AdapterTask.Load(folder), Data = AdapterData.Load(folder), Base = AdapterBase.Load(folder),
+                Vocabulary = AdapterVocabulary.Load(folder),
             ChatTemplates = AdapterChatTemplates.Load(folder),
         };
     }
 
-    /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the config.</summary>
+    /// <summary>Writes it as a PEFT folder; it appears whole or not at all. Ranks and scales of the pairs go into the
+    /// config.</summary>
     /// <exception cref="InputException">The folder exists and is not empty.</exception>
     /// <exception cref="NonFiniteException">A tensor is not finite.</exception>
     public void Write(string folder)
     {
         if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new InputException($"{folder} is not empty. Choose another output, or remove it first.");
-        if (Modules.FirstOrDefault(module => !FiniteOutput.Holds(module.A) || !FiniteOutput.Holds(module.B) || !double.IsFinite(module.Scale)) is { } broken)
-            throw new NonFiniteException($"{broken.Path}: the pair that was computed is not finite: the adapters' numbers leave float32. Check their alpha and norms with 'lowrank inspect'.");
+        if (Modules.FirstOrDefault(module => !FiniteOutput.Holds(module.A) || !FiniteOutput.Holds(module.B)
+            || !double.IsFinite(module.Scale)) is { } broken)
+            throw new NonFiniteException(
+                $"{broken.Path}: the pair that was computed is not finite: the adapters' numbers leave float32. " +
+                "Check their alpha and norms with 'lowrank inspect'.");
         if (Others.FirstOrDefault(tensor => !FiniteOutput.Holds(tensor.Value)).Key is { } other)
-            throw new NonFiniteException($"{other} is not finite (NaN or infinite). Use an earlier checkpoint of the adapter.");
+            throw new NonFiniteException(
+                $"{other} is not finite (NaN or infinite). Use an earlier checkpoint of the adapter.");
         LoraConfig config = Settings();
         AtomicFolder.Write(folder, into =>
         {
@@ -81,9 +96,12 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
             IEnumerable<KeyValuePair<string, Tensor>> pairs = Modules.SelectMany(module =>
             {
                 ModuleKind kind = module.IsEmbedding ? ModuleKind.Embedding : ModuleKind.Linear;
-                return new[] { KeyValuePair.Create(PeftTensorKeys.A(module.Path, kind), module.A), KeyValuePair.Create(PeftTensorKeys.B(module.Path, kind), module.B) };
+                return new[] { KeyValuePair.Create(PeftTensorKeys.A(module.Path, kind), module.A),
+                    KeyValuePair.Create(PeftTensorKeys.B(module.Path, kind), module.B) };
             });
-            SafeTensorsWriter.Write(Path.Combine(into, Adapter.FileName), [.. pairs.Concat(Others).Select(tensor => KeyValuePair.Create(tensor.Key, tensor.Value.contiguous()))]);
+            SafeTensorsWriter.Write(
+                Path.Combine(into, Adapter.FileName),
+                [.. pairs.Concat(Others).Select(tensor => KeyValuePair.Create(tensor.Key, tensor.Value.contiguous()))]);
             config.Save(into);
             Task?.Save(into);
             Data?.Save(into);
@@ -96,16 +114,23 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
     // The commonest rank and alpha are the config's own; modules that differ are named.
     private LoraConfig Settings()
     {
-        double Alpha(LoraModule module) => Config.UseRankStabilizedScale ? module.Scale * Math.Sqrt(module.Rank) : module.Scale * module.Rank;
-        ConfigNumber Number(double alpha) => Math.Abs(alpha - Math.Round(alpha)) < 1e-9 && Math.Abs(alpha) < 1e9 ? ConfigNumber.FromInt32((int)Math.Round(alpha)) : ConfigNumber.FromDouble(alpha);
+        double Alpha(LoraModule module) => Config.UseRankStabilizedScale ? module.Scale * Math.Sqrt(module.Rank)
+            : module.Scale * module.Rank;
+        ConfigNumber Number(double alpha) => Math.Abs(alpha - Math.Round(alpha)) < 1e-9 && Math.Abs(alpha) < 1e9
+            ? ConfigNumber.FromInt32((int)Math.Round(alpha)) : ConfigNumber.FromDouble(alpha);
         int rank = Modules.GroupBy(module => module.Rank).OrderByDescending(group => group.Count()).First().Key;
-        ConfigNumber alpha = Modules.GroupBy(module => Number(Alpha(module))).OrderByDescending(group => group.Count()).First().Key;
+        ConfigNumber alpha = Modules.GroupBy(module => Number(Alpha(module)))
+            .OrderByDescending(group => group.Count()).First().Key;
         return Config with
         {
             Rank = rank,
             Alpha = alpha,
-            RankPattern = new OrderedDictionary<string, int>(Modules.Where(module => module.Rank != rank).Select(module => KeyValuePair.Create(module.Path, module.Rank))),
-            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(Modules.Where(module => Number(Alpha(module)) != alpha).Select(module => KeyValuePair.Create(module.Path, Number(Alpha(module))))),
+            RankPattern = new OrderedDictionary<string, int>(
+                Modules.Where(module => module.Rank != rank)
+                .Select(module => KeyValuePair.Create(module.Path, module.Rank))),
+            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
+                Modules.Where(module => Number(Alpha(module)) != alpha)
+                .Select(module => KeyValuePair.Create(module.Path, Number(Alpha(module))))),
         };
     }
 
@@ -115,11 +140,16 @@ public sealed record LoraFolder(LoraConfig Config, IReadOnlyList<LoraModule> Mod
         if (config.PeftType != "LORA") problems.Add($"peft_type: found \"{config.PeftType}\", expected \"LORA\"");
         if (config.UseDora) problems.Add("use_dora: found true; a magnitude cannot be added or cut");
         if (config.BiasOnB) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
-        if (config.TrainedTokens is not null) problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
+        if (config.TrainedTokens is not null)
+            problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
         if (Methods.LoraStarts.Find(config.InitialWeights.Name).TakesFromBase && config.InitialWeights.Text is not null)
-            problems.Add($"init_lora_weights: found \"{config.InitialWeights.Text}\"; the pairs began as a part of the base. Load the adapter with its base and save it again: it is then right on the untouched base");
+            problems.Add(
+                $"init_lora_weights: found \"{config.InitialWeights.Text}\"; the pairs began as a part of the " +
+                "base. Load the adapter with its base and save it again: it is then right on the untouched base");
         if (problems.Count > 0)
-            throw new InputException($"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead ('lowrank merge'), or train a plain one:", problems);
+            throw new InputException(
+                $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base " +
+                "instead ('lowrank merge'), or train a plain one:", problems);
     }
 }
 

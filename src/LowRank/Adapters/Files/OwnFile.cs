@@ -21,7 +21,8 @@ internal static class OwnFile
     /// <param name="folder">The folder.</param>
     /// <param name="name">The file's name.</param>
     /// <param name="without">What is missing once the file is removed, for the message.</param>
-    /// <param name="problem">What is wrong with its values, as a clause without a full stop; null where nothing is.</param>
+    /// <param name="problem">What is wrong with its values, as a clause without a full stop; null where nothing
+    /// is.</param>
     /// <exception cref="InputException">It is broken.</exception>
     public static T? Load<T>(string folder, string name, string without, Func<T, string?> problem) where T : class
     {
@@ -29,7 +30,8 @@ internal static class OwnFile
         if (!File.Exists(path)) return null;
         string text = SmallFile.ReadText(path);
         InputException Broken(string words, Exception? cause) =>
-            new($"{path} is not what LowRank writes: {words}. Restore the file, or remove it to use the adapter {without}.", cause!);
+            new($"{path} is not what LowRank writes: {words}. Restore the file, or remove it to use the adapter " +
+                $"{without}.", cause!);
         try
         {
             T content = JsonSerializer.Deserialize<T>(text, Options) ?? throw new JsonException("null values");
@@ -42,5 +44,6 @@ internal static class OwnFile
     }
 
     /// <summary>Writes a file into a folder.</summary>
-    public static void Save<T>(T content, string folder, string name) => File.WriteAllText(Path.Combine(folder, name), JsonSerializer.Serialize(content, Options) + "\n");
+    public static void Save<T>(T content, string folder, string name) =>
+        File.WriteAllText(Path.Combine(folder, name), JsonSerializer.Serialize(content, Options) + "\n");
 }

@@ -23,18 +23,21 @@ public static class PeftTensorKeys
         (AdapterTensorPart.Weight, ".weight"),
     ];
 
-    /// <summary>The key of A: <c>base_model.model.PATH.lora_A.weight</c>, or <c>.lora_embedding_A</c> of an embedding.</summary>
+    /// <summary>The key of A: <c>base_model.model.PATH.lora_A.weight</c>, or <c>.lora_embedding_A</c> of an
+    /// embedding.</summary>
     public static string A(string path, ModuleKind kind) =>
         Key(path, kind == ModuleKind.Embedding ? AdapterTensorPart.EmbeddingA : AdapterTensorPart.LinearA);
 
-    /// <summary>The key of B: <c>base_model.model.PATH.lora_B.weight</c>, or <c>.lora_embedding_B</c> of an embedding.</summary>
+    /// <summary>The key of B: <c>base_model.model.PATH.lora_B.weight</c>, or <c>.lora_embedding_B</c> of an
+    /// embedding.</summary>
     public static string B(string path, ModuleKind kind) =>
         Key(path, kind == ModuleKind.Embedding ? AdapterTensorPart.EmbeddingB : AdapterTensorPart.LinearB);
 
     /// <summary>The key of a tensor.</summary>
     /// <param name="path">The module's path in the model.</param>
     /// <param name="part">What the tensor is to the module.</param>
-    public static string Key(string path, AdapterTensorPart part) => Prefix + path + Endings.First(entry => entry.Part == part).Ending;
+    public static string Key(string path, AdapterTensorPart part) =>
+        Prefix + path + Endings.First(entry => entry.Part == part).Ending;
 
     /// <summary>Takes a key apart.</summary>
     /// <returns>The module's path and the part; null where no adapter file of PEFT has such a key.</returns>
@@ -43,7 +46,8 @@ public static class PeftTensorKeys
         if (!key.StartsWith(Prefix)) return null;
         foreach ((AdapterTensorPart part, string ending) in Endings)
         {
-            if (key.EndsWith(ending) && key.Length > Prefix.Length + ending.Length) return (key[Prefix.Length..^ending.Length], part);
+            if (key.EndsWith(ending) && key.Length > Prefix.Length + ending.Length)
+                return (key[Prefix.Length..^ending.Length], part);
         }
         return null;
     }

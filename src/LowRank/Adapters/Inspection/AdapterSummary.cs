@@ -12,11 +12,13 @@ namespace LowRank.Adapters.Inspection;
 /// <param name="Parameters">All numbers it trains: pairs, biases, modules saved whole.</param>
 /// <param name="Bytes">Size of the tensor file.</param>
 /// <param name="Notes">What the summary does not show, a sentence each.</param>
-public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes, IReadOnlyList<string> Notes)
+public sealed record AdapterSummary(
+    LoraConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes, IReadOnlyList<string> Notes)
 {
     /// <summary>Reads a folder.</summary>
     /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
-    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, or the halves do not fit together.</exception>
+    /// <exception cref="InputException">A file is missing or broken, half of a pair is missing, or the halves do not
+    /// fit together.</exception>
     /// <exception cref="NonFiniteException">A value is not finite.</exception>
     public static AdapterSummary Read(string folder)
     {
@@ -30,8 +32,13 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         List<ModuleSummary> modules = [.. parts.Values.OfType<(string Path, AdapterTensorPart Part)>()
             .Where(part => part.Part is AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA)
             .OrderBy(part => part.Path, ModulePathOrder.Instance)
-            .Select(part => Summarize(file, config, alphas, part.Path, part.Part == AdapterTensorPart.EmbeddingA ? ModuleKind.Embedding : ModuleKind.Linear))];
-        return new AdapterSummary(config, modules, file.Entries.Values.Where(entry => parts[entry.Name]?.Part != AdapterTensorPart.AdaptedWeight).Sum(entry => entry.ElementCount),
+            .Select(part =>
+            Summarize(file, config, alphas, part.Path, part.Part == AdapterTensorPart.EmbeddingA ? ModuleKind.Embedding
+            : ModuleKind.Linear))];
+        return new AdapterSummary(
+            config, modules,
+            file.Entries.Values.Where(entry => parts[entry.Name]?.Part != AdapterTensorPart.AdaptedWeight)
+            .Sum(entry => entry.ElementCount),
             new FileInfo(path).Length, [.. NotesOf(config, parts)]);
     }
 
@@ -44,18 +51,25 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
     /// <summary>Whether the kind of adapter sits on layers.</summary>
     public bool HasTargets => AdapterKinds.Of(Config).HasTargets;
 
-    /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change is known.</summary>
-    public int? RankFor(double share) => Modules.Any(module => module.Delta is not null) ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
+    /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change
+    /// is known.</summary>
+    public int? RankFor(double share) => Modules.Any(module => module.Delta is not null)
+        ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
 
     private static AdapterSummary OfOtherKind(LoraConfig config, IAdapterKind kind, SafeTensorsFile file)
     {
-        List<ModuleSummary> modules = [.. kind.Summarize(config, file).OrderBy(module => module.Path, ModulePathOrder.Instance)];
-        List<string> notes = [.. config.Warnings, .. config.UnsupportedRequests(AdapterUse.Load).Select(request => $"LowRank cannot load this adapter: {request}")];
-        if (modules.Exists(module => module.Delta is null)) notes.Add($"What {kind.Label} changes depends on the base: no delta is shown.");
+        List<ModuleSummary> modules =
+            [.. kind.Summarize(config, file).OrderBy(module => module.Path, ModulePathOrder.Instance)];
+        List<string> notes =
+            [.. config.Warnings, .. config.UnsupportedRequests(AdapterUse.Load)
+            .Select(request => $"LowRank cannot load this adapter: {request}")];
+        if (modules.Exists(module => module.Delta is null))
+            notes.Add($"What {kind.Label} changes depends on the base: no delta is shown.");
         return new AdapterSummary(config, modules, kind.TrainedCount(file), new FileInfo(file.Path).Length, notes);
     }
 
-    private static ModuleSummary Summarize(SafeTensorsFile file, LoraConfig config, PatternValues<ConfigNumber> alphas, string path, ModuleKind kind)
+    private static ModuleSummary Summarize(
+        SafeTensorsFile file, LoraConfig config, PatternValues<ConfigNumber> alphas, string path, ModuleKind kind)
     {
         using Tensor a = file.Map(PeftTensorKeys.A(path, kind)), b = file.Map(PeftTensorKeys.B(path, kind));
         int rank = (int)a.shape[0];
@@ -71,7 +85,8 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         }
     }
 
-    private static void CheckPairs(string path, SafeTensorsFile file, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
+    private static void CheckPairs(
+        string path, SafeTensorsFile file, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
     {
         var problems = new List<string>();
         foreach ((string key, (string Path, AdapterTensorPart Part)? part) in parts)
@@ -84,9 +99,12 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
                 continue;
             }
             long[] shape = file.Entries[key].Shape;
-            if (shape.Length != 2 || shape.Contains(0)) problems.Add($"{key} is {Show(shape)}; expected two dimensions above 0");
-            else if (known.Part is AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA && partner.Shape.Length == 2 && shape[0] != partner.Shape[1])
-                problems.Add($"{key} is {Show(shape)} and {other} {Show(partner.Shape)}; expected [rank, in] and [out, rank]");
+            if (shape.Length != 2 || shape.Contains(0))
+                problems.Add($"{key} is {Show(shape)}; expected two dimensions above 0");
+            else if (known.Part is AdapterTensorPart.LinearA or AdapterTensorPart.EmbeddingA
+                && partner.Shape.Length == 2 && shape[0] != partner.Shape[1])
+                problems.Add(
+                    $"{key} is {Show(shape)} and {other} {Show(partner.Shape)}; expected [rank, in] and [out, rank]");
         }
         if (problems.Count > 0) throw new InputException($"{path} is not a whole LoRA adapter:", problems);
     }
@@ -111,18 +129,24 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
         _ => null,
     };
 
-    private static IEnumerable<string> NotesOf(LoraConfig config, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
+    private static IEnumerable<string> NotesOf(
+        LoraConfig config, Dictionary<string, (string Path, AdapterTensorPart Part)?> parts)
     {
         foreach (string warning in config.Warnings) yield return warning;
-        foreach (string request in config.UnsupportedRequests(AdapterUse.Load)) yield return $"LowRank cannot load this adapter: {request}";
-        foreach (var group in parts.Values.OfType<(string Path, AdapterTensorPart Part)>().Where(part => Other(part.Part) is null).GroupBy(part => part.Part))
+        foreach (string request in config.UnsupportedRequests(AdapterUse.Load))
+            yield return $"LowRank cannot load this adapter: {request}";
+        foreach (var group in parts.Values.OfType<(string Path, AdapterTensorPart Part)>()
+            .Where(part => Other(part.Part) is null).GroupBy(part => part.Part))
         {
             yield return group.Key == AdapterTensorPart.AdaptedWeight
-                ? $"{group.Count()} weights of the base are stored beside their pairs; they are not trained and not counted."
+                ? $"{group.Count()} weights of the base are stored beside their pairs; they are not trained and " +
+                "not counted."
                 : $"{(group.Count() == 1 ? "1 tensor besides the pairs is" : $"{group.Count()} tensors besides the pairs are")} trained ({Words(group.Key)}); no delta is shown for {(group.Count() == 1 ? "it" : "them")}.";
         }
         string[] foreign = [.. parts.Where(part => part.Value is null).Select(part => part.Key)];
-        if (foreign.Length > 0) yield return $"{foreign.Length} tensors have keys that PEFT does not write: {string.Join(", ", foreign.Take(5))}{(foreign.Length > 5 ? ", …" : "")}";
+        if (foreign.Length > 0)
+            yield return $"{foreign.Length} tensors have keys that PEFT does not write: " +
+                $"{string.Join(", ", foreign.Take(5))}{(foreign.Length > 5 ? ", …" : "")}";
     }
 }
 
@@ -134,9 +158,11 @@ public sealed record AdapterSummary(LoraConfig Config, IReadOnlyList<ModuleSumma
 /// <param name="OutputSize">Rows of B.</param>
 /// <param name="InputSize">Columns of A.</param>
 /// <param name="Delta">The size and the spread of the change; null where it cannot be told without the base.</param>
-public sealed record ModuleSummary(string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum? Delta)
+public sealed record ModuleSummary(
+    string Path, int Rank, double Alpha, double Scale, long OutputSize, long InputSize, DeltaSpectrum? Delta)
 {
-    /// <summary>Numbers that are trained in it: those of A and B, rank · (in + out), unless the kind of adapter has others.</summary>
+    /// <summary>Numbers that are trained in it: those of A and B, rank · (in + out), unless the kind of adapter has
+    /// others.</summary>
     public long Parameters { get; init; } = Rank * (InputSize + OutputSize);
 }
 
@@ -150,7 +176,8 @@ internal sealed class ModulePathOrder : IComparer<string>
         string[] left = (x ?? "").Split('.'), right = (y ?? "").Split('.');
         for (int i = 0; i < Math.Min(left.Length, right.Length); i++)
         {
-            int order = long.TryParse(left[i], out long a) && long.TryParse(right[i], out long b) ? a.CompareTo(b) : string.CompareOrdinal(left[i], right[i]);
+            int order = long.TryParse(left[i], out long a) && long.TryParse(right[i], out long b) ? a.CompareTo(b)
+                : string.CompareOrdinal(left[i], right[i]);
             if (order != 0) return order;
         }
         return left.Length.CompareTo(right.Length);

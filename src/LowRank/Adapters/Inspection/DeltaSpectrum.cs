@@ -4,18 +4,19 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Inspection;
 
 /// <summary>The size and the spread of a low-rank change s·B·A of a weight, from its singular values.</summary>
-/// <param name="SingularValues">min(rank, in, out) values, the largest first; every other singular value of the change is
-/// zero.</param>
+/// <param name="SingularValues">min(rank, in, out) values, the largest first; every other singular value of the change
+/// is zero.</param>
 /// <param name="FrobeniusNorm">The root of the sum of their squares: the size of the change as a whole.</param>
 /// <param name="SpectralNorm">The largest: by how much the change can stretch an input.</param>
-/// <param name="EffectiveRank">exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ/Σσ (O. Roy and M. Vetterli, The effective rank, EUSIPCO 2007):
-/// between 1 and the rank, how many directions share the change; 0 where there is no change, for which the measure is not
-/// defined.</param>
-public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double FrobeniusNorm, double SpectralNorm, double EffectiveRank)
+/// <param name="EffectiveRank">exp(−Σ pᵢ ln pᵢ) with pᵢ = σᵢ/Σσ (O. Roy and M. Vetterli, The effective rank, EUSIPCO
+/// 2007): between 1 and the rank, how many directions share the change; 0 where there is no change, for which the
+/// measure is not defined.</param>
+public sealed record DeltaSpectrum(
+    IReadOnlyList<double> SingularValues, double FrobeniusNorm, double SpectralNorm, double EffectiveRank)
 {
     /// <summary>Computes it in float64 without ever forming the [out, in] product.</summary>
-    /// <remarks>With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: multiplying by orthonormal columns
-    /// keeps singular values, so those of the small R₁R₂ᵀ are the answer.</remarks>
+    /// <remarks>With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: multiplying by orthonormal
+    /// columns keeps singular values, so those of the small R₁R₂ᵀ are the answer.</remarks>
     /// <param name="a">A, [rank, in], any float type.</param>
     /// <param name="b">B, [out, rank].</param>
     /// <param name="scale">s.</param>
@@ -24,12 +25,16 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
     public static DeltaSpectrum Of(Tensor a, Tensor b, double scale)
     {
         if (a.dim() != 2 || b.dim() != 2 || a.shape[0] != b.shape[1])
-            throw new ArgumentException($"found A [{string.Join(", ", a.shape)}] and B [{string.Join(", ", b.shape)}], expected [rank, in] and [out, rank]", nameof(b));
+            throw new ArgumentException(
+                $"found A [{string.Join(", ", a.shape)}] and B [{string.Join(", ", b.shape)}], expected [rank, in] " +
+                "and [out, rank]", nameof(b));
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor wideA = a.cpu().to(ScalarType.Float64), wideB = b.cpu().to(ScalarType.Float64);
         if (!double.IsFinite(scale) || !isfinite(wideA).all().item<bool>() || !isfinite(wideB).all().item<bool>())
-            throw new NonFiniteException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+            throw new NonFiniteException(
+                "The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an " +
+                "earlier checkpoint.");
         (_, Tensor rightA) = linalg.qr(wideA.t());
         (_, Tensor rightB) = linalg.qr(wideB);
         Tensor values = linalg.svdvals(matmul(rightB, rightA.t())).mul(Math.Abs(scale));
@@ -43,11 +48,15 @@ public sealed record DeltaSpectrum(IReadOnlyList<double> SingularValues, double 
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor wide = delta.cpu().to(ScalarType.Float64);
-        if (!isfinite(wide).all().item<bool>()) throw new NonFiniteException("The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an earlier checkpoint.");
+        if (!isfinite(wide).all().item<bool>())
+            throw new NonFiniteException(
+                "The adapter holds values that are not finite (NaN or infinite): its training diverged. Use an " +
+                "earlier checkpoint.");
         return From(linalg.svdvals(wide).data<double>().ToArray());
     }
 
-    /// <summary>The smallest rank whose largest singular values hold a share of the energy Σσ²; 0 where there is no change.</summary>
+    /// <summary>The smallest rank whose largest singular values hold a share of the energy Σσ²; 0 where there is no
+    /// change.</summary>
     /// <param name="share">The share, above 0 and at most 1.</param>
     public int RankFor(double share)
     {

@@ -38,7 +38,8 @@ internal static class JsonShapes
         return text.Length <= 60 ? text : text[..57] + "...";
     }
 
-    private static bool IsInteger(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out _)
+    private static bool IsInteger(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out _)
         && PythonJson.IsInteger(value.GetRawText());
 
     private static bool IsNumber(JsonElement value) =>

@@ -5,8 +5,9 @@ using System.Text.Json;
 
 namespace LowRank.Adapters.Json;
 
-/// <summary>JSON as Python's <c>json.dumps(value, indent=2, sort_keys=True)</c> writes it: two spaces, keys sorted by code
-/// point at every depth, everything but printable ASCII escaped, floats as <c>repr</c>, no newline at the end.</summary>
+/// <summary>JSON as Python's <c>json.dumps(value, indent=2, sort_keys=True)</c> writes it: two spaces, keys sorted by
+/// code point at every depth, everything but printable ASCII escaped, floats as <c>repr</c>, no newline at the
+/// end.</summary>
 internal static class PythonJson
 {
     /// <summary>Orders keys as Python sorts strings: by code point, where UTF-16 order differs above U+FFFF.</summary>
@@ -90,12 +91,16 @@ internal static class PythonJson
     private static string Number(JsonElement value)
     {
         string raw = value.GetRawText();
-        if (IsInteger(raw)) return BigInteger.Parse(raw, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture); // "-0" is 0 in Python
+        // "-0" is 0 in Python
+        if (IsInteger(raw))
+            return BigInteger.Parse(raw, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture);
         double number = value.GetDouble();
-        return double.IsFinite(number) ? PythonFloat.Text(number) : throw new JsonException($"The number {raw} is beyond the range of a float.");
+        return double.IsFinite(number) ? PythonFloat.Text(number)
+            : throw new JsonException($"The number {raw} is beyond the range of a float.");
     }
 
-    private static void WriteObject(StringBuilder text, IEnumerable<KeyValuePair<string, JsonElement>> values, int depth)
+    private static void WriteObject(
+        StringBuilder text, IEnumerable<KeyValuePair<string, JsonElement>> values, int depth)
     {
         string separator = "{";
         foreach ((string key, JsonElement value) in values.OrderBy(v => v.Key, KeyOrder))
@@ -128,12 +133,14 @@ internal static class PythonJson
 internal static class PythonFloat
 {
     /// <summary>The text of Python's <c>repr(float)</c>: the shortest digits that read back to the same value, with an
-    /// exponent where it is below -4 or above 15, and always with a point or an exponent (<c>8.0</c>, <c>1e-05</c>).</summary>
+    /// exponent where it is below -4 or above 15, and always with a point or an exponent (<c>8.0</c>,
+    /// <c>1e-05</c>).</summary>
     /// <param name="value">A finite number.</param>
     /// <exception cref="ArgumentOutOfRangeException">The number is not finite.</exception>
     public static string Text(double value)
     {
-        if (!double.IsFinite(value)) throw new ArgumentOutOfRangeException(nameof(value), value, "JSON has no text for it");
+        if (!double.IsFinite(value))
+            throw new ArgumentOutOfRangeException(nameof(value), value, "JSON has no text for it");
         // "R" gives the shortest digits too, but changes to exponents elsewhere and leaves out ".0".
         string shortest = value.ToString("R", CultureInfo.InvariantCulture);
         string sign = shortest.StartsWith('-') ? "-" : "";

@@ -11,9 +11,11 @@ internal sealed class ModuleCensus
         var known = new HashSet<string>();
         foreach (ModuleInfo module in modules)
         {
-            if (!known.Add(module.Path)) throw new ArgumentException($"two modules have the path {module.Path}", nameof(modules));
+            if (!known.Add(module.Path))
+                throw new ArgumentException($"two modules have the path {module.Path}", nameof(modules));
         }
-        IEnumerable<ModuleInfo> containers = modules.SelectMany(module => ModulePath.Containers(module.Path)).Where(known.Add)
+        IEnumerable<ModuleInfo> containers = modules.SelectMany(module => ModulePath.Containers(module.Path))
+            .Where(known.Add)
             .Select(path => new ModuleInfo(path, ModuleKind.Other)).ToList();
         Modules = [.. modules, .. containers];
     }
@@ -29,7 +31,8 @@ internal sealed class ModuleCensus
     {
         string? head = Modules.FirstOrDefault(module => module.IsOutputHead)?.Path;
         // PEFT goes by the names that heads of classifiers have in transformers
-        if (head is null && taskType == "SEQ_CLS") head = new[] { "score", "classifier" }.FirstOrDefault(name => Modules.Any(m => m.Path == name));
+        if (head is null && taskType == "SEQ_CLS")
+            head = new[] { "score", "classifier" }.FirstOrDefault(name => Modules.Any(m => m.Path == name));
         return
         [
             .. from module in Modules
@@ -62,7 +65,8 @@ internal sealed class ModuleCensus
 /// <summary>Parts of a module's path.</summary>
 internal static class ModulePath
 {
-    /// <summary>The ends of a path after each point, the shortest first, without the path itself: c, b.c of a.b.c.</summary>
+    /// <summary>The ends of a path after each point, the shortest first, without the path itself: c, b.c of
+    /// a.b.c.</summary>
     public static IEnumerable<string> Endings(string path)
     {
         for (int point = path.LastIndexOf('.'); point >= 0; point = point == 0 ? -1 : path.LastIndexOf('.', point - 1))
@@ -72,7 +76,8 @@ internal static class ModulePath
     /// <summary>The paths that hold a path: a, a.b of a.b.c.</summary>
     public static IEnumerable<string> Containers(string path)
     {
-        for (int point = path.IndexOf('.'); point >= 0; point = path.IndexOf('.', point + 1)) yield return path[..point];
+        for (int point = path.IndexOf('.'); point >= 0; point = path.IndexOf('.', point + 1))
+            yield return path[..point];
     }
 
     /// <summary>What stands behind the last point.</summary>

@@ -22,13 +22,15 @@ internal sealed class NameFilter
     public bool IsExact(string path) => names.Contains(path);
 
     /// <summary>Whether the path is a name, ends in a name after a point, or matches the pattern whole.</summary>
-    public bool Matches(string path) => pattern?.IsMatch(path) ?? (IsExact(path) || ModulePath.Endings(path).Any(names.Contains));
+    public bool Matches(string path) =>
+        pattern?.IsMatch(path) ?? (IsExact(path) || ModulePath.Endings(path).Any(names.Contains));
 
     /// <summary>Whether one name fits the path.</summary>
     public static bool Fits(string name, string path) => path == name || path.EndsWith("." + name);
 }
 
-/// <summary>Keeps the modules of chosen layers, by the layer's number in the path (<c>layers_to_transform</c>).</summary>
+/// <summary>Keeps the modules of chosen layers, by the layer's number in the path
+/// (<c>layers_to_transform</c>).</summary>
 internal sealed class LayerFilter
 {
     private readonly HashSet<int> chosen;
@@ -49,7 +51,9 @@ internal sealed class LayerFilter
         {
             PythonRegex pattern = PythonRegex.Within(@".*?\.", name, @"\.(\d+)\.", "layers_pattern");
             if (pattern.GroupCount != 1)
-                throw new InputException($"layers_pattern: \"{name}\" holds a group, which PEFT would take for the layer's number; write (?:…) instead of (…)");
+                throw new InputException(
+                    $"layers_pattern: \"{name}\" holds a group, which PEFT would take for the layer's number; " +
+                    "write (?:…) instead of (…)");
             patterns.Add((name, pattern));
         }
     }
@@ -68,7 +72,8 @@ internal sealed class LayerFilter
 
     /// <summary>The layer's number in a path and the name from <c>layers_pattern</c> that found it; null where the path
     /// has none.</summary>
-    /// <remarks>In a model without a head the list of layers has nothing before it ("layers.0.…"), which PEFT's expressions do not find.</remarks>
+    /// <remarks>In a model without a head the list of layers has nothing before it ("layers.0.…"), which PEFT's
+    /// expressions do not find.</remarks>
     public (int Layer, string PatternName)? Find(string path) => FindIn(path) ?? FindIn("." + path);
 
     /// <summary>Whether PEFT finds a layer's number in the path.</summary>
@@ -83,13 +88,16 @@ internal sealed class LayerFilter
             // without a number: the pattern has a "|" at its top, and PEFT stops at it with an error too
             return int.TryParse(match.Groups[1].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int layer)
                 ? (layer, name)
-                : throw new InputException($"layers_pattern: \"{name}\" matches \"{path}\" without a layer's number behind it; put alternatives into (?:…)");
+                : throw new InputException(
+                    $"layers_pattern: \"{name}\" matches \"{path}\" without a layer's number behind it; put " +
+                    "alternatives into (?:…)");
         }
         return null;
     }
 }
 
-/// <summary>Values by pattern (<c>rank_pattern</c>, <c>alpha_pattern</c>): the first key that matches decides.</summary>
+/// <summary>Values by pattern (<c>rank_pattern</c>, <c>alpha_pattern</c>): the first key that matches
+/// decides.</summary>
 /// <typeparam name="T">The type of the values.</typeparam>
 internal sealed class PatternValues<T>
 {
@@ -104,10 +112,12 @@ internal sealed class PatternValues<T>
 
     /// <summary>Every key and value that fits a path, in the config's order: the first one holds.</summary>
     public IReadOnlyList<KeyValuePair<string, T>> All(string path) =>
-        [.. entries.Where(entry => entry.Pattern.IsMatch(path)).Select(entry => KeyValuePair.Create(entry.Key, entry.Value))];
+        [.. entries.Where(entry => entry.Pattern.IsMatch(path))
+            .Select(entry => KeyValuePair.Create(entry.Key, entry.Value))];
 }
 
-/// <summary>Shortens a long list of paths to the endings that select the same modules, as PEFT does before it saves.</summary>
+/// <summary>Shortens a long list of paths to the endings that select the same modules, as PEFT does before it
+/// saves.</summary>
 internal static class MinimalNames
 {
     /// <summary>The length of a list from which on PEFT shortens it (MIN_TARGET_MODULES_FOR_OPTIMIZATION).</summary>
@@ -133,10 +143,12 @@ internal static class MinimalNames
     private static SortedSet<string> Choose(HashSet<string> named, HashSet<string> foreign)
     {
         var chosen = new SortedSet<string>(StringComparer.Ordinal);
-        foreach (string[] endings in named.Select(name => ModulePath.Endings(name).Append(name).ToArray()).Order(ListOrder))
+        foreach (string[] endings in named.Select(name => ModulePath.Endings(name).Append(name).ToArray())
+            .Order(ListOrder))
         {
             bool covered = ModulePath.Endings(endings[^1]).Any(chosen.Contains);
-            string? shortest = covered ? null : endings.FirstOrDefault(ending => !chosen.Contains(ending) && !foreign.Contains(ending));
+            string? shortest = covered ? null
+                : endings.FirstOrDefault(ending => !chosen.Contains(ending) && !foreign.Contains(ending));
             if (shortest is not null) chosen.Add(shortest);
         }
         return chosen;

@@ -19,7 +19,8 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
         int named = census.Adaptable.Count(module => choice.IsNamed(module.Path));
         errors.Add(named == 0
             ? $"target_modules: {selection} matches no module"
-            : $"target_modules: {selection} names {named} modules, but every one is excluded by exclude_modules, modules_to_save or layers_to_transform");
+            : $"target_modules: {selection} names {named} modules, but every one is excluded by exclude_modules, " +
+            "modules_to_save or layers_to_transform");
         return errors;
     }
 
@@ -27,22 +28,28 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
     /// <param name="reason">Why it does not; null where it does.</param>
     public IEnumerable<string> Embeddings(string? reason) => reason is null ? []
         : choice.Targets.Where(module => module.Kind == ModuleKind.Embedding)
-            .Select(module => $"target_modules: {config.TargetModules?.ToString() ?? "the model type's default"} selects the embedding \"{module.Path}\", but {reason}; take it out of target_modules");
+            .Select(module =>
+            $"target_modules: {config.TargetModules?.ToString() ?? "the model type's default"} selects the " +
+            $"embedding \"{module.Path}\", but {reason}; take it out of target_modules");
 
-    /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are saved whole
-    /// too: in an existing adapter they are nothing to speak of.</summary>
-    public IEnumerable<string> Unused(AdapterUse use) => [.. UnusedTargets(use), .. UnusedTie(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(), .. Reordered()];
+    /// <summary>Entries of the config that have no effect on this model. PEFT's "all-linear" names modules that are
+    /// saved whole too: in an existing adapter they are nothing to speak of.</summary>
+    public IEnumerable<string> Unused(AdapterUse use) =>
+        [.. UnusedTargets(use), .. UnusedTie(), .. UnusedExclusions(), .. UnusedLayers(), .. Contradictions(),
+        .. Reordered()];
 
     /// <summary>Keys of a pattern map that match no target, or that another key always precedes.</summary>
     public static IEnumerable<string> UnusedKeys<T>(PatternValues<T> values, TargetChoice choice, string configKey)
     {
-        ILookup<string, bool> used = choice.Targets.SelectMany(module => values.All(module.Path).Select((match, place) => (match.Key, IsFirst: place == 0)))
+        ILookup<string, bool> used = choice.Targets.SelectMany(
+            module => values.All(module.Path).Select((match, place) => (match.Key, IsFirst: place == 0)))
             .ToLookup(match => match.Key, match => match.IsFirst);
         foreach (string key in values.Keys)
         {
             if (!used.Contains(key)) yield return $"{configKey}: \"{key}\" matches no adapted module";
             else if (!used[key].Any(isFirst => isFirst))
-                yield return $"{configKey}: \"{key}\" never holds, since an earlier key matches the same modules; put the narrower key first or drop it";
+                yield return $"{configKey}: \"{key}\" never holds, since an earlier key matches the same modules; " +
+                    "put the narrower key first or drop it";
         }
     }
 
@@ -50,21 +57,28 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
     public IEnumerable<string> HalfOfTie()
     {
         if (config.EnsureWeightTying) yield break;
-        ModuleInfo[] tied = [.. TargetChoice.Tied(census)], changed = [.. tied.Where(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))];
+        ModuleInfo[] tied = [.. TargetChoice.Tied(census)],
+            changed = [.. tied.Where(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))];
         if (changed.Length == 0) yield break;
         string shared = $"\"{tied[0].Path}\" and \"{tied[1].Path}\" share one weight in this model";
         yield return changed.Length == 1
-            ? $"{shared}, and the adapter changes \"{changed[0].Path}\" alone, as PEFT does; ensure_weight_tying: true changes both alike"
-            : $"{shared}, and the adapter changes each apart, as PEFT does; ensure_weight_tying: true changes both alike";
+            ? $"{shared}, and the adapter changes \"{changed[0].Path}\" alone, as PEFT does; ensure_weight_tying: " +
+            "true changes both alike"
+            : $"{shared}, and the adapter changes each apart, as PEFT does; ensure_weight_tying: true changes both " +
+            "alike";
     }
 
     private IEnumerable<string> UnusedTie()
     {
         if (!config.EnsureWeightTying) yield break;
         ModuleInfo[] tied = [.. TargetChoice.Tied(census)];
-        if (tied.Length == 0) yield return "ensure_weight_tying: has no effect, since this model's embedding and output head share no weight; remove it";
-        else if (!tied.Any(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path)) && config.TrainedTokens is null)
-            yield return $"ensure_weight_tying: has no effect, since neither target_modules nor modules_to_save names {string.Join(" or ", tied.Select(module => $"\"{module.Path}\""))}; name one, or remove it";
+        if (tied.Length == 0)
+            yield return "ensure_weight_tying: has no effect, since this model's embedding and output head share " +
+                "no weight; remove it";
+        else if (!tied.Any(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))
+            && config.TrainedTokens is null)
+            yield return "ensure_weight_tying: has no effect, since neither target_modules nor modules_to_save " +
+                $"names {string.Join(" or ", tied.Select(module => $"\"{module.Path}\""))}; name one, or remove it";
     }
 
     private IEnumerable<string> UnusedTargets(AdapterUse use)
@@ -72,11 +86,14 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
         foreach (string name in config.TargetModules?.Names ?? [])
         {
             if (choice.Selected.Any(module => NameFilter.Fits(name, module.Path))) continue;
-            if (use == AdapterUse.Load && census.Modules.Any(module => NameFilter.Fits(name, module.Path) && choice.IsSavedWhole(module.Path))) continue;
+            if (use == AdapterUse.Load
+                && census.Modules.Any(module => NameFilter.Fits(name, module.Path) && choice.IsSavedWhole(module.Path)))
+                continue;
             int matching = census.Modules.Count(module => NameFilter.Fits(name, module.Path));
             yield return matching == 0
                 ? $"target_modules: \"{name}\" matches no module"
-                : $"target_modules: \"{name}\" adapts nothing: the {matching} modules of that name are excluded by exclude_modules, modules_to_save or layers_to_transform";
+                : $"target_modules: \"{name}\" adapts nothing: the {matching} modules of that name are excluded by " +
+                "exclude_modules, modules_to_save or layers_to_transform";
         }
     }
 
@@ -84,44 +101,58 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
     {
         if (config.ExcludeModules is not { IsEmpty: false } exclude) return [];
         if (exclude.Names is null)
-            return census.Adaptable.Any(module => choice.IsExcludedByName(module.Path)) ? [] : [NothingExcluded(exclude.Text!, "pattern matching the whole path")];
+            return census.Adaptable.Any(module => choice.IsExcludedByName(module.Path)) ? []
+                : [NothingExcluded(exclude.Text!, "pattern matching the whole path")];
         return exclude.Names.Where(name => !census.Adaptable.Any(module => NameFilter.Fits(name, module.Path)))
             .Select(name => NothingExcluded(name, "path or the end of one"));
     }
 
     private static string NothingExcluded(string name, string kind) =>
-        $"exclude_modules: \"{name}\" excludes nothing; expected a {kind} of a layer (excluding a container does not exclude what it holds)";
+        $"exclude_modules: \"{name}\" excludes nothing; expected a {kind} of a layer (excluding a container does " +
+            "not exclude what it holds)";
 
     private IEnumerable<string> UnusedLayers()
     {
         if (!choice.Layers.IsActive) yield break;
         (int Layer, string PatternName)?[] found =
-            [.. census.Adaptable.Where(module => choice.IsNamed(module.Path)).Select(module => choice.Layers.Find(module.Path))];
+            [.. census.Adaptable.Where(module => choice.IsNamed(module.Path))
+                .Select(module => choice.Layers.Find(module.Path))];
         int[] present = [.. found.OfType<(int Layer, string)>().Select(place => place.Layer).Distinct().Order()];
-        string range = present.Length == 0 ? "no layer numbers in the paths of the targets" : $"{present[0]} to {present[^1]}";
+        string range = present.Length == 0 ? "no layer numbers in the paths of the targets"
+            : $"{present[0]} to {present[^1]}";
         foreach (int layer in choice.Layers.Chosen.Except(present))
             yield return $"layers_to_transform: found {layer}, expected {range}";
-        foreach (string name in choice.Layers.PatternNames.Where(name => !found.Any(place => place?.PatternName == name)))
+        foreach (string name in choice.Layers.PatternNames.Where(
+            name => !found.Any(place => place?.PatternName == name)))
             yield return $"layers_pattern: \"{name}\" stands before a number in no target's path";
     }
 
     private IEnumerable<string> Contradictions() =>
-        choice.Targets.Where(module => choice.Layers.IsActive && choice.Layers.Find(module.Path) is not null && !choice.Layers.Keeps(module.Path))
-            .Select(module => $"layers_to_transform: {config.LayersToTransform} leaves out the layer of \"{module.Path}\", which target_modules lists whole; PEFT adapts it all the same");
+        choice.Targets.Where(
+            module => choice.Layers.IsActive && choice.Layers.Find(module.Path) is not null
+            && !choice.Layers.Keeps(module.Path))
+            .Select(module =>
+            $"layers_to_transform: {config.LayersToTransform} leaves out the layer of \"{module.Path}\", which " +
+            "target_modules lists whole; PEFT adapts it all the same");
 
-    // PEFT sorts the keys when it saves, and the first that matches holds: another order would change an adapter by saving
-    private IEnumerable<string> Reordered() => [.. Reordered(config.RankPattern, "rank_pattern"), .. Reordered(config.AlphaPattern, "alpha_pattern")];
+    // PEFT sorts the keys when it saves, and the first that matches holds: another order would change an adapter by
+    // saving
+    private IEnumerable<string> Reordered() =>
+        [.. Reordered(config.RankPattern, "rank_pattern"), .. Reordered(config.AlphaPattern, "alpha_pattern")];
 
     private IEnumerable<string> Reordered<T>(IReadOnlyDictionary<string, T> values, string configKey)
     {
         var asGiven = new PatternValues<T>(values, configKey);
-        var sorted = new PatternValues<T>(new OrderedDictionary<string, T>(values.OrderBy(v => v.Key, Json.PythonJson.KeyOrder)), configKey);
+        var sorted = new PatternValues<T>(
+            new OrderedDictionary<string, T>(values.OrderBy(v => v.Key, Json.PythonJson.KeyOrder)), configKey);
         foreach (ModuleInfo module in choice.Targets)
         {
             IReadOnlyList<KeyValuePair<string, T>> now = asGiven.All(module.Path), saved = sorted.All(module.Path);
             if (now.Count == 0 || Equals(now[0].Value, saved[0].Value)) continue;
-            yield return $"{configKey}: \"{now[0].Key}\" ({now[0].Value}) and \"{saved[0].Key}\" ({saved[0].Value}) both match \"{module.Path}\"; "
-                + "the file holds its keys sorted and the first match counts, so the value would change by saving. Make only one of them match";
+            yield return $"{configKey}: \"{now[0].Key}\" ({now[0].Value}) and \"{saved[0].Key}\" " +
+                $"({saved[0].Value}) both match \"{module.Path}\"; "
+                + "the file holds its keys sorted and the first match counts, so the value would change by saving. " +
+                "Make only one of them match";
             yield break;
         }
     }
@@ -144,18 +175,22 @@ internal sealed class TargetChoice
         names = new NameFilter(selection, "target_modules");
         excluded = new NameFilter(config.ExcludeModules, "exclude_modules");
         layers = new LayerFilter(config);
-        saved = [.. (config.ModulesToSave ?? []).Select(name => PythonRegex.Within(@"(^|.*\.)", name, @"($|\..*)", "modules_to_save"))];
+        saved = [.. (config.ModulesToSave ?? [])
+            .Select(name => PythonRegex.Within(@"(^|.*\.)", name, @"($|\..*)", "modules_to_save"))];
         Selected = [.. census.Modules.Where(module => IsSelected(module.Path))];
         Targets = [.. Selected.Where(module => module.Kind != ModuleKind.Other)];
-        if (config.EnsureWeightTying && Tied(census).Any(Targets.Contains)) Targets = [.. census.Modules.Where(IsLeading)];
+        if (config.EnsureWeightTying && Tied(census).Any(Targets.Contains))
+            Targets = [.. census.Modules.Where(IsLeading)];
     }
 
     /// <summary>The embedding and the output head that shares its weight; none where they do not.</summary>
     public static IEnumerable<ModuleInfo> Tied(ModuleCensus census) =>
-        census.Modules.Any(module => module.IsTied) ? census.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
+        census.Modules.Any(module => module.IsTied)
+            ? census.Modules.Where(module => module.IsTied || module.IsInputEmbedding) : [];
 
     // As PEFT: the pair lies on the embedding, and the head follows it.
-    private bool IsLeading(ModuleInfo module) => module.IsInputEmbedding || (Targets.Contains(module) && !module.IsTied);
+    private bool IsLeading(ModuleInfo module) =>
+        module.IsInputEmbedding || (Targets.Contains(module) && !module.IsTied);
 
     /// <summary>The modules that are selected, those that cannot be adapted among them.</summary>
     public IReadOnlyList<ModuleInfo> Selected { get; }

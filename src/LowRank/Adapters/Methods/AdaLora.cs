@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>Pairs in the form of a singular value decomposition, whose directions are given to the layers where they matter.</summary>
+/// <summary>Pairs in the form of a singular value decomposition, whose directions are given to the layers where they
+/// matter.</summary>
 public sealed class AdaLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -22,7 +23,9 @@ public sealed class AdaLoraMethod : IAdapterMethod
     public string Paper => "arXiv 2303.10512";
 
     /// <inheritdoc/>
-    public string Summary => "Pairs in the form of a singular value decomposition, whose directions are given to the layers where they matter.";
+    public string Summary =>
+        "Pairs in the form of a singular value decomposition, whose directions are given to the layers where they " +
+        "matter.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys, "rank", "alpha", "dropout", "bias"];
@@ -30,7 +33,8 @@ public sealed class AdaLoraMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("initial_rank", 0, "rank of every layer at the start; 0 takes one and a half times the rank") { Most = int.MaxValue },
+        new("initial_rank", 0,
+            "rank of every layer at the start; 0 takes one and a half times the rank") { Most = int.MaxValue },
         new("start_steps", 0, "steps before directions are dropped") { Most = int.MaxValue },
         new("final_steps", 0, "last steps, in which the directions stay as they are") { Most = int.MaxValue },
         new("interval", 1, "steps between two choices of directions") { Least = 1, Most = int.MaxValue },
@@ -49,9 +53,13 @@ public sealed class AdaLoraMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "ADALORA",
-        OtherKeys = OwnKeys.With(shared, ("init_r", options.Whole("initial_rank") is > 0 and var rank ? rank : (shared.Rank * 3 + 1) / 2), ("target_r", shared.Rank),
-            ("tinit", options.Whole("start_steps")), ("tfinal", options.Whole("final_steps")), ("deltaT", options.Whole("interval")),
-            ("beta1", options.Number("beta1")), ("beta2", options.Number("beta2")), ("orth_reg_weight", options.Number("orthogonal_weight"))),
+        OtherKeys = OwnKeys.With(
+            shared, ("init_r", options.Whole("initial_rank") is > 0 and var rank ? rank : (shared.Rank * 3 + 1) / 2),
+            ("target_r", shared.Rank),
+            ("tinit", options.Whole("start_steps")), ("tfinal", options.Whole("final_steps")),
+            ("deltaT", options.Whole("interval")),
+            ("beta1", options.Number("beta1")), ("beta2", options.Number("beta2")),
+            ("orth_reg_weight", options.Number("orthogonal_weight"))),
     };
 }
 
@@ -69,48 +77,62 @@ internal sealed class AdaLoraKind : IAdapterKind
 
     public IReadOnlyList<LoraConfigKey> Keys { get; } =
     [
-        .. LoraConfigKeys.All.Where(key => key.Name is not RankPattern and not "init_lora_weights" and not "lora_bias" and not "use_dora" and not "trainable_token_indices"),
+        .. LoraConfigKeys.All.Where(
+            key => key.Name is not RankPattern and not "init_lora_weights" and not "lora_bias" and not "use_dora"
+            and not "trainable_token_indices"),
         new("beta1", "0.85", Number),
         new("beta2", "0.85", Number),
         new("deltaT", "1", Integer),
-        new("init_lora_weights", "true", JsonShape.Boolean | Text | Null, new((value, _) => value.ValueKind is JsonValueKind.True or JsonValueKind.False, "true or false", "AdaLoRA begins in its own way")),
+        new("init_lora_weights", "true", JsonShape.Boolean | Text | Null,
+        new((value, _) => value.ValueKind is JsonValueKind.True or JsonValueKind.False, "true or false",
+        "AdaLoRA begins in its own way")),
         new("init_r", "12", Integer),
-        new("lora_bias", "false", JsonShape.Boolean, new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no bias on B; use LoRA")),
+        new("lora_bias", "false", JsonShape.Boolean,
+        new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no bias on B; use LoRA")),
         new("orth_reg_weight", "0.5", Number),
         new(RankPattern, "null", Map | Null, IsOwn: true),
         new("target_r", "8", Integer),
         new("tfinal", "0", Integer),
         new("tinit", "0", Integer),
         new("total_step", "null", Integer | Null),
-        new("trainable_token_indices", "null", IntegerList | Map | Null, new((value, _) => value.ValueKind == JsonValueKind.Null, "null", "AdaLoRA trains no tokens; use LoRA")),
-        new("use_dora", "false", JsonShape.Boolean, new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no magnitudes; use DoRA")),
+        new("trainable_token_indices", "null", IntegerList | Map | Null,
+        new((value, _) => value.ValueKind == JsonValueKind.Null, "null", "AdaLoRA trains no tokens; use LoRA")),
+        new("use_dora", "false", JsonShape.Boolean,
+        new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no magnitudes; use DoRA")),
     ];
 
     public IEnumerable<string> Problems(LoraConfig config)
     {
         foreach (string problem in LoraConfigRules.Problems(config)) yield return problem;
         foreach (string key in new[] { "beta1", "beta2" })
-            if (config.Number(key) is not (> 0 and < 1)) yield return $"{key}: found {config.Number(key)}, expected more than 0 and less than 1";
-        if (config.Number("orth_reg_weight") < 0) yield return $"orth_reg_weight: found {config.Number("orth_reg_weight")}, expected at least 0";
+            if (config.Number(key) is not (> 0 and < 1))
+                yield return $"{key}: found {config.Number(key)}, expected more than 0 and less than 1";
+        if (config.Number("orth_reg_weight") < 0)
+            yield return $"orth_reg_weight: found {config.Number("orth_reg_weight")}, expected at least 0";
         if (config.Whole("init_r") < 1) yield return $"init_r: found {config.Whole("init_r")}, expected at least 1";
         if (config.Whole("target_r") < 1 || config.Whole("target_r") > config.Whole("init_r"))
             yield return $"target_r: found {config.Whole("target_r")}, expected 1 to init_r, {config.Whole("init_r")}";
         foreach (string key in new[] { "tinit", "tfinal" })
             if (config.Whole(key) < 0) yield return $"{key}: found {config.Whole(key)}, expected at least 0";
         if (config.Whole("deltaT") < 1) yield return $"deltaT: found {config.Whole("deltaT")}, expected at least 1";
-        if (config.Value("total_step") is { ValueKind: JsonValueKind.Number } total && total.GetInt32() <= config.Whole("tinit") + config.Whole("tfinal"))
-            yield return $"total_step: found {total}, expected more than tinit and tfinal together, {config.Whole("tinit") + config.Whole("tfinal")}";
+        if (config.Value("total_step") is { ValueKind: JsonValueKind.Number } total
+            && total.GetInt32() <= config.Whole("tinit") + config.Whole("tfinal"))
+            yield return $"total_step: found {total}, expected more than tinit and tfinal together, " +
+                $"{config.Whole("tinit") + config.Whole("tfinal")}";
     }
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
         {
             int rank = Kept(config, target.Path)?.Count(kept => kept) ?? config.Whole("init_r");
             string key = PeftTensorKeys.Prefix + target.Path;
-            yield return new AdapterTensor(key + ".lora_A", [rank, byPath[target.Path].InputSize], target.Path, AdapterTensorPart.Own);
-            yield return new AdapterTensor(key + ".lora_B", [byPath[target.Path].OutputSize, rank], target.Path, AdapterTensorPart.Own);
+            yield return new AdapterTensor(
+                key + ".lora_A", [rank, byPath[target.Path].InputSize], target.Path, AdapterTensorPart.Own);
+            yield return new AdapterTensor(
+                key + ".lora_B", [byPath[target.Path].OutputSize, rank], target.Path, AdapterTensorPart.Own);
             yield return new AdapterTensor(key + Ending, [rank, 1], target.Path, AdapterTensorPart.Own);
         }
     }
@@ -131,15 +153,19 @@ internal sealed class AdaLoraKind : IAdapterKind
             (alpha > 0 ? alpha : rank) / (rank + 1e-5), build.Config.Dropout.Value));
     })];
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".lora_A").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
+        KindKeys.ModulesOf(file, ".lora_A").Select(path =>
     {
         using var scope = NewDisposeScope();
         Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
         Tensor a = Read(".lora_A"), b = Read(".lora_B");
         int first = config.Whole("init_r");
         double alpha = config.Alpha.Value, scale = (alpha > 0 ? alpha : first) / (first + 1e-5);
-        DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.Of(zeros(1, 1)) : DeltaSpectrum.Of(a * Read(Ending), b, scale);
-        return new ModuleSummary(path, (int)a.shape[0], alpha, scale, b.shape[0], a.shape[1], delta) { Parameters = a.shape[0] * (a.shape[1] + b.shape[0] + 1) };
+        DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.Of(zeros(1, 1))
+            : DeltaSpectrum.Of(a * Read(Ending), b, scale);
+        return new ModuleSummary(
+            path, (int)a.shape[0], alpha, scale, b.shape[0], a.shape[1],
+            delta) { Parameters = a.shape[0] * (a.shape[1] + b.shape[0] + 1) };
     });
 
     /// <summary>Drops the directions that are masked, as PEFT does when it saves.</summary>
@@ -149,9 +175,12 @@ internal sealed class AdaLoraKind : IAdapterKind
         List<KeyValuePair<string, Tensor>> weights = [];
         foreach (IAdapterPart part in parts)
         {
-            bool[]? kept = part is AdaptedModule { Layer: AdaLoraLayer layer } module && Kept(config, module.Site.Path) is { } mask
+            bool[]? kept = part is AdaptedModule { Layer: AdaLoraLayer layer } module
+                && Kept(config, module.Site.Path) is { } mask
                 && mask.Count == layer.A.shape[0] && mask.Contains(false) ? [.. mask] : null;
-            weights.AddRange(kept is null ? part.Weights : part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Masked(weight, kept))));
+            weights.AddRange(
+                kept is null ? part.Weights
+                : part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Masked(weight, kept))));
         }
         return new AdapterExport(config, weights);
     }
@@ -170,27 +199,31 @@ internal sealed class AdaLoraKind : IAdapterKind
     {
         OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys)
         {
-            [RankPattern] = JsonSerializer.SerializeToElement(kept.ToDictionary(layer => layer.Key + Ending, layer => layer.Value)),
+            [RankPattern] = JsonSerializer.SerializeToElement(
+                kept.ToDictionary(layer => layer.Key + Ending, layer => layer.Value)),
         },
     };
 
     private static Tensor Masked(KeyValuePair<string, Tensor> weight, bool[] kept)
     {
         long[] places = [.. Enumerable.Range(0, kept.Length).Where(place => kept[place]).Select(place => (long)place)];
-        return weight.Value.index_select(weight.Key.EndsWith(".lora_B", StringComparison.Ordinal) ? 1 : 0, tensor(places, device: weight.Value.device));
+        return weight.Value.index_select(weight.Key.EndsWith(".lora_B", StringComparison.Ordinal) ? 1
+            : 0, tensor(places, device: weight.Value.device));
     }
 
-    // PEFT writes "model.….q_proj.lora_E", in some versions with the adapter's name after it or "base_model.model." before.
+    // PEFT writes "model.….q_proj.lora_E", in some versions with the adapter's name after it or "base_model.model."
+    // before.
     private static string Normal(string name)
     {
         string plain = name.EndsWith(".default", StringComparison.Ordinal) ? name[..^".default".Length] : name;
         if (plain.EndsWith(Ending, StringComparison.Ordinal)) plain = plain[..^Ending.Length];
-        return plain.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal) ? plain[PeftTensorKeys.Prefix.Length..] : plain;
+        return plain.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal)
+            ? plain[PeftTensorKeys.Prefix.Length..] : plain;
     }
 }
 
-/// <summary>AdaLoRA on a linear layer: the change is s·B·diag(E)·A, a singular value decomposition in form, whose values E are
-/// set to zero where they matter least (arXiv 2303.10512, equation 3).</summary>
+/// <summary>AdaLoRA on a linear layer: the change is s·B·diag(E)·A, a singular value decomposition in form, whose
+/// values E are set to zero where they matter least (arXiv 2303.10512, equation 3).</summary>
 /// <param name="a">A, [rank, in], float32.</param>
 /// <param name="b">B, [out, rank].</param>
 /// <param name="values">E, [rank, 1].</param>
@@ -240,13 +273,15 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
     }
 }
 
-/// <summary>AdaLoRA's training (arXiv 2303.10512): the penalty that keeps A and B orthogonal (equation 4), the importance of each
-/// direction (equations 8 to 11) and the budget that falls from the initial rank to the target (equation 12).</summary>
+/// <summary>AdaLoRA's training (arXiv 2303.10512): the penalty that keeps A and B orthogonal (equation 4), the
+/// importance of each direction (equations 8 to 11) and the budget that falls from the initial rank to the target
+/// (equation 12).</summary>
 public sealed class AdaLoraRules : ITrainingRules
 {
     private readonly Adapter adapter;
     private readonly (string Path, AdaLoraLayer Layer)[] layers;
-    private readonly Dictionary<Tensor, (Tensor Sensitivity, Tensor Uncertainty)> averages = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<Tensor, (Tensor Sensitivity, Tensor Uncertainty)> averages =
+        new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, Tensor> kept; // 1 for a direction that is kept, [rank] of each layer
     private readonly double beta1;
     private readonly double beta2;
@@ -263,11 +298,15 @@ public sealed class AdaLoraRules : ITrainingRules
         this.adapter = adapter;
         LoraConfig config = adapter.Config;
         layers = [.. adapter.Layers.Select(layer => (layer.Key, (AdaLoraLayer)layer.Value))];
-        (beta1, beta2, penaltyWeight) = (config.Number("beta1"), config.Number("beta2"), config.Number("orth_reg_weight"));
-        (startSteps, finalSteps, interval, targetRank) = (config.Whole("tinit"), config.Whole("tfinal"), config.Whole("deltaT"), config.Whole("target_r"));
+        (beta1, beta2, penaltyWeight) =
+            (config.Number("beta1"), config.Number("beta2"), config.Number("orth_reg_weight"));
+        (startSteps, finalSteps, interval, targetRank) =
+            (config.Whole("tinit"), config.Whole("tfinal"), config.Whole("deltaT"), config.Whole("target_r"));
         kept = layers.ToDictionary(layer => layer.Path, layer => ones(layer.Layer.A.shape[0]).DetachFromDisposeScope());
         foreach (Tensor weight in layers.SelectMany(layer => Weights(layer.Layer)))
-            averages[weight] = (zeros_like(weight, requires_grad: false).DetachFromDisposeScope(), zeros_like(weight, requires_grad: false).DetachFromDisposeScope());
+            averages[weight] =
+                (zeros_like(weight, requires_grad: false).DetachFromDisposeScope(),
+                zeros_like(weight, requires_grad: false).DetachFromDisposeScope());
     }
 
     private int InitialBudget => (int)layers.Sum(layer => layer.Layer.A.shape[0]);
@@ -277,7 +316,9 @@ public sealed class AdaLoraRules : ITrainingRules
     /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> State =>
     [
-        .. layers.SelectMany(layer => new[] { ("A", layer.Layer.A), ("B", layer.Layer.B), ("E", layer.Layer.Values) }.SelectMany(part => new[]
+        .. layers.SelectMany(
+            layer => new[] { ("A", layer.Layer.A), ("B", layer.Layer.B), ("E", layer.Layer.Values) }.SelectMany(
+                part => new[]
         {
             KeyValuePair.Create($"{layer.Path}.{part.Item1}.sensitivity", averages[part.Item2].Sensitivity),
             KeyValuePair.Create($"{layer.Path}.{part.Item1}.uncertainty", averages[part.Item2].Uncertainty),
@@ -291,7 +332,9 @@ public sealed class AdaLoraRules : ITrainingRules
     {
         this.totalSteps = totalSteps;
         if (totalSteps <= startSteps + finalSteps)
-            throw new InputException($"adalora: method_options.start_steps and final_steps are {startSteps + finalSteps} together, expected fewer than the run's {totalSteps} steps.");
+            throw new InputException(
+                $"adalora: method_options.start_steps and final_steps are {startSteps + finalSteps} together, " +
+                $"expected fewer than the run's {totalSteps} steps.");
         adapter.Revise(adapter.Config with
         {
             OtherKeys = OwnKeys.With(adapter.Config, ("total_step", (int)Math.Min(int.MaxValue, totalSteps))),
@@ -340,7 +383,8 @@ public sealed class AdaLoraRules : ITrainingRules
         foreach (Tensor mask in kept.Values) mask.Dispose();
     }
 
-    /// <summary>How many directions all layers together keep at a step: the whole budget at first, then a cubic fall to the target.</summary>
+    /// <summary>How many directions all layers together keep at a step: the whole budget at first, then a cubic fall to
+    /// the target.</summary>
     internal int Budget(long step)
     {
         if (step <= startSteps) return InitialBudget;
@@ -375,7 +419,8 @@ public sealed class AdaLoraRules : ITrainingRules
     // The config says it too, as a save drops the directions.
     private void Apply()
     {
-        foreach ((string path, AdaLoraLayer layer) in layers) layer.Values.mul_(kept[path].to(layer.Values.device).unsqueeze(1));
+        foreach ((string path, AdaLoraLayer layer) in layers)
+            layer.Values.mul_(kept[path].to(layer.Values.device).unsqueeze(1));
         adapter.Revise(AdaLoraKind.WithKept(adapter.Config, kept.Select(layer =>
             KeyValuePair.Create(layer.Key, layer.Value.data<float>().ToArray().Select(mask => mask != 0).ToArray()))));
     }
@@ -384,7 +429,8 @@ public sealed class AdaLoraRules : ITrainingRules
     private Tensor Score(AdaLoraLayer layer)
     {
         Tensor Importance(Tensor weight) => averages[weight].Sensitivity * averages[weight].Uncertainty;
-        return (Importance(layer.Values).view(-1) + Importance(layer.A).mean([1]) + Importance(layer.B).mean([0])).cpu();
+        return (Importance(layer.Values).view(-1) + Importance(layer.A).mean([1])
+            + Importance(layer.B).mean([0])).cpu();
     }
 
     private static Tensor Distance(Tensor square) => (square - eye(square.shape[0], device: square.device)).norm();

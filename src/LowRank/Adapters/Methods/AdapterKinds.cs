@@ -28,10 +28,12 @@ internal static class AdapterKinds
 
     /// <summary>The kind of a config that was read or made here.</summary>
     public static IAdapterKind Of(LoraConfig config) => Find(config.PeftType)
-        ?? throw new InputException($"peft_type: found \"{config.PeftType}\", supported: {string.Join(", ", PeftTypes)}.");
+        ?? throw new InputException(
+            $"peft_type: found \"{config.PeftType}\", supported: {string.Join(", ", PeftTypes)}.");
 }
 
-/// <summary>A kind of adapter file: a value of PEFT's <c>peft_type</c>, with its settings, its tensors and its layers.</summary>
+/// <summary>A kind of adapter file: a value of PEFT's <c>peft_type</c>, with its settings, its tensors and its
+/// layers.</summary>
 /// <remarks>Found by type: adding one edits no list.</remarks>
 internal interface IAdapterKind
 {
@@ -50,7 +52,8 @@ internal interface IAdapterKind
     /// <summary>Why it does not adapt embeddings; null where it does.</summary>
     string? RefusesEmbeddings(LoraConfig config) => $"{Label} adapts linear layers only";
 
-    /// <summary>The modules it adapts where a config names none; null where there is no default for the model type.</summary>
+    /// <summary>The modules it adapts where a config names none; null where there is no default for the model
+    /// type.</summary>
     IReadOnlyList<string>? DefaultTargets(string modelType) => Adapters.DefaultTargets.Find(modelType);
 
     /// <summary>A config with what follows from the model, as PEFT fills it in for a new adapter.</summary>
@@ -66,7 +69,8 @@ internal interface IAdapterKind
     /// <param name="config">The config.</param>
     /// <param name="targets">The adapted modules with their ranks.</param>
     /// <param name="modules">All modules of the model.</param>
-    IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules);
+    IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules);
 
     /// <summary>Builds what the adapter does to the model's layers.</summary>
     IReadOnlyList<IAdapterPart> Build(AdapterBuild build);
@@ -77,9 +81,10 @@ internal interface IAdapterKind
     /// <summary>How many numbers of a file are trained.</summary>
     long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Sum(entry => entry.ElementCount);
 
-    /// <summary>What is written for an adapter: its config and tensors, changed where a plain save would be wrong on the
-    /// untouched base.</summary>
-    AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) => new(config, [.. parts.SelectMany(part => part.Weights)]);
+    /// <summary>What is written for an adapter: its config and tensors, changed where a plain save would be wrong on
+    /// the untouched base.</summary>
+    AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
+        new(config, [.. parts.SelectMany(part => part.Weights)]);
 }
 
 /// <summary>Keys of configs that several kinds of adapters share (peft/config.py and the tuners' config.py).</summary>
@@ -124,17 +129,20 @@ internal static class KindKeys
     public static bool Flag(this LoraConfig config, string key) => Value(config, key).GetBoolean();
 
     /// <summary>A value among a config's other keys, or its default.</summary>
-    public static JsonElement Value(this LoraConfig config, string key) => config.OtherKeys.TryGetValue(key, out JsonElement value)
+    public static JsonElement Value(this LoraConfig config, string key) =>
+        config.OtherKeys.TryGetValue(key, out JsonElement value)
         ? value : AdapterKinds.Of(config).Keys.Single(known => known.Name == key).Default;
 
     /// <summary>The paths of the modules that have a tensor of an ending in a file.</summary>
     public static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
-        .Where(key => key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal) && key.EndsWith(ending, StringComparison.Ordinal))
+        .Where(key => key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal)
+        && key.EndsWith(ending, StringComparison.Ordinal))
         .Select(key => key[PeftTensorKeys.Prefix.Length..^ending.Length]);
 
     /// <summary>The alpha that holds for a module.</summary>
     public static double AlphaOf(LoraConfig config, string path) =>
-        (new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern").All(path) is [var own, ..] ? own.Value : config.Alpha).Value;
+        (new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern").All(path) is [var own, ..] ? own.Value
+            : config.Alpha).Value;
 
     /// <summary>A problem where a number is not in a range.</summary>
     public static IEnumerable<string> Range(LoraConfig config, string key, double least, double most)
@@ -147,14 +155,16 @@ internal static class KindKeys
 /// <summary>Adds keys that one kind of adapter has to a config's other keys.</summary>
 internal static class OwnKeys
 {
-    public static IReadOnlyDictionary<string, JsonElement> With(LoraConfig config, params (string Key, object? Value)[] values)
+    public static IReadOnlyDictionary<string, JsonElement> With(
+        LoraConfig config, params (string Key, object? Value)[] values)
     {
         var keys = new Dictionary<string, JsonElement>(config.OtherKeys);
         foreach ((string key, object? value) in values) keys[key] = Json(value);
         return keys;
     }
 
-    public static IReadOnlyDictionary<string, JsonElement> With(LoraConfig config, string key, IEnumerable<KeyValuePair<string, object?>> map) =>
+    public static IReadOnlyDictionary<string, JsonElement> With(
+        LoraConfig config, string key, IEnumerable<KeyValuePair<string, object?>> map) =>
         With(config, (key, map.ToDictionary(pair => pair.Key, pair => Json(pair.Value))));
 
     // Numbers as Python writes them: a float keeps its point.
@@ -203,7 +213,8 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     /// <summary>The data, for a start that cannot do without.</summary>
     /// <exception cref="InputException">There is none.</exception>
     public ICalibration RequireCalibration() => Calibration ?? throw new InputException(
-        $"init_lora_weights \"{Config.InitialWeights.Text}\" looks at data before training, and none was given. Use it in a recipe, or pass a calibration.");
+        $"init_lora_weights \"{Config.InitialWeights.Text}\" looks at data before training, and none was given. " +
+            "Use it in a recipe, or pass a calibration.");
 
     /// <summary>Changes ranks and what the config says of them, as a start does that finds them from data.</summary>
     public void Revise(LoraConfig config, IReadOnlyList<LoraTarget> targets) => (Config, Targets) = (config, targets);
@@ -215,14 +226,16 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     /// <param name="path">The module.</param>
     /// <param name="ending">What follows it in the key.</param>
     /// <param name="draw">First values.</param>
-    public Tensor Take(string path, string ending, Func<Tensor> draw) => TakeKey(PeftTensorKeys.Prefix + path + ending, draw);
+    public Tensor Take(string path, string ending, Func<Tensor> draw) =>
+        TakeKey(PeftTensorKeys.Prefix + path + ending, draw);
 
     /// <summary>A tensor by its whole key: the file's, or drawn.</summary>
     /// <returns>In float32 on the model's device, outside every dispose scope.</returns>
     public Tensor TakeKey(string key, Func<Tensor> draw) => Own(read is null || !has(key) ? draw() : read(key));
 
     /// <summary>A copy in float32 on the model's device, outside every dispose scope.</summary>
-    public Tensor Own(Tensor tensor) => tensor.detach().to(ScalarType.Float32).to(network.Device).clone().DetachFromDisposeScope();
+    public Tensor Own(Tensor tensor) =>
+        tensor.detach().to(ScalarType.Float32).to(network.Device).clone().DetachFromDisposeScope();
 
     /// <summary>Uniform values as PyTorch's kaiming_uniform_(a=√5) draws them: within ±1/√columns.</summary>
     public Tensor Kaiming(int rows, int columns)

@@ -9,10 +9,12 @@ public static class AdapterMethods
 
     /// <summary>The keys that every low-rank pair has.</summary>
     public static IReadOnlyList<string> PairKeys { get; } =
-        [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern", "ensure_weight_tying", "trainable_token_indices", "new_tokens"];
+        [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern",
+            "ensure_weight_tying", "trainable_token_indices", "new_tokens"];
 
     private static readonly Dictionary<string, IAdapterMethod> Methods = typeof(AdapterMethods).Assembly.GetTypes()
-        .Where(type => typeof(IAdapterMethod).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
+        .Where(type => typeof(IAdapterMethod).IsAssignableFrom(type)
+        && type is { IsAbstract: false, IsInterface: false })
         .Select(type => (IAdapterMethod)Activator.CreateInstance(type)!)
         .ToDictionary(method => method.Name);
 
@@ -29,7 +31,8 @@ public static class AdapterMethods
         : throw new InputException($"There is no adapter method \"{name}\"; there are {string.Join(", ", Names)}.");
 }
 
-/// <summary>A way to adapt: a value of the recipe's <c>adapter.method</c>. Found by type: adding one edits no list.</summary>
+/// <summary>A way to adapt: a value of the recipe's <c>adapter.method</c>. Found by type: adding one edits no
+/// list.</summary>
 public interface IAdapterMethod
 {
     /// <summary>The value of <c>adapter.method</c>.</summary>
@@ -44,7 +47,8 @@ public interface IAdapterMethod
     /// <summary>What it is, in a sentence for the docs.</summary>
     string Summary { get; }
 
-    /// <summary>The keys of the recipe's <c>adapter</c> section that have an effect with it; every other one is refused.</summary>
+    /// <summary>The keys of the recipe's <c>adapter</c> section that have an effect with it; every other one is
+    /// refused.</summary>
     IReadOnlyList<string> Keys { get; }
 
     /// <summary>Its own settings, below <c>adapter.method_options</c>.</summary>
@@ -73,8 +77,8 @@ public interface IAdapterMethod
 
 /// <summary>A setting that one method has for itself.</summary>
 /// <param name="Name">Its key below <c>adapter.method_options</c>.</param>
-/// <param name="Default">Its default: an <see cref="int"/>, a <see cref="double"/>, a <see cref="bool"/>, a text, a list of texts, or
-/// null where <see cref="Type"/> says what it is.</param>
+/// <param name="Default">Its default: an <see cref="int"/>, a <see cref="double"/>, a <see cref="bool"/>, a text, a
+/// list of texts, or null where <see cref="Type"/> says what it is.</param>
 /// <param name="Doc">What it does, for the docs.</param>
 public sealed record MethodOption(string Name, object? Default, string Doc)
 {
@@ -90,7 +94,8 @@ public sealed record MethodOption(string Name, object? Default, string Doc)
     /// <summary>The texts it may be; null for any.</summary>
     public IReadOnlyList<string>? Choices { get; init; }
 
-    /// <summary>Why it has no effect beside the method's other settings, as the end of a sentence that begins with it; null, or a result of null, where it has one.</summary>
+    /// <summary>Why it has no effect beside the method's other settings, as the end of a sentence that begins with it;
+    /// null, or a result of null, where it has one.</summary>
     internal Func<MethodOptions, string?>? Unless { get; init; }
 }
 
@@ -103,7 +108,8 @@ public sealed class MethodOptions(IAdapterMethod method, IReadOnlyDictionary<str
     public int Whole(string name) => (int)Value(name)!;
 
     /// <summary>A number.</summary>
-    public double Number(string name) => Convert.ToDouble(Value(name), System.Globalization.CultureInfo.InvariantCulture);
+    public double Number(string name) =>
+        Convert.ToDouble(Value(name), System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A truth value.</summary>
     public bool Flag(string name) => (bool)Value(name)!;

@@ -25,12 +25,13 @@ public sealed class BitFitMethod : IAdapterMethod
     public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new BitFitRules(adapter);
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { Bias = BiasTraining.All, Rank = 1, Alpha = 1 };
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+        shared with { Bias = BiasTraining.All, Rank = 1, Alpha = 1 };
 }
 
 /// <summary>BitFit (arXiv 2106.10199): biases alone are trained.</summary>
-/// <remarks>PEFT has no such kind of adapter. It is kept as a LoRA adapter with <c>bias: all</c> whose pairs, of rank 1, stay at
-/// zero change: PEFT loads it as it is.</remarks>
+/// <remarks>PEFT has no such kind of adapter. It is kept as a LoRA adapter with <c>bias: all</c> whose pairs, of rank
+/// 1, stay at zero change: PEFT loads it as it is.</remarks>
 public sealed class BitFitRules : ITrainingRules
 {
     private readonly HashSet<string> pairs;
@@ -39,9 +40,13 @@ public sealed class BitFitRules : ITrainingRules
     /// <exception cref="InputException">The model has no bias.</exception>
     public BitFitRules(Adapter adapter)
     {
-        pairs = [.. adapter.Parts.OfType<AdaptedModule>().SelectMany(part => part.Weights).Select(weight => weight.Key)];
-        if (!adapter.TrainedWeights.Any(weight => !pairs.Contains(weight.Key) && weight.Key.EndsWith(".bias", StringComparison.Ordinal)))
-            throw new InputException($"adapter.method bitfit trains biases, and {adapter.Config.BaseModel} has none. Choose another method, such as ia3 for few weights.");
+        pairs = [.. adapter.Parts.OfType<AdaptedModule>().SelectMany(part => part.Weights)
+            .Select(weight => weight.Key)];
+        if (!adapter.TrainedWeights.Any(
+            weight => !pairs.Contains(weight.Key) && weight.Key.EndsWith(".bias", StringComparison.Ordinal)))
+            throw new InputException(
+                $"adapter.method bitfit trains biases, and {adapter.Config.BaseModel} has none. Choose another " +
+                "method, such as ia3 for few weights.");
     }
 
     /// <inheritdoc/>

@@ -26,9 +26,10 @@ public sealed class DoraMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { UseDora = true };
 }
 
-/// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m for each output.</summary>
-/// <remarks>The norm takes no gradient (section 4.3). It is computed without an [out, in] temporary: with V = W + s·B·A,
-/// ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
+/// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m for each
+/// output.</summary>
+/// <remarks>The norm takes no gradient (section 4.3). It is computed without an [out, in] temporary: with V = W +
+/// s·B·A, ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
 public sealed class DoraLayer : IAdapterLayer
 {
     private readonly AdapterSite site;
@@ -72,7 +73,8 @@ public sealed class DoraLayer : IAdapterLayer
 
     /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
-        [KeyValuePair.Create(".lora_A.weight", A), KeyValuePair.Create(".lora_B.weight", B), KeyValuePair.Create(".lora_magnitude_vector", Magnitude)];
+        [KeyValuePair.Create(".lora_A.weight", A), KeyValuePair.Create(".lora_B.weight", B),
+            KeyValuePair.Create(".lora_magnitude_vector", Magnitude)];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)

@@ -11,7 +11,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all.</summary>
+/// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of
+/// all.</summary>
 public sealed class Ia3Method : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -24,14 +25,16 @@ public sealed class Ia3Method : IAdapterMethod
     public string Paper => "arXiv 2205.05638";
 
     /// <inheritdoc/>
-    public string Summary => "A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all.";
+    public string Summary =>
+        "A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of all.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = ["target_modules", "exclude_modules", "modules_to_save"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("feedforward_modules", null, "names among target_modules whose input is scaled, not their output; the default of the model type") { Type = typeof(IReadOnlyList<string>) }];
+        [new("feedforward_modules", null,
+            "names among target_modules whose input is scaled, not their output; the default of the model type") { Type = typeof(IReadOnlyList<string>) }];
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 3e-3;
@@ -40,7 +43,8 @@ public sealed class Ia3Method : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "IA3",
-        OtherKeys = options.Texts("feedforward_modules") is { } modules ? OwnKeys.With(shared, ("feedforward_modules", modules)) : shared.OtherKeys,
+        OtherKeys = options.Texts("feedforward_modules") is { } modules
+        ? OwnKeys.With(shared, ("feedforward_modules", modules)) : shared.OtherKeys,
     };
 }
 
@@ -86,41 +90,49 @@ internal sealed class Ia3Kind : IAdapterKind
         new("init_ia3_weights", "true", JsonShape.Boolean),
     ];
 
-    public IReadOnlyList<string>? DefaultTargets(string modelType) => Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.Targets : null;
+    public IReadOnlyList<string>? DefaultTargets(string modelType) =>
+        Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.Targets : null;
 
     public LoraConfig Fill(LoraConfig config, PretrainedModel model) => Complete(config, model.Config.ModelType);
 
     public LoraConfig Complete(LoraConfig config, string modelType)
     {
         if (config.Value(FeedForward).ValueKind != JsonValueKind.Null) return config;
-        string[] modules = Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.FeedForward : [];
+        string[] modules = Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found)
+            ? found.FeedForward : [];
         if (config.TargetModules?.Names is { } names) modules = [.. modules.Where(names.Contains)];
-        return config with { OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { [FeedForward] = JsonSerializer.SerializeToElement(modules) } };
+        return config with { OtherKeys = new Dictionary<string, JsonElement>(
+            config.OtherKeys) { [FeedForward] = JsonSerializer.SerializeToElement(modules) } };
     }
 
     public IEnumerable<string> Problems(LoraConfig config)
     {
         // PEFT asks the same: a feed-forward module that is no target would never be scaled.
-        if (config.TargetModules?.Names is not { } targets || FeedForwardNames(config)?.Names is not { } scaled) yield break;
+        if (config.TargetModules?.Names is not { } targets || FeedForwardNames(config)?.Names is not { } scaled)
+            yield break;
         foreach (string name in scaled.Where(name => !targets.Contains(name)))
             yield return $"{FeedForward}: \"{name}\" is not among target_modules; add it there or remove it here";
     }
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
             yield return new AdapterTensor(PeftTensorKeys.Prefix + target.Path + ".ia3_l",
-                ScalesInput(config, target.Path) ? [1, module.InputSize] : [module.OutputSize, 1], target.Path, AdapterTensorPart.Own);
+                ScalesInput(config, target.Path) ? [1, module.InputSize] : [module.OutputSize, 1], target.Path,
+                    AdapterTensorPart.Own);
         }
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".ia3_l").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
+        KindKeys.ModulesOf(file, ".ia3_l").Select(path =>
     {
         long[] shape = file.Entries[PeftTensorKeys.Prefix + path + ".ia3_l"].Shape; // [1, in] or [out, 1]
-        return new ModuleSummary(path, 0, 0, 1, shape[0] == 1 ? 0 : shape[0], shape[0] == 1 ? shape[1] : 0, Delta: null) { Parameters = shape[0] * shape[1] };
+        return new ModuleSummary(path, 0, 0, 1, shape[0] == 1 ? 0 : shape[0], shape[0] == 1 ? shape[1]
+            : 0, Delta: null) { Parameters = shape[0] * shape[1] };
     });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
@@ -129,7 +141,8 @@ internal sealed class Ia3Kind : IAdapterKind
         using var scope = NewDisposeScope();
         bool input = ScalesInput(build.Config, target.Path);
         long[] shape = input ? [1, site.InputSize] : [site.OutputSize, 1];
-        Tensor Draw() => build.Config.InitialWeights.Name == "true" ? ones(shape) : empty(shape).normal_(0, 1, build.Random);
+        Tensor Draw() => build.Config.InitialWeights.Name == "true" ? ones(shape)
+            : empty(shape).normal_(0, 1, build.Random);
         return new AdaptedModule(site, new Ia3Layer(build.Take(target.Path, ".ia3_l", Draw), input));
     })];
 
@@ -138,14 +151,15 @@ internal sealed class Ia3Kind : IAdapterKind
 
     private static ModuleSelection? FeedForwardNames(LoraConfig config) => config.Value(FeedForward) switch
     {
-        { ValueKind: JsonValueKind.Array } list => ModuleSelection.Of([.. list.EnumerateArray().Select(name => name.GetString()!)]),
+        { ValueKind: JsonValueKind.Array } list =>
+            ModuleSelection.Of([.. list.EnumerateArray().Select(name => name.GetString()!)]),
         { ValueKind: JsonValueKind.String } text => ModuleSelection.Pattern(text.GetString()!),
         _ => null,
     };
 }
 
-/// <summary>IA3 on a linear layer: a trained vector scales its output, or its input in feed-forward layers (arXiv 2205.05638,
-/// section 3.3).</summary>
+/// <summary>IA3 on a linear layer: a trained vector scales its output, or its input in feed-forward layers (arXiv
+/// 2205.05638, section 3.3).</summary>
 /// <param name="vector">l, [1, in] where it scales the input, else [out, 1]; float32, owned.</param>
 /// <param name="scalesInput">Whether it scales the input.</param>
 public sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer

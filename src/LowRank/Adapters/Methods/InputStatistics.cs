@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and their number.</summary>
+/// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and their
+/// number.</summary>
 /// <param name="inputs">Width of the input.</param>
 /// <param name="device">Where the model computes.</param>
 /// <param name="normalizes">Whether the inputs of each example are divided by their largest value (CorDA).</param>
@@ -32,8 +33,10 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
         {
             Tensor rows = input.detach().reshape(-1, inputs);
             // Layers that see another number of positions, as an expert or a pooler does, count them all.
-            if (Positions is { Count: > 0 } chosen && input.dim() == 3 && input.shape[0] == 1 && chosen[^1] < input.shape[1])
-                rows = rows.index_select(0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
+            if (Positions is { Count: > 0 } chosen && input.dim() == 3 && input.shape[0] == 1
+                && chosen[^1] < input.shape[1])
+                rows = rows.index_select(
+                    0, tensor(chosen.Select(position => (long)position).ToArray(), device: rows.device));
             if (normalizes) rows = rows / rows.max().abs();
             Products.add_(matmul(rows.t(), rows).to(ScalarType.Float64));
             Sum.add_(rows.sum([0]).to(ScalarType.Float64)); // a bare 0 would be a type
@@ -57,7 +60,8 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
         {
             calibration.Forward(positions =>
             {
-                foreach (InputStatistics recorder in statistics.Values) recorder.Positions = usesLabels ? positions : null;
+                foreach (InputStatistics recorder in statistics.Values)
+                    recorder.Positions = usesLabels ? positions : null;
             });
         }
         finally
@@ -66,7 +70,9 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
         }
         string[] unseen = [.. statistics.Where(pair => pair.Value.Count == 0).Select(pair => pair.Key)];
         if (unseen.Length > 0)
-            throw new InputException($"init_lora_weights \"{build.Config.InitialWeights.Text}\": no example reached these layers. Take more examples (method_options.examples):", unseen);
+            throw new InputException(
+                $"init_lora_weights \"{build.Config.InitialWeights.Text}\": no example reached these layers. Take " +
+                "more examples (method_options.examples):", unseen);
         return statistics;
     }
 

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the weights.</summary>
+/// <summary>The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the
+/// weights.</summary>
 public sealed class LoHaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -21,10 +22,12 @@ public sealed class LoHaMethod : IAdapterMethod
     public string Paper => "arXiv 2108.06098";
 
     /// <inheritdoc/>
-    public string Summary => "The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the weights.";
+    public string Summary =>
+        "The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the weights.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
+    public IReadOnlyList<string> Keys { get; } =
+        [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
@@ -37,7 +40,9 @@ public sealed class LoHaMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "LOHA",
-        OtherKeys = OwnKeys.With(shared, ("rank_dropout", options.Number("rank_dropout")), ("module_dropout", options.Number("module_dropout"))),
+        OtherKeys = OwnKeys.With(
+            shared, ("rank_dropout", options.Number("rank_dropout")),
+            ("module_dropout", options.Number("module_dropout"))),
     };
 }
 
@@ -62,9 +67,11 @@ internal sealed class LoHaKind : IAdapterKind
     ];
 
     public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Ranks(config), .. KindKeys.Range(config, "rank_dropout", 0, 1), .. KindKeys.Range(config, "module_dropout", 0, 1)];
+        [.. LoraConfigRules.Ranks(config), .. KindKeys.Range(config, "rank_dropout", 0, 1),
+            .. KindKeys.Range(config, "module_dropout", 0, 1)];
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
@@ -72,13 +79,16 @@ internal sealed class LoHaKind : IAdapterKind
             foreach (string half in new[] { ".hada_w1", ".hada_w2" })
             {
                 string key = PeftTensorKeys.Prefix + target.Path + half;
-                yield return new AdapterTensor(key + "_a", [byPath[target.Path].OutputSize, target.Rank], target.Path, AdapterTensorPart.Own);
-                yield return new AdapterTensor(key + "_b", [target.Rank, byPath[target.Path].InputSize], target.Path, AdapterTensorPart.Own);
+                yield return new AdapterTensor(
+                    key + "_a", [byPath[target.Path].OutputSize, target.Rank], target.Path, AdapterTensorPart.Own);
+                yield return new AdapterTensor(
+                    key + "_b", [target.Rank, byPath[target.Path].InputSize], target.Path, AdapterTensorPart.Own);
             }
         }
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".hada_w1_a").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
+        KindKeys.ModulesOf(file, ".hada_w1_a").Select(path =>
     {
         using var scope = NewDisposeScope();
         Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
@@ -86,7 +96,9 @@ internal sealed class LoHaKind : IAdapterKind
         int rank = (int)firstA.shape[1];
         double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
         Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * scale;
-        return new ModuleSummary(path, rank, alpha, scale, delta.shape[0], delta.shape[1], DeltaSpectrum.Of(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
+        return new ModuleSummary(
+            path, rank, alpha, scale, delta.shape[0], delta.shape[1],
+            DeltaSpectrum.Of(delta)) { Parameters = 2 * rank * (delta.shape[0] + delta.shape[1]) };
     });
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
@@ -98,7 +110,8 @@ internal sealed class LoHaKind : IAdapterKind
             build.Take(target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
         return new AdaptedModule(site, new LoHaLayer(
             (Take(".hada_w1_a", site.OutputSize, target.Rank), Take(".hada_w1_b", target.Rank, site.InputSize)),
-            (Take(".hada_w2_a", site.OutputSize, target.Rank), Take(".hada_w2_b", target.Rank, site.InputSize, zero: !changes)),
+            (Take(".hada_w2_a", site.OutputSize, target.Rank),
+            Take(".hada_w2_b", target.Rank, site.InputSize, zero: !changes)),
             target.Scale, build.Config.Number("rank_dropout"), build.Config.Number("module_dropout")));
     })];
 }
@@ -110,7 +123,8 @@ internal sealed class LoHaKind : IAdapterKind
 /// <param name="scale">s = alpha / rank.</param>
 /// <param name="rankDropout">Share of the change's rows left out while training; the others are scaled up.</param>
 /// <param name="moduleDropout">How often the whole change is left out while training.</param>
-public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout, double moduleDropout) : IAdapterLayer
+public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) second, double scale, double rankDropout,
+    double moduleDropout) : IAdapterLayer
 {
     /// <inheritdoc/>
     public double Share { get; set; } = 1;

@@ -26,17 +26,20 @@ public sealed class LoKrMethod : IAdapterMethod
     public string Summary => "The change is the Kronecker product of two small matrices, one of them of low rank.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
+    public IReadOnlyList<string> Keys { get; } =
+        [.. AdapterMethods.TargetKeys, "rank", "alpha", "rank_pattern", "alpha_pattern"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         new("decompose_both", false, "whether the smaller matrix is of low rank too"),
-        new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as equal as they can be") { Least = -1, Most = int.MaxValue },
+        new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as equal as they can be") { Least = -1,
+        Most = int.MaxValue },
         new("rank_dropout", 0.0, "share of the outputs of the change that a step leaves out") { Most = 0.999 },
         new("rank_dropout_scale", false, "whether the others are then scaled up")
         {
-            Unless = options => options.Flag("rank_dropout_scale") && options.Number("rank_dropout") == 0 ? "has no effect without rank_dropout; add that or remove this" : null,
+            Unless = options => options.Flag("rank_dropout_scale") && options.Number("rank_dropout") == 0
+                ? "has no effect without rank_dropout; add that or remove this" : null,
         },
         new("module_dropout", 0.0, "how often a step leaves out a whole change") { Most = 0.999 },
     ];
@@ -45,8 +48,12 @@ public sealed class LoKrMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "LOKR",
-        OtherKeys = OwnKeys.With(shared, ("decompose_both", options.Flag("decompose_both")), ("decompose_factor", options.Whole("decompose_factor")),
-            ("rank_dropout", options.Number("rank_dropout")), ("rank_dropout_scale", options.Flag("rank_dropout_scale")), ("module_dropout", options.Number("module_dropout"))),
+        OtherKeys = OwnKeys.With(
+            shared, ("decompose_both", options.Flag("decompose_both")),
+            ("decompose_factor", options.Whole("decompose_factor")),
+            ("rank_dropout", options.Number("rank_dropout")),
+            ("rank_dropout_scale", options.Flag("rank_dropout_scale")),
+            ("module_dropout", options.Number("module_dropout"))),
     };
 }
 
@@ -84,15 +91,18 @@ internal sealed class LoKrKind : IAdapterKind
             yield return $"init_weights: found \"{config.InitialWeights.Text}\", expected true, false or \"lycoris\"";
     }
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
-            KroneckerShape shape = KroneckerShape.Of(config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
+            KroneckerShape shape =
+                KroneckerShape.Of(config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
             foreach ((string ending, int rows, int columns) in shape.Tensors)
-                yield return new AdapterTensor(PeftTensorKeys.Prefix + target.Path + ending, [rows, columns], target.Path, AdapterTensorPart.Own);
+                yield return new AdapterTensor(
+                    PeftTensorKeys.Prefix + target.Path + ending, [rows, columns], target.Path, AdapterTensorPart.Own);
         }
     }
 
@@ -102,15 +112,23 @@ internal sealed class LoKrKind : IAdapterKind
         {
             using var scope = NewDisposeScope();
             string key = PeftTensorKeys.Prefix + path;
-            Tensor Whole(string part) => file.Entries.ContainsKey(key + part) ? file.Map(key + part) : matmul(file.Map(key + part + "_a"), file.Map(key + part + "_b"));
+            Tensor Whole(string part) => file.Entries.ContainsKey(key + part) ? file.Map(key + part)
+                : matmul(file.Map(key + part + "_a"), file.Map(key + part + "_b"));
             Tensor first = Whole(".lokr_w1"), second = Whole(".lokr_w2");
-            int rank = new PatternValues<int>(config.RankPattern, "rank_pattern").All(path) is [var own, ..] ? own.Value : config.Rank;
+            int rank = new PatternValues<int>(config.RankPattern, "rank_pattern").All(path) is [var own, ..] ? own.Value
+                : config.Rank;
             double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
             DeltaSpectrum one = DeltaSpectrum.Of(first), two = DeltaSpectrum.Of(second);
-            double[] values = [.. one.SingularValues.SelectMany(x => two.SingularValues.Select(y => x * y * Math.Abs(scale))).OrderDescending()];
-            return new ModuleSummary(path, rank, alpha, scale, first.shape[0] * second.shape[0], first.shape[1] * second.shape[1], DeltaSpectrum.From(values))
+            double[] values =
+                [.. one.SingularValues.SelectMany(x => two.SingularValues.Select(y => x * y * Math.Abs(scale)))
+                .OrderDescending()];
+            return new ModuleSummary(
+                path, rank, alpha, scale, first.shape[0] * second.shape[0], first.shape[1] * second.shape[1],
+                DeltaSpectrum.From(values))
             {
-                Parameters = file.Entries.Values.Where(entry => entry.Name.StartsWith(key + ".lokr_", StringComparison.Ordinal)).Sum(entry => entry.ElementCount),
+                Parameters = file.Entries.Values.Where(
+                    entry => entry.Name.StartsWith(key + ".lokr_", StringComparison.Ordinal))
+                    .Sum(entry => entry.ElementCount),
             };
         });
 
@@ -121,21 +139,23 @@ internal sealed class LoKrKind : IAdapterKind
         KroneckerShape shape = KroneckerShape.Of(build.Config, target.Rank, site.OutputSize, site.InputSize);
         string zero = shape.ZeroAtStart(build.Config.InitialWeights.Name);
         var tensors = shape.Tensors.ToDictionary(tensor => tensor.Ending,
-            tensor => build.Take(target.Path, tensor.Ending, () => tensor.Ending == zero ? zeros(tensor.Rows, tensor.Columns) : build.Kaiming(tensor.Rows, tensor.Columns)));
+            tensor => build.Take(target.Path, tensor.Ending, () => tensor.Ending == zero
+                ? zeros(tensor.Rows, tensor.Columns) : build.Kaiming(tensor.Rows, tensor.Columns)));
         return new AdaptedModule(site, new LoKrLayer(tensors, target.Scale, build.Config.Number("rank_dropout"),
             build.Config.Flag("rank_dropout_scale"), build.Config.Number("module_dropout")));
     })];
 }
 
-/// <summary>LoKr on a linear layer: the change is s·W₁ ⊗ W₂ (KronA, arXiv 2212.10650, equation 5), either of them possibly
-/// a product of low rank.</summary>
+/// <summary>LoKr on a linear layer: the change is s·W₁ ⊗ W₂ (KronA, arXiv 2212.10650, equation 5), either of them
+/// possibly a product of low rank.</summary>
 /// <remarks>The [out, in] product is never formed: with x as [i₁, i₂], (W₁ ⊗ W₂)x = W₁·x·W₂ᵀ.</remarks>
 /// <param name="tensors">lokr_w1, or lokr_w1_a and lokr_w1_b, and the same of w2; float32, owned.</param>
 /// <param name="scale">s = alpha / rank.</param>
 /// <param name="rankDropout">Share of the change's rows left out while training.</param>
 /// <param name="rescales">Whether the others are then scaled up.</param>
 /// <param name="moduleDropout">How often the whole change is left out while training.</param>
-public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout, bool rescales, double moduleDropout) : IAdapterLayer
+public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, double scale, double rankDropout,
+    bool rescales, double moduleDropout) : IAdapterLayer
 {
     /// <inheritdoc/>
     public double Share { get; set; } = 1;
@@ -173,15 +193,18 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
         foreach (Tensor tensor in tensors.Values) tensor.Dispose();
     }
 
-    private Tensor Whole(string part) => tensors.TryGetValue(part, out Tensor? whole) ? whole : matmul(tensors[part + "_a"], tensors[part + "_b"]);
+    private Tensor Whole(string part) => tensors.TryGetValue(part, out Tensor? whole) ? whole
+        : matmul(tensors[part + "_a"], tensors[part + "_b"]);
 
-    private long Rows(string part) => (tensors.TryGetValue(part, out Tensor? whole) ? whole : tensors[part + "_a"]).shape[0];
+    private long Rows(string part) =>
+        (tensors.TryGetValue(part, out Tensor? whole) ? whole : tensors[part + "_a"]).shape[0];
 
-    private long Columns(string part) => (tensors.TryGetValue(part, out Tensor? whole) ? whole : tensors[part + "_b"]).shape[1];
+    private long Columns(string part) =>
+        (tensors.TryGetValue(part, out Tensor? whole) ? whole : tensors[part + "_b"]).shape[1];
 }
 
-/// <summary>How a weight [out, in] is split into the Kronecker product of W₁ [o₁, i₁] and W₂ [o₂, i₂], with out = o₁·o₂ and
-/// in = i₁·i₂, and which of the two are products of low rank.</summary>
+/// <summary>How a weight [out, in] is split into the Kronecker product of W₁ [o₁, i₁] and W₂ [o₂, i₂], with out = o₁·o₂
+/// and in = i₁·i₂, and which of the two are products of low rank.</summary>
 /// <param name="Tensors">The tensors by what follows the module's path in their keys.</param>
 internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, int Columns)> Tensors)
 {
@@ -191,7 +214,8 @@ internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, in
         int factor = config.Whole("decompose_factor");
         (int o1, int o2) = Factors(outputs, factor);
         (int i1, int i2) = Factors(inputs, factor);
-        bool splitsFirst = config.Flag("decompose_both") && rank < Math.Max(o1, i1) / 2.0, splitsSecond = rank < Math.Max(o2, i2) / 2.0;
+        bool splitsFirst = config.Flag("decompose_both") && rank < Math.Max(o1, i1) / 2.0,
+            splitsSecond = rank < Math.Max(o2, i2) / 2.0;
         return new KroneckerShape(
         [
             .. Part(".lokr_w1", o1, i1, rank, splitsFirst),
@@ -199,7 +223,8 @@ internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, in
         ]);
     }
 
-    /// <summary>Which tensor begins as zero, so that nothing changes: W₁, or with "lycoris" W₂; none with false.</summary>
+    /// <summary>Which tensor begins as zero, so that nothing changes: W₁, or with "lycoris" W₂; none with
+    /// false.</summary>
     public string ZeroAtStart(string initial)
     {
         if (initial is "false" or "null") return "";

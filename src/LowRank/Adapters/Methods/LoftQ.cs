@@ -24,19 +24,21 @@ public sealed class LoftQMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { InitialWeights = InitialWeights.Method("loftq") };
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+        shared with { InitialWeights = InitialWeights.Method("loftq") };
 }
 
-/// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair begins as the largest directions of what quantising took from
-/// each weight, so that the adapted model begins near the base before it was quantised.</summary>
-/// <remarks>The base stays what its quantisation made it, as with PEFT's replace_lora_weights_loftq: so one round of the
-/// alternation is all that an adapter can hold, and the saved adapter is right on the same base, quantised the same way.
-/// PEFT leaves the scale out and is wrong where alpha is not the rank; here s·B·A is what is missing.</remarks>
+/// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair begins as the largest directions of what quantising
+/// took from each weight, so that the adapted model begins near the base before it was quantised.</summary>
+/// <remarks>The base stays what its quantisation made it, as with PEFT's replace_lora_weights_loftq: so one round of
+/// the alternation is all that an adapter can hold, and the saved adapter is right on the same base, quantised the same
+/// way. PEFT leaves the scale out and is wrong where alpha is not the rank; here s·B·A is what is missing.</remarks>
 internal sealed class LoftQStart : ILoraStart
 {
     public string Name => "loftq";
 
-    /// <remarks>What PEFT saves with this start belongs to the base that it quantised, on which the file does not say more.</remarks>
+    /// <remarks>What PEFT saves with this start belongs to the base that it quantised, on which the file does not say
+    /// more.</remarks>
     public bool CanLoad => false;
 
     /// <remarks>PEFT would quantise the base again where a file names this start.</remarks>
@@ -48,14 +50,21 @@ internal sealed class LoftQStart : ILoraStart
     {
         using Checkpoint stored = Checkpoint.Open(build.ModelFolder);
         RequireWhole(build, stored);
-        Dictionary<string, LoraPair> pairs = build.Targets.ToDictionary(target => target.Path, target => Pair(build, stored, target));
-        string[] whole = [.. pairs.Where(pair => pair.Value.B.count_nonzero().item<long>() == 0).Select(pair => pair.Key)];
+        Dictionary<string, LoraPair> pairs =
+            build.Targets.ToDictionary(target => target.Path, target => Pair(build, stored, target));
+        string[] whole =
+            [.. pairs.Where(pair => pair.Value.B.count_nonzero().item<long>() == 0).Select(pair => pair.Key)];
         if (whole.Length == pairs.Count)
-            throw new InputException($"init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and {build.ModelFolder} is not quantised: " +
-                "the model computes with the weights of its files. Open the base quantised (in a recipe, base_dtype: nf4), or choose another start, such as pissa.");
+            throw new InputException(
+                "init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and " +
+                $"{build.ModelFolder} is not quantised: " +
+                "the model computes with the weights of its files. Open the base quantised (in a recipe, " +
+                    "base_dtype: nf4), or choose another start, such as pissa.");
         // Nothing is missing in a layer that was left as it is, and two zeros would never learn.
         foreach (LoraTarget target in build.Targets.Where(target => whole.Contains(target.Path)))
-            pairs[target.Path] = new LoraPair(build.Kaiming(target.Rank, build.Sites[target.Path].InputSize), zeros(build.Sites[target.Path].OutputSize, target.Rank));
+            pairs[target.Path] =
+                new LoraPair(build.Kaiming(target.Rank, build.Sites[target.Path].InputSize),
+                zeros(build.Sites[target.Path].OutputSize, target.Rank));
         return pairs;
     }
 
@@ -63,10 +72,16 @@ internal sealed class LoftQStart : ILoraStart
     private static void RequireWhole(AdapterBuild build, Checkpoint stored)
     {
         IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(stored);
-        string[] lost = [.. build.Targets.Select(target => build.Network.StoredName(build.Sites[target.Path].Parameter)).Where(quantized.ContainsKey)];
+        string[] lost =
+            [.. build.Targets.Select(target => build.Network.StoredName(build.Sites[target.Path].Parameter))
+            .Where(quantized.ContainsKey)];
         if (lost.Length > 0)
-            throw new InputException($"init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and {build.ModelFolder} holds {lost.Length} of them only as " +
-                $"{quantized[lost[0]].Format}, such as {lost[0]}: what they were before is not there. Give the folder from which it was quantised, opened quantised (in a recipe, base_dtype: {quantized[lost[0]].Format}), or choose another start.");
+            throw new InputException(
+                "init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and " +
+                $"{build.ModelFolder} holds {lost.Length} of them only as " +
+                $"{quantized[lost[0]].Format}, such as {lost[0]}: what they were before is not there. Give the " +
+                    "folder from which it was quantised, opened quantised (in a recipe, base_dtype: " +
+                    $"{quantized[lost[0]].Format}), or choose another start.");
     }
 
     private static LoraPair Pair(AdapterBuild build, Checkpoint stored, LoraTarget target)
@@ -74,29 +89,35 @@ internal sealed class LoftQStart : ILoraStart
         AdapterSite site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        Tensor whole = stored.Map(build.Network.StoredName(site.Parameter)).to(ScalarType.Float32).to(build.Network.Device);
+        Tensor whole = stored.Map(build.Network.StoredName(site.Parameter)).to(ScalarType.Float32).to(
+            build.Network.Device);
         Tensor weight = site.StoresTransposed ? whole.t() : whole;
         if (target.Rank > Math.Min(weight.shape[0], weight.shape[1]))
-            throw new InputException($"{target.Path}: rank {target.Rank} is more than its weight can have, {Math.Min(weight.shape[0], weight.shape[1])}. Lower the rank, or give this module its own in rank_pattern.");
+            throw new InputException(
+                $"{target.Path}: rank {target.Rank} is more than its weight can have, " +
+                $"{Math.Min(weight.shape[0], weight.shape[1])}. Lower the rank, or give this module its own in " +
+                "rank_pattern.");
         (_, Tensor a, Tensor b) = LoftQDecomposition.Of(weight, target.Rank, iterations: 1, _ => site.Matrix);
         double root = Math.Sqrt(target.Scale);
         return new LoraPair((a / root).MoveToOuterDisposeScope(), (b / root).MoveToOuterDisposeScope());
     }
 }
 
-/// <summary>LoftQ's alternation (arXiv 2310.08659, algorithm 1): a quantised weight and a pair that together come near to the
-/// weight itself.</summary>
+/// <summary>LoftQ's alternation (arXiv 2310.08659, algorithm 1): a quantised weight and a pair that together come near
+/// to the weight itself.</summary>
 public static class LoftQDecomposition
 {
-    /// <summary>Looks for Q, A and B with Q + B·A near W: W − B·A is quantised, and of what Q lacks the largest singular
-    /// directions become B·A, again and again.</summary>
+    /// <summary>Looks for Q, A and B with Q + B·A near W: W − B·A is quantised, and of what Q lacks the largest
+    /// singular directions become B·A, again and again.</summary>
     /// <param name="weight">W, [out, in], float32.</param>
     /// <param name="rank">The rank of B·A.</param>
     /// <param name="iterations">How often; from the second on, Q is no longer what quantising W alone gives.</param>
     /// <param name="quantize">Quantises a matrix and gives the values that the quantised form stands for.</param>
     /// <returns>Q [out, in], A [rank, in] and B [out, rank], in the caller's dispose scope.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The rank or the iterations are below 1, or the rank is more than W can have.</exception>
-    public static (Tensor Quantized, Tensor A, Tensor B) Of(Tensor weight, int rank, int iterations, Func<Tensor, Tensor> quantize)
+    /// <exception cref="ArgumentOutOfRangeException">The rank or the iterations are below 1, or the rank is more than W
+    /// can have.</exception>
+    public static (Tensor Quantized, Tensor A, Tensor B) Of(
+        Tensor weight, int rank, int iterations, Func<Tensor, Tensor> quantize)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(iterations, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);

@@ -28,7 +28,8 @@ public sealed class LoraMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
 }
 
-/// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens where the config asks for them.</summary>
+/// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens where the config asks
+/// for them.</summary>
 internal sealed class LoraKind : IAdapterKind
 {
     public string PeftType => "LORA";
@@ -39,28 +40,38 @@ internal sealed class LoraKind : IAdapterKind
 
     public string? RefusesEmbeddings(LoraConfig config) => config.UseDora ? "DoRA adapts linear layers only here"
         : config.BiasOnB ? "lora_bias has no meaning on an embedding"
-        : LoraStarts.Find(config.InitialWeights.Name) is DrawnStart ? null : $"init_lora_weights \"{config.InitialWeights.Text}\" works on linear layers only";
+        : LoraStarts.Find(config.InitialWeights.Name) is DrawnStart ? null
+        : $"init_lora_weights \"{config.InitialWeights.Text}\" works on linear layers only";
 
     public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Problems(config), .. LoraStarts.Find(config.InitialWeights.Name).Problems(config), .. Together(config)];
+        [.. LoraConfigRules.Problems(config), .. LoraStarts.Find(config.InitialWeights.Name).Problems(config),
+            .. Together(config)];
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
             bool isEmbedding = module.Kind == ModuleKind.Embedding;
-            yield return Tensor(target.Path, isEmbedding ? AdapterTensorPart.EmbeddingA : AdapterTensorPart.LinearA, [target.Rank, module.InputSize]);
-            yield return Tensor(target.Path, isEmbedding ? AdapterTensorPart.EmbeddingB : AdapterTensorPart.LinearB, [module.OutputSize, target.Rank]);
+            yield return Tensor(target.Path, isEmbedding ? AdapterTensorPart.EmbeddingA
+                : AdapterTensorPart.LinearA, [target.Rank, module.InputSize]);
+            yield return Tensor(target.Path, isEmbedding ? AdapterTensorPart.EmbeddingB
+                : AdapterTensorPart.LinearB, [module.OutputSize, target.Rank]);
             if (isEmbedding) continue;
             if (config.UseDora) yield return Tensor(target.Path, AdapterTensorPart.Magnitude, [module.OutputSize]);
             if (config.BiasOnB) yield return Tensor(target.Path, AdapterTensorPart.OutputBias, [module.OutputSize]);
         }
-        if (TiedHead(config, targets, modules) is { } head && targets.First(target => target.Path == Table(modules)?.Path) is { } table)
+        if (TiedHead(config, targets, modules) is { } head
+            && targets.First(target => target.Path == Table(modules)?.Path) is { } table)
         {
-            yield return Tensor(head.Path, AdapterTensorPart.LinearA, [table.Rank, head.InputSize]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
-            yield return Tensor(head.Path, AdapterTensorPart.LinearB, [head.OutputSize, table.Rank]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
+            yield return Tensor(
+                head.Path, AdapterTensorPart.LinearA,
+                [table.Rank, head.InputSize]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
+            yield return Tensor(
+                head.Path, AdapterTensorPart.LinearB,
+                [head.OutputSize, table.Rank]) with { Part = AdapterTensorPart.Duplicate, IsRequired = false };
         }
         foreach ((string path, IReadOnlyList<int> tokens) in TrainedTokens.Of(config, modules))
             yield return Tensor(path, AdapterTensorPart.TokenRows, [tokens.Count, TrainedTokens.Width(byPath[path])]);
@@ -72,27 +83,40 @@ internal sealed class LoraKind : IAdapterKind
         IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.TakesFromBase ? start.Draw(build) : null;
         List<IAdapterPart> parts = [];
         foreach (LoraTarget target in build.Targets)
-            parts.Add(new AdaptedModule(build.Sites[target.Path], Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
-        foreach (AdaptedModule table in parts.OfType<AdaptedModule>().Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
-            parts.Add(new AdaptedModule(build.Sites.Values.First(site => site.IsTiedHead), new LoraTiedHead((LoraEmbedding)table.Layer, build.Config.Dropout.Value)));
+            parts.Add(
+                new AdaptedModule(
+                    build.Sites[target.Path],
+                    Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
+        foreach (AdaptedModule table in parts.OfType<AdaptedModule>()
+            .Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
+            parts.Add(
+                new AdaptedModule(
+                    build.Sites.Values.First(site => site.IsTiedHead),
+                    new LoraTiedHead((LoraEmbedding)table.Layer, build.Config.Dropout.Value)));
         parts.AddRange(TrainedTokens.Build(build));
         return parts;
     }
 
-    /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null where none does.</summary>
-    internal static ModuleInfo? TiedHead(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
-        config.EnsureWeightTying && targets.Any(target => target.Path == Table(modules)?.Path) ? modules.FirstOrDefault(module => module.IsTied) : null;
+    /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null where none
+    /// does.</summary>
+    internal static ModuleInfo? TiedHead(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
+        config.EnsureWeightTying && targets.Any(target => target.Path == Table(modules)?.Path)
+            ? modules.FirstOrDefault(module => module.IsTied) : null;
 
-    private static ModuleInfo? Table(IReadOnlyList<ModuleInfo> modules) => modules.FirstOrDefault(module => module.IsInputEmbedding);
+    private static ModuleInfo? Table(IReadOnlyList<ModuleInfo> modules) =>
+        modules.FirstOrDefault(module => module.IsInputEmbedding);
 
     public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
-        LoraConversion.Export(LoraStarts.Find(config.InitialWeights.Name).IsSpent ? config with { InitialWeights = InitialWeights.True } : config, parts);
+        LoraConversion.Export(LoraStarts.Find(config.InitialWeights.Name).IsSpent
+            ? config with { InitialWeights = InitialWeights.True } : config, parts);
 
     // A magnitude would be of the whole weight, and the pair would begin as a part that was taken from it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
         if (config.UseDora && LoraStarts.Find(config.InitialWeights.Name) is { TakesFromBase: true })
-            yield return $"init_lora_weights: found \"{config.InitialWeights.Text}\" beside use_dora; DoRA cannot begin as a part of the base here. Choose one";
+            yield return $"init_lora_weights: found \"{config.InitialWeights.Text}\" beside use_dora; DoRA cannot " +
+                "begin as a part of the base here. Choose one";
     }
 
     private static IAdapterLayer Layer(AdapterBuild build, LoraTarget target, LoraPair? first, bool takesFromBase)
@@ -102,22 +126,31 @@ internal sealed class LoraKind : IAdapterKind
         using var scope = NewDisposeScope();
         LoraPair Draw() => first ?? throw new InvalidOperationException($"{path} has no first values.");
         if (site.Kind == ModuleKind.Embedding)
-            return new LoraEmbedding(build.Take(path, ".lora_embedding_A", () => Draw().A), build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
-                build.Config.EnsureWeightTying && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
-        Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A), b = build.Take(path, ".lora_B.weight", () => Draw().B);
+            return new LoraEmbedding(
+                build.Take(path, ".lora_embedding_A", () => Draw().A),
+                build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
+                build.Config.EnsureWeightTying
+                && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
+        Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A),
+            b = build.Take(path, ".lora_B.weight", () => Draw().B);
         double dropout = build.Config.Dropout.Value;
         if (build.Config.UseDora)
-            return new DoraLayer(site, a, b, build.IsNew ? null : build.Take(path, ".lora_magnitude_vector", () => Draw().B), target.Scale, dropout);
+            return new DoraLayer(
+                site, a, b, build.IsNew ? null : build.Take(path, ".lora_magnitude_vector", () => Draw().B),
+                target.Scale, dropout);
         Tensor? bias = build.Config.BiasOnB ? build.Take(path, ".lora_B.bias", () => zeros(site.OutputSize)) : null;
-        return new LoraLayer(a, b, target.Scale, dropout, bias, takesFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
+        return new LoraLayer(
+            a, b, target.Scale, dropout, bias, takesFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
     }
 
-    private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) => new(PeftTensorKeys.Key(path, part), shape, path, part);
+    private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
+        new(PeftTensorKeys.Key(path, part), shape, path, part);
 }
 
-/// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section 4.1).</summary>
-/// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W itself
-/// stays as it is, so that every other adapter and the saved base remain right.</remarks>
+/// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section
+/// 4.1).</summary>
+/// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W
+/// itself stays as it is, so that every other adapter and the saved base remain right.</remarks>
 public sealed class LoraLayer : IAdapterLayer, ILowRankChange
 {
     private readonly double probability;
@@ -129,7 +162,8 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     /// <param name="dropout">Dropout on the input of A while training, in [0, 1).</param>
     /// <param name="outputBias">A bias on B (<c>lora_bias</c>), [out], scaled as B is; null for none.</param>
     /// <param name="taken">A₀ and B₀ where they are to be taken out of the base; null otherwise.</param>
-    public LoraLayer(Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
+    public LoraLayer(
+        Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
     {
         (A, B, Scale, OutputBias, Taken) = (a, b, scale, outputBias, taken);
         probability = dropout;
@@ -151,7 +185,8 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public LowRankPair? Pair => OutputBias is null && Taken is null ? new LowRankPair(A, B, Scale * Share, probability) : null;
+    public LowRankPair? Pair => OutputBias is null && Taken is null
+        ? new LowRankPair(A, B, Scale * Share, probability) : null;
 
     /// <inheritdoc/>
     public double Share { get; set; } = 1;
@@ -167,7 +202,8 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     [
         KeyValuePair.Create(".lora_A.weight", A),
         KeyValuePair.Create(".lora_B.weight", B),
-        .. OutputBias is { } bias ? [KeyValuePair.Create(".lora_B.bias", bias)] : Array.Empty<KeyValuePair<string, Tensor>>(),
+        .. OutputBias is { } bias ? [KeyValuePair.Create(".lora_B.bias", bias)]
+        : Array.Empty<KeyValuePair<string, Tensor>>(),
     ];
 
     /// <inheritdoc/>
@@ -183,7 +219,8 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
         }
         Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), A); // […, rank]
         Tensor result = inner(input).add(nn.functional.linear(reduced, B, OutputBias), Scale * Share);
-        return Taken is { } taken ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;
+        return Taken is { } taken
+            ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;
     }
 
     /// <summary>s·B·A of the change as a whole, [out, in], in float32; the caller owns it.</summary>
@@ -201,7 +238,9 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     {
         if (OutputBias is null) return (weight + Delta(), bias);
         if (bias is null)
-            throw new InputException("lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the adapter unmerged.");
+            throw new InputException(
+                "lora_bias: the adapter has a bias on B, but the layer has no bias that could take it. Use the " +
+                "adapter unmerged.");
         return (weight + Delta(), bias + OutputBias.detach() * (Scale * Share));
     }
 
@@ -231,8 +270,8 @@ internal sealed record LoraPair(Tensor A, Tensor B)
 }
 
 /// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
-/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless <c>ensure_weight_tying</c> has it
-/// follow (<see cref="LoraTiedHead"/>).</remarks>
+/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless
+/// <c>ensure_weight_tying</c> has it follow (<see cref="LoraTiedHead"/>).</remarks>
 /// <param name="a">A, [rank, rows], float32.</param>
 /// <param name="b">B, [width, rank], float32.</param>
 /// <param name="scale">s.</param>
@@ -258,7 +297,8 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
     public bool IsAdditive => true;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
@@ -284,9 +324,9 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
 }
 
 /// <summary>First values of A and B, as PEFT draws them.</summary>
-/// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A normal with
-/// standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model from the start
-/// (for tests).</remarks>
+/// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A
+/// normal with standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model
+/// from the start (for tests).</remarks>
 public static class LoraInitialization
 {
     /// <summary>Draws A, [rank, in], and B, [out, rank]; the caller owns them.</summary>
@@ -305,8 +345,8 @@ public static class LoraInitialization
         return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
     }
 
-    /// <summary>Draws A, [rank, rows], and B, [width, rank], of an embedding: A zero and B standard normal, as PEFT draws them;
-    /// with <c>false</c> both normal.</summary>
+    /// <summary>Draws A, [rank, rows], and B, [width, rank], of an embedding: A zero and B standard normal, as PEFT
+    /// draws them; with <c>false</c> both normal.</summary>
     /// <param name="kind">"true", "false" or "gaussian".</param>
     /// <param name="rank">The rank.</param>
     /// <param name="rows">Rows of the table.</param>
@@ -327,9 +367,11 @@ public static class LoraInitialization
     }
 }
 
-/// <summary>Makes a save right on the untouched base where pairs began as a part of it (PiSSA, OLoRA, CorDA, LoRA-GA).</summary>
-/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair of twice the rank: A' = [A; A₀], B' = [B, −B₀], with the scale
-/// kept by twice the alpha (√2 times with rsLoRA). PEFT calls it path_initial_model_for_weight_conversion.</remarks>
+/// <summary>Makes a save right on the untouched base where pairs began as a part of it (PiSSA, OLoRA, CorDA,
+/// LoRA-GA).</summary>
+/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair of twice the rank: A' = [A; A₀], B' = [B, −B₀], with the
+/// scale kept by twice the alpha (√2 times with rsLoRA). PEFT calls it
+/// path_initial_model_for_weight_conversion.</remarks>
 internal static class LoraConversion
 {
     public static AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)
@@ -337,7 +379,8 @@ internal static class LoraConversion
         if (!parts.OfType<AdaptedModule>().Any(module => module.Layer is LoraLayer { Taken: not null }))
             return new AdapterExport(config, [.. parts.SelectMany(part => part.Weights)]);
         using var noGradient = no_grad();
-        IEnumerable<KeyValuePair<string, Tensor>> weights = parts.SelectMany(part => part is AdaptedModule { Layer: LoraLayer { Taken: { } taken } layer }
+        IEnumerable<KeyValuePair<string, Tensor>> weights =
+            parts.SelectMany(part => part is AdaptedModule { Layer: LoraLayer { Taken: { } taken } layer }
             ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, taken)))
             : part.Weights);
         return new AdapterExport(Doubled(config), [.. weights]);
@@ -349,14 +392,17 @@ internal static class LoraConversion
 
     private static LoraConfig Doubled(LoraConfig config)
     {
-        ConfigNumber Alpha(ConfigNumber alpha) => config.UseRankStabilizedScale ? ConfigNumber.FromDouble(alpha.Value * Math.Sqrt(2))
+        ConfigNumber Alpha(ConfigNumber alpha) => config.UseRankStabilizedScale
+            ? ConfigNumber.FromDouble(alpha.Value * Math.Sqrt(2))
             : alpha.IsInteger ? ConfigNumber.FromInt32((int)alpha.Value * 2) : ConfigNumber.FromDouble(alpha.Value * 2);
         return config with
         {
             Rank = config.Rank * 2,
             Alpha = Alpha(config.Alpha),
-            RankPattern = new OrderedDictionary<string, int>(config.RankPattern.Select(rank => KeyValuePair.Create(rank.Key, rank.Value * 2))),
-            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(config.AlphaPattern.Select(alpha => KeyValuePair.Create(alpha.Key, Alpha(alpha.Value)))),
+            RankPattern = new OrderedDictionary<string, int>(
+                config.RankPattern.Select(rank => KeyValuePair.Create(rank.Key, rank.Value * 2))),
+            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
+                config.AlphaPattern.Select(alpha => KeyValuePair.Create(alpha.Key, Alpha(alpha.Value)))),
             InitialWeights = InitialWeights.True,
         };
     }
@@ -378,8 +424,10 @@ public sealed class RsLoraMethod : IAdapterMethod
     public string Summary => "LoRA with the scale alpha / √rank, which keeps the pace of high ranks.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key != "use_rslora"), "lora_bias", "init_lora_weights"];
+    public IReadOnlyList<string> Keys { get; } =
+        [.. AdapterMethods.PairKeys.Where(key => key != "use_rslora"), "lora_bias", "init_lora_weights"];
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { UseRankStabilizedScale = true };
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+        shared with { UseRankStabilizedScale = true };
 }

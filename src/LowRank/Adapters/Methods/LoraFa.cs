@@ -19,22 +19,27 @@ public sealed class LoraFaMethod : IAdapterMethod
     public string Summary => "LoRA that trains B alone; A stays as it was drawn, which halves what is trained.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys.Where(key => key is not "trainable_token_indices" and not "new_tokens"), "init_lora_weights"];
+    public IReadOnlyList<string> Keys { get; } =
+        [.. AdapterMethods.PairKeys.Where(key => key is not "trainable_token_indices" and not "new_tokens"),
+        "init_lora_weights"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("projected", true, "take the gradient of B that is nearest to full training's, as PEFT does; false takes the plain one of the paper")];
+        [new("projected", true,
+            "take the gradient of B that is nearest to full training's, as PEFT does; false takes the plain one of " +
+            "the paper")];
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new LoraFaRules(adapter, options.Flag("projected"));
+    public ITrainingRules Rules(Adapter adapter, MethodOptions options) =>
+        new LoraFaRules(adapter, options.Flag("projected"));
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
 }
 
 /// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>
-/// <remarks>Projected, as PEFT's optimizer has it, the gradient G of B becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B, the one whose
-/// change of W is nearest to full training's. The factor does not change, since A does not.</remarks>
+/// <remarks>Projected, as PEFT's optimizer has it, the gradient G of B becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B,
+/// the one whose change of W is nearest to full training's. The factor does not change, since A does not.</remarks>
 public sealed class LoraFaRules : ITrainingRules
 {
     private const double Damp = 1e-8;
@@ -58,7 +63,8 @@ public sealed class LoraFaRules : ITrainingRules
     }
 
     /// <inheritdoc/>
-    public bool Trains(string key) => !key.EndsWith(".lora_A.weight", StringComparison.Ordinal) && !key.EndsWith(".lora_embedding_A", StringComparison.Ordinal);
+    public bool Trains(string key) => !key.EndsWith(".lora_A.weight", StringComparison.Ordinal)
+        && !key.EndsWith(".lora_embedding_A", StringComparison.Ordinal);
 
     /// <inheritdoc/>
     public void Start(long totalSteps, double learningRate)

@@ -26,14 +26,15 @@ public sealed class LoraPlusMethod : IAdapterMethod
     ];
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new LoraPlusRules(options.Number("ratio"), options.Number("embedding_learning_rate"));
+    public ITrainingRules Rules(Adapter adapter, MethodOptions options) =>
+        new LoraPlusRules(options.Number("ratio"), options.Number("embedding_learning_rate"));
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
 }
 
-/// <summary>LoRA+ (arXiv 2402.12354, section 4): B learns at a multiple of A's rate. As PEFT has it, every vector (a bias, a
-/// magnitude) goes with B, and pairs on embeddings have a rate of their own.</summary>
+/// <summary>LoRA+ (arXiv 2402.12354, section 4): B learns at a multiple of A's rate. As PEFT has it, every vector (a
+/// bias, a magnitude) goes with B, and pairs on embeddings have a rate of their own.</summary>
 /// <param name="ratio">B's rate over A's.</param>
 /// <param name="embeddingRate">The rate of pairs on embeddings.</param>
 public sealed class LoraPlusRules(double ratio, double embeddingRate) : ITrainingRules
@@ -48,7 +49,8 @@ public sealed class LoraPlusRules(double ratio, double embeddingRate) : ITrainin
 
     /// <inheritdoc/>
     public double RateFactor(string key) => key.Contains(".lora_embedding_") ? embeddingFactor
-        : key.EndsWith(".lora_B.weight", StringComparison.Ordinal) || key.EndsWith(".bias", StringComparison.Ordinal) || key.EndsWith(".lora_magnitude_vector", StringComparison.Ordinal) ? ratio : 1;
+        : key.EndsWith(".lora_B.weight", StringComparison.Ordinal) || key.EndsWith(".bias", StringComparison.Ordinal)
+        || key.EndsWith(".lora_magnitude_vector", StringComparison.Ordinal) ? ratio : 1;
 
     /// <inheritdoc/>
     public void BeforeUpdate()

@@ -15,8 +15,8 @@ internal interface ILoraStart
     /// <summary>Whether the pairs begin as a part of the base that is to be taken out of it.</summary>
     bool TakesFromBase => false;
 
-    /// <summary>Whether an adapter saved as trained can be used: one that took from the base needs the same first values
-    /// again.</summary>
+    /// <summary>Whether an adapter saved as trained can be used: one that took from the base needs the same first
+    /// values again.</summary>
     bool CanRepeat => true;
 
     /// <summary>Whether a file that names this start can be used as it is.</summary>
@@ -25,7 +25,8 @@ internal interface ILoraStart
     /// <summary>Whether the start says nothing of a saved adapter any more: then <c>true</c> is written.</summary>
     bool IsSpent => false;
 
-    /// <summary>Whether the adapter is right beside a base in the format that it was made on alone; see <see cref="AdapterBase"/>.</summary>
+    /// <summary>Whether the adapter is right beside a base in the format that it was made on alone; see
+    /// <see cref="AdapterBase"/>.</summary>
     bool NeedsSameBase => false;
 
     /// <summary>What is wrong with a new adapter's config for this start, a line each, the key first.</summary>
@@ -51,7 +52,8 @@ internal static class LoraStarts
         All.FirstOrDefault(start => start.Is(name)) is { } found && (use == AdapterUse.Create || found.CanLoad);
 
     /// <summary>The start of a name; that of <c>true</c> for names that matter for new adapters only.</summary>
-    public static ILoraStart Find(string name) => All.FirstOrDefault(start => start.Is(name)) ?? All.Single(start => start.Is("true"));
+    public static ILoraStart Find(string name) => All.FirstOrDefault(start => start.Is(name))
+        ?? All.Single(start => start.Is("true"));
 }
 
 /// <summary>true, false, null and "gaussian": drawn without looking at the model.</summary>
@@ -61,7 +63,8 @@ internal sealed class DrawnStart : ILoraStart
 
     public bool Is(string name) => name is "true" or "false" or "null" or "gaussian";
 
-    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
+        build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
         string kind = build.Config.InitialWeights.Name;
@@ -72,8 +75,8 @@ internal sealed class DrawnStart : ILoraStart
     });
 }
 
-/// <summary>The largest singular directions of a matrix by random projection (Halko, Martinsson and Tropp, arXiv 0909.4061,
-/// algorithms 4.4 and 5.1).</summary>
+/// <summary>The largest singular directions of a matrix by random projection (Halko, Martinsson and Tropp, arXiv
+/// 0909.4061, algorithms 4.4 and 5.1).</summary>
 internal static class LeadingDirections
 {
     /// <summary>U [rows, count], values [count], Vᵀ [count, columns], in the caller's dispose scope.</summary>

@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>The pair of an embedding on the output head that shares its table (PEFT's <c>ensure_weight_tying</c>): y = (E + s·(BA)ᵀ)x.</summary>
+/// <summary>The pair of an embedding on the output head that shares its table (PEFT's <c>ensure_weight_tying</c>): y =
+/// (E + s·(BA)ᵀ)x.</summary>
 /// <param name="leader">The embedding's pair; not owned.</param>
 /// <param name="probability">Dropout on the input while training, as of any linear layer's pair.</param>
 public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
@@ -23,7 +24,8 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAd
     /// <inheritdoc/>
     // A of a linear layer is what B of the embedding is, and the other way round.
     public IReadOnlyList<KeyValuePair<string, Tensor>> Copies =>
-        [KeyValuePair.Create(".lora_A.weight", leader.B.detach().t().contiguous()), KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
+        [KeyValuePair.Create(".lora_A.weight", leader.B.detach().t().contiguous()),
+            KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
 
     /// <inheritdoc/>
     public double Share

@@ -22,25 +22,31 @@ public sealed class OloraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { InitialWeights = InitialWeights.Method("olora") };
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+        shared with { InitialWeights = InitialWeights.Method("olora") };
 }
 
-/// <summary>OLoRA (arXiv 2406.01775): with W = QR, B begins as the first columns of Q and A as the first rows of R.</summary>
-/// <remarks>W is [out, in] here for every layer. PEFT takes GPT-2's weights as they are stored, [in, out], and fails.</remarks>
+/// <summary>OLoRA (arXiv 2406.01775): with W = QR, B begins as the first columns of Q and A as the first rows of
+/// R.</summary>
+/// <remarks>W is [out, in] here for every layer. PEFT takes GPT-2's weights as they are stored, [in, out], and
+/// fails.</remarks>
 internal sealed class OloraStart : ILoraStart
 {
     public string Name => "olora";
 
     public bool TakesFromBase => true;
 
-    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
+        build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         (Tensor q, Tensor r) = linalg.qr(site.Matrix);
         if (target.Rank > q.shape[1])
-            throw new InputException($"{target.Path}: rank {target.Rank} is more than its weight can have, {q.shape[1]}. Lower the rank, or give this module its own in rank_pattern.");
+            throw new InputException(
+                $"{target.Path}: rank {target.Rank} is more than its weight can have, {q.shape[1]}. Lower the " +
+                "rank, or give this module its own in rank_pattern.");
         return new LoraPair(r.narrow(0, 0, target.Rank), q.narrow(1, 0, target.Rank)).MoveToOuterDisposeScope();
     });
 }

@@ -16,17 +16,19 @@ public sealed class OrthogonalMethod : IAdapterMethod
     public string Paper => "datta0.github.io/posts/rethink-lora-init";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA whose A and B both begin random, in complementary directions, so that their product is zero.";
+    public string Summary =>
+        "LoRA whose A and B both begin random, in complementary directions, so that their product is zero.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { InitialWeights = InitialWeights.Method("orthogonal") };
+    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+        shared with { InitialWeights = InitialWeights.Method("orthogonal") };
 }
 
-/// <summary>Orthogonal: A and B are random but see complementary halves of an orthogonal basis of the rank, so that B·A is
-/// zero at the start though neither is.</summary>
+/// <summary>Orthogonal: A and B are random but see complementary halves of an orthogonal basis of the rank, so that B·A
+/// is zero at the start though neither is.</summary>
 /// <remarks>datta0.github.io/posts/rethink-lora-init; as PEFT has it, with values of a tenth.</remarks>
 internal sealed class OrthogonalStart : ILoraStart
 {
@@ -34,20 +36,27 @@ internal sealed class OrthogonalStart : ILoraStart
 
     public IEnumerable<string> Problems(LoraConfig config)
     {
-        if (config.Rank % 2 != 0) yield return $"init_lora_weights: \"orthogonal\" needs an even rank, found {config.Rank}";
+        if (config.Rank % 2 != 0)
+            yield return $"init_lora_weights: \"orthogonal\" needs an even rank, found {config.Rank}";
         foreach ((string key, int rank) in config.RankPattern)
-            if (rank % 2 != 0) yield return $"rank_pattern[\"{key}\"]: init_lora_weights \"orthogonal\" needs an even rank, found {rank}";
+            if (rank % 2 != 0)
+                yield return $"rank_pattern[\"{key}\"]: init_lora_weights \"orthogonal\" needs an even rank, found " +
+                    $"{rank}";
     }
 
-    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
+        build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
         (Tensor basis, _) = linalg.qr(Normal(build, target.Rank, target.Rank));
-        Tensor odd = basis.index_select(0, arange(0, target.Rank, 2)), even = basis.index_select(0, arange(1, target.Rank, 2)); // [rank / 2, rank]
+        // [rank / 2, rank]
+        Tensor odd = basis.index_select(0, arange(0, target.Rank, 2)),
+            even = basis.index_select(0, arange(1, target.Rank, 2));
         Tensor a = matmul(Normal(build, site.InputSize, target.Rank / 2), odd).t().contiguous() / 10;
         Tensor b = matmul(Normal(build, target.Rank / 2, site.OutputSize).t(), even) / 10;
         return new LoraPair(a, b);
     });
 
-    private static Tensor Normal(AdapterBuild build, long rows, long columns) => empty(rows, columns).normal_(0, 1, build.Random);
+    private static Tensor Normal(AdapterBuild build, long rows, long columns) =>
+        empty(rows, columns).normal_(0, 1, build.Random);
 }

@@ -24,12 +24,14 @@ public sealed class PissaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("iterations", 0, "subspace iterations of a randomised decomposition, faster for large weights; 0 decomposes exactly") { Most = 64 }];
+        [new("iterations", 0,
+            "subspace iterations of a randomised decomposition, faster for large weights; 0 decomposes exactly") { Most = 64 }];
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
-        InitialWeights = InitialWeights.Method(options.Whole("iterations") is > 0 and var count ? $"pissa_niter_{count}" : "pissa"),
+        InitialWeights =
+            InitialWeights.Method(options.Whole("iterations") is > 0 and var count ? $"pissa_niter_{count}" : "pissa"),
     };
 }
 
@@ -40,16 +42,20 @@ internal sealed class PissaStart : ILoraStart
 
     public bool TakesFromBase => true;
 
-    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) => build.Targets.ToDictionary(target => target.Path, target =>
+    public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
+        build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdapterSite site = build.Sites[target.Path];
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         Tensor matrix = site.Matrix;
-        // Other devices decompose by another algorithm, good to four digits in float32; the part that is taken out of the base has to be
-        // the same wherever the adapter is opened.
-        (Tensor u, Tensor values, Tensor vh) = linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64) : matrix, fullMatrices: false);
-        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target).MoveToOuterDisposeScope();
+        // Other devices decompose by another algorithm, good to four digits in float32; the part that is taken out of
+        // the base has to be the same wherever the adapter is opened.
+        (Tensor u, Tensor values, Tensor vh) =
+            linalg.svd(matrix.device_type == DeviceType.CUDA ? matrix.to(ScalarType.Float64)
+            : matrix, fullMatrices: false);
+        return Pair(u.to(ScalarType.Float32), values.to(ScalarType.Float32), vh.to(ScalarType.Float32), target)
+            .MoveToOuterDisposeScope();
     });
 
     /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>
@@ -57,7 +63,9 @@ internal sealed class PissaStart : ILoraStart
     {
         long rank = Math.Min(target.Rank, values.shape[0]);
         if (rank < target.Rank)
-            throw new InputException($"{target.Path}: rank {target.Rank} is more than its weight can have, {rank}. Lower the rank, or give this module its own in rank_pattern.");
+            throw new InputException(
+                $"{target.Path}: rank {target.Rank} is more than its weight can have, {rank}. Lower the rank, or " +
+                "give this module its own in rank_pattern.");
         Tensor root = values.narrow(0, 0, rank).div(target.Scale).sqrt();
         return new LoraPair(root.unsqueeze(1) * vh.narrow(0, 0, rank), u.narrow(1, 0, rank) * root);
     }
@@ -85,7 +93,8 @@ internal sealed class RandomizedPissaStart : ILoraStart
         return build.Targets.ToDictionary(target => target.Path, target =>
         {
             using var scope = NewDisposeScope(); // one layer's decomposition at a time
-            (Tensor u, Tensor values, Tensor vh) = LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
+            (Tensor u, Tensor values, Tensor vh) =
+                LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
             return PissaStart.Pair(u, values, vh, target).MoveToOuterDisposeScope();
         });
     }

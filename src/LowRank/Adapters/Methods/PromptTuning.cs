@@ -21,7 +21,8 @@ public sealed class PromptTuningMethod : IAdapterMethod
     public string Paper => "arXiv 2104.08691";
 
     /// <inheritdoc/>
-    public string Summary => "Trained vectors in the place of embedded tokens before every text; decoders only, nothing to merge.";
+    public string Summary =>
+        "Trained vectors in the place of embedded tokens before every text; decoders only, nothing to merge.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => [];
@@ -30,10 +31,13 @@ public sealed class PromptTuningMethod : IAdapterMethod
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         new("virtual_tokens", 20, "how many vectors") { Least = 1, Most = int.MaxValue },
-        new("initial", "sample_vocab", "where they begin: at random tokens of the vocabulary, at those of initial_text, or anywhere") { Choices = ["sample_vocab", "text", "random"] },
+        new("initial", "sample_vocab",
+        "where they begin: at random tokens of the vocabulary, at those of initial_text, or anywhere") { Choices =
+        ["sample_vocab", "text", "random"] },
         new("initial_text", null, "the text of initial: text")
         {
-            Unless = options => options.Text("initial") == "text" ? null : $"has no effect with initial: {options.Text("initial")}; remove it, or set initial: text",
+            Unless = options => options.Text("initial") == "text" ? null
+                : $"has no effect with initial: {options.Text("initial")}; remove it, or set initial: text",
         },
     ];
 
@@ -44,12 +48,15 @@ public sealed class PromptTuningMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "PROMPT_TUNING",
-        OtherKeys = OwnKeys.With(shared, ("num_virtual_tokens", options.Whole("virtual_tokens")), ("prompt_tuning_init", options.Text("initial")!.ToUpperInvariant()),
+        OtherKeys = OwnKeys.With(
+            shared, ("num_virtual_tokens", options.Whole("virtual_tokens")),
+            ("prompt_tuning_init", options.Text("initial")!.ToUpperInvariant()),
             ("prompt_tuning_init_text", options.Text("initial_text"))),
     };
 }
 
-/// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in the place of embedded tokens before every text.</summary>
+/// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in the place of embedded tokens before every
+/// text.</summary>
 internal sealed class PromptTuningKind : IAdapterKind
 {
     public string PeftType => "PROMPT_TUNING";
@@ -71,7 +78,8 @@ internal sealed class PromptTuningKind : IAdapterKind
     {
         foreach (string problem in PromptKeys.Problems(config)) yield return problem;
         string init = config.Value("prompt_tuning_init").GetString()!;
-        if (init is not ("RANDOM" or "TEXT" or "SAMPLE_VOCAB")) yield return $"prompt_tuning_init: found \"{init}\", expected \"RANDOM\", \"TEXT\" or \"SAMPLE_VOCAB\"";
+        if (init is not ("RANDOM" or "TEXT" or "SAMPLE_VOCAB"))
+            yield return $"prompt_tuning_init: found \"{init}\", expected \"RANDOM\", \"TEXT\" or \"SAMPLE_VOCAB\"";
         if (init == "TEXT" && string.IsNullOrEmpty(config.Value("prompt_tuning_init_text").GetString()))
             yield return "prompt_tuning_init_text: missing, expected a text, since prompt_tuning_init is \"TEXT\"";
     }
@@ -82,8 +90,12 @@ internal sealed class PromptTuningKind : IAdapterKind
         return PromptKeys.Describe(config, shape.EmbeddingSize ?? shape.HiddenSize, shape.Heads, shape.Layers);
     }
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
-        [new AdapterTensor(PromptPart.Key, [config.Whole("num_virtual_tokens"), modules.First(module => module.IsInputEmbedding).OutputSize], "", AdapterTensorPart.Own)];
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
+        [new AdapterTensor(
+            PromptPart.Key,
+            [config.Whole("num_virtual_tokens"), modules.First(module => module.IsInputEmbedding).OutputSize], "",
+            AdapterTensorPart.Own)];
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
@@ -100,7 +112,8 @@ internal sealed class PromptTuningKind : IAdapterKind
         Tensor table = build.Network.TokenEmbedding.Weight;
         string init = build.Config.Value("prompt_tuning_init").GetString()!;
         if (init == "RANDOM") return empty(count, table.shape[1]).normal_(0, 1, build.Random);
-        long[] tokens = init == "TEXT" ? Tokens(build, count) : randint(table.shape[0], count, generator: build.Random).data<long>().ToArray();
+        long[] tokens = init == "TEXT" ? Tokens(build, count)
+            : randint(table.shape[0], count, generator: build.Random).data<long>().ToArray();
         return table.detach().index_select(0, tensor(tokens, device: table.device));
     }
 
@@ -109,7 +122,9 @@ internal sealed class PromptTuningKind : IAdapterKind
     {
         string text = build.Config.Value("prompt_tuning_init_text").GetString()!;
         IReadOnlyList<int> ids = Tokenizer.Load(build.Config.BaseModel!).Encode(text, addSpecialTokens: false);
-        if (ids.Count == 0) throw new InputException($"prompt_tuning_init_text: \"{text}\" has no token. Give a text, or another prompt_tuning_init.");
+        if (ids.Count == 0)
+            throw new InputException(
+                $"prompt_tuning_init_text: \"{text}\" has no token. Give a text, or another prompt_tuning_init.");
         return [.. Enumerable.Range(0, count).Select(place => (long)ids[place % ids.Count])];
     }
 }
@@ -118,7 +133,9 @@ internal sealed class PromptTuningKind : IAdapterKind
 /// <param name="model">The decoder.</param>
 /// <param name="vectors">What is trained: see <paramref name="states"/>; float32, owned.</param>
 /// <param name="states">Makes keys and values of it.</param>
-internal sealed class PromptPart(Decoder model, Tensor vectors, Func<Decoder, Tensor, Generator?, IReadOnlyList<(Tensor Keys, Tensor Values)>> states) : IAdapterPart, IPrompt
+internal sealed class PromptPart(
+    Decoder model, Tensor vectors,
+    Func<Decoder, Tensor, Generator?, IReadOnlyList<(Tensor Keys, Tensor Values)>> states) : IAdapterPart, IPrompt
 {
     /// <summary>The key of the tensor in PEFT's file.</summary>
     public const string Key = "prompt_embeddings";
@@ -127,11 +144,14 @@ internal sealed class PromptPart(Decoder model, Tensor vectors, Func<Decoder, Te
 
     public int Length => (int)vectors.shape[0];
 
-    public IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout) => states(model, vectors, dropout);
+    public IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout) =>
+        states(model, vectors, dropout);
 
     public void Attach()
     {
-        if (model.Prompt is not null) throw new InputException("Another adapter that is in use puts a prompt before the text; only one can. Detach that one first.");
+        if (model.Prompt is not null)
+            throw new InputException(
+                "Another adapter that is in use puts a prompt before the text; only one can. Detach that one first.");
         model.Prompt = this;
     }
 
@@ -159,22 +179,34 @@ internal static class PromptKeys
 
     public static IEnumerable<string> Problems(LoraConfig config)
     {
-        if (config.Value("num_virtual_tokens").ValueKind != System.Text.Json.JsonValueKind.Number || config.Whole("num_virtual_tokens") < 1)
+        if (config.Value("num_virtual_tokens").ValueKind != System.Text.Json.JsonValueKind.Number
+            || config.Whole("num_virtual_tokens") < 1)
             yield return $"num_virtual_tokens: found {config.Value("num_virtual_tokens")}, expected at least 1";
-        if (config.Value("num_transformer_submodules") is { ValueKind: System.Text.Json.JsonValueKind.Number } count && count.GetInt32() != 1)
-            yield return $"num_transformer_submodules: found {count}, supported is 1: prompts of encoder and decoder both; use LoRA for such a model";
+        if (config.Value("num_transformer_submodules") is { ValueKind: System.Text.Json.JsonValueKind.Number } count
+            && count.GetInt32() != 1)
+            yield return $"num_transformer_submodules: found {count}, supported is 1: prompts of encoder and " +
+                "decoder both; use LoRA for such a model";
     }
 
     /// <summary>A config with the model's sizes where it names none.</summary>
     public static LoraConfig Describe(LoraConfig config, int width, int heads, int layers)
     {
-        (string Key, object? Value)[] sizes = [("num_attention_heads", heads), ("num_layers", layers), ("num_transformer_submodules", 1), ("token_dim", width)];
-        return config with { OtherKeys = OwnKeys.With(config, [.. sizes.Where(size => !config.OtherKeys.ContainsKey(size.Key))]) };
+        (string Key, object? Value)[] sizes =
+            [("num_attention_heads", heads), ("num_layers", layers), ("num_transformer_submodules", 1),
+            ("token_dim", width)];
+        return config with { OtherKeys = OwnKeys.With(
+            config, [.. sizes.Where(size => !config.OtherKeys.ContainsKey(size.Key))]) };
     }
 
     /// <summary>The model as a decoder that predicts tokens.</summary>
     /// <exception cref="InputException">It is none.</exception>
-    public static Decoder RequireDecoder(INetwork network, string label) => network is Decoder { HeadKind: HeadKind.LanguageModel } decoder ? decoder
-        : network is Decoder ? throw new InputException($"adapter method {label}: found the head {network.HeadKind}, supported is {HeadKind.LanguageModel} only. Use LoRA for this task.")
-        : throw new InputException($"adapter method {label}: the model is a {network.Family.ModelType}, which has no texts to continue; expected a decoder. Use LoRA.");
+    public static Decoder RequireDecoder(INetwork network, string label) =>
+        network is Decoder { HeadKind: HeadKind.LanguageModel } decoder ? decoder
+        : network is Decoder
+        ? throw new InputException(
+            $"adapter method {label}: found the head {network.HeadKind}, supported is {HeadKind.LanguageModel} " +
+            "only. Use LoRA for this task.")
+        : throw new InputException(
+            $"adapter method {label}: the model is a {network.Family.ModelType}, which has no texts to continue; " +
+            "expected a decoder. Use LoRA.");
 }

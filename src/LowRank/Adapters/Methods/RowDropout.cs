@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>The two dropouts of LyCORIS: rows of the change (rank_dropout) and the change as a whole (module_dropout).</summary>
+/// <summary>The two dropouts of LyCORIS: rows of the change (rank_dropout) and the change as a whole
+/// (module_dropout).</summary>
 internal static class RowDropout
 {
     /// <summary>Whether the whole change is left out this time.</summary>
@@ -22,7 +23,8 @@ internal static class RowDropout
     public static Tensor Apply(Tensor change, double probability, bool rescales, Generator? random)
     {
         if (random is null || probability == 0) return change;
-        Tensor kept = (rand(change.shape[^1], generator: random) > probability).to(ScalarType.Float32).to(change.device);
+        Tensor kept = (rand(change.shape[^1], generator: random) > probability).to(ScalarType.Float32).to(
+            change.device);
         // Everything left out: there is nothing to scale up.
         if (rescales) kept = kept / kept.mean().clamp_min(1.0 / change.shape[^1]);
         return change * kept;

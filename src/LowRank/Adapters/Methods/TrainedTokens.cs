@@ -9,8 +9,10 @@ namespace LowRank.Adapters.Methods;
 internal static class TrainedTokens
 {
     /// <summary>The tokens by the path of their embedding.</summary>
-    /// <exception cref="InputException">A name is no embedding, a token is not in its table, or stands there twice: all at once.</exception>
-    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(LoraConfig config, IReadOnlyList<ModuleInfo> modules)
+    /// <exception cref="InputException">A name is no embedding, a token is not in its table, or stands there twice: all
+    /// at once.</exception>
+    public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(
+        LoraConfig config, IReadOnlyList<ModuleInfo> modules)
     {
         if (config.TrainedTokens is not { } given) return [];
         var problems = new List<string>();
@@ -19,30 +21,45 @@ internal static class TrainedTokens
         foreach ((string? name, IReadOnlyList<int> tokens) in given)
         {
             ModuleInfo? table = name is null ? modules.FirstOrDefault(module => module.IsInputEmbedding)
-                : modules.FirstOrDefault(module => IsTable(module) && (module.Path == name || module.Path.EndsWith("." + name, StringComparison.Ordinal)));
+                : modules.FirstOrDefault(
+                    module => IsTable(module)
+                    && (module.Path == name || module.Path.EndsWith("." + name, StringComparison.Ordinal)));
             if (table is null)
             {
-                problems.Add($"trainable_token_indices: \"{name}\" is no table over the vocabulary; there {string.Join(" and ", modules.Where(IsTable).Select(module => $"is \"{module.Path}\""))}");
+                problems.Add(
+                    $"trainable_token_indices: \"{name}\" is no table over the vocabulary; there " +
+                    $"{string.Join(" and ", modules.Where(IsTable).Select(module => $"is \"{module.Path}\""))}");
                 continue;
             }
             int[] outside = [.. tokens.Where(token => token < 0 || token >= Rows(table))];
-            if (outside.Length > 0) problems.Add($"trainable_token_indices: found {string.Join(", ", outside.Take(10))}, expected token ids below {Rows(table)}");
-            int[] twice = [.. tokens.GroupBy(token => token).Where(group => group.Count() > 1).Select(group => group.Key)];
-            if (twice.Length > 0) problems.Add($"trainable_token_indices: {string.Join(", ", twice.Take(10))} stand there twice; keep one of each");
+            if (outside.Length > 0)
+                problems.Add(
+                    $"trainable_token_indices: found {string.Join(", ", outside.Take(10))}, expected token ids " +
+                    $"below {Rows(table)}");
+            int[] twice = [
+                .. tokens.GroupBy(token => token).Where(group => group.Count() > 1).Select(group => group.Key)];
+            if (twice.Length > 0)
+                problems.Add(
+                    $"trainable_token_indices: {string.Join(", ", twice.Take(10))} stand there twice; keep one of " +
+                    "each");
             if (table.IsTied) led.Add(tokens);
             else found.Add(KeyValuePair.Create(table.Path, tokens));
         }
         // As PEFT: where both names of a shared weight train the same tokens, the head follows the embedding.
         string? embedding = modules.FirstOrDefault(module => module.IsInputEmbedding)?.Path;
         if (led.Exists(tokens => !found.Exists(table => table.Key == embedding && table.Value.SequenceEqual(tokens))))
-            problems.Add($"trainable_token_indices: the output head computes with the weight of \"{embedding}\" and is to train other tokens than that; name the embedding alone, the head follows it");
+            problems.Add(
+                $"trainable_token_indices: the output head computes with the weight of \"{embedding}\" and is to " +
+                "train other tokens than that; name the embedding alone, the head follows it");
         return problems.Count == 0 ? found : throw new InputException("This adapter cannot be used:", problems);
     }
 
     /// <summary>The width of a row.</summary>
-    public static long Width(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.OutputSize : table.InputSize;
+    public static long Width(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.OutputSize
+        : table.InputSize;
 
-    private static long Rows(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.InputSize : table.OutputSize;
+    private static long Rows(ModuleInfo table) => table.Kind == ModuleKind.Embedding ? table.InputSize
+        : table.OutputSize;
 
     private static bool IsTable(ModuleInfo module) => module.Kind == ModuleKind.Embedding || module.IsOutputHead;
 
@@ -54,7 +71,8 @@ internal static class TrainedTokens
             AdapterSite site = build.Sites[path];
             using var scope = NewDisposeScope();
             Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: site.Matrix.device);
-            Tensor rows = build.Take(path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
+            Tensor rows = build.Take(
+                path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
             if (site.Kind != ModuleKind.Embedding)
             {
                 yield return new AdaptedModule(site, new TokenScores(rows, tokens, site.Bias));
@@ -62,7 +80,8 @@ internal static class TrainedTokens
             }
             var layer = new TokenRows(rows, tokens, site.InputSize);
             yield return new AdaptedModule(site, layer);
-            if (build.Sites.Values.FirstOrDefault(other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
+            if (build.Sites.Values.FirstOrDefault(
+                other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
                 yield return new AdaptedModule(head, new TokenScores(layer, head.Bias));
         }
     }
@@ -70,7 +89,8 @@ internal static class TrainedTokens
 
 /// <summary>Rows of the embedding that are trained (<c>trainable_token_indices</c>): they replace the base's, whatever
 /// those were.</summary>
-/// <remarks>Where the output head computes with the embedding's weight, the head sees the same rows: <see cref="TokenScores"/>.</remarks>
+/// <remarks>Where the output head computes with the embedding's weight, the head sees the same rows:
+/// <see cref="TokenScores"/>.</remarks>
 public sealed class TokenRows : IAdapterLayer
 {
     private readonly Tensor places; // [rows of the table]: the place among the trained rows, or −1
@@ -104,7 +124,8 @@ public sealed class TokenRows : IAdapterLayer
     public bool IsAdditive => false;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", Rows)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", Rows)];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
@@ -133,8 +154,8 @@ public sealed class TokenRows : IAdapterLayer
     }
 }
 
-/// <summary>Trained rows of an output head: those tokens are scored by them. A head that computes with the embedding's weight
-/// follows the rows of <see cref="TokenRows"/>; one with a weight of its own has its own.</summary>
+/// <summary>Trained rows of an output head: those tokens are scored by them. A head that computes with the embedding's
+/// weight follows the rows of <see cref="TokenRows"/>; one with a weight of its own has its own.</summary>
 public sealed class TokenScores : IAdapterLayer
 {
     private readonly TokenRows? leader;
@@ -166,7 +187,8 @@ public sealed class TokenScores : IAdapterLayer
     public bool Follows => leader is not null;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => leader is null
+        ? [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", rows)] : [];
 
     /// <inheritdoc/>
     public double Share

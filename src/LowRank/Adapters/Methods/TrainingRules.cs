@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>What a method does in training besides the plain step: which weights it trains and how fast, a penalty, changes of
-/// gradients and weights around the optimizer's step.</summary>
+/// <summary>What a method does in training besides the plain step: which weights it trains and how fast, a penalty,
+/// changes of gradients and weights around the optimizer's step.</summary>
 public interface ITrainingRules : IDisposable
 {
     /// <summary>Whether a weight of the adapter is trained, by its key in the file.</summary>
@@ -17,8 +17,8 @@ public interface ITrainingRules : IDisposable
     /// <summary>A weight's learning rate as a multiple of the run's.</summary>
     double RateFactor(string key) => 1;
 
-    /// <summary>Whether it looks at gradients around the step. Where it does, they are clipped in place before; otherwise the optimizer
-    /// scales them as it reads them.</summary>
+    /// <summary>Whether it looks at gradients around the step. Where it does, they are clipped in place before;
+    /// otherwise the optimizer scales them as it reads them.</summary>
     bool ReadsGradients => true;
 
     /// <summary>What is added to the mean loss of a step; null for nothing. In the caller's dispose scope.</summary>
@@ -31,7 +31,8 @@ public interface ITrainingRules : IDisposable
     /// <param name="step">The step's number, from 1.</param>
     void AfterUpdate(long step);
 
-    /// <summary>What must be kept for a run to go on from a checkpoint, by name; the tensors stay the rules' own.</summary>
+    /// <summary>What must be kept for a run to go on from a checkpoint, by name; the tensors stay the rules'
+    /// own.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> State => [];
 }
 

@@ -24,7 +24,8 @@ public sealed class VeraMethod : IAdapterMethod
     public string Summary => "One frozen random pair for all layers; two small vectors are trained in each.";
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys.Where(key => key != "exclude_modules"), "rank", "dropout", "bias"];
+    public IReadOnlyList<string> Keys { get; } =
+        [.. AdapterMethods.TargetKeys.Where(key => key != "exclude_modules"), "rank", "dropout", "bias"];
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
@@ -44,7 +45,9 @@ public sealed class VeraMethod : IAdapterMethod
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
     {
         PeftType = "VERA",
-        OtherKeys = OwnKeys.With(shared, ("d_initial", options.Number("d_initial")), ("projection_prng_key", options.Whole("projection_seed")),
+        OtherKeys = OwnKeys.With(
+            shared, ("d_initial", options.Number("d_initial")),
+            ("projection_prng_key", options.Whole("projection_seed")),
             ("save_projection", options.Flag("save_projection"))),
     };
 }
@@ -75,31 +78,39 @@ internal sealed class VeraKind : IAdapterKind
     {
         if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
         if (config.Dropout.Value is < 0 or > 1) yield return $"vera_dropout: found {config.Dropout}, expected 0 to 1";
-        if (config.Bias == BiasTraining.All) yield return "bias: found \"all\", which VeRA in PEFT does not save as it trains; use \"none\" or \"lora_only\"";
+        if (config.Bias == BiasTraining.All)
+            yield return "bias: found \"all\", which VeRA in PEFT does not save as it trains; use \"none\" or " +
+                "\"lora_only\"";
     }
 
-    public IEnumerable<AdapterTensor> Tensors(LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    public IEnumerable<AdapterTensor> Tensors(
+        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
         foreach (LoraTarget target in targets)
         {
             string key = PeftTensorKeys.Prefix + target.Path;
-            yield return new AdapterTensor(key + ".vera_lambda_b", [byPath[target.Path].OutputSize], target.Path, AdapterTensorPart.Own);
+            yield return new AdapterTensor(
+                key + ".vera_lambda_b", [byPath[target.Path].OutputSize], target.Path, AdapterTensorPart.Own);
             yield return new AdapterTensor(key + ".vera_lambda_d", [config.Rank], target.Path, AdapterTensorPart.Own);
         }
         bool saved = config.Flag("save_projection");
-        long inputs = targets.Max(target => byPath[target.Path].InputSize), outputs = targets.Max(target => byPath[target.Path].OutputSize);
+        long inputs = targets.Max(target => byPath[target.Path].InputSize),
+            outputs = targets.Max(target => byPath[target.Path].OutputSize);
         yield return new AdapterTensor(KeyA, [config.Rank, inputs], "", AdapterTensorPart.Own, IsRequired: saved);
         yield return new AdapterTensor(KeyB, [outputs, config.Rank], "", AdapterTensorPart.Own, IsRequired: saved);
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => KindKeys.ModulesOf(file, ".vera_lambda_b").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
+        KindKeys.ModulesOf(file, ".vera_lambda_b").Select(path =>
     {
         long outputs = file.Entries[PeftTensorKeys.Prefix + path + ".vera_lambda_b"].Shape[0];
-        return new ModuleSummary(path, config.Rank, config.Rank, 1, outputs, 0, Delta: null) { Parameters = outputs + config.Rank };
+        return new ModuleSummary(
+            path, config.Rank, config.Rank, 1, outputs, 0, Delta: null) { Parameters = outputs + config.Rank };
     });
 
-    public long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Where(entry => entry.Name is not (KeyA or KeyB)).Sum(entry => entry.ElementCount);
+    public long TrainedCount(SafeTensorsFile file) =>
+        file.Entries.Values.Where(entry => entry.Name is not (KeyA or KeyB)).Sum(entry => entry.ElementCount);
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
@@ -108,16 +119,23 @@ internal sealed class VeraKind : IAdapterKind
         List<AdapterSite> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
         // The projections follow from the key, as PyTorch's generator on a processor draws them: A first, then B.
         using var random = new Generator().manual_seed(config.Whole("projection_prng_key"));
-        Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random), drawnB = Uniform(sites.Max(site => site.OutputSize), config.Rank, random);
-        var shared = new VeraProjections(build.TakeKey(KeyA, () => drawnA), build.TakeKey(KeyB, () => drawnB), isSaved: config.Flag("save_projection"), KeyA, KeyB);
+        Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random),
+            drawnB = Uniform(sites.Max(site => site.OutputSize), config.Rank, random);
+        var shared = new VeraProjections(
+            build.TakeKey(KeyA, () => drawnA), build.TakeKey(KeyB, () => drawnB),
+            isSaved: config.Flag("save_projection"), KeyA, KeyB);
         List<IAdapterPart> parts = [];
         foreach (AdapterSite site in sites)
         {
             using var layerScope = NewDisposeScope();
             bool starts = config.InitialWeights.Name == "true";
-            Tensor b = build.Take(site.Path, ".vera_lambda_b", () => starts ? zeros(site.OutputSize) : ones(site.OutputSize));
-            Tensor d = build.Take(site.Path, ".vera_lambda_d", () => starts ? full(config.Rank, config.Number("d_initial")) : empty(config.Rank).normal_(0, 1, build.Random));
-            parts.Add(new AdaptedModule(site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout.Value)));
+            Tensor b = build.Take(site.Path, ".vera_lambda_b", () => starts ? zeros(site.OutputSize)
+                : ones(site.OutputSize));
+            Tensor d = build.Take(site.Path, ".vera_lambda_d", () => starts
+                ? full(config.Rank, config.Number("d_initial")) : empty(config.Rank).normal_(0, 1, build.Random));
+            parts.Add(
+                new AdaptedModule(
+                    site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout.Value)));
         }
         return [.. parts, shared];
     }
@@ -130,15 +148,16 @@ internal sealed class VeraKind : IAdapterKind
     }
 }
 
-/// <summary>VeRA on a linear layer: y = Wx + b + Λb·B(Λd·A·dropout(x)) with a frozen random pair A, B and two trained vectors
-/// (arXiv 2310.11454, equation 2).</summary>
+/// <summary>VeRA on a linear layer: y = Wx + b + Λb·B(Λd·A·dropout(x)) with a frozen random pair A, B and two trained
+/// vectors (arXiv 2310.11454, equation 2).</summary>
 /// <param name="shared">The pair; not owned.</param>
 /// <param name="lambdaB">Λb, [out], float32.</param>
 /// <param name="lambdaD">Λd, [rank], float32.</param>
 /// <param name="inputs">Width of the input.</param>
 /// <param name="outputs">Width of the output.</param>
 /// <param name="probability">Dropout on the input while training, in [0, 1).</param>
-public sealed class VeraLayer(VeraProjections shared, Tensor lambdaB, Tensor lambdaD, int inputs, int outputs, double probability) : IAdapterLayer
+public sealed class VeraLayer(
+    VeraProjections shared, Tensor lambdaB, Tensor lambdaD, int inputs, int outputs, double probability) : IAdapterLayer
 {
     /// <inheritdoc/>
     public double Share { get; set; } = 1;
@@ -147,12 +166,14 @@ public sealed class VeraLayer(VeraProjections shared, Tensor lambdaB, Tensor lam
     public bool IsAdditive => true;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".vera_lambda_b", lambdaB), KeyValuePair.Create(".vera_lambda_d", lambdaD)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(".vera_lambda_b", lambdaB), KeyValuePair.Create(".vera_lambda_d", lambdaD)];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
-        Tensor reduced = lambdaD * nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
+        Tensor reduced = lambdaD * nn.functional.linear(
+            Models.Layers.Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
         return inner(input).add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Share);
     }
 
@@ -160,7 +181,9 @@ public sealed class VeraLayer(VeraProjections shared, Tensor lambdaB, Tensor lam
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
     {
         using var noGradient = no_grad();
-        Tensor delta = matmul(lambdaB.unsqueeze(1) * shared.B.narrow(0, 0, outputs), lambdaD.unsqueeze(1) * shared.A.narrow(1, 0, inputs));
+        Tensor delta =
+            matmul(lambdaB.unsqueeze(1) * shared.B.narrow(0, 0, outputs),
+            lambdaD.unsqueeze(1) * shared.A.narrow(1, 0, inputs));
         return (weight.add(delta, Share), bias);
     }
 
@@ -172,10 +195,12 @@ public sealed class VeraLayer(VeraProjections shared, Tensor lambdaB, Tensor lam
     }
 }
 
-/// <summary>VeRA's frozen random pair, shared by all layers: each takes the first columns of A and rows of B that it needs.</summary>
+/// <summary>VeRA's frozen random pair, shared by all layers: each takes the first columns of A and rows of B that it
+/// needs.</summary>
 /// <param name="a">A, [rank, widest input].</param>
 /// <param name="b">B, [widest output, rank].</param>
-/// <param name="isSaved">Whether the file holds them; otherwise they follow from the config's projection_prng_key.</param>
+/// <param name="isSaved">Whether the file holds them; otherwise they follow from the config's
+/// projection_prng_key.</param>
 /// <param name="keyA">The key of A in the file.</param>
 /// <param name="keyB">The key of B in the file.</param>
 public sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string keyA, string keyB) : IFrozenPart
@@ -187,7 +212,8 @@ public sealed class VeraProjections(Tensor a, Tensor b, bool isSaved, string key
     public Tensor B => b;
 
     /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => isSaved ? [KeyValuePair.Create(keyA, a), KeyValuePair.Create(keyB, b)] : [];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        isSaved ? [KeyValuePair.Create(keyA, a), KeyValuePair.Create(keyB, b)] : [];
 
     /// <inheritdoc/>
     public void Attach()

@@ -10,15 +10,18 @@ namespace LowRank.Adapters.Operations;
 /// <summary>How two adapters differ.</summary>
 /// <param name="Settings">The keys of their configs that differ, with both values.</param>
 /// <param name="Modules">Their changes, module by module.</param>
-public sealed record AdapterDifference(IReadOnlyList<(string Key, string First, string Second)> Settings, IReadOnlyList<ModuleDifference> Modules)
+public sealed record AdapterDifference(
+    IReadOnlyList<(string Key, string First, string Second)> Settings, IReadOnlyList<ModuleDifference> Modules)
 {
     /// <summary>Compares two adapters.</summary>
     public static AdapterDifference Of(LoraFolder first, LoraFolder second)
     {
         using var noGradient = no_grad();
-        Dictionary<string, LoraModule> one = first.Modules.ToDictionary(module => module.Path), two = second.Modules.ToDictionary(module => module.Path);
+        Dictionary<string, LoraModule> one = first.Modules.ToDictionary(module => module.Path),
+            two = second.Modules.ToDictionary(module => module.Path);
         return new AdapterDifference([.. Keys(first.Config, second.Config)],
-            [.. one.Keys.Union(two.Keys).Order(ModulePathOrder.Instance).Select(path => Compare(path, one.GetValueOrDefault(path), two.GetValueOrDefault(path)))]);
+            [.. one.Keys.Union(two.Keys).Order(ModulePathOrder.Instance)
+                .Select(path => Compare(path, one.GetValueOrDefault(path), two.GetValueOrDefault(path)))]);
     }
 
     private static IEnumerable<(string, string, string)> Keys(LoraConfig first, LoraConfig second)
@@ -26,8 +29,10 @@ public sealed record AdapterDifference(IReadOnlyList<(string Key, string First, 
         IReadOnlyDictionary<string, JsonElement> one = LoraConfigValues.Of(first), two = LoraConfigValues.Of(second);
         foreach (string key in one.Keys.Union(two.Keys).Order(PythonJson.KeyOrder))
         {
-            string? a = one.TryGetValue(key, out JsonElement left) ? left.GetRawText() : null, b = two.TryGetValue(key, out JsonElement right) ? right.GetRawText() : null;
-            if (a is null || b is null || !JsonElement.DeepEquals(left, right)) yield return (key, a ?? "missing", b ?? "missing");
+            string? a = one.TryGetValue(key, out JsonElement left) ? left.GetRawText()
+                : null, b = two.TryGetValue(key, out JsonElement right) ? right.GetRawText() : null;
+            if (a is null || b is null || !JsonElement.DeepEquals(left, right))
+                yield return (key, a ?? "missing", b ?? "missing");
         }
     }
 
@@ -35,13 +40,15 @@ public sealed record AdapterDifference(IReadOnlyList<(string Key, string First, 
     {
         using var scope = NewDisposeScope();
         double one = first is null ? 0 : Norm(first), two = second is null ? 0 : Norm(second);
-        if (first is null || second is null || first.A.shape[1] != second.A.shape[1] || first.B.shape[0] != second.B.shape[0])
+        if (first is null || second is null || first.A.shape[1] != second.A.shape[1]
+            || first.B.shape[0] != second.B.shape[0])
             return new ModuleDifference(path, first?.Rank, second?.Rank, one, two, null, null, null);
         // ⟨B₁A₁, B₂A₂⟩ = tr((B₁ᵀB₂)(A₂A₁ᵀ)): no whole matrix is formed.
         Tensor left = matmul(Wide(first.B).t(), Wide(second.B)), right = matmul(Wide(second.A), Wide(first.A).t());
         double inner = (left * right.t()).sum().item<double>() * first.Scale * second.Scale;
         double distance = Math.Sqrt(Math.Max(0, one * one + two * two - 2 * inner));
-        return new ModuleDifference(path, first.Rank, second.Rank, one, two, distance, one * two == 0 ? null : inner / (one * two), Overlap(first, second));
+        return new ModuleDifference(path, first.Rank, second.Rank, one, two, distance, one * two == 0 ? null
+            : inner / (one * two), Overlap(first, second));
     }
 
     private static double Norm(LoraModule module) => DeltaSpectrum.Of(module.A, module.B, module.Scale).FrobeniusNorm;
@@ -64,7 +71,9 @@ public sealed record AdapterDifference(IReadOnlyList<(string Key, string First, 
 /// <param name="SecondRank">The rank of the second.</param>
 /// <param name="FirstNorm">Frobenius norm of the first change.</param>
 /// <param name="SecondNorm">That of the second.</param>
-/// <param name="Distance">That of their difference; null where only one changes the module, or the widths differ.</param>
+/// <param name="Distance">That of their difference; null where only one changes the module, or the widths
+/// differ.</param>
 /// <param name="Cosine">The cosine between the changes as vectors; null where one is zero.</param>
 /// <param name="Overlap">How far the smaller of the two input spaces lies in the larger, 0 to 1.</param>
-public sealed record ModuleDifference(string Path, int? FirstRank, int? SecondRank, double FirstNorm, double SecondNorm, double? Distance, double? Cosine, double? Overlap);
+public sealed record ModuleDifference(string Path, int? FirstRank, int? SecondRank, double FirstNorm, double SecondNorm,
+    double? Distance, double? Cosine, double? Overlap);

@@ -7,18 +7,23 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Operations;
 
-/// <summary>Makes an adapter from a fully tuned model: the nearest pair of a rank to what tuning changed in each layer.</summary>
+/// <summary>Makes an adapter from a fully tuned model: the nearest pair of a rank to what tuning changed in each
+/// layer.</summary>
 public static class AdapterExtraction
 {
     /// <summary>Extracts an adapter, one layer at a time; layers that did not change are no targets.</summary>
     /// <param name="baseFolder">The base, a Hugging Face folder.</param>
     /// <param name="tunedFolder">The tuned model, with the same weights by name and shape.</param>
     /// <param name="rank">The rank of the pairs.</param>
-    /// <param name="targets">The layers, as <c>target_modules</c>; null for every linear layer but the output head.</param>
-    /// <param name="saveOthers">Whether changed weights that are no target are kept whole (<c>modules_to_save</c>).</param>
+    /// <param name="targets">The layers, as <c>target_modules</c>; null for every linear layer but the output
+    /// head.</param>
+    /// <param name="saveOthers">Whether changed weights that are no target are kept whole
+    /// (<c>modules_to_save</c>).</param>
     /// <exception cref="NonFiniteException">A weight of the two is not finite.</exception>
-    /// <exception cref="InputException">The two do not belong together, nothing changed, or the targets do not fit.</exception>
-    public static ExtractedAdapter Extract(string baseFolder, string tunedFolder, int rank, ModuleSelection? targets = null, bool saveOthers = false)
+    /// <exception cref="InputException">The two do not belong together, nothing changed, or the targets do not
+    /// fit.</exception>
+    public static ExtractedAdapter Extract(
+        string baseFolder, string tunedFolder, int rank, ModuleSelection? targets = null, bool saveOthers = false)
     {
         if (rank < 1) throw new InputException($"rank: found {rank}, expected at least 1.");
         using var noGradient = no_grad();
@@ -26,12 +31,19 @@ public static class AdapterExtraction
         using Checkpoint before = Checkpoint.Open(baseFolder), after = Checkpoint.Open(tunedFolder);
         foreach (Checkpoint checkpoint in new[] { before, after })
             if (BitsAndBytesReader.Read(checkpoint).Count > 0)
-                throw new InputException($"{checkpoint.Path} is quantised: what tuning changed would drown in its rounding. Give the folder in float32, float16 or bfloat16.");
+                throw new InputException(
+                    $"{checkpoint.Path} is quantised: what tuning changed would drown in its rounding. Give the " +
+                    "folder in float32, float16 or bfloat16.");
         RequireSameTensors(before, after, baseFolder, tunedFolder);
-        LoraConfig config = TaskTypes.Fill(new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets ?? ModuleSelection.AllLinear }, model.Network);
-        TargetMatch match = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
+        LoraConfig config =
+            TaskTypes.Fill(
+                new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets
+                ?? ModuleSelection.AllLinear }, model.Network);
+        TargetMatch match =
+            TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         IReadOnlyDictionary<string, AdapterSite> sites = AdapterSite.Of(model.Network);
-        var stored = match.Targets.ToDictionary(target => model.Network.StoredName(sites[target.Path].Parameter), target => sites[target.Path]);
+        var stored = match.Targets.ToDictionary(
+            target => model.Network.StoredName(sites[target.Path].Parameter), target => sites[target.Path]);
         var modules = new List<LoraModule>();
         var kept = new List<KeptEnergy>();
         var others = new List<string>();
@@ -40,12 +52,15 @@ public static class AdapterExtraction
         {
             using var scope = NewDisposeScope();
             Tensor change = Finite(after, name) - Finite(before, name);
-            if (!FiniteOutput.Holds(change)) throw new NonFiniteException($"{name}: the change from {before.Path} to {after.Path} leaves float32.");
+            if (!FiniteOutput.Holds(change))
+                throw new NonFiniteException($"{name}: the change from {before.Path} to {after.Path} leaves float32.");
             if (stored.TryGetValue(name, out AdapterSite? site))
             {
                 if (change.count_nonzero().item<long>() == 0) continue; // a pair of zeros would never learn
-                (LoraModule module, KeptEnergy energy) = Decompose(site, site.StoresTransposed ? change.t() : change, rank);
-                modules.Add(module with { A = module.A.MoveToOuterDisposeScope(), B = module.B.MoveToOuterDisposeScope() });
+                (LoraModule module, KeptEnergy energy) =
+                    Decompose(site, site.StoresTransposed ? change.t() : change, rank);
+                modules.Add(
+                    module with { A = module.A.MoveToOuterDisposeScope(), B = module.B.MoveToOuterDisposeScope() });
                 kept.Add(energy);
             }
             else if (change.count_nonzero().item<long>() > 0)
@@ -54,28 +69,42 @@ public static class AdapterExtraction
                 if (saveOthers) whole[name] = after.Map(name).to(ScalarType.Float32).MoveToOuterDisposeScope();
             }
         }
-        if (kept.Count == 0) throw new InputException($"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to extract.");
+        if (kept.Count == 0)
+            throw new InputException(
+                $"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to " +
+                "extract.");
         LoraConfig resolved = match.Resolved;
         if (modules.Count < match.Targets.Count)
         {
             config = config with { TargetModules = ModuleSelection.Of([.. modules.Select(module => module.Path)]) };
-            resolved = TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
+            resolved = TargetMatcher.Match(
+                config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
         }
-        return new ExtractedAdapter(Folder(resolved, modules, model.Network, whole) with { Base = new AdapterBase(null, model.Fingerprint) }, kept, others) { Notes = model.Notes };
+        return new ExtractedAdapter(
+            Folder(resolved, modules, model.Network, whole) with { Base = new AdapterBase(null, model.Fingerprint) },
+            kept, others) { Notes = model.Notes };
     }
 
     private static Tensor Finite(Checkpoint checkpoint, string name)
     {
         Tensor weight = checkpoint.Map(name).to(ScalarType.Float32);
-        return FiniteOutput.Holds(weight) ? weight : throw new NonFiniteException($"{checkpoint.Path}: {name} has numbers that are not finite (NaN or infinite). Fetch or convert the model again, or take an earlier checkpoint of it.");
+        return FiniteOutput.Holds(weight) ? weight
+            : throw new NonFiniteException(
+                $"{checkpoint.Path}: {name} has numbers that are not finite (NaN or infinite). Fetch or convert " +
+                "the model again, or take an earlier checkpoint of it.");
     }
 
-    private static LoraFolder Folder(LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)
+    private static LoraFolder Folder(
+        LoraConfig config, List<LoraModule> modules, INetwork network, Dictionary<string, Tensor> whole)
     {
         if (whole.Count == 0) return new LoraFolder(config, modules, whole);
-        Dictionary<string, string> paths = network.Parameters.Keys.Where(name => whole.ContainsKey(network.StoredName(name))).ToDictionary(network.StoredName, network.ModulePath);
-        string[] names = [.. paths.Values.Select(path => path[..path.LastIndexOf('.')]).Distinct().Order(StringComparer.Ordinal)];
-        return new LoraFolder(config with { ModulesToSave = names }, modules, paths.ToDictionary(path => PeftTensorKeys.Prefix + path.Value, path => whole[path.Key]));
+        Dictionary<string, string> paths = network.Parameters.Keys.Where(
+            name => whole.ContainsKey(network.StoredName(name))).ToDictionary(network.StoredName, network.ModulePath);
+        string[] names =
+            [.. paths.Values.Select(path => path[..path.LastIndexOf('.')]).Distinct().Order(StringComparer.Ordinal)];
+        return new LoraFolder(
+            config with { ModulesToSave = names }, modules,
+            paths.ToDictionary(path => PeftTensorKeys.Prefix + path.Value, path => whole[path.Key]));
     }
 
     private static (LoraModule, KeptEnergy) Decompose(AdapterSite site, Tensor change, int rank)
@@ -84,8 +113,10 @@ public static class AdapterExtraction
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(isEmbedding ? change.t() : change, fullMatrices: false);
         long count = Math.Min(rank, values.shape[0]);
         Tensor root = values.narrow(0, 0, count).sqrt();
-        var module = new LoraModule(site.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
-        double whole = values.square().sum().item<float>(), held = values.narrow(0, 0, count).square().sum().item<float>();
+        var module = new LoraModule(
+            site.Path, isEmbedding, root.unsqueeze(1) * vh.narrow(0, 0, count), u.narrow(1, 0, count) * root, 1);
+        double whole = values.square().sum().item<float>(),
+            held = values.narrow(0, 0, count).square().sum().item<float>();
         return (module, new KeptEnergy(site.Path, (int)values.shape[0], (int)count, whole, held));
     }
 
@@ -93,20 +124,30 @@ public static class AdapterExtraction
     {
         List<string> problems =
         [
-            .. before.Entries.Where(entry => after.Entries.TryGetValue(entry.Key, out SafeTensorsEntry? other) && !other.Shape.SequenceEqual(entry.Value.Shape))
-                .Select(entry => $"{entry.Key}: [{string.Join(", ", entry.Value.Shape)}] and [{string.Join(", ", after.Entries[entry.Key].Shape)}]"),
-            .. before.Entries.Keys.Where(name => !after.Entries.ContainsKey(name)).Take(20).Select(name => $"{name}: only in the base"),
-            .. after.Entries.Keys.Where(name => !before.Entries.ContainsKey(name)).Take(20).Select(name => $"{name}: only in the tuned model"),
+            .. before.Entries.Where(
+                entry => after.Entries.TryGetValue(entry.Key, out SafeTensorsEntry? other)
+                && !other.Shape.SequenceEqual(entry.Value.Shape))
+                .Select(entry =>
+                $"{entry.Key}: [{string.Join(", ", entry.Value.Shape)}] and " +
+                $"[{string.Join(", ", after.Entries[entry.Key].Shape)}]"),
+            .. before.Entries.Keys.Where(name => !after.Entries.ContainsKey(name)).Take(20)
+            .Select(name => $"{name}: only in the base"),
+            .. after.Entries.Keys.Where(name => !before.Entries.ContainsKey(name)).Take(20)
+            .Select(name => $"{name}: only in the tuned model"),
         ];
-        if (problems.Count > 0) throw new InputException($"{tunedFolder} was not tuned from {baseFolder}: their weights differ in name or shape.", problems);
+        if (problems.Count > 0)
+            throw new InputException(
+                $"{tunedFolder} was not tuned from {baseFolder}: their weights differ in name or shape.", problems);
     }
 }
 
 /// <summary>An adapter made from a tuned model.</summary>
 /// <param name="Adapter">The adapter; its tensors are in the caller's dispose scope.</param>
 /// <param name="Kept">How much of each layer's change it holds.</param>
-/// <param name="OtherChanges">Weights that tuning changed and that no pair holds, by their names in the checkpoint.</param>
-public sealed record ExtractedAdapter(LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept, IReadOnlyList<string> OtherChanges)
+/// <param name="OtherChanges">Weights that tuning changed and that no pair holds, by their names in the
+/// checkpoint.</param>
+public sealed record ExtractedAdapter(
+    LoraFolder Adapter, IReadOnlyList<KeptEnergy> Kept, IReadOnlyList<string> OtherChanges)
 {
     /// <summary>What the user should know of the base's files, a sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Operations;
 
-/// <summary>Gives an adapter's pairs another rank by singular value decomposition: of all pairs of that rank, the nearest ones
-/// (Eckart and Young, 1936).</summary>
+/// <summary>Gives an adapter's pairs another rank by singular value decomposition: of all pairs of that rank, the
+/// nearest ones (Eckart and Young, 1936).</summary>
 public static class AdapterResize
 {
     /// <summary>Resizes every pair. A rank that a change fits into leaves it as it is, to rounding.</summary>
@@ -24,10 +24,12 @@ public static class AdapterResize
             kept.Add(energy);
             return smaller;
         })];
-        return (adapter with { Modules = modules, Config = adapter.Config with { UseRankStabilizedScale = false } }, kept);
+        return (adapter with { Modules = modules, Config = adapter.Config with { UseRankStabilizedScale = false } },
+            kept);
     }
 
-    // With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: the decomposition is of the small core alone.
+    // With the reduced QR factors B = Q₁R₁ and Aᵀ = Q₂R₂, B·A = Q₁(R₁R₂ᵀ)Q₂ᵀ: the decomposition is of the small core
+    // alone.
     private static (LoraModule, KeptEnergy) Truncate(LoraModule module, int rank)
     {
         using var scope = NewDisposeScope();
@@ -38,7 +40,9 @@ public static class AdapterResize
         Tensor root = values.narrow(0, 0, count).sqrt();
         Tensor a = matmul(root.unsqueeze(1) * vh.narrow(0, 0, count), rightBasis.t()).to(ScalarType.Float32);
         Tensor b = (matmul(leftBasis, u.narrow(1, 0, count)) * root).to(ScalarType.Float32);
-        double whole = values.square().sum().item<double>(), held = values.narrow(0, 0, count).square().sum().item<double>();
-        return (module with { A = a.MoveToOuterDisposeScope(), B = b.MoveToOuterDisposeScope(), Scale = 1 }, new KeptEnergy(module.Path, module.Rank, (int)count, whole, held));
+        double whole = values.square().sum().item<double>(),
+            held = values.narrow(0, 0, count).square().sum().item<double>();
+        return (module with { A = a.MoveToOuterDisposeScope(), B = b.MoveToOuterDisposeScope(), Scale = 1 },
+            new KeptEnergy(module.Path, module.Rank, (int)count, whole, held));
     }
 }

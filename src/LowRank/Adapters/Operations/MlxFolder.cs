@@ -9,10 +9,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Operations;
 
-/// <summary>mlx-lm's adapter folders: <c>adapter_config.json</c> with <c>fine_tune_type</c>, and <c>adapters.safetensors</c> with
-/// <c>lora_a</c> [in, rank] and <c>lora_b</c> [rank, out], y = Wx + scale·(x·a)·b; of DoRA also <c>m</c> [out].</summary>
-/// <remarks>mlx-lm has one rank, one scale and one list of layer names for the last <c>num_layers</c> layers. What differs by module is
-/// folded into <c>lora_b</c> (scales) or filled up with zeros (ranks); what it cannot say is refused.</remarks>
+/// <summary>mlx-lm's adapter folders: <c>adapter_config.json</c> with <c>fine_tune_type</c>, and
+/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, rank] and <c>lora_b</c> [rank, out], y = Wx + scale·(x·a)·b; of
+/// DoRA also <c>m</c> [out].</summary>
+/// <remarks>mlx-lm has one rank, one scale and one list of layer names for the last <c>num_layers</c> layers. What
+/// differs by module is folded into <c>lora_b</c> (scales) or filled up with zeros (ranks); what it cannot say is
+/// refused.</remarks>
 public static class MlxFolder
 {
     private const string TensorFile = "adapters.safetensors";
@@ -30,7 +32,8 @@ public static class MlxFolder
         (LoraFolder adapter, IReadOnlyDictionary<string, Tensor> magnitudes) = ReadWithMagnitudes(folder, config);
         Require(folder, adapter);
         int rank = adapter.Modules.Max(module => module.Rank);
-        double scale = adapter.Modules.GroupBy(module => module.Scale).OrderByDescending(group => group.Count()).First().Key;
+        double scale = adapter.Modules.GroupBy(module => module.Scale)
+            .OrderByDescending(group => group.Count()).First().Key;
         ConfigReader reader = ConfigReader.Open(Path.Combine(model, "config.json"));
         int layers = reader.PositiveOr("num_hidden_layers", reader.PositiveOr("n_layer", 1));
         reader.ThrowIfInvalid();
@@ -39,8 +42,11 @@ public static class MlxFolder
         foreach (LoraModule module in adapter.Modules)
         {
             tensors.Add(KeyValuePair.Create(module.Path + ".lora_a", Filled(module.A, rank, 0).t().contiguous()));
-            tensors.Add(KeyValuePair.Create(module.Path + ".lora_b", (Filled(module.B, rank, 1) * (module.Scale / scale)).t().contiguous()));
-            if (magnitudes.TryGetValue(module.Path, out Tensor? magnitude)) tensors.Add(KeyValuePair.Create(module.Path + ".m", magnitude));
+            tensors.Add(
+                KeyValuePair.Create(
+                    module.Path + ".lora_b", (Filled(module.B, rank, 1) * (module.Scale / scale)).t().contiguous()));
+            if (magnitudes.TryGetValue(module.Path, out Tensor? magnitude))
+                tensors.Add(KeyValuePair.Create(module.Path + ".m", magnitude));
         }
         AtomicFolder.Write(target, into =>
         {
@@ -48,13 +54,18 @@ public static class MlxFolder
             var parameters = new JsonObject
             {
                 ["rank"] = rank, ["dropout"] = config.Dropout.Value, ["scale"] = scale,
-                ["keys"] = new JsonArray([.. adapter.Modules.Select(module => InLayer(module.Path)).Distinct().Order(StringComparer.Ordinal).Select(key => (JsonNode)key)]),
+                ["keys"] = new JsonArray(
+                    [.. adapter.Modules.Select(module => InLayer(module.Path)).Distinct().Order(StringComparer.Ordinal)
+                    .Select(key => (JsonNode)key)]),
             };
             var settings = new JsonObject
             {
-                ["fine_tune_type"] = config.UseDora ? "dora" : "lora", ["lora_parameters"] = parameters, ["model"] = config.BaseModel, ["num_layers"] = layers - first,
+                ["fine_tune_type"] = config.UseDora ? "dora" : "lora", ["lora_parameters"] = parameters,
+                    ["model"] = config.BaseModel, ["num_layers"] = layers - first,
             };
-            File.WriteAllText(Path.Combine(into, LoraConfig.FileName), settings.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+            File.WriteAllText(
+                Path.Combine(into, LoraConfig.FileName),
+                settings.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         });
     }
 
@@ -70,19 +81,32 @@ public static class MlxFolder
         using var noGradient = no_grad();
         (string type, double scale, double dropout) = Settings(folder);
         using SafeTensorsFile file = SafeTensorsFile.Open(Path.Combine(folder, TensorFile));
-        List<string> paths = [.. file.Entries.Keys.Where(key => key.EndsWith(".lora_a", StringComparison.Ordinal)).Select(key => key[..^".lora_a".Length]).Order(ModulePathOrder.Instance)];
-        string[] foreign = [.. file.Entries.Keys.Where(key => !paths.Exists(path => key.StartsWith(path + ".", StringComparison.Ordinal)))];
+        List<string> paths =
+            [.. file.Entries.Keys.Where(key => key.EndsWith(".lora_a", StringComparison.Ordinal))
+            .Select(key => key[..^".lora_a".Length]).Order(ModulePathOrder.Instance)];
+        string[] foreign =
+            [.. file.Entries.Keys.Where(
+                key => !paths.Exists(path => key.StartsWith(path + ".", StringComparison.Ordinal)))];
         if (paths.Count == 0 || foreign.Length > 0)
-            throw new InputException($"{file.Path} holds {(paths.Count == 0 ? "no lora_a" : "tensors that belong to no pair")}; expected PATH.lora_a, PATH.lora_b and, of DoRA, PATH.m.", [.. foreign.Take(10)]);
+            throw new InputException(
+                $"{file.Path} holds {(paths.Count == 0 ? "no lora_a" : "tensors that belong to no pair")}; " +
+                "expected PATH.lora_a, PATH.lora_b and, of DoRA, PATH.m.", [.. foreign.Take(10)]);
         var others = new Dictionary<string, Tensor>();
         List<LoraModule> modules = [.. paths.Select(path =>
         {
-            if (file.Entries.ContainsKey(path + ".m")) others[PeftTensorKeys.Key(path, AdapterTensorPart.Magnitude)] = file.Map(path + ".m").to(ScalarType.Float32).clone();
-            return new LoraModule(path, false, Read(path + ".lora_a").t().contiguous(), Read(path + ".lora_b").t().contiguous(), scale);
+            if (file.Entries.ContainsKey(path + ".m"))
+                others[PeftTensorKeys.Key(path, AdapterTensorPart.Magnitude)] =
+                    file.Map(path + ".m").to(ScalarType.Float32).clone();
+            return new LoraModule(
+                path, false, Read(path + ".lora_a").t().contiguous(), Read(path + ".lora_b").t().contiguous(), scale);
         })];
         using PretrainedModel opened = PretrainedModel.Open(model);
-        var config = TaskTypes.Fill(new LoraConfig { BaseModel = model, Dropout = dropout, UseDora = type == "dora", TargetModules = ModuleSelection.Of([.. paths]) }, opened.Network);
-        LoraConfig resolved = TargetMatcher.Match(config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
+        var config = TaskTypes.Fill(
+            new LoraConfig { BaseModel = model, Dropout = dropout, UseDora = type == "dora",
+            TargetModules = ModuleSelection.Of([.. paths]) }, opened.Network);
+        LoraConfig resolved =
+            TargetMatcher.Match(
+                config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
         new LoraFolder(resolved, modules, others).Write(target);
         return opened.Notes;
 
@@ -90,13 +114,17 @@ public static class MlxFolder
     }
 
     // DoRA is plain pairs with a vector beside them here, which operations on plain pairs refuse.
-    private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder, LoraConfig config)
+    private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(
+        string folder, LoraConfig config)
     {
         if (!config.UseDora) return (LoraFolder.Read(folder), new Dictionary<string, Tensor>());
         LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
-        var magnitudes = whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
+        var magnitudes =
+            whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
             .ToDictionary(other => PeftTensorKeys.Parse(other.Key)!.Value.Path, other => other.Value);
-        return (whole with { Others = whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part != AdapterTensorPart.Magnitude).ToDictionary() }, magnitudes);
+        return (whole with { Others = whole.Others.Where(
+            other => PeftTensorKeys.Parse(other.Key)?.Part != AdapterTensorPart.Magnitude).ToDictionary() },
+            magnitudes);
     }
 
     private static void Require(string folder, LoraFolder adapter)
@@ -104,10 +132,17 @@ public static class MlxFolder
         List<string> problems =
         [
             .. adapter.Others.Keys.Take(10).Select(key => $"{key}: mlx-lm keeps pairs only"),
-            .. adapter.Modules.Where(module => module.IsEmbedding || Layer(module.Path) is null).Select(module => $"{module.Path}: mlx-lm adapts layers of the stack by number only"),
+            .. adapter.Modules.Where(module => module.IsEmbedding || Layer(module.Path) is null)
+            .Select(module => $"{module.Path}: mlx-lm adapts layers of the stack by number only"),
         ];
-        if (adapter.Base?.BaseDtype is { } needed) problems.Add($"{AdapterBase.FileName}: the pairs are right beside a base in {needed} alone, as it is quantised here");
-        if (problems.Count > 0) throw new InputException($"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') and convert the model:", problems);
+        if (adapter.Base?.BaseDtype is { } needed)
+            problems.Add(
+                $"{AdapterBase.FileName}: the pairs are right beside a base in {needed} alone, as it is quantised " +
+                "here");
+        if (problems.Count > 0)
+            throw new InputException(
+                $"{folder} cannot be said in mlx-lm's format. Merge the adapter into its base ('lowrank merge') " +
+                "and convert the model:", problems);
     }
 
     private static (string Type, double Scale, double Dropout) Settings(string folder)
@@ -115,18 +150,31 @@ public static class MlxFolder
         string path = Path.Combine(folder, LoraConfig.FileName);
         if (!File.Exists(path)) throw new InputException($"{path} is not there; expected mlx-lm's adapter folder.");
         JsonObject root = JsonObjects.Read(path);
-        string type = (root["fine_tune_type"] as JsonValue)?.TryGetValue(out string? named) == true ? named! : root["fine_tune_type"] is null ? "lora" : Found(root["fine_tune_type"]);
+        string type = (root["fine_tune_type"] as JsonValue)?.TryGetValue(out string? named) == true ? named!
+            : root["fine_tune_type"] is null ? "lora" : Found(root["fine_tune_type"]);
         var problems = new List<string>();
-        if (type is not ("lora" or "dora")) problems.Add($"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank extract' makes one)");
+        if (type is not ("lora" or "dora"))
+            problems.Add(
+                $"fine_tune_type is {type}, expected lora or dora: a fully tuned model is no adapter ('lowrank " +
+                "extract' makes one)");
         var parameters = root["lora_parameters"] as JsonObject;
-        if (parameters is null) problems.Add($"lora_parameters is {Found(root["lora_parameters"])}, expected an object with rank, scale and dropout; is this mlx-lm's file?");
-        double scale = Number(parameters, "scale", null, value => Math.Abs(value) <= float.MaxValue, "a finite number", problems);
-        double dropout = Number(parameters, "dropout", 0, value => value is >= 0 and < 1, "a number of at least 0 and below 1", problems);
-        if (problems.Count > 0) throw problems.Count == 1 ? new InputException($"{path}: {problems[0]}.") : new InputException($"{path} cannot be used:", problems);
+        if (parameters is null)
+            problems.Add(
+                $"lora_parameters is {Found(root["lora_parameters"])}, expected an object with rank, scale and " +
+                "dropout; is this mlx-lm's file?");
+        double scale =
+            Number(parameters, "scale", null, value => Math.Abs(value) <= float.MaxValue, "a finite number", problems);
+        double dropout =
+            Number(parameters, "dropout", 0, value => value is >= 0 and < 1,
+            "a number of at least 0 and below 1", problems);
+        if (problems.Count > 0)
+            throw problems.Count == 1 ? new InputException($"{path}: {problems[0]}.")
+                : new InputException($"{path} cannot be used:", problems);
         return (type, scale, dropout);
     }
 
-    private static double Number(JsonObject? parameters, string key, double? otherwise, Func<double, bool> isValid, string expected, List<string> problems)
+    private static double Number(JsonObject? parameters, string key, double? otherwise, Func<double, bool> isValid,
+        string expected, List<string> problems)
     {
         if (parameters is null || (parameters[key] is null && otherwise is not null)) return otherwise ?? 0;
         if ((parameters[key] as JsonValue)?.TryGetValue(out double value) == true && isValid(value)) return value;
@@ -134,17 +182,22 @@ public static class MlxFolder
         return 0;
     }
 
-    private static string Found(JsonNode? node) => node?.ToJsonString() is not { } json ? "missing" : json.Length <= 60 ? json : json[..60] + "…";
+    private static string Found(JsonNode? node) => node?.ToJsonString() is not { } json ? "missing" : json.Length <= 60
+        ? json : json[..60] + "…";
 
     // Rows or columns of zeros up to the common rank change nothing.
     private static Tensor Filled(Tensor tensor, int rank, int dimension)
     {
         long missing = rank - tensor.shape[dimension];
-        return missing == 0 ? tensor : cat([tensor, zeros(dimension == 0 ? [missing, tensor.shape[1]] : [tensor.shape[0], missing])], dimension);
+        return missing == 0 ? tensor
+            : cat([tensor, zeros(dimension == 0 ? [missing, tensor.shape[1]] : [tensor.shape[0], missing])], dimension);
     }
 
-    private static int? Layer(string path) => path.Split('.').Select(part => int.TryParse(part, out int number) ? number : (int?)null).FirstOrDefault(number => number is not null);
+    private static int? Layer(string path) =>
+        path.Split('.').Select(part => int.TryParse(part, out int number) ? number : (int?)null)
+        .FirstOrDefault(number => number is not null);
 
     // "self_attn.q_proj" of "model.layers.3.self_attn.q_proj"
-    private static string InLayer(string path) => string.Join('.', path.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
+    private static string InLayer(string path) =>
+        string.Join('.', path.Split('.').SkipWhile(part => !int.TryParse(part, out _)).Skip(1));
 }

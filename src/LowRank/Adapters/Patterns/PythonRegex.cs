@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Adapters.Patterns;
 
-/// <summary>A regular expression of Python's <c>re</c>, as adapter configs hold them, run by .NET with Python's meaning.</summary>
+/// <summary>A regular expression of Python's <c>re</c>, as adapter configs hold them, run by .NET with Python's
+/// meaning.</summary>
 internal sealed class PythonRegex
 {
     // far above what a path of a hundred letters needs; a pattern that backtracks without end is stopped
@@ -33,7 +34,8 @@ internal sealed class PythonRegex
     public static PythonRegex Whole(string pattern, string key) =>
         new($@"\A(?:{PythonRegexTranslator.Translate(pattern, key, embedded: false)})\z", pattern, key);
 
-    /// <summary>Python's <c>re.match(before + pattern + after, path)</c>: from the start, to wherever it ends.</summary>
+    /// <summary>Python's <c>re.match(before + pattern + after, path)</c>: from the start, to wherever it
+    /// ends.</summary>
     /// <param name="before">Own text before the user's pattern, the same in Python and .NET.</param>
     /// <param name="pattern">The user's pattern.</param>
     /// <param name="after">Own text behind it.</param>
@@ -57,15 +59,17 @@ internal sealed class PythonRegex
         }
         catch (RegexMatchTimeoutException failure)
         {
-            throw new InputException($"{key}: \"{pattern}\" takes more than a second on \"{path}\"; write it without nested repetitions", failure);
+            throw new InputException(
+                $"{key}: \"{pattern}\" takes more than a second on \"{path}\"; write it without nested repetitions",
+                failure);
         }
     }
 }
 
 /// <summary>Turns Python's syntax of regular expressions into .NET's, and refuses what would mean something else there
 /// or what Python itself refuses.</summary>
-/// <remarks>Source: the manual of Python's <c>re</c> module. Not checked, since it cannot change which path matches a valid
-/// pattern: the fixed width that Python asks of look-behinds.</remarks>
+/// <remarks>Source: the manual of Python's <c>re</c> module. Not checked, since it cannot change which path matches a
+/// valid pattern: the fixed width that Python asks of look-behinds.</remarks>
 internal sealed class PythonRegexTranslator
 {
     private const string Escapes = "AbBdDsSwWZafnrtvxu";
@@ -109,7 +113,9 @@ internal sealed class PythonRegexTranslator
             }
         }
         if (usesNumbers && names.Count > 0)
-            throw Refuse("mixes named groups with group numbers, which .NET counts otherwise than Python; refer to groups by name");
+            throw Refuse(
+                "mixes named groups with group numbers, which .NET counts otherwise than Python; refer to groups " +
+                "by name");
         return result.ToString();
     }
 
@@ -136,16 +142,22 @@ internal sealed class PythonRegexTranslator
     }
 
     private InputException RefuseEscape(char letter) =>
-        Refuse($"holds \\{letter}, which Python's regular expressions do not have or .NET's do not; write it in other words");
+        Refuse($"holds \\{letter}, which Python's regular expressions do not have or .NET's do not; write it in " +
+            "other words");
 
     private void BackReference()
     {
         int end = position + 1;
         while (end < pattern.Length && char.IsAsciiDigit(pattern[end])) end++;
         string digits = pattern[(position + 1)..end];
-        if (digits[0] == '0' || digits.Length > 2) throw Refuse($"holds the octal escape \\{digits}; write it as \\x and two digits");
-        if (embedded) throw Refuse($"refers to a group by number (\\{digits}), which counts PEFT's own groups around it; refer to it by name");
-        if (int.Parse(digits) > groups) throw Refuse($"refers to group {digits}, but only {groups} groups stand before");
+        if (digits[0] == '0' || digits.Length > 2)
+            throw Refuse($"holds the octal escape \\{digits}; write it as \\x and two digits");
+        if (embedded)
+            throw Refuse(
+                $"refers to a group by number (\\{digits}), which counts PEFT's own groups around it; refer to it " +
+                "by name");
+        if (int.Parse(digits) > groups)
+            throw Refuse($"refers to group {digits}, but only {groups} groups stand before");
         usesNumbers = true;
         Copy(end - position);
     }
@@ -170,7 +182,8 @@ internal sealed class PythonRegexTranslator
     {
         if (position + 1 == pattern.Length) throw Refuse("ends in a single backslash");
         char letter = pattern[position + 1];
-        if (char.IsAsciiDigit(letter) || (char.IsAsciiLetter(letter) && !ClassEscapes.Contains(letter))) throw RefuseEscape(letter);
+        if (char.IsAsciiDigit(letter) || (char.IsAsciiLetter(letter) && !ClassEscapes.Contains(letter)))
+            throw RefuseEscape(letter);
         CopyEscape(letter);
     }
 
@@ -194,7 +207,8 @@ internal sealed class PythonRegexTranslator
     {
         int end = End('>');
         string name = pattern[(position + 4)..end];
-        if (!IsName(name) || !names.Add(name)) throw Refuse($"names a group \"{name}\", which is no name or stands there twice");
+        if (!IsName(name) || !names.Add(name))
+            throw Refuse($"names a group \"{name}\", which is no name or stands there twice");
         groups++;
         Replace(end + 1 - position, $"(?<{name}>");
     }
@@ -212,8 +226,10 @@ internal sealed class PythonRegexTranslator
         int end = End(')');
         string group = pattern[(position + 3)..end];
         bool isNumber = group.Length > 0 && group.All(char.IsAsciiDigit);
-        if (isNumber && embedded) throw Refuse($"asks for a group by number ({group}), which counts PEFT's own groups around it");
-        if (!isNumber && !names.Contains(group)) throw Refuse($"asks for the group \"{group}\", which does not stand before");
+        if (isNumber && embedded)
+            throw Refuse($"asks for a group by number ({group}), which counts PEFT's own groups around it");
+        if (!isNumber && !names.Contains(group))
+            throw Refuse($"asks for the group \"{group}\", which does not stand before");
         usesNumbers |= isNumber;
         Copy(end + 1 - position);
     }
@@ -224,14 +240,18 @@ internal sealed class PythonRegexTranslator
         int end = position + 2;
         while (end < pattern.Length && pattern[end] is 'i' or 'm' or 's' or '-') end++;
         bool scoped = end < pattern.Length && pattern[end] == ':';
-        bool global = end < pattern.Length && pattern[end] == ')' && end > position + 2 && !pattern[position..end].Contains('-');
+        bool global = end < pattern.Length && pattern[end] == ')' && end > position + 2 && !pattern[position..end]
+            .Contains('-');
         if (!scoped && !global)
         {
             string found = pattern[position..Math.Min(pattern.Length, end + 1)];
-            throw Refuse($"holds \"{found}\", which Python's regular expressions do not have or .NET's do not; write it in other words");
+            throw Refuse(
+                $"holds \"{found}\", which Python's regular expressions do not have or .NET's do not; write it in " +
+                "other words");
         }
         if (global && (position > 0 || embedded))
-            throw Refuse($"sets flags where Python takes none: write {pattern[position..end]}:…) around the part they are for");
+            throw Refuse(
+                $"sets flags where Python takes none: write {pattern[position..end]}:…) around the part they are for");
         Copy(end + 1 - position);
     }
 
@@ -247,11 +267,13 @@ internal sealed class PythonRegexTranslator
     private int End(char closing)
     {
         int end = pattern.IndexOf(closing, position + 2);
-        return end >= 0 ? end : throw Refuse($"opens {pattern[position..Math.Min(pattern.Length, position + 4)]} and never closes it");
+        return end >= 0 ? end
+            : throw Refuse($"opens {pattern[position..Math.Min(pattern.Length, position + 4)]} and never closes it");
     }
 
     private static bool IsName(string name) =>
-        name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
+        name.Length > 0 && !char.IsAsciiDigit(name[0])
+            && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter == '_');
 
     private void Copy(int length)
     {

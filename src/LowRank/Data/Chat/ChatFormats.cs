@@ -16,24 +16,31 @@ public static class ChatFormats
         IReadOnlyDictionary<string, string> templates = tokenizer.ChatTemplates;
         if (templates.Count == 0) return new ChatMlFormat();
         TemplateChatFormat? Format(string name) =>
-            templates.TryGetValue(name, out string? source) ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens) : null;
+            templates.TryGetValue(name, out string? source)
+                ? new TemplateChatFormat(ChatTemplate.Parse(source), tokenizer.SpecialTokens) : null;
         TemplateChatFormat? plain = Format(ChatTemplateFiles.Default), ofTools = Format(ChatTemplateFiles.ToolUse);
-        return plain is not null && ofTools is null ? plain : new NamedTemplatesFormat(plain, ofTools, [.. templates.Keys]);
+        return plain is not null && ofTools is null ? plain
+            : new NamedTemplatesFormat(plain, ofTools, [.. templates.Keys]);
     }
 
     /// <summary>As <see cref="Of"/>, for talking with a model: ChatML only where it can know ChatML's tokens.</summary>
-    /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the template is not valid.</exception>
+    /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the
+    /// template is not valid.</exception>
     public static IChatFormat ForTalking(ITextTokenizer tokenizer) =>
         Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : Of(tokenizer);
 
     /// <summary>Why a model can neither learn conversations nor hold them, and what to do; null where it can.</summary>
     public static string? Obstacle(ITextTokenizer tokenizer)
     {
-        string[] missing = tokenizer.ChatTemplates.Count == 0 ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
+        string[] missing = tokenizer.ChatTemplates.Count == 0
+            ? [.. ChatMlTokens.Where(token => tokenizer.TokenToId(token) is null)] : [];
         return missing.Length == 0 ? null
-            : $"The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), and its tokenizer " +
-            $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, needs. " +
-            "Train with a template (data.chat_template names one; it is kept with the adapter), put the model's into its folder as chat_template.jinja, add the tokens by adapter.new_tokens, " +
+            : "The model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json), " +
+            "and its tokenizer " +
+            $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, " +
+                "needs. " +
+            "Train with a template (data.chat_template names one; it is kept with the adapter), put the model's " +
+                "into its folder as chat_template.jinja, add the tokens by adapter.new_tokens, " +
             "or learn and continue texts without turns ({\"prompt\", \"completion\"}, 'lowrank generate').";
     }
 
@@ -46,11 +53,12 @@ public static class ChatFormats
     public static int[] Prompt(IChatFormat format, ITextTokenizer tokenizer, JsonArray messages, JsonArray? tools)
     {
         string text = format.RenderPrompt(messages, tools);
-        return format.SpellsSpecialTokens ? tokenizer.Encode(text, addSpecialTokens: false) : PromptEncoding.Prompt(tokenizer, text);
+        return format.SpellsSpecialTokens ? tokenizer.Encode(text, addSpecialTokens: false)
+            : PromptEncoding.Prompt(tokenizer, text);
     }
 
-    /// <summary>The special token that the format writes after the assistant's words, such as <c>&lt;|im_end|&gt;</c>; null
-    /// where it writes none.</summary>
+    /// <summary>The special token that the format writes after the assistant's words, such as <c>&lt;|im_end|&gt;</c>;
+    /// null where it writes none.</summary>
     /// <exception cref="InputException">The format refuses a conversation of one question and one answer.</exception>
     public static int? EndOfTurn(IChatFormat format, Tokenizer tokenizer)
     {
@@ -69,20 +77,24 @@ public static class ChatFormats
 /// <summary>Writes a conversation as the text that a model reads.</summary>
 public interface IChatFormat
 {
-    /// <summary>Whether the text spells out the tokens that begin and end it. Where not, the tokenizer's are added.</summary>
+    /// <summary>Whether the text spells out the tokens that begin and end it. Where not, the tokenizer's are
+    /// added.</summary>
     bool SpellsSpecialTokens { get; }
 
-    /// <summary>How the assistant's turns are told from the rest, in words, for people who ask what is trained.</summary>
+    /// <summary>How the assistant's turns are told from the rest, in words, for people who ask what is
+    /// trained.</summary>
     string TurnsToldBy { get; }
 
     /// <summary>Writes a conversation to learn from.</summary>
     /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
     /// <param name="tools">What the assistant may call; null for none.</param>
-    /// <param name="learned">The assistant's messages whose places are to be found, by number, ascending; none gives the text
-    /// of the conversation alone.</param>
-    /// <returns>One text, or several where the format writes a turn otherwise once more messages follow it: each learned
-    /// message stands in one of them, after what the model is shown before it and as the model is to write it.</returns>
-    /// <exception cref="InputException">The conversation cannot be written, or the turns cannot be told apart.</exception>
+    /// <param name="learned">The assistant's messages whose places are to be found, by number, ascending; none gives
+    /// the text of the conversation alone.</param>
+    /// <returns>One text, or several where the format writes a turn otherwise once more messages follow it: each
+    /// learned message stands in one of them, after what the model is shown before it and as the model is to write
+    /// it.</returns>
+    /// <exception cref="InputException">The conversation cannot be written, or the turns cannot be told
+    /// apart.</exception>
     IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned);
 
     /// <summary>Writes a conversation up to where the assistant is to speak: what generation begins with.</summary>
@@ -94,11 +106,12 @@ public interface IChatFormat
 
 /// <summary>A conversation as text.</summary>
 /// <param name="Text">The text.</param>
-/// <param name="TrainedSpans">Start and length, in UTF-16 characters, of what is learned of the assistant, its end-of-turn
-/// token included; in the order of the text.</param>
+/// <param name="TrainedSpans">Start and length, in UTF-16 characters, of what is learned of the assistant, its
+/// end-of-turn token included; in the order of the text.</param>
 public sealed record ChatText(string Text, IReadOnlyList<(int Start, int Length)> TrainedSpans);
 
-/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Contents are texts; there are no tools.</summary>
+/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Contents are texts; there
+/// are no tools.</summary>
 public sealed class ChatMlFormat : IChatFormat
 {
     private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
@@ -126,13 +139,18 @@ public sealed class ChatMlFormat : IChatFormat
     private static void Check(JsonArray messages, JsonArray? tools)
     {
         List<string> problems = [];
-        if (tools is { Count: > 0 }) problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
+        if (tools is { Count: > 0 })
+            problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
         for (int i = 0; i < messages.Count; i++)
         {
             if (Sample.AsText(messages[i]?["content"]) is null)
-                problems.Add($"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a text: the model has no chat template of its own.");
+                problems.Add(
+                    $"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a " +
+                    "text: the model has no chat template of its own.");
             if (messages[i]?["tool_calls"] is not null)
-                problems.Add($"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has no template.");
+                problems.Add(
+                    $"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has " +
+                    "no template.");
         }
         if (problems.Count > 0) throw new InputException("The conversation cannot be written as ChatML:", problems);
     }

@@ -2,20 +2,25 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Chat;
 
-/// <summary>A model's named templates, chosen as transformers chooses: "tool_use" for conversations with tools, else "default".</summary>
+/// <summary>A model's named templates, chosen as transformers chooses: "tool_use" for conversations with tools, else
+/// "default".</summary>
 /// <param name="plain">The template "default"; null where there is none.</param>
 /// <param name="ofTools">The template "tool_use"; null where there is none.</param>
 /// <param name="names">The names of all.</param>
-internal sealed class NamedTemplatesFormat(TemplateChatFormat? plain, TemplateChatFormat? ofTools, IReadOnlyList<string> names) : IChatFormat
+internal sealed class NamedTemplatesFormat(
+    TemplateChatFormat? plain, TemplateChatFormat? ofTools, IReadOnlyList<string> names) : IChatFormat
 {
     public bool SpellsSpecialTokens => true;
 
     public string TurnsToldBy => (plain ?? ofTools)?.TurnsToldBy ?? "";
 
-    public IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned) => Of(tools).Render(messages, tools, learned);
+    public IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned) =>
+        Of(tools).Render(messages, tools, learned);
 
     public string RenderPrompt(JsonArray messages, JsonArray? tools) => Of(tools).RenderPrompt(messages, tools);
 
     private TemplateChatFormat Of(JsonArray? tools) => (tools is null ? null : ofTools) ?? plain
-        ?? throw new InputException($"the model has several chat templates ({string.Join(", ", names)}) and none of the name \"default\". Name one by data.chat_template.");
+        ?? throw new InputException(
+            $"the model has several chat templates ({string.Join(", ", names)}) and none of the name \"default\". " +
+            "Name one by data.chat_template.");
 }

@@ -4,18 +4,23 @@ using LowRank.Jinja;
 namespace LowRank.Data.Chat;
 
 /// <summary>A model's own chat template.</summary>
-/// <remarks>The assistant's turns are what <c>{% generation %}</c> blocks wrote. A template without them is rendered up to
-/// each turn, with the generation prompt, and with the turn: the turn is the difference, as a model is shown the one and writes
-/// the other. Where it is written otherwise once more messages follow (templates of thinking models drop earlier thoughts), the
-/// turn is learned in that rendering of its own.</remarks>
+/// <remarks>The assistant's turns are what <c>{% generation %}</c> blocks wrote. A template without them is rendered up
+/// to each turn, with the generation prompt, and with the turn: the turn is the difference, as a model is shown the one
+/// and writes the other. Where it is written otherwise once more messages follow (templates of thinking models drop
+/// earlier thoughts), the turn is learned in that rendering of its own.</remarks>
 /// <param name="template">The template.</param>
 /// <param name="specialTokens">Variables such as <c>bos_token</c>.</param>
-public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens) : IChatFormat
+public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens)
+    : IChatFormat
 {
     private const string Assistant = "assistant";
-    private const string Advice = "Name another template (data.chat_template), mark the turns by {% generation %} in it, or train on all tokens (train_on: all).";
+    private const string Advice =
+        "Name another template (data.chat_template), mark the turns by {% generation %} in it, or train on all " +
+        "tokens (train_on: all).";
 
-    private readonly Lazy<bool?> takesTexts = new(() => ToolCalls.TakesTexts(probe => Render(template, specialTokens, probe, null, generationPrompt: false).Text));
+    private readonly Lazy<bool?> takesTexts =
+        new(() => ToolCalls.TakesTexts(
+            probe => Render(template, specialTokens, probe, null, generationPrompt: false).Text));
 
     /// <inheritdoc/>
     public bool SpellsSpecialTokens => true;
@@ -30,38 +35,51 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
     {
         RenderedTemplate whole = Run(messages, messages.Count, tools, generationPrompt: false);
         if (learned.Count == 0) return [new ChatText(whole.Text, [])];
-        return template.HasGenerationBlocks ? [Marked(messages, learned, whole)] : OwnRenderings(messages, tools, learned, whole.Text);
+        return template.HasGenerationBlocks ? [Marked(messages, learned, whole)]
+            : OwnRenderings(messages, tools, learned, whole.Text);
     }
 
     /// <inheritdoc/>
-    public string RenderPrompt(JsonArray messages, JsonArray? tools) => Run(messages, messages.Count, tools, generationPrompt: true).Text;
+    public string RenderPrompt(JsonArray messages, JsonArray? tools) =>
+        Run(messages, messages.Count, tools, generationPrompt: true).Text;
 
     private static ChatText Marked(JsonArray messages, IReadOnlyList<int> learned, RenderedTemplate whole)
     {
         if (!whole.GenerationSpansComplete)
-            throw new InputException("the chat template changes the text of a {% generation %} block after it was written, so that its place is unknown. " +
+            throw new InputException(
+                "the chat template changes the text of a {% generation %} block after it was written, so that its " +
+                "place is unknown. " +
                 "Write the block's text without a filter, or train on all tokens (train_on: all).");
         if (whole.GenerationSpans.Count == 0)
-            throw new InputException("the chat template has {% generation %} blocks, but this conversation comes to none, so that nothing of it would be learned. " +
+            throw new InputException(
+                "the chat template has {% generation %} blocks, but this conversation comes to none, so that " +
+                "nothing of it would be learned. " +
                 "Check which messages the template writes in a block, or train on all tokens (train_on: all).");
-        int[] turns = [.. Enumerable.Range(0, messages.Count).Where(i => Sample.AsText(messages[i]?["role"]) == Assistant)];
+        int[] turns = [
+            .. Enumerable.Range(0, messages.Count).Where(i => Sample.AsText(messages[i]?["role"]) == Assistant)];
         if (learned.Count == turns.Length) return new ChatText(whole.Text, whole.GenerationSpans);
         if (whole.GenerationSpans.Count != turns.Length)
-            throw new InputException($"\"weight\" is 0 for some of the assistant's {turns.Length} turns, but the chat template marks {whole.GenerationSpans.Count} places as the assistant's, so that they cannot be told apart. " +
+            throw new InputException(
+                $"\"weight\" is 0 for some of the assistant's {turns.Length} turns, but the chat template marks " +
+                $"{whole.GenerationSpans.Count} places as the assistant's, so that they cannot be told apart. " +
                 "Let its {% generation %} blocks stand around whole turns, or part the conversation into rows.");
         return new ChatText(whole.Text, [.. whole.GenerationSpans.Where((_, turn) => learned.Contains(turns[turn]))]);
     }
 
-    // Turns that a text shows as they were written share it: one text, unless the template writes earlier turns otherwise.
+    // Turns that a text shows as they were written share it: one text, unless the template writes earlier turns
+    // otherwise.
     private List<ChatText> OwnRenderings(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned, string whole)
     {
         List<(string Before, string With)> left = [.. learned.Select(turn => Turn(messages, tools, turn, whole))];
         List<ChatText> texts = [];
         for (string text = whole; left.Count > 0; text = left.Count > 0 ? left[^1].With : text)
         {
-            (string Before, string With)[] shown = [.. left.Where(turn => text.StartsWith(turn.With, StringComparison.Ordinal))];
+            (string Before, string With)[] shown =
+                [.. left.Where(turn => text.StartsWith(turn.With, StringComparison.Ordinal))];
             if (shown.Length == 0) continue; // what follows the last turn changes it
-            texts.Insert(0, new ChatText(text, [.. shown.Select(turn => (turn.Before.Length, turn.With.Length - turn.Before.Length))]));
+            texts.Insert(0,
+                new ChatText(text,
+                [.. shown.Select(turn => (turn.Before.Length, turn.With.Length - turn.Before.Length))]));
             left.RemoveAll(turn => shown.Contains(turn));
         }
         return texts;
@@ -71,7 +89,8 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
     private (string Before, string With) Turn(JsonArray messages, JsonArray? tools, int turn, string whole)
     {
         string before = Part(messages, turn, tools, turn, "begins", generationPrompt: true);
-        string with = turn == messages.Count - 1 ? whole : Part(messages, turn + 1, tools, turn, "ends", generationPrompt: false);
+        string with = turn == messages.Count - 1 ? whole
+            : Part(messages, turn + 1, tools, turn, "ends", generationPrompt: false);
         if (!with.StartsWith(before, StringComparison.Ordinal))
             throw Ambiguous(turn, "begins: what it writes before the turn is no beginning of what it writes with it");
         return (before, with);
@@ -86,13 +105,15 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
         }
         catch (InputException refusal)
         {
-            throw Ambiguous(turn, $"{where}: it refuses the conversation up to there ({refusal.Message.TrimEnd('.')})", refusal);
+            throw Ambiguous(
+                turn, $"{where}: it refuses the conversation up to there ({refusal.Message.TrimEnd('.')})", refusal);
         }
     }
 
     private static InputException Ambiguous(int message, string what, Exception? cause = null)
     {
-        string text = $"the chat template does not tell where the assistant's turn \"messages\"[{message}] {what}. {Advice}";
+        string text =
+            $"the chat template does not tell where the assistant's turn \"messages\"[{message}] {what}. {Advice}";
         return cause is null ? new(text) : new(text, cause);
     }
 
@@ -103,7 +124,8 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
         return Render(template, specialTokens, shown, tools?.DeepClone(), generationPrompt);
     }
 
-    private static RenderedTemplate Render(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens, JsonArray messages, JsonNode? tools, bool generationPrompt)
+    private static RenderedTemplate Render(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens,
+        JsonArray messages, JsonNode? tools, bool generationPrompt)
     {
         var variables = new JsonObject
         {

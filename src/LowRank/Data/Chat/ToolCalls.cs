@@ -4,19 +4,22 @@ using LowRank.Data.Forms;
 
 namespace LowRank.Data.Chat;
 
-/// <summary>The calls in a conversation's messages: <c>"tool_calls": [{"function": {"name", "arguments"}}]</c>. Their arguments
-/// are an object, or a text that holds it as JSON, as OpenAI's service gives them.</summary>
+/// <summary>The calls in a conversation's messages: <c>"tool_calls": [{"function": {"name", "arguments"}}]</c>. Their
+/// arguments are an object, or a text that holds it as JSON, as OpenAI's service gives them.</summary>
 internal static class ToolCalls
 {
     private const string ProbeWord = "call-form-probe", Key = "tool_calls", Arguments = "arguments";
     private static readonly ChatTemplate AsPythonWrites = ChatTemplate.Parse("{{ value | tojson }}");
 
     /// <summary>Whether a message has a call.</summary>
-    public static bool Any(JsonArray messages) => messages.Any(message => message is JsonObject turn && turn[Key] is JsonArray { Count: > 0 });
+    public static bool Any(JsonArray messages) =>
+        messages.Any(message => message is JsonObject turn && turn[Key] is JsonArray { Count: > 0 });
 
-    /// <summary>Finds out what a template takes. Most write arguments that are objects; some (DeepSeek's) put texts together.</summary>
+    /// <summary>Finds out what a template takes. Most write arguments that are objects; some (DeepSeek's) put texts
+    /// together.</summary>
     /// <param name="render">Writes a conversation.</param>
-    /// <returns>True for texts, false for objects, null for either: written as they are given, an object as Python shows it.</returns>
+    /// <returns>True for texts, false for objects, null for either: written as they are given, an object as Python
+    /// shows it.</returns>
     public static bool? TakesTexts(Func<JsonArray, string> render)
     {
         string Try(bool asTexts)
@@ -34,7 +37,8 @@ internal static class ToolCalls
         }
         string ofObject = Try(asTexts: false);
         if (ofObject.Contains($"{{'a': '{ProbeWord}'}}", StringComparison.Ordinal)) return null;
-        return !ofObject.Contains(ProbeWord, StringComparison.Ordinal) && Try(asTexts: true).Contains(ProbeWord, StringComparison.Ordinal);
+        return !ofObject.Contains(ProbeWord, StringComparison.Ordinal) && Try(asTexts: true)
+            .Contains(ProbeWord, StringComparison.Ordinal);
     }
 
     private static JsonArray Probe() => JsonNode.Parse("""
@@ -51,7 +55,9 @@ internal static class ToolCalls
         foreach (JsonObject function in Functions(messages))
         {
             string? text = Sample.AsText(function[Arguments]);
-            if (asTexts) function[Arguments] = string.IsNullOrWhiteSpace(text) ? Text(function[Arguments]?.DeepClone() ?? new JsonObject()) : text;
+            if (asTexts)
+                function[Arguments] = string.IsNullOrWhiteSpace(text)
+                    ? Text(function[Arguments]?.DeepClone() ?? new JsonObject()) : text;
             else if (text is not null) function[Arguments] = Parsed(text) is { } parsed ? parsed : text;
             else if (function[Arguments] is null) function[Arguments] = new JsonObject();
         }
@@ -61,7 +67,9 @@ internal static class ToolCalls
     public static void Check(JsonObject turn, string name, RowFields fields)
     {
         if (turn["function_call"] is not null)
-            fields.Problem($"{name}.\"function_call\" is OpenAI's earlier form. Write \"tool_calls\": [{{\"type\": \"function\", \"function\": {{\"name\", \"arguments\"}}}}].");
+            fields.Problem(
+                $"{name}.\"function_call\" is OpenAI's earlier form. Write \"tool_calls\": [{{\"type\": " +
+                "\"function\", \"function\": {\"name\", \"arguments\"}}].");
         if (turn[Key] is not { } calls) return;
         if (calls is not JsonArray list)
         {
@@ -71,9 +79,14 @@ internal static class ToolCalls
         for (int i = 0; i < list.Count; i++)
         {
             string call = $"{name}.\"{Key}\"[{i}]";
-            if (list[i] is not JsonObject) fields.Problem($"{call} is {Sample.Describe(list[i])}, expected a call {{\"function\": {{\"name\", \"arguments\"}}}}.");
+            if (list[i] is not JsonObject)
+                fields.Problem(
+                    $"{call} is {Sample.Describe(list[i])}, expected a call {{\"function\": {{\"name\", " +
+                    "\"arguments\"}}.");
             else if (Sample.AsText(Function(list[i])[Arguments]) is { } text && Parsed(text) is null)
-                fields.Problem($"{call}: \"{Arguments}\" is a text that holds no JSON object. Expected an object, or its JSON as a text.");
+                fields.Problem(
+                    $"{call}: \"{Arguments}\" is a text that holds no JSON object. Expected an object, or its JSON " +
+                    "as a text.");
         }
     }
 
@@ -108,7 +121,8 @@ internal static class ToolCalls
     {
         try
         {
-            return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonArray;
+            return JsonNode.Parse(
+                text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonArray;
         }
         catch (JsonException)
         {

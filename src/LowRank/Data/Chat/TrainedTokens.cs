@@ -8,12 +8,16 @@ internal static class TrainedTokens
     /// <param name="tokenizer">What made the ids, without special tokens.</param>
     /// <param name="text">The text.</param>
     /// <param name="ids">Its ids.</param>
-    /// <param name="spans">Start and length in UTF-16 characters, in the order of the text, apart from each other.</param>
-    public static bool[] Find(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans) =>
+    /// <param name="spans">Start and length in UTF-16 characters, in the order of the text, apart from each
+    /// other.</param>
+    public static bool[] Find(
+        ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans) =>
         BySegments(tokenizer, text, ids, spans) ?? ByBoundaries(tokenizer, text, ids, spans);
 
-    /// <summary>Tokenizes each span and what lies between by itself: exact where that gives the ids of the whole.</summary>
-    private static bool[]? BySegments(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
+    /// <summary>Tokenizes each span and what lies between by itself: exact where that gives the ids of the
+    /// whole.</summary>
+    private static bool[]? BySegments(
+        ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
     {
         var trained = new bool[ids.Length];
         int at = 0, position = 0;
@@ -31,7 +35,8 @@ internal static class TrainedTokens
         return Take(text.Length, false) && at == ids.Length ? trained : null;
     }
 
-    private static bool[] ByBoundaries(ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
+    private static bool[] ByBoundaries(
+        ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
     {
         var trained = new bool[ids.Length];
         string decoded = tokenizer.Decode(ids);
@@ -44,17 +49,21 @@ internal static class TrainedTokens
         return trained;
     }
 
-    /// <summary>How many tokens lie wholly before a position of the text, and whether the next one begins before it.</summary>
-    /// <remarks>What the text before it and the text after it share with the whole leaves few tokens in doubt; they are told
-    /// apart by the length of what they decode to. The position too is measured in decoded characters: normalizers may
-    /// have changed the number of them.</remarks>
-    private static (int Count, bool GoesOn) CountBefore(ITextTokenizer tokenizer, string text, int[] ids, string decoded, int position)
+    /// <summary>How many tokens lie wholly before a position of the text, and whether the next one begins before
+    /// it.</summary>
+    /// <remarks>What the text before it and the text after it share with the whole leaves few tokens in doubt; they are
+    /// told apart by the length of what they decode to. The position too is measured in decoded characters: normalizers
+    /// may have changed the number of them.</remarks>
+    private static (int Count, bool GoesOn) CountBefore(
+        ITextTokenizer tokenizer, string text, int[] ids, string decoded, int position)
     {
-        int[] before = tokenizer.Encode(text[..position], addSpecialTokens: false), after = tokenizer.Encode(text[position..], addSpecialTokens: false);
+        int[] before = tokenizer.Encode(text[..position], addSpecialTokens: false),
+            after = tokenizer.Encode(text[position..], addSpecialTokens: false);
         int decodedPosition = tokenizer.Decode(before).Length;
         int low = ids.AsSpan().CommonPrefixLength(before);
         int shared = 0;
-        while (shared < Math.Min(after.Length, ids.Length - low) && after[^(shared + 1)] == ids[^(shared + 1)]) shared++;
+        while (shared < Math.Min(after.Length, ids.Length - low) && after[^(shared + 1)] == ids[^(shared + 1)])
+            shared++;
         int high = ids.Length - shared;
         while (low < high)
         {
@@ -66,7 +75,8 @@ internal static class TrainedTokens
         return (low, low < ids.Length && Covered(tokenizer, decoded, ids, low).Whole < decodedPosition);
     }
 
-    /// <summary>How many whole characters the first tokens hold, and whether they hold a part of the next one.</summary>
+    /// <summary>How many whole characters the first tokens hold, and whether they hold a part of the next
+    /// one.</summary>
     private static (int Whole, bool Part) Covered(ITextTokenizer tokenizer, string decoded, int[] ids, int count)
     {
         string held = tokenizer.Decode(ids.AsSpan(0, count).ToArray());

@@ -4,8 +4,8 @@ using LowRank.Data.Chat;
 
 namespace LowRank.Data.Forms;
 
-/// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, written by the model's chat template;
-/// the assistant's turns are learned, those of <c>"weight": 0</c> left out.</summary>
+/// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, written by the model's chat
+/// template; the assistant's turns are learned, those of <c>"weight": 0</c> left out.</summary>
 internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : ISampleForm
 {
     private const string Assistant = "assistant", Weight = "weight";
@@ -21,13 +21,19 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         var fields = new RowFields(sample.Row);
         JsonArray messages = Check(sample.Row, fields);
         fields.ThrowIfWrong();
-        int[] learned = [.. Enumerable.Range(0, messages.Count).Where(i => Role(messages[i]) == Assistant && IsLearned(messages[i]))];
-        if (messages.Any(message => message is JsonObject turn && turn.ContainsKey(Weight))) messages = WithoutWeights(messages);
-        IReadOnlyList<ChatText> texts = format.Render(messages, sample.Row["tools"] as JsonArray, trainOn == TrainOn.Completion ? learned : []);
-        return [.. texts.Select((text, i) => Encode(text, endsWithAssistant: i < texts.Count - 1 || learned.Contains(messages.Count - 1)))];
+        int[] learned =
+            [.. Enumerable.Range(0, messages.Count)
+            .Where(i => Role(messages[i]) == Assistant && IsLearned(messages[i]))];
+        if (messages.Any(message => message is JsonObject turn && turn.ContainsKey(Weight)))
+            messages = WithoutWeights(messages);
+        IReadOnlyList<ChatText> texts =
+            format.Render(messages, sample.Row["tools"] as JsonArray, trainOn == TrainOn.Completion ? learned : []);
+        return [.. texts.Select(
+            (text, i) => Encode(text, endsWithAssistant: i < texts.Count - 1 || learned.Contains(messages.Count - 1)))];
     }
 
-    private static bool IsLearned(JsonNode? message) => message![Weight] is not JsonValue value || !value.TryGetValue(out double weight) || weight != 0;
+    private static bool IsLearned(JsonNode? message) => message![Weight] is not JsonValue value
+        || !value.TryGetValue(out double weight) || weight != 0;
 
     // The model's template need not know the key.
     private static JsonArray WithoutWeights(JsonArray messages)
@@ -55,7 +61,8 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         ids = [.. begin, .. ids];
         labels = [.. beginLabels, .. labels];
         if (!endsWithAssistant || EndsText(chat.Text)) return new TokenizedExample(ids, labels);
-        // The model has to reach its end-of-text token, for nothing else stops its generation: all after the last turn is learned.
+        // The model has to reach its end-of-text token, for nothing else stops its generation: all after the last turn
+        // is learned.
         int lastTurn = Array.FindLastIndex(labels, label => label != TokenizedExample.Ignored);
         for (int i = lastTurn + 1; i < labels.Length; i++) labels[i] = ids[i];
         int[] ended = PromptEncoding.Ended(tokenizer, ids);
@@ -63,7 +70,8 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
     }
 
     // The token that ends a turn may be the one that ends a text: it is learned once.
-    private bool EndsText(string text) => tokenizer.EosTokenId is { } end && text.TrimEnd().EndsWith(tokenizer.Decode([end]), StringComparison.Ordinal);
+    private bool EndsText(string text) =>
+        tokenizer.EosTokenId is { } end && text.TrimEnd().EndsWith(tokenizer.Decode([end]), StringComparison.Ordinal);
 
     private JsonArray Check(JsonObject row, RowFields fields)
     {
@@ -71,7 +79,8 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
             fields.Problem($"\"tools\" is {Sample.Describe(tools)}, expected a list of tools.");
         if (row["messages"] is not JsonArray messages)
         {
-            fields.Problem($"\"messages\" is {Sample.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
+            fields.Problem(
+                $"\"messages\" is {Sample.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
             return [];
         }
         ToolCalls.ReadLists(messages);
@@ -79,9 +88,12 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         bool anyAssistant = messages.Any(message => Role(message) == Assistant);
         if (messages.Count == 0) fields.Problem("\"messages\" is empty. Expected a conversation.");
         else if (!anyAssistant && trainOn == TrainOn.Completion)
-            fields.Problem($"no message has the role \"assistant\" (roles: {string.Join(", ", messages.Select(Role).Distinct())}). " +
+            fields.Problem(
+                "no message has the role \"assistant\" (roles: " +
+                $"{string.Join(", ", messages.Select(Role).Distinct())}). " +
                 "Expected a turn to learn, or train_on: all.");
-        else if (trainOn == TrainOn.Completion && fields.AreRight && !messages.Any(message => Role(message) == Assistant && IsLearned(message)))
+        else if (trainOn == TrainOn.Completion && fields.AreRight
+            && !messages.Any(message => Role(message) == Assistant && IsLearned(message)))
             fields.Problem("every turn of the assistant has \"weight\": 0. Expected one to learn; remove the row.");
         return messages;
     }
@@ -93,17 +105,26 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
             fields.Problem($"{name} is {Sample.Describe(message)}, expected {{\"role\", \"content\"}}.");
             return;
         }
-        if (!turn.ContainsKey("role")) fields.Problem($"{name} has no \"role\". Expected one such as \"user\" or \"assistant\".");
-        else if (Sample.AsText(turn["role"]) is null or "") fields.Problem($"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
-        if (turn.TryGetPropertyValue(Weight, out JsonNode? weight) && (weight is not JsonValue number || !number.TryGetValue(out double factor) || factor is not (0 or 1)))
+        if (!turn.ContainsKey("role"))
+            fields.Problem($"{name} has no \"role\". Expected one such as \"user\" or \"assistant\".");
+        else if (Sample.AsText(turn["role"]) is null or "")
+            fields.Problem(
+                $"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
+        if (turn.TryGetPropertyValue(Weight, out JsonNode? weight)
+            && (weight is not JsonValue number || !number.TryGetValue(out double factor) || factor is not (0 or 1)))
             fields.Problem($"{name}.\"weight\" is {Sample.Describe(weight)}, expected 0 (not learned) or 1.");
         ToolCalls.Check(turn, name, fields);
         JsonNode? content = turn["content"];
-        bool carriesMore = turn.Any(field => field.Key is not ("role" or "content" or Weight) && field.Value is not null); // such as tool_calls
-        if (!turn.ContainsKey("content") && !carriesMore) fields.Problem($"{name} has no \"content\". Expected a text.");
+        // such as tool_calls
+        bool carriesMore =
+            turn.Any(field => field.Key is not ("role" or "content" or Weight) && field.Value is not null);
+        if (!turn.ContainsKey("content") && !carriesMore)
+            fields.Problem($"{name} has no \"content\". Expected a text.");
         else if (content is null && !carriesMore) fields.Problem($"{name}.\"content\" is null, expected a text.");
-        else if (content is not (null or JsonArray) && Sample.AsText(content) is null) fields.Problem($"{name}.\"content\" is {Sample.Describe(content)}, expected a text.");
-        else if (Role(turn) == Assistant && Sample.AsText(content) == "" && !carriesMore) fields.Problem($"{name}.\"content\" is empty. Expected what the assistant says.");
+        else if (content is not (null or JsonArray) && Sample.AsText(content) is null)
+            fields.Problem($"{name}.\"content\" is {Sample.Describe(content)}, expected a text.");
+        else if (Role(turn) == Assistant && Sample.AsText(content) == "" && !carriesMore)
+            fields.Problem($"{name}.\"content\" is empty. Expected what the assistant says.");
     }
 
     private static string? Role(JsonNode? message) => message is JsonObject turn ? Sample.AsText(turn["role"]) : null;

@@ -16,10 +16,12 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
         if (form is null) throw Formless(row);
         List<string> foreign =
         [
-            .. forms.Where(other => other != form).SelectMany(other => other.Keys.Concat(other.OptionalKeys)).Where(row.ContainsKey).Select(Quote),
+            .. forms.Where(other => other != form).SelectMany(other => other.Keys.Concat(other.OptionalKeys))
+                .Where(row.ContainsKey).Select(Quote),
         ];
         if (foreign.Count > 0)
-            throw new InputException($"the row has the form {form.Shape} and also {string.Join(", ", foreign)} of another. " +
+            throw new InputException(
+                $"the row has the form {form.Shape} and also {string.Join(", ", foreign)} of another. " +
                 $"Expected one of the forms {Shapes()}: remove or rename what does not belong to it.");
         return form;
     }
@@ -27,10 +29,15 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
     private InputException Formless(JsonObject row)
     {
         // Of a form that is there in part, the rest is missing.
-        ISampleForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey)).MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
+        ISampleForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey))
+            .MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
         return begun is null
-            ? new InputException($"the row has no text to learn from; columns found: {Sample.Columns(row)}. Expected one of the forms {Shapes()}; data.columns maps other names, such as {{prompt: …, completion: …}}.")
-            : new InputException(Sample.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key))) + $" Expected one of the forms {Shapes()}.");
+            ? new InputException(
+                $"the row has no text to learn from; columns found: {Sample.Columns(row)}. Expected one of the " +
+                $"forms {Shapes()}; data.columns maps other names, such as {{prompt: …, completion: …}}.")
+            : new InputException(
+                Sample.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key)))
+                + $" Expected one of the forms {Shapes()}.");
     }
 
     private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
@@ -50,7 +57,8 @@ internal interface ISampleForm
     /// <summary>Further keys that belong to the form.</summary>
     IReadOnlyList<string> OptionalKeys { get; }
 
-    /// <summary>Makes examples of a row that has all of <see cref="Keys"/>: one, or several of a conversation.</summary>
+    /// <summary>Makes examples of a row that has all of <see cref="Keys"/>: one, or several of a
+    /// conversation.</summary>
     /// <exception cref="InputException">The row is wrong; each problem without its place.</exception>
     IReadOnlyList<TokenizedExample> Tokenize(Sample sample);
 }
@@ -75,8 +83,8 @@ internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
     }
 }
 
-/// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned, as what follows
-/// the very ids that a model is given to generate from.</summary>
+/// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned, as what
+/// follows the very ids that a model is given to generate from.</summary>
 internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : ISampleForm
 {
     public string Shape => "{\"prompt\", \"completion\"}";
@@ -88,7 +96,9 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
     public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
     {
         var fields = new RowFields(sample.Row);
-        string prompt = fields.FilledText("prompt", "Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.");
+        string prompt =
+            fields.FilledText(
+                "prompt", "Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.");
         string completion = fields.FilledText("completion", "Expected the text to learn.");
         fields.ThrowIfWrong();
         int[] before = PromptEncoding.Prompt(tokenizer, prompt);
@@ -115,14 +125,21 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
         var fields = new RowFields(sample.Row);
         bool IsToken(long id) => id >= 0 && id < vocabularySize;
         int[] ids = fields.Numbers("input_ids", IsToken, $"a token from 0 to {vocabularySize - 1}");
-        int[] labels = fields.Numbers("labels", id => id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
+        int[] labels =
+            fields.Numbers(
+                "labels", id =>
+                id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
         int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Mask(Mask) : null;
         fields.ThrowIfWrong(); // a length says nothing where the list was none
         if (ids.Length == 0) fields.Problem("\"input_ids\" is empty. Expected the tokens of a text.");
         if (labels.Length != ids.Length)
-            fields.Problem($"\"labels\" has {labels.Length} numbers and \"input_ids\" {ids.Length}. Expected a label for each token, -100 where none is learned.");
+            fields.Problem(
+                $"\"labels\" has {labels.Length} numbers and \"input_ids\" {ids.Length}. Expected a label for each " +
+                "token, -100 where none is learned.");
         if (mask is not null && mask.Length != ids.Length)
-            fields.Problem($"\"attention_mask\" has {mask.Length} numbers and \"input_ids\" {ids.Length}. Expected one for each token.");
+            fields.Problem(
+                $"\"attention_mask\" has {mask.Length} numbers and \"input_ids\" {ids.Length}. Expected one for " +
+                "each token.");
         fields.ThrowIfWrong();
         return [new TokenizedExample(ids, labels, mask)];
     }
@@ -157,13 +174,15 @@ internal sealed class RowFields(JsonObject row)
     }
 
     /// <summary>What is wrong with a field that is absent or no such value.</summary>
-    public string Wrong(string key, string expected) => row.ContainsKey(key) ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
+    public string Wrong(string key, string expected) => row.ContainsKey(key)
+        ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
 
     /// <summary>Ones for tokens and zeros for padding among them; a text of padding alone is a problem.</summary>
     public int[] Mask(string key)
     {
         int[] mask = Numbers(key, value => value is 0 or 1, "0 or 1");
-        if (mask.Length > 0 && !mask.Contains(1)) problems.Add($"\"{key}\" is 0 everywhere. Expected 1 at each token of a text; remove the row.");
+        if (mask.Length > 0 && !mask.Contains(1))
+            problems.Add($"\"{key}\" is 0 everywhere. Expected 1 at each token of a text; remove the row.");
         return mask;
     }
 
@@ -182,7 +201,8 @@ internal sealed class RowFields(JsonObject row)
         int wrong = 0;
         for (int i = 0; i < numbers.Length; i++)
         {
-            if (list[i] is JsonValue value && value.TryGetValue(out long number) && number is >= int.MinValue and <= int.MaxValue && isAllowed(number))
+            if (list[i] is JsonValue value && value.TryGetValue(out long number) && number is >= int.MinValue
+                and <= int.MaxValue && isAllowed(number))
                 numbers[i] = (int)number;
             else if (wrong++ == 0)
                 problems.Add($"\"{key}\"[{i}] is {Sample.Describe(list[i])}, expected {expected}.");

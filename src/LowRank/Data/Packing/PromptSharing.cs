@@ -11,8 +11,8 @@ public enum PromptSharing
     /// <summary>Rows that meet in a step share; which rows a step takes stays as it is.</summary>
     InStep,
 
-    /// <summary>Rows of one prompt are also taken one after the other, so that they meet: an epoch draws the order of the prompts
-    /// instead of that of the rows.</summary>
+    /// <summary>Rows of one prompt are also taken one after the other, so that they meet: an epoch draws the order of
+    /// the prompts instead of that of the rows.</summary>
     Grouped,
 }
 
@@ -36,7 +36,8 @@ internal static class PrefixTree
     }
 
     // All of the texts are equal up to `from`, which is where `parent` ends.
-    private static void Grow(IReadOnlyList<ReadOnlyMemory<int>> texts, PrefixNode parent, IReadOnlyList<int> chosen, int from)
+    private static void Grow(
+        IReadOnlyList<ReadOnlyMemory<int>> texts, PrefixNode parent, IReadOnlyList<int> chosen, int from)
     {
         if (chosen.Count == 0) return;
         int common = Common(texts, chosen);
@@ -48,7 +49,8 @@ internal static class PrefixTree
             PrefixNode node = Add(parent, chosen[0], from, common, ending);
             if (shared) (parent, from) = (node, common);
         }
-        foreach (IGrouping<int, int> branch in going.GroupBy(text => texts[text].Span[common])) Grow(texts, parent, [.. branch], from);
+        foreach (IGrouping<int, int> branch in going.GroupBy(text => texts[text].Span[common]))
+            Grow(texts, parent, [.. branch], from);
     }
 
     private static PrefixNode Add(PrefixNode parent, int text, int from, int to, IReadOnlyList<int> ending)
@@ -90,8 +92,8 @@ internal sealed class PrefixNode(int text, int from, int to)
     public int Total => Length + Children.Sum(child => child.Total);
 }
 
-/// <summary>Rows are equal when they have the same prompt: the tokens before the first that is learned. A row without one equals
-/// no other.</summary>
+/// <summary>Rows are equal when they have the same prompt: the tokens before the first that is learned. A row without
+/// one equals no other.</summary>
 internal sealed class PromptComparer : IEqualityComparer<TokenizedExample>
 {
     public static PromptComparer Instance { get; } = new();

@@ -1,14 +1,17 @@
 namespace LowRank.Data.Packing;
 
-/// <summary>Arranges rows of next-token prediction: little padding or none, equal prompts together, micro-batches alike in size.</summary>
+/// <summary>Arranges rows of next-token prediction: little padding or none, equal prompts together, micro-batches alike
+/// in size.</summary>
 /// <param name="batching">How.</param>
-/// <param name="isFree">Whether a row of a length computes the same beside any other; rows that do not are left where they are.</param>
+/// <param name="isFree">Whether a row of a length computes the same beside any other; rows that do not are left where
+/// they are.</param>
 public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : IRowArranger
 {
     /// <inheritdoc/>
     public int[] Order(IReadOnlyList<IExample> examples, int[] drawn) =>
         batching.Shares && batching.SharePrompts == PromptSharing.Grouped
-            ? [.. drawn.GroupBy(row => (TokenizedExample)examples[row], PromptComparer.Instance).SelectMany(group => group)]
+            ? [.. drawn.GroupBy(row => (TokenizedExample)examples[row], PromptComparer.Instance)
+            .SelectMany(group => group)]
             : drawn;
 
     /// <inheritdoc/>
@@ -16,10 +19,12 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
     {
         bool free = rows.All(row => isFree(row.Length));
         if (batching.BatchTokens is { } most)
-            return free && batching.Packing ? Fitting(rows, most) : InTurn(free ? [.. rows.OrderByDescending(row => row.Length)] : rows, most);
+            return free && batching.Packing ? Fitting(rows, most)
+                : InTurn(free ? [.. rows.OrderByDescending(row => row.Length)] : rows, most);
         if (rows.Count <= batchSize) return [rows];
         if (!free) return [.. rows.Chunk(batchSize)];
-        return batching.Packing ? Balanced(rows, batchSize) : [.. rows.OrderByDescending(row => row.Length).Chunk(batchSize)];
+        return batching.Packing ? Balanced(rows, batchSize)
+            : [.. rows.OrderByDescending(row => row.Length).Chunk(batchSize)];
     }
 
     /// <inheritdoc/>
@@ -36,15 +41,18 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
     {
         TokenizedExample[] examples = [.. rows.Cast<TokenizedExample>()];
         return batching.Packing && rows.Count > 1 && rows.All(row => isFree(row.Length))
-            ? PackedRows.Count(examples.Where(row => row.IsWhole), batching.Shares) + Padded([.. examples.Where(row => !row.IsWhole)])
+            ? PackedRows.Count(examples.Where(row => row.IsWhole), batching.Shares)
+            + Padded([.. examples.Where(row => !row.IsWhole)])
             : Padded(rows);
     }
 
-    private static long Padded(IReadOnlyList<IExample> rows) => rows.Count == 0 ? 0 : RowsInOrder.Instance.Positions(rows);
+    private static long Padded(IReadOnlyList<IExample> rows) => rows.Count == 0 ? 0
+        : RowsInOrder.Instance.Positions(rows);
 
     // Rows that are best computed together.
     private IEnumerable<IExample[]> Units(IEnumerable<IExample> rows) => batching.Shares
-        ? rows.Cast<TokenizedExample>().GroupBy(row => row, PromptComparer.Instance).Select(group => group.ToArray<IExample>())
+        ? rows.Cast<TokenizedExample>().GroupBy(row => row, PromptComparer.Instance)
+        .Select(group => group.ToArray<IExample>())
         : rows.Select(row => new[] { row });
 
     // As many micro-batches as without arranging; the largest units first, each to where least has come so far.
@@ -111,8 +119,9 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
     }
 }
 
-/// <summary>How rows of next-token prediction become batches. Only <see cref="PromptSharing.Grouped"/> changes which rows a step
-/// takes; all else changes losses and gradients by rounding alone, as long as there is no dropout.</summary>
+/// <summary>How rows of next-token prediction become batches. Only <see cref="PromptSharing.Grouped"/> changes which
+/// rows a step takes; all else changes losses and gradients by rounding alone, as long as there is no
+/// dropout.</summary>
 public sealed record RowBatching
 {
     /// <summary>Rows one after the other without padding; false pads each batch to its longest row.</summary>
@@ -121,8 +130,9 @@ public sealed record RowBatching
     /// <summary>Whether equal beginnings are computed once; needs <see cref="Packing"/>.</summary>
     public PromptSharing SharePrompts { get; init; } = PromptSharing.InStep;
 
-    /// <summary>Most positions computed at once while training: a step's rows are split into as many micro-batches as that takes,
-    /// whatever the batch size is. A single row may be longer. Null: micro-batches of the batch size.</summary>
+    /// <summary>Most positions computed at once while training: a step's rows are split into as many micro-batches as
+    /// that takes, whatever the batch size is. A single row may be longer. Null: micro-batches of the batch
+    /// size.</summary>
     public int? BatchTokens { get; init; }
 
     /// <summary>Whether equal beginnings of rows in one batch are computed once.</summary>
@@ -130,7 +140,8 @@ public sealed record RowBatching
 }
 
 /// <summary>Rows one after the other in one sequence without padding, their common beginnings once.</summary>
-/// <remarks>What no label depends on is left out: rows that predict nothing, and tokens after the last that predicts.</remarks>
+/// <remarks>What no label depends on is left out: rows that predict nothing, and tokens after the last that
+/// predicts.</remarks>
 public sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
@@ -153,7 +164,8 @@ public sealed class PackedRows
     /// <summary>What attention takes at once, in the order of the tokens, which they cover.</summary>
     public IReadOnlyList<PackedSegment> Segments => segments;
 
-    /// <summary>The tokens that predict a label, [predicted]; one that several rows share stands there for each of them.</summary>
+    /// <summary>The tokens that predict a label, [predicted]; one that several rows share stands there for each of
+    /// them.</summary>
     public IReadOnlyList<long> PredictingPositions => predicting;
 
     /// <summary>What they predict, [predicted].</summary>
@@ -183,14 +195,16 @@ public sealed class PackedRows
         PrefixTree.Of([.. rows.Select(row => (ReadOnlyMemory<int>)row.InputIds.AsMemory(0, Computed(row)))], shares);
 
     // The token before the last label is the last that predicts.
-    private static int Computed(TokenizedExample row) => Array.FindLastIndex(row.Labels, label => label != TokenizedExample.Ignored);
+    private static int Computed(TokenizedExample row) =>
+        Array.FindLastIndex(row.Labels, label => label != TokenizedExample.Ignored);
 
     // path: the nodes from the root to this one, each with the place of its first token.
     private void Lay(PrefixNode node, IReadOnlyList<int> before, IReadOnlyList<(PrefixNode Node, int Start)> path)
     {
         foreach (int text in node.Ending) Predict(rows[text], path);
         // Texts of one length side by side are one attention call.
-        foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0).GroupBy(child => child.Length).OrderBy(group => group.Key))
+        foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0)
+            .GroupBy(child => child.Length).OrderBy(group => group.Key))
         {
             segments.Add(new PackedSegment(alike.Key, alike.Count(), before));
             foreach (PrefixNode leaf in alike) Lay(leaf, before, [.. path, (leaf, Place(leaf))]);
@@ -229,10 +243,12 @@ public sealed class PackedRows
     }
 }
 
-/// <summary>A stretch of packed rows that attention takes at once: texts of one length, which do not see each other.</summary>
+/// <summary>A stretch of packed rows that attention takes at once: texts of one length, which do not see each
+/// other.</summary>
 /// <param name="Length">Tokens of each text.</param>
 /// <param name="Count">How many stand one after the other.</param>
-/// <param name="Before">The numbers of the segments, of one text each, that all of them continue; the first tokens first.</param>
+/// <param name="Before">The numbers of the segments, of one text each, that all of them continue; the first tokens
+/// first.</param>
 public sealed record PackedSegment(int Length, int Count, IReadOnlyList<int> Before)
 {
     /// <summary>Positions it fills.</summary>

@@ -4,25 +4,32 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Tables in text (RFC 4180): the first record names the columns, every field is a text; fields in double quotes may hold
-/// separators, line ends and doubled quotes. A field with nothing in it, not even quotes, is absent.</summary>
+/// <summary>Tables in text (RFC 4180): the first record names the columns, every field is a text; fields in double
+/// quotes may hold separators, line ends and doubled quotes. A field with nothing in it, not even quotes, is
+/// absent.</summary>
 internal sealed class DelimitedFormat : IRowFormat
 {
     private const string Tabs = ".tsv";
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict =
+        new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     public IReadOnlyList<string> Extensions { get; } = [".csv", Tabs];
 
     /// <summary>What parts columns, in words.</summary>
-    public static string Name(char separator) => separator switch { '\t' => "tabs", ',' => "commas", ';' => "semicolons", '|' => "bars", ' ' => "blanks", _ => $"\"{separator}\"" };
+    public static string Name(char separator) =>
+        separator switch { '\t' => "tabs", ',' => "commas", ';' => "semicolons", '|' => "bars", ' ' => "blanks",
+        _ => $"\"{separator}\"" };
 
     public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems)
     {
-        string bare = Path.GetExtension(path).ToLowerInvariant() is ".csv" or Tabs ? path : Path.GetFileNameWithoutExtension(path);
-        var layout = new DelimitedLayout(content, bare.EndsWith(Tabs, StringComparison.OrdinalIgnoreCase) ? '\t' : ',', options.Csv);
+        string bare = Path.GetExtension(path).ToLowerInvariant() is ".csv" or Tabs ? path
+            : Path.GetFileNameWithoutExtension(path);
+        var layout = new DelimitedLayout(content, bare.EndsWith(Tabs, StringComparison.OrdinalIgnoreCase) ? '\t'
+            : ',', options.Csv);
         if (layout.IsUnexpected) problems.Remark($"{path}: the columns are parted by {Name(layout.Separator)}.");
         string?[]? columns = null;
-        foreach (DelimitedRecord record in DelimitedRecords.Read(layout.Content, (byte)layout.Separator, layout.FirstLine))
+        foreach (DelimitedRecord record in DelimitedRecords.Read(
+            layout.Content, (byte)layout.Separator, layout.FirstLine))
         {
             var place = new DataPlace(path, record.Line);
             if (columns is null && options.Csv.Header)
@@ -33,18 +40,24 @@ internal sealed class DelimitedFormat : IRowFormat
                     problems.Add(new DataPlace(path, 0), problem);
                     yield break;
                 }
-                foreach (int unnamed in Enumerable.Range(0, columns.Length).Where(i => columns[i] is null)) problems.Remark($"{path}: column {unnamed + 1} has no name and is not read.");
+                foreach (int unnamed in Enumerable.Range(0, columns.Length).Where(i => columns[i] is null))
+                    problems.Remark($"{path}: column {unnamed + 1} has no name and is not read.");
                 continue;
             }
-            columns ??= [.. Enumerable.Range(0, record.Fields.Count).Select(i => i.ToString(CultureInfo.InvariantCulture))];
+            columns ??= [.. Enumerable.Range(0, record.Fields.Count)
+                .Select(i => i.ToString(CultureInfo.InvariantCulture))];
             yield return Row(record, place, columns);
         }
     }
 
-    // Null for a column without a name, which is not read: what pandas writes for its index, or a separator at the end of each line.
-    private static (string?[] Columns, string? Problem) Header(DelimitedRecord record, char separator, TableOptions options)
+    // Null for a column without a name, which is not read: what pandas writes for its index, or a separator at the end
+    // of each line.
+    private static (string?[] Columns, string? Problem) Header(
+        DelimitedRecord record, char separator, TableOptions options)
     {
-        const string Advice = "Expected the names of the columns in the first line; where there are none, set data.csv to {header: false}.";
+        const string Advice =
+            "Expected the names of the columns in the first line; where there are none, set data.csv to {header: " +
+            "false}.";
         if (record.Problem is { } broken) return ([], $"{broken} {Advice}");
         string[] names;
         try
@@ -58,9 +71,13 @@ internal sealed class DelimitedFormat : IRowFormat
         int last = Array.FindLastIndex(names, name => name.Length > 0);
         int blank = last < 0 ? 0 : Array.FindIndex(names, 1, last, name => name.Length == 0);
         if (blank >= 0) return ([], $"column {blank + 1} has no name. {Advice}");
-        if (names.Where(name => name.Length > 0).GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice) return ([], $"two columns are named \"{twice.Key}\". Rename one of them.");
+        if (names.Where(name => name.Length > 0).GroupBy(name => name)
+            .FirstOrDefault(group => group.Count() > 1) is { } twice)
+            return ([], $"two columns are named \"{twice.Key}\". Rename one of them.");
         if (options.Separator is not null && names is [{ } only] && only.AsSpan().IndexOfAny(",;\t") >= 0)
-            return ([], $"the first line, \"{only}\", is one column. Expected columns parted by {Name(separator)}, as data.csv.separator says; auto finds out.");
+            return ([],
+                $"the first line, \"{only}\", is one column. Expected columns parted by {Name(separator)}, as " +
+                "data.csv.separator says; auto finds out.");
         return ([.. names.Select(name => name.Length == 0 ? null : name)], null);
     }
 
@@ -68,7 +85,10 @@ internal sealed class DelimitedFormat : IRowFormat
     {
         if (record.Problem is { } broken) return new WrongRow(place, broken);
         if (record.Fields.Count != columns.Length)
-            return new WrongRow(place, $"the row has {record.Fields.Count} fields, expected {columns.Length} ({string.Join(", ", columns.Select(name => name ?? "one without a name"))}). Put fields that hold separators or line ends into double quotes.");
+            return new WrongRow(
+                place, $"the row has {record.Fields.Count} fields, expected {columns.Length} " +
+                $"({string.Join(", ", columns.Select(name => name ?? "one without a name"))}). Put fields that " +
+                "hold separators or line ends into double quotes.");
         var row = new JsonObject();
         for (int i = 0; i < columns.Length; i++)
         {
@@ -89,8 +109,9 @@ internal sealed class DelimitedFormat : IRowFormat
 }
 
 /// <summary>Splits a stream into records of separated values, in memory that does not grow with it.</summary>
-/// <remarks>Every separator, quote and line end (LF, CRLF or CR) is one byte of ASCII, which in UTF-8 is no part of another character. As Python's
-/// csv: quotes inside a field that does not begin with one stand for themselves. Blanks around a quoted field are no part of it.</remarks>
+/// <remarks>Every separator, quote and line end (LF, CRLF or CR) is one byte of ASCII, which in UTF-8 is no part of
+/// another character. As Python's csv: quotes inside a field that does not begin with one stand for themselves. Blanks
+/// around a quoted field are no part of it.</remarks>
 internal sealed class DelimitedRecords
 {
     private const int LongestRecord = JsonLines.LongestLine;
@@ -105,7 +126,8 @@ internal sealed class DelimitedRecords
     private int used, at, filled;
     private long line;
 
-    private DelimitedRecords(Stream stream, byte separator, long line) => (this.stream, this.separator, this.line) = (stream, separator, line);
+    private DelimitedRecords(Stream stream, byte separator, long line) =>
+        (this.stream, this.separator, this.line) = (stream, separator, line);
 
     /// <summary>The records that are not blank.</summary>
     /// <param name="stream">At the beginning of a line.</param>
@@ -139,7 +161,10 @@ internal sealed class DelimitedRecords
             if (next >= 0) EndLine(next);
             break;
         }
-        if (used > LongestRecord) problem = $"the row has more than {LongestRecord >> 20} MB. Look for a double quote that is not closed, or split it.";
+        if (used > LongestRecord)
+            problem =
+                $"the row has more than {LongestRecord >> 20} MB. Look for a double quote that is not closed, or " +
+                "split it.";
         if (ends.Count == 1 && used == 0 && problem is null) return null;
         return new DelimitedRecord(begin, problem is null ? Fields() : [], problem);
     }
@@ -165,7 +190,9 @@ internal sealed class DelimitedRecords
         while (true)
         {
             int next = Peek();
-            if (next < 0) return $"a double quote is not closed: the field that it begins on or after line {begin} goes on to the end of the file.";
+            if (next < 0)
+                return $"a double quote is not closed: the field that it begins on or after line {begin} goes on " +
+                    "to the end of the file.";
             at++;
             if (next == Quote)
             {

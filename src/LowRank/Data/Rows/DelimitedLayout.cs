@@ -2,8 +2,8 @@ using System.Text;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>What parts the columns of a table in text, told by the options, by a first line <c>sep=;</c> as Excel reads it, or by the
-/// first records: the character by which most of them have as many fields as the first.</summary>
+/// <summary>What parts the columns of a table in text, told by the options, by a first line <c>sep=;</c> as Excel reads
+/// it, or by the first records: the character by which most of them have as many fields as the first.</summary>
 internal sealed class DelimitedLayout
 {
     private const int Looked = 1 << 16, Records = 50;
@@ -47,8 +47,10 @@ internal sealed class DelimitedLayout
     private static char Told(PeekedStream content, int begin, char usual)
     {
         byte[] beginning = content.Beginning[begin..].ToArray();
-        return (usual + Candidates.Replace($"{usual}", "", StringComparison.Ordinal)).Select(candidate => (candidate, Agreeing: Agreeing(beginning, candidate, content.IsWhole)))
-            .Where(known => known.Agreeing > 0).OrderByDescending(known => known.Agreeing).Select(known => (char?)known.candidate).FirstOrDefault() ?? usual;
+        return (usual + Candidates.Replace($"{usual}", "", StringComparison.Ordinal))
+            .Select(candidate => (candidate, Agreeing: Agreeing(beginning, candidate, content.IsWhole)))
+            .Where(known => known.Agreeing > 0).OrderByDescending(known => known.Agreeing)
+            .Select(known => (char?)known.candidate).FirstOrDefault() ?? usual;
     }
 
     // Records with as many fields as the first; 0 where that has only one.

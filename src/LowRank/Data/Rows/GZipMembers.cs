@@ -5,8 +5,9 @@ using ICSharpCode.SharpZipLib.Zip.Compression;
 namespace LowRank.Data.Rows;
 
 /// <summary>gzip members one after the other (RFC 1952), each checked by its sum and length.</summary>
-/// <remarks>As Python's gzip: zeros may follow a member, anything else that is no member is an error. .NET's own stream takes the
-/// end of a torn file for the end of its content, and the library's takes a damaged member for the end of the file.</remarks>
+/// <remarks>As Python's gzip: zeros may follow a member, anything else that is no member is an error. .NET's own stream
+/// takes the end of a torn file for the end of its content, and the library's takes a damaged member for the end of the
+/// file.</remarks>
 /// <param name="file">Belongs to this stream from now on.</param>
 internal sealed class GZipMembers(Stream file) : ForwardStream
 {
@@ -49,7 +50,8 @@ internal sealed class GZipMembers(Stream file) : ForwardStream
     {
         if (isAfterFirst) while (Fill() && input[at] == 0) at++;
         if (!Fill()) return false;
-        if (Next() != 0x1F || Next() != 0x8B) throw new InvalidDataException("what follows a gzip member is no other one");
+        if (Next() != 0x1F || Next() != 0x8B)
+            throw new InvalidDataException("what follows a gzip member is no other one");
         if (Next() != 8) throw new InvalidDataException("a gzip member is compressed by a method that is not known");
         int flags = Next();
         Skip(6); // time, extra flags, system
@@ -68,8 +70,10 @@ internal sealed class GZipMembers(Stream file) : ForwardStream
         at -= inflater.RemainingInput;
         Span<byte> trailer = stackalloc byte[8];
         foreach (ref byte value in trailer) value = Next();
-        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != (uint)sum.Value) throw new InvalidDataException("a gzip member's content does not have its sum");
-        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != length) throw new InvalidDataException("a gzip member's content does not have its length");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != (uint)sum.Value)
+            throw new InvalidDataException("a gzip member's content does not have its sum");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != length)
+            throw new InvalidDataException("a gzip member's content does not have its length");
         isInside = false;
     }
 

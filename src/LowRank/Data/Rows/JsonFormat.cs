@@ -4,12 +4,13 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>JSON: a list of objects, or an object that holds one (<c>{"data": [{…}, …]}</c>); also one object a line, which
-/// many files of that name hold.</summary>
+/// <summary>JSON: a list of objects, or an object that holds one (<c>{"data": [{…}, …]}</c>); also one object a line,
+/// which many files of that name hold.</summary>
 internal sealed class JsonFormat : IRowFormat
 {
     private const int Peeked = 1 << 20;
-    private const string Expected = "Expected a list of objects, [{…}, …], or an object that holds one, {\"data\": [{…}, …]}.";
+    private const string Expected =
+        "Expected a list of objects, [{…}, …], or an object that holds one, {\"data\": [{…}, …]}.";
 
     public IReadOnlyList<string> Extensions { get; } = [".json"];
 
@@ -61,8 +62,10 @@ internal sealed class JsonFormat : IRowFormat
             }
             catch (JsonException failure)
             {
-                string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0].TrimEnd('.');
-                problems.Add(new DataPlace(path, 0), $"no valid JSON at or after line {list.Line} ({reason}). {Expected}");
+                string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0]
+                    .TrimEnd('.');
+                problems.Add(new DataPlace(path, 0),
+                    $"no valid JSON at or after line {list.Line} ({reason}). {Expected}");
                 yield break;
             }
             if (row is null) break;
@@ -94,7 +97,8 @@ internal sealed class JsonLinesFormat : IRowFormat
 /// <param name="what">What messages call it: the line, or the row.</param>
 internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string what) : UnreadRow(place)
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict =
+        new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
     public override long Bytes => utf8.Length;
@@ -111,7 +115,8 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
                 CheckTexts(row);
                 return row;
             }
-            problems.Add(Place, $"the {what} is {Sample.Describe(node)}, expected a JSON object such as {{\"text\": \"…\"}}.");
+            problems.Add(Place,
+                $"the {what} is {Sample.Describe(node)}, expected a JSON object such as {{\"text\": \"…\"}}.");
         }
         catch (DecoderFallbackException failure)
         {
@@ -119,18 +124,22 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
         }
         catch (InvalidOperationException)
         {
-            problems.Add(Place, "a text holds half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole character.");
+            problems.Add(Place,
+                "a text holds half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole " +
+                "character.");
         }
         catch (JsonException failure)
         {
-            string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0].TrimEnd('.');
+            string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0]
+                .TrimEnd('.');
             problems.Add(Place, $"no valid JSON at byte {failure.BytePositionInLine + 1} ({reason}). " +
                 "Expected one JSON object on each line, such as {\"text\": \"…\"}.");
         }
         return null;
     }
 
-    /// <summary>Texts are decoded when they are first read: an unpaired surrogate escape would show far from its line.</summary>
+    /// <summary>Texts are decoded when they are first read: an unpaired surrogate escape would show far from its
+    /// line.</summary>
     private static void CheckTexts(JsonNode? node)
     {
         if (node is JsonObject fields)
@@ -204,11 +213,16 @@ internal sealed class JsonList(Stream stream)
             return true;
         }
         JsonTokenType token = reader.TokenType;
-        if (reader.CurrentDepth == 0 && token is not (JsonTokenType.StartArray or JsonTokenType.StartObject or JsonTokenType.EndObject or JsonTokenType.EndArray))
+        if (reader.CurrentDepth == 0
+            && token is not (
+                JsonTokenType.StartArray or JsonTokenType.StartObject or JsonTokenType.EndObject
+                or JsonTokenType.EndArray))
             Finish($"the file is {(token is JsonTokenType.String ? "a text" : "one value")}.");
         else if (token == JsonTokenType.StartArray)
         {
-            if (HasList) Finish($"the object holds two lists{(listName is null ? "" : $", the first \"{listName}\"")}. Put each into a file of its own.");
+            if (HasList)
+                Finish($"the object holds two lists{(listName is null ? "" : $", the first \"{listName}\"")}. Put " +
+                    "each into a file of its own.");
             (HasList, inList) = (true, true);
         }
         else if (token == JsonTokenType.PropertyName) return Property(ref reader);
@@ -267,7 +281,10 @@ internal sealed class JsonList(Stream stream)
     private WrongRow TooLong(string path)
     {
         (IsBroken, done) = (true, true);
-        return new WrongRow(new DataPlace(path, Line), $"the row has more than {LongestElement >> 20} MB, or as many blanks stand before it. Look for a bracket or quote that is not closed, or split it.");
+        return new WrongRow(
+            new DataPlace(path, Line),
+            $"the row has more than {LongestElement >> 20} MB, or as many blanks stand before it. Look for a " +
+            "bracket or quote that is not closed, or split it.");
     }
 
     private void Finish(string? problem)
@@ -288,8 +305,8 @@ internal sealed class JsonList(Stream stream)
         begin += bytes;
     }
 
-    // False where a row, or what stands between rows, is too long. The buffer is filled whole: what is in it is read from its beginning
-    // each time, and so twice at most.
+    // False where a row, or what stands between rows, is too long. The buffer is filled whole: what is in it is read
+    // from its beginning each time, and so twice at most.
     private bool Fill()
     {
         if (atEnd) throw new JsonException("the file ends before the list does");

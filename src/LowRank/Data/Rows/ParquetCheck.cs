@@ -3,11 +3,13 @@ using Parquet.Meta;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Sees that a Parquet file is whole before the library reads it: footer and page headers, and what they promise.</summary>
+/// <summary>Sees that a Parquet file is whole before the library reads it: footer and page headers, and what they
+/// promise.</summary>
 internal static class ParquetCheck
 {
     private const int LargestFooter = 1 << 28, LargestHeader = 1 << 20;
-    private const long FreeValues = 1 << 20, ValuesPerByte = 4096, FreeBytes = 1 << 24, BytesPerByte = 4096, LargestPage = 1 << 30;
+    private const long FreeValues = 1 << 20, ValuesPerByte = 4096, FreeBytes = 1 << 24, BytesPerByte = 4096,
+        LargestPage = 1 << 30;
     private static ReadOnlySpan<byte> Mark => "PAR1"u8;
 
     /// <summary>Checks the footer, which has to come before the library opens the file.</summary>
@@ -20,7 +22,8 @@ internal static class ParquetCheck
         content.ReadExactly(tail);
         int length = BinaryPrimitives.ReadInt32LittleEndian(tail);
         if (!tail[4..].SequenceEqual(Mark)) throw new InvalidDataException("it does not end as Parquet does");
-        if (length <= 0 || length > LargestFooter || length > content.Length - 12) throw new InvalidDataException("its footer's length does not fit");
+        if (length <= 0 || length > LargestFooter || length > content.Length - 12)
+            throw new InvalidDataException("its footer's length does not fit");
         byte[] footer = new byte[length];
         content.Position = content.Length - 8 - length;
         content.ReadExactly(footer);
@@ -37,10 +40,13 @@ internal static class ParquetCheck
         {
             ColumnMetaData column = chunk.MetaData ?? throw new InvalidDataException("a column has no description");
             if (chunk.FilePath is not null) throw new InvalidDataException("a column lies in another file");
-            long from = column.DictionaryPageOffset is > 0 and var dictionary ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset;
+            long from = column.DictionaryPageOffset is > 0 and var dictionary
+                ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset;
             long size = column.TotalCompressedSize;
-            if (from < 4 || size < 0 || from > content.Length || size > content.Length - from) throw new InvalidDataException("a column lies outside of the file");
-            if (column.NumValues < 0 || column.NumValues > FreeValues + (ValuesPerByte * size)) throw new InvalidDataException($"a column of {size} bytes promises {column.NumValues} values");
+            if (from < 4 || size < 0 || from > content.Length || size > content.Length - from)
+                throw new InvalidDataException("a column lies outside of the file");
+            if (column.NumValues < 0 || column.NumValues > FreeValues + (ValuesPerByte * size))
+                throw new InvalidDataException($"a column of {size} bytes promises {column.NumValues} values");
             Pages(content, from, from + size, column.NumValues);
         }
     }
@@ -51,11 +57,14 @@ internal static class ParquetCheck
         while (values > 0 && from < end)
         {
             PageSizes page = Header(content, from, end, ref header);
-            if (page.Compressed < 0 || page.Compressed > end - from - page.Header) throw new InvalidDataException("a page goes on beyond its column");
+            if (page.Compressed < 0 || page.Compressed > end - from - page.Header)
+                throw new InvalidDataException("a page goes on beyond its column");
             if (page.Plain < 0 || page.Plain > LargestPage || page.Plain > FreeBytes + (BytesPerByte * page.Compressed))
                 throw new InvalidDataException($"a page of {page.Compressed} bytes promises {page.Plain}");
-            if (page.Values < 0 || page.Values > FreeValues + (ValuesPerByte * page.Compressed)) throw new InvalidDataException($"a page of {page.Compressed} bytes promises {page.Values} values");
-            if (!page.IsDictionary && page.Values > values) throw new InvalidDataException("a page has more values than its column");
+            if (page.Values < 0 || page.Values > FreeValues + (ValuesPerByte * page.Compressed))
+                throw new InvalidDataException($"a page of {page.Compressed} bytes promises {page.Values} values");
+            if (!page.IsDictionary && page.Values > values)
+                throw new InvalidDataException("a page has more values than its column");
             if (!page.IsDictionary) values -= page.Values;
             from += page.Header + page.Compressed;
         }
@@ -68,7 +77,9 @@ internal static class ParquetCheck
         while (true)
         {
             content.Position = from;
-            int read = content.ReadAtLeast(buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - from)), (int)Math.Min(buffer.Length, end - from), throwOnEndOfStream: false);
+            int read = content.ReadAtLeast(
+                buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - from)), (int)Math.Min(buffer.Length, end - from),
+                throwOnEndOfStream: false);
             var page = new PageSizes();
             try
             {
@@ -85,9 +96,10 @@ internal static class ParquetCheck
     }
 }
 
-/// <summary>Goes through a structure in thrift's compact protocol and sees that it is whole and of the types expected.</summary>
-/// <remarks>The library that reads Parquet trusts these bytes: a wrong one can send it round for ever, or ask for any amount of
-/// memory.</remarks>
+/// <summary>Goes through a structure in thrift's compact protocol and sees that it is whole and of the types
+/// expected.</summary>
+/// <remarks>The library that reads Parquet trusts these bytes: a wrong one can send it round for ever, or ask for any
+/// amount of memory.</remarks>
 internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
 {
     private const int Deepest = 16;
@@ -113,8 +125,10 @@ internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
             int delta = header >> 4, type = header & 0x0F;
             id = delta > 0 ? id + delta : (int)Zigzag();
             string? expected = name is null ? null : ParquetStructures.Field(name, id);
-            if (expected is not null && !Fits(expected, type)) throw new InvalidDataException($"field {id} of {name} has the type {type}");
-            Value(type, expected, name is null || expected is null ? null : value => number?.Invoke(name, id, value), number, depth);
+            if (expected is not null && !Fits(expected, type))
+                throw new InvalidDataException($"field {id} of {name} has the type {type}");
+            Value(type, expected, name is null || expected is null ? null : value => number?.Invoke(name, id, value),
+                number, depth);
         }
     }
 
@@ -126,7 +140,8 @@ internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
             case 3: Byte(); break;
             case 4 or 5 or 6:
                 long value = Zigzag();
-                if (type == 5 && value is < int.MinValue or > int.MaxValue) throw new InvalidDataException("a number is too large");
+                if (type == 5 && value is < int.MinValue or > int.MaxValue)
+                    throw new InvalidDataException("a number is too large");
                 own?.Invoke(value);
                 break;
             case 7: Skip(sizeof(double)); break;
@@ -143,7 +158,8 @@ internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
         byte header = Byte();
         int type = header & 0x0F, count = header >> 4 == 15 ? Length() : header >> 4;
         if (count > bytes.Length - At) throw new InvalidDataException("a list is longer than its bytes");
-        if (expected is not null && !Fits(expected[1..], type)) throw new InvalidDataException($"a list has elements of the type {type}");
+        if (expected is not null && !Fits(expected[1..], type))
+            throw new InvalidDataException($"a list has elements of the type {type}");
         for (int i = 0; i < count; i++)
         {
             if (type is 1 or 2) Byte();
@@ -190,7 +206,8 @@ internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
         At += count;
     }
 
-    private int Length() => Number() is var length && length <= int.MaxValue ? (int)length : throw new InvalidDataException("a length is too large");
+    private int Length() => Number() is var length && length <= int.MaxValue ? (int)length
+        : throw new InvalidDataException("a length is too large");
 
     private long Zigzag() => Number() is var number ? (long)(number >> 1) ^ -(long)(number & 1) : 0;
 

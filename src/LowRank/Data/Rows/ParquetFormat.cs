@@ -44,7 +44,9 @@ internal sealed class ParquetFormat : IRowFormat
         {
             long largest = reader.Metadata?.RowGroups.Select(group => group.TotalByteSize).DefaultIfEmpty().Max() ?? 0;
             if (largest > LargestGroup)
-                throw new InputException($"a row group takes {largest / 1e9:0.0} GB of memory; at most {LargestGroup / 1e9:0.0} are read. Write the file anew with smaller row groups.");
+                throw new InputException(
+                    $"a row group takes {largest / 1e9:0.0} GB of memory; at most {LargestGroup / 1e9:0.0} are " +
+                    "read. Write the file anew with smaller row groups.");
             foreach (RowGroup group in reader.Metadata?.RowGroups ?? []) ParquetCheck.Pages(content, group);
             return reader.RowGroupCount;
         }
@@ -74,14 +76,17 @@ internal sealed class ParquetFormat : IRowFormat
         // The library checks little of what a damaged file says: any of its slips means the same.
         catch (Exception failure) when (failure is not OutOfMemoryException && AssemblyFailure.Name(failure) is null)
         {
-            problems.Add(place, failure is InputException ? failure.Message : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is whole, or write it anew.");
+            problems.Add(place, failure is InputException ? failure.Message
+                : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is whole, " +
+                "or write it anew.");
             return default;
         }
     }
 }
 
 /// <summary>The structures of Parquet's footer and page headers (parquet.thrift), field by field.</summary>
-/// <remarks>A letter a field: b truth value, y byte, h, i, l whole numbers of 2, 4, 8 bytes, s bytes; a name in brackets a structure;
+/// <remarks>A letter a field: b truth value, y byte, h, i, l whole numbers of 2, 4, 8 bytes, s bytes; a name in
+/// brackets a structure;
 /// * before it a list.</remarks>
 internal static class ParquetStructures
 {
@@ -89,7 +94,9 @@ internal static class ParquetStructures
     {
         ["File"] = "1:i 2:*(Schema) 3:l 4:*(Group) 5:*(Pair) 6:s 7:*(Order) 9:s",
         ["Schema"] = "1:i 2:i 3:i 4:s 5:i 6:i 7:i 8:i 9:i 10:(Logical)",
-        ["Logical"] = "1:(Empty) 2:(Empty) 3:(Empty) 4:(Empty) 5:(Decimal) 6:(Empty) 7:(Time) 8:(Time) 10:(Whole) 11:(Empty) 12:(Empty) 13:(Empty) 14:(Empty) 15:(Empty)",
+        ["Logical"] =
+            "1:(Empty) 2:(Empty) 3:(Empty) 4:(Empty) 5:(Decimal) 6:(Empty) 7:(Time) 8:(Time) 10:(Whole) 11:(Empty) " +
+            "12:(Empty) 13:(Empty) 14:(Empty) 15:(Empty)",
         ["Decimal"] = "1:i 2:i",
         ["Time"] = "1:b 2:(Unit)",
         ["Unit"] = "1:(Empty) 2:(Empty) 3:(Empty)",
@@ -100,7 +107,9 @@ internal static class ParquetStructures
         ["Group"] = "1:*(Chunk) 2:l 3:l 4:*(Sorting) 5:l 6:l 7:h",
         ["Sorting"] = "1:i 2:b 3:b",
         ["Chunk"] = "1:s 2:l 3:(Column) 4:l 5:i 6:l 7:i 9:s",
-        ["Column"] = "1:i 2:*i 3:*s 4:i 5:l 6:l 7:l 8:*(Pair) 9:l 10:l 11:l 12:(Statistics) 13:*(Encodings) 14:l 15:i 16:(Sizes)",
+        ["Column"] =
+            "1:i 2:*i 3:*s 4:i 5:l 6:l 7:l 8:*(Pair) 9:l 10:l 11:l 12:(Statistics) 13:*(Encodings) 14:l 15:i " +
+            "16:(Sizes)",
         ["Statistics"] = "1:s 2:s 3:l 4:l 5:s 6:s 7:b 8:b",
         ["Encodings"] = "1:i 2:i 3:i",
         ["Sizes"] = "1:l 2:*l 3:*l",
@@ -110,8 +119,11 @@ internal static class ParquetStructures
         ["Data2"] = "1:i 2:i 3:i 4:i 5:i 6:i 7:b 8:(Statistics)",
     };
 
-    private static readonly Dictionary<string, Dictionary<int, string>> Parsed = Written.ToDictionary(structure => structure.Key,
-        structure => structure.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToDictionary(field => int.Parse(field.Split(':')[0], System.Globalization.CultureInfo.InvariantCulture), field => field.Split(':')[1]));
+    private static readonly Dictionary<string, Dictionary<int, string>> Parsed =
+        Written.ToDictionary(structure => structure.Key,
+        structure => structure.Value.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        .ToDictionary(field => int.Parse(field.Split(':')[0], System.Globalization.CultureInfo.InvariantCulture),
+        field => field.Split(':')[1]));
 
     /// <summary>What a field of a structure is; null for one that is not known here.</summary>
     public static string? Field(string structure, int id) => Parsed[structure].GetValueOrDefault(id);
@@ -145,7 +157,8 @@ internal static class ParquetValues
     {
         _ when depth > Deepest => throw new InputException($"\"{key}\" is nested more than {Deepest} deep."),
         null or DBNull => null,
-        string { Length: > LongestText } => throw new InputException($"\"{key}\" has more than {LongestText >> 20} million characters. Split the row."),
+        string { Length: > LongestText } =>
+        throw new InputException($"\"{key}\" has more than {LongestText >> 20} million characters. Split the row."),
         string text => text,
         bool flag => flag,
         float number => float.IsFinite(number) ? Number(number) : null,
@@ -155,21 +168,28 @@ internal static class ParquetValues
         DateOnly date => date.ToString("O", CultureInfo.InvariantCulture),
         Guid id => id.ToString(),
         ReadOnlyMemory<char> text => text.ToString(),
-        byte[] or ReadOnlyMemory<byte> => throw new InputException($"\"{key}\" holds bytes, which no form of rows has. Leave the column out of the file, or write it as text."),
+        byte[] or ReadOnlyMemory<byte> =>
+        throw new InputException(
+            $"\"{key}\" holds bytes, which no form of rows has. Leave the column out of the file, or write it as " +
+            "text."),
         IDictionary<string, object> inner => Fields(inner, depth),
         IDictionary map => Map(key, map, depth),
         IEnumerable list => new JsonArray([.. list.Cast<object?>().Select(item => Value(key, item, depth + 1))]),
-        _ => throw new InputException($"\"{key}\" holds values of the type {value.GetType().Name}, which no form of rows has. Leave the column out of the file."),
+        _ => throw new InputException(
+            $"\"{key}\" holds values of the type {value.GetType().Name}, which no form of rows has. Leave the " +
+            "column out of the file."),
     };
 
     // As a row of JSON has it: a number that can be read as any type that holds it.
-    private static JsonNode? Number(IFormattable number) => JsonNode.Parse(number.ToString(null, CultureInfo.InvariantCulture));
+    private static JsonNode? Number(IFormattable number) =>
+        JsonNode.Parse(number.ToString(null, CultureInfo.InvariantCulture));
 
     private static JsonObject Map(string key, IDictionary map, int depth)
     {
         var fields = new JsonObject();
         foreach (DictionaryEntry entry in map)
-            fields[Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? ""] = Value(key, entry.Value, depth + 1);
+            fields[Convert.ToString(entry.Key, CultureInfo.InvariantCulture) ?? ""] =
+                Value(key, entry.Value, depth + 1);
         return fields;
     }
 }

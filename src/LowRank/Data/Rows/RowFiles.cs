@@ -20,16 +20,18 @@ internal static class RowFiles
     };
 
     /// <summary>The files, each path's in the order of their names.</summary>
-    /// <param name="paths">Files; folders, whose data files are taken with those below; patterns with * (within a name),
-    /// ** (over folders) and ?.</param>
+    /// <param name="paths">Files; folders, whose data files are taken with those below; patterns with * (within a
+    /// name), ** (over folders) and ?.</param>
     /// <param name="problems">Receives paths that name nothing.</param>
     /// <param name="notes">Receives what was passed over; null for nobody.</param>
-    public static IReadOnlyList<string> Expand(IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
+    public static IReadOnlyList<string> Expand(
+        IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
     {
         var files = new List<string>();
         foreach (string path in paths)
         {
-            if (files.Contains(path) && IsReadOnce(path)) problems.Add(new DataPlace(Name(path), 0), "it is named twice, and can be read once. Name it once.");
+            if (files.Contains(path) && IsReadOnce(path))
+                problems.Add(new DataPlace(Name(path), 0), "it is named twice, and can be read once. Name it once.");
             else if (path == StandardInput || File.Exists(path)) files.Add(path);
             else if (Directory.Exists(path)) files.AddRange(InFolder(path, problems, notes));
             else if (path.AsSpan().IndexOfAny('*', '?') >= 0) files.AddRange(Matching(path, problems));
@@ -48,7 +50,8 @@ internal static class RowFiles
     public static IReadOnlyList<string> Missing(IReadOnlyList<string> paths)
     {
         var problems = new DataProblems();
-        IEnumerable<string> absent = Expand(paths, problems).Where(file => !File.Exists(file)).Select(file => $"{file} was not found; expected a data file or a folder of them.");
+        IEnumerable<string> absent = Expand(paths, problems).Where(file => !File.Exists(file))
+            .Select(file => $"{file} was not found; expected a data file or a folder of them.");
         return [.. absent, .. problems.Shown];
     }
 
@@ -66,7 +69,8 @@ internal static class RowFiles
         {
             file = path == StandardInput ? Console.OpenStandardInput()
                 : FileKind.IsPipe(path) ? SmallFile.OpenPipe(path)
-                : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+                : new FileStream(
+                    path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
             if (file.CanSeek && path != StandardInput) LfsPointer.Refuse(path, file);
             return Decompression.Open(file, streamed);
         }
@@ -80,10 +84,12 @@ internal static class RowFiles
             file.Dispose();
             problems.Add(new DataPlace(Name(path), 0), Decompression.Damaged(failure));
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && AssemblyFailure.Name(failure) is null)
+        catch (Exception failure)
+            when (failure is IOException or UnauthorizedAccessException && AssemblyFailure.Name(failure) is null)
         {
             file?.Dispose();
-            string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : failure.Message.TrimEnd('.');
+            string found = failure is FileNotFoundException or DirectoryNotFoundException ? "there is no such file"
+                : failure.Message.TrimEnd('.');
             problems.Add(new DataPlace(Name(path), 0), $"{found}. Expected a data file, such as JSONL.");
         }
         return null;
@@ -94,9 +100,13 @@ internal static class RowFiles
         string[] all = [.. Enumerate(folder, problems).Order(StringComparer.Ordinal)];
         string[] data = [.. all.Where(RowFormats.Knows)], others = [.. all.Except(data)];
         if (data.Length == 0)
-            problems.Add(new DataPlace(folder, 0), $"the folder has no data file. Expected files that end in {string.Join(", ", RowFormats.Extensions)}, compressed or not.");
+            problems.Add(new DataPlace(folder, 0),
+                "the folder has no data file. Expected files that end in " +
+                $"{string.Join(", ", RowFormats.Extensions)}, compressed or not.");
         else if (others.Length > 0)
-            notes?.Add($"{folder}: {data.Length} data files are read; {others.Length} others are not ({string.Join(", ", others.Take(NamedOthers).Select(Path.GetFileName))}{(others.Length > NamedOthers ? ", …" : "")}).");
+            notes?.Add(
+                $"{folder}: {data.Length} data files are read; {others.Length} others are not " +
+                $"({string.Join(", ", others.Take(NamedOthers).Select(Path.GetFileName))}{(others.Length > NamedOthers ? ", …" : "")}).");
         return data;
     }
 
@@ -111,9 +121,14 @@ internal static class RowFiles
             .Replace(@"\*", "[^/]*", StringComparison.Ordinal).Replace(@"\?", "[^/]", StringComparison.Ordinal);
         var names = new Regex($"^{expression}$", RegexOptions.NonBacktracking);
         string[] found = Directory.Exists(root)
-            ? [.. Enumerate(root, problems).Where(file => names.IsMatch(Path.GetRelativePath(root, file).Replace('\\', '/'))).Order(StringComparer.Ordinal)]
+            ? [.. Enumerate(root, problems)
+            .Where(file => names.IsMatch(Path.GetRelativePath(root, file).Replace('\\', '/')))
+            .Order(StringComparer.Ordinal)]
             : [];
-        if (found.Length == 0) problems.Add(new DataPlace(pattern, 0), "no file fits this pattern. In patterns * stands for any part of a name, ** for any folders, ? for a character.");
+        if (found.Length == 0)
+            problems.Add(new DataPlace(pattern, 0),
+                "no file fits this pattern. In patterns * stands for any part of a name, ** for any folders, ? for " +
+                "a character.");
         return found;
     }
 
@@ -145,13 +160,15 @@ internal static class RowFormats
     /// <summary>The ends of file names that can be read, sorted.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [.. ByExtension.Keys.Order(StringComparer.Ordinal)];
 
-    /// <summary>The format of a file by its name, the end that tells its compression left out; JSONL where the name tells none.</summary>
+    /// <summary>The format of a file by its name, the end that tells its compression left out; JSONL where the name
+    /// tells none.</summary>
     public static IRowFormat Of(string path) => Named(path) ?? ByExtension[".jsonl"];
 
     /// <summary>Whether a file's name tells a format.</summary>
     public static bool Knows(string path) => Named(path) is not null;
 
-    /// <summary>The format of content without a name: JSON, lines of JSON, plain text where the options say what it is, else a table.</summary>
+    /// <summary>The format of content without a name: JSON, lines of JSON, plain text where the options say what it is,
+    /// else a table.</summary>
     /// <param name="beginning">The first bytes.</param>
     /// <param name="options">What the user says of plain text.</param>
     public static IRowFormat OfContent(ReadOnlySpan<byte> beginning, RowOptions options)
@@ -159,7 +176,8 @@ internal static class RowFormats
         if (beginning.StartsWith(Encoding.UTF8.Preamble)) beginning = beginning[Encoding.UTF8.Preamble.Length..];
         beginning = beginning.TrimStart(" \t\r\n"u8);
         if (beginning.StartsWith("["u8)) return ByExtension[".json"];
-        if (beginning.IsEmpty || beginning.StartsWith("{"u8)) return ByExtension[JsonFormat.IsOneLine(beginning) && !SquadRows.IsArticle(beginning) ? ".jsonl" : ".json"];
+        if (beginning.IsEmpty || beginning.StartsWith("{"u8))
+            return ByExtension[JsonFormat.IsOneLine(beginning) && !SquadRows.IsArticle(beginning) ? ".jsonl" : ".json"];
         int end = beginning.IndexOfAny("\r\n"u8);
         ReadOnlySpan<byte> line = end < 0 ? beginning : beginning[..end];
         return ByExtension[options.Text != PlainText.Pairs || line.IndexOf("||"u8) >= 0 ? ".txt" : ".csv"];
@@ -179,13 +197,15 @@ internal interface IRowFormat
     /// <summary>The ends of file names it reads, such as <c>.jsonl</c>.</summary>
     IReadOnlyList<string> Extensions { get; }
 
-    /// <summary>Whether it reads a stream from its beginning to its end: only then a compressed file can be one.</summary>
+    /// <summary>Whether it reads a stream from its beginning to its end: only then a compressed file can be
+    /// one.</summary>
     bool IsStreamed => true;
 
     /// <summary>The rows in their order, in memory that does not grow with the file.</summary>
     /// <param name="content">The file, decompressed.</param>
     /// <param name="path">Its name for messages.</param>
     /// <param name="options">What plain text and tables mean.</param>
-    /// <param name="problems">Receives what is wrong with the file as a whole; a wrong row tells when it is read.</param>
+    /// <param name="problems">Receives what is wrong with the file as a whole; a wrong row tells when it is
+    /// read.</param>
     IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems);
 }

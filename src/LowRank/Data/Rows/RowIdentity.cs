@@ -7,10 +7,12 @@ using LowRank.Tokenization.Unicode;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Numbers by which equal rows are found: 128 bits of SHA-256, which no two different rows share by chance.</summary>
+/// <summary>Numbers by which equal rows are found: 128 bits of SHA-256, which no two different rows share by
+/// chance.</summary>
 internal static class RowIdentity
 {
-    private static readonly string[][] Forms = [["messages", "tools"], ["prompt", "completion"], ["text"], ["input_ids", "labels", "attention_mask"]];
+    private static readonly string[][] Forms =
+        [["messages", "tools"], ["prompt", "completion"], ["text"], ["input_ids", "labels", "attention_mask"]];
 
     /// <summary>Of the row, whatever the order of its fields.</summary>
     /// <param name="row">The row.</param>
@@ -37,7 +39,9 @@ internal static class RowIdentity
         var plain = new StringBuilder(text.Length);
         foreach (char c in UnicodeNormalization.Nfkc(text))
         {
-            if (char.IsLetterOrDigit(c) || char.IsSurrogate(c) || char.GetUnicodeCategory(c) is UnicodeCategory.NonSpacingMark) plain.Append(char.ToLowerInvariant(c));
+            if (char.IsLetterOrDigit(c) || char.IsSurrogate(c)
+                || char.GetUnicodeCategory(c) is UnicodeCategory.NonSpacingMark)
+                plain.Append(char.ToLowerInvariant(c));
             else if (plain.Length > 0 && plain[^1] != ' ') plain.Append(' ');
         }
         return plain.ToString().TrimEnd();

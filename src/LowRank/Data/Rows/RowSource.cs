@@ -3,12 +3,15 @@ using LowRank.Data.Forms.Foreign;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Rows that can be read again and again, each time from their beginning, in memory that does not grow with them.</summary>
-/// <remarks>Files are read by their names: <c>.jsonl</c>, <c>.ndjson</c>, <c>.json</c>, <c>.csv</c>, <c>.tsv</c>, <c>.parquet</c>,
-/// <c>.txt</c>, and any other name as JSON Lines; compressed by gzip, zstd or bzip2 too, which the first bytes tell.</remarks>
+/// <summary>Rows that can be read again and again, each time from their beginning, in memory that does not grow with
+/// them.</summary>
+/// <remarks>Files are read by their names: <c>.jsonl</c>, <c>.ndjson</c>, <c>.json</c>, <c>.csv</c>, <c>.tsv</c>,
+/// <c>.parquet</c>, <c>.txt</c>, and any other name as JSON Lines; compressed by gzip, zstd or bzip2 too, which the
+/// first bytes tell.</remarks>
 public sealed class RowSource
 {
-    private RowSource(IReadOnlyList<string> paths, RowOptions options, RowSplit? split) => (Paths, Options, Split) = (paths, options, split);
+    private RowSource(IReadOnlyList<string> paths, RowOptions options, RowSplit? split) =>
+        (Paths, Options, Split) = (paths, options, split);
 
     /// <summary>Files, folders and patterns, as they were given.</summary>
     public IReadOnlyList<string> Paths { get; }
@@ -54,7 +57,8 @@ public sealed record RowOptions
     /// <summary>What becomes of rows that cannot be used. Default: <see cref="BadRows.Error"/>.</summary>
     public BadRows OnBadRow { get; init; } = BadRows.Error;
 
-    /// <summary>The data's names of fields by those that the task reads, such as prompt by question. Default: none.</summary>
+    /// <summary>The data's names of fields by those that the task reads, such as prompt by question. Default:
+    /// none.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
     /// <summary>The user's own words around the fields; null takes the rows' form.</summary>
@@ -66,11 +70,12 @@ public sealed record RowOptions
     /// <summary>How tables in text are written (CSV, TSV).</summary>
     public TableOptions Csv { get; init; } = new();
 
-    /// <summary>Whether a row that was there before is left out: by what is learned of texts, by every field in other tasks. Default: false.</summary>
+    /// <summary>Whether a row that was there before is left out: by what is learned of texts, by every field in other
+    /// tasks. Default: false.</summary>
     public bool Deduplicate { get; init; }
 
-    /// <summary>Whether rows are to be answered: columns and templates of what only an answer needs may then name fields that rows lack.
-    /// Default: false.</summary>
+    /// <summary>Whether rows are to be answered: columns and templates of what only an answer needs may then name
+    /// fields that rows lack. Default: false.</summary>
     public bool Unanswered { get; init; }
 }
 
@@ -85,7 +90,8 @@ public sealed record TableOptions
     /// <summary>What parts the columns, a character of ASCII; null lets the file tell. Default: null.</summary>
     public char? Separator { get; init; }
 
-    /// <summary>Whether the first line names the columns; otherwise their names are 0, 1 and so on. Default: true.</summary>
+    /// <summary>Whether the first line names the columns; otherwise their names are 0, 1 and so on. Default:
+    /// true.</summary>
     public bool Header { get; init; } = true;
 
     /// <summary>The separator as it is written in settings.</summary>
@@ -98,7 +104,8 @@ public sealed record TableOptions
         Auto => null,
         Tab or "\\t" => '\t',
         [var only] when only is '\t' or (>= ' ' and < (char)127 and not '"') => only,
-        _ => throw new InputException($"the separator is \"{word}\", expected auto, tab, or one character of ASCII such as ; that is no quote."),
+        _ => throw new InputException(
+            $"the separator is \"{word}\", expected auto, tab, or one character of ASCII such as ; that is no quote."),
     };
 }
 
@@ -120,7 +127,9 @@ internal sealed class RowReading(RowSource source, bool foreign)
         get
         {
             List<string> all = [.. notes, .. forms.Notes, .. columns.Notes];
-            if (duplicates > 0) all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} there before and left out (data.deduplicate).");
+            if (duplicates > 0)
+                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} there before and left out " +
+                    "(data.deduplicate).");
             return [.. all, .. Problems.Notes];
         }
     }
@@ -150,7 +159,8 @@ internal sealed class RowReading(RowSource source, bool foreign)
             return null;
         }
         if (source.Split is { } split && !split.Takes(row, foreign)) return null;
-        if (!source.Options.Deduplicate || seen.Add(RowIdentity.Exact(row, foreign))) return new Sample(unread.Place, row);
+        if (!source.Options.Deduplicate || seen.Add(RowIdentity.Exact(row, foreign)))
+            return new Sample(unread.Place, row);
         duplicates++;
         return null;
     }
@@ -170,14 +180,16 @@ internal sealed class RowReading(RowSource source, bool foreign)
             yield return rows.Current;
         }
         if (!any && Problems.Count == before)
-            Problems.Add(new DataPlace(path, 0), format is JsonLinesFormat ? "the file has no rows. Expected one JSON object a line." : "the file has no rows.");
+            Problems.Add(new DataPlace(path, 0), format is JsonLinesFormat
+                ? "the file has no rows. Expected one JSON object a line." : "the file has no rows.");
     }
 
     // What comes through a pipe is told by what it is, unless its name tells.
     private Stream? Open(string path, ref IRowFormat format)
     {
         const int Looked = 1 << 16;
-        if (RowFormats.Knows(path) || !RowFiles.IsReadOnce(path)) return RowFiles.Open(path, format.IsStreamed, Problems);
+        if (RowFormats.Knows(path) || !RowFiles.IsReadOnce(path))
+            return RowFiles.Open(path, format.IsStreamed, Problems);
         if (RowFiles.Open(path, streamed: true, Problems) is not { } content) return null;
         try
         {
@@ -213,9 +225,12 @@ internal sealed class RowReading(RowSource source, bool foreign)
         foreach ((string ours, string theirs) in source.Options.Columns)
         {
             if (row.TryGetPropertyValue(theirs, out JsonNode? value)) found.Add((ours, value));
-            // Data of several sources, some of which have the name already; or a label, which rows to be answered need not have.
+            // Data of several sources, some of which have the name already; or a label, which rows to be answered need
+            // not have.
             else if (!row.ContainsKey(ours) && !source.Options.Unanswered)
-                throw new InputException($"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: {Sample.Columns(row)}.");
+                throw new InputException(
+                    $"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: " +
+                    $"{Sample.Columns(row)}.");
         }
         foreach (string theirs in source.Options.Columns.Values) row.Remove(theirs);
         foreach ((string ours, JsonNode? value) in found) row[ours] = value?.Parent is null ? value : value.DeepClone();

@@ -4,9 +4,10 @@ using LowRank.Jinja;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>The user's own words around a row's fields: Jinja, as chat templates are, with the fields as variables.</summary>
-/// <remarks>One of three shapes: a text; a prompt with its completion; what the user and the assistant say (and the system),
-/// which the model's chat template then writes.</remarks>
+/// <summary>The user's own words around a row's fields: Jinja, as chat templates are, with the fields as
+/// variables.</summary>
+/// <remarks>One of three shapes: a text; a prompt with its completion; what the user and the assistant say (and the
+/// system), which the model's chat template then writes.</remarks>
 public sealed partial class RowTemplate
 {
     private static readonly string[] Shapes = ["text", "prompt", "completion", "system", "user", "assistant"];
@@ -22,8 +23,11 @@ public sealed partial class RowTemplate
         Sources = new Dictionary<string, string>(sources);
         bool Is(params string[] keys) => keys.ToHashSet().SetEquals(Sources.Keys);
         if (!(Is("text") || Is("prompt", "completion") || Is("user", "assistant") || Is("system", "user", "assistant")))
-            throw new InputException($"data.template has {(Sources.Count == 0 ? "no keys" : string.Join(", ", Sources.Keys.Order(StringComparer.Ordinal)))}; expected text, or prompt and completion, or user and assistant (and perhaps system).");
-        foreach (string key in Shapes.Where(Sources.ContainsKey)) parts.Add((key, Parse(key, Sources[key]), Names(Sources[key])));
+            throw new InputException(
+                "data.template has " +
+                $"{(Sources.Count == 0 ? "no keys" : string.Join(", ", Sources.Keys.Order(StringComparer.Ordinal)))}; expected text, or prompt and completion, or user and assistant (and perhaps system).");
+        foreach (string key in Shapes.Where(Sources.ContainsKey))
+            parts.Add((key, Parse(key, Sources[key]), Names(Sources[key])));
     }
 
     /// <summary>The parts as they were given.</summary>
@@ -32,18 +36,26 @@ public sealed partial class RowTemplate
     /// <summary>The row with what the template writes in place of its texts; further fields stay.</summary>
     /// <param name="row">The row; may be changed.</param>
     /// <param name="unanswered">Whether what only an answer needs may be missing.</param>
-    /// <exception cref="InputException">The row lacks a field that the template names, or the template refuses it; without its place.</exception>
+    /// <exception cref="InputException">The row lacks a field that the template names, or the template refuses it;
+    /// without its place.</exception>
     internal JsonObject Apply(JsonObject row, bool unanswered = false)
     {
         // The answer of a row to be answered is written where the row has it.
-        var needed = parts.Where(part => !unanswered || part.Key is not ("completion" or "assistant") || part.Names.All(name => Has(row, name))).ToList();
+        var needed = parts.Where(part => !unanswered || part.Key is not ("completion" or "assistant")
+            || part.Names.All(name => Has(row, name))).ToList();
         string[] missing = [.. needed.SelectMany(part => part.Names).Distinct().Where(name => !Has(row, name))];
         if (missing.Length > 0)
-            throw new InputException($"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; columns found: {Sample.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
-        Dictionary<string, string> written = needed.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
+            throw new InputException(
+                $"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; columns found: " +
+                $"{Sample.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
+        Dictionary<string, string> written =
+            needed.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
         foreach (string key in Replaced) row.Remove(key);
         if (!written.ContainsKey("user")) foreach ((string key, string words) in written) row[key] = words;
-        else row["messages"] = new JsonArray([.. written.Select(turn => new JsonObject { ["role"] = turn.Key, ["content"] = turn.Value })]);
+        else
+            row["messages"] =
+                new JsonArray(
+                    [.. written.Select(turn => new JsonObject { ["role"] = turn.Key, ["content"] = turn.Value })]);
         return row;
     }
 
@@ -75,16 +87,20 @@ public sealed partial class RowTemplate
     // Jinja writes nothing for a name it does not know. A column that is misspelled would leave a hole in every row.
     private static string[] Names(string source)
     {
-        var made = Made().Matches(source).SelectMany(match => match.Groups["name"].Captures).Select(capture => capture.Value).ToHashSet();
-        return [.. Printed().Matches(source).Where(match => !match.Groups["rest"].Value.Contains("default", StringComparison.Ordinal)).Select(Field)
-            .Where(name => name.Length > 0 && !made.Contains(name.Split('.')[0]) && name.Split('.')[0] is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
+        var made = Made().Matches(source).SelectMany(match => match.Groups["name"].Captures)
+            .Select(capture => capture.Value).ToHashSet();
+        return [.. Printed().Matches(source)
+            .Where(match => !match.Groups["rest"].Value.Contains("default", StringComparison.Ordinal)).Select(Field)
+            .Where(name => name.Length > 0 && !made.Contains(name.Split('.')[0])
+            && name.Split('.')[0] is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
     }
 
     // A name before a bracket is a function.
     private static string Field(Match match)
     {
         string name = match.Groups["name"].Value + match.Groups["path"].Value;
-        return !match.Groups["rest"].Value.TrimStart().StartsWith('(') ? name : name.LastIndexOf('.') is > 0 and var dot ? name[..dot] : "";
+        return !match.Groups["rest"].Value.TrimStart().StartsWith('(') ? name : name.LastIndexOf('.') is > 0 and var dot
+            ? name[..dot] : "";
     }
 
     // Of a value that has no fields nothing is asked: a text has members of its own.
@@ -99,9 +115,11 @@ public sealed partial class RowTemplate
         return true;
     }
 
-    [GeneratedRegex(@"\{\{-?\s*(?<name>[A-Za-z_]\w*)(?<path>(\.[A-Za-z_]\w*)*)(?<rest>[^}]*)\}\}", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"\{\{-?\s*(?<name>[A-Za-z_]\w*)(?<path>(\.[A-Za-z_]\w*)*)(?<rest>[^}]*)\}\}", RegexOptions.ExplicitCapture)]
     private static partial Regex Printed();
 
-    [GeneratedRegex(@"\{%-?\s*(set|macro)\s+(?<name>\w+)|\{%-?\s*for\s+(?<name>\w+)(\s*,\s*(?<name>\w+))*\s+in", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\{%-?\s*(set|macro)\s+(?<name>\w+)|\{%-?\s*for\s+(?<name>\w+)(\s*,\s*(?<name>\w+))*\s+in",
+        RegexOptions.ExplicitCapture)]
     private static partial Regex Made();
 }

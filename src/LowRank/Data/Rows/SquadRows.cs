@@ -2,12 +2,14 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Rows of SQuAD's own file, whose articles hold paragraphs that hold questions: a row a question, in the columns that the data set
-/// has elsewhere (arXiv 1606.05250, and 1806.03822 for questions without an answer).</summary>
+/// <summary>Rows of SQuAD's own file, whose articles hold paragraphs that hold questions: a row a question, in the
+/// columns that the data set has elsewhere (arXiv 1606.05250, and 1806.03822 for questions without an
+/// answer).</summary>
 internal static class SquadRows
 {
     /// <summary>Whether an element of the file's list is an article.</summary>
-    public static bool IsArticle(ReadOnlySpan<byte> element) => element.IndexOf("\"paragraphs\""u8) >= 0 && element.IndexOf("\"qas\""u8) >= 0;
+    public static bool IsArticle(ReadOnlySpan<byte> element) =>
+        element.IndexOf("\"paragraphs\""u8) >= 0 && element.IndexOf("\"qas\""u8) >= 0;
 
     /// <summary>The questions of articles.</summary>
     public static IEnumerable<UnreadRow> Of(IEnumerable<UnreadRow> articles, string path, DataProblems problems)
@@ -18,12 +20,16 @@ internal static class SquadRows
             if (article.Read(problems) is not { } fields) continue;
             if (fields["paragraphs"] is not JsonArray paragraphs)
             {
-                problems.Add(article.Place, "the article has no list \"paragraphs\". Expected {\"paragraphs\": [{\"context\", \"qas\": [{\"question\", \"answers\"}, …]}, …]}.");
+                problems.Add(article.Place,
+                    "the article has no list \"paragraphs\". Expected {\"paragraphs\": [{\"context\", \"qas\": " +
+                    "[{\"question\", \"answers\"}, …]}, …]}.");
                 continue;
             }
             foreach (JsonNode? paragraph in paragraphs)
                 foreach (JsonNode? question in (paragraph as JsonObject)?["qas"] as JsonArray ?? [])
-                    if (question is JsonObject asked) yield return new ReadRow(new DataPlace(path, ++number) { IsRow = true }, Row(fields, (JsonObject)paragraph!, asked));
+                    if (question is JsonObject asked)
+                        yield return new ReadRow(
+                            new DataPlace(path, ++number) { IsRow = true }, Row(fields, (JsonObject)paragraph!, asked));
         }
     }
 

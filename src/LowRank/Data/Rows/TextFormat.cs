@@ -7,11 +7,13 @@ namespace LowRank.Data.Rows;
 internal sealed class TextFormat : IRowFormat
 {
     private const int LongestDocument = JsonLines.LongestLine;
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict =
+        new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     public IReadOnlyList<string> Extensions { get; } = [".txt"];
 
-    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems) => options.Text == PlainText.Document
+    public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems) =>
+        options.Text == PlainText.Document
         ? Document(content, path)
         : JsonLines.Read(content).Select(line => Line(line, new DataPlace(path, line.Number), options.Text));
 
@@ -21,7 +23,8 @@ internal sealed class TextFormat : IRowFormat
         try
         {
             string words = Strict.GetString(line.Utf8.Span);
-            return text == PlainText.Lines ? new ReadRow(place, new JsonObject { ["text"] = words }) : Pair(words, place);
+            return text == PlainText.Lines ? new ReadRow(place, new JsonObject { ["text"] = words })
+                : Pair(words, place);
         }
         catch (DecoderFallbackException failure)
         {
@@ -34,8 +37,11 @@ internal sealed class TextFormat : IRowFormat
     {
         string[] sides = line.Split("||");
         if (sides.Length == 2 && sides.All(side => side.Trim().Length > 0))
-            return new ReadRow(place, new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() });
-        return new WrongRow(place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON belong into a file that ends in .jsonl; " +
+            return new ReadRow(
+                place, new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() });
+        return new WrongRow(
+            place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON " +
+            "belong into a file that ends in .jsonl; " +
             "for plain text set data.text to lines (a document a line) or document (the whole file).");
     }
 
@@ -48,7 +54,8 @@ internal sealed class TextFormat : IRowFormat
         {
             bytes.Write(chunk, 0, read);
             if (bytes.Length <= LongestDocument) continue;
-            yield return new WrongRow(whole, $"the document has more than {LongestDocument >> 20} MB. Split it, or set data.text to lines.");
+            yield return new WrongRow(
+                whole, $"the document has more than {LongestDocument >> 20} MB. Split it, or set data.text to lines.");
             yield break;
         }
         ReadOnlyMemory<byte> utf8 = bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
@@ -62,7 +69,8 @@ internal sealed class TextFormat : IRowFormat
         try
         {
             // Line ends are those of the machine that wrote the file, and no part of its text.
-            string words = Strict.GetString(utf8.Span).Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n');
+            string words = Strict.GetString(utf8.Span).Replace("\r\n", "\n", StringComparison.Ordinal)
+                .Replace('\r', '\n');
             return new ReadRow(place, new JsonObject { ["text"] = words });
         }
         catch (DecoderFallbackException failure)

@@ -7,10 +7,10 @@ using LowRank.Tokenization;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>Tokenised data in files of the user's cache, found again by what it was made of: the content of the data files, the
-/// tokenizer with its chat template, the options, and this program.</summary>
-/// <remarks>Several processes may use it at once: a file appears whole under its name, and two that make the same one make the
-/// same bytes. Files that were not used for a month are removed when another is made.</remarks>
+/// <summary>Tokenised data in files of the user's cache, found again by what it was made of: the content of the data
+/// files, the tokenizer with its chat template, the options, and this program.</summary>
+/// <remarks>Several processes may use it at once: a file appears whole under its name, and two that make the same one
+/// make the same bytes. Files that were not used for a month are removed when another is made.</remarks>
 public sealed partial class ExampleCache
 {
     /// <summary>The environment variable that names the folder.</summary>
@@ -22,9 +22,11 @@ public sealed partial class ExampleCache
     private readonly long leastBytes;
 
     /// <summary>A cache in a folder.</summary>
-    /// <param name="folder">The folder; null for that of <see cref="Variable"/>, else <c>lowrank/tokens</c> in the user's cache.</param>
+    /// <param name="folder">The folder; null for that of <see cref="Variable"/>, else <c>lowrank/tokens</c> in the
+    /// user's cache.</param>
     /// <param name="leastBytes">Smaller data is tokenised faster than it is looked up, and held in memory.</param>
-    public ExampleCache(string? folder = null, long leastBytes = 1 << 22) => (this.folder, this.leastBytes) = (folder ?? DefaultFolder(), leastBytes);
+    public ExampleCache(string? folder = null, long leastBytes = 1 << 22) =>
+        (this.folder, this.leastBytes) = (folder ?? DefaultFolder(), leastBytes);
 
     /// <summary>Reads all rows of a source, or what was made of them before.</summary>
     /// <inheritdoc cref="ExampleLoader.Load(RowSource, ITextTokenizer?, ExampleOptions)"/>
@@ -33,7 +35,8 @@ public sealed partial class ExampleCache
         var problems = new DataProblems();
         IReadOnlyList<string> files = RowFiles.Expand(source.Paths, problems);
         bool all = problems.Count == 0 && files.All(file => File.Exists(file) && !RowFiles.IsReadOnce(file));
-        if (!all || options.ChatFormat is not null || files.Sum(file => new FileInfo(file).Length) < leastBytes) return ExampleLoader.Load(source, tokenizer, options);
+        if (!all || options.ChatFormat is not null || files.Sum(file => new FileInfo(file).Length) < leastBytes)
+            return ExampleLoader.Load(source, tokenizer, options);
         string key = Key(source, files, tokenizer, options), path = Path.Combine(folder, key + End);
         if (ExampleFile.Open(path, key) is { } known)
         {
@@ -49,13 +52,21 @@ public sealed partial class ExampleCache
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             LoadedExamples held = ExampleLoader.Load(source, tokenizer, options);
-            return held with { Notes = [.. held.Notes, $"tokenised data could not be kept in {folder} ({failure.Message.TrimEnd('.')}) and is held in memory. Name another folder by {Variable}, or set data.cache to false."] };
+            return held with { Notes = [
+                .. held.Notes,
+                $"tokenised data could not be kept in {folder} ({failure.Message.TrimEnd('.')}) and is held in " +
+                $"memory. Name another folder by {Variable}, or set data.cache to false."] };
         }
-        return Loaded(ExampleFile.Open(path, key) ?? throw new InputException($"{path} was written and cannot be read again. Name another folder by {Variable}, or set data.cache to false."));
+        return Loaded(
+            ExampleFile.Open(path, key)
+            ?? throw new InputException(
+                $"{path} was written and cannot be read again. Name another folder by {Variable}, or set " +
+                "data.cache to false."));
     }
 
     private static LoadedExamples Loaded(StoredExamples stored) =>
-        new(stored, stored.Content.Summary) { TurnsToldBy = stored.Content.TurnsToldBy, HasConversations = stored.Content.HasConversations, Notes = stored.Content.Notes };
+        new(stored, stored.Content.Summary) { TurnsToldBy = stored.Content.TurnsToldBy,
+            HasConversations = stored.Content.HasConversations, Notes = stored.Content.Notes };
 
     private static void Make(RowSource source, Tokenizer? tokenizer, ExampleOptions options, string key, string path)
     {
@@ -72,7 +83,8 @@ public sealed partial class ExampleCache
         });
     }
 
-    private static string Key(RowSource source, IReadOnlyList<string> files, Tokenizer? tokenizer, ExampleOptions options)
+    private static string Key(
+        RowSource source, IReadOnlyList<string> files, Tokenizer? tokenizer, ExampleOptions options)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         void Add(string text)
@@ -83,11 +95,13 @@ public sealed partial class ExampleCache
         }
         Add(typeof(ExampleCache).Module.ModuleVersionId.ToString());
         Add(tokenizer?.Fingerprint ?? "");
-        Add(string.Create(CultureInfo.InvariantCulture, $"{options.TrainOn} {options.MaxLength} {options.VocabularySize}"));
+        Add(string.Create(
+            CultureInfo.InvariantCulture, $"{options.TrainOn} {options.MaxLength} {options.VocabularySize}"));
         RowOptions rows = source.Options;
         Add($"{rows.OnBadRow} {rows.Text} {rows.Csv} {rows.Deduplicate} {source.Split}");
         foreach ((string name, string theirs) in rows.Columns) Add($"{name}\0{theirs}");
-        foreach ((string part, string words) in rows.Template?.Sources ?? new Dictionary<string, string>()) Add($"{part}\0{words}");
+        foreach ((string part, string words) in rows.Template?.Sources ?? new Dictionary<string, string>())
+            Add($"{part}\0{words}");
         foreach (string path in source.Paths) Add(path); // notes and messages name them
         foreach (string file in files)
         {
@@ -123,14 +137,19 @@ public sealed partial class ExampleCache
     private static string DefaultFolder()
     {
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named) return named;
-        string? caches = OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) : Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-        return Path.Combine(string.IsNullOrEmpty(caches) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache") : caches, "lowrank", "tokens");
+        string? caches = OperatingSystem.IsWindows()
+            ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
+        return Path.Combine(string.IsNullOrEmpty(caches)
+            ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache")
+            : caches, "lowrank", "tokens");
     }
 
     // What this class and AtomicFile name so; the folder may hold what is not ours.
     [GeneratedRegex(@"\A[0-9a-f]{64}\.tokens\z")]
     private static partial Regex Whole();
 
-    [GeneratedRegex(@"\A\.([0-9a-f]{64}\.tokens\.[0-9a-f]{32}|[0-9a-f]{32}\.offsets)\.tmp\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"\A\.([0-9a-f]{64}\.tokens\.[0-9a-f]{32}|[0-9a-f]{32}\.offsets)\.tmp\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Begun();
 }

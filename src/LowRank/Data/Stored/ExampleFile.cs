@@ -8,7 +8,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>Files of examples: records, their offsets, what the file says of itself, and a tail by which a torn file is told.</summary>
+/// <summary>Files of examples: records, their offsets, what the file says of itself, and a tail by which a torn file is
+/// told.</summary>
 internal static class ExampleFile
 {
     private const int TailBytes = 64;
@@ -18,14 +19,19 @@ internal static class ExampleFile
     /// <summary>Writes examples as they come; the file has its name when it is whole.</summary>
     /// <param name="path">The file.</param>
     /// <param name="examples">The examples.</param>
-    /// <param name="content">What the file says of itself, asked for at the end; takes the names of places' files and the fingerprint of the examples.</param>
+    /// <param name="content">What the file says of itself, asked for at the end; takes the names of places' files and
+    /// the fingerprint of the examples.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, IEnumerable<TokenizedExample> examples, Func<IReadOnlyList<string>, string, StoredContent> content)
+    public static void Write(
+        string path, IEnumerable<TokenizedExample> examples, Func<IReadOnlyList<string>, string, StoredContent> content)
     {
         string offsetsPath = Path.Combine(Path.GetDirectoryName(path)!, $".{Guid.NewGuid():N}.offsets.tmp");
         AtomicFile.Write(path, raw =>
         {
-            using var offsets = new FileStream(offsetsPath, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+            using var offsets =
+                new FileStream(
+                    offsetsPath, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16,
+                    FileOptions.DeleteOnClose);
             var stream = new BufferedStream(raw, 1 << 20); // the file is closed by who opened it
             var files = new Dictionary<string, int>();
             using var fingerprint = new ExampleFingerprint();
@@ -33,7 +39,8 @@ internal static class ExampleFile
             long at = 0, count = 0;
             foreach (TokenizedExample example in examples)
             {
-                int file = example.Place is { } place ? files.TryGetValue(place.File, out int known) ? known : files[place.File] = files.Count : 0;
+                int file = example.Place is { } place ? files.TryGetValue(place.File, out int known) ? known
+                    : files[place.File] = files.Count : 0;
                 record.ResetWrittenCount();
                 ExampleRecord.Write(example, file, record);
                 stream.Write(record.WrittenSpan);
@@ -44,7 +51,8 @@ internal static class ExampleFile
             }
             Append(offsets, at);
             offsets.Position = 0;
-            byte[] text = JsonSerializer.SerializeToUtf8Bytes(content([.. files.OrderBy(file => file.Value).Select(file => file.Key)], fingerprint.Finish()));
+            byte[] text = JsonSerializer.SerializeToUtf8Bytes(
+                content([.. files.OrderBy(file => file.Value).Select(file => file.Key)], fingerprint.Finish()));
             byte[] sum = CopyAndSum(offsets, stream, text);
             stream.Write(Tail(at, count, text.Length, sum));
             stream.Flush();
@@ -62,7 +70,8 @@ internal static class ExampleFile
         try
         {
             handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            if (ReadIndex(handle) is { } index && index.Content.Key == key && index.Count <= int.MaxValue - 1) return new StoredExamples(handle, path, index);
+            if (ReadIndex(handle) is { } index && index.Content.Key == key && index.Count <= int.MaxValue - 1)
+                return new StoredExamples(handle, path, index);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -93,8 +102,12 @@ internal static class ExampleFile
         Span<byte> tail = stackalloc byte[TailBytes];
         ReadExactly(handle, tail, length - TailBytes);
         if (!tail.StartsWith(Mark)) return null;
-        long at = BinaryPrimitives.ReadInt64LittleEndian(tail[16..]), count = BinaryPrimitives.ReadInt64LittleEndian(tail[24..]), text = BinaryPrimitives.ReadInt64LittleEndian(tail[32..]);
-        if (at < 0 || count < 0 || text is < 0 or > LongestText || count > length || at + ((count + 1) * sizeof(long)) + text + TailBytes != length) return null;
+        long at = BinaryPrimitives.ReadInt64LittleEndian(tail[16..]),
+            count = BinaryPrimitives.ReadInt64LittleEndian(tail[24..]),
+            text = BinaryPrimitives.ReadInt64LittleEndian(tail[32..]);
+        if (at < 0 || count < 0 || text is < 0 or > LongestText || count > length
+            || at + ((count + 1) * sizeof(long)) + text + TailBytes != length)
+            return null;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] chunk = new byte[1 << 16], json = new byte[text];
         long end = at + ((count + 1) * sizeof(long));
@@ -108,7 +121,8 @@ internal static class ExampleFile
         ReadExactly(handle, json, end);
         hash.AppendData(json);
         if (!hash.GetHashAndReset().AsSpan(0, 16).SequenceEqual(tail[40..56])) return null;
-        return JsonSerializer.Deserialize<StoredContent>(json) is { } content ? new StoredIndex(at, count, content) : null;
+        return JsonSerializer.Deserialize<StoredContent>(json) is { } content
+            ? new StoredIndex(at, count, content) : null;
     }
 
     private static byte[] CopyAndSum(Stream offsets, Stream into, byte[] text)

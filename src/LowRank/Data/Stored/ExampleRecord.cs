@@ -4,7 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>One example as bytes: numbers of seven bits a byte, runs of labels that are learned or not, and a check sum.</summary>
+/// <summary>One example as bytes: numbers of seven bits a byte, runs of labels that are learned or not, and a check
+/// sum.</summary>
 internal static class ExampleRecord
 {
     [Flags]
@@ -28,9 +29,12 @@ internal static class ExampleRecord
     {
         int start = into.WrittenCount;
         bool wide = Array.Exists(example.InputIds, id => id > ushort.MaxValue);
-        bool ownLabels = Enumerable.Range(0, example.Length).Any(i => example.Labels[i] != TokenizedExample.Ignored && example.Labels[i] != example.InputIds[i]);
-        Parts parts = (wide ? Parts.WideIds : Parts.None) | (ownLabels ? Parts.OwnLabels : Parts.None) | (example.AttentionMask is null ? Parts.None : Parts.Mask)
-            | (example.Place is { } place ? Parts.HasPlace | (place.IsRow ? Parts.PlaceIsRow : Parts.None) : Parts.None);
+        bool ownLabels = Enumerable.Range(0, example.Length)
+            .Any(i => example.Labels[i] != TokenizedExample.Ignored && example.Labels[i] != example.InputIds[i]);
+        Parts parts = (wide ? Parts.WideIds : Parts.None) | (ownLabels ? Parts.OwnLabels : Parts.None) | (
+            example.AttentionMask is null ? Parts.None : Parts.Mask)
+            | (example.Place is { } place ? Parts.HasPlace | (place.IsRow ? Parts.PlaceIsRow : Parts.None)
+            : Parts.None);
         Number((ulong)parts, into);
         Number((ulong)example.Length, into);
         if (example.Place is { } at)
@@ -53,7 +57,9 @@ internal static class ExampleRecord
     /// <exception cref="InvalidDataException">The bytes are not those that were written.</exception>
     public static TokenizedExample Read(ReadOnlySpan<byte> record, IReadOnlyList<string> files)
     {
-        if (record.Length < SumBytes || Sum(record[..^SumBytes]) != BinaryPrimitives.ReadUInt32LittleEndian(record[^SumBytes..])) throw new InvalidDataException("a row's check sum does not fit");
+        if (record.Length < SumBytes
+            || Sum(record[..^SumBytes]) != BinaryPrimitives.ReadUInt32LittleEndian(record[^SumBytes..]))
+            throw new InvalidDataException("a row's check sum does not fit");
         ReadOnlySpan<byte> rest = record[..^SumBytes];
         var parts = (Parts)Number(ref rest);
         int length = (int)Number(ref rest);
@@ -63,10 +69,15 @@ internal static class ExampleRecord
             string file = files[(int)Number(ref rest)];
             place = new DataPlace(file, (long)Number(ref rest)) { IsRow = parts.HasFlag(Parts.PlaceIsRow) };
         }
-        int[] ids = parts.HasFlag(Parts.WideIds) ? MemoryMarshal.Cast<byte, int>(Take(ref rest, length * sizeof(int))).ToArray()
-            : Array.ConvertAll(MemoryMarshal.Cast<byte, ushort>(Take(ref rest, length * sizeof(ushort))).ToArray(), id => (int)id);
-        int[] labels = parts.HasFlag(Parts.OwnLabels) ? MemoryMarshal.Cast<byte, int>(Take(ref rest, length * sizeof(int))).ToArray() : Labels(ids, Runs(ref rest, length));
-        int[]? mask = parts.HasFlag(Parts.Mask) ? Array.ConvertAll(Runs(ref rest, length), value => value ? 1 : 0) : null;
+        int[] ids = parts.HasFlag(Parts.WideIds)
+            ? MemoryMarshal.Cast<byte, int>(Take(ref rest, length * sizeof(int))).ToArray()
+            : Array.ConvertAll(
+                MemoryMarshal.Cast<byte, ushort>(Take(ref rest, length * sizeof(ushort))).ToArray(), id => (int)id);
+        int[] labels = parts.HasFlag(Parts.OwnLabels)
+            ? MemoryMarshal.Cast<byte, int>(Take(ref rest, length * sizeof(int))).ToArray()
+            : Labels(ids, Runs(ref rest, length));
+        int[]? mask = parts.HasFlag(Parts.Mask)
+            ? Array.ConvertAll(Runs(ref rest, length), value => value ? 1 : 0) : null;
         return new TokenizedExample(ids, labels, mask, place);
     }
 

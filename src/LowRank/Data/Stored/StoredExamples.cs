@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace LowRank.Data.Stored;
 
 /// <summary>Examples in a file, read one by one when they are asked for: memory does not grow with them.</summary>
-/// <remarks>Read by position, not mapped: pages of a mapped file count as the process's own memory, and a mapped file that is
-/// cut short or whose disk goes away ends the process.</remarks>
+/// <remarks>Read by position, not mapped: pages of a mapped file count as the process's own memory, and a mapped file
+/// that is cut short or whose disk goes away ends the process.</remarks>
 internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerprinted, IDisposable
 {
     private const int Together = 4096; // offsets read at once, for going through in order
@@ -17,7 +17,8 @@ internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerp
     private int firstOffset = -1;
 
     /// <summary>Takes over a file whose end has been checked.</summary>
-    public StoredExamples(SafeFileHandle handle, string path, StoredIndex index) => (this.handle, this.path, this.index) = (handle, path, index);
+    public StoredExamples(SafeFileHandle handle, string path, StoredIndex index) =>
+        (this.handle, this.path, this.index) = (handle, path, index);
 
     /// <inheritdoc/>
     public int Count => (int)index.Count;
@@ -45,9 +46,12 @@ internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerp
                 ExampleFile.ReadExactly(handle, record, from);
                 return ExampleRecord.Read(record, Content.Files);
             }
-            catch (Exception failure) when (failure is IOException or InvalidDataException or ArgumentException or IndexOutOfRangeException)
+            catch (Exception failure)
+                when (failure is IOException or InvalidDataException or ArgumentException or IndexOutOfRangeException)
             {
-                throw new InputException($"{path}, where tokenised data is kept, can no longer be read ({failure.Message.TrimEnd('.')}). Delete the file: it is made anew.", failure);
+                throw new InputException(
+                    $"{path}, where tokenised data is kept, can no longer be read " +
+                    $"({failure.Message.TrimEnd('.')}). Delete the file: it is made anew.", failure);
             }
             finally
             {
@@ -57,7 +61,8 @@ internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerp
     }
 
     /// <inheritdoc/>
-    public IEnumerator<TokenizedExample> GetEnumerator() => Enumerable.Range(0, Count).Select(i => this[i]).GetEnumerator();
+    public IEnumerator<TokenizedExample> GetEnumerator() =>
+        Enumerable.Range(0, Count).Select(i => this[i]).GetEnumerator();
 
     /// <inheritdoc/>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();

@@ -3,9 +3,9 @@ using LowRank.Data.Rows;
 namespace LowRank.Data.Streaming;
 
 /// <summary>An endless sequence of rows, each drawn from a bounded buffer.</summary>
-/// <remarks>A function of the files, the options and the seed alone. Of one source every pass comes whole before the next one
-/// begins, with draws of its own; of several each next row of the buffer comes from a source drawn by weight, and a source that
-/// ends begins again.</remarks>
+/// <remarks>A function of the files, the options and the seed alone. Of one source every pass comes whole before the
+/// next one begins, with draws of its own; of several each next row of the buffer comes from a source drawn by weight,
+/// and a source that ends begins again.</remarks>
 internal sealed class RowShuffle : IDisposable
 {
     private readonly RowCycle[] sources;
@@ -101,7 +101,8 @@ internal sealed class RowCycle(RowSource source) : IDisposable
     /// <summary>Whole passes so far.</summary>
     public long Passes { get; private set; }
 
-    /// <summary>The next row of the pass, in memory of its own; null at its end, after which the next pass begins.</summary>
+    /// <summary>The next row of the pass, in memory of its own; null at its end, after which the next pass
+    /// begins.</summary>
     /// <exception cref="InputException">A file cannot be read.</exception>
     public UnreadRow? Next()
     {
@@ -125,7 +126,9 @@ internal sealed class RowCycle(RowSource source) : IDisposable
     {
         wasted = isUsed ? 0 : wasted + 1;
         if (Passes > 0 && wasted > 2 * rowsOfPass)
-            throw new InputException($"No row of {string.Join(", ", source.Paths)} is left to use. Raise max_length, or shorten the rows.", Reading.Notes);
+            throw new InputException(
+                $"No row of {string.Join(", ", source.Paths)} is left to use. Raise max_length, or shorten the rows.",
+                Reading.Notes);
     }
 
     public void Dispose() => rows?.Dispose();

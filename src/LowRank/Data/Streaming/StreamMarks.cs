@@ -3,9 +3,10 @@ using System.Text;
 
 namespace LowRank.Data.Streaming;
 
-/// <summary>How many rows had been drawn for so many examples: with it a run goes on without making the examples before it anew.</summary>
-/// <remarks>A file of lines that grows as the run goes on. It saves time and nothing else: without it, or where its end is torn,
-/// the examples are made once more.</remarks>
+/// <summary>How many rows had been drawn for so many examples: with it a run goes on without making the examples before
+/// it anew.</summary>
+/// <remarks>A file of lines that grows as the run goes on. It saves time and nothing else: without it, or where its end
+/// is torn, the examples are made once more.</remarks>
 internal sealed class StreamMarks
 {
     private const int Every = 256; // examples between marks
@@ -45,7 +46,8 @@ internal sealed class StreamMarks
         byte[] line = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{examples} {drawn}\n"));
         RunStorageException.Guard(path, () =>
         {
-            using var stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            using var stream =
+                new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, bufferSize: 0);
             stream.Seek(0, SeekOrigin.End);
             IO.AtomicFile.Append(stream, line);
         }, waits);
@@ -60,16 +62,20 @@ internal sealed class StreamMarks
             foreach (string line in lines[1..^1]) // the last has no line end: it is empty, or torn
             {
                 string[] numbers = line.Split(' ');
-                if (numbers.Length != 2 || !long.TryParse(numbers[0], NumberStyles.None, CultureInfo.InvariantCulture, out long examples)
-                    || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out long drawn) || examples <= known[^1].Examples || drawn <= known[^1].Drawn) break;
+                if (numbers.Length != 2
+                    || !long.TryParse(numbers[0], NumberStyles.None, CultureInfo.InvariantCulture, out long examples)
+                    || !long.TryParse(numbers[1], NumberStyles.None, CultureInfo.InvariantCulture, out long drawn)
+                    || examples <= known[^1].Examples || drawn <= known[^1].Drawn) break;
                 known.Add((examples, drawn));
             }
         }
-        foreach ((long Examples, long Drawn) mark in marks.Where(mark => mark.Examples > known[^1].Examples)) known.Add(mark);
+        foreach ((long Examples, long Drawn) mark in marks.Where(mark => mark.Examples > known[^1].Examples))
+            known.Add(mark);
         marks.Clear();
         marks.AddRange(known);
         var text = new StringBuilder().Append(heading).Append('\n');
-        foreach ((long examples, long drawn) in marks.Skip(1)) text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
+        foreach ((long examples, long drawn) in marks.Skip(1))
+            text.Append(CultureInfo.InvariantCulture, $"{examples} {drawn}\n");
         if (Directory.Exists(file)) throw new IOException("it is a folder, expected a file");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         IO.AtomicFile.Write(file, text.ToString());

@@ -7,10 +7,11 @@ using LowRank.Tokenization;
 
 namespace LowRank.Data.Streaming;
 
-/// <summary>Examples made as they are asked for, of files of any size, in memory that does not grow with them.</summary>
-/// <remarks>The example of a number is always the same, so that a run resumes bit for bit. Numbers that follow each other are
-/// cheap; one that lies before or far ahead is reached by going through the files from their beginning, where rows are counted
-/// and drawn but not tokenised. One thread at a time may ask.</remarks>
+/// <summary>Examples made as they are asked for, of files of any size, in memory that does not grow with
+/// them.</summary>
+/// <remarks>The example of a number is always the same, so that a run resumes bit for bit. Numbers that follow each
+/// other are cheap; one that lies before or far ahead is reached by going through the files from their beginning, where
+/// rows are counted and drawn but not tokenised. One thread at a time may ask.</remarks>
 public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, IDisposable
 {
     private const int Recent = 4096;
@@ -30,9 +31,11 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
     /// <param name="examples">How rows become examples.</param>
     /// <param name="options">How rows are drawn.</param>
     /// <param name="count">How many examples the run takes.</param>
-    public StreamedExamples(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options, int count)
+    public StreamedExamples(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples,
+        StreamOptions options, int count)
     {
-        if (sources.Count != (options.Weights?.Count ?? 1)) throw new ArgumentException("There are not as many weights as sources.", nameof(sources));
+        if (sources.Count != (options.Weights?.Count ?? 1))
+            throw new ArgumentException("There are not as many weights as sources.", nameof(sources));
         (this.sources, this.options, Count) = (sources, options, count);
         this.tokenizer = new RowTokenizer(tokenizer, examples);
         cutter = new ExampleCutter(examples.MaxLength);
@@ -110,7 +113,8 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         {
             (RowCycle source, UnreadRow row) = rows.Next();
             DataProblems problems = source.Reading.Problems;
-            IReadOnlyList<TokenizedExample> wholes = source.Reading.Finish(row) is { } sample ? tokenizer.Tokenize(sample, problems) : [];
+            IReadOnlyList<TokenizedExample> wholes = source.Reading.Finish(row) is { } sample
+                ? tokenizer.Tokenize(sample, problems) : [];
             problems.ThrowIfAny();
             foreach (TokenizedExample? example in wholes.Select(cutter.Cut))
                 if (example is not null) rest.Enqueue(example);
@@ -122,17 +126,24 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         return next;
     }
 
-    private static string Of(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options)
+    private static string Of(
+        IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples, StreamOptions options)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{options.Buffer} {options.BufferBytes} {options.Seed} {string.Join(' ', options.Weights ?? [])}\n");
-        text.Append(CultureInfo.InvariantCulture, $"{examples.MaxLength} {examples.TrainOn} {examples.VocabularySize} {(tokenizer as Tokenizer)?.Fingerprint}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{options.Buffer} {options.BufferBytes} {options.Seed} {string.Join(' ', options.Weights ?? [])}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{examples.MaxLength} {examples.TrainOn} {examples.VocabularySize} " +
+            $"{(tokenizer as Tokenizer)?.Fingerprint}\n");
         foreach (RowSource source in sources)
         {
             RowOptions rows = source.Options;
             text.Append($"{rows.OnBadRow} {rows.Text} {rows.Csv} {source.Split}\n");
-            foreach ((string name, string value) in rows.Columns.Concat(rows.Template?.Sources ?? new Dictionary<string, string>())) text.Append($"{name}\0{value}\n");
-            foreach (string file in RowFiles.Expand(source.Paths, new DataProblems())) text.Append(FilePrint(file)).Append('\n');
+            foreach ((string name, string value) in rows.Columns.Concat(
+                rows.Template?.Sources ?? new Dictionary<string, string>()))
+                text.Append($"{name}\0{value}\n");
+            foreach (string file in RowFiles.Expand(source.Paths, new DataProblems()))
+                text.Append(FilePrint(file)).Append('\n');
         }
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
     }

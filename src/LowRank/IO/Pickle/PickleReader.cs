@@ -4,19 +4,25 @@ using System.Text;
 
 namespace LowRank.IO.Pickle;
 
-/// <summary>Reads the pickle of a torch checkpoint without running it: the few names that checkpoints need are known by a list, every other is refused, and
-/// none is called.</summary>
-/// <remarks>Source: Python's pickletools, protocols 2 to 5. Memory grows with the length of the pickle alone: what is referred to again is not copied.</remarks>
+/// <summary>Reads the pickle of a torch checkpoint without running it: the few names that checkpoints need are known by
+/// a list, every other is refused, and none is called.</summary>
+/// <remarks>Source: Python's pickletools, protocols 2 to 5. Memory grows with the length of the pickle alone: what is
+/// referred to again is not copied.</remarks>
 internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
 {
     private static readonly Dictionary<string, string> StorageTypes = new()
     {
-        ["torch.FloatStorage"] = "F32", ["torch.HalfStorage"] = "F16", ["torch.BFloat16Storage"] = "BF16", ["torch.DoubleStorage"] = "F64", ["torch.LongStorage"] = "I64",
-        ["torch.IntStorage"] = "I32", ["torch.ShortStorage"] = "I16", ["torch.CharStorage"] = "I8", ["torch.ByteStorage"] = "U8", ["torch.BoolStorage"] = "BOOL",
+        ["torch.FloatStorage"] = "F32", ["torch.HalfStorage"] = "F16", ["torch.BFloat16Storage"] = "BF16",
+            ["torch.DoubleStorage"] = "F64", ["torch.LongStorage"] = "I64",
+        ["torch.IntStorage"] = "I32", ["torch.ShortStorage"] = "I16", ["torch.CharStorage"] = "I8",
+            ["torch.ByteStorage"] = "U8", ["torch.BoolStorage"] = "BOOL",
     };
 
-    private const string RebuildTensor = "torch._utils._rebuild_tensor_v2", RebuildParameter = "torch._utils._rebuild_parameter", OrderedDictionary = "collections.OrderedDict", Size = "torch.Size";
-    private static readonly HashSet<string> Allowed = [.. StorageTypes.Keys, RebuildTensor, RebuildParameter, OrderedDictionary, Size];
+    private const string RebuildTensor = "torch._utils._rebuild_tensor_v2",
+        RebuildParameter = "torch._utils._rebuild_parameter", OrderedDictionary = "collections.OrderedDict",
+        Size = "torch.Size";
+    private static readonly HashSet<string> Allowed =
+        [.. StorageTypes.Keys, RebuildTensor, RebuildParameter, OrderedDictionary, Size];
     private static readonly object Mark = new();
 
     private readonly List<object?> stack = [];
@@ -75,7 +81,8 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
             case 'a': Append([Pop()]); break;
             case 'e': Append(UpToMark()); break;
             case '0': _ = Pop(); break;
-            case 'b': _ = Pop(); break;                                         // BUILD: an OrderedDict's _metadata, which no tensor needs
+            // BUILD: an OrderedDict's _metadata, which no tensor needs
+            case 'b': _ = Pop(); break;
             case 'Q': Push(Storage(Pop())); break;                              // BINPERSID
             case 'R': Reduce(); break;
             default: throw Broken($"the code 0x{code:x2} at byte {at - 1} is none that checkpoints have");
@@ -85,15 +92,19 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
     private void StackGlobal()
     {
         object? name = Pop(), module = Pop();
-        Push(Global(module as string ?? throw Broken("a name is no text"), name as string ?? throw Broken("a name is no text")));
+        Push(Global(module as string ?? throw Broken("a name is no text"), name as string
+            ?? throw Broken("a name is no text")));
     }
 
     private PickleGlobal Global(string module, string name)
     {
         string full = $"{module}.{name}";
         if (Allowed.Contains(full)) return new PickleGlobal(full);
-        throw new InputException($"{path} refers to {(full.Length > 100 ? full[..100] + "…" : full)}, which no checkpoint of weights needs: a pickle can run any code when Python loads it. " +
-            $"It was not read any further. Allowed are {string.Join(", ", Allowed.Order(StringComparer.Ordinal))}. If you trust the file, load it in Python and save its tensors as safetensors.");
+        throw new InputException(
+            $"{path} refers to {(full.Length > 100 ? full[..100] + "…" : full)}, which no checkpoint of weights " +
+            "needs: a pickle can run any code when Python loads it. " +
+            $"It was not read any further. Allowed are {string.Join(", ", Allowed.Order(StringComparer.Ordinal))}. " +
+                "If you trust the file, load it in Python and save its tensors as safetensors.");
     }
 
     private void Reduce()
@@ -103,8 +114,10 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
         Push(function.Name switch
         {
             RebuildTensor => Tensor(arguments),
-            RebuildParameter => arguments is [PickleTensor tensor, ..] ? tensor : throw Broken("a parameter without a tensor"),
-            OrderedDictionary => arguments.Length == 0 ? new PickleMap() : throw Broken("a dictionary that is made with content"),
+            RebuildParameter => arguments is [PickleTensor tensor, ..] ? tensor
+            : throw Broken("a parameter without a tensor"),
+            OrderedDictionary => arguments.Length == 0 ? new PickleMap()
+            : throw Broken("a dictionary that is made with content"),
             Size => arguments is [object?[] sizes] ? sizes : throw Broken("a size without numbers"),
             _ => throw Broken($"{function.Name} is called, which is a type of storage"),
         });
@@ -112,17 +125,23 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
 
     // ("storage", type, key, location, count), as torch.save names storages.
     private PickleStorage Storage(object? id) =>
-        id is object?[] and (["storage", PickleGlobal _, string _, string _, long _] or ["storage", PickleGlobal _, string _, string _, long _, null])
-        && id is object?[] and [_, PickleGlobal type, string key, _, long count, ..] && StorageTypes.TryGetValue(type.Name, out string? dataType) && count >= 0
+        id is object?[]
+            and (["storage", PickleGlobal _, string _, string _, long _]
+            or ["storage", PickleGlobal _, string _, string _, long _, null])
+        && id is object?[] and [_, PickleGlobal type, string key, _, long count, ..]
+        && StorageTypes.TryGetValue(type.Name, out string? dataType) && count >= 0
             ? new PickleStorage(dataType, key, count)
             : throw Broken("a storage is not described as torch.save describes it");
 
     private PickleTensor Tensor(object?[] arguments) =>
-        arguments is [PickleStorage storage, long offset, object?[] shape, object?[] strides, ..] && shape.Length == strides.Length && shape.Length <= 16
+        arguments is [PickleStorage storage, long offset, object?[] shape, object?[] strides, ..]
+            && shape.Length == strides.Length && shape.Length <= 16
             ? new PickleTensor(storage, offset, Numbers(shape), Numbers(strides))
             : throw Broken("a tensor is not described as torch.save describes it");
 
-    private long[] Numbers(object?[] values) => [.. values.Select(value => value is long and >= 0 and < 1L << 48 ? (long)value : throw Broken("a size or a stride is out of range"))];
+    private long[] Numbers(object?[] values) =>
+        [.. values.Select(value => value is long and >= 0 and < 1L << 48 ? (long)value
+        : throw Broken("a size or a stride is out of range"))];
 
     private void SetItems(object?[] valueAndKey) => Map().Entries.Add((valueAndKey[1], valueAndKey[0]));
 
@@ -135,13 +154,16 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
 
     private PickleMap Map() => Peek() as PickleMap ?? throw Broken("items are set in what is no dictionary");
 
-    private void Append(List<object?> items) => (Peek() as List<object?> ?? throw Broken("items are appended to what is no list")).AddRange(items);
+    private void Append(List<object?> items) =>
+        (Peek() as List<object?> ?? throw Broken("items are appended to what is no list")).AddRange(items);
 
-    private object? Remembered(long key) => memo.TryGetValue(key, out object? value) ? value : throw Broken($"it refers to value {key}, which it has not");
+    private object? Remembered(long key) => memo.TryGetValue(key, out object? value) ? value
+        : throw Broken($"it refers to value {key}, which it has not");
 
     private void Push(object? value) => stack.Add(value);
 
-    private object? Peek() => stack.Count > 0 && !ReferenceEquals(stack[^1], Mark) ? stack[^1] : throw Broken("a value is missing");
+    private object? Peek() => stack.Count > 0 && !ReferenceEquals(stack[^1], Mark) ? stack[^1]
+        : throw Broken("a value is missing");
 
     private object? Pop()
     {
@@ -193,10 +215,14 @@ internal sealed class PickleReader(string path, ReadOnlyMemory<byte> pickle)
         return pickle.Span.Slice(at - bytes, bytes);
     }
 
-    private InputException Broken(string why) => new(string.Create(CultureInfo.InvariantCulture, $"{path}: its pickle is damaged or is no checkpoint: {why} (byte {at}). Download or save it again."));
+    private InputException Broken(string why) =>
+        new(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{path}: its pickle is damaged or is no checkpoint: {why} (byte {at}). Download or save it again."));
 }
 
-/// <summary>A name of Python's that a pickle refers to; one of those that are allowed. Nothing is ever called by it.</summary>
+/// <summary>A name of Python's that a pickle refers to; one of those that are allowed. Nothing is ever called by
+/// it.</summary>
 /// <param name="Name">Module and name, such as <c>torch._utils._rebuild_tensor_v2</c>.</param>
 internal sealed record PickleGlobal(string Name);
 

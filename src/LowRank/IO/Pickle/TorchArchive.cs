@@ -3,19 +3,23 @@ using System.Text;
 
 namespace LowRank.IO.Pickle;
 
-/// <summary>The tensors of a file that torch.save wrote (<c>pytorch_model.bin</c>): listed without running its pickle, mapped where they lie.</summary>
+/// <summary>The tensors of a file that torch.save wrote (<c>pytorch_model.bin</c>): listed without running its pickle,
+/// mapped where they lie.</summary>
 internal static class TorchArchive
 {
     private const string PickleName = "/data.pkl", OrderName = "/byteorder";
     private const int MostPickleBytes = 256 << 20;
 
     /// <summary>Whether a name is one of torch's files.</summary>
-    public static bool IsNamed(string path) => path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".pt", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".pth", StringComparison.OrdinalIgnoreCase);
+    public static bool IsNamed(string path) => path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".pt", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".pth", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The tensors by name, with their places in the file.</summary>
     /// <param name="path">For messages.</param>
     /// <param name="file">The file, mapped.</param>
-    /// <exception cref="InputException">The file is none of torch's, is damaged, asks for code, or holds no flat dictionary of tensors: all of the tensors' problems at once.</exception>
+    /// <exception cref="InputException">The file is none of torch's, is damaged, asks for code, or holds no flat
+    /// dictionary of tensors: all of the tensors' problems at once.</exception>
     public static IReadOnlyDictionary<string, SafeTensorsEntry> Read(string path, MappedFile file)
     {
         if (TorchStream.IsOne(file))
@@ -25,27 +29,38 @@ internal static class TorchArchive
         }
         IReadOnlyDictionary<string, ZipEntry> entries = new ZipDirectory(path, file).Read();
         string[] pickles = [.. entries.Keys.Where(name => name.EndsWith(PickleName, StringComparison.Ordinal))];
-        if (pickles is not [var only]) throw new InputException($"{path} holds {pickles.Length} files data.pkl; expected one, as torch.save writes.");
+        if (pickles is not [var only])
+            throw new InputException(
+                $"{path} holds {pickles.Length} files data.pkl; expected one, as torch.save writes.");
         string root = only[..^PickleName.Length];
-        if (entries.TryGetValue(root + OrderName, out ZipEntry? order) && order.Length == 3 && file.Span(order.Begin, 3).SequenceEqual("big"u8))
-            throw new InputException($"{path} was saved on a big-endian machine. Load it in Python and save it as safetensors.");
+        if (entries.TryGetValue(root + OrderName, out ZipEntry? order) && order.Length == 3 && file.Span(order.Begin, 3)
+            .SequenceEqual("big"u8))
+            throw new InputException(
+                $"{path} was saved on a big-endian machine. Load it in Python and save it as safetensors.");
         ZipEntry pickle = entries[only];
-        if (pickle.Length > MostPickleBytes) throw new InputException($"{path}: its pickle is {pickle.Length} bytes long; a list of tensors has at most {MostPickleBytes}.");
+        if (pickle.Length > MostPickleBytes)
+            throw new InputException(
+                $"{path}: its pickle is {pickle.Length} bytes long; a list of tensors has at most {MostPickleBytes}.");
         object? value = new PickleReader(path, file.Span(pickle.Begin, (int)pickle.Length).ToArray()).Read();
         return Tensors(path, key => $"{root}/data/{key}", Map(path, value), entries);
     }
 
     private static PickleMap Map(string path, object? value) => value as PickleMap
-        ?? throw new InputException($"{path} holds no dictionary of tensors. Expected what torch.save(model.state_dict(), …) writes.");
+        ?? throw new InputException(
+            $"{path} holds no dictionary of tensors. Expected what torch.save(model.state_dict(), …) writes.");
 
-    private static OrderedDictionary<string, SafeTensorsEntry> Tensors(string path, Func<string, string> place, PickleMap map, IReadOnlyDictionary<string, ZipEntry> files)
+    private static OrderedDictionary<string, SafeTensorsEntry> Tensors(
+        string path, Func<string, string> place, PickleMap map, IReadOnlyDictionary<string, ZipEntry> files)
     {
         var found = new OrderedDictionary<string, SafeTensorsEntry>();
         var problems = new List<string>();
         foreach ((object? key, object? value) in map.Entries)
         {
             if (key is not string name) problems.Add("a key is no text");
-            else if (value is not PickleTensor tensor) problems.Add($"'{name}' is no tensor{(value is PickleMap ? " but a dictionary: expected what torch.save(model.state_dict(), …) writes, not a whole training state" : "")}");
+            else if (value is not PickleTensor tensor)
+                problems.Add(
+                    $"'{name}' is no " +
+                    $"tensor{(value is PickleMap ? " but a dictionary: expected what torch.save(model.state_dict(), …) writes, not a whole training state" : "")}");
             else if (Place(path, place, name, tensor, files, out string? problem) is { } entry) found[name] = entry;
             else problems.Add($"'{name}': {problem}");
             if (problems.Count == 20) break;
@@ -53,15 +68,26 @@ internal static class TorchArchive
         return problems.Count == 0 ? found : throw new InputException($"{path} cannot be used as weights:", problems);
     }
 
-    private static SafeTensorsEntry? Place(string path, Func<string, string> place, string name, PickleTensor tensor, IReadOnlyDictionary<string, ZipEntry> files, out string? problem)
+    private static SafeTensorsEntry? Place(string path, Func<string, string> place, string name, PickleTensor tensor,
+        IReadOnlyDictionary<string, ZipEntry> files, out string? problem)
     {
         PickleStorage storage = tensor.Storage;
         int size = SafeTensorsDataType.Find(storage.DataType)!.Bits / 8;
-        UInt128 count = tensor.Shape.Aggregate((UInt128)1, (product, length) => product > ulong.MaxValue ? product : product * (ulong)length);
-        if (!files.TryGetValue(place(storage.Key), out ZipEntry? file)) problem = $"its numbers, data/{storage.Key}, are not in the file";
-        else if (storage.Count > file.Length / size) problem = $"data/{storage.Key} has {file.Length} bytes, expected {storage.Count} numbers of {size}";
-        else if (tensor.Offset < 0 || count > (ulong)storage.Count || (ulong)tensor.Offset + count > (ulong)storage.Count) problem = $"[{string.Join(", ", tensor.Shape)}] from {tensor.Offset} on reaches beyond its {storage.Count} numbers";
-        else if (!tensor.IsContiguous) problem = "it is a view with gaps or turned (not contiguous); save the checkpoint with .contiguous() tensors, or as safetensors";
+        UInt128 count = tensor.Shape.Aggregate((UInt128)1, (product, length) => product > ulong.MaxValue ? product
+            : product * (ulong)length);
+        if (!files.TryGetValue(place(storage.Key), out ZipEntry? file))
+            problem = $"its numbers, data/{storage.Key}, are not in the file";
+        else if (storage.Count > file.Length / size)
+            problem = $"data/{storage.Key} has {file.Length} bytes, expected {storage.Count} numbers of {size}";
+        else if (tensor.Offset < 0 || count > (ulong)storage.Count
+            || (ulong)tensor.Offset + count > (ulong)storage.Count)
+            problem =
+                $"[{string.Join(", ", tensor.Shape)}] from {tensor.Offset} on reaches beyond its {storage.Count} " +
+                "numbers";
+        else if (!tensor.IsContiguous)
+            problem =
+                "it is a view with gaps or turned (not contiguous); save the checkpoint with .contiguous() " +
+                "tensors, or as safetensors";
         else
         {
             problem = null;
@@ -72,11 +98,14 @@ internal static class TorchArchive
     }
 }
 
-/// <summary>Where the files of a zip archive lie in it, so that they can be mapped: torch stores them uncompressed.</summary>
-/// <remarks>Source: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64). Every offset is checked against the file's length.</remarks>
+/// <summary>Where the files of a zip archive lie in it, so that they can be mapped: torch stores them
+/// uncompressed.</summary>
+/// <remarks>Source: APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64). Every offset is checked against the file's
+/// length.</remarks>
 internal sealed class ZipDirectory(string path, MappedFile file)
 {
-    private const uint EndMark = 0x06054b50, End64Mark = 0x06064b50, Locator64Mark = 0x07064b50, CentralMark = 0x02014b50, LocalMark = 0x04034b50;
+    private const uint EndMark = 0x06054b50, End64Mark = 0x06064b50, Locator64Mark = 0x07064b50,
+        CentralMark = 0x02014b50, LocalMark = 0x04034b50;
     private const int EndBytes = 22, CentralBytes = 46, LocalBytes = 30, MostComment = ushort.MaxValue;
     private const long MostEntries = 1_000_000;
 
@@ -95,8 +124,12 @@ internal sealed class ZipDirectory(string path, MappedFile file)
             ReadOnlySpan<byte> rest = Span(at + CentralBytes, name + extra);
             string text = Encoding.UTF8.GetString(rest[..name]);
             (long packed, long length, long local) = Sizes(head, rest[name..]);
-            if (U16(head[10..]) != 0 || packed != length) throw new InputException($"{path}: {text} is compressed, which torch never does; save the checkpoint again with torch.save.");
-            if (!entries.TryAdd(text, new ZipEntry(text, DataOf(local), length))) throw Broken($"{text} is in it twice");
+            if (U16(head[10..]) != 0 || packed != length)
+                throw new InputException(
+                    $"{path}: {text} is compressed, which torch never does; save the checkpoint again with " +
+                    "torch.save.");
+            if (!entries.TryAdd(text, new ZipEntry(text, DataOf(local), length)))
+                throw Broken($"{text} is in it twice");
             _ = Checked(entries[text]);
             at += CentralBytes + name + extra + comment;
         }
@@ -118,7 +151,9 @@ internal sealed class ZipDirectory(string path, MappedFile file)
             if (U32(large) != End64Mark) throw Broken("its zip64 end is missing");
             return ((long)U64(large[48..]), (long)U64(large[32..]));
         }
-        throw new InputException($"{path} is no torch checkpoint: expected a zip archive, as torch.save writes since version 1.6. Load it in Python and save it as safetensors, or download it again.");
+        throw new InputException(
+            $"{path} is no torch checkpoint: expected a zip archive, as torch.save writes since version 1.6. Load " +
+            "it in Python and save it as safetensors, or download it again.");
     }
 
     // Sizes that do not fit stand in the extra field 1, in this order, each only where its own field is full.
@@ -156,7 +191,8 @@ internal sealed class ZipDirectory(string path, MappedFile file)
     }
 
     private ZipEntry Checked(ZipEntry entry) =>
-        entry.Length >= 0 && entry.Begin <= file.Length && entry.Length <= file.Length - entry.Begin ? entry : throw Broken($"{entry.Name} reaches beyond its end");
+        entry.Length >= 0 && entry.Begin <= file.Length && entry.Length <= file.Length - entry.Begin ? entry
+            : throw Broken($"{entry.Name} reaches beyond its end");
 
     private ReadOnlySpan<byte> Span(long at, int length) =>
         at >= 0 && at <= file.Length - length ? file.Span(at, length) : throw Broken("an offset points beyond its end");

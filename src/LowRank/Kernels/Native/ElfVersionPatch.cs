@@ -27,7 +27,8 @@ internal static class ElfVersionPatch
     /// <param name="image">A little-endian 64-bit ELF shared library, whole.</param>
     /// <param name="version">The version's name, such as <c>GLIBCXX_3.4.32</c>.</param>
     /// <returns>Whether the image required the version; false leaves the image untouched.</returns>
-    /// <exception cref="InvalidDataException">The image is not such a library, or its tables point outside it.</exception>
+    /// <exception cref="InvalidDataException">The image is not such a library, or its tables point outside
+    /// it.</exception>
     public static bool MarkWeak(byte[] image, string version)
     {
         if (image.Length < 64 || image[0] != 0x7f || image[1] != 'E' || image[2] != 'L' || image[3] != 'F'
@@ -97,7 +98,8 @@ internal static class ElfVersionPatch
     private static long FileOffset(Span<byte> image, long address)
     {
         foreach ((int type, long offset, long start, long size) in ProgramHeaders(image))
-            if (type == ProgramHeaderLoad && address >= start && address < start + size) return address - start + offset;
+            if (type == ProgramHeaderLoad && address >= start && address < start + size)
+                return address - start + offset;
         throw new InvalidDataException($"The ELF file maps no segment at address 0x{address:x}.");
     }
 
@@ -114,7 +116,8 @@ internal static class ElfVersionPatch
         return headers;
     }
 
-    private static Span<byte> Slice(Span<byte> image, long offset, int length) => image.Slice(checked((int)offset), length);
+    private static Span<byte> Slice(Span<byte> image, long offset, int length) =>
+        image.Slice(checked((int)offset), length);
 
     private static long Int64(Span<byte> image, long offset) =>
         BinaryPrimitives.ReadInt64LittleEndian(Slice(image, offset, 8));

@@ -7,14 +7,16 @@ public static class NativeAllocator
     private const int TrimThreshold = -1;
     private const int MmapThreshold = -3;
 
-    // Bytes. Torch's own temporaries beyond leave holes that nothing fills; mapping these few anew each time costs less than the holes.
+    // Bytes. Torch's own temporaries beyond leave holes that nothing fills; mapping these few anew each time costs less
+    // than the holes.
     private const int LargestKept = 8 << 20;
     private const int OrdinaryMmapThreshold = 128 * 1024; // glibc's default
 
     /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
-    /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step makes
-    /// hundreds of such temporaries. Large ones of the library's own operations get a heap of their own. Changes the whole process, so
-    /// a program calls it, never the library. What is freed stays with the process, but for blocks of torch's beyond 8 MB. Does nothing outside Linux with glibc.</remarks>
+    /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step
+    /// makes hundreds of such temporaries. Large ones of the library's own operations get a heap of their own. Changes
+    /// the whole process, so a program calls it, never the library. What is freed stays with the process, but for
+    /// blocks of torch's beyond 8 MB. Does nothing outside Linux with glibc.</remarks>
     public static void KeepFreedMemory()
     {
         StepMemory.Keep();
@@ -23,15 +25,16 @@ public static class NativeAllocator
         mallopt(TrimThreshold, int.MaxValue);
     }
 
-    /// <summary>Has glibc map each large block anew and give it back as it is freed, until <see cref="KeepFreedMemory"/>: what is made
-    /// once and is much larger than what follows leaves no holes behind, over which later blocks would spread.</summary>
+    /// <summary>Has glibc map each large block anew and give it back as it is freed, until
+    /// <see cref="KeepFreedMemory"/>: what is made once and is much larger than what follows leaves no holes behind,
+    /// over which later blocks would spread.</summary>
     public static void MapLargeBlocks()
     {
         if (CLibrary.Find<SetOption>("mallopt") is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
     }
 
-    /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from what is
-    /// in use. Does nothing outside Linux with glibc.</summary>
+    /// <summary>Gives the memory that is freed and kept back to the system, so that what is measured next starts from
+    /// what is in use. Does nothing outside Linux with glibc.</summary>
     public static void ReturnFreedMemory()
     {
         StepMemory.Trim();
@@ -54,18 +57,21 @@ internal static class NativePages
 
     private static readonly Advise? AdviseCall = CLibrary.Find<Advise>("madvise");
 
-    /// <summary>Takes whole pages out of the process; those of a private mapping of a file are read anew when they are touched.</summary>
+    /// <summary>Takes whole pages out of the process; those of a private mapping of a file are read anew when they are
+    /// touched.</summary>
     /// <remarks>The mapping begins on a page, and so must the address.</remarks>
     public static void Release(nint address, nuint bytes) => AdviseCall?.Invoke(address, bytes, DontNeed);
 
     /// <summary>As <see cref="Release"/>, of the pages that lie wholly within a range.</summary>
     public static void ReleaseWithin(nint address, long bytes)
     {
-        nint page = Environment.SystemPageSize, first = (address + page - 1) / page * page, last = (address + (nint)bytes) / page * page;
+        nint page = Environment.SystemPageSize, first = (address + page - 1) / page * page,
+            last = (address + (nint)bytes) / page * page;
         if (last > first) Release(first, (nuint)(last - first));
     }
 
-    /// <summary>Takes addresses for as many bytes as the process may use. Pages become memory, all zero, as they are touched.</summary>
+    /// <summary>Takes addresses for as many bytes as the process may use. Pages become memory, all zero, as they are
+    /// touched.</summary>
     /// <returns>Null where the system gives none.</returns>
     public static (nint Address, long Bytes)? Reserve()
     {
@@ -80,16 +86,18 @@ internal static class NativePages
     private delegate nint Map(nint address, nuint bytes, int protection, int flags, int file, nint offset);
 }
 
-/// <summary>Blocks of one range of addresses: the lowest place that is large enough is taken, and freed neighbours become one.</summary>
-/// <remarks>Blocks lie at the low end of the range as long as there is room there, so that what is touched stays near what is in use
-/// (address-ordered first fit; Wilson et al., "Dynamic Storage Allocation", 1995, section 3.4). For some hundreds of large blocks; all
-/// threads may use it.</remarks>
+/// <summary>Blocks of one range of addresses: the lowest place that is large enough is taken, and freed neighbours
+/// become one.</summary>
+/// <remarks>Blocks lie at the low end of the range as long as there is room there, so that what is touched stays near
+/// what is in use (address-ordered first fit; Wilson et al., "Dynamic Storage Allocation", 1995, section 3.4). For some
+/// hundreds of large blocks; all threads may use it.</remarks>
 /// <param name="start">The range's first address, aligned to 64 bytes.</param>
 /// <param name="length">Its bytes.</param>
 internal sealed class BlockHeap(nint start, long length)
 {
     private const int Line = 64;  // a cache line, and the widest vector
-    private const int Shift = 5 * Line; // between blocks: equal places of two blocks shall not fall upon the same sets of the caches
+    // between blocks: equal places of two blocks shall not fall upon the same sets of the caches
+    private const int Shift = 5 * Line;
 
     private readonly Lock access = new();
     private readonly Dictionary<nint, long> taken = [];
@@ -123,7 +131,8 @@ internal sealed class BlockHeap(nint start, long length)
     {
         lock (access)
         {
-            if (!taken.Remove(address, out long size)) throw new ArgumentException($"No block in use begins at {address:x}.", nameof(address));
+            if (!taken.Remove(address, out long size))
+                throw new ArgumentException($"No block in use begins at {address:x}.", nameof(address));
             Used -= size;
             int next = ~free.BinarySearch((address, 0));
             bool joinsNext = next < free.Count && address + (nint)size == free[next].Start;

@@ -5,7 +5,8 @@ using TorchSharp;
 
 namespace LowRank.Kernels.Native;
 
-/// <summary>Makes TorchSharp's native library loadable where the system's C++ runtime is older than it asks for.</summary>
+/// <summary>Makes TorchSharp's native library loadable where the system's C++ runtime is older than it asks
+/// for.</summary>
 /// <remarks>
 /// Runs once, before the first use of a type of this library, and acts on Linux x64 alone and only where the plain
 /// library does not load (Debian 12, Ubuntu 22.04, RHEL 9). It loads libtorch by path, then a copy of
@@ -49,14 +50,16 @@ public static class NativeRuntime
     {
         string folder = FindFolder() ?? throw new DllNotFoundException(
             $"libtorch was not found: looked for libtorch_cpu.so in {string.Join(", ", CandidateFolders())}. " +
-            "Reference the package libtorch-cpu-linux-x64 2.10.0 (or libtorch-cuda-12.8-linux-x64) in the program's project.");
+            "Reference the package libtorch-cpu-linux-x64 2.10.0 (or libtorch-cuda-12.8-linux-x64) in the " +
+                "program's project.");
         foreach (string file in Dependencies(folder))
         {
             nint library = NativeLibrary.Load(file);
             if (Path.GetFileName(file).StartsWith("libgomp", StringComparison.Ordinal)) OpenMp = library;
         }
         string shim = FindFile(Library) ?? throw new DllNotFoundException(
-            $"{Library} was not found in {string.Join(", ", CandidateFolders())}. It comes with the package TorchSharp 0.107.0.");
+            $"{Library} was not found in {string.Join(", ", CandidateFolders())}. It comes with the package " +
+                "TorchSharp 0.107.0.");
         if (NativeLibrary.TryLoad(shim, out _)) return;
         LoadPatched(shim);
     }
@@ -65,7 +68,9 @@ public static class NativeRuntime
     {
         // In the order of their dependencies: each finds the earlier ones by soname.
         foreach (string gomp in Directory.GetFiles(folder, "libgomp*.so*")) yield return gomp;
-        foreach (string name in new[] { "libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so" })
+        foreach (
+            string name in new[] { "libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so",
+            "libtorch.so" })
         {
             string path = Path.Combine(folder, name);
             if (File.Exists(path)) yield return path;
@@ -123,7 +128,8 @@ public static class NativeRuntime
                 yield return folder;
     }
 
-    [DllImport("libc", EntryPoint = "memfd_create", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DllImport("libc", EntryPoint = "memfd_create", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false,
+        ThrowOnUnmappableChar = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int MemoryFile(string name, uint flags);
 }
@@ -134,6 +140,8 @@ internal static class CLibrary
     /// <summary>A function by its name; null outside Linux with glibc, or where the library has none of it.</summary>
     /// <param name="name">As the library exports it.</param>
     /// <typeparam name="T">Its signature.</typeparam>
-    public static T? Find<T>(string name) where T : Delegate => OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)
-        && NativeLibrary.TryGetExport(library, name, out nint address) ? Marshal.GetDelegateForFunctionPointer<T>(address) : null;
+    public static T? Find<T>(string name) where T : Delegate =>
+        OperatingSystem.IsLinux() && NativeLibrary.TryLoad("libc.so.6", out nint library)
+        && NativeLibrary.TryGetExport(library, name, out nint address)
+        ? Marshal.GetDelegateForFunctionPointer<T>(address) : null;
 }

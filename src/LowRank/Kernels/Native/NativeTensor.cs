@@ -7,13 +7,14 @@ namespace LowRank.Kernels.Native;
 /// of a tensor's memory without the 2 GiB limit of <c>Tensor.bytes</c>.</summary>
 internal static unsafe class NativeTensor
 {
-    // The library must have been loaded by torch, together with the libraries it depends on, before it is called directly.
+    // The library must have been loaded by torch, together with the libraries it depends on, before it is called
+    // directly.
     static NativeTensor() => torch.InitializeDeviceType(DeviceType.CPU);
 
     /// <summary>Makes a CPU tensor over memory that torch does not own, without a copy.</summary>
     /// <param name="data">The first element, aligned to the element's size.</param>
-    /// <param name="release">Called with <paramref name="data"/> when torch drops its last reference, on whatever thread;
-    /// must not throw.</param>
+    /// <param name="release">Called with <paramref name="data"/> when torch drops its last reference, on whatever
+    /// thread; must not throw.</param>
     /// <param name="shape">The sizes; the elements lie in row-major order.</param>
     /// <param name="type">The element type.</param>
     public static torch.Tensor Wrap(
@@ -39,8 +40,10 @@ internal static unsafe class NativeTensor
     public static bool IsPlain(torch.Tensor tensor) =>
         tensor.device_type == DeviceType.CPU && tensor.dtype == torch.ScalarType.Float32 && tensor.is_contiguous();
 
-    /// <summary>The address of the gradient of a plain tensor, row after row; 0 where it has none. Valid until the gradient is replaced.</summary>
-    /// <remarks>Asks the library itself: <c>Tensor.grad</c> makes an object that has to be finalized, for each weight and step.</remarks>
+    /// <summary>The address of the gradient of a plain tensor, row after row; 0 where it has none. Valid until the
+    /// gradient is replaced.</summary>
+    /// <remarks>Asks the library itself: <c>Tensor.grad</c> makes an object that has to be finalized, for each weight
+    /// and step.</remarks>
     public static nint GradientAddress(torch.Tensor tensor)
     {
         nint gradient = THSTensor_grad(tensor.Handle);

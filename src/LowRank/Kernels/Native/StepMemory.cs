@@ -6,9 +6,10 @@ using static TorchSharp.torch;
 namespace LowRank.Kernels.Native;
 
 /// <summary>Memory for the large tensors that a step makes and frees.</summary>
-/// <remarks>glibc takes a block that is aligned, as all of torch's are, out of a larger one, and gives the rest to small blocks: when it is
-/// freed, the next one of its size does not fit into its place (until glibc 2.38). Hundreds of large tensors a step leave holes of as many
-/// megabytes as are in use. These have a heap of their own, without small blocks.</remarks>
+/// <remarks>glibc takes a block that is aligned, as all of torch's are, out of a larger one, and gives the rest to
+/// small blocks: when it is freed, the next one of its size does not fit into its place (until glibc 2.38). Hundreds of
+/// large tensors a step leave holes of as many megabytes as are in use. These have a heap of their own, without small
+/// blocks.</remarks>
 internal static unsafe class StepMemory
 {
     private const long Smallest = 128 * 1024; // bytes; smaller tensors are torch's
@@ -18,7 +19,8 @@ internal static unsafe class StepMemory
     /// <summary>Whether the heap is in use.</summary>
     public static bool IsKept => heap is not null;
 
-    /// <summary>Takes large tensors from the heap from now on; without a call, from torch. For programs: what is freed stays with the process.</summary>
+    /// <summary>Takes large tensors from the heap from now on; without a call, from torch. For programs: what is freed
+    /// stays with the process.</summary>
     public static void Keep()
     {
         if (heap is not null || NativePages.Reserve() is not { } range) return;
@@ -43,7 +45,8 @@ internal static unsafe class StepMemory
     private static void Return(nint address) => heap!.Return(address);
 }
 
-/// <summary>Memory of a thread for what lasts no longer than one operation: it grows to the largest that was asked for, is used again, and goes with its thread.</summary>
+/// <summary>Memory of a thread for what lasts no longer than one operation: it grows to the largest that was asked for,
+/// is used again, and goes with its thread.</summary>
 internal static unsafe class ScratchMemory
 {
     private const int Alignment = 64; // a cache line, and the widest vector
@@ -51,12 +54,14 @@ internal static unsafe class ScratchMemory
     [ThreadStatic]
     private static float[]? own; // pinned
 
-    /// <summary>Room for numbers, aligned to 64 bytes; what it holds is left over from the last use. The same for each call of a thread.</summary>
+    /// <summary>Room for numbers, aligned to 64 bytes; what it holds is left over from the last use. The same for each
+    /// call of a thread.</summary>
     /// <param name="count">How many numbers.</param>
     public static float* Floats(int count)
     {
         const int More = Alignment / sizeof(float);
-        if (own is null || own.Length < count + More) own = GC.AllocateUninitializedArray<float>(count + More, pinned: true);
+        if (own is null || own.Length < count + More)
+            own = GC.AllocateUninitializedArray<float>(count + More, pinned: true);
         nint address = (nint)Unsafe.AsPointer(ref own[0]);
         return (float*)((address + Alignment - 1) & -Alignment);
     }

@@ -18,21 +18,28 @@ public sealed class Bert : EncoderFamily
     public override string OutputPath => "cls.predictions.decoder";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> HeadPrefixes { get; } = ["cls.", "classifier.", "qa_outputs.", "bert.pooler.", "pooler."];
+    public override IReadOnlyList<string> HeadPrefixes { get; } =
+        ["cls.", "classifier.", "qa_outputs.", "bert.pooler.", "pooler."];
 
     /// <inheritdoc/>
     public override EncoderShape Read(ConfigReader config) => BertLike.Read(config);
 
     /// <inheritdoc/>
-    public override IBlock BuildBlock(WeightLoader weights, EncoderShape shape, int layer) => BertLike.BuildBlock(weights, shape, BasePrefix, layer);
+    public override IBlock BuildBlock(WeightLoader weights, EncoderShape shape, int layer) =>
+        BertLike.BuildBlock(weights, shape, BasePrefix, layer);
 
     /// <inheritdoc/>
-    public override Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding) => request.Kind switch
+    public override Head BuildHead(
+        WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding) => request.Kind switch
     {
-        HeadKind.SequenceClassification => BertLike.PooledHead(weights, shape, request, "bert.pooler.dense", "classifier", states => states.tanh(), dropsFirst: false),
-        HeadKind.TokenClassification => BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.ClassifierDropout),
+        HeadKind.SequenceClassification =>
+            BertLike.PooledHead(
+                weights, shape, request, "bert.pooler.dense", "classifier", states => states.tanh(), dropsFirst: false),
+        HeadKind.TokenClassification =>
+            BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.ClassifierDropout),
         HeadKind.QuestionAnswering => BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, 0),
         _ => BertLike.MaskedHead(weights, shape, embedding, new MaskedHeadPaths("cls.predictions.transform.dense",
-            "cls.predictions.transform.LayerNorm", OutputPath, "cls.predictions.bias"), shape.Activation, shape.NormEpsilon),
+            "cls.predictions.transform.LayerNorm", OutputPath, "cls.predictions.bias"), shape.Activation,
+                shape.NormEpsilon),
     };
 }

@@ -10,8 +10,10 @@ internal static class BertLike
     /// <summary>Reads the keys that these families share.</summary>
     public static EncoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
-        if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
+            layers = config.Layers("num_hidden_layers");
+        if (hidden % heads != 0)
+            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         string positions = config.TextOr("position_embedding_type", "absolute");
         if (positions != "absolute") config.Reject("position_embedding_type", $"\"{positions}\"", "absolute");
         foreach (string key in new[] { "is_decoder", "add_cross_attention" })
@@ -45,9 +47,12 @@ internal static class BertLike
     {
         string path = $"{basePrefix}encoder.layer.{layer}", attend = path + ".attention.self";
         int hidden = shape.HiddenSize;
-        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, name, inputs, outputs, bias: true);
-        var attention = new SeparateAttention(Linear(attend + ".query", hidden, hidden), Linear(attend + ".key", hidden, hidden),
-            Linear(attend + ".value", hidden, hidden), Linear(path + ".attention.output.dense", hidden, hidden), shape.HeadDimension, shape.Attention(layer));
+        Projection Linear(string name, int inputs, int outputs) =>
+            Projection.Linear(weights, name, inputs, outputs, bias: true);
+        var attention =
+            new SeparateAttention(Linear(attend + ".query", hidden, hidden), Linear(attend + ".key", hidden, hidden),
+            Linear(attend + ".value", hidden, hidden), Linear(path + ".attention.output.dense", hidden, hidden),
+            shape.HeadDimension, shape.Attention(layer));
         var attentionNorm = new LayerNorm(weights, path + ".attention.output.LayerNorm", hidden, shape.NormEpsilon);
         var feedForward = new PlainFeedForward(Linear(path + ".intermediate.dense", hidden, shape.IntermediateSize),
             Linear(path + ".output.dense", shape.IntermediateSize, hidden), shape.Activation);
@@ -56,18 +61,25 @@ internal static class BertLike
     }
 
     /// <summary>Dropout and one linear layer.</summary>
-    public static Head LinearHead(WeightLoader weights, EncoderShape shape, HeadKind kind, string path, int outputs, double dropoutShare)
+    public static Head LinearHead(
+        WeightLoader weights, EncoderShape shape, HeadKind kind, string path, int outputs, double dropoutShare)
     {
-        Projection output = Projection.TakenOrDrawn(weights, path, shape.HiddenSize, outputs, bias: true, shape.InitializerRange);
-        return new Head(kind, [output], (states, dropout) => output.Forward(Dropout.Apply(states, dropoutShare, dropout), dropout));
+        Projection output =
+            Projection.TakenOrDrawn(weights, path, shape.HiddenSize, outputs, bias: true, shape.InitializerRange);
+        return new Head(
+            kind, [output], (states, dropout) => output.Forward(Dropout.Apply(states, dropoutShare, dropout), dropout));
     }
 
-    /// <summary>A dense layer, an activation, dropout and the scores; dropout before the dense layer where asked for.</summary>
-    public static Head PooledHead(WeightLoader weights, EncoderShape shape, HeadRequest request, string densePath, string outputPath,
+    /// <summary>A dense layer, an activation, dropout and the scores; dropout before the dense layer where asked
+    /// for.</summary>
+    public static Head PooledHead(
+        WeightLoader weights, EncoderShape shape, HeadRequest request, string densePath, string outputPath,
         Func<Tensor, Tensor> activation, bool dropsFirst)
     {
-        Projection dense = Projection.TakenOrDrawn(weights, densePath, shape.HiddenSize, shape.HiddenSize, bias: true, shape.InitializerRange);
-        Projection output = Projection.TakenOrDrawn(weights, outputPath, shape.HiddenSize, request.Labels, bias: true, shape.InitializerRange);
+        Projection dense = Projection.TakenOrDrawn(
+            weights, densePath, shape.HiddenSize, shape.HiddenSize, bias: true, shape.InitializerRange);
+        Projection output = Projection.TakenOrDrawn(
+            weights, outputPath, shape.HiddenSize, request.Labels, bias: true, shape.InitializerRange);
         return new Head(request.Kind, [dense, output], (states, dropout) =>
         {
             if (dropsFirst) states = Dropout.Apply(states, shape.ClassifierDropout, dropout);
@@ -76,17 +88,20 @@ internal static class BertLike
         });
     }
 
-    /// <summary>The masked language model's head: a dense layer, an activation, a norm, and the scores of the vocabulary
-    /// with the embedding's weight, or their own, and a bias.</summary>
-    public static Head MaskedHead(WeightLoader weights, EncoderShape shape, Embedding embedding, MaskedHeadPaths paths, string activationName,
+    /// <summary>The masked language model's head: a dense layer, an activation, a norm, and the scores of the
+    /// vocabulary with the embedding's weight, or their own, and a bias.</summary>
+    public static Head MaskedHead(
+        WeightLoader weights, EncoderShape shape, Embedding embedding, MaskedHeadPaths paths, string activationName,
         double epsilon, bool denseBias = true, bool outputBias = true)
     {
         int hidden = shape.HiddenSize;
-        Projection dense = Projection.TakenOrDrawn(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
+        Projection dense =
+            Projection.TakenOrDrawn(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
         var norm = new LayerNorm(weights, paths.Norm, hidden, epsilon, shape.NormBias, shape.InitializerRange);
         Tensor? bias = outputBias ? weights.TakeOrDraw(BiasName(weights, shape, paths), 0, shape.VocabularySize) : null;
         string name = paths.Output + ".weight";
-        Projection output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight") ? Projection.Tied(paths.Output, embedding.Weight, bias)
+        Projection output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight")
+            ? Projection.Tied(paths.Output, embedding.Weight, bias)
             : Projection.Of(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
         Func<Tensor, Tensor> activation = Activation.Get(activationName);
         return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>

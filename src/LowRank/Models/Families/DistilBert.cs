@@ -60,23 +60,34 @@ public sealed class DistilBert : EncoderFamily
     {
         string path = $"distilbert.transformer.layer.{layer}", attend = path + ".attention";
         int hidden = shape.HiddenSize;
-        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, name, inputs, outputs, bias: true);
-        var attention = new SeparateAttention(Linear(attend + ".q_lin", hidden, hidden), Linear(attend + ".k_lin", hidden, hidden),
-            Linear(attend + ".v_lin", hidden, hidden), Linear(attend + ".out_lin", hidden, hidden), shape.HeadDimension, shape.Attention(layer));
+        Projection Linear(string name, int inputs, int outputs) =>
+            Projection.Linear(weights, name, inputs, outputs, bias: true);
+        var attention =
+            new SeparateAttention(Linear(attend + ".q_lin", hidden, hidden), Linear(attend + ".k_lin", hidden, hidden),
+            Linear(attend + ".v_lin", hidden, hidden), Linear(attend + ".out_lin", hidden, hidden), shape.HeadDimension,
+            shape.Attention(layer));
         var attentionNorm = new LayerNorm(weights, path + ".sa_layer_norm", hidden, shape.NormEpsilon);
         var feedForward = new PlainFeedForward(Linear(path + ".ffn.lin1", hidden, shape.IntermediateSize),
             Linear(path + ".ffn.lin2", shape.IntermediateSize, hidden), shape.Activation);
         return new PostNormBlock(attention, attentionNorm, feedForward,
-            new LayerNorm(weights, path + ".output_layer_norm", hidden, shape.NormEpsilon), dropout: 0, shape.FeedForwardDropout);
+            new LayerNorm(weights, path + ".output_layer_norm", hidden, shape.NormEpsilon), dropout: 0,
+                shape.FeedForwardDropout);
     }
 
     /// <inheritdoc/>
-    public override Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding) => request.Kind switch
+    public override Head BuildHead(
+        WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding) => request.Kind switch
     {
-        HeadKind.SequenceClassification => BertLike.PooledHead(weights, shape, request, "pre_classifier", "classifier", states => nn.functional.relu(states), dropsFirst: false),
-        HeadKind.TokenClassification => BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.TokenDropout),
-        HeadKind.QuestionAnswering => BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, shape.AnswerDropout),
+        HeadKind.SequenceClassification =>
+            BertLike.PooledHead(
+                weights, shape, request, "pre_classifier", "classifier", states =>
+                nn.functional.relu(states), dropsFirst: false),
+        HeadKind.TokenClassification =>
+            BertLike.LinearHead(weights, shape, request.Kind, "classifier", request.Labels, shape.TokenDropout),
+        HeadKind.QuestionAnswering =>
+            BertLike.LinearHead(weights, shape, request.Kind, "qa_outputs", 2, shape.AnswerDropout),
         _ => BertLike.MaskedHead(weights, shape, embedding,
-            new MaskedHeadPaths("vocab_transform", "vocab_layer_norm", OutputPath, OutputPath + ".bias"), shape.Activation, Epsilon),
+            new MaskedHeadPaths("vocab_transform", "vocab_layer_norm", OutputPath, OutputPath + ".bias"),
+                shape.Activation, Epsilon),
     };
 }

@@ -2,8 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The common ground of Gemma 2 and 3: scaled embeddings, norms around each part, weights stored as differences
-/// from 1.</summary>
+/// <summary>The common ground of Gemma 2 and 3: scaled embeddings, norms around each part, weights stored as
+/// differences from 1.</summary>
 internal static class Gemma
 {
     /// <summary>The key by which a model attends both ways.</summary>
@@ -40,9 +40,11 @@ internal static class Gemma
         string path = $"model.layers.{layer}";
         RmsNorm before = Norm(weights, path + ".input_layernorm", shape);
         SeparateAttention attention = RotaryFamily.Attention(weights, path + ".self_attn", shape, layer,
-            normalizesHeads ? name => new RmsNorm(weights, name, shape.HeadDimension, shape.NormEpsilon, offset: 1) : null);
+            normalizesHeads ? name =>
+                new RmsNorm(weights, name, shape.HeadDimension, shape.NormEpsilon, offset: 1) : null);
         return new SandwichBlock(before, attention, Norm(weights, path + ".post_attention_layernorm", shape),
-            Norm(weights, path + ".pre_feedforward_layernorm", shape), new GatedFeedForward(weights, path + ".mlp", shape),
+            Norm(weights, path + ".pre_feedforward_layernorm", shape),
+                new GatedFeedForward(weights, path + ".mlp", shape),
             Norm(weights, path + ".post_feedforward_layernorm", shape));
     }
 

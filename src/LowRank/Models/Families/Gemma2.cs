@@ -21,7 +21,8 @@ public sealed class Gemma2 : DecoderFamily
         {
             AttentionSoftcap = Gemma.Cap(config, "attn_logit_softcapping", 50),
             LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", 30),
-            Windows = RotaryFamily.Windows(config, shape.Layers, config.PositiveOr("sliding_window", 4096), layer => layer % 2 == 0),
+            Windows = RotaryFamily.Windows(
+                config, shape.Layers, config.PositiveOr("sliding_window", 4096), layer => layer % 2 == 0),
         };
     }
 
@@ -30,5 +31,6 @@ public sealed class Gemma2 : DecoderFamily
         Gemma.BuildBlock(weights, shape, layer, normalizesHeads: false);
 
     /// <inheritdoc/>
-    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) => Gemma.Norm(weights, "model.norm", shape);
+    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
+        Gemma.Norm(weights, "model.norm", shape);
 }

@@ -2,8 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The language model of Gemma 3: five layers with a window to one without, each kind with its own rotary base,
-/// queries and keys normalised a head at a time (arXiv 2503.19786).</summary>
+/// <summary>The language model of Gemma 3: five layers with a window to one without, each kind with its own rotary
+/// base, queries and keys normalised a head at a time (arXiv 2503.19786).</summary>
 public sealed class Gemma3Text : DecoderFamily
 {
     /// <inheritdoc/>
@@ -13,7 +13,8 @@ public sealed class Gemma3Text : DecoderFamily
     public override string ClassPrefix => "Gemma3";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<HeadKind> Heads => [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
+    public override IReadOnlyList<HeadKind> Heads =>
+        [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
 
     /// <inheritdoc/>
     public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "Gemma3ForCausalLM"
@@ -26,16 +27,20 @@ public sealed class Gemma3Text : DecoderFamily
         DecoderShape shape = Gemma.Read(config, globalRope);
         string pattern = config.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
         int every = config.PositiveOr(pattern, 6);
-        _ = Gemma.Cap(config, "attn_logit_softcapping", null); // in the configs, but transformers' attention does not cap
+        // in the configs, but transformers' attention does not cap
+        _ = Gemma.Cap(config, "attn_logit_softcapping", null);
         bool bothWays = config.FlagOr(Gemma.BothWays, false);
         int window = config.PositiveOr("sliding_window", 4096);
         return shape with
         {
             AttendsBothWays = bothWays,
             LogitSoftcap = Gemma.Cap(config, "final_logit_softcapping", null),
-            Windows = RotaryFamily.Windows(config, shape.Layers, bothWays ? window / 2 + 1 : window, layer => (layer + 1) % every != 0),
-            Rope = RopeReader.Read(config, "full_attention", shape.HeadDimension, shape.MaxPositions, scales: true, globalRope),
-            LocalRope = RopeReader.Read(config, "sliding_attention", shape.HeadDimension, shape.MaxPositions, scales: false,
+            Windows = RotaryFamily.Windows(
+                config, shape.Layers, bothWays ? window / 2 + 1 : window, layer => (layer + 1) % every != 0),
+            Rope = RopeReader.Read(
+                config, "full_attention", shape.HeadDimension, shape.MaxPositions, scales: true, globalRope),
+            LocalRope = RopeReader.Read(
+                config, "sliding_attention", shape.HeadDimension, shape.MaxPositions, scales: false,
                 new RopeDefaults(Theta: 10_000, ThetaKey: "rope_local_base_freq")),
         };
     }
@@ -45,5 +50,6 @@ public sealed class Gemma3Text : DecoderFamily
         Gemma.BuildBlock(weights, shape, layer, normalizesHeads: true);
 
     /// <inheritdoc/>
-    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) => Gemma.Norm(weights, "model.norm", shape);
+    public override INormalization BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
+        Gemma.Norm(weights, "model.norm", shape);
 }

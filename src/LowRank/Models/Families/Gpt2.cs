@@ -15,7 +15,8 @@ public sealed class Gpt2 : DecoderFamily
     public override string TokenClassifierPath => "classifier";
 
     /// <inheritdoc/>
-    public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "GPT2LMHeadModel" : base.ClassName(head);
+    public override string ClassName(HeadKind head) => head == HeadKind.LanguageModel ? "GPT2LMHeadModel"
+        : base.ClassName(head);
 
     /// <inheritdoc/>
     public override string BasePrefix => "transformer.";
@@ -68,7 +69,8 @@ public sealed class Gpt2 : DecoderFamily
         var attentionNorm = new LayerNorm(weights, path + ".ln_1", hidden, shape.NormEpsilon);
         var attention = new FusedAttention(
             Projection.Conv1D(weights, path + ".attn.c_attn", hidden, 3 * hidden),
-            Projection.Conv1D(weights, path + ".attn.c_proj", hidden, hidden), FusedLayout.Stacked(shape.Heads, shape.HeadDimension), shape.Attention(layer));
+            Projection.Conv1D(weights, path + ".attn.c_proj", hidden, hidden),
+            FusedLayout.Stacked(shape.Heads, shape.HeadDimension), shape.Attention(layer));
         var feedForwardNorm = new LayerNorm(weights, path + ".ln_2", hidden, shape.NormEpsilon);
         var feedForward = new PlainFeedForward(
             Projection.Conv1D(weights, path + ".mlp.c_fc", hidden, shape.IntermediateSize),
@@ -83,5 +85,6 @@ public sealed class Gpt2 : DecoderFamily
     /// <inheritdoc/>
     // Old checkpoints carry the causal mask of each layer as a tensor.
     public override bool IsIgnorable(string name) =>
-        name.EndsWith(".attn.bias", StringComparison.Ordinal) || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal);
+        name.EndsWith(".attn.bias", StringComparison.Ordinal)
+            || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal);
 }

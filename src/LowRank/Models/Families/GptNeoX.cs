@@ -2,7 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>GPT-NeoX and Pythia: attention and feed-forward side by side, a part of each head rotated (arXiv 2204.06745).</summary>
+/// <summary>GPT-NeoX and Pythia: attention and feed-forward side by side, a part of each head rotated (arXiv
+/// 2204.06745).</summary>
 public sealed class GptNeoX : DecoderFamily
 {
     /// <inheritdoc/>
@@ -27,7 +28,8 @@ public sealed class GptNeoX : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config, defaultActivation: "gelu",
-            rope: new RopeDefaults(ThetaKey: "rotary_emb_base", Partial: 0.25, PartialKey: "rotary_pct", IsPartial: true));
+            rope: new RopeDefaults(
+                ThetaKey: "rotary_emb_base", Partial: 0.25, PartialKey: "rotary_pct", IsPartial: true));
         bool bias = config.FlagOr("attention_bias", true);
         return shape with
         {
@@ -55,7 +57,8 @@ public sealed class GptNeoX : DecoderFamily
         LayerNorm feedForwardNorm = Norm(".post_attention_layernorm");
         var feedForward = new PlainFeedForward(
             Projection.Linear(weights, path + ".mlp.dense_h_to_4h", hidden, shape.IntermediateSize, bias: true),
-            Projection.Linear(weights, path + ".mlp.dense_4h_to_h", shape.IntermediateSize, hidden, bias: true), shape.Activation);
+            Projection.Linear(weights, path + ".mlp.dense_4h_to_h", shape.IntermediateSize, hidden, bias: true),
+            shape.Activation);
         return shape.ParallelResidual
             ? new ParallelBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout)
             : new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
@@ -68,5 +71,6 @@ public sealed class GptNeoX : DecoderFamily
     /// <inheritdoc/>
     // Old checkpoints carry the causal mask of each layer as a tensor.
     public override bool IsIgnorable(string name) => base.IsIgnorable(name)
-        || name.EndsWith(".attention.bias", StringComparison.Ordinal) || name.EndsWith(".attention.masked_bias", StringComparison.Ordinal);
+        || name.EndsWith(".attention.bias", StringComparison.Ordinal)
+        || name.EndsWith(".attention.masked_bias", StringComparison.Ordinal);
 }

@@ -15,11 +15,14 @@ public sealed class Mixtral : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config, rope: new RopeDefaults(Theta: 1_000_000));
-        if (config.FlagOr("output_router_logits", false)) config.Reject("output_router_logits", "true", "false (the router's own loss is not computed)");
-        if (config.NumberOr("router_jitter_noise", 0) != 0) config.Reject("router_jitter_noise", config.NumberOr("router_jitter_noise", 0).ToString(), "0");
+        if (config.FlagOr("output_router_logits", false))
+            config.Reject("output_router_logits", "true", "false (the router's own loss is not computed)");
+        if (config.NumberOr("router_jitter_noise", 0) != 0)
+            config.Reject("router_jitter_noise", config.NumberOr("router_jitter_noise", 0).ToString(), "0");
         int? window = config.Has("sliding_window") ? config.PositiveOr("sliding_window", 4096) : null;
         int experts = config.CountOr("num_local_experts", 8), active = config.SizeOr("num_experts_per_tok", 2);
-        if (active > experts) config.Reject("num_experts_per_tok", active.ToString(), $"at most num_local_experts ({experts})");
+        if (active > experts)
+            config.Reject("num_experts_per_tok", active.ToString(), $"at most num_local_experts ({experts})");
         return shape with
         {
             NormEpsilon = config.ShareOr("rms_norm_eps", 1e-5),
@@ -34,7 +37,9 @@ public sealed class Mixtral : DecoderFamily
         string path = $"model.layers.{layer}.block_sparse_moe";
         int hidden = shape.HiddenSize, width = shape.Experts!.IntermediateSize;
         Projection router = Projection.Precise(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
-        IFeedForward[] experts = [.. Enumerable.Range(0, shape.Experts.Count).Select(number => $"{path}.experts.{number}").Select(expert => new GatedFeedForward(
+        IFeedForward[] experts =
+            [.. Enumerable.Range(0, shape.Experts.Count).Select(number => $"{path}.experts.{number}")
+            .Select(expert => new GatedFeedForward(
             Projection.Linear(weights, expert + ".w1", hidden, width, bias: false),
             Projection.Linear(weights, expert + ".w3", hidden, width, bias: false),
             Projection.Linear(weights, expert + ".w2", width, hidden, bias: false), shape.Activation))];

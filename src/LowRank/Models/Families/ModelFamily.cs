@@ -28,8 +28,8 @@ public interface IModelFamily
     /// <param name="device">Where it computes.</param>
     /// <param name="trainable">True gives every weight its own memory, so that training may change it in place.</param>
     /// <param name="head">What it computes from its states; one of <see cref="Heads"/>.</param>
-    /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected or
-    /// mis-shaped: all problems at once.</exception>
+    /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
+    /// or mis-shaped: all problems at once.</exception>
     INetwork Build(ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head);
 }
 
@@ -85,7 +85,8 @@ public abstract class DecoderFamily : IModelFamily
     };
 
     /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
+    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
+        HeadRequest head) =>
         Decoder.Build(this, config, source, device, trainable, head);
 
     /// <summary>Builds one block.</summary>
@@ -100,8 +101,8 @@ public abstract class DecoderFamily : IModelFamily
 }
 
 /// <summary>
-/// What sets one family of encoders apart: how its <c>config.json</c> reads, what its tensors are called, how a block and
-/// its heads are composed. A new family is a file with a sealed subclass; it is found by its type.
+/// What sets one family of encoders apart: how its <c>config.json</c> reads, what its tensors are called, how a block
+/// and its heads are composed. A new family is a file with a sealed subclass; it is found by its type.
 /// </summary>
 public abstract class EncoderFamily : IModelFamily
 {
@@ -135,7 +136,8 @@ public abstract class EncoderFamily : IModelFamily
     /// <summary>Path of the layer that scores the vocabulary.</summary>
     public abstract string OutputPath { get; }
 
-    /// <summary>What tensors of heads begin with: those of a head that was not asked for are left in the file.</summary>
+    /// <summary>What tensors of heads begin with: those of a head that was not asked for are left in the
+    /// file.</summary>
     public abstract IReadOnlyList<string> HeadPrefixes { get; }
 
     /// <inheritdoc/>
@@ -159,7 +161,8 @@ public abstract class EncoderFamily : IModelFamily
     public abstract Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding);
 
     /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
+    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
+        HeadRequest head) =>
         Encoder.Build(this, config, source, device, trainable, head);
 
     /// <summary>Whether a leftover tensor of a checkpoint carries nothing that is computed with.</summary>
@@ -186,7 +189,8 @@ public static class FamilyRegistry
     /// <exception cref="InputException">It is not supported; the message lists those that are.</exception>
     public static IModelFamily Get(string modelType) => Families.TryGetValue(modelType, out IModelFamily? family)
         ? family
-        : throw new InputException($"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
+        : throw new InputException(
+            $"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
 }
 
 /// <summary>Where a masked language model's head has its weights.</summary>

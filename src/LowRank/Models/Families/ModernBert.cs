@@ -2,7 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>ModernBERT: rotary positions, gated feed-forward layers, windows in two layers of three (arXiv 2412.13663).</summary>
+/// <summary>ModernBERT: rotary positions, gated feed-forward layers, windows in two layers of three (arXiv
+/// 2412.13663).</summary>
 public sealed class ModernBert : EncoderFamily
 {
     /// <inheritdoc/>
@@ -29,8 +30,10 @@ public sealed class ModernBert : EncoderFamily
     /// <inheritdoc/>
     public override EncoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
-        if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
+            layers = config.Layers("num_hidden_layers");
+        if (hidden % heads != 0)
+            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         int dimension = Math.Max(hidden / heads, 1), positions = config.PositiveOr("max_position_embeddings", 8192);
         int every = config.PositiveOr("global_attn_every_n_layers", 3);
         int window = config.PositiveOr("local_attention", 128) / 2 + 1; // so many on either side, its own included
@@ -50,8 +53,12 @@ public sealed class ModernBert : EncoderFamily
             HeadActivation = Activation.Read(config, "classifier_activation", "gelu"),
             HeadBias = config.FlagOr("classifier_bias", false),
             OutputBias = config.FlagOr("decoder_bias", true),
-            Rope = RopeReader.Read(config, "full_attention", dimension, positions, scales: true, new RopeDefaults(160_000, "global_rope_theta")),
-            LocalRope = RopeReader.Read(config, "sliding_attention", dimension, positions, scales: true, new RopeDefaults(10_000, "local_rope_theta")),
+            Rope = RopeReader.Read(
+                config, "full_attention", dimension, positions, scales: true,
+                new RopeDefaults(160_000, "global_rope_theta")),
+            LocalRope = RopeReader.Read(
+                config, "sliding_attention", dimension, positions, scales: true,
+                new RopeDefaults(10_000, "local_rope_theta")),
             Windows = RotaryFamily.Windows(config, layers, window, layer => layer % every != 0),
             AttentionBias = config.FlagOr("attention_bias", false),
             FeedForwardBias = config.FlagOr("mlp_bias", false),
@@ -79,26 +86,37 @@ public sealed class ModernBert : EncoderFamily
         LayerNorm feedForwardNorm = Norm(weights, path + ".mlp_norm", shape);
         var feedForward = new FusedGatedFeedForward(
             Projection.Linear(weights, path + ".mlp.Wi", hidden, 2 * shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".mlp.Wo", shape.IntermediateSize, hidden, shape.FeedForwardBias), shape.Activation, shape.FeedForwardDropout);
-        return new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.AttentionDropout, feedForwardDropout: 0);
+            Projection.Linear(weights, path + ".mlp.Wo", shape.IntermediateSize, hidden, shape.FeedForwardBias),
+            shape.Activation, shape.FeedForwardDropout);
+        return new PreNormBlock(
+            attentionNorm, attention, feedForwardNorm, feedForward, shape.AttentionDropout, feedForwardDropout: 0);
     }
 
     /// <inheritdoc/>
-    public override INormalization BuildFinalNorm(WeightLoader weights, EncoderShape shape) => Norm(weights, "model.final_norm", shape);
+    public override INormalization BuildFinalNorm(WeightLoader weights, EncoderShape shape) =>
+        Norm(weights, "model.final_norm", shape);
 
     /// <inheritdoc/>
     public override Head BuildHead(WeightLoader weights, EncoderShape shape, HeadRequest request, Embedding embedding)
     {
         if (request.Kind == HeadKind.LanguageModel)
-            return BertLike.MaskedHead(weights, shape, embedding, new MaskedHeadPaths("head.dense", "head.norm", OutputPath, OutputPath + ".bias"),
+            return BertLike.MaskedHead(
+                weights, shape, embedding,
+                new MaskedHeadPaths("head.dense", "head.norm", OutputPath, OutputPath + ".bias"),
                 shape.HeadActivation, shape.NormEpsilon, shape.HeadBias, shape.OutputBias);
         int hidden = shape.HiddenSize, outputs = request.Kind == HeadKind.QuestionAnswering ? 2 : request.Labels;
-        Projection dense = Projection.TakenOrDrawn(weights, "head.dense", hidden, hidden, shape.HeadBias, shape.InitializerRange);
-        var norm = new LayerNorm(weights, "head.norm", hidden, shape.NormEpsilon, shape.NormBias, shape.InitializerRange);
-        Projection output = Projection.TakenOrDrawn(weights, "classifier", hidden, outputs, bias: true, 1 / Math.Sqrt(hidden));
+        Projection dense =
+            Projection.TakenOrDrawn(weights, "head.dense", hidden, hidden, shape.HeadBias, shape.InitializerRange);
+        var norm = new LayerNorm(
+            weights, "head.norm", hidden, shape.NormEpsilon, shape.NormBias, shape.InitializerRange);
+        Projection output =
+            Projection.TakenOrDrawn(weights, "classifier", hidden, outputs, bias: true, 1 / Math.Sqrt(hidden));
         Func<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor> activation = Activation.Get(shape.HeadActivation);
         return new Head(request.Kind, [dense, output], (states, dropout) =>
-            output.Forward(Dropout.Apply(norm.Forward(activation(dense.Forward(states, dropout))), shape.ClassifierDropout, dropout), dropout));
+            output.Forward(
+                Dropout.Apply(
+                    norm.Forward(activation(dense.Forward(states, dropout))), shape.ClassifierDropout, dropout),
+                    dropout));
     }
 
     private static LayerNorm Norm(WeightLoader weights, string path, EncoderShape shape) =>

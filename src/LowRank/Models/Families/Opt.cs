@@ -2,8 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>OPT: learned positions that begin at row 2, biases everywhere; the 350 M model has its norms after each part
-/// and a narrower embedding (arXiv 2205.01068).</summary>
+/// <summary>OPT: learned positions that begin at row 2, biases everywhere; the 350 M model has its norms after each
+/// part and a narrower embedding (arXiv 2205.01068).</summary>
 public sealed class Opt : DecoderFamily
 {
     /// <inheritdoc/>
@@ -13,7 +13,8 @@ public sealed class Opt : DecoderFamily
     public override string ClassPrefix => "OPT";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<HeadKind> Heads => [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
+    public override IReadOnlyList<HeadKind> Heads =>
+        [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.None];
 
     /// <inheritdoc/>
     public override string EmbeddingPath => "model.decoder.embed_tokens";
@@ -30,9 +31,12 @@ public sealed class Opt : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
-        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"), layers = config.Layers("num_hidden_layers");
-        if (hidden % heads != 0) config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
-        if (config.NumberOr("layerdrop", 0) != 0) config.Reject("layerdrop", config.NumberOr("layerdrop", 0).ToString(), "0");
+        int hidden = config.Positive("hidden_size"), heads = config.Positive("num_attention_heads"),
+            layers = config.Layers("num_hidden_layers");
+        if (hidden % heads != 0)
+            config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
+        if (config.NumberOr("layerdrop", 0) != 0)
+            config.Reject("layerdrop", config.NumberOr("layerdrop", 0).ToString(), "0");
         int embedding = config.SizeOr("word_embed_proj_dim", hidden);
         bool bias = config.FlagOr("enable_bias", true);
         return new DecoderShape
@@ -50,7 +54,8 @@ public sealed class Opt : DecoderFamily
             NormEpsilon = 1e-5,
             NormsHaveWeights = config.FlagOr("layer_norm_elementwise_affine", true),
             NormsAfter = !config.FlagOr("do_layer_norm_before", true),
-            HasFinalNorm = !config.FlagOr("_remove_final_layer_norm", false) && config.FlagOr("do_layer_norm_before", true),
+            HasFinalNorm = !config.FlagOr("_remove_final_layer_norm", false)
+            && config.FlagOr("do_layer_norm_before", true),
             Activation = Activation.Read(config, "activation_function", "relu"),
             TieHead = config.FlagOr("tie_word_embeddings", true),
             AttentionBias = bias,
@@ -69,12 +74,15 @@ public sealed class Opt : DecoderFamily
         string path = $"model.decoder.layers.{layer}", attend = path + ".self_attn";
         int hidden = shape.HiddenSize;
         Projection Square(string name, bool bias) => Projection.Linear(weights, attend + name, hidden, hidden, bias);
-        var attention = new SeparateAttention(Square(".q_proj", shape.AttentionBias), Square(".k_proj", shape.AttentionBias),
-            Square(".v_proj", shape.AttentionBias), Square(".out_proj", shape.OutputBias), shape.HeadDimension, shape.Attention(layer));
+        var attention =
+            new SeparateAttention(Square(".q_proj", shape.AttentionBias), Square(".k_proj", shape.AttentionBias),
+            Square(".v_proj", shape.AttentionBias), Square(".out_proj", shape.OutputBias), shape.HeadDimension,
+            shape.Attention(layer));
         LayerNorm attentionNorm = Norm(weights, path + ".self_attn_layer_norm", shape);
         var feedForward = new PlainFeedForward(
             Projection.Linear(weights, path + ".fc1", hidden, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".fc2", shape.IntermediateSize, hidden, shape.FeedForwardBias), shape.Activation);
+            Projection.Linear(weights, path + ".fc2", shape.IntermediateSize, hidden, shape.FeedForwardBias),
+            shape.Activation);
         LayerNorm feedForwardNorm = Norm(weights, path + ".final_layer_norm", shape);
         return shape.NormsAfter
             ? new PostNormBlock(attention, attentionNorm, feedForward, feedForwardNorm, shape.ResidualDropout)

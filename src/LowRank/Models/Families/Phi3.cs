@@ -30,7 +30,8 @@ public sealed class Phi3 : DecoderFamily
     public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer)
     {
         string path = $"model.layers.{layer}";
-        int hidden = shape.HiddenSize, wide = shape.Heads * shape.HeadDimension, narrow = shape.KeyValueHeads * shape.HeadDimension;
+        int hidden = shape.HiddenSize, wide = shape.Heads * shape.HeadDimension,
+            narrow = shape.KeyValueHeads * shape.HeadDimension;
         RmsNorm Norm(string name) => new(weights, path + name, hidden, shape.NormEpsilon);
         RmsNorm attentionNorm = Norm(".input_layernorm");
         var attention = new FusedAttention(
@@ -40,7 +41,8 @@ public sealed class Phi3 : DecoderFamily
         RmsNorm feedForwardNorm = Norm(".post_attention_layernorm");
         var feedForward = new FusedGatedFeedForward(
             Projection.Linear(weights, path + ".mlp.gate_up_proj", hidden, 2 * shape.IntermediateSize, bias: false),
-            Projection.Linear(weights, path + ".mlp.down_proj", shape.IntermediateSize, hidden, bias: false), shape.Activation);
+            Projection.Linear(weights, path + ".mlp.down_proj", shape.IntermediateSize, hidden, bias: false),
+            shape.Activation);
         return new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
     }
 }

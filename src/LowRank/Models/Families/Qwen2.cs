@@ -2,7 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Qwen2 and Qwen2.5: biases on query, key and value; a window in the upper layers if asked for (arXiv 2407.10671).</summary>
+/// <summary>Qwen2 and Qwen2.5: biases on query, key and value; a window in the upper layers if asked for (arXiv
+/// 2407.10671).</summary>
 public sealed class Qwen2 : DecoderFamily
 {
     /// <inheritdoc/>
@@ -22,7 +23,8 @@ public sealed class Qwen2 : DecoderFamily
     public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer);
 
-    /// <summary>The windows of Qwen's configs: layers from max_window_layers on, when use_sliding_window is true.</summary>
+    /// <summary>The windows of Qwen's configs: layers from max_window_layers on, when use_sliding_window is
+    /// true.</summary>
     internal static int?[] UpperWindows(ConfigReader config, int layers)
     {
         bool slides = config.FlagOr("use_sliding_window", false);

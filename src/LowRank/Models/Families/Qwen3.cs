@@ -15,7 +15,8 @@ public sealed class Qwen3 : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         bool bias = config.FlagOr("attention_bias", false);
-        DecoderShape shape = RotaryFamily.Read(config, headDimension: 128) with { AttentionBias = bias, OutputBias = bias };
+        DecoderShape shape =
+            RotaryFamily.Read(config, headDimension: 128) with { AttentionBias = bias, OutputBias = bias };
         return shape with { Windows = Qwen2.UpperWindows(config, shape.Layers) };
     }
 

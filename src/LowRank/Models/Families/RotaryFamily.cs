@@ -7,7 +7,8 @@ internal static class RotaryFamily
 {
     /// <summary>Reads the keys that these families share.</summary>
     /// <param name="config">The config.</param>
-    /// <param name="headDimension">The family's width of a head when the key head_dim is missing; null for hidden / heads.</param>
+    /// <param name="headDimension">The family's width of a head when the key head_dim is missing; null for hidden /
+    /// heads.</param>
     /// <param name="activationKey">The key of the activation's name.</param>
     /// <param name="defaultActivation">The activation when its key is missing.</param>
     /// <param name="rope">The family's rotary defaults.</param>
@@ -18,10 +19,13 @@ internal static class RotaryFamily
         int layers = config.Layers("num_hidden_layers");
         int keyValueHeads = config.SizeOr("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0)
-            config.Reject("num_key_value_heads", keyValueHeads.ToString(), $"a divisor of num_attention_heads ({heads})");
+            config.Reject(
+                "num_key_value_heads", keyValueHeads.ToString(), $"a divisor of num_attention_heads ({heads})");
         int dimension = config.SizeOr("head_dim", headDimension ?? Math.Max(hidden / heads, 1));
         if ((long)heads * dimension > ConfigReader.LargestSize)
-            config.Reject("head_dim", dimension.ToString(), $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_attention_heads)");
+            config.Reject(
+                "head_dim", dimension.ToString(),
+                $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_attention_heads)");
         if (!config.Has("head_dim") && headDimension is null && hidden % heads != 0)
             config.Reject("hidden_size", hidden.ToString(), $"a multiple of num_attention_heads ({heads})");
         int maxPositions = config.PositiveOr("max_position_embeddings", 2048);
@@ -46,7 +50,8 @@ internal static class RotaryFamily
         };
     }
 
-    /// <summary>Which layers attend in a window: by <c>layer_types</c> when it is there, else by <paramref name="byDefault"/>.</summary>
+    /// <summary>Which layers attend in a window: by <c>layer_types</c> when it is there, else by
+    /// <paramref name="byDefault"/>.</summary>
     public static int?[] Windows(ConfigReader config, int layers, int? window, Func<int, bool> byDefault)
     {
         IReadOnlyList<string>? types = config.Texts("layer_types");
@@ -56,13 +61,16 @@ internal static class RotaryFamily
             if (type is not ("full_attention" or "sliding_attention"))
                 config.Reject("layer_types", $"\"{type}\"", "full_attention, sliding_attention");
         if (window is null && types?.Contains("sliding_attention") == true)
-            config.Reject("sliding_window", "missing", "a positive whole number, since layer_types names sliding_attention");
+            config.Reject(
+                "sliding_window", "missing", "a positive whole number, since layer_types names sliding_attention");
         return [.. Enumerable.Range(0, layers).Select(i =>
             (types is not null ? i < types.Count && types[i] == "sliding_attention" : byDefault(i)) ? window : null)];
     }
 
     /// <summary>RMS norm, rotary attention, RMS norm, gated feed-forward (or another one in its place).</summary>
-    public static PreNormBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads = false, IFeedForward? feedForward = null)
+    public static PreNormBlock BuildBlock(
+        WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads = false,
+        IFeedForward? feedForward = null)
     {
         string path = $"model.layers.{layer}";
         RmsNorm Norm(string name, int width) => new(weights, name, width, shape.NormEpsilon);
@@ -81,7 +89,8 @@ internal static class RotaryFamily
     /// <param name="layer">The layer's number.</param>
     /// <param name="headNorm">Makes a normalisation over each head from its path, for families that have q_norm and
     /// k_norm; null for those without.</param>
-    public static SeparateAttention Attention(WeightLoader weights, string path, DecoderShape shape, int layer, Func<string, INormalization>? headNorm = null)
+    public static SeparateAttention Attention(
+        WeightLoader weights, string path, DecoderShape shape, int layer, Func<string, INormalization>? headNorm = null)
     {
         int wide = shape.Heads * shape.HeadDimension, narrow = shape.KeyValueHeads * shape.HeadDimension;
         return new SeparateAttention(
@@ -89,6 +98,7 @@ internal static class RotaryFamily
             Projection.Linear(weights, path + ".k_proj", shape.HiddenSize, narrow, shape.AttentionBias),
             Projection.Linear(weights, path + ".v_proj", shape.HiddenSize, narrow, shape.AttentionBias),
             Projection.Linear(weights, path + ".o_proj", wide, shape.HiddenSize, shape.OutputBias),
-            shape.HeadDimension, shape.Attention(layer), headNorm?.Invoke(path + ".q_norm"), headNorm?.Invoke(path + ".k_norm"));
+            shape.HeadDimension, shape.Attention(layer), headNorm?.Invoke(path + ".q_norm"),
+            headNorm?.Invoke(path + ".k_norm"));
     }
 }

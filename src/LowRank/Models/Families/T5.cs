@@ -2,7 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>T5, T5 1.1 and Flan-T5: an encoder and a decoder with relative positions (arXiv 1910.10683, 2210.11416).</summary>
+/// <summary>T5, T5 1.1 and Flan-T5: an encoder and a decoder with relative positions (arXiv 1910.10683,
+/// 2210.11416).</summary>
 public sealed class T5 : IModelFamily
 {
     /// <inheritdoc/>
@@ -30,8 +31,14 @@ public sealed class T5 : IModelFamily
         // transformers takes the tanh form for exactly this name.
         if (projection == "gated-gelu") activation = "gelu_new";
         int heads = config.Positive("num_heads"), dimension = config.Positive("d_kv");
-        if ((long)heads * dimension > ConfigReader.LargestSize) config.Reject("d_kv", dimension.ToString(), $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_heads)");
-        if (!Activation.Names.Contains(activation)) config.Reject("feed_forward_proj", $"\"{projection}\"", $"gated- and one of, or one of: {string.Join(", ", Activation.Names)}");
+        if ((long)heads * dimension > ConfigReader.LargestSize)
+            config.Reject(
+                "d_kv", dimension.ToString(),
+                $"at most {ConfigReader.LargestSize} values in all {heads} heads (num_heads)");
+        if (!Activation.Names.Contains(activation))
+            config.Reject(
+                "feed_forward_proj", $"\"{projection}\"",
+                $"gated- and one of, or one of: {string.Join(", ", Activation.Names)}");
         if (!config.FlagOr("is_causal", true)) config.Reject("is_causal", "false", "true: a target text is continued");
         bool scales = config.FlagOr("scale_decoder_outputs", config.FlagOr("tie_word_embeddings", true));
         return new EncoderDecoderShape
@@ -55,6 +62,7 @@ public sealed class T5 : IModelFamily
     }
 
     /// <inheritdoc/>
-    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable, HeadRequest head) =>
+    public INetwork Build(ConfigReader config, IWeightSource source, TorchSharp.torch.Device device, bool trainable,
+        HeadRequest head) =>
         EncoderDecoder.Build(this, config, Read(config), source, device, trainable);
 }

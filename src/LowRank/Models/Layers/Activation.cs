@@ -8,10 +8,14 @@ namespace LowRank.Models.Layers;
 /// <summary>Activation functions by the names transformers gives them (ACT2FN).</summary>
 public static class Activation
 {
-    private static readonly ActivationFunction Silu = new(x => nn.functional.silu(x), new ActivationKernel<SiluFormula>());
-    private static readonly ActivationFunction Relu = new(x => nn.functional.relu(x), new ActivationKernel<ReluFormula>());
-    private static readonly ActivationFunction Gelu = new(x => nn.functional.gelu(x), new ActivationKernel<GeluFormula>());
-    private static readonly ActivationFunction TanhGelu = new(x => nn.functional.gelu(x, GELU.Approximate.tanh), new ActivationKernel<TanhGeluFormula>());
+    private static readonly ActivationFunction Silu =
+        new(x => nn.functional.silu(x), new ActivationKernel<SiluFormula>());
+    private static readonly ActivationFunction Relu =
+        new(x => nn.functional.relu(x), new ActivationKernel<ReluFormula>());
+    private static readonly ActivationFunction Gelu =
+        new(x => nn.functional.gelu(x), new ActivationKernel<GeluFormula>());
+    private static readonly ActivationFunction TanhGelu =
+        new(x => nn.functional.gelu(x, GELU.Approximate.tanh), new ActivationKernel<TanhGeluFormula>());
 
     private static readonly Dictionary<string, ActivationFunction> Functions = new()
     {
@@ -41,9 +45,11 @@ public static class Activation
 
     /// <summary>The function of a name, which can gate as well.</summary>
     /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
-    internal static ActivationFunction Find(string name) => Functions.TryGetValue(name, out ActivationFunction? function)
+    internal static ActivationFunction Find(string name) =>
+        Functions.TryGetValue(name, out ActivationFunction? function)
         ? function
-        : throw new InputException($"The activation \"{name}\" is not supported; supported: {string.Join(", ", Names)}.");
+        : throw new InputException(
+            $"The activation \"{name}\" is not supported; supported: {string.Join(", ", Names)}.");
 }
 
 /// <summary>An activation function: by a kernel of ours for float32 on the processor, else by torch.</summary>
@@ -63,8 +69,10 @@ internal sealed class ActivationFunction(Func<Tensor, Tensor> plain, IActivation
     /// <param name="up">u, as g.</param>
     public Tensor Gate(Tensor gate, Tensor up)
     {
-        if (!Elementwise.Fits(gate) || !Elementwise.Fits(up) || !gate.shape.SequenceEqual(up.shape)) return plain(gate) * up;
-        return is_grad_enabled() && (gate.requires_grad || up.requires_grad) ? TrainingGate.Apply(gate, up, kernel) : kernel.Gated(gate, up);
+        if (!Elementwise.Fits(gate) || !Elementwise.Fits(up) || !gate.shape.SequenceEqual(up.shape))
+            return plain(gate) * up;
+        return is_grad_enabled() && (gate.requires_grad || up.requires_grad) ? TrainingGate.Apply(gate, up, kernel)
+            : kernel.Gated(gate, up);
     }
 
     /// <summary>f(g)·u, where g and u are the halves of a tensor.</summary>
@@ -73,7 +81,8 @@ internal sealed class ActivationFunction(Func<Tensor, Tensor> plain, IActivation
     public Tensor GateHalves(Tensor both)
     {
         (Tensor gate, Tensor up) = TrainingGate.Halves(both);
-        return is_grad_enabled() && both.requires_grad && Elementwise.Fits(both) ? TrainingGate.Apply(both, null, kernel) : Gate(gate, up);
+        return is_grad_enabled() && both.requires_grad && Elementwise.Fits(both)
+            ? TrainingGate.Apply(both, null, kernel) : Gate(gate, up);
     }
 }
 
@@ -107,7 +116,8 @@ internal sealed class TrainingActivation : autograd.SingleTensorFunction<Trainin
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
@@ -116,11 +126,13 @@ internal sealed class TrainingActivation : autograd.SingleTensorFunction<Trainin
         using var noGradient = no_grad();
         Tensor gradient = grad_output.contiguous();
         grad_output.Dispose(); // the function's own reference
-        return ReturnedGradients.Keep(((IActivationKernel)ctx.get_data(Kernel)).Back(ctx.get_saved_variables()[0], gradient), null);
+        return ReturnedGradients.Keep(
+            ((IActivationKernel)ctx.get_data(Kernel)).Back(ctx.get_saved_variables()[0], gradient), null);
     }
 }
 
-/// <summary>f(g)·u as one step of the graph, which keeps g and u alone and computes f(g) again for the backward pass.</summary>
+/// <summary>f(g)·u as one step of the graph, which keeps g and u alone and computes f(g) again for the backward
+/// pass.</summary>
 internal sealed class TrainingGate : autograd.SingleTensorFunction<TrainingGate>
 {
     private const string Kernel = "kernel";
@@ -160,7 +172,8 @@ internal sealed class TrainingGate : autograd.SingleTensorFunction<TrainingGate>
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
@@ -210,7 +223,8 @@ internal sealed class TrainingSum : autograd.SingleTensorFunction<TrainingSum>
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {

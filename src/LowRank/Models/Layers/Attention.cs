@@ -16,14 +16,18 @@ public interface IAttention
 
 /// <summary>How one layer attends.</summary>
 /// <param name="Layer">The layer's number, for the cache.</param>
-/// <param name="Window">How many positions back it attends including its own (to either side in an encoder); null for all.</param>
+/// <param name="Window">How many positions back it attends including its own (to either side in an encoder); null for
+/// all.</param>
 /// <param name="Scale">What scores are multiplied by; null for 1/√(head width).</param>
 /// <param name="Softcap">The cap of scores; null for none.</param>
 /// <param name="Dropout">Share of attention weights dropped while training.</param>
 /// <param name="UsesLocalRope">Whether it turns by the local rotary settings.</param>
-public sealed record AttentionSettings(int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0, bool UsesLocalRope = false);
+public sealed record AttentionSettings(
+    int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0,
+    bool UsesLocalRope = false);
 
-/// <summary>Grouped-query attention with separate query, key and value projections; rotary where the model is.</summary>
+/// <summary>Grouped-query attention with separate query, key and value projections; rotary where the model
+/// is.</summary>
 /// <param name="query">[hidden] to [heads · dimension]</param>
 /// <param name="key">[hidden] to [key-value heads · dimension]</param>
 /// <param name="value">as <paramref name="key"/></param>
@@ -32,7 +36,8 @@ public sealed record AttentionSettings(int Layer, int? Window = null, double? Sc
 /// <param name="settings">How the layer attends.</param>
 /// <param name="queryNorm">A normalisation over each query head; null for families without.</param>
 /// <param name="keyNorm">As <paramref name="queryNorm"/>, for keys.</param>
-public sealed class SeparateAttention(Projection query, Projection key, Projection value, Projection output, int headDimension,
+public sealed class SeparateAttention(
+    Projection query, Projection key, Projection value, Projection output, int headDimension,
     AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null) : IAttention
 {
     /// <inheritdoc/>
@@ -58,10 +63,11 @@ public sealed class SeparateAttention(Projection query, Projection key, Projecti
 /// <summary>Attention with query, key and value from one projection; rotary where the model is.</summary>
 /// <param name="queryKeyValue">[hidden] to queries, keys and values.</param>
 /// <param name="output">[heads · dimension] to [hidden]</param>
-/// <param name="split">Takes the fused output, [batch, sequence, …], apart into query, key and value, each [batch, heads,
-/// sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
+/// <param name="split">Takes the fused output, [batch, sequence, …], apart into query, key and value, each [batch,
+/// heads, sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
 /// <param name="settings">How the layer attends.</param>
-public sealed class FusedAttention(Projection queryKeyValue, Projection output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
+public sealed class FusedAttention(
+    Projection queryKeyValue, Projection output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
     AttentionSettings settings) : IAttention
 {
     /// <inheritdoc/>
@@ -71,7 +77,8 @@ public sealed class FusedAttention(Projection queryKeyValue, Projection output, 
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor fused = queryKeyValue.Forward(input, context.Dropout);
-        if (TiledAttentionKernel.TryAttendFused(fused, split, settings, context) is { } mixed) return output.Forward(mixed, context.Dropout);
+        if (TiledAttentionKernel.TryAttendFused(fused, split, settings, context) is { } mixed)
+            return output.Forward(mixed, context.Dropout);
         (Tensor q, Tensor k, Tensor v) = split(fused);
         (q, k) = (context.Rotate(q, settings.UsesLocalRope), context.Rotate(k, settings.UsesLocalRope));
         return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
@@ -84,22 +91,27 @@ public static class FusedLayout
     /// <summary>All queries, then all keys, then all values, of as many heads each (GPT-2, ModernBERT).</summary>
     public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Stacked(int heads, int dimension) => fused =>
     {
-        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], 3, heads, dimension).permute(2, 0, 3, 1, 4).unbind(0);
+        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], 3, heads, dimension).permute(
+            2, 0, 3, 1, 4).unbind(0);
         return (parts[0], parts[1], parts[2]);
     };
 
     /// <summary>Query, key and value of the first head, then of the next (GPT-NeoX).</summary>
-    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> HeadByHead(int heads, int dimension) => fused =>
+    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> HeadByHead(int heads, int dimension) =>
+        fused =>
     {
-        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], heads, 3, dimension).permute(3, 0, 2, 1, 4).unbind(0);
+        Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], heads, 3, dimension).permute(
+            3, 0, 2, 1, 4).unbind(0);
         return (parts[0], parts[1], parts[2]);
     };
 
     /// <summary>All queries, then the fewer keys, then as many values (Phi-3).</summary>
-    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Grouped(int heads, int keyValueHeads, int dimension) => fused =>
+    public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Grouped(
+        int heads, int keyValueHeads, int dimension) => fused =>
     {
         Tensor all = fused.view(fused.shape[0], fused.shape[1], heads + 2 * keyValueHeads, dimension).transpose(1, 2);
-        return (all.narrow(1, 0, heads), all.narrow(1, heads, keyValueHeads), all.narrow(1, heads + keyValueHeads, keyValueHeads));
+        return (all.narrow(1, 0, heads), all.narrow(1, heads, keyValueHeads),
+            all.narrow(1, heads + keyValueHeads, keyValueHeads));
     };
 }
 
@@ -114,9 +126,12 @@ internal static class PackedAttention
     /// <param name="context">The pass.</param>
     /// <param name="documents">How the texts lie.</param>
     /// <returns>[1, tokens, heads · dimension]</returns>
-    public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context, PackedDocuments documents)
+    public static Tensor Attend(
+        Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context,
+        PackedDocuments documents)
     {
-        // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many whole gradients.
+        // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many
+        // whole gradients.
         Tensor[] queries = Pieces(query, documents), keys = Pieces(key, documents), values = Pieces(value, documents);
         (Tensor Keys, Tensor Values)? prompt = context.PromptOf(settings.Layer);
         var mixed = new Tensor[documents.Segments.Count];
@@ -128,20 +143,24 @@ internal static class PackedAttention
                 Tensor own = Texts(pieces[i], segment);
                 if (first is null && segment.Before.Count == 0) return own;
                 IEnumerable<Tensor> earlier = segment.Before.Select(number => pieces[number].transpose(1, 2));
-                Tensor[] before = [.. (first is null ? earlier : earlier.Prepend(first)).Select(states => states.expand(segment.Count, -1, -1, -1))];
+                Tensor[] before =
+                    [.. (first is null ? earlier : earlier.Prepend(first))
+                    .Select(states => states.expand(segment.Count, -1, -1, -1))];
                 return cat([.. before, own], 2);
             }
             Tensor seen = Seen(keys, prompt?.Keys);
             Tensor? mask = Mask(segment.Length, seen.shape[2], settings.Window, context, query.device);
             Tensor result = AttentionKernel.Attend(Texts(queries[i], segment), seen, Seen(values, prompt?.Values), mask,
-                causal: mask is null && segment.Length > 1, settings, context.Dropout); // [texts, length, heads · dimension]
+                // [texts, length, heads · dimension]
+                causal: mask is null && segment.Length > 1, settings, context.Dropout);
             mixed[i] = result.reshape(1, segment.Tokens, result.shape[2]);
         }
         return mixed.Length == 1 ? mixed[0] : cat(mixed, 1);
     }
 
     // [1, heads, tokens, dimension] to a [1, tokens, heads, dimension] for each segment.
-    private static Tensor[] Pieces(Tensor heads, PackedDocuments documents) => heads.transpose(1, 2).split(documents.Sizes, 1);
+    private static Tensor[] Pieces(Tensor heads, PackedDocuments documents) =>
+        heads.transpose(1, 2).split(documents.Sizes, 1);
 
     // [1, tokens, heads, dimension] to [texts, heads, length, dimension], without a copy.
     private static Tensor Texts(Tensor piece, PackedSegment segment) =>
@@ -155,10 +174,12 @@ internal static class PackedAttention
         if (context.DocumentMasks.TryGetValue((queries, keys, limit), out Tensor? known)) return known;
         Tensor Additive()
         {
-            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1), key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
+            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1),
+                key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
             Tensor visible = key <= query; // [queries, keys]
             if (limit is { } back) visible = visible & (key > query - back);
-            return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(visible.logical_not(), double.NegativeInfinity);
+            return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(
+                visible.logical_not(), double.NegativeInfinity);
         }
         return context.DocumentMasks[(queries, keys, limit)] = context.Share(Additive);
     }
@@ -174,7 +195,8 @@ internal static class AttentionKernel
     /// <param name="settings">How the layer attends.</param>
     /// <param name="context">The pass.</param>
     /// <returns>[batch, new, heads · dimension]</returns>
-    public static Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
+    public static Tensor Attend(
+        Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
     {
         if (context.Documents is { } documents)
         {
@@ -192,12 +214,15 @@ internal static class AttentionKernel
     /// <param name="query">[batch, heads, queries, dimension]</param>
     /// <param name="key">[batch, key-value heads, keys, dimension]</param>
     /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for none.</param>
+    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for
+    /// none.</param>
     /// <param name="causal">Whether query i sees the keys up to i alone.</param>
     /// <param name="settings">How the layer attends.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[batch, queries, heads · dimension]</returns>
-    public static Tensor Attend(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? dropout)
+    public static Tensor Attend(
+        Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings,
+        Generator? dropout)
     {
         long groups = query.shape[1] / key.shape[1];
         if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
@@ -215,18 +240,25 @@ internal static class AttentionKernel
         return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
     }
 
-    // The fused kernel has no cap and draws its dropout from torch's global state; this one draws from the given generator.
-    private static Tensor Explicit(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings, Generator? generator)
+    // The fused kernel has no cap and draws its dropout from torch's global state; this one draws from the given
+    // generator.
+    private static Tensor Explicit(
+        Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings,
+        Generator? generator)
     {
         Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
         if (settings.Softcap is { } cap) scores = (scores / cap).tanh() * cap;
-        if (causal) scores = scores + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32, scores.device).triu(1);
+        if (causal)
+            scores = scores
+                + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32,
+                scores.device).triu(1);
         else if (mask is not null) scores = scores + mask;
         return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), settings.Dropout, generator), value);
     }
 }
 
-/// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the scores.</summary>
+/// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the
+/// scores.</summary>
 public sealed class RelativeAttention
 {
     private readonly Projection query;
@@ -257,7 +289,8 @@ public sealed class RelativeAttention
     /// <param name="input">[batch, queries, hidden]</param>
     /// <param name="keys">[batch, heads, keys, dimension]</param>
     /// <param name="values">as <paramref name="keys"/></param>
-    /// <param name="bias">Added to the scores: positions and what may not be seen, broadcast to [batch, heads, queries, keys]; or null.</param>
+    /// <param name="bias">Added to the scores: positions and what may not be seen, broadcast to [batch, heads, queries,
+    /// keys]; or null.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     public Tensor Attend(Tensor input, Tensor keys, Tensor values, Tensor? bias, Generator? dropout)
     {
@@ -273,7 +306,8 @@ public sealed class RelativeAttention
         {
             // The fused kernel divides by √d, which T5 does not.
             Tensor? mask = bias?.expand(queries.shape[0], queries.shape[1], queries.shape[2], keys.shape[2]);
-            mixed = nn.functional.scaled_dot_product_attention(queries * Math.Sqrt(shape.HeadDimension), keys, values, mask);
+            mixed = nn.functional.scaled_dot_product_attention(
+                queries * Math.Sqrt(shape.HeadDimension), keys, values, mask);
         }
         return output.Forward(mixed.transpose(1, 2).reshape(input.shape[0], input.shape[1], -1), dropout);
     }
@@ -325,7 +359,8 @@ public sealed class RelativePositions
             distance = distance.clamp_max(0).neg();
         }
         long exact = count / 2;
-        Tensor logarithmic = (log(distance.to(ScalarType.Float32) / exact) / Math.Log((double)maxDistance / exact) * (count - exact))
+        Tensor logarithmic =
+            (log(distance.to(ScalarType.Float32) / exact) / Math.Log((double)maxDistance / exact) * (count - exact))
             .nan_to_num(0, 0, 0).to(ScalarType.Int64) + exact; // distance 0 is -inf here and takes the exact branch
         return buckets + where(distance < exact, distance, logarithmic.clamp_max(count - 1));
     }

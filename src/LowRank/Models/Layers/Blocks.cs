@@ -16,7 +16,8 @@ public interface IBlock
 
 /// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
 public sealed class PreNormBlock(
-    INormalization? attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout,
+    INormalization? attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward,
+        double dropout,
     double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
@@ -35,7 +36,8 @@ public sealed class PreNormBlock(
 /// <summary>A post-norm block, as the first transformer's (arXiv 1706.03762) and BERT's: x = norm(x + attention(x));
 /// x = norm'(x + feedForward(x)).</summary>
 public sealed class PostNormBlock(
-    IAttention attention, INormalization attentionNorm, IFeedForward feedForward, INormalization feedForwardNorm, double dropout,
+    IAttention attention, INormalization attentionNorm, IFeedForward feedForward, INormalization feedForwardNorm,
+        double dropout,
     double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
@@ -46,7 +48,8 @@ public sealed class PostNormBlock(
     {
         Tensor mixed = Dropout.Apply(attention.Forward(input, context), dropout, context.Dropout);
         Tensor hidden = attentionNorm.Forward(Residual.Add(input, mixed));
-        Tensor transformed = Dropout.Apply(feedForward.Forward(hidden, context), feedForwardDropout ?? dropout, context.Dropout);
+        Tensor transformed =
+            Dropout.Apply(feedForward.Forward(hidden, context), feedForwardDropout ?? dropout, context.Dropout);
         return feedForwardNorm.Forward(Residual.Add(hidden, transformed));
     }
 }
@@ -54,7 +57,8 @@ public sealed class PostNormBlock(
 /// <summary>A block whose parts both read its input, as GPT-NeoX's (arXiv 2204.06745, section 2.1):
 /// x += attention(norm(x)) + feedForward(norm'(x)).</summary>
 public sealed class ParallelBlock(
-    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward, double dropout) : IBlock
+    INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward,
+        double dropout) : IBlock
 {
     /// <inheritdoc/>
     public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
@@ -62,8 +66,11 @@ public sealed class ParallelBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor mixed = Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
-        Tensor transformed = Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context, context.IsOutputRead), dropout, context.Dropout);
+        Tensor mixed =
+            Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
+        Tensor transformed =
+            Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context, context.IsOutputRead), dropout,
+            context.Dropout);
         return Residual.Add(input, Residual.Add(mixed, transformed));
     }
 }
@@ -80,8 +87,10 @@ public sealed class SandwichBlock(
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
-        Tensor hidden = Residual.Add(input, afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context)));
-        return Residual.Add(hidden, afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context)));
+        Tensor hidden =
+            Residual.Add(input, afterAttention.Forward(attention.Forward(beforeAttention.Forward(input), context)));
+        return Residual.Add(
+            hidden, afterFeedForward.Forward(feedForward.Forward(beforeFeedForward.Forward(hidden), context)));
     }
 }
 
@@ -115,20 +124,24 @@ public sealed class CrossBlock
         }
         int last = attendsToSource ? 2 : 1, hidden = shape.HiddenSize, width = shape.IntermediateSize;
         string dense = $"{path}.layer.{last}.DenseReluDense";
-        Projection Linear(string name, int inputs, int outputs) => Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
+        Projection Linear(string name, int inputs, int outputs) =>
+            Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
         // As transformers keeps it where the others are quantised: T5's values are large here (_keep_in_fp32_modules).
         Projection Down() => Projection.Precise(weights, dense + ".wo", width, hidden, bias: false);
         feedForward = shape.IsGated
-            ? new GatedFeedForward(Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
+            ? new GatedFeedForward(
+                Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
             : new PlainFeedForward(Linear(".wi", hidden, width), Down(), shape.Activation, shape.Dropout);
         feedForwardNorm = Norm(last);
     }
 
     /// <summary>The layers that can be adapted.</summary>
-    public IEnumerable<Projection> Projections => [.. self.Projections, .. cross?.Projections ?? [], .. feedForward.Projections];
+    public IEnumerable<Projection> Projections =>
+        [.. self.Projections, .. cross?.Projections ?? [], .. feedForward.Projections];
 
     /// <summary>Keys and values of the source for this block; the decoder's only.</summary>
-    public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) => cross!.KeysAndValues(source, dropout);
+    public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) =>
+        cross!.KeysAndValues(source, dropout);
 
     /// <summary>[batch, positions, hidden] to the same shape.</summary>
     /// <param name="input">The states.</param>
@@ -143,14 +156,21 @@ public sealed class CrossBlock
         Tensor normed = selfNorm.Forward(input);
         (Tensor keys, Tensor values) = self.KeysAndValues(normed, dropout);
         if (extend is not null) (keys, values) = extend(keys, values);
-        Tensor hidden = Residual.Add(input, Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout));
+        Tensor hidden =
+            Residual.Add(input, Dropout.Apply(self.Attend(normed, keys, values, bias, dropout), dropoutShare, dropout));
         if (source is { } s)
-            hidden = Residual.Add(hidden, Dropout.Apply(cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout), dropoutShare, dropout));
-        return Residual.Add(hidden, Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout));
+            hidden = Residual.Add(
+                hidden, Dropout.Apply(
+                    cross!.Attend(crossNorm!.Forward(hidden), s.Keys, s.Values, s.Bias, dropout),
+                    dropoutShare, dropout));
+        return Residual.Add(
+            hidden, Dropout.Apply(
+                feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout));
     }
 }
 
-/// <summary>What a part of a block computes, added to the states that pass it by (arXiv 1512.03385, section 3.1).</summary>
+/// <summary>What a part of a block computes, added to the states that pass it by (arXiv 1512.03385, section
+/// 3.1).</summary>
 internal static class Residual
 {
     /// <summary>states + change.</summary>
@@ -159,7 +179,9 @@ internal static class Residual
     /// <returns>In the caller's dispose scope.</returns>
     public static Tensor Add(Tensor states, Tensor change)
     {
-        if (!Elementwise.Fits(states) || !Elementwise.Fits(change) || !states.shape.SequenceEqual(change.shape)) return states + change;
-        return is_grad_enabled() && (states.requires_grad || change.requires_grad) ? TrainingSum.Apply(states, change) : ElementSum.Of(states, change);
+        if (!Elementwise.Fits(states) || !Elementwise.Fits(change) || !states.shape.SequenceEqual(change.shape))
+            return states + change;
+        return is_grad_enabled() && (states.requires_grad || change.requires_grad) ? TrainingSum.Apply(states, change)
+            : ElementSum.Of(states, change);
     }
 }

@@ -9,7 +9,8 @@ public interface IFeedForward
     /// <summary>[batch, sequence, hidden] to the same shape.</summary>
     /// <param name="input">The states.</param>
     /// <param name="context">The pass.</param>
-    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the last product may be left out.</param>
+    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the last product
+    /// may be left out.</param>
     Tensor Forward(Tensor input, ForwardContext context, bool isRead = true);
 
     /// <summary>The layers that can be adapted.</summary>
@@ -17,7 +18,8 @@ public interface IFeedForward
 }
 
 /// <summary>down(activation(up(x))).</summary>
-public sealed class PlainFeedForward(Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
+public sealed class PlainFeedForward(Projection up, Projection down, string activationName, double dropout = 0)
+    : IFeedForward
 {
     private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
 
@@ -26,19 +28,25 @@ public sealed class PlainFeedForward(Projection up, Projection down, string acti
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true) =>
-        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout), context.Dropout, isRead);
+        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout),
+            context.Dropout, isRead);
 }
 
 /// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
-public sealed class GatedFeedForward(Projection gate, Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
+public sealed class GatedFeedForward(
+    Projection gate, Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <summary>Takes gate_proj, up_proj and down_proj below <paramref name="path"/>.</summary>
     public GatedFeedForward(WeightLoader weights, string path, DecoderShape shape)
-        : this(Projection.Linear(weights, path + ".gate_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".up_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".down_proj", shape.IntermediateSize, shape.HiddenSize, shape.FeedForwardBias), shape.Activation)
+        : this(Projection.Linear(
+            weights, path + ".gate_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
+            Projection.Linear(
+                weights, path + ".up_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
+            Projection.Linear(
+                weights, path + ".down_proj", shape.IntermediateSize, shape.HiddenSize, shape.FeedForwardBias),
+                shape.Activation)
     {
     }
 
@@ -54,7 +62,8 @@ public sealed class GatedFeedForward(Projection gate, Projection up, Projection 
 }
 
 /// <summary>down(activation(g) · u), where g and u are the halves of one projection (Phi-3, ModernBERT).</summary>
-public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, string activationName, double dropout = 0) : IFeedForward
+public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, string activationName, double dropout = 0)
+    : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
@@ -75,7 +84,8 @@ public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, st
 /// <param name="experts">The feed-forward layers.</param>
 /// <param name="active">How many experts a position goes to.</param>
 /// <param name="normalizes">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
-public sealed class ExpertsFeedForward(Projection router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
+public sealed class ExpertsFeedForward(
+    Projection router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
 {
     /// <inheritdoc/>
     public IEnumerable<Projection> Projections => [router, .. experts.SelectMany(expert => expert.Projections)];
@@ -89,12 +99,15 @@ public sealed class ExpertsFeedForward(Projection router, IReadOnlyList<IFeedFor
         if (normalizes) shares = shares / shares.sum(-1, keepdim: true);
         Tensor result = zeros_like(positions, requires_grad: false);
         long[] expertOf = chosen.cpu().view(-1).data<long>().ToArray();
-        foreach (IGrouping<long, int> visit in Enumerable.Range(0, expertOf.Length).GroupBy(slot => expertOf[slot]).OrderBy(group => group.Key))
+        foreach (IGrouping<long, int> visit in Enumerable.Range(0, expertOf.Length).GroupBy(slot => expertOf[slot])
+            .OrderBy(group => group.Key))
         {
-            Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device); // of [positions · active]
+            // of [positions · active]
+            Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device);
             Tensor rows = slots.div(active, RoundingMode.floor);
             Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);
-            result = result.index_add(0, rows, transformed * shares.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
+            result = result.index_add(
+                0, rows, transformed * shares.reshape(-1).index_select(0, slots).unsqueeze(-1), 1);
         }
         return result.view(input.shape);
     }

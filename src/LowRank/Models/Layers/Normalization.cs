@@ -25,7 +25,8 @@ public sealed class LayerNorm : INormalization
     /// <param name="epsilon">Guards against division by zero.</param>
     /// <param name="hasWeight">Whether there is a weight; 1 otherwise.</param>
     /// <param name="hasBias">Whether there is a bias; 0 otherwise.</param>
-    public LayerNorm(WeightLoader weights, string path, int width, double epsilon, bool hasWeight = true, bool hasBias = true)
+    public LayerNorm(
+        WeightLoader weights, string path, int width, double epsilon, bool hasWeight = true, bool hasBias = true)
     {
         if (hasWeight) weight = weights.Take(path + ".weight", width);
         if (hasBias) bias = weights.Take(path + ".bias", width);
@@ -33,7 +34,8 @@ public sealed class LayerNorm : INormalization
         kernel = new RowNorm(weight, bias, epsilon, 0, isCentred: true);
     }
 
-    /// <summary>A norm of a task's head: its weights are taken where the checkpoint has them, else ones and zeros.</summary>
+    /// <summary>A norm of a task's head: its weights are taken where the checkpoint has them, else ones and
+    /// zeros.</summary>
     public LayerNorm(WeightLoader weights, string path, int width, double epsilon, bool hasBias, double range)
     {
         weight = weights.TakeOrDraw(path + ".weight", range, width);
@@ -45,7 +47,8 @@ public sealed class LayerNorm : INormalization
     /// <inheritdoc/>
     public Tensor Forward(Tensor input)
     {
-        if (kernel.Fits(input)) return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
+        if (kernel.Fits(input))
+            return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
         return nn.functional.layer_norm(input, [input.shape[^1]], weight, bias, epsilon);
     }
 }
@@ -63,7 +66,8 @@ public sealed class RmsNorm : INormalization
     /// <param name="path">The module's path.</param>
     /// <param name="width">The width normalised over.</param>
     /// <param name="epsilon">Guards against division by zero.</param>
-    /// <param name="offset">What is added to the stored weight: 1 for Gemma, which stores the difference from 1.</param>
+    /// <param name="offset">What is added to the stored weight: 1 for Gemma, which stores the difference from
+    /// 1.</param>
     public RmsNorm(WeightLoader weights, string path, int width, double epsilon, double offset = 0)
     {
         this.offset = offset;
@@ -75,13 +79,15 @@ public sealed class RmsNorm : INormalization
     /// <inheritdoc/>
     public Tensor Forward(Tensor input)
     {
-        if (kernel.Fits(input)) return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
+        if (kernel.Fits(input))
+            return is_grad_enabled() && input.requires_grad ? TrainingNorm.Apply(input, kernel) : kernel.Value(input);
         Tensor meanSquare = input.pow(2).mean([-1], keepdim: true);
         return (offset == 0 ? weight : weight + offset) * (input * rsqrt(meanSquare + epsilon));
     }
 }
 
-/// <summary>A normalisation with a frozen weight and bias as one step of the graph, which keeps the input alone.</summary>
+/// <summary>A normalisation with a frozen weight and bias as one step of the graph, which keeps the input
+/// alone.</summary>
 internal sealed class TrainingNorm : autograd.SingleTensorFunction<TrainingNorm>
 {
     private const string Kernel = "kernel";
@@ -111,7 +117,8 @@ internal sealed class TrainingNorm : autograd.SingleTensorFunction<TrainingNorm>
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
@@ -120,6 +127,7 @@ internal sealed class TrainingNorm : autograd.SingleTensorFunction<TrainingNorm>
         using var noGradient = no_grad();
         Tensor gradient = grad_output.contiguous();
         grad_output.Dispose(); // the function's own reference
-        return ReturnedGradients.Keep(((RowNorm)ctx.get_data(Kernel)).Back(ctx.get_saved_variables()[0], gradient), null);
+        return ReturnedGradients.Keep(
+            ((RowNorm)ctx.get_data(Kernel)).Back(ctx.get_saved_variables()[0], gradient), null);
     }
 }

@@ -6,15 +6,16 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>A linear layer y = Wx + b with a slot for adapters.</summary>
-/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot. Whether the weight is kept
-/// packed is no concern of theirs: they multiply with it, or read it expanded.</remarks>
+/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot. Whether the
+/// weight is kept packed is no concern of theirs: they multiply with it, or read it expanded.</remarks>
 public sealed class Projection
 {
     private readonly Tensor? plain;
     private Tensor? standIn; // [out, in]: the expanded weight while adapters are merged into a packed one
     private int merges;
 
-    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, int inputs, int outputs, bool storesTransposed)
+    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, int inputs, int outputs,
+        bool storesTransposed)
     {
         Path = path;
         (plain, Packed) = weight;
@@ -25,8 +26,10 @@ public sealed class Projection
         Slot = new AdapterSlot(path, Base);
     }
 
-    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, Tensor matrix, bool sharesWeight)
-        : this(path, weight, bias, (int)matrix.shape[1], (int)matrix.shape[0], storesTransposed: false) => SharesWeight = sharesWeight;
+    private Projection(
+        string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, Tensor matrix, bool sharesWeight)
+        : this(path, weight, bias, (int)matrix.shape[1], (int)matrix.shape[0], storesTransposed: false) =>
+        SharesWeight = sharesWeight;
 
     /// <summary>Whether the weight is another layer's.</summary>
     public bool SharesWeight { get; }
@@ -34,8 +37,8 @@ public sealed class Projection
     /// <summary>The module's path, such as <c>model.layers.0.self_attn.q_proj</c>.</summary>
     public string Path { get; }
 
-    /// <summary>The frozen weight in float32, [out, in]; [in, out] where <see cref="StoresTransposed"/>. One that is kept packed is
-    /// expanded anew each time, into the caller's dispose scope.</summary>
+    /// <summary>The frozen weight in float32, [out, in]; [in, out] where <see cref="StoresTransposed"/>. One that is
+    /// kept packed is expanded anew each time, into the caller's dispose scope.</summary>
     public Tensor Weight => plain ?? (StoresTransposed ? Matrix.t() : Matrix);
 
     /// <summary>The weight where it is kept packed; else null.</summary>
@@ -63,42 +66,51 @@ public sealed class Projection
     public static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
         Linear(weights, path, inputs, outputs, bias, isPackable: true);
 
-    /// <summary>As <see cref="Linear(WeightLoader, string, int, int, bool)"/>, of a layer that stays in float32 when the others are
-    /// quantised: an output head or a router, whose errors are not averaged out by layers above.</summary>
+    /// <summary>As <see cref="Linear(WeightLoader, string, int, int, bool)"/>, of a layer that stays in float32 when
+    /// the others are quantised: an output head or a router, whose errors are not averaged out by layers
+    /// above.</summary>
     public static Projection Precise(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
         Linear(weights, path, inputs, outputs, bias, isPackable: false);
 
-    private static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias, bool isPackable) =>
-        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: false, isPackable), bias ? weights.Take(path + ".bias", outputs) : null,
+    private static Projection Linear(
+        WeightLoader weights, string path, int inputs, int outputs, bool bias, bool isPackable) =>
+        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: false, isPackable), bias
+            ? weights.Take(path + ".bias", outputs) : null,
             inputs, outputs, storesTransposed: false);
 
-    /// <summary>A layer of a task's head: its weights are taken where the checkpoint has them, and drawn where it has none.</summary>
+    /// <summary>A layer of a task's head: its weights are taken where the checkpoint has them, and drawn where it has
+    /// none.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the output.</param>
     /// <param name="bias">Whether it has a bias, zero when drawn.</param>
     /// <param name="range">Standard deviation of drawn weights.</param>
-    public static Projection TakenOrDrawn(WeightLoader weights, string path, int inputs, int outputs, bool bias, double range) =>
-        new(path, (weights.TakeOrDraw(path + ".weight", range, outputs, inputs), null), bias ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
+    public static Projection TakenOrDrawn(
+        WeightLoader weights, string path, int inputs, int outputs, bool bias, double range) =>
+        new(path, (weights.TakeOrDraw(path + ".weight", range, outputs, inputs), null), bias
+            ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
             inputs, outputs, storesTransposed: false);
 
     /// <summary>Takes a weight stored [in, out] and a bias [out], as GPT-2's Conv1D stores them.</summary>
     public static Projection Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
-        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: true, isPackable: true), weights.Take(path + ".bias", outputs),
+        new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: true, isPackable: true),
+            weights.Take(path + ".bias", outputs),
             inputs, outputs, storesTransposed: true);
 
     /// <summary>A layer that computes with another's weight, as a tied output head does.</summary>
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The other's weight, [out, in].</param>
     /// <param name="bias">A bias of its own, [out], or null.</param>
-    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) => new(path, (weight, null), bias, weight, sharesWeight: true);
+    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
+        new(path, (weight, null), bias, weight, sharesWeight: true);
 
     /// <summary>A layer of a weight that was taken already.</summary>
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The weight, [out, in].</param>
     /// <param name="bias">The bias, [out], or null.</param>
-    public static Projection Of(string path, Tensor weight, Tensor? bias) => new(path, (weight, null), bias, weight, sharesWeight: false);
+    public static Projection Of(string path, Tensor weight, Tensor? bias) =>
+        new(path, (weight, null), bias, weight, sharesWeight: false);
 
     /// <summary>Wx + b, through the adapters when there are any.</summary>
     /// <param name="input">[…, in]</param>
@@ -108,12 +120,15 @@ public sealed class Projection
     /// <summary>As <see cref="Forward(Tensor, Generator?)"/>.</summary>
     /// <param name="input">[…, in]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the product is left out where it can be.</param>
+    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the product is
+    /// left out where it can be.</param>
     /// <returns>[…, out]</returns>
     internal Tensor Forward(Tensor input, Generator? dropout, bool isRead)
     {
-        bool isStep = Slot.Pair is not null ? is_grad_enabled() && IsFrozen && input.device_type == DeviceType.CPU : !isRead && Slot.IsEmpty && !IsPacked && IsStep(input, Bias);
-        return isStep ? TrainingLinear.Apply(this, Bias, input, Slot.Pair, dropout, isRead) : Slot.Forward(input, dropout);
+        bool isStep = Slot.Pair is not null ? is_grad_enabled() && IsFrozen && input.device_type == DeviceType.CPU
+            : !isRead && Slot.IsEmpty && !IsPacked && IsStep(input, Bias);
+        return isStep ? TrainingLinear.Apply(this, Bias, input, Slot.Pair, dropout, isRead)
+            : Slot.Forward(input, dropout);
     }
 
     /// <summary>Wx + b of the base alone.</summary>
@@ -130,8 +145,10 @@ public sealed class Projection
         if (RowProduct.TryLinear(input, weight, plain is not null && StoresTransposed, bias) is { } few) return few;
         if (IsStep(input, bias)) return TrainingLinear.Apply(this, bias, input, null, null);
         bool trains = is_grad_enabled() && (weight.requires_grad || bias is { requires_grad: true });
-        // On the processor by the same product as beside an adapter: a pair that adds zero then changes nothing, on any processor.
-        return trains || input.device_type != DeviceType.CPU ? nn.functional.linear(input, Matrix, bias) : Product(input, bias);
+        // On the processor by the same product as beside an adapter: a pair that adds zero then changes nothing, on any
+        // processor.
+        return trains || input.device_type != DeviceType.CPU ? nn.functional.linear(input, Matrix, bias)
+            : Product(input, bias);
     }
 
     /// <summary>Wx + b of the base alone, without a graph.</summary>
@@ -145,9 +162,11 @@ public sealed class Projection
     /// <summary>y·W without a graph: what reaches the input of the gradient y of the output.</summary>
     /// <param name="gradient">[rows, out]</param>
     /// <returns>[rows, in]</returns>
-    internal Tensor BackProduct(Tensor gradient) => IsPacked ? Packed!.BackProduct(gradient) : Products.Multiply(gradient, Matrix);
+    internal Tensor BackProduct(Tensor gradient) => IsPacked ? Packed!.BackProduct(gradient)
+        : Products.Multiply(gradient, Matrix);
 
-    /// <summary>Makes the weight one that may be changed in place: a packed one is expanded until <see cref="EndMerge"/>.</summary>
+    /// <summary>Makes the weight one that may be changed in place: a packed one is expanded until
+    /// <see cref="EndMerge"/>.</summary>
     internal void BeginMerge()
     {
         if (Packed is null || merges++ > 0) return;
@@ -163,7 +182,8 @@ public sealed class Projection
     }
 
     // Whether the base alone is a step of the graph that keeps nothing: on other devices torch's own nodes are.
-    private bool IsStep(Tensor input, Tensor? bias) => is_grad_enabled() && input.requires_grad && input.device_type == DeviceType.CPU
+    private bool IsStep(Tensor input, Tensor? bias) =>
+        is_grad_enabled() && input.requires_grad && input.device_type == DeviceType.CPU
         && !(plain ?? standIn!).requires_grad && bias is not { requires_grad: true };
 
     private bool IsPacked => Packed is not null && standIn is null;
@@ -186,21 +206,24 @@ public sealed class AdapterSlot(string path, Func<Tensor, Tensor> inner)
     /// <summary>Whether the layer computes alone.</summary>
     internal bool IsEmpty => rows is null && adapters.Count == 0;
 
-    /// <summary>The pair, where a single adapter is no more than one and sits upon the base in every row; null otherwise.</summary>
+    /// <summary>The pair, where a single adapter is no more than one and sits upon the base in every row; null
+    /// otherwise.</summary>
     internal LowRankPair? Pair => rows is null && adapters is [ILowRankChange change] ? change.Pair : null;
 
     /// <summary>Puts an adapter above those that are there.</summary>
     /// <exception cref="InvalidOperationException">It is there already.</exception>
     public void Attach(ISlotAdapter adapter)
     {
-        if (adapters.Contains(adapter)) throw new InvalidOperationException($"The adapter is attached to {path} already.");
+        if (adapters.Contains(adapter))
+            throw new InvalidOperationException($"The adapter is attached to {path} already.");
         adapters.Add(adapter);
     }
 
     /// <summary>Takes an adapter out; nothing happens where it is not there.</summary>
     public void Detach(ISlotAdapter adapter) => adapters.Remove(adapter);
 
-    /// <summary>Gives each row of the next batches adapters of its own instead of the attached ones; null ends that.</summary>
+    /// <summary>Gives each row of the next batches adapters of its own instead of the attached ones; null ends
+    /// that.</summary>
     /// <param name="byRow">For each row its adapters, the lowest first; the rows of one adapter share one list.</param>
     internal void AssignRows(IReadOnlyList<IReadOnlyList<ISlotAdapter>>? byRow) => rows = byRow;
 
@@ -218,7 +241,9 @@ public sealed class AdapterSlot(string path, Func<Tensor, Tensor> inner)
         };
     }
 
-    private static Tensor Nested(IReadOnlyList<ISlotAdapter> nested, int count, Tensor input, Func<Tensor, Tensor> lowest, Generator? dropout) => count == 0
+    private static Tensor Nested(
+        IReadOnlyList<ISlotAdapter> nested, int count, Tensor input, Func<Tensor, Tensor> lowest, Generator? dropout) =>
+        count == 0
         ? lowest(input)
         : nested[count - 1].Forward(input, x => Nested(nested, count - 1, x, lowest, dropout), dropout);
 
@@ -226,16 +251,20 @@ public sealed class AdapterSlot(string path, Func<Tensor, Tensor> inner)
     private Tensor ForwardRows(Tensor input, Generator? dropout)
     {
         if (input.shape[0] != rows!.Count)
-            throw new InputException($"{path}: the batch has {input.shape[0]} rows here, but adapters were assigned to {rows.Count}. " +
-                "Adapters by row need a name for each row, and layers that keep rows apart: a mixture of experts does not.");
+            throw new InputException(
+                $"{path}: the batch has {input.shape[0]} rows here, but adapters were assigned to {rows.Count}. " +
+                "Adapters by row need a name for each row, and layers that keep rows apart: a mixture of experts " +
+                    "does not.");
         Tensor all = inner(input);
         Tensor result = all;
-        foreach (IGrouping<IReadOnlyList<ISlotAdapter>, int> group in Enumerable.Range(0, rows.Count).GroupBy(row => rows[row]))
+        foreach (IGrouping<IReadOnlyList<ISlotAdapter>, int> group in Enumerable.Range(0, rows.Count)
+            .GroupBy(row => rows[row]))
         {
             if (group.Key.Count == 0) continue;
             Tensor chosen = tensor(group.Select(row => (long)row).ToArray(), device: input.device);
             Tensor part = input.index_select(0, chosen), below = all.index_select(0, chosen);
-            Tensor changed = Nested(group.Key, group.Key.Count, part, x => ReferenceEquals(x, part) ? below : inner(x), dropout);
+            Tensor changed =
+                Nested(group.Key, group.Key.Count, part, x => ReferenceEquals(x, part) ? below : inner(x), dropout);
             result = result.index_copy(0, chosen, changed);
         }
         return result;
@@ -245,18 +274,21 @@ public sealed class AdapterSlot(string path, Func<Tensor, Tensor> inner)
 /// <summary>What sits in a layer's <see cref="AdapterSlot"/> and changes what the layer computes.</summary>
 public interface ISlotAdapter
 {
-    /// <summary>Its tensors by what follows the module's path in their keys, such as <c>.lora_A.weight</c>; none of what only looks on.</summary>
+    /// <summary>Its tensors by what follows the module's path in their keys, such as <c>.lora_A.weight</c>; none of
+    /// what only looks on.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
 
     /// <summary>The adapted output.</summary>
     /// <param name="input">[…, in] of a projection; whole numbers of an embedding.</param>
-    /// <param name="inner">What the layer computes without this adapter: the base, or the base with the adapters below.</param>
+    /// <param name="inner">What the layer computes without this adapter: the base, or the base with the adapters
+    /// below.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, out]</returns>
     Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout);
 }
 
-/// <summary>An adapter that may be no more than a <see cref="LowRankPair"/>: a training step then computes it together with the base.</summary>
+/// <summary>An adapter that may be no more than a <see cref="LowRankPair"/>: a training step then computes it together
+/// with the base.</summary>
 public interface ILowRankChange : ISlotAdapter
 {
     /// <summary>The pair; null where the adapter does anything besides.</summary>

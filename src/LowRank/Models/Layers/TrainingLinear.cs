@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>A frozen linear layer with its pair as one step of the graph: y = Wx + b + s·B(A·dropout(x)).</summary>
-/// <remarks>Kept for the backward pass are x, A·x and what dropout kept, and nothing of W. Backward, dx = dy·W + s·(dy·B)·A, and
-/// W has no gradient. The pair's part is added to the base's output in place.</remarks>
+/// <remarks>Kept for the backward pass are x, A·x and what dropout kept, and nothing of W. Backward, dx = dy·W +
+/// s·(dy·B)·A, and W has no gradient. The pair's part is added to the base's output in place.</remarks>
 internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLinear>
 {
     private const string Arguments = "arguments";
@@ -21,13 +21,17 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
     /// <param name="input">[…, in]</param>
     /// <param name="pair">What is added; null for nothing.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="isRead">Whether someone reads the output's values; they are left over from what was there before otherwise.</param>
+    /// <param name="isRead">Whether someone reads the output's values; they are left over from what was there before
+    /// otherwise.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
-    public static Tensor Apply(Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout, bool isRead = true)
+    public static Tensor Apply(
+        Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout, bool isRead = true)
     {
         // The function keeps a tensor of its output's size, which nobody reads: the scope frees it.
         using var scope = NewDisposeScope();
-        var arguments = new TrainingLinearArguments(projection, bias, pair?.Scale ?? 0, input.requires_grad, pair?.A.requires_grad ?? false, pair?.B.requires_grad ?? false, isRead);
+        var arguments = new TrainingLinearArguments(
+            projection, bias, pair?.Scale ?? 0, input.requires_grad, pair?.A.requires_grad
+            ?? false, pair?.B.requires_grad ?? false, isRead);
         Tensor? kept = pair is { } changed ? Dropout.Kept(input, changed.Dropout, dropout) : null;
         return apply(input, pair?.A!, pair?.B!, kept!, arguments).MoveToOuterDisposeScope();
     }
@@ -37,20 +41,25 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
     {
         using var scope = NewDisposeScope();
         Tensor input = (Tensor)vars[0];
-        var (a, b, kept, arguments) = (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
+        var (a, b, kept, arguments) =
+            (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
         BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
         Projection projection = arguments.Projection;
-        Tensor output = arguments.IsRead ? projection.Product(input, arguments.Bias) : StepMemory.Empty([.. input.shape[..^1], projection.OutputSize]);
+        Tensor output = arguments.IsRead ? projection.Product(input, arguments.Bias)
+            : StepMemory.Empty([.. input.shape[..^1], projection.OutputSize]);
         if (a is null || b is null) return output.MoveToOuterDisposeScope();
         Tensor reduced = matmul(kept is null ? input : input * kept, a.t()); // […, rank]
-        if (arguments.IsRead) output.view(-1, output.shape[^1]).addmm_(reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)arguments.Scale);
+        if (arguments.IsRead)
+            output.view(-1, output.shape[^1]).addmm_(
+                reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)arguments.Scale);
         ctx.save_for_backward([arguments.NeedsA ? input : null!, a, b, kept!, reduced.MoveToOuterDisposeScope()]);
         return output.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardErrors.Guard(Gradients, ctx, grad_output);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
+        BackwardErrors.Guard(Gradients, ctx, grad_output);
 
     private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
     {
@@ -66,7 +75,8 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
         if (ctx.get_saved_variables() is not [var input, { } a, { } b, var kept, { } reduced])
             return ReturnedGradients.Keep(back?.view(shape), null, null, null, null);
         Tensor reducedGradient = gradient.matmul(b).mul_(arguments.Scale); // [rows, rank]
-        Tensor? ofB = arguments.NeedsB ? gradient.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(arguments.Scale) : null;
+        Tensor? ofB = arguments.NeedsB
+            ? gradient.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(arguments.Scale) : null;
         Tensor? mask = kept?.reshape(-1, projection.InputSize), ofA = null;
         if (input is not null)
         {
@@ -87,11 +97,12 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
 /// <param name="NeedsA">Whether A does.</param>
 /// <param name="NeedsB">Whether B does.</param>
 /// <param name="IsRead">Whether someone reads the output's values.</param>
-internal sealed record TrainingLinearArguments(Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);
+internal sealed record TrainingLinearArguments(
+    Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);
 
 /// <summary>Frees the gradients that a function of ours gave to torch's backward pass.</summary>
-/// <remarks>Torch takes its own references after the function has returned, and nobody is told: without this, every gradient of
-/// a pass would stay in memory until the step's dispose scope ends.</remarks>
+/// <remarks>Torch takes its own references after the function has returned, and nobody is told: without this, every
+/// gradient of a pass would stay in memory until the step's dispose scope ends.</remarks>
 internal static class ReturnedGradients
 {
     [ThreadStatic]

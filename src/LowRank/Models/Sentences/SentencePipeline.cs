@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Sentences;
 
-/// <summary>How the states of a text become its vector, and how its text is prepared: what a folder of sentence-transformers says beside
-/// the model.</summary>
+/// <summary>How the states of a text become its vector, and how its text is prepared: what a folder of
+/// sentence-transformers says beside the model.</summary>
 /// <param name="Width">Of a state.</param>
 /// <param name="Modes">Which states stand for the text; the vectors of several are one behind the other.</param>
 /// <param name="Layers">What is computed from them, in this order.</param>
@@ -28,11 +28,13 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
     /// <summary>The name of the prompt that stands before every text; null for none.</summary>
     public string? DefaultPrompt { get; init; }
 
-    /// <summary>How vectors are compared: cosine, dot, euclidean or manhattan; null where the folder does not say.</summary>
+    /// <summary>How vectors are compared: cosine, dot, euclidean or manhattan; null where the folder does not
+    /// say.</summary>
     public string? Similarity { get; init; }
 
     /// <summary>The pipeline of a model without any: one state, made a vector of length 1.</summary>
-    public static SentencePipeline Plain(int width, Pooling mode) => new(width, [mode], [new NormalizeLayer()]) { Similarity = "cosine" };
+    public static SentencePipeline Plain(int width, Pooling mode) =>
+        new(width, [mode], [new NormalizeLayer()]) { Similarity = "cosine" };
 
     /// <summary>The vectors of texts.</summary>
     /// <param name="states">[batch, sequence, hidden]</param>
@@ -43,10 +45,13 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
     {
         if (!IncludesPrompt && promptTokens > 0)
         {
-            Tensor behind = (arange(states.shape[1], device: states.device) >= promptTokens).to(ScalarType.Int64).unsqueeze(0);
+            Tensor behind = (arange(states.shape[1], device: states.device) >= promptTokens).to(
+                ScalarType.Int64).unsqueeze(0);
             mask = (mask ?? ones_like(behind).expand(states.shape[0], states.shape[1])) * behind;
         }
-        Tensor vectors = cat([.. Modes.Select(mode => mode == Pooling.First ? First(states, mask) : NetworkOutput.Pool(states, mask, mode))], -1);
+        Tensor vectors =
+            cat([.. Modes.Select(
+                mode => mode == Pooling.First ? First(states, mask) : NetworkOutput.Pool(states, mask, mode))], -1);
         return Layers.Aggregate(vectors, (vector, layer) => layer.Forward(vector));
     }
 
@@ -94,7 +99,8 @@ public sealed record NormalizeLayer : ISentenceLayer
 /// <param name="residual">R, [out, in]; empty where x itself is added; null for none.</param>
 /// <param name="activation">Python's name of f, one of <see cref="Activations"/>.</param>
 /// <param name="inputs">Width of x.</param>
-public sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual, string activation, int inputs) : ISentenceLayer
+public sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual, string activation, int inputs)
+    : ISentenceLayer
 {
     private static readonly Dictionary<string, Func<Tensor, Tensor>> Functions = new()
     {
@@ -130,12 +136,15 @@ public sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual,
     public void Save(string folder)
     {
         using var scope = NewDisposeScope();
-        var config = new JsonObject { ["in_features"] = inputs, ["out_features"] = Outputs, ["bias"] = bias is not null, ["activation_function"] = activation };
+        var config = new JsonObject { ["in_features"] = inputs, ["out_features"] = Outputs, ["bias"] = bias is not null,
+            ["activation_function"] = activation };
         if (residual is not null) config["use_residual"] = true;
         SentenceFolder.Write(Path.Combine(folder, "config.json"), config);
-        var weights = new List<KeyValuePair<string, Tensor>> { KeyValuePair.Create("linear.weight", tensor(weight, Outputs, inputs)) };
+        var weights = new List<KeyValuePair<string, Tensor>> { KeyValuePair.Create(
+            "linear.weight", tensor(weight, Outputs, inputs)) };
         if (bias is not null) weights.Add(KeyValuePair.Create("linear.bias", tensor(bias)));
-        if (residual is { Length: > 0 }) weights.Add(KeyValuePair.Create("residual.weight", tensor(residual, Outputs, inputs)));
+        if (residual is { Length: > 0 })
+            weights.Add(KeyValuePair.Create("residual.weight", tensor(residual, Outputs, inputs)));
         SafeTensorsWriter.Write(Path.Combine(folder, Checkpoint.SingleFileName), weights);
     }
 }
@@ -150,7 +159,9 @@ public sealed class SentenceLayerNorm(float[] weight, float[] bias) : ISentenceL
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor vectors) =>
-        nn.functional.layer_norm(vectors, [weight.Length], tensor(weight, device: vectors.device), tensor(bias, device: vectors.device), 1e-5);
+        nn.functional.layer_norm(
+            vectors, [weight.Length], tensor(weight, device: vectors.device),
+            tensor(bias, device: vectors.device), 1e-5);
 
     /// <inheritdoc/>
     public void Save(string folder)

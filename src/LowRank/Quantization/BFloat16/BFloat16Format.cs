@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The upper half of a float32. Weights that the file has so stay mapped from it; others are rounded to the nearest.</summary>
+/// <summary>The upper half of a float32. Weights that the file has so stay mapped from it; others are rounded to the
+/// nearest.</summary>
 public sealed class BFloat16Format : IWeightFormat
 {
     internal const string FormatName = "bfloat16";
@@ -26,7 +27,8 @@ public sealed class BFloat16Format : IWeightFormat
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor half = matrix.detach().cpu().to(ScalarType.BFloat16).contiguous();
-        // alias: contiguous may be the tensor itself, which the caller disposes of; the memory stays while one of them lives.
+        // alias: contiguous may be the tensor itself, which the caller disposes of; the memory stays while one of them
+        // lives.
         return new PackedWeight(new BFloat16Matrix(half.alias().DetachFromDisposeScope()), buffer);
     }
 }
@@ -61,10 +63,12 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
         RowProducts.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
 
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) => [KeyValuePair.Create(name, values)];
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
+        [KeyValuePair.Create(name, values)];
 
     // A copy on the processor too: where the values are mapped from a file, it may be closed before.
-    public IDeviceMatrix CopyTo(Device device) => new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
+    public IDeviceMatrix CopyTo(Device device) =>
+        new BFloat16DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope());
 
     public void Dispose() => values.Dispose();
 

@@ -16,8 +16,8 @@ public sealed class BitsAndBytesReader
     private BitsAndBytesReader(Checkpoint checkpoint) => this.checkpoint = checkpoint;
 
     /// <summary>The quantised weights by name; empty where there are none.</summary>
-    /// <exception cref="InputException">Tensors are missing, mis-shaped or of another type, or their values are none that bitsandbytes
-    /// writes: all problems at once.</exception>
+    /// <exception cref="InputException">Tensors are missing, mis-shaped or of another type, or their values are none
+    /// that bitsandbytes writes: all problems at once.</exception>
     public static IReadOnlyDictionary<string, StoredMatrix> Read(Checkpoint checkpoint)
     {
         var reader = new BitsAndBytesReader(checkpoint);
@@ -26,20 +26,32 @@ public sealed class BitsAndBytesReader
         foreach (string key in checkpoint.Entries.Keys)
         {
             if (key.EndsWith(Fp4Key, StringComparison.Ordinal))
-                reader.problems.Add($"{key[..^Fp4Key.Length]} is quantised as fp4; supported are nf4 and int8. Quantise the model anew with bnb_4bit_quant_type \"nf4\"");
-            else if (key.EndsWith(Nf4State.Key, StringComparison.Ordinal) && reader.Nf4Weight(key[..^Nf4State.Key.Length]) is { } nf4) found.Add(key[..^Nf4State.Key.Length], nf4);
-            else if (key.EndsWith(Int8Key, StringComparison.Ordinal) && reader.Int8Weight(key[..^Int8Key.Length]) is { } int8) found.Add(key[..^Int8Key.Length] + ".weight", int8);
+                reader.problems.Add(
+                    $"{key[..^Fp4Key.Length]} is quantised as fp4; supported are nf4 and int8. Quantise the model " +
+                    "anew with bnb_4bit_quant_type \"nf4\"");
+            else if (key.EndsWith(Nf4State.Key, StringComparison.Ordinal)
+                && reader.Nf4Weight(key[..^Nf4State.Key.Length]) is { } nf4)
+                found.Add(key[..^Nf4State.Key.Length], nf4);
+            else if (key.EndsWith(Int8Key, StringComparison.Ordinal)
+                && reader.Int8Weight(key[..^Int8Key.Length]) is { } int8)
+                found.Add(key[..^Int8Key.Length] + ".weight", int8);
         }
         HashSet<string> known = [.. found.Values.SelectMany(matrix => matrix.Names)];
-        foreach ((string name, SafeTensorsEntry entry) in checkpoint.Entries.Where(entry => entry.Key.EndsWith(".weight", StringComparison.Ordinal) && entry.Value.DataType is "U8" or "I8"))
+        foreach ((string name, SafeTensorsEntry entry) in checkpoint.Entries.Where(
+            entry => entry.Key.EndsWith(".weight", StringComparison.Ordinal) && entry.Value.DataType is "U8" or "I8"))
         {
-            if (known.Contains(name) || reader.problems.Exists(problem => problem.StartsWith(name, StringComparison.Ordinal))) continue;
+            if (known.Contains(name)
+                || reader.problems.Exists(problem => problem.StartsWith(name, StringComparison.Ordinal)))
+                continue;
             reader.problems.Add(entry.DataType == "U8" && entry.Shape is [_, 1]
-                ? $"{name} is packed in 4 bits (U8 {Text(entry.Shape)}), but {name}{Nf4State.Key}, which says how, is missing"
+                ? $"{name} is packed in 4 bits (U8 {Text(entry.Shape)}), but {name}{Nf4State.Key}, which says how, " +
+                    "is missing"
                 : $"{name} is {entry.DataType} {Text(entry.Shape)} without the scales that belong to it");
         }
         if (reader.problems.Count > 0)
-            throw new InputException($"{checkpoint.Path}: quantised weights cannot be used. Download the files again, or quantise the original model anew ('lowrank quantize'):", reader.problems);
+            throw new InputException(
+                $"{checkpoint.Path}: quantised weights cannot be used. Download the files again, or quantise the " +
+                "original model anew ('lowrank quantize'):", reader.problems);
         return found;
     }
 
@@ -62,14 +74,19 @@ public sealed class BitsAndBytesReader
         {
             fits &= Is(name + ".absmax", "F32", [blocks]) && IsFinite(name + ".absmax");
             return fits ? new StoredMatrix(Nf4Format.FormatName, state.Shape[0], state.Shape[1], names,
-                () => new Nf4Matrix(Keep(name), new BlockScales(Keep(name + ".absmax"), state.BlockSize), state.Shape[0], state.Shape[1])) : null;
+                () => new Nf4Matrix(
+                    Keep(name), new BlockScales(Keep(name + ".absmax"), state.BlockSize), state.Shape[0],
+                    state.Shape[1])) : null;
         }
         string scales = name + ".nested_absmax", map = name + ".nested_quant_map";
         names.AddRange([scales, map]);
         fits &= Is(name + ".absmax", "U8", [blocks]) & (Is(scales, "F32", [Parts(blocks, nested)]) && IsFinite(scales))
             & (Is(map, "F32", [256]) && IsFinite(map));
         return fits ? new StoredMatrix(Nf4Format.FormatName, state.Shape[0], state.Shape[1], names,
-            () => new Nf4Matrix(Keep(name), new BlockScales(Keep(name + ".absmax"), Keep(scales), Values(map), (float)state.NestedOffset!.Value, state.BlockSize, nested),
+            () => new Nf4Matrix(
+                Keep(name), new BlockScales(
+                    Keep(name + ".absmax"), Keep(scales), Values(map), (float)state.NestedOffset!.Value,
+                    state.BlockSize, nested),
                 state.Shape[0], state.Shape[1])) : null;
     }
 
@@ -89,19 +106,26 @@ public sealed class BitsAndBytesReader
         {
             names.Add(format);
             if (Is(format, "U8", []) && checkpoint.Map(format).item<byte>() is not 0 and var other)
-                fits = Refuse($"{format} is {other}: a layout for one kind of GPU; only 0, row by row, can be read. Save the model anew with a present bitsandbytes");
+                fits = Refuse(
+                    $"{format} is {other}: a layout for one kind of GPU; only 0, row by row, can be read. Save the " +
+                    "model anew with a present bitsandbytes");
         }
-        return fits ? new StoredMatrix(Int8Format.FormatName, shape[0], shape[1], names, () => new Int8Matrix(Keep(name), Keep(scales))) : null;
+        return fits ? new StoredMatrix(
+            Int8Format.FormatName, shape[0], shape[1], names, () => new Int8Matrix(Keep(name), Keep(scales))) : null;
     }
 
     private bool Is(string name, string type, long[]? shape)
     {
-        if (!checkpoint.Entries.TryGetValue(name, out SafeTensorsEntry? entry)) return Refuse($"{name} is missing; expected {type}{(shape is null ? "" : " " + Text(shape))}");
+        if (!checkpoint.Entries.TryGetValue(name, out SafeTensorsEntry? entry))
+            return Refuse($"{name} is missing; expected {type}{(shape is null ? "" : " " + Text(shape))}");
         if (entry.DataType == type && (shape is null || entry.Shape.SequenceEqual(shape))) return true;
-        return Refuse($"{name} is {entry.DataType} {Text(entry.Shape)}, expected {type}{(shape is null ? "" : " " + Text(shape))}");
+        return Refuse(
+            $"{name} is {entry.DataType} {Text(entry.Shape)}, expected " +
+            $"{type}{(shape is null ? "" : " " + Text(shape))}");
     }
 
-    private bool IsFinite(string name) => checkpoint.Map(name).isfinite().all().item<bool>() || Refuse($"{name} has a value that is not finite");
+    private bool IsFinite(string name) => checkpoint.Map(name).isfinite().all().item<bool>()
+        || Refuse($"{name} has a value that is not finite");
 
     private bool Refuse(string problem)
     {
@@ -123,7 +147,8 @@ public sealed class StoredMatrix
 {
     private readonly Func<IPackedMatrix> open;
 
-    internal StoredMatrix(string format, long rows, long columns, IReadOnlyList<string> names, Func<IPackedMatrix> open) =>
+    internal StoredMatrix(
+        string format, long rows, long columns, IReadOnlyList<string> names, Func<IPackedMatrix> open) =>
         (Format, Rows, Columns, Names, this.open) = (format, rows, columns, names, open);
 
     /// <summary>The name of its format.</summary>
@@ -132,8 +157,8 @@ public sealed class StoredMatrix
     /// <summary>Outputs of the layer.</summary>
     public long Rows { get; }
 
-    /// <summary>Inputs of the layer. The matrix is [out, in] also where the model's own file would have [in, out] (GPT-2), as
-    /// transformers writes it.</summary>
+    /// <summary>Inputs of the layer. The matrix is [out, in] also where the model's own file would have [in, out]
+    /// (GPT-2), as transformers writes it.</summary>
     public long Columns { get; }
 
     /// <summary>The names of its tensors, its own among them.</summary>

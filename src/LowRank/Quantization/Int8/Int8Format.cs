@@ -8,9 +8,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>8-bit whole numbers with a scale for each output channel, as bitsandbytes' 8-bit layers keep them (arXiv 2208.07339): the
-/// nearest of −127 … 127 times the row's largest absolute value over 127.</summary>
-/// <remarks>bitsandbytes rounds weights to float16 before; here they are quantised from what the checkpoint holds.</remarks>
+/// <summary>8-bit whole numbers with a scale for each output channel, as bitsandbytes' 8-bit layers keep them (arXiv
+/// 2208.07339): the nearest of −127 … 127 times the row's largest absolute value over 127.</summary>
+/// <remarks>bitsandbytes rounds weights to float16 before; here they are quantised from what the checkpoint
+/// holds.</remarks>
 public sealed unsafe class Int8Format : IWeightFormat
 {
     internal const string FormatName = "int8";
@@ -32,20 +33,24 @@ public sealed unsafe class Int8Format : IWeightFormat
         Tensor wide = matrix.detach().cpu().to(ScalarType.Float32).contiguous();
         long rows = wide.shape[0], columns = wide.shape[1];
         Tensor values = empty([rows, columns], ScalarType.Int8), largest = empty(rows);
-        nint from = NativeTensor.Address(wide), to = NativeTensor.Address(values), scales = NativeTensor.Address(largest);
+        nint from = NativeTensor.Address(wide), to = NativeTensor.Address(values),
+            scales = NativeTensor.Address(largest);
         ProcessorWork.Split(rows, 1, rows * columns, (first, count) =>
         {
-            for (long row = first; row < first + count; row++) PackRow((float*)from + row * columns, columns, (sbyte*)to + row * columns, (float*)scales + row);
+            for (long row = first; row < first + count; row++)
+                PackRow((float*)from + row * columns, columns, (sbyte*)to + row * columns, (float*)scales + row);
         });
         Nf4.RequireFinite((float*)scales, rows);
-        return new PackedWeight(new Int8Matrix(values.DetachFromDisposeScope(), largest.DetachFromDisposeScope()), buffer);
+        return new PackedWeight(
+            new Int8Matrix(values.DetachFromDisposeScope(), largest.DetachFromDisposeScope()), buffer);
     }
 
     private static void PackRow(float* values, long count, sbyte* target, float* largest)
     {
         float most = 0;
         for (long at = 0; at < count; at += int.MaxValue / 2)
-            most = Math.Max(most, Nf4.Largest(new ReadOnlySpan<float>(values + at, (int)Math.Min(int.MaxValue / 2, count - at))));
+            most = Math.Max(
+                most, Nf4.Largest(new ReadOnlySpan<float>(values + at, (int)Math.Min(int.MaxValue / 2, count - at))));
         *largest = most;
         float factor = most > 0 ? 127 * (1 / most) : 0; // in two roundings, as torch divides a number by a tensor
         for (long i = 0; i < count; i++) target[i] = (sbyte)Math.Clamp(MathF.Round(values[i] * factor), -127, 127);
@@ -110,7 +115,9 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     public IDeviceMatrix CopyTo(Device device)
     {
         using var scope = NewDisposeScope();
-        return new Int8DeviceMatrix(values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Step).unsqueeze(1).to(device).DetachFromDisposeScope());
+        return new Int8DeviceMatrix(
+            values.to(device, copy: true).DetachFromDisposeScope(), largest.mul(Step).unsqueeze(1).to(device)
+            .DetachFromDisposeScope());
     }
 
     public void Dispose()
@@ -129,7 +136,8 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Wide16(sbyte* from)
     {
-        if (Avx512F.IsSupported) return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
+        if (Avx512F.IsSupported)
+            return Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from)));
         (Vector128<short> low, Vector128<short> high) = Vector128.Widen(Vector128.Load(from));
         (Vector128<int> a, Vector128<int> b) = Vector128.Widen(low);
         (Vector128<int> c, Vector128<int> d) = Vector128.Widen(high);
@@ -164,7 +172,8 @@ internal sealed class Int8DeviceMatrix(Tensor values, Tensor scales) : IDeviceMa
 
     public long RowAlignment => 1;
 
-    public Tensor Expand(long first, long rows) => values.narrow(0, first, rows).to(ScalarType.Float32).mul_(scales.narrow(0, first, rows));
+    public Tensor Expand(long first, long rows) =>
+        values.narrow(0, first, rows).to(ScalarType.Float32).mul_(scales.narrow(0, first, rows));
 
     public void Dispose()
     {

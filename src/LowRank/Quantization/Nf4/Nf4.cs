@@ -8,12 +8,13 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>The 4-bit normal float with double quantisation (QLoRA, arXiv 2305.14314, section 3), as bitsandbytes defines it: blocks of
-/// 64 values, each value the nearest of 16 levels times the block's largest absolute value; those absolute values, less their mean, in
-/// the dynamic 8-bit type in blocks of 256.</summary>
-/// <remarks>0.516 bytes a weight. Follows bitsandbytes' own kernel for processors: values are scaled by the reciprocal of the block's
-/// largest one, those of an incomplete last block divided by it; a value halfway between two levels takes the lower. The mean is
-/// computed in float64, so that every machine gets the same; bitsandbytes' may differ in its last bit.</remarks>
+/// <summary>The 4-bit normal float with double quantisation (QLoRA, arXiv 2305.14314, section 3), as bitsandbytes
+/// defines it: blocks of 64 values, each value the nearest of 16 levels times the block's largest absolute value; those
+/// absolute values, less their mean, in the dynamic 8-bit type in blocks of 256.</summary>
+/// <remarks>0.516 bytes a weight. Follows bitsandbytes' own kernel for processors: values are scaled by the reciprocal
+/// of the block's largest one, those of an incomplete last block divided by it; a value halfway between two levels
+/// takes the lower. The mean is computed in float64, so that every machine gets the same; bitsandbytes' may differ in
+/// its last bit.</remarks>
 public static unsafe class Nf4
 {
     /// <summary>Values that share a scale.</summary>
@@ -30,8 +31,10 @@ public static unsafe class Nf4
 
     internal static readonly float[] Table =
     [
-        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
-        -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
+            -0.18477343022823334f,
+        -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
+            0.33791524171829224f,
         0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
     ];
 
@@ -57,8 +60,11 @@ public static unsafe class Nf4
         Tensor wide = matrix.detach().cpu().to(ScalarType.Float32).contiguous();
         long count = wide.numel(), blocks = (count + BlockSize - 1) / BlockSize;
         Tensor codes = empty([(count + 1) / 2, 1], ScalarType.Byte), scales = empty(blocks);
-        nint values = NativeTensor.Address(wide), packed = NativeTensor.Address(codes), largest = NativeTensor.Address(scales);
-        ProcessorWork.Split(count, BlockSize, count, (first, length) => Pack((float*)values, (byte*)packed, (float*)largest, first, first + length));
+        nint values = NativeTensor.Address(wide), packed = NativeTensor.Address(codes),
+            largest = NativeTensor.Address(scales);
+        ProcessorWork.Split(
+            count, BlockSize, count, (first, length) =>
+            Pack((float*)values, (byte*)packed, (float*)largest, first, first + length));
         RequireFinite((float*)largest, blocks);
         BlockScales nested = BlockScales.Quantize((float*)largest, blocks, BlockSize);
         return new Nf4Matrix(codes.DetachFromDisposeScope(), nested, matrix.shape[0], matrix.shape[1]);
@@ -106,7 +112,8 @@ public static unsafe class Nf4
         {
             Vector256<float> scaled = Vector256.Load(values + at) * reciprocal;
             Vector256<int> count = Vector256<int>.Zero;
-            foreach (float bound in Bounds) count -= Vector256.LessThan(Vector256.Create(bound), scaled).AsInt32(); // true is −1
+            // true is −1
+            foreach (float bound in Bounds) count -= Vector256.LessThan(Vector256.Create(bound), scaled).AsInt32();
             count.Store(counts);
             for (int i = 0; i < Vector256<int>.Count; i++) codes[at + i] = (byte)counts[i];
         }
@@ -129,7 +136,9 @@ public static unsafe class Nf4
     internal static void RequireFinite(float* scales, long count)
     {
         for (long i = 0; i < count; i++)
-            if (!float.IsFinite(scales[i])) throw new InputException("A value is not finite, so that its block has no scale. Check where the weights come from.");
+            if (!float.IsFinite(scales[i]))
+                throw new InputException(
+                    "A value is not finite, so that its block has no scale. Check where the weights come from.");
     }
 
     // How many bounds are below the value.
@@ -175,7 +184,8 @@ internal static unsafe class Nf4Kernel
     }
 
     /// <summary>One code.</summary>
-    public static float Level(byte* packed, long index) => Table[(index & 1) == 0 ? packed[index / 2] >> 4 : packed[index / 2] & 15];
+    public static float Level(byte* packed, long index) =>
+        Table[(index & 1) == 0 ? packed[index / 2] >> 4 : packed[index / 2] & 15];
 
     internal static void Expand512(byte* packed, Vector512<float> scale, float* target)
     {
@@ -212,11 +222,13 @@ internal static unsafe class Nf4Kernel
         void Half(Vector256<int> codes, int at)
         {
             Vector256<float> isHigh = (codes << 28).AsSingle();
-            (Avx.BlendVariable(Avx2.PermuteVar8x32(low, codes), Avx2.PermuteVar8x32(high, codes), isHigh) * scale).Store(target + at);
+            (Avx.BlendVariable(Avx2.PermuteVar8x32(low, codes), Avx2.PermuteVar8x32(high, codes), isHigh) * scale)
+                .Store(target + at);
         }
     }
 
-    // Codes 0–15 and 32–47 in the first, 16–31 and 48–63 in the second: AVX2 interleaves each half of a register by itself.
+    // Codes 0–15 and 32–47 in the first, 16–31 and 48–63 in the second: AVX2 interleaves each half of a register by
+    // itself.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static (Vector256<byte> Even, Vector256<byte> Odd) Codes(byte* packed)
     {
@@ -227,15 +239,16 @@ internal static unsafe class Nf4Kernel
 
     private static float* Pinned(float[] values)
     {
-        var memory = (float*)NativeMemory.AlignedAlloc((nuint)values.Length * sizeof(float), 64); // for the life of the process
+        // for the life of the process
+        var memory = (float*)NativeMemory.AlignedAlloc((nuint)values.Length * sizeof(float), 64);
         values.CopyTo(new Span<float>(memory, values.Length));
         return memory;
     }
 }
 
-/// <summary>The 256 values of bitsandbytes' signed dynamic 8-bit type (arXiv 1511.04561; bitsandbytes <c>create_dynamic_map</c>):
-/// for each power of ten from 10⁻⁶ to 1 twice as many values as for the one below, in the middle of equal parts of [0.1, 1]; their
-/// negatives, 0 and 1.</summary>
+/// <summary>The 256 values of bitsandbytes' signed dynamic 8-bit type (arXiv 1511.04561; bitsandbytes
+/// <c>create_dynamic_map</c>): for each power of ten from 10⁻⁶ to 1 twice as many values as for the one below, in the
+/// middle of equal parts of [0.1, 1]; their negatives, 0 and 1.</summary>
 internal static class DynamicMap
 {
     /// <summary>The values, ascending.</summary>
@@ -263,12 +276,14 @@ internal static class DynamicMap
         return [.. values];
     }
 
-    // Counted from the nearer end in float32, as torch.linspace does on processors with a fused multiply-add: published maps have its bits.
+    // Counted from the nearer end in float32, as torch.linspace does on processors with a fused multiply-add: published
+    // maps have its bits.
     private static float Edge(int index, int parts)
     {
         const float From = 0.1f, To = 1;
         float step = (To - From) / parts;
-        return index < (parts + 1) / 2 ? MathF.FusedMultiplyAdd(step, index, From) : MathF.FusedMultiplyAdd(-step, parts - index, To);
+        return index < (parts + 1) / 2 ? MathF.FusedMultiplyAdd(step, index, From)
+            : MathF.FusedMultiplyAdd(-step, parts - index, To);
     }
 }
 
@@ -295,7 +310,8 @@ internal sealed unsafe class BlockScales : IDisposable
     /// <summary>Quantised scales: map[code] · nested + offset.</summary>
     public BlockScales(Tensor codes, Tensor nested, float[] map, float offset, int blockSize, int nestedBlockSize)
     {
-        (absmax, this.nested, this.map, Offset, BlockSize, NestedBlockSize) = (codes, nested, map, offset, blockSize, nestedBlockSize);
+        (absmax, this.nested, this.map, Offset, BlockSize, NestedBlockSize) =
+            (codes, nested, map, offset, blockSize, nestedBlockSize);
         this.codes = (byte*)NativeTensor.Address(codes);
         nestedScales = (float*)NativeTensor.Address(nested);
         held = tensor(map).DetachFromDisposeScope();
@@ -328,7 +344,8 @@ internal sealed unsafe class BlockScales : IDisposable
         get
         {
             if (plain != null) return plain[block];
-            float product = values[codes[block]] * nestedScales[block >> nestedShift]; // rounded before the sum, as bitsandbytes rounds
+            // rounded before the sum, as bitsandbytes rounds
+            float product = values[codes[block]] * nestedScales[block >> nestedShift];
             return product + Offset;
         }
     }

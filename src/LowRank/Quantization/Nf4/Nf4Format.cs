@@ -59,9 +59,11 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
         int block = scales.BlockSize, shift = scales.BlockShift;
         for (; at < end && at % Unit != 0; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
         if (block % Unit == 0)
-            for (; at + Unit <= end; at += Unit) Nf4Kernel.Expand64(packed + at / 2, scales[at >> shift], target + (at - first));
+            for (; at + Unit <= end; at += Unit)
+                Nf4Kernel.Expand64(packed + at / 2, scales[at >> shift], target + (at - first));
         else
-            for (; at + block <= end; at += block) Nf4Kernel.ExpandAny(packed + at / 2, block, scales[at >> shift], target + (at - first));
+            for (; at + block <= end; at += block)
+                Nf4Kernel.ExpandAny(packed + at / 2, block, scales[at >> shift], target + (at - first));
         for (; at < end; at++) target[at - first] = Nf4Kernel.Level(packed, at) * scales[at >> shift];
     }
 
@@ -80,7 +82,8 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     public IDeviceMatrix CopyTo(Device device)
     {
         using var scope = NewDisposeScope();
-        return new Nf4DeviceMatrix(codes.view(-1).to(device, copy: true).DetachFromDisposeScope(), scales.Expand().to(device).DetachFromDisposeScope(), scales.BlockSize, Rows, Columns);
+        return new Nf4DeviceMatrix(codes.view(-1).to(device, copy: true).DetachFromDisposeScope(),
+            scales.Expand().to(device).DetachFromDisposeScope(), scales.BlockSize, Rows, Columns);
     }
 
     public void Dispose()
@@ -92,7 +95,8 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     private readonly struct Units(byte* packed, BlockScales scales) : IUnits
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Expand(long first, float* target) => Nf4Kernel.Expand64(packed + first / 2, scales[first >> scales.BlockShift], target);
+        public void Expand(long first, float* target) =>
+            Nf4Kernel.Expand64(packed + first / 2, scales[first >> scales.BlockShift], target);
 
         public float RowScale(long row) => 1;
     }
@@ -116,7 +120,8 @@ internal sealed class Nf4DeviceMatrix : IDeviceMatrix
     {
         (this.codes, this.scales, this.block, Rows, Columns) = (codes, scales, block, rows, columns);
         using var scope = NewDisposeScope();
-        float[] levels = [.. Enumerable.Range(0, 256).SelectMany(code => new[] { Nf4.Table[code >> 4], Nf4.Table[code & 15] })];
+        float[] levels =
+            [.. Enumerable.Range(0, 256).SelectMany(code => new[] { Nf4.Table[code >> 4], Nf4.Table[code & 15] })];
         pairs = tensor(levels, device: codes.device).view(256, 2).DetachFromDisposeScope();
     }
 
@@ -134,9 +139,12 @@ internal sealed class Nf4DeviceMatrix : IDeviceMatrix
     {
         using var scope = NewDisposeScope();
         long start = first * Columns, count = rows * Columns, whole = count / block;
-        Tensor levels = pairs.index_select(0, codes.narrow(0, start / 2, (count + 1) / 2).to(ScalarType.Int32)).view(-1).narrow(0, 0, count);
+        Tensor levels = pairs.index_select(0, codes.narrow(0, start / 2, (count + 1) / 2).to(ScalarType.Int32)).view(
+            -1).narrow(0, 0, count);
         levels.narrow(0, 0, whole * block).view(whole, block).mul_(scales.narrow(0, start / block, whole).unsqueeze(1));
-        if (whole * block < count) levels.narrow(0, whole * block, count - whole * block).mul_(scales[start / block + whole]); // the incomplete last block
+        // the incomplete last block
+        if (whole * block < count)
+            levels.narrow(0, whole * block, count - whole * block).mul_(scales[start / block + whole]);
         return levels.view(rows, Columns).MoveToOuterDisposeScope();
     }
 
@@ -154,7 +162,8 @@ internal sealed class Nf4DeviceMatrix : IDeviceMatrix
 /// <param name="Shape">The matrix's shape, [out, in].</param>
 /// <param name="NestedBlockSize">Scales that share a scale; null where they are plain.</param>
 /// <param name="NestedOffset">What is added to the scales; null where they are plain.</param>
-internal sealed record Nf4State(int BlockSize, string Original, long[] Shape, int? NestedBlockSize, double? NestedOffset)
+internal sealed record Nf4State(
+    int BlockSize, string Original, long[] Shape, int? NestedBlockSize, double? NestedOffset)
 {
     /// <summary>What follows the weight's name.</summary>
     public const string Key = ".quant_state.bitsandbytes__nf4";
@@ -168,34 +177,47 @@ internal sealed record Nf4State(int BlockSize, string Original, long[] Shape, in
         {
             string text = Encoding.UTF8.GetString((byte*)NativeTensor.Address(bytes), checked((int)bytes.numel()));
             JsonObject root = JsonNode.Parse(text)!.AsObject();
-            var state = new Nf4State(root["blocksize"]!.GetValue<int>(), root["dtype"]!.GetValue<string>(), [.. root["shape"]!.AsArray().Select(size => size!.GetValue<long>())],
+            var state = new Nf4State(root["blocksize"]!.GetValue<int>(), root["dtype"]!.GetValue<string>(),
+                [.. root["shape"]!.AsArray().Select(size => size!.GetValue<long>())],
                 root["nested_blocksize"]?.GetValue<int>(), root["nested_offset"]?.GetValue<double>());
             string type = root["quant_type"]?.GetValue<string>() ?? "missing";
             problem = type == "nf4" ? state.Problem() : $"quant_type is {type}, expected nf4";
             return problem is null ? state : null;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or OverflowException)
+        catch (Exception e)
+            when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException
+            or OverflowException)
         {
-            problem = $"its bytes are not the JSON that bitsandbytes writes (quant_type, blocksize, dtype, shape, …): {e.Message}";
+            problem =
+                "its bytes are not the JSON that bitsandbytes writes (quant_type, blocksize, dtype, shape, …): " +
+                $"{e.Message}";
             return null;
         }
     }
 
-    /// <summary>The JSON as Python's json.dumps writes it, as a tensor of bytes in the caller's dispose scope.</summary>
+    /// <summary>The JSON as Python's json.dumps writes it, as a tensor of bytes in the caller's dispose
+    /// scope.</summary>
     public Tensor ToTensor()
     {
-        var text = new StringBuilder($$"""{"quant_type": "nf4", "blocksize": {{BlockSize}}, "dtype": "{{Original}}", "shape": [{{string.Join(", ", Shape)}}]""");
+        var text = new StringBuilder(
+            $$"""{"quant_type": "nf4", "blocksize": {{BlockSize}}, "dtype": "{{Original}}", "shape": [{{string.Join(", ", Shape)}}]""");
         if (NestedBlockSize is { } nested)
-            text.Append(CultureInfo.InvariantCulture, $", \"nested_blocksize\": {nested}, \"nested_dtype\": \"float32\", \"nested_offset\": {NestedOffset:R}");
+            text.Append(CultureInfo.InvariantCulture,
+                $", \"nested_blocksize\": {nested}, \"nested_dtype\": \"float32\", \"nested_offset\": " +
+                $"{NestedOffset:R}");
         return tensor(Encoding.UTF8.GetBytes(text.Append('}').ToString()), ScalarType.Byte);
     }
 
     private string? Problem()
     {
-        if (BlockSize is < 32 or > 4096 || (BlockSize & (BlockSize - 1)) != 0) return $"blocksize is {BlockSize}, expected a power of two from 32 to 4096";
+        if (BlockSize is < 32 or > 4096 || (BlockSize & (BlockSize - 1)) != 0)
+            return $"blocksize is {BlockSize}, expected a power of two from 32 to 4096";
         if (Shape is not [> 0, > 0]) return $"shape is [{string.Join(", ", Shape)}], expected [out, in]";
-        if (NestedBlockSize is null != NestedOffset is null) return "nested_blocksize and nested_offset belong together, found one of them";
-        if (NestedBlockSize is { } nested && (nested < 1 || (nested & (nested - 1)) != 0)) return $"nested_blocksize is {nested}, expected a power of two";
-        return NestedOffset is { } offset && !float.IsFinite((float)offset) ? $"nested_offset is {offset}, expected a finite number" : null;
+        if (NestedBlockSize is null != NestedOffset is null)
+            return "nested_blocksize and nested_offset belong together, found one of them";
+        if (NestedBlockSize is { } nested && (nested < 1 || (nested & (nested - 1)) != 0))
+            return $"nested_blocksize is {nested}, expected a power of two";
+        return NestedOffset is { } offset && !float.IsFinite((float)offset)
+            ? $"nested_offset is {offset}, expected a finite number" : null;
     }
 }

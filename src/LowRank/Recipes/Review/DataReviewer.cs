@@ -8,8 +8,8 @@ using LowRank.Tokenization;
 
 namespace LowRank.Recipes.Review;
 
-/// <summary>Looks through a recipe's data before any work: what a language model will see, token by token. The model's weights are
-/// not opened.</summary>
+/// <summary>Looks through a recipe's data before any work: what a language model will see, token by token. The model's
+/// weights are not opened.</summary>
 public sealed class DataReviewer
 {
     private const int NamedLeaks = 10;
@@ -28,13 +28,16 @@ public sealed class DataReviewer
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int? end = GenerationSettings.Read(folder, config).EndOfText;
         string? init = recipe.Training.InitAdapter is { } begun && Directory.Exists(begun) ? begun : null;
-        AdapterVocabulary? vocabulary = recipe.Adapter.NewTokens is { Count: > 0 } tokens ? AdapterVocabulary.Extend(folder, tokens)
+        AdapterVocabulary? vocabulary = recipe.Adapter.NewTokens is { Count: > 0 } tokens
+            ? AdapterVocabulary.Extend(folder, tokens)
             : init is not null ? AdapterVocabulary.Load(init) : null;
         tokenizer = RecipeTokenizer.Open(recipe, folder, init, vocabulary, end).Tokenizer;
-        double positions = new[] { "max_position_embeddings", "n_positions", "max_sequence_length" }.Min(key => config.NumberOr(key, int.MaxValue));
+        double positions = new[] { "max_position_embeddings", "n_positions", "max_sequence_length" }.Min(
+            key => config.NumberOr(key, int.MaxValue));
         options = new ExampleOptions
         {
-            VocabularySize = vocabulary?.Rows ?? (int)config.NumberOr("vocab_size", tokenizer?.VocabularySize ?? int.MaxValue),
+            VocabularySize = vocabulary?.Rows
+                ?? (int)config.NumberOr("vocab_size", tokenizer?.VocabularySize ?? int.MaxValue),
             MaxLength = (int)Math.Min(recipe.Training.MaxLength, positions),
             TrainOn = recipe.Data.TrainOn == "all" ? TrainOn.All : TrainOn.Completion,
         };
@@ -45,11 +48,14 @@ public sealed class DataReviewer
     /// <param name="modelFolder">The folder of its model: its tokenizer and config.</param>
     /// <param name="examples">How many rows of each part to show.</param>
     /// <param name="rows">How many rows of each part to look at, at most.</param>
-    /// <exception cref="InputException">The task is another, or the model has no tokenizer where rows need one.</exception>
+    /// <exception cref="InputException">The task is another, or the model has no tokenizer where rows need
+    /// one.</exception>
     public static DataReview Review(Recipe recipe, string modelFolder, int examples = 3, long rows = long.MaxValue)
     {
         if (recipe.Task != TaskRegistry.Default)
-            throw new InputException($"task is {recipe.Task}, and rows are shown token by token for {TaskRegistry.Default} alone. 'lowrank validate' reads the rows of every task and finds what is wrong with them.");
+            throw new InputException(
+                $"task is {recipe.Task}, and rows are shown token by token for {TaskRegistry.Default} alone. " +
+                "'lowrank validate' reads the rows of every task and finds what is wrong with them.");
         if (recipe.Data.ValidationShare > 0) RecipeSources.RequireFiles(recipe); // gone through for either side
         return new DataReviewer(recipe, modelFolder, examples, rows).Review();
     }
@@ -77,9 +83,11 @@ public sealed class DataReviewer
                 isPartial = true;
                 break;
             }
-            foreach (TokenizedExample example in maker.Tokenize(sample, reading.Problems)) each(counts.Add(example), sample.Place);
+            foreach (TokenizedExample example in maker.Tokenize(sample, reading.Problems))
+                each(counts.Add(example), sample.Place);
         }
-        return counts.Result(string.Join(", ", source.Paths), [.. reading.Notes, .. maker.Notes], reading.Problems, isPartial);
+        return counts.Result(
+            string.Join(", ", source.Paths), [.. reading.Notes, .. maker.Notes], reading.Problems, isPartial);
     }
 
     private void Remember(RowPrint row, DataPlace place)
@@ -104,7 +112,8 @@ public sealed class DataReviewer
 /// <param name="Validation">The rows held out; null for none.</param>
 /// <param name="Leaks">Rows of both; null without held-out rows.</param>
 /// <param name="Notes">What the user should know, a sentence each.</param>
-public sealed record DataReview(IReadOnlyList<ReviewedRows> Training, ReviewedRows? Validation, DataLeaks? Leaks, IReadOnlyList<string> Notes)
+public sealed record DataReview(
+    IReadOnlyList<ReviewedRows> Training, ReviewedRows? Validation, DataLeaks? Leaks, IReadOnlyList<string> Notes)
 {
     /// <summary>Rows that cannot be used, of all parts.</summary>
     public long WrongRows => Training.Sum(part => part.WrongRows) + (Validation?.WrongRows ?? 0);
@@ -134,7 +143,8 @@ public sealed record ReviewedPiece(string Text, bool IsLearned);
 /// <param name="Tokens">Its tokens, before cutting.</param>
 /// <param name="Learned">Labels it predicts, after cutting.</param>
 /// <param name="Cut">Tokens that max_length cuts off; they are not in the pieces.</param>
-public sealed record ReviewedText(DataPlace Place, IReadOnlyList<ReviewedPiece> Pieces, int Tokens, int Learned, int Cut);
+public sealed record ReviewedText(
+    DataPlace Place, IReadOnlyList<ReviewedPiece> Pieces, int Tokens, int Learned, int Cut);
 
 /// <summary>What a row is known by again.</summary>
 /// <param name="Exact">Its tokens, and which of them are learned.</param>
@@ -146,10 +156,12 @@ internal sealed record RowPrint(UInt128 Exact, UInt128 Normalized, UInt128? Prom
 
     public static RowPrint Of(TokenizedExample row, ITextTokenizer? tokenizer)
     {
-        UInt128 exact = RowIdentity.Hash([.. MemoryMarshal.AsBytes<int>(row.InputIds), .. MemoryMarshal.AsBytes<int>(row.Labels)]);
+        UInt128 exact =
+            RowIdentity.Hash([.. MemoryMarshal.AsBytes<int>(row.InputIds), .. MemoryMarshal.AsBytes<int>(row.Labels)]);
         if (tokenizer is null) return new RowPrint(exact, exact, null);
         int first = Array.FindIndex(row.Labels, 1, label => label != TokenizedExample.Ignored);
         string prompt = first > 1 ? RowIdentity.Plain(tokenizer.Decode(row.InputIds[..first])) : "";
-        return new RowPrint(exact, RowIdentity.Hash(RowIdentity.Plain(tokenizer.Decode(row.InputIds))), prompt.Length >= ShortestPrompt ? RowIdentity.Hash(prompt) : null);
+        return new RowPrint(exact, RowIdentity.Hash(RowIdentity.Plain(tokenizer.Decode(row.InputIds))),
+            prompt.Length >= ShortestPrompt ? RowIdentity.Hash(prompt) : null);
     }
 }

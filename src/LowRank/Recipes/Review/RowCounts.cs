@@ -20,10 +20,12 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
     /// <summary>Counts a row and says what it is known by.</summary>
     public RowPrint Add(TokenizedExample example)
     {
-        int length = example.InputIds.Length, all = example.PredictedLabels, kept = example.Labels.Take(maxLength).Skip(1).Count(label => label != TokenizedExample.Ignored);
+        int length = example.InputIds.Length, all = example.PredictedLabels, kept = example.Labels.Take(maxLength)
+            .Skip(1).Count(label => label != TokenizedExample.Ignored);
         tokens += length;
         lengths[length] = lengths.GetValueOrDefault(length) + 1;
-        if (length > maxLength) (cutRows, cutTokens, cutLearned) = (cutRows + 1, cutTokens + length - maxLength, cutLearned + all - kept);
+        if (length > maxLength)
+            (cutRows, cutTokens, cutLearned) = (cutRows + 1, cutTokens + length - maxLength, cutLearned + all - kept);
         if (kept == 0)
         {
             never++;
@@ -80,7 +82,9 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         if (lengths.Count == 0) return [];
         int shortest = lengths.Keys.First(), longest = lengths.Keys.Last();
         int width = 1;
-        foreach (int factor in Enumerable.Range(0, 31).SelectMany(power => new[] { 1, 2, 5 }.Select(step => (int)Math.Min(int.MaxValue, step * Math.Pow(10, power)))))
+        foreach (int factor in Enumerable.Range(0, 31)
+            .SelectMany(power =>
+            new[] { 1, 2, 5 }.Select(step => (int)Math.Min(int.MaxValue, step * Math.Pow(10, power)))))
         {
             width = factor;
             if ((longest / width) - (shortest / width) < Bars) break;
@@ -88,7 +92,8 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
         int first = shortest / width;
         var counts = new long[(longest / width) - first + 1];
         foreach ((int length, long count) in lengths) counts[(length / width) - first] += count;
-        return [.. counts.Select((count, i) => new LengthBin((first + i) * width, ((first + i + 1) * width) - 1, count))];
+        return [.. counts.Select(
+            (count, i) => new LengthBin((first + i) * width, ((first + i + 1) * width) - 1, count))];
     }
 
     private ReviewedText Text(TokenizedExample example, int kept)
@@ -103,18 +108,21 @@ internal sealed class RowCounts(ITextTokenizer? tokenizer, int maxLength, int sh
             pieces.Add(new ReviewedPiece(Spell(example.InputIds, start, end), isLearned));
             start = end;
         }
-        return new ReviewedText(example.Place ?? default, pieces, example.InputIds.Length, kept, example.InputIds.Length - length);
+        return new ReviewedText(
+            example.Place ?? default, pieces, example.InputIds.Length, kept, example.InputIds.Length - length);
     }
 
     // No token predicts the first.
-    private static bool IsLearned(TokenizedExample example, int position) => position > 0 && example.Labels[position] != TokenizedExample.Ignored;
+    private static bool IsLearned(TokenizedExample example, int position) =>
+        position > 0 && example.Labels[position] != TokenizedExample.Ignored;
 
     // By what the text before it is: a decoder may write the same tokens otherwise at the beginning of a text.
     private string Spell(int[] ids, int start, int end)
     {
         if (tokenizer is null) return string.Concat(ids[start..end].Select(id => $"⟨{id}⟩"));
         string before = tokenizer.Decode(ids[..start]), with = tokenizer.Decode(ids[..end]);
-        return with.StartsWith(before, StringComparison.Ordinal) ? with[before.Length..] : tokenizer.Decode(ids[start..end]);
+        return with.StartsWith(before, StringComparison.Ordinal) ? with[before.Length..]
+            : tokenizer.Decode(ids[start..end]);
     }
 }
 

@@ -8,7 +8,8 @@ internal sealed class ByteLines(Stream stream, int longest)
     private byte[] buffer = new byte[64 * 1024];
     private int start, end;
 
-    /// <summary>Whether the line was ended by a line feed: the last one of a file that is being written, or of a run that was killed, may not be.</summary>
+    /// <summary>Whether the line was ended by a line feed: the last one of a file that is being written, or of a run
+    /// that was killed, may not be.</summary>
     public bool IsWhole { get; private set; }
 
     /// <summary>Whether the line was longer than allowed; then it is handed out empty.</summary>
@@ -52,7 +53,8 @@ internal sealed class ByteLines(Stream stream, int longest)
         return line.Length > 0 && line[^1] == '\r' ? line[..^1] : line;
     }
 
-    // Moves what is not handed out yet to the front, in a larger buffer where it fills this one. Returns where the new bytes begin.
+    // Moves what is not handed out yet to the front, in a larger buffer where it fills this one. Returns where the new
+    // bytes begin.
     private int MakeRoom()
     {
         int left = end - start;

@@ -3,10 +3,11 @@ using System.Text.Json;
 
 namespace LowRank.Recipes.Runs;
 
-/// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is held.</summary>
-/// <remarks>Neighbouring steps share a bucket that keeps its lowest, its highest and its mean, so that a curve looks as that of all
-/// points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned; beyond, buckets are 2^k steps wide and begin at
-/// multiples of that.</remarks>
+/// <summary>One quantity over a run, thinned as it is read: however long the run, a bounded number of points is
+/// held.</summary>
+/// <remarks>Neighbouring steps share a bucket that keeps its lowest, its highest and its mean, so that a curve looks as
+/// that of all points does. Up to <see cref="MostBuckets"/> measurements nothing is thinned; beyond, buckets are 2^k
+/// steps wide and begin at multiples of that.</remarks>
 public sealed class MetricSeries(string name)
 {
     /// <summary>How many buckets are held at most.</summary>
@@ -35,7 +36,8 @@ public sealed class MetricSeries(string name)
     /// <summary>The last measurement.</summary>
     public MetricPoint Last { get; private set; }
 
-    /// <summary>The lowest measurement after a step was taken, the one that a run may have kept weights of; null without one.</summary>
+    /// <summary>The lowest measurement after a step was taken, the one that a run may have kept weights of; null
+    /// without one.</summary>
     public MetricPoint? LowestOfSteps { get; private set; }
 
     /// <summary>The highest measurement after a step was taken; null without one.</summary>
@@ -68,7 +70,8 @@ public sealed class MetricSeries(string name)
         while (buckets.Count > MostBuckets) buckets = Merged(buckets, width *= 2);
     }
 
-    /// <summary>The points of a curve: each bucket's lowest and highest, with the first and the last measurement as they are.</summary>
+    /// <summary>The points of a curve: each bucket's lowest and highest, with the first and the last measurement as
+    /// they are.</summary>
     /// <param name="most">How many buckets are told apart at most.</param>
     public IReadOnlyList<MetricPoint> Curve(int most = MostBuckets)
     {
@@ -82,13 +85,15 @@ public sealed class MetricSeries(string name)
     /// <summary>Each bucket's mean, at the middle of its steps.</summary>
     /// <param name="most">As in <see cref="Curve"/>.</param>
     public IReadOnlyList<MetricPoint> Means(int most = MostBuckets) =>
-        [.. Thinned(most).Buckets.Select(bucket => new MetricPoint(bucket.First + (bucket.Last - bucket.First) / 2, bucket.Mean))];
+        [.. Thinned(most).Buckets.Select(
+            bucket => new MetricPoint(bucket.First + (bucket.Last - bucket.First) / 2, bucket.Mean))];
 
     /// <summary>Whether points are left out of the curve.</summary>
     /// <param name="most">As in <see cref="Curve"/>.</param>
     public bool IsThinned(int most = MostBuckets) => Count > Thinned(most).Buckets.Count;
 
-    /// <summary>The value around a step: the measurement itself, or the mean of the bucket that holds the step; null where nothing was measured.</summary>
+    /// <summary>The value around a step: the measurement itself, or the mean of the bucket that holds the step; null
+    /// where nothing was measured.</summary>
     public double? At(long step)
     {
         int place = buckets.FindLastIndex(bucket => bucket.First <= step);
@@ -121,7 +126,8 @@ public sealed class MetricSeries(string name)
 /// <param name="Step">Optimizer steps taken by then.</param>
 /// <param name="Values">Every number of the line; null, and texts such as NaN, are no finite numbers.</param>
 /// <param name="Texts">Texts that the model wrote.</param>
-internal sealed record MetricLine(long Step, IReadOnlyList<KeyValuePair<string, double>> Values, IReadOnlyList<RunText> Texts)
+internal sealed record MetricLine(
+    long Step, IReadOnlyList<KeyValuePair<string, double>> Values, IReadOnlyList<RunText> Texts)
 {
     private const long LargestStep = 1L << 53; // beyond it pictures cannot tell steps apart
     private const string StepKey = "step", TextsKey = "generations";
@@ -136,7 +142,8 @@ internal sealed record MetricLine(long Step, IReadOnlyList<KeyValuePair<string, 
         try
         {
             using JsonDocument document = JsonDocument.ParseValue(ref reader);
-            if (reader.BytesConsumed < line.Length && line[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t"u8)) throw new JsonException("more follows");
+            if (reader.BytesConsumed < line.Length && line[(int)reader.BytesConsumed..].ContainsAnyExcept(" \t"u8))
+                throw new JsonException("more follows");
             return Of(document.RootElement, out problem);
         }
         // Lone surrogates in escapes are found when the text is taken.
@@ -150,14 +157,19 @@ internal sealed record MetricLine(long Step, IReadOnlyList<KeyValuePair<string, 
     private static MetricLine? Of(JsonElement line, out string? problem)
     {
         problem = "has no step";
-        if (line.ValueKind != JsonValueKind.Object || !line.TryGetProperty(StepKey, out JsonElement number)) return null;
+        if (line.ValueKind != JsonValueKind.Object || !line.TryGetProperty(StepKey, out JsonElement number))
+            return null;
         problem = "has a step that is no whole number from 0";
-        if (number.ValueKind != JsonValueKind.Number || !number.TryGetInt64(out long step) || step is < 0 or > LargestStep) return null;
+        if (number.ValueKind != JsonValueKind.Number || !number.TryGetInt64(out long step)
+            || step is < 0 or > LargestStep)
+            return null;
         problem = null;
         var values = new List<KeyValuePair<string, double>>();
         foreach (JsonProperty property in line.EnumerateObject())
-            if (!property.NameEquals(StepKey) && Number(property.Value) is { } value) values.Add(new(property.Name, value));
-        return new MetricLine(step, values, line.TryGetProperty(TextsKey, out JsonElement texts) ? RunTexts(texts, step) : []);
+            if (!property.NameEquals(StepKey) && Number(property.Value) is { } value)
+                values.Add(new(property.Name, value));
+        return new MetricLine(step, values, line.TryGetProperty(TextsKey, out JsonElement texts)
+            ? RunTexts(texts, step) : []);
     }
 
     private static double? Number(JsonElement value) => value.ValueKind switch
@@ -177,7 +189,8 @@ internal sealed record MetricLine(long Step, IReadOnlyList<KeyValuePair<string, 
         }).OfType<RunText>()];
 
     private static string Text(JsonElement item, string key) =>
-        item.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        item.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()! : "";
 }
 
 /// <summary>A measurement of a run.</summary>
@@ -194,7 +207,8 @@ public readonly record struct MetricPoint(long Step, double Value);
 /// <param name="Mean">Their mean.</param>
 /// <param name="Count">How many they are.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct MetricBucket(long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
+internal readonly record struct MetricBucket(
+    long First, long Last, MetricPoint Lowest, MetricPoint Highest, double Mean, long Count)
 {
     public static MetricBucket Of(MetricPoint point) => new(point.Step, point.Step, point, point, point.Value, 1);
 
@@ -207,5 +221,6 @@ internal readonly record struct MetricBucket(long First, long Last, MetricPoint 
         Count + next.Count);
 
     /// <summary>What a curve shows of it: its lowest and its highest point, in their order.</summary>
-    public IEnumerable<MetricPoint> Extremes() => Lowest.Step == Highest.Step ? [Lowest] : Lowest.Step < Highest.Step ? [Lowest, Highest] : [Highest, Lowest];
+    public IEnumerable<MetricPoint> Extremes() => Lowest.Step == Highest.Step ? [Lowest] : Lowest.Step < Highest.Step
+        ? [Lowest, Highest] : [Highest, Lowest];
 }

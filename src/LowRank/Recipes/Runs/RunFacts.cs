@@ -7,13 +7,15 @@ using LowRank.Training;
 
 namespace LowRank.Recipes.Runs;
 
-/// <summary>What a run is and what it took, kept in <c>run.json</c> in its folder. Whatever a file does not say is null.</summary>
+/// <summary>What a run is and what it took, kept in <c>run.json</c> in its folder. Whatever a file does not say is
+/// null.</summary>
 public sealed record RunFacts
 {
     /// <summary>The file's name.</summary>
     public const string FileName = "run.json";
 
-    /// <summary>The value of <see cref="State"/> while the run goes on, and for ever where its process was killed.</summary>
+    /// <summary>The value of <see cref="State"/> while the run goes on, and for ever where its process was
+    /// killed.</summary>
     public const string Running = "running";
 
     /// <summary>The value of <see cref="State"/> after the last step.</summary>
@@ -88,7 +90,8 @@ public sealed record RunFacts
             RunFacts facts = JsonSerializer.Deserialize<RunFacts>(json, Json) ?? throw new JsonException("null values");
             if (Wrong(facts) is { } words) throw new InputException($"it is not as a run writes it: {words}.");
             // The serializer takes null for a list, and in it.
-            return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()], Advice = [.. (facts.Advice ?? []).OfType<string>()] };
+            return facts with { Notes = [.. (facts.Notes ?? []).OfType<string>()],
+                Advice = [.. (facts.Advice ?? []).OfType<string>()] };
         }
         catch (JsonException e)
         {
@@ -101,13 +104,18 @@ public sealed record RunFacts
     {
         if (facts.Seconds is { } seconds && seconds is not (>= 0 and <= LongestRun))
             return string.Create(CultureInfo.InvariantCulture, $"seconds is {seconds}, expected 0 to {LongestRun}");
-        if (facts.State is not (null or Running or Finished or Stopped)) return $"state is \"{facts.State}\", expected {Running}, {Finished} or {Stopped}";
+        if (facts.State is not (null or Running or Finished or Stopped))
+            return $"state is \"{facts.State}\", expected {Running}, {Finished} or {Stopped}";
         (string Key, long? Value)[] counts =
         [
-            ("planned_steps", facts.PlannedSteps), ("steps", facts.Steps), ("trained_parameters", facts.TrainedParameters), ("total_parameters", facts.TotalParameters),
+            ("planned_steps", facts.PlannedSteps), ("steps", facts.Steps),
+                ("trained_parameters", facts.TrainedParameters), ("total_parameters", facts.TotalParameters),
             ("tokens", facts.Tokens), ("peak_memory_bytes", facts.PeakMemoryBytes),
         ];
-        return counts.Where(count => count.Value < 0).Select(count => string.Create(CultureInfo.InvariantCulture, $"{count.Key} is {count.Value}, expected at least 0")).FirstOrDefault();
+        return counts.Where(count => count.Value < 0)
+            .Select(count =>
+            string.Create(CultureInfo.InvariantCulture, $"{count.Key} is {count.Value}, expected at least 0"))
+            .FirstOrDefault();
     }
 }
 
@@ -140,7 +148,8 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait?
         // metrics.jsonl holds it.
     }
 
-    public void Saving(long step) => (facts with { Steps = step, Seconds = last?.Elapsed.TotalSeconds }).Write(folder, waits);
+    public void Saving(long step) =>
+        (facts with { Steps = step, Seconds = last?.Elapsed.TotalSeconds }).Write(folder, waits);
 
     public void Finished(TrainingResult result) => (facts with
     {
@@ -165,7 +174,9 @@ public sealed record RowFacts(long Rows, long Tokens, long Labels, int Longest)
         // Once through: rows may be read from a file as they are asked for.
         long tokens = 0, labels = 0;
         int longest = 0;
-        foreach (IExample row in rows) (tokens, labels, longest) = (tokens + row.Tokens, labels + row.PredictedLabels, Math.Max(longest, row.Length));
+        foreach (IExample row in rows)
+            (tokens, labels, longest) =
+                (tokens + row.Tokens, labels + row.PredictedLabels, Math.Max(longest, row.Length));
         return new RowFacts(rows.Count, tokens, labels, longest);
     }
 }

@@ -44,7 +44,8 @@ public sealed class RunMetrics
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static RunMetrics Read(string path)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        using var stream =
+            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
         return Read(stream, Path.GetFileName(path));
     }
 
@@ -61,8 +62,12 @@ public sealed class RunMetrics
             string? problem = lines.IsTooLong ? $"is longer than {LongestLine:n0} bytes" : metrics.Take(line);
             if (problem is null) continue;
             // What a process was writing when it was killed, or is writing now.
-            if (!lines.IsWhole) metrics.problems.Add($"The last line of {name} (line {metrics.Lines:n0}) is torn and was left out: the run is writing it, or was ended while it did.");
-            else if (metrics.wrongLines++ < MostProblems) metrics.problems.Add($"Line {metrics.Lines:n0} of {name} {problem} and was left out.");
+            if (!lines.IsWhole)
+                metrics.problems.Add(
+                    $"The last line of {name} (line {metrics.Lines:n0}) is torn and was left out: the run is " +
+                    "writing it, or was ended while it did.");
+            else if (metrics.wrongLines++ < MostProblems)
+                metrics.problems.Add($"Line {metrics.Lines:n0} of {name} {problem} and was left out.");
         }
         metrics.Problems = [.. metrics.problems, .. metrics.Summary(name)];
         return metrics;
@@ -92,12 +97,19 @@ public sealed class RunMetrics
 
     private IEnumerable<string> Summary(string name)
     {
-        if (wrongLines > MostProblems) yield return $"{wrongLines:n0} lines of {name} cannot be read; the first {MostProblems} are named above.";
-        if (leftOut.Count > 0) yield return $"{name} has more than {MostSeries} quantities; those named {string.Join(", ", leftOut.Take(MostProblems))} and further ones were left out.";
+        if (wrongLines > MostProblems)
+            yield return $"{wrongLines:n0} lines of {name} cannot be read; the first {MostProblems} are named above.";
+        if (leftOut.Count > 0)
+            yield return $"{name} has more than {MostSeries} quantities; those named " +
+                $"{string.Join(", ", leftOut.Take(MostProblems))} and further ones were left out.";
         foreach (MetricSeries curve in series.Values)
         {
-            if (curve.NotFinite > 0) yield return $"{curve.Name} is not a finite number at {curve.NotFinite:n0} of {curve.NotFinite + curve.Count + curve.Repeated:n0} measurements; the curve goes over them.";
-            if (curve.Repeated > 0) yield return $"{curve.Name} was measured again at {curve.Repeated:n0} steps that {name} had before; the earlier measurements are shown.";
+            if (curve.NotFinite > 0)
+                yield return $"{curve.Name} is not a finite number at {curve.NotFinite:n0} of " +
+                    $"{curve.NotFinite + curve.Count + curve.Repeated:n0} measurements; the curve goes over them.";
+            if (curve.Repeated > 0)
+                yield return $"{curve.Name} was measured again at {curve.Repeated:n0} steps that {name} had " +
+                    "before; the earlier measurements are shown.";
         }
     }
 }

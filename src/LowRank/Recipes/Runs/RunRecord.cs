@@ -6,7 +6,8 @@ namespace LowRank.Recipes.Runs;
 /// <summary>A run as its folder tells it, whether it has ended, goes on, or was killed. Nothing is written.</summary>
 public sealed record RunRecord
 {
-    private static readonly JsonSerializerOptions ComparisonJson = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions ComparisonJson =
+        new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Its folder, as it was given.</summary>
     public required string Folder { get; init; }
@@ -42,10 +43,13 @@ public sealed record RunRecord
     {
         string[] problems =
         [
-            .. folders.GroupBy(Full).Where(group => group.Count() > 1).Select(group => $"{group.Key} is given {group.Count()} times; give each run once."),
+            .. folders.GroupBy(Full).Where(group => group.Count() > 1)
+                .Select(group => $"{group.Key} is given {group.Count()} times; give each run once."),
             .. folders.Select(NoRun).OfType<string>().Distinct(),
         ];
-        if (problems.Length > 0) throw problems.Length == 1 ? new InputException(problems[0]) : new InputException("The runs cannot be shown:", problems);
+        if (problems.Length > 0)
+            throw problems.Length == 1 ? new InputException(problems[0])
+                : new InputException("The runs cannot be shown:", problems);
         IReadOnlyList<string> names = Names([.. folders.Select(Full)]);
         return [.. folders.Select((folder, place) => Read(folder, names[place]))];
     }
@@ -54,15 +58,20 @@ public sealed record RunRecord
 
     private static string? NoRun(string folder) =>
         !Directory.Exists(folder) ? $"{folder} does not exist; expected a run's folder, which is the recipe's output."
-        : new[] { "metrics.jsonl", "recipe.yaml", RunFacts.FileName }.Any(file => File.Exists(Path.Combine(folder, file))) ? null
-        : $"{folder} holds neither metrics.jsonl nor recipe.yaml; expected a run's folder, which is the recipe's output.";
+        : new[] { "metrics.jsonl", "recipe.yaml", RunFacts.FileName }.Any(
+            file => File.Exists(Path.Combine(folder, file))) ? null
+        : $"{folder} holds neither metrics.jsonl nor recipe.yaml; expected a run's folder, which is the recipe's " +
+        "output.";
 
     // The last part of each path, with as many parts before it as it takes to tell them apart.
     private static IReadOnlyList<string> Names(IReadOnlyList<string> folders)
     {
-        string Tail(string folder, int parts) => string.Join('/', folder.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).TakeLast(parts));
+        string Tail(string folder, int parts) =>
+            string.Join('/', folder.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries)
+            .TakeLast(parts));
         int parts = 1, most = folders.Max(folder => folder.Count(c => c == Path.DirectorySeparatorChar)) + 1;
-        while (parts < most && folders.Select(folder => Tail(folder, parts)).Distinct().Count() < folders.Count) parts++;
+        while (parts < most && folders.Select(folder => Tail(folder, parts)).Distinct().Count() < folders.Count)
+            parts++;
         return [.. folders.Select(folder => Tail(folder, parts) is { Length: > 0 } name ? name : folder)];
     }
 
@@ -70,7 +79,8 @@ public sealed record RunRecord
     {
         var problems = new List<string>();
         string? writer = RunFolder.Writer(folder);
-        RunMetrics metrics = Part(folder, "metrics.jsonl", RunMetrics.Read, RunMetrics.None, "There are no curves", problems);
+        RunMetrics metrics =
+            Part(folder, "metrics.jsonl", RunMetrics.Read, RunMetrics.None, "There are no curves", problems);
         problems.AddRange(metrics.Problems);
         return new RunRecord
         {
@@ -78,16 +88,21 @@ public sealed record RunRecord
             Name = name,
             Metrics = metrics,
             Writer = writer,
-            Settings = Part(folder, "recipe.yaml", path => RunSettings.Of(SmallFile.ReadText(path)), [], "The recipe is not known", problems),
-            Facts = Part(folder, RunFacts.FileName, path => RunFacts.Parse(SmallFile.ReadText(path)), new RunFacts(), null, problems),
+            Settings = Part(
+                folder, "recipe.yaml", path =>
+                RunSettings.Of(SmallFile.ReadText(path)), [], "The recipe is not known", problems),
+            Facts = Part(folder, RunFacts.FileName, path => RunFacts.Parse(SmallFile.ReadText(path)), new RunFacts(),
+                null, problems),
             Comparison = Part(folder, "comparison.json", ReadComparison, null, null, problems),
             SavedBytes = Bytes(Path.Combine(folder, "adapter")) ?? Bytes(Path.Combine(folder, "model")),
             Problems = problems,
         };
     }
 
-    // A part of the folder; what is wrong with it is told, and the rest shown without it. Null for missing: it need not be there.
-    private static T Part<T>(string folder, string file, Func<string, T> read, T none, string? missing, List<string> problems)
+    // A part of the folder; what is wrong with it is told, and the rest shown without it. Null for missing: it need not
+    // be there.
+    private static T Part<T>(
+        string folder, string file, Func<string, T> read, T none, string? missing, List<string> problems)
     {
         string path = Path.Combine(folder, file);
         if (!File.Exists(path))
@@ -112,8 +127,10 @@ public sealed record RunRecord
         try
         {
             Comparison? read = JsonSerializer.Deserialize<Comparison>(text, ComparisonJson);
-            return read is { Before.Texts: { } before, After.Texts: { } after, Prompts: { } prompts, References: { } references }
-                && new[] { before, after, prompts, references }.All(texts => texts.Count == prompts.Count && !texts.Contains(null!)) ? read
+            return read is { Before.Texts: { } before, After.Texts: { } after, Prompts: { } prompts,
+                References: { } references }
+                && new[] { before, after, prompts, references }.All(
+                    texts => texts.Count == prompts.Count && !texts.Contains(null!)) ? read
                 : throw new InputException("it has no texts before and after for each prompt.");
         }
         catch (JsonException e)
@@ -126,7 +143,8 @@ public sealed record RunRecord
     {
         try
         {
-            return Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length) : null;
+            return Directory.Exists(folder) ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories)
+                .Sum(file => file.Length) : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

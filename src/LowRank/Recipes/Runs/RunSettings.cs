@@ -9,7 +9,9 @@ internal static class RunSettings
     public static IReadOnlyList<RunSetting> Of(string yaml)
     {
         var problems = new RecipeProblems("recipe.yaml");
-        YamlValue? tree = YamlTree.Read(yaml, mark => new YamlPlace("recipe.yaml", mark.Line, mark.Column, IsOverride: false), problems);
+        YamlValue? tree =
+            YamlTree.Read(
+                yaml, mark => new YamlPlace("recipe.yaml", mark.Line, mark.Column, IsOverride: false), problems);
         problems.ThrowIfAny();
         if (tree is null) return [];
         if (tree.Kind != YamlKind.Map) throw new InputException($"recipe.yaml is {tree}, expected keys.");
@@ -31,7 +33,8 @@ internal static class RunSettings
     private static string Text(YamlValue value) => value.Kind switch
     {
         YamlKind.List => $"[{string.Join(", ", value.Items.Select(Text))}]",
-        YamlKind.Map => $"{{{string.Join(", ", value.Entries.Select(entry => $"{entry.Key.Text}: {Text(entry.Value)}"))}}}",
+        YamlKind.Map =>
+        $"{{{string.Join(", ", value.Entries.Select(entry => $"{entry.Key.Text}: {Text(entry.Value)}"))}}}",
         _ when value.IsNull => "null",
         _ => value.Text,
     };
@@ -45,23 +48,33 @@ public sealed record RunSetting(string Key, string Value);
 /// <summary>Several runs side by side.</summary>
 public static class RunComparison
 {
-    /// <summary>The run of the lowest held-out loss at any evaluation; null without evaluations. Of equals the first.</summary>
-    public static RunRecord? Best(IEnumerable<RunRecord> runs) => runs.Where(run => BestLoss(run) is not null).MinBy(run => BestLoss(run)!.Value.Value);
+    /// <summary>The run of the lowest held-out loss at any evaluation; null without evaluations. Of equals the
+    /// first.</summary>
+    public static RunRecord? Best(IEnumerable<RunRecord> runs) =>
+        runs.Where(run => BestLoss(run) is not null).MinBy(run => BestLoss(run)!.Value.Value);
 
     /// <summary>The lowest held-out loss of a run; null without evaluations.</summary>
-    public static MetricPoint? BestLoss(RunRecord run) => run.Metrics.Series.TryGetValue("eval_loss", out MetricSeries? losses) ? losses.LowestOfSteps : null;
+    public static MetricPoint? BestLoss(RunRecord run) =>
+        run.Metrics.Series.TryGetValue("eval_loss", out MetricSeries? losses) ? losses.LowestOfSteps : null;
 
-    /// <summary>Every key of any recipe with its value in each run, null where a recipe lacks it. Keys with other values come first; each in its recipe's order.</summary>
+    /// <summary>Every key of any recipe with its value in each run, null where a recipe lacks it. Keys with other
+    /// values come first; each in its recipe's order.</summary>
     /// <param name="runs">Runs.</param>
-    public static IReadOnlyList<(string Key, IReadOnlyList<string?> Values, bool Differs)> Settings(IReadOnlyList<RunRecord> runs)
+    public static IReadOnlyList<(string Key, IReadOnlyList<string?> Values, bool Differs)> Settings(
+        IReadOnlyList<RunRecord> runs)
     {
-        List<Dictionary<string, string>> byRun = [.. runs.Select(run => run.Settings.DistinctBy(setting => setting.Key).ToDictionary(setting => setting.Key, setting => setting.Value))];
+        List<Dictionary<string, string>> byRun =
+            [.. runs.Select(
+                run => run.Settings.DistinctBy(setting => setting.Key)
+                .ToDictionary(setting => setting.Key, setting => setting.Value))];
         // A run without a recipe differs from nothing: it is not known.
-        bool Differs(IReadOnlyList<string?> values) => values.Where((_, place) => byRun[place].Count > 0).Distinct().Count() > 1;
+        bool Differs(IReadOnlyList<string?> values) =>
+            values.Where((_, place) => byRun[place].Count > 0).Distinct().Count() > 1;
         return
         [
             .. runs.SelectMany(run => run.Settings).Select(setting => setting.Key).Distinct()
-                .Select(key => (key, (IReadOnlyList<string?>)[.. byRun.Select(settings => settings.GetValueOrDefault(key))]))
+                .Select(key =>
+                (key, (IReadOnlyList<string?>)[.. byRun.Select(settings => settings.GetValueOrDefault(key))]))
                 .Select(row => (row.key, row.Item2, Differs(row.Item2)))
                 .OrderByDescending(row => row.Item3),
         ];

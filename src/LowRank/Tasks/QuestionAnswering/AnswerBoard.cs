@@ -22,7 +22,8 @@ internal sealed class AnswerBoard(int maxAnswerTokens) : IScoreBoard
             double Chance(int from, int to) => Math.Exp(start[from] - normalStart + end[to] - normalEnd);
             // That the context does not answer counts as much as the window least sure of it says.
             var empty = new FoundAnswer(window.Question, "", 0, 0, start[0] + end[0], Chance(0, 0));
-            if (!none.TryGetValue(window.Question, out FoundAnswer? least) || empty.Score < least.Score) none[window.Question] = empty;
+            if (!none.TryGetValue(window.Question, out FoundAnswer? least) || empty.Score < least.Score)
+                none[window.Question] = empty;
             foreach (int from in Top(start, window))
                 foreach (int to in Top(end, window).Where(to => to >= from && to < from + maxAnswerTokens))
                 {
@@ -34,13 +35,17 @@ internal sealed class AnswerBoard(int maxAnswerTokens) : IScoreBoard
     }
 
     /// <summary>The answers in the order the questions came.</summary>
-    public IEnumerable<FoundAnswer> Answers() => best.Select(entry => entry.Value is { } found && (!AnyEmpty || found.Score >= none[entry.Key].Score) ? found : none[entry.Key]);
+    public IEnumerable<FoundAnswer> Answers() =>
+        best.Select(entry => entry.Value is { } found && (!AnyEmpty || found.Score >= none[entry.Key].Score) ? found
+        : none[entry.Key]);
 
     public IReadOnlyDictionary<string, double?> Metrics()
     {
         FoundAnswer[] answers = [.. Answers().Where(answer => answer.Question.Context.Length > 0)];
         if (answers.Length == 0) return new Dictionary<string, double?>();
-        AnswerMetrics metrics = AnswerMetrics.Of([.. answers.Select(answer => answer.Text)], [.. answers.Select(answer => answer.Question.Answers)]);
+        AnswerMetrics metrics =
+            AnswerMetrics.Of(
+                [.. answers.Select(answer => answer.Text)], [.. answers.Select(answer => answer.Question.Answers)]);
         return new Dictionary<string, double?> { ["exact_match"] = metrics.ExactMatch, ["f1"] = metrics.F1 };
     }
 
@@ -55,7 +60,8 @@ internal sealed class AnswerBoard(int maxAnswerTokens) : IScoreBoard
     }
 
     private static IEnumerable<int> Top(float[] scores, AnswerWindow window) => Enumerable.Range(0, scores.Length)
-        .Where(i => window.Spans is null ? i > 0 : window.Spans[i] is { } span && span.End > span.Start).OrderByDescending(i => scores[i]).Take(Candidates);
+        .Where(i => window.Spans is null ? i > 0 : window.Spans[i] is { } span && span.End > span.Start)
+        .OrderByDescending(i => scores[i]).Take(Candidates);
 
     private static double LogSum(float[] scores)
     {
@@ -71,4 +77,5 @@ internal sealed class AnswerBoard(int maxAnswerTokens) : IScoreBoard
 /// <param name="End">Where it ends, that not included.</param>
 /// <param name="Score">Sum of the two scores.</param>
 /// <param name="Probability">The product of the two positions' probabilities in their window.</param>
-internal sealed record FoundAnswer(AskedQuestion Question, string Text, int Start, int End, double Score, double Probability);
+internal sealed record FoundAnswer(
+    AskedQuestion Question, string Text, int Start, int End, double Score, double Probability);

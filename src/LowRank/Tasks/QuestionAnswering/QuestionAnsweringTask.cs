@@ -11,9 +11,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks.QuestionAnswering;
 
-/// <summary>Finding the answer to a question in a text (SQuAD, arXiv 1606.05250; without an answer, arXiv 1806.03822).</summary>
-/// <remarks>Rows: <c>{"question", "context", "answers": {"text": […], "answer_start": […]}}</c>, as SQuAD's; both lists empty
-/// where the context does not answer. Or <c>{"input_ids", "start_position", "end_position"}</c>.</remarks>
+/// <summary>Finding the answer to a question in a text (SQuAD, arXiv 1606.05250; without an answer, arXiv
+/// 1806.03822).</summary>
+/// <remarks>Rows: <c>{"question", "context", "answers": {"text": […], "answer_start": […]}}</c>, as SQuAD's; both lists
+/// empty where the context does not answer. Or <c>{"input_ids", "start_position", "end_position"}</c>.</remarks>
 public sealed class QuestionAnsweringKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -35,11 +36,12 @@ public sealed class QuestionAnsweringKind : ITaskKind
     public int HeadSize(TaskSettings settings) => 2;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new QuestionAnsweringTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new QuestionAnsweringTask(model, tokenizer, settings);
 }
 
-/// <summary>Question answering on a model: the mean of the cross-entropies of the answer's first and last token over all
-/// tokens of a window.</summary>
+/// <summary>Question answering on a model: the mean of the cross-entropies of the answer's first and last token over
+/// all tokens of a window.</summary>
 internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
 {
     private readonly int padding = InputBatch.Padding(model);
@@ -52,7 +54,8 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     {
         var notes = new List<string>();
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
-        return new TaskData(RowReader.Read(source, sample => reader.Read(sample, labelled: true), notes), [.. notes, .. reader.Notes]);
+        return new TaskData(
+            RowReader.Read(source, sample => reader.Read(sample, labelled: true), notes), [.. notes, .. reader.Notes]);
     }
 
     /// <inheritdoc/>
@@ -63,8 +66,10 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
         (Tensor starts, Tensor ends) = Scores(windows, dropout);
         if (board is AnswerBoard results) results.Add(windows, Rows(starts), Rows(ends));
         Tensor Loss(Tensor scores, IEnumerable<int?> places) => nn.functional.cross_entropy(scores,
-            tensor(places.Select(place => (long)place!.Value).ToArray(), device: Network.Device), reduction: nn.Reduction.Sum);
-        return ((Loss(starts, windows.Select(w => w.Start)) + Loss(ends, windows.Select(w => w.End))) / 2).MoveToOuterDisposeScope();
+            tensor(places.Select(place => (long)place!.Value).ToArray(), device: Network.Device),
+                reduction: nn.Reduction.Sum);
+        return ((Loss(starts, windows.Select(w => w.Start)) + Loss(ends, windows.Select(w => w.End))) / 2)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -81,14 +86,16 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
             (Tensor starts, Tensor ends) = Scores(batch, null);
-            foreach (Tensor scores in (Tensor[])[starts, ends]) FiniteOutput.Require(scores, Network, "scores", () => Scores(batch, null));
+            foreach (Tensor scores in (Tensor[])[starts, ends])
+                FiniteOutput.Require(scores, Network, "scores", () => Scores(batch, null));
             board.Add(batch, Rows(starts), Rows(ends));
         }
         return board.Answers().Select(Answer);
     }
 
     /// <inheritdoc/>
-    public AdapterTask Describe() => new("question_answering") { MaxLength = settings.MaxLength, Stride = settings.Stride };
+    public AdapterTask Describe() =>
+        new("question_answering") { MaxLength = settings.MaxLength, Stride = settings.Stride };
 
     private static JsonObject Answer(FoundAnswer answer)
     {
@@ -110,5 +117,6 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
         return (scores.select(2, 0), scores.select(2, 1));
     }
 
-    private static float[][] Rows(Tensor scores) => [.. scores.detach().cpu().contiguous().data<float>().ToArray().Chunk((int)scores.shape[1])];
+    private static float[][] Rows(Tensor scores) =>
+        [.. scores.detach().cpu().contiguous().data<float>().ToArray().Chunk((int)scores.shape[1])];
 }

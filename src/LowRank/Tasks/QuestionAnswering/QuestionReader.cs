@@ -13,17 +13,21 @@ internal sealed class QuestionReader(TextRows rows, int stride)
 
     /// <summary>What the user has to know of answers that the tokens do not tell exactly.</summary>
     public IReadOnlyList<string> Notes => cut == 0 ? []
-        : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and {(cut == 1 ? "is" : "are")} learned with the whole token; the first stands at {firstCut}."];
+        : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and " +
+            $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first stands at {firstCut}."];
 
     public IEnumerable<AnswerWindow> Read(Sample sample, bool labelled)
     {
         if (TextRows.HoldsTokens(sample)) return [OfTokens(sample, labelled)];
         var fields = new RowFields(sample.Row);
-        string question = fields.FilledText("question", "Expected the question."), context = fields.FilledText("context", "Expected the text that answers it.");
+        string question = fields.FilledText("question", "Expected the question."),
+            context = fields.FilledText("context", "Expected the text that answers it.");
         fields.ThrowIfWrong();
-        List<(int Start, string Text)> answers = sample.Row.ContainsKey("answers") || labelled ? Answers(sample, context) : [];
+        List<(int Start, string Text)> answers = sample.Row.ContainsKey("answers") || labelled
+            ? Answers(sample, context) : [];
         var asked = new AskedQuestion(context, [.. answers.Select(answer => answer.Text)], sample.Place);
-        List<AnswerWindow> windows = [.. Windows(question, context).Select(encoding => Window(encoding, asked, labelled ? answers : null))];
+        List<AnswerWindow> windows =
+            [.. Windows(question, context).Select(encoding => Window(encoding, asked, labelled ? answers : null))];
         if (labelled && answers.Count > 0) NoteCut(windows, answers[0], sample.Place);
         return windows;
     }
@@ -32,9 +36,13 @@ internal sealed class QuestionReader(TextRows rows, int stride)
     {
         int space = rows.MaxLength - rows.Tokenizer.EncodeFull(question, "").Ids.Length;
         if (space <= stride)
-            throw new InputException($"the question leaves {space} tokens of max_length {rows.MaxLength} for its context, expected more than task_options.stride ({stride}). " +
+            throw new InputException(
+                $"the question leaves {space} tokens of max_length {rows.MaxLength} for its context, expected more " +
+                $"than task_options.stride ({stride}). " +
                 "Raise training.max_length, lower task_options.stride, or shorten the question.");
-        return rows.Tokenizer.EncodeWindows(question, context, new EncodingOptions { MaxLength = rows.MaxLength, Truncation = Truncation.OnlySecond, Stride = stride });
+        return rows.Tokenizer.EncodeWindows(
+            question, context,
+            new EncodingOptions { MaxLength = rows.MaxLength, Truncation = Truncation.OnlySecond, Stride = stride });
     }
 
     private AnswerWindow OfTokens(Sample sample, bool labelled)
@@ -44,8 +52,12 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         int? Position(string key)
         {
             if (!labelled) return null;
-            if (sample.Row[key] is JsonValue value && value.TryGetValue(out int place) && place >= 0 && place < input.Length) return place;
-            fields.Problem($"\"{key}\" is {sample.Row[key]?.ToJsonString() ?? "missing"}, expected a token's position from 0 to {input.Length - 1}.");
+            if (sample.Row[key] is JsonValue value && value.TryGetValue(out int place) && place >= 0
+                && place < input.Length)
+                return place;
+            fields.Problem(
+                $"\"{key}\" is {sample.Row[key]?.ToJsonString() ?? "missing"}, expected a token's position from 0 " +
+                $"to {input.Length - 1}.");
             return null;
         }
         (int? start, int? end) = (Position("start_position"), Position("end_position"));
@@ -53,10 +65,13 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         return new AnswerWindow(input, start, end, null, new AskedQuestion("", [], sample.Place));
     }
 
-    private static AnswerWindow Window(TokenEncoding encoding, AskedQuestion asked, List<(int Start, string Text)>? answers)
+    private static AnswerWindow Window(
+        TokenEncoding encoding, AskedQuestion asked, List<(int Start, string Text)>? answers)
     {
-        TokenSpan?[] spans = [.. encoding.Offsets.Select((span, i) => encoding.Sequences[i] == 1 ? span : (TokenSpan?)null)];
-        (int? start, int? end) = answers is null ? (null, null) : answers.Count == 0 ? (0, 0) : Place(spans, answers[0].Start, answers[0].Start + answers[0].Text.Length);
+        TokenSpan?[] spans =
+            [.. encoding.Offsets.Select((span, i) => encoding.Sequences[i] == 1 ? span : (TokenSpan?)null)];
+        (int? start, int? end) = answers is null ? (null, null) : answers.Count == 0 ? (0, 0)
+            : Place(spans, answers[0].Start, answers[0].Start + answers[0].Text.Length);
         return new AnswerWindow(TextRows.Input(encoding), start, end, spans, asked);
     }
 
@@ -66,7 +81,8 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         if (holding?.Spans is not { } spans) return;
         (TokenSpan first, TokenSpan last) = (spans[holding.Start!.Value]!.Value, spans[holding.End!.Value]!.Value);
         bool Blank(int from, int to) => from >= to || string.IsNullOrWhiteSpace(holding.Question.Context[from..to]);
-        if (Blank(first.Start, answer.Start) && Blank(answer.Start + answer.Text.Length, last.End)) return; // tokens may begin with the blank before a word
+        // tokens may begin with the blank before a word
+        if (Blank(first.Start, answer.Start) && Blank(answer.Start + answer.Text.Length, last.End)) return;
         cut++;
         firstCut ??= place;
     }
@@ -81,18 +97,26 @@ internal sealed class QuestionReader(TextRows rows, int stride)
 
     private static List<(int, string)> Answers(Sample sample, string context)
     {
-        const string Expected = "{\"text\": [\"…\"], \"answer_start\": [0]} with as many texts as starts, both empty where the context does not answer";
-        if (sample.Row["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts || answers["answer_start"] is not JsonArray starts || texts.Count != starts.Count)
-            throw new InputException($"\"answers\" is {sample.Row["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
+        const string Expected =
+            "{\"text\": [\"…\"], \"answer_start\": [0]} with as many texts as starts, both empty where the context " +
+            "does not answer";
+        if (sample.Row["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts
+            || answers["answer_start"] is not JsonArray starts || texts.Count != starts.Count)
+            throw new InputException(
+                $"\"answers\" is {sample.Row["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
         var found = new List<(int, string)>();
         var offsets = new TextOffsets(context); // SQuAD counts characters as Python does, by code point
         for (int i = 0; i < texts.Count; i++)
         {
-            if (Sample.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value || !value.TryGetValue(out int start))
+            if (Sample.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value
+                || !value.TryGetValue(out int start))
                 throw new InputException($"\"answers\" is {answers.ToJsonString()}, expected {Expected}.");
             start = start < 0 || start > offsets.Length ? -1 : offsets.Units(start);
-            if (start < 0 || start + text.Length > context.Length || !context.AsSpan(start, text.Length).SequenceEqual(text))
-                throw new InputException($"the answer \"{text}\" does not stand at character {value.ToJsonString()} of the context; correct answer_start, which counts code points as Python does.");
+            if (start < 0 || start + text.Length > context.Length
+                || !context.AsSpan(start, text.Length).SequenceEqual(text))
+                throw new InputException(
+                    $"the answer \"{text}\" does not stand at character {value.ToJsonString()} of the context; " +
+                    "correct answer_start, which counts code points as Python does.");
             found.Add((start, text));
         }
         return found;
@@ -107,11 +131,14 @@ public sealed record AskedQuestion(string Context, IReadOnlyList<string> Answers
 
 /// <summary>A question with a part of its context.</summary>
 /// <param name="Input">Question and part.</param>
-/// <param name="Start">The answer's first token; 0 ([CLS]) where the part does not hold the answer; null when not known.</param>
+/// <param name="Start">The answer's first token; 0 ([CLS]) where the part does not hold the answer; null when not
+/// known.</param>
 /// <param name="End">Its last token.</param>
-/// <param name="Spans">Where each token stands in the context; null for tokens outside it, and null for rows of tokens.</param>
+/// <param name="Spans">Where each token stands in the context; null for tokens outside it, and null for rows of
+/// tokens.</param>
 /// <param name="Question">The row it belongs to.</param>
-public sealed record AnswerWindow(TextInput Input, int? Start, int? End, TokenSpan?[]? Spans, AskedQuestion Question) : IExample
+public sealed record AnswerWindow(TextInput Input, int? Start, int? End, TokenSpan?[]? Spans, AskedQuestion Question)
+    : IExample
 {
     /// <inheritdoc/>
     public int Length => Input.Length;

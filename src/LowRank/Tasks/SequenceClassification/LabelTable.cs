@@ -3,7 +3,8 @@ using LowRank.Models;
 
 namespace LowRank.Tasks.SequenceClassification;
 
-/// <summary>Labels as lists of 0 and 1 with a place for each label ("multi-hot"), as transformers takes them for several labels a text.</summary>
+/// <summary>Labels as lists of 0 and 1 with a place for each label ("multi-hot"), as transformers takes them for
+/// several labels a text.</summary>
 internal static class LabelTable
 {
     /// <summary>The names of the places.</summary>
@@ -12,22 +13,29 @@ internal static class LabelTable
     /// <param name="config">The base's config, whose names are taken where they are as many.</param>
     /// <param name="notes">Receives how the lists were read.</param>
     /// <exception cref="InputException">There are other than as many names.</exception>
-    public static IReadOnlyList<string> Names(IReadOnlyList<string>? given, int width, ConfigReader config, ICollection<string> notes)
+    public static IReadOnlyList<string> Names(
+        IReadOnlyList<string>? given, int width, ConfigReader config, ICollection<string> notes)
     {
         if (given is not null && given.Count != width)
-            throw new InputException($"\"labels\" are lists of {width} numbers, 0 and 1, and task_options.labels names {given.Count} labels. Expected a name for each of the {width} places.");
+            throw new InputException(
+                $"\"labels\" are lists of {width} numbers, 0 and 1, and task_options.labels names {given.Count} " +
+                $"labels. Expected a name for each of the {width} places.");
         notes.Add($"\"labels\" are lists of 0 and 1, read as one place for each of {width} labels");
         if (given is not null) return new LabelSet(given).Names;
         if (HeadRequest.LabelNames(config.Root) is { } own && own.Count == width) return own;
         notes.Add("the labels are named by their numbers; task_options.labels gives them names");
-        return [.. Enumerable.Range(0, width).Select(place => place.ToString(System.Globalization.CultureInfo.InvariantCulture))];
+        return [.. Enumerable.Range(0, width)
+            .Select(place => place.ToString(System.Globalization.CultureInfo.InvariantCulture))];
     }
 
     /// <summary>The places of a list: 1 for labels that hold.</summary>
     /// <exception cref="InputException">It is of another length, or holds other numbers.</exception>
     public static double[] Read(JsonArray list, int width)
     {
-        if (list.Count == width && list.All(value => LabelValue.Flag(value) is not null)) return [.. list.Select(value => LabelValue.Flag(value)!.Value)];
-        throw new InputException($"\"labels\" is {list.ToJsonString()}, expected {width} numbers, 0 or 1, one for each label, as in the other rows.");
+        if (list.Count == width && list.All(value => LabelValue.Flag(value) is not null))
+            return [.. list.Select(value => LabelValue.Flag(value)!.Value)];
+        throw new InputException(
+            $"\"labels\" is {list.ToJsonString()}, expected {width} numbers, 0 or 1, one for each label, as in the " +
+            "other rows.");
     }
 }

@@ -15,8 +15,8 @@ using static TorchSharp.torch;
 namespace LowRank.Tasks.SequenceClassification;
 
 /// <summary>Labels for whole texts, or pairs of texts: one, several, or a number.</summary>
-/// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several labels,
-/// <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> in place of texts.</remarks>
+/// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several
+/// labels, <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> in place of texts.</remarks>
 public sealed class SequenceClassificationKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -54,9 +54,13 @@ public sealed class SequenceClassificationKind : ITaskKind
             targets.Add(LabelValue.Canonical(name));
         }
         if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
-            throw new InputException($"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} A table without a line of names takes data.csv: {{header: false}}, and its columns are numbers from 0.");
+            throw new InputException(
+                $"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} A table without a line of " +
+                "names takes data.csv: {header: false}, and its columns are numbers from 0.");
         if (several && single)
-            throw new InputException("Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or \"labels\" in all (any number of labels).");
+            throw new InputException(
+                "Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or " +
+                "\"labels\" in all (any number of labels).");
         return Choose(settings, column, several, config, targets);
     }
 
@@ -64,27 +68,40 @@ public sealed class SequenceClassificationKind : ITaskKind
     public int HeadSize(TaskSettings settings) => settings.Problem == Problems.Regression ? 1 : settings.Labels!.Count;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new SequenceClassificationTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new SequenceClassificationTask(model, tokenizer, settings);
 
-    private static TaskSettings Choose(TaskSettings settings, LabelColumn column, bool several, ConfigReader config, LabelVariety targets)
+    private static TaskSettings Choose(
+        TaskSettings settings, LabelColumn column, bool several, ConfigReader config, LabelVariety targets)
     {
         var notes = new List<string>();
         bool numbers = settings is { Problem: null, Labels: null } && !several && column.HasFractions;
-        string problem = settings.Problem ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
-        if (numbers) notes.Add($"labels are numbers with fractions, read as {Problems.Regression}; task_options.problem: {Problems.SingleLabel} learns them as names");
+        string problem = settings.Problem
+            ?? (several ? Problems.MultiLabel : numbers ? Problems.Regression : Problems.SingleLabel);
+        if (numbers)
+            notes.Add(
+                $"labels are numbers with fractions, read as {Problems.Regression}; task_options.problem: " +
+                $"{Problems.SingleLabel} learns them as names");
         if (problem == Problems.Regression) return settings with { Problem = problem, Notes = notes };
-        IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width ? LabelTable.Names(settings.Labels, width, config, notes)
+        IReadOnlyList<string> labels = problem == Problems.MultiLabel && column.TableWidth is { } width
+            ? LabelTable.Names(settings.Labels, width, config, notes)
             : settings.Labels is { } given ? new LabelSet(given).Names : column.Choose(config, notes);
         if (problem == Problems.SingleLabel && labels.Count == 1)
-            throw new InputException($"The data has one label, {labels[0]}: with nothing to tell it from, nothing can be learned. Add rows with other labels, or name all labels under task_options.labels.");
-        if (targets.OnlyOne) notes.Add("every row has the same label: a model learns to give it always, and nothing else. Add rows with other labels");
+            throw new InputException(
+                $"The data has one label, {labels[0]}: with nothing to tell it from, nothing can be learned. Add " +
+                "rows with other labels, or name all labels under task_options.labels.");
+        if (targets.OnlyOne)
+            notes.Add(
+                "every row has the same label: a model learns to give it always, and nothing else. Add rows with " +
+                "other labels");
         return settings with { Problem = problem, Labels = labels, Notes = notes };
     }
 }
 
-/// <summary>Sequence classification on a model: cross-entropy for one label a text, binary cross-entropy averaged over the
-/// labels for several, squared error for regression, as transformers computes them.</summary>
-internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
+/// <summary>Sequence classification on a model: cross-entropy for one label a text, binary cross-entropy averaged over
+/// the labels for several, squared error for regression, as transformers computes them.</summary>
+internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    : ITask
 {
     private readonly string problem = settings.Problem ?? Problems.SingleLabel;
     private readonly LabelSet? labels = settings.Problem == Problems.Regression ? null : new LabelSet(settings.Labels!);
@@ -99,7 +116,8 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         bool tables = problem == Problems.MultiLabel && HoldsTables(source);
-        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, given => Target(given, tables)) }, notes);
+        List<ClassifiedText> examples =
+            RowReader.Read(source, sample => new[] { Example(rows, sample, given => Target(given, tables)) }, notes);
         return new TaskData(examples, [.. notes, .. rows.Warnings]);
     }
 
@@ -113,7 +131,9 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         Tensor loss = problem switch
         {
             Problems.Regression => nn.functional.mse_loss(scores.view(-1), Values(texts), nn.Reduction.Sum),
-            Problems.MultiLabel => nn.functional.binary_cross_entropy_with_logits(scores, Values(texts).view(texts.Length, -1), reduction: nn.Reduction.Sum) / labels!.Names.Count,
+            Problems.MultiLabel =>
+            nn.functional.binary_cross_entropy_with_logits(
+                scores, Values(texts).view(texts.Length, -1), reduction: nn.Reduction.Sum) / labels!.Names.Count,
             _ => nn.functional.cross_entropy(scores, Values(texts).to(ScalarType.Int64), reduction: nn.Reduction.Sum),
         };
         return loss.MoveToOuterDisposeScope();
@@ -132,14 +152,16 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     }
 
     /// <inheritdoc/>
-    public AdapterTask Describe() => new("sequence_classification") { Labels = labels?.Names, Problem = problem, MaxLength = settings.MaxLength };
+    public AdapterTask Describe() =>
+        new("sequence_classification") { Labels = labels?.Names, Problem = problem, MaxLength = settings.MaxLength };
 
     private List<JsonObject> Answers(ClassifiedText[] texts)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor scores = FiniteOutput.Require(Scores(texts, null), Network, "scores", () => Scores(texts, null));
-        if (problem == Problems.Regression) return [.. scores.cpu().data<float>().ToArray().Select(value => new JsonObject { ["score"] = value })];
+        if (problem == Problems.Regression)
+            return [.. scores.cpu().data<float>().ToArray().Select(value => new JsonObject { ["score"] = value })];
         Tensor chances = problem == Problems.MultiLabel ? scores.sigmoid() : nn.functional.softmax(scores, -1);
         return [.. chances.cpu().data<float>().ToArray().Chunk(labels!.Names.Count).Select(Answer)];
     }
@@ -149,13 +171,16 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         IReadOnlyList<string> names = labels!.Names;
         var all = new JsonObject(names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)chances[i])));
         if (problem == Problems.MultiLabel)
-            return new JsonObject { ["labels"] = new JsonArray([.. names.Where((_, i) => chances[i] > 0.5f).Select(name => (JsonNode?)name)]), ["probabilities"] = all };
+            return new JsonObject { ["labels"] = new JsonArray(
+                [.. names.Where((_, i) => chances[i] > 0.5f).Select(name => (JsonNode?)name)]),
+                ["probabilities"] = all };
         int best = Array.IndexOf(chances, chances.Max());
         return new JsonObject { ["label"] = names[best], ["probability"] = chances[best], ["probabilities"] = all };
     }
 
     private Tensor Scores(ClassifiedText[] texts, Generator? dropout) =>
-        model.Sequence.Scores(InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
+        model.Sequence.Scores(
+            InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
 
     private Tensor Values(ClassifiedText[] texts) =>
         tensor(texts.SelectMany(text => text.Target!).Select(value => (float)value).ToArray(), device: Network.Device);
@@ -168,7 +193,9 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         else
         {
             string first = fields.FilledText("text", "Expected the text to label.");
-            string? second = sample.Row.ContainsKey("text_pair") ? fields.FilledText("text_pair", "Expected the second text; remove the key where there is none.") : null;
+            string? second = sample.Row.ContainsKey("text_pair")
+                ? fields.FilledText("text_pair", "Expected the second text; remove the key where there is none.")
+                : null;
             fields.ThrowIfWrong();
             input = TextRows.Input(rows.Encode(first, second));
         }
@@ -192,7 +219,8 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
             throw new InputException($"{Sample.Lacks(sample.Row, key)} The task's problem is {problem}.");
         if (problem == Problems.Regression) return [Score(label)];
         if (problem == Problems.SingleLabel) return [labels!.Number(label)];
-        if (LabelValue.List(label) is not { } several) throw new InputException($"\"labels\" is {label.ToJsonString()}, expected a list of labels.");
+        if (LabelValue.List(label) is not { } several)
+            throw new InputException($"\"labels\" is {label.ToJsonString()}, expected a list of labels.");
         if (tables) return LabelTable.Read(several, labels!.Names.Count);
         var target = new double[labels!.Names.Count];
         foreach (JsonNode? one in several) target[labels.Number(one)] = 1;
@@ -201,18 +229,24 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
 
     private double Score(JsonNode label)
     {
-        if (LabelValue.Name(label) is null && LabelValue.List(label) is null) throw new InputException(LabelSet.Missing(label));
-        if (LabelValue.Number(label) is not { } value) throw new InputException($"\"label\" is {label.ToJsonString()}, expected a number, such as 3.5 (the task's problem is {problem}).");
+        if (LabelValue.Name(label) is null && LabelValue.List(label) is null)
+            throw new InputException(LabelSet.Missing(label));
+        if (LabelValue.Number(label) is not { } value)
+            throw new InputException(
+                $"\"label\" is {label.ToJsonString()}, expected a number, such as 3.5 (the task's problem is " +
+                $"{problem}).");
         if (!float.IsFinite((float)(value * value)))
-            throw new InputException($"\"label\" is {label.ToJsonString()}, too large to learn: its square, which the loss takes, is beyond float32. Scale the labels, to about 0 to 1 at best.");
+            throw new InputException(
+                $"\"label\" is {label.ToJsonString()}, too large to learn: its square, which the loss takes, is " +
+                "beyond float32. Scale the labels, to about 0 to 1 at best.");
         return value;
     }
 }
 
 /// <summary>A text and what it is labelled.</summary>
 /// <param name="Input">The text, or pair of texts.</param>
-/// <param name="Target">The label's number; for several labels 1 for each that holds and 0 for the others; for regression
-/// the value. Null when the row has no label.</param>
+/// <param name="Target">The label's number; for several labels 1 for each that holds and 0 for the others; for
+/// regression the value. Null when the row has no label.</param>
 /// <param name="Place">The row it was made from.</param>
 public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace? Place) : IExample
 {
@@ -247,20 +281,26 @@ internal sealed class ClassificationBoard(string problem, int labels) : IScoreBo
 
     private Dictionary<string, double?> Single()
     {
-        ClassificationMetrics m = ClassificationMetrics.Of([.. truth.Select(one => (int)one[0])], [.. scores.Select(row => Array.IndexOf(row, row.Max()))], labels);
-        return new() { ["accuracy"] = m.Accuracy, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1, ["matthews"] = m.Matthews };
+        ClassificationMetrics m = ClassificationMetrics.Of(
+            [.. truth.Select(one => (int)one[0])], [.. scores.Select(row => Array.IndexOf(row, row.Max()))], labels);
+        return new() { ["accuracy"] = m.Accuracy, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1,
+            ["matthews"] = m.Matthews };
     }
 
     private Dictionary<string, double?> Several()
     {
-        MultiLabelMetrics m = MultiLabelMetrics.Of([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())], [.. scores.Select(row => row.Select(score => score > 0).ToArray())]);
-        return new() { ["subset_accuracy"] = m.SubsetAccuracy, ["micro_f1"] = m.MicroF1, ["macro_f1"] = m.MacroF1, ["weighted_f1"] = m.WeightedF1 };
+        MultiLabelMetrics m = MultiLabelMetrics.Of([.. truth.Select(row => row.Select(value => value > 0.5).ToArray())],
+            [.. scores.Select(row => row.Select(score => score > 0).ToArray())]);
+        return new() { ["subset_accuracy"] = m.SubsetAccuracy, ["micro_f1"] = m.MicroF1, ["macro_f1"] = m.MacroF1,
+            ["weighted_f1"] = m.WeightedF1 };
     }
 
     private Dictionary<string, double?> Regression()
     {
-        RegressionMetrics m = RegressionMetrics.Of([.. truth.Select(one => one[0])], [.. scores.Select(row => (double)row[0])]);
-        return new() { ["mean_squared_error"] = m.MeanSquaredError, ["mean_absolute_error"] = m.MeanAbsoluteError, ["pearson"] = m.Pearson, ["spearman"] = m.Spearman };
+        RegressionMetrics m =
+            RegressionMetrics.Of([.. truth.Select(one => one[0])], [.. scores.Select(row => (double)row[0])]);
+        return new() { ["mean_squared_error"] = m.MeanSquaredError, ["mean_absolute_error"] = m.MeanAbsoluteError,
+            ["pearson"] = m.Pearson, ["spearman"] = m.Spearman };
     }
 }
 

@@ -34,8 +34,11 @@ public sealed class EmbeddingKind : ITaskKind
     /// <inheritdoc/>
     public TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config)
     {
-        if (settings.Pooling?.StartsWith("cls", StringComparison.Ordinal) == true && FamilyRegistry.Get(config.ModelType) is DecoderFamily)
-            throw new InputException($"task_options.pooling is cls, but the first token of a {config.ModelType} model sees no other; use mean or lasttoken.");
+        if (settings.Pooling?.StartsWith("cls", StringComparison.Ordinal) == true
+            && FamilyRegistry.Get(config.ModelType) is DecoderFamily)
+            throw new InputException(
+                $"task_options.pooling is cls, but the first token of a {config.ModelType} model sees no other; " +
+                "use mean or lasttoken.");
         return settings;
     }
 
@@ -43,27 +46,35 @@ public sealed class EmbeddingKind : ITaskKind
     public int HeadSize(TaskSettings settings) => 0;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new EmbeddingTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new EmbeddingTask(model, tokenizer, settings);
 
-    /// <summary>How texts become vectors: as the adapter says, else the folder of sentence-transformers; pooling that the user names goes first.</summary>
+    /// <summary>How texts become vectors: as the adapter says, else the folder of sentence-transformers; pooling that
+    /// the user names goes first.</summary>
     internal static SentencePipeline Pipeline(PretrainedModel model, TaskSettings settings)
     {
         int width = model.Network switch
         {
             Encoder encoder => encoder.Shape.HiddenSize,
             Decoder decoder => decoder.Shape.HiddenSize,
-            _ => throw new InputException($"{model.Folder} is a {model.Config.ModelType} model, which turns one text into another. Embeddings need an encoder or a decoder."),
+            _ => throw new InputException(
+                $"{model.Folder} is a {model.Config.ModelType} model, which turns one text into another. " +
+                "Embeddings need an encoder or a decoder."),
         };
         SentencePipeline? own = settings.Sentence ?? SentenceFolder.Read(model.Folder);
         if (own is not null && own.Width != width)
-            throw new InputException($"{model.Folder}: its files of sentence-transformers pool states of {own.Width} numbers, and the model's have {width}. Check that they belong to this model.");
+            throw new InputException(
+                $"{model.Folder}: its files of sentence-transformers pool states of {own.Width} numbers, and the " +
+                $"model's have {width}. Check that they belong to this model.");
         Pooling? mode = settings.Pooling is { } name ? SentenceFolder.Mode(name) : null;
-        return own is null ? SentencePipeline.Plain(width, mode ?? Pooling.Mean) : mode is null ? own : own with { Modes = [mode.Value] };
+        return own is null ? SentencePipeline.Plain(width, mode ?? Pooling.Mean) : mode is null ? own
+            : own with { Modes = [mode.Value] };
     }
 }
 
-/// <summary>Text embedding on a model: for each text the cross-entropy of its partner among all partners and negatives of
-/// the micro-batch, by cosine over temperature (InfoNCE, arXiv 1807.03748; in-batch negatives, arXiv 1705.00652).</summary>
+/// <summary>Text embedding on a model: for each text the cross-entropy of its partner among all partners and negatives
+/// of the micro-batch, by cosine over temperature (InfoNCE, arXiv 1807.03748; in-batch negatives, arXiv
+/// 1705.00652).</summary>
 /// <remarks>The loss grows with the batch: compare losses of one batch size only.</remarks>
 internal sealed class EmbeddingTask : ITask
 {
@@ -77,14 +88,18 @@ internal sealed class EmbeddingTask : ITask
     public EmbeddingTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
     {
         (this.model, this.tokenizer, this.settings) = (model, tokenizer, settings);
-        (padding, pipeline, promptTokens) = (InputBatch.Padding(model), EmbeddingKind.Pipeline(model, settings), new Lazy<int>(CountPromptTokens));
+        (padding, pipeline, promptTokens) =
+            (InputBatch.Padding(model), EmbeddingKind.Pipeline(model, settings), new Lazy<int>(CountPromptTokens));
     }
 
     // Unless the user says another, the length that the model was made for.
     private int MaxLength => !settings.IsMaxLengthGiven && pipeline.MaxLength is { } own ? own : settings.MaxLength;
 
-    private string Prompt => (settings.Prompt ?? pipeline.DefaultPrompt) is not { } name ? "" : pipeline.Prompts.TryGetValue(name, out string? prompt) ? prompt
-        : throw new InputException($"{model.Folder} has no prompt \"{name}\"; it has {(pipeline.Prompts.Count == 0 ? "none" : string.Join(", ", pipeline.Prompts.Keys))}.");
+    private string Prompt => (settings.Prompt ?? pipeline.DefaultPrompt) is not { } name ? ""
+        : pipeline.Prompts.TryGetValue(name, out string? prompt) ? prompt
+        : throw new InputException(
+            $"{model.Folder} has no prompt \"{name}\"; it has " +
+            $"{(pipeline.Prompts.Count == 0 ? "none" : string.Join(", ", pipeline.Prompts.Keys))}.");
 
     /// <inheritdoc/>
     public INetwork Network => model.Network;
@@ -94,7 +109,8 @@ internal sealed class EmbeddingTask : ITask
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, MaxLength);
-        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample, paired: true) }, notes), [.. notes, .. rows.Warnings]);
+        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample, paired: true) }, notes),
+            [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>
@@ -103,10 +119,15 @@ internal sealed class EmbeddingTask : ITask
         using var scope = NewDisposeScope();
         EmbeddingExample[] pairs = [.. rows.Cast<EmbeddingExample>()];
         Tensor anchors = Direction(Embed([.. pairs.Select(pair => pair.Anchor)], dropout));
-        Tensor partners = Direction(Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative).OfType<TextInput>()], dropout));
+        Tensor partners =
+            Direction(
+                Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative)
+                .OfType<TextInput>()], dropout));
         if (board is RetrievalBoard results) results.Add(anchors, partners.narrow(0, 0, pairs.Length));
         Tensor scores = matmul(anchors, partners.t()) / settings.Temperature;
-        return nn.functional.cross_entropy(scores, arange(pairs.Length, ScalarType.Int64, Network.Device), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        return nn.functional.cross_entropy(
+            scores, arange(pairs.Length, ScalarType.Int64, Network.Device), reduction: nn.Reduction.Sum)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -116,7 +137,8 @@ internal sealed class EmbeddingTask : ITask
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, MaxLength);
-        List<EmbeddingExample> texts = RowReader.Read(source, sample => new[] { Example(rows, sample, paired: false) }, notes);
+        List<EmbeddingExample> texts =
+            RowReader.Read(source, sample => new[] { Example(rows, sample, paired: false) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch =>
         {
@@ -125,7 +147,9 @@ internal sealed class EmbeddingTask : ITask
             TextInput[] read = [.. batch.Select(text => text.Anchor)];
             Tensor vectors = FiniteOutput.Require(Embed(read, null), Network, "embeddings", () => Embed(read, null));
             return vectors.cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1])
-                .Select(vector => new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) }).ToList();
+                .Select(vector =>
+                new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) })
+                .ToList();
         });
     }
 
@@ -161,16 +185,20 @@ internal sealed class EmbeddingTask : ITask
         if (TextRows.HoldsTokens(sample))
         {
             TextInput first = rows.Tokens(fields, sample);
-            TextInput? second = paired ? rows.Tokens(fields, sample, "positive_input_ids", "positive_attention_mask") : null;
+            TextInput? second = paired
+                ? rows.Tokens(fields, sample, "positive_input_ids", "positive_attention_mask") : null;
             fields.ThrowIfWrong();
             return new EmbeddingExample(first, second, null, sample.Place);
         }
         string text = fields.FilledText("text", "Expected the text to embed.");
         string? positive = paired ? fields.FilledText("positive", "Expected a text that belongs to it.") : null;
-        string? negative = paired && sample.Row.ContainsKey("negative") ? fields.FilledText("negative", "Expected a text that does not; remove the key where there is none.") : null;
+        string? negative = paired && sample.Row.ContainsKey("negative")
+            ? fields.FilledText("negative", "Expected a text that does not; remove the key where there is none.")
+            : null;
         fields.ThrowIfWrong();
         string prompt = Prompt;
-        TextInput? Encode(string? one) => one is null ? null : TextRows.Input(rows.Encode(prompt + (pipeline.LowersCase ? one.ToLowerInvariant() : one), null));
+        TextInput? Encode(string? one) => one is null ? null
+            : TextRows.Input(rows.Encode(prompt + (pipeline.LowersCase ? one.ToLowerInvariant() : one), null));
         return new EmbeddingExample(Encode(text)!, Encode(positive), Encode(negative), sample.Place);
     }
 }
@@ -180,7 +208,8 @@ internal sealed class EmbeddingTask : ITask
 /// <param name="Positive">Its partner; null to embed the text alone.</param>
 /// <param name="Negative">A text like the partner that is none; null where the other rows' partners do.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place) : IExample
+public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place)
+    : IExample
 {
     /// <inheritdoc/>
     public int Length => Math.Max(Anchor.Length, Math.Max(Positive?.Length ?? 0, Negative?.Length ?? 0));
@@ -223,7 +252,8 @@ internal sealed class RetrievalBoard : IScoreBoard
             }
             row += some.Length;
         }
-        return new Dictionary<string, double?> { ["recall_at_1"] = first / anchors.Count, ["mean_reciprocal_rank"] = reciprocal / anchors.Count };
+        return new Dictionary<string, double?> { ["recall_at_1"] = first / anchors.Count,
+            ["mean_reciprocal_rank"] = reciprocal / anchors.Count };
     }
 
     // The place of each text's own partner among all, from 1; equal ones share the better place.
@@ -235,7 +265,9 @@ internal sealed class RetrievalBoard : IScoreBoard
         return ((scores > own + Tie).sum(1) + 1).data<long>().ToArray();
     }
 
-    private static Tensor Matrix(IReadOnlyList<float[]> rows) => tensor(rows.SelectMany(row => row).ToArray()).view(rows.Count, -1).to(ScalarType.Float64);
+    private static Tensor Matrix(IReadOnlyList<float[]> rows) =>
+        tensor(rows.SelectMany(row => row).ToArray()).view(rows.Count, -1).to(ScalarType.Float64);
 
-    private static IEnumerable<float[]> Rows(Tensor vectors) => vectors.detach().cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1]);
+    private static IEnumerable<float[]> Rows(Tensor vectors) =>
+        vectors.detach().cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1]);
 }

@@ -19,17 +19,21 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
 
     /// <summary>What the user has to know of words that are not learned.</summary>
     public IReadOnlyList<string> Notes => unseen == 0 ? []
-        : [$"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and cannot be learned; the first stands at {firstUnseen}."];
+        : [$"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and " +
+            $"cannot be learned; the first stands at {firstUnseen}."];
 
-    /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face's data sets.</summary>
-    public static string TagKey(Sample sample) => sample.Row.ContainsKey(Tags) || !sample.Row.ContainsKey(NumberedTags) ? Tags : NumberedTags;
+    /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face's data
+    /// sets.</summary>
+    public static string TagKey(Sample sample) => sample.Row.ContainsKey(Tags) || !sample.Row.ContainsKey(NumberedTags)
+        ? Tags : NumberedTags;
 
     public TaggedText Read(Sample sample, bool labelled)
     {
         if (TextRows.HoldsTokens(sample)) return OfTokens(sample, labelled);
         if (sample.Row.ContainsKey("tokens")) return OfWords(sample, labelled);
         if (sample.Row.ContainsKey("text")) return OfText(sample, labelled);
-        throw new InputException($"the row has the keys {string.Join(", ", sample.Row.Select(field => $"\"{field.Key}\""))}. " +
+        throw new InputException(
+            $"the row has the keys {string.Join(", ", sample.Row.Select(field => $"\"{field.Key}\""))}. " +
             "Expected {\"tokens\", \"tags\"} | {\"text\", \"entities\"} | {\"input_ids\", \"labels\"}.");
     }
 
@@ -37,16 +41,20 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
     {
         var fields = new RowFields(sample.Row);
         TextInput input = rows.Tokens(fields, sample);
-        int[] tags = labelled ? fields.Numbers("labels", label => label == Ignored || (label >= 0 && label < labels.Names.Count), $"-100, or a label's number from 0 to {labels.Names.Count - 1}")
+        int[] tags = labelled
+            ? fields.Numbers("labels", label => label == Ignored || (label >= 0 && label < labels.Names.Count),
+            $"-100, or a label's number from 0 to {labels.Names.Count - 1}")
             : [.. Enumerable.Repeat(Ignored, input.Length)];
-        if (tags.Length != input.Length) fields.Problem($"\"labels\" has {tags.Length} entries, expected {input.Length}, one for each token.");
+        if (tags.Length != input.Length)
+            fields.Problem($"\"labels\" has {tags.Length} entries, expected {input.Length}, one for each token.");
         fields.ThrowIfWrong();
-        IEnumerable<int> answered = Enumerable.Range(0, input.Length).Where(i => labelled ? tags[i] != Ignored : input.Mask?[i] != 0);
+        IEnumerable<int> answered = Enumerable.Range(0, input.Length)
+            .Where(i => labelled ? tags[i] != Ignored : input.Mask?[i] != 0);
         return new TaggedText(input, tags, [.. answered.Select(i => new TaggedWord(i, i, i + 1))], sample.Place);
     }
 
-    // Words are joined by blanks; a word's tag is that of its first token, the others are not learned (as BERT was tuned,
-    // arXiv 1810.04805, section 5.3).
+    // Words are joined by blanks; a word's tag is that of its first token, the others are not learned (as BERT was
+    // tuned, arXiv 1810.04805, section 5.3).
     private TaggedText OfWords(Sample sample, bool labelled)
     {
         IReadOnlyList<string> words = sample.Texts("tokens");
@@ -73,8 +81,11 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
             unseen++;
             firstUnseen ??= sample.Place;
         }
-        if (labelled && first.All(token => token < 0)) throw new InputException("no word of \"tokens\" has a token, so nothing can be learned; remove the row.");
-        return new TaggedText(TextRows.Input(encoding), numbers, [.. spans.Select((span, i) => new TaggedWord(first[i], span.Start, span.End))], sample.Place);
+        if (labelled && first.All(token => token < 0))
+            throw new InputException("no word of \"tokens\" has a token, so nothing can be learned; remove the row.");
+        return new TaggedText(
+            TextRows.Input(encoding), numbers,
+            [.. spans.Select((span, i) => new TaggedWord(first[i], span.Start, span.End))], sample.Place);
     }
 
     // The position of each word's first token; -1 for a word without one.
@@ -99,7 +110,9 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         string key = TagKey(sample);
         JsonArray? tags = sample.Row[key] as JsonArray;
         if (tags?.Count != words)
-            throw new InputException($"\"{key}\" has {tags?.Count.ToString() ?? "no"} entries, expected {words}, one for each of \"tokens\".");
+            throw new InputException(
+                $"\"{key}\" has {tags?.Count.ToString() ?? "no"} entries, expected {words}, one for each of " +
+                "\"tokens\".");
         return [.. tags.Select(labels.Number)];
     }
 
@@ -111,9 +124,11 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         List<EntitySpan> entities = labelled ? EntitySpans.Read(sample, text) : [];
         TokenEncoding encoding = rows.Encode(text, null, out TokenSpan seen);
         List<TaggedWord> answered = [.. Enumerable.Range(0, encoding.Ids.Length).Where(i => !encoding.SpecialTokens[i])
-            .Select(i => (Token: i, Span: EntitySpans.Trim(text, encoding.Offsets[i]))).Where(one => one.Span.End > one.Span.Start)
+            .Select(i => (Token: i, Span: EntitySpans.Trim(text, encoding.Offsets[i])))
+            .Where(one => one.Span.End > one.Span.Start)
             .Select(one => new TaggedWord(one.Token, one.Span.Start, one.Span.End))];
-        EntitySpans.RequireTokens(entities, text, [.. answered.Select(word => new TokenSpan(word.Start, word.End))], seen);
+        EntitySpans.RequireTokens(
+            entities, text, [.. answered.Select(word => new TokenSpan(word.Start, word.End))], seen);
         var numbers = new int[encoding.Ids.Length];
         Array.Fill(numbers, Ignored);
         int entity = 0, tagged = -1; // both in the order of the text
@@ -121,7 +136,9 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         {
             while (entity < entities.Count && entities[entity].End <= word.Start) entity++;
             bool inside = entity < entities.Count && word.End > entities[entity].Start;
-            numbers[word.Token] = labels.Number(JsonValue.Create(!inside ? "O" : (tagged == entity ? "I-" : "B-") + entities[entity].Label));
+            numbers[word.Token] =
+                labels.Number(
+                    JsonValue.Create(!inside ? "O" : (tagged == entity ? "I-" : "B-") + entities[entity].Label));
             if (inside) tagged = entity;
         }
         return new TaggedText(TextRows.Input(encoding), numbers, answered, sample.Place);
@@ -131,9 +148,11 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
 /// <summary>A text with a label for some of its tokens.</summary>
 /// <param name="Input">The text.</param>
 /// <param name="Labels">For each token its label's number, or -100 where none is learned.</param>
-/// <param name="Words">The words, or pieces of text, that are answered for: each word of the row, also one without a token.</param>
+/// <param name="Words">The words, or pieces of text, that are answered for: each word of the row, also one without a
+/// token.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place) : IExample
+public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place)
+    : IExample
 {
     /// <inheritdoc/>
     public int Length => Input.Length;
@@ -146,7 +165,8 @@ public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<Tag
 }
 
 /// <summary>A piece of text that is answered for.</summary>
-/// <param name="Token">The position of its first token; -1 where it has none, as a control character has none in many tokenizers.</param>
+/// <param name="Token">The position of its first token; -1 where it has none, as a control character has none in many
+/// tokenizers.</param>
 /// <param name="Start">Where it begins in the text, in UTF-16 units.</param>
 /// <param name="End">Where it ends.</param>
 [StructLayout(LayoutKind.Auto)]

@@ -14,8 +14,8 @@ using static TorchSharp.torch;
 namespace LowRank.Tasks.TokenClassification;
 
 /// <summary>Labels for the words of a text, as in named entity recognition.</summary>
-/// <remarks>Rows: <c>{"tokens": [words], "tags": [labels]}</c>; or <c>{"text", "entities": [{"start", "end", "label"}]}</c>,
-/// which are learned as B- and I- tags; or <c>{"input_ids", "labels"}</c>.</remarks>
+/// <remarks>Rows: <c>{"tokens": [words], "tags": [labels]}</c>; or <c>{"text", "entities": [{"start", "end",
+/// "label"}]}</c>, which are learned as B- and I- tags; or <c>{"input_ids", "labels"}</c>.</remarks>
 public sealed class TokenClassificationKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -54,26 +54,36 @@ public sealed class TokenClassificationKind : ITaskKind
                 if (LabelValue.Name((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
         }
         var notes = new List<string>();
-        if (variety.OnlyOne && !marksSpans) notes.Add("every word has the same tag: a model learns to give it always, and nothing else. Add rows with other tags");
+        if (variety.OnlyOne && !marksSpans)
+            notes.Add(
+                "every word has the same tag: a model learns to give it always, and nothing else. Add rows with " +
+                "other tags");
         if (settings.Labels is not null) return settings with { Notes = notes };
         if (numbered is { } place && column.OfBase(config) is null)
-            throw new InputException($"{place}: the tags are numbers, and nothing names them. Name all tags in the order of their numbers, such as task_options.labels: [O, B-PER, I-PER].");
+            throw new InputException(
+                $"{place}: the tags are numbers, and nothing names them. Name all tags in the order of their " +
+                "numbers, such as task_options.labels: [O, B-PER, I-PER].");
         if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
-        foreach (string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })]) column.Add(tag, default);
+        foreach (
+            string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })])
+            column.Add(tag, default);
         IReadOnlyList<string> chosen = column.Choose(config, notes);
         // "O" is 0 in every published tag set.
-        return settings with { Labels = column.OfBase(config) is null ? ["O", .. chosen.Where(label => label != "O")] : chosen, Notes = notes };
+        return settings with { Labels = column.OfBase(config) is null ? ["O", .. chosen.Where(label => label != "O")]
+            : chosen, Notes = notes };
     }
 
     /// <inheritdoc/>
     public int HeadSize(TaskSettings settings) => settings.Labels!.Count;
 
     /// <inheritdoc/>
-    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) => new TokenClassificationTask(model, tokenizer, settings);
+    public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
+        new TokenClassificationTask(model, tokenizer, settings);
 }
 
 /// <summary>Token classification on a model: cross-entropy over the labelled tokens.</summary>
-internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) : ITask
+internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
+    : ITask
 {
     private const string Outside = "O"; // the tag of what belongs to no entity, in every published tag set
 
@@ -89,7 +99,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes), [.. notes, .. rows.Warnings, .. reader.Notes]);
+        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes),
+            [.. notes, .. rows.Warnings, .. reader.Notes]);
     }
 
     /// <inheritdoc/>
@@ -98,9 +109,12 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         using var scope = NewDisposeScope();
         TaggedText[] texts = [.. rows.Cast<TaggedText>()];
         Tensor scores = Scores(texts, dropout); // [batch, sequence, labels]
-        if (board is TagBoard results) results.Add(texts, scores.argmax(-1).cpu().data<long>().ToArray(), (int)scores.shape[1]);
+        if (board is TagBoard results)
+            results.Add(texts, scores.argmax(-1).cpu().data<long>().ToArray(), (int)scores.shape[1]);
         Tensor truth = tensor(InputBatch.Labels([.. texts.Select(text => text.Labels)]), device: Network.Device);
-        return nn.functional.cross_entropy(scores.reshape(-1, scores.shape[2]), truth, ignore_index: TokenizedExample.Ignored, reduction: nn.Reduction.Sum)
+        return nn.functional.cross_entropy(
+            scores.reshape(-1, scores.shape[2]), truth, ignore_index: TokenizedExample.Ignored,
+            reduction: nn.Reduction.Sum)
             .MoveToOuterDisposeScope();
     }
 
@@ -112,25 +126,31 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        List<(TaggedText Text, Sample Row)> texts = RowReader.Read(source, sample => new[] { (reader.Read(sample, labelled: false), sample) }, notes);
+        List<(TaggedText Text, Sample Row)> texts =
+            RowReader.Read(source, sample => new[] { (reader.Read(sample, labelled: false), sample) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(Answers);
     }
 
     /// <inheritdoc/>
-    public AdapterTask Describe() => new("token_classification") { Labels = labels.Names, MaxLength = settings.MaxLength };
+    public AdapterTask Describe() =>
+        new("token_classification") { Labels = labels.Names, MaxLength = settings.MaxLength };
 
     private List<JsonObject> Answers((TaggedText Text, Sample Row)[] texts)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         TaggedText[] read = [.. texts.Select(one => one.Text)];
-        Tensor chances = nn.functional.softmax(FiniteOutput.Require(Scores(read, null), Network, "scores", () => Scores(read, null)), -1);
+        Tensor chances =
+            nn.functional.softmax(
+                FiniteOutput.Require(Scores(read, null), Network, "scores", () => Scores(read, null)), -1);
         (Tensor best, Tensor label) = chances.max(-1);
         float[] certain = best.cpu().contiguous().data<float>().ToArray();
         long[] chosen = label.cpu().contiguous().data<long>().ToArray();
         int length = (int)chances.shape[1];
-        return [.. texts.Select((one, row) => Answer(one.Text, one.Row, [.. one.Text.Words.Select(word => word.Token < 0 ? (Untagged, (float?)null)
+        return [.. texts.Select(
+            (one, row) => Answer(
+                one.Text, one.Row, [.. one.Text.Words.Select(word => word.Token < 0 ? (Untagged, (float?)null)
             : (labels.Names[(int)chosen[row * length + word.Token]], certain[row * length + word.Token]))]))];
     }
 
@@ -141,7 +161,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     {
         var tags = new JsonArray([.. found.Select(one => (JsonNode?)one.Tag)]);
         var probabilities = new JsonArray([.. found.Select(one => (JsonNode?)one.Probability)]);
-        if (!row.Row.ContainsKey("text") || TextRows.HoldsTokens(row)) return new JsonObject { ["tags"] = tags, ["probabilities"] = probabilities };
+        if (!row.Row.ContainsKey("text") || TextRows.HoldsTokens(row))
+            return new JsonObject { ["tags"] = tags, ["probabilities"] = probabilities };
         return new JsonObject { ["entities"] = Entities(text, row.Text("text")!, found) };
     }
 
@@ -159,7 +180,9 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
             }
             string label = Type(first);
             int end = i + 1;
-            while (end < found.Count && found[end].Tag is { } next && next != Outside && Type(next) == label && !next.StartsWith("B-", StringComparison.Ordinal)) end++;
+            while (end < found.Count && found[end].Tag is { } next && next != Outside && Type(next) == label
+                && !next.StartsWith("B-", StringComparison.Ordinal))
+                end++;
             (int from, int to) = (offsets.Start(text.Words[i].Start), offsets.End(text.Words[end - 1].End));
             entities.Add(new JsonObject
             {
@@ -177,11 +200,12 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     private static string Type(string tag) => tag.Length > 2 && tag[1] == '-' ? tag[2..] : tag;
 
     private Tensor Scores(TaggedText[] texts, Generator? dropout) =>
-        model.Sequence.Scores(InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
+        model.Sequence.Scores(
+            InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
 }
 
-/// <summary>Collects what tokens were labelled and should have been. Tags of entities (B-, I-, O) are counted by entity,
-/// others by token.</summary>
+/// <summary>Collects what tokens were labelled and should have been. Tags of entities (B-, I-, O) are counted by
+/// entity, others by token.</summary>
 internal sealed class TagBoard(IReadOnlyList<string> labels) : IScoreBoard
 {
     private readonly List<int[]> truth = [];
@@ -191,7 +215,9 @@ internal sealed class TagBoard(IReadOnlyList<string> labels) : IScoreBoard
     {
         for (int row = 0; row < texts.Count; row++)
         {
-            int[] counted = [.. Enumerable.Range(0, texts[row].Labels.Length).Where(i => texts[row].Labels[i] != TokenizedExample.Ignored)];
+            int[] counted =
+                [.. Enumerable.Range(0, texts[row].Labels.Length)
+                .Where(i => texts[row].Labels[i] != TokenizedExample.Ignored)];
             truth.Add([.. counted.Select(i => texts[row].Labels[i])]);
             predicted.Add([.. counted.Select(i => (int)found[row * length + i])]);
         }
@@ -199,7 +225,8 @@ internal sealed class TagBoard(IReadOnlyList<string> labels) : IScoreBoard
 
     public IReadOnlyDictionary<string, double?> Metrics()
     {
-        ClassificationMetrics tokens = ClassificationMetrics.Of([.. truth.SelectMany(row => row)], [.. predicted.SelectMany(row => row)], labels.Count);
+        ClassificationMetrics tokens = ClassificationMetrics.Of(
+            [.. truth.SelectMany(row => row)], [.. predicted.SelectMany(row => row)], labels.Count);
         var metrics = new Dictionary<string, double?> { ["accuracy"] = tokens.Accuracy };
         if (labels.Contains("O") && labels.All(label => label == "O" || (label.Length > 2 && label[1] == '-')))
         {

@@ -14,7 +14,9 @@ internal sealed class ClassFolder(string folder)
     public string Folder { get; } = folder;
 
     /// <summary>tokenizer_config.json; empty where there is none.</summary>
-    public ComponentJson Config { get; } = new(TokenizerFolder.Json(Path.Combine(folder, "tokenizer_config.json")), Path.Combine(folder, "tokenizer_config.json"));
+    public ComponentJson Config { get; } =
+        new(TokenizerFolder.Json(Path.Combine(folder, "tokenizer_config.json")),
+        Path.Combine(folder, "tokenizer_config.json"));
 
     /// <summary>config.json; empty where there is none.</summary>
     public JsonObject Model { get; } = TokenizerFolder.Json(Path.Combine(folder, "config.json"));

@@ -4,13 +4,14 @@ using LowRank.Tokenization.PostProcessors;
 
 namespace LowRank.Tokenization.Classes;
 
-/// <summary>The special and added tokens of a folder without tokenizer.json, as transformers gathers them: the class's own roles,
-/// tokenizer_config.json over them, and, where that holds no <c>added_tokens_decoder</c>, special_tokens_map.json over both and
-/// added_tokens.json. Ids are those that the tokenizers library gives: a token of the vocabulary keeps its own, others follow
-/// behind all that there are.</summary>
+/// <summary>The special and added tokens of a folder without tokenizer.json, as transformers gathers them: the class's
+/// own roles, tokenizer_config.json over them, and, where that holds no <c>added_tokens_decoder</c>,
+/// special_tokens_map.json over both and added_tokens.json. Ids are those that the tokenizers library gives: a token of
+/// the vocabulary keeps its own, others follow behind all that there are.</summary>
 internal sealed class ClassTokens
 {
-    private static readonly string[] Attributes = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+    private static readonly string[] Attributes =
+        ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
     private readonly ClassFolder files;
     private readonly Func<string, string, AddedToken> plain;
     private readonly List<(string Role, AddedToken Token)> roles = [];
@@ -21,9 +22,11 @@ internal sealed class ClassTokens
     /// <param name="files">The folder.</param>
     /// <param name="defaults">The class's roles and their tokens.</param>
     /// <param name="vocabulary">The model's tokens and ids.</param>
-    /// <param name="plain">A role's token where only its text is known; null for a special one that takes no blanks.</param>
+    /// <param name="plain">A role's token where only its text is known; null for a special one that takes no
+    /// blanks.</param>
     /// <param name="extra">Further tokens of the class, where the files name none.</param>
-    public ClassTokens(ClassFolder files, IReadOnlyDictionary<string, string> defaults, IReadOnlyDictionary<string, int> vocabulary,
+    public ClassTokens(
+        ClassFolder files, IReadOnlyDictionary<string, string> defaults, IReadOnlyDictionary<string, int> vocabulary,
         Func<string, string, AddedToken>? plain = null, IEnumerable<AddedToken>? extra = null)
     {
         (this.files, this.plain) = (files, plain ?? ((_, text) => Special(text)));
@@ -36,8 +39,11 @@ internal sealed class ClassTokens
             Add(token, vocabulary, ref next);
             int given = added[^1].Content == token.Content ? added[^1].Id : id;
             if (given != id)
-                throw new InputException($"{files.Folder}: the added token \"{token.Content}\" has the id {id} in the files, but the vocabulary puts it at {given}. " +
-                    "Vocabulary and added tokens do not belong together, or leave a gap; save the tokenizer with transformers to get a tokenizer.json.");
+                throw new InputException(
+                    $"{files.Folder}: the added token \"{token.Content}\" has the id {id} in the files, but the " +
+                    $"vocabulary puts it at {given}. " +
+                    "Vocabulary and added tokens do not belong together, or leave a gap; save the tokenizer with " +
+                        "transformers to get a tokenizer.json.");
         }
         foreach ((_, AddedToken token) in roles) Add(token with { IsSpecial = true }, vocabulary, ref next);
         foreach (AddedToken token in extras ?? extra ?? []) Add(token, vocabulary, ref next);
@@ -54,11 +60,13 @@ internal sealed class ClassTokens
     public static AddedToken Special(string text) => new(text, -1, true, false, false, false, false);
 
     /// <summary>A role's token as part of a template; null where there is none.</summary>
-    /// <exception cref="InputException">It stands around texts, and neither the vocabulary nor the added tokens have it.</exception>
-    public int? Id(string role) => Roles.TryGetValue(role, out string? text) ? added.Find(token => token.Content == text)?.Id : null;
+    /// <exception cref="InputException">It stands around texts, and neither the vocabulary nor the added tokens have
+    /// it.</exception>
+    public int? Id(string role) => Roles.TryGetValue(role, out string? text)
+        ? added.Find(token => token.Content == text)?.Id : null;
 
-    /// <summary>Refuses roles whose tokens are neither in the vocabulary nor among the added tokens: an id behind all would mean nothing
-    /// to the model.</summary>
+    /// <summary>Refuses roles whose tokens are neither in the vocabulary nor among the added tokens: an id behind all
+    /// would mean nothing to the model.</summary>
     /// <param name="needed">The roles that texts cannot do without.</param>
     /// <param name="file">The vocabulary's name.</param>
     public void Require(IEnumerable<string> needed, string file)
@@ -66,7 +74,10 @@ internal sealed class ClassTokens
         string[] lacking = [.. roles.Where(role => !listed.Contains(role.Token.Content)).Select(role => role.Role)];
         if (!needed.Any(role => !Roles.ContainsKey(role) || lacking.Contains(role))) return;
         IEnumerable<string> missing = needed.Where(role => !Roles.ContainsKey(role)).Concat(lacking).Distinct();
-        throw new InputException($"{files.At(file)} lacks {string.Join(", ", missing.Select(role => Roles.GetValueOrDefault(role, role)))}, which the tokenizer's class needs. " +
+        throw new InputException(
+            $"{files.At(file)} lacks " +
+            $"{string.Join(", ", missing.Select(role => Roles.GetValueOrDefault(role, role)))}, which the " +
+            "tokenizer's class needs. " +
             "Is it the vocabulary of another tokenizer? Name its special tokens in tokenizer_config.json.");
     }
 
@@ -78,13 +89,17 @@ internal sealed class ClassTokens
         {
             if (!files.Config.Flag(key, otherwise) || Id(role) is not { } id) return [];
             if (!listed.Contains(Roles[role]))
-                throw new InputException($"{files.Config.Place}: {key} is true, but \"{Roles[role]}\" is neither in the vocabulary nor among the added tokens. Name the right {role}.");
+                throw new InputException(
+                    $"{files.Config.Place}: {key} is true, but \"{Roles[role]}\" is neither in the vocabulary nor " +
+                    $"among the added tokens. Name the right {role}.");
             return [new TemplatePart(null, [id], 0)];
         }
-        TemplatePart[] before = Part("add_bos_token", "bos_token", addsBegin), after = Part("add_eos_token", "eos_token", false);
+        TemplatePart[] before = Part("add_bos_token", "bos_token", addsBegin),
+            after = Part("add_eos_token", "eos_token", false);
         static IEnumerable<TemplatePart> Second(TemplatePart[] parts) => parts.Select(part => part with { Type = 1 });
         TemplatePart[] single = [.. before, new TemplatePart(0, [], 0), .. after];
-        return new SpecialTokenFrame(single, [.. single, .. Second(before), new TemplatePart(1, [], 1), .. Second(after)]);
+        return new SpecialTokenFrame(
+            single, [.. single, .. Second(before), new TemplatePart(1, [], 1), .. Second(after)]);
     }
 
     private SortedDictionary<int, AddedToken> ReadRoles(IReadOnlyDictionary<string, string> defaults)
@@ -97,8 +112,11 @@ internal sealed class ClassTokens
         {
             foreach ((string key, JsonNode? node) in (files.Config.Child("added_tokens_decoder") ?? files.Config).Json)
             {
-                if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || node is not JsonObject)
-                    throw new InputException($"{files.Config.Place}: added_tokens_decoder holds \"{key}\": {node?.ToJsonString() ?? "null"}, expected ids and the tokens they stand for.");
+                if (!int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                    || node is not JsonObject)
+                    throw new InputException(
+                        $"{files.Config.Place}: added_tokens_decoder holds \"{key}\": " +
+                        $"{node?.ToJsonString() ?? "null"}, expected ids and the tokens they stand for.");
                 byId[id] = Read(node, "added_tokens_decoder", files.Config.Place, special: false);
             }
         }
@@ -108,10 +126,12 @@ internal sealed class ClassTokens
             ReadInto(said, TokenizerFolder.Json(map), map);
             ReadAdded(byId, said);
         }
-        Dictionary<string, AddedToken> byText = byId.Values.GroupBy(token => token.Content).ToDictionary(group => group.Key, group => group.First());
+        Dictionary<string, AddedToken> byText = byId.Values.GroupBy(token => token.Content)
+            .ToDictionary(group => group.Key, group => group.First());
         foreach (string role in Attributes.Concat(said.Keys.Except(Attributes)))
         {
-            AddedToken? token = said.TryGetValue(role, out AddedToken? given) ? given : defaults.TryGetValue(role, out string? text) ? plain(role, text) : null;
+            AddedToken? token = said.TryGetValue(role, out AddedToken? given) ? given
+                : defaults.TryGetValue(role, out string? text) ? plain(role, text) : null;
             if (token is not null) roles.Add((role, byText.GetValueOrDefault(token.Content, token)));
         }
         return byId;
@@ -124,8 +144,11 @@ internal sealed class ClassTokens
         foreach ((string text, JsonNode? node) in TokenizerFolder.Json(file))
         {
             if (node is not JsonValue value || !value.TryGetValue(out int id) || id < 0)
-                throw new InputException($"{file}: the id of \"{text}\" is {node?.ToJsonString() ?? "null"}, expected a whole number of at least 0.");
-            bool special = said.Values.Any(token => token?.Content == text) || (extras?.Any(token => token.Content == text) ?? false);
+                throw new InputException(
+                    $"{file}: the id of \"{text}\" is {node?.ToJsonString() ?? "null"}, expected a whole number of " +
+                    "at least 0.");
+            bool special = said.Values.Any(token => token?.Content == text)
+                || (extras?.Any(token => token.Content == text) ?? false);
             byId[id] = new AddedToken(text, -1, special, false, false, false, !special);
         }
     }
@@ -136,12 +159,19 @@ internal sealed class ClassTokens
         {
             if (key is "additional_special_tokens" or "extra_special_tokens")
             {
-                if (node is JsonArray list) extras = [.. (extras ?? []).Concat(list.Select(token => Read(token, key, place, special: true))).DistinctBy(token => token.Content)];
-                else if (node is JsonObject named) foreach ((string role, JsonNode? token) in named) said[role] = Read(token, role, place, special: true);
-                else if (node is not null) throw new InputException($"{place}: {key} is {node.ToJsonString()}, expected a list of tokens.");
+                if (node is JsonArray list)
+                    extras = [.. (extras ?? []).Concat(list.Select(token => Read(token, key, place, special: true)))
+                        .DistinctBy(token => token.Content)];
+                else if (node is JsonObject named)
+                    foreach ((string role, JsonNode? token) in named)
+                        said[role] = Read(token, role, place, special: true);
+                else if (node is not null)
+                    throw new InputException($"{place}: {key} is {node.ToJsonString()}, expected a list of tokens.");
             }
-            else if (key.EndsWith("_token", StringComparison.Ordinal) && (node is null || node is JsonObject || node.GetValueKind() == System.Text.Json.JsonValueKind.String))
-                said[key] = node is null ? null : node is JsonValue text ? plain(key, text.GetValue<string>()) : Read(node, key, place, special: true);
+            else if (key.EndsWith("_token", StringComparison.Ordinal)
+                && (node is null || node is JsonObject || node.GetValueKind() == System.Text.Json.JsonValueKind.String))
+                said[key] = node is null ? null : node is JsonValue text ? plain(key, text.GetValue<string>())
+                    : Read(node, key, place, special: true);
         }
     }
 
@@ -149,10 +179,13 @@ internal sealed class ClassTokens
     {
         if (node is JsonValue value && value.TryGetValue(out string? text)) return Special(text);
         if (node is not JsonObject token || token["content"] is null)
-            throw new InputException($"{place}: {key} holds {node?.ToJsonString() ?? "null"}, expected a text or a token with its content.");
+            throw new InputException(
+                $"{place}: {key} holds {node?.ToJsonString() ?? "null"}, expected a text or a token with its content.");
         var json = new ComponentJson(token, $"{place}: {key}");
         bool isSpecial = json.Flag("special", special);
-        return new AddedToken(json.Text("content"), -1, isSpecial, json.Flag("lstrip", false), json.Flag("rstrip", false), json.Flag("single_word", false),
+        return new AddedToken(
+            json.Text("content"), -1, isSpecial, json.Flag("lstrip", false), json.Flag("rstrip", false),
+            json.Flag("single_word", false),
             json.Flag("normalized", !(special || isSpecial)));
     }
 

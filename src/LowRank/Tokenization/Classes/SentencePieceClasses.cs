@@ -8,26 +8,32 @@ using LowRank.Tokenization.SentencePiece;
 
 namespace LowRank.Tokenization.Classes;
 
-/// <summary>The classes that read a sentencepiece model (transformers 5.12). They take its pieces and its map of characters; how they
-/// treat blanks is their own.</summary>
+/// <summary>The classes that read a sentencepiece model (transformers 5.12). They take its pieces and its map of
+/// characters; how they treat blanks is their own.</summary>
 internal static class SentencePieceClasses
 {
-    private const string LlamaFile = "tokenizer.model", T5File = "spiece.model", XlmRobertaFile = "sentencepiece.bpe.model";
+    private const string LlamaFile = "tokenizer.model", T5File = "spiece.model",
+        XlmRobertaFile = "sentencepiece.bpe.model";
 
-    private const string Bytes = """{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}""";
+    private const string Bytes =
+        """{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}""";
 
-    private static readonly Dictionary<string, string> OfLlama = new() { ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>" };
+    private static readonly Dictionary<string, string> OfLlama =
+        new() { ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>" };
 
     private static readonly Dictionary<string, string> OfGemma = new()
     {
-        ["bos_token"] = "<bos>", ["eos_token"] = "<eos>", ["unk_token"] = "<unk>", ["pad_token"] = "<pad>", ["mask_token"] = "<mask>",
+        ["bos_token"] = "<bos>", ["eos_token"] = "<eos>", ["unk_token"] = "<unk>", ["pad_token"] = "<pad>",
+            ["mask_token"] = "<mask>",
     };
 
-    private static readonly Dictionary<string, string> OfT5 = new() { ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["pad_token"] = "<pad>" };
+    private static readonly Dictionary<string, string> OfT5 =
+        new() { ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["pad_token"] = "<pad>" };
 
     private static readonly Dictionary<string, string> OfXlmRoberta = new()
     {
-        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["sep_token"] = "</s>", ["pad_token"] = "<pad>", ["cls_token"] = "<s>", ["mask_token"] = "<mask>",
+        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["sep_token"] = "</s>",
+            ["pad_token"] = "<pad>", ["cls_token"] = "<s>", ["mask_token"] = "<mask>",
     };
 
     /// <summary>The classes by name.</summary>
@@ -50,7 +56,8 @@ internal static class SentencePieceClasses
         return new ClassParts(Merging(file, vocabulary, unknown: null), tokens, tokens.BeginAndEnd(),
             DecoderReader.Read(folder.Component($$"""{"type": "Sequence", "decoders": [{{Bytes}}{{strip}}]}""")))
         {
-            PreTokenizer = new MetaspacePreTokenizer(folder.Component($$"""{"prepend_scheme": "{{scheme}}", "split": false}""")),
+            PreTokenizer =
+                new MetaspacePreTokenizer(folder.Component($$"""{"prepend_scheme": "{{scheme}}", "split": false}""")),
         };
     }
 
@@ -59,47 +66,63 @@ internal static class SentencePieceClasses
         SentencePieceFile file = SentencePieceFile.Read(folder.At(LlamaFile));
         Dictionary<string, int> vocabulary = Numbered(file);
         var tokens = new ClassTokens(folder, OfGemma, vocabulary, extra: Found(file));
-        string? unknown = tokens.Roles.TryGetValue("unk_token", out string? text) && vocabulary.ContainsKey(text) ? text : null;
+        string? unknown = tokens.Roles.TryGetValue("unk_token", out string? text) && vocabulary.ContainsKey(text)
+            ? text : null;
         return new ClassParts(Merging(file, vocabulary, unknown), tokens, tokens.BeginAndEnd(),
             DecoderReader.Read(folder.Component($$"""{"type": "Sequence", "decoders": [{{Bytes}}]}""")))
         {
-            Normalizer = NormalizerReader.Read(folder.Component("""{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}""")),
+            Normalizer = NormalizerReader.Read(
+                folder.Component("""{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}""")),
         };
     }
 
     private static ClassParts T5(ClassFolder folder)
     {
         SentencePieceFile file = SentencePieceFile.Read(folder.At(T5File));
-        string[] sentinels = [.. Enumerable.Range(0, folder.Config.NumberOr("extra_ids", 100)).Select(i => $"<extra_id_{i}>")];
-        (string, float)[] pieces = [.. file.Pieces.Select(piece => (piece.Text, piece.Score)), .. sentinels.Reverse().Select(token => (token, 0f))];
-        UnigramModel model = Unigram(pieces, Math.Max(file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown), 0));
-        var tokens = new ClassTokens(folder, OfT5, model.Vocabulary, extra: [.. Found(file), .. sentinels.Select(ClassTokens.Special)]);
+        string[] sentinels =
+            [.. Enumerable.Range(0, folder.Config.NumberOr("extra_ids", 100)).Select(i => $"<extra_id_{i}>")];
+        (string, float)[] pieces =
+            [.. file.Pieces.Select(piece => (piece.Text, piece.Score)),
+            .. sentinels.Reverse().Select(token => (token, 0f))];
+        UnigramModel model =
+            Unigram(pieces, Math.Max(file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown), 0));
+        var tokens = new ClassTokens(
+            folder, OfT5, model.Vocabulary, extra: [.. Found(file), .. sentinels.Select(ClassTokens.Special)]);
         tokens.Require(["eos_token"], T5File);
         TemplatePart end = new(null, [tokens.Id("eos_token")!.Value], 0), first = new(0, [], 0), second = new(1, [], 0);
-        return Words(folder, file, model, tokens, new SpecialTokenFrame([first, end], [first, end, second, end]), prefix: true);
+        return Words(folder, file, model, tokens, new SpecialTokenFrame([first, end], [first, end, second, end]),
+            prefix: true);
     }
 
     // fairseq's four come first, then every piece but sentencepiece's own three.
     private static ClassParts XlmRoberta(ClassFolder folder)
     {
         SentencePieceFile file = SentencePieceFile.Read(folder.At(XlmRobertaFile));
-        (string, float)[] pieces = [("<s>", 0), ("<pad>", 0), ("</s>", 0), ("<unk>", 0), .. file.Pieces.Skip(3).Select(piece => (piece.Text, piece.Score)), ("<mask>", 0)];
+        (string, float)[] pieces =
+            [("<s>", 0), ("<pad>", 0), ("</s>", 0), ("<unk>", 0),
+            .. file.Pieces.Skip(3).Select(piece => (piece.Text, piece.Score)), ("<mask>", 0)];
         UnigramModel model = Unigram(pieces, unknown: 3);
         var tokens = new ClassTokens(folder, OfXlmRoberta, model.Vocabulary, extra: Found(file));
         tokens.Require(["bos_token", "eos_token"], XlmRobertaFile);
-        TemplatePart begin = new(null, [tokens.Id("bos_token")!.Value], 0), end = new(null, [tokens.Id("eos_token")!.Value], 0), first = new(0, [], 0), second = new(1, [], 0);
-        return Words(folder, file, model, tokens, new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end]),
+        TemplatePart begin = new(null, [tokens.Id("bos_token")!.Value], 0),
+            end = new(null, [tokens.Id("eos_token")!.Value], 0), first = new(0, [], 0), second = new(1, [], 0);
+        return Words(folder, file, model, tokens,
+            new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end]),
             folder.Config.Flag("add_prefix_space", true));
     }
 
     // Words apart, a ▁ before each.
-    private static ClassParts Words(ClassFolder folder, SentencePieceFile file, UnigramModel model, ClassTokens tokens, SpecialTokenFrame frame, bool prefix)
+    private static ClassParts Words(ClassFolder folder, SentencePieceFile file, UnigramModel model, ClassTokens tokens,
+        SpecialTokenFrame frame, bool prefix)
     {
-        ComponentJson metaspace = folder.Component($$"""{"type": "Metaspace", "prepend_scheme": "{{(prefix ? "always" : "never")}}"}""");
+        ComponentJson metaspace =
+            folder.Component($$"""{"type": "Metaspace", "prepend_scheme": "{{(prefix ? "always" : "never")}}"}""");
         return new ClassParts(model, tokens, frame, DecoderReader.Read(metaspace))
         {
             Normalizer = file.Map is { } map ? new PrecompiledNormalizer(map) : null,
-            PreTokenizer = new SequencePreTokenizer([PreTokenizerReader.Read(folder.Component("""{"type": "WhitespaceSplit"}""")), new MetaspacePreTokenizer(metaspace)]),
+            PreTokenizer = new SequencePreTokenizer(
+                [PreTokenizerReader.Read(folder.Component("""{"type": "WhitespaceSplit"}""")),
+                new MetaspacePreTokenizer(metaspace)]),
         };
     }
 
@@ -111,14 +134,16 @@ internal static class SentencePieceClasses
     }
 
     // Pieces that stand for themselves in the text.
-    private static IEnumerable<AddedToken> Found(SentencePieceFile file) => file.Pieces.Where(piece => piece.Kind is PieceKind.Control or PieceKind.UserDefined)
+    private static IEnumerable<AddedToken> Found(SentencePieceFile file) =>
+        file.Pieces.Where(piece => piece.Kind is PieceKind.Control or PieceKind.UserDefined)
         .Select(piece => ClassTokens.Special(piece.Text) with { IsSpecial = piece.Kind == PieceKind.Control });
 
     private static UnigramModel Unigram((string Text, float Score)[] pieces, int unknown)
     {
         var vocabulary = new Dictionary<string, int>(pieces.Length);
         var scores = new Dictionary<string, (int, double)>(pieces.Length);
-        for (int i = 0; i < pieces.Length; i++) (vocabulary[pieces[i].Text], scores[pieces[i].Text]) = (i, (i, pieces[i].Score));
+        for (int i = 0; i < pieces.Length; i++)
+            (vocabulary[pieces[i].Text], scores[pieces[i].Text]) = (i, (i, pieces[i].Score));
         return new UnigramModel(vocabulary, scores, new UnigramSettings(unknown, pieces.Min(piece => piece.Score)));
     }
 
@@ -132,8 +157,11 @@ internal static class SentencePieceClasses
             string piece = file.Pieces[i].Text;
             if (vocabulary[piece] != i) continue;
             for (int cut = 1; cut < piece.Length; cut++)
-                if (known.ContainsKey(piece.AsSpan(0, cut)) && known.ContainsKey(piece.AsSpan(cut))) merges.Add((piece[..cut], piece[cut..]));
+                if (known.ContainsKey(piece.AsSpan(0, cut)) && known.ContainsKey(piece.AsSpan(cut)))
+                    merges.Add((piece[..cut], piece[cut..]));
         }
-        return new BytePairModel(vocabulary, merges, new BytePairSettings { UnknownToken = unknown, FusesUnknown = true, FallsBackToBytes = true }, file.Path);
+        return new BytePairModel(
+            vocabulary, merges,
+            new BytePairSettings { UnknownToken = unknown, FusesUnknown = true, FallsBackToBytes = true }, file.Path);
     }
 }

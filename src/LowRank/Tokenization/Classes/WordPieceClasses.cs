@@ -17,21 +17,25 @@ internal static class WordPieceClasses
 
     private static readonly Dictionary<string, string> OfBert = new()
     {
-        ["unk_token"] = "[UNK]", ["sep_token"] = "[SEP]", ["pad_token"] = "[PAD]", ["cls_token"] = "[CLS]", ["mask_token"] = "[MASK]",
+        ["unk_token"] = "[UNK]", ["sep_token"] = "[SEP]", ["pad_token"] = "[PAD]", ["cls_token"] = "[CLS]",
+            ["mask_token"] = "[MASK]",
     };
 
     private static readonly Dictionary<string, string> OfMpnet = new()
     {
-        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "[UNK]", ["sep_token"] = "</s>", ["pad_token"] = "<pad>", ["cls_token"] = "<s>", ["mask_token"] = "<mask>",
+        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "[UNK]", ["sep_token"] = "</s>",
+            ["pad_token"] = "<pad>", ["cls_token"] = "<s>", ["mask_token"] = "<mask>",
     };
 
     private static readonly Dictionary<string, string> OfFunnel = new()
     {
-        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["sep_token"] = "<sep>", ["pad_token"] = "<pad>", ["cls_token"] = "<cls>", ["mask_token"] = "<mask>",
+        ["bos_token"] = "<s>", ["eos_token"] = "</s>", ["unk_token"] = "<unk>", ["sep_token"] = "<sep>",
+            ["pad_token"] = "<pad>", ["cls_token"] = "<cls>", ["mask_token"] = "<mask>",
     };
 
     /// <summary>The classes by name.</summary>
-    public static IReadOnlyDictionary<string, TokenizerClass> All { get; } = new Dictionary<string, Func<ClassFolder, ClassParts>>
+    public static IReadOnlyDictionary<string, TokenizerClass> All { get; } =
+        new Dictionary<string, Func<ClassFolder, ClassParts>>
     {
         ["BertTokenizer"] = folder => Make(folder, OfBert, PostProcessorReader.Bert),
         ["MPNetTokenizer"] = folder => Make(folder, OfMpnet, PostProcessorReader.Mpnet,
@@ -39,7 +43,9 @@ internal static class WordPieceClasses
         ["FunnelTokenizer"] = folder => Make(folder, OfFunnel, PostProcessorReader.Funnel),
     }.ToDictionary(entry => entry.Key, entry => new TokenizerClass([FileName], entry.Value));
 
-    private static ClassParts Make(ClassFolder folder, Dictionary<string, string> roles, Func<int, int, SpecialTokenFrame> frame, Func<string, string, AddedToken>? plain = null)
+    private static ClassParts Make(
+        ClassFolder folder, Dictionary<string, string> roles, Func<int, int, SpecialTokenFrame> frame,
+        Func<string, string, AddedToken>? plain = null)
     {
         Dictionary<string, int> vocabulary = VocabularyReader.ReadLines(folder.At(FileName));
         var tokens = new ClassTokens(folder, roles, vocabulary, plain);
@@ -56,7 +62,8 @@ internal static class WordPieceClasses
             ["lowercase"] = Said("do_lower_case") ?? true,
         }, folder.Config.Place);
         return new ClassParts(new WordPieceModel(vocabulary, unknown, "##", 100, folder.At(FileName)), tokens,
-            frame(tokens.Id("cls_token")!.Value, tokens.Id("sep_token")!.Value), DecoderReader.Read(folder.Component("""{"type": "WordPiece"}""")))
+            frame(tokens.Id("cls_token")!.Value, tokens.Id("sep_token")!.Value),
+                DecoderReader.Read(folder.Component("""{"type": "WordPiece"}""")))
         {
             Normalizer = NormalizerReader.Read(normalizer),
             PreTokenizer = PreTokenizerReader.Read(folder.Component("""{"type": "BertPreTokenizer"}""")),

@@ -6,7 +6,8 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Decoders;
 
-/// <summary>Turns tokens towards text: a stage changes the list of tokens, and what is left at the end is joined.</summary>
+/// <summary>Turns tokens towards text: a stage changes the list of tokens, and what is left at the end is
+/// joined.</summary>
 internal interface IDecoder
 {
     /// <summary>The changed tokens.</summary>
@@ -32,20 +33,23 @@ internal static class DecoderReader
     };
 
     public static IDecoder Read(ComponentJson json) =>
-        Types.TryGetValue(json.Type, out Func<ComponentJson, IDecoder>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+        Types.TryGetValue(json.Type, out Func<ComponentJson, IDecoder>? make) ? make(json)
+            : throw json.UnknownType(Types.Keys);
 
     private static TokenChange Metaspace(ComponentJson json)
     {
         string replacement = json.MarkOr("replacement", "▁");
         bool dropsFirst = MetaspacePreTokenizer.Scheme(json) != "never";
-        return new TokenChange((i, token) => token.Replace(replacement, i == 0 && dropsFirst ? "" : " ", StringComparison.Ordinal));
+        return new TokenChange(
+            (i, token) => token.Replace(replacement, i == 0 && dropsFirst ? "" : " ", StringComparison.Ordinal));
     }
 
     private static TokenChange Replace(ComponentJson json)
     {
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
-        if (!isRegex) return new TokenChange((_, token, budget) => NormalizerReader.Literally(token, pattern, content, budget));
+        if (!isRegex)
+            return new TokenChange((_, token, budget) => NormalizerReader.Literally(token, pattern, content, budget));
         var regex = CodePointPattern.Compile(pattern, json.Place);
         return new TokenChange((_, token, budget) => regex.Replace(token, content, budget));
     }
@@ -68,7 +72,8 @@ internal static class DecoderReader
     {
         string suffix = json.MarkOr("suffix", "</w>");
         return new TokenListChange(tokens =>
-            [.. tokens.Select((token, i) => token.Replace(suffix, i == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal))]);
+            [.. tokens.Select(
+                (token, i) => token.Replace(suffix, i == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal))]);
     }
 
     private static TokenChange WordPiece(ComponentJson json)
@@ -77,7 +82,8 @@ internal static class DecoderReader
         bool cleans = json.Flag("cleanup", true);
         return new TokenChange((i, token) =>
         {
-            string text = i == 0 ? token : token.StartsWith(prefix, StringComparison.Ordinal) ? token[prefix.Length..] : " " + token;
+            string text = i == 0 ? token : token.StartsWith(prefix, StringComparison.Ordinal) ? token[prefix.Length..]
+                : " " + token;
             return cleans ? Clean(text) : text;
         });
     }
@@ -85,7 +91,9 @@ internal static class DecoderReader
     // The blanks that word pieces leave before punctuation and contractions (transformers' clean_up_tokenization).
     private static string Clean(string text)
     {
-        foreach ((string before, string after) in new[] { (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re") })
+        foreach ((string before, string after) in new[] { (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","),
+            (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"),
+            (" 're", "'re") })
             text = text.Replace(before, after, StringComparison.Ordinal);
         return text;
     }
@@ -101,10 +109,12 @@ internal sealed class SequenceDecoder(IReadOnlyList<IDecoder> stages) : IDecoder
     }
 }
 
-/// <summary>Turns runs of tokens &lt;0x00&gt; to &lt;0xFF&gt; into text; a run that is no UTF-8 becomes a U+FFFD a byte.</summary>
+/// <summary>Turns runs of tokens &lt;0x00&gt; to &lt;0xFF&gt; into text; a run that is no UTF-8 becomes a U+FFFD a
+/// byte.</summary>
 internal sealed class ByteFallbackDecoder : IDecoder
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict =
+        new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
     {
@@ -134,7 +144,9 @@ internal sealed class ByteFallbackDecoder : IDecoder
     /// <summary>The byte that a token stands for; null for other tokens.</summary>
     public static byte? ByteOf(string token) =>
         token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
-        && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value) ? value : null;
+        && byte.TryParse(
+            token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value)
+            ? value : null;
 
     private static string Text(byte[] bytes)
     {
@@ -149,7 +161,8 @@ internal sealed class ByteFallbackDecoder : IDecoder
     }
 }
 
-/// <summary>Turns the byte alphabet back into bytes and those into text; bytes that are no UTF-8 become U+FFFD.</summary>
+/// <summary>Turns the byte alphabet back into bytes and those into text; bytes that are no UTF-8 become
+/// U+FFFD.</summary>
 internal sealed class ByteLevelDecoder : IDecoder
 {
     public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
@@ -177,7 +190,8 @@ internal sealed class ByteLevelDecoder : IDecoder
 /// <summary>Joins all tokens to one.</summary>
 internal sealed class FuseDecoder : IDecoder
 {
-    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null) => [string.Concat(tokens)];
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null) =>
+        [string.Concat(tokens)];
 }
 
 /// <summary>A decoder that changes each token by its place and text.</summary>

@@ -7,7 +7,8 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Models;
 
-/// <summary>Byte pair encoding (arXiv 1508.07909): characters merged pair by pair, the merge learned first going first.</summary>
+/// <summary>Byte pair encoding (arXiv 1508.07909): characters merged pair by pair, the merge learned first going
+/// first.</summary>
 /// <remarks>Safe for several threads at once. Pieces that were met before come from a bounded cache.</remarks>
 internal sealed class BytePairModel : ITokenModel
 {
@@ -26,17 +27,22 @@ internal sealed class BytePairModel : ITokenModel
     private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> textLookup;
     private readonly ConcurrentDictionary<string, int[]>.AlternateLookup<ReadOnlySpan<char>> byteLookup;
 
-    public BytePairModel(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> pairs, BytePairSettings settings, string place)
+    public BytePairModel(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> pairs,
+        BytePairSettings settings, string place)
     {
         this.vocabulary = vocabulary;
         this.settings = settings;
         foreach ((string text, int id) in vocabulary) lengths[id] = text.Length;
         merges = new MergeTable(vocabulary, pairs, settings.SubwordPrefix, place);
         if (settings.UnknownToken is { } token)
-            unknown = vocabulary.TryGetValue(token, out int id) ? id : throw new InputException($"{place}: unk_token \"{token}\" is not in the vocabulary.");
-        fallback = [.. Enumerable.Range(0, 256).Select(b => settings.FallsBackToBytes && vocabulary.TryGetValue($"<0x{b:X2}>", out int id) ? id : (int?)null)];
+            unknown = vocabulary.TryGetValue(token, out int id) ? id
+                : throw new InputException($"{place}: unk_token \"{token}\" is not in the vocabulary.");
+        fallback = [.. Enumerable.Range(0, 256)
+            .Select(b => settings.FallsBackToBytes && vocabulary.TryGetValue($"<0x{b:X2}>", out int id) ? id
+            : (int?)null)];
         // No token has ▁ behind another character, so nothing is ever merged across the beginning of a word.
-        splitsAtMetaspace = vocabulary.ContainsKey(Metaspace.ToString()) && settings is { SubwordPrefix: "", WordSuffix: "", IgnoresMerges: false }
+        splitsAtMetaspace = vocabulary.ContainsKey(Metaspace.ToString())
+            && settings is { SubwordPrefix: "", WordSuffix: "", IgnoresMerges: false }
             && !vocabulary.Keys.Any(HasInnerMetaspace);
         textLookup = textCache.GetAlternateLookup<ReadOnlySpan<char>>();
         byteLookup = byteCache.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -64,7 +70,8 @@ internal sealed class BytePairModel : ITokenModel
     public void EncodeSpans(Piece piece, List<int> ids, List<(int First, int Last)> spans)
     {
         string part = piece.AsBytes ? ByteAlphabet.Write(piece.Span) : piece.Span.ToString();
-        int[] units = piece.AsBytes ? ByteUnits(piece) : [.. Enumerable.Range(piece.Start, piece.Length)]; // of the part's characters
+        // of the part's characters
+        int[] units = piece.AsBytes ? ByteUnits(piece) : [.. Enumerable.Range(piece.Start, piece.Length)];
         if (settings.IgnoresMerges && vocabulary.TryGetValue(part, out int whole))
         {
             ids.Add(whole);
@@ -79,7 +86,8 @@ internal sealed class BytePairModel : ITokenModel
         {
             int begin = symbol;
             // A token's text is that of the symbols it was merged from.
-            for (int written = 0, length = first[symbol] == id ? 0 : lengths[id]; symbol == begin || written < length; symbol++)
+            for (int written = 0, length = first[symbol] == id ? 0 : lengths[id]; symbol == begin
+                || written < length; symbol++)
                 written += sources[symbol].Written - (symbol == begin ? 0 : settings.SubwordPrefix.Length);
             ids.Add(id);
             (int start, int taken, _) = sources[symbol - 1];
@@ -129,14 +137,16 @@ internal sealed class BytePairModel : ITokenModel
         {
             Rune.DecodeFromUtf16(part.AsSpan(i), out _, out int length);
             string character = part.Substring(i, length);
-            string token = (i > 0 ? settings.SubwordPrefix : "") + character + (i + length == part.Length ? settings.WordSuffix : "");
+            string token = (i > 0 ? settings.SubwordPrefix : "") + character
+                + (i + length == part.Length ? settings.WordSuffix : "");
             if (vocabulary.TryGetValue(token, out int id))
             {
                 symbols.Add(id);
                 sources?.Add((i, length, token.Length));
                 lastUnknown = false;
             }
-            else if (settings.FallsBackToBytes && Encoding.UTF8.GetBytes(character) is var bytes && Array.TrueForAll(bytes, b => fallback[b] is not null))
+            else if (settings.FallsBackToBytes && Encoding.UTF8.GetBytes(character) is var bytes
+                && Array.TrueForAll(bytes, b => fallback[b] is not null))
             {
                 symbols.AddRange(bytes.Select(b => fallback[b]!.Value));
                 foreach (byte b in bytes) sources?.Add((i, length, "<0x00>".Length));
@@ -208,7 +218,9 @@ internal static class BytePairReader
             SubwordPrefix = json.TextOr("continuing_subword_prefix", null) ?? "",
             WordSuffix = json.TextOr("end_of_word_suffix", null) ?? "",
         };
-        return new BytePairModel(vocabulary, [.. merges.Select((merge, i) => Pair(merge, $"{json.Place}.merges[{i}]"))], settings, json.Place);
+        return new BytePairModel(
+            vocabulary, [.. merges.Select((merge, i) => Pair(merge, $"{json.Place}.merges[{i}]"))],
+            settings, json.Place);
     }
 
     /// <summary>Reads GPT-2's two files.</summary>
@@ -223,7 +235,8 @@ internal static class BytePairReader
             if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal))) continue;
             merges.Add(Pair(line, $"{mergesFile}, line {number}"));
         }
-        return new BytePairModel(VocabularyReader.Read(vocabulary, vocabularyFile), merges, new BytePairSettings(), mergesFile);
+        return new BytePairModel(
+            VocabularyReader.Read(vocabulary, vocabularyFile), merges, new BytePairSettings(), mergesFile);
     }
 
     private static (string, string) Pair(JsonNode? merge, string place)
@@ -237,7 +250,8 @@ internal static class BytePairReader
     private static (string, string) Pair(string line, string place)
     {
         string[] parts = line.Split(' ');
-        return parts.Length == 2 ? (parts[0], parts[1]) : throw new InputException($"{place} is \"{line}\", expected two tokens with a blank between them.");
+        return parts.Length == 2 ? (parts[0], parts[1])
+            : throw new InputException($"{place} is \"{line}\", expected two tokens with a blank between them.");
     }
 }
 
@@ -247,22 +261,27 @@ internal sealed class MergeTable
     private const int ShortPiece = 24; // up to here scanning all pairs anew beats a queue
     private readonly Dictionary<(int Left, int Right), (int Rank, int Id)> merges;
 
-    public MergeTable(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> pairs, string subwordPrefix, string place)
+    public MergeTable(Dictionary<string, int> vocabulary, IReadOnlyList<(string Left, string Right)> pairs,
+        string subwordPrefix, string place)
     {
         merges = new(pairs.Count);
         for (int rank = 0; rank < pairs.Count; rank++)
         {
             (string left, string right) = pairs[rank];
-            string merged = left + (right.StartsWith(subwordPrefix, StringComparison.Ordinal) ? right[subwordPrefix.Length..] : right);
+            string merged = left
+                + (right.StartsWith(subwordPrefix, StringComparison.Ordinal) ? right[subwordPrefix.Length..] : right);
             foreach (string token in new[] { left, right, merged })
                 if (!vocabulary.ContainsKey(token))
-                    throw new InputException($"{place}: merge {rank} (\"{left}\" \"{right}\") needs the token \"{token}\", which is not in the vocabulary. Vocabulary and merges do not belong together.");
+                    throw new InputException(
+                        $"{place}: merge {rank} (\"{left}\" \"{right}\") needs the token \"{token}\", which is not " +
+                        "in the vocabulary. Vocabulary and merges do not belong together.");
             // A pair named twice keeps its last place, as the reference's map does.
             merges[(vocabulary[left], vocabulary[right])] = (rank, vocabulary[merged]);
         }
     }
 
-    /// <summary>Merges until nothing can be merged: always the pair of lowest rank, the leftmost among equals.</summary>
+    /// <summary>Merges until nothing can be merged: always the pair of lowest rank, the leftmost among
+    /// equals.</summary>
     public int[] Apply(List<int> symbols)
     {
         if (symbols.Count < 2) return [.. symbols];
@@ -276,7 +295,8 @@ internal sealed class MergeTable
             int best = -1, rank = int.MaxValue, id = 0;
             Span<int> at = CollectionsMarshal.AsSpan(symbols);
             for (int i = 0; i + 1 < at.Length; i++)
-                if (merges.TryGetValue((at[i], at[i + 1]), out (int Rank, int Id) merge) && merge.Rank < rank) (best, rank, id) = (i, merge.Rank, merge.Id);
+                if (merges.TryGetValue((at[i], at[i + 1]), out (int Rank, int Id) merge) && merge.Rank < rank)
+                    (best, rank, id) = (i, merge.Rank, merge.Id);
             if (best < 0) break;
             symbols[best] = id;
             symbols.RemoveAt(best + 1);
@@ -284,7 +304,8 @@ internal sealed class MergeTable
         return [.. symbols];
     }
 
-    // A linked list of symbols and a queue of candidate merges: time n · log n, so that unsplit text of any length is near linear.
+    // A linked list of symbols and a queue of candidate merges: time n · log n, so that unsplit text of any length is
+    // near linear.
     private int[] Queue(List<int> symbols)
     {
         int count = symbols.Count;
@@ -301,7 +322,8 @@ internal sealed class MergeTable
         while (queue.TryDequeue(out var merge, out _))
         {
             // Either side may have been merged since: such a candidate is void.
-            if (id[merge.Left] != merge.LeftId || next[merge.Left] != merge.Right || id[merge.Right] != merge.RightId) continue;
+            if (id[merge.Left] != merge.LeftId || next[merge.Left] != merge.Right || id[merge.Right] != merge.RightId)
+                continue;
             id[merge.Left] = merge.Id;
             id[merge.Right] = -1;
             next[merge.Left] = next[merge.Right];

@@ -12,8 +12,8 @@ internal interface ITokenModel
     /// <summary>Adds a piece's ids to a list.</summary>
     void Encode(Piece piece, List<int> ids);
 
-    /// <summary>As <see cref="Encode"/>, and adds where each token stands in <see cref="Piece.Text"/>: its first unit and
-    /// its last.</summary>
+    /// <summary>As <see cref="Encode"/>, and adds where each token stands in <see cref="Piece.Text"/>: its first unit
+    /// and its last.</summary>
     void EncodeSpans(Piece piece, List<int> ids, List<(int First, int Last)> spans);
 }
 
@@ -34,7 +34,8 @@ internal static class TokenModelReader
             : json.Json["vocab"] is JsonArray ? "Unigram"
             : json.Json.ContainsKey("continuing_subword_prefix") ? "WordPiece" : null;
         string type = json.TextOr("type", known) ?? json.Type;
-        return Types.TryGetValue(type, out Func<ComponentJson, ITokenModel>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+        return Types.TryGetValue(type, out Func<ComponentJson, ITokenModel>? make) ? make(json)
+            : throw json.UnknownType(Types.Keys);
     }
 }
 
@@ -43,7 +44,8 @@ internal static class VocabularyReader
 {
     /// <summary>The <c>vocab</c> of a model in tokenizer.json.</summary>
     public static Dictionary<string, int> Read(ComponentJson json) =>
-        json.Json["vocab"] is JsonObject vocabulary ? Read(vocabulary, json.Place) : throw json.Unsupported("vocab", "an object of tokens to ids");
+        json.Json["vocab"] is JsonObject vocabulary ? Read(vocabulary, json.Place)
+            : throw json.Unsupported("vocab", "an object of tokens to ids");
 
     /// <summary>Tokens to ids.</summary>
     /// <param name="vocabulary">The object.</param>
@@ -54,7 +56,9 @@ internal static class VocabularyReader
         foreach ((string token, JsonNode? node) in vocabulary)
         {
             if (node is not JsonValue value || !value.TryGetValue(out int id) || id < 0)
-                throw new InputException($"{place}: the id of \"{token}\" is {node?.ToJsonString() ?? "null"}, expected a whole number of at least 0.");
+                throw new InputException(
+                    $"{place}: the id of \"{token}\" is {node?.ToJsonString() ?? "null"}, expected a whole number " +
+                    "of at least 0.");
             ids.Add(token, id);
         }
         return ids;

@@ -3,8 +3,8 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Models;
 
-/// <summary>Unigram language model segmentation (arXiv 1804.10959): of all ways to part a text into tokens the one whose
-/// tokens' log probabilities sum highest, by Viterbi's algorithm.</summary>
+/// <summary>Unigram language model segmentation (arXiv 1804.10959): of all ways to part a text into tokens the one
+/// whose tokens' log probabilities sum highest, by Viterbi's algorithm.</summary>
 /// <remarks>Safe for several threads at once. Time grows with the text times the longest token.</remarks>
 internal sealed class UnigramModel : ITokenModel
 {
@@ -20,12 +20,15 @@ internal sealed class UnigramModel : ITokenModel
     /// <param name="vocabulary">Tokens to ids.</param>
     /// <param name="pieces">Tokens that texts are parted into, with their scores.</param>
     /// <param name="settings">The rest.</param>
-    public UnigramModel(Dictionary<string, int> vocabulary, Dictionary<string, (int Id, double Score)> pieces, UnigramSettings settings)
+    public UnigramModel(
+        Dictionary<string, int> vocabulary, Dictionary<string, (int Id, double Score)> pieces, UnigramSettings settings)
     {
         (this.vocabulary, this.pieces, this.settings) = (vocabulary, pieces, settings);
         lookup = pieces.GetAlternateLookup<ReadOnlySpan<char>>();
         longest = pieces.Keys.Select(piece => piece.Length).DefaultIfEmpty(1).Max();
-        fallback = [.. Enumerable.Range(0, 256).Select(b => settings.FallsBackToBytes && vocabulary.TryGetValue($"<0x{b:X2}>", out int id) ? id : (int?)null)];
+        fallback = [.. Enumerable.Range(0, 256)
+            .Select(b => settings.FallsBackToBytes && vocabulary.TryGetValue($"<0x{b:X2}>", out int id) ? id
+            : (int?)null)];
     }
 
     public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
@@ -33,21 +36,26 @@ internal sealed class UnigramModel : ITokenModel
     /// <summary>Reads the model of a tokenizer.json.</summary>
     public static UnigramModel Read(ComponentJson json)
     {
-        if (json.Json["vocab"] is not System.Text.Json.Nodes.JsonArray list) throw json.Unsupported("vocab", "a list of tokens with their scores");
+        if (json.Json["vocab"] is not System.Text.Json.Nodes.JsonArray list)
+            throw json.Unsupported("vocab", "a list of tokens with their scores");
         var vocabulary = new Dictionary<string, int>(list.Count);
         var pieces = new Dictionary<string, (int, double)>(list.Count);
         double least = double.PositiveInfinity;
         for (int id = 0; id < list.Count; id++)
         {
-            if (list[id] is not System.Text.Json.Nodes.JsonArray { Count: 2 } pair || pair[0] is not System.Text.Json.Nodes.JsonValue text || !text.TryGetValue(out string? token)
+            if (list[id] is not System.Text.Json.Nodes.JsonArray { Count: 2 } pair
+                || pair[0] is not System.Text.Json.Nodes.JsonValue text || !text.TryGetValue(out string? token)
                 || pair[1] is not System.Text.Json.Nodes.JsonValue number || !number.TryGetValue(out double score))
-                throw new InputException($"{json.Place}.vocab[{id}] is {list[id]?.ToJsonString() ?? "null"}, expected a token and its score.");
+                throw new InputException(
+                    $"{json.Place}.vocab[{id}] is {list[id]?.ToJsonString() ?? "null"}, expected a token and its " +
+                    "score.");
             vocabulary[token] = id;
             pieces[token] = (id, score);
             least = Math.Min(least, score);
         }
         int? unknown = json.Json["unk_id"] is null ? null : json.Number("unk_id");
-        if (unknown < 0 || unknown >= list.Count) throw json.Unsupported("unk_id", $"a token's id from 0 to {list.Count - 1}");
+        if (unknown < 0 || unknown >= list.Count)
+            throw json.Unsupported("unk_id", $"a token's id from 0 to {list.Count - 1}");
         pieces.Remove("");
         return new UnigramModel(vocabulary, pieces, new UnigramSettings(unknown, least)
         {

@@ -2,8 +2,8 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.Models;
 
-/// <summary>WordPiece: from the left always the longest token (google-research/bert, tokenization.py); a word that cannot be
-/// made of tokens, or is too long, is unknown as a whole.</summary>
+/// <summary>WordPiece: from the left always the longest token (google-research/bert, tokenization.py); a word that
+/// cannot be made of tokens, or is too long, is unknown as a whole.</summary>
 internal sealed class WordPieceModel : ITokenModel
 {
     private readonly Dictionary<string, int> vocabulary;
@@ -19,13 +19,16 @@ internal sealed class WordPieceModel : ITokenModel
     /// <param name="prefix">What tokens inside a word begin with.</param>
     /// <param name="longestWord">Characters from which on a word is unknown.</param>
     /// <param name="place">Where the settings stand, for messages.</param>
-    public WordPieceModel(Dictionary<string, int> vocabulary, string unknownToken, string prefix, int longestWord, string place)
+    public WordPieceModel(
+        Dictionary<string, int> vocabulary, string unknownToken, string prefix, int longestWord, string place)
     {
         this.vocabulary = vocabulary;
         this.longestWord = longestWord;
-        unknown = vocabulary.TryGetValue(unknownToken, out int id) ? id : throw new InputException($"{place}: unk_token \"{unknownToken}\" is not in the vocabulary.");
+        unknown = vocabulary.TryGetValue(unknownToken, out int id) ? id
+            : throw new InputException($"{place}: unk_token \"{unknownToken}\" is not in the vocabulary.");
         starts = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
-        rest = vocabulary.Where(token => token.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(token => token.Key[prefix.Length..], token => token.Value);
+        rest = vocabulary.Where(token => token.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(token => token.Key[prefix.Length..], token => token.Value);
         continuations = rest.GetAlternateLookup<ReadOnlySpan<char>>();
         longestToken = vocabulary.Keys.Max(token => token.Length);
     }
@@ -33,7 +36,8 @@ internal sealed class WordPieceModel : ITokenModel
     public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
 
     /// <summary>Reads the model of a tokenizer.json.</summary>
-    public static WordPieceModel Read(ComponentJson json) => new(VocabularyReader.Read(json), json.TextOr("unk_token", "[UNK]")!,
+    public static WordPieceModel Read(ComponentJson json) =>
+        new(VocabularyReader.Read(json), json.TextOr("unk_token", "[UNK]")!,
         json.TextOr("continuing_subword_prefix", "##")!, json.NumberOr("max_input_chars_per_word", 100), json.Place);
 
     public void Encode(Piece piece, List<int> ids) => EncodeSpans(piece, ids, null);
@@ -48,7 +52,8 @@ internal sealed class WordPieceModel : ITokenModel
         {
             int length = Math.Min(word.Length - start, longestToken);
             int id = 0;
-            while (length > 0 && !(start == 0 ? starts : continuations).TryGetValue(word.Slice(start, length), out id)) length--;
+            while (length > 0 && !(start == 0 ? starts : continuations).TryGetValue(word.Slice(start, length), out id))
+                length--;
             if (length == 0)
             {
                 characters = int.MaxValue;

@@ -14,7 +14,8 @@ internal interface INormalizer
     /// <param name="budget">How long it may become; null for the text's own.</param>
     string Normalize(string text, TextBudget? budget = null);
 
-    /// <summary>The changed text with what each part of it stands for; the same text as <see cref="Normalize"/> gives.</summary>
+    /// <summary>The changed text with what each part of it stands for; the same text as <see cref="Normalize"/>
+    /// gives.</summary>
     AlignedText Align(AlignedText text);
 }
 
@@ -41,11 +42,14 @@ internal static class NormalizerReader
     };
 
     public static INormalizer Read(ComponentJson json) =>
-        Types.TryGetValue(json.Type, out Func<ComponentJson, INormalizer>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+        Types.TryGetValue(json.Type, out Func<ComponentJson, INormalizer>? make) ? make(json)
+            : throw json.UnknownType(Types.Keys);
 
-    private static TextChange Prepend(string before) => new((text, budget) => Joined(before, text, text, budget), text => text.Prepend(before));
+    private static TextChange Prepend(string before) =>
+        new((text, budget) => Joined(before, text, text, budget), text => text.Prepend(before));
 
-    private static TextChange Append(string after) => new((text, budget) => Joined(text, after, text, budget), text => text.Append(after));
+    private static TextChange Append(string after) =>
+        new((text, budget) => Joined(text, after, text, budget), text => text.Append(after));
 
     private static string Joined(string left, string right, string text, TextBudget budget)
     {
@@ -57,28 +61,36 @@ internal static class NormalizerReader
     private static TextChange Strip(bool left, bool right) => new(
         (text, _) => left && right ? text.Trim() : left ? text.TrimStart() : right ? text.TrimEnd() : text,
         text => text.Slice(left ? text.Text.Length - text.Text.TrimStart().Length : 0,
-            right ? Math.Max(text.Text.TrimEnd().Length, left ? text.Text.Length - text.Text.TrimStart().Length : 0) : text.Text.Length));
+            right ? Math.Max(text.Text.TrimEnd().Length, left ? text.Text.Length - text.Text.TrimStart().Length : 0)
+                : text.Text.Length));
 
     private static TextChange Replace(ComponentJson json)
     {
         (string pattern, bool isRegex) = json.Pattern("pattern");
         string content = json.Text("content");
-        if (!isRegex) return new TextChange((text, budget) => Literally(text, pattern, content, budget), text => text.Replace(Found(text.Text, pattern), content));
+        if (!isRegex)
+            return new TextChange(
+                (text, budget) => Literally(text, pattern, content, budget), text =>
+                text.Replace(Found(text.Text, pattern), content));
         var regex = CodePointPattern.Compile(pattern, json.Place);
-        return new TextChange((text, budget) => regex.Replace(text, content, budget), text => text.Replace(regex.Matches(text.Text, text.Budget), content));
+        return new TextChange(
+            (text, budget) => regex.Replace(text, content, budget), text =>
+            text.Replace(regex.Matches(text.Text, text.Budget), content));
     }
 
     /// <summary>The text with each occurrence of a part replaced.</summary>
     public static string Literally(string text, string part, string content, TextBudget budget)
     {
-        if (content.Length > part.Length) budget.Check(text.Length + (long)Found(text, part).Count() * (content.Length - part.Length));
+        if (content.Length > part.Length)
+            budget.Check(text.Length + (long)Found(text, part).Count() * (content.Length - part.Length));
         return text.Replace(part, content, StringComparison.Ordinal);
     }
 
     private static IEnumerable<(int Start, int Length)> Found(string text, string pattern)
     {
         if (pattern.Length == 0) yield break;
-        for (int at = text.IndexOf(pattern, StringComparison.Ordinal); at >= 0; at = text.IndexOf(pattern, at + pattern.Length, StringComparison.Ordinal))
+        for (int at = text.IndexOf(pattern, StringComparison.Ordinal); at >= 0; at = text.IndexOf(
+            pattern, at + pattern.Length, StringComparison.Ordinal))
             yield return (at, pattern.Length);
     }
 }
@@ -106,7 +118,9 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
 
     public string Normalize(string text, TextBudget? budget = null)
     {
-        if (cleans) text = TextChanges.Map(TextChanges.Filter(text, rune => !IsControl(rune)), rune => Rune.IsWhiteSpace(rune) ? new Rune(' ') : rune);
+        if (cleans)
+            text = TextChanges.Map(TextChanges.Filter(text, rune => !IsControl(rune)), rune => Rune.IsWhiteSpace(rune)
+                ? new Rune(' ') : rune);
         if (separatesChinese) text = SetApart(text);
         if (strips) text = TextChanges.WithoutMarks(UnicodeNormalization.Nfd(text));
         if (lowers) text = TextChanges.Lower(text);
@@ -116,14 +130,18 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
 
     public AlignedText Align(AlignedText text)
     {
-        if (cleans) text = text.MapCharacters(rune => IsControl(rune) ? "" : Rune.IsWhiteSpace(rune) ? " " : rune.ToString());
+        if (cleans)
+            text = text.MapCharacters(rune => IsControl(rune) ? "" : Rune.IsWhiteSpace(rune) ? " " : rune.ToString());
         if (separatesChinese) text = text.MapCharacters(rune => IsChinese(rune.Value) ? $" {rune} " : rune.ToString());
-        if (strips) text = text.MapClusters(UnicodeNormalization.Nfd).MapCharacters(rune => TextChanges.WithoutMarks(rune.ToString()));
+        if (strips)
+            text = text.MapClusters(UnicodeNormalization.Nfd)
+                .MapCharacters(rune => TextChanges.WithoutMarks(rune.ToString()));
         return lowers ? text.MapCharacters(rune => TextChanges.Lower(rune.ToString())) : text;
     }
 
     private static bool IsControl(Rune rune) => rune.Value is 0 or 0xFFFD
-        || (rune.Value is not ('\t' or '\n' or '\r') && Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
+        || (rune.Value is not ('\t' or '\n' or '\r') && Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control
+        or UnicodeCategory.Format
             or UnicodeCategory.PrivateUse or UnicodeCategory.Surrogate);
 
     private static string SetApart(string text)
@@ -137,12 +155,14 @@ internal sealed class BertNormalizer(ComponentJson json) : INormalizer
         return result.ToString();
     }
 
-    private static bool IsChinese(int c) => c is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x20000 and <= 0x2A6DF)
-        or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
+    private static bool IsChinese(int c) =>
+        c is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x20000 and <= 0x2A6DF)
+        or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF)
+        or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
 }
 
-/// <summary>sentencepiece's map of characters as the tokenizers library applies it: grapheme by grapheme where one is short,
-/// else character by character.</summary>
+/// <summary>sentencepiece's map of characters as the tokenizers library applies it: grapheme by grapheme where one is
+/// short, else character by character.</summary>
 internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
 {
     private const int LongGrapheme = 6; // UTF-8 bytes from which on it is taken apart
@@ -152,7 +172,8 @@ internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
     {
         try
         {
-            return new PrecompiledNormalizer(new CharacterMap(Convert.FromBase64String(json.TextOr("precompiled_charsmap", "")!), json.Place));
+            return new PrecompiledNormalizer(
+                new CharacterMap(Convert.FromBase64String(json.TextOr("precompiled_charsmap", "")!), json.Place));
         }
         catch (FormatException e)
         {
@@ -180,7 +201,8 @@ internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
         for (int at = 0; at < text.Length;)
         {
             int grapheme = StringInfo.GetNextTextElementLength(text.AsSpan(at));
-            if (Encoding.UTF8.GetByteCount(text.AsSpan(at, grapheme)) < LongGrapheme && map.Shortest(text.AsSpan(at, grapheme)) is not null)
+            if (Encoding.UTF8.GetByteCount(text.AsSpan(at, grapheme)) < LongGrapheme
+                && map.Shortest(text.AsSpan(at, grapheme)) is not null)
             {
                 yield return (at, grapheme);
                 at += grapheme;
@@ -199,7 +221,8 @@ internal sealed class PrecompiledNormalizer(CharacterMap map) : INormalizer
 /// <summary>A normalizer that is a function of the text.</summary>
 /// <param name="change">The function.</param>
 /// <param name="align">The same with the alignment kept.</param>
-internal sealed class TextChange(Func<string, TextBudget, string> change, Func<AlignedText, AlignedText> align) : INormalizer
+internal sealed class TextChange(Func<string, TextBudget, string> change, Func<AlignedText, AlignedText> align)
+    : INormalizer
 {
     public string Normalize(string text, TextBudget? budget = null)
     {
@@ -212,10 +235,12 @@ internal sealed class TextChange(Func<string, TextBudget, string> change, Func<A
     public AlignedText Align(AlignedText text) => align(text);
 
     /// <summary>A change of clusters, such as a Unicode normalization.</summary>
-    public static TextChange OfClusters(Func<string, string> change) => new((text, _) => change(text), text => text.MapClusters(change));
+    public static TextChange OfClusters(Func<string, string> change) =>
+        new((text, _) => change(text), text => text.MapClusters(change));
 
     /// <summary>A change of single characters: of any text, character by character, it gives the same.</summary>
-    public static TextChange OfCharacters(Func<string, string> change) => new((text, _) => change(text), text => text.MapCharacters(rune => change(rune.ToString())));
+    public static TextChange OfCharacters(Func<string, string> change) =>
+        new((text, _) => change(text), text => text.MapCharacters(rune => change(rune.ToString())));
 }
 
 /// <summary>Changes of text that several normalizers use.</summary>
@@ -230,13 +255,18 @@ internal static class TextChanges
 
     /// <summary>Without combining marks of any category, which is what the StripAccents normalizer takes out.</summary>
     public static string WithoutAnyMarks(string text) => Filter(text, rune => Rune.GetUnicodeCategory(rune)
-        is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark));
+        is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+        or UnicodeCategory.EnclosingMark));
 
-    /// <summary>sentencepiece's nmt rules: control characters removed, separators and zero-width spaces made blanks.</summary>
+    /// <summary>sentencepiece's nmt rules: control characters removed, separators and zero-width spaces made
+    /// blanks.</summary>
     public static string Nmt(string text)
     {
-        string kept = Filter(text, rune => !(rune.Value is (>= 0x01 and <= 0x08) or 0x0B or (>= 0x0E and <= 0x1F) or 0x7F or 0x8F or 0x9F));
-        return Map(kept, rune => rune.Value is 0x09 or 0x0A or 0x0C or 0x0D or 0x1680 or (>= 0x200B and <= 0x200F) or 0x2028 or 0x2029 or 0x2581 or 0xFEFF or 0xFFFD
+        string kept = Filter(
+            text, rune => !(
+                rune.Value is (>= 0x01 and <= 0x08) or 0x0B or (>= 0x0E and <= 0x1F) or 0x7F or 0x8F or 0x9F));
+        return Map(kept, rune => rune.Value is 0x09 or 0x0A or 0x0C or 0x0D or 0x1680 or (>= 0x200B and <= 0x200F)
+            or 0x2028 or 0x2029 or 0x2581 or 0xFEFF or 0xFFFD
             ? new Rune(' ') : rune);
     }
 

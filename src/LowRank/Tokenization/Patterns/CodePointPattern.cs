@@ -2,10 +2,10 @@ using System.Text;
 
 namespace LowRank.Tokenization.Patterns;
 
-/// <summary>A regular expression from a tokenizer's file, in the syntax that the files are written for (Oniguruma's for Ruby,
-/// without captures) and over whole characters. .NET's own sees halves of surrogate pairs where a letter is, knows no
-/// possessive quantifiers, and reads some of the syntax differently. Where case is ignored, a letter that stands for several
-/// (ß for ss) matches in its own two cases only.</summary>
+/// <summary>A regular expression from a tokenizer's file, in the syntax that the files are written for (Oniguruma's for
+/// Ruby, without captures) and over whole characters. .NET's own sees halves of surrogate pairs where a letter is,
+/// knows no possessive quantifiers, and reads some of the syntax differently. Where case is ignored, a letter that
+/// stands for several (ß for ss) matches in its own two cases only.</summary>
 internal sealed class CodePointPattern
 {
     private readonly PatternStep[] steps;
@@ -34,7 +34,8 @@ internal sealed class CodePointPattern
         }
     }
 
-    /// <summary>The matches from left to right. An empty one is none where the last match ends, as in the tokenizers library.</summary>
+    /// <summary>The matches from left to right. An empty one is none where the last match ends, as in the tokenizers
+    /// library.</summary>
     /// <param name="text">The text.</param>
     /// <param name="budget">How many steps it may take; null for as many as such a text needs.</param>
     public IEnumerable<(int Start, int Length)> Matches(string text, TextBudget? budget = null)

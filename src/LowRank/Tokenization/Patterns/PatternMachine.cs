@@ -2,8 +2,8 @@ using System.Text;
 
 namespace LowRank.Tokenization.Patterns;
 
-/// <summary>Runs a compiled pattern over a text, going back where it fails, on a stack of its own and in a bounded number of
-/// steps: files are not to be trusted.</summary>
+/// <summary>Runs a compiled pattern over a text, going back where it fails, on a stack of its own and in a bounded
+/// number of steps: files are not to be trusted.</summary>
 /// <param name="steps">The pattern.</param>
 /// <param name="registers">How many registers it uses.</param>
 /// <param name="text">The text.</param>
@@ -32,7 +32,8 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
         int bottom = count;
         for (int next = 0; ;)
         {
-            if (--remaining < 0) throw new TimeoutException($"it needs too many steps on a text of {text.Length} characters");
+            if (--remaining < 0)
+                throw new TimeoutException($"it needs too many steps on a text of {text.Length} characters");
             ref readonly PatternStep step = ref program[next];
             bool goesOn = true;
             switch (step.Operation)
@@ -155,7 +156,9 @@ internal sealed class PatternMachine(PatternStep[] steps, int registers, string 
 
     private void Push(Entry entry)
     {
-        if (count == MostEntries) throw new TimeoutException($"it goes back to more than {MostEntries} places of a text of {text.Length} characters");
+        if (count == MostEntries)
+            throw new TimeoutException(
+                $"it goes back to more than {MostEntries} places of a text of {text.Length} characters");
         if (count == stack.Length) Array.Resize(ref stack, 2 * count);
         stack[count++] = entry;
     }
@@ -177,7 +180,8 @@ internal enum PatternOperation
     /// <summary>Takes a character of the class.</summary>
     Take,
 
-    /// <summary>Takes as many characters of the class as it can, and gives them back one by one when what follows fails.</summary>
+    /// <summary>Takes as many characters of the class as it can, and gives them back one by one when what follows
+    /// fails.</summary>
     TakeMany,
 
     /// <summary>Takes as many characters of the class as it can and keeps them.</summary>
@@ -192,7 +196,8 @@ internal enum PatternOperation
     /// <summary>Remembers the place in the text in register First.</summary>
     Mark,
 
-    /// <summary>Goes on at Second when the place is still that of register First: a repeated part has taken nothing.</summary>
+    /// <summary>Goes on at Second when the place is still that of register First: a repeated part has taken
+    /// nothing.</summary>
     LeaveWhenStill,
 
     /// <summary>Fails unless the place is one of First, a <see cref="PatternPlace"/>.</summary>
@@ -220,7 +225,9 @@ internal enum PatternOperation
 /// <param name="First">A step, a register, a least number, or a place, by the operation.</param>
 /// <param name="Second">A step or a largest number.</param>
 /// <param name="Part">The steps of a part that is matched by itself.</param>
-internal readonly record struct PatternStep(PatternOperation Operation, CharacterClass? Class = null, int First = 0, int Second = 0, PatternStep[]? Part = null);
+internal readonly record struct PatternStep(
+    PatternOperation Operation, CharacterClass? Class = null, int First = 0, int Second = 0,
+    PatternStep[]? Part = null);
 
 /// <summary>A place in a text that a pattern can ask for.</summary>
 internal enum PatternPlace

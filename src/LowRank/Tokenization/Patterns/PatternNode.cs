@@ -11,10 +11,12 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
     public static PatternNode Empty { get; } = new(_ => { }, 0, 0);
 
     /// <summary>Takes one character of a class.</summary>
-    public static PatternNode Of(CharacterClass single) => new(writer => writer.Add(new PatternStep(PatternOperation.Take, single)), 1, 1, single);
+    public static PatternNode Of(CharacterClass single) =>
+        new(writer => writer.Add(new PatternStep(PatternOperation.Take, single)), 1, 1, single);
 
     /// <summary>Asks for a place.</summary>
-    public static PatternNode At(PatternPlace place) => new(writer => writer.Add(new PatternStep(PatternOperation.At, First: (int)place)), 0, 0);
+    public static PatternNode At(PatternPlace place) =>
+        new(writer => writer.Add(new PatternStep(PatternOperation.At, First: (int)place)), 0, 0);
 
     /// <summary>One part after another.</summary>
     public static PatternNode Sequence(IReadOnlyList<PatternNode> parts) => parts.Count == 1 ? parts[0] : new(
@@ -43,7 +45,8 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
 
     /// <summary>A part that is matched by itself: looked for, or taken for good.</summary>
     public static PatternNode Alone(PatternOperation operation, PatternNode part) => new(
-        writer => writer.Add(new PatternStep(operation, First: part.Least, Second: part.Most ?? int.MaxValue, Part: writer.Part(part))),
+        writer => writer.Add(
+            new PatternStep(operation, First: part.Least, Second: part.Most ?? int.MaxValue, Part: writer.Part(part))),
         operation == PatternOperation.Atomic ? part.Least : 0, operation == PatternOperation.Atomic ? part.Most : 0);
 
     /// <summary>A part several times over.</summary>
@@ -70,7 +73,8 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
     {
         PatternNode repeated = Repeat(part, least, most, isLazy: false);
         return part.Single is { } single
-            ? repeated with { Write = writer => writer.Add(new PatternStep(PatternOperation.TakeAll, single, least, most ?? int.MaxValue)) }
+            ? repeated with { Write = writer =>
+            writer.Add(new PatternStep(PatternOperation.TakeAll, single, least, most ?? int.MaxValue)) }
             : Alone(PatternOperation.Atomic, repeated);
     }
 
@@ -97,7 +101,8 @@ internal sealed record PatternNode(Action<PatternWriter> Write, int Least, int? 
     }
 
     private static PatternStep Choose(int into, int past, bool isLazy) =>
-        isLazy ? new PatternStep(PatternOperation.Fork, First: past, Second: into) : new PatternStep(PatternOperation.Fork, First: into, Second: past);
+        isLazy ? new PatternStep(PatternOperation.Fork, First: past, Second: into)
+            : new PatternStep(PatternOperation.Fork, First: into, Second: past);
 }
 
 /// <summary>Collects the steps of a pattern.</summary>
@@ -130,7 +135,8 @@ internal sealed class PatternWriter(PatternWriter.Counter registers)
     /// <exception cref="FormatException">There are too many: repetitions in repetitions multiply.</exception>
     public void Add(PatternStep step)
     {
-        if (++registers.Steps > MostSteps) throw new FormatException($"it has more than {MostSteps} steps when its repetitions are written out");
+        if (++registers.Steps > MostSteps)
+            throw new FormatException($"it has more than {MostSteps} steps when its repetitions are written out");
         steps.Add(step);
     }
 

@@ -3,8 +3,8 @@ using System.Text;
 
 namespace LowRank.Tokenization.Patterns;
 
-/// <summary>Reads a regular expression. What it does not know is an error: a pattern that is read otherwise than it was meant
-/// splits texts wrongly without a word.</summary>
+/// <summary>Reads a regular expression. What it does not know is an error: a pattern that is read otherwise than it was
+/// meant splits texts wrongly without a word.</summary>
 internal sealed class PatternParser(string pattern)
 {
     private const int MostGroups = 100; // inside one another: each is a call on the stack
@@ -52,12 +52,16 @@ internal sealed class PatternParser(string pattern)
     {
         if (text.Next == '(') return Group(flags);
         if (text.Take("[")) return PatternNode.Of(new PatternClassParser(text).Parse(flags.IgnoresCase));
-        if (text.Take(".")) return PatternNode.Of(flags.DotTakesLines ? CharacterClass.Any : new CharacterClass(rune => rune.Value != '\n'));
+        if (text.Take("."))
+            return PatternNode.Of(
+                flags.DotTakesLines ? CharacterClass.Any : new CharacterClass(rune => rune.Value != '\n'));
         if (text.Take("^")) return PatternNode.At(PatternPlace.LineStart);
         if (text.Take("$")) return PatternNode.At(PatternPlace.LineEnd);
-        if (text.Next is '*' or '+' or '?') throw new FormatException($"the \"{text.Next}\" at {text.At} repeats nothing");
+        if (text.Next is '*' or '+' or '?')
+            throw new FormatException($"the \"{text.Next}\" at {text.At} repeats nothing");
         if (text.Next == '\\' && Place() is { } place) return PatternNode.At(place);
-        if (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: false) is { } named) return PatternNode.Of(named);
+        if (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: false) is { } named)
+            return PatternNode.Of(named);
         var single = CharacterClass.Of(text.Next == '\\' ? PatternEscapes.Character(text) : text.TakeRune());
         return PatternNode.Of(flags.IgnoresCase ? single.InAnyCase() : single);
     }
@@ -100,7 +104,8 @@ internal sealed class PatternParser(string pattern)
             else flags = flags.With(letter.IsAscii ? (char)letter.Value : '?', on);
         }
         // (?i) without a colon holds for the rest of the group around it, its further choices included.
-        return text.Take(":") ? Closed(flags, start) : text.Take(")") ? Choice(flags) : throw new FormatException("it ends too soon");
+        return text.Take(":") ? Closed(flags, start) : text.Take(")") ? Choice(flags)
+            : throw new FormatException("it ends too soon");
     }
 
     private PatternNode Closed(PatternFlags flags, int start)
@@ -123,7 +128,8 @@ internal sealed class PatternParser(string pattern)
             else break;
             // After an interval "+" repeats it, and after a fixed one "?" makes it optional: so Ruby reads them.
             if (!isInterval && text.Take("+")) item = PatternNode.Keep(item, times.Least, times.Most);
-            else if (!(isInterval && times.Least == times.Most) && text.Take("?")) item = PatternNode.Repeat(item, times.Least, times.Most, isLazy: true);
+            else if (!(isInterval && times.Least == times.Most) && text.Take("?"))
+                item = PatternNode.Repeat(item, times.Least, times.Most, isLazy: true);
             else item = PatternNode.Repeat(item, times.Least, times.Most, isLazy: false);
         }
         return item;
@@ -142,13 +148,15 @@ internal sealed class PatternParser(string pattern)
             text.Return(start);
             return null;
         }
-        if (least > MostTimes || most > MostTimes) throw new FormatException($"a part is repeated more than {MostTimes} times");
+        if (least > MostTimes || most > MostTimes)
+            throw new FormatException($"a part is repeated more than {MostTimes} times");
         if (most < least) throw new FormatException($"{{{least},{most}}} asks for more than it allows");
         return (least ?? 0, most);
     }
 }
 
-/// <summary>Reads what stands in brackets: characters, ranges, classes, classes in classes, and their intersections.</summary>
+/// <summary>Reads what stands in brackets: characters, ranges, classes, classes in classes, and their
+/// intersections.</summary>
 internal sealed class PatternClassParser(PatternText text)
 {
     private const int MostClasses = 50; // in one another
@@ -196,7 +204,9 @@ internal sealed class PatternClassParser(PatternText text)
         if (text.Take("-"))
         {
             // A hyphen before the end, or before a class, stands for itself.
-            if (text.Next is ']' or '[' || (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: true) is not null)) text.Return(start);
+            if (text.Next is ']' or '['
+                || (text.Next == '\\' && PatternEscapes.Class(text, inBrackets: true) is not null))
+                text.Return(start);
             else
             {
                 Rune last = Character();
@@ -211,7 +221,8 @@ internal sealed class PatternClassParser(PatternText text)
     private CharacterClass WithHyphen(CharacterClass named)
     {
         if (!text.Take("-")) return named;
-        return text.Next == ']' ? CharacterClass.Union([named, CharacterClass.Of(new Rune('-'))]) : throw new FormatException("a range in brackets begins with a class");
+        return text.Next == ']' ? CharacterClass.Union([named, CharacterClass.Of(new Rune('-'))])
+            : throw new FormatException("a range in brackets begins with a class");
     }
 
     private Rune Character()
@@ -225,7 +236,8 @@ internal sealed class PatternClassParser(PatternText text)
         bool isNegated = text.Take("^");
         string name = text.TakeUntil(":]");
         CharacterClass named = CharacterProperties.Bracket(name)
-            ?? throw new FormatException($"[:{name}:] is not known; expected ascii, blank, cntrl, digit, punct, space, word or xdigit");
+            ?? throw new FormatException(
+                $"[:{name}:] is not known; expected ascii, blank, cntrl, digit, punct, space, word or xdigit");
         return isNegated ? named.Not() : named;
     }
 }
@@ -233,7 +245,8 @@ internal sealed class PatternClassParser(PatternText text)
 /// <summary>What a backslash introduces.</summary>
 internal static class PatternEscapes
 {
-    /// <summary>A class such as <c>\s</c> or <c>\p{L}</c>; null, with nothing taken, where something else follows.</summary>
+    /// <summary>A class such as <c>\s</c> or <c>\p{L}</c>; null, with nothing taken, where something else
+    /// follows.</summary>
     /// <param name="text">The pattern.</param>
     /// <param name="inBrackets">Whether it stands in brackets.</param>
     /// <exception cref="FormatException">The property is not known.</exception>
@@ -280,7 +293,8 @@ internal static class PatternEscapes
             'a' => new Rune('\a'),
             'e' => new Rune('\u001B'),
             '0' => new Rune('\0'),
-            >= '1' and <= '9' or (>= 'A' and <= 'Z') or (>= 'a' and <= 'z') => throw new FormatException($"\\{letter} is not supported"),
+            >= '1' and <= '9' or (>= 'A' and <= 'Z') or (>= 'a' and <= 'z') =>
+                throw new FormatException($"\\{letter} is not supported"),
             _ => letter,
         };
     }
@@ -350,7 +364,8 @@ internal sealed class PatternText(string text)
         int start = At;
         while (At < text.Length && char.IsAsciiDigit(text[At])) At++;
         if (At == start) return null;
-        return int.TryParse(text.AsSpan(start, At - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+        return int.TryParse(
+            text.AsSpan(start, At - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
             ? number : throw new FormatException($"{text[start..At]} is too large");
     }
 
@@ -360,7 +375,9 @@ internal sealed class PatternText(string text)
     {
         int start = At;
         while (At < text.Length && At - start < most && char.IsAsciiHexDigit(text[At])) At++;
-        return int.TryParse(text.AsSpan(start, At - start), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) && Rune.IsValid(value)
+        return int.TryParse(
+            text.AsSpan(start, At - start), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value)
+            && Rune.IsValid(value)
             ? new Rune(value) : throw new FormatException($"{text[start..At]} names no character");
     }
 

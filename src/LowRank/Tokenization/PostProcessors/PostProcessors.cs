@@ -8,8 +8,11 @@ internal static class PostProcessorReader
     private const int MostParts = 1000;
     private static readonly Dictionary<string, Func<ComponentJson, SpecialTokenFrame>> Types = new()
     {
-        ["ByteLevel"] = json => SpecialTokenFrame.None with { TrimsOffsets = json.Flag("trim_offsets", true), AddsPrefixSpace = json.Flag("add_prefix_space", true) },
-        ["TemplateProcessing"] = json => new SpecialTokenFrame(Template(json, "single"), json.Json["pair"] is null ? null : Template(json, "pair")),
+        ["ByteLevel"] = json =>
+            SpecialTokenFrame.None with { TrimsOffsets = json.Flag("trim_offsets", true),
+            AddsPrefixSpace = json.Flag("add_prefix_space", true) },
+        ["TemplateProcessing"] = json =>
+            new SpecialTokenFrame(Template(json, "single"), json.Json["pair"] is null ? null : Template(json, "pair")),
         ["BertProcessing"] = json => Bert(Id(json, "cls"), Id(json, "sep")),
         ["RobertaProcessing"] = json => Roberta(Id(json, "cls"), Id(json, "sep")) with
         {
@@ -20,7 +23,8 @@ internal static class PostProcessorReader
     };
 
     public static SpecialTokenFrame Read(ComponentJson json) =>
-        Types.TryGetValue(json.Type, out Func<ComponentJson, SpecialTokenFrame>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+        Types.TryGetValue(json.Type, out Func<ComponentJson, SpecialTokenFrame>? make) ? make(json)
+            : throw json.UnknownType(Types.Keys);
 
     /// <summary>[CLS] text [SEP], and [CLS] text [SEP] second [SEP] with types 0 and 1.</summary>
     public static SpecialTokenFrame Bert(int begin, int end)
@@ -46,10 +50,12 @@ internal static class PostProcessorReader
         return new SpecialTokenFrame([first, .. bert.Single.Skip(1)], [first, .. bert.Pair!.Skip(1)]);
     }
 
-    /// <summary>&lt;s&gt; text &lt;/s&gt;, and &lt;s&gt; text &lt;/s&gt; &lt;/s&gt; second &lt;/s&gt;, all of type 0.</summary>
+    /// <summary>&lt;s&gt; text &lt;/s&gt;, and &lt;s&gt; text &lt;/s&gt; &lt;/s&gt; second &lt;/s&gt;, all of type
+    /// 0.</summary>
     public static SpecialTokenFrame Roberta(int start, int stop)
     {
-        TemplatePart begin = new(null, [start], 0), end = new(null, [stop], 0), first = new(0, [], 0), second = new(1, [], 0);
+        TemplatePart begin = new(null, [start], 0), end = new(null, [stop], 0), first = new(0, [], 0),
+            second = new(1, [], 0);
         return new SpecialTokenFrame([begin, first, end], [begin, first, end, end, second, end]) { BareType = 0 };
     }
 
@@ -57,7 +63,8 @@ internal static class PostProcessorReader
     private static SpecialTokenFrame Around(SpecialTokenFrame inner, SpecialTokenFrame outer)
     {
         static IReadOnlyList<TemplatePart> Wrap(IReadOnlyList<TemplatePart> inner, IReadOnlyList<TemplatePart> outer) =>
-            inner.Count == 1 ? outer : Bounded<TemplatePart[]>([.. outer.SelectMany(part => part.Sequence == 0 ? inner : [part])]);
+            inner.Count == 1 ? outer
+                : Bounded<TemplatePart[]>([.. outer.SelectMany(part => part.Sequence == 0 ? inner : [part])]);
         return new SpecialTokenFrame(Wrap(inner.Single, outer.Single), outer.Pair ?? inner.Pair)
         {
             TrimsOffsets = inner.TrimsOffsets || outer.TrimsOffsets,
@@ -75,29 +82,37 @@ internal static class PostProcessorReader
                 parts.Add(new TemplatePart(text.TextOr("id", "A") == "B" ? 1 : 0, [], text.NumberOr("type_id", 0)));
             else
             {
-                ComponentJson special = part.Child("SpecialToken") ?? throw part.Unsupported("SpecialToken", "SpecialToken or Sequence");
+                ComponentJson special = part.Child("SpecialToken")
+                    ?? throw part.Unsupported("SpecialToken", "SpecialToken or Sequence");
                 parts.Add(new TemplatePart(null, [.. Ids(json, special.Text("id"))], special.NumberOr("type_id", 0)));
             }
         }
         foreach (int sequence in new[] { 0, 1 })
-            if (parts.Count(part => part.Sequence == sequence) > 1) throw json.Unsupported(key, "a template in which each text stands once");
+            if (parts.Count(part => part.Sequence == sequence) > 1)
+                throw json.Unsupported(key, "a template in which each text stands once");
         return Bounded(parts);
     }
 
     // What stands around every text is no text of its own.
-    private static T Bounded<T>(T parts) where T : IReadOnlyList<TemplatePart> => parts.Sum(part => 1 + part.Ids.Count) <= MostParts ? parts
-        : throw new InputException($"The post-processor of the tokenizer puts more than {MostParts} tokens around a text. Its file is damaged or hostile: use the model's own tokenizer.");
+    private static T Bounded<T>(T parts) where T : IReadOnlyList<TemplatePart> =>
+        parts.Sum(part => 1 + part.Ids.Count) <= MostParts ? parts
+        : throw new InputException(
+            $"The post-processor of the tokenizer puts more than {MostParts} tokens around a text. Its file is " +
+            "damaged or hostile: use the model's own tokenizer.");
 
     private static IEnumerable<int> Ids(ComponentJson json, string name)
     {
-        ComponentJson token = json.Child("special_tokens")?.Child(name) ?? throw json.Unsupported("special_tokens", $"an entry for \"{name}\", which the template uses");
-        if (token.Json["ids"] is not JsonArray ids || !ids.All(id => id is JsonValue value && value.TryGetValue(out int _)))
+        ComponentJson token = json.Child("special_tokens")?.Child(name)
+            ?? throw json.Unsupported("special_tokens", $"an entry for \"{name}\", which the template uses");
+        if (token.Json["ids"] is not JsonArray ids
+            || !ids.All(id => id is JsonValue value && value.TryGetValue(out int _)))
             throw token.Unsupported("ids", "a list of token ids");
         return ids.Select(id => id!.GetValue<int>());
     }
 
     private static int Id(ComponentJson json, string key) =>
-        json.Json[key] is JsonArray { Count: 2 } pair && pair[1] is JsonValue value && value.TryGetValue(out int id) ? id : throw json.Unsupported(key, "a token and its id");
+        json.Json[key] is JsonArray { Count: 2 } pair && pair[1] is JsonValue value && value.TryGetValue(out int id)
+            ? id : throw json.Unsupported(key, "a token and its id");
 }
 
 /// <summary>What a post-processor adds to a text and to a pair of texts.</summary>
@@ -115,10 +130,13 @@ internal sealed record SpecialTokenFrame(IReadOnlyList<TemplatePart> Single, IRe
     public bool AddsPrefixSpace { get; init; }
 
     /// <summary>Special tokens before a single text.</summary>
-    public IReadOnlyList<int> Before { get; } = [.. Single.TakeWhile(part => part.Sequence is null).SelectMany(part => part.Ids)];
+    public IReadOnlyList<int> Before { get; } =
+        [.. Single.TakeWhile(part => part.Sequence is null).SelectMany(part => part.Ids)];
 
     /// <summary>Special tokens after it.</summary>
-    public IReadOnlyList<int> After { get; } = [.. Single.SkipWhile(part => part.Sequence is null).Where(part => part.Sequence is null).SelectMany(part => part.Ids)];
+    public IReadOnlyList<int> After { get; } =
+        [.. Single.SkipWhile(part => part.Sequence is null).Where(part => part.Sequence is null)
+        .SelectMany(part => part.Ids)];
 
     /// <summary>A token's span without the blanks at its edges (tokenizers' process_offsets).</summary>
     /// <param name="span">The span.</param>

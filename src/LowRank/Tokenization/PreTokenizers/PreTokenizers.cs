@@ -28,10 +28,12 @@ internal static class PreTokenizerReader
             new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
             new SplitPreTokenizer(new RunePattern(WordCharacter.Is), SplitBehavior.Contiguous, invert: false),
         ]),
-        ["WhitespaceSplit"] = _ => new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
+        ["WhitespaceSplit"] = _ =>
+            new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
         ["Digits"] = json => new SplitPreTokenizer(new RunePattern(IsNumeric),
             json.Flag("individual_digits", false) ? SplitBehavior.Isolated : SplitBehavior.Contiguous, invert: false),
-        ["Punctuation"] = json => new SplitPreTokenizer(new RunePattern(IsPunctuation), Behavior(json, "Isolated"), invert: false),
+        ["Punctuation"] = json =>
+            new SplitPreTokenizer(new RunePattern(IsPunctuation), Behavior(json, "Isolated"), invert: false),
         ["BertPreTokenizer"] = _ => new SequencePreTokenizer(
         [
             new SplitPreTokenizer(new RunePattern(Rune.IsWhiteSpace), SplitBehavior.Removed, invert: false),
@@ -42,7 +44,8 @@ internal static class PreTokenizerReader
     };
 
     public static IPreTokenizer Read(ComponentJson json) =>
-        Types.TryGetValue(json.Type, out Func<ComponentJson, IPreTokenizer>? make) ? make(json) : throw json.UnknownType(Types.Keys);
+        Types.TryGetValue(json.Type, out Func<ComponentJson, IPreTokenizer>? make) ? make(json)
+            : throw json.UnknownType(Types.Keys);
 
     private static SplitPreTokenizer Split(ComponentJson json)
     {
@@ -67,7 +70,8 @@ internal static class PreTokenizerReader
 
     // ASCII's punctuation includes symbols such as $ and +.
     private static bool IsPunctuation(Rune rune) =>
-        rune.Value is (>= '!' and <= '/') or (>= ':' and <= '@') or (>= '[' and <= '`') or (>= '{' and <= '~') || Rune.IsPunctuation(rune);
+        rune.Value is (>= '!' and <= '/') or (>= ':' and <= '@') or (>= '[' and <= '`') or (>= '{' and <= '~')
+            || Rune.IsPunctuation(rune);
 }
 
 /// <summary>A part of a text that the model turns into tokens by itself.</summary>
@@ -75,10 +79,12 @@ internal static class PreTokenizerReader
 /// <param name="Start">Where it begins.</param>
 /// <param name="Length">How many UTF-16 units it has.</param>
 /// <param name="AsBytes">Whether the model sees its UTF-8 bytes, written in <see cref="ByteAlphabet"/>.</param>
-/// <param name="Base">Where unit 0 of <paramref name="Text"/> stands in the normalised text; -1 and so on for what was put before it.</param>
+/// <param name="Base">Where unit 0 of <paramref name="Text"/> stands in the normalised text; -1 and so on for what was
+/// put before it.</param>
 /// <param name="Floor">What the units before the text stand for: its first one.</param>
 /// <param name="Map">Where each unit of <paramref name="Text"/> stands, where that is no plain sequence.</param>
-internal readonly record struct Piece(string Text, int Start, int Length, bool AsBytes, int Base = 0, int Floor = 0, int[]? Map = null)
+internal readonly record struct Piece(
+    string Text, int Start, int Length, bool AsBytes, int Base = 0, int Floor = 0, int[]? Map = null)
 {
     public ReadOnlySpan<char> Span => Text.AsSpan(Start, Length);
 
@@ -148,7 +154,8 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<IPreTokenizer> stages) 
 internal sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool splits) : IPreTokenizer
 {
     /// <summary>Reads one of a tokenizer.json.</summary>
-    public static ByteLevelPreTokenizer Read(ComponentJson json) => new(json.Flag("add_prefix_space", true), json.Flag("use_regex", true));
+    public static ByteLevelPreTokenizer Read(ComponentJson json) =>
+        new(json.Flag("add_prefix_space", true), json.Flag("use_regex", true));
 
     public void Split(Piece piece, bool isFirst, List<Piece> parts, TextBudget? budget = null)
     {
@@ -160,11 +167,13 @@ internal sealed class ByteLevelPreTokenizer(bool addsPrefixSpace, bool splits) :
             parts.Add(whole);
             return;
         }
-        foreach ((int start, int length, bool _) in SplitPatterns.Gpt2.Find(whole.Text)) parts.Add(whole.Part(start, length));
+        foreach ((int start, int length, bool _) in SplitPatterns.Gpt2.Find(whole.Text))
+            parts.Add(whole.Part(start, length));
     }
 }
 
-/// <summary>sentencepiece's way with blanks: written as ▁, one put before the text, pieces beginning with them.</summary>
+/// <summary>sentencepiece's way with blanks: written as ▁, one put before the text, pieces beginning with
+/// them.</summary>
 internal sealed class MetaspacePreTokenizer : IPreTokenizer
 {
     private readonly string replacement;
@@ -175,13 +184,16 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
     {
         replacement = json.TextOr("replacement", "▁")!;
         scheme = Scheme(json);
-        if (scheme is not ("always" or "first" or "never")) throw json.Unsupported("prepend_scheme", "always, first or never");
+        if (scheme is not ("always" or "first" or "never"))
+            throw json.Unsupported("prepend_scheme", "always, first or never");
         if (replacement.Length != 1) throw json.Unsupported("replacement", "one character");
         if (json.Flag("split", true))
-            split = new SplitPreTokenizer(new RunePattern(rune => rune.Value == replacement[0]), SplitBehavior.MergedWithNext, invert: false);
+            split = new SplitPreTokenizer(
+                new RunePattern(rune => rune.Value == replacement[0]), SplitBehavior.MergedWithNext, invert: false);
     }
 
-    /// <summary>When the blank is put before the text: "always", "first" or "never"; older files say it by add_prefix_space.</summary>
+    /// <summary>When the blank is put before the text: "always", "first" or "never"; older files say it by
+    /// add_prefix_space.</summary>
     public static string Scheme(ComponentJson json) =>
         json.TextOr("prepend_scheme", null) ?? (json.Flag("add_prefix_space", true) ? "always" : "never");
 
@@ -191,7 +203,8 @@ internal sealed class MetaspacePreTokenizer : IPreTokenizer
         Piece whole = piece.Whole();
         whole = whole.WithText(whole.Text.Replace(" ", replacement, StringComparison.Ordinal));
         bool prepends = scheme == "always" || (scheme == "first" && isFirst);
-        if (prepends && !whole.Text.StartsWith(replacement, StringComparison.Ordinal)) whole = whole.Prepended(replacement);
+        if (prepends && !whole.Text.StartsWith(replacement, StringComparison.Ordinal))
+            whole = whole.Prepended(replacement);
         if (split is null) parts.Add(whole);
         else split.Split(whole, isFirst, parts, budget);
     }
@@ -230,7 +243,8 @@ internal sealed class SplitPreTokenizer(IPattern pattern, SplitBehavior behavior
 
         void Close()
         {
-            if (open is not { } range || range.Start == range.End || (behavior == SplitBehavior.Removed && openIsMatch)) return;
+            if (open is not { } range || range.Start == range.End || (behavior == SplitBehavior.Removed && openIsMatch))
+                return;
             parts.Add(whole.Part(range.Start, range.End - range.Start));
         }
     }

@@ -37,7 +37,8 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
         Kind kind = KindAt(text, start, out int length);
         // [^\r\n\p{L}\p{N}]?\p{L}+
         if (kind == Kind.Letter) return Run(text, start, Kind.Letter, int.MaxValue);
-        if (kind != Kind.Number && text[start] is not ('\r' or '\n') && start + length < text.Length && KindAt(text, start + length, out _) == Kind.Letter)
+        if (kind != Kind.Number && text[start] is not ('\r' or '\n') && start + length < text.Length
+            && KindAt(text, start + length, out _) == Kind.Letter)
             return Run(text, start + length, Kind.Letter, int.MaxValue);
         if (kind == Kind.Number) return Run(text, start, Kind.Number, digits);
         //  ?[^\s\p{L}\p{N}]+[\r\n]*
@@ -111,7 +112,8 @@ internal sealed class WordScanner(bool modern, int digits) : IPattern
         {
             UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
                 or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
-            UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Number,
+            UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber =>
+                Kind.Number,
             _ => Kind.Other,
         };
     }

@@ -52,7 +52,8 @@ internal sealed class SentencePieceFile
             else if (model.Field == 2) file.ReadTrainer(new ProtobufReader(model.Bytes, path));
             else if (model.Field == 3) file.ReadNormalizer(new ProtobufReader(model.Bytes, path));
         }
-        return file.Pieces.Count > 0 ? file : throw new InputException($"{path} holds no pieces, expected a sentencepiece model.");
+        return file.Pieces.Count > 0 ? file
+            : throw new InputException($"{path} holds no pieces, expected a sentencepiece model.");
     }
 
     private void ReadPiece(ProtobufReader piece)
@@ -76,7 +77,9 @@ internal sealed class SentencePieceFile
             if (trainer.Field == 3)
             {
                 if (trainer.Number is not (Unigram or BytePairs))
-                    throw new InputException($"{Path}: the model type is {trainer.Number}; supported are unigram ({Unigram}) and BPE ({BytePairs}).");
+                    throw new InputException(
+                        $"{Path}: the model type is {trainer.Number}; supported are unigram ({Unigram}) and BPE " +
+                        $"({BytePairs}).");
                 MergesPairs = trainer.Number == BytePairs;
             }
             else if (trainer.Field == 24) BlankEndsWord = trainer.Number != 0;
@@ -97,8 +100,8 @@ internal sealed class SentencePieceFile
     }
 }
 
-/// <summary>Reads the fields of a protobuf message (protobuf.dev, "Encoding"): as much of the format as sentencepiece models
-/// have.</summary>
+/// <summary>Reads the fields of a protobuf message (protobuf.dev, "Encoding"): as much of the format as sentencepiece
+/// models have.</summary>
 internal ref struct ProtobufReader(ReadOnlySpan<byte> message, string place)
 {
     private readonly ReadOnlySpan<byte> message = message;
@@ -163,5 +166,6 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message, string place)
         return taken;
     }
 
-    private readonly InputException Damaged() => new($"{place} is no sentencepiece model, or is damaged, near byte {at}. Copy the file again.");
+    private readonly InputException Damaged() =>
+        new($"{place} is no sentencepiece model, or is damaged, near byte {at}. Copy the file again.");
 }

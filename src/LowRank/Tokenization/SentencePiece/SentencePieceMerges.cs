@@ -4,8 +4,8 @@ using LowRank.Tokenization.PreTokenizers;
 
 namespace LowRank.Tokenization.SentencePiece;
 
-/// <summary>sentencepiece's BPE: neighbouring symbols are merged whenever their text is a piece, that of the highest score
-/// first, the leftmost among equals (bpe_model.cc).</summary>
+/// <summary>sentencepiece's BPE: neighbouring symbols are merged whenever their text is a piece, that of the highest
+/// score first, the leftmost among equals (bpe_model.cc).</summary>
 internal sealed class SentencePieceMerges : ITokenModel
 {
     private readonly SentencePieceFile file;
@@ -22,11 +22,16 @@ internal sealed class SentencePieceMerges : ITokenModel
         (this.file, this.vocabulary) = (file, vocabulary);
         merged = [];
         for (int i = 0; i < file.Pieces.Count; i++)
-            if (file.Pieces[i].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused) merged.TryAdd(file.Pieces[i].Text, i);
-        whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text).OrderByDescending(text => text.Length)];
+            if (file.Pieces[i].Kind is PieceKind.Normal or PieceKind.UserDefined or PieceKind.Unused)
+                merged.TryAdd(file.Pieces[i].Text, i);
+        whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text)
+            .OrderByDescending(text => text.Length)];
         int found = file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown);
         unknown = found < 0 ? null : found;
-        bytes = [.. Enumerable.Range(0, 256).Select(b => file.FallsBackToBytes && file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Byte && piece.Text == $"<0x{b:X2}>") is >= 0 and int at ? at : (int?)null)];
+        bytes = [.. Enumerable.Range(0, 256)
+            .Select(b => file.FallsBackToBytes
+            && file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Byte && piece.Text == $"<0x{b:X2}>") is >= 0
+            and int at ? at : (int?)null)];
     }
 
     public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
@@ -74,8 +79,10 @@ internal sealed class SentencePieceMerges : ITokenModel
         List<(int Start, int Length, bool Fixed)> first = Symbols(text);
         int count = first.Count;
         int[] start = [.. first.Select(s => s.Start)], length = [.. first.Select(s => s.Length)];
-        int[] next = [.. Enumerable.Range(1, count).Select(i => i < count ? i : -1)], previous = [.. Enumerable.Range(-1, count)];
-        var parts = new Dictionary<string, (string Left, string Right)>(); // what a piece that is never made was merged from
+        int[] next = [.. Enumerable.Range(1, count).Select(i => i < count ? i : -1)],
+            previous = [.. Enumerable.Range(-1, count)];
+        // what a piece that is never made was merged from
+        var parts = new Dictionary<string, (string Left, string Right)>();
         var queue = new PriorityQueue<(int Left, int Right, int Length, float Score), (float, int)>();
         void Offer(int left, int right)
         {
@@ -83,13 +90,15 @@ internal sealed class SentencePieceMerges : ITokenModel
             string pair = text.Substring(start[left], length[left] + length[right]);
             if (!merged.TryGetValue(pair, out int number)) return;
             queue.Enqueue((left, right, pair.Length, file.Pieces[number].Score), (-file.Pieces[number].Score, left));
-            if (file.Pieces[number].Kind == PieceKind.Unused) parts[pair] = (text.Substring(start[left], length[left]), text.Substring(start[right], length[right]));
+            if (file.Pieces[number].Kind == PieceKind.Unused)
+                parts[pair] = (text.Substring(start[left], length[left]), text.Substring(start[right], length[right]));
         }
         for (int i = 0; i + 1 < count; i++) Offer(i, i + 1);
         while (queue.TryDequeue(out (int Left, int Right, int Length, float Score) top, out _))
         {
             // Either side may have been merged since: such a candidate is void.
-            if (length[top.Left] == 0 || length[top.Right] == 0 || length[top.Left] + length[top.Right] != top.Length) continue;
+            if (length[top.Left] == 0 || length[top.Right] == 0 || length[top.Left] + length[top.Right] != top.Length)
+                continue;
             length[top.Left] += length[top.Right];
             length[top.Right] = 0;
             next[top.Left] = next[top.Right];
@@ -98,14 +107,17 @@ internal sealed class SentencePieceMerges : ITokenModel
             Offer(top.Left, next[top.Left]);
         }
         List<(int, int)> result = [];
-        for (int i = count > 0 ? 0 : -1; i >= 0; i = next[i]) Resegment(text.Substring(start[i], length[i]), start[i], parts, result);
+        for (int i = count > 0 ? 0 : -1; i >= 0; i = next[i])
+            Resegment(text.Substring(start[i], length[i]), start[i], parts, result);
         return result;
     }
 
     // Unused pieces are taken apart again into what they were merged from.
-    private void Resegment(string symbol, int at, Dictionary<string, (string Left, string Right)> parts, List<(int, int)> result)
+    private void Resegment(
+        string symbol, int at, Dictionary<string, (string Left, string Right)> parts, List<(int, int)> result)
     {
-        if (merged.TryGetValue(symbol, out int number) && file.Pieces[number].Kind == PieceKind.Unused && parts.TryGetValue(symbol, out (string Left, string Right) two))
+        if (merged.TryGetValue(symbol, out int number) && file.Pieces[number].Kind == PieceKind.Unused
+            && parts.TryGetValue(symbol, out (string Left, string Right) two))
         {
             Resegment(two.Left, at, parts, result);
             Resegment(two.Right, at + two.Left.Length, parts, result);
@@ -119,7 +131,8 @@ internal sealed class SentencePieceMerges : ITokenModel
         List<(int, int, bool)> symbols = [];
         for (int at = 0; at < text.Length;)
         {
-            string? piece = whole.FirstOrDefault(candidate => string.CompareOrdinal(text, at, candidate, 0, candidate.Length) == 0);
+            string? piece =
+                whole.FirstOrDefault(candidate => string.CompareOrdinal(text, at, candidate, 0, candidate.Length) == 0);
             Rune.DecodeFromUtf16(text.AsSpan(at), out _, out int length);
             symbols.Add((at, piece?.Length ?? length, piece is not null));
             at += piece?.Length ?? length;

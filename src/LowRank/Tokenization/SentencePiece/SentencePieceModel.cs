@@ -6,16 +6,19 @@ using LowRank.Tokenization.PostProcessors;
 
 namespace LowRank.Tokenization.SentencePiece;
 
-/// <summary>A sentencepiece model as a tokenizer, as sentencepiece itself reads it: alone, or in a folder that names no tokenizer
-/// class of transformers.</summary>
-internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Folder, IReadOnlyList<AddedToken> Added, INormalizer Normalizer,
+/// <summary>A sentencepiece model as a tokenizer, as sentencepiece itself reads it: alone, or in a folder that names no
+/// tokenizer class of transformers.</summary>
+internal sealed record SentencePieceModel(
+    ITokenModel Model, TokenizerFolder Folder, IReadOnlyList<AddedToken> Added, INormalizer Normalizer,
     SpecialTokenFrame Frame, IDecoder Decoder)
 {
     /// <summary>The names that such files have.</summary>
-    public static IReadOnlyList<string> FileNames { get; } = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
+    public static IReadOnlyList<string> FileNames { get; } =
+        ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 
     /// <summary>The file in a folder; null where there is none.</summary>
-    public static string? Find(string folder) => FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+    public static string? Find(string folder) =>
+        FileNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
     /// <summary>Reads a model.</summary>
     /// <param name="path">The file.</param>
@@ -30,18 +33,27 @@ internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Fol
         var (normalizer, decoder) = (new SentencePieceNormalizer(file), new SentencePieceDecoder(file));
         // Sentencepiece itself never finds special tokens in a text.
         if (folder is null)
-            return new SentencePieceModel(Pieces(file, vocabulary), TokenizerFolder.Empty with { SpecialTokens = roles }, [], normalizer, SpecialTokenFrame.None, decoder);
+            return new SentencePieceModel(
+                Pieces(file, vocabulary), TokenizerFolder.Empty with { SpecialTokens = roles }, [], normalizer,
+                SpecialTokenFrame.None, decoder);
         var files = new ClassFolder(folder);
         var tokens = new ClassTokens(files, roles, vocabulary);
-        SpecialTokenFrame frame = files.Model["model_type"] is null ? SpecialTokenFrame.None : tokens.BeginAndEnd(addsBegin: true);
-        return new SentencePieceModel(Pieces(file, vocabulary), TokenizerFolder.Read(folder) with { SpecialTokens = tokens.Roles }, tokens.Added, normalizer, frame, decoder);
+        SpecialTokenFrame frame = files.Model["model_type"] is null ? SpecialTokenFrame.None
+            : tokens.BeginAndEnd(addsBegin: true);
+        return new SentencePieceModel(
+            Pieces(file, vocabulary), TokenizerFolder.Read(folder) with { SpecialTokens = tokens.Roles }, tokens.Added,
+            normalizer, frame, decoder);
     }
 
     private static Dictionary<string, string> Roles(SentencePieceFile file, Dictionary<string, int> vocabulary)
     {
         var roles = new Dictionary<string, string>();
-        foreach ((string role, string token) in new[] { ("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>") })
-            if (vocabulary.TryGetValue(token, out int id) && file.Pieces[id].Kind is PieceKind.Control or PieceKind.Unknown) roles[role] = token;
+        foreach (
+            (string role, string token) in new[] { ("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"),
+            ("pad_token", "<pad>") })
+            if (vocabulary.TryGetValue(token, out int id) && file.Pieces[id].Kind is PieceKind.Control
+                or PieceKind.Unknown)
+                roles[role] = token;
         return roles;
     }
 
@@ -61,7 +73,8 @@ internal sealed record SentencePieceModel(ITokenModel Model, TokenizerFolder Fol
             (string text, float score, PieceKind kind) = file.Pieces[i];
             if (kind == PieceKind.Normal) pieces.TryAdd(text, (i, score));
             // A user-defined piece beats every way around it.
-            else if (kind == PieceKind.UserDefined) pieces.TryAdd(text, (i, (float)(System.Text.Encoding.UTF8.GetByteCount(text) * most - 0.1)));
+            else if (kind == PieceKind.UserDefined)
+                pieces.TryAdd(text, (i, (float)(System.Text.Encoding.UTF8.GetByteCount(text) * most - 0.1)));
         }
         int unknown = file.Pieces.FindIndex(piece => piece.Kind == PieceKind.Unknown);
         return new UnigramModel(vocabulary, pieces, new UnigramSettings(unknown < 0 ? null : unknown, least)

@@ -6,8 +6,8 @@ using LowRank.Tokenization.Normalizers;
 
 namespace LowRank.Tokenization.SentencePiece;
 
-/// <summary>sentencepiece's own normalizer: the longest entry of its map at each place, blanks at the edges and repeated ones
-/// taken out, one put before the text, blanks written as ▁ (normalizer.cc).</summary>
+/// <summary>sentencepiece's own normalizer: the longest entry of its map at each place, blanks at the edges and
+/// repeated ones taken out, one put before the text, blanks written as ▁ (normalizer.cc).</summary>
 internal sealed class SentencePieceNormalizer : INormalizer
 {
     private const string Blank = "▁";
@@ -17,7 +17,8 @@ internal sealed class SentencePieceNormalizer : INormalizer
     public SentencePieceNormalizer(SentencePieceFile file)
     {
         this.file = file;
-        whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text).OrderByDescending(text => text.Length)];
+        whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text)
+            .OrderByDescending(text => text.Length)];
     }
 
     public string Normalize(string text, TextBudget? budget = null) => Align(AlignedText.Of(text, budget)).Text;
@@ -45,8 +46,10 @@ internal sealed class SentencePieceNormalizer : INormalizer
             parts[i] = parts[i] with { Text = parts[i].Text.TrimEnd(' ') };
             if (parts[i].Text.Length > 0) break;
         }
-        var changed = parts.ToDictionary(part => part.Start, part => file.WritesBlanks ? part.Text.Replace(" ", Blank, StringComparison.Ordinal) : part.Text);
-        AlignedText result = text.MapPlaced(parts.Select(part => (part.Start, part.Length)), (start, _) => changed[start]);
+        var changed = parts.ToDictionary(part => part.Start, part => file.WritesBlanks
+            ? part.Text.Replace(" ", Blank, StringComparison.Ordinal) : part.Text);
+        AlignedText result =
+            text.MapPlaced(parts.Select(part => (part.Start, part.Length)), (start, _) => changed[start]);
         if (!file.AddsBlank || result.Text.Length == 0) return result;
         string blank = file.WritesBlanks ? Blank : " ";
         return file.BlankEndsWord ? result.Append(blank) : result.Prepend(blank);
@@ -62,8 +65,8 @@ internal sealed class SentencePieceNormalizer : INormalizer
     }
 }
 
-/// <summary>sentencepiece's precompiled map of characters (nmt_nfkc and others): a double-array trie (Aoe 1989, in the form of
-/// darts-clone) from UTF-8 bytes to replacements.</summary>
+/// <summary>sentencepiece's precompiled map of characters (nmt_nfkc and others): a double-array trie (Aoe 1989, in the
+/// form of darts-clone) from UTF-8 bytes to replacements.</summary>
 internal sealed class CharacterMap
 {
     private readonly uint[] units;
@@ -75,10 +78,15 @@ internal sealed class CharacterMap
     /// <exception cref="InputException">They are cut off.</exception>
     public CharacterMap(ReadOnlySpan<byte> blob, string place)
     {
-        if (blob.Length < 4) throw new InputException($"{place}: the map of characters has {blob.Length} bytes, expected a trie and replacements. The file is damaged.");
+        if (blob.Length < 4)
+            throw new InputException(
+                $"{place}: the map of characters has {blob.Length} bytes, expected a trie and replacements. The " +
+                "file is damaged.");
         uint size = BinaryPrimitives.ReadUInt32LittleEndian(blob);
         if (size % 4 != 0 || size > blob.Length - 4)
-            throw new InputException($"{place}: the map of characters says that its trie has {size} bytes of {blob.Length - 4}. The file is damaged.");
+            throw new InputException(
+                $"{place}: the map of characters says that its trie has {size} bytes of {blob.Length - 4}. The " +
+                "file is damaged.");
         units = new uint[size / 4];
         for (int i = 0; i < units.Length; i++) units[i] = BinaryPrimitives.ReadUInt32LittleEndian(blob[(4 + 4 * i)..]);
         texts = blob[(4 + (int)size)..].ToArray();
@@ -87,7 +95,8 @@ internal sealed class CharacterMap
     /// <summary>The replacement of the shortest entry that a text begins with; null where there is none.</summary>
     public string? Shortest(ReadOnlySpan<char> text) => Find(text, longest: false)?.Text;
 
-    /// <summary>The replacement of the longest entry that a text begins with, and how many UTF-16 units that has.</summary>
+    /// <summary>The replacement of the longest entry that a text begins with, and how many UTF-16 units that
+    /// has.</summary>
     public (string Text, int Length)? Longest(ReadOnlySpan<char> text) => Find(text, longest: true);
 
     private (string Text, int Length)? Find(ReadOnlySpan<char> text, bool longest)
@@ -128,8 +137,8 @@ internal sealed class CharacterMap
     private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & (1u << 9)) >> 6);
 }
 
-/// <summary>Pieces to text as sentencepiece shows it: ▁ as a blank but for the one put before a text, control pieces left
-/// out, unknown ones as their surface, bytes as the characters they code (sentencepiece_processor.cc).</summary>
+/// <summary>Pieces to text as sentencepiece shows it: ▁ as a blank but for the one put before a text, control pieces
+/// left out, unknown ones as their surface, bytes as the characters they code (sentencepiece_processor.cc).</summary>
 internal sealed class SentencePieceDecoder : IDecoder
 {
     private const string Blank = "▁";
@@ -178,7 +187,8 @@ internal sealed class SentencePieceDecoder : IDecoder
         };
         bool isPiece = text.Length > 0 && text == token;
         bool hadBlank = false;
-        if (isPiece && begins && (file.AddsBlank || file.RemovesBlanks) && text.StartsWith(Blank, StringComparison.Ordinal))
+        if (isPiece && begins && (file.AddsBlank || file.RemovesBlanks)
+            && text.StartsWith(Blank, StringComparison.Ordinal))
         {
             text = text[Blank.Length..];
             hadBlank = !file.RemovesBlanks; // where blanks are taken out, all those at the beginning are

@@ -31,7 +31,8 @@ internal sealed class NormalizationData
     public static NormalizationData ReadEmbedded()
     {
         using Stream stream = typeof(NormalizationData).Assembly.GetManifestResourceStream(ResourceName)
-            ?? throw new InvalidOperationException($"The resource {ResourceName} is missing from LowRank.dll: rebuild the library from complete sources.");
+            ?? throw new InvalidOperationException(
+                $"The resource {ResourceName} is missing from LowRank.dll: rebuild the library from complete sources.");
         using var reader = new StreamReader(stream);
         var data = new NormalizationData();
         Action<int, string>? add = null;
@@ -39,7 +40,9 @@ internal sealed class NormalizationData
         {
             if (line.StartsWith('#')) continue;
             if (line.StartsWith('@')) add = data.SectionOf(line);
-            else ReadRun(line, add ?? throw new InvalidDataException($"{ResourceName}: '{line}' stands before the first section."));
+            else
+                ReadRun(line, add
+                    ?? throw new InvalidDataException($"{ResourceName}: '{line}' stands before the first section."));
         }
         return data;
     }
@@ -49,7 +52,8 @@ internal sealed class NormalizationData
         "@classes" => (point, entry) => Classes.Add(point, byte.Parse(entry, CultureInfo.InvariantCulture)),
         "@canonical" => AddCanonical,
         "@compatibility" => (point, entry) => Compatibility.Add(point, Points(entry)),
-        _ => throw new InvalidDataException($"{ResourceName}: '{line}' is no section; there are @classes, @canonical and @compatibility."),
+        _ => throw new InvalidDataException(
+            $"{ResourceName}: '{line}' is no section; there are @classes, @canonical and @compatibility."),
     };
 
     private void AddCanonical(int point, string entry)
@@ -67,13 +71,16 @@ internal sealed class NormalizationData
 
     private static int[] Points(string entry) => [.. entry.Split(' ').Select(Point)];
 
-    private static int Point(string text) => int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    private static int Point(string text) =>
+        int.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }
 
-/// <summary>Combining classes, decompositions and composites, read once from the embedded data when first needed.</summary>
+/// <summary>Combining classes, decompositions and composites, read once from the embedded data when first
+/// needed.</summary>
 internal sealed class NormalizationTables
 {
-    private static readonly Lazy<NormalizationTables> Instance = new(() => new NormalizationTables(NormalizationData.ReadEmbedded()));
+    private static readonly Lazy<NormalizationTables> Instance =
+        new(() => new NormalizationTables(NormalizationData.ReadEmbedded()));
     private readonly Dictionary<int, byte> classes;
     private readonly CodePointSet marks = new();
     private readonly Dictionary<(int First, int Second), int> composites = [];
@@ -86,9 +93,11 @@ internal sealed class NormalizationTables
         {
             if (parts.Length == 2 && !data.NeverComposed.Contains(point)) composites.Add((parts[0], parts[1]), point);
         }
-        Canonical = new DecompositionTable(data.Canonical.Keys.ToDictionary(point => point, point => Expand(point, data, compatibility: false)));
+        Canonical = new DecompositionTable(
+            data.Canonical.Keys.ToDictionary(point => point, point => Expand(point, data, compatibility: false)));
         Compatibility = new DecompositionTable(
-            data.Canonical.Keys.Concat(data.Compatibility.Keys).ToDictionary(point => point, point => Expand(point, data, compatibility: true)));
+            data.Canonical.Keys.Concat(data.Compatibility.Keys)
+                .ToDictionary(point => point, point => Expand(point, data, compatibility: true)));
         MarkAffected(Canonical);
         MarkAffected(Compatibility);
     }
@@ -102,16 +111,19 @@ internal sealed class NormalizationTables
     /// <summary>Compatibility decompositions, which include the canonical ones, of NFKD and NFKC.</summary>
     public DecompositionTable Compatibility { get; }
 
-    /// <summary>The canonical combining class: 0 for a starter, else 1 to 240, the place of a mark among the marks in a row.</summary>
+    /// <summary>The canonical combining class: 0 for a starter, else 1 to 240, the place of a mark among the marks in a
+    /// row.</summary>
     public int CombiningClass(int point) => marks.Contains(point) ? classes[point] : 0;
 
     /// <summary>The one character that two are composed to, if there is one.</summary>
     public bool TryCompose(int first, int second, out int composite) =>
-        HangulSyllable.TryCompose(first, second, out composite) || composites.TryGetValue((first, second), out composite);
+        HangulSyllable.TryCompose(first, second, out composite)
+            || composites.TryGetValue((first, second), out composite);
 
     private static int[] Expand(int point, NormalizationData data, bool compatibility)
     {
-        if (data.Canonical.TryGetValue(point, out int[]? parts) || (compatibility && data.Compatibility.TryGetValue(point, out parts)))
+        if (data.Canonical.TryGetValue(point, out int[]? parts)
+            || (compatibility && data.Compatibility.TryGetValue(point, out parts)))
         {
             return [.. parts.SelectMany(part => Expand(part, data, compatibility))];
         }

@@ -5,9 +5,10 @@ using System.Text;
 namespace LowRank.Tokenization.Unicode;
 
 /// <summary>
-/// The four normalization forms of Unicode Standard Annex #15. .NET's own need ICU for text beyond ASCII and leave it as it is
-/// where globalization is invariant. The data are those of Unicode 9.0, as in Hugging Face's tokenizers: a character assigned
-/// later stays as it is, there and here, so that the same text gives the same tokens. Lone surrogates pass through unchanged.
+/// The four normalization forms of Unicode Standard Annex #15. .NET's own need ICU for text beyond ASCII and leave it
+/// as it is where globalization is invariant. The data are those of Unicode 9.0, as in Hugging Face's tokenizers: a
+/// character assigned later stays as it is, there and here, so that the same text gives the same tokens. Lone
+/// surrogates pass through unchanged.
 /// </summary>
 internal static class UnicodeNormalization
 {
@@ -25,17 +26,20 @@ internal static class UnicodeNormalization
     /// <summary>Canonical decomposition, marks in canonical order.</summary>
     /// <inheritdoc cref="Nfc"/>
     public static string Nfd(string text) =>
-        StaysBelow(text, FirstDecomposable) ? text : Normalize(text, NormalizationTables.Shared.Canonical, composes: false);
+        StaysBelow(text, FirstDecomposable) ? text
+            : Normalize(text, NormalizationTables.Shared.Canonical, composes: false);
 
     /// <summary>Compatibility decomposition, marks in canonical order, then canonical composition.</summary>
     /// <inheritdoc cref="Nfc"/>
     public static string Nfkc(string text) =>
-        StaysBelow(text, FirstDecomposable) ? text : Normalize(text, NormalizationTables.Shared.Compatibility, composes: true);
+        StaysBelow(text, FirstDecomposable) ? text
+            : Normalize(text, NormalizationTables.Shared.Compatibility, composes: true);
 
     /// <summary>Compatibility decomposition, marks in canonical order.</summary>
     /// <inheritdoc cref="Nfc"/>
     public static string Nfkd(string text) =>
-        StaysBelow(text, FirstDecomposable) ? text : Normalize(text, NormalizationTables.Shared.Compatibility, composes: false);
+        StaysBelow(text, FirstDecomposable) ? text
+            : Normalize(text, NormalizationTables.Shared.Compatibility, composes: false);
 
     private static bool StaysBelow(string text, char limit) =>
         !text.AsSpan().ContainsAnyInRange(limit, char.MaxValue);
@@ -75,8 +79,8 @@ internal static class UnicodeNormalization
     }
 
     /// <summary>
-    /// Joins, in place, each character with the last starter before it where they have a composite and nothing between blocks
-    /// it: another starter, or a mark of the same or a higher class (UAX #15, D115 and D117).
+    /// Joins, in place, each character with the last starter before it where they have a composite and nothing between
+    /// blocks it: another starter, or a mark of the same or a higher class (UAX #15, D115 and D117).
     /// </summary>
     private static void Compose(List<int> points, NormalizationTables tables)
     {
@@ -98,7 +102,8 @@ internal static class UnicodeNormalization
         points.RemoveRange(written, points.Count - written);
     }
 
-    /// <summary>The code point at <paramref name="at"/>, which moves behind it; a lone surrogate counts as one.</summary>
+    /// <summary>The code point at <paramref name="at"/>, which moves behind it; a lone surrogate counts as
+    /// one.</summary>
     private static int PointAt(string text, ref int at)
     {
         char first = text[at++];
@@ -120,7 +125,8 @@ internal static class UnicodeNormalization
     }
 }
 
-/// <summary>The Canonical Ordering Algorithm (The Unicode Standard, D109): marks in a row are sorted by class, stably.</summary>
+/// <summary>The Canonical Ordering Algorithm (The Unicode Standard, D109): marks in a row are sorted by class,
+/// stably.</summary>
 internal static class CanonicalOrder
 {
     /// <summary>Sorts every run of characters whose combining class is not 0, in place.</summary>
@@ -144,7 +150,8 @@ internal static class CanonicalOrder
         }
     }
 
-    /// <summary>Sorts by class and then place: n log n, since text from outside may hold a run of a million marks.</summary>
+    /// <summary>Sorts by class and then place: n log n, since text from outside may hold a run of a million
+    /// marks.</summary>
     private static void SortRun(Span<int> run, NormalizationTables tables)
     {
         var keys = new long[run.Length];
@@ -154,8 +161,8 @@ internal static class CanonicalOrder
 }
 
 /// <summary>
-/// Hangul syllables, which are made of a leading consonant, a vowel and perhaps a trailing consonant by arithmetic instead of
-/// a table (The Unicode Standard, section 3.12).
+/// Hangul syllables, which are made of a leading consonant, a vowel and perhaps a trailing consonant by arithmetic
+/// instead of a table (The Unicode Standard, section 3.12).
 /// </summary>
 internal static class HangulSyllable
 {
@@ -183,7 +190,8 @@ internal static class HangulSyllable
         if (index % TrailingCount != 0) points.Add(BeforeTrailing + (index % TrailingCount));
     }
 
-    /// <summary>The syllable of a leading consonant and a vowel, or of a syllable without trailing consonant and one.</summary>
+    /// <summary>The syllable of a leading consonant and a vowel, or of a syllable without trailing consonant and
+    /// one.</summary>
     /// <returns>False where the two make no syllable.</returns>
     public static bool TryCompose(int first, int second, out int syllable)
     {
@@ -206,10 +214,12 @@ internal static class HangulSyllable
 /// <summary>The full decompositions of one kind, canonical or compatibility, without the Hangul syllables.</summary>
 internal sealed class DecompositionTable(Dictionary<int, int[]> decompositions)
 {
-    /// <summary>The characters that decomposing may change or move: a text without them is decomposed already.</summary>
+    /// <summary>The characters that decomposing may change or move: a text without them is decomposed
+    /// already.</summary>
     public CodePointSet AffectedDecomposing { get; } = new();
 
-    /// <summary>The characters that decomposing and composing again may change, move or join to the one before.</summary>
+    /// <summary>The characters that decomposing and composing again may change, move or join to the one
+    /// before.</summary>
     public CodePointSet AffectedComposing { get; } = new();
 
     /// <summary>All characters with a decomposition.</summary>
@@ -219,7 +229,8 @@ internal sealed class DecompositionTable(Dictionary<int, int[]> decompositions)
     public bool TryGet(int point, [NotNullWhen(true)] out int[]? parts) => decompositions.TryGetValue(point, out parts);
 }
 
-/// <summary>A set of characters as one bit each, for planes 0 to 2; the planes above hold nothing that normalization changes.</summary>
+/// <summary>A set of characters as one bit each, for planes 0 to 2; the planes above hold nothing that normalization
+/// changes.</summary>
 internal sealed class CodePointSet
 {
     private const int Limit = 0x30000;

@@ -4,7 +4,8 @@ using LowRank.Data;
 
 namespace LowRank.Training;
 
-/// <summary>What a checkpoint's folder has to hold: the last file written into it, by which a torn checkpoint is recognised.</summary>
+/// <summary>What a checkpoint's folder has to hold: the last file written into it, by which a torn checkpoint is
+/// recognised.</summary>
 /// <param name="Format">The version of the layout, 1.</param>
 /// <param name="Files">Every other file.</param>
 internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFile> Files)
@@ -19,7 +20,9 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
     {
         CheckpointFile[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)
             .Select(path => new CheckpointFile(Path.GetFileName(path), new FileInfo(path).Length, Hash(path)))];
-        File.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(new CheckpointManifest(CurrentFormat, files), CheckpointStore.Json));
+        File.WriteAllText(
+            Path.Combine(folder, FileName),
+            JsonSerializer.Serialize(new CheckpointManifest(CurrentFormat, files), CheckpointStore.Json));
     }
 
     /// <summary>Compares a folder with its manifest, every byte of it.</summary>
@@ -30,10 +33,13 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
         {
             string path = Path.Combine(folder, FileName);
             if (!File.Exists(path)) return $"it has no {FileName}";
-            CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(SmallFile.ReadText(path), CheckpointStore.Json);
+            CheckpointManifest? manifest = JsonSerializer.Deserialize<CheckpointManifest>(
+                SmallFile.ReadText(path), CheckpointStore.Json);
             if (manifest is not { Files: not null }) return $"its {FileName} is empty";
-            if (manifest.Format != CurrentFormat) return $"its {FileName} has format {manifest.Format}; this version reads {CurrentFormat}";
-            if (manifest.Files.Any(file => file is not { Name.Length: > 0, Sha256: not null })) return $"its {FileName} lists a file without a name or a hash";
+            if (manifest.Format != CurrentFormat)
+                return $"its {FileName} has format {manifest.Format}; this version reads {CurrentFormat}";
+            if (manifest.Files.Any(file => file is not { Name.Length: > 0, Sha256: not null }))
+                return $"its {FileName} lists a file without a name or a hash";
             return manifest.Files.Select(file => Problem(folder, file)).FirstOrDefault(problem => problem is not null);
         }
         catch (JsonException e)
@@ -113,7 +119,8 @@ internal sealed record CheckpointCounters
     /// <summary>The folder of the base.</summary>
     public string? BaseFolder { get; init; }
 
-    /// <summary>The fingerprint of the base's weights; null where it was random, and in checkpoints of older versions.</summary>
+    /// <summary>The fingerprint of the base's weights; null where it was random, and in checkpoints of older
+    /// versions.</summary>
     public string? BaseSha { get; init; }
 
     /// <summary>Whole passes over the data, for people who read the file: it follows from the step.</summary>
@@ -126,7 +133,8 @@ internal sealed record CheckpointCounters
     public required LearningRateSchedule Schedule { get; init; }
 }
 
-/// <summary>Which data a run takes in which order: with it, a step's number says where in the data the run is.</summary>
+/// <summary>Which data a run takes in which order: with it, a step's number says where in the data the run
+/// is.</summary>
 /// <param name="Rows">Training examples.</param>
 /// <param name="Sha256">Of their lengths and labels, and of their tokens where rows hold them.</param>
 /// <param name="RowsPerStep">Examples of a step.</param>
@@ -137,15 +145,20 @@ internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, boo
     public static DataOrder Of(IReadOnlyList<IExample> examples, TrainingOptions options)
     {
         string fingerprint = examples is IFingerprinted known ? known.Fingerprint : ExampleFingerprint.Of(examples);
-        return new DataOrder(examples.Count, fingerprint, (long)options.BatchSize * options.GradientAccumulation, options.Shuffle, options.Seed);
+        return new DataOrder(examples.Count, fingerprint, (long)options.BatchSize * options.GradientAccumulation,
+            options.Shuffle, options.Seed);
     }
 
-    /// <summary>What this run does otherwise than the one of a checkpoint, a sentence each; none when rows come as they did.</summary>
+    /// <summary>What this run does otherwise than the one of a checkpoint, a sentence each; none when rows come as they
+    /// did.</summary>
     public IEnumerable<string> Differences(DataOrder earlier)
     {
         if (Rows != earlier.Rows) yield return $"the data had {earlier.Rows} rows, and has {Rows} now";
-        else if (Sha256 != earlier.Sha256) yield return "the rows of the data have changed (or their tokens, by training.max_length or the tokenizer)";
-        if (RowsPerStep != earlier.RowsPerStep) yield return $"a step took {earlier.RowsPerStep} rows, and takes {RowsPerStep} now (training.batch_size · training.gradient_accumulation)";
+        else if (Sha256 != earlier.Sha256)
+            yield return "the rows of the data have changed (or their tokens, by training.max_length or the tokenizer)";
+        if (RowsPerStep != earlier.RowsPerStep)
+            yield return $"a step took {earlier.RowsPerStep} rows, and takes {RowsPerStep} now " +
+                "(training.batch_size · training.gradient_accumulation)";
         if (Shuffle != earlier.Shuffle) yield return $"training.shuffle was {(earlier.Shuffle ? "true" : "false")}";
         if (Seed != earlier.Seed) yield return $"training.seed was {earlier.Seed}, and is {Seed} now";
     }

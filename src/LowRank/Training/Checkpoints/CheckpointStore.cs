@@ -7,13 +7,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>Resumable states of a run: trained weights, optimizer, random state, counters, each with a manifest.</summary>
+/// <summary>Resumable states of a run: trained weights, optimizer, random state, counters, each with a
+/// manifest.</summary>
 /// <param name="run">The run's folder.</param>
 /// <param name="trained">What is trained.</param>
 /// <param name="optimizer">Its optimizer.</param>
 /// <param name="dropout">The generator of all randomness.</param>
 /// <param name="kept">How many of the newest are kept, besides the best.</param>
-internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, AdamW optimizer, Generator dropout, int kept)
+internal sealed class CheckpointStore(
+    RunFolder run, ITrainedWeights trained, AdamW optimizer, Generator dropout, int kept)
 {
     private const string Prefix = "step-";
     private const int Digits = 8;
@@ -21,14 +23,16 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
     private readonly string folder = Path.Combine(run.Path, RunFolder.Checkpoints);
 
     /// <summary>How a checkpoint's JSON is written.</summary>
-    public static JsonSerializerOptions Json { get; } = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    public static JsonSerializerOptions Json { get; } =
+        new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Writes a folder whole or not at all; tests put a disk in its place that is full.</summary>
     public Action<string, Action<string>> WriteFolder { get; init; } = AtomicFolder.Write;
 
     /// <summary>Whether a name is that of a checkpoint.</summary>
     public static bool IsCheckpoint(string name) =>
-        name.Length == Prefix.Length + Digits && name.StartsWith(Prefix, StringComparison.Ordinal) && name.AsSpan(Prefix.Length).IndexOfAnyExceptInRange('0', '9') < 0;
+        name.Length == Prefix.Length + Digits && name.StartsWith(Prefix, StringComparison.Ordinal)
+            && name.AsSpan(Prefix.Length).IndexOfAnyExceptInRange('0', '9') < 0;
 
     /// <summary>Writes the state, and removes the checkpoints that are neither among the newest nor the best.</summary>
     /// <param name="counters">Where the run is.</param>
@@ -46,9 +50,12 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
                 using var scope = NewDisposeScope();
                 SafeTensorsWriter.Write(Path.Combine(into, "weights.safetensors"), Cpu(trained.Weights));
                 SafeTensorsWriter.Write(Path.Combine(into, "optimizer.safetensors"), Cpu(optimizer.State()));
-                if (trained.Rules.State is { Count: > 0 } method) SafeTensorsWriter.Write(Path.Combine(into, MethodFile), Cpu(method));
-                SafeTensorsWriter.Write(Path.Combine(into, "random.safetensors"), [KeyValuePair.Create("dropout", dropout.get_state())]);
-                CheckpointCounters state = trained.Model is { Fingerprint: { } sha, Folder: var folder } ? counters with { BaseSha = sha, BaseFolder = folder } : counters;
+                if (trained.Rules.State is { Count: > 0 } method)
+                    SafeTensorsWriter.Write(Path.Combine(into, MethodFile), Cpu(method));
+                SafeTensorsWriter.Write(
+                    Path.Combine(into, "random.safetensors"), [KeyValuePair.Create("dropout", dropout.get_state())]);
+                CheckpointCounters state = trained.Model is { Fingerprint: { } sha, Folder: var folder }
+                    ? counters with { BaseSha = sha, BaseFolder = folder } : counters;
                 File.WriteAllText(Path.Combine(into, "state.json"), JsonSerializer.Serialize(state, Json));
                 CheckpointManifest.Write(into);
             });
@@ -60,7 +67,9 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         }
         catch (Exception e) when (e is (IOException or UnauthorizedAccessException) and not RunStorageException)
         {
-            throw new RunStorageException($"The checkpoint of step {counters.Step} could not be written to {folder}: {e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
+            throw new RunStorageException(
+                $"The checkpoint of step {counters.Step} could not be written to {folder}: " +
+                $"{e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
         }
         if (prunes) Prune(counters.Step, counters.BestStep);
     }
@@ -77,7 +86,8 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             if (CheckpointManifest.Check(path) is { } problem) skipped.Add($"{path} is passed over: {problem}.");
             else return Restore(path, data, totalSteps);
         }
-        if (skipped.Count > 0) throw new InputException($"No checkpoint in {folder} is whole. Start without --resume:", [.. skipped]);
+        if (skipped.Count > 0)
+            throw new InputException($"No checkpoint in {folder} is whole. Start without --resume:", [.. skipped]);
         throw None(folder);
     }
 
@@ -86,11 +96,13 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
     /// <exception cref="InputException">There is none.</exception>
     public static void RequireAny(string output)
     {
-        if (Existing(Path.Combine(output, RunFolder.Checkpoints)).Length == 0) throw None(Path.Combine(output, RunFolder.Checkpoints));
+        if (Existing(Path.Combine(output, RunFolder.Checkpoints)).Length == 0)
+            throw None(Path.Combine(output, RunFolder.Checkpoints));
     }
 
     private static InputException None(string folder) =>
-        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes (training.save_every: auto), or as that key says, and when it is stopped. Start without --resume.");
+        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes " +
+            "(training.save_every: auto), or as that key says, and when it is stopped. Start without --resume.");
 
     /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
     public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
@@ -102,9 +114,13 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             throw new InputException($"{from} was made for {counters.TotalSteps} steps, this run has {totalSteps}. " +
                 "Resume with the same recipe and data, or choose another output.");
         if (OtherBase(counters) is { } other)
-            throw new InputException($"{from} belongs to another base: {other}. What was learned is a change of other weights. Resume with the base that the run began with, or choose another output.");
+            throw new InputException(
+                $"{from} belongs to another base: {other}. What was learned is a change of other weights. Resume " +
+                "with the base that the run began with, or choose another output.");
         if (data.Differences(counters.Data).ToList() is { Count: > 0 } differences)
-            throw new InputException($"{from} was made with other data. Resume with the same recipe and data, or choose another output:", differences);
+            throw new InputException(
+                $"{from} was made with other data. Resume with the same recipe and data, or choose another output:",
+                differences);
         using var weights = SafeTensorsFile.Open(Path.Combine(from, "weights.safetensors"));
         using var moments = SafeTensorsFile.Open(Path.Combine(from, "optimizer.safetensors"));
         using var random = SafeTensorsFile.Open(Path.Combine(from, "random.safetensors"));
@@ -123,8 +139,12 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
 
     private string? OtherBase(CheckpointCounters counters)
     {
-        if (counters.BaseSha is not { } before || trained.Model is not { Fingerprint: { } now, Folder: var folder } || before == now) return null;
-        string change = counters.BaseFolder is { } began && Path.GetFullPath(began) != Path.GetFullPath(folder) ? $"model was {began} when the run began, and is {folder} now, with other weights" : $"the weights of {folder} have changed since the run began";
+        if (counters.BaseSha is not { } before || trained.Model is not { Fingerprint: { } now, Folder: var folder }
+            || before == now)
+            return null;
+        string change = counters.BaseFolder is { } began && Path.GetFullPath(began) != Path.GetFullPath(folder)
+            ? $"model was {began} when the run began, and is {folder} now, with other weights"
+            : $"the weights of {folder} have changed since the run began";
         return $"{change} (fingerprint {BaseFingerprint.Short(before)}… then, {BaseFingerprint.Short(now)}… now)";
     }
 
@@ -141,7 +161,9 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new RunStorageException($"The old checkpoint {old} could not be removed: {e.Message.TrimEnd('.')}. {Left()}", e) { SaysWhatIsLeft = true };
+                throw new RunStorageException(
+                    $"The old checkpoint {old} could not be removed: {e.Message.TrimEnd('.')}. {Left()}",
+                    e) { SaysWhatIsLeft = true };
             }
         }
     }
@@ -154,11 +176,13 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         {
             return Newest() is { } newest
                 ? $"The newest whole checkpoint is {newest}. {Advice}, and go on with --resume."
-                : $"There is no checkpoint, and nothing to resume from: what was learned ends with the process. {Advice}, and start again.";
+                : "There is no checkpoint, and nothing to resume from: what was learned ends with the process. " +
+                $"{Advice}, and start again.";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{Advice}. Whether there is a checkpoint the disk does not say; where there is one, go on with --resume.";
+            return $"{Advice}. Whether there is a checkpoint the disk does not say; where there is one, go on with " +
+                "--resume.";
         }
     }
 
@@ -167,11 +191,14 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         string text = SmallFile.ReadText(path);
         try
         {
-            return JsonSerializer.Deserialize<CheckpointCounters>(text, Json) ?? throw new InputException($"{path} is empty; expected the state of a run.");
+            return JsonSerializer.Deserialize<CheckpointCounters>(text, Json)
+                ?? throw new InputException($"{path} is empty; expected the state of a run.");
         }
         catch (JsonException e)
         {
-            throw new InputException($"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another version; start without --resume.", e);
+            throw new InputException(
+                $"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another version; " +
+                "start without --resume.", e);
         }
     }
 
@@ -182,8 +209,12 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         [
             .. expected.Where(name => !weights.Entries.ContainsKey(name)).Select(name => $"missing: {name}"),
             .. weights.Entries.Keys.Where(name => !expected.Contains(name)).Select(name => $"unexpected: {name}"),
-            .. into.Where(w => weights.Entries.TryGetValue(w.Key, out SafeTensorsEntry? e) && !e.Shape.SequenceEqual(w.Value.shape))
-                .Select(w => $"wrong shape: {w.Key} is [{string.Join(", ", weights.Entries[w.Key].Shape)}], expected [{string.Join(", ", w.Value.shape)}]"),
+            .. into.Where(
+                w => weights.Entries.TryGetValue(w.Key, out SafeTensorsEntry? e)
+                && !e.Shape.SequenceEqual(w.Value.shape))
+                .Select(w =>
+                $"wrong shape: {w.Key} is [{string.Join(", ", weights.Entries[w.Key].Shape)}], expected " +
+                $"[{string.Join(", ", w.Value.shape)}]"),
         ];
         if (problems.Count > 0) throw new InputException($"{where} does not belong to this recipe:", problems);
         using var noGradient = no_grad();
@@ -194,12 +225,14 @@ internal sealed class CheckpointStore(RunFolder run, ITrainedWeights trained, Ad
         }
     }
 
-    private string PathOf(long step) => Path.Combine(folder, Prefix + step.ToString("D" + Digits, CultureInfo.InvariantCulture));
+    private string PathOf(long step) =>
+        Path.Combine(folder, Prefix + step.ToString("D" + Digits, CultureInfo.InvariantCulture));
 
     private string[] Existing() => Existing(folder);
 
     private static string[] Existing(string folder) => Directory.Exists(folder)
-        ? [.. Directory.GetDirectories(folder, Prefix + "*").Where(path => IsCheckpoint(Path.GetFileName(path))).Order(StringComparer.Ordinal)]
+        ? [.. Directory.GetDirectories(folder, Prefix + "*").Where(path => IsCheckpoint(Path.GetFileName(path)))
+        .Order(StringComparer.Ordinal)]
         : [];
 
     private static List<KeyValuePair<string, Tensor>> Cpu(IReadOnlyList<KeyValuePair<string, Tensor>> tensors) =>

@@ -5,8 +5,8 @@ using LowRank.IO;
 namespace LowRank.Training;
 
 /// <summary>The output folder of a run, held by one process until it ends, however it ends.</summary>
-/// <remarks>The lock is the operating system's, on the file <c>.run.lock</c>: it is gone with the process that held it, so nothing has to
-/// be removed by hand after <c>kill -9</c> or a loss of power. The file itself stays.</remarks>
+/// <remarks>The lock is the operating system's, on the file <c>.run.lock</c>: it is gone with the process that held it,
+/// so nothing has to be removed by hand after <c>kill -9</c> or a loss of power. The file itself stays.</remarks>
 public sealed partial class RunFolder : IDisposable
 {
     /// <summary>The folder in it that holds the resumable states.</summary>
@@ -23,7 +23,8 @@ public sealed partial class RunFolder : IDisposable
 
     private bool isClaimed;
 
-    private RunFolder(string path, FileStream held, RunOwner owner) => (Path, this.held, this.owner) = (path, held, owner);
+    private RunFolder(string path, FileStream held, RunOwner owner) =>
+        (Path, this.held, this.owner) = (path, held, owner);
 
     /// <summary>Waits while the disk is full; null does not.</summary>
     internal StorageWait? Waits { get; init; }
@@ -31,7 +32,8 @@ public sealed partial class RunFolder : IDisposable
     /// <summary>Its full path.</summary>
     public string Path { get; }
 
-    /// <summary>Makes the folder where it is missing, takes it for this process, and tidies up what a killed run left half-written.</summary>
+    /// <summary>Makes the folder where it is missing, takes it for this process, and tidies up what a killed run left
+    /// half-written.</summary>
     /// <exception cref="InputException">Another run writes to it.</exception>
     /// <exception cref="RunStorageException">It cannot be written to.</exception>
     public static RunFolder Take(string path)
@@ -41,7 +43,8 @@ public sealed partial class RunFolder : IDisposable
         return taken;
     }
 
-    /// <summary>As <see cref="Take"/>, but nothing says yet whose it is: <see cref="Claim"/> does, once it is known that the run goes on.</summary>
+    /// <summary>As <see cref="Take"/>, but nothing says yet whose it is: <see cref="Claim"/> does, once it is known
+    /// that the run goes on.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="waits">Waits while the disk is full; null does not.</param>
     internal static RunFolder Hold(string path, StorageWait? waits)
@@ -56,7 +59,9 @@ public sealed partial class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RunStorageException($"{full} cannot be written to: {e.Message.TrimEnd('.')}. Choose another output, or see that the disk is there and has space.", e);
+            throw new RunStorageException(
+                $"{full} cannot be written to: {e.Message.TrimEnd('.')}. Choose another output, or see that the " +
+                "disk is there and has space.", e);
         }
     }
 
@@ -65,11 +70,14 @@ public sealed partial class RunFolder : IDisposable
     internal void Claim()
     {
         if (isClaimed) return;
-        RunStorageException.Guard(System.IO.Path.Combine(Path, OwnerFile), () => AtomicFile.Write(System.IO.Path.Combine(Path, OwnerFile), JsonSerializer.Serialize(owner)), Waits);
+        RunStorageException.Guard(
+            System.IO.Path.Combine(Path, OwnerFile), () =>
+            AtomicFile.Write(System.IO.Path.Combine(Path, OwnerFile), JsonSerializer.Serialize(owner)), Waits);
         isClaimed = true;
     }
 
-    /// <summary>Removes what a killed run left half-written, where none writes to the folder now. A folder that is not to be written to stays as it is.</summary>
+    /// <summary>Removes what a killed run left half-written, where none writes to the folder now. A folder that is not
+    /// to be written to stays as it is.</summary>
     public static void Tidy(string path)
     {
         string full = System.IO.Path.GetFullPath(path);
@@ -109,7 +117,8 @@ public sealed partial class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Refuses to write into a folder that is no longer the one that was taken: a lost mount leaves an empty one behind.</summary>
+    /// <summary>Refuses to write into a folder that is no longer the one that was taken: a lost mount leaves an empty
+    /// one behind.</summary>
     /// <exception cref="RunStorageException">It is another folder now, or cannot be read.</exception>
     public void Verify()
     {
@@ -120,22 +129,26 @@ public sealed partial class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RunStorageException($"{Path} cannot be read any more: {e.Message.TrimEnd('.')}. {Advice}", e) { SaysWhatIsLeft = true };
+            throw new RunStorageException(
+                $"{Path} cannot be read any more: {e.Message.TrimEnd('.')}. {Advice}", e) { SaysWhatIsLeft = true };
         }
         if (found?.Token != owner.Token)
-            throw new RunStorageException($"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}") { SaysWhatIsLeft = true };
+            throw new RunStorageException(
+                $"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}") { SaysWhatIsLeft = true };
     }
 
     /// <summary>Lets others take the folder.</summary>
     public void Dispose() => held.Dispose();
 
-    private const string Advice = "Nothing more is written. Bring the folder back; where it has a checkpoint, go on with --resume.";
+    private const string Advice =
+        "Nothing more is written. Bring the folder back; where it has a checkpoint, go on with --resume.";
 
     private static FileStream? Lock(string folder)
     {
         try
         {
-            return new FileStream(System.IO.Path.Combine(folder, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            return new FileStream(
+                System.IO.Path.Combine(folder, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException e) when (IsTaken(e))
         {
@@ -147,7 +160,8 @@ public sealed partial class RunFolder : IDisposable
     private static bool IsTaken(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
 
     private static InputException Taken(string folder) =>
-        new($"{folder} is being written by another run ({Describe(folder)}). Wait for it, stop it, or choose another output.");
+        new($"{folder} is being written by another run ({Describe(folder)}). Wait for it, stop it, or choose " +
+            "another output.");
 
     private static string Describe(string folder)
     {
@@ -179,10 +193,13 @@ public sealed partial class RunFolder : IDisposable
     {
         AtomicFolder.Recover(folder, Written.Contains);
         AtomicFolder.Recover(System.IO.Path.Combine(folder, Checkpoints), CheckpointStore.IsCheckpoint);
-        foreach (string file in Directory.GetFiles(folder, ".*.tmp").Where(file => Temporary().IsMatch(System.IO.Path.GetFileName(file)))) File.Delete(file);
+        foreach (string file in Directory.GetFiles(folder, ".*.tmp")
+            .Where(file => Temporary().IsMatch(System.IO.Path.GetFileName(file))))
+            File.Delete(file);
     }
 
-    [GeneratedRegex(@"\A\.(recipe\.yaml|run\.json|comparison\.json|comparison\.before\.json|stream\.marks|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"\A\.(recipe\.yaml|run\.json|comparison\.json|comparison\.before\.json|stream\.marks|\.run\.owner)\.[0-9a-f]{32}\.tmp\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Temporary();
 }
 
@@ -193,7 +210,9 @@ public sealed partial class RunFolder : IDisposable
 /// <param name="Token">Tells this taking from all others.</param>
 internal sealed record RunOwner(int Process, string Host, DateTimeOffset Started, Guid Token)
 {
-    public static RunOwner Current() => new(Environment.ProcessId, Environment.MachineName, DateTimeOffset.UtcNow, Guid.NewGuid());
+    public static RunOwner Current() =>
+        new(Environment.ProcessId, Environment.MachineName, DateTimeOffset.UtcNow, Guid.NewGuid());
 
-    public override string ToString() => FormattableString.Invariant($"process {Process} on {Host}, since {Started:yyyy-MM-dd HH:mm:ss} UTC");
+    public override string ToString() =>
+        FormattableString.Invariant($"process {Process} on {Host}, since {Started:yyyy-MM-dd HH:mm:ss} UTC");
 }

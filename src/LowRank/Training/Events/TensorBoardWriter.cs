@@ -6,14 +6,16 @@ using System.Text;
 namespace LowRank.Training.Events;
 
 /// <summary>Writes a run's course as event files, which TensorBoard shows while the run goes on.</summary>
-/// <remarks>Tags: <c>train/loss, train/grad_norm, train/learning_rate, train/tokens_per_second, train/memory_bytes</c>, <c>eval/loss</c> and the
-/// task's metrics as <c>eval/NAME</c>, and <c>generations/N</c> where the model wrote texts. Each event reaches the file at once. A resumed
-/// run begins a new file, as TensorBoard expects, and declares void what earlier files hold of steps that are taken again; a record that a
-/// kill tore at the end of a file is passed over by readers.</remarks>
+/// <remarks>Tags: <c>train/loss, train/grad_norm, train/learning_rate, train/tokens_per_second, train/memory_bytes</c>,
+/// <c>eval/loss</c> and the task's metrics as <c>eval/NAME</c>, and <c>generations/N</c> where the model wrote texts.
+/// Each event reaches the file at once. A resumed run begins a new file, as TensorBoard expects, and declares void what
+/// earlier files hold of steps that are taken again; a record that a kill tore at the end of a file is passed over by
+/// readers.</remarks>
 /// <param name="folder">Receives the files; made when it is missing.</param>
 /// <param name="time">Tells the time; null for the system's.</param>
 /// <param name="waits">Waits while the disk is full; null does not.</param>
-public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null) : ITrainingObserver, IDisposable
+public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null)
+    : ITrainingObserver, IDisposable
 {
     private const string Prefix = "events.out.tfevents.";
 
@@ -29,7 +31,8 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
         Guard(() =>
         {
             Directory.CreateDirectory(folder);
-            stream = new FileStream(Path.Combine(folder, NextName()), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            stream = new FileStream(
+                Path.Combine(folder, NextName()), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
         });
         Write(EventMessage.Version(Now));
         if (plan.ResumedFrom is { } step) Write(EventMessage.Restart(Now, step + 1));
@@ -53,8 +56,11 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
     public void Evaluated(EvaluationResult evaluation) => Write(EventMessage.Measured(Now, evaluation.Step,
     [
         EventMessage.Scalar("eval/loss", evaluation.Loss),
-        .. evaluation.Metrics.Where(metric => metric.Value is not null).Select(metric => EventMessage.Scalar("eval/" + metric.Key, metric.Value.GetValueOrDefault())),
-        .. evaluation.Generations.Select((text, place) => EventMessage.Text($"generations/{place + 1}", $"{Verbatim(text.Prompt)}\n\n→\n\n{Verbatim(text.Text)}")),
+        .. evaluation.Metrics.Where(metric => metric.Value is not null)
+        .Select(metric => EventMessage.Scalar("eval/" + metric.Key, metric.Value.GetValueOrDefault())),
+        .. evaluation.Generations.Select(
+            (text, place) =>
+            EventMessage.Text($"generations/{place + 1}", $"{Verbatim(text.Prompt)}\n\n→\n\n{Verbatim(text.Text)}")),
     ]));
 
     /// <inheritdoc/>
@@ -69,15 +75,21 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
     // Markdown's indented block: what the model writes is no markup.
     private static string Verbatim(string text) => "    " + text.ReplaceLineEndings("\n    ");
 
-    // Readers take files in the order of their names: a run that goes on within the same second comes after the earlier one all the same.
+    // Readers take files in the order of their names: a run that goes on within the same second comes after the earlier
+    // one all the same.
     private string NextName()
     {
         long earlier = Directory.GetFiles(folder, Prefix + "*")
-            .Max(file => long.TryParse(Path.GetFileName(file)[Prefix.Length..].Split('.')[0], CultureInfo.InvariantCulture, out long seconds) ? seconds : (long?)null) ?? 0;
+            .Max(file => long.TryParse(
+                Path.GetFileName(file)[Prefix.Length..].Split('.')[0], CultureInfo.InvariantCulture, out long seconds)
+                ? seconds : (long?)null) ?? 0;
         return string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Math.Max((long)Now, earlier + 1):d10}.lowrank");
     }
 
-    private void Write(ProtoMessage message) => Guard(() => IO.AtomicFile.Append(stream ?? throw new InvalidOperationException("The run has not started."), EventRecord.Of(message.ToArray())));
+    private void Write(ProtoMessage message) =>
+        Guard(() => IO.AtomicFile.Append(
+            stream ?? throw new InvalidOperationException("The run has not started."),
+            EventRecord.Of(message.ToArray())));
 
     private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work, waits);
 }
@@ -85,7 +97,8 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
 /// <summary>TensorFlow's record: length, its checksum, the bytes, their checksum.</summary>
 internal static class EventRecord
 {
-    private const uint MaskDelta = 0xa282ead8; // a checksum of bytes that hold checksums would be weak: TensorFlow turns it and adds this
+    // a checksum of bytes that hold checksums would be weak: TensorFlow turns it and adds this
+    private const uint MaskDelta = 0xa282ead8;
 
     /// <summary>The bytes of a record.</summary>
     public static byte[] Of(ReadOnlySpan<byte> content)
@@ -107,20 +120,24 @@ internal static class EventRecord
     }
 }
 
-/// <summary>The messages of TensorBoard's event files (tensorboard/compat/proto/event.proto and summary.proto).</summary>
+/// <summary>The messages of TensorBoard's event files (tensorboard/compat/proto/event.proto and
+/// summary.proto).</summary>
 internal static class EventMessage
 {
     private const int WallTime = 1, Step = 2, FileVersion = 3, Summary = 5, SessionLog = 7; // of Event
-    private const int SessionStart = 1;                                                     // of SessionLog.SessionStatus
+    // of SessionLog.SessionStatus
+    private const int SessionStart = 1;
     private const int Tag = 1, SimpleValue = 2, Tensor = 8, Metadata = 9;                   // of Summary.Value
     private const int StringType = 7, TensorClass = 2;                                      // of DataType and DataClass
 
     /// <summary>What a file begins with.</summary>
-    public static ProtoMessage Version(double time) => new ProtoMessage().Double(WallTime, time).Text(FileVersion, "brain.Event:2");
+    public static ProtoMessage Version(double time) =>
+        new ProtoMessage().Double(WallTime, time).Text(FileVersion, "brain.Event:2");
 
     /// <summary>A run goes on: what earlier files hold from this step on is void.</summary>
     public static ProtoMessage Restart(double time, long step) =>
-        new ProtoMessage().Double(WallTime, time).Whole(Step, step).Message(SessionLog, new ProtoMessage().Whole(1, SessionStart));
+        new ProtoMessage().Double(WallTime, time).Whole(Step, step)
+            .Message(SessionLog, new ProtoMessage().Whole(1, SessionStart));
 
     /// <summary>What was measured at a step.</summary>
     /// <param name="time">Seconds since 1970.</param>
@@ -134,15 +151,18 @@ internal static class EventMessage
     }
 
     /// <summary>A number.</summary>
-    public static ProtoMessage Scalar(string tag, double value) => new ProtoMessage().Text(Tag, tag).Float(SimpleValue, (float)value);
+    public static ProtoMessage Scalar(string tag, double value) =>
+        new ProtoMessage().Text(Tag, tag).Float(SimpleValue, (float)value);
 
     /// <summary>A text, which the page shows as Markdown.</summary>
     public static ProtoMessage Text(string tag, string markdown) => new ProtoMessage().Text(Tag, tag)
-        .Message(Tensor, new ProtoMessage().Whole(1, StringType).Message(2, new ProtoMessage().Message(2, new ProtoMessage().Whole(1, 1))).Text(8, markdown))
+        .Message(Tensor, new ProtoMessage().Whole(1, StringType)
+        .Message(2, new ProtoMessage().Message(2, new ProtoMessage().Whole(1, 1))).Text(8, markdown))
         .Message(Metadata, new ProtoMessage().Message(1, new ProtoMessage().Text(1, "text")).Whole(4, TensorClass));
 }
 
-/// <summary>A message in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written field by field.</summary>
+/// <summary>A message in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written field by
+/// field.</summary>
 internal sealed class ProtoMessage
 {
     private const int VarintKind = 0, Fixed64Kind = 1, LengthKind = 2, Fixed32Kind = 5;

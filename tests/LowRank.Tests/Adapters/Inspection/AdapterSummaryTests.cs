@@ -18,7 +18,9 @@ public sealed class AdapterSummaryTests
     private static void Write(string folder, LoraConfig config, params (string Key, torch.Tensor Tensor)[] tensors)
     {
         config.Save(folder);
-        SafeTensorsWriter.Write(Path.Combine(folder, "adapter_model.safetensors"), [.. tensors.Select(t => KeyValuePair.Create(Prefix + t.Key, t.Tensor))]);
+        SafeTensorsWriter.Write(
+            Path.Combine(folder, "adapter_model.safetensors"),
+            [.. tensors.Select(t => KeyValuePair.Create(Prefix + t.Key, t.Tensor))]);
     }
 
     private static torch.Tensor Matrix(float[,] values) => torch.tensor(values);
@@ -41,10 +43,13 @@ public sealed class AdapterSummaryTests
         Assert.Equal(20, summary.Parameters);
         Assert.Empty(summary.Notes);
         ModuleSummary second = summary.Modules[0], tenth = summary.Modules[1];
-        Assert.Equal((2, 4.0, 2.0, 2, 3, 10), (second.Rank, second.Alpha, second.Scale, (int)second.OutputSize, (int)second.InputSize, (int)second.Parameters));
+        Assert.Equal((2, 4.0, 2.0, 2, 3, 10),
+            (second.Rank, second.Alpha, second.Scale, (int)second.OutputSize, (int)second.InputSize,
+            (int)second.Parameters));
         Assert.Equal(10, second.Delta!.FrobeniusNorm, 6);
         Assert.Equal(8, second.Delta.SpectralNorm, 6);
-        Assert.Equal(Math.Exp(-(3 / 7.0 * Math.Log(3 / 7.0)) - (4 / 7.0 * Math.Log(4 / 7.0))), second.Delta.EffectiveRank, 6);
+        Assert.Equal(Math.Exp(-(3 / 7.0 * Math.Log(3 / 7.0)) - (4 / 7.0 * Math.Log(4 / 7.0))),
+            second.Delta.EffectiveRank, 6);
         Assert.Equal((6.0, 3.0), (tenth.Alpha, tenth.Scale));
         Assert.Equal(15, tenth.Delta!.FrobeniusNorm, 5);
         Assert.Equal(1, tenth.Delta.EffectiveRank, 5);
@@ -76,7 +81,8 @@ public sealed class AdapterSummaryTests
         var e = Assert.Throws<InputException>(() => AdapterSummary.Read(folder.Path));
         Assert.Equal(3, e.Problems.Count);
         Assert.Contains(e.Problems, problem => problem.Contains("a.q_proj.lora_A.weight has no partner"));
-        Assert.Contains(e.Problems, problem => problem.Contains("b.q_proj.lora_A.weight is [2, 3]") && problem.Contains("[5, 4]"));
+        Assert.Contains(
+            e.Problems, problem => problem.Contains("b.q_proj.lora_A.weight is [2, 3]") && problem.Contains("[5, 4]"));
         Assert.Contains(e.Problems, problem => problem.Contains("c.q_proj.lora_A.weight is [6]"));
     }
 
@@ -85,7 +91,8 @@ public sealed class AdapterSummaryTests
     {
         using var scope = torch.NewDisposeScope();
         using var folder = new TemporaryFolder();
-        Write(folder.Path, Config, ("x.q_proj.lora_A.weight", torch.ones(2, 3)), ("x.q_proj.lora_B.weight", torch.full([5, 2], float.NaN)));
+        Write(folder.Path, Config, ("x.q_proj.lora_A.weight", torch.ones(2, 3)),
+            ("x.q_proj.lora_B.weight", torch.full([5, 2], float.NaN)));
         Assert.Contains("x.q_proj", Assert.Throws<NonFiniteException>(() => AdapterSummary.Read(folder.Path)).Message);
     }
 }

@@ -12,10 +12,14 @@ public sealed class AttentionBenchTests
     {
         IReadOnlyList<AttentionTimes> found = AttentionBench.Run(1, null);
         Assert.Equal(AttentionShape.All, found.Select(times => times.Shape));
-        Assert.All(found, times => Assert.All([times.Forward, times.Backward, times.Evaluation, times.TorchForward, times.TorchBackward, times.TorchEvaluation],
+        Assert.All(found,
+            times => Assert.All(
+                [times.Forward, times.Backward, times.Evaluation, times.TorchForward, times.TorchBackward,
+                times.TorchEvaluation],
             seconds => Assert.InRange(seconds, 1e-6, 60)));
         JsonElement json = JsonSerializer.SerializeToElement(AttentionBenchmark.Json(found[0]));
-        Assert.Equal(found[0].TorchBackward / found[0].Backward, json.GetProperty("backward_speedup").GetDouble(), 1e-9);
+        Assert.Equal(found[0].TorchBackward / found[0].Backward, json.GetProperty("backward_speedup")
+            .GetDouble(), 1e-9);
     }
 
     [Fact]

@@ -22,7 +22,8 @@ public sealed partial class ReportPageTests : IDisposable
     public void Texts_are_escaped(string text, string written) => Assert.Equal(written, HtmlElement.Escape(text));
 
     [Fact]
-    public void Half_a_pair_of_surrogates_is_replaced() => Assert.Equal("half \uFFFD a pair", HtmlElement.Escape("half \ud83d a pair"));
+    public void Half_a_pair_of_surrogates_is_replaced() =>
+        Assert.Equal("half \uFFFD a pair", HtmlElement.Escape("half \ud83d a pair"));
 
     [Fact]
     public void Elements_keep_texts_and_attributes_as_they_are_read() => Gen.String.Sample(text =>
@@ -31,7 +32,11 @@ public sealed partial class ReportPageTests : IDisposable
         Match parts = Element().Match(html);
         Assert.True(parts.Success, html);
         Assert.Equal(parts.Groups[1].Value, parts.Groups[2].Value);
-        string readable = string.Concat(text.EnumerateRunes().Select(rune => (Rune.IsControl(rune) && rune.Value is not ('\n' or '\t' or '\r')) || (rune.Value & 0xFFFE) == 0xFFFE ? "\uFFFD" : rune.ToString()));
+        string readable =
+            string.Concat(
+                text.EnumerateRunes()
+                .Select(rune => (Rune.IsControl(rune) && rune.Value is not ('\n' or '\t' or '\r'))
+                || (rune.Value & 0xFFFE) == 0xFFFE ? "\uFFFD" : rune.ToString()));
         Assert.Equal(readable, System.Net.WebUtility.HtmlDecode(parts.Groups[1].Value));
     }, iter: 1000);
 
@@ -52,10 +57,12 @@ public sealed partial class ReportPageTests : IDisposable
     [InlineData(2e-6, 1e-6, "2e-6")]
     [InlineData(2.4e-6, 2e-7, "2.4e-6")]
     [InlineData(1000113.5, 0.5, "1000113.5")]
-    public void Ticks_have_as_many_digits_as_tell_them_apart(double value, double step, string written) => Assert.Equal(written, Figures.Tick(value, step));
+    public void Ticks_have_as_many_digits_as_tell_them_apart(double value, double step, string written) =>
+        Assert.Equal(written, Figures.Tick(value, step));
 
     [Fact]
-    public void Scales_hold_every_value_with_few_round_ticks() => Gen.Select(Gen.Double[-1e9, 1e9], Gen.Double[-14, 12], Gen.Bool).Sample((lowest, power, isFromZero) =>
+    public void Scales_hold_every_value_with_few_round_ticks() =>
+        Gen.Select(Gen.Double[-1e9, 1e9], Gen.Double[-14, 12], Gen.Bool).Sample((lowest, power, isFromZero) =>
     {
         double low = isFromZero ? 0 : lowest, high = low + Math.Pow(10, power);
         foreach (ChartScale scale in (ChartScale[])[new(low, high, 300, 0, 6), ChartScale.Roomy(low, high, 300, 0, 6)])
@@ -63,7 +70,8 @@ public sealed partial class ReportPageTests : IDisposable
             Assert.InRange(scale.Place(low), 0, 300.1);
             Assert.InRange(scale.Place(high), -0.1, 300);
             Assert.InRange(scale.Ticks.Count, 2, 9);
-            Assert.Equal(scale.Ticks.Count, scale.Ticks.Select(tick => Figures.Tick(tick, scale.Step)).Distinct().Count());
+            Assert.Equal(scale.Ticks.Count, scale.Ticks.Select(tick => Figures.Tick(tick, scale.Step))
+                .Distinct().Count());
         }
     }, iter: 1000);
 
@@ -93,15 +101,18 @@ public sealed partial class ReportPageTests : IDisposable
         const string Hostile = "</script></style><script>x</script><img src=https://example.org>'\"";
         string folder = Run("a", 20);
         File.WriteAllText(Path.Combine(folder, "recipe.yaml"), $"model: {JsonSerializer.Serialize(Hostile)}\n");
-        File.AppendAllText(Path.Combine(folder, "metrics.jsonl"), JsonSerializer.Serialize(new Dictionary<string, object>
+        File.AppendAllText(
+            Path.Combine(folder, "metrics.jsonl"), JsonSerializer.Serialize(new Dictionary<string, object>
         {
-            ["step"] = 21, [Hostile] = 1, ["eval_" + Hostile] = 2, ["generations"] = new[] { new { prompt = Hostile, text = Hostile } },
+            ["step"] = 21, [Hostile] = 1, ["eval_" + Hostile] = 2,
+                ["generations"] = new[] { new { prompt = Hostile, text = Hostile } },
         }) + "\n");
         string page = ReportPage.Of([RunRecord.Open([folder])[0] with { Name = Hostile, Folder = Hostile }]);
         Assert.DoesNotContain("<img", page);
         Assert.Equal(2, Script().Count(page));
         // Outside of escaped texts no address is named; the name of SVG is in the script, and is asked of nobody.
-        Assert.All(Attribute().Matches(page).Select(match => match.Groups[1].Value), value => Assert.StartsWith("#", value));
+        Assert.All(Attribute().Matches(page).Select(match => match.Groups[1].Value),
+            value => Assert.StartsWith("#", value));
         Assert.DoesNotContain("@import", page);
         Assert.DoesNotContain("url(", page);
     }
@@ -112,7 +123,10 @@ public sealed partial class ReportPageTests : IDisposable
         string page = ReportPage.Of(RunRecord.Open([Run("a", 5)]));
         string style = Between(page, "<style>", "</style>"), script = Between(page, "</script>\n<script>", "</script>");
         string Hash(string text) => "sha256-" + Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
-        Assert.Contains(HtmlElement.Escape($"default-src 'none'; script-src '{Hash(script)}'; style-src '{Hash(style)}'; base-uri 'none'; form-action 'none'"), page);
+        Assert.Contains(
+            HtmlElement.Escape(
+                $"default-src 'none'; script-src '{Hash(script)}'; style-src '{Hash(style)}'; base-uri 'none'; " +
+                "form-action 'none'"), page);
         Assert.DoesNotContain(" style=\"", page);
     }
 
@@ -134,7 +148,8 @@ public sealed partial class ReportPageTests : IDisposable
     [Fact]
     public void Many_runs_make_a_small_page_too()
     {
-        string page = ReportPage.Of(RunRecord.Open([.. Enumerable.Range(0, RunLook.Most).Select(run => Run($"run{run}", 3000))]));
+        string page = ReportPage.Of(
+            RunRecord.Open([.. Enumerable.Range(0, RunLook.Most).Select(run => Run($"run{run}", 3000))]));
         Assert.InRange(Encoding.UTF8.GetByteCount(page), 100_000, 2_000_000);
         Assert.Equal(RunLook.Most, Enumerable.Range(0, RunLook.Most).Select(RunLook.Class).Distinct().Count());
     }
@@ -154,7 +169,8 @@ public sealed partial class ReportPageTests : IDisposable
         for (int step = 1; step <= steps; step++)
         {
             string loss = (step == peak ? 99 : 1 + Math.Sin(step)).ToString("R", CultureInfo.InvariantCulture);
-            lines.Write($"{{\"step\":{step},\"loss\":{loss},\"grad_norm\":{loss},\"learning_rate\":1e-4,\"tokens\":9,\"tokens_per_second\":{loss},\"memory_bytes\":{step}}}\n");
+            lines.Write(
+                $"{{\"step\":{step},\"loss\":{loss},\"grad_norm\":{loss},\"learning_rate\":1e-4,\"tokens\":9,\"tokens_per_second\":{loss},\"memory_bytes\":{step}}}\n");
         }
         return folder;
     }

@@ -22,11 +22,13 @@ internal sealed class DataFolder : IDisposable
         return path;
     }
 
-    public static string[] Rows(RowSource source, bool foreign = false) => [.. source.ReadAll(foreign).Select(sample => sample.Row.ToJsonString())];
+    public static string[] Rows(RowSource source, bool foreign = false) =>
+        [.. source.ReadAll(foreign).Select(sample => sample.Row.ToJsonString())];
 
     public static string[] Rows(params string[] paths) => Rows(RowSource.Of(paths));
 
-    public static string Refusal(RowSource source, bool foreign = false) => Assert.Throws<InputException>(() => source.ReadAll(foreign)).Message;
+    public static string Refusal(RowSource source, bool foreign = false) =>
+        Assert.Throws<InputException>(() => source.ReadAll(foreign)).Message;
 
     public static string Refusal(params string[] paths) => Refusal(RowSource.Of(paths));
 

@@ -3,7 +3,8 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Tests.Data.Rows;
 
-/// <summary>Readers of data files under input that was never a file of theirs: always rows or an <see cref="InputException"/>, soon, in little memory.</summary>
+/// <summary>Readers of data files under input that was never a file of theirs: always rows or an
+/// <see cref="InputException"/>, soon, in little memory.</summary>
 [Collection("alone")]
 public sealed class FormatFuzzTests : IDisposable
 {
@@ -19,7 +20,9 @@ public sealed class FormatFuzzTests : IDisposable
         for (int i = 0; i < 600; i++)
         {
             byte[] bytes = new byte[random.Below(300)];
-            for (int at = 0; at < bytes.Length; at++) bytes[at] = random.Below(3) == 0 ? (byte)random.Below(256) : "[]{}\",:\n|\\ 0truenl\t"u8[random.Below(19)];
+            for (int at = 0; at < bytes.Length; at++)
+                bytes[at] = random.Below(3) == 0 ? (byte)random.Below(256)
+                    : "[]{}\",:\n|\\ 0truenl\t"u8[random.Below(19)];
             Read(Names[i % Names.Length], bytes);
         }
     }
@@ -34,7 +37,9 @@ public sealed class FormatFuzzTests : IDisposable
     public void Files_that_never_come_to_an_end_take_no_more_memory_than_a_row_may(string name, string begins)
     {
         IRowFormat format = RowFormats.Of(name);
-        using var content = new EndlessStream(begins, name.EndsWith(".csv", StringComparison.Ordinal) && begins.EndsWith(',') ? (byte)',' : (byte)'a', 300L << 20);
+        using var content = new EndlessStream(
+            begins, name.EndsWith(".csv", StringComparison.Ordinal) && begins.EndsWith(',') ? (byte)','
+            : (byte)'a', 300L << 20);
         long before = GC.GetTotalAllocatedBytes();
         var problems = new DataProblems();
         foreach (UnreadRow row in format.Read(content, name, new RowOptions(), problems)) row.Read(problems);

@@ -29,13 +29,15 @@ public sealed class FormatTests : IDisposable
     {
         string path = folder.Write(name, content);
         if (refused is null) Assert.Equal(["""{"text":"a"}""", """{"text":"b"}"""], DataFolder.Rows(path));
-        else if (name == "b.json") Assert.Contains("the row is the number 1", DataFolder.Refusal(path), StringComparison.Ordinal);
+        else if (name == "b.json")
+            Assert.Contains("the row is the number 1", DataFolder.Refusal(path), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Rows_of_a_list_are_named_by_their_line()
     {
-        string path = folder.Write("x.json", "[\n  {\"text\": \"a\"},\n  {\n    \"text\": 1, \"text\": 2\n  },\n  7\n]");
+        string path = folder.Write(
+            "x.json", "[\n  {\"text\": \"a\"},\n  {\n    \"text\": 1, \"text\": 2\n  },\n  7\n]");
         string refusal = DataFolder.Refusal(path);
         Assert.Contains("x.json:3: no valid JSON", refusal, StringComparison.Ordinal);
         Assert.Contains("x.json:6: the row is the number 7", refusal, StringComparison.Ordinal);
@@ -66,27 +68,40 @@ public sealed class FormatTests : IDisposable
     {
         string path = folder.Write("x.csv", "a,b\r\n\"1,\r\n\"\"2\"\"\",x\r\n\r\n3,\"\"\r\n4,5\r\n");
         IReadOnlyList<Sample> rows = SampleReader.ReadAll([path]);
-        Assert.Equal([("1,\r\n\"2\"", "x", 2L), ("3", "", 5L), ("4", "5", 6L)], rows.Select(row => (row.Text("a")!, row.Text("b")!, row.Place.Line)));
+        Assert.Equal([("1,\r\n\"2\"", "x", 2L), ("3", "", 5L), ("4", "5", 6L)],
+            rows.Select(row => (row.Text("a")!, row.Text("b")!, row.Place.Line)));
     }
 
     [Fact]
     public void Any_table_written_by_the_rules_reads_back() =>
         Gen.String[Gen.Char["a,\"\n\ré \t世"], 0, 6].Array[3].Array[1, 8].Sample(table =>
         {
-            string text = "x,y,z\n" + string.Concat(table.Select(row => string.Join(',', row.Select(field => $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"")) + "\r\n"));
+            string text = "x,y,z\n"
+                + string.Concat(
+                    table.Select(row =>
+                    string.Join(',',
+                    row.Select(field => $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"")) + "\r\n"));
             IReadOnlyList<Sample> read = SampleReader.ReadAll([folder.Write("any.csv", text)]);
-            Assert.Equal(table.SelectMany(row => row), read.SelectMany(row => (string[])["x", "y", "z"], (row, key) => row.Text(key)!));
+            Assert.Equal(table.SelectMany(row => row),
+                read.SelectMany(row => (string[])["x", "y", "z"], (row, key) => row.Text(key)!));
         }, iter: 500, threads: 1);
 
     [Fact]
     public void Any_list_of_objects_reads_back_wherever_the_bytes_are_cut() =>
         Gen.String[0, 40].Array[1, 30].Sample(texts =>
         {
-            var list = new JsonArray([.. texts.Select(text => new JsonObject { ["text"] = Clean(text), ["nested"] = new JsonArray(new JsonObject { ["a"] = Clean(text) }) })]);
+            var list = new JsonArray(
+                [.. texts.Select(
+                    text => new JsonObject { ["text"] = Clean(text),
+                    ["nested"] = new JsonArray(new JsonObject { ["a"] = Clean(text) }) })]);
             var problems = new DataProblems();
-            byte[] bytes = Encoding.UTF8.GetBytes(list.ToJsonString(new JsonSerializerOptions { WriteIndented = texts.Length % 2 == 0 }));
+            byte[] bytes =
+                Encoding.UTF8.GetBytes(
+                    list.ToJsonString(new JsonSerializerOptions { WriteIndented = texts.Length % 2 == 0 }));
             using var content = new TrickleStream(bytes, 1 + texts.Length % 7);
-            string[] read = [.. new JsonFormat().Read(content, "x", new RowOptions(), problems).Select(row => row.Read(problems)!.ToJsonString())];
+            string[] read =
+                [.. new JsonFormat().Read(content, "x", new RowOptions(), problems)
+                .Select(row => row.Read(problems)!.ToJsonString())];
             Assert.Equal(list.Select(row => row!.ToJsonString()), read);
             Assert.Equal(0, problems.Count);
         }, iter: 300, threads: 1);
@@ -100,7 +115,9 @@ public sealed class FormatTests : IDisposable
     [InlineData("lines", """{"text":"a b"}|{"text":"c"}""", "\r\n")]
     public void Plain_text_is_what_the_recipe_says(string text, string expected, string lineEnd = "\n")
     {
-        RowSource source = RowSource.Of([folder.Write("x.txt", " a b \n\nc\n".Replace("\n", lineEnd, StringComparison.Ordinal))], new RowOptions { Text = Enum.Parse<PlainText>(text, ignoreCase: true) });
+        RowSource source =
+            RowSource.Of([folder.Write("x.txt", " a b \n\nc\n".Replace("\n", lineEnd, StringComparison.Ordinal))],
+            new RowOptions { Text = Enum.Parse<PlainText>(text, ignoreCase: true) });
         if (text == "pairs") Assert.Contains(expected, DataFolder.Refusal(source), StringComparison.Ordinal);
         else Assert.Equal(expected.Split('|'), DataFolder.Rows(source));
     }
@@ -109,21 +126,25 @@ public sealed class FormatTests : IDisposable
     public void Streams_of_bzip2_one_after_the_other_are_all_read()
     {
         byte[] Part(string text) => Compressed(Encoding.UTF8.GetBytes(text), into => new BZip2OutputStream(into));
-        string path = folder.Write("parts.jsonl.bz2", [.. Part("{\"text\": \"1\"}\n{\"te"), .. Part("xt\": \"2\"}\n"), .. Part("{\"text\": \"3\"}\n")]);
+        string path = folder.Write(
+            "parts.jsonl.bz2",
+            [.. Part("{\"text\": \"1\"}\n{\"te"), .. Part("xt\": \"2\"}\n"), .. Part("{\"text\": \"3\"}\n")]);
         Assert.Equal(3, DataFolder.Rows(path).Length);
     }
 
     [Fact]
     public void Compressed_files_are_read_whatever_their_name_says()
     {
-        byte[] plain = Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"{i}\"}}\n")));
+        byte[] plain =
+            Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 5000).Select(i => $"{{\"text\": \"{i}\"}}\n")));
         string[] paths =
         [
             folder.Write("a.jsonl.gz", Compressed(plain, into => new GZipStream(into, CompressionLevel.Fastest))),
             folder.Write("b.jsonl.zst", Compressed(plain, into => new ZstdSharp.CompressionStream(into))),
             folder.Write("c.jsonl.bz2", Compressed(plain, into => new BZip2OutputStream(into))),
             folder.Write("d.jsonl", Compressed(plain, into => new GZipStream(into, CompressionLevel.Fastest))),
-            folder.Write("e.csv.gz", Compressed("text\n1\n"u8.ToArray(), into => new GZipStream(into, CompressionLevel.Fastest))),
+            folder.Write("e.csv.gz",
+            Compressed("text\n1\n"u8.ToArray(), into => new GZipStream(into, CompressionLevel.Fastest))),
         ];
         foreach (string path in paths[..4]) Assert.Equal(5000, DataFolder.Rows(path).Distinct().Count());
         Assert.Equal(["""{"text":"1"}"""], DataFolder.Rows(paths[4]));
@@ -133,11 +154,20 @@ public sealed class FormatTests : IDisposable
             string refusal = DataFolder.Refusal(path);
             Assert.True(refusal.Contains("cannot be read to its end", StringComparison.Ordinal), refusal);
         }
-        Assert.Contains("compressed by xz", DataFolder.Refusal(folder.Write("f.jsonl.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 1, 2])), StringComparison.Ordinal);
-        Assert.Contains("zip archive", DataFolder.Refusal(folder.Write("g.csv", [0x50, 0x4B, 3, 4, 0])), StringComparison.Ordinal);
-        Assert.Contains("UTF-16 without its byte order mark", DataFolder.Refusal(folder.Write("h.csv", [0x61, 0, 0x62, 0])), StringComparison.Ordinal);
-        byte[] twice = Compressed(Compressed(plain, into => new GZipStream(into, CompressionLevel.Fastest)), into => new ZstdSharp.CompressionStream(into));
-        Assert.Contains("compressed twice", DataFolder.Refusal(folder.Write("i.jsonl.zst", twice)), StringComparison.Ordinal);
+        Assert.Contains(
+            "compressed by xz",
+            DataFolder.Refusal(folder.Write("f.jsonl.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 1, 2])),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "zip archive", DataFolder.Refusal(folder.Write("g.csv", [0x50, 0x4B, 3, 4, 0])), StringComparison.Ordinal);
+        Assert.Contains(
+            "UTF-16 without its byte order mark", DataFolder.Refusal(folder.Write("h.csv", [0x61, 0, 0x62, 0])),
+            StringComparison.Ordinal);
+        byte[] twice =
+            Compressed(Compressed(plain, into => new GZipStream(into, CompressionLevel.Fastest)),
+            into => new ZstdSharp.CompressionStream(into));
+        Assert.Contains(
+            "compressed twice", DataFolder.Refusal(folder.Write("i.jsonl.zst", twice)), StringComparison.Ordinal);
         byte[] zip = Compressed([0x50, 0x4B, 3, 4, 0], into => new GZipStream(into, CompressionLevel.Fastest));
         Assert.Contains("zip archive", DataFolder.Refusal(folder.Write("j.jsonl.gz", zip)), StringComparison.Ordinal);
     }
@@ -148,8 +178,12 @@ public sealed class FormatTests : IDisposable
     [InlineData("zst")]
     public void What_is_damaged_or_follows_a_compressed_part_is_an_error(string kind)
     {
-        byte[] Part(string text) => Compressed(Encoding.UTF8.GetBytes(text), into => kind switch { "gz" => new GZipStream(into, CompressionLevel.Fastest), "bz2" => new BZip2OutputStream(into), _ => new ZstdSharp.CompressionStream(into) });
-        byte[] first = Part(string.Concat(Enumerable.Range(0, 50).Select(i => $"{{\"text\": \"{i}\"}}\n"))), second = Part(string.Concat(Enumerable.Range(50, 50).Select(i => $"{{\"text\": \"{i}\"}}\n")));
+        byte[] Part(string text) =>
+            Compressed(Encoding.UTF8.GetBytes(text),
+            into => kind switch { "gz" => new GZipStream(into, CompressionLevel.Fastest),
+            "bz2" => new BZip2OutputStream(into), _ => new ZstdSharp.CompressionStream(into) });
+        byte[] first = Part(string.Concat(Enumerable.Range(0, 50).Select(i => $"{{\"text\": \"{i}\"}}\n"))),
+            second = Part(string.Concat(Enumerable.Range(50, 50).Select(i => $"{{\"text\": \"{i}\"}}\n")));
         string name = $"x.jsonl.{kind}";
         Assert.Equal(100, DataFolder.Rows(folder.Write(name, [.. first, .. second])).Length);
         foreach (int at in (int[])[0, 1, 3, second.Length / 2, second.Length - 6])
@@ -157,18 +191,27 @@ public sealed class FormatTests : IDisposable
             byte[] damaged = [.. second];
             damaged[at] ^= 0x55;
             if (kind == "zst" && at == second.Length - 6) continue; // no sum is written
-            Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. damaged])), StringComparison.Ordinal);
+            Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. damaged])),
+                StringComparison.Ordinal);
         }
-        Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. "and more"u8])), StringComparison.Ordinal);
-        Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. second[..2]])), StringComparison.Ordinal);
-        if (kind == "gz") Assert.Equal(100, DataFolder.Rows(folder.Write(name, [.. first, .. new byte[700], .. second, .. new byte[3]])).Length); // as tape archives are padded
+        Assert.Contains(
+            "cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. "and more"u8])),
+            StringComparison.Ordinal);
+        Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write(name, [.. first, .. second[..2]])),
+            StringComparison.Ordinal);
+        // as tape archives are padded
+        if (kind == "gz")
+            Assert.Equal(100,
+                DataFolder.Rows(folder.Write(name, [.. first, .. new byte[700], .. second, .. new byte[3]])).Length);
     }
 
     [Fact]
     public void Headers_of_gzip_members_are_passed_over_with_all_they_may_hold()
     {
-        byte[] plain = Compressed("{\"text\": \"a\"}\n"u8.ToArray(), into => new GZipStream(into, CompressionLevel.Fastest));
-        byte[] full = [0x1F, 0x8B, 8, 4 | 8 | 16 | 2, 0, 0, 0, 0, 0, 3, 2, 0, 7, 7, (byte)'n', 0, (byte)'c', 0, 1, 2, .. plain[10..]];
+        byte[] plain =
+            Compressed("{\"text\": \"a\"}\n"u8.ToArray(), into => new GZipStream(into, CompressionLevel.Fastest));
+        byte[] full = [0x1F, 0x8B, 8, 4 | 8 | 16 | 2, 0, 0, 0, 0, 0, 3, 2, 0, 7, 7, (byte)'n', 0, (byte)'c', 0, 1, 2,
+            .. plain[10..]];
         Assert.Single(DataFolder.Rows(folder.Write("x.jsonl.gz", full)));
     }
 
@@ -185,24 +228,34 @@ public sealed class FormatTests : IDisposable
         Assert.Equal(["1", "2", "3"], reading.Rows().Select(row => row.Row["n"]!.ToString()));
         Assert.Contains("1 others are not (README.md)", Assert.Single(reading.Notes), StringComparison.Ordinal);
         Assert.Equal(["""{"n":2}"""], DataFolder.Rows(Path.Combine(b, "*.jsonl")));
-        Assert.Equal(["""{"n":"1"}""", """{"n":2}""", """{"n":3}"""], DataFolder.Rows(Path.Combine(folder.Path, "**", "?.*")));
-        Assert.Contains("no file fits this pattern", DataFolder.Refusal(Path.Combine(b, "*.parquet")), StringComparison.Ordinal);
+        Assert.Equal(["""{"n":"1"}""", """{"n":2}""", """{"n":3}"""],
+            DataFolder.Rows(Path.Combine(folder.Path, "**", "?.*")));
+        Assert.Contains(
+            "no file fits this pattern", DataFolder.Refusal(Path.Combine(b, "*.parquet")), StringComparison.Ordinal);
         folder.Write("c/x.md", "");
-        Assert.Contains("the folder has no data file", DataFolder.Refusal(Path.Combine(folder.Path, "c")), StringComparison.Ordinal);
-        Assert.Contains("there is no such file", DataFolder.Refusal(Path.Combine(b, "none.jsonl")), StringComparison.Ordinal);
+        Assert.Contains(
+            "the folder has no data file", DataFolder.Refusal(Path.Combine(folder.Path, "c")),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no such file", DataFolder.Refusal(Path.Combine(b, "none.jsonl")), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Wrong_rows_are_left_out_and_counted_where_the_recipe_says_so()
     {
-        string path = folder.Write("x.jsonl", string.Concat(Enumerable.Range(0, 30).Select(i => i % 2 == 0 ? $"{{\"text\": \"{i}\"}}\n" : "{broken\n")));
+        string path = folder.Write(
+            "x.jsonl", string.Concat(
+                Enumerable.Range(0, 30).Select(i => i % 2 == 0 ? $"{{\"text\": \"{i}\"}}\n" : "{broken\n")));
         RowReading reading = RowSource.Of([path], new RowOptions { OnBadRow = BadRows.Skip }).Reading(foreign: false);
         Assert.Equal(15, reading.Rows().Count());
         reading.Problems.ThrowIfAny();
         string note = Assert.Single(reading.Notes);
         Assert.StartsWith("15 rows were left out", note, StringComparison.Ordinal);
         Assert.Contains($"15 rows, first at {path}:2: no valid JSON", note, StringComparison.Ordinal);
-        Assert.Contains("there is no such file", DataFolder.Refusal(RowSource.Of(["/none.jsonl"], new RowOptions { OnBadRow = BadRows.Skip })), StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no such file",
+            DataFolder.Refusal(RowSource.Of(["/none.jsonl"], new RowOptions { OnBadRow = BadRows.Skip })),
+            StringComparison.Ordinal);
     }
 
     private static byte[] Compressed(byte[] plain, Func<Stream, Stream> compress)

@@ -15,42 +15,58 @@ public sealed class RowFormTests : IDisposable
         """{"id":3,"prompt":"Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 1\n\n### Response:\n","completion":"2"}""")]
     [InlineData("""{"instruction": "Say.", "input": "", "output": "2", "text": "Below"}""",
         """{"prompt":"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay.\n\n### Response:\n","completion":"2"}""")]
-    [InlineData("""{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"}""",
+    [InlineData(
+        """{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"}""",
         """{"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""")]
-    [InlineData("""{"conversations": [{"role": "user", "content": "a"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}], "tools": "[{\"a\": 1}]"}""",
+    [InlineData(
+        """{"conversations": [{"role": "user", "content": "a"}, {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1}}"}], "tools": "[{\"a\": 1}]"}""",
         """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":1}}}]}],"tools":[{"a":1}]}""")]
-    [InlineData("""{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "completion": [{"role": "assistant", "content": "c"}]}""",
+    [InlineData(
+        """{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "completion": [{"role": "assistant", "content": "c"}]}""",
         """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0},{"role":"assistant","content":"c"}]}""")]
-    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": "", "parallel_tool_calls": true}""", """{"messages":[{"role":"user","content":"a"}]}""")]
+    [InlineData("""{"messages": [{"role": "user", "content": "a"}], "tools": "", "parallel_tool_calls": true}""",
+        """{"messages":[{"role":"user","content":"a"}]}""")]
     [InlineData("""{"text": "a", "facts": ["b"]}""", """{"text":"a","facts":["b"]}""")]
     [InlineData("""{"instruction": "Say.", "context": "", "response": "2", "category": "qa"}""",
         """{"category":"qa","prompt":"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay.\n\n### Response:\n","completion":"2"}""")]
-    [InlineData("""{"conversation": [{"input": "a", "output": "b"}], "source": "x"}""", """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"source":"x"}""")]
-    [InlineData("""{"conversation": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""", """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""")]
+    [InlineData("""{"conversation": [{"input": "a", "output": "b"}], "source": "x"}""",
+        """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"source":"x"}""")]
+    [InlineData("""{"conversation": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}""",
+        """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""")]
     [InlineData("""{"question": "a", "answer": "b"}""", """{"prompt":"a\n","completion":"b"}""")]
     [InlineData("""{"query": "a", "response": "b", "n": null}""", """{"prompt":"a\n","completion":"b"}""")]
-    [InlineData("""{"question": "a", "context": "c", "answer": "b"}""", """{"question":"a","context":"c","answer":"b"}""")]
-    [InlineData("""{"prompt": "a", "prompt_id": "i", "messages": [{"role": "user", "content": "a"}], "tools": "[{}]"}""", """{"prompt_id":"i","messages":[{"role":"user","content":"a"}],"tools":[{}]}""")]
-    [InlineData("""{"text": "a", "messages": [{"role": "user", "content": "a"}]}""", """{"messages":[{"role":"user","content":"a"}]}""")]
-    [InlineData("""{"text": null, "prompt": null, "tools": null, "messages": [{"role": "user", "content": "a", "name": null}, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1, "y": null}}}]}]}""",
+    [InlineData("""{"question": "a", "context": "c", "answer": "b"}""",
+        """{"question":"a","context":"c","answer":"b"}""")]
+    [InlineData(
+        """{"prompt": "a", "prompt_id": "i", "messages": [{"role": "user", "content": "a"}], "tools": "[{}]"}""",
+        """{"prompt_id":"i","messages":[{"role":"user","content":"a"}],"tools":[{}]}""")]
+    [InlineData("""{"text": "a", "messages": [{"role": "user", "content": "a"}]}""",
+        """{"messages":[{"role":"user","content":"a"}]}""")]
+    [InlineData(
+        """{"text": null, "prompt": null, "tools": null, "messages": [{"role": "user", "content": "a", "name": null}, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": {"x": 1, "y": null}}}]}]}""",
         """{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}}]}]}""")]
     public void Forms_of_others_are_read_as_ours(string row, string expected)
     {
-        string read = Assert.Single(RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Row.ToJsonString();
+        string read = Assert.Single(
+            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Row.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
     [Theory]
     [InlineData("""{"prompt": "a", "chosen": "b", "rejected": "c"}""", "the row is a preference")]
     [InlineData("""{"prompt": "a", "completion": "b", "label": false}""", "the row is a completion with a verdict")]
-    [InlineData("""{"prompt": "a", "completions": ["b"], "labels": [true]}""", "the row has \"completions\" with \"labels\"")]
+    [InlineData("""{"prompt": "a", "completions": ["b"], "labels": [true]}""",
+        "the row has \"completions\" with \"labels\"")]
     [InlineData("""{"instruction": "a", "output": 3}""", "\"output\" is the number 3, expected a text")]
     [InlineData("""{"instruction": "a", "output": "b", "system": "s"}""", "\"system\" is no part of Alpaca's prompt")]
-    [InlineData("""{"conversations": [{"from": "narrator", "value": "a"}]}""", "\"conversations\"[0].\"from\" is \"narrator\", expected one of human")]
+    [InlineData("""{"conversations": [{"from": "narrator", "value": "a"}]}""",
+        "\"conversations\"[0].\"from\" is \"narrator\", expected one of human")]
     [InlineData("""{"messages": [], "functions": []}""", "\"functions\" is OpenAI's earlier form")]
     [InlineData("""{"messages": [], "tools": "{"}""", "\"tools\" is a text, expected a list of tools")]
     public void What_cannot_be_learned_is_refused_in_words(string row, string expected) =>
-        Assert.Contains($"x.jsonl:1: {expected}", DataFolder.Refusal(RowSource.Of([folder.Write("x.jsonl", row)]), foreign: true), StringComparison.Ordinal);
+        Assert.Contains(
+            $"x.jsonl:1: {expected}", DataFolder.Refusal(RowSource.Of([folder.Write("x.jsonl", row)]), foreign: true),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Recognised_forms_are_named_and_counted()
@@ -80,15 +96,20 @@ public sealed class RowFormTests : IDisposable
         string conversation = folder.Write("z.jsonl", """
             {"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": [{"role": "assistant", "content": "d"}]}
             """);
-        Assert.Equal(example.Labels, Assert.Single(ExampleLoader.Load([conversation], tokenizer, new ExampleOptions()).Examples).Labels);
+        Assert.Equal(example.Labels,
+            Assert.Single(ExampleLoader.Load([conversation], tokenizer, new ExampleOptions()).Examples).Labels);
         foreach ((string message, string expected) in new[]
         {
             ("""{"role": "assistant", "content": "b", "weight": 0}""", "every turn of the assistant has \"weight\": 0"),
-            ("""{"role": "assistant", "content": "b", "weight": 0.5}""", "\"weight\" is the number 0.5, expected 0 (not learned) or 1"),
+            ("""{"role": "assistant", "content": "b", "weight": 0.5}""",
+            "\"weight\" is the number 0.5, expected 0 (not learned) or 1"),
         })
         {
             string wrong = folder.Write("y.jsonl", $$"""{"messages": [{{message}}]}""");
-            Assert.Contains(expected, Assert.Throws<InputException>(() => ExampleLoader.Load([wrong], tokenizer, new ExampleOptions())).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                expected, Assert.Throws<InputException>(
+                    () => ExampleLoader.Load([wrong], tokenizer, new ExampleOptions())).Message,
+                    StringComparison.Ordinal);
         }
     }
 
@@ -96,29 +117,48 @@ public sealed class RowFormTests : IDisposable
     public void Columns_are_renamed_and_missing_ones_named()
     {
         RowSource Source(string name, string text) => RowSource.Of([folder.Write(name, text)],
-            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question", ["completion"] = "answer" } });
-        Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""], DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
+            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question",
+                ["completion"] = "answer" } });
+        Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""],
+            DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
         RowSource swapped = RowSource.Of([folder.Write("s.csv", "prompt,completion\n1,2\n")],
-            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "completion", ["completion"] = "prompt" } });
+            new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "completion",
+                ["completion"] = "prompt" } });
         Assert.Equal(["""{"prompt":"2","completion":"1"}"""], DataFolder.Rows(swapped));
-        Assert.Contains("x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", \"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
+        Assert.Contains(
+            "x.csv:2: the row has no \"answer\", which data.columns.completion names; columns found: \"id\", " +
+            "\"question\"", DataFolder.Refusal(Source("x.csv", "id,question\n1,q\n")), StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_template_writes_the_users_own_words()
     {
-        RowSource Source(string row, params (string Key, string Text)[] parts) => RowSource.Of([folder.Write("x.jsonl", row)],
+        RowSource Source(string row, params (string Key, string Text)[] parts) =>
+            RowSource.Of([folder.Write("x.jsonl", row)],
             new RowOptions { Template = new RowTemplate(parts.ToDictionary(part => part.Key, part => part.Text)) });
         const string Row = """{"q": "Wer?", "a": ["x", "y"], "text": "old", "facts": ["f"]}""";
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"prompt":"F: Wer?\n","completion":"x, y."}"""],
-            DataFolder.Rows(Source(Row, ("prompt", "F: {{ q }}\n"), ("completion", "{% for part in a %}{{ part }}{% if not loop.last %}, {% endif %}{% endfor %}."))));
-        JsonObject turns = Assert.Single(Source(Row, ("user", "{{ q }}"), ("assistant", "{{ a[0] }}"), ("system", "Kurz.")).ReadAll(foreign: true)).Row;
-        Assert.Equal("""[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
-        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; columns found: \"q\", \"a\"", DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
-        Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""], DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
-        Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses this input: no.", DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
-        Assert.Contains("data.template.text cannot be used: line 1", Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
-        Assert.Contains("data.template has prompt; expected text", Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
+            DataFolder.Rows(
+                Source(Row, ("prompt", "F: {{ q }}\n"),
+                ("completion", "{% for part in a %}{{ part }}{% if not loop.last %}, {% endif %}{% endfor %}."))));
+        JsonObject turns =
+            Assert.Single(
+                Source(Row, ("user", "{{ q }}"), ("assistant", "{{ a[0] }}"), ("system", "Kurz."))
+                .ReadAll(foreign: true)).Row;
+        Assert.Equal(
+            """[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
+        Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; columns found: \"q\", \"a\"",
+            DataFolder.Refusal(Source(Row, ("text", "{{ frage }}"))), StringComparison.Ordinal);
+        Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"text":"-"}"""],
+            DataFolder.Rows(Source(Row, ("text", "{{ frage | default('-') }}"))));
+        Assert.EndsWith("x.jsonl:1: data.template.text failed at line 1: the template refuses this input: no.",
+            DataFolder.Refusal(Source(Row, ("text", "{{ raise_exception('no') }}{{ q }}"))), StringComparison.Ordinal);
+        Assert.Contains(
+            "data.template.text cannot be used: line 1",
+            Assert.Throws<InputException>(() => Source(Row, ("text", "{% if %}"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "data.template has prompt; expected text",
+            Assert.Throws<InputException>(() => Source(Row, ("prompt", "x"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -139,7 +179,9 @@ public sealed class RowFormTests : IDisposable
     {
         string[] rows = [.. Enumerable.Range(0, 2000).Select(i => $$"""{"text": "Row {{i}}."}""")];
         string[] Side(IEnumerable<string> lines, bool heldOut, long seed = 1) =>
-            DataFolder.Rows(RowSource.Of([folder.Write("x.jsonl", string.Join('\n', lines))], null, new RowSplit(0.1, seed, heldOut)));
+            DataFolder.Rows(
+                RowSource.Of([folder.Write("x.jsonl", string.Join('\n', lines))], null,
+                new RowSplit(0.1, seed, heldOut)));
         string[] held = Side(rows, true), kept = Side(rows, false);
         Assert.Equal(2000, held.Union(kept).Count());
         Assert.Empty(held.Intersect(kept));
@@ -152,15 +194,19 @@ public sealed class RowFormTests : IDisposable
 
     [Theory]
     [InlineData("""{"sentence1": "a", "sentence2": "b", "label": 1}""", """{"label":1,"text":"a","text_pair":"b"}""")]
-    [InlineData("""{"premise": "a", "hypothesis": "b", "label": 1, "idx": 7}""", """{"label":1,"idx":7,"text":"a","text_pair":"b"}""")]
+    [InlineData("""{"premise": "a", "hypothesis": "b", "label": 1, "idx": 7}""",
+        """{"label":1,"idx":7,"text":"a","text_pair":"b"}""")]
     [InlineData("""{"sentence": "a", "label": 1}""", """{"label":1,"text":"a"}""")]
     [InlineData("""{"text": "a", "sentence": "b"}""", """{"text":"a","sentence":"b"}""")]
     [InlineData("""{"anchor": "a", "positive": "b"}""", """{"positive":"b","text":"a"}""")]
-    [InlineData("""{"tokens": ["a"], "ner_tags": [1], "pos_tags": [2]}""", """{"tokens":["a"],"pos_tags":[2],"tags":[1]}""")]
-    [InlineData("""{"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": 0}]}""", """{"question":"q","context":"c","answers":{"text":["c"],"answer_start":[0]}}""")]
+    [InlineData("""{"tokens": ["a"], "ner_tags": [1], "pos_tags": [2]}""",
+        """{"tokens":["a"],"pos_tags":[2],"tags":[1]}""")]
+    [InlineData("""{"question": "q", "context": "c", "answers": [{"text": "c", "answer_start": 0}]}""",
+        """{"question":"q","context":"c","answers":{"text":["c"],"answer_start":[0]}}""")]
     public void Columns_of_well_known_sets_are_read_as_the_tasks_own(string row, string expected)
     {
-        string read = Assert.Single(RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Row.ToJsonString();
+        string read = Assert.Single(
+            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Row.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
@@ -170,10 +216,17 @@ public sealed class RowFormTests : IDisposable
         string path = folder.Write("x.jsonl", """
             {"question": "a", "answer": null, "qa": {"q": "x", "a": null}}
             """);
-        var template = new RowTemplate(new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}", ["completion"] = "{{ answer }}{{ qa.a }}" });
-        Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names", DataFolder.Refusal(RowSource.Of([path], new RowOptions { Template = template })), StringComparison.Ordinal);
-        JsonObject answered = RowSource.Of([path], new RowOptions { Template = template, Unanswered = true }).ReadAll(foreign: true)[0].Row;
+        var template = new RowTemplate(
+            new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}",
+            ["completion"] = "{{ answer }}{{ qa.a }}" });
+        Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names",
+            DataFolder.Refusal(RowSource.Of([path], new RowOptions { Template = template })), StringComparison.Ordinal);
+        JsonObject answered = RowSource.Of([path], new RowOptions { Template = template, Unanswered = true })
+            .ReadAll(foreign: true)[0].Row;
         Assert.Equal(("aX", false), (answered["prompt"]!.GetValue<string>(), answered.ContainsKey("completion")));
-        Assert.Equal("a", RowSource.Of([path], new RowOptions { Columns = new Dictionary<string, string> { ["text"] = "question", ["label"] = "answer" }, Unanswered = true }).ReadAll(foreign: false)[0].Text("text"));
+        Assert.Equal("a",
+            RowSource.Of([path],
+            new RowOptions { Columns = new Dictionary<string, string> { ["text"] = "question", ["label"] = "answer" },
+            Unanswered = true }).ReadAll(foreign: false)[0].Text("text"));
     }
 }

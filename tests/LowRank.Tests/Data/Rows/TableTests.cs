@@ -34,38 +34,59 @@ public sealed class TableTests : IDisposable
     public void Tables_in_UTF_16_are_read_by_their_mark(bool bigEndian)
     {
         var encoding = new UnicodeEncoding(bigEndian, byteOrderMark: true);
-        byte[] bytes = [.. encoding.GetPreamble(), .. encoding.GetBytes("text\tlabel\r\nlovely stay\tgood\r\nawful, smell\tbad\r\n")];
+        byte[] bytes =
+            [.. encoding.GetPreamble(),
+            .. encoding.GetBytes("text\tlabel\r\nlovely stay\tgood\r\nawful, smell\tbad\r\n")];
         Assert.Equal(TwoRows.Split('|'), DataFolder.Rows(folder.Write("x.csv", bytes)));
-        Assert.Contains("cannot be read to its end", DataFolder.Refusal(folder.Write("y.csv", [.. bytes, .. encoding.GetBytes("a\tb\n"), 0xD8, 0xD8, 0xD8, 0xD8])), StringComparison.Ordinal);
+        Assert.Contains(
+            "cannot be read to its end",
+            DataFolder.Refusal(
+                folder.Write("y.csv", [.. bytes, .. encoding.GetBytes("a\tb\n"), 0xD8, 0xD8, 0xD8, 0xD8])),
+                StringComparison.Ordinal);
     }
 
     [Fact]
     public void Quotes_inside_a_field_are_its_own() =>
-        Assert.Equal(["the 12\" pizza", "awful \"smell\"", " one"], SampleReader.ReadAll([folder.Write("x.csv", "text,label\nthe 12\" pizza,good\nawful \"smell\",bad\n one,bad\n")]).Select(row => row.Text("text")));
+        Assert.Equal(["the 12\" pizza", "awful \"smell\"", " one"],
+            SampleReader.ReadAll(
+                [folder.Write("x.csv", "text,label\nthe 12\" pizza,good\nawful \"smell\",bad\n one,bad\n")])
+                .Select(row => row.Text("text")));
 
     [Fact]
     public void An_empty_field_is_absent_and_one_in_quotes_is_an_empty_text() =>
-        Assert.Equal(["""{"text":"a"}""", """{"text":"b","label":""}"""], DataFolder.Rows(folder.Write("x.csv", "text,label\na,\nb,\"\"\n")));
+        Assert.Equal(["""{"text":"a"}""", """{"text":"b","label":""}"""],
+            DataFolder.Rows(folder.Write("x.csv", "text,label\na,\nb,\"\"\n")));
 
     [Fact]
     public void Without_a_header_columns_have_numbers()
     {
         string path = folder.Write("x.csv", "lovely stay;good\nawful, smell;bad\n");
-        var options = new RowOptions { Csv = new TableOptions { Header = false }, Columns = new Dictionary<string, string> { ["text"] = "0", ["label"] = "1" } };
+        var options = new RowOptions { Csv = new TableOptions { Header = false },
+            Columns = new Dictionary<string, string> { ["text"] = "0", ["label"] = "1" } };
         Assert.Equal(TwoRows.Split('|'), DataFolder.Rows(RowSource.Of([path], options)));
-        Assert.Contains("columns found: \"0\", \"1\"", DataFolder.Refusal(RowSource.Of([path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })), StringComparison.Ordinal);
+        Assert.Contains(
+            "columns found: \"0\", \"1\"",
+            DataFolder.Refusal(
+                RowSource.Of([path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })),
+                StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_separator_that_is_given_counts_and_one_that_was_found_is_said()
     {
         string path = folder.Write("x.csv", "a,b;c\n1,2;3\n");
-        Assert.Equal(["""{"a,b":"1,2","c":"3"}"""], DataFolder.Rows(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
-        Assert.Equal(["""{"a,b;c":"1,2;3"}"""], DataFolder.Rows(RowSource.Of([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
-        Assert.Contains("is one column. Expected columns parted by tabs, as data.csv.separator says", DataFolder.Refusal(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })), StringComparison.Ordinal);
+        Assert.Equal(["""{"a,b":"1,2","c":"3"}"""],
+            DataFolder.Rows(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
+        Assert.Equal(["""{"a,b;c":"1,2;3"}"""],
+            DataFolder.Rows(RowSource.Of([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
+        Assert.Contains("is one column. Expected columns parted by tabs, as data.csv.separator says",
+            DataFolder.Refusal(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
+            StringComparison.Ordinal);
         RowReading reading = RowSource.Of([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
         Assert.Single(reading.Rows());
-        Assert.Equal([$"{folder.Path}/y.csv: the columns are parted by semicolons.", $"{folder.Path}/y.csv: column 1 has no name and is not read."], reading.Notes);
+        Assert.Equal(
+            [$"{folder.Path}/y.csv: the columns are parted by semicolons.",
+            $"{folder.Path}/y.csv: column 1 has no name and is not read."], reading.Notes);
     }
 
     [Fact]
@@ -111,7 +132,8 @@ public sealed class TableTests : IDisposable
             using var content = new EndlessStream(begins, (byte)' ', 300L << 20);
             var problems = new DataProblems();
             long before = GC.GetAllocatedBytesForCurrentThread();
-            foreach (UnreadRow row in new JsonFormat().Read(content, "x.json", new RowOptions(), problems)) row.Read(problems);
+            foreach (UnreadRow row in new JsonFormat().Read(content, "x.json", new RowOptions(), problems))
+                row.Read(problems);
             Assert.Contains("64 MB", Assert.Single(problems.Shown), StringComparison.Ordinal);
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 400L << 20);
         }
@@ -120,8 +142,11 @@ public sealed class TableTests : IDisposable
     [Fact]
     public void Many_null_fields_take_time_in_proportion()
     {
-        string path = folder.Write("x.jsonl", $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i => $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
-        Assert.Equal(200_001, Assert.Single(RowSource.Of([path]).ReadAll(foreign: false)).Row.Count); // quadratic, this is minutes
+        string path = folder.Write(
+            "x.jsonl",
+            $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i => $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
+        // quadratic, this is minutes
+        Assert.Equal(200_001, Assert.Single(RowSource.Of([path]).ReadAll(foreign: false)).Row.Count);
     }
 
     [Fact]

@@ -19,10 +19,12 @@ public sealed class ExampleCacheTests : IDisposable
 
     [Fact]
     public void Any_example_reads_back_as_it_was() =>
-        Gen.Select(Gen.Int[0, 200_000].Array[1, 60], Gen.Int[0, 3], Gen.Int[-1, 9].Array[60], Gen.Bool.Array[60]).Array[1, 20].Sample(drawn =>
+        Gen.Select(Gen.Int[0, 200_000].Array[1, 60], Gen.Int[0, 3], Gen.Int[-1, 9].Array[60], Gen.Bool.Array[60]).Array[
+            1, 20].Sample(drawn =>
         {
             TokenizedExample[] examples = [.. drawn.Select((row, i) => new TokenizedExample(row.Item1,
-                [.. row.Item1.Select((id, at) => row.Item3[at] < 0 ? TokenizedExample.Ignored : row.Item2 == 0 ? row.Item3[at] : row.Item4[at] ? id : TokenizedExample.Ignored)],
+                [.. row.Item1.Select((id, at) => row.Item3[at] < 0 ? TokenizedExample.Ignored : row.Item2 == 0
+                    ? row.Item3[at] : row.Item4[at] ? id : TokenizedExample.Ignored)],
                 row.Item2 == 1 ? [.. row.Item1.Select((_, at) => row.Item4[at] ? 1 : 0)] : null,
                 row.Item2 == 2 ? null : new DataPlace($"file{i % 3}", i * 300L + 1) { IsRow = i % 2 == 0 }))];
             string path = Path.Combine(folder.Path, "any.tokens");
@@ -36,7 +38,9 @@ public sealed class ExampleCacheTests : IDisposable
     [Fact]
     public void A_torn_or_changed_file_is_never_taken_for_a_whole_one()
     {
-        TokenizedExample[] examples = [.. Enumerable.Range(0, 50).Select(i => new TokenizedExample([1, 2, i], [-100, 2, i], null, new DataPlace("f", i + 1)))];
+        TokenizedExample[] examples =
+            [.. Enumerable.Range(0, 50)
+            .Select(i => new TokenizedExample([1, 2, i], [-100, 2, i], null, new DataPlace("f", i + 1)))];
         string path = Path.Combine(folder.Path, "x.tokens");
         ExampleFile.Write(path, examples, (files, print) => Content(files, print));
         Assert.Null(ExampleFile.Open(path, "another key"));
@@ -57,7 +61,8 @@ public sealed class ExampleCacheTests : IDisposable
             else
                 // A row that is not what was written says so when it is read; all others are as they were.
                 for (int i = 0; i < examples.Length; i++)
-                    if (Record.Exception(() => Assert.Equivalent(examples[i], stored[i], strict: true)) is { } failure) Assert.IsType<InputException>(failure);
+                    if (Record.Exception(() => Assert.Equivalent(examples[i], stored[i], strict: true)) is { } failure)
+                        Assert.IsType<InputException>(failure);
         }
         Assert.True(refused > 50);
     }
@@ -71,14 +76,17 @@ public sealed class ExampleCacheTests : IDisposable
         Assert.Equivalent(plain.Summary, first.Summary, strict: true);
         Assert.Equal(plain.Notes, first.Notes);
         Assert.Equal(plain.Examples.Count, first.Examples.Count);
-        for (int i = 0; i < plain.Examples.Count; i++) Assert.Equivalent(plain.Examples[i], first.Examples[i], strict: true);
+        for (int i = 0; i < plain.Examples.Count; i++)
+            Assert.Equivalent(plain.Examples[i], first.Examples[i], strict: true);
         string file = Assert.Single(Files());
         byte[] whole = File.ReadAllBytes(file), changed = [.. whole];
         changed[5] ^= 1; // in the first row: where the second run sees it, the row was not made anew
         File.WriteAllBytes(file, changed);
         LoadedExamples second = Load(data, options);
         Assert.Equivalent(first.Summary, second.Summary, strict: true);
-        Assert.Contains("Delete the file: it is made anew", Assert.Throws<InputException>(() => second.Examples[0]).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Delete the file: it is made anew", Assert.Throws<InputException>(() => second.Examples[0]).Message,
+            StringComparison.Ordinal);
         Assert.Equivalent(first.Examples[1], second.Examples[1], strict: true);
         File.WriteAllBytes(file, whole);
         Load(data, options with { TrainOn = TrainOn.All });
@@ -105,7 +113,8 @@ public sealed class ExampleCacheTests : IDisposable
         Assert.Throws<InputException>(() => Load(wrong, new ExampleOptions()));
         Assert.Empty(Directory.GetFiles(Cache));
         string blocked = folder.Write("file", "");
-        LoadedExamples held = new ExampleCache(Path.Combine(blocked, "cache"), 1).Load(RowSource.Of([data]), Words, new ExampleOptions());
+        LoadedExamples held = new ExampleCache(Path.Combine(blocked, "cache"), 1)
+            .Load(RowSource.Of([data]), Words, new ExampleOptions());
         Assert.Equal(10, held.Examples.Count);
         Assert.Contains("could not be kept in", Assert.Single(held.Notes), StringComparison.Ordinal);
     }
@@ -121,15 +130,19 @@ public sealed class ExampleCacheTests : IDisposable
         Assert.All(all, loaded => Assert.Equivalent(all[0].Examples[199], loaded.Examples[199], strict: true));
     }
 
-    private LoadedExamples Load(string data, ExampleOptions options) => new ExampleCache(Cache, 1).Load(RowSource.Of([data]), Words, options);
+    private LoadedExamples Load(string data, ExampleOptions options) =>
+        new ExampleCache(Cache, 1).Load(RowSource.Of([data]), Words, options);
 
     private string[] Files() => [.. Directory.GetFiles(Cache, "*.tokens").Order()];
 
     private static string Rows(int count) =>
-        string.Concat(Enumerable.Range(0, count).Select(i => $"{{\"prompt\": \"name: The Lamp {i}\\n\", \"completion\": \"It is a hotel, {i}.\"}}\n"));
+        string.Concat(
+            Enumerable.Range(0, count)
+            .Select(i => $"{{\"prompt\": \"name: The Lamp {i}\\n\", \"completion\": \"It is a hotel, {i}.\"}}\n"));
 
     private static StoredContent Content(IReadOnlyList<string> files, string print) => new()
     {
-        Key = "key", Fingerprint = print, Notes = [], Files = files, Summary = new TokenizationSummary(1, 2, 3, 4, 5, 6, 7, [new DataPlace("f", 3) { IsRow = true }]),
+        Key = "key", Fingerprint = print, Notes = [], Files = files,
+            Summary = new TokenizationSummary(1, 2, 3, 4, 5, 6, 7, [new DataPlace("f", 3) { IsRow = true }]),
     };
 }

@@ -24,7 +24,10 @@ public sealed class StreamedExamplesTests : IDisposable
         Assert.All(passes, pass => Assert.Equal(Enumerable.Range(1, 100).Select(i => (long)i), pass.Order()));
         if (buffer == 1) Assert.All(passes, pass => Assert.Equal(pass.Order(), pass));
         else Assert.Equal(3, passes.Select(pass => string.Join(' ', pass)).Distinct().Count());
-        if (buffer == 7) Assert.All(passes, pass => Assert.All(pass.Select((line, i) => line - i), ahead => Assert.True(ahead <= 7))); // a row cannot come before it was read
+        // a row cannot come before it was read
+        if (buffer == 7)
+            Assert.All(passes,
+                pass => Assert.All(pass.Select((line, i) => line - i), ahead => Assert.True(ahead <= 7)));
         using StreamedExamples again = Stream([path], buffer, 300), other = Stream([path], buffer, 300, seed: 2);
         Assert.Equal(passes.SelectMany(pass => pass), again.Select(Line));
         if (buffer > 1) Assert.NotEqual(passes.SelectMany(pass => pass), other.Select(Line));
@@ -35,7 +38,8 @@ public sealed class StreamedExamplesTests : IDisposable
     {
         // Every third row is left out (nothing of it is learned within 12 tokens), some are broken and skipped.
         string text = string.Concat(Enumerable.Range(0, 1500).Select(i => i % 11 == 5 ? "{broken\n"
-            : i % 3 == 0 ? $"{{\"prompt\": \"a long prompt {i}\", \"completion\": \"x\"}}\n" : $"{{\"text\": \"{i}\"}}\n"));
+            : i % 3 == 0 ? $"{{\"prompt\": \"a long prompt {i}\", \"completion\": \"x\"}}\n"
+            : $"{{\"text\": \"{i}\"}}\n"));
         string path = folder.Write("x.jsonl", text), marks = Path.Combine(folder.Path, "run", "stream.marks");
         using StreamedExamples whole = Stream([path], 50, 2000, maxLength: 12);
         whole.KeepMarks(marks);
@@ -47,7 +51,8 @@ public sealed class StreamedExamplesTests : IDisposable
             {
                 using StreamedExamples resumed = Stream([path], 50, 2000, maxLength: 12);
                 if (marked) resumed.KeepMarks(marks);
-                Assert.Equal(lines[start..], Enumerable.Range(start, lines.Length - start).Select(i => Line(resumed[i])));
+                Assert.Equal(lines[start..], Enumerable.Range(start, lines.Length - start)
+                    .Select(i => Line(resumed[i])));
                 Assert.Equal(lines[Math.Max(0, start - 3)], Line(resumed[Math.Max(0, start - 3)]));
                 Assert.Equal(lines[start], Line(resumed[start]));
             }
@@ -75,11 +80,14 @@ public sealed class StreamedExamplesTests : IDisposable
         File.Delete(marks);
         File.CreateSymbolicLink(marks, "/dev/full");
         RunStorageException full = Assert.Throws<RunStorageException>(() => stream[255]);
-        Assert.StartsWith($"{marks} could not be written: No space left on device", full.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"{marks} could not be written: No space left on device", full.Message, StringComparison.Ordinal);
         Assert.Contains("has space and may be written to", full.Message, StringComparison.Ordinal);
         File.Delete(marks);
         Directory.CreateDirectory(marks);
-        Assert.StartsWith($"{marks} could not be written", Assert.Throws<RunStorageException>(() => stream.KeepMarks(marks)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"{marks} could not be written", Assert.Throws<RunStorageException>(() => stream.KeepMarks(marks)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -88,7 +96,8 @@ public sealed class StreamedExamplesTests : IDisposable
         string small = Write("small.jsonl", 5), large = Write("large.jsonl", 1000);
         using StreamedExamples stream = Stream([small, large], 100, 2000, weights: [1, 3]);
         string[] files = [.. stream.Select(example => Path.GetFileName(example.Place!.Value.File))];
-        Assert.InRange(files.Count(file => file == "small.jsonl"), 400, 600); // 500 expected, the standard deviation is 19
+        // 500 expected, the standard deviation is 19
+        Assert.InRange(files.Count(file => file == "small.jsonl"), 400, 600);
         Assert.Equal(stream.Select(Line), stream.Select(Line));
     }
 
@@ -96,13 +105,19 @@ public sealed class StreamedExamplesTests : IDisposable
     public void What_is_wrong_ends_the_stream_when_it_comes()
     {
         string path = folder.Write("x.jsonl", "{\"text\": \"a\"}\n{broken\n");
-        using StreamedExamples stream = new([RowSource.Of([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
+        using StreamedExamples stream =
+            new([RowSource.Of([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
         _ = stream[0];
-        Assert.Contains("x.jsonl:2: no valid JSON", Assert.Throws<InputException>(() => stream[1]).Message, StringComparison.Ordinal);
-        using StreamedExamples useless = Stream([folder.Write("y.jsonl", "{\"prompt\": \"much too long\", \"completion\": \"x\"}\n")], 10, 5, maxLength: 5);
+        Assert.Contains(
+            "x.jsonl:2: no valid JSON", Assert.Throws<InputException>(() => stream[1]).Message,
+            StringComparison.Ordinal);
+        using StreamedExamples useless =
+            Stream([folder.Write("y.jsonl", "{\"prompt\": \"much too long\", \"completion\": \"x\"}\n")], 10, 5,
+            maxLength: 5);
         Assert.Contains("No row of", Assert.Throws<InputException>(() => useless[0]).Message, StringComparison.Ordinal);
         using StreamedExamples missing = Stream([Path.Combine(folder.Path, "none.jsonl")], 10, 5);
-        Assert.Contains("there is no such file", Assert.Throws<InputException>(() => missing[0]).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no such file", Assert.Throws<InputException>(() => missing[0]).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -117,14 +132,18 @@ public sealed class StreamedExamplesTests : IDisposable
             _ = stream[i];
             if (i % 15_000 == 14_999) most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: true) - before);
         }
-        Assert.InRange(most, long.MinValue, 8 << 20); // a thousand rows of 500 bytes and the 4,096 last examples of 64 tokens take 3 MB
+        // a thousand rows of 500 bytes and the 4,096 last examples of 64 tokens take 3 MB
+        Assert.InRange(most, long.MinValue, 8 << 20);
     }
 
     private static long Line(IExample example) => example.Place!.Value.Line;
 
-    private string Write(string name, int rows) => folder.Write(name, string.Concat(Enumerable.Range(0, rows).Select(i => $"{{\"text\": \"{i}\"}}\n")));
+    private string Write(string name, int rows) =>
+        folder.Write(name, string.Concat(Enumerable.Range(0, rows).Select(i => $"{{\"text\": \"{i}\"}}\n")));
 
-    private static StreamedExamples Stream(string[] paths, int buffer, int count, long seed = 1, int maxLength = 512, double[]? weights = null) =>
-        new([.. paths.Select(path => RowSource.Of([path], new RowOptions { OnBadRow = BadRows.Skip }))], new ByteTokenizer(), new ExampleOptions { MaxLength = maxLength },
+    private static StreamedExamples Stream(
+        string[] paths, int buffer, int count, long seed = 1, int maxLength = 512, double[]? weights = null) =>
+        new([.. paths.Select(path => RowSource.Of([path], new RowOptions { OnBadRow = BadRows.Skip }))],
+            new ByteTokenizer(), new ExampleOptions { MaxLength = maxLength },
             new StreamOptions { Buffer = buffer, Seed = seed, Weights = weights }, count);
 }

@@ -48,7 +48,8 @@ public sealed class BlockHeapTests
                 long size = 1 + (long)(random.NextDouble() * 60000);
                 if (heap.Take(size) is var address && address == 0) continue; // full
                 Assert.InRange(address, 1 << 20, (1 << 20) + Room - size);
-                Assert.DoesNotContain(taken, other => address < other.Key + (nint)other.Value && other.Key < address + (nint)size);
+                Assert.DoesNotContain(
+                    taken, other => address < other.Key + (nint)other.Value && other.Key < address + (nint)size);
                 taken.Add(address, size);
             }
             else if (taken.Count > 0)

@@ -86,8 +86,10 @@ public sealed class ElfVersionPatchTests
     private static byte[] Library()
     {
         Assert.SkipUnless(
-            OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64, "needs the library of Linux x64");
-        return File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native", "libLibTorchSharp.so"));
+            OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64,
+                "needs the library of Linux x64");
+        return File.ReadAllBytes(
+            Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native", "libLibTorchSharp.so"));
     }
 
     private static uint ElfHash(string name)

@@ -42,7 +42,8 @@ public sealed class DataReviewTests : IDisposable
         Assert.Equal((1L, 1L, 1L), (review.Leaks!.Exact, review.Leaks.Normalized, review.Leaks.Prompts));
         Assert.EndsWith("train.jsonl:1", review.Leaks.Places[0], StringComparison.Ordinal);
         Assert.Equal(2, rows.Examples.Count);
-        Assert.Equal([("name: The Blue Lamp\n", false), ("It is a hotel.<|end|>", true)], rows.Examples[0].Pieces.Select(piece => (piece.Text, piece.IsLearned)));
+        Assert.Equal([("name: The Blue Lamp\n", false), ("It is a hotel.<|end|>", true)],
+            rows.Examples[0].Pieces.Select(piece => (piece.Text, piece.IsLearned)));
     }
 
     [Fact]
@@ -55,17 +56,20 @@ public sealed class DataReviewTests : IDisposable
         Assert.Contains("│ ⟦b\n    │ c<|end|>⟧", plain, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', plain);
         Assert.Contains("a␛[2J", coloured, StringComparison.Ordinal);
-        Assert.Contains("│ \u001b[32mb\u001b[0m\n    │ \u001b[32mc<|end|>\u001b[0m", coloured, StringComparison.Ordinal);
+        Assert.Contains(
+            "│ \u001b[32mb\u001b[0m\n    │ \u001b[32mc<|end|>\u001b[0m", coloured, StringComparison.Ordinal);
         Assert.Contains("No held-out row is among those to learn from", plain, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_share_held_out_leaks_nothing_and_parts_with_weights_stand_alone()
     {
-        string[] rows = [.. Enumerable.Range(0, 200).Select(i => $$"""{"text": "Row {{i % 150}} {{(i < 150 ? "!" : "?")}}"}""")];
+        string[] rows =
+            [.. Enumerable.Range(0, 200).Select(i => $$"""{"text": "Row {{i % 150}} {{(i < 150 ? "!" : "?")}}"}""")];
         folder.Write("train.jsonl", string.Join('\n', rows));
         folder.Write("more.jsonl", """{"text": "another"}""");
-        DataReview review = DataReviewer.Review(Recipe("data: {train: [train.jsonl, more.jsonl], weights: [1, 2], validation_share: 0.2}"), Model, 0, 1000);
+        DataReview review = DataReviewer.Review(
+            Recipe("data: {train: [train.jsonl, more.jsonl], weights: [1, 2], validation_share: 0.2}"), Model, 0, 1000);
         Assert.Equal(2, review.Training.Count);
         Assert.InRange(review.Validation!.Rows, 15, 75);
         Assert.Equal(201, review.Training.Sum(part => part.Rows) + review.Validation.Rows);
@@ -75,9 +79,12 @@ public sealed class DataReviewTests : IDisposable
     private static string Model => Path.Combine(RepositoryFiles.Root, "models", "base");
 
     private DataReview Review(string more, int examples) =>
-        DataReviewer.Review(Recipe($"data: {{train: train.jsonl, validation: held.jsonl{more}}}\ntraining: {{max_length: 48}}"), Model, examples);
+        DataReviewer.Review(
+            Recipe($"data: {{train: train.jsonl, validation: held.jsonl{more}}}\ntraining: {{max_length: 48}}"),
+            Model, examples);
 
-    private Recipe Recipe(string yaml) => LowRank.Recipes.Recipe.Parse($"model: {Model}\noutput: out\n{yaml}\n", folder.Path);
+    private Recipe Recipe(string yaml) =>
+        LowRank.Recipes.Recipe.Parse($"model: {Model}\noutput: out\n{yaml}\n", folder.Path);
 
     private static string Shown(DataReview review, bool coloured)
     {

@@ -37,13 +37,15 @@ public sealed class MetricSeriesTests
         long width = 1;
         while (points.Select(point => point.Step / width).Distinct().Count() > Most) width *= 2;
         ILookup<long, double> drawn = curve.ToLookup(point => point.Step / width, point => point.Value);
-        Assert.All(points, point => Assert.InRange(point.Value, drawn[point.Step / width].Min(), drawn[point.Step / width].Max()));
+        Assert.All(points,
+            point => Assert.InRange(point.Value, drawn[point.Step / width].Min(), drawn[point.Step / width].Max()));
     }, iter: 20);
 
     [Fact]
     public void A_short_run_is_kept_as_it_is()
     {
-        MetricPoint[] points = [.. Enumerable.Range(1, MetricSeries.MostBuckets).Select(step => new MetricPoint(step, Math.Sin(step)))];
+        MetricPoint[] points =
+            [.. Enumerable.Range(1, MetricSeries.MostBuckets).Select(step => new MetricPoint(step, Math.Sin(step)))];
         MetricSeries series = Of(points);
         Assert.Equal(points, series.Curve());
         Assert.Equal(points, series.Means());
@@ -68,7 +70,9 @@ public sealed class MetricSeriesTests
     public void What_is_no_number_or_comes_again_is_counted()
     {
         var series = new MetricSeries("loss");
-        foreach ((long step, double value) in new[] { (1L, 2.0), (2, double.NaN), (3, 1e301), (3, 5.0), (2, 7.0), (3, 8.0) }) series.Add(step, value);
+        foreach (
+            (long step, double value) in new[] { (1L, 2.0), (2, double.NaN), (3, 1e301), (3, 5.0), (2, 7.0), (3, 8.0) })
+            series.Add(step, value);
         Assert.Equal((2, 2, 2), (series.Count, series.NotFinite, series.Repeated));
         Assert.Equal([new MetricPoint(1, 2), new MetricPoint(3, 5)], series.Curve());
     }

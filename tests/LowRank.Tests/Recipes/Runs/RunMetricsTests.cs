@@ -45,17 +45,24 @@ public sealed class RunMetricsTests
     [Fact]
     public void Wrong_lines_are_counted_and_the_first_named()
     {
-        RunMetrics metrics = Read("nonsense\n{\"loss\":1}\n{\"step\":-1}\n\n{\"step\":1.5}\n[1]\n{\"step\":1,\"loss\":4}{}\n{\"step\":7,\"loss\":4}\n");
-        Assert.Equal(["Line 1 of metrics.jsonl is not JSON and was left out.", "Line 2 of metrics.jsonl has no step and was left out.",
-            "Line 3 of metrics.jsonl has a step that is no whole number from 0 and was left out.", "7 lines of metrics.jsonl cannot be read; the first 3 are named above."], metrics.Problems);
+        RunMetrics metrics =
+            Read("nonsense\n{\"loss\":1}\n{\"step\":-1}\n\n{\"step\":1.5}\n[1]\n{\"step\":1,\"loss\":4}{}\n{\"step\":7,\"loss\":4}\n");
+        Assert.Equal(
+            ["Line 1 of metrics.jsonl is not JSON and was left out.",
+            "Line 2 of metrics.jsonl has no step and was left out.",
+            "Line 3 of metrics.jsonl has a step that is no whole number from 0 and was left out.",
+            "7 lines of metrics.jsonl cannot be read; the first 3 are named above."], metrics.Problems);
         Assert.Equal(7, metrics.LastStep);
     }
 
     [Fact]
     public void Losses_that_are_no_numbers_are_told()
     {
-        RunMetrics metrics = Read("{\"step\":1,\"loss\":null}\n{\"step\":2,\"loss\":\"NaN\"}\n{\"step\":3,\"loss\":1e999}\n{\"step\":4,\"loss\":2}\n{\"step\":4,\"loss\":9}\n");
-        Assert.Equal(["loss is not a finite number at 3 of 5 measurements; the curve goes over them.", "loss was measured again at 1 steps that metrics.jsonl had before; the earlier measurements are shown."], metrics.Problems);
+        RunMetrics metrics =
+            Read("{\"step\":1,\"loss\":null}\n{\"step\":2,\"loss\":\"NaN\"}\n{\"step\":3,\"loss\":1e999}\n{\"step\":4,\"loss\":2}\n{\"step\":4,\"loss\":9}\n");
+        Assert.Equal(["loss is not a finite number at 3 of 5 measurements; the curve goes over them.",
+            "loss was measured again at 1 steps that metrics.jsonl had before; the earlier measurements are shown."],
+            metrics.Problems);
         Assert.Equal([new MetricPoint(4, 2)], metrics.Series["loss"].Curve());
     }
 
@@ -76,7 +83,8 @@ public sealed class RunMetricsTests
     [InlineData(7)]
     public void Lines_are_found_however_the_bytes_arrive(int piece)
     {
-        string text = string.Concat(Enumerable.Range(1, 300).Select(step => $"{{\"step\":{step},\"loss\":{step}.5}}\r\n"));
+        string text = string.Concat(
+            Enumerable.Range(1, 300).Select(step => $"{{\"step\":{step},\"loss\":{step}.5}}\r\n"));
         using var stream = new Pieces(Encoding.UTF8.GetBytes(text), piece);
         RunMetrics metrics = RunMetrics.Read(stream, "metrics.jsonl");
         Assert.Empty(metrics.Problems);
@@ -84,10 +92,12 @@ public sealed class RunMetricsTests
         Assert.Equal(new MetricPoint(300, 300.5), metrics.Series["loss"].Last);
     }
 
-    private static RunMetrics Read(string text) => RunMetrics.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "metrics.jsonl");
+    private static RunMetrics Read(string text) =>
+        RunMetrics.Read(new MemoryStream(Encoding.Latin1.GetBytes(text)), "metrics.jsonl");
 
     private sealed class Pieces(byte[] bytes, int piece) : MemoryStream(bytes)
     {
-        public override int Read(byte[] buffer, int offset, int count) => base.Read(buffer, offset, Math.Min(count, piece));
+        public override int Read(byte[] buffer, int offset, int count) =>
+            base.Read(buffer, offset, Math.Min(count, piece));
     }
 }

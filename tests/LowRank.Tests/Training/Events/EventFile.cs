@@ -4,10 +4,12 @@ using LowRank.Training.Events;
 
 namespace LowRank.Tests.Training.Events;
 
-/// <summary>Reads event files without the writer's code, but for the checksum, which a test of its own holds to known bytes.</summary>
+/// <summary>Reads event files without the writer's code, but for the checksum, which a test of its own holds to known
+/// bytes.</summary>
 internal static class EventFile
 {
-    /// <summary>The events, each as its fields by their paths of numbers: "5.1.1" is the tag of a summary's value.</summary>
+    /// <summary>The events, each as its fields by their paths of numbers: "5.1.1" is the tag of a summary's
+    /// value.</summary>
     public static IReadOnlyList<ILookup<string, object>> Read(string path)
     {
         byte[] bytes = File.ReadAllBytes(path);
@@ -15,8 +17,10 @@ internal static class EventFile
         for (int at = 0; at < bytes.Length;)
         {
             int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at));
-            Assert.Equal(EventRecord.MaskedChecksum(bytes.AsSpan(at, 8)), BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 8)));
-            Assert.Equal(EventRecord.MaskedChecksum(bytes.AsSpan(at + 12, length)), BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 12 + length)));
+            Assert.Equal(EventRecord.MaskedChecksum(bytes.AsSpan(at, 8)),
+                BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 8)));
+            Assert.Equal(EventRecord.MaskedChecksum(bytes.AsSpan(at + 12, length)),
+                BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 12 + length)));
             events.Add(Fields(bytes.AsSpan(at + 12, length), "").ToLookup(field => field.Path, field => field.Value));
             at += 16 + length;
         }

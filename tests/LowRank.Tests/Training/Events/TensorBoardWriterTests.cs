@@ -5,7 +5,8 @@ namespace LowRank.Tests.Training.Events;
 
 public sealed class TensorBoardWriterTests
 {
-    private static TrainingStep Step(long step) => new(step, 2.5, 1.25, 1e-4, 64, 1000.5, TimeSpan.FromSeconds(step)) { MemoryBytes = 1 << 20 };
+    private static TrainingStep Step(long step) =>
+        new(step, 2.5, 1.25, 1e-4, 64, 1000.5, TimeSpan.FromSeconds(step)) { MemoryBytes = 1 << 20 };
 
     private static TrainingPlan Plan(long? resumedFrom = null) => new(300, 1, 1, 1, "x") { ResumedFrom = resumedFrom };
 
@@ -34,11 +35,14 @@ public sealed class TensorBoardWriterTests
             Generations = [new GeneratedText("a\nb", "é")],
         });
         // The writer is still open.
-        IReadOnlyList<ILookup<string, object>> events = EventFile.Read(Assert.Single(Directory.GetFiles(folder["events"], "events.out.tfevents.*")));
+        IReadOnlyList<ILookup<string, object>> events =
+            EventFile.Read(Assert.Single(Directory.GetFiles(folder["events"], "events.out.tfevents.*")));
         Assert.Equal(3, events.Count);
         Assert.InRange((double)events[1]["1"].Single(), 1.7e9, 1e10);
         Assert.Equal(300L, events[1]["2"].Single());
-        Assert.Equal(["train/loss", "train/grad_norm", "train/learning_rate", "train/tokens_per_second", "train/memory_bytes"], events[1]["5.1.1"]);
+        Assert.Equal(
+            ["train/loss", "train/grad_norm", "train/learning_rate", "train/tokens_per_second", "train/memory_bytes"],
+            events[1]["5.1.1"]);
         Assert.Equal([2.5f, 1.25f, 1e-4f, 1000.5f, 1048576f], events[1]["5.1.2"]);
         Assert.Equal(["eval/loss", "eval/accuracy", "generations/1"], events[2]["5.1.1"]);
         Assert.Equal([0.5f, 0.75f], events[2]["5.1.2"]);

@@ -12,7 +12,8 @@ internal sealed class ConversationForm : IForeignForm
 
     public string ReadAs => "messages";
 
-    public bool Fits(JsonObject row) => row[Key] is JsonArray turns && !row.ContainsKey("messages") && turns.Count > 0 && turns.All(turn => turn is JsonObject pair && pair.ContainsKey("input") && pair.ContainsKey("output"));
+    public bool Fits(JsonObject row) => row[Key] is JsonArray turns && !row.ContainsKey("messages") && turns.Count > 0
+        && turns.All(turn => turn is JsonObject pair && pair.ContainsKey("input") && pair.ContainsKey("output"));
 
     public JsonObject Convert(JsonObject row)
     {
@@ -22,8 +23,12 @@ internal sealed class ConversationForm : IForeignForm
         {
             foreach ((string key, string role) in new[] { ("input", "user"), ("output", "assistant") })
             {
-                if (Sample.AsText(turn[key]) is { } words) messages.Add(new JsonObject { ["role"] = role, ["content"] = words });
-                else fields.Problem($"\"conversation\"[{messages.Count / 2}].\"{key}\" is {Sample.Describe(turn[key])}, expected a text.");
+                if (Sample.AsText(turn[key]) is { } words)
+                    messages.Add(new JsonObject { ["role"] = role, ["content"] = words });
+                else
+                    fields.Problem(
+                        $"\"conversation\"[{messages.Count / 2}].\"{key}\" is {Sample.Describe(turn[key])}, " +
+                        "expected a text.");
             }
         }
         fields.ThrowIfWrong();
@@ -33,14 +38,16 @@ internal sealed class ConversationForm : IForeignForm
     }
 }
 
-/// <summary>TRL's conversational prompt and completion, lists of messages both: the completion's turns alone are learned.</summary>
+/// <summary>TRL's conversational prompt and completion, lists of messages both: the completion's turns alone are
+/// learned.</summary>
 internal sealed class ConversationalPromptForm : IForeignForm
 {
     public string Name => "TRL's conversational form (prompt and completion as messages)";
 
     public string ReadAs => "messages of which the completion's are learned";
 
-    public bool Fits(JsonObject row) => row["prompt"] is JsonArray && row["completion"] is JsonArray && !row.ContainsKey("label");
+    public bool Fits(JsonObject row) =>
+        row["prompt"] is JsonArray && row["completion"] is JsonArray && !row.ContainsKey("label");
 
     public JsonObject Convert(JsonObject row)
     {
@@ -54,7 +61,9 @@ internal sealed class ConversationalPromptForm : IForeignForm
         foreach (JsonNode? message in prompt)
         {
             JsonNode? asked = message?.DeepClone();
-            if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant") turn["weight"] = JsonNode.Parse("0"); // as if the data had it: a number of any type
+            // as if the data had it: a number of any type
+            if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant")
+                turn["weight"] = JsonNode.Parse("0");
             messages.Add(asked);
         }
         foreach (JsonNode? message in completion) messages.Add(message?.DeepClone());
@@ -65,7 +74,8 @@ internal sealed class ConversationalPromptForm : IForeignForm
     }
 }
 
-/// <summary>Messages with a text or a prompt beside them that repeats a part of them, as UltraChat has: the row is a conversation.</summary>
+/// <summary>Messages with a text or a prompt beside them that repeats a part of them, as UltraChat has: the row is a
+/// conversation.</summary>
 internal sealed class MessagesBesideForm : IForeignForm
 {
     private static readonly string[] Repeated = ["text", "prompt", "completion"];
@@ -83,8 +93,8 @@ internal sealed class MessagesBesideForm : IForeignForm
     }
 }
 
-/// <summary>OpenAI's fine-tuning data: <c>{"messages": […][, "tools", "parallel_tool_calls"]}</c> with <c>"weight": 0</c> at the
-/// assistant's turns that are not learned.</summary>
+/// <summary>OpenAI's fine-tuning data: <c>{"messages": […][, "tools", "parallel_tool_calls"]}</c> with <c>"weight":
+/// 0</c> at the assistant's turns that are not learned.</summary>
 internal sealed class OpenAiForm : IForeignForm
 {
     public string Name => "OpenAI's fine-tuning form (messages with weight, or tools as text)";
@@ -92,13 +102,17 @@ internal sealed class OpenAiForm : IForeignForm
     public string ReadAs => "messages; turns of weight 0 are not learned";
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray messages
-        && (row.ContainsKey("parallel_tool_calls") || row.ContainsKey("functions") || Sample.AsText(row["tools"]) is not null
+        && (row.ContainsKey("parallel_tool_calls") || row.ContainsKey("functions")
+        || Sample.AsText(row["tools"]) is not null
             || messages.Any(message => message is JsonObject turn && turn.ContainsKey("weight")));
 
     public JsonObject Convert(JsonObject row)
     {
         var fields = new RowFields(row);
-        if (row.ContainsKey("functions")) fields.Problem("\"functions\" is OpenAI's earlier form of tools. Write \"tools\": [{\"type\": \"function\", \"function\": {…}}].");
+        if (row.ContainsKey("functions"))
+            fields.Problem(
+                "\"functions\" is OpenAI's earlier form of tools. Write \"tools\": [{\"type\": \"function\", " +
+                "\"function\": {…}}].");
         JsonArray? tools = ToolList.Read(row, fields);
         fields.ThrowIfWrong();
         row.Remove("parallel_tool_calls");
@@ -108,14 +122,16 @@ internal sealed class OpenAiForm : IForeignForm
     }
 }
 
-/// <summary><c>{"conversations": [{"from": "human", "value": "…"}, …][, "system", "tools"]}</c>, as ShareGPT's data has it; with
-/// <c>"role"</c> and <c>"content"</c> too.</summary>
+/// <summary><c>{"conversations": [{"from": "human", "value": "…"}, …][, "system", "tools"]}</c>, as ShareGPT's data has
+/// it; with <c>"role"</c> and <c>"content"</c> too.</summary>
 internal sealed class ShareGptForm : IForeignForm
 {
     private static readonly Dictionary<string, string> Roles = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["human"] = "user", ["user"] = "user", ["gpt"] = "assistant", ["chatgpt"] = "assistant", ["assistant"] = "assistant", ["model"] = "assistant",
-        ["bing"] = "assistant", ["bard"] = "assistant", ["system"] = "system", ["tool"] = "tool", ["observation"] = "tool", ["function_call"] = "assistant",
+        ["human"] = "user", ["user"] = "user", ["gpt"] = "assistant", ["chatgpt"] = "assistant",
+            ["assistant"] = "assistant", ["model"] = "assistant",
+        ["bing"] = "assistant", ["bard"] = "assistant", ["system"] = "system", ["tool"] = "tool",
+            ["observation"] = "tool", ["function_call"] = "assistant",
     };
 
     public string Name => "ShareGPT's form (conversations)";
@@ -123,14 +139,18 @@ internal sealed class ShareGptForm : IForeignForm
     public string ReadAs => "messages";
 
     public bool Fits(JsonObject row) => !row.ContainsKey("messages") && (row.ContainsKey("conversations")
-        || (row["conversation"] is JsonArray turns && turns.Any(turn => turn is JsonObject entry && (entry.ContainsKey("from") || entry.ContainsKey("role"))))); // as LMSYS-Chat has it
+        // as LMSYS-Chat has it
+        || (row["conversation"] is JsonArray turns
+            && turns.Any(turn => turn is JsonObject entry
+            && (entry.ContainsKey("from") || entry.ContainsKey("role")))));
 
     public JsonObject Convert(JsonObject row)
     {
         var fields = new RowFields(row);
         var messages = new JsonArray();
         string key = row.ContainsKey("conversations") ? "conversations" : "conversation";
-        if (row[key] is not JsonArray turns) fields.Problem($"\"{key}\" is {Sample.Describe(row[key])}, expected a list of {{\"from\", \"value\"}}.");
+        if (row[key] is not JsonArray turns)
+            fields.Problem($"\"{key}\" is {Sample.Describe(row[key])}, expected a list of {{\"from\", \"value\"}}.");
         else
             for (int i = 0; i < turns.Count; i++)
                 if (Message(turns[i], $"\"{key}\"[{i}]", fields) is { } message) messages.Add(message);
@@ -152,8 +172,11 @@ internal sealed class ShareGptForm : IForeignForm
             return null;
         }
         string? value = Sample.AsText(entry["value"] ?? entry["content"]);
-        if (!Roles.TryGetValue(from, out string? role)) fields.Problem($"{name}.\"from\" is \"{from}\", expected one of {string.Join(", ", Roles.Keys)}.");
-        else if (value is null) fields.Problem($"{name}.\"value\" is {Sample.Describe(entry["value"] ?? entry["content"])}, expected a text.");
+        if (!Roles.TryGetValue(from, out string? role))
+            fields.Problem($"{name}.\"from\" is \"{from}\", expected one of {string.Join(", ", Roles.Keys)}.");
+        else if (value is null)
+            fields.Problem(
+                $"{name}.\"value\" is {Sample.Describe(entry["value"] ?? entry["content"])}, expected a text.");
         else if (from.Equals("function_call", StringComparison.OrdinalIgnoreCase)) return Call(value, name, fields);
         else
         {
@@ -178,15 +201,19 @@ internal sealed class ShareGptForm : IForeignForm
         }
         JsonNode?[] calls = read is JsonArray list ? [.. list] : [read];
         if (calls.Length > 0 && calls.All(call => call is JsonObject && Sample.AsText(call["name"]) is not null))
-            return new JsonObject { ["role"] = "assistant", ["content"] = "", ["tool_calls"] = new JsonArray([.. calls.Select(call => Function(call!))]) };
-        fields.Problem($"{name} is a function call, and its \"value\" is neither a JSON object {{\"name\", \"arguments\"}} nor a list of them.");
+            return new JsonObject { ["role"] = "assistant", ["content"] = "",
+                ["tool_calls"] = new JsonArray([.. calls.Select(call => Function(call!))]) };
+        fields.Problem(
+            $"{name} is a function call, and its \"value\" is neither a JSON object {{\"name\", \"arguments\"}} " +
+            "nor a list of them.");
         return null;
     }
 
     private static JsonObject Function(JsonNode call) => new()
     {
         ["type"] = "function",
-        ["function"] = new JsonObject { ["name"] = call["name"]!.DeepClone(), ["arguments"] = call["arguments"]?.DeepClone() },
+        ["function"] =
+            new JsonObject { ["name"] = call["name"]!.DeepClone(), ["arguments"] = call["arguments"]?.DeepClone() },
     };
 }
 
@@ -200,13 +227,15 @@ internal static class ToolList
         if (tools is null || Sample.AsText(tools) is { } blank && string.IsNullOrWhiteSpace(blank)) return null;
         try
         {
-            if ((Sample.AsText(tools) is { } text ? JsonNode.Parse(text) : tools.DeepClone()) is JsonArray list) return list;
+            if ((Sample.AsText(tools) is { } text ? JsonNode.Parse(text) : tools.DeepClone()) is JsonArray list)
+                return list;
         }
         catch (JsonException)
         {
             // said below, as any other text that is no list
         }
-        fields.Problem($"\"tools\" is {Sample.Describe(tools)}, expected a list of tools, or a text that holds one as JSON.");
+        fields.Problem(
+            $"\"tools\" is {Sample.Describe(tools)}, expected a list of tools, or a text that holds one as JSON.");
         return null;
     }
 }

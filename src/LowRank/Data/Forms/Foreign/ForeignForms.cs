@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Forms.Foreign;
 
-/// <summary>Recognises forms that other programs' data has, and counts them. Rows of different forms may stand in one file.</summary>
+/// <summary>Recognises forms that other programs' data has, and counts them. Rows of different forms may stand in one
+/// file.</summary>
 internal sealed class ForeignForms
 {
     private static readonly IForeignForm[] All = [.. typeof(ForeignForms).Assembly.GetTypes()
@@ -15,10 +16,13 @@ internal sealed class ForeignForms
 
     /// <summary>How many rows had which form, a sentence each.</summary>
     public IReadOnlyList<string> Notes =>
-        [.. counts.OrderByDescending(pair => pair.Value).Select(pair => $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as {pair.Key.ReadAs}.")];
+        [.. counts.OrderByDescending(pair => pair.Value)
+            .Select(pair =>
+            $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as " +
+            $"{pair.Key.ReadAs}.")];
 
-    /// <summary>A row in a form of this library's; the same where it has no foreign one. What one form makes may be another's:
-    /// messages with tools as text, once the prompt beside them is gone.</summary>
+    /// <summary>A row in a form of this library's; the same where it has no foreign one. What one form makes may be
+    /// another's: messages with tools as text, once the prompt beside them is gone.</summary>
     /// <param name="row">The row; may be changed.</param>
     /// <param name="unanswered">Whether what is learned may be missing.</param>
     /// <exception cref="InputException">It is wrong, without its place.</exception>
@@ -73,12 +77,14 @@ internal interface IForeignForm
 
     /// <summary>The row in a form of this library's.</summary>
     /// <param name="row">A row that fits; may be changed.</param>
-    /// <exception cref="InputException">The row is wrong, or nothing here learns from the form; without its place.</exception>
+    /// <exception cref="InputException">The row is wrong, or nothing here learns from the form; without its
+    /// place.</exception>
     JsonObject Convert(JsonObject row);
 }
 
-/// <summary>Names of columns that well-known data sets have for what tasks on labels, tags and pairs read: GLUE's, CoNLL's, those of
-/// sentence-transformers; and SQuAD's answers as a list. A row that has the tasks' own names is left as it is.</summary>
+/// <summary>Names of columns that well-known data sets have for what tasks on labels, tags and pairs read: GLUE's,
+/// CoNLL's, those of sentence-transformers; and SQuAD's answers as a list. A row that has the tasks' own names is left
+/// as it is.</summary>
 internal sealed class KnownColumns
 {
     private static readonly (string[] Theirs, string[] Ours)[] Sets =
@@ -96,13 +102,16 @@ internal sealed class KnownColumns
 
     /// <summary>How many rows had which names, a sentence each.</summary>
     public IReadOnlyList<string> Notes => [.. counts.OrderBy(pair => pair.Key).Select(pair =>
-        $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {string.Join(", ", Sets[pair.Key].Theirs)}, read as {string.Join(", ", Sets[pair.Key].Ours)}.")];
+        $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} " +
+            $"{string.Join(", ", Sets[pair.Key].Theirs)}, read as {string.Join(", ", Sets[pair.Key].Ours)}.")];
 
     /// <summary>Gives a row the tasks' names.</summary>
     public void Rename(JsonObject row)
     {
         if (row["answers"] is JsonArray answers) row["answers"] = Columnar(answers);
-        int set = Array.FindIndex(Sets, known => known.Theirs.All(row.ContainsKey) && !known.Ours.Any(row.ContainsKey) && !row.ContainsKey("input_ids"));
+        int set = Array.FindIndex(
+            Sets, known => known.Theirs.All(row.ContainsKey) && !known.Ours.Any(row.ContainsKey)
+            && !row.ContainsKey("input_ids"));
         if (set < 0) return;
         foreach ((string theirs, string ours) in Sets[set].Theirs.Zip(Sets[set].Ours))
         {
@@ -116,7 +125,9 @@ internal sealed class KnownColumns
     // [{"text", "answer_start"}, …] as SQuAD's own file has it; anything else is left for the task to refuse.
     private static JsonNode Columnar(JsonArray answers)
     {
-        if (!answers.All(answer => answer is JsonObject found && found.ContainsKey("text") && found.ContainsKey("answer_start"))) return answers.DeepClone();
+        if (!answers.All(
+            answer => answer is JsonObject found && found.ContainsKey("text") && found.ContainsKey("answer_start")))
+            return answers.DeepClone();
         JsonArray Column(string key) => new([.. answers.Select(answer => answer![key]?.DeepClone())]);
         return new JsonObject { ["text"] = Column("text"), ["answer_start"] = Column("answer_start") };
     }

@@ -3,10 +3,12 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Forms.Foreign;
 
-/// <summary><c>{"instruction"[, "input"], "output"}</c>, as Stanford Alpaca published it, with Alpaca's own prompt.</summary>
+/// <summary><c>{"instruction"[, "input"], "output"}</c>, as Stanford Alpaca published it, with Alpaca's own
+/// prompt.</summary>
 internal sealed class AlpacaForm : IForeignForm
 {
-    private static readonly string[] Own = ["instruction", "input", "output", "text", "system", "history"]; // its published rows repeat all in "text"
+    // its published rows repeat all in "text"
+    private static readonly string[] Own = ["instruction", "input", "output", "text", "system", "history"];
 
     public string Name => "Alpaca's form (instruction, input, output)";
 
@@ -19,22 +21,28 @@ internal sealed class AlpacaForm : IForeignForm
     public JsonObject Convert(JsonObject row)
     {
         var fields = new RowFields(row);
-        string instruction = fields.FilledText("instruction", "Expected what the model is asked."), output = fields.FilledText("output", "Expected the text to learn.");
+        string instruction = fields.FilledText("instruction", "Expected what the model is asked."),
+            output = fields.FilledText("output", "Expected the text to learn.");
         string input = row["input"] is null ? "" : fields.AnyText("input");
-        if (row["system"] is { } system && Sample.AsText(system) != "") fields.Problem("\"system\" is no part of Alpaca's prompt. Write it into data.template, or remove it.");
-        if (row["history"] is { } history && history is not JsonArray { Count: 0 }) fields.Problem("\"history\" is no part of Alpaca's form. Write conversations as {\"messages\"}.");
+        if (row["system"] is { } system && Sample.AsText(system) != "")
+            fields.Problem("\"system\" is no part of Alpaca's prompt. Write it into data.template, or remove it.");
+        if (row["history"] is { } history && history is not JsonArray { Count: 0 })
+            fields.Problem("\"history\" is no part of Alpaca's form. Write conversations as {\"messages\"}.");
         fields.ThrowIfWrong();
         foreach (string key in Own) row.Remove(key);
         row["prompt"] = input.Length == 0
-            ? $"Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:\n"
-            : "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n"
+            ? "Below is an instruction that describes a task. Write a response that appropriately completes the " +
+            $"request.\n\n### Instruction:\n{instruction}\n\n### Response:\n"
+            : "Below is an instruction that describes a task, paired with an input that provides further context. " +
+            "Write a response that appropriately completes the request.\n\n"
                 + $"### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n";
         row["completion"] = output;
         return row;
     }
 }
 
-/// <summary><c>{"instruction"[, "context"], "response"}</c>, as Databricks' Dolly has it: Alpaca's form under other names.</summary>
+/// <summary><c>{"instruction"[, "context"], "response"}</c>, as Databricks' Dolly has it: Alpaca's form under other
+/// names.</summary>
 internal sealed class DollyForm : IForeignForm
 {
     private readonly AlpacaForm alpaca = new();
@@ -45,7 +53,8 @@ internal sealed class DollyForm : IForeignForm
 
     public IReadOnlyList<string> Answers { get; } = ["response"];
 
-    public bool Fits(JsonObject row) => row.ContainsKey("instruction") && row.ContainsKey("response") && !row.ContainsKey("output");
+    public bool Fits(JsonObject row) =>
+        row.ContainsKey("instruction") && row.ContainsKey("response") && !row.ContainsKey("output");
 
     public JsonObject Convert(JsonObject row)
     {
@@ -59,15 +68,18 @@ internal sealed class DollyForm : IForeignForm
     }
 }
 
-/// <summary>What is asked and what is answered, under the names that well-known data sets have: GSM8K's, MetaMathQA's, those of sets of
-/// summaries.</summary>
+/// <summary>What is asked and what is answered, under the names that well-known data sets have: GSM8K's, MetaMathQA's,
+/// those of sets of summaries.</summary>
 internal sealed class PairForm : IForeignForm
 {
     private static readonly (string Asked, string Answered)[] Pairs =
-        [("question", "answer"), ("question", "response"), ("query", "response"), ("query", "answer"), ("document", "summary"), ("article", "highlights"), ("dialogue", "summary")];
+        [("question", "answer"), ("question", "response"), ("query", "response"), ("query", "answer"),
+            ("document", "summary"), ("article", "highlights"), ("dialogue", "summary")];
 
     // With them the pair is not all there is to say.
-    private static readonly string[] Others = ["text", "prompt", "completion", "messages", "instruction", "context", "choices", "options", "system_prompt", "input_ids"];
+    private static readonly string[] Others =
+        ["text", "prompt", "completion", "messages", "instruction", "context", "choices", "options",
+        "system_prompt", "input_ids"];
 
     public string Name => "a pair of columns, such as question and answer";
 
@@ -81,7 +93,8 @@ internal sealed class PairForm : IForeignForm
     {
         (string asked, string answered) = Of(row)!.Value;
         var fields = new RowFields(row);
-        string prompt = fields.FilledText(asked, "Expected what is asked."), completion = fields.FilledText(answered, "Expected the text to learn.");
+        string prompt = fields.FilledText(asked, "Expected what is asked."),
+            completion = fields.FilledText(answered, "Expected the text to learn.");
         fields.ThrowIfWrong();
         row.Remove(asked);
         row.Remove(answered);
@@ -90,11 +103,12 @@ internal sealed class PairForm : IForeignForm
     }
 
     private static (string Asked, string Answered)? Of(JsonObject row) =>
-        Pairs.Where(pair => row.ContainsKey(pair.Asked) && row.ContainsKey(pair.Answered)).Select(pair => ((string, string)?)pair).FirstOrDefault();
+        Pairs.Where(pair => row.ContainsKey(pair.Asked) && row.ContainsKey(pair.Answered))
+            .Select(pair => ((string, string)?)pair).FirstOrDefault();
 }
 
-/// <summary>Preferences (<c>chosen</c> and <c>rejected</c>; a completion with a verdict; steps with verdicts), from which no task
-/// here learns. Learning all their answers alike would be wrong, so they are refused.</summary>
+/// <summary>Preferences (<c>chosen</c> and <c>rejected</c>; a completion with a verdict; steps with verdicts), from
+/// which no task here learns. Learning all their answers alike would be wrong, so they are refused.</summary>
 internal sealed class PreferenceForm : IForeignForm
 {
     public string Name => "TRL's preference form";
@@ -106,8 +120,12 @@ internal sealed class PreferenceForm : IForeignForm
         || (row["completions"] is JsonArray && row["labels"] is JsonArray);
 
     public JsonObject Convert(JsonObject row) => throw new InputException(row.ContainsKey("chosen")
-        ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To learn the chosen answers alone, map them: data.columns: {completion: chosen}, or {messages: chosen} where they are whole conversations."
+        ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To " +
+        "learn the chosen answers alone, map them: data.columns: {completion: chosen}, or {messages: chosen} where " +
+        "they are whole conversations."
         : row.ContainsKey("completion")
-            ? "the row is a completion with a verdict (\"label\" true or false), and no task here learns from verdicts. Keep the rows that are right, without \"label\"."
-            : "the row has \"completions\" with \"labels\" of their steps, and no task here learns from those. Write {\"prompt\", \"completion\"}.");
+            ? "the row is a completion with a verdict (\"label\" true or false), and no task here learns from " +
+            "verdicts. Keep the rows that are right, without \"label\"."
+            : "the row has \"completions\" with \"labels\" of their steps, and no task here learns from those. " +
+            "Write {\"prompt\", \"completion\"}.");
 }
