@@ -11,7 +11,7 @@ public class HeadLossBenchmark : IDisposable
 {
     private const int Width = 768, Words = 50_257;
     private Tensor states = null!, weight = null!, labels = null!;
-    private Projection head = null!;
+    private Linear head = null!;
 
     /// <summary>Labelled positions.</summary>
     [Params(256)]
@@ -24,7 +24,7 @@ public class HeadLossBenchmark : IDisposable
         states = MicroBenchmark.Draw(1, Rows, Width).requires_grad_();
         weight = MicroBenchmark.Draw(2, Words, Width).mul_(0.02);
         labels = randint(Words, [Rows], ScalarType.Int64, generator: new Generator(3));
-        head = Projection.Tied("head", weight);
+        head = Linear.Tied("head", weight);
         using var scope = NewDisposeScope();
         Own();
         Tensor gradient = states.grad!.clone();

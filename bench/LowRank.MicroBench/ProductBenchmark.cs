@@ -34,7 +34,7 @@ public class ProductBenchmark : IDisposable
     }
 
     [Benchmark]
-    public void Own() => Products.Write(result, input, weight);
+    public void Own() => MatMul.Write(result, input, weight);
 
     [Benchmark(Baseline = true)]
     public void Torch() => result.addmm_(input, weight, 0, 1);

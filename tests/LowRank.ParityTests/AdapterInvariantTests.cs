@@ -31,7 +31,7 @@ public sealed class AdapterInvariantTests
         using Adapter adapter =
             Adapter.Create(
                 golden.Model, new LoraConfig { Rank = 5, TargetModules = ModuleSelection.AllLinear }, seed: 1);
-        Assert.Equal(golden.Model.Decoder.Projections.Sum(p => 5L * (p.InputSize + p.OutputSize)),
+        Assert.Equal(golden.Model.Decoder.LinearLayers.Sum(p => 5L * (p.InputSize + p.OutputSize)),
             adapter.ParameterCount);
     }
 

@@ -92,7 +92,7 @@ public sealed class DeviceTests
         TestDevice.Require();
         using var golden = new Golden("llama");
         using Adapter adapter = Attached(golden, 0);
-        golden.Model.Decoder.Projections.First().Slot.Attach(new FailingSlot());
+        golden.Model.Decoder.LinearLayers.First().Slot.Attach(new FailingSlot());
         using var runner =
             new StepRunner(
                 new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter),

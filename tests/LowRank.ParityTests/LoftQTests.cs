@@ -110,7 +110,7 @@ public sealed class LoftQTests : IDisposable
     {
         using var noGradient = no_grad();
         string[] chosen = names.Length > 0 ? names : ["q_proj", "v_proj", "down_proj"];
-        foreach (AdapterSite site in AdapterSite.Of(golden.Model.Network).Values.Where(
+        foreach (AdaptableLayer site in AdaptableLayer.Of(golden.Model.Network).Values.Where(
             site => chosen.Any(name => site.Path.EndsWith("." + name, StringComparison.Ordinal))))
             site.Matrix.copy_(Nf4(site.Matrix));
     }

@@ -89,7 +89,7 @@ public sealed class MethodCaseTests
             : new() { [options.Split('=')[0]] = double.Parse(options.Split('=')[1]) };
         using Adapter adapter = Adapter.Load(Folder(name), golden.Model);
         adapter.Attach();
-        using ITrainingRules rules = method.Rules(adapter, new MethodOptions(method, given));
+        using ITrainingHooks rules = method.Rules(adapter, new MethodOptions(method, given));
         using var output = new TemporaryFolder();
         var steps = new RecordedSteps();
         var trained = new TrainedAdapter(adapter, rules);

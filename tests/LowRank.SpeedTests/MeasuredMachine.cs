@@ -16,7 +16,7 @@ public sealed class MeasuredMachine : IDisposable
     // So that machines with more cores can be compared: how many threads a step can use depends on its rows.
     private const int MostThreads = 2;
 
-    private readonly MachineTurn turn = MachineTurn.Alone();
+    private readonly MachineLock turn = MachineLock.Alone();
     private readonly BenchFolder model;
 
     /// <summary>Waits for the tests that run, and writes the model.</summary>

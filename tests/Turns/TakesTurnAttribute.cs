@@ -9,18 +9,18 @@ namespace LowRank.Tests.Turns;
 [AttributeUsage(AttributeTargets.Assembly)]
 internal sealed class TakesTurnAttribute : BeforeAfterTestAttribute
 {
-    private static readonly ConcurrentDictionary<string, MachineTurn> Turns = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, MachineLock> Turns = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public override void Before(MethodInfo methodUnderTest, IXunitTest test)
     {
-        MachineTurn turn = Turns[test.UniqueID] = MachineTurn.Beside();
+        MachineLock turn = Turns[test.UniqueID] = MachineLock.Beside();
         if (turn.Disturbance is not null) TestContext.Current.AddWarning(turn.Disturbance);
     }
 
     /// <inheritdoc/>
     public override void After(MethodInfo methodUnderTest, IXunitTest test)
     {
-        if (Turns.TryRemove(test.UniqueID, out MachineTurn? turn)) turn.Dispose();
+        if (Turns.TryRemove(test.UniqueID, out MachineLock? turn)) turn.Dispose();
     }
 }

@@ -138,21 +138,22 @@ internal static class AttentionBench
         if (shape.Prompts == 0)
             return ForwardContext.Create(
                 zeros(shape.Rows, shape.Tokens, ScalarType.Int64), null, null, null, null, null);
-        List<PackedSegment> segments = [];
-        if (shape.PromptTokens == 0) segments.Add(new PackedSegment(shape.CompletionTokens, shape.Prompts, []));
+        List<PackedSequence> segments = [];
+        if (shape.PromptTokens == 0) segments.Add(new PackedSequence(shape.CompletionTokens, shape.Prompts, []));
         for (int i = 0; shape.PromptTokens > 0 && i < shape.Prompts; i++)
         {
-            segments.Add(new PackedSegment(shape.PromptTokens, 1, []));
+            segments.Add(new PackedSequence(shape.PromptTokens, 1, []));
             // Completions differ in length, as real ones do: one call each.
             for (int j = 0; j < shape.Completions; j++)
                 segments.Add(
-                    new PackedSegment(shape.CompletionTokens + (j % 2 == 0 ? j : -j + 1), 1, [segments.Count - 1 - j]));
+                    new PackedSequence(
+                        shape.CompletionTokens + (j % 2 == 0 ? j : -j + 1), 1, [segments.Count - 1 - j]));
         }
         int tokens = segments.Sum(segment => segment.Tokens);
         if (tokens != shape.Tokens)
             throw new InvalidOperationException($"The segments have {tokens} tokens, not {shape.Tokens}.");
         return ForwardContext.CreatePacked(
-            new PackedDocuments(
+            new PackedSequences(
                 zeros(1, tokens, ScalarType.Int64), segments, shape.PromptTokens + 2 * shape.CompletionTokens), null,
                 null, null, null);
     }

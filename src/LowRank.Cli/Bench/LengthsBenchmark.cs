@@ -369,7 +369,7 @@ internal sealed class PlainObjective(Decoder model) : IObjective
     public INetwork Network => model;
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         Batch batch = Batch.Pad([.. rows.Cast<TokenizedExample>()]);
@@ -388,5 +388,5 @@ internal sealed class PlainObjective(Decoder model) : IObjective
     }
 
     /// <inheritdoc/>
-    public IScoreBoard? NewBoard() => null;
+    public IMetricAccumulator? NewBoard() => null;
 }

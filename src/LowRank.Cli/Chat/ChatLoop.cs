@@ -91,12 +91,12 @@ internal sealed class ChatLoop(
         }
     }
 
-    private string? Note(ReplyEnd end) => end switch
+    private string? Note(StopReason end) => end switch
     {
-        ReplyEnd.Length => $"[The reply was ended after {options.MaxNewTokens} tokens (--max-new-tokens).]",
-        ReplyEnd.Context =>
+        StopReason.Length => $"[The reply was ended after {options.MaxNewTokens} tokens (--max-new-tokens).]",
+        StopReason.Context =>
         "[The reply was ended because the conversation fills the model's context. Begin anew with /clear.]",
-        ReplyEnd.Cancelled => "[The reply was stopped.]",
+        StopReason.Cancelled => "[The reply was stopped.]",
         _ => null,
     };
 

@@ -47,14 +47,14 @@ internal sealed class InitCommand : ICliCommand
                         "the recipe", parsed.GetRequiredValue(file),
                         [parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation)],
                         allowsStandard: false);
-                var interview = new Interview(Console.In, Console.Error);
+                var interview = new InitWizard(Console.In, Console.Error);
                 Write(written, path,
                     Draft(path, interview, parsed.GetValue(model), parsed.GetValue(data), parsed.GetValue(validation),
                     parsed.GetValue(task), parsed.GetValue(preset), parsed.GetValue(output)), parsed.GetValue(schema));
             }, OptionUse.Always(model, data, validation, task, preset, output, schema, force));
     }
 
-    private static RecipeDraft Draft(string path, Interview interview, string? model, string? data, string? validation,
+    private static RecipeDraft Draft(string path, InitWizard interview, string? model, string? data, string? validation,
         string? task, string? preset, string? output)
     {
         bool asks = model is null || data is null; // who gives both wants no questions
@@ -90,7 +90,7 @@ internal sealed class InitCommand : ICliCommand
 
     // What the rows call the fields that the task reads; asked for where questions are asked, else proposed.
     private static (Dictionary<string, string> Known, string[] Unknown) Columns(
-        Interview interview, bool asks, string data, string task)
+        InitWizard interview, bool asks, string data, string task)
     {
         IReadOnlyDictionary<string, string> proposed = ColumnProposal.Of(data, task);
         IReadOnlyList<string> missing = ColumnProposal.Missing(data, task), found = ColumnProposal.Columns(data, task);

@@ -48,7 +48,7 @@ internal sealed class MergeCommand : ICliCommand
                         argument => new WeightedAdapter(opened.Adapters[argument.Folder], argument.Weight))],
                         target, written);
             int layers = adapters.SelectMany(
-                argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedModule>()
+                argument => opened.Adapters[argument.Folder].Parts.OfType<AdaptedLayer>()
                 .Select(module => module.Site.Path)).Distinct().Count();
             Console.WriteLine(
                 $"Merged {(adapters.Count == 1 ? "" : $"{adapters.Count} adapters into ")}{layers} layers: {target}");

@@ -17,7 +17,7 @@ public sealed class Adapter : IDisposable
     public const string FileName = "adapter_model.safetensors";
 
     private readonly PretrainedModel model;
-    private readonly IAdapterKind kind;
+    private readonly IAdapterType kind;
     private readonly List<IAdapterPart> parts;
     private readonly Dictionary<string, IAdapterLayer> layers;
     private readonly MergedLayers merged;
@@ -25,11 +25,11 @@ public sealed class Adapter : IDisposable
     private Adapter(PretrainedModel model, TargetMatch match, AdapterBuild build, IEnumerable<AdapterTensor> taken)
     {
         this.model = model;
-        kind = AdapterKinds.Of(match.Resolved);
+        kind = AdapterTypes.Of(match.Resolved);
         Warnings = [.. match.Warnings];
         parts = [.. kind.Build(build)];
         Config = build.Config;
-        layers = parts.OfType<AdaptedModule>()
+        layers = parts.OfType<AdaptedLayer>()
             .Where(module => match.Targets.Any(target => target.Path == module.Site.Path)
             && module.Layer.Weights.Count > 0)
             .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
@@ -89,7 +89,7 @@ public sealed class Adapter : IDisposable
     internal IEnumerable<TrainedParameter> Replaced => parts.OfType<TrainedParameter>();
 
     private IEnumerable<WholeWeight> Whole =>
-        parts.OfType<AdaptedModule>().Select(module => module.Layer).OfType<WholeWeight>();
+        parts.OfType<AdaptedLayer>().Select(module => module.Layer).OfType<WholeWeight>();
 
     private IEnumerable<string> ReplacedNames =>
         Replaced.Select(weight => weight.Name).Concat(Whole.Select(weight => weight.Name)).Distinct();
@@ -106,7 +106,7 @@ public sealed class Adapter : IDisposable
     {
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
-        config = AdapterKinds.Of(config).Fill(config, model);
+        config = AdapterTypes.Of(config).Fill(config, model);
         TargetMatch match =
             TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
@@ -123,7 +123,7 @@ public sealed class Adapter : IDisposable
     public static Adapter Load(string folder, PretrainedModel model)
     {
         LoraConfig config = TaskTypes.WithHead(LoraConfig.Load(folder));
-        config = AdapterKinds.Of(config).Complete(config, model.Config.ModelType);
+        config = AdapterTypes.Of(config).Complete(config, model.Config.ModelType);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
             throw new InputException(
                 $"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head " +
@@ -153,7 +153,7 @@ public sealed class Adapter : IDisposable
         var adapter = new Adapter(model, match, build, Taken(model, match, file));
         adapter.Warnings = [.. config.Warnings, .. adapter.Warnings];
         foreach (TrainedParameter weight in adapter.Replaced) weight.Value.copy_(file.Map(weight.Key));
-        foreach (AdaptedModule module in adapter.parts.OfType<AdaptedModule>())
+        foreach (AdaptedLayer module in adapter.parts.OfType<AdaptedLayer>())
             if (module.Layer is WholeWeight { Follows: false } whole)
                 whole.Value.copy_(file.Map(module.Weights[0].Key));
         foreach (BaseCopy copy in adapter.parts.OfType<BaseCopy>())
@@ -240,11 +240,11 @@ public sealed class Adapter : IDisposable
                 throw new InputException(
                     $"The adapter replaces {weight} whole, which has no share; it can be used with weight 1 only, " +
                     $"found {value}.");
-            if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is not null)
+            if (value != 1 && parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is not null)
                 throw new InputException(
                     $"A {kind.Label} adapter has no share; it can be used with weight 1 only, found {value}.");
             share = value;
-            foreach (AdaptedModule module in parts.OfType<AdaptedModule>()) module.Layer.Share = value;
+            foreach (AdaptedLayer module in parts.OfType<AdaptedLayer>()) module.Layer.Share = value;
         }
     }
 
@@ -347,14 +347,14 @@ public sealed class Adapter : IDisposable
     {
         if (network.TiesHead && tensor.Part == AdapterTensorPart.Weight)
         {
-            IReadOnlyDictionary<string, AdapterSite> sites = AdapterSite.Of(network);
-            AdapterSite head = sites[network.ModulePath(network.OutputHead!.Path)];
-            if (sites.TryGetValue(tensor.Path, out AdapterSite? half) && half.Parameter == head.Parameter)
+            IReadOnlyDictionary<string, AdaptableLayer> sites = AdaptableLayer.Of(network);
+            AdaptableLayer head = sites[network.ModulePath(network.OutputHead!.Path)];
+            if (sites.TryGetValue(tensor.Path, out AdaptableLayer? half) && half.Parameter == head.Parameter)
             {
                 var copy = new WholeWeight(half, ensuresTie);
                 return ensuresTie
-                    ? [new AdaptedModule(half, copy), new AdaptedModule(head, new WholeWeight(head, copy))]
-                    : [new AdaptedModule(half, copy)];
+                    ? [new AdaptedLayer(half, copy), new AdaptedLayer(head, new WholeWeight(head, copy))]
+                    : [new AdaptedLayer(half, copy)];
             }
         }
         return [TakeOverOwn(tensor, network)];
@@ -369,7 +369,7 @@ public sealed class Adapter : IDisposable
         // A tied head has no weight of its own: the embedding's stands for both; and its bias may have another's name.
         if (name is null)
         {
-            AdapterSite site = AdapterSite.Of(network)[tensor.Path];
+            AdaptableLayer site = AdaptableLayer.Of(network)[tensor.Path];
             name = ending == ".bias" ? site.BiasParameter! : site.Parameter;
         }
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))

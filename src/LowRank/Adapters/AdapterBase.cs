@@ -24,7 +24,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     /// <exception cref="InputException">It is broken, or names a format that there is not.</exception>
     public static AdapterBase? Load(string folder)
     {
-        AdapterBase? read = OwnFile.Load<AdapterBase>(folder, FileName, "on any base", _ => null);
+        AdapterBase? read = SidecarFile.Load<AdapterBase>(folder, FileName, "on any base", _ => null);
         if (read is null) return null;
         if (read.BaseSha is { } sha && !BaseFingerprint.IsOne(sha))
             throw new InputException(
@@ -49,11 +49,11 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
             : folders.Select(Load).FirstOrDefault(needed => needed?.BaseDtype is not null)?.BaseDtype ?? baseDtype;
 
     /// <summary>Writes the file into a folder.</summary>
-    public void Save(string folder) => OwnFile.Save(this, folder, FileName);
+    public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
     /// <summary>What a new adapter on a model needs; null where it is right on any base of these weights.</summary>
     internal static AdapterBase? Of(INetwork network, LoraConfig config) =>
-        config.PeftType == "LORA" && LoraStarts.Find(config.InitialWeights.Name).NeedsSameBase
+        config.PeftType == "LORA" && LoraInitializers.Find(config.InitialWeights.Name).NeedsSameBase
             && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
 
     /// <summary>That of a combination of adapters; null where nothing is known of it. Adapters of different bases give
@@ -129,7 +129,7 @@ internal sealed class QuantizedBase
         // A quantised folder that was opened in float32 has its weights expanded already.
         expanded = network.Parameters.Where(weight => source.Quantized(network.StoredName(weight.Key)) is not null)
             .ToDictionary(weight => network.StoredName(weight.Key), weight => weight.Value);
-        isTransposed = network.Projections.ToDictionary(
+        isTransposed = network.LinearLayers.ToDictionary(
             layer => network.StoredName(layer.Path + ".weight"), layer => layer.StoresTransposed);
         type = dtype ?? source.Names.Where(
             name => source.Quantized(name) is null && checkpoint.Entries[name].DataType is "F32" or "BF16" or "F16")

@@ -48,7 +48,7 @@ public sealed record AdapterData
     /// <summary>Reads the file of a folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
     public static AdapterData? Load(string folder) =>
-        OwnFile.Load<AdapterData>(folder, FileName, "with rows in the task's own columns", read => read.Problem());
+        SidecarFile.Load<AdapterData>(folder, FileName, "with rows in the task's own columns", read => read.Problem());
 
     /// <summary>How rows are read.</summary>
     public RowOptions Rows() => new()
@@ -76,7 +76,7 @@ public sealed record AdapterData
     ]).OfType<string>());
 
     /// <summary>Writes the file into a folder.</summary>
-    public void Save(string folder) => OwnFile.Save(this, folder, FileName);
+    public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
     /// <summary>That of several adapters together; null where they differ.</summary>
     internal static AdapterData? Common(IEnumerable<AdapterData?> given)

@@ -101,7 +101,7 @@ public static class AdapterMerge
     private static void AddHeadBias(List<KeyValuePair<string, Tensor>> weights, MergedChanges changes, INetwork network)
     {
         if (changes.UntiedHead is null
-            || AdapterSite.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
+            || AdaptableLayer.Of(network)[network.ModulePath(network.OutputHead!.Path)].BiasParameter is not { } bias)
             return;
         string stored = network.StoredName(bias), own = network.OutputHead.Path + ".bias";
         if (weights.TrueForAll(weight => weight.Key != own))
@@ -159,12 +159,12 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
 {
     private readonly List<(Tensor Weight, Tensor Before)> kept = [];
 
-    private IEnumerable<AdaptedModule> Modules => parts.OfType<AdaptedModule>().Where(module => !module.Layer.Follows);
+    private IEnumerable<AdaptedLayer> Modules => parts.OfType<AdaptedLayer>().Where(module => !module.Layer.Follows);
 
     /// <summary>Refuses what the model's weights cannot hold.</summary>
     public void Require()
     {
-        if (parts.FirstOrDefault(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)) is not null)
+        if (parts.FirstOrDefault(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)) is not null)
             throw new InputException(
                 "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
                 "unmerged.");
@@ -175,16 +175,16 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
     }
 
     /// <summary>Whether a module changes one of an embedding and a head that share their weight.</summary>
-    public static bool IsHalfOfTie(AdaptedModule module) =>
+    public static bool IsHalfOfTie(AdaptedLayer module) =>
         !module.Layer.CoversTie && (module.Site.IsTiedHead || module.Site.Kind == ModuleKind.Embedding);
 
     public void Apply()
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        foreach (AdaptedModule module in Modules)
+        foreach (AdaptedLayer module in Modules)
         {
-            module.Site.Projection?.BeginMerge();
+            module.Site.Linear?.BeginMerge();
             if (module.Layer.IsAdditive)
             {
                 AddChange(module, 1);
@@ -203,24 +203,24 @@ internal sealed class MergedLayers(INetwork network, IReadOnlyList<IAdapterPart>
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         foreach ((Tensor weight, Tensor before) in kept.AsEnumerable().Reverse()) weight.copy_(before);
-        foreach (AdaptedModule module in Modules.Where(module => module.Layer.IsAdditive)) AddChange(module, -1);
-        foreach (AdaptedModule module in Modules) module.Site.Projection?.EndMerge();
+        foreach (AdaptedLayer module in Modules.Where(module => module.Layer.IsAdditive)) AddChange(module, -1);
+        foreach (AdaptedLayer module in Modules) module.Site.Linear?.EndMerge();
         Forget();
     }
 
     public void Dispose() => Forget();
 
-    private string Other(AdaptedModule half) =>
+    private string Other(AdaptedLayer half) =>
         network.ModulePath(half.Site.IsTiedHead ? network.TokenEmbedding.Path : network.OutputHead!.Path);
 
     private void Keep(Tensor weight) =>
         kept.Add((weight.alias().DetachFromDisposeScope(), weight.clone().DetachFromDisposeScope()));
 
     // The change of a weight that is zero is the change itself, without the rounding of a sum.
-    private static void AddChange(AdaptedModule module, double sign)
+    private static void AddChange(AdaptedLayer module, double sign)
     {
         using var scope = NewDisposeScope();
-        AdapterSite site = module.Site;
+        AdaptableLayer site = module.Site;
         (Tensor change, Tensor? bias) =
             module.Layer.Merged(zeros_like(site.Matrix), site.Bias is null ? null : zeros_like(site.Bias));
         site.Matrix.add_(change, sign);

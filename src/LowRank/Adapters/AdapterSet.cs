@@ -111,7 +111,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         if (names.FirstOrDefault(name => name is not null && !adapters.ContainsKey(name)) is { } unknown)
             throw Unknown(unknown);
         foreach (string name in names.OfType<string>().Distinct())
-            if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedModule or IFrozenPart)) is { } whole)
+            if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is { } whole)
                 throw new InputException(
                     $"The adapter \"{name}\" " +
                     $"{(whole is TrainedParameter weight ? $"replaces {weight.Name} whole" : "puts a prompt before the text")}, " +
@@ -121,7 +121,7 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
         hasRows = true;
         return new Ending(() =>
         {
-            foreach (AdapterSite site in AdapterSite.Of(model.Network).Values) site.Slot.AssignRows(null);
+            foreach (AdaptableLayer site in AdaptableLayer.Of(model.Network).Values) site.Slot.AssignRows(null);
             hasRows = false;
             Attach();
         });
@@ -160,11 +160,11 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
 
     private void Assign(IReadOnlyList<string?> names)
     {
-        foreach (AdapterSite site in AdapterSite.Of(model.Network).Values)
+        foreach (AdaptableLayer site in AdaptableLayer.Of(model.Network).Values)
         {
             // Rows of one adapter share one list: they are computed together.
             Dictionary<string, ISlotAdapter[]> byName = names.OfType<string>().Distinct().ToDictionary(name => name,
-                name => adapters[name].Parts.OfType<AdaptedModule>().Where(module => module.Site.Path == site.Path)
+                name => adapters[name].Parts.OfType<AdaptedLayer>().Where(module => module.Site.Path == site.Path)
                     .Select(ISlotAdapter (module) => module.Layer).ToArray());
             ISlotAdapter[] none = [];
             site.Slot.AssignRows([.. names.Select(name => name is null ? none : byName[name])]);
@@ -239,14 +239,14 @@ internal sealed class MergedChanges
 {
     private readonly INetwork network;
     private readonly IReadOnlyList<WeightedAdapter> adapters;
-    private readonly ILookup<string, (AdaptedModule Module, double Weight, bool IsBias)> byName;
+    private readonly ILookup<string, (AdaptedLayer Module, double Weight, bool IsBias)> byName;
 
     public MergedChanges(INetwork network, IReadOnlyList<WeightedAdapter> adapters)
     {
         (this.network, this.adapters) = (network, adapters);
         foreach (WeightedAdapter given in adapters) RequireWeights(given.Adapter);
-        List<(AdaptedModule Module, double Weight)> modules =
-            [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedModule>()
+        List<(AdaptedLayer Module, double Weight)> modules =
+            [.. adapters.SelectMany(given => given.Adapter.Parts.OfType<AdaptedLayer>()
             .Where(module => !module.Layer.Follows).Select(module => (module, given.Weight)))];
         RequireWholeOnce(modules);
         if (network.TiesHead && modules.Any(given => MergedLayers.IsHalfOfTie(given.Module))) Untie();
@@ -293,7 +293,7 @@ internal sealed class MergedChanges
         if (!byName.Contains(name)) return stored;
         using var scope = NewDisposeScope();
         Tensor wide = stored.to(ScalarType.Float32).to(network.Device);
-        foreach ((AdaptedModule module, double weight, bool isBias) in byName[name])
+        foreach ((AdaptedLayer module, double weight, bool isBias) in byName[name])
         {
             double before = module.Layer.Share;
             module.Layer.Share = before * weight;
@@ -321,13 +321,13 @@ internal sealed class MergedChanges
             : "weight and change together leave float32. Check the adapter with 'lowrank inspect'";
     }
 
-    private static Tensor? Zeros(AdaptedModule module) => module.Site.Bias is { } bias
+    private static Tensor? Zeros(AdaptedLayer module) => module.Site.Bias is { } bias
         ? zeros(module.Site.OutputSize, device: bias.device) : null;
 
-    private IEnumerable<(string Name, AdaptedModule Module, double Weight, bool IsBias)> Names(
-        (AdaptedModule Module, double Weight) given)
+    private IEnumerable<(string Name, AdaptedLayer Module, double Weight, bool IsBias)> Names(
+        (AdaptedLayer Module, double Weight) given)
     {
-        AdapterSite site = given.Module.Site;
+        AdaptableLayer site = given.Module.Site;
         string stored = network.StoredName(site.Parameter);
         string name = UntiedHead is null || stored != TiedName ? stored : site.IsTiedHead ? UntiedHead : TableName!;
         yield return (name, given.Module, given.Weight, false);
@@ -346,7 +346,7 @@ internal sealed class MergedChanges
     }
 
     // A weight that is replaced whole has one value.
-    private static void RequireWholeOnce(List<(AdaptedModule Module, double Weight)> modules)
+    private static void RequireWholeOnce(List<(AdaptedLayer Module, double Weight)> modules)
     {
         foreach (IGrouping<string, double> whole in modules.Where(given => given.Module.Layer is WholeWeight)
             .GroupBy(given => ((WholeWeight)given.Module.Layer).Name, given => given.Weight))
@@ -364,7 +364,7 @@ internal sealed class MergedChanges
 
     private static void RequireWeights(Adapter adapter)
     {
-        if (adapter.Parts.Any(part => part is not (AdaptedModule or TrainedParameter or IFrozenPart)))
+        if (adapter.Parts.Any(part => part is not (AdaptedLayer or TrainedParameter or IFrozenPart)))
             throw new InputException(
                 "The adapter puts a prompt before the text, which no weight can hold: it cannot be merged. Use it " +
                 "unmerged.");

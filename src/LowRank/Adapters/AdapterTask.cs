@@ -41,7 +41,7 @@ public sealed record AdapterTask(string Task)
     /// <summary>Reads the file of an adapter folder; null where there is none.</summary>
     /// <exception cref="InputException">It is broken.</exception>
     public static AdapterTask? Load(string folder) =>
-        OwnFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
+        SidecarFile.Load<AdapterTask>(folder, FileName, "without label names", Wrong) is not { } task ? null
         : SentenceFolder.Read(folder) is { } sentence ? task with { Sentence = sentence } : task;
 
     private static string? Wrong(AdapterTask task) =>
@@ -57,7 +57,7 @@ public sealed record AdapterTask(string Task)
     /// <summary>Writes the file into a folder, and those of sentence-transformers beside it.</summary>
     public void Save(string folder)
     {
-        OwnFile.Save(this, folder, FileName);
+        SidecarFile.Save(this, folder, FileName);
         if (Sentence is not null) SentenceFolder.Save(Sentence, folder);
     }
 }

@@ -110,7 +110,7 @@ public sealed record LoraConfig
 
     /// <summary>Keys that PEFT 0.20.1 does not know. They are kept in the file and have no effect.</summary>
     public IReadOnlyList<string> UnknownKeys =>
-        [.. OtherKeys.Keys.Where(key => !AdapterKinds.Of(this).Keys.Any(known => known.Name == key))
+        [.. OtherKeys.Keys.Where(key => !AdapterTypes.Of(this).Keys.Any(known => known.Name == key))
             .Order(PythonJson.KeyOrder)];
 
     /// <summary>One line for each unknown key that holds more than null, false or nothing, for the user to
@@ -168,7 +168,7 @@ public sealed record LoraConfig
     {
         IReadOnlyDictionary<string, JsonElement> values = LoraConfigValues.Of(this);
         var problems = new List<string>();
-        foreach (LoraConfigKey key in AdapterKinds.Of(this).Keys)
+        foreach (LoraConfigKey key in AdapterTypes.Of(this).Keys)
         {
             if (key.Limit is { } limit && !limit.Supports(values[key.Name], use))
                 problems.Add(
@@ -192,7 +192,7 @@ public sealed record LoraConfig
     /// <exception cref="InputException">There are such; all at once.</exception>
     public void Validate(string source)
     {
-        IReadOnlyList<string> problems = [.. AdapterKinds.Of(this).Problems(this), .. LoraConfigRules.Alphas(this)];
+        IReadOnlyList<string> problems = [.. AdapterTypes.Of(this).Problems(this), .. LoraConfigRules.Alphas(this)];
         if (problems.Count > 0) throw new InputException($"{source} cannot be used:", problems);
     }
 

@@ -33,7 +33,7 @@ internal static class LoraConfigKeys
         new("inference_mode", "true", JsonShape.Boolean),
         new("init_lora_weights", "true", JsonShape.Boolean | Text | Null, new(
             SupportsInitialisation,
-            LoraStarts.Names,
+            LoraInitializers.Names,
             "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be " +
             "found again (corda, "
             + "loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with " +
@@ -85,7 +85,7 @@ internal static class LoraConfigKeys
     {
         JsonValueKind.True or JsonValueKind.False => true,
         JsonValueKind.Null => use == AdapterUse.Load,
-        _ => LoraStarts.Supports(value.GetString()!.ToLowerInvariant(), use)
+        _ => LoraInitializers.Supports(value.GetString()!.ToLowerInvariant(), use)
         || (use == AdapterUse.Load && value.GetString() == "mica"),
     };
 
@@ -166,13 +166,13 @@ internal static class LoraConfigValues
 
     /// <summary>Whether the key is a property of <see cref="LoraConfig"/>; the others are kept as data.</summary>
     public static bool HasProperty(string peftType, string key) => Properties.ContainsKey(key)
-        && AdapterKinds.Find(peftType)?.Keys.FirstOrDefault(known => known.Name == key) is { IsOwn: false };
+        && AdapterTypes.Find(peftType)?.Keys.FirstOrDefault(known => known.Name == key) is { IsOwn: false };
 
     /// <summary>Every key of PEFT 0.20.1 for this kind of adapter and the unknown ones, with their values.</summary>
     public static IReadOnlyDictionary<string, JsonElement> Of(LoraConfig config)
     {
         var values = new Dictionary<string, JsonElement>(config.OtherKeys);
-        foreach (LoraConfigKey key in AdapterKinds.Of(config).Keys)
+        foreach (LoraConfigKey key in AdapterTypes.Of(config).Keys)
         {
             if (!key.IsOwn && Properties.TryGetValue(key.Name, out Func<LoraConfig, JsonElement>? property))
                 values[key.Name] = property(config);

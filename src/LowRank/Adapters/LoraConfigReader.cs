@@ -17,7 +17,7 @@ internal static class LoraConfigReader
     {
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) =
             ReadKeys(utf8, source);
-        IAdapterKind kind = CheckKind(values, problems, lines, source);
+        IAdapterType kind = CheckKind(values, problems, lines, source);
         Dictionary<string, LoraConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
         // A flag that is null counts as false in Python, and older versions of PEFT wrote such.
         foreach (string name in values.Where(
@@ -47,10 +47,10 @@ internal static class LoraConfigReader
         return lines.TryGetValue(key, out int line) ? $"line {line}: {problem}" : problem;
     }
 
-    private static IAdapterKind CheckKind(
+    private static IAdapterType CheckKind(
         Dictionary<string, JsonElement> values, List<string> problems, Dictionary<string, int> lines, string source)
     {
-        IAdapterKind lora = AdapterKinds.Find("LORA")!;
+        IAdapterType lora = AdapterTypes.Find("LORA")!;
         if (!values.TryGetValue("peft_type", out JsonElement type))
         {
             problems.Add(
@@ -59,10 +59,10 @@ internal static class LoraConfigReader
             return lora;
         }
         if (type.ValueKind != JsonValueKind.String) return lora; // its shape is reported with the others'
-        return AdapterKinds.Find(type.GetString()!)
+        return AdapterTypes.Find(type.GetString()!)
             ?? throw new InputException(
                 $"{source}, line {lines["peft_type"]}: peft_type: found {JsonShapes.Brief(type)}, "
-            + $"expected one of {string.Join(", ", AdapterKinds.PeftTypes.Select(name => $"\"{name}\""))}. Other " +
+            + $"expected one of {string.Join(", ", AdapterTypes.PeftTypes.Select(name => $"\"{name}\""))}. Other " +
             "kinds of adapters cannot be used here: merge this one in PEFT and load the merged model.");
     }
 
@@ -118,7 +118,7 @@ internal static class LoraConfigReader
     };
 
     // Every value has the right kind here.
-    private static LoraConfig Build(IAdapterKind kind, Dictionary<string, JsonElement> values, out string? biasProblem)
+    private static LoraConfig Build(IAdapterType kind, Dictionary<string, JsonElement> values, out string? biasProblem)
     {
         // Of several names that kinds have for the same setting, the one that this kind has; LoRA's default where it
         // has none.

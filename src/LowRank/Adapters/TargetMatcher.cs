@@ -22,7 +22,7 @@ public static class TargetMatcher
     public static TargetMatch Match(
         LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
-        IAdapterKind kind = AdapterKinds.Of(config);
+        IAdapterType kind = AdapterTypes.Of(config);
         IReadOnlyList<string> problems =
             [.. kind.Problems(config), .. LoraConfigRules.Alphas(config), .. config.UnsupportedRequests(use)];
         if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
@@ -34,7 +34,7 @@ public static class TargetMatcher
         LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         var census = new ModuleCensus(modules);
-        IAdapterKind kind = AdapterKinds.Of(config);
+        IAdapterType kind = AdapterTypes.Of(config);
         ModuleSelection selection = Resolve(config, kind, census, modelType);
         var choice = new TargetChoice(config, selection, census);
         var ranks = new PatternValues<int>(config.RankPattern, "rank_pattern");
@@ -68,7 +68,7 @@ public static class TargetMatcher
         return new(path, chosenRank, chosenAlpha, config.Scale(chosenRank, chosenAlpha));
     }
 
-    private static ModuleSelection Resolve(LoraConfig config, IAdapterKind kind, ModuleCensus census, string? modelType)
+    private static ModuleSelection Resolve(LoraConfig config, IAdapterType kind, ModuleCensus census, string? modelType)
     {
         ModuleSelection selection = config.TargetModules switch
         {
@@ -81,7 +81,7 @@ public static class TargetMatcher
             : selection;
     }
 
-    private static ModuleSelection Default(IAdapterKind kind, ModuleCensus census, string? modelType)
+    private static ModuleSelection Default(IAdapterType kind, ModuleCensus census, string? modelType)
     {
         if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return ModuleSelection.Of(names);
         string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));

@@ -9,13 +9,13 @@ namespace LowRank.Adapters;
 /// has the head follow. In a slot and not in the model's tensor, which both compute with.</remarks>
 internal sealed class WholeWeight : IAdapterLayer
 {
-    private readonly AdapterSite site;
+    private readonly AdaptableLayer site;
     private readonly WholeWeight? leader;
 
     /// <summary>A copy of a layer's weight.</summary>
     /// <param name="site">The layer.</param>
     /// <param name="coversTie">Whether the head follows.</param>
-    public WholeWeight(AdapterSite site, bool coversTie)
+    public WholeWeight(AdaptableLayer site, bool coversTie)
     {
         (this.site, CoversTie) = (site, coversTie);
         using var noGradient = no_grad();
@@ -23,7 +23,7 @@ internal sealed class WholeWeight : IAdapterLayer
     }
 
     /// <summary>The head that follows the embedding.</summary>
-    public WholeWeight(AdapterSite site, WholeWeight leader) =>
+    public WholeWeight(AdaptableLayer site, WholeWeight leader) =>
         (this.site, this.leader, Value, CoversTie) = (site, leader, leader.Value, true);
 
     /// <summary>The weight, [rows, width].</summary>

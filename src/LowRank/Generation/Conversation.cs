@@ -79,12 +79,12 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         return [.. first.Concat(turns).Append(said).Select(message => message.DeepClone())];
     }
 
-    private static ReplyEnd End(
+    private static StopReason End(
         int made, GenerationOptions asked, GenerationOptions fitting, CancellationToken cancellation) =>
-        made == asked.MaxNewTokens ? ReplyEnd.Length
-        : made == fitting.MaxNewTokens ? ReplyEnd.Context
-        : cancellation.IsCancellationRequested ? ReplyEnd.Cancelled
-        : ReplyEnd.Stop;
+        made == asked.MaxNewTokens ? StopReason.Length
+        : made == fitting.MaxNewTokens ? StopReason.Context
+        : cancellation.IsCancellationRequested ? StopReason.Cancelled
+        : StopReason.Stop;
 }
 
 /// <summary>What the assistant answered.</summary>
@@ -94,10 +94,10 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
 /// <param name="ReusedTokens">How many of those were not computed again.</param>
 /// <param name="End">Why it ended.</param>
 public sealed record ChatReply(
-    string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, ReplyEnd End);
+    string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, StopReason End);
 
 /// <summary>Why a reply ended.</summary>
-public enum ReplyEnd
+public enum StopReason
 {
     /// <summary>The model ended its turn.</summary>
     Stop,

@@ -71,10 +71,10 @@ internal static unsafe class RowProduct
         parts.PartOutputs = Math.Max(1, Share(width, tile)) * tile;
         int count = (parts.Outputs + parts.PartOutputs - 1) / parts.PartOutputs;
         if (Vector512.IsHardwareAccelerated)
-            Workers.Run(count, transposed ? &WeightColumns<Wide512, Vector512<float>>.Part
+            Workers.Run(count, transposed ? &Gemv<Wide512, Vector512<float>>.Part
                 : &WeightRows<Wide512, Vector512<float>>.Part, &parts);
         else
-            Workers.Run(count, transposed ? &WeightColumns<Wide256, Vector256<float>>.Part
+            Workers.Run(count, transposed ? &Gemv<Wide256, Vector256<float>>.Part
                 : &WeightRows<Wide256, Vector256<float>>.Part, &parts);
     }
 

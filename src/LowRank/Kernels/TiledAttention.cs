@@ -69,8 +69,8 @@ internal unsafe struct TiledAttention
     /// <summary>How many positions ahead of its own a query sees: 0 when it attends causally.</summary>
     public int Ahead;
 
-    /// <summary>Of <see cref="AttentionTexts"/>, as the three that follow.</summary>
-    public AttentionText* Texts;
+    /// <summary>Of <see cref="AttentionSequences"/>, as the three that follow.</summary>
+    public AttentionSequence* Texts;
 
     /// <summary>The numbers of the texts before each.</summary>
     public int* Before;
@@ -86,7 +86,7 @@ internal unsafe struct TiledAttention
 
     /// <summary>Computes the output.</summary>
     /// <param name="texts">What attends to what; all texts' queries are computed.</param>
-    public void Forward(AttentionTexts texts)
+    public void Forward(AttentionSequences texts)
     {
         fixed (AttentionPart* parts = texts.Parts)
             Run(texts, parts, texts.Parts.Length * Heads, backward: false);
@@ -94,15 +94,15 @@ internal unsafe struct TiledAttention
 
     /// <summary>Computes the gradients of all queries, keys and values.</summary>
     /// <param name="texts">As of <see cref="Forward"/>.</param>
-    public void Backward(AttentionTexts texts)
+    public void Backward(AttentionSequences texts)
     {
         fixed (AttentionPart* parts = texts.Trees)
             Run(texts, parts, texts.Trees.Length * (Heads / Groups), backward: true);
     }
 
-    private void Run(AttentionTexts texts, AttentionPart* parts, int count, bool backward)
+    private void Run(AttentionSequences texts, AttentionPart* parts, int count, bool backward)
     {
-        fixed (AttentionText* first = texts.Texts)
+        fixed (AttentionSequence* first = texts.Texts)
         fixed (int* before = texts.Before, needed = texts.Needed)
         fixed (TiledAttention* work = &this)
         {
@@ -140,8 +140,8 @@ internal static unsafe class AttentionTile<TWide, TVector>
 
     /// <summary>The width that rows of heads are filled up to with zeros.</summary>
     public static int Pitch(int dimension) =>
-        (dimension + PanelRows<TWide, TVector>.Columns - 1) / PanelRows<TWide, TVector>.Columns
-        * PanelRows<TWide, TVector>.Columns;
+        (dimension + GemmMicroKernel<TWide, TVector>.Columns - 1) / GemmMicroKernel<TWide, TVector>.Columns
+        * GemmMicroKernel<TWide, TVector>.Columns;
 
     /// <summary>Copies tokens of a head to rows without gaps, filled up with zeros.</summary>
     /// <param name="from">The first token.</param>
@@ -196,7 +196,7 @@ internal static unsafe class AttentionTile<TWide, TVector>
     /// <summary>A panel's rows become columns: [columns of a panel, pitch] to [pitch, columns of a panel].</summary>
     public static void Transpose(float* rows, int pitch, float* panel)
     {
-        int columns = PanelRows<TWide, TVector>.Columns;
+        int columns = GemmMicroKernel<TWide, TVector>.Columns;
         for (int d = 0; d < pitch; d += TWide.Count)
             for (int row = 0; row < columns; row += TWide.Count)
                 TWide.Transpose(rows + (long)row * pitch + d, pitch, panel + (long)d * columns + row, columns);
@@ -215,8 +215,8 @@ internal static unsafe class AttentionTile<TWide, TVector>
     public static void Product(
         float* a, long rowStride, long stepStride, float* b, float* c, int rows, int depth, int pitch, bool adds)
     {
-        for (int column = 0; column < pitch; column += PanelRows<TWide, TVector>.Columns)
-            PanelRows<TWide, TVector>.Multiply(
+        for (int column = 0; column < pitch; column += GemmMicroKernel<TWide, TVector>.Columns)
+            GemmMicroKernel<TWide, TVector>.Multiply(
                 a, rowStride, stepStride, b + column, pitch, c + column, pitch, rows, depth, adds);
     }
 
@@ -229,7 +229,7 @@ internal static unsafe class AttentionTile<TWide, TVector>
     /// <param name="value">What is filled in.</param>
     public static void Hide(float* scores, int keys, int distance, int back, int ahead, float value)
     {
-        int columns = PanelRows<TWide, TVector>.Columns;
+        int columns = GemmMicroKernel<TWide, TVector>.Columns;
         if (distance + keys - 1 <= ahead && distance + back >= columns - 1) return; // all see all
         for (int key = 0; key < keys; key++, scores += columns)
         {

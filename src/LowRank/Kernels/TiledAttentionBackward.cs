@@ -45,7 +45,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
             pass.head = own * work->Groups + group;
             for (int i = 0; i < tree.Texts; i++)
             {
-                ref AttentionText text = ref work->Texts[tree.FirstText + i];
+                ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
                 for (int query = 0; query < text.Queries; query += pass.columns)
                     pass.Panel(ref text, query, Math.Min(pass.columns, text.Queries - query));
             }
@@ -55,7 +55,8 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
 
     private void Prepare(ref AttentionPart tree, int own)
     {
-        (pitch, columns) = (AttentionTile<TWide, TVector>.Pitch(work->Dimension), PanelRows<TWide, TVector>.Columns);
+        (pitch, columns) =
+            (AttentionTile<TWide, TVector>.Pitch(work->Dimension), GemmMicroKernel<TWide, TVector>.Columns);
         int held = tree.Places * pitch, tile = columns * pitch, scores = AttentionTile<TWide, TVector>.Keys * columns;
         keys = ScratchMemory.Floats(4 * held + 5 * tile + 2 * scores + 2 * columns);
         values = keys + held;
@@ -73,7 +74,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         new Span<float>(keyGradients, 2 * held).Clear();
         for (int i = 0; i < tree.Texts; i++)
         {
-            ref AttentionText text = ref work->Texts[tree.FirstText + i];
+            ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
             long place = (long)text.Place * pitch;
             int padded = (text.Keys + 3) & ~3;
             AttentionTile<TWide, TVector>.Gather(
@@ -89,7 +90,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
     {
         for (int i = 0; i < tree.Texts; i++)
         {
-            ref AttentionText text = ref work->Texts[tree.FirstText + i];
+            ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
             long place = (long)text.Place * pitch;
             AttentionTile<TWide, TVector>.Scatter(
                 keyGradients + place, pitch, text.Keys, work->Dimension, work->KeyGradient.At(text.Row, own, text.Key),
@@ -99,7 +100,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         }
     }
 
-    private void Panel(ref AttentionText text, int query, int count)
+    private void Panel(ref AttentionSequence text, int query, int count)
     {
         int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
         AttentionTile<TWide, TVector>.Gather(
@@ -126,7 +127,7 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
     }
 
     // The keys of a text, its own or an earlier one.
-    private void See(ref AttentionText text, int position, int count)
+    private void See(ref AttentionSequence text, int position, int count)
     {
         int distance = text.Position - position;
         (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
@@ -138,9 +139,9 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
     private void Tile(long place, int count, int distance, int queries)
     {
         int padded = (count + 3) & ~3, dimension = work->Dimension;
-        PanelRows<TWide, TVector>.Multiply(
+        GemmMicroKernel<TWide, TVector>.Multiply(
             keys + place, pitch, 1, panel, columns, weights, columns, padded, dimension, start: false);
-        PanelRows<TWide, TVector>.Multiply(
+        GemmMicroKernel<TWide, TVector>.Multiply(
             values + place, pitch, 1, gradientPanel, columns, changes, columns, padded, dimension, start: false);
         Probabilities(weights, count, columns, logSums);
         AttentionTile<TWide, TVector>.Hide(weights, count, distance, work->Back, work->Ahead, 0);

@@ -39,7 +39,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         pass.Prepare(ref part);
         for (int i = 0; i < part.Texts; i++)
         {
-            ref AttentionText text = ref work->Texts[part.FirstText + i];
+            ref AttentionSequence text = ref work->Texts[part.FirstText + i];
             int end = i == part.Texts - 1 ? part.LastQuery : text.Queries;
             for (int query = i == 0 ? part.FirstQuery : 0; query < end; query += pass.columns)
                 pass.Panel(ref text, query, Math.Min(pass.columns, end - query));
@@ -48,7 +48,8 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
 
     private void Prepare(ref AttentionPart part)
     {
-        (pitch, columns) = (AttentionTile<TWide, TVector>.Pitch(work->Dimension), PanelRows<TWide, TVector>.Columns);
+        (pitch, columns) =
+            (AttentionTile<TWide, TVector>.Pitch(work->Dimension), GemmMicroKernel<TWide, TVector>.Columns);
         int held = part.Places * pitch, tile = columns * pitch;
         keys = ScratchMemory.Floats(2 * held + 3 * tile + (AttentionTile<TWide, TVector>.Keys + 3) * columns);
         values = keys + held;
@@ -63,7 +64,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         for (int i = 0; i < part.Needed; i++)
         {
             int number = work->Needed[part.FirstNeeded + i];
-            ref AttentionText text = ref work->Texts[number];
+            ref AttentionSequence text = ref work->Texts[number];
             bool isOwn = part.Texts == 1 && number == part.FirstText; // of which the part's queries may not see all
             int first = isOwn ? Math.Max(0, text.Keys - text.Queries + part.FirstQuery - work->Back) & ~3 : 0;
             int end = isOwn ? Math.Min(text.Keys, text.Keys - text.Queries + part.LastQuery + work->Ahead) : text.Keys;
@@ -78,7 +79,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         }
     }
 
-    private void Panel(ref AttentionText text, int query, int count)
+    private void Panel(ref AttentionSequence text, int query, int count)
     {
         int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
         AttentionTile<TWide, TVector>.Gather(
@@ -107,7 +108,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
     }
 
     // The keys of a text, its own or an earlier one.
-    private void See(ref AttentionText text, int position, int count)
+    private void See(ref AttentionSequence text, int position, int count)
     {
         int distance = text.Position - position;
         (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
@@ -118,7 +119,7 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
 
     private void Tile(long place, int count, int distance, int queries)
     {
-        PanelRows<TWide, TVector>.Multiply(
+        GemmMicroKernel<TWide, TVector>.Multiply(
             keys + place, pitch, 1, panel, columns, scores, columns, (count + 3) & ~3, work->Dimension, start: false);
         AttentionTile<TWide, TVector>.Hide(scores, count, distance, work->Back, work->Ahead, float.NegativeInfinity);
         Softmax(scores, count, columns, highest, sums, kept);

@@ -14,8 +14,8 @@ public sealed class Decoder : ISequenceNetwork
     private readonly Embedding? positions;
     private readonly IBlock[] blocks;
     private readonly INormalization? finalNorm;
-    private readonly Projection? inputProjection;
-    private readonly Projection? outputProjection;
+    private readonly Linear? inputProjection;
+    private readonly Linear? outputProjection;
     private readonly RotaryEmbedding? rope;
     private readonly RotaryEmbedding? localRope;
     private readonly Dictionary<string, Tensor> parameters;
@@ -36,9 +36,9 @@ public sealed class Decoder : ISequenceNetwork
         if (shape.EmbeddingSize is not null)
         {
             outputProjection =
-                Projection.Linear(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
+                Linear.Load(weights, family.OutputProjectionPath, shape.HiddenSize, width, bias: false);
             inputProjection =
-                Projection.Linear(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
+                Linear.Load(weights, family.InputProjectionPath, width, shape.HiddenSize, bias: false);
         }
         blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => family.BuildBlock(weights, shape, layer))];
         finalNorm = family.BuildFinalNorm(weights, shape);
@@ -81,7 +81,7 @@ public sealed class Decoder : ISequenceNetwork
     public IPrompt? Prompt { get; set; }
 
     /// <inheritdoc/>
-    public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
+    public Linear? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
 
     /// <inheritdoc/>
     public int VocabularySize => Shape.VocabularySize;
@@ -99,10 +99,10 @@ public sealed class Decoder : ISequenceNetwork
     public IReadOnlyCollection<string> DuplicateWeights { get; }
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections =>
+    public IEnumerable<Linear> LinearLayers =>
     [
         .. outputProjection is null ? [] : new[] { outputProjection, inputProjection! },
-        .. blocks.SelectMany(block => block.Projections),
+        .. blocks.SelectMany(block => block.LinearLayers),
         .. HeadKind is HeadKind.LanguageModel or HeadKind.None ? [] : Head!.Layers,
     ];
 
@@ -195,7 +195,7 @@ public sealed class Decoder : ISequenceNetwork
     /// and cache; null when each row is a text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
     public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
-        Generator? dropout = null, PackedDocuments? documents = null)
+        Generator? dropout = null, PackedSequences? documents = null)
     {
         using var scope = NewDisposeScope();
         if (documents is not null && (attentionMask ?? (object?)cache) is not null)
@@ -254,24 +254,24 @@ public sealed class Decoder : ISequenceNetwork
 
     private Head? BuildHead(WeightLoader weights, HeadRequest head, int width, bool tiesHead)
     {
-        Projection output;
+        Linear output;
         switch (head.Kind)
         {
             case HeadKind.LanguageModel:
                 output = tiesHead
-                    ? Projection.Tied(Family.HeadPath, embedding.Weight)
-                    : Projection.Precise(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
+                    ? Linear.Tied(Family.HeadPath, embedding.Weight)
+                    : Linear.Unquantized(weights, Family.HeadPath, width, Shape.VocabularySize, bias: false);
                 return new Head(head.Kind, [output], (states, dropout) =>
                 {
                     Tensor logits = output.Forward(states, dropout);
                     return Shape.LogitSoftcap is { } cap ? (logits / cap).tanh() * cap : logits;
                 });
             case HeadKind.SequenceClassification:
-                output = Projection.TakenOrDrawn(
+                output = Linear.LoadOrInitialize(
                     weights, "score", width, head.Labels, bias: false, Shape.InitializerRange);
                 return new Head(head.Kind, [output], output.Forward);
             case HeadKind.TokenClassification:
-                output = Projection.TakenOrDrawn(
+                output = Linear.LoadOrInitialize(
                     weights, Family.TokenClassifierPath, width, head.Labels, bias: true, Shape.InitializerRange);
                 return new Head(head.Kind, [output], (states, dropout) =>
                     output.Forward(Dropout.Apply(states, Shape.ClassifierDropout, dropout), dropout));

@@ -77,9 +77,9 @@ public sealed class Encoder : ISequenceNetwork
     public Embedding TokenEmbedding { get; }
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections =>
+    public IEnumerable<Linear> LinearLayers =>
     [
-        .. blocks.SelectMany(block => block.Projections),
+        .. blocks.SelectMany(block => block.LinearLayers),
         .. (Head?.Layers ?? []).Where(layer => layer != OutputHead),
     ];
 
@@ -87,7 +87,7 @@ public sealed class Encoder : ISequenceNetwork
     public Head? Head { get; }
 
     /// <inheritdoc/>
-    public Projection? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
+    public Linear? OutputHead => HeadKind == HeadKind.LanguageModel ? Head!.Output : null;
 
     /// <inheritdoc/>
     public Pooling Pooling => Shape.Pooling;

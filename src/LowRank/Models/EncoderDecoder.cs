@@ -45,8 +45,8 @@ public sealed class EncoderDecoder : INetwork
         decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
         decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
         // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files; the config does not matter.
-        OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Projection.Tied(HeadPath, TokenEmbedding.Weight)
-            : Projection.Precise(weights, HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
+        OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Linear.Tied(HeadPath, TokenEmbedding.Weight)
+            : Linear.Unquantized(weights, HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
         weights.Finish(name => name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
         parameters = new Dictionary<string, Tensor>(weights.Parameters);
         packed = new Dictionary<string, PackedWeight>(weights.PackedWeights);
@@ -83,11 +83,11 @@ public sealed class EncoderDecoder : INetwork
     public Embedding TokenEmbedding { get; }
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections =>
-        encoderBlocks.Concat(decoderBlocks).SelectMany(block => block.Projections);
+    public IEnumerable<Linear> LinearLayers =>
+        encoderBlocks.Concat(decoderBlocks).SelectMany(block => block.LinearLayers);
 
     /// <inheritdoc/>
-    public Projection OutputHead { get; }
+    public Linear OutputHead { get; }
 
     /// <inheritdoc/>
     public bool GradientCheckpointing

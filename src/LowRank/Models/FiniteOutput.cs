@@ -112,8 +112,8 @@ internal static class FiniteOutput
 
     private static IEnumerable<(string Path, AdapterSlot Slot)> Slots(INetwork network)
     {
-        IEnumerable<Projection> layers = network.OutputHead is { } head ? network.Projections.Append(head)
-            : network.Projections;
+        IEnumerable<Linear> layers = network.OutputHead is { } head ? network.LinearLayers.Append(head)
+            : network.LinearLayers;
         return [(network.TokenEmbedding.Path, network.TokenEmbedding.Slot),
             .. layers.Select(layer => (layer.Path, layer.Slot))];
     }
@@ -138,6 +138,7 @@ internal static class FiniteOutput
         private string Path => path;
 
         private static string Reach(Tensor input) => input.is_floating_point()
-            ? string.Create(CultureInfo.InvariantCulture, $" (what goes in reaches {input.abs().max().item<float>():g3})") : "";
+            ? string.Create(
+                CultureInfo.InvariantCulture, $" (what goes in reaches {input.abs().max().item<float>():g3})") : "";
     }
 }

@@ -42,10 +42,10 @@ public interface INetwork : IDisposable
 
     /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the
     /// end.</summary>
-    IEnumerable<Projection> Projections { get; }
+    IEnumerable<Linear> LinearLayers { get; }
 
     /// <summary>The layer that scores the vocabulary; null where there is none.</summary>
-    Projection? OutputHead { get; }
+    Linear? OutputHead { get; }
 
     /// <summary>Whether the output head computes with the embedding's weight.</summary>
     bool TiesHead => OutputHead is { SharesWeight: true };
@@ -175,17 +175,17 @@ public interface IPrompt
 /// <param name="Positions">The place of each token in its own text, [1, tokens].</param>
 /// <param name="Segments">What attention takes at once; they cover the tokens in their order.</param>
 /// <param name="Longest">Tokens of the longest text, those it continues included.</param>
-public sealed record PackedDocuments(Tensor Positions, IReadOnlyList<PackedSegment> Segments, int Longest)
+public sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSequence> Segments, int Longest)
 {
     /// <summary>Positions of each segment, in their order.</summary>
     internal long[] Sizes { get; } = [.. Segments.Select(segment => (long)segment.Tokens)];
 
     /// <summary>What attends to what.</summary>
-    internal AttentionTexts Texts =>
-        texts ??= AttentionTexts.OfSegments(
+    internal AttentionSequences Texts =>
+        texts ??= AttentionSequences.OfSegments(
             [.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
 
-    private AttentionTexts? texts;
+    private AttentionSequences? texts;
 }
 
 /// <summary>Which state stands for a whole text.</summary>

@@ -52,7 +52,7 @@ public static class QuantizedFolder
     /// <summary>Paths of the linear layers that are not packed, and of the head.</summary>
     private static IEnumerable<string> Kept(INetwork network)
     {
-        IEnumerable<Layers.Projection> all = network.Projections;
+        IEnumerable<Layers.Linear> all = network.LinearLayers;
         if (network.OutputHead is { } head) all = all.Append(head);
         if (network is ISequenceNetwork { Head: { } top }) all = all.Concat(top.Layers);
         IEnumerable<string> paths = all.Where(layer => layer.Packed is null)

@@ -84,7 +84,7 @@ public sealed unsafe class PackedWeight : IDisposable
         EachChunk((first, chunk) =>
         {
             Tensor part = result.narrow(1, first, chunk.shape[0]);
-            Products.Write(part, dense, chunk.t());
+            MatMul.Write(part, dense, chunk.t());
             if (bias is not null) part.add_(bias.narrow(0, first, chunk.shape[0]));
         });
         return result.MoveToOuterDisposeScope();
@@ -103,8 +103,8 @@ public sealed unsafe class PackedWeight : IDisposable
         EachChunk((first, chunk) =>
         {
             Tensor part = dense.narrow(1, first, chunk.shape[0]);
-            if (first == 0) Products.Write(result, part, chunk);
-            else Products.Add(result, part, chunk);
+            if (first == 0) MatMul.Write(result, part, chunk);
+            else MatMul.Add(result, part, chunk);
         });
         return result.MoveToOuterDisposeScope();
     }

@@ -29,9 +29,9 @@ internal static class RecipeAdvice
     // (arXiv 2106.09685, section 4.1).
     private static string? Rank(Adapter? adapter)
     {
-        List<(AdapterSite Site, int Rank, int Side)> over = OverRank(adapter);
+        List<(AdaptableLayer Site, int Rank, int Side)> over = OverRank(adapter);
         if (over.Count == 0) return null;
-        AdapterSite first = over[0].Site;
+        AdaptableLayer first = over[0].Site;
         return string.Create(CultureInfo.InvariantCulture,
             $"rank {over.Max(layer => layer.Rank)} is over the size of {over.Count} adapted " +
             $"layer{(over.Count == 1 ? "" : "s")} (first {first.Path}, {first.OutputSize} x {first.InputSize}): ")
@@ -41,17 +41,17 @@ internal static class RecipeAdvice
                 $"adapter.rank_pattern, or leave them out with adapter.exclude_modules.");
     }
 
-    private static List<(AdapterSite Site, int Rank, int Side)> OverRank(Adapter? adapter) =>
+    private static List<(AdaptableLayer Site, int Rank, int Side)> OverRank(Adapter? adapter) =>
         adapter is null || adapter.Config.PeftType != "LORA" ? [] :
     [
-        .. adapter.Parts.OfType<AdaptedModule>()
+        .. adapter.Parts.OfType<AdaptedLayer>()
             .Select(module =>
             (module.Site, Rank: RankOf(module), Side: Math.Min(module.Site.InputSize, module.Site.OutputSize)))
             .Where(layer => layer.Rank > layer.Side),
     ];
 
     // A is [rank, in], also for embeddings.
-    private static int RankOf(AdaptedModule module) =>
+    private static int RankOf(AdaptedLayer module) =>
         (int)(module.Layer.Weights.Where(weight => weight.Key.Contains("lora_A", StringComparison.Ordinal)
             || weight.Key.Contains("lora_embedding_A", StringComparison.Ordinal))
             .Select(weight => weight.Value.shape[0]).FirstOrDefault());
@@ -89,7 +89,8 @@ internal static class RecipeAdvice
                 $"learning rate {rate:0.###e+0} is far over {range} usual for {what}: the loss tends to rise and " +
                 $"not come back. Try {usual:0.###e+0} first.");
         return rate >= least / 8 ? null
-            : string.Create(CultureInfo.InvariantCulture, $"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
+            : string.Create(
+                CultureInfo.InvariantCulture, $"learning rate {rate:0.###e+0} is far below {range} usual for {what}")
                 + (isFull ? ": little will be learned."
                 : ": an adapter takes about ten times the rate of training every weight, and little will be " +
                 "learned at this one.") + string.Create(CultureInfo.InvariantCulture, $" Try {usual:0.###e+0} first.");
@@ -102,10 +103,12 @@ internal static class RecipeAdvice
         string key = training.WarmupRatio > 0
             ? string.Create(CultureInfo.InvariantCulture,
                 $"training.warmup_ratio is {training.WarmupRatio:0.####}, which is {warmup} " +
-                $"step{(warmup == 1 ? "" : "s")}") : string.Create(CultureInfo.InvariantCulture, $"training.warmup_steps is {warmup}");
+                $"step{(warmup == 1 ? "" : "s")}")
+                    : string.Create(CultureInfo.InvariantCulture, $"training.warmup_steps is {warmup}");
         long better = totalSteps / 20 >= 2 ? totalSteps / 20 : 0; // a warm-up of one step is none
         string instead = training.WarmupRatio > 0
-            ? (better == 0 ? "Set it to 0." : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {0.05}.")) : better == 0 ? "Set it to 0."
+            ? (better == 0 ? "Set it to 0." : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {0.05}."))
+            : better == 0 ? "Set it to 0."
             : string.Create(CultureInfo.InvariantCulture, $"Lower it to about {better}.");
         if (warmup >= totalSteps)
             return string.Create(CultureInfo.InvariantCulture,

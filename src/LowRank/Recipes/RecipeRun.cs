@@ -67,7 +67,7 @@ public sealed partial class RecipeRun : IDisposable
 
     private ITrainedWeights Trained { get; set; } = null!;
 
-    private ITrainingRules? rules;
+    private ITrainingHooks? rules;
     private AdapterVocabulary? vocabulary; // of tokens that the recipe adds
     private AdapterChatTemplates? templates; // that what is trained keeps
     private long programBytes;

@@ -79,11 +79,11 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
         new(sources, tokenizer, Options, options, count);
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) =>
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null) =>
         objective.Sum(rows, dropout, board);
 
     /// <inheritdoc/>
-    public IScoreBoard? NewBoard() => objective.NewBoard();
+    public IMetricAccumulator? NewBoard() => objective.NewBoard();
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>

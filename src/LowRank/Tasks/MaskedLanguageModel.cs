@@ -67,7 +67,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         List<(TextInput Input, int[] Labels)> masked =
@@ -82,12 +82,13 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
             0, tensor(places, device: Network.Device));
         Tensor scores = model.Sequence.Head!.Forward(predicting, dropout);
         Tensor truth = tensor(places.Select(place => labels[place]).ToArray(), device: Network.Device);
-        if (board is MaskedBoard results) results.Add(scores.argmax(-1).eq(truth).sum().item<long>(), places.Length);
+        if (board is MaskedAccumulator results)
+            results.Add(scores.argmax(-1).eq(truth).sum().item<long>(), places.Length);
         return nn.functional.cross_entropy(scores, truth, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public IScoreBoard NewBoard() => new MaskedBoard();
+    public IMetricAccumulator NewBoard() => new MaskedAccumulator();
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
@@ -221,7 +222,7 @@ public sealed record MaskedText(TextInput Input, int[]? Labels, int[] Maskable, 
 }
 
 /// <summary>Counts masked tokens that were predicted right.</summary>
-internal sealed class MaskedBoard : IScoreBoard
+internal sealed class MaskedAccumulator : IMetricAccumulator
 {
     private long right;
     private long all;

@@ -65,7 +65,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         TextPairExample[] pairs = [.. rows.Cast<TextPairExample>()];
@@ -85,7 +85,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     }
 
     /// <inheritdoc/>
-    public IScoreBoard? NewBoard() => null;
+    public IMetricAccumulator? NewBoard() => null;
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>

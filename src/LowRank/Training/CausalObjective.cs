@@ -21,10 +21,10 @@ public interface IObjective
     /// <param name="dropout">The generator of all randomness while training; null in evaluation.</param>
     /// <param name="board">Collects predictions while evaluating; of <see cref="NewBoard"/>, or null.</param>
     /// <returns>A number that can be differentiated; the caller owns it.</returns>
-    Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null);
+    Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null);
 
     /// <summary>A board for the task's metrics; null where the loss is all.</summary>
-    IScoreBoard? NewBoard();
+    IMetricAccumulator? NewBoard();
 }
 
 /// <summary>Next-token prediction (<see cref="CausalLoss"/>).</summary>
@@ -68,7 +68,7 @@ public sealed class CausalObjective : IObjective
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         TokenizedExample[] examples = [.. rows.Cast<TokenizedExample>()];
@@ -92,7 +92,7 @@ public sealed class CausalObjective : IObjective
     }
 
     /// <inheritdoc/>
-    public IScoreBoard? NewBoard() => null;
+    public IMetricAccumulator? NewBoard() => null;
 
     // Dynamic rope and LongRoPE turn every position by the length of the longest text, where that is beyond a limit.
     private bool IsFree(int length) => length <= FreeLength();
@@ -129,7 +129,7 @@ public static class CausalLoss
 }
 
 /// <summary>Collects a task's predictions over an evaluation.</summary>
-public interface IScoreBoard
+public interface IMetricAccumulator
 {
     /// <summary>The metrics by name; null where one is not defined, as a correlation of constants.</summary>
     IReadOnlyDictionary<string, double?> Metrics();

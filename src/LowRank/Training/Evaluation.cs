@@ -26,7 +26,7 @@ public static class Evaluation
         using var noGradient = no_grad();
         double sum = 0;
         long labels = 0;
-        IScoreBoard? board = objective.NewBoard();
+        IMetricAccumulator? board = objective.NewBoard();
         IReadOnlyList<IExample> predicting = [.. examples.Where(example => example.PredictedLabels > 0)];
         if (predicting.Count == 0)
             throw new InputException(

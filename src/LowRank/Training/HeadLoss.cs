@@ -27,7 +27,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32, without
     /// adapters.</summary>
     /// <param name="head">The layer that gives the logits.</param>
-    public static bool Fits(Projection head) =>
+    public static bool Fits(Linear head) =>
         head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32;
 
     /// <summary>The summed loss in nats.</summary>
@@ -37,7 +37,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <param name="mostNumbers">Logits that may live at a time; null for what suits the device.</param>
     /// <returns>A number, in the caller's dispose scope.</returns>
     /// <exception cref="InputException">A label is no class of the head.</exception>
-    public static Tensor Sum(Projection head, Tensor states, Tensor labels, long? mostNumbers = null)
+    public static Tensor Sum(Linear head, Tensor states, Tensor labels, long? mostNumbers = null)
     {
         using var scope = NewDisposeScope();
         long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
@@ -57,9 +57,9 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     {
         using var scope = NewDisposeScope();
         var (states, labels, arguments) =
-            (Products.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
+            (MatMul.Rows((Tensor)vars[0]), ((Tensor)vars[1]).contiguous(), (HeadLossArguments)vars[2]);
         BackwardErrors.Watch(ctx, vars);
-        Projection head = arguments.Head;
+        Linear head = arguments.Head;
         long rows = states.shape[0],
             parts = Math.Max(1, (rows * head.OutputSize + arguments.MostNumbers - 1) / arguments.MostNumbers),
             most = Math.Max(1, (rows + parts - 1) / parts);
@@ -76,7 +76,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
             using var part = NewDisposeScope();
             long count = Math.Min(most, rows - first);
             Tensor logits = room.narrow(0, 0, count);
-            Products.Write(logits, states.narrow(0, first, count), head.Matrix.t());
+            MatMul.Write(logits, states.narrow(0, first, count), head.Matrix.t());
             if (head.Bias is { } bias) logits.add_(bias);
             if (elsewhere is null)
             {
@@ -87,7 +87,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
                 (Tensor sum, logits) = Compute(logits, labels.narrow(0, first, count));
                 elsewhere.add_(sum);
             }
-            if (gradient is not null) Products.Write(gradient.narrow(0, first, count), logits, head.Matrix);
+            if (gradient is not null) MatMul.Write(gradient.narrow(0, first, count), logits, head.Matrix);
         }
         if (gradient is not null) ctx.save_for_backward([gradient.MoveToOuterDisposeScope()]);
         return (elsewhere ?? tensor((float)loss)).MoveToOuterDisposeScope();
@@ -126,4 +126,4 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
 /// <param name="Head">The layer that gives the logits.</param>
 /// <param name="NeedsGradient">Whether the states take a gradient.</param>
 /// <param name="MostNumbers">Logits that may live at a time; one row at least does.</param>
-internal sealed record HeadLossArguments(Projection Head, bool NeedsGradient, long MostNumbers);
+internal sealed record HeadLossArguments(Linear Head, bool NeedsGradient, long MostNumbers);

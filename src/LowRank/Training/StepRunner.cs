@@ -112,7 +112,7 @@ internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens
 public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
     /// <summary>How texts lie one after the other in a single row; null when each row is a text.</summary>
-    public PackedDocuments? Documents { get; init; }
+    public PackedSequences? Documents { get; init; }
 
     /// <summary>The number of labels that are predicted.</summary>
     public long PredictedLabels => Labels.shape[0];
@@ -124,7 +124,7 @@ public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor Pr
         return new TensorBatch(
             Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
         {
-            Documents = new PackedDocuments(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
+            Documents = new PackedSequences(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
         };
     }
 

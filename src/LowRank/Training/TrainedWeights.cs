@@ -16,7 +16,7 @@ public interface ITrainedWeights
     string FolderName { get; }
 
     /// <summary>What the step does besides; the plain step unless a method says otherwise.</summary>
-    ITrainingRules Rules => PlainRules.Instance;
+    ITrainingHooks Rules => NoTrainingHooks.Instance;
 
     /// <summary>The model whose folder the run began with, which a checkpoint remembers by its fingerprint; null where
     /// it is not known.</summary>
@@ -34,10 +34,10 @@ public sealed class TrainedAdapter : ITrainedWeights
     /// <summary>Lets the adapter's weights require gradients, and puts them into one piece of memory.</summary>
     /// <param name="adapter">Attached to its model.</param>
     /// <param name="rules">What its method does in training besides; null for the plain step.</param>
-    public TrainedAdapter(Adapter adapter, ITrainingRules? rules = null)
+    public TrainedAdapter(Adapter adapter, ITrainingHooks? rules = null)
     {
         this.adapter = adapter;
-        Rules = rules ?? PlainRules.Instance;
+        Rules = rules ?? NoTrainingHooks.Instance;
         adapter.SetTrainable(true);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights) weight.requires_grad = Rules.Trains(key);
         Weights = [.. adapter.TrainedWeights.Where(weight => Rules.Trains(weight.Key))];
@@ -46,7 +46,7 @@ public sealed class TrainedAdapter : ITrainedWeights
     }
 
     /// <inheritdoc/>
-    public ITrainingRules Rules { get; }
+    public ITrainingHooks Rules { get; }
 
     /// <inheritdoc/>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }

@@ -27,7 +27,7 @@ public sealed class ConversationTests
             Assert.Equal(model.Generator.Generate([prompt], Greedy)[0], reply.Tokens);
             Assert.Equal(model.Tokenizer.Decode(reply.Tokens, skipSpecialTokens: true), reply.Text);
             Assert.Equal(reply.Text, string.Concat(heard));
-            Assert.Equal((prompt.Length, ReplyEnd.Length), (reply.PromptTokens, reply.End));
+            Assert.Equal((prompt.Length, StopReason.Length), (reply.PromptTokens, reply.End));
             Assert.Equal(turn > 0, reply.ReusedTokens > 0);
             text += reply.Text + "<|im_end|>\n";
         }
@@ -65,7 +65,7 @@ public sealed class ConversationTests
         Assert.Equal(first.Text, talk.Reply("abc", Greedy with { MaxNewTokens = 4 }).Text);
         talk.Clear();
         ChatReply filling = talk.Reply("abc", Greedy with { MaxNewTokens = 1000 });
-        Assert.Equal((ReplyEnd.Context, 60), (filling.End, filling.PromptTokens + filling.Tokens.Count));
+        Assert.Equal((StopReason.Context, 60), (filling.End, filling.PromptTokens + filling.Tokens.Count));
     }
 
     [Fact]
@@ -78,12 +78,12 @@ public sealed class ConversationTests
         int stop = free.Tokens[3];
         ChatReply stopped = talk.Reply("hello", Greedy with { StopTokenIds = [stop] });
         Assert.Equal(free.Tokens.TakeWhile(token => token != stop), stopped.Tokens);
-        Assert.Equal(ReplyEnd.Stop, stopped.End);
+        Assert.Equal(StopReason.Stop, stopped.End);
         talk.Clear();
         using var cancellation = new CancellationTokenSource();
         cancellation.Cancel();
         ChatReply cancelled = talk.Reply("hello", Greedy, null, cancellation.Token);
-        Assert.Equal((1, ReplyEnd.Cancelled, 2), (cancelled.Tokens.Count, cancelled.End, talk.Turns));
+        Assert.Equal((1, StopReason.Cancelled, 2), (cancelled.Tokens.Count, cancelled.End, talk.Turns));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ public sealed class KernelWidthTests
     private static readonly Type[] Kernels =
         [typeof(RowProductTests), typeof(LowRankSumTests), typeof(RowRotationTests), typeof(NormTests),
         typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests), typeof(AdamKernelTests),
-        typeof(ProductsTests), typeof(HeadLossTests), typeof(VectorTests)];
+        typeof(MatMulTests), typeof(HeadLossTests), typeof(VectorTests)];
 
     [Theory]
     [InlineData("DOTNET_EnableAVX512", 256)]

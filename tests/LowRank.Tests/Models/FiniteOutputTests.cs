@@ -77,7 +77,7 @@ public sealed class FiniteOutputTests
             "every weight is finite, and what reaches model.layers.1.mlp.down_proj is the first that is not, after " +
             "model.layers.1.mlp.", message);
         Assert.Contains("leave the range of float32", message);
-        Assert.All(tiny.Model.Network.Projections, layer => Assert.Empty(layer.Slot.Adapters));
+        Assert.All(tiny.Model.Network.LinearLayers, layer => Assert.Empty(layer.Slot.Adapters));
     }
 
     [Fact]

@@ -91,7 +91,7 @@ public sealed class GenerationStepTests
                 InitialWeights = InitialWeights.False }, 2);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        foreach (LowRank.Models.Layers.Projection layer in tiny.Model.Decoder.Projections)
+        foreach (LowRank.Models.Layers.Linear layer in tiny.Model.Decoder.LinearLayers)
         {
             Tensor x = Rounding.Draw(7, 4, 1, layer.InputSize);
             Assert.Equal(Copy(RowProduct.TryLinear(x, layer.Weight, layer.StoresTransposed, layer.Bias)!),

@@ -31,7 +31,7 @@ public sealed class TiledAttentionTests
         Tensor visible = shape.BothWays ? key >= 0 : key <= query;
         if (window > 0) visible = visible & (key > query - window) & (key < query + window);
         int back = window > 0 ? window - 1 : TiledAttention.Anywhere;
-        Hold(shape, keys, visible, AttentionTexts.OfRows(shape.Rows, shape.Queries, keys), back,
+        Hold(shape, keys, visible, AttentionSequences.OfRows(shape.Rows, shape.Queries, keys), back,
             shape.BothWays ? back : 0);
     }, iter: 60, threads: 1);
 
@@ -46,7 +46,7 @@ public sealed class TiledAttentionTests
                 Lay(drawn.segments, drawn.shape.Window);
             int back = drawn.shape.Window > 0 ? drawn.shape.Window - 1 : TiledAttention.Anywhere;
             Hold(drawn.shape with { Rows = 1, Queries = tokens }, tokens, visible,
-                AttentionTexts.OfSegments(segments), back, 0);
+                AttentionSequences.OfSegments(segments), back, 0);
         }, iter: 60, threads: 1);
 
     [Fact]
@@ -57,7 +57,7 @@ public sealed class TiledAttentionTests
         Tensor query = key * 100; // the own key's score is far above the others
         Tensor mixed = TrainingAttention.Apply(
             query, key, value,
-            new(AttentionTexts.OfRows(1, 200, 200), 1, TiledAttention.Anywhere, TiledAttention.Anywhere));
+            new(AttentionSequences.OfRows(1, 200, 200), 1, TiledAttention.Anywhere, TiledAttention.Anywhere));
         mixed.sum().backward();
         Assert.True(mixed.view(200, 32).allclose(value.view(200, 32), rtol: 1e-6, atol: 1e-6));
         Assert.True(value.grad!.allclose(ones_like(value), rtol: 1e-6, atol: 1e-6));
@@ -73,7 +73,7 @@ public sealed class TiledAttentionTests
             Tensor fused = Rounding.Draw(1, 2, 45, width * 24).requires_grad_(),
                 parts = fused.detach().clone().requires_grad_(), along = Rounding.Draw(2, 2, 45, 96);
             var arguments = new TrainingAttentionArguments(
-                AttentionTexts.OfRows(2, 45, 45), 0.2, TiledAttention.Anywhere, 0);
+                AttentionSequences.OfRows(2, 45, 45), 0.2, TiledAttention.Anywhere, 0);
             Tensor whole = TrainingAttention.Apply(fused, null, null, arguments with { Split = split });
             (Tensor query, Tensor key, Tensor value) = split(parts);
             Tensor apart = TrainingAttention.Apply(query, key, value, arguments);
@@ -91,7 +91,7 @@ public sealed class TiledAttentionTests
         int before = get_num_threads();
         try
         {
-            var (rows, one) = (AttentionTexts.OfRows(3, 150, 150), AttentionTexts.OfRows(1, 150, 150));
+            var (rows, one) = (AttentionSequences.OfRows(3, 150, 150), AttentionSequences.OfRows(1, 150, 150));
             set_num_threads(2);
             float[][] two = Pass(rows, 0, 3);
             set_num_threads(1);
@@ -106,7 +106,7 @@ public sealed class TiledAttentionTests
         {
             set_num_threads(before);
         }
-        float[][] Pass(AttentionTexts texts, int first, int count)
+        float[][] Pass(AttentionSequences texts, int first, int count)
         {
             Tensor[] parts =
                 [.. new ulong[] { 1, 2, 3 }.Select(
@@ -124,7 +124,7 @@ public sealed class TiledAttentionTests
         Tensor query = Rounding.Draw(1, 2, 6, 70, 64).requires_grad_(), key = Rounding.Draw(2, 2, 3, 70, 64),
             value = Rounding.Draw(3, 2, 3, 70, 64);
         var arguments = new TrainingAttentionArguments(
-            AttentionTexts.OfRows(2, 70, 70), 0.125, TiledAttention.Anywhere, 0);
+            AttentionSequences.OfRows(2, 70, 70), 0.125, TiledAttention.Anywhere, 0);
         Tensor with = TrainingAttention.Apply(query, key, value, arguments);
         using var noGradient = no_grad();
         Assert.Equal(Copy(with), Copy(TrainingAttention.Apply(query, key, value, arguments)));
@@ -135,7 +135,7 @@ public sealed class TiledAttentionTests
     {
         using var scope = NewDisposeScope();
         var arguments = new TrainingAttentionArguments(
-            AttentionTexts.OfRows(2, 40, 40), 0.2, TiledAttention.Anywhere, 0);
+            AttentionSequences.OfRows(2, 40, 40), 0.2, TiledAttention.Anywhere, 0);
         long after = 0;
         for (int i = 0; i < 50; i++)
         {
@@ -172,7 +172,7 @@ public sealed class TiledAttentionTests
         Assert.Null(Try(new(0), Context(), heads.transpose(2, 3).contiguous().transpose(2, 3)));
     }
 
-    private static void Hold(Shape shape, int keys, Tensor visible, AttentionTexts texts, int back, int ahead)
+    private static void Hold(Shape shape, int keys, Tensor visible, AttentionSequences texts, int back, int ahead)
     {
         (long rows, long heads, long groups, long dimension) =
             (shape.Rows, shape.KeyValueHeads, shape.Groups, shape.Dimension);

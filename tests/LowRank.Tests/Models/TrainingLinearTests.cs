@@ -28,7 +28,7 @@ public sealed class TrainingLinearTests
             b = Rounding.Draw(seed + 3, outputs, rank).requires_grad_(),
             dy = Rounding.Draw(seed + 4, batch, length, outputs);
         Tensor? bias = biased ? Rounding.Draw(seed + 5, outputs) : null;
-        var projection = Projection.Tied("layer", w, bias);
+        var projection = Linear.Tied("layer", w, bias);
         projection.Slot.Attach(new LoraLayer(a, b, 0.75, dropout));
         using Generator generator = new Generator(seed), again = new Generator(seed);
         Tensor y = projection.Forward(x, generator);
@@ -63,7 +63,7 @@ public sealed class TrainingLinearTests
         using var scope = NewDisposeScope();
         Tensor w = Rounding.Draw(1, 64, 48), x = Rounding.Draw(2, 40, 48), a = Rounding.Draw(3, 4, 48),
             b = Rounding.Draw(4, 64, 4).requires_grad_();
-        var projection = Projection.Tied("layer", w);
+        var projection = Linear.Tied("layer", w);
         projection.Slot.Attach(new LoraLayer(a, b, 1, 0)); // as LoRA-FA, whose A is frozen
         projection.Forward(x, null).sum().backward();
         Assert.Null(x.grad);
@@ -77,7 +77,7 @@ public sealed class TrainingLinearTests
     {
         using var scope = NewDisposeScope();
         Tensor w = Rounding.Draw(1, 64, 48).requires_grad_(), x = Rounding.Draw(2, 40, 48);
-        Projection.Tied("layer", w).Forward(x, null).sum().backward();
+        Linear.Tied("layer", w).Forward(x, null).sum().backward();
         Tensor expected = x.sum([0L]).expand(64, 48);
         Assert.True(w.grad!.allclose(expected, rtol: 1e-4, atol: 1e-4));
     }
@@ -88,7 +88,7 @@ public sealed class TrainingLinearTests
         using var scope = NewDisposeScope();
         Tensor w = Rounding.Draw(1, 256, 128), a = Rounding.Draw(3, 4, 128).requires_grad_(),
             b = Rounding.Draw(4, 256, 4).requires_grad_();
-        var projection = Projection.Tied("layer", w);
+        var projection = Linear.Tied("layer", w);
         projection.Slot.Attach(new LoraLayer(a, b, 1, 0.1));
         using var generator = new Generator(1);
         long after = 0;

@@ -51,7 +51,7 @@ public sealed class QuantizedTrainingTests : IDisposable
         if (name != "lora_ga") Near(Gradients(expanded, onExpanded, ids), Gradients(packed, onPacked, ids));
         Tensor adapted = packed.Decoder.Forward(ids);
         if (name != "lora_ga") Near(expanded.Decoder.Forward(ids), adapted);
-        if (onPacked.Parts.Any(part => part is AdaptedModule))
+        if (onPacked.Parts.Any(part => part is AdaptedLayer))
         {
             onPacked.Merge();
             Near(adapted, packed.Decoder.Forward(ids));

@@ -144,7 +144,7 @@ public sealed class EmbeddingTests : IDisposable
     public void Retrieval_is_measured_among_all_partners_and_equal_ones_share_their_place()
     {
         using var scope = torch.NewDisposeScope();
-        var board = new RetrievalBoard();
+        var board = new RetrievalAccumulator();
         board.Add(torch.tensor(new float[,] { { 1, 0 }, { 0, 1 }, { 0.6f, 0.8f } }),
             torch.tensor(new float[,] { { 1, 0 }, { 1, 0 }, { 0.6f, 0.8f } }));
         IReadOnlyDictionary<string, double?> metrics = board.Metrics(); // places 1, 2 and 1

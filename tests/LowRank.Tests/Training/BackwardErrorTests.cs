@@ -88,7 +88,8 @@ public sealed class BackwardErrorTests
         using var scope = NewDisposeScope();
         Tensor fused = ones(1, 5, 3 * 2 * 8).requires_grad_();
         var (split, calls) = (FusedLayout.Stacked(2, 8), 0);
-        var arguments = new TrainingAttentionArguments(AttentionTexts.OfRows(1, 5, 5), 0.3, TiledAttention.Anywhere, 0,
+        var arguments = new TrainingAttentionArguments(
+            AttentionSequences.OfRows(1, 5, 5), 0.3, TiledAttention.Anywhere, 0,
             whole => calls++ == 0 ? split(whole) : throw new InvalidOperationException("no parts"));
         Tensor sum = TrainingAttention.Apply(fused, null, null, arguments).sum();
         Assert.Equal("no parts",
@@ -110,7 +111,7 @@ public sealed class BackwardErrorTests
 
         public Tensor? Weight { get; init; }
 
-        public IEnumerable<Projection> Projections => [];
+        public IEnumerable<Linear> LinearLayers => [];
 
         public Tensor Forward(Tensor input, ForwardContext context)
         {
@@ -124,10 +125,10 @@ public sealed class BackwardErrorTests
     {
         public INetwork Network => network;
 
-        public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null) =>
+        public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null) =>
             Through(ones(1, 2, 4) * weight, block).sum();
 
-        public IScoreBoard? NewBoard() => null;
+        public IMetricAccumulator? NewBoard() => null;
     }
 
     private sealed class OneWeight(Tensor weight) : ITrainedWeights

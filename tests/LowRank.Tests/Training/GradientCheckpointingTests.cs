@@ -109,7 +109,7 @@ public sealed class GradientCheckpointingTests
         var objective = new CausalObjective(tiny.Model.Decoder);
         AssertSame(objective, new TrainedAdapter(adapter).Weights, Rows(5));
         var passes = new PassCounter();
-        foreach (Projection layer in tiny.Model.Network.Projections.Where(
+        foreach (Linear layer in tiny.Model.Network.LinearLayers.Where(
             layer => layer.Path.EndsWith("up_proj", StringComparison.Ordinal)))
             layer.Slot.Attach(passes);
         using var scope = NewDisposeScope();

@@ -23,7 +23,7 @@ public sealed class HeadLossTests
         Tensor? bias = biased ? Rounding.Draw(seed + 2, classes) : null;
         Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * classes).to(ScalarType.Int64).clamp(
             0, classes - 1);
-        Tensor loss = HeadLoss.Sum(Projection.Tied("head", w, bias), states, labels, (long)atATime * classes);
+        Tensor loss = HeadLoss.Sum(Linear.Tied("head", w, bias), states, labels, (long)atATime * classes);
         (loss / 7).backward();
 
         Tensor precise = states.detach().to(ScalarType.Float64).requires_grad_(), matrix = w.to(ScalarType.Float64);
@@ -65,7 +65,7 @@ public sealed class HeadLossTests
     {
         using var scope = NewDisposeScope();
         Tensor states = Rounding.Draw(1, 70, 32).requires_grad_(), labels = arange(70, ScalarType.Int64);
-        var head = Projection.Tied("head", Rounding.Draw(2, 100, 32));
+        var head = Linear.Tied("head", Rounding.Draw(2, 100, 32));
         float with = HeadLoss.Sum(head, states, labels).item<float>();
         using var noGradient = no_grad();
         Assert.Equal(with, HeadLoss.Sum(head, states, labels).item<float>());
@@ -81,7 +81,7 @@ public sealed class HeadLossTests
             w[57, 1] = value;
             Assert.True(
                 float.IsNaN(
-                    HeadLoss.Sum(Projection.Tied("head", w), ones(3, 4), zeros(3, ScalarType.Int64)).item<float>()));
+                    HeadLoss.Sum(Linear.Tied("head", w), ones(3, 4), zeros(3, ScalarType.Int64)).item<float>()));
         }
     }
 
@@ -89,7 +89,7 @@ public sealed class HeadLossTests
     public void A_label_outside_the_classes_is_refused()
     {
         using var scope = NewDisposeScope();
-        var head = Projection.Tied("lm_head", Rounding.Draw(2, 10, 4));
+        var head = Linear.Tied("lm_head", Rounding.Draw(2, 10, 4));
         Assert.Contains(
             "lm_head scores 10 classes",
             Assert.Throws<InputException>(

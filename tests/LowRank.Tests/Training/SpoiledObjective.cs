@@ -12,7 +12,7 @@ internal sealed class SpoiledObjective(IObjective inner, params Tensor[] spoiled
 {
     public INetwork Network => inner.Network;
 
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         Tensor sum = inner.Sum(rows, dropout, board);
@@ -20,5 +20,5 @@ internal sealed class SpoiledObjective(IObjective inner, params Tensor[] spoiled
         return sum.MoveToOuterDisposeScope();
     }
 
-    public IScoreBoard? NewBoard() => inner.NewBoard();
+    public IMetricAccumulator? NewBoard() => inner.NewBoard();
 }

@@ -200,7 +200,7 @@ internal sealed record GenerateMeasurement
 /// <param name="prompt">Tokens of each prompt.</param>
 internal sealed class GenerationCost(Decoder model, int prompt)
 {
-    private readonly Projection[] layers = [.. model.Projections.Except([model.OutputHead!])];
+    private readonly Linear[] layers = [.. model.LinearLayers.Except([model.OutputHead!])];
 
     /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. Of a table of embeddings it reads
     /// a row, which is not counted.</summary>

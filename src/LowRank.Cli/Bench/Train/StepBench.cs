@@ -96,23 +96,23 @@ internal sealed class StepCost
     public static StepCost Of(Adapter adapter, INetwork network, IObjective objective, IReadOnlyList<IExample> rows)
     {
         var cost = new StepCost(network, rows.Count);
-        Projection[] layers =
-            [.. network.Projections, .. network.OutputHead is { } head ? [head] : Array.Empty<Projection>()];
-        List<(Projection Layer, ProductCounter Counter)> attached = [];
-        foreach (Projection layer in layers)
+        Linear[] layers =
+            [.. network.LinearLayers, .. network.OutputHead is { } head ? [head] : Array.Empty<Linear>()];
+        List<(Linear Layer, ProductCounter Counter)> attached = [];
+        foreach (Linear layer in layers)
         {
             int rank = adapter.Layers.TryGetValue(network.ModulePath(layer.Path), out IAdapterLayer? adapted)
                 ? (int)((LoraLayer)adapted).A.shape[0] : 0;
             attached.Add((layer, new ProductCounter(layer, cost, rank)));
         }
-        foreach ((Projection layer, ProductCounter counter) in attached) layer.Slot.Attach(counter);
+        foreach ((Linear layer, ProductCounter counter) in attached) layer.Slot.Attach(counter);
         try
         {
             objective.Sum(rows, null).Dispose();
         }
         finally
         {
-            foreach ((Projection layer, ProductCounter counter) in attached) layer.Slot.Detach(counter);
+            foreach ((Linear layer, ProductCounter counter) in attached) layer.Slot.Detach(counter);
         }
         return cost;
     }
@@ -185,7 +185,7 @@ internal readonly record struct MatrixProduct(long Rows, long Inputs, long Outpu
 
 /// <summary>Sits in a layer's slot above the adapters during one pass, and notes the products that a step needs
 /// there.</summary>
-internal sealed class ProductCounter(Projection projection, StepCost cost, int rank) : ISlotAdapter
+internal sealed class ProductCounter(Linear projection, StepCost cost, int rank) : ISlotAdapter
 {
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)

@@ -35,9 +35,9 @@ public sealed class AdapterLayout
         LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
         IReadOnlyList<AdapterTensor>? saved = null, bool isExtended = false)
     {
-        IAdapterKind kind = AdapterKinds.Of(config);
+        IAdapterType kind = AdapterTypes.Of(config);
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
-        if (LoraKind.TiedHead(config, targets, modules) is { } head) adapted.Add(head.Path);
+        if (LoraType.TiedHead(config, targets, modules) is { } head) adapted.Add(head.Path);
         bool savesEmbeddings = SavesEmbeddings(config, modules);
         IEnumerable<AdapterTensor> tensors = kind.Tensors(config, targets, modules)
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)

@@ -142,7 +142,8 @@ public sealed record LoraFolder(
         if (config.BiasOnB) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
         if (config.TrainedTokens is not null)
             problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
-        if (Methods.LoraStarts.Find(config.InitialWeights.Name).TakesFromBase && config.InitialWeights.Text is not null)
+        if (Methods.LoraInitializers.Find(config.InitialWeights.Name).TakesFromBase
+            && config.InitialWeights.Text is not null)
             problems.Add(
                 $"init_lora_weights: found \"{config.InitialWeights.Text}\"; the pairs began as a part of the " +
                 "base. Load the adapter with its base and save it again: it is then right on the untouched base");

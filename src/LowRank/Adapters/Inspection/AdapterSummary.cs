@@ -25,7 +25,7 @@ public sealed record AdapterSummary(
         LoraConfig config = LoraConfig.Load(folder);
         string path = Adapter.TensorsPath(folder);
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
-        if (AdapterKinds.Of(config) is not Methods.LoraKind and var kind) return OfOtherKind(config, kind, file);
+        if (AdapterTypes.Of(config) is not Methods.LoraType and var kind) return OfOtherKind(config, kind, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
@@ -43,20 +43,20 @@ public sealed record AdapterSummary(
     }
 
     /// <summary>The name of the kind of adapter, such as "LoRA".</summary>
-    public string Label => Config.PeftType == "LORA" && Config.UseDora ? "DoRA" : AdapterKinds.Of(Config).Label;
+    public string Label => Config.PeftType == "LORA" && Config.UseDora ? "DoRA" : AdapterTypes.Of(Config).Label;
 
     /// <summary>Whether the kind of adapter has a rank and an alpha.</summary>
-    public bool HasRank => AdapterKinds.Of(Config).Keys.Any(key => key.Name == "r");
+    public bool HasRank => AdapterTypes.Of(Config).Keys.Any(key => key.Name == "r");
 
     /// <summary>Whether the kind of adapter sits on layers.</summary>
-    public bool HasTargets => AdapterKinds.Of(Config).HasTargets;
+    public bool HasTargets => AdapterTypes.Of(Config).HasTargets;
 
     /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change
     /// is known.</summary>
     public int? RankFor(double share) => Modules.Any(module => module.Delta is not null)
         ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
 
-    private static AdapterSummary OfOtherKind(LoraConfig config, IAdapterKind kind, SafeTensorsFile file)
+    private static AdapterSummary OfOtherKind(LoraConfig config, IAdapterType kind, SafeTensorsFile file)
     {
         List<ModuleSummary> modules =
             [.. kind.Summarize(config, file).OrderBy(module => module.Path, ModulePathOrder.Instance)];

@@ -47,7 +47,7 @@ public sealed class AdaLoraMethod : IAdapterMethod
     public double DefaultLearningRate => 1e-3;
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new AdaLoraRules(adapter);
+    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) => new AdaLoraHooks(adapter);
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
@@ -64,7 +64,7 @@ public sealed class AdaLoraMethod : IAdapterMethod
 }
 
 /// <summary>PEFT's ADALORA (arXiv 2303.10512).</summary>
-internal sealed class AdaLoraKind : IAdapterKind
+internal sealed class AdaLoraType : IAdapterType
 {
     /// <summary>The key that holds which directions each layer keeps.</summary>
     public const string RankPattern = "rank_pattern";
@@ -139,14 +139,14 @@ internal sealed class AdaLoraKind : IAdapterKind
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         int rank = build.Config.Whole("init_r");
         bool changes = build.Config.InitialWeights.Name != "true";
         Tensor Normal(int rows, int columns) => empty(rows, columns).normal_(0, changes ? 1 : 0.02, build.Random);
         double alpha = build.Config.Alpha.Value;
         // The scale keeps the rank that training began with, however many directions are left (SVDLinear.ranknum).
-        return new AdaptedModule(site, new AdaLoraLayer(
+        return new AdaptedLayer(site, new AdaLoraLayer(
             build.Take(target.Path, ".lora_A", () => Normal(rank, site.InputSize)),
             build.Take(target.Path, ".lora_B", () => Normal(site.OutputSize, rank)),
             build.Take(target.Path, Ending, () => changes ? Normal(rank, 1) : zeros(rank, 1)),
@@ -175,7 +175,7 @@ internal sealed class AdaLoraKind : IAdapterKind
         List<KeyValuePair<string, Tensor>> weights = [];
         foreach (IAdapterPart part in parts)
         {
-            bool[]? kept = part is AdaptedModule { Layer: AdaLoraLayer layer } module
+            bool[]? kept = part is AdaptedLayer { Layer: AdaLoraLayer layer } module
                 && Kept(config, module.Site.Path) is { } mask
                 && mask.Count == layer.A.shape[0] && mask.Contains(false) ? [.. mask] : null;
             weights.AddRange(
@@ -276,7 +276,7 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
 /// <summary>AdaLoRA's training (arXiv 2303.10512): the penalty that keeps A and B orthogonal (equation 4), the
 /// importance of each direction (equations 8 to 11) and the budget that falls from the initial rank to the target
 /// (equation 12).</summary>
-public sealed class AdaLoraRules : ITrainingRules
+public sealed class AdaLoraHooks : ITrainingHooks
 {
     private readonly Adapter adapter;
     private readonly (string Path, AdaLoraLayer Layer)[] layers;
@@ -293,7 +293,7 @@ public sealed class AdaLoraRules : ITrainingRules
     private long totalSteps;
 
     /// <summary>Takes the settings from the adapter's config.</summary>
-    public AdaLoraRules(Adapter adapter)
+    public AdaLoraHooks(Adapter adapter)
     {
         this.adapter = adapter;
         LoraConfig config = adapter.Config;
@@ -421,7 +421,7 @@ public sealed class AdaLoraRules : ITrainingRules
     {
         foreach ((string path, AdaLoraLayer layer) in layers)
             layer.Values.mul_(kept[path].to(layer.Values.device).unsqueeze(1));
-        adapter.Revise(AdaLoraKind.WithKept(adapter.Config, kept.Select(layer =>
+        adapter.Revise(AdaLoraType.WithKept(adapter.Config, kept.Select(layer =>
             KeyValuePair.Create(layer.Key, layer.Value.data<float>().ToArray().Select(mask => mask != 0).ToArray()))));
     }
 

@@ -72,7 +72,7 @@ public interface IAdapterMethod
     LoraConfig Configure(LoraConfig shared, MethodOptions options);
 
     /// <summary>What training does besides.</summary>
-    ITrainingRules Rules(Adapter adapter, MethodOptions options) => PlainRules.Instance;
+    ITrainingHooks Rules(Adapter adapter, MethodOptions options) => NoTrainingHooks.Instance;
 }
 
 /// <summary>A setting that one method has for itself.</summary>

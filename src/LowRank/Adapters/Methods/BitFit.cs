@@ -22,7 +22,7 @@ public sealed class BitFitMethod : IAdapterMethod
     public double DefaultLearningRate => 1e-3;
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) => new BitFitRules(adapter);
+    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) => new BitFitHooks(adapter);
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
@@ -32,15 +32,15 @@ public sealed class BitFitMethod : IAdapterMethod
 /// <summary>BitFit (arXiv 2106.10199): biases alone are trained.</summary>
 /// <remarks>PEFT has no such kind of adapter. It is kept as a LoRA adapter with <c>bias: all</c> whose pairs, of rank
 /// 1, stay at zero change: PEFT loads it as it is.</remarks>
-public sealed class BitFitRules : ITrainingRules
+public sealed class BitFitHooks : ITrainingHooks
 {
     private readonly HashSet<string> pairs;
 
     /// <summary>Checks that there is something to train.</summary>
     /// <exception cref="InputException">The model has no bias.</exception>
-    public BitFitRules(Adapter adapter)
+    public BitFitHooks(Adapter adapter)
     {
-        pairs = [.. adapter.Parts.OfType<AdaptedModule>().SelectMany(part => part.Weights)
+        pairs = [.. adapter.Parts.OfType<AdaptedLayer>().SelectMany(part => part.Weights)
             .Select(weight => weight.Key)];
         if (!adapter.TrainedWeights.Any(
             weight => !pairs.Contains(weight.Key) && weight.Key.EndsWith(".bias", StringComparison.Ordinal)))

@@ -49,7 +49,7 @@ public sealed class CordaMethod : IAdapterMethod
 
 /// <summary>CorDA (arXiv 2406.05223): the pair begins as the directions of W·C, with C the covariance of the layer's
 /// inputs: the largest ("ipm", for the new task) or the smallest ("kpm", which keeps what the base knows).</summary>
-internal sealed class CordaStart : ILoraStart
+internal sealed class CordaInitializer : ILoraInitializer
 {
     public string Name => "corda";
 

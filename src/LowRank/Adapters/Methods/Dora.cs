@@ -32,7 +32,7 @@ public sealed class DoraMethod : IAdapterMethod
 /// s·B·A, ‖V‖² = ‖W‖² + 2s·Σ(W·Aᵀ)∘B + s²·Σ(B·(A·Aᵀ))∘B by row.</remarks>
 public sealed class DoraLayer : IAdapterLayer
 {
-    private readonly AdapterSite site;
+    private readonly AdaptableLayer site;
     private readonly double probability;
     private readonly Tensor squares; // ‖W‖² by row, [out]
     private Tensor? frozenNorm;      // the norm while A and B do not change
@@ -44,7 +44,7 @@ public sealed class DoraLayer : IAdapterLayer
     /// <param name="magnitude">m, [out]; null begins as ‖W + s·B·A‖, which changes nothing while B is zero.</param>
     /// <param name="scale">s.</param>
     /// <param name="dropout">Dropout on the input of the change while training, in [0, 1).</param>
-    public DoraLayer(AdapterSite site, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
+    public DoraLayer(AdaptableLayer site, Tensor a, Tensor b, Tensor? magnitude, double scale, double dropout)
     {
         (this.site, A, B, Scale, probability) = (site, a, b, scale, dropout);
         using var scope = NewDisposeScope();

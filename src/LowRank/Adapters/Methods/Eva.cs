@@ -56,7 +56,7 @@ public sealed class EvaMethod : IAdapterMethod
 /// ranks go to the layers whose directions explain most (section 3.2).</summary>
 /// <remarks>The directions are those of an exact principal component analysis over the calibration examples, where PEFT
 /// approximates them batch by batch; the sign of a direction is free.</remarks>
-internal sealed class EvaStart : ILoraStart
+internal sealed class EvaInitializer : ILoraInitializer
 {
     public string Name => "eva";
 

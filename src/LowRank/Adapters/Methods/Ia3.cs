@@ -49,7 +49,7 @@ public sealed class Ia3Method : IAdapterMethod
 }
 
 /// <summary>PEFT's IA3 (arXiv 2205.05638).</summary>
-internal sealed class Ia3Kind : IAdapterKind
+internal sealed class Ia3Type : IAdapterType
 {
     private const string FeedForward = "feedforward_modules";
 
@@ -137,13 +137,13 @@ internal sealed class Ia3Kind : IAdapterKind
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         bool input = ScalesInput(build.Config, target.Path);
         long[] shape = input ? [1, site.InputSize] : [site.OutputSize, 1];
         Tensor Draw() => build.Config.InitialWeights.Name == "true" ? ones(shape)
             : empty(shape).normal_(0, 1, build.Random);
-        return new AdaptedModule(site, new Ia3Layer(build.Take(target.Path, ".ia3_l", Draw), input));
+        return new AdaptedLayer(site, new Ia3Layer(build.Take(target.Path, ".ia3_l", Draw), input));
     })];
 
     private static bool ScalesInput(LoraConfig config, string path) =>

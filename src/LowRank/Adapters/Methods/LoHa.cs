@@ -47,7 +47,7 @@ public sealed class LoHaMethod : IAdapterMethod
 }
 
 /// <summary>PEFT's LOHA: low-rank Hadamard products (FedPara, arXiv 2108.06098).</summary>
-internal sealed class LoHaKind : IAdapterKind
+internal sealed class LoHaType : IAdapterType
 {
     public string PeftType => "LOHA";
 
@@ -103,12 +103,12 @@ internal sealed class LoHaKind : IAdapterKind
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         bool changes = build.Config.InitialWeights.Name != "true";
         Tensor Take(string ending, int rows, int columns, bool zero = false) =>
             build.Take(target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
-        return new AdaptedModule(site, new LoHaLayer(
+        return new AdaptedLayer(site, new LoHaLayer(
             (Take(".hada_w1_a", site.OutputSize, target.Rank), Take(".hada_w1_b", target.Rank, site.InputSize)),
             (Take(".hada_w2_a", site.OutputSize, target.Rank),
             Take(".hada_w2_b", target.Rank, site.InputSize, zero: !changes)),

@@ -58,7 +58,7 @@ public sealed class LoKrMethod : IAdapterMethod
 }
 
 /// <summary>PEFT's LOKR: low-rank Kronecker products (KronA, arXiv 2212.10650; LyCORIS, arXiv 2309.14859).</summary>
-internal sealed class LoKrKind : IAdapterKind
+internal sealed class LoKrType : IAdapterType
 {
     public string PeftType => "LOKR";
 
@@ -134,14 +134,14 @@ internal sealed class LoKrKind : IAdapterKind
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build) => [.. build.Targets.Select(target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         KroneckerShape shape = KroneckerShape.Of(build.Config, target.Rank, site.OutputSize, site.InputSize);
         string zero = shape.ZeroAtStart(build.Config.InitialWeights.Name);
         var tensors = shape.Tensors.ToDictionary(tensor => tensor.Ending,
             tensor => build.Take(target.Path, tensor.Ending, () => tensor.Ending == zero
                 ? zeros(tensor.Rows, tensor.Columns) : build.Kaiming(tensor.Rows, tensor.Columns)));
-        return new AdaptedModule(site, new LoKrLayer(tensors, target.Scale, build.Config.Number("rank_dropout"),
+        return new AdaptedLayer(site, new LoKrLayer(tensors, target.Scale, build.Config.Number("rank_dropout"),
             build.Config.Flag("rank_dropout_scale"), build.Config.Number("module_dropout")));
     })];
 }

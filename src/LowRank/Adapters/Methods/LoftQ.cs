@@ -33,7 +33,7 @@ public sealed class LoftQMethod : IAdapterMethod
 /// <remarks>The base stays what its quantisation made it, as with PEFT's replace_lora_weights_loftq: so one round of
 /// the alternation is all that an adapter can hold, and the saved adapter is right on the same base, quantised the same
 /// way. PEFT leaves the scale out and is wrong where alpha is not the rank; here s·B·A is what is missing.</remarks>
-internal sealed class LoftQStart : ILoraStart
+internal sealed class LoftQInitializer : ILoraInitializer
 {
     public string Name => "loftq";
 
@@ -86,7 +86,7 @@ internal sealed class LoftQStart : ILoraStart
 
     private static LoraPair Pair(AdapterBuild build, Checkpoint stored, LoraTarget target)
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor whole = stored.Map(build.Network.StoredName(site.Parameter)).to(ScalarType.Float32).to(

@@ -30,7 +30,7 @@ public sealed class LoraMethod : IAdapterMethod
 
 /// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens where the config asks
 /// for them.</summary>
-internal sealed class LoraKind : IAdapterKind
+internal sealed class LoraType : IAdapterType
 {
     public string PeftType => "LORA";
 
@@ -40,11 +40,11 @@ internal sealed class LoraKind : IAdapterKind
 
     public string? RefusesEmbeddings(LoraConfig config) => config.UseDora ? "DoRA adapts linear layers only here"
         : config.BiasOnB ? "lora_bias has no meaning on an embedding"
-        : LoraStarts.Find(config.InitialWeights.Name) is DrawnStart ? null
+        : LoraInitializers.Find(config.InitialWeights.Name) is RandomInitializer ? null
         : $"init_lora_weights \"{config.InitialWeights.Text}\" works on linear layers only";
 
     public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Problems(config), .. LoraStarts.Find(config.InitialWeights.Name).Problems(config),
+        [.. LoraConfigRules.Problems(config), .. LoraInitializers.Find(config.InitialWeights.Name).Problems(config),
             .. Together(config)];
 
     public IEnumerable<AdapterTensor> Tensors(
@@ -79,18 +79,18 @@ internal sealed class LoraKind : IAdapterKind
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
-        ILoraStart start = LoraStarts.Find(build.Config.InitialWeights.Name);
+        ILoraInitializer start = LoraInitializers.Find(build.Config.InitialWeights.Name);
         IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.TakesFromBase ? start.Draw(build) : null;
         List<IAdapterPart> parts = [];
         foreach (LoraTarget target in build.Targets)
             parts.Add(
-                new AdaptedModule(
+                new AdaptedLayer(
                     build.Sites[target.Path],
                     Layer(build, target, first?.GetValueOrDefault(target.Path), start.TakesFromBase)));
-        foreach (AdaptedModule table in parts.OfType<AdaptedModule>()
+        foreach (AdaptedLayer table in parts.OfType<AdaptedLayer>()
             .Where(module => module.Layer is LoraEmbedding { CoversTie: true }).ToList())
             parts.Add(
-                new AdaptedModule(
+                new AdaptedLayer(
                     build.Sites.Values.First(site => site.IsTiedHead),
                     new LoraTiedHead((LoraEmbedding)table.Layer, build.Config.Dropout.Value)));
         parts.AddRange(TrainedTokens.Build(build));
@@ -108,13 +108,13 @@ internal sealed class LoraKind : IAdapterKind
         modules.FirstOrDefault(module => module.IsInputEmbedding);
 
     public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
-        LoraConversion.Export(LoraStarts.Find(config.InitialWeights.Name).IsSpent
+        LoraConversion.Export(LoraInitializers.Find(config.InitialWeights.Name).IsSpent
             ? config with { InitialWeights = InitialWeights.True } : config, parts);
 
     // A magnitude would be of the whole weight, and the pair would begin as a part that was taken from it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
-        if (config.UseDora && LoraStarts.Find(config.InitialWeights.Name) is { TakesFromBase: true })
+        if (config.UseDora && LoraInitializers.Find(config.InitialWeights.Name) is { TakesFromBase: true })
             yield return $"init_lora_weights: found \"{config.InitialWeights.Text}\" beside use_dora; DoRA cannot " +
                 "begin as a part of the base here. Choose one";
     }
@@ -122,7 +122,7 @@ internal sealed class LoraKind : IAdapterKind
     private static IAdapterLayer Layer(AdapterBuild build, LoraTarget target, LoraPair? first, bool takesFromBase)
     {
         string path = target.Path;
-        AdapterSite site = build.Sites[path];
+        AdaptableLayer site = build.Sites[path];
         using var scope = NewDisposeScope();
         LoraPair Draw() => first ?? throw new InvalidOperationException($"{path} has no first values.");
         if (site.Kind == ModuleKind.Embedding)
@@ -165,7 +165,7 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     public LoraLayer(
         Tensor a, Tensor b, double scale, double dropout, Tensor? outputBias = null, (Tensor A, Tensor B)? taken = null)
     {
-        (A, B, Scale, OutputBias, Taken) = (a, b, scale, outputBias, taken);
+        (A, B, Scale, OutputBias, InitialPair) = (a, b, scale, outputBias, taken);
         probability = dropout;
     }
 
@@ -179,13 +179,13 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     public Tensor? OutputBias { get; }
 
     /// <summary>A₀ and B₀, the part of the base that the pair began as; null where it began beside the base.</summary>
-    public (Tensor A, Tensor B)? Taken { get; }
+    public (Tensor A, Tensor B)? InitialPair { get; }
 
     /// <summary>The factor s.</summary>
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public LowRankPair? Pair => OutputBias is null && Taken is null
+    public LowRankPair? Pair => OutputBias is null && InitialPair is null
         ? new LowRankPair(A, B, Scale * Share, probability) : null;
 
     /// <inheritdoc/>
@@ -209,7 +209,7 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
     {
-        if (dropout is null && OutputBias is null && Taken is null && !is_grad_enabled())
+        if (dropout is null && OutputBias is null && InitialPair is null && !is_grad_enabled())
         {
             Tensor adapted = inner(input);
             // In place: what a layer computes belongs to nobody else.
@@ -219,7 +219,7 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
         }
         Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), A); // […, rank]
         Tensor result = inner(input).add(nn.functional.linear(reduced, B, OutputBias), Scale * Share);
-        return Taken is { } taken
+        return InitialPair is { } taken
             ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;
     }
 
@@ -229,7 +229,7 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor delta = matmul(B, A);
-        if (Taken is { } taken) delta = delta.sub_(matmul(taken.B, taken.A));
+        if (InitialPair is { } taken) delta = delta.sub_(matmul(taken.B, taken.A));
         return delta.mul_(Scale * Share).MoveToOuterDisposeScope();
     }
 
@@ -250,8 +250,8 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
         A.Dispose();
         B.Dispose();
         OutputBias?.Dispose();
-        Taken?.A.Dispose();
-        Taken?.B.Dispose();
+        InitialPair?.A.Dispose();
+        InitialPair?.B.Dispose();
     }
 }
 
@@ -376,11 +376,11 @@ internal static class LoraConversion
 {
     public static AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)
     {
-        if (!parts.OfType<AdaptedModule>().Any(module => module.Layer is LoraLayer { Taken: not null }))
+        if (!parts.OfType<AdaptedLayer>().Any(module => module.Layer is LoraLayer { InitialPair: not null }))
             return new AdapterExport(config, [.. parts.SelectMany(part => part.Weights)]);
         using var noGradient = no_grad();
         IEnumerable<KeyValuePair<string, Tensor>> weights =
-            parts.SelectMany(part => part is AdaptedModule { Layer: LoraLayer { Taken: { } taken } layer }
+            parts.SelectMany(part => part is AdaptedLayer { Layer: LoraLayer { InitialPair: { } taken } layer }
             ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, taken)))
             : part.Weights);
         return new AdapterExport(Doubled(config), [.. weights]);

@@ -30,8 +30,8 @@ public sealed class LoraFaMethod : IAdapterMethod
             "the paper")];
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) =>
-        new LoraFaRules(adapter, options.Flag("projected"));
+    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) =>
+        new LoraFaHooks(adapter, options.Flag("projected"));
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
@@ -40,7 +40,7 @@ public sealed class LoraFaMethod : IAdapterMethod
 /// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>
 /// <remarks>Projected, as PEFT's optimizer has it, the gradient G of B becomes G·(A·Aᵀ)⁻¹ / s²: of all changes of B,
 /// the one whose change of W is nearest to full training's. The factor does not change, since A does not.</remarks>
-public sealed class LoraFaRules : ITrainingRules
+public sealed class LoraFaHooks : ITrainingHooks
 {
     private const double Damp = 1e-8;
 
@@ -49,7 +49,7 @@ public sealed class LoraFaRules : ITrainingRules
     /// <summary>Prepares the factors.</summary>
     /// <param name="adapter">The adapter.</param>
     /// <param name="projects">Whether gradients are projected.</param>
-    public LoraFaRules(Adapter adapter, bool projects)
+    public LoraFaHooks(Adapter adapter, bool projects)
     {
         if (!projects) return;
         using var noGradient = no_grad();

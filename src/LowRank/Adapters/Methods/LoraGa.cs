@@ -55,7 +55,7 @@ public sealed class LoraGaMethod : IAdapterMethod
 /// <summary>LoRA-GA (arXiv 2407.05000): the pair begins along the largest directions of the gradient of W, so that its
 /// first step is near full training's.</summary>
 /// <remarks>The directions are those of an exact decomposition, where PEFT takes a randomised one.</remarks>
-internal sealed class LoraGaStart : ILoraStart
+internal sealed class LoraGaInitializer : ILoraInitializer
 {
     public string Name => "lora_ga";
 
@@ -137,7 +137,7 @@ internal sealed class LoraGaStart : ILoraStart
             && settings.TryGetProperty("stable_gamma", out JsonElement value) ? value.GetDouble() : 16;
 
     // y = inner(x) + x·Dᵀ with D zero: the gradient of D is that of W.
-    private sealed class GradientProbe(AdapterSite site, Device device) : ISlotAdapter, IDisposable
+    private sealed class GradientProbe(AdaptableLayer site, Device device) : ISlotAdapter, IDisposable
     {
         private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: device, requires_grad: true)
             .DetachFromDisposeScope();

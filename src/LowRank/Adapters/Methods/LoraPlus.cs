@@ -26,8 +26,8 @@ public sealed class LoraPlusMethod : IAdapterMethod
     ];
 
     /// <inheritdoc/>
-    public ITrainingRules Rules(Adapter adapter, MethodOptions options) =>
-        new LoraPlusRules(options.Number("ratio"), options.Number("embedding_learning_rate"));
+    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) =>
+        new LoraPlusHooks(options.Number("ratio"), options.Number("embedding_learning_rate"));
 
     /// <inheritdoc/>
     public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
@@ -37,7 +37,7 @@ public sealed class LoraPlusMethod : IAdapterMethod
 /// bias, a magnitude) goes with B, and pairs on embeddings have a rate of their own.</summary>
 /// <param name="ratio">B's rate over A's.</param>
 /// <param name="embeddingRate">The rate of pairs on embeddings.</param>
-public sealed class LoraPlusRules(double ratio, double embeddingRate) : ITrainingRules
+public sealed class LoraPlusHooks(double ratio, double embeddingRate) : ITrainingHooks
 {
     private double embeddingFactor = 1;
 

@@ -30,7 +30,7 @@ public sealed class OloraMethod : IAdapterMethod
 /// R.</summary>
 /// <remarks>W is [out, in] here for every layer. PEFT takes GPT-2's weights as they are stored, [in, out], and
 /// fails.</remarks>
-internal sealed class OloraStart : ILoraStart
+internal sealed class OloraInitializer : ILoraInitializer
 {
     public string Name => "olora";
 
@@ -39,7 +39,7 @@ internal sealed class OloraStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
         build.Targets.ToDictionary(target => target.Path, target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         (Tensor q, Tensor r) = linalg.qr(site.Matrix);

@@ -30,7 +30,7 @@ public sealed class OrthogonalMethod : IAdapterMethod
 /// <summary>Orthogonal: A and B are random but see complementary halves of an orthogonal basis of the rank, so that B·A
 /// is zero at the start though neither is.</summary>
 /// <remarks>datta0.github.io/posts/rethink-lora-init; as PEFT has it, with values of a tenth.</remarks>
-internal sealed class OrthogonalStart : ILoraStart
+internal sealed class OrthogonalInitializer : ILoraInitializer
 {
     public string Name => "orthogonal";
 
@@ -47,7 +47,7 @@ internal sealed class OrthogonalStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
         build.Targets.ToDictionary(target => target.Path, target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         (Tensor basis, _) = linalg.qr(Normal(build, target.Rank, target.Rank));
         // [rank / 2, rank]
         Tensor odd = basis.index_select(0, arange(0, target.Rank, 2)),

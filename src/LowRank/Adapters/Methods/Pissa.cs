@@ -36,7 +36,7 @@ public sealed class PissaMethod : IAdapterMethod
 }
 
 /// <summary>PiSSA (arXiv 2404.02948): the pair begins as the largest singular directions of W, divided by s.</summary>
-internal sealed class PissaStart : ILoraStart
+internal sealed class PissaInitializer : ILoraInitializer
 {
     public string Name => "pissa";
 
@@ -45,7 +45,7 @@ internal sealed class PissaStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
         build.Targets.ToDictionary(target => target.Path, target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope(); // one layer's decomposition at a time
         using var noGradient = no_grad();
         Tensor matrix = site.Matrix;
@@ -73,7 +73,7 @@ internal sealed class PissaStart : ILoraStart
 
 /// <summary>PiSSA with a randomised decomposition (Halko, Martinsson and Tropp, arXiv 0909.4061, algorithm 5.1 with
 /// subspace iteration): "pissa_niter_N" takes N iterations; some percent of the exact one's time.</summary>
-internal sealed class RandomizedPissaStart : ILoraStart
+internal sealed class RandomizedPissaInitializer : ILoraInitializer
 {
     private const string Prefix = "pissa_niter_";
 
@@ -95,7 +95,7 @@ internal sealed class RandomizedPissaStart : ILoraStart
             using var scope = NewDisposeScope(); // one layer's decomposition at a time
             (Tensor u, Tensor values, Tensor vh) =
                 LeadingDirections.Of(build.Sites[target.Path].Matrix, target.Rank, iterations, build.Random);
-            return PissaStart.Pair(u, values, vh, target).MoveToOuterDisposeScope();
+            return PissaInitializer.Pair(u, values, vh, target).MoveToOuterDisposeScope();
         });
     }
 }

@@ -41,7 +41,7 @@ public sealed class PrefixTuningMethod : IAdapterMethod
 
 /// <summary>PEFT's PREFIX_TUNING (arXiv 2101.00190): trained keys and values before every text, in every
 /// layer.</summary>
-internal sealed class PrefixTuningKind : IAdapterKind
+internal sealed class PrefixTuningType : IAdapterType
 {
     public string PeftType => "PREFIX_TUNING";
 

@@ -57,7 +57,7 @@ public sealed class PromptTuningMethod : IAdapterMethod
 
 /// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in the place of embedded tokens before every
 /// text.</summary>
-internal sealed class PromptTuningKind : IAdapterKind
+internal sealed class PromptTuningType : IAdapterType
 {
     public string PeftType => "PROMPT_TUNING";
 

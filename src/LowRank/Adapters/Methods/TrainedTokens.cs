@@ -68,21 +68,21 @@ internal static class TrainedTokens
     {
         foreach ((string path, IReadOnlyList<int> tokens) in Of(build.Config, AdaptableModules.Of(build.Network)))
         {
-            AdapterSite site = build.Sites[path];
+            AdaptableLayer site = build.Sites[path];
             using var scope = NewDisposeScope();
             Tensor index = tensor(tokens.Select(token => (long)token).ToArray(), device: site.Matrix.device);
             Tensor rows = build.Take(
                 path, ".token_adapter.trainable_tokens_delta", () => site.Matrix.index_select(0, index));
             if (site.Kind != ModuleKind.Embedding)
             {
-                yield return new AdaptedModule(site, new TokenScores(rows, tokens, site.Bias));
+                yield return new AdaptedLayer(site, new TokenScores(rows, tokens, site.Bias));
                 continue;
             }
             var layer = new TokenRows(rows, tokens, site.InputSize);
-            yield return new AdaptedModule(site, layer);
+            yield return new AdaptedLayer(site, layer);
             if (build.Sites.Values.FirstOrDefault(
                 other => other.IsTiedHead && other.Parameter == site.Parameter) is { } head)
-                yield return new AdaptedModule(head, new TokenScores(layer, head.Bias));
+                yield return new AdaptedLayer(head, new TokenScores(layer, head.Bias));
         }
     }
 }

@@ -53,7 +53,7 @@ public sealed class VeraMethod : IAdapterMethod
 }
 
 /// <summary>PEFT's VERA (arXiv 2310.11454).</summary>
-internal sealed class VeraKind : IAdapterKind
+internal sealed class VeraType : IAdapterType
 {
     private const string KeyA = "base_model.vera_A", KeyB = "base_model.vera_B";
 
@@ -116,7 +116,7 @@ internal sealed class VeraKind : IAdapterKind
     {
         using var scope = NewDisposeScope();
         LoraConfig config = build.Config;
-        List<AdapterSite> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
+        List<AdaptableLayer> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
         // The projections follow from the key, as PyTorch's generator on a processor draws them: A first, then B.
         using var random = new Generator().manual_seed(config.Whole("projection_prng_key"));
         Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random),
@@ -125,7 +125,7 @@ internal sealed class VeraKind : IAdapterKind
             build.TakeKey(KeyA, () => drawnA), build.TakeKey(KeyB, () => drawnB),
             isSaved: config.Flag("save_projection"), KeyA, KeyB);
         List<IAdapterPart> parts = [];
-        foreach (AdapterSite site in sites)
+        foreach (AdaptableLayer site in sites)
         {
             using var layerScope = NewDisposeScope();
             bool starts = config.InitialWeights.Name == "true";
@@ -134,7 +134,7 @@ internal sealed class VeraKind : IAdapterKind
             Tensor d = build.Take(site.Path, ".vera_lambda_d", () => starts
                 ? full(config.Rank, config.Number("d_initial")) : empty(config.Rank).normal_(0, 1, build.Random));
             parts.Add(
-                new AdaptedModule(
+                new AdaptedLayer(
                     site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout.Value)));
         }
         return [.. parts, shared];

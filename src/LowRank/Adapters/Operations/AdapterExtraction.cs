@@ -41,7 +41,7 @@ public static class AdapterExtraction
                 ?? ModuleSelection.AllLinear }, model.Network);
         TargetMatch match =
             TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
-        IReadOnlyDictionary<string, AdapterSite> sites = AdapterSite.Of(model.Network);
+        IReadOnlyDictionary<string, AdaptableLayer> sites = AdaptableLayer.Of(model.Network);
         var stored = match.Targets.ToDictionary(
             target => model.Network.StoredName(sites[target.Path].Parameter), target => sites[target.Path]);
         var modules = new List<LoraModule>();
@@ -54,7 +54,7 @@ public static class AdapterExtraction
             Tensor change = Finite(after, name) - Finite(before, name);
             if (!FiniteOutput.Holds(change))
                 throw new NonFiniteException($"{name}: the change from {before.Path} to {after.Path} leaves float32.");
-            if (stored.TryGetValue(name, out AdapterSite? site))
+            if (stored.TryGetValue(name, out AdaptableLayer? site))
             {
                 if (change.count_nonzero().item<long>() == 0) continue; // a pair of zeros would never learn
                 (LoraModule module, KeptEnergy energy) =
@@ -107,7 +107,7 @@ public static class AdapterExtraction
             paths.ToDictionary(path => PeftTensorKeys.Prefix + path.Value, path => whole[path.Key]));
     }
 
-    private static (LoraModule, KeptEnergy) Decompose(AdapterSite site, Tensor change, int rank)
+    private static (LoraModule, KeptEnergy) Decompose(AdaptableLayer site, Tensor change, int rank)
     {
         bool isEmbedding = site.Kind == ModuleKind.Embedding;
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(isEmbedding ? change.t() : change, fullMatrices: false);

@@ -145,7 +145,7 @@ public sealed record RowBatching
 public sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
-    private readonly List<PackedSegment> segments = [];
+    private readonly List<PackedSequence> segments = [];
     private readonly List<long> inputIds = [], positions = [], predicting = [], labels = [];
 
     private PackedRows(IReadOnlyList<TokenizedExample> rows, bool shares)
@@ -162,7 +162,7 @@ public sealed class PackedRows
     public IReadOnlyList<long> Positions => positions;
 
     /// <summary>What attention takes at once, in the order of the tokens, which they cover.</summary>
-    public IReadOnlyList<PackedSegment> Segments => segments;
+    public IReadOnlyList<PackedSequence> Segments => segments;
 
     /// <summary>The tokens that predict a label, [predicted]; one that several rows share stands there for each of
     /// them.</summary>
@@ -206,13 +206,13 @@ public sealed class PackedRows
         foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0)
             .GroupBy(child => child.Length).OrderBy(group => group.Key))
         {
-            segments.Add(new PackedSegment(alike.Key, alike.Count(), before));
+            segments.Add(new PackedSequence(alike.Key, alike.Count(), before));
             foreach (PrefixNode leaf in alike) Lay(leaf, before, [.. path, (leaf, Place(leaf))]);
         }
         foreach (PrefixNode inner in node.Children.Where(child => child.Children.Count > 0))
         {
             int number = segments.Count;
-            segments.Add(new PackedSegment(inner.Length, 1, before));
+            segments.Add(new PackedSequence(inner.Length, 1, before));
             Lay(inner, [.. before, number], [.. path, (inner, Place(inner))]);
         }
     }
@@ -249,7 +249,7 @@ public sealed class PackedRows
 /// <param name="Count">How many stand one after the other.</param>
 /// <param name="Before">The numbers of the segments, of one text each, that all of them continue; the first tokens
 /// first.</param>
-public sealed record PackedSegment(int Length, int Count, IReadOnlyList<int> Before)
+public sealed record PackedSequence(int Length, int Count, IReadOnlyList<int> Before)
 {
     /// <summary>Positions it fills.</summary>
     public int Tokens => Length * Count;

@@ -47,15 +47,15 @@ internal static class BertLike
     {
         string path = $"{basePrefix}encoder.layer.{layer}", attend = path + ".attention.self";
         int hidden = shape.HiddenSize;
-        Projection Linear(string name, int inputs, int outputs) =>
-            Projection.Linear(weights, name, inputs, outputs, bias: true);
+        Linear Load(string name, int inputs, int outputs) =>
+            Linear.Load(weights, name, inputs, outputs, bias: true);
         var attention =
-            new SeparateAttention(Linear(attend + ".query", hidden, hidden), Linear(attend + ".key", hidden, hidden),
-            Linear(attend + ".value", hidden, hidden), Linear(path + ".attention.output.dense", hidden, hidden),
+            new SeparateAttention(Load(attend + ".query", hidden, hidden), Load(attend + ".key", hidden, hidden),
+            Load(attend + ".value", hidden, hidden), Load(path + ".attention.output.dense", hidden, hidden),
             shape.HeadDimension, shape.Attention(layer));
         var attentionNorm = new LayerNorm(weights, path + ".attention.output.LayerNorm", hidden, shape.NormEpsilon);
-        var feedForward = new PlainFeedForward(Linear(path + ".intermediate.dense", hidden, shape.IntermediateSize),
-            Linear(path + ".output.dense", shape.IntermediateSize, hidden), shape.Activation);
+        var feedForward = new PlainFeedForward(Load(path + ".intermediate.dense", hidden, shape.IntermediateSize),
+            Load(path + ".output.dense", shape.IntermediateSize, hidden), shape.Activation);
         return new PostNormBlock(attention, attentionNorm, feedForward,
             new LayerNorm(weights, path + ".output.LayerNorm", hidden, shape.NormEpsilon), shape.ResidualDropout);
     }
@@ -64,8 +64,8 @@ internal static class BertLike
     public static Head LinearHead(
         WeightLoader weights, EncoderShape shape, HeadKind kind, string path, int outputs, double dropoutShare)
     {
-        Projection output =
-            Projection.TakenOrDrawn(weights, path, shape.HiddenSize, outputs, bias: true, shape.InitializerRange);
+        Linear output =
+            Linear.LoadOrInitialize(weights, path, shape.HiddenSize, outputs, bias: true, shape.InitializerRange);
         return new Head(
             kind, [output], (states, dropout) => output.Forward(Dropout.Apply(states, dropoutShare, dropout), dropout));
     }
@@ -76,9 +76,9 @@ internal static class BertLike
         WeightLoader weights, EncoderShape shape, HeadRequest request, string densePath, string outputPath,
         Func<Tensor, Tensor> activation, bool dropsFirst)
     {
-        Projection dense = Projection.TakenOrDrawn(
+        Linear dense = Linear.LoadOrInitialize(
             weights, densePath, shape.HiddenSize, shape.HiddenSize, bias: true, shape.InitializerRange);
-        Projection output = Projection.TakenOrDrawn(
+        Linear output = Linear.LoadOrInitialize(
             weights, outputPath, shape.HiddenSize, request.Labels, bias: true, shape.InitializerRange);
         return new Head(request.Kind, [dense, output], (states, dropout) =>
         {
@@ -95,14 +95,14 @@ internal static class BertLike
         double epsilon, bool denseBias = true, bool outputBias = true)
     {
         int hidden = shape.HiddenSize;
-        Projection dense =
-            Projection.TakenOrDrawn(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
+        Linear dense =
+            Linear.LoadOrInitialize(weights, paths.Dense, hidden, hidden, denseBias, shape.InitializerRange);
         var norm = new LayerNorm(weights, paths.Norm, hidden, epsilon, shape.NormBias, shape.InitializerRange);
         Tensor? bias = outputBias ? weights.TakeOrDraw(BiasName(weights, shape, paths), 0, shape.VocabularySize) : null;
         string name = paths.Output + ".weight";
-        Projection output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight")
-            ? Projection.Tied(paths.Output, embedding.Weight, bias)
-            : Projection.Of(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
+        Linear output = shape.TieHead && weights.IsShared(name, embedding.Path + ".weight")
+            ? Linear.Tied(paths.Output, embedding.Weight, bias)
+            : Linear.Of(paths.Output, weights.Take(name, shape.VocabularySize, hidden), bias);
         Func<Tensor, Tensor> activation = Activation.Get(activationName);
         return new Head(HeadKind.LanguageModel, [dense, output], (states, dropout) =>
             output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));

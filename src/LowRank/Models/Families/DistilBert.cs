@@ -60,15 +60,15 @@ public sealed class DistilBert : EncoderFamily
     {
         string path = $"distilbert.transformer.layer.{layer}", attend = path + ".attention";
         int hidden = shape.HiddenSize;
-        Projection Linear(string name, int inputs, int outputs) =>
-            Projection.Linear(weights, name, inputs, outputs, bias: true);
+        Linear Load(string name, int inputs, int outputs) =>
+            Linear.Load(weights, name, inputs, outputs, bias: true);
         var attention =
-            new SeparateAttention(Linear(attend + ".q_lin", hidden, hidden), Linear(attend + ".k_lin", hidden, hidden),
-            Linear(attend + ".v_lin", hidden, hidden), Linear(attend + ".out_lin", hidden, hidden), shape.HeadDimension,
+            new SeparateAttention(Load(attend + ".q_lin", hidden, hidden), Load(attend + ".k_lin", hidden, hidden),
+            Load(attend + ".v_lin", hidden, hidden), Load(attend + ".out_lin", hidden, hidden), shape.HeadDimension,
             shape.Attention(layer));
         var attentionNorm = new LayerNorm(weights, path + ".sa_layer_norm", hidden, shape.NormEpsilon);
-        var feedForward = new PlainFeedForward(Linear(path + ".ffn.lin1", hidden, shape.IntermediateSize),
-            Linear(path + ".ffn.lin2", shape.IntermediateSize, hidden), shape.Activation);
+        var feedForward = new PlainFeedForward(Load(path + ".ffn.lin1", hidden, shape.IntermediateSize),
+            Load(path + ".ffn.lin2", shape.IntermediateSize, hidden), shape.Activation);
         return new PostNormBlock(attention, attentionNorm, feedForward,
             new LayerNorm(weights, path + ".output_layer_norm", hidden, shape.NormEpsilon), dropout: 0,
                 shape.FeedForwardDropout);

@@ -68,13 +68,13 @@ public sealed class Gpt2 : DecoderFamily
         int hidden = shape.HiddenSize;
         var attentionNorm = new LayerNorm(weights, path + ".ln_1", hidden, shape.NormEpsilon);
         var attention = new FusedAttention(
-            Projection.Conv1D(weights, path + ".attn.c_attn", hidden, 3 * hidden),
-            Projection.Conv1D(weights, path + ".attn.c_proj", hidden, hidden),
+            Linear.Conv1D(weights, path + ".attn.c_attn", hidden, 3 * hidden),
+            Linear.Conv1D(weights, path + ".attn.c_proj", hidden, hidden),
             FusedLayout.Stacked(shape.Heads, shape.HeadDimension), shape.Attention(layer));
         var feedForwardNorm = new LayerNorm(weights, path + ".ln_2", hidden, shape.NormEpsilon);
         var feedForward = new PlainFeedForward(
-            Projection.Conv1D(weights, path + ".mlp.c_fc", hidden, shape.IntermediateSize),
-            Projection.Conv1D(weights, path + ".mlp.c_proj", shape.IntermediateSize, hidden), shape.Activation);
+            Linear.Conv1D(weights, path + ".mlp.c_fc", hidden, shape.IntermediateSize),
+            Linear.Conv1D(weights, path + ".mlp.c_proj", shape.IntermediateSize, hidden), shape.Activation);
         return new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
     }
 

@@ -51,13 +51,13 @@ public sealed class GptNeoX : DecoderFamily
         LayerNorm Norm(string name) => new(weights, path + name, hidden, shape.NormEpsilon);
         LayerNorm attentionNorm = Norm(".input_layernorm");
         var attention = new FusedAttention(
-            Projection.Linear(weights, path + ".attention.query_key_value", hidden, 3 * hidden, shape.AttentionBias),
-            Projection.Linear(weights, path + ".attention.dense", hidden, hidden, shape.OutputBias),
+            Linear.Load(weights, path + ".attention.query_key_value", hidden, 3 * hidden, shape.AttentionBias),
+            Linear.Load(weights, path + ".attention.dense", hidden, hidden, shape.OutputBias),
             FusedLayout.HeadByHead(shape.Heads, shape.HeadDimension), shape.Attention(layer));
         LayerNorm feedForwardNorm = Norm(".post_attention_layernorm");
         var feedForward = new PlainFeedForward(
-            Projection.Linear(weights, path + ".mlp.dense_h_to_4h", hidden, shape.IntermediateSize, bias: true),
-            Projection.Linear(weights, path + ".mlp.dense_4h_to_h", shape.IntermediateSize, hidden, bias: true),
+            Linear.Load(weights, path + ".mlp.dense_h_to_4h", hidden, shape.IntermediateSize, bias: true),
+            Linear.Load(weights, path + ".mlp.dense_4h_to_h", shape.IntermediateSize, hidden, bias: true),
             shape.Activation);
         return shape.ParallelResidual
             ? new ParallelBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout)

@@ -36,13 +36,13 @@ public sealed class Mixtral : DecoderFamily
     {
         string path = $"model.layers.{layer}.block_sparse_moe";
         int hidden = shape.HiddenSize, width = shape.Experts!.IntermediateSize;
-        Projection router = Projection.Precise(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
+        Linear router = Linear.Unquantized(weights, path + ".gate", hidden, shape.Experts.Count, bias: false);
         IFeedForward[] experts =
             [.. Enumerable.Range(0, shape.Experts.Count).Select(number => $"{path}.experts.{number}")
             .Select(expert => new GatedFeedForward(
-            Projection.Linear(weights, expert + ".w1", hidden, width, bias: false),
-            Projection.Linear(weights, expert + ".w3", hidden, width, bias: false),
-            Projection.Linear(weights, expert + ".w2", width, hidden, bias: false), shape.Activation))];
+            Linear.Load(weights, expert + ".w1", hidden, width, bias: false),
+            Linear.Load(weights, expert + ".w3", hidden, width, bias: false),
+            Linear.Load(weights, expert + ".w2", width, hidden, bias: false), shape.Activation))];
         return RotaryFamily.BuildBlock(weights, shape, layer,
             feedForward: new ExpertsFeedForward(router, experts, shape.Experts.Active, shape.Experts.NormalizesShares));
     }

@@ -80,13 +80,13 @@ public sealed class ModernBert : EncoderFamily
         // The embedding is normalised already: the first layer has no norm of its own.
         INormalization? attentionNorm = layer == 0 ? null : Norm(weights, path + ".attn_norm", shape);
         var attention = new FusedAttention(
-            Projection.Linear(weights, path + ".attn.Wqkv", hidden, 3 * hidden, shape.AttentionBias),
-            Projection.Linear(weights, path + ".attn.Wo", hidden, hidden, shape.AttentionBias),
+            Linear.Load(weights, path + ".attn.Wqkv", hidden, 3 * hidden, shape.AttentionBias),
+            Linear.Load(weights, path + ".attn.Wo", hidden, hidden, shape.AttentionBias),
             FusedLayout.Stacked(shape.Heads, shape.HeadDimension), shape.Attention(layer));
         LayerNorm feedForwardNorm = Norm(weights, path + ".mlp_norm", shape);
         var feedForward = new FusedGatedFeedForward(
-            Projection.Linear(weights, path + ".mlp.Wi", hidden, 2 * shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".mlp.Wo", shape.IntermediateSize, hidden, shape.FeedForwardBias),
+            Linear.Load(weights, path + ".mlp.Wi", hidden, 2 * shape.IntermediateSize, shape.FeedForwardBias),
+            Linear.Load(weights, path + ".mlp.Wo", shape.IntermediateSize, hidden, shape.FeedForwardBias),
             shape.Activation, shape.FeedForwardDropout);
         return new PreNormBlock(
             attentionNorm, attention, feedForwardNorm, feedForward, shape.AttentionDropout, feedForwardDropout: 0);
@@ -105,12 +105,12 @@ public sealed class ModernBert : EncoderFamily
                 new MaskedHeadPaths("head.dense", "head.norm", OutputPath, OutputPath + ".bias"),
                 shape.HeadActivation, shape.NormEpsilon, shape.HeadBias, shape.OutputBias);
         int hidden = shape.HiddenSize, outputs = request.Kind == HeadKind.QuestionAnswering ? 2 : request.Labels;
-        Projection dense =
-            Projection.TakenOrDrawn(weights, "head.dense", hidden, hidden, shape.HeadBias, shape.InitializerRange);
+        Linear dense =
+            Linear.LoadOrInitialize(weights, "head.dense", hidden, hidden, shape.HeadBias, shape.InitializerRange);
         var norm = new LayerNorm(
             weights, "head.norm", hidden, shape.NormEpsilon, shape.NormBias, shape.InitializerRange);
-        Projection output =
-            Projection.TakenOrDrawn(weights, "classifier", hidden, outputs, bias: true, 1 / Math.Sqrt(hidden));
+        Linear output =
+            Linear.LoadOrInitialize(weights, "classifier", hidden, outputs, bias: true, 1 / Math.Sqrt(hidden));
         Func<TorchSharp.torch.Tensor, TorchSharp.torch.Tensor> activation = Activation.Get(shape.HeadActivation);
         return new Head(request.Kind, [dense, output], (states, dropout) =>
             output.Forward(

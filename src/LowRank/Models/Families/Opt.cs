@@ -73,15 +73,15 @@ public sealed class Opt : DecoderFamily
     {
         string path = $"model.decoder.layers.{layer}", attend = path + ".self_attn";
         int hidden = shape.HiddenSize;
-        Projection Square(string name, bool bias) => Projection.Linear(weights, attend + name, hidden, hidden, bias);
+        Linear Square(string name, bool bias) => Linear.Load(weights, attend + name, hidden, hidden, bias);
         var attention =
             new SeparateAttention(Square(".q_proj", shape.AttentionBias), Square(".k_proj", shape.AttentionBias),
             Square(".v_proj", shape.AttentionBias), Square(".out_proj", shape.OutputBias), shape.HeadDimension,
             shape.Attention(layer));
         LayerNorm attentionNorm = Norm(weights, path + ".self_attn_layer_norm", shape);
         var feedForward = new PlainFeedForward(
-            Projection.Linear(weights, path + ".fc1", hidden, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(weights, path + ".fc2", shape.IntermediateSize, hidden, shape.FeedForwardBias),
+            Linear.Load(weights, path + ".fc1", hidden, shape.IntermediateSize, shape.FeedForwardBias),
+            Linear.Load(weights, path + ".fc2", shape.IntermediateSize, hidden, shape.FeedForwardBias),
             shape.Activation);
         LayerNorm feedForwardNorm = Norm(weights, path + ".final_layer_norm", shape);
         return shape.NormsAfter

@@ -35,13 +35,13 @@ public sealed class Phi3 : DecoderFamily
         RmsNorm Norm(string name) => new(weights, path + name, hidden, shape.NormEpsilon);
         RmsNorm attentionNorm = Norm(".input_layernorm");
         var attention = new FusedAttention(
-            Projection.Linear(weights, path + ".self_attn.qkv_proj", hidden, wide + 2 * narrow, bias: false),
-            Projection.Linear(weights, path + ".self_attn.o_proj", wide, hidden, bias: false),
+            Linear.Load(weights, path + ".self_attn.qkv_proj", hidden, wide + 2 * narrow, bias: false),
+            Linear.Load(weights, path + ".self_attn.o_proj", wide, hidden, bias: false),
             FusedLayout.Grouped(shape.Heads, shape.KeyValueHeads, shape.HeadDimension), shape.Attention(layer));
         RmsNorm feedForwardNorm = Norm(".post_attention_layernorm");
         var feedForward = new FusedGatedFeedForward(
-            Projection.Linear(weights, path + ".mlp.gate_up_proj", hidden, 2 * shape.IntermediateSize, bias: false),
-            Projection.Linear(weights, path + ".mlp.down_proj", shape.IntermediateSize, hidden, bias: false),
+            Linear.Load(weights, path + ".mlp.gate_up_proj", hidden, 2 * shape.IntermediateSize, bias: false),
+            Linear.Load(weights, path + ".mlp.down_proj", shape.IntermediateSize, hidden, bias: false),
             shape.Activation);
         return new PreNormBlock(attentionNorm, attention, feedForwardNorm, feedForward, shape.ResidualDropout);
     }

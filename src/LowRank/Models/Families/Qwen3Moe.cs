@@ -46,7 +46,7 @@ public sealed class Qwen3Moe : DecoderFamily
             return RotaryFamily.BuildBlock(weights, shape, layer, normalizesHeads: true);
         string path = $"model.layers.{layer}.mlp";
         DecoderShape expertShape = shape with { IntermediateSize = settings.IntermediateSize };
-        Projection router = Projection.Precise(weights, path + ".gate", shape.HiddenSize, settings.Count, bias: false);
+        Linear router = Linear.Unquantized(weights, path + ".gate", shape.HiddenSize, settings.Count, bias: false);
         IFeedForward[] experts =
             [.. Enumerable.Range(0, settings.Count)
             .Select(number => new GatedFeedForward(weights, $"{path}.experts.{number}", expertShape))];

@@ -94,10 +94,10 @@ internal static class RotaryFamily
     {
         int wide = shape.Heads * shape.HeadDimension, narrow = shape.KeyValueHeads * shape.HeadDimension;
         return new SeparateAttention(
-            Projection.Linear(weights, path + ".q_proj", shape.HiddenSize, wide, shape.AttentionBias),
-            Projection.Linear(weights, path + ".k_proj", shape.HiddenSize, narrow, shape.AttentionBias),
-            Projection.Linear(weights, path + ".v_proj", shape.HiddenSize, narrow, shape.AttentionBias),
-            Projection.Linear(weights, path + ".o_proj", wide, shape.HiddenSize, shape.OutputBias),
+            Linear.Load(weights, path + ".q_proj", shape.HiddenSize, wide, shape.AttentionBias),
+            Linear.Load(weights, path + ".k_proj", shape.HiddenSize, narrow, shape.AttentionBias),
+            Linear.Load(weights, path + ".v_proj", shape.HiddenSize, narrow, shape.AttentionBias),
+            Linear.Load(weights, path + ".o_proj", wide, shape.HiddenSize, shape.OutputBias),
             shape.HeadDimension, shape.Attention(layer), headNorm?.Invoke(path + ".q_norm"),
             headNorm?.Invoke(path + ".k_norm"));
     }

@@ -11,7 +11,7 @@ public interface IAttention
     Tensor Forward(Tensor input, ForwardContext context);
 
     /// <summary>The layers that can be adapted.</summary>
-    IEnumerable<Projection> Projections { get; }
+    IEnumerable<Linear> LinearLayers { get; }
 }
 
 /// <summary>How one layer attends.</summary>
@@ -37,11 +37,11 @@ public sealed record AttentionSettings(
 /// <param name="queryNorm">A normalisation over each query head; null for families without.</param>
 /// <param name="keyNorm">As <paramref name="queryNorm"/>, for keys.</param>
 public sealed class SeparateAttention(
-    Projection query, Projection key, Projection value, Projection output, int headDimension,
+    Linear query, Linear key, Linear value, Linear output, int headDimension,
     AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null) : IAttention
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [query, key, value, output];
+    public IEnumerable<Linear> LinearLayers => [query, key, value, output];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -67,11 +67,11 @@ public sealed class SeparateAttention(
 /// heads, sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
 /// <param name="settings">How the layer attends.</param>
 public sealed class FusedAttention(
-    Projection queryKeyValue, Projection output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
+    Linear queryKeyValue, Linear output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
     AttentionSettings settings) : IAttention
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [queryKeyValue, output];
+    public IEnumerable<Linear> LinearLayers => [queryKeyValue, output];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -128,7 +128,7 @@ internal static class PackedAttention
     /// <returns>[1, tokens, heads · dimension]</returns>
     public static Tensor Attend(
         Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context,
-        PackedDocuments documents)
+        PackedSequences documents)
     {
         // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many
         // whole gradients.
@@ -137,7 +137,7 @@ internal static class PackedAttention
         var mixed = new Tensor[documents.Segments.Count];
         for (int i = 0; i < mixed.Length; i++)
         {
-            PackedSegment segment = documents.Segments[i];
+            PackedSequence segment = documents.Segments[i];
             Tensor Seen(Tensor[] pieces, Tensor? first)
             {
                 Tensor own = Texts(pieces[i], segment);
@@ -159,11 +159,11 @@ internal static class PackedAttention
     }
 
     // [1, heads, tokens, dimension] to a [1, tokens, heads, dimension] for each segment.
-    private static Tensor[] Pieces(Tensor heads, PackedDocuments documents) =>
+    private static Tensor[] Pieces(Tensor heads, PackedSequences documents) =>
         heads.transpose(1, 2).split(documents.Sizes, 1);
 
     // [1, tokens, heads, dimension] to [texts, heads, length, dimension], without a copy.
-    private static Tensor Texts(Tensor piece, PackedSegment segment) =>
+    private static Tensor Texts(Tensor piece, PackedSequence segment) =>
         piece.reshape(segment.Count, segment.Length, piece.shape[2], piece.shape[3]).transpose(1, 2);
 
     // Queries are the last of the keys. Null where plain causal attention, or attention to all, is meant.
@@ -261,10 +261,10 @@ internal static class AttentionKernel
 /// scores.</summary>
 public sealed class RelativeAttention
 {
-    private readonly Projection query;
-    private readonly Projection key;
-    private readonly Projection value;
-    private readonly Projection output;
+    private readonly Linear query;
+    private readonly Linear key;
+    private readonly Linear value;
+    private readonly Linear output;
     private readonly EncoderDecoderShape shape;
 
     /// <summary>Takes q, k, v and o below <paramref name="path"/>.</summary>
@@ -272,14 +272,14 @@ public sealed class RelativeAttention
     {
         this.shape = shape;
         int inner = shape.Heads * shape.HeadDimension;
-        query = Projection.Linear(weights, path + ".q", shape.HiddenSize, inner, bias: false);
-        key = Projection.Linear(weights, path + ".k", shape.HiddenSize, inner, bias: false);
-        value = Projection.Linear(weights, path + ".v", shape.HiddenSize, inner, bias: false);
-        output = Projection.Linear(weights, path + ".o", inner, shape.HiddenSize, bias: false);
+        query = Linear.Load(weights, path + ".q", shape.HiddenSize, inner, bias: false);
+        key = Linear.Load(weights, path + ".k", shape.HiddenSize, inner, bias: false);
+        value = Linear.Load(weights, path + ".v", shape.HiddenSize, inner, bias: false);
+        output = Linear.Load(weights, path + ".o", inner, shape.HiddenSize, bias: false);
     }
 
     /// <summary>The layers that can be adapted.</summary>
-    public IEnumerable<Projection> Projections => [query, key, value, output];
+    public IEnumerable<Linear> LinearLayers => [query, key, value, output];
 
     /// <summary>Keys and values of states, each [batch, heads, positions, dimension].</summary>
     public (Tensor Keys, Tensor Values) KeysAndValues(Tensor states, Generator? dropout) =>

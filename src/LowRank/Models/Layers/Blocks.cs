@@ -11,7 +11,7 @@ public interface IBlock
     Tensor Forward(Tensor input, ForwardContext context);
 
     /// <summary>The layers that can be adapted.</summary>
-    IEnumerable<Projection> Projections { get; }
+    IEnumerable<Linear> LinearLayers { get; }
 }
 
 /// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
@@ -21,7 +21,7 @@ public sealed class PreNormBlock(
     double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+    public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -41,7 +41,7 @@ public sealed class PostNormBlock(
     double? feedForwardDropout = null) : IBlock
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+    public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -61,7 +61,7 @@ public sealed class ParallelBlock(
         double dropout) : IBlock
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+    public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -82,7 +82,7 @@ public sealed class SandwichBlock(
     INormalization beforeFeedForward, IFeedForward feedForward, INormalization afterFeedForward) : IBlock
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => attention.Projections.Concat(feedForward.Projections);
+    public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
@@ -124,20 +124,20 @@ public sealed class CrossBlock
         }
         int last = attendsToSource ? 2 : 1, hidden = shape.HiddenSize, width = shape.IntermediateSize;
         string dense = $"{path}.layer.{last}.DenseReluDense";
-        Projection Linear(string name, int inputs, int outputs) =>
-            Projection.Linear(weights, dense + name, inputs, outputs, bias: false);
+        Linear Load(string name, int inputs, int outputs) =>
+            Linear.Load(weights, dense + name, inputs, outputs, bias: false);
         // As transformers keeps it where the others are quantised: T5's values are large here (_keep_in_fp32_modules).
-        Projection Down() => Projection.Precise(weights, dense + ".wo", width, hidden, bias: false);
+        Linear Down() => Linear.Unquantized(weights, dense + ".wo", width, hidden, bias: false);
         feedForward = shape.IsGated
             ? new GatedFeedForward(
-                Linear(".wi_0", hidden, width), Linear(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
-            : new PlainFeedForward(Linear(".wi", hidden, width), Down(), shape.Activation, shape.Dropout);
+                Load(".wi_0", hidden, width), Load(".wi_1", hidden, width), Down(), shape.Activation, shape.Dropout)
+            : new PlainFeedForward(Load(".wi", hidden, width), Down(), shape.Activation, shape.Dropout);
         feedForwardNorm = Norm(last);
     }
 
     /// <summary>The layers that can be adapted.</summary>
-    public IEnumerable<Projection> Projections =>
-        [.. self.Projections, .. cross?.Projections ?? [], .. feedForward.Projections];
+    public IEnumerable<Linear> LinearLayers =>
+        [.. self.LinearLayers, .. cross?.LinearLayers ?? [], .. feedForward.LinearLayers];
 
     /// <summary>Keys and values of the source for this block; the decoder's only.</summary>
     public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) =>

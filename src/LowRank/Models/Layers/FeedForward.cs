@@ -14,17 +14,17 @@ public interface IFeedForward
     Tensor Forward(Tensor input, ForwardContext context, bool isRead = true);
 
     /// <summary>The layers that can be adapted.</summary>
-    IEnumerable<Projection> Projections { get; }
+    IEnumerable<Linear> LinearLayers { get; }
 }
 
 /// <summary>down(activation(up(x))).</summary>
-public sealed class PlainFeedForward(Projection up, Projection down, string activationName, double dropout = 0)
+public sealed class PlainFeedForward(Linear up, Linear down, string activationName, double dropout = 0)
     : IFeedForward
 {
     private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [up, down];
+    public IEnumerable<Linear> LinearLayers => [up, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true) =>
@@ -34,24 +34,24 @@ public sealed class PlainFeedForward(Projection up, Projection down, string acti
 
 /// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
 public sealed class GatedFeedForward(
-    Projection gate, Projection up, Projection down, string activationName, double dropout = 0) : IFeedForward
+    Linear gate, Linear up, Linear down, string activationName, double dropout = 0) : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <summary>Takes gate_proj, up_proj and down_proj below <paramref name="path"/>.</summary>
     public GatedFeedForward(WeightLoader weights, string path, DecoderShape shape)
-        : this(Projection.Linear(
+        : this(Linear.Load(
             weights, path + ".gate_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(
+            Linear.Load(
                 weights, path + ".up_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
-            Projection.Linear(
+            Linear.Load(
                 weights, path + ".down_proj", shape.IntermediateSize, shape.HiddenSize, shape.FeedForwardBias),
                 shape.Activation)
     {
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [gate, up, down];
+    public IEnumerable<Linear> LinearLayers => [gate, up, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
@@ -62,13 +62,13 @@ public sealed class GatedFeedForward(
 }
 
 /// <summary>down(activation(g) · u), where g and u are the halves of one projection (Phi-3, ModernBERT).</summary>
-public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, string activationName, double dropout = 0)
+public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string activationName, double dropout = 0)
     : IFeedForward
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [gateUp, down];
+    public IEnumerable<Linear> LinearLayers => [gateUp, down];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
@@ -85,10 +85,10 @@ public sealed class FusedGatedFeedForward(Projection gateUp, Projection down, st
 /// <param name="active">How many experts a position goes to.</param>
 /// <param name="normalizes">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
 public sealed class ExpertsFeedForward(
-    Projection router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
+    Linear router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
 {
     /// <inheritdoc/>
-    public IEnumerable<Projection> Projections => [router, .. experts.SelectMany(expert => expert.Projections)];
+    public IEnumerable<Linear> LinearLayers => [router, .. experts.SelectMany(expert => expert.LinearLayers)];
 
     /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)

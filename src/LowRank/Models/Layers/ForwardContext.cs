@@ -15,7 +15,7 @@ public sealed class ForwardContext : IDisposable
     private readonly int past;
     private readonly int added;
     private readonly bool bothWays;
-    private AttentionTexts? texts;
+    private AttentionSequences? texts;
     private readonly int prompt; // positions of a prompt adapter, which every token sees; counted in past
 
     private ForwardContext(int past, int added, Device device, bool bothWays = false, int prompt = 0)
@@ -54,7 +54,7 @@ public sealed class ForwardContext : IDisposable
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
 
     /// <summary>How texts lie one after the other, when there are several in a sequence; null otherwise.</summary>
-    internal PackedDocuments? Documents { get; private init; }
+    internal PackedSequences? Documents { get; private init; }
 
     /// <summary>The masks of packed texts, which all layers share: by queries, keys and window.</summary>
     internal Dictionary<(long Queries, long Keys, int? Window), Tensor?> DocumentMasks { get; } = [];
@@ -106,7 +106,7 @@ public sealed class ForwardContext : IDisposable
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">As of <see cref="Create"/>: before each of the texts.</param>
     public static ForwardContext CreatePacked(
-        PackedDocuments documents, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
+        PackedSequences documents, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
     {
         int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + documents.Longest;
@@ -188,8 +188,8 @@ public sealed class ForwardContext : IDisposable
     internal bool AttendsBothWays => bothWays;
 
     /// <summary>What attends to what when rows are alike, the same for all layers.</summary>
-    internal AttentionTexts Texts(long rows, long queries, long keys) =>
-        texts ??= AttentionTexts.OfRows((int)rows, (int)queries, (int)keys);
+    internal AttentionSequences Texts(long rows, long queries, long keys) =>
+        texts ??= AttentionSequences.OfRows((int)rows, (int)queries, (int)keys);
 
     /// <summary>All keys and values that a layer attends to, given those of its new positions, [batch, heads, new,
     /// dimension].</summary>

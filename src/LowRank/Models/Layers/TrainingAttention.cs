@@ -144,7 +144,7 @@ internal sealed class TrainingAttention : autograd.SingleTensorFunction<Training
 /// <param name="Ahead">How many positions ahead.</param>
 /// <param name="Split">Takes one tensor apart into query, key and value; null where they are three.</param>
 internal sealed record TrainingAttentionArguments(
-    AttentionTexts Texts, double Scale, int Back, int Ahead,
+    AttentionSequences Texts, double Scale, int Back, int Ahead,
     Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)>? Split = null);
 
 /// <summary>Attention of one new position over the cache, without masks, copies of shared heads or
@@ -228,14 +228,14 @@ internal static class TiledAttentionKernel
         if (context.Cache is not null && query.shape[2] == 1) return null;
         if (context.HasPadding || !Fits(settings, context) || !Fits(query, key, value)) return null;
         long[] queries = query.shape;
-        AttentionTexts texts = context.Texts(queries[0], queries[2], key.shape[2]);
+        AttentionSequences texts = context.Texts(queries[0], queries[2], key.shape[2]);
         return TrainingAttention.Apply(query, key, value, Arguments(texts, queries[3], settings, context));
     }
 
     /// <summary>As <see cref="TryAttend"/>, of texts that lie one after the other.</summary>
     public static Tensor? TryAttendPacked(
         Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context,
-        PackedDocuments documents)
+        PackedSequences documents)
     {
         if (context.PromptOf(settings.Layer) is not null || !Fits(settings, context) || !Fits(query, key, value))
             return null;
@@ -256,7 +256,7 @@ internal static class TiledAttentionKernel
     {
         if (!is_grad_enabled() || !fused.requires_grad || !context.IsPlain(settings) || !Fits(settings, context))
             return null;
-        AttentionTexts texts;
+        AttentionSequences texts;
         long dimension;
         using (NewDisposeScope())
         using (no_grad())
@@ -273,7 +273,7 @@ internal static class TiledAttentionKernel
     }
 
     private static TrainingAttentionArguments Arguments(
-        AttentionTexts texts, long dimension, AttentionSettings settings, ForwardContext context)
+        AttentionSequences texts, long dimension, AttentionSettings settings, ForwardContext context)
     {
         int back = settings.Window is { } window ? window - 1 : TiledAttention.Anywhere;
         return new(texts, settings.Scale ?? 1 / Math.Sqrt(dimension), context.AttendsBothWays && settings.Window is null

@@ -25,7 +25,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
     /// otherwise.</param>
     /// <returns>[…, out], in the caller's dispose scope.</returns>
     public static Tensor Apply(
-        Projection projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout, bool isRead = true)
+        Linear projection, Tensor? bias, Tensor input, LowRankPair? pair, Generator? dropout, bool isRead = true)
     {
         // The function keeps a tensor of its output's size, which nobody reads: the scope frees it.
         using var scope = NewDisposeScope();
@@ -45,7 +45,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
             (vars[1] as Tensor, vars[2] as Tensor, vars[3] as Tensor, (TrainingLinearArguments)vars[4]);
         BackwardErrors.Watch(ctx, vars);
         ctx.save_data(Arguments, arguments);
-        Projection projection = arguments.Projection;
+        Linear projection = arguments.Linear;
         Tensor output = arguments.IsRead ? projection.Product(input, arguments.Bias)
             : StepMemory.Empty([.. input.shape[..^1], projection.OutputSize]);
         if (a is null || b is null) return output.MoveToOuterDisposeScope();
@@ -67,7 +67,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var arguments = (TrainingLinearArguments)ctx.get_data(Arguments);
-        Projection projection = arguments.Projection;
+        Linear projection = arguments.Linear;
         long[] shape = [.. grad_output.shape[..^1], projection.InputSize];
         Tensor gradient = grad_output.reshape(-1, projection.OutputSize).contiguous(); // [rows, out]
         grad_output.Dispose(); // the function's own reference
@@ -90,7 +90,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
 }
 
 /// <summary>What <see cref="TrainingLinear"/> remembers besides tensors.</summary>
-/// <param name="Projection">The layer.</param>
+/// <param name="Linear">The layer.</param>
 /// <param name="Bias">What is added, [out]; null for nothing.</param>
 /// <param name="Scale">The pair's factor.</param>
 /// <param name="NeedsInput">Whether the input takes a gradient.</param>
@@ -98,7 +98,7 @@ internal sealed class TrainingLinear : autograd.SingleTensorFunction<TrainingLin
 /// <param name="NeedsB">Whether B does.</param>
 /// <param name="IsRead">Whether someone reads the output's values.</param>
 internal sealed record TrainingLinearArguments(
-    Projection Projection, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);
+    Linear Linear, Tensor? Bias, double Scale, bool NeedsInput, bool NeedsA, bool NeedsB, bool IsRead);
 
 /// <summary>Frees the gradients that a function of ours gave to torch's backward pass.</summary>
 /// <remarks>Torch takes its own references after the function has returned, and nobody is told: without this, every

@@ -59,12 +59,12 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         AnswerWindow[] windows = [.. rows.Cast<AnswerWindow>()];
         (Tensor starts, Tensor ends) = Scores(windows, dropout);
-        if (board is AnswerBoard results) results.Add(windows, Rows(starts), Rows(ends));
+        if (board is AnswerAccumulator results) results.Add(windows, Rows(starts), Rows(ends));
         Tensor Loss(Tensor scores, IEnumerable<int?> places) => nn.functional.cross_entropy(scores,
             tensor(places.Select(place => (long)place!.Value).ToArray(), device: Network.Device),
                 reduction: nn.Reduction.Sum);
@@ -73,14 +73,14 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     }
 
     /// <inheritdoc/>
-    public IScoreBoard NewBoard() => new AnswerBoard(settings.MaxAnswerTokens);
+    public IMetricAccumulator NewBoard() => new AnswerAccumulator(settings.MaxAnswerTokens);
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
         List<AnswerWindow> windows = RowReader.Read(source, sample => reader.Read(sample, labelled: false), notes);
-        var board = new AnswerBoard(settings.MaxAnswerTokens);
+        var board = new AnswerAccumulator(settings.MaxAnswerTokens);
         foreach (AnswerWindow[] batch in windows.Chunk(batchSize))
         {
             using var noGradient = no_grad();

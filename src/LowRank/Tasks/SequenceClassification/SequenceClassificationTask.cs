@@ -122,12 +122,12 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         ClassifiedText[] texts = [.. rows.Cast<ClassifiedText>()];
         Tensor scores = Scores(texts, dropout);
-        if (board is ClassificationBoard results) results.Add(texts, scores.cpu().data<float>().ToArray());
+        if (board is ClassificationAccumulator results) results.Add(texts, scores.cpu().data<float>().ToArray());
         Tensor loss = problem switch
         {
             Problems.Regression => nn.functional.mse_loss(scores.view(-1), Values(texts), nn.Reduction.Sum),
@@ -140,7 +140,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     }
 
     /// <inheritdoc/>
-    public IScoreBoard NewBoard() => new ClassificationBoard(problem, labels?.Names.Count ?? 1);
+    public IMetricAccumulator NewBoard() => new ClassificationAccumulator(problem, labels?.Names.Count ?? 1);
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
@@ -261,7 +261,7 @@ public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace
 }
 
 /// <summary>Collects what texts were labelled and should have been.</summary>
-internal sealed class ClassificationBoard(string problem, int labels) : IScoreBoard
+internal sealed class ClassificationAccumulator(string problem, int labels) : IMetricAccumulator
 {
     private readonly List<double[]> truth = [];
     private readonly List<float[]> scores = [];

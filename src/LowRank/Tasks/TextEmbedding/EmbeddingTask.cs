@@ -114,7 +114,7 @@ internal sealed class EmbeddingTask : ITask
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         EmbeddingExample[] pairs = [.. rows.Cast<EmbeddingExample>()];
@@ -123,7 +123,7 @@ internal sealed class EmbeddingTask : ITask
             Direction(
                 Embed([.. pairs.Select(pair => pair.Positive!), .. pairs.Select(pair => pair.Negative)
                 .OfType<TextInput>()], dropout));
-        if (board is RetrievalBoard results) results.Add(anchors, partners.narrow(0, 0, pairs.Length));
+        if (board is RetrievalAccumulator results) results.Add(anchors, partners.narrow(0, 0, pairs.Length));
         Tensor scores = matmul(anchors, partners.t()) / settings.Temperature;
         return nn.functional.cross_entropy(
             scores, arange(pairs.Length, ScalarType.Int64, Network.Device), reduction: nn.Reduction.Sum)
@@ -131,7 +131,7 @@ internal sealed class EmbeddingTask : ITask
     }
 
     /// <inheritdoc/>
-    public IScoreBoard NewBoard() => new RetrievalBoard();
+    public IMetricAccumulator NewBoard() => new RetrievalAccumulator();
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
@@ -222,7 +222,7 @@ public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, Tex
 }
 
 /// <summary>Collects vectors and measures how well each text finds its partner among all of them.</summary>
-internal sealed class RetrievalBoard : IScoreBoard
+internal sealed class RetrievalAccumulator : IMetricAccumulator
 {
     private const long ScoresAtOnce = 1 << 22;
     private const double Tie = 1e-9; // partners with the same text differ by rounding alone

@@ -104,12 +104,12 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     }
 
     /// <inheritdoc/>
-    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IScoreBoard? board = null)
+    public Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null)
     {
         using var scope = NewDisposeScope();
         TaggedText[] texts = [.. rows.Cast<TaggedText>()];
         Tensor scores = Scores(texts, dropout); // [batch, sequence, labels]
-        if (board is TagBoard results)
+        if (board is TagAccumulator results)
             results.Add(texts, scores.argmax(-1).cpu().data<long>().ToArray(), (int)scores.shape[1]);
         Tensor truth = tensor(InputBatch.Labels([.. texts.Select(text => text.Labels)]), device: Network.Device);
         return nn.functional.cross_entropy(
@@ -119,7 +119,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     }
 
     /// <inheritdoc/>
-    public IScoreBoard NewBoard() => new TagBoard(labels.Names);
+    public IMetricAccumulator NewBoard() => new TagAccumulator(labels.Names);
 
     /// <inheritdoc/>
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
@@ -206,7 +206,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
 
 /// <summary>Collects what tokens were labelled and should have been. Tags of entities (B-, I-, O) are counted by
 /// entity, others by token.</summary>
-internal sealed class TagBoard(IReadOnlyList<string> labels) : IScoreBoard
+internal sealed class TagAccumulator(IReadOnlyList<string> labels) : IMetricAccumulator
 {
     private readonly List<int[]> truth = [];
     private readonly List<int[]> predicted = [];

@@ -7,7 +7,7 @@ namespace LowRank.Kernels;
 /// 12 rows where there are 32 registers, as with AVX-512, else 6.</summary>
 /// <typeparam name="TWide">Arithmetic on vectors.</typeparam>
 /// <typeparam name="TVector">A vector.</typeparam>
-internal static unsafe class PanelRows<TWide, TVector>
+internal static unsafe class GemmMicroKernel<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
@@ -229,7 +229,7 @@ internal static unsafe class PanelKernel
             Edge(a, rowStride, stepStride, panel, c, resultStride, rows, columns, depth, start, bias);
             return;
         }
-        PanelRows<Wide512, Vector512<float>>.Multiply(
+        GemmMicroKernel<Wide512, Vector512<float>>.Multiply(
             a, rowStride, stepStride, panel, Columns, c, resultStride, rows, depth, start, bias);
     }
 
@@ -248,7 +248,7 @@ internal static unsafe class PanelKernel
         for (int row = 0; row < rows; row += Rows)
         {
             int count = Math.Min(Rows, rows - row);
-            PanelRows<Wide512, Vector512<float>>.Multiply(
+            GemmMicroKernel<Wide512, Vector512<float>>.Multiply(
                 a + row * rowStride, rowStride, stepStride, panel, Columns, whole, Columns, count, depth,
                 start: false, wholeBias);
             for (int i = 0; i < count; i++)

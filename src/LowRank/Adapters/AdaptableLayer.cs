@@ -10,21 +10,21 @@ namespace LowRank.Adapters;
 /// <param name="Path">Its path as adapters name it.</param>
 /// <param name="Kind">What it is.</param>
 /// <param name="Slot">Where adapters sit.</param>
-/// <param name="Projection">The linear layer; null of an embedding.</param>
+/// <param name="Linear">The linear layer; null of an embedding.</param>
 /// <param name="Table">The embedding; null of a linear layer.</param>
 /// <param name="Bias">Its bias, [out], or null.</param>
 /// <param name="Parameter">The name of its weight among the model's parameters; a tied output head has the
 /// embedding's.</param>
 /// <param name="BiasParameter">The name of its bias; null where it has none.</param>
-public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot, Projection? Projection,
+public sealed record AdaptableLayer(string Path, ModuleKind Kind, AdapterSlot Slot, Linear? Linear,
     Embedding? Table, Tensor? Bias, string Parameter, string? BiasParameter)
 {
     /// <summary>Its weight as the model holds it, in float32; one that is kept packed is expanded anew, into the
     /// caller's dispose scope.</summary>
-    public Tensor Weight => Projection?.Weight ?? Table!.Weight;
+    public Tensor Weight => Linear?.Weight ?? Table!.Weight;
 
     /// <summary>Whether the weight is kept packed, so that it cannot be trained itself.</summary>
-    public bool IsPacked => Projection?.Packed is not null;
+    public bool IsPacked => Linear?.Packed is not null;
 
     /// <summary>Whether it is the head that computes with the embedding's weight.</summary>
     public bool IsTiedHead { get; private init; }
@@ -34,35 +34,36 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
 
     /// <summary>Its weight without a copy, unless it is kept packed: [out, in] of a projection, [rows, width] of an
     /// embedding.</summary>
-    public Tensor Matrix => Projection?.Matrix ?? Table!.Weight;
+    public Tensor Matrix => Linear?.Matrix ?? Table!.Weight;
 
     /// <summary>Width of the input; rows of an embedding.</summary>
-    public int InputSize => Projection?.InputSize ?? (int)Table!.Weight.shape[0];
+    public int InputSize => Linear?.InputSize ?? (int)Table!.Weight.shape[0];
 
     /// <summary>Width of the output.</summary>
-    public int OutputSize => Projection?.OutputSize ?? (int)Table!.Weight.shape[1];
+    public int OutputSize => Linear?.OutputSize ?? (int)Table!.Weight.shape[1];
 
     /// <summary>Wx of the base alone, differentiable in x, without a copy of a packed W in the graph.</summary>
     /// <param name="input">[…, in]</param>
     /// <returns>[…, out]</returns>
-    public Tensor Multiply(Tensor input) => Projection is { } layer ? layer.Multiply(input)
+    public Tensor Multiply(Tensor input) => Linear is { } layer ? layer.Multiply(input)
         : nn.functional.linear(input, Matrix);
 
     /// <summary>Every layer of a model that adapters can sit on, by path.</summary>
-    public static IReadOnlyDictionary<string, AdapterSite> Of(INetwork network)
+    public static IReadOnlyDictionary<string, AdaptableLayer> Of(INetwork network)
     {
         Embedding table = network.TokenEmbedding;
-        List<AdapterSite> sites =
+        List<AdaptableLayer> sites =
         [
             new(network.ModulePath(table.Path), ModuleKind.Embedding, table.Slot, null, table, null,
                 table.Path + ".weight", null),
-            .. network.Projections.Select(projection => Linear(projection, network, isTied: false)),
-            .. network.OutputHead is { } head ? [Linear(head, network, network.TiesHead)] : Array.Empty<AdapterSite>(),
+            .. network.LinearLayers.Select(projection => OfLinear(projection, network, isTied: false)),
+            .. network.OutputHead is { } head ? [OfLinear(head, network, network.TiesHead)]
+            : Array.Empty<AdaptableLayer>(),
         ];
         return sites.ToDictionary(site => site.Path);
     }
 
-    private static AdapterSite Linear(Projection projection, INetwork network, bool isTied) => new(
+    private static AdaptableLayer OfLinear(Linear projection, INetwork network, bool isTied) => new(
         network.ModulePath(projection.Path), projection.StoresTransposed ? ModuleKind.Conv1D
             : ModuleKind.Linear, projection.Slot, projection, null,
         projection.Bias, isTied ? network.TokenEmbedding.Path + ".weight"
@@ -72,7 +73,7 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
     };
 
     // A masked language model's head may read a bias of another name than its own.
-    private static string? BiasName(Projection projection, INetwork network)
+    private static string? BiasName(Linear projection, INetwork network)
     {
         if (projection.Bias is not { } bias) return null;
         string name = projection.Path + ".bias";
@@ -85,10 +86,10 @@ public sealed record AdapterSite(string Path, ModuleKind Kind, AdapterSlot Slot,
 /// <summary>A layer of the model with what an adapter does to it.</summary>
 /// <param name="site">The layer.</param>
 /// <param name="layer">What the adapter does.</param>
-public sealed class AdaptedModule(AdapterSite site, IAdapterLayer layer) : IAdapterPart
+public sealed class AdaptedLayer(AdaptableLayer site, IAdapterLayer layer) : IAdapterPart
 {
     /// <summary>The layer.</summary>
-    public AdapterSite Site => site;
+    public AdaptableLayer Site => site;
 
     /// <summary>What the adapter does to it.</summary>
     public IAdapterLayer Layer => layer;
@@ -124,7 +125,7 @@ public static class AdaptableModules
         [
             new ModuleInfo(model.TokenEmbedding.Path, ModuleKind.Embedding, model.TokenEmbedding.Weight.shape[0],
                 model.TokenEmbedding.Weight.shape[1], IsInputEmbedding: true),
-            .. model.Projections.Select(projection => Describe(projection, isHead: false)),
+            .. model.LinearLayers.Select(projection => Describe(projection, isHead: false)),
             .. model.OutputHead is { } head
             ? new[] { Describe(head, isHead: true) with { IsTied = model.TiesHead } } : [],
         ];
@@ -140,7 +141,7 @@ public static class AdaptableModules
 
     private static string Module(string parameter) => parameter[..parameter.LastIndexOf('.')];
 
-    private static ModuleInfo Describe(Projection projection, bool isHead) => new(
+    private static ModuleInfo Describe(Linear projection, bool isHead) => new(
         projection.Path, projection.StoresTransposed ? ModuleKind.Conv1D : ModuleKind.Linear,
         projection.InputSize, projection.OutputSize, projection.Bias is not null, IsOutputHead: isHead);
 }

@@ -8,7 +8,7 @@ namespace LowRank.Kernels;
 
 /// <summary>Products of float32 matrices by the faster of <see cref="BlockedProduct"/> and libtorch. Nothing is
 /// recorded for gradients.</summary>
-internal static unsafe class Products
+internal static unsafe class MatMul
 {
     private const int FewestRows = 32;      // below, packing costs more than it gains
     private const long FewestTerms = 1L << 14;

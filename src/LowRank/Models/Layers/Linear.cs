@@ -8,13 +8,13 @@ namespace LowRank.Models.Layers;
 /// <summary>A linear layer y = Wx + b with a slot for adapters.</summary>
 /// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot. Whether the
 /// weight is kept packed is no concern of theirs: they multiply with it, or read it expanded.</remarks>
-public sealed class Projection
+public sealed class Linear
 {
     private readonly Tensor? plain;
-    private Tensor? standIn; // [out, in]: the expanded weight while adapters are merged into a packed one
+    private Tensor? dequantized; // [out, in]: the expanded weight while adapters are merged into a packed one
     private int merges;
 
-    private Projection(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, int inputs, int outputs,
+    private Linear(string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, int inputs, int outputs,
         bool storesTransposed)
     {
         Path = path;
@@ -26,7 +26,7 @@ public sealed class Projection
         Slot = new AdapterSlot(path, Base);
     }
 
-    private Projection(
+    private Linear(
         string path, (Tensor? Plain, PackedWeight? Packed) weight, Tensor? bias, Tensor matrix, bool sharesWeight)
         : this(path, weight, bias, (int)matrix.shape[1], (int)matrix.shape[0], storesTransposed: false) =>
         SharesWeight = sharesWeight;
@@ -57,22 +57,22 @@ public sealed class Projection
     public bool StoresTransposed { get; }
 
     /// <summary>The weight as [out, in], without a copy unless it is kept packed (<see cref="Weight"/>).</summary>
-    public Tensor Matrix => plain is null ? standIn ?? Packed!.Expand() : StoresTransposed ? plain.t() : plain;
+    public Tensor Matrix => plain is null ? dequantized ?? Packed!.Expand() : StoresTransposed ? plain.t() : plain;
 
     /// <summary>Where adapters sit; empty computes the base alone.</summary>
     public AdapterSlot Slot { get; }
 
     /// <summary>Takes a weight [out, in] and, if there is one, a bias [out].</summary>
-    public static Projection Linear(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
-        Linear(weights, path, inputs, outputs, bias, isPackable: true);
+    public static Linear Load(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
+        Load(weights, path, inputs, outputs, bias, isPackable: true);
 
-    /// <summary>As <see cref="Linear(WeightLoader, string, int, int, bool)"/>, of a layer that stays in float32 when
+    /// <summary>As <see cref="Load(WeightLoader, string, int, int, bool)"/>, of a layer that stays in float32 when
     /// the others are quantised: an output head or a router, whose errors are not averaged out by layers
     /// above.</summary>
-    public static Projection Precise(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
-        Linear(weights, path, inputs, outputs, bias, isPackable: false);
+    public static Linear Unquantized(WeightLoader weights, string path, int inputs, int outputs, bool bias) =>
+        Load(weights, path, inputs, outputs, bias, isPackable: false);
 
-    private static Projection Linear(
+    private static Linear Load(
         WeightLoader weights, string path, int inputs, int outputs, bool bias, bool isPackable) =>
         new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: false, isPackable), bias
             ? weights.Take(path + ".bias", outputs) : null,
@@ -86,14 +86,14 @@ public sealed class Projection
     /// <param name="outputs">Width of the output.</param>
     /// <param name="bias">Whether it has a bias, zero when drawn.</param>
     /// <param name="range">Standard deviation of drawn weights.</param>
-    public static Projection TakenOrDrawn(
+    public static Linear LoadOrInitialize(
         WeightLoader weights, string path, int inputs, int outputs, bool bias, double range) =>
         new(path, (weights.TakeOrDraw(path + ".weight", range, outputs, inputs), null), bias
             ? weights.TakeOrDraw(path + ".bias", range, outputs) : null,
             inputs, outputs, storesTransposed: false);
 
     /// <summary>Takes a weight stored [in, out] and a bias [out], as GPT-2's Conv1D stores them.</summary>
-    public static Projection Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
+    public static Linear Conv1D(WeightLoader weights, string path, int inputs, int outputs) =>
         new(path, weights.TakeMatrix(path + ".weight", inputs, outputs, isTransposed: true, isPackable: true),
             weights.Take(path + ".bias", outputs),
             inputs, outputs, storesTransposed: true);
@@ -102,14 +102,14 @@ public sealed class Projection
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The other's weight, [out, in].</param>
     /// <param name="bias">A bias of its own, [out], or null.</param>
-    public static Projection Tied(string path, Tensor weight, Tensor? bias = null) =>
+    public static Linear Tied(string path, Tensor weight, Tensor? bias = null) =>
         new(path, (weight, null), bias, weight, sharesWeight: true);
 
     /// <summary>A layer of a weight that was taken already.</summary>
     /// <param name="path">The module's path.</param>
     /// <param name="weight">The weight, [out, in].</param>
     /// <param name="bias">The bias, [out], or null.</param>
-    public static Projection Of(string path, Tensor weight, Tensor? bias) =>
+    public static Linear Of(string path, Tensor weight, Tensor? bias) =>
         new(path, (weight, null), bias, weight, sharesWeight: false);
 
     /// <summary>Wx + b, through the adapters when there are any.</summary>
@@ -141,7 +141,7 @@ public sealed class Projection
     public Tensor Multiply(Tensor input, Tensor? bias = null)
     {
         if (IsPacked) return Packed!.Linear(input, bias);
-        Tensor weight = plain ?? standIn!;
+        Tensor weight = plain ?? dequantized!;
         if (RowProduct.TryLinear(input, weight, plain is not null && StoresTransposed, bias) is { } few) return few;
         if (IsStep(input, bias)) return TrainingLinear.Apply(this, bias, input, null, null);
         bool trains = is_grad_enabled() && (weight.requires_grad || bias is { requires_grad: true });
@@ -157,36 +157,36 @@ public sealed class Projection
     /// <returns>[…, out]</returns>
     internal Tensor Product(Tensor input, Tensor? bias) => IsPacked
         ? Packed!.Product(input.reshape(-1, InputSize), bias).view([.. input.shape[..^1], OutputSize])
-        : Products.Multiply(input, Matrix.t(), bias);
+        : MatMul.Multiply(input, Matrix.t(), bias);
 
     /// <summary>y·W without a graph: what reaches the input of the gradient y of the output.</summary>
     /// <param name="gradient">[rows, out]</param>
     /// <returns>[rows, in]</returns>
     internal Tensor BackProduct(Tensor gradient) => IsPacked ? Packed!.BackProduct(gradient)
-        : Products.Multiply(gradient, Matrix);
+        : MatMul.Multiply(gradient, Matrix);
 
     /// <summary>Makes the weight one that may be changed in place: a packed one is expanded until
     /// <see cref="EndMerge"/>.</summary>
     internal void BeginMerge()
     {
         if (Packed is null || merges++ > 0) return;
-        standIn = Packed.Expand().DetachFromDisposeScope();
+        dequantized = Packed.Expand().DetachFromDisposeScope();
     }
 
     /// <summary>Ends a <see cref="BeginMerge"/>; with the last one a packed weight is what it was.</summary>
     internal void EndMerge()
     {
         if (Packed is null || --merges > 0) return;
-        standIn!.Dispose();
-        standIn = null;
+        dequantized!.Dispose();
+        dequantized = null;
     }
 
     // Whether the base alone is a step of the graph that keeps nothing: on other devices torch's own nodes are.
     private bool IsStep(Tensor input, Tensor? bias) =>
         is_grad_enabled() && input.requires_grad && input.device_type == DeviceType.CPU
-        && !(plain ?? standIn!).requires_grad && bias is not { requires_grad: true };
+        && !(plain ?? dequantized!).requires_grad && bias is not { requires_grad: true };
 
-    private bool IsPacked => Packed is not null && standIn is null;
+    private bool IsPacked => Packed is not null && dequantized is null;
 
     /// <summary>Whether neither the weight nor the bias takes a gradient.</summary>
     internal bool IsFrozen => plain is not { requires_grad: true } && Bias is not { requires_grad: true };

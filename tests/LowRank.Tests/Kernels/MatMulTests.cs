@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Kernels;
 
-public sealed class ProductsTests
+public sealed class MatMulTests
 {
     // Widths about every tile, panel and slice, and those of real layers.
     private static readonly Gen<int> Width =
@@ -31,11 +31,11 @@ public sealed class ProductsTests
         // Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: n·u/(1 − n·u) times the sum of the
         // absolute terms.
         double bound = (depth + 3) * Rounding.Unit * 1.001;
-        Rounding.AssertWithin(exact, size * bound, Products.Multiply(gaps ? Rounding.WithGaps(x) : x, w, bias));
+        Rounding.AssertWithin(exact, size * bound, MatMul.Multiply(gaps ? Rounding.WithGaps(x) : x, w, bias));
         if (BlockedProduct.IsFaster) Rounding.AssertWithin(exact, size * bound, Own(x, w, bias));
         Tensor start = Rounding.Draw(seed + 3, rows, columns), sum = start.clone(), written = start.clone();
-        Products.Add(sum, x, w);
-        Products.Write(written, x, w);
+        MatMul.Add(sum, x, w);
+        MatMul.Write(written, x, w);
         Tensor before = start.to(ScalarType.Float64);
         Rounding.AssertWithin(before + matmul(input, matrix), (before.abs() + size) * bound, sum);
         Rounding.AssertWithin(matmul(input, matrix), size * bound, written);
@@ -48,12 +48,12 @@ public sealed class ProductsTests
         using var noGradient = no_grad();
         Tensor x = Rounding.Draw(1, 200, 400), w = Rounding.Draw(2, 400, 500);
         int threads = get_num_threads();
-        float[] several = Products.Multiply(x, w).data<float>().ToArray();
+        float[] several = MatMul.Multiply(x, w).data<float>().ToArray();
         try
         {
             set_num_threads(1);
             // libtorch's own products may differ by threads; what is promised is promised of the library's.
-            if (BlockedProduct.IsFaster) Assert.Equal(several, Products.Multiply(x, w).data<float>().ToArray());
+            if (BlockedProduct.IsFaster) Assert.Equal(several, MatMul.Multiply(x, w).data<float>().ToArray());
         }
         finally
         {

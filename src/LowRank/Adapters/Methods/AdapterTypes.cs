@@ -13,21 +13,21 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Methods;
 
 /// <summary>All kinds of adapter files, found by their type: adding one edits no list.</summary>
-internal static class AdapterKinds
+internal static class AdapterTypes
 {
-    private static readonly Dictionary<string, IAdapterKind> Kinds = typeof(AdapterKinds).Assembly.GetTypes()
-        .Where(type => typeof(IAdapterKind).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IAdapterKind)Activator.CreateInstance(type)!)
+    private static readonly Dictionary<string, IAdapterType> Kinds = typeof(AdapterTypes).Assembly.GetTypes()
+        .Where(type => typeof(IAdapterType).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
+        .Select(type => (IAdapterType)Activator.CreateInstance(type)!)
         .ToDictionary(kind => kind.PeftType);
 
     /// <summary>The supported values of <c>peft_type</c>, sorted.</summary>
     public static IReadOnlyList<string> PeftTypes => [.. Kinds.Keys.Order(StringComparer.Ordinal)];
 
     /// <summary>The kind of a <c>peft_type</c>; null where it is not supported.</summary>
-    public static IAdapterKind? Find(string peftType) => Kinds.GetValueOrDefault(peftType);
+    public static IAdapterType? Find(string peftType) => Kinds.GetValueOrDefault(peftType);
 
     /// <summary>The kind of a config that was read or made here.</summary>
-    public static IAdapterKind Of(LoraConfig config) => Find(config.PeftType)
+    public static IAdapterType Of(LoraConfig config) => Find(config.PeftType)
         ?? throw new InputException(
             $"peft_type: found \"{config.PeftType}\", supported: {string.Join(", ", PeftTypes)}.");
 }
@@ -35,7 +35,7 @@ internal static class AdapterKinds
 /// <summary>A kind of adapter file: a value of PEFT's <c>peft_type</c>, with its settings, its tensors and its
 /// layers.</summary>
 /// <remarks>Found by type: adding one edits no list.</remarks>
-internal interface IAdapterKind
+internal interface IAdapterType
 {
     /// <summary>The value of <c>peft_type</c>.</summary>
     string PeftType { get; }
@@ -131,7 +131,7 @@ internal static class KindKeys
     /// <summary>A value among a config's other keys, or its default.</summary>
     public static JsonElement Value(this LoraConfig config, string key) =>
         config.OtherKeys.TryGetValue(key, out JsonElement value)
-        ? value : AdapterKinds.Of(config).Keys.Single(known => known.Name == key).Default;
+        ? value : AdapterTypes.Of(config).Keys.Single(known => known.Name == key).Default;
 
     /// <summary>The paths of the modules that have a tensor of an ending in a file.</summary>
     public static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
@@ -202,7 +202,7 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     public INetwork Network => network;
 
     /// <summary>Its layers by path.</summary>
-    public IReadOnlyDictionary<string, AdapterSite> Sites { get; } = AdapterSite.Of(network);
+    public IReadOnlyDictionary<string, AdaptableLayer> Sites { get; } = AdaptableLayer.Of(network);
 
     /// <summary>Whether the adapter is new: its tensors are drawn, not read.</summary>
     public bool IsNew => read is null;

@@ -4,7 +4,7 @@ namespace LowRank.Adapters.Methods;
 
 /// <summary>What a method does in training besides the plain step: which weights it trains and how fast, a penalty,
 /// changes of gradients and weights around the optimizer's step.</summary>
-public interface ITrainingRules : IDisposable
+public interface ITrainingHooks : IDisposable
 {
     /// <summary>Whether a weight of the adapter is trained, by its key in the file.</summary>
     bool Trains(string key) => true;
@@ -37,10 +37,10 @@ public interface ITrainingRules : IDisposable
 }
 
 /// <summary>The plain step: every weight is trained at the run's rate.</summary>
-public sealed class PlainRules : ITrainingRules
+public sealed class NoTrainingHooks : ITrainingHooks
 {
     /// <summary>The rules; they hold nothing.</summary>
-    public static PlainRules Instance { get; } = new();
+    public static NoTrainingHooks Instance { get; } = new();
 
     /// <inheritdoc/>
     public bool ReadsGradients => false;

@@ -3,7 +3,7 @@ namespace LowRank.Cli.Views;
 /// <summary>Asks the user, a line each.</summary>
 /// <param name="input">The answers.</param>
 /// <param name="output">The questions.</param>
-internal sealed class Interview(TextReader input, TextWriter output)
+internal sealed class InitWizard(TextReader input, TextWriter output)
 {
     /// <summary>Asks until the answer fits.</summary>
     /// <param name="question">What is asked.</param>

@@ -7,18 +7,18 @@ namespace LowRank.Kernels;
 
 /// <summary>What attends to what: texts, those that continue the same ones together in trees.</summary>
 /// <remarks>Texts are added tree by tree, each after those that it continues.</remarks>
-internal sealed class AttentionTexts
+internal sealed class AttentionSequences
 {
     private const int PartQueries = 256; // of a forward part: a multiple of every panel
 
-    private readonly List<AttentionText> texts = [];
+    private readonly List<AttentionSequence> texts = [];
     private readonly List<int> before = [], needed = [];
     private readonly List<AttentionPart> parts = [], trees = [];
     private int treeStart;
     private int places;
 
     /// <summary>The texts.</summary>
-    public AttentionText[] Texts { get; private set; } = [];
+    public AttentionSequence[] Texts { get; private set; } = [];
 
     /// <summary>The numbers of the texts before each.</summary>
     public int[] Before { get; private set; } = [];
@@ -36,9 +36,9 @@ internal sealed class AttentionTexts
     /// <param name="rows">How many.</param>
     /// <param name="queries">Queries of each.</param>
     /// <param name="keys">Keys of each, the queries' the last of them.</param>
-    public static AttentionTexts OfRows(int rows, int queries, int keys)
+    public static AttentionSequences OfRows(int rows, int queries, int keys)
     {
-        var made = new AttentionTexts();
+        var made = new AttentionSequences();
         for (int row = 0; row < rows; row++) made.AddTree(row, [(0, queries, 0, keys, [])]);
         return made.Done();
     }
@@ -46,9 +46,10 @@ internal sealed class AttentionTexts
     /// <summary>Texts that lie one after the other in one row.</summary>
     /// <param name="segments">For each segment the length of its texts, their count, and the numbers of the segments,
     /// of one text each, that they continue.</param>
-    public static AttentionTexts OfSegments(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
+    public static AttentionSequences OfSegments(
+        IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
-        var made = new AttentionTexts();
+        var made = new AttentionSequences();
         var firstText = new int[segments.Count];
         int token = 0;
         bool apart = TreesAreApart(segments);
@@ -90,7 +91,7 @@ internal sealed class AttentionTexts
         foreach ((int query, int queries, int key, int keys, int[] earlier) in tree)
         {
             texts.Add(
-                new AttentionText(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places,
+                new AttentionSequence(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places,
                 before.Count, earlier.Length));
             before.AddRange(earlier);
             places += (keys + 3) / 4 * 4;
@@ -125,7 +126,7 @@ internal sealed class AttentionTexts
         to.Add(new AttentionPart(text, count, first, last, start, seen.Count, places));
     }
 
-    private AttentionTexts Done()
+    private AttentionSequences Done()
     {
         (Texts, Before, Needed, Parts, Trees) = ([.. texts], [.. before], [.. needed], [.. parts], [.. trees]);
         return this;
@@ -144,7 +145,7 @@ internal sealed class AttentionTexts
 /// <param name="FirstBefore">Where the numbers of the earlier texts begin.</param>
 /// <param name="Befores">How many earlier texts.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct AttentionText(
+internal readonly record struct AttentionSequence(
     int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
 {
     /// <summary>The position of its first query among all keys that it sees.</summary>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Adapters.Methods;
 
 /// <summary>A way in which pairs begin: a value of <c>init_lora_weights</c>. Found by type.</summary>
-internal interface ILoraStart
+internal interface ILoraInitializer
 {
     /// <summary>The value in words, for messages; the plain ones are one word.</summary>
     string Name { get; }
@@ -37,11 +37,12 @@ internal interface ILoraStart
 }
 
 /// <summary>All starts, found by their type.</summary>
-internal static class LoraStarts
+internal static class LoraInitializers
 {
-    private static readonly ILoraStart[] All = [.. typeof(LoraStarts).Assembly.GetTypes()
-        .Where(type => typeof(ILoraStart).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (ILoraStart)Activator.CreateInstance(type)!)
+    private static readonly ILoraInitializer[] All = [.. typeof(LoraInitializers).Assembly.GetTypes()
+        .Where(type => typeof(ILoraInitializer).IsAssignableFrom(type)
+        && type is { IsAbstract: false, IsInterface: false })
+        .Select(type => (ILoraInitializer)Activator.CreateInstance(type)!)
         .OrderBy(start => start.Name, StringComparer.Ordinal)];
 
     /// <summary>The names in words.</summary>
@@ -52,12 +53,12 @@ internal static class LoraStarts
         All.FirstOrDefault(start => start.Is(name)) is { } found && (use == AdapterUse.Create || found.CanLoad);
 
     /// <summary>The start of a name; that of <c>true</c> for names that matter for new adapters only.</summary>
-    public static ILoraStart Find(string name) => All.FirstOrDefault(start => start.Is(name))
+    public static ILoraInitializer Find(string name) => All.FirstOrDefault(start => start.Is(name))
         ?? All.Single(start => start.Is("true"));
 }
 
 /// <summary>true, false, null and "gaussian": drawn without looking at the model.</summary>
-internal sealed class DrawnStart : ILoraStart
+internal sealed class RandomInitializer : ILoraInitializer
 {
     public string Name => "true, false, gaussian";
 
@@ -66,7 +67,7 @@ internal sealed class DrawnStart : ILoraStart
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build) =>
         build.Targets.ToDictionary(target => target.Path, target =>
     {
-        AdapterSite site = build.Sites[target.Path];
+        AdaptableLayer site = build.Sites[target.Path];
         string kind = build.Config.InitialWeights.Name;
         (TorchSharp.torch.Tensor a, TorchSharp.torch.Tensor b) = site.Kind == ModuleKind.Embedding
             ? LoraInitialization.DrawEmbedding(kind, target.Rank, site.InputSize, site.OutputSize, build.Random)

@@ -4,7 +4,7 @@ using LowRank.Training;
 namespace LowRank.Tasks.QuestionAnswering;
 
 /// <summary>Collects the scores of windows and chooses each question's answer from all of its windows.</summary>
-internal sealed class AnswerBoard(int maxAnswerTokens) : IScoreBoard
+internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulator
 {
     private const int Candidates = 20; // best starts and ends that are combined, as SQuAD's scripts do
 

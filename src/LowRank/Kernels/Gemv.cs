@@ -7,7 +7,7 @@ namespace LowRank.Kernels;
 /// number of x, is added to the outputs.</summary>
 /// <remarks>The sum of each output runs over the inputs in order, in blocks: neither the other rows of the batch nor
 /// the number of threads changes a bit of it.</remarks>
-internal static unsafe class WeightColumns<TWide, TVector>
+internal static unsafe class Gemv<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {

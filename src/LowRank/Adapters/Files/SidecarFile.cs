@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace LowRank.Adapters.Files;
 
 /// <summary>JSON files of LowRank's own beside PEFT's two, which PEFT passes over.</summary>
-internal static class OwnFile
+internal static class SidecarFile
 {
     private static readonly JsonSerializerOptions Options = new()
     {

@@ -9,11 +9,11 @@ namespace LowRank.Tests.Turns;
 /// however it ends. A turn alone first takes the gate, through which every turn goes, so that it does not wait for ever
 /// on tests that follow each other. Whoever has waited for <see cref="Patience"/> goes on and says so, so that a test
 /// that hangs does not stop all others.</remarks>
-internal sealed class MachineTurn : IDisposable
+internal sealed class MachineLock : IDisposable
 {
     private readonly FileStream?[] held;
 
-    private MachineTurn(string? disturbance, params FileStream?[] held) =>
+    private MachineLock(string? disturbance, params FileStream?[] held) =>
         (Disturbance, this.held) = (disturbance, held);
 
     /// <summary>The longest wait for each of the two files.</summary>
@@ -25,13 +25,13 @@ internal sealed class MachineTurn : IDisposable
     /// <summary>Waits until nobody is alone on the machine.</summary>
     /// <param name="name">Turns of one name wait for each other.</param>
     /// <param name="patience">The longest wait; null for <see cref="Patience"/>.</param>
-    public static MachineTurn Beside(string name = "tests", TimeSpan? patience = null)
+    public static MachineLock Beside(string name = "tests", TimeSpan? patience = null)
     {
         (string gate, string tests) = Files(name);
         TimeSpan wait = patience ?? Patience;
         using FileStream? passed = Take(gate, FileShare.Read, wait);
         FileStream? held = Take(tests, FileShare.Read, wait);
-        return new MachineTurn(passed is null || held is null
+        return new MachineLock(passed is null || held is null
             ? $"Another process measures speed, or waits to do so, for more than {wait} (it holds {gate} or " +
             $"{tests}). The test runs beside it." : null, held);
     }
@@ -39,17 +39,17 @@ internal sealed class MachineTurn : IDisposable
     /// <summary>Waits until nobody else is on the machine, and keeps others out.</summary>
     /// <param name="name">Turns of one name wait for each other.</param>
     /// <param name="patience">The longest wait; null for <see cref="Patience"/>.</param>
-    public static MachineTurn Alone(string name = "tests", TimeSpan? patience = null)
+    public static MachineLock Alone(string name = "tests", TimeSpan? patience = null)
     {
         (string gate, string tests) = Files(name);
         TimeSpan wait = patience ?? Patience;
         FileStream? first = Take(gate, FileShare.None, wait), second = Take(tests, FileShare.None, wait);
         string? disturbance = first is null ? $"Another process measures speed for more than {wait} (it holds {gate})."
             : second is null ? $"A test in another process runs for more than {wait} (it holds {tests})." : null;
-        if (disturbance is null) return new MachineTurn(null, first, second);
+        if (disturbance is null) return new MachineLock(null, first, second);
         first?.Dispose(); // others need not wait for what is not measured
         second?.Dispose();
-        return new MachineTurn($"{disturbance} Speed is not measured beside it.");
+        return new MachineLock($"{disturbance} Speed is not measured beside it.");
     }
 
     /// <summary>The files of a name.</summary>
