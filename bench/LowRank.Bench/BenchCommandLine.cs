@@ -4,7 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Samples.Understanding;
+using LowRank.Pages;
 
 namespace LowRank.Bench;
 

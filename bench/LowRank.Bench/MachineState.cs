@@ -1,6 +1,6 @@
 using System.Globalization;
 using LowRank.Cli.Bench;
-using LowRank.Samples.Understanding;
+using LowRank.Pages;
 
 namespace LowRank.Bench;
 

@@ -1,4 +1,4 @@
-using LowRank.Samples.Understanding;
+using LowRank.Pages;
 
 namespace LowRank.Bench;
 

@@ -1,5 +1,5 @@
 using LowRank.EndToEndTests;
-using LowRank.Samples.Hotels;
+using LowRank.Hotels;
 using LowRank.Tests.Turns;
 using LowRank.Tokenization;
 

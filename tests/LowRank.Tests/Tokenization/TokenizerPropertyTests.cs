@@ -1,13 +1,13 @@
 using System.Text;
 using CsCheck;
-using LowRank.Samples.Hotels;
 using LowRank.Tokenization;
 
 namespace LowRank.Tests.Tokenization;
 
 public sealed class TokenizerPropertyTests
 {
-    private static readonly string[] Texts = [.. HotelTask.Files()["train.jsonl"]];
+    private static readonly string[] Texts =
+        [.. File.ReadLines(Path.Combine(Documentation.RepositoryFiles.Root, "samples", "hotels", "train.jsonl"))];
     private static readonly Lazy<Tokenizer> ByteLevel = new(() => Make(BytePairTrainer.Train(Texts, 600, ["<|end|>"])));
 
     [Fact]

@@ -1,0 +1,97 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using LowRank.Cli.Commands;
+using LowRank.Pages;
+using LowRank.Tests.Documentation;
+
+namespace LowRank.Tools.Tests;
+
+/// <summary>docs/performance.md says what was measured, and what was measured keeps what is promised.</summary>
+public sealed partial class PerformancePageTests
+{
+    private static IReadOnlyDictionary<string, JsonObject> Measured => PerformancePage.Load(RepositoryFiles.Root);
+
+    [Fact]
+    public void The_page_has_the_measured_numbers()
+    {
+        string text = RepositoryFiles.Read(PerformancePage.Path);
+        Assert.True(Mark().Count(text) > 10, "the scan is broken");
+        Assert.Equal(PerformancePage.Fill(text, Measured), text);
+        IReadOnlyDictionary<string, JsonObject> changed = Measured;
+        changed["optimizer"]["step_over_copy"] = 7.0;
+        Assert.NotEqual(PerformancePage.Fill(text, changed), text);
+    }
+
+    [Fact]
+    public void Each_measurement_says_command_machine_and_commit()
+    {
+        Assert.Equal(Measurements.All.Select(measurement => measurement.Name).Order(StringComparer.Ordinal),
+            Measured.Keys.Order(StringComparer.Ordinal));
+        Assert.All(Measurements.All, measurement =>
+        {
+            JsonObject measured = Measured[measurement.Name];
+            Assert.Equal(measurement.Command, measured["command"]!.GetValue<string>());
+            Assert.Contains("cores", measured["machine"]!.GetValue<string>(), StringComparison.Ordinal);
+            Assert.Matches("^[0-9a-f]{10}$", measured["commit"]!.GetValue<string>());
+            if (measurement.Limit is { } limit) Assert.Equal(limit.Vectors, measured["vectors"]!.GetValue<string>());
+        });
+    }
+
+    [Fact]
+    public void Everything_that_is_measured_is_shown()
+    {
+        string text = RepositoryFiles.Read(PerformancePage.Path);
+        Assert.All(Measurements.All,
+            measurement => Assert.Matches($"<!-- (json|parts|shapes): {measurement.Name} ", text));
+        string[] benchmarks = [.. new BenchCommand().Build().Subcommands.Select(command => command.Name)];
+        Assert.True(benchmarks.Length > 5, "the scan is broken");
+        Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} +# ", text));
+    }
+
+    [Fact]
+    public void Figures_are_drawn_from_what_was_measured_and_shown_with_words()
+    {
+        IReadOnlyDictionary<string, string> figures = GrowthFigures.Draw(Measured[GrowthFigures.File]);
+        foreach ((string file, string svg) in figures)
+        {
+            Assert.Equal(svg, RepositoryFiles.Read(PerformancePage.Folder + file));
+            Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
+        }
+        Assert.Equal(figures.Keys.Order(), Image().Matches(RepositoryFiles.Read(PerformancePage.Path))
+            .Select(image => image.Groups["file"].Value).Order());
+        JsonObject changed = Measured[GrowthFigures.File];
+        changed["rows"]!["points"]![0]!["peak_above_weights_bytes"] = 1.0;
+        Assert.NotEqual(figures["growth_rows.svg"], GrowthFigures.Draw(changed)["growth_rows.svg"]);
+    }
+
+    [Fact]
+    public void Memory_and_time_that_were_measured_grow_as_the_page_says()
+    {
+        JsonObject growth = Measured[GrowthFigures.File];
+        double Line(string series, string what, string value) => growth[series]![what]![value]!.GetValue<double>();
+        Assert.InRange(Line("rows", "memory", "slope"), 0, 64 * 64); // 64 bytes for each of a row's 64 tokens
+        foreach ((string series, string what) in new[] { ("tokens", "memory"), ("length", "memory"), ("tokens", "time"),
+            ("weights", "memory"), ("weights", "time") })
+            Assert.InRange(Line(series, what, "largest_deviation"), 0, 0.1);
+    }
+
+    [Fact]
+    public void A_mark_that_was_not_measured_is_refused_by_name()
+    {
+        Assert.Contains(
+            "nothing.json",
+            Assert.Throws<InputException>(
+                () => PerformancePage.Fill("<!-- json: nothing a -->1<!-- /json -->", Measured)).Message);
+        Assert.Contains(
+            "step_over_copy",
+            Assert.Throws<InputException>(
+                () => PerformancePage.Fill(
+                    "<!-- json: optimizer step_under_copy -->1<!-- /json -->", Measured)).Message);
+    }
+
+    [GeneratedRegex(@"!\[[^\]]+\]\(figures/performance/(?<file>[^)]+)\)", RegexOptions.ExplicitCapture)]
+    private static partial Regex Image();
+
+    [GeneratedRegex("<!-- json: ")]
+    private static partial Regex Mark();
+}

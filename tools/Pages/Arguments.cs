@@ -1,0 +1,48 @@
+namespace LowRank.Pages;
+
+/// <summary>What the command line asks for.</summary>
+/// <param name="Repository">The repository's folder.</param>
+/// <param name="Only">One experiment; null for all.</param>
+/// <param name="Steps">Optimizer steps of each run.</param>
+/// <param name="Again">Whether to measure anew what is known.</param>
+/// <param name="RenderOnly">Whether to write figures and tables alone.</param>
+internal sealed record Arguments(string Repository, string? Only, int Steps, bool Again, bool RenderOnly)
+{
+    private const int DefaultSteps = 100;
+
+    /// <summary>Reads the command line.</summary>
+    /// <exception cref="InputException">An argument is not understood.</exception>
+    public static Arguments Parse(string[] args)
+    {
+        var result = new Arguments(FindRepository(), null, DefaultSteps, Again: false, RenderOnly: false);
+        for (int i = 0; i < args.Length; i++)
+        {
+            string Value() => ++i < args.Length ? args[i]
+                : throw new InputException($"{args[i - 1]} needs a value behind it.");
+            result = args[i] switch
+            {
+                "--only" => result with { Only = Value() },
+                "--steps" => result with { Steps = int.TryParse(Value(), out int steps) && steps > 0 ? steps
+                : throw new InputException($"--steps is {args[i]}, expected a whole number above 0.") },
+                "--again" => result with { Again = true },
+                "--render" => result with { RenderOnly = true },
+                _ => throw new InputException(
+                    $"\"{args[i]}\" is not understood; expected --only NAME, --steps N, --again or --render."),
+            };
+        }
+        string[] names = [.. Runs.ByExperiment.Keys, "ways", "costs"];
+        if (result.Only is { } only && !names.Contains(only))
+            throw new InputException($"--only is \"{only}\"; expected one of {string.Join(", ", names)}.");
+        return result;
+    }
+
+    private static string FindRepository()
+    {
+        DirectoryInfo? folder = new(Directory.GetCurrentDirectory());
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
+            folder = folder.Parent;
+        return folder?.FullName
+            ?? throw new InputException(
+                "LowRank.slnx was not found here or above; run the program inside the repository.");
+    }
+}

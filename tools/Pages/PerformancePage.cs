@@ -1,0 +1,129 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace LowRank.Pages;
+
+/// <summary>docs/performance.md, whose numbers are those that <c>lowrank bench … --json</c> printed into
+/// docs/figures/performance.</summary>
+/// <remarks>A number stands between <c>&lt;!-- json: FILE KEY FORMAT --&gt;</c> and <c>&lt;!-- /json --&gt;</c>, where
+/// the format is one of .NET's for numbers and may be left out, and a key within an object is written with a dot; the
+/// parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>, the shapes of
+/// attention between <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, and the commands of
+/// <see cref="Measurements"/> between <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
+public static partial class PerformancePage
+{
+    /// <summary>The page's path in the repository.</summary>
+    public const string Path = "docs/performance.md";
+
+    /// <summary>The folder of what was measured.</summary>
+    public const string Folder = "docs/figures/performance/";
+
+    /// <summary>Reads what was measured.</summary>
+    /// <param name="repository">The repository's folder.</param>
+    /// <returns>The objects by the names of their files, without the ending.</returns>
+    public static IReadOnlyDictionary<string, JsonObject> Load(string repository) =>
+        Directory.GetFiles(System.IO.Path.Combine(repository, Folder), "*.json").Order(StringComparer.Ordinal)
+            .ToDictionary(
+                path => System.IO.Path.GetFileNameWithoutExtension(path), path =>
+                JsonNode.Parse(File.ReadAllText(path))!.AsObject());
+
+    /// <summary>The page with its numbers filled in.</summary>
+    /// <param name="text">The page as it is.</param>
+    /// <param name="measured">What was measured, by file.</param>
+    /// <exception cref="InputException">It marks what was not measured.</exception>
+    public static string Fill(string text, IReadOnlyDictionary<string, JsonObject> measured)
+    {
+        text = CommandsMark()
+            .Replace(text, mark => $"{mark.Groups["open"].Value}\n\n{Measurements.Commands()}\n<!-- /commands -->");
+        text = ShapesMark()
+            .Replace(text,
+            mark => $"{mark.Groups["open"].Value}\n{Shapes(Find(measured, mark.Groups["file"].Value))}<!-- /shapes " +
+            "-->");
+        text = PartsMark()
+            .Replace(text,
+            mark => $"{mark.Groups["open"].Value}\n{Parts(Find(measured, mark.Groups["file"].Value))}<!-- /parts -->");
+        return NumberMark().Replace(text, mark =>
+            $"{mark.Groups["open"].Value}{Number(Find(measured, mark.Groups["file"].Value), mark.Groups["key"].Value, mark.Groups["format"].Value)}<!-- /json -->");
+    }
+
+    /// <summary>Writes the page.</summary>
+    /// <param name="repository">The repository's folder.</param>
+    public static void Write(string repository)
+    {
+        string page = System.IO.Path.Combine(repository, Path);
+        IReadOnlyDictionary<string, JsonObject> measured = Load(repository);
+        File.WriteAllText(page, Fill(File.ReadAllText(page), measured));
+        foreach ((string file, string svg) in GrowthFigures.Draw(Find(measured, GrowthFigures.File)))
+            File.WriteAllText(System.IO.Path.Combine(repository, Folder, file), svg);
+    }
+
+    private static JsonObject Find(IReadOnlyDictionary<string, JsonObject> measured, string file) =>
+        measured.TryGetValue(file, out JsonObject? found) ? found
+        : throw new InputException(
+            $"{Path} marks \"{file}\", but {Folder}{file}.json is not there; expected one of " +
+            $"{string.Join(", ", measured.Keys)}.");
+
+    private static string Number(JsonObject measured, string key, string format)
+    {
+        JsonNode? found = measured;
+        foreach (string part in key.Split('.')) found = (found as JsonObject)?[part];
+        if (found is not JsonValue value)
+            throw new InputException(
+                $"{Path} marks the key \"{key}\", which was not measured; expected one of " +
+                $"{string.Join(", ", measured.Select(entry => entry.Key))}.");
+        return value.TryGetValue(out double number)
+            ? number.ToString(format.Length == 0 ? "0.##" : format, CultureInfo.InvariantCulture)
+            : value.GetValue<string>();
+    }
+
+    private static string Parts(JsonObject start)
+    {
+        var table = new StringBuilder("| part | seconds |\n| --- | ---: |\n");
+        foreach (JsonNode? part in start["parts"]!.AsArray())
+            table.Append(CultureInfo.InvariantCulture,
+                $"| {part!["name"]!.GetValue<string>()} | {part["seconds"]!.GetValue<double>():0.000} |\n");
+        return table.ToString();
+    }
+
+    private static string Shapes(JsonObject attention)
+    {
+        var table = new StringBuilder(
+            "| | rows x tokens | heads x width | forward, ms | of torch's | backward, ms | of torch's | without " +
+            "gradients, ms | of torch's |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+        foreach (JsonNode? shape in attention["shapes"]!.AsArray())
+        {
+            double Value(string key) => shape![key]!.GetValue<double>();
+            string heads = Value("heads") == Value("key_value_heads") ? $"{Value("heads")}"
+                : $"{Value("heads")} on {Value("key_value_heads")}";
+            table.Append(CultureInfo.InvariantCulture,
+                $"| {shape!["name"]!.GetValue<string>()} | {Value("rows")} x {Value("tokens")} | {heads} x " +
+                $"{Value("dimension")} |");
+            foreach (string way in (ReadOnlySpan<string>)["forward", "backward", "evaluation"])
+                table.Append(CultureInfo.InvariantCulture,
+                    $" {1e3 * Value(way + "_seconds"):0.00} | {1 / Value(way + "_speedup"):0.00} |");
+            table.Append('\n');
+        }
+        return table.ToString();
+    }
+
+    [GeneratedRegex(
+        "(?<open><!-- commands -->).*?<!-- /commands -->", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex CommandsMark();
+
+    [GeneratedRegex(
+        "(?<open><!-- shapes: (?<file>[a-z0-9_]+) -->).*?<!-- /shapes -->",
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex ShapesMark();
+
+    [GeneratedRegex(
+        "(?<open><!-- parts: (?<file>[a-z0-9_]+) -->).*?<!-- /parts -->",
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex PartsMark();
+
+    [GeneratedRegex(
+        "(?<open><!-- json: (?<file>[a-z0-9_]+) (?<key>[a-z_0-9.]+)(?: (?<format>[^ ]+))? -->).*?<!-- /json -->",
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
+    private static partial Regex NumberMark();
+}
