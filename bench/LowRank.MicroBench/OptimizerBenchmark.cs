@@ -30,7 +30,7 @@ public class OptimizerBenchmark : IDisposable
         }
         own = new AdamW(
             [.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))],
-            new TrainingOptions { WeightDecay = Decay });
+            new TrainerOptions { WeightDecay = Decay });
         torchs = optim.AdamW(copies, lr: Rate, weight_decay: Decay);
         Own();
         Torch();

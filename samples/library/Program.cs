@@ -12,7 +12,7 @@ LoadedExamples data = ExampleLoader.Load(["samples/hotels/train.jsonl"], tokeniz
 var config = new LoraConfig { Rank = 16, Alpha = 32, TargetModules = ModuleSelection.AllLinear };
 using Adapter adapter = Adapter.Create(model, config, seed: 42);
 adapter.Attach();
-var options = new TrainingOptions { Steps = 40, BatchSize = 16, LearningRate = 5e-3 };
+var options = new TrainerOptions { Steps = 40, BatchSize = 16, LearningRate = 5e-3 };
 new Trainer(model.Decoder, new TrainedAdapter(adapter), options, "runs/library", new ObserverGroup()).Run(data.Examples, []);
 
 int[] prompt = PromptEncoding.Prompt(tokenizer, "name: The Blue Lamp | type: hotel | area: old town | price: 85\n");

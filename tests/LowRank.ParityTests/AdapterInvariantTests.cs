@@ -61,7 +61,7 @@ public sealed class AdapterInvariantTests
         try
         {
             var counts = new LiveTensors();
-            var options = new TrainingOptions { Steps = 100, BatchSize = 2, GradientAccumulation = 2,
+            var options = new TrainerOptions { Steps = 100, BatchSize = 2, GradientAccumulation = 2,
                 EvaluateEvery = 25, SaveEvery = 40 };
             TokenizedExample[] rows =
                 [.. Enumerable.Range(0, 12)
@@ -92,7 +92,7 @@ public sealed class AdapterInvariantTests
             TokenizedExample[] rows =
                 [.. Enumerable.Range(0, 11)
                 .Select(i => new TokenizedExample([1, 2 + i, 3, 40 + 3 * i], [1, 2 + i, 3, 40 + 3 * i]))];
-            var options = new TrainingOptions { Steps = 20, BatchSize = 4, SaveEvery = 5, LearningRate = 1e-2 };
+            var options = new TrainerOptions { Steps = 20, BatchSize = 4, SaveEvery = 5, LearningRate = 1e-2 };
             void Run(bool resume, CancellationToken cancellation, ITrainingObserver observer)
             {
                 using var golden = new Golden("llama");

@@ -77,7 +77,7 @@ public sealed class DeviceTests
         using var golden = new Golden("llama", baseDtype: format);
         using Adapter adapter = Attached(golden, 0.3);
         using var runner = new StepRunner(new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter),
-            new TrainingOptions { GradientCheckpointing = checkpointing });
+            new TrainerOptions { GradientCheckpointing = checkpointing });
         StepBatches step = Step(golden);
         for (int i = 1; i <= 5; i++) runner.Run(step, 1e-3, i);
         long before = Tensor.TotalCount;
@@ -96,7 +96,7 @@ public sealed class DeviceTests
         using var runner =
             new StepRunner(
                 new CausalObjective(golden.Model.Decoder), new TrainedAdapter(adapter),
-                new TrainingOptions { GradientCheckpointing = true });
+                new TrainerOptions { GradientCheckpointing = true });
         StepBatches step = Step(golden);
         Assert.Equal("no second pass",
             Assert.Throws<InvalidOperationException>(() => runner.Run(step, 1e-3, 1)).Message);
@@ -134,7 +134,7 @@ public sealed class DeviceTests
             : PromptSharing.InStep };
         using var runner =
             new StepRunner(new CausalObjective(golden.Model.Decoder, batching), new TrainedAdapter(adapter),
-            new TrainingOptions { Seed = seed, GradientCheckpointing = way == "checkpointed" });
+            new TrainerOptions { Seed = seed, GradientCheckpointing = way == "checkpointed" });
         StepBatches step = Step(golden);
         return [.. Enumerable.Range(1, 4).Select(number => runner.Run(step, Rate, number))
             .SelectMany(outcome => new[] { outcome.Loss, outcome.GradientNorm })];

@@ -93,7 +93,7 @@ public sealed class MethodCaseTests
         using var output = new TemporaryFolder();
         var steps = new RecordedSteps();
         var trained = new TrainedAdapter(adapter, rules);
-        TrainingOptions settings = MethodParityTests.Options(train.RootElement);
+        TrainerOptions settings = MethodParityTests.Options(train.RootElement);
         // PEFT's optimizer has both in another order
         if (methodName == "lora_fa") settings = settings with { WeightDecay = 0, Epsilon = 1e-14 };
         new Trainer(golden.Model.Decoder, trained, settings, output["run"], steps)

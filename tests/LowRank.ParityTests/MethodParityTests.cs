@@ -129,7 +129,7 @@ public sealed class MethodParityTests
         }
     }
 
-    internal static TrainingOptions Options(JsonElement train) => new()
+    internal static TrainerOptions Options(JsonElement train) => new()
     {
         Steps = train.GetProperty("steps").GetInt32(), BatchSize = 3, Shuffle = false,
             LearningRate = train.GetProperty("lr").GetDouble(),

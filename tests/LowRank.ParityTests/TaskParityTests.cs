@@ -88,7 +88,7 @@ public sealed class TaskParityTests
             using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "start"), golden.Model);
             adapter.Attach();
             var trained = new TrainedAdapter(adapter);
-            var options = new TrainingOptions
+            var options = new TrainerOptions
             {
                 Steps = 12, BatchSize = 3, LearningRate = 0.01, WeightDecay = 0.01, WarmupSteps = 3, Shuffle = false,
                     EvaluateEvery = 0,

@@ -20,7 +20,7 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
         using var scope = NewDisposeScope();
         Tensor[] weights = Weights();
         using var optimizer =
-            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainerOptions());
         // A step reads weights, gradients, means, squares and writes all but the gradients: seven halves of them are
         // read, seven written.
         Tensor from = ones(7L * Tensors * Numbers / 2), to = ones_like(from);
@@ -43,7 +43,7 @@ public sealed class OptimizerSpeedTests(MeasuredMachine machine)
         using var scope = NewDisposeScope();
         Tensor[] weights = Weights();
         using var optimizer =
-            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainingOptions());
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"w{i}", weight))], new TrainerOptions());
         var norm = new GradientNorm(weights);
         void Step()
         {

@@ -233,7 +233,7 @@ public sealed class Laboratory
         LayersToTransform = spec.Layers is { } layers ? LayerSelection.Of(layers) : null,
     };
 
-    private TrainingOptions Options(RunSpec spec) => new()
+    private TrainerOptions Options(RunSpec spec) => new()
     {
         Steps = steps,
         BatchSize = Batch,

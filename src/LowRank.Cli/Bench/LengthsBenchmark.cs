@@ -154,7 +154,7 @@ internal static class LengthsBench
             IObjective objective, StepBatches batches)
         {
             if (!runners.TryGetValue(objective, out StepRunner? runner))
-                runners[objective] = runner = new StepRunner(objective, trained, new TrainingOptions { Seed = Seed });
+                runners[objective] = runner = new StepRunner(objective, trained, new TrainerOptions { Seed = Seed });
             TimeSpan used = Environment.CpuUsage.TotalTime;
             long started = Stopwatch.GetTimestamp();
             StepOutcome outcome = runner.Run(batches, 0, ++number);

@@ -55,7 +55,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
             [.. Enumerable.Range(0, tensors).Select(_ => randn(count / tensors).mul_(0.02).requires_grad_())];
         foreach (Tensor weight in weights) weight.grad = randn(weight.shape).mul_(1e-3);
         using var fused =
-            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainingOptions());
+            new AdamW([.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight))], new TrainerOptions());
         TorchSharp.Modules.Parameter[] copies =
             [.. weights.Select(weight => new TorchSharp.Modules.Parameter(weight.detach().clone()))];
         foreach (TorchSharp.Modules.Parameter weight in copies) weight.grad = randn(weight.shape).mul_(1e-3);

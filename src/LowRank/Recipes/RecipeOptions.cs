@@ -16,10 +16,10 @@ internal static class RecipeOptions
     // Little is lost to a crash then, and writing an adapter and its optimizer takes no noticeable share of the time.
     private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(10);
 
-    public static TrainingOptions Training(Recipe recipe)
+    public static TrainerOptions Training(Recipe recipe)
     {
         TrainingSection training = recipe.Training;
-        return new TrainingOptions
+        return new TrainerOptions
         {
             Epochs = training.Epochs,
             Steps = training.Steps,
@@ -52,7 +52,7 @@ internal static class RecipeOptions
 
     /// <summary>Steps of warm-up of a run of so many steps.</summary>
     public static long Warmup(TrainingSection training, long totalSteps) =>
-        new TrainingOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(
+        new TrainerOptions { WarmupSteps = training.WarmupSteps, WarmupRatio = training.WarmupRatio }.PlannedWarmup(
             totalSteps);
 
     public static TaskSettings Task(Recipe recipe)

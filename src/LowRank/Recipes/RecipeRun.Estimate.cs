@@ -77,7 +77,7 @@ public sealed partial class RecipeRun
         set_num_threads(Recipe.Training.Threads ?? ProcessorCores.Physical());
         TrainingEstimate estimate = Sizes();
         if (MemoryProblem(estimate) is { } problem) return estimate with { NotProbed = problem };
-        TrainingOptions options = RecipeOptions.Training(Recipe);
+        TrainerOptions options = RecipeOptions.Training(Recipe);
         IReadOnlyList<IExample> validation = options.EvaluateEvery == 0 ? [] : Validation;
         // texts are generated before training: what that takes belongs to the peak
         if (Recipe.Comparison is { } comparison)

@@ -28,7 +28,7 @@ public sealed unsafe class AdamW : IDisposable
 
     /// <summary>Allocates the state of the given weights, zero at the start.</summary>
     /// <exception cref="ArgumentException">The weights are not all float32 and on one device.</exception>
-    public AdamW(IReadOnlyList<KeyValuePair<string, Tensor>> weights, TrainingOptions options)
+    public AdamW(IReadOnlyList<KeyValuePair<string, Tensor>> weights, TrainerOptions options)
     {
         this.weights = weights;
         (beta1, beta2, epsilon, weightDecay) = (options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay);

@@ -30,7 +30,7 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     /// <param name="rate">The step's learning rate.</param>
     /// <param name="kept">What is left of the run, a sentence.</param>
     public string OfSteps(
-        StepBatches step, string problem, RunState at, TrainingOptions options, double rate, string kept)
+        StepBatches step, string problem, RunState at, TrainerOptions options, double rate, string kept)
     {
         List<(IExample Row, string Problem)> wrong = WrongRows(step);
         int looked = step.MicroBatches.Sum(rows => rows.Count(row => row.PredictedLabels > 0));
@@ -56,7 +56,7 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     /// <param name="at">Where the run is.</param>
     /// <param name="options">The run's settings.</param>
     /// <param name="kept">What is left of the run, a sentence.</param>
-    public string OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainingOptions options, string kept)
+    public string OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainerOptions options, string kept)
     {
         IReadOnlyList<IExample>? broken = Evaluation.Broken(objective, validation, options.EvaluationBatchSize);
         return Message($"The held-out loss after step {at.Step} is not finite, and the run is not finished:",

@@ -106,7 +106,7 @@ internal sealed class RunState(long totalSteps)
     }
 
     /// <summary>Why the run has to end here; null when it goes on.</summary>
-    public RunEnding? Ending(TrainingOptions options, CancellationToken cancellation) =>
+    public RunEnding? Ending(TrainerOptions options, CancellationToken cancellation) =>
         Step >= TotalSteps ? RunEnding.Completed
         : cancellation.IsCancellationRequested ? RunEnding.Cancelled
         : Waited >= options.Patience ? RunEnding.NoImprovement
@@ -128,12 +128,12 @@ public enum RunEnding
     /// <summary>It was told to stop; a checkpoint to resume from is saved.</summary>
     Cancelled,
 
-    /// <summary>The held-out loss had not improved for <see cref="TrainingOptions.Patience"/> evaluations.</summary>
+    /// <summary>The held-out loss had not improved for <see cref="TrainerOptions.Patience"/> evaluations.</summary>
     NoImprovement,
 
-    /// <summary>It had used <see cref="TrainingOptions.MaxTime"/>.</summary>
+    /// <summary>It had used <see cref="TrainerOptions.MaxTime"/>.</summary>
     TimeSpent,
 
-    /// <summary>It had used <see cref="TrainingOptions.MaxTokens"/>.</summary>
+    /// <summary>It had used <see cref="TrainerOptions.MaxTokens"/>.</summary>
     TokensSpent,
 }

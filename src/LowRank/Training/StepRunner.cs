@@ -11,7 +11,7 @@ namespace LowRank.Training;
 /// <summary>Does optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
 /// <remarks>What belongs to a step lives in a dispose scope of its own: memory does not grow with the number of
 /// steps.</remarks>
-internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainingOptions options) : IDisposable
+internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainerOptions options) : IDisposable
 {
     public AdamW Optimizer { get; } = new(trained.Weights, options);
 

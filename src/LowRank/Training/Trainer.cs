@@ -12,14 +12,14 @@ public sealed class Trainer
 {
     private readonly IObjective objective;
     private readonly ITrainedWeights trained;
-    private readonly TrainingOptions options;
+    private readonly TrainerOptions options;
     private readonly ITrainingObserver observer;
     private readonly string outputFolder;
     private readonly RunFolder? taken;
 
     /// <summary>Prepares a run of next-token prediction.</summary>
     public Trainer(
-        Decoder model, ITrainedWeights trained, TrainingOptions options, string outputFolder,
+        Decoder model, ITrainedWeights trained, TrainerOptions options, string outputFolder,
         ITrainingObserver observer)
         : this(new CausalObjective(model), trained, options, outputFolder, observer)
     {
@@ -32,7 +32,7 @@ public sealed class Trainer
     /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints; taken while the run
     /// goes on.</param>
     /// <param name="observer">Hears of every step and evaluation.</param>
-    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, string outputFolder,
+    public Trainer(IObjective objective, ITrainedWeights trained, TrainerOptions options, string outputFolder,
         ITrainingObserver observer)
     {
         (this.objective, this.trained, this.options, this.observer) = (objective, trained, options, observer);
@@ -40,7 +40,7 @@ public sealed class Trainer
     }
 
     /// <summary>Prepares a run in a folder that the caller has taken, and lets go of.</summary>
-    public Trainer(IObjective objective, ITrainedWeights trained, TrainingOptions options, RunFolder folder,
+    public Trainer(IObjective objective, ITrainedWeights trained, TrainerOptions options, RunFolder folder,
         ITrainingObserver observer)
         : this(objective, trained, options, folder.Path, observer) => taken = folder;
 

@@ -19,7 +19,7 @@ internal static class TrainingProbe
     /// <param name="validation">How many rows an evaluation while training takes, of those.</param>
     /// <param name="time">How long to measure; one micro-batch is measured in any case.</param>
     public static ProbeResult Run(
-        IObjective objective, ITrainedWeights trained, TrainingOptions options, IReadOnlyList<IExample> training,
+        IObjective objective, ITrainedWeights trained, TrainerOptions options, IReadOnlyList<IExample> training,
         IReadOnlyList<IExample> evaluated, IReadOnlyList<IExample> validation, TimeSpan time)
     {
         var batches = new BatchPlan(
@@ -54,7 +54,7 @@ internal static class TrainingProbe
 
     // Seconds a position, from the batch of the longest rows, which takes the most memory too.
     private static double EvaluationSeconds(
-        IObjective objective, TrainingOptions options, IReadOnlyList<IExample> evaluated)
+        IObjective objective, TrainerOptions options, IReadOnlyList<IExample> evaluated)
     {
         IExample[] longest =
             [.. evaluated.Where(row => row.PredictedLabels > 0).OrderByDescending(row => row.Length)
@@ -65,7 +65,7 @@ internal static class TrainingProbe
         return Stopwatch.GetElapsedTime(started).TotalSeconds / objective.Arranger.Positions(longest);
     }
 
-    private static long Computed(IObjective objective, TrainingOptions options, IReadOnlyList<IExample> rows) =>
+    private static long Computed(IObjective objective, TrainerOptions options, IReadOnlyList<IExample> rows) =>
         objective.Arranger.EvaluationBatches(
             [.. rows.Where(row => row.PredictedLabels > 0)], options.EvaluationBatchSize)
             .Sum(objective.Arranger.Positions);

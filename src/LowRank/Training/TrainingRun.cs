@@ -8,7 +8,7 @@ internal sealed class TrainingRun : IDisposable
 {
     private readonly IObjective objective;
     private readonly ITrainedWeights trained;
-    private readonly TrainingOptions options;
+    private readonly TrainerOptions options;
     private readonly ITrainingObserver observer;
     private readonly RunFolder folder;
     private readonly IReadOnlyList<IExample> validation;
@@ -25,7 +25,7 @@ internal sealed class TrainingRun : IDisposable
     private long savedAt = Stopwatch.GetTimestamp(); // when the last checkpoint was written, or the run began
 
     public TrainingRun(
-        IObjective objective, ITrainedWeights trained, TrainingOptions options, ITrainingObserver observer,
+        IObjective objective, ITrainedWeights trained, TrainerOptions options, ITrainingObserver observer,
         RunFolder folder,
         IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation)
     {

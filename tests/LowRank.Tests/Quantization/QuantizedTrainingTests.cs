@@ -113,7 +113,7 @@ public sealed class QuantizedTrainingTests : IDisposable
             Adapter.Create(model, new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.AllLinear }, 1);
         adapter.Attach();
         var recorder = new Recorder();
-        var options = new TrainingOptions { Steps = 20, BatchSize = 6, LearningRate = 0.02,
+        var options = new TrainerOptions { Steps = 20, BatchSize = 6, LearningRate = 0.02,
             Schedule = ScheduleKind.Constant, Seed = 5 };
         new Trainer(model.Decoder, new TrainedAdapter(adapter), options, folder["run"], recorder).Run(Examples, []);
         Directory.Delete(folder["run"], recursive: true);

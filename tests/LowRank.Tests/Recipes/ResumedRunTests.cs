@@ -103,7 +103,7 @@ public sealed class ResumedRunTests : IDisposable
     {
         Recipe recipe = Recipe.Parse($"model: m\ndata: {{train: t}}\noutput: o\ntraining: {{{yaml}}}\n", folder.Path);
         Assert.Equal((steps, byTime), (recipe.Training.SaveEvery, recipe.Training.SavesByTime));
-        TrainingOptions options = RecipeOptions.Training(recipe);
+        TrainerOptions options = RecipeOptions.Training(recipe);
         Assert.Equal((steps, byTime ? TimeSpan.FromMinutes(10) : (TimeSpan?)null),
             (options.SaveEvery, options.SaveInterval));
         Assert.Equal(recipe.Training, Recipe.Parse(recipe.ToYaml(), folder.Path).Training);

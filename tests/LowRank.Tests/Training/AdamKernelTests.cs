@@ -29,7 +29,7 @@ public sealed unsafe class AdamKernelTests
             torchSquares = [.. fused.Select(weight => zeros_like(weight))];
         using var optimizer =
             new AdamW(Named(fused),
-            new TrainingOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = decay });
+            new TrainerOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = decay });
         for (int step = 1; step <= 6; step++)
         {
             double rate = 1e-2 / step, scale = step % 2 == 0 ? 0.37 : 1;
@@ -76,7 +76,7 @@ public sealed unsafe class AdamKernelTests
         Tensor fused = tensor(weight, ScalarType.Float32);
         using var optimizer =
             new AdamW(Named([fused]),
-            new TrainingOptions { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = Decay });
+            new TrainerOptions { Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = Decay });
         for (int step = 1; step <= 60; step++)
         {
             float[] gradient = [.. weight.Select(_ => (float)(random.NextDouble() - 0.4))];
@@ -100,8 +100,8 @@ public sealed unsafe class AdamKernelTests
         using var scope = NewDisposeScope();
         Tensor[] clipped = [randn(300, 7).mul_(5), randn(11)], read = [.. clipped.Select(weight => weight.clone())];
         Tensor[] gradients = [randn(300, 7), randn(11)];
-        using AdamW first = new(Named(clipped), new TrainingOptions()),
-            second = new(Named(read), new TrainingOptions());
+        using AdamW first = new(Named(clipped), new TrainerOptions()),
+            second = new(Named(read), new TrainerOptions());
         for (int step = 0; step < 3; step++)
         {
             for (int i = 0; i < 2; i++) (clipped[i].grad, read[i].grad) = (gradients[i].clone(), gradients[i].clone());
@@ -177,7 +177,7 @@ public sealed unsafe class AdamKernelTests
         Tensor weight = zeros(2, 3).requires_grad_(), gradient = arange(6, ScalarType.Float32).view(3, 2);
         weight.grad = gradient.t();
         Assert.False(weight.grad!.is_contiguous());
-        using var optimizer = new AdamW(Named([weight]), new TrainingOptions());
+        using var optimizer = new AdamW(Named([weight]), new TrainerOptions());
         Assert.Equal(Math.Sqrt(55), GradientClipping.Apply([weight], 0), 1e-12);
         optimizer.Step(0.1);
         Assert.Equal([0f, 0.2f, 0.4f, 0.1f, 0.3f, 0.5f], optimizer.State()[0].Value.data<float>().ToArray(),
@@ -190,7 +190,7 @@ public sealed unsafe class AdamKernelTests
         using var scope = NewDisposeScope();
         Tensor weight = zeros(40000).requires_grad_();
         weight.grad = ones(40000);
-        using var optimizer = new AdamW(Named([weight, weight]), new TrainingOptions());
+        using var optimizer = new AdamW(Named([weight, weight]), new TrainerOptions());
         optimizer.Step(0.1);
         Assert.All(weight.data<float>().ToArray(), value => Assert.Equal(-0.2f, value, 1e-6f));
     }

@@ -23,7 +23,7 @@ public sealed class BackwardErrorTests
         var failing = new FailingBlock(_ => throw new InvalidOperationException("no second pass"));
         using var runner =
             new StepRunner(new BlockObjective(tiny.Model.Decoder, weight, failing), new OneWeight(weight),
-            new TrainingOptions { GradientCheckpointing = true });
+            new TrainerOptions { GradientCheckpointing = true });
         var row = new TokenizedExample([1, 2], [1, 2]);
         InvalidOperationException error = Assert.Throws<InvalidOperationException>(
             () => runner.Run(new StepBatches([[row]], 1), 1e-3, 1));

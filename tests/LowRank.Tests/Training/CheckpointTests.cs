@@ -15,7 +15,7 @@ public sealed class CheckpointTests
     private static readonly LoraConfig Config =
         new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
 
-    private static readonly TrainingOptions Options =
+    private static readonly TrainerOptions Options =
         new() { Steps = 6, BatchSize = 3, LearningRate = 0.05, Schedule = ScheduleKind.Cosine, Seed = 5,
         SaveEvery = 1 };
 
@@ -226,7 +226,7 @@ public sealed class CheckpointTests
     public void Checkpoints_are_written_by_time_too_and_change_nothing_else()
     {
         using TemporaryFolder timed = new(), rare = new();
-        TrainingOptions options = Options with { SaveEvery = null };
+        TrainerOptions options = Options with { SaveEvery = null };
         Assert.Equal(Train(options: options), Train(timed.Path, options with { SaveInterval = TimeSpan.Zero }));
         // The newest two; after the last step there are the weights themselves.
         Assert.Equal(["step-00000004", "step-00000005"], Directory.GetDirectories(timed["checkpoints"])
@@ -279,14 +279,14 @@ public sealed class CheckpointTests
         }
     }
 
-    private static byte[] Train(TrainingOptions? options = null)
+    private static byte[] Train(TrainerOptions? options = null)
     {
         using var folder = new TemporaryFolder();
         return Train(folder.Path, options);
     }
 
     private static byte[] Train(
-        string output, TrainingOptions? options = null, bool resume = false, int? stopAfter = null,
+        string output, TrainerOptions? options = null, bool resume = false, int? stopAfter = null,
         Recorder? recorder = null,
         TokenizedExample[]? rows = null, TokenizedExample[]? validation = null)
     {

@@ -67,7 +67,7 @@ public sealed class GradientCheckpointingTests
             using var runner =
                 new StepRunner(
                     new CausalObjective(tiny.Model.Decoder), trained,
-                    new TrainingOptions { Seed = 5, GradientCheckpointing = checkpointing });
+                    new TrainerOptions { Seed = 5, GradientCheckpointing = checkpointing });
             var step = new StepBatches(
                 [Rows(2), Rows(3)], Rows(2).Concat(Rows(3)).Sum(row => (long)row.PredictedLabels));
             // a rate of 0 leaves the weights
@@ -85,7 +85,7 @@ public sealed class GradientCheckpointingTests
         using var runner =
             new StepRunner(
                 new CausalObjective(tiny.Model.Decoder), new TrainedAdapter(adapter),
-                new TrainingOptions { GradientCheckpointing = true });
+                new TrainerOptions { GradientCheckpointing = true });
         var step = new StepBatches([Rows(4)], Rows(4).Sum(row => (long)row.PredictedLabels));
         for (int i = 1; i <= 5; i++) runner.Run(step, 1e-3, i);
         long before = Tensor.TotalCount;

@@ -15,7 +15,7 @@ public sealed class NonFiniteStepTests
     private static readonly LoraConfig Config =
         new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
 
-    private static readonly TrainingOptions Options =
+    private static readonly TrainerOptions Options =
         new() { Steps = 8, BatchSize = 2, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Shuffle = false };
 
     // Sixteen rows for eight steps of two; the given ones, counted from 0, have the broken token.
@@ -206,7 +206,7 @@ public sealed class NonFiniteStepTests
     {
         using var run = new Run();
         using var stop = new CancellationTokenSource();
-        TrainingOptions options = Options with { SaveEvery = 1, KeepCheckpoints = 1 };
+        TrainerOptions options = Options with { SaveEvery = 1, KeepCheckpoints = 1 };
         run.Train(options, Rows(9, 10, 11), new Recorder { OnStep = step => { if (step.Step == 6) stop.Cancel(); } },
             cancellation: stop.Token);
         string[] kept =
@@ -224,7 +224,7 @@ public sealed class NonFiniteStepTests
         var all = new Recorder();
         whole.Train(Options, Rows(6, 8), all);
         using var run = new Run();
-        TrainingOptions options = Options with { MaxTokens = all.Steps.Take(5).Sum(step => step.Tokens) };
+        TrainerOptions options = Options with { MaxTokens = all.Steps.Take(5).Sum(step => step.Tokens) };
         Assert.StartsWith(
             "Steps 4 to 5 gave",
             Assert.Throws<NonFiniteLossException>(() => run.Train(options, Rows(6, 8), new Recorder())).Message);
@@ -299,11 +299,11 @@ public sealed class NonFiniteStepTests
 
         private string Output { get; }
 
-        public StepRunner Runner(TrainingOptions options) =>
+        public StepRunner Runner(TrainerOptions options) =>
             new(Spoils ? new SpoiledObjective(new CausalObjective(Model.Model.Decoder), Trained.Weights[0].Value,
                 Trained.Weights[2].Value) : new CausalObjective(Model.Model.Decoder), Trained, options);
 
-        public TrainingResult Train(TrainingOptions options, TokenizedExample[] rows, Recorder recorder,
+        public TrainingResult Train(TrainerOptions options, TokenizedExample[] rows, Recorder recorder,
             bool resume = false, CancellationToken cancellation = default) =>
             new Trainer(Model.Model.Decoder, Trained, options, Output, recorder).Run(rows, [], resume, cancellation);
 

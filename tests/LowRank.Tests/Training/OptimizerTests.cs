@@ -21,7 +21,7 @@ public sealed class OptimizerTests
             foreach (Tensor weight in weights) weight.requires_grad = true;
             double limit = run["limit"]!.GetValue<double>();
             using var optimizer =
-                new AdamW([.. weights.Select((w, i) => KeyValuePair.Create($"w{i}", w))], new TrainingOptions
+                new AdamW([.. weights.Select((w, i) => KeyValuePair.Create($"w{i}", w))], new TrainerOptions
             {
                 WeightDecay = run["weight_decay"]!.GetValue<double>(),
                 Beta1 = run["beta1"]!.GetValue<double>(),
@@ -71,7 +71,7 @@ public sealed class OptimizerTests
         Tensor weight = ones(2).requires_grad_(), other = ones(2).requires_grad_();
         using var optimizer =
             new AdamW([KeyValuePair.Create("a", weight), KeyValuePair.Create("b", other)],
-            new TrainingOptions { WeightDecay = 0.5 });
+            new TrainerOptions { WeightDecay = 0.5 });
         weight.grad = ones(2);
         optimizer.Step(0.1);
         Assert.Equal([1f, 1f], other.data<float>().ToArray());

@@ -12,7 +12,7 @@ namespace LowRank.Tests.Training;
 [Collection("alone")]
 public sealed class PackedTrainingTests
 {
-    private static readonly TrainingOptions Options =
+    private static readonly TrainerOptions Options =
         new() { Steps = 4, BatchSize = 3, GradientAccumulation = 2, LearningRate = 1e-2, EvaluateEvery = 0 };
 
     // Tokens below the tiny model's 32, rows up to 60 of its 64 positions.
@@ -74,7 +74,7 @@ public sealed class PackedTrainingTests
         (float[] found, Recorder steps) = Train(examples, Options, batching);
         // Grouping changes which rows a step takes: the plain run then takes the same order from the data.
         TokenizedExample[] order = examples;
-        TrainingOptions plain = Options;
+        TrainerOptions plain = Options;
         if (batching.SharePrompts == PromptSharing.Grouped)
         {
             using var tiny = new TinyModel();
@@ -102,7 +102,7 @@ public sealed class PackedTrainingTests
         var batching =
             new RowBatching { Packing = packing, SharePrompts = Enum.Parse<PromptSharing>(sharing),
             BatchTokens = tokens };
-        TrainingOptions options = Options with { Steps = 6, SaveEvery = 1 };
+        TrainerOptions options = Options with { Steps = 6, SaveEvery = 1 };
         TokenizedExample[] examples = Examples(14);
         (float[] unbroken, Recorder all) = Train(examples, options, batching, dropout: 0.2);
         using var folder = new TemporaryFolder();
@@ -159,7 +159,7 @@ public sealed class PackedTrainingTests
     })];
 
     private static (float[] Weights, Recorder Steps) Train(
-        TokenizedExample[] examples, TrainingOptions options, RowBatching batching, double dropout = 0)
+        TokenizedExample[] examples, TrainerOptions options, RowBatching batching, double dropout = 0)
     {
         using var folder = new TemporaryFolder();
         var recorder = new Recorder();
@@ -167,7 +167,7 @@ public sealed class PackedTrainingTests
     }
 
     private static float[] Train(
-        TokenizedExample[] examples, TrainingOptions options, RowBatching batching, double dropout, string output,
+        TokenizedExample[] examples, TrainerOptions options, RowBatching batching, double dropout, string output,
         Recorder recorder,
         bool resume = false, TokenizedExample[]? validation = null, CancellationToken cancellation = default)
     {

@@ -12,7 +12,7 @@ public sealed class RunLimitTests
     private static readonly LoraConfig Config =
         new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
 
-    private static readonly TrainingOptions Options =
+    private static readonly TrainerOptions Options =
         new() { Steps = 12, BatchSize = 3, LearningRate = 0.05, Schedule = ScheduleKind.Cosine, Seed = 5 };
 
     private static readonly TokenizedExample[] Rows = [.. Enumerable.Range(0, 8).Select(row =>
@@ -55,7 +55,7 @@ public sealed class RunLimitTests
     [Fact]
     public void Patience_counts_over_a_resume()
     {
-        TrainingOptions options = Options with { EvaluateEvery = 1, Patience = 4, LearningRate = 1, SaveEvery = 1 };
+        TrainerOptions options = Options with { EvaluateEvery = 1, Patience = 4, LearningRate = 1, SaveEvery = 1 };
         using var whole = new TemporaryFolder();
         TrainingResult expected = Train(whole.Path, options, new Recorder(), rows: Ending(3), validation: Ending(4));
         using var broken = new TemporaryFolder();
@@ -152,7 +152,7 @@ public sealed class RunLimitTests
     private static byte[] Bytes(TemporaryFolder folder) =>
         File.ReadAllBytes(folder[Path.Combine("adapter", Adapter.FileName)]);
 
-    private static TrainingResult Train(string output, TrainingOptions options, Recorder recorder, bool resume = false,
+    private static TrainingResult Train(string output, TrainerOptions options, Recorder recorder, bool resume = false,
         TokenizedExample[]? rows = null, TokenizedExample[]? validation = null,
             CancellationToken cancellation = default)
     {

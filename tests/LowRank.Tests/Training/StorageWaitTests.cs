@@ -100,7 +100,7 @@ public sealed class StorageWaitTests
         using RunFolder run = RunFolder.Hold(folder["out"], waits ? Waits(Timeout.InfiniteTimeSpan) : null);
         var trained = new FullDisk(new TrainedAdapter(adapter), failures);
         new Trainer(new CausalObjective(tiny.Model.Decoder), trained,
-            new TrainingOptions { Steps = 3, BatchSize = 2, SaveEvery = saveEvery }, run, new Recorder()).Run(rows, []);
+            new TrainerOptions { Steps = 3, BatchSize = 2, SaveEvery = saveEvery }, run, new Recorder()).Run(rows, []);
         return File.ReadAllBytes(Path.Combine(folder["out/adapter"], Adapter.FileName));
     }
 

@@ -14,7 +14,7 @@ public sealed class TrainerTests
     private static readonly LoraConfig Config = LoraConfig.Parse(
         """{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "up_proj"], "task_type": "CAUSAL_LM"}""");
 
-    private static readonly TrainingOptions Options =
+    private static readonly TrainerOptions Options =
         new() { Steps = 4, BatchSize = 8, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Seed = 5 };
 
     // Rows of 3 to 9 tokens, some of whose labels are not learned.
@@ -84,7 +84,7 @@ public sealed class TrainerTests
     [Fact]
     public void A_cancelled_run_resumes_to_what_an_unbroken_one_gives()
     {
-        TrainingOptions options =
+        TrainerOptions options =
             Options with { Steps = 6, SaveEvery = 1, BatchSize = 3, Schedule = ScheduleKind.Cosine };
         (float[] unbroken, List<TrainingStep> all) = Train(Examples(8), options);
         using var folder = new TemporaryFolder();
@@ -138,7 +138,7 @@ public sealed class TrainerTests
     public void The_optimizers_state_is_kept_by_weight_and_refused_where_it_does_not_fit()
     {
         using var folder = new TemporaryFolder();
-        TrainingOptions options = Options with { SaveEvery = 2 };
+        TrainerOptions options = Options with { SaveEvery = 2 };
         Train(Examples(8), options, folder.Path, new Recorder(), false);
         string newest = Path.Combine(folder["checkpoints"], "step-00000004"),
             path = Path.Combine(newest, "optimizer.safetensors");
@@ -187,7 +187,7 @@ public sealed class TrainerTests
     }
 
     private static (float[] Weights, List<TrainingStep> Steps) Train(
-        TokenizedExample[] examples, TrainingOptions options)
+        TokenizedExample[] examples, TrainerOptions options)
     {
         using var folder = new TemporaryFolder();
         var recorder = new Recorder();
@@ -195,7 +195,7 @@ public sealed class TrainerTests
     }
 
     private static float[] Train(
-        TokenizedExample[] examples, TrainingOptions options, string output, Recorder recorder, bool resume,
+        TokenizedExample[] examples, TrainerOptions options, string output, Recorder recorder, bool resume,
         TokenizedExample[]? validation = null, CancellationToken cancellation = default)
     {
         using var tiny = new TinyModel();

@@ -36,7 +36,7 @@ internal sealed class StepSession : IDisposable
         batches = new StepBatches([Rows], Rows.Sum(row => (long)row.PredictedLabels));
         runner = new StepRunner(
             Objective, trained,
-            new TrainingOptions { LearningRate = LearningRate, Seed = Seed,
+            new TrainerOptions { LearningRate = LearningRate, Seed = Seed,
             GradientCheckpointing = options.Checkpointing });
         trained.Rules.Start(options.Steps, LearningRate);
         cost = new Lazy<StepCost>(() => StepCost.Of(adapter, model.Network, Objective, Rows));

@@ -1,7 +1,7 @@
 namespace LowRank.Training;
 
-/// <summary>The settings of a training run.</summary>
-public sealed record TrainingOptions
+/// <summary>The settings of a <see cref="Trainer"/>.</summary>
+public sealed record TrainerOptions
 {
     /// <summary>Passes over the training data; used when <see cref="Steps"/> is null.</summary>
     public double Epochs { get; init; } = 3;
