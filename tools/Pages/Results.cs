@@ -92,11 +92,11 @@ public sealed record Results
 /// <param name="Steps">Optimizer steps taken.</param>
 /// <param name="TrainedWeights">How many numbers were trained.</param>
 /// <param name="SavedBytes">Size of the weights file that a user keeps.</param>
-/// <param name="HeldOutLoss">Mean loss of the test completions after training, in nats a token; null when training
+/// <param name="HeldOutLoss">Mean loss of the test completions after training, in nats per token; null when training
 /// diverged.</param>
 /// <param name="FactsStated">Facts of the test rows that the generated texts state.</param>
 /// <param name="Facts">Facts asked for.</param>
-/// <param name="BaseTextLoss">Mean loss on held-out text of the base's own kind, in nats a token.</param>
+/// <param name="BaseTextLoss">Mean loss on held-out text of the base's own kind, in nats per token.</param>
 /// <param name="SecondsPerStep">Median over the steps; on a machine that others use, so not for comparing runs.</param>
 public sealed record RunResult(
     string Name, int? Rank, double LearningRate, long Seed, long Steps, long TrainedWeights, long SavedBytes,
@@ -121,7 +121,7 @@ public sealed record CostResult(
 /// <param name="Rank">Rank of the adapter.</param>
 /// <param name="Repeats">Texts generated in each state.</param>
 /// <param name="Tokens">Tokens of each text.</param>
-/// <param name="BaseMilliseconds">Shortest time of the base alone, in milliseconds a token: other work makes a text
+/// <param name="BaseMilliseconds">Shortest time of the base alone, in milliseconds per token: other work makes a text
 /// longer only.</param>
 /// <param name="UnmergedMilliseconds">Shortest time with the adapter in its slots.</param>
 /// <param name="MergedMilliseconds">Shortest time with the adapter added into the weights.</param>

@@ -9,7 +9,7 @@ internal sealed class StepTimes : ITrainingObserver
     private readonly List<double> seconds = [], processorSeconds = [];
     private TimeSpan before, processorBefore;
 
-    /// <summary>Median seconds a step, the first left out.</summary>
+    /// <summary>Median seconds per step, the first left out.</summary>
     public double Median => Statistics.Median(Seconds);
 
     /// <summary>Seconds of each step, the first left out: it warms up.</summary>

@@ -190,10 +190,10 @@ internal sealed record LengthsMeasurement
     /// <summary>Packed, rows of one prompt together and the prompt computed once.</summary>
     public required LoopMeasurement Shared { get; init; }
 
-    /// <summary>Labelled tokens a second of the packed loop, in those of the plain one; the same rows.</summary>
+    /// <summary>Labelled tokens per second of the packed loop, in those of the plain one; the same rows.</summary>
     public double PackedSpeedup => Packed.LabelsPerSecond / Plain.LabelsPerSecond;
 
-    /// <summary>Labelled tokens a second of the sharing loop, in those of the plain one.</summary>
+    /// <summary>Labelled tokens per second of the sharing loop, in those of the plain one.</summary>
     public double SharedSpeedup => Shared.LabelsPerSecond / Plain.LabelsPerSecond;
 
     /// <summary>The same, in those of the plain loop on the same rows.</summary>

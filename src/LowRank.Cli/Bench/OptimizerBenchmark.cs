@@ -118,7 +118,7 @@ internal sealed record OptimizerTimes(
     double TorchSharpMilliseconds, double NormMilliseconds, double CopyGradientsMilliseconds, double NormOverCopy,
     long AllocatedBytes)
 {
-    /// <summary>Bytes that a step reads and writes: four numbers a weight are read, three written.</summary>
+    /// <summary>Bytes that a step reads and writes: four numbers per weight are read, three written.</summary>
     public long BytesTouched => 7 * sizeof(float) * Weights;
 
     /// <summary>TorchSharp's step over the copy.</summary>

@@ -77,9 +77,9 @@ internal sealed class QuantizedBenchmark : IBenchmark
     {
         var table = new Table().AddColumn("").AddColumn(WeightFormats.Float32).AddColumn(found.Format)
             .AddColumn("ratio");
-        table.AddRow("held-out loss, nats a token", $"{found.Plain.HeldOutLoss:0.0000}",
+        table.AddRow("held-out loss, nats per token", $"{found.Plain.HeldOutLoss:0.0000}",
             $"{found.Packed.HeldOutLoss:0.0000}", $"{found.LossRatio:0.000}");
-        table.AddRow("tokens a second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}",
+        table.AddRow("tokens per second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}",
             $"{1 / found.StepRatio:0.00}");
         table.AddRow("bytes of a quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}",
             $"{found.Packed.BytesPerWeight / sizeof(float):0.000}");
@@ -114,7 +114,7 @@ internal sealed record QuantizedMeasurement(string Format, QuantizedOutcome Plai
 }
 
 /// <summary>What came of one run.</summary>
-/// <param name="HeldOutLoss">At its end, in nats a token.</param>
+/// <param name="HeldOutLoss">At its end, in nats per token.</param>
 /// <param name="TokensPerSecond">Tokens trained on over the time spent in steps.</param>
 /// <param name="BytesPerWeight">Bytes of a quantised weight, scales included; 4 where none is.</param>
 internal sealed record QuantizedOutcome(double HeldOutLoss, double TokensPerSecond, double BytesPerWeight);

@@ -37,7 +37,7 @@ internal sealed class ChatCommand : ICliCommand
     public Command Build()
     {
         var command = new Command(
-            "chat", "Talk with a model, a line a turn, in its own chat template. /help in the conversation lists " +
+            "chat", "Talk with a model, one line per turn, in its own chat template. /help in the conversation lists " +
             "its commands.")
         { system, tools, maxNewTokens, temperature, topK, topP, seed };
         ModelOptions model = new ModelOptions().AddTo(command);

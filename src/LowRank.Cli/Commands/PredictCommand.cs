@@ -41,7 +41,7 @@ internal sealed class PredictCommand : ICliCommand
         var command = new Command(
             "predict",
             "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one " +
-            "JSON object a row.")
+            "JSON object per row.")
         { output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);

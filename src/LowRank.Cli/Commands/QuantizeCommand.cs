@@ -51,7 +51,7 @@ internal sealed class QuantizeCommand : ICliCommand
                 folder_bytes = after, folder_bytes_before = before });
         else
             Console.WriteLine(
-                $"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes a weight; " +
+                $"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes per weight; " +
                 $"the folder's tensors take {after / 1e6:n1} MB, before {before / 1e6:n1} MB.");
     }
 }

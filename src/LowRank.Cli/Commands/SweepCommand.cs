@@ -35,7 +35,7 @@ internal sealed class SweepCommand : ICliCommand
         return new Command(
             "sweep", "Run a recipe with every combination of some values, and report the best. A sweep that was " +
             "stopped goes on when it is run again: what is finished is not run twice. "
-            + "Writes a folder a run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
+            + "Writes one folder per run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
             .Does(parsed =>
                 Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set),
                 parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),

@@ -82,7 +82,7 @@ internal static class ChartList
             Make(runs, "Loss", 1, ("loss", "training"), ("eval_loss", "held out")),
             Make(runs, "Learning rate", 1, ("learning_rate", "learning rate")),
             Make(runs, "Gradient norm", 1, ("grad_norm", "gradient norm")),
-            Make(runs, "Tokens a second", 1, ("tokens_per_second", "tokens a second")),
+            Make(runs, "Tokens per second", 1, ("tokens_per_second", "tokens per second")),
         ];
         string[] names = [.. runs.SelectMany(run => run.Metrics.Series.Keys).Distinct().Order(StringComparer.Ordinal)];
         string[] memory = [.. names.Where(name => name.Contains("memory", StringComparison.OrdinalIgnoreCase))];

@@ -19,7 +19,7 @@ internal static class RunOverview
         ("Size on disk", run => run.SavedBytes is { } bytes ? Figures.Bytes(bytes) : null),
         ("Time in steps", run => run.Facts.Seconds is { } seconds && seconds is >= 0 and < 1e11
         ? Durations.Show(TimeSpan.FromSeconds(seconds)) : null),
-        ("Tokens a second", run => run.Facts is { Tokens: { } tokens, Seconds: > 0 and var seconds }
+        ("Tokens per second", run => run.Facts is { Tokens: { } tokens, Seconds: > 0 and var seconds }
         ? Figures.Whole((long)Math.Min(1e15, tokens / seconds))
         : run.Metrics.Series.GetValueOrDefault("tokens_per_second") is { Count: > 0 } rates
         ? Figures.Whole((long)Math.Clamp(rates.Last.Value, 0, 1e15)) : null),

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>BLEU of a corpus with any number of references a text (Papineni et al. 2002), n-grams of 1 to 4
+/// <summary>BLEU of a corpus with any number of references per text (Papineni et al. 2002), n-grams of 1 to 4
 /// words.</summary>
 /// <param name="Score">0 to 100.</param>
 /// <param name="Precisions">Share of matching n-grams of each order, 0 to 100.</param>

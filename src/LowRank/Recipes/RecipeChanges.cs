@@ -31,7 +31,7 @@ internal static class RecipeChanges
         ];
     }
 
-    // One key a line, sections by their indent: as recipes are written.
+    // One key per line, sections by their indent: as recipes are written.
     private static Dictionary<string, string> Values(string yaml)
     {
         var values = new Dictionary<string, string>();

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 namespace LowRank.Training;
 
 /// <summary>Writes a run's course as JSON lines.</summary>
-/// <remarks>One line a step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and
+/// <remarks>One line per step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and
 /// one an evaluation (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; where the
 /// model wrote texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A step that was skipped says why in
 /// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at

@@ -24,7 +24,7 @@ public sealed class ComparisonTableTests
                 new ComparisonSide(4.5678, 3, 120, ["It is [red] and\u001b[2J"]),
                 new ComparisonSide(0.5, 114, 120, ["A fine inn."]),
             ["name: Inn\n"], ["reference"]));
-        Assert.Matches(@"held-out loss \(nats a token\)\s+│ 4\.568\s+│ 0\.500", table);
+        Assert.Matches(@"held-out loss \(nats per token\)\s+│ 4\.568\s+│ 0\.500", table);
         Assert.Matches(@"facts stated correctly\s+│ 2\.5 % \(3 of 120\)\s+│ 95\.0 % \(114 of 120\)", table);
         Assert.Contains("1,234 of 61,700 (2.00 %)", table);
         Assert.Contains("0.06 MB", table);

@@ -129,7 +129,7 @@ public sealed class RowErrorTests
         Assert.Equal($"{file.Path}:1: byte 11 of the line is no UTF-8. Save the file as UTF-8.",
             Assert.Single(Load(file).Problems));
         using var empty = new TemporaryFile("", " ");
-        Assert.Equal($"{empty.Path}: the file has no rows. Expected one JSON object a line.",
+        Assert.Equal($"{empty.Path}: the file has no rows. Expected one JSON object per line.",
             Assert.Single(Load(empty).Problems));
     }
 

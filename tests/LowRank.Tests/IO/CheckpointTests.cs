@@ -27,7 +27,7 @@ public sealed class CheckpointTests
     {
         using var folder = new TemporaryFolder();
         using DisposeScope scope = torch.NewDisposeScope();
-        // 12 bytes a tensor and 24 a shard; the fourth, of 40 bytes, has one to itself, and the fifth fills the one
+        // 12 bytes per tensor and 24 a shard; the fourth, of 40 bytes, has one to itself, and the fifth fills the one
         // before.
         List<KeyValuePair<string, torch.Tensor>> tensors = Tensors(5);
         tensors[3] = new("t3", torch.full(10, 3f));

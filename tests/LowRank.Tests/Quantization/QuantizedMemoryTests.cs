@@ -42,7 +42,7 @@ public sealed class QuantizedMemoryTests
         if (loaded >= packed + LargestLayer + 24 * Megabyte)
             return $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB";
 
-        // Seven matrices a layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a
+        // Seven matrices per layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a
         // plain base's step is the matrix that is expanded at the moment, and as much again for what the plain base's
         // step finds freed and still resident.
         (long trained, long left) = Steps(model);

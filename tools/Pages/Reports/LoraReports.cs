@@ -24,7 +24,7 @@ internal sealed class RankReport : IReport
             $"Held-out loss after {results.Steps} steps for ranks 1 to 32 on every linear layer: " +
             string.Join(", ", points.Select(point => $"rank {point.X}: {point.Label}")) + ".",
             new ChartAxis("rank (doubling)", [.. Runs.RankSteps.Select(rank => (double)rank)], IsLogarithmic: true),
-            ChartAxis.Around("held-out loss, nats a token", points.Select(point => point.Y), fromZero: true),
+            ChartAxis.Around("held-out loss, nats per token", points.Select(point => point.Y), fromZero: true),
             [new ChartSeries("LoRA, every linear layer; label: loss and size of the file", points)]);
     }
 }
@@ -93,7 +93,7 @@ internal sealed class PlacesReport : IReport
         return SvgChart.Bars("Where the pairs sit, at about the same number of weights",
             $"Held-out loss after {results.Steps} steps: " +
                 $"{string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label}"))}.",
-                "held-out loss, nats a token (shorter is better)", bars);
+                "held-out loss, nats per token (shorter is better)", bars);
     }
 
     private static IEnumerable<RunResult> Rows(Results results) => Runs.Places.Select(spec => results.Run(spec.Name));
@@ -123,7 +123,7 @@ internal sealed class RateReport : IReport
             ChartAxis.Around("peak learning rate (logarithmic)", all.Select(point => point.X), logarithmic: true)
                 .AtDecades(),
             ChartAxis.Around(
-                "held-out loss, nats a token (logarithmic)", all.Select(point => point.Y), logarithmic: true),
+                "held-out loss, nats per token (logarithmic)", all.Select(point => point.Y), logarithmic: true),
                 [lora, full]);
     }
 
@@ -208,7 +208,7 @@ internal sealed class ForgettingReport : IReport
             $"LoRA rank 2 {Show.Loss(low.BaseTextLoss)}, rank 16 {Show.Loss(high.BaseTextLoss)}; full training " +
             string.Join(", ", series[1].Points.Select(point => $"at {point.Label} {Show.Loss(point.Y)}")) + ".",
             ChartAxis.Around(
-                "held-out loss of the task, nats a token (logarithmic; left is better)", all.Select(point => point.X),
+                "held-out loss of the task, nats per token (logarithmic; left is better)", all.Select(point => point.X),
                 logarithmic: true),
             ChartAxis.Around("loss on the base's own text (lower is better)", [.. all.Select(point => point.Y), before],
                 fromZero: true), series, (before, "the base before training"));

@@ -19,7 +19,7 @@ internal sealed class ExperimentsReport : IReport
     {
         CostResult reference = Cost(results, "lora");
         return Show.Table(
-            ["method", "trained weights", "file", "time a step", "memory", "rate", "held-out loss, two seeds",
+            ["method", "trained weights", "file", "time per step", "memory", "rate", "held-out loss, two seeds",
             "facts right", "base's own text"],
             Experiments.All.Select(
                 way => (way.Method, Cost: Cost(results, way.Method), Runs: Experiments.BestOfSeeds(way, results)))
@@ -53,7 +53,7 @@ internal sealed class ExperimentsReport : IReport
             string.Join(", ", Experiments.All.Select(way => $"{Title(way.Method)} {Loss(way, results):0.000}")) + ".",
             ChartAxis.Around("trained weights (logarithmic)", all.Select(point => point.X), logarithmic: true)
             .AtDecades(),
-            ChartAxis.Around("held-out loss, nats a token (logarithmic)", [.. all.Select(point => point.Y), before],
+            ChartAxis.Around("held-out loss, nats per token (logarithmic)", [.. all.Select(point => point.Y), before],
             logarithmic: true), series, (before, "the base before training"));
     }
 
@@ -97,7 +97,7 @@ internal sealed class MethodsReport : IReport
             "What is trained, and how well it does",
             $"Held-out loss after {results.Steps} steps: " +
             $"{string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label} weights"))}.",
-            "held-out loss, nats a token (shorter is better) · thousands of weights trained", bars);
+            "held-out loss, nats per token (shorter is better) · thousands of weights trained", bars);
     }
 
     // Each at the best of the rates that it was given.
@@ -116,7 +116,7 @@ internal sealed class LatencyReport : IReport
     public string Name => "latency";
 
     public string Table(Results results) =>
-        Show.Table(["rank", "base, ms a token", "adapter in its slots", "merged", "in slots / base", "merged / base"],
+        Show.Table(["rank", "base, ms per token", "adapter in its slots", "merged", "in slots / base", "merged / base"],
         results.Latencies.Select(
             time => (IReadOnlyList<string>)[
                 $"{time.Rank}", $"{time.BaseMilliseconds:0.00}", $"{time.UnmergedMilliseconds:0.00}",

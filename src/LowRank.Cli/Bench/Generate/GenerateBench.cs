@@ -173,10 +173,10 @@ internal sealed record GenerateMeasurement
     /// <summary>The same for several sequences.</summary>
     public double ManyShareOfLimit => Share(ManyStepBytes, Many);
 
-    /// <summary>Operations a second of a prompt to its first new token, over the rate of matrix products.</summary>
+    /// <summary>Operations per second of a prompt to its first new token, over the rate of matrix products.</summary>
     public double PromptShareOfLimit => PromptFlops / One.PromptSeconds / GemmFlopsPerSecond;
 
-    /// <summary>Tokens a second of several sequences, in those of one.</summary>
+    /// <summary>Tokens per second of several sequences, in those of one.</summary>
     public double BatchSpeedup => Many.Batch * Middle.OfQuotients(One.Rounds, Many.Rounds);
 
     /// <summary>Time that the adapter adds to a step of one sequence, as a share; null where there is none.</summary>
@@ -264,7 +264,7 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <summary>Managed bytes that a step allocates.</summary>
     public double ManagedBytes { get; private set; }
 
-    /// <summary>Tokens a second at <see cref="StepSeconds"/>.</summary>
+    /// <summary>Tokens per second at <see cref="StepSeconds"/>.</summary>
     public double TokensPerSecond => batch / StepSeconds;
 
     /// <summary>Generates once.</summary>

@@ -125,16 +125,16 @@ internal static class GenerateView
         void Row(string name, FormattableString value) =>
             table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         int batch = found.Options.Batch;
-        Row("one sequence: tokens a second", $"{found.One.TokensPerSecond:f1}");
+        Row("one sequence: tokens per second", $"{found.One.TokensPerSecond:f1}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
         Row("the limit: reading memory", $"{found.ReadBytesPerSecond / 1e9:f1} GB/s");
         Row("weights and cache that a token reads", $"{found.StepBytes / 1e6:f1} MB");
-        Row($"{batch} sequences: tokens a second", $"{found.Many.TokensPerSecond:f1}");
+        Row($"{batch} sequences: tokens per second", $"{found.Many.TokensPerSecond:f1}");
         Row("times one sequence", $"{found.BatchSpeedup:f2}");
-        Row("prompt: tokens a second", $"{found.Options.Prompt / found.One.PromptSeconds:f0}");
+        Row("prompt: tokens per second", $"{found.Options.Prompt / found.One.PromptSeconds:f0}");
         Row("share of the limit", $"{100 * found.PromptShareOfLimit:f1} %");
         Row("the limit: the prompt's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
-        Row("operations a token of the prompt", $"{found.PromptFlops / found.Options.Prompt / 1e6:f1} MFLOP");
+        Row("operations per token of the prompt", $"{found.PromptFlops / found.Options.Prompt / 1e6:f1} MFLOP");
         if (found.AdapterCost is { } cost)
         {
             Row($"cost of an unmerged adapter of rank {found.Options.Rank}: a step of one sequence",
@@ -148,7 +148,7 @@ internal static class GenerateView
             $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
-        Row("managed memory a step allocates", $"{found.One.ManagedBytes / 1e3:f0} kB");
+        Row("managed memory allocated per step", $"{found.One.ManagedBytes / 1e3:f0} kB");
         Screen.Write(table);
     }
 

@@ -225,7 +225,7 @@ internal sealed class ProductRate
     public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) =>
         (this.counts, this.device) = (counts, device ?? CPU);
 
-    /// <summary>Floating-point operations a second.</summary>
+    /// <summary>Floating-point operations per second.</summary>
     public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
 
     /// <summary>What the products of one step take alone.</summary>

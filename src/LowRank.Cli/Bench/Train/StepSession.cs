@@ -71,7 +71,7 @@ internal sealed class StepSession : IDisposable
     /// <summary>The fastest step that <see cref="TimedStep"/> did.</summary>
     public double FastestSeconds { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>Operations a second of the fastest step, over the rate of its products at their fastest.</summary>
+    /// <summary>Operations per second of the fastest step, over the rate of its products at their fastest.</summary>
     public double ShareOfLimit => Cost.Total / FastestSeconds / Products.FlopsPerSecond;
 
     /// <summary>Opens a model and attaches an adapter. Sets the number of torch's threads.</summary>

@@ -57,7 +57,7 @@ internal sealed class TrainBenchmark : IBenchmark
                 "trained_parameters, managed_bytes_per_step, parts.",
         };
         return new Command(
-            "train", "Measure training steps against the rate of matrix products on this machine: tokens a second, " +
+            "train", "Measure training steps against the rate of matrix products on this machine: tokens per second, " +
             "share of the limit, memory, and the parts of a step. Nothing is kept.")
             { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
                 threads, json }
@@ -162,18 +162,18 @@ internal static class TrainBenchView
             .AddColumn(new TableColumn("").RightAligned());
         void Row(string name, FormattableString value) =>
             table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
-        Row("tokens a second", $"{found.TokensPerSecond:f0}");
+        Row("tokens per second", $"{found.TokensPerSecond:f0}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
         Row("the limit: the step's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("a product of 2048 × 2048", $"{found.SquareFlopsPerSecond / 1e9:f1} GFLOP/s");
-        Row("operations a token", $"{found.FlopsPerToken / 1e6:f1} MFLOP");
+        Row("operations per token", $"{found.FlopsPerToken / 1e6:f1} MFLOP");
         StepCost cost = found.Cost;
         Row("of frozen weights, pairs, attention", $"{100 * cost.Frozen / cost.Total:f1} %, {100 * cost.Pairs
             / cost.Total:f1} %, {100 * cost.Attention / cost.Total:f1} %");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
         Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
         Row("peak memory in all", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");
-        Row("managed memory a step allocates", $"{found.ManagedBytes / 1e3:f0} kB");
+        Row("managed memory allocated per step", $"{found.ManagedBytes / 1e3:f0} kB");
         Row("trained weights", $"{found.TrainedParameters:n0}");
         Row("a step (fastest; median)", $"{found.StepSeconds:f3} s; {found.MedianSeconds:f3} s");
         Row("its products with frozen weights alone", $"{found.ProductSeconds:f3} s");
@@ -238,12 +238,12 @@ internal sealed record TrainMeasurement
     /// <summary>Parts of a step in seconds, the fastest of each.</summary>
     public required IReadOnlyList<(string Part, double Seconds)> Parts { get; init; }
 
-    /// <summary>Tokens a second in the fastest step.</summary>
+    /// <summary>Tokens per second in the fastest step.</summary>
     public double TokensPerSecond => Tokens / StepSeconds;
 
-    /// <summary>Operations a token.</summary>
+    /// <summary>Operations per token.</summary>
     public double FlopsPerToken => Cost.Total / Tokens;
 
-    /// <summary>Operations a second over the rate of matrix products.</summary>
+    /// <summary>Operations per second over the rate of matrix products.</summary>
     public double ShareOfLimit => Cost.Total / StepSeconds / GemmFlopsPerSecond;
 }

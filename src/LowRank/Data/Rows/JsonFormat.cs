@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>JSON: a list of objects, or an object that holds one (<c>{"data": [{…}, …]}</c>); also one object a line,
+/// <summary>JSON: a list of objects, or an object that holds one (<c>{"data": [{…}, …]}</c>); also one object per line,
 /// which many files of that name hold.</summary>
 internal sealed class JsonFormat : IRowFormat
 {
@@ -78,7 +78,7 @@ internal sealed class JsonFormat : IRowFormat
     }
 }
 
-/// <summary>JSON Lines: one JSON object a line.</summary>
+/// <summary>JSON Lines: one JSON object per line.</summary>
 internal sealed class JsonLinesFormat : IRowFormat
 {
     public IReadOnlyList<string> Extensions { get; } = [".jsonl", ".ndjson"];

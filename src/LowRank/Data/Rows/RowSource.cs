@@ -181,7 +181,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         }
         if (!any && Problems.Count == before)
             Problems.Add(new DataPlace(path, 0), format is JsonLinesFormat
-                ? "the file has no rows. Expected one JSON object a line." : "the file has no rows.");
+                ? "the file has no rows. Expected one JSON object per line." : "the file has no rows.");
     }
 
     // What comes through a pipe is told by what it is, unless its name tells.

@@ -42,7 +42,7 @@ internal sealed class TextFormat : IRowFormat
         return new WrongRow(
             place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON " +
             "belong into a file that ends in .jsonl; " +
-            "for plain text set data.text to lines (a document a line) or document (the whole file).");
+            "for plain text set data.text to lines (one document per line) or document (the whole file).");
     }
 
     private static IEnumerable<UnreadRow> Document(Stream content, string path)

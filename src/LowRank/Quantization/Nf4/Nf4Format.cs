@@ -102,7 +102,7 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     }
 }
 
-/// <summary>A matrix in NF4 on a device. Its scales are plain there: 0.5625 bytes a weight.</summary>
+/// <summary>A matrix in NF4 on a device. Its scales are plain there: 0.5625 bytes per weight.</summary>
 internal sealed class Nf4DeviceMatrix : IDeviceMatrix
 {
     private readonly Tensor codes;  // uint8 [⌈n / 2⌉]

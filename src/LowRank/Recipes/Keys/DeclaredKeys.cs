@@ -199,7 +199,7 @@ internal static class DeclaredKeys
         !c.IsLanguageModel ? $"works with task {TaskRegistry.Default} only; remove it"
         : c.Training.Steps is null ? "needs training.steps: how many rows there are is not known before the end"
         : c.Training.Steps > int.MaxValue / ((long)c.Training.BatchSize * c.Training.GradientAccumulation)
-        ? $"takes at most {int.MaxValue} rows a run; lower training.steps"
+        ? $"takes at most {int.MaxValue} rows per run; lower training.steps"
         : c.Training.SharePrompts == "grouped"
         ? "does not go with training.share_prompts: grouped, which orders all rows; change one of them" : null;
 

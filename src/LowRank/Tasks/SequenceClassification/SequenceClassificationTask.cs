@@ -313,7 +313,7 @@ public static class Problems
     /// <summary>Any number of labels a text.</summary>
     public const string MultiLabel = "multi_label_classification";
 
-    /// <summary>A number a text.</summary>
+    /// <summary>One number per text.</summary>
     public const string Regression = "regression";
 
     /// <summary>All of them.</summary>

@@ -64,7 +64,7 @@ internal static class VocabularyReader
         return ids;
     }
 
-    /// <summary>BERT's <c>vocab.txt</c>: a token a line, the line's number less one its id.</summary>
+    /// <summary>BERT's <c>vocab.txt</c>: one token per line, the line's number less one its id.</summary>
     public static Dictionary<string, int> ReadLines(string path)
     {
         var ids = new Dictionary<string, int>();
@@ -74,6 +74,6 @@ internal static class VocabularyReader
             string token = line.TrimEnd('\n', '\r');
             ids[token] = number++; // a token that stands twice keeps its last number, as in transformers
         }
-        return ids.Count > 0 ? ids : throw new InputException($"{path} is empty, expected a token a line.");
+        return ids.Count > 0 ? ids : throw new InputException($"{path} is empty, expected one token per line.");
     }
 }
