@@ -2,7 +2,7 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 
 using PretrainedModel model = PretrainedModel.Open("models/base");

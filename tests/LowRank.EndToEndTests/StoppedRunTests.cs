@@ -128,7 +128,7 @@ public sealed class StoppedRunTests
     {
         using var scope = NewDisposeScope();
         using PretrainedModel opened = PretrainedModel.Open(model.Folder);
-        int token = LowRank.Tokenization.Tokenizer.Load(model.Folder, null).Encode(letter.ToString())[0];
+        int token = LowRank.Tokenizers.Tokenizer.Load(model.Folder, null).Encode(letter.ToString())[0];
         List<KeyValuePair<string, Tensor>> weights =
             [.. opened.Decoder.Parameters.Select(
                 weight => KeyValuePair.Create(weight.Key, weight.Value.detach().clone()))];

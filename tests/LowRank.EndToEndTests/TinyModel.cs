@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.EndToEndTests;
 

@@ -190,7 +190,7 @@ public sealed class OperationTests
         plain.Write(folder["given"]);
         new AdapterTask("text_embedding") { Pooling = "cls" }.Save(folder["given"]);
         File.WriteAllText(
-            folder["given/tokenizer.json"], LowRank.Tokenization.BytePairTrainer.Train(["a b c"], 256, []));
+            folder["given/tokenizer.json"], LowRank.Tokenizers.BytePairTrainer.Train(["a b c"], 256, []));
         AdapterResize.Resize(LoraFolder.Read(folder["given"]), 2).Adapter.Write(folder["resized"]);
         AdapterCombination.Combine([(LoraFolder.Read(folder["given"]), 1), (LoraFolder.Read(folder["given"]), 1)],
             "cat", new CombineOptions()).Write(folder["combined"]);

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LowRank.Generation;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.ParityTests;
 

@@ -4,7 +4,7 @@ using LowRank.Tasks;
 using LowRank.Tasks.QuestionAnswering;
 using LowRank.Tasks.SequenceClassification;
 using LowRank.Tasks.TokenClassification;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.ParityTests;
 

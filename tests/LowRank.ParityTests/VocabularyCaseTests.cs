@@ -172,7 +172,7 @@ public sealed class VocabularyCaseTests
             File.Copy(Path.Combine(Base(family), file), Path.Combine(target, file));
         File.WriteAllText(
             Path.Combine(target, "tokenizer.json"),
-            LowRank.Tokenization.BytePairTrainer.Train(["a b c"], 257, ["<end>"]));
+            LowRank.Tokenizers.BytePairTrainer.Train(["a b c"], 257, ["<end>"]));
         return target;
     }
 }

@@ -1,7 +1,7 @@
 using LowRank.EndToEndTests;
 using LowRank.Hotels;
 using LowRank.Tests.Turns;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.SpeedTests;
 

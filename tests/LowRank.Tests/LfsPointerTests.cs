@@ -3,7 +3,7 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tests;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LowRank.Corpus;
 using LowRank.Data;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 // usage: corpus WORDNET_FOLDER OUTPUT_FOLDER
 // Writes tokenizer.json, and train.jsonl and validation.jsonl as rows {"input_ids","labels"} of 256 tokens without

@@ -8,7 +8,7 @@ using LowRank.Kernels.Native;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Recipes;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

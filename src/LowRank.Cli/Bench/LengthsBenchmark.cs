@@ -9,7 +9,7 @@ using LowRank.Data.Packing;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using Spectre.Console;
 using TorchSharp;

@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 using LowRank.Cli.Commands;
 using LowRank.Models;
 using LowRank.Recipes;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using Spectre.Console;
 

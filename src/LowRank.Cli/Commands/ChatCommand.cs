@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 using LowRank.Cli.Chat;
 using LowRank.Data.Chat;
 using LowRank.Generation;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using LowRank.Data;
 using LowRank.Generation;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
 

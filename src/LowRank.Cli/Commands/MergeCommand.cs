@@ -3,7 +3,7 @@ using LowRank.Adapters;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

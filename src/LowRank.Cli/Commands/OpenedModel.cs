@@ -2,7 +2,7 @@ using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Adapters.Files;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using LowRank.Data;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
 

@@ -1,4 +1,4 @@
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Adapters;
 

@@ -2,7 +2,7 @@ using LowRank.Adapters.Files;
 using LowRank.Adapters.Matching;
 using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Adapters;
 
@@ -56,7 +56,7 @@ public sealed class AdapterVocabulary
     /// <summary>The tokenizer.</summary>
     /// <param name="endOfText">The token that ends a text, where the files name none.</param>
     public Tokenizer Tokenizer(int? endOfText) =>
-        Tokenization.Tokenizer.Read(files[TokenizerExtension.FileName], folder, endOfText);
+        Tokenizers.Tokenizer.Parse(files[TokenizerExtension.FileName], folder, endOfText);
 
     /// <summary>Whether another adapter's tokenizer is the same.</summary>
     public bool IsSame(AdapterVocabulary other) =>

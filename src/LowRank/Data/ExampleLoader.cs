@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using LowRank.Data.Chat;
 using LowRank.Data.Rows;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Data;
 

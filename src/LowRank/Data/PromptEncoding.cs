@@ -1,4 +1,4 @@
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 namespace LowRank.Data;
 
 /// <summary>Prompts and what follows them, in the ids that a model sees when it generates.</summary>

@@ -1,6 +1,6 @@
 using LowRank.Data.Chat;
 using LowRank.Data.Forms;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Data;
 

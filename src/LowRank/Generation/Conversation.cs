@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Data.Chat;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Generation;
 

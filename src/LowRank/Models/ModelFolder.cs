@@ -2,7 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.IO;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using static TorchSharp.torch;
 
 namespace LowRank.Models;

@@ -12,7 +12,7 @@ using LowRank.Models.Families;
 using LowRank.Recipes.Keys;
 using LowRank.Recipes.Runs;
 using LowRank.Tasks;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using LowRank.Training.Events;
 using static TorchSharp.torch;

@@ -1,5 +1,5 @@
 using LowRank.Adapters;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Recipes;
 

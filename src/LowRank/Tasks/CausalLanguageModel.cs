@@ -7,7 +7,7 @@ using LowRank.Data.Streaming;
 using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Models.Families;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -7,7 +7,7 @@ using LowRank.Data.Stored;
 using LowRank.Data.Streaming;
 using LowRank.Models;
 using LowRank.Models.Sentences;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 
 namespace LowRank.Tasks;

@@ -5,7 +5,7 @@ using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -4,7 +4,7 @@ using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Models.Sentences;
 using LowRank.Quantization;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks;

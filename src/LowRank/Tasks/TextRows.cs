@@ -2,7 +2,7 @@ using LowRank.Data;
 using LowRank.Data.Forms;
 using LowRank.Data.Rows;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using static TorchSharp.torch;
 
 namespace LowRank.Tasks;

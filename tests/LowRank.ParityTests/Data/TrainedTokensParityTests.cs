@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LowRank.Data;
 using LowRank.Data.Chat;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.ParityTests.Data;
 

@@ -1,4 +1,4 @@
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Data;
 using static LowRank.Tests.Data.ByteTokenizer;
 

@@ -10,7 +10,7 @@ using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tests.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using TorchSharp;
 
 namespace LowRank.Tests.Fuzzing;

@@ -3,7 +3,7 @@ using LowRank.Data.Chat;
 using LowRank.Generation;
 using LowRank.Models;
 using LowRank.Tests.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tests.Generation;
 

@@ -7,7 +7,7 @@ using LowRank.Recipes;
 using LowRank.Tasks;
 using LowRank.Tests.Data;
 using LowRank.Tests.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 
 namespace LowRank.Tests.Recipes;

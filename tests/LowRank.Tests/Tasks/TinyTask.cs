@@ -2,7 +2,7 @@ using LowRank.Data.Rows;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using TorchSharp;
 using static TorchSharp.torch;
 

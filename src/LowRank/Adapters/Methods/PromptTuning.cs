@@ -1,7 +1,7 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Json;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Data.Chat;
 

@@ -1,4 +1,4 @@
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 namespace LowRank.Data.Chat;
 
 /// <summary>Maps spans of a text to its tokens.</summary>

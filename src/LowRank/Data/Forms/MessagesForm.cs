@@ -1,4 +1,4 @@
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using System.Text.Json.Nodes;
 using LowRank.Data.Chat;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using LowRank.Tokenization.Unicode;
+using LowRank.Tokenizers.Unicode;
 
 namespace LowRank.Data.Rows;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using LowRank.Data.Rows;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Data.Stored;
 

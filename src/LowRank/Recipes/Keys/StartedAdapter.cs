@@ -4,7 +4,7 @@ using System.Text.Json;
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Keys;
 

@@ -4,7 +4,7 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Tasks;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Review;
 

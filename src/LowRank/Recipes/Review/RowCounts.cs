@@ -1,6 +1,6 @@
 using LowRank.Data;
 using LowRank.Data.Rows;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Recipes.Review;
 

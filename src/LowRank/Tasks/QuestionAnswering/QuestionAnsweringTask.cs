@@ -4,7 +4,7 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

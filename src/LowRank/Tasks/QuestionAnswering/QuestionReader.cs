@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Forms;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.QuestionAnswering;
 

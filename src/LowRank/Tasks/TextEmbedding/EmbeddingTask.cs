@@ -6,7 +6,7 @@ using LowRank.Data.Rows;
 using LowRank.Models;
 using LowRank.Models.Families;
 using LowRank.Models.Sentences;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

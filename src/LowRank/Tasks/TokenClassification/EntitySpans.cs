@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using LowRank.Data;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.TokenClassification;
 

@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Data;
 using LowRank.Data.Forms;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.TokenClassification;
 

@@ -4,7 +4,7 @@ using LowRank.Data.Rows;
 using LowRank.Data.Stored;
 using LowRank.Tests.Data.Rows;
 using LowRank.Tests.Documentation;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 
 namespace LowRank.Tests.Data.Stored;
 

@@ -1,0 +1,213 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+using LowRank.Tokenizers.Decoders;
+using LowRank.Tokenizers.Normalizers;
+
+namespace LowRank.Tokenizers.SentencePiece;
+
+/// <summary>sentencepiece's own normalizer: the longest entry of its map at each place, blanks at the edges and
+/// repeated ones taken out, one put before the text, blanks written as ▁ (normalizer.cc).</summary>
+internal sealed class SentencePieceNormalizer : INormalizer
+{
+    private const string Blank = "▁";
+    private readonly SentencePieceFile file;
+    private readonly string[] whole; // user-defined pieces, which stay as they are; the longest first
+
+    public SentencePieceNormalizer(SentencePieceFile file)
+    {
+        this.file = file;
+        whole = [.. file.Pieces.Where(piece => piece.Kind == PieceKind.UserDefined).Select(piece => piece.Text)
+            .OrderByDescending(text => text.Length)];
+    }
+
+    public string Normalize(string text, TextBudget? budget = null) => Align(AlignedText.Of(text, budget)).Text;
+
+    public AlignedText Align(AlignedText text)
+    {
+        // Parts of the text and what becomes of each, before blanks are looked at.
+        List<(int Start, int Length, string Text)> parts = [];
+        for (int at = 0; at < text.Text.Length;)
+        {
+            (string made, int length) = Part(text.Text, at);
+            parts.Add((at, length, made));
+            at += length;
+        }
+        bool afterBlank = file.RemovesBlanks;
+        for (int i = 0; i < parts.Count; i++)
+        {
+            string made = parts[i].Text;
+            while (afterBlank && made.StartsWith(' ')) made = made[1..];
+            if (made.Length > 0 && file.RemovesBlanks) afterBlank = made.EndsWith(' ');
+            parts[i] = parts[i] with { Text = made };
+        }
+        for (int i = parts.Count - 1; file.RemovesBlanks && i >= 0; i--)
+        {
+            parts[i] = parts[i] with { Text = parts[i].Text.TrimEnd(' ') };
+            if (parts[i].Text.Length > 0) break;
+        }
+        var changed = parts.ToDictionary(part => part.Start, part => file.WritesBlanks
+            ? part.Text.Replace(" ", Blank, StringComparison.Ordinal) : part.Text);
+        AlignedText result =
+            text.MapPlaced(parts.Select(part => (part.Start, part.Length)), (start, _) => changed[start]);
+        if (!file.AddsBlank || result.Text.Length == 0) return result;
+        string blank = file.WritesBlanks ? Blank : " ";
+        return file.BlankEndsWord ? result.Append(blank) : result.Prepend(blank);
+    }
+
+    private (string Text, int Length) Part(string text, int at)
+    {
+        foreach (string piece in whole)
+            if (string.CompareOrdinal(text, at, piece, 0, piece.Length) == 0) return (piece, piece.Length);
+        if (file.Map?.Longest(text.AsSpan(at)) is { } found) return found;
+        Rune.DecodeFromUtf16(text.AsSpan(at), out Rune rune, out int length);
+        return (rune.ToString(), length);
+    }
+}
+
+/// <summary>sentencepiece's precompiled map of characters (nmt_nfkc and others): a double-array trie (Aoe 1989, in the
+/// form of darts-clone) from UTF-8 bytes to replacements.</summary>
+internal sealed class CharacterMap
+{
+    private readonly uint[] units;
+    private readonly byte[] texts; // each ends with a zero byte
+
+    /// <summary>Reads the map's bytes.</summary>
+    /// <param name="blob">The trie's size in bytes, the trie, the replacements.</param>
+    /// <param name="place">Where they stand, for messages.</param>
+    /// <exception cref="InputException">They are cut off.</exception>
+    public CharacterMap(ReadOnlySpan<byte> blob, string place)
+    {
+        if (blob.Length < 4)
+            throw new InputException(
+                $"{place}: the map of characters has {blob.Length} bytes, expected a trie and replacements. The " +
+                "file is damaged.");
+        uint size = BinaryPrimitives.ReadUInt32LittleEndian(blob);
+        if (size % 4 != 0 || size > blob.Length - 4)
+            throw new InputException(
+                $"{place}: the map of characters says that its trie has {size} bytes of {blob.Length - 4}. The " +
+                "file is damaged.");
+        units = new uint[size / 4];
+        for (int i = 0; i < units.Length; i++) units[i] = BinaryPrimitives.ReadUInt32LittleEndian(blob[(4 + 4 * i)..]);
+        texts = blob[(4 + (int)size)..].ToArray();
+    }
+
+    /// <summary>The replacement of the shortest entry that a text begins with; null where there is none.</summary>
+    public string? Shortest(ReadOnlySpan<char> text) => Find(text, longest: false)?.Text;
+
+    /// <summary>The replacement of the longest entry that a text begins with, and how many UTF-16 units that
+    /// has.</summary>
+    public (string Text, int Length)? Longest(ReadOnlySpan<char> text) => Find(text, longest: true);
+
+    private (string Text, int Length)? Find(ReadOnlySpan<char> text, bool longest)
+    {
+        if (units.Length == 0) return null;
+        Span<byte> bytes = stackalloc byte[4];
+        (long Value, int Length)? found = null;
+        uint position = Offset(units[0]);
+        for (int i = 0; i < text.Length;)
+        {
+            Rune.DecodeFromUtf16(text[i..], out Rune rune, out int length);
+            int count = rune.EncodeToUtf8(bytes);
+            i += length;
+            for (int k = 0; k < count; k++)
+            {
+                if (bytes[k] == 0) return Result(found);
+                position ^= bytes[k];
+                if (position >= units.Length) return Result(found);
+                uint unit = units[position];
+                if ((unit & 0x800000FF) != bytes[k]) return Result(found);
+                position ^= Offset(unit);
+                if (((unit >> 8) & 1) == 0 || position >= units.Length) continue;
+                found = (units[position] & 0x7FFFFFFF, i);
+                if (!longest) return Result(found);
+            }
+        }
+        return Result(found);
+    }
+
+    private (string Text, int Length)? Result((long Value, int Length)? found)
+    {
+        if (found is not { } entry || entry.Value >= texts.Length) return null;
+        ReadOnlySpan<byte> rest = texts.AsSpan((int)entry.Value);
+        int end = rest.IndexOf((byte)0);
+        return (Encoding.UTF8.GetString(end < 0 ? rest : rest[..end]), entry.Length);
+    }
+
+    private static uint Offset(uint unit) => (unit >> 10) << (int)((unit & (1u << 9)) >> 6);
+}
+
+/// <summary>Pieces to text as sentencepiece shows it: ▁ as a blank but for the one put before a text, control pieces
+/// left out, unknown ones as their surface, bytes as the characters they code (sentencepiece_processor.cc).</summary>
+internal sealed class SentencePieceDecoder : IDecoder
+{
+    private const string Blank = "▁";
+    private readonly SentencePieceFile file;
+    private readonly Dictionary<string, PieceKind> kinds = [];
+
+    public SentencePieceDecoder(SentencePieceFile file)
+    {
+        this.file = file;
+        foreach ((string text, _, PieceKind kind) in file.Pieces) kinds.TryAdd(text, kind);
+    }
+
+    public IReadOnlyList<string> Decode(IReadOnlyList<string> tokens, TextBudget? budget = null)
+    {
+        List<string> result = [];
+        List<byte> run = [];
+        bool begins = true;
+        foreach (string token in tokens)
+        {
+            if (kinds.GetValueOrDefault(token) == PieceKind.Byte && ByteFallbackDecoder.ByteOf(token) is { } value)
+            {
+                run.Add(value);
+                begins = false;
+                continue;
+            }
+            Flush();
+            result.Add(Text(token, ref begins));
+        }
+        Flush();
+        return result;
+
+        void Flush()
+        {
+            if (run.Count > 0) result.Add(Characters([.. run]));
+            run.Clear();
+        }
+    }
+
+    private string Text(string token, ref bool begins)
+    {
+        string text = kinds.GetValueOrDefault(token, PieceKind.Normal) switch
+        {
+            PieceKind.Control => "",
+            PieceKind.Unknown => file.UnknownSurface,
+            _ => token,
+        };
+        bool isPiece = text.Length > 0 && text == token;
+        bool hadBlank = false;
+        if (isPiece && begins && (file.AddsBlank || file.RemovesBlanks)
+            && text.StartsWith(Blank, StringComparison.Ordinal))
+        {
+            text = text[Blank.Length..];
+            hadBlank = !file.RemovesBlanks; // where blanks are taken out, all those at the beginning are
+        }
+        if (isPiece) text = text.Replace(Blank, " ", StringComparison.Ordinal);
+        if (hadBlank || text.Length > 0) begins = false;
+        return text;
+    }
+
+    // Unlike the tokenizers library, which gives up the whole run, a U+FFFD for each byte that is part of no character.
+    private static string Characters(ReadOnlySpan<byte> bytes)
+    {
+        var text = new StringBuilder();
+        while (bytes.Length > 0)
+        {
+            bool isCharacter = Rune.DecodeFromUtf8(bytes, out Rune rune, out int consumed) == OperationStatus.Done;
+            text.Append(isCharacter ? rune.ToString() : "\uFFFD");
+            bytes = bytes[(isCharacter ? consumed : 1)..];
+        }
+        return text.ToString();
+    }
+}

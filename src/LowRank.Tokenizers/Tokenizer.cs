@@ -1,0 +1,282 @@
+using LowRank.Tokenizers.Decoders;
+using LowRank.Tokenizers.Models;
+using LowRank.Tokenizers.Normalizers;
+using LowRank.Tokenizers.PostProcessors;
+using LowRank.Tokenizers.PreTokenizers;
+using LowRank.Tokenizers.SentencePiece;
+
+namespace LowRank.Tokenizers;
+
+/// <summary>A Hugging Face tokenizer: <c>tokenizer.json</c>, GPT-2's <c>vocab.json</c> and <c>merges.txt</c>, BERT's
+/// <c>vocab.txt</c>, or a sentencepiece model.</summary>
+/// <remarks>Gives the ids that the tokenizers library gives. Safe for several threads at once.</remarks>
+public sealed partial class Tokenizer : ITextTokenizer
+{
+    private const string FileName = "tokenizer.json";
+    private readonly INormalizer? normalizer;
+    private readonly IPreTokenizer? preTokenizer;
+    private readonly ITokenModel model;
+    private readonly SpecialTokenFrame frame;
+    private readonly IDecoder? decoder;
+    private readonly TokenizerFolder folder;
+    private readonly LengthSettings lengths;
+    private readonly AddedTokenFinder plainTokens;
+    private readonly AddedTokenFinder normalizedTokens;
+    private readonly Dictionary<int, string> tokens = [];
+    private readonly Dictionary<string, int> ids = [];
+    private readonly HashSet<int> special;
+    private readonly HashSet<int> hidden = []; // what decoding leaves out with the special tokens
+    private IReadOnlyDictionary<string, string>? given; // templates in place of the folder's
+    private readonly bool joinsBytes; // the decoder takes a run of byte tokens for text only as a whole
+
+    private Tokenizer(ComponentJson json, TokenizerFolder folder, LengthSettings lengths)
+        : this(TokenModelReader.Read(json.Child("model") ?? throw json.Unsupported("model", "an object")), folder,
+            json.Json["added_tokens"] is null ? [] : [.. json.Children("added_tokens").Select(AddedToken.Read)],
+            json.Child("normalizer") is { } normalizer ? NormalizerReader.Read(normalizer) : null,
+            json.Child("pre_tokenizer") is { } preTokenizer ? PreTokenizerReader.Read(preTokenizer) : null,
+            json.Child("post_processor") is { } processor ? PostProcessorReader.Read(processor)
+            : SpecialTokenFrame.None,
+            json.Child("decoder") is { } decoder ? DecoderReader.Read(decoder) : null, lengths)
+    {
+    }
+
+    private Tokenizer(
+        ITokenModel model, TokenizerFolder folder, IReadOnlyList<AddedToken> added, INormalizer? normalizer,
+        IPreTokenizer? preTokenizer, SpecialTokenFrame frame, IDecoder? decoder, LengthSettings lengths)
+    {
+        (this.model, this.folder, this.normalizer, this.preTokenizer, this.frame) =
+            (model, folder, normalizer, preTokenizer, frame);
+        (this.decoder, this.lengths) = (decoder, lengths);
+        foreach ((string token, int id) in model.Vocabulary) (tokens[id], ids[token]) = (token, id);
+        // As in the tokenizers library, a token that is looked for in the normalised text is shown as it is found
+        // there; special ones are left out by what is shown.
+        HashSet<string> leftOut = [.. added.Where(token => token.IsSpecial).Select(token => token.Content)];
+        foreach (AddedToken token in added)
+        {
+            string shown = token.IsNormalized && normalizer is not null ? normalizer.Normalize(token.Content)
+                : token.Content;
+            (tokens[token.Id], ids[token.Content]) = (shown, token.Id);
+            if (leftOut.Contains(shown)) hidden.Add(token.Id);
+        }
+        special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id)];
+        plainTokens = new AddedTokenFinder(
+            added.Where(token => !token.IsNormalized).Select(token => (token.Content, token)));
+        normalizedTokens = new AddedTokenFinder(added.Where(token => token.IsNormalized)
+            .Select(token => (normalizer?.Normalize(token.Content) ?? token.Content, token)));
+        joinsBytes = decoder is not null && string.Concat(decoder.Decode(["<0x41>", "<0xFF>"])) == "\uFFFD\uFFFD";
+        VocabularySize = tokens.Keys.DefaultIfEmpty(-1).Max() + 1;
+    }
+
+    /// <inheritdoc/>
+    public int VocabularySize { get; }
+
+    /// <summary>Equal where everything that the tokenizer was made from is: its files, its chat template, its end of
+    /// text.</summary>
+    public string Fingerprint { get; private set; } = "";
+
+    /// <summary>What the files ask for that has no effect here, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => lengths.Notes;
+
+    /// <summary>Where texts are cut, and so what they lose, unless options say otherwise.</summary>
+    public TextSide TruncationSide => lengths.TruncationSide;
+
+    private int? EndOfText { get; init; }
+
+    // Where it was read from, for messages.
+    private string Place { get; init; } = "";
+
+    /// <summary>The token that begins a text; null when the files name none.</summary>
+    public int? BosTokenId => Role("bos_token");
+
+    /// <inheritdoc/>
+    public int? EosTokenId => Role("eos_token") ?? EndOfText;
+
+    /// <summary>The token that fills rows; null when the files name none.</summary>
+    public int? PadTokenId => Role("pad_token") ?? (lengths.PadToken is { } pad ? TokenToId(pad) : null);
+
+    /// <summary>The token that stands for a masked one; null when the files name none.</summary>
+    public int? MaskTokenId => Role("mask_token");
+
+    /// <summary>The token for what is unknown; null when the files name none.</summary>
+    public int? UnknownTokenId => Role("unk_token");
+
+    /// <inheritdoc/>
+    public string? ChatTemplateSource => ChatTemplates.GetValueOrDefault(ChatTemplateFiles.Default);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> ChatTemplates => given ?? folder.ChatTemplates;
+
+    /// <summary>Where its chat template comes from, in words, where it is not the files that it was read from; null
+    /// where it is.</summary>
+    public string? ChatTemplatePlace { get; private set; }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> SpecialTokens => folder.SpecialTokens;
+
+    /// <summary>The same tokenizer with other chat templates.</summary>
+    /// <param name="templates">By name.</param>
+    /// <param name="place">Where they come from, in words; null where they are the model's own.</param>
+    public Tokenizer WithChatTemplates(IReadOnlyDictionary<string, string> templates, string? place)
+    {
+        var other = (Tokenizer)MemberwiseClone(); // nothing in it changes, so that all may be shared
+        (other.given, other.ChatTemplatePlace) = (templates, place);
+        other.Fingerprint = TokenizerFiles.Fingerprint(
+            string.Join('\0', templates.SelectMany(template => new[] { template.Key, template.Value }).Append(place)
+            .Append(Fingerprint)), null, null);
+        return other;
+    }
+
+    /// <inheritdoc/>
+    public int[] Encode(string text, bool addSpecialTokens = true)
+    {
+        var result = new List<int>(text.Length / 3 + 2);
+        if (addSpecialTokens) result.AddRange(frame.Before);
+        string whole = LoneSurrogates.Replace(text);
+        var budget = new TextBudget(whole.Length, Place);
+        foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
+        {
+            if (token is not null) result.Add(token.Id);
+            else EncodeNormalized(whole[start..end], start == 0, budget, result);
+        }
+        if (addSpecialTokens) result.AddRange(frame.After);
+        return [.. result];
+    }
+
+    /// <summary>A text with everything that is known of its tokens.</summary>
+    /// <param name="text">Special tokens spelled out in it become their ids.</param>
+    /// <param name="options">Length, padding and the rest; null for neither. Of what a tokenizer.json says under
+    /// <c>truncation</c> and <c>padding</c>, sides and the padding token hold, and lengths do not, as in transformers
+    /// (<see cref="Notes"/>).</param>
+    /// <exception cref="InputException">The options cannot be met.</exception>
+    public TokenEncoding EncodeFull(string text, EncodingOptions? options = null) =>
+        Assembler.Assemble([EncodeAligned(text)], options ?? new(), windows: false)[0];
+
+    /// <summary>A pair of texts with everything that is known of its tokens.</summary>
+    /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
+    public TokenEncoding EncodeFull(string first, string second, EncodingOptions? options = null) =>
+        Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options ?? new(), windows: false)[0];
+
+    /// <summary>A pair of texts in windows, the cut text's overlapping by the stride.</summary>
+    /// <inheritdoc cref="EncodeFull(string, EncodingOptions)"/>
+    public IReadOnlyList<TokenEncoding> EncodeWindows(string first, string second, EncodingOptions options) =>
+        Assembler.Assemble([EncodeAligned(first), EncodeAligned(second)], options, windows: true);
+
+    /// <summary>Ids to text.</summary>
+    /// <param name="tokenIds">The ids; unknown ones are passed over.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out.</param>
+    public string Decode(IEnumerable<int> tokenIds, bool skipSpecialTokens = false)
+    {
+        List<string> parts = [];
+        foreach (int id in tokenIds)
+            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && hidden.Contains(id)))
+                parts.Add(token);
+        return decoder is null ? string.Join(' ', parts)
+            : string.Concat(decoder.Decode(parts, new TextBudget(parts.Sum(part => (long)part.Length), Place)));
+    }
+
+    /// <inheritdoc/>
+    string ITextTokenizer.Decode(IReadOnlyList<int> ids) => Decode(ids);
+
+    /// <inheritdoc/>
+    public int? TokenToId(string token) => ids.TryGetValue(token, out int id) ? id : null;
+
+    /// <summary>The token of an id; null when it is unknown.</summary>
+    public string? IdToToken(int id) => tokens.GetValueOrDefault(id);
+
+    /// <summary>Whether an id is a special token.</summary>
+    public bool IsSpecial(int id) => special.Contains(id);
+
+    /// <summary>Whether decoding leaves a token out with the special ones.</summary>
+    internal bool IsLeftOut(int id) => hidden.Contains(id);
+
+    /// <summary>Whether what a token shows depends on those behind it: a byte of a run, which is text only as a
+    /// whole.</summary>
+    internal bool IsOpenByte(int id) =>
+        joinsBytes && ByteFallbackDecoder.ByteOf(tokens.GetValueOrDefault(id, "")) is not null;
+
+    /// <summary>A decoder for tokens that come one by one.</summary>
+    public StreamingDecoder CreateStreamingDecoder(bool skipSpecialTokens = true) => new(this, skipSpecialTokens);
+
+    private void EncodeNormalized(string text, bool isFirst, TextBudget budget, List<int> result)
+    {
+        string normalized = normalizer?.Normalize(text, budget) ?? text;
+        foreach ((int start, int end, AddedToken? token) in normalizedTokens.Find(normalized))
+        {
+            if (token is not null)
+            {
+                result.Add(token.Id);
+                continue;
+            }
+            string part = start == 0 && end == normalized.Length ? normalized : normalized[start..end];
+            var piece = new Piece(part, 0, part.Length, AsBytes: false);
+            if (preTokenizer is null)
+            {
+                model.Encode(piece, result);
+                continue;
+            }
+            var pieces = new List<Piece>(part.Length / 4 + 1);
+            preTokenizer.Split(piece, isFirst && start == 0, pieces, budget);
+            foreach (Piece each in pieces)
+                if (each.Length > 0) model.Encode(each, result);
+        }
+    }
+
+    private EncodingAssembler Assembler =>
+        new(frame, PadTokenId, lengths, frame.TrimsOffsets
+        ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
+
+    // As Encode without special tokens, keeping account of where each token comes from.
+    private EncodedText EncodeAligned(string text)
+    {
+        List<int> result = [];
+        List<TokenSpan> offsets = [];
+        string whole = LoneSurrogates.Replace(text);
+        var budget = new TextBudget(whole.Length, Place);
+        foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
+        {
+            if (token is null) AlignNormalized(AlignedText.Of(whole[start..end], budget), start, result, offsets);
+            else
+            {
+                result.Add(token.Id);
+                offsets.Add(new TokenSpan(start, end));
+            }
+        }
+        return new EncodedText([.. result], [.. offsets]);
+    }
+
+    private void AlignNormalized(AlignedText text, int at, List<int> result, List<TokenSpan> offsets)
+    {
+        AlignedText normalized = normalizer?.Align(text) ?? text;
+        TokenSpan Place(int first, int last)
+        {
+            TokenSpan span = normalized.Span(first, last);
+            return new TokenSpan(at + span.Start, at + span.End);
+        }
+        foreach ((int start, int end, AddedToken? token) in normalizedTokens.Find(normalized.Text))
+        {
+            if (token is not null)
+            {
+                result.Add(token.Id);
+                offsets.Add(Place(start, end - 1));
+                continue;
+            }
+            string part = normalized.Text[start..end];
+            List<Piece> pieces = [];
+            if (preTokenizer is null) pieces.Add(new Piece(part, 0, part.Length, AsBytes: false));
+            else
+                preTokenizer.Split(
+                    new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces, text.Budget);
+            List<(int First, int Last)> spans = [];
+            foreach (Piece piece in pieces.Where(piece => piece.Length > 0))
+            {
+                spans.Clear();
+                model.EncodeSpans(piece, result, spans);
+                offsets.AddRange(
+                    spans.Select(span => Place(start + piece.Origin(span.First), start + piece.Origin(span.Last))));
+            }
+        }
+    }
+
+    private int? Role(string role) => folder.SpecialTokens.TryGetValue(role, out string? token)
+        ? TokenToId(token) : null;
+}
