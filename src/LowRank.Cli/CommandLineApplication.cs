@@ -36,11 +36,15 @@ internal static class CommandLineApplication
         return exitCode;
     }
 
-    // Found by type: a new command is a file.
-    internal static IEnumerable<ICliCommand> Commands() => typeof(ICliCommand).Assembly.GetTypes()
-        .Where(type => type.IsClass && type.IsAssignableTo(typeof(ICliCommand)))
-        .OrderBy(type => type.Name, StringComparer.Ordinal)
-        .Select(type => (ICliCommand)Activator.CreateInstance(type)!);
+    // In the order of the help: by name.
+    internal static IReadOnlyList<ICliCommand> Commands() =>
+    [
+        new BenchCommand(), new ChatCommand(), new CombineCommand(), new ConvertCommand(), new DataCommand(),
+        new DiffCommand(), new EstimateCommand(), new EvalCommand(), new ExtractCommand(), new GenerateCommand(),
+        new InitCommand(), new InspectCommand(), new LogitsCommand(), new MergeCommand(), new PredictCommand(),
+        new PushCommand(), new QuantizeCommand(), new ReportCommand(), new ResizeCommand(), new RunsCommand(),
+        new SchemaCommand(), new SweepCommand(), new TokenizeCommand(), new TrainCommand(), new ValidateCommand(),
+    ];
 }
 
 /// <summary>Options that every command has.</summary>

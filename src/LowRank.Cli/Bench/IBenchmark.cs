@@ -9,7 +9,7 @@ using TorchSharp;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary>A subcommand of <c>lowrank bench</c>; found by its type.</summary>
+/// <summary>A subcommand of <c>lowrank bench</c>, listed in <see cref="Commands.BenchCommand"/>.</summary>
 internal interface IBenchmark
 {
     /// <summary>The command with its options and action.</summary>

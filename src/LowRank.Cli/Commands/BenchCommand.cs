@@ -8,14 +8,19 @@ internal sealed class BenchCommand : ICliCommand
 {
     public string Example => "lowrank bench train gpt2-small --rank 8 --targets c_attn --batch 4 --length 256";
 
+    // In the order of the help: by name.
+    private static IReadOnlyList<IBenchmark> Benchmarks =>
+    [
+        new AttentionBenchmark(), new Bench.Generate.GenerateBenchmark(), new GrowthBenchmark(),
+        new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(), new QuantizedBenchmark(),
+        new Bench.Train.TrainBenchmark(),
+    ];
+
     public Command Build()
     {
         var command = new Command(
             "bench", "Measure this machine: how near the program comes to what the processor can do.");
-        foreach (Type type in typeof(IBenchmark).Assembly.GetTypes()
-            .Where(type => type.IsClass && type.IsAssignableTo(typeof(IBenchmark)))
-            .OrderBy(type => type.Name, StringComparer.Ordinal))
-            command.Add(((IBenchmark)Activator.CreateInstance(type)!).Build());
+        foreach (IBenchmark benchmark in Benchmarks) command.Add(benchmark.Build());
         return command;
     }
 }

@@ -3,7 +3,7 @@ using System.CommandLine.Invocation;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>One command; found by its type.</summary>
+/// <summary>One command, listed in <see cref="CommandLineApplication"/>.</summary>
 internal interface ICliCommand
 {
     /// <summary>A command line that works, shown in the command's help.</summary>

@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>What <c>base_dtype</c> can be: the formats, found by their type, and two words of its own.</summary>
+/// <summary>What <c>base_dtype</c> can be: the formats, in one list, those that a program registers, and two words of its
+/// own.</summary>
 public static class WeightFormats
 {
     /// <summary>As the folder stores it: packed where it is packed, else float32.</summary>
@@ -11,15 +12,15 @@ public static class WeightFormats
     /// <summary>Every weight in float32, expanded where the folder stores it packed.</summary>
     public const string Float32 = "float32";
 
-    private static readonly Dictionary<string, IWeightFormat> Formats = typeof(WeightFormats).Assembly.GetTypes()
-        .Where(type => typeof(IWeightFormat).IsAssignableFrom(type)
-        && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IWeightFormat)Activator.CreateInstance(type)!)
-        .ToDictionary(format => format.Name);
+    private static readonly Registry<IWeightFormat> Formats = new("weight format", format => format.Name,
+        [new BFloat16Format(), new Int8Format(), new Nf4Format()], Auto, Float32);
 
     /// <summary>The formats, by name.</summary>
-    public static IReadOnlyList<IWeightFormat> All =>
-        [.. Formats.Values.OrderBy(format => format.Name, StringComparer.Ordinal)];
+    public static IReadOnlyList<IWeightFormat> All => Formats.All;
+
+    /// <summary>Adds a format of your own, for every model that is opened afterwards; from any thread.</summary>
+    /// <exception cref="ArgumentException">Its name is taken; formats are not replaced.</exception>
+    public static void Register(IWeightFormat format) => Formats.Register(format);
 
     /// <summary>Every value of <c>base_dtype</c>.</summary>
     public static IReadOnlyList<string> Names => [Auto, Float32, .. All.Select(format => format.Name)];
@@ -27,12 +28,12 @@ public static class WeightFormats
     /// <summary>The format of a name; null for <see cref="Auto"/> and <see cref="Float32"/>.</summary>
     /// <exception cref="InputException">There is none; the message lists those that are.</exception>
     public static IWeightFormat? Get(string name) => name is Auto or Float32 ? null
-        : Formats.TryGetValue(name, out IWeightFormat? format) ? format
-        : throw new InputException($"base_dtype is {name}, expected one of {string.Join(", ", Names)}.");
+        : Formats.Find(name)
+        ?? throw new InputException($"base_dtype is {name}, expected one of {string.Join(", ", Names)}.");
 }
 
-/// <summary>A way to keep the frozen weights of linear layers in fewer bytes: a class of this interface is found by its
-/// type.</summary>
+/// <summary>A way to keep the frozen weights of linear layers in fewer bytes, listed in
+/// <see cref="WeightFormats"/>.</summary>
 public interface IWeightFormat
 {
     /// <summary>What <c>base_dtype</c> calls it.</summary>

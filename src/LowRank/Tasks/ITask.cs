@@ -7,6 +7,10 @@ using LowRank.Data.Stored;
 using LowRank.Data.Streaming;
 using LowRank.Models;
 using LowRank.Models.Sentences;
+using LowRank.Tasks.QuestionAnswering;
+using LowRank.Tasks.SequenceClassification;
+using LowRank.Tasks.TextEmbedding;
+using LowRank.Tasks.TokenClassification;
 using LowRank.Tokenizers;
 using LowRank.Training;
 
@@ -38,7 +42,7 @@ public interface ITask : IObjective
     AdapterTask? Describe();
 }
 
-/// <summary>A task that models are adapted to. A class of this interface is found by its type.</summary>
+/// <summary>A task that models are adapted to, listed in <see cref="TaskRegistry"/>.</summary>
 public interface ITaskKind
 {
     /// <summary>The recipe's word for it, such as sequence_classification.</summary>
@@ -169,22 +173,28 @@ public sealed record TaskSettings
     public long Seed { get; init; } = 42;
 }
 
-/// <summary>All tasks of this library, found by their type: adding one edits no list.</summary>
+/// <summary>All tasks: those of this library in one list, and those that a program registers.</summary>
 public static class TaskRegistry
 {
     /// <summary>The task of a recipe that names none.</summary>
     public const string Default = "causal_lm";
 
-    private static readonly Dictionary<string, ITaskKind> Kinds = typeof(TaskRegistry).Assembly.GetTypes()
-        .Where(type => typeof(ITaskKind).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (ITaskKind)Activator.CreateInstance(type)!)
-        .ToDictionary(kind => kind.Name);
+    private static readonly Registry<ITaskKind> Tasks = new("task", task => task.Name,
+    [
+        new CausalLanguageModelKind(), new EmbeddingKind(), new MaskedLanguageModelKind(), new QuestionAnsweringKind(),
+        new SequenceClassificationKind(), new SequenceToSequenceKind(), new TokenClassificationKind(),
+    ]);
 
     /// <summary>The names, sorted.</summary>
-    public static IReadOnlyList<string> Names => [.. Kinds.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names => Tasks.Names;
+
+    /// <summary>Adds a task of your own, for every recipe that is read and model that is opened afterwards; from any
+    /// thread.</summary>
+    /// <exception cref="ArgumentException">Its name is taken; tasks are not replaced.</exception>
+    public static void Register(ITaskKind task) => Tasks.Register(task);
 
     /// <summary>The task of a name.</summary>
     /// <exception cref="InputException">There is none.</exception>
-    public static ITaskKind Get(string name) => Kinds.TryGetValue(name, out ITaskKind? kind)
-        ? kind : throw new InputException($"There is no task \"{name}\"; expected one of {string.Join(", ", Names)}.");
+    public static ITaskKind Get(string name) => Tasks.Find(name)
+        ?? throw new InputException($"There is no task \"{name}\"; expected one of {string.Join(", ", Names)}.");
 }

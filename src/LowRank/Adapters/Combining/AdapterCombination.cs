@@ -14,14 +14,28 @@ public static class AdapterCombination
 {
     private const string SvdEnding = "_svd";
 
-    private static readonly Dictionary<string, ITensorMerge> Merges = typeof(AdapterCombination).Assembly.GetTypes()
-        .Where(type => typeof(ITensorMerge).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (ITensorMerge)Activator.CreateInstance(type)!).ToDictionary(merge => merge.Name);
+    private static readonly Registry<ITensorMerge> Merges = new("way to merge tensors", merge => merge.Name,
+        [new DareLinearMerge(), new DareTiesMerge(), new LinearMerge(), new MagnitudePruneMerge(), new TiesMerge()],
+        "cat", "svd");
 
     /// <summary>The kinds of combination, sorted.</summary>
     public static IReadOnlyList<string> Kinds =>
-        [.. Merges.Keys.Concat(Merges.Keys.Where(name => name != "linear").Select(name => name + SvdEnding))
-            .Append("cat").Append("svd").Append("dare_linear_svd").Distinct().Order(StringComparer.Ordinal)];
+        [.. Merges.Names.Concat(Merges.Names.Where(name => name != "linear").Select(name => name + SvdEnding))
+            .Append("cat").Append("svd").Distinct().Order(StringComparer.Ordinal)];
+
+    /// <summary>Adds a way of your own to merge tensors, for every combination made afterwards; from any
+    /// thread.</summary>
+    /// <exception cref="ArgumentException">Its name is taken, or ends in <c>_svd</c>, which names the form of a merge
+    /// that takes a pair from the merged changes.</exception>
+    public static void Register(ITensorMerge merge)
+    {
+        ArgumentNullException.ThrowIfNull(merge);
+        if (merge.Name.EndsWith(SvdEnding, StringComparison.Ordinal))
+            throw new ArgumentException(
+                $"\"{merge.Name}\" cannot name a way to merge tensors: each has a form of its name with _svd already.",
+                nameof(merge));
+        Merges.Register(merge);
+    }
 
     /// <summary>Combines adapters.</summary>
     /// <param name="adapters">The adapters with their weights; at least one.</param>
@@ -88,8 +102,8 @@ public static class AdapterCombination
     {
         RequireKind(kind);
         if (kind == "cat") return null;
-        return Merges[kind == "svd" ? "linear" : kind.EndsWith(SvdEnding, StringComparison.Ordinal)
-            ? kind[..^SvdEnding.Length] : kind];
+        return Merges.Find(kind == "svd" ? "linear" : kind.EndsWith(SvdEnding, StringComparison.Ordinal)
+            ? kind[..^SvdEnding.Length] : kind);
     }
 
     private static LoraModule Concatenate((LoraModule Module, double Weight)[] pairs) =>
@@ -214,5 +228,5 @@ public sealed record CombineOptions
     public bool ScaleOnce { get; init; }
 
     /// <summary>The source of randomness while an operation runs.</summary>
-    internal torch.Generator Random { get; init; } = null!;
+    public torch.Generator Random { get; internal init; } = null!;
 }

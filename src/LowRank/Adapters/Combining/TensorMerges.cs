@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Combining;
 
-/// <summary>A way to make one tensor of several. Found by type: adding one edits no list.</summary>
-internal interface ITensorMerge
+/// <summary>A way to make one tensor of several, listed in <see cref="AdapterCombination"/>.</summary>
+public interface ITensorMerge
 {
     /// <summary>Its name as PEFT's add_weighted_adapter has it.</summary>
     string Name { get; }

@@ -1,6 +1,6 @@
 namespace LowRank.Adapters.Methods;
 
-/// <summary>All ways to adapt, found by their type: adding one edits no list.</summary>
+/// <summary>All ways to adapt: those of this library in one list, and those that a program registers.</summary>
 public static class AdapterMethods
 {
     /// <summary>The keys of a recipe's <c>adapter</c> section that choose modules.</summary>
@@ -12,27 +12,32 @@ public static class AdapterMethods
         [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern",
             "ensure_weight_tying", "trainable_token_indices", "new_tokens"];
 
-    private static readonly Dictionary<string, IAdapterMethod> Methods = typeof(AdapterMethods).Assembly.GetTypes()
-        .Where(type => typeof(IAdapterMethod).IsAssignableFrom(type)
-        && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IAdapterMethod)Activator.CreateInstance(type)!)
-        .ToDictionary(method => method.Name);
+    private static readonly Registry<IAdapterMethod> Methods = new("adapter method", method => method.Name,
+    [
+        new AdaLoraMethod(), new BitFitMethod(), new CordaMethod(), new DoraMethod(), new EvaMethod(), new Ia3Method(),
+        new LoftQMethod(), new LoHaMethod(), new LoKrMethod(), new LoraFaMethod(), new LoraGaMethod(),
+        new LoraMethod(), new LoraPlusMethod(), new OloraMethod(), new OrthogonalMethod(), new PissaMethod(),
+        new PrefixTuningMethod(), new PromptTuningMethod(), new RsLoraMethod(), new VeraMethod(),
+    ], "full"); // training without an adapter
 
     /// <summary>Their names, sorted.</summary>
-    public static IReadOnlyList<string> Names => [.. Methods.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names => Methods.Names;
 
     /// <summary>All methods, sorted by name.</summary>
-    public static IReadOnlyList<IAdapterMethod> All => [.. Names.Select(name => Methods[name])];
+    public static IReadOnlyList<IAdapterMethod> All => Methods.All;
+
+    /// <summary>Adds a method of your own; from any thread, before the first recipe is read.</summary>
+    /// <exception cref="ArgumentException">Its name is taken; methods are not replaced.</exception>
+    public static void Register(IAdapterMethod method) => Methods.Register(method);
 
     /// <summary>The method of a name.</summary>
     /// <exception cref="InputException">There is none; the message lists those that are.</exception>
-    public static IAdapterMethod Get(string name) => Methods.TryGetValue(name, out IAdapterMethod? method)
-        ? method
-        : throw new InputException($"There is no adapter method \"{name}\"; there are {string.Join(", ", Names)}.");
+    public static IAdapterMethod Get(string name) => Methods.Find(name)
+        ?? throw new InputException($"There is no adapter method \"{name}\"; there are {string.Join(", ", Names)}.");
 }
 
-/// <summary>A way to adapt: a value of the recipe's <c>adapter.method</c>. Found by type: adding one edits no
-/// list.</summary>
+/// <summary>A way to adapt: a value of the recipe's <c>adapter.method</c>, listed in
+/// <see cref="AdapterMethods"/>.</summary>
 public interface IAdapterMethod
 {
     /// <summary>The value of <c>adapter.method</c>.</summary>

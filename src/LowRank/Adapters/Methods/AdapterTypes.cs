@@ -12,19 +12,20 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>All kinds of adapter files, found by their type: adding one edits no list.</summary>
+/// <summary>All types of adapters: those of this library in one list, and those that a program registers.</summary>
 internal static class AdapterTypes
 {
-    private static readonly Dictionary<string, IAdapterType> Kinds = typeof(AdapterTypes).Assembly.GetTypes()
-        .Where(type => typeof(IAdapterType).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IAdapterType)Activator.CreateInstance(type)!)
-        .ToDictionary(kind => kind.PeftType);
+    private static readonly Registry<IAdapterType> Types = new("type of adapter", type => type.PeftType,
+    [
+        new AdaLoraType(), new Ia3Type(), new LoHaType(), new LoKrType(), new LoraType(), new PrefixTuningType(),
+        new PromptTuningType(), new VeraType(),
+    ]);
 
     /// <summary>The supported values of <c>peft_type</c>, sorted.</summary>
-    public static IReadOnlyList<string> PeftTypes => [.. Kinds.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> PeftTypes => Types.Names;
 
     /// <summary>The kind of a <c>peft_type</c>; null where it is not supported.</summary>
-    public static IAdapterType? Find(string peftType) => Kinds.GetValueOrDefault(peftType);
+    public static IAdapterType? Find(string peftType) => Types.Find(peftType);
 
     /// <summary>The kind of a config that was read or made here.</summary>
     public static IAdapterType Of(LoraConfig config) => Find(config.PeftType)
@@ -34,7 +35,7 @@ internal static class AdapterTypes
 
 /// <summary>A kind of adapter file: a value of PEFT's <c>peft_type</c>, with its settings, its tensors and its
 /// layers.</summary>
-/// <remarks>Found by type: adding one edits no list.</remarks>
+/// <remarks>Listed in <see cref="AdapterTypes"/>.</remarks>
 internal interface IAdapterType
 {
     /// <summary>The value of <c>peft_type</c>.</summary>

@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>A way in which pairs begin: a value of <c>init_lora_weights</c>. Found by type.</summary>
+/// <summary>A way in which pairs begin: a value of <c>init_lora_weights</c>, listed in
+/// <see cref="LoraInitializers"/>.</summary>
 internal interface ILoraInitializer
 {
     /// <summary>The value in words, for messages; the plain ones are one word.</summary>
@@ -36,14 +37,19 @@ internal interface ILoraInitializer
     IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build);
 }
 
-/// <summary>All starts, found by their type.</summary>
+/// <summary>All starts, in one list.</summary>
 internal static class LoraInitializers
 {
-    private static readonly ILoraInitializer[] All = [.. typeof(LoraInitializers).Assembly.GetTypes()
-        .Where(type => typeof(ILoraInitializer).IsAssignableFrom(type)
-        && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (ILoraInitializer)Activator.CreateInstance(type)!)
-        .OrderBy(start => start.Name, StringComparer.Ordinal)];
+    // Sorted by name, as messages list them.
+    private static readonly ILoraInitializer[] All =
+    [
+        .. new ILoraInitializer[]
+        {
+            new CordaInitializer(), new EvaInitializer(), new LoftQInitializer(), new LoraGaInitializer(),
+            new OloraInitializer(), new OrthogonalInitializer(), new PissaInitializer(), new RandomInitializer(),
+            new RandomizedPissaInitializer(),
+        }.OrderBy(start => start.Name, StringComparer.Ordinal),
+    ];
 
     /// <summary>The names in words.</summary>
     public static string Names => string.Join(", ", All.Select(start => start.Name));

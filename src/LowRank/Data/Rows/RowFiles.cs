@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using LowRank.IO;
 
@@ -146,52 +147,87 @@ internal static class RowFiles
     }
 }
 
-/// <summary>All formats of data files, found by their type: adding one edits no list.</summary>
-internal static class RowFormats
+/// <summary>All formats of data files: those of this library in one list, and those that a program
+/// registers.</summary>
+public static class RowFormats
 {
     private static readonly string[] Compressions = [".gz", ".zst", ".bz2", ".xz"];
 
-    private static readonly Dictionary<string, IRowFormat> ByExtension = typeof(RowFormats).Assembly.GetTypes()
-        .Where(type => typeof(IRowFormat).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IRowFormat)Activator.CreateInstance(type)!)
-        .SelectMany(format => format.Extensions.Select(extension => KeyValuePair.Create(extension, format)))
-        .ToDictionary(StringComparer.OrdinalIgnoreCase);
+    private static readonly IRowFormat[] BuiltIn =
+        [new DelimitedFormat(), new JsonFormat(), new JsonLinesFormat(), new ParquetFormat(), new TextFormat()];
+
+    private static readonly Registry<NamedRowFormat> ByExtension = new("format of data files", named => named.Extension,
+        [.. BuiltIn.SelectMany(format => format.Extensions.Select(extension => new NamedRowFormat(extension, format)))],
+        Compressions);
 
     /// <summary>The ends of file names that can be read, sorted.</summary>
-    public static IReadOnlyList<string> Extensions { get; } = [.. ByExtension.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Extensions => ByExtension.Names;
+
+    /// <summary>Adds a format of your own, for every file that is read afterwards; from any thread.</summary>
+    /// <param name="extension">The end of its files' names in lower case, such as <c>.log</c>.</param>
+    /// <param name="read">Gives the rows of a file in their order, from its decompressed content and its path. Where
+    /// it throws an <see cref="InputException"/>, the data cannot be used.</param>
+    /// <exception cref="ArgumentException">The end is taken, or is no end of a name in lower case.</exception>
+    public static void Register(string extension, Func<Stream, string, IEnumerable<JsonObject>> read)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        if (extension is not ['.', _, ..] || extension.LastIndexOf('.') != 0
+            || !string.Equals(extension, extension.ToLowerInvariant(), StringComparison.Ordinal))
+            throw new ArgumentException(
+                $"\"{extension}\" is no end of a file's name in lower case; expected one such as .log.",
+                nameof(extension));
+        ByExtension.Register(new NamedRowFormat(extension, new RegisteredRowFormat(extension, read)));
+    }
 
     /// <summary>The format of a file by its name, the end that tells its compression left out; JSONL where the name
     /// tells none.</summary>
-    public static IRowFormat Of(string path) => Named(path) ?? ByExtension[".jsonl"];
+    internal static IRowFormat Of(string path) => Named(path) ?? Find(".jsonl");
 
     /// <summary>Whether a file's name tells a format.</summary>
-    public static bool Knows(string path) => Named(path) is not null;
+    internal static bool Knows(string path) => Named(path) is not null;
 
     /// <summary>The format of content without a name: JSON, lines of JSON, plain text where the options say what it is,
     /// else a table.</summary>
     /// <param name="beginning">The first bytes.</param>
     /// <param name="options">What the user says of plain text.</param>
-    public static IRowFormat OfContent(ReadOnlySpan<byte> beginning, RowOptions options)
+    internal static IRowFormat OfContent(ReadOnlySpan<byte> beginning, RowOptions options)
     {
         if (beginning.StartsWith(Encoding.UTF8.Preamble)) beginning = beginning[Encoding.UTF8.Preamble.Length..];
         beginning = beginning.TrimStart(" \t\r\n"u8);
-        if (beginning.StartsWith("["u8)) return ByExtension[".json"];
+        if (beginning.StartsWith("["u8)) return Find(".json");
         if (beginning.IsEmpty || beginning.StartsWith("{"u8))
-            return ByExtension[JsonFormat.IsOneLine(beginning) && !SquadRows.IsArticle(beginning) ? ".jsonl" : ".json"];
+            return Find(JsonFormat.IsOneLine(beginning) && !SquadRows.IsArticle(beginning) ? ".jsonl" : ".json");
         int end = beginning.IndexOfAny("\r\n"u8);
         ReadOnlySpan<byte> line = end < 0 ? beginning : beginning[..end];
-        return ByExtension[options.Text != PlainText.Pairs || line.IndexOf("||"u8) >= 0 ? ".txt" : ".csv"];
+        return Find(options.Text != PlainText.Pairs || line.IndexOf("||"u8) >= 0 ? ".txt" : ".csv");
     }
 
     private static IRowFormat? Named(string path)
     {
         string end = Path.GetExtension(path);
         if (Compressions.Contains(end, StringComparer.OrdinalIgnoreCase)) end = Path.GetExtension(path[..^end.Length]);
-        return ByExtension.GetValueOrDefault(end);
+        return ByExtension.Find(end.ToLowerInvariant())?.Format;
+    }
+
+    private static IRowFormat Find(string extension) => ByExtension.Find(extension)!.Format;
+
+    private sealed record NamedRowFormat(string Extension, IRowFormat Format);
+
+    private sealed class RegisteredRowFormat(
+        string extension, Func<Stream, string, IEnumerable<JsonObject>> read) : IRowFormat
+    {
+        public IReadOnlyList<string> Extensions { get; } = [extension];
+
+        public IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems) =>
+            read(content, path).Select((row, index) =>
+                new ReadRow(new DataPlace(path, index + 1) { IsRow = true }, Parsed(row)));
+
+        // What a program made has numbers of its own types, which are not each other's; what is parsed has not.
+        private static JsonObject Parsed(JsonObject row) => JsonNode.Parse(row.ToJsonString())!.AsObject();
     }
 }
 
-/// <summary>A file format of rows. A class of this interface is found by its type.</summary>
+/// <summary>A file format of rows, listed in <see cref="RowFormats"/>.</summary>
 internal interface IRowFormat
 {
     /// <summary>The ends of file names it reads, such as <c>.jsonl</c>.</summary>

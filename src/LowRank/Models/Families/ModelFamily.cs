@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Families;
 
-/// <summary>A family of models: a class of this interface is found by its type.</summary>
+/// <summary>A family of models, listed in <see cref="FamilyRegistry"/>.</summary>
 public interface IModelFamily
 {
     /// <summary>The value of <c>model_type</c> that names this family.</summary>
@@ -35,7 +35,7 @@ public interface IModelFamily
 
 /// <summary>
 /// What sets one family of decoders apart: how its <c>config.json</c> reads, what its tensors are called, and how a
-/// block is composed. A new family is a file with a sealed subclass; it is found by its type.
+/// block is composed. A new family is a file with a sealed subclass and a line in <see cref="FamilyRegistry"/>.
 /// </summary>
 public abstract class DecoderFamily : IModelFamily
 {
@@ -102,7 +102,7 @@ public abstract class DecoderFamily : IModelFamily
 
 /// <summary>
 /// What sets one family of encoders apart: how its <c>config.json</c> reads, what its tensors are called, how a block
-/// and its heads are composed. A new family is a file with a sealed subclass; it is found by its type.
+/// and its heads are composed. A new family is a file with a sealed subclass and a line in <see cref="FamilyRegistry"/>.
 /// </summary>
 public abstract class EncoderFamily : IModelFamily
 {
@@ -171,25 +171,30 @@ public abstract class EncoderFamily : IModelFamily
         || HeadPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 }
 
-/// <summary>All families of this library, found by their type: adding one edits no list.</summary>
+/// <summary>All families: those of this library in one list, and those that a program registers.</summary>
 public static class FamilyRegistry
 {
-    private static readonly Dictionary<string, IModelFamily> Families = typeof(FamilyRegistry).Assembly.GetTypes()
-        .Where(type => typeof(IModelFamily).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IModelFamily)Activator.CreateInstance(type)!)
-        .ToDictionary(family => family.ModelType);
+    private static readonly Registry<IModelFamily> Families = new("model family", family => family.ModelType,
+    [
+        new Bert(), new DistilBert(), new Gemma2(), new Gemma3Text(), new Gpt2(), new GptNeoX(), new Llama(),
+        new Mistral(), new Mixtral(), new ModernBert(), new Opt(), new Phi3(), new Qwen2(), new Qwen3(),
+        new Qwen3Moe(), new Roberta(), new T5(), new XlmRoberta(),
+    ]);
 
     /// <summary>The supported values of <c>model_type</c>, sorted.</summary>
-    public static IReadOnlyList<string> ModelTypes => [.. Families.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> ModelTypes => Families.Names;
 
     /// <summary>All families, sorted by <c>model_type</c>.</summary>
-    public static IReadOnlyList<IModelFamily> All => [.. ModelTypes.Select(type => Families[type])];
+    public static IReadOnlyList<IModelFamily> All => Families.All;
+
+    /// <summary>Adds a family of your own, for every model that is opened afterwards; from any thread.</summary>
+    /// <exception cref="ArgumentException">Its <c>model_type</c> is taken; families are not replaced.</exception>
+    public static void Register(IModelFamily family) => Families.Register(family);
 
     /// <summary>The family of a <c>model_type</c>.</summary>
     /// <exception cref="InputException">It is not supported; the message lists those that are.</exception>
-    public static IModelFamily Get(string modelType) => Families.TryGetValue(modelType, out IModelFamily? family)
-        ? family
-        : throw new InputException(
+    public static IModelFamily Get(string modelType) => Families.Find(modelType)
+        ?? throw new InputException(
             $"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
 }
 

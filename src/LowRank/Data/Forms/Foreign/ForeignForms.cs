@@ -6,10 +6,15 @@ namespace LowRank.Data.Forms.Foreign;
 /// file.</summary>
 internal sealed class ForeignForms
 {
-    private static readonly IForeignForm[] All = [.. typeof(ForeignForms).Assembly.GetTypes()
-        .Where(type => typeof(IForeignForm).IsAssignableFrom(type) && type is { IsAbstract: false, IsInterface: false })
-        .Select(type => (IForeignForm)Activator.CreateInstance(type)!)
-        .OrderBy(form => form.Name, StringComparer.Ordinal)];
+    // Sorted by name: the order in which they are tried.
+    private static readonly IForeignForm[] All =
+    [
+        .. new IForeignForm[]
+        {
+            new AlpacaForm(), new ConversationForm(), new ConversationalPromptForm(), new DollyForm(),
+            new MessagesBesideForm(), new OpenAiForm(), new PairForm(), new PreferenceForm(), new ShareGptForm(),
+        }.OrderBy(form => form.Name, StringComparer.Ordinal),
+    ];
 
     private static readonly string[] Ours = ["text", "prompt", "messages", "input_ids"];
     private readonly Dictionary<IForeignForm, long> counts = [];
@@ -60,7 +65,7 @@ internal sealed class ForeignForms
     }
 }
 
-/// <summary>A form that other programs' data has. A class of this interface is found by its type.</summary>
+/// <summary>A form that other programs' data has, listed in <see cref="ForeignForms"/>.</summary>
 internal interface IForeignForm
 {
     /// <summary>Whose form it is, as notes name it.</summary>

@@ -1,0 +1,152 @@
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Adapters.Combining;
+using LowRank.Adapters.Methods;
+using LowRank.Data.Rows;
+using LowRank.IO;
+using LowRank.Models;
+using LowRank.Models.Families;
+using LowRank.Recipes;
+using LowRank.Tasks;
+using LowRank.Training;
+
+namespace LowRank.ExtensionTests;
+
+public sealed class RegistrationTests : IDisposable
+{
+    private const string Config = """
+        {"model_type": "parrot", "architectures": ["ParrotForCausalLM"], "vocab_size": 24, "width": 8, "heads": 2,
+         "layers": 2, "places": 16}
+        """;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("lowrank").FullName;
+
+    // Once for the process, as a program does before it uses them.
+    static RegistrationTests()
+    {
+        FamilyRegistry.Register(new ParrotFamily());
+        TaskRegistry.Register(new EchoKind());
+        AdapterMethods.Register(new QuietMethod());
+        RowFormats.Register(".words", (content, _) => Words(content));
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public void A_family_a_method_a_task_and_a_format_from_outside_are_trained_with_and_loaded()
+    {
+        string model = Path.Combine(folder, "parrot");
+        Directory.CreateDirectory(model);
+        File.WriteAllText(Path.Combine(model, "config.json"), Config);
+        using (PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1))
+            SafeTensorsWriter.Write(
+                Path.Combine(model, "model.safetensors"),
+                [.. drawn.Network.Parameters.Select(
+                    weight => KeyValuePair.Create(weight.Key, weight.Value.detach()))]);
+        File.WriteAllText(Path.Combine(folder, "rows.words"), "1 2 3 4\n5 6 7 8\n");
+        Recipe recipe = Recipe.Parse($"""
+            model: {model}
+            output: out
+            task: echo
+            data:
+              train: rows.words
+            adapter:
+              method: quiet
+              target_modules: [query, value]
+              method_options:
+                loudness: 0.25
+            training:
+              steps: 3
+              batch_size: 2
+              threads: 1
+            """, folder);
+        using (RecipeRun run = RecipeRun.Prepare(recipe))
+        {
+            Assert.Equal("parrot", run.Model.Config.ModelType);
+            Assert.All(run.Adapter!.Layers.Values, layer => Assert.Equal(0.25, ((LoraLayer)layer).Scale));
+            run.Train(new Silent());
+        }
+        using TaskModel opened = TaskModel.Open(model, Path.Combine(folder, "out", "adapter"));
+        Assert.Equal("echo", opened.Kind.Name);
+        Assert.Equal(4, opened.Adapter!.Layers.Count);
+        Assert.Contains(
+            opened.Adapter.TrainedWeights,
+            weight => weight.Key.EndsWith("lora_B.weight", StringComparison.Ordinal)
+                && weight.Value.abs().sum().item<float>() > 0);
+        Assert.Equal(
+            [4, 4, 4, 4],
+            opened.Task.Predict(RowSource.Of([Path.Combine(folder, "rows.words")]), 2)
+                .Select(row => (int)row["tokens"]!));
+    }
+
+    [Fact]
+    public void A_name_that_is_taken_or_means_something_else_is_refused()
+    {
+        void Refused(Action register, string expected) => Assert.Contains(
+            expected, Assert.Throws<ArgumentException>(register).Message, StringComparison.Ordinal);
+        Refused(() => FamilyRegistry.Register(new ParrotFamily()),
+            "The model family \"parrot\" is there already: LowRank.ExtensionTests.ParrotFamily.");
+        Refused(() => FamilyRegistry.Register(new Llama()),
+            "The model family \"llama\" is there already: LowRank.Models.Families.Llama, which comes with LowRank " +
+            "and cannot be replaced.");
+        Refused(() => TaskRegistry.Register(new EchoKind()), "The task \"echo\" is there already");
+        Refused(() => AdapterMethods.Register(new LoraMethod()), "The adapter method \"lora\" is there already");
+        Refused(() => RowFormats.Register(".csv", (_, _) => []), "\".csv\" is there already");
+        Refused(() => RowFormats.Register(".gz", (_, _) => []), "the word means something else there");
+        Refused(() => RowFormats.Register("csv", (_, _) => []), "no end of a file's name");
+    }
+
+    [Fact]
+    public void Threads_may_register_at_once()
+    {
+        Parallel.For(0, 64, number => AdapterCombination.Register(new Middle($"middle{number}")));
+        Assert.All(
+            Enumerable.Range(0, 64), number => Assert.Contains($"middle{number}_svd", AdapterCombination.Kinds));
+        Assert.Throws<ArgumentException>(() => AdapterCombination.Register(new Middle("cat")));
+        Assert.Throws<ArgumentException>(() => AdapterCombination.Register(new Middle("middle_svd")));
+    }
+
+    private static IEnumerable<JsonObject> Words(Stream content)
+    {
+        using var reader = new StreamReader(content);
+        while (reader.ReadLine() is { } line)
+        {
+            JsonNode?[] numbers = [.. line.Split(' ').Select(word => (JsonNode?)int.Parse(word))];
+            yield return new JsonObject
+            {
+                ["input_ids"] = new JsonArray(numbers),
+                ["labels"] = new JsonArray([.. numbers.Select(number => number!.DeepClone())]),
+            };
+        }
+    }
+
+    private sealed class Middle(string name) : ITensorMerge
+    {
+        public string Name => name;
+
+        public bool Prunes => false;
+
+        public TorchSharp.torch.Tensor Merge(
+            IReadOnlyList<TorchSharp.torch.Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
+            tensors[tensors.Count / 2];
+    }
+
+    private sealed class Silent : ITrainingObserver
+    {
+        public void Started(TrainingPlan plan)
+        {
+        }
+
+        public void Stepped(TrainingStep step)
+        {
+        }
+
+        public void Evaluated(EvaluationResult evaluation)
+        {
+        }
+
+        public void Finished(TrainingResult result)
+        {
+        }
+    }
+}
