@@ -87,8 +87,8 @@ public sealed partial class ModelsPageTests
         var page = new StringBuilder("""
             # Models
 
-            A model is a folder as the Hugging Face Hub has them: `config.json`, safetensors weights, tokenizer files. The key
-            `model_type` of its config names the family.
+            A model is a folder in the format of the Hugging Face Hub: `config.json`, safetensors weights, tokenizer files. The key
+            `model_type` in its config names the family.
 
             | `model_type` | tasks | default targets | largest deviation |
             |---|---|---|---|
@@ -105,10 +105,11 @@ public sealed partial class ModelsPageTests
         }
         return page.Append("""
 
-            The deviation is the largest absolute difference of an output (logits, or scores of a head) from transformers 5.12 and
-            PEFT 0.20.1 in float32 on a processor, over all reference cases of the family: the bare model, with an adapter, merged.
-            The cases are in `tests/LowRank.ParityTests/Fixtures/goldens`; training follows the reference's losses on each to
-            within 1e-4. A test writes this table (`LOWRANK_WRITE_DOCS=1`) and holds it to what it measures.
+            The deviation is the largest absolute difference between an output (logits, or the scores of a head) here and in
+            transformers 5.12 and PEFT 0.20.1, in float32 on a processor. It covers all reference cases of the family: the bare
+            model, the model with an adapter, and the merged model. The cases are in `tests/LowRank.ParityTests/Fixtures/goldens`;
+            on each of them the training losses stay within 1e-4 of the reference. A test writes this table
+            (`LOWRANK_WRITE_DOCS=1`) and checks it against what it measures.
 
             """).ToString();
     }
