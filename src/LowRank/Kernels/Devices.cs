@@ -1,4 +1,5 @@
 using System.Globalization;
+using LowRank.Kernels.Native;
 using TorchSharp;
 
 namespace LowRank.Kernels;
@@ -13,6 +14,7 @@ public static class Devices
     public static torch.Device Parse(string name)
     {
         (string kind, int? index) = Split(name);
+        NativeRuntime.Initialize();
         switch (kind)
         {
             case "cpu":

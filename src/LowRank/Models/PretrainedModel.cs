@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LowRank.IO;
+using LowRank.Kernels.Native;
 using LowRank.Models.Families;
 using LowRank.Quantization;
 using TorchSharp;
@@ -147,6 +148,7 @@ public sealed class PretrainedModel : IDisposable
     private static INetwork Build(
         ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
     {
+        NativeRuntime.Initialize();
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         head ??= HeadRequest.Of(config, family);
         if (!family.Heads.Contains(head.Kind))

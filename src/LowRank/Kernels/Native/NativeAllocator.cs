@@ -12,13 +12,24 @@ public static class NativeAllocator
     private const int LargestKept = 8 << 20;
     private const int OrdinaryMmapThreshold = 128 * 1024; // glibc's default
 
+    private static volatile bool isAsked;
+
     /// <summary>Has glibc keep freed memory for the next tensor instead of giving it back to the system.</summary>
     /// <remarks>glibc maps each large block anew by default, and the system clears every page of it: a training step
     /// makes hundreds of such temporaries. Large ones of the library's own operations get a heap of their own. Changes
     /// the whole process, so a program calls it, never the library. What is freed stays with the process, but for
-    /// blocks of torch's beyond 8 MB. Does nothing outside Linux with glibc.</remarks>
+    /// blocks of torch's beyond 8 MB. Takes effect once libtorch is loaded. Does nothing outside Linux with
+    /// glibc.</remarks>
     public static void KeepFreedMemory()
     {
+        isAsked = true;
+        if (NativeRuntime.IsLoaded) Apply();
+    }
+
+    /// <summary>Does what the program asked for before libtorch was loaded.</summary>
+    internal static void Apply()
+    {
+        if (!isAsked) return;
         StepMemory.Keep();
         if (CLibrary.Find<SetOption>("mallopt") is not { } mallopt) return;
         mallopt(MmapThreshold, StepMemory.IsKept ? LargestKept : int.MaxValue);
@@ -30,6 +41,7 @@ public static class NativeAllocator
     /// over which later blocks would spread.</summary>
     public static void MapLargeBlocks()
     {
+        NativeRuntime.Initialize(); // what a program asked for before takes effect there
         if (CLibrary.Find<SetOption>("mallopt") is { } mallopt) mallopt(MmapThreshold, OrdinaryMmapThreshold);
     }
 

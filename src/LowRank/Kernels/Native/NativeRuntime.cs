@@ -1,67 +1,97 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Loader;
 using TorchSharp;
 
 namespace LowRank.Kernels.Native;
 
-/// <summary>Makes TorchSharp's native library loadable where the system's C++ runtime is older than it asks
-/// for.</summary>
+/// <summary>Loads libtorch and TorchSharp's native library at the first use of torch, also where the system's C++
+/// runtime is older than that library asks for.</summary>
 /// <remarks>
-/// Runs once, before the first use of a type of this library, and acts on Linux x64 alone and only where the plain
-/// library does not load (Debian 12, Ubuntu 22.04, RHEL 9). It loads libtorch by path, then a copy of
-/// <c>libLibTorchSharp.so</c> held in memory whose one too-new symbol version is weak (<see cref="ElfVersionPatch"/>).
-/// TorchSharp's own probing afterwards finds a library of that name loaded already. No file is written.
-/// A program that touches <c>torch</c> before any type of LowRank calls <see cref="Initialize"/> first.
+/// Whatever opens a model or makes a tensor calls <see cref="Initialize"/>, which says what to add to the project where
+/// libtorch is missing. A program that calls torch before it opens a model is served as well: what the .NET runtime
+/// does not find is asked for here.
+/// On Linux x64 libtorch is loaded by path, and where the plain <c>libLibTorchSharp.so</c> does not load (Debian 12,
+/// Ubuntu 22.04, RHEL 9), a copy of it held in memory whose one too-new symbol version is weak
+/// (<see cref="ElfVersionPatch"/>); TorchSharp's own probing then finds a library of that name loaded already. No file
+/// is written.
 /// </remarks>
 public static class NativeRuntime
 {
     private const string Library = "libLibTorchSharp.so";
     private const string TooNewVersion = "GLIBCXX_3.4.32";
     private static readonly Lock Gate = new();
-    private static bool initialized;
+    private static volatile bool isLoaded;
+    private static nint? openMp;
+    private static nint shim;
+
+    private static bool IsLinux =>
+        OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
+
+    /// <summary>Whether libtorch is loaded.</summary>
+    internal static bool IsLoaded => isLoaded;
 
     /// <summary>GNU OpenMP, whose threads libtorch computes with; null where it uses another library.</summary>
-    internal static nint? OpenMp { get; private set; }
-
-    /// <summary>Prepares the native library; calling it again does nothing.</summary>
-    /// <exception cref="DllNotFoundException">libtorch for this platform is not beside the program, or does not load;
-    /// the message says which file was looked for where, and what to reference.</exception>
-    public static void Initialize()
+    internal static nint? OpenMp
     {
-        lock (Gate)
+        get
         {
-            if (initialized) return;
-            if (OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64) LoadOnLinux();
-            initialized = true;
+            Initialize();
+            return openMp;
         }
     }
 
-#pragma warning disable CA2255 // TorchSharp's static constructor runs on first use and cannot be hooked: this must come first.
+    /// <summary>Loads the native libraries; calling it again does nothing.</summary>
+    /// <exception cref="DllNotFoundException">libtorch for this platform is not beside the program, or does not load;
+    /// the message says which file was looked for where, and what to add to the project.</exception>
+    public static void Initialize()
+    {
+        if (isLoaded) return;
+        lock (Gate)
+        {
+            if (isLoaded) return;
+            if (IsLinux) LoadOnLinux();
+            else if (NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out _))
+                torch.InitializeDeviceType(DeviceType.CPU);
+            else throw Missing("torch_cpu");
+            NativeAllocator.Apply();
+            isLoaded = true;
+        }
+    }
+
+#pragma warning disable CA2255 // Whoever calls torch first, this must be known by then; nothing is loaded here.
     [ModuleInitializer]
     internal static void InitializeModule()
     {
-        // A missing libtorch is reported when it is needed, by Initialize: commands that need no tensors work without.
-        if (FindFolder() is not null) Initialize();
+        if (AssemblyLoadContext.GetLoadContext(typeof(NativeRuntime).Assembly) is { } context) context.ResolvingUnmanagedDll += Resolve;
     }
 #pragma warning restore CA2255
 
+    private static nint Resolve(Assembly assembly, string name)
+    {
+        if (name != "LibTorchSharp" || !IsLinux) return 0;
+        Initialize();
+        return shim;
+    }
+
+    private static DllNotFoundException Missing(string file) => new(
+        $"libtorch, which computes with tensors, was not found: looked for {file} in " +
+        $"{string.Join(", ", CandidateFolders())}. Add it to the program's project with 'dotnet add package LowRank.Cpu', or for an NVIDIA GPU with " +
+        $"'dotnet add package libtorch-cuda-12.8-{(OperatingSystem.IsWindows() ? "win" : "linux")}-x64 --version 2.10.0'.");
+
     private static void LoadOnLinux()
     {
-        string folder = FindFolder() ?? throw new DllNotFoundException(
-            $"libtorch was not found: looked for libtorch_cpu.so in {string.Join(", ", CandidateFolders())}. " +
-            "Reference the package libtorch-cpu-linux-x64 2.10.0 (or libtorch-cuda-12.8-linux-x64) in the " +
-                "program's project.");
-        foreach (string file in Dependencies(folder))
+        string folder = FindFolder() ?? throw Missing("libtorch_cpu.so");
+        foreach (string dependency in Dependencies(folder))
         {
-            nint library = NativeLibrary.Load(file);
-            if (Path.GetFileName(file).StartsWith("libgomp", StringComparison.Ordinal)) OpenMp = library;
+            nint library = NativeLibrary.Load(dependency);
+            if (Path.GetFileName(dependency).StartsWith("libgomp", StringComparison.Ordinal)) openMp = library;
         }
-        string shim = FindFile(Library) ?? throw new DllNotFoundException(
-            $"{Library} was not found in {string.Join(", ", CandidateFolders())}. It comes with the package " +
-                "TorchSharp 0.107.0.");
-        if (NativeLibrary.TryLoad(shim, out _)) return;
-        LoadPatched(shim);
+        string file = FindFile(Library) ?? throw new DllNotFoundException(
+            $"{Library} was not found in {string.Join(", ", CandidateFolders())}. " +
+            "It comes with the package TorchSharp 0.107.0.");
+        if (!NativeLibrary.TryLoad(file, out shim)) shim = LoadPatched(file);
     }
 
     private static IEnumerable<string> Dependencies(string folder)
@@ -77,22 +107,17 @@ public static class NativeRuntime
         }
     }
 
-    private static void LoadPatched(string library)
+    private static nint LoadPatched(string library)
     {
         byte[] image = File.ReadAllBytes(library);
-        if (!ElfVersionPatch.MarkWeak(image, TooNewVersion))
-        {
-            // Not the failure this class knows: load once more for the linker's own message.
-            NativeLibrary.Load(library);
-            return;
-        }
+        // Not the failure this class knows: load once more for the linker's own message.
+        if (!ElfVersionPatch.MarkWeak(image, TooNewVersion)) return NativeLibrary.Load(library);
         int descriptor = MemoryFile(Library, 0);
         if (descriptor >= 0)
         {
             using var file = new Microsoft.Win32.SafeHandles.SafeFileHandle(descriptor, ownsHandle: true);
             RandomAccess.Write(file, image, 0);
-            NativeLibrary.Load($"/proc/self/fd/{descriptor}");
-            return;
+            return NativeLibrary.Load($"/proc/self/fd/{descriptor}");
         }
         // Kernels without memfd_create (before 3.17) or that forbid it: a private folder, removed once mapped.
         DirectoryInfo temporary = Directory.CreateTempSubdirectory("lowrank-");
@@ -100,7 +125,7 @@ public static class NativeRuntime
         {
             string copy = Path.Combine(temporary.FullName, Library);
             File.WriteAllBytes(copy, image);
-            NativeLibrary.Load(copy);
+            return NativeLibrary.Load(copy);
         }
         finally
         {

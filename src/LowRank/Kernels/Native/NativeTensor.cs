@@ -7,10 +7,6 @@ namespace LowRank.Kernels.Native;
 /// of a tensor's memory without the 2 GiB limit of <c>Tensor.bytes</c>.</summary>
 internal static unsafe class NativeTensor
 {
-    // The library must have been loaded by torch, together with the libraries it depends on, before it is called
-    // directly.
-    static NativeTensor() => torch.InitializeDeviceType(DeviceType.CPU);
-
     /// <summary>Makes a CPU tensor over memory that torch does not own, without a copy.</summary>
     /// <param name="data">The first element, aligned to the element's size.</param>
     /// <param name="release">Called with <paramref name="data"/> when torch drops its last reference, on whatever
@@ -20,6 +16,7 @@ internal static unsafe class NativeTensor
     public static torch.Tensor Wrap(
         nint data, delegate* unmanaged[Cdecl]<nint, void> release, long[] shape, torch.ScalarType type)
     {
+        NativeRuntime.Initialize();
         fixed (long* sizes = shape)
         {
             nint handle = THSTensor_new(data, release, sizes, shape.Length, (sbyte)type, (sbyte)type, 0, -1, 0);
