@@ -63,11 +63,13 @@ internal sealed class InitCommand : ICliCommand
         data ??= interview.Ask("Data to train on (file)", "--data", null, CheckData);
         RequireValid("--model", model, CheckModel);
         RequireValid("--data", data, CheckData);
+        (model, data) = (EmbeddedFiles.Resolve(model), EmbeddedFiles.Resolve(data));
         if (validation is null && asks)
             validation = interview.Ask(
                 "Held-out data (file; nothing for none)", "--validation", "", answer => answer.Length == 0 ? null
                 : CheckData(answer));
         if (validation is { Length: > 0 }) RequireValid("--validation", validation, CheckData);
+        validation = validation is null ? null : EmbeddedFiles.Resolve(validation);
         string likelyTask = RecipeDraft.SuggestTask(model, data);
         if (task is null)
             task = asks ? interview.Ask(
@@ -134,12 +136,14 @@ internal sealed class InitCommand : ICliCommand
         if (check(value) is { } problem) throw new InputException($"{option} is {value}: {problem}.");
     }
 
-    private static string? CheckModel(string answer) => File.Exists(Path.Combine(answer, "config.json")) ? null
+    private static string? CheckModel(string answer) =>
+        File.Exists(Path.Combine(EmbeddedFiles.Resolve(answer), "config.json")) ? null
         : Directory.Exists(answer) ? "the folder has no config.json; expected a model's folder"
         : HubRepository.TryParse(answer) is not null ? null
         : "there is no such folder, and it is no name on the Hub such as org/name";
 
-    private static string? CheckData(string answer) => Path.Exists(answer) ? null : "there is no such file";
+    private static string? CheckData(string answer) =>
+        Path.Exists(EmbeddedFiles.Resolve(answer)) ? null : "there is no such file";
 
     private static string? CheckTask(string answer) => TaskRegistry.Names.Contains(answer) ? null
         : $"expected one of {string.Join(", ", TaskRegistry.Names)}";

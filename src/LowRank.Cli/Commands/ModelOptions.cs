@@ -2,6 +2,7 @@ using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Cli.Views;
 using LowRank.Hub;
+using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Quantization;
@@ -15,7 +16,7 @@ internal sealed class ModelOptions
     private readonly Option<string> model =
         new("--model") { Description =
         "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging " +
-        "Face Hub: org/name[@revision].", Required = true };
+        "Face Hub: org/name[@revision]; embedded is the small one that comes with this program.", Required = true };
     private readonly Option<string[]> adapter =
         new("--adapter") { Description =
         "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a " +
@@ -56,7 +57,8 @@ internal sealed class ModelOptions
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
-        if (parsed.GetValue(model) is { } base_ && !Directory.Exists(base_) && HubRepository.TryParse(base_) is null)
+        if (parsed.GetValue(model) is { } base_ && !Directory.Exists(EmbeddedFiles.Resolve(base_))
+            && HubRepository.TryParse(base_) is null)
             yield return $"--model is {base_}, and there is no such folder; expected a model's folder, or its name " +
                 "on the Hugging Face Hub such as org/name";
         foreach (string given in parsed.GetValue(adapter) ?? [])

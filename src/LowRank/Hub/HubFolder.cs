@@ -1,6 +1,5 @@
 using LowRank.IO;
 
-
 namespace LowRank.Hub;
 
 /// <summary>Folders of models and adapters, local or from the Hugging Face Hub.</summary>
@@ -21,6 +20,7 @@ public static class HubFolder
         string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null,
         CancellationToken cancellation = default)
     {
+        name = EmbeddedFiles.Resolve(name);
         if (Directory.Exists(name) || HubRepository.TryParse(name) is not { } repository) return name;
         try
         {

@@ -33,6 +33,14 @@ public static class EmbeddedFiles
         return Path.Combine([Root, .. parts.Length == 1 ? ["base"] : parts[1..]]);
     }
 
+    /// <summary>The name by which <see cref="Resolve"/> finds a path; null for one that is not embedded.</summary>
+    internal static string? NameOf(string path)
+    {
+        string place = Path.GetRelativePath(Root, path).Replace('\\', '/');
+        return place == "base" ? Name : place.StartsWith("..", StringComparison.Ordinal) || Path.IsPathRooted(place) ? null
+            : $"{Name}/{place}";
+    }
+
     private static string Require(string path) => Path.Exists(path) ? path : throw new InputException(
         $"{path} was not found. Expected the embedded base and its rows beside the program: " +
         "add them to its project with 'dotnet add package LowRank.Embedded'.");

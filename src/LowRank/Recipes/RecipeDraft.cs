@@ -156,7 +156,8 @@ public sealed record RecipeDraft
 
     private static bool IsName(string model) => !Directory.Exists(model) && HubRepository.TryParse(model) is not null;
 
-    private static string Relative(string folder, string path) => Path.IsPathRooted(path)
+    private static string Relative(string folder, string path) => EmbeddedFiles.NameOf(path) is { } name ? name
+        : Path.IsPathRooted(path)
         || path.Contains("${", StringComparison.Ordinal) ? path
         : Path.GetRelativePath(folder, Path.GetFullPath(path)).Replace('\\', '/');
 

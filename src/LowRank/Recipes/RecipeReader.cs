@@ -1,6 +1,7 @@
 using LowRank.Adapters.Methods;
 using LowRank.Data.Rows;
 using LowRank.Hub;
+using LowRank.IO;
 using LowRank.Models.Sentences;
 using LowRank.Quantization;
 using LowRank.Recipes.Keys;
@@ -293,7 +294,8 @@ internal sealed partial class RecipeReader
                     "the path out");
             return value ?? "";
         });
-        if (!expanded.Contains('\0')) return Path.GetFullPath(expanded, path.Place.Folder ?? folder);
+        string from = path.Place.Folder ?? folder;
+        if (!expanded.Contains('\0')) return Path.GetFullPath(EmbeddedFiles.Resolve(expanded, from), from);
         problems.Add(path.Place, "a path holds the character 0, which no file system takes");
         return folder;
     }

@@ -33,5 +33,5 @@ public sealed partial class RecipeRun
 
     // The base as an adapter's config names it: by its name on the Hub where it has one, so that the adapter works
     // elsewhere.
-    private string? BaseName() => modelFolder == Recipe.Model ? null : HubRepository.TryParse(Recipe.Model)!.Id;
+    private string? BaseName() => modelFolder == Recipe.Model ? null : HubRepository.TryParse(Recipe.Model)?.Id;
 }

@@ -29,7 +29,7 @@ internal static class RowFiles
         IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
     {
         var files = new List<string>();
-        foreach (string path in paths)
+        foreach (string path in paths.Select(path => EmbeddedFiles.Resolve(path)))
         {
             if (files.Contains(path) && IsReadOnce(path))
                 problems.Add(new DataPlace(Name(path), 0), "it is named twice, and can be read once. Name it once.");

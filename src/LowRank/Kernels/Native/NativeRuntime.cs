@@ -64,7 +64,8 @@ public static class NativeRuntime
     [ModuleInitializer]
     internal static void InitializeModule()
     {
-        if (AssemblyLoadContext.GetLoadContext(typeof(NativeRuntime).Assembly) is { } context) context.ResolvingUnmanagedDll += Resolve;
+        if (AssemblyLoadContext.GetLoadContext(typeof(NativeRuntime).Assembly) is { } context)
+            context.ResolvingUnmanagedDll += Resolve;
     }
 #pragma warning restore CA2255
 
@@ -77,8 +78,9 @@ public static class NativeRuntime
 
     private static DllNotFoundException Missing(string file) => new(
         $"libtorch, which computes with tensors, was not found: looked for {file} in " +
-        $"{string.Join(", ", CandidateFolders())}. Add it to the program's project with 'dotnet add package LowRank.Cpu', or for an NVIDIA GPU with " +
-        $"'dotnet add package libtorch-cuda-12.8-{(OperatingSystem.IsWindows() ? "win" : "linux")}-x64 --version 2.10.0'.");
+        $"{string.Join(", ", CandidateFolders())}. Add it to the program's project with " +
+        "'dotnet add package LowRank.Cpu', or for an NVIDIA GPU with 'dotnet add package libtorch-cuda-12.8-" +
+        $"{(OperatingSystem.IsWindows() ? "win" : "linux")}-x64 --version 2.10.0'.");
 
     private static void LoadOnLinux()
     {
