@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.EndToEndTests;
 
-/// <summary>The command line as users get it: published, and packed and installed as a tool. Made once for all tests,
-/// in a folder of its own (the outputs of a build that is running beside the tests are not touched), and removed after
-/// them.</summary>
+/// <summary>What users get: the packages, the command line installed from them as a tool, and published. Made once for
+/// all tests, in a folder of its own (the outputs of a build that is running beside the tests are not touched), and
+/// removed after them.</summary>
 public sealed class DeployedProgram : IAsyncLifetime
 {
     private readonly string root = Directory.CreateTempSubdirectory("lowrank-deploy-").FullName;
@@ -18,23 +18,51 @@ public sealed class DeployedProgram : IAsyncLifetime
 
     public string Tool => Path.Combine(ToolFolder, "lowrank" + Extension);
 
+    /// <summary>Published as one file, beside which native libraries and the embedded base lie.</summary>
+    public string SingleFile => Path.Combine(SingleFileFolder, "LowRank.Cli" + Extension);
+
+    public string SingleFileFolder => Path.Combine(root, "single");
+
+    /// <summary>All packages, as they are for this platform.</summary>
+    public string Packages => Path.Combine(root, "packages");
+
+    /// <summary>A folder for what one test makes.</summary>
+    public string Folder(string name) => Directory.CreateDirectory(Path.Combine(root, name)).FullName;
+
+    /// <summary>The version of the packages.</summary>
+    public const string Version = "0.0.1-test";
+
+    /// <summary>Where NuGet keeps this machine's packages.</summary>
+    public static string PackageCache => Environment.GetEnvironmentVariable("NUGET_PACKAGES") ?? Path.Combine(
+        Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+
     private static string Extension => OperatingSystem.IsWindows() ? ".exe" : "";
 
     public async ValueTask InitializeAsync()
     {
-        string project = Path.Combine(RepositoryRoot(), "src", "LowRank.Cli"),
-            artifacts = Path.Combine(root, "artifacts");
+        string source = Path.Combine(CommandLine.Repository, "src"), project = Path.Combine(source, "LowRank.Cli"),
+            platform = RuntimeInformation.RuntimeIdentifier;
         string[] common =
-            ["-c", "Release", "--artifacts-path", artifacts, "-nologo", "-v", "quiet", "-p:PackageVersion=0.0.1-test",
-            "-p:RunAnalyzers=false"];
-        await Succeed("dotnet", ["publish", project, "-o", PublishFolder, .. common]);
-        await Succeed("dotnet", ["pack", project, "-o", Path.Combine(root, "packages"), "--no-build", .. common]);
+            ["-c", "Release", "--artifacts-path", Path.Combine(root, "artifacts"), "-nologo", "-v", "quiet",
+            $"-p:PackageVersion={Version}", "-p:RunAnalyzers=false", "-p:ContinuousIntegrationBuild=true",
+            // libtorch is half a gigabyte: linked where it is published, not copied.
+            "-p:CreateHardLinksForPublishFilesIfPossible=true"];
+        await Succeed("dotnet", ["pack", project, "-o", Packages, $"-p:RuntimeIdentifiers={platform}", .. common]);
+        string[] published = ["publish", project, "-r", platform, "--no-build", .. common];
+        await Succeed("dotnet", [.. published, "-o", PublishFolder]);
+        await Succeed("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
+        foreach (string library in Directory.EnumerateDirectories(source).Where(folder => folder != project))
+            await Succeed("dotnet", ["pack", library, "-o", Packages, .. common]);
         // No other source: the tool must be complete in its package, and installing it must not need the network.
         string configuration = Path.Combine(root, "nuget.config");
         await File.WriteAllTextAsync(configuration,
-            """<configuration><packageSources><clear/><add key="local" value="packages"/></packageSources></configuration>""");
+            """
+            <configuration>
+              <packageSources><clear/><add key="local" value="packages"/></packageSources>
+            </configuration>
+            """);
         await Succeed("dotnet",
-            ["tool", "install", "LowRank.Cli", "--version", "0.0.1-test", "--tool-path", ToolFolder, "--configfile",
+            ["tool", "install", "LowRank.Cli", "--version", Version, "--tool-path", ToolFolder, "--configfile",
                 configuration]);
     }
 
@@ -44,16 +72,17 @@ public sealed class DeployedProgram : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Runs a program to its end, in a folder that holds nothing of ours.</summary>
+    /// <summary>Runs a program to its end, in a folder that holds no sources of ours.</summary>
     public async Task<(int ExitCode, string Output)> Run(
-        string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+        string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string>? environment = null,
+        string? folder = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            WorkingDirectory = root,
+            WorkingDirectory = folder ?? root,
         };
         // The shared runtime this test runs on; and no build server that would outlive it.
         start.Environment["DOTNET_ROOT"] =
@@ -81,18 +110,21 @@ public sealed class DeployedProgram : IAsyncLifetime
         return (process.ExitCode, await output + await errors);
     }
 
-    private async Task Succeed(string program, IReadOnlyList<string> arguments)
+    /// <summary>As <see cref="Run"/>, of what has to end well.</summary>
+    /// <returns>What it printed.</returns>
+    public async Task<string> Succeed(string program, IReadOnlyList<string> arguments, string? folder = null)
     {
-        (int exitCode, string output) = await Run(program, arguments);
+        (int exitCode, string output) = await Run(program, arguments, folder: folder);
         if (exitCode != 0)
             throw new InvalidOperationException(
                 $"{program} {string.Join(' ', arguments)} ended with {exitCode}:\n{output}");
+        return output;
     }
+}
 
-    private static string RepositoryRoot()
-    {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "LowRank.slnx"))) return folder.FullName;
-        throw new InvalidOperationException($"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
-    }
+/// <summary>Tests of what users get, which is made once for all of them.</summary>
+[CollectionDefinition(Name)]
+public sealed class DeployedCollection : ICollectionFixture<DeployedProgram>
+{
+    public const string Name = "deployed";
 }

@@ -1,0 +1,127 @@
+using System.IO.Compression;
+using System.Text;
+using System.Xml.Linq;
+
+namespace LowRank.EndToEndTests;
+
+/// <summary>The packages, as a new project gets them.</summary>
+[Collection(DeployedCollection.Name)]
+public sealed class PackageTests(DeployedProgram deployed)
+{
+    [Fact]
+    public async Task A_fresh_project_adapts_the_embedded_base_and_is_told_what_to_add_where_libtorch_is_missing()
+    {
+        string folder = deployed.Folder("first"), output = Path.Combine(folder, "bin", "Release", "net10.0");
+        await File.WriteAllTextAsync(Path.Combine(folder, "nuget.config"), Configuration(), Cancellation);
+        await File.WriteAllTextAsync(Path.Combine(folder, "first.csproj"), Project, Cancellation);
+        File.Copy(Path.Combine(CommandLine.Repository, "tests/LowRank.EndToEndTests/FirstProgram/Program.cs"),
+            Path.Combine(folder, "Program.cs"));
+        await deployed.Succeed("dotnet", ["build", "-c", "Release", "-nologo", "-v", "quiet", "-warnaserror"], folder);
+
+        string assembly = Path.Combine(output, "first.dll");
+        Assert.Matches(@"(?m)^said: \S", await deployed.Succeed("dotnet", [assembly], folder));
+        Assert.True(File.Exists(Path.Combine(folder, "hotels", "adapter", "adapter_model.safetensors")));
+        string[] natives = [.. Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories)
+            .Where(file => Path.GetFileName(file).Contains("torch_cpu", StringComparison.Ordinal))];
+        File.Delete(Assert.Single(natives));
+
+        // NuGet's cache does not stand in for it.
+        (int exitCode, string said) = await deployed.Run("dotnet", [assembly],
+            new Dictionary<string, string> { ["NUGET_PACKAGES"] = Path.Combine(folder, "none") }, folder);
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("DllNotFoundException", said);
+        Assert.Contains("dotnet add package LowRank.Cpu", said);
+        Assert.DoesNotContain("TypeInitializationException", said);
+    }
+
+    [Fact]
+    public void Each_package_says_what_it_is()
+    {
+        string[] packages = [.. Directory.EnumerateFiles(deployed.Packages, "*.nupkg")];
+        Assert.Superset(new HashSet<string> { "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Jinja" },
+            packages.Select(package => Id(package)).ToHashSet());
+        foreach (string package in packages)
+        {
+            using ZipArchive archive = ZipFile.OpenRead(package);
+            XElement metadata = Metadata(archive);
+            foreach (string name in (string[])["id", "version", "authors", "license", "icon", "readme", "description", "tags"])
+                Assert.False(string.IsNullOrEmpty(Value(metadata, name)), $"{package} lacks {name}");
+            Assert.NotNull(archive.GetEntry(Value(metadata, "icon")!));
+            Assert.NotNull(archive.GetEntry(Value(metadata, "readme")!));
+            Assert.Equal(40, metadata.Elements().Single(e => e.Name.LocalName == "repository").Attribute("commit")!.Value.Length);
+        }
+    }
+
+    [Theory]
+    [InlineData("LowRank")]
+    [InlineData("LowRank.Jinja")]
+    public void A_library_has_documentation_and_symbols_and_nothing_of_the_machine_that_built_it(string id)
+    {
+        using ZipArchive archive = ZipFile.OpenRead(Path.Combine(deployed.Packages, $"{id}.{DeployedProgram.Version}.nupkg")),
+            symbols = ZipFile.OpenRead(Path.Combine(deployed.Packages, $"{id}.{DeployedProgram.Version}.snupkg"));
+        Assert.NotNull(archive.GetEntry($"lib/net10.0/{id}.xml"));
+        Assert.DoesNotContain(archive.Entries, entry => entry.FullName.StartsWith("runtimes/", StringComparison.Ordinal));
+        Assert.DoesNotContain(Metadata(archive).Descendants(), dependency =>
+            dependency.Attribute("id")?.Value.StartsWith("libtorch", StringComparison.OrdinalIgnoreCase) == true);
+        byte[] program = Bytes(archive.GetEntry($"lib/net10.0/{id}.dll")!),
+            debug = Bytes(symbols.GetEntry($"lib/net10.0/{id}.pdb")!);
+        byte[] here = Encoding.UTF8.GetBytes(CommandLine.Repository);
+        Assert.Equal(-1, program.AsSpan().IndexOf(here));
+        Assert.Equal(-1, debug.AsSpan().IndexOf(here));
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static string Id(string package)
+    {
+        using ZipArchive archive = ZipFile.OpenRead(package);
+        return Value(Metadata(archive), "id")!;
+    }
+
+    private static XElement Metadata(ZipArchive archive)
+    {
+        using Stream stream = archive.Entries
+            .Single(entry => entry.FullName.EndsWith(".nuspec", StringComparison.Ordinal)).Open();
+        return XDocument.Load(stream).Root!.Elements().Single(element => element.Name.LocalName == "metadata");
+    }
+
+    private static string? Value(XElement metadata, string name) =>
+        metadata.Elements().FirstOrDefault(element => element.Name.LocalName == name)?.Value;
+
+    private static byte[] Bytes(ZipArchiveEntry entry)
+    {
+        using var bytes = new MemoryStream();
+        using (Stream stream = entry.Open()) stream.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+
+    // Into an empty folder of packages; what this machine holds of others' packages is not fetched again.
+    private string Configuration() => $"""
+        <configuration>
+          <config><add key="globalPackagesFolder" value="packages"/></config>
+          <packageSources>
+            <clear/>
+            <add key="local" value="{deployed.Packages}"/>
+            <add key="nuget.org" value="https://api.nuget.org/v3/index.json"/>
+          </packageSources>
+          <fallbackPackageFolders><clear/><add key="cache" value="{DeployedProgram.PackageCache}"/></fallbackPackageFolders>
+        </configuration>
+        """;
+
+    private const string Project = $"""
+        <Project Sdk="Microsoft.NET.Sdk">
+          <PropertyGroup>
+            <OutputType>Exe</OutputType>
+            <TargetFramework>net10.0</TargetFramework>
+            <ImplicitUsings>enable</ImplicitUsings>
+            <Nullable>enable</Nullable>
+            <CreateHardLinksForCopyLocalIfPossible>true</CreateHardLinksForCopyLocalIfPossible>
+          </PropertyGroup>
+          <ItemGroup>
+            <PackageReference Include="LowRank" Version="{DeployedProgram.Version}" />
+            <PackageReference Include="LowRank.Cpu" Version="{DeployedProgram.Version}" />
+            <PackageReference Include="LowRank.Embedded" Version="{DeployedProgram.Version}" />
+          </ItemGroup>
+        </Project>
+        """;
+}
