@@ -51,8 +51,9 @@ public sealed class DeployedProgram : IAsyncLifetime
         string[] published = ["publish", project, "-r", platform, "--no-build", .. common];
         await Succeed("dotnet", [.. published, "-o", PublishFolder]);
         await Succeed("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
-        foreach (string library in Directory.EnumerateDirectories(source).Where(folder => folder != project))
-            await Succeed("dotnet", ["pack", library, "-o", Packages, .. common]);
+        foreach (string library in Directory.EnumerateFiles(source, "*.csproj", SearchOption.AllDirectories))
+            if (Path.GetDirectoryName(library) != project)
+                await Succeed("dotnet", ["pack", library, "-o", Packages, .. common]);
         // No other source: the tool must be complete in its package, and installing it must not need the network.
         string configuration = Path.Combine(root, "nuget.config");
         await File.WriteAllTextAsync(configuration,

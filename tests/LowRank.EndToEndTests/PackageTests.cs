@@ -38,29 +38,35 @@ public sealed class PackageTests(DeployedProgram deployed)
     public void Each_package_says_what_it_is()
     {
         string[] packages = [.. Directory.EnumerateFiles(deployed.Packages, "*.nupkg")];
-        Assert.Superset(new HashSet<string> { "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Jinja" },
-            packages.Select(package => Id(package)).ToHashSet());
+        Assert.Superset(new HashSet<string>
+        {
+            "LowRank", "LowRank.Cli", "LowRank.Cpu", "LowRank.Embedded", "LowRank.Jinja", "LowRank.Tokenizers",
+        }, packages.Select(Id).ToHashSet());
         foreach (string package in packages)
         {
             using ZipArchive archive = ZipFile.OpenRead(package);
             XElement metadata = Metadata(archive);
-            foreach (string name in (string[])["id", "version", "authors", "license", "icon", "readme", "description", "tags"])
+            foreach (string name in
+                (string[])["id", "version", "authors", "license", "icon", "readme", "description", "tags"])
                 Assert.False(string.IsNullOrEmpty(Value(metadata, name)), $"{package} lacks {name}");
             Assert.NotNull(archive.GetEntry(Value(metadata, "icon")!));
             Assert.NotNull(archive.GetEntry(Value(metadata, "readme")!));
-            Assert.Equal(40, metadata.Elements().Single(e => e.Name.LocalName == "repository").Attribute("commit")!.Value.Length);
+            XElement repository = metadata.Elements().Single(element => element.Name.LocalName == "repository");
+            Assert.Matches("^[0-9a-f]{40}$", repository.Attribute("commit")!.Value);
         }
     }
 
     [Theory]
     [InlineData("LowRank")]
     [InlineData("LowRank.Jinja")]
+    [InlineData("LowRank.Tokenizers")]
     public void A_library_has_documentation_and_symbols_and_nothing_of_the_machine_that_built_it(string id)
     {
-        using ZipArchive archive = ZipFile.OpenRead(Path.Combine(deployed.Packages, $"{id}.{DeployedProgram.Version}.nupkg")),
-            symbols = ZipFile.OpenRead(Path.Combine(deployed.Packages, $"{id}.{DeployedProgram.Version}.snupkg"));
+        string name = Path.Combine(deployed.Packages, $"{id}.{DeployedProgram.Version}");
+        using ZipArchive archive = ZipFile.OpenRead(name + ".nupkg"), symbols = ZipFile.OpenRead(name + ".snupkg");
         Assert.NotNull(archive.GetEntry($"lib/net10.0/{id}.xml"));
-        Assert.DoesNotContain(archive.Entries, entry => entry.FullName.StartsWith("runtimes/", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            archive.Entries, entry => entry.FullName.StartsWith("runtimes/", StringComparison.Ordinal));
         Assert.DoesNotContain(Metadata(archive).Descendants(), dependency =>
             dependency.Attribute("id")?.Value.StartsWith("libtorch", StringComparison.OrdinalIgnoreCase) == true);
         byte[] program = Bytes(archive.GetEntry($"lib/net10.0/{id}.dll")!),
@@ -104,7 +110,10 @@ public sealed class PackageTests(DeployedProgram deployed)
             <add key="local" value="{deployed.Packages}"/>
             <add key="nuget.org" value="https://api.nuget.org/v3/index.json"/>
           </packageSources>
-          <fallbackPackageFolders><clear/><add key="cache" value="{DeployedProgram.PackageCache}"/></fallbackPackageFolders>
+          <fallbackPackageFolders>
+            <clear/>
+            <add key="cache" value="{DeployedProgram.PackageCache}"/>
+          </fallbackPackageFolders>
         </configuration>
         """;
 

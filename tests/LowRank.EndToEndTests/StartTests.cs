@@ -15,7 +15,7 @@ public sealed class StartTests
         string[] loaded = Loaded(arguments);
         Assert.Contains("LowRank", loaded);
         Assert.DoesNotContain(loaded, IsTorch);
-        foreach (string assembly in (string[])["Parquet", "OxyPlot", "Microsoft.Data.Sqlite"])
+        foreach (string assembly in (string[])["TorchSharp", "Parquet", "OxyPlot", "Microsoft.Data.Sqlite"])
             Assert.DoesNotContain(assembly, loaded);
     }
 

@@ -12,7 +12,8 @@ using TorchSharp;
 internal static class StartupHook
 {
     /// <summary>The environment variable that says what is shown: <c>torch</c>, <c>torch first</c> (before anything of
-    /// the library), or a file that receives the libraries and assemblies that are loaded at the end, one a line.</summary>
+    /// the library), or a file that receives the libraries and assemblies that are loaded at the end, one per
+    /// line.</summary>
     public const string Variable = "LOWRANK_TEST_HOOK";
 
     /// <summary>Does what the variable says.</summary>

@@ -1,7 +1,7 @@
 namespace LowRank.IO;
 
-/// <summary>A small base model and rows to adapt it to, which the package LowRank.Embedded puts beside a program: a first run
-/// needs no download.</summary>
+/// <summary>A small base model and rows to adapt it to, which the package LowRank.Embedded puts beside a program: a
+/// first run needs no download.</summary>
 /// <remarks>The command line brings them along. Recipes and commands name them by paths: <c>embedded</c> is the base,
 /// <c>embedded/hotels/train.jsonl</c> one of the files of rows.</remarks>
 public static class EmbeddedFiles
@@ -13,17 +13,20 @@ public static class EmbeddedFiles
     /// <exception cref="InputException">The program lacks the files.</exception>
     public static string Model => Require(Path.Combine(Root, "base"));
 
-    /// <summary>The 2,000 rows to train on: records of hotels as prompts, sentences that state them as completions.</summary>
+    /// <summary>The 2,000 rows to train on: records of hotels as prompts, sentences that state them as
+    /// completions.</summary>
     /// <exception cref="InputException">The program lacks the files.</exception>
     public static string TrainingRows => Require(Path.Combine(Root, "hotels", "train.jsonl"));
 
-    /// <summary>The 100 held-out rows, whose names and prices do not stand together in the <see cref="TrainingRows"/>.</summary>
+    /// <summary>The 100 held-out rows, whose names and prices do not stand together in the
+    /// <see cref="TrainingRows"/>.</summary>
     /// <exception cref="InputException">The program lacks the files.</exception>
     public static string ValidationRows => Require(Path.Combine(Root, "hotels", "validation.jsonl"));
 
     private static string Root => Path.Combine(AppContext.BaseDirectory, Name);
 
-    /// <summary>A path as it is, or the place of the embedded file that it names. A file or folder that exists wins.</summary>
+    /// <summary>A path as it is, or the place of the embedded file that it names. A file or folder that exists
+    /// wins.</summary>
     /// <param name="path">The path, as the user wrote it.</param>
     /// <param name="folder">What it is relative to; null for the current folder.</param>
     public static string Resolve(string path, string? folder = null)
@@ -37,8 +40,8 @@ public static class EmbeddedFiles
     internal static string? NameOf(string path)
     {
         string place = Path.GetRelativePath(Root, path).Replace('\\', '/');
-        return place == "base" ? Name : place.StartsWith("..", StringComparison.Ordinal) || Path.IsPathRooted(place) ? null
-            : $"{Name}/{place}";
+        bool isOutside = place.StartsWith("..", StringComparison.Ordinal) || Path.IsPathRooted(place);
+        return place == "base" ? Name : isOutside ? null : $"{Name}/{place}";
     }
 
     private static string Require(string path) => Path.Exists(path) ? path : throw new InputException(

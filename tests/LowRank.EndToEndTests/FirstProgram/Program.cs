@@ -4,7 +4,7 @@ using LowRank.Data;
 using LowRank.Generation;
 using LowRank.IO;
 using LowRank.Models;
-using LowRank.Tokenization;
+using LowRank.Tokenizers;
 using LowRank.Training;
 
 using PretrainedModel model = PretrainedModel.Open(EmbeddedFiles.Model);
