@@ -1,4 +1,3 @@
-using LowRank.EndToEndTests;
 using Microsoft.Playwright;
 
 namespace LowRank.BrowserTests;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LowRank.Tests.Hub;
 
 namespace LowRank.EndToEndTests;
 

@@ -1,6 +1,4 @@
 using System.Text.Json;
-using LowRank.EndToEndTests;
-using LowRank.Tests.Turns;
 
 namespace LowRank.SpeedTests;
 

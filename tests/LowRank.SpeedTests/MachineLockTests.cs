@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LowRank.Tests.Turns;
 
 namespace LowRank.SpeedTests;
 

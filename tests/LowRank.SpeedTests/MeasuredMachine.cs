@@ -4,7 +4,6 @@ using LowRank.Cli.Bench;
 using LowRank.Cli.Bench.Train;
 using LowRank.Kernels;
 using LowRank.Kernels.Native;
-using LowRank.Tests.Turns;
 using static TorchSharp.torch;
 
 namespace LowRank.SpeedTests;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using LowRank.Cli.Bench.Generate;
-using LowRank.Tests.Turns;
 
 namespace LowRank.SpeedTests;
 

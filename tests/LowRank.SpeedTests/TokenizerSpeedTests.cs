@@ -1,6 +1,4 @@
-using LowRank.EndToEndTests;
 using LowRank.Hotels;
-using LowRank.Tests.Turns;
 using LowRank.Tokenizers;
 
 namespace LowRank.SpeedTests;

@@ -1,7 +1,6 @@
 using System.Text.RegularExpressions;
 using LowRank.Recipes;
 using LowRank.Hotels;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tools.Tests;
 

@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using LowRank.Adapters.Methods;
 using LowRank.Pages;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tools.Tests;
 

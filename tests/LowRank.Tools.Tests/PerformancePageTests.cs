@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using LowRank.Cli.Commands;
 using LowRank.Pages;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tools.Tests;
 

@@ -3,7 +3,6 @@ using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using LowRank.Models;
 using LowRank.Tests.IO;
-using LowRank.Tests.Turns;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,5 @@
 using LowRank.Data;
 using LowRank.Recipes;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tests.Recipes;
 

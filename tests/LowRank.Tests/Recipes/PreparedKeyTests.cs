@@ -1,5 +1,4 @@
 using LowRank.Recipes;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tests.Recipes;
 

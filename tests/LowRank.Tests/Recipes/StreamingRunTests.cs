@@ -1,6 +1,5 @@
 using LowRank.Recipes;
 using LowRank.Tests.Data.Rows;
-using LowRank.Tests.Documentation;
 using LowRank.Training;
 
 namespace LowRank.Tests.Recipes;

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Bench.Generate;
 using LowRank.Pages;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tools.Tests.Bench;
 

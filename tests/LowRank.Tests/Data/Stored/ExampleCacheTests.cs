@@ -3,7 +3,6 @@ using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Data.Stored;
 using LowRank.Tests.Data.Rows;
-using LowRank.Tests.Documentation;
 using LowRank.Tokenizers;
 
 namespace LowRank.Tests.Data.Stored;

@@ -2,7 +2,6 @@ using LowRank.Cli.Views;
 using LowRank.Recipes;
 using LowRank.Recipes.Review;
 using LowRank.Tests.Data.Rows;
-using LowRank.Tests.Documentation;
 
 namespace LowRank.Tests.Recipes.Review;
 

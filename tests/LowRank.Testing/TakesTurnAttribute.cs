@@ -1,13 +1,12 @@
 using System.Collections.Concurrent;
 using System.Reflection;
-using Xunit;
 using Xunit.v3;
 
-namespace LowRank.Tests.Turns;
+namespace LowRank.Testing;
 
 /// <summary>Each test takes a turn beside others, and waits while speed is measured.</summary>
 [AttributeUsage(AttributeTargets.Assembly)]
-internal sealed class TakesTurnAttribute : BeforeAfterTestAttribute
+public sealed class TakesTurnAttribute : BeforeAfterTestAttribute
 {
     private static readonly ConcurrentDictionary<string, MachineLock> Turns = new(StringComparer.Ordinal);
 

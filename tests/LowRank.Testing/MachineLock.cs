@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace LowRank.Tests.Turns;
+namespace LowRank.Testing;
 
 /// <summary>A turn on the machine: beside others, or alone. Test projects run at the same time, in processes of their
 /// own; what measures speed waits until the tests that run have ended, and the next ones wait until it has
@@ -9,7 +9,7 @@ namespace LowRank.Tests.Turns;
 /// however it ends. A turn alone first takes the gate, through which every turn goes, so that it does not wait for ever
 /// on tests that follow each other. Whoever has waited for <see cref="Patience"/> goes on and says so, so that a test
 /// that hangs does not stop all others.</remarks>
-internal sealed class MachineLock : IDisposable
+public sealed class MachineLock : IDisposable
 {
     private readonly FileStream?[] held;
 

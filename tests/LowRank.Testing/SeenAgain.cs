@@ -1,10 +1,9 @@
-using Xunit;
 
-namespace LowRank.Tests.Turns;
+namespace LowRank.Testing;
 
 /// <summary>Measurements of time and memory: what one of them finds may be the machine's doing, and is reported only
 /// when the others find it too.</summary>
-internal static class SeenAgain
+public static class SeenAgain
 {
     private const int Looks = 3;
 

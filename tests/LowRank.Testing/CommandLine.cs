@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 
-namespace LowRank.EndToEndTests;
+namespace LowRank.Testing;
 
 /// <summary>Runs the command line as a process of its own.</summary>
 public static class CommandLine
@@ -14,18 +14,7 @@ public static class CommandLine
     public static TimeSpan Longest { get; } = TimeSpan.FromMinutes(20);
 
     /// <summary>The repository's root.</summary>
-    public static string Repository
-    {
-        get
-        {
-            DirectoryInfo? folder = new(AppContext.BaseDirectory);
-            while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "LowRank.slnx")))
-                folder = folder.Parent;
-            return folder?.FullName
-                ?? throw new DirectoryNotFoundException(
-                    $"LowRank.slnx was not found above {AppContext.BaseDirectory}.");
-        }
-    }
+    public static string Repository => RepositoryFiles.Root;
 
     private static string Configuration =>
         AppContext.BaseDirectory.Contains(

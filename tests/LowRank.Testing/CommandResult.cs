@@ -1,4 +1,4 @@
-namespace LowRank.EndToEndTests;
+namespace LowRank.Testing;
 
 /// <summary>What a process left.</summary>
 public sealed record CommandResult(int ExitCode, string Output, string Error)

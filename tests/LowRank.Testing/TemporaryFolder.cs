@@ -1,7 +1,7 @@
-namespace LowRank.Tests;
+namespace LowRank.Testing;
 
 /// <summary>A folder for one test, removed with it.</summary>
-internal sealed class TemporaryFolder : IDisposable
+public sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("lowrank-test-").FullName;
 

@@ -4,13 +4,12 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using LowRank.Hub;
 
-namespace LowRank.Tests.Hub;
+namespace LowRank.Testing;
 
 /// <summary>A server that answers as the Hugging Face Hub does: listings, redirects of large files to a storage server
 /// on another port, etags, ranges, pushes. Faults are put in its way by the tests.</summary>
-internal sealed class FakeHub : IDisposable
+public sealed class FakeHub : IDisposable
 {
     private readonly HttpListener listener = new();
     private readonly int port = FreePort(), storagePort = FreePort();
@@ -70,12 +69,6 @@ internal sealed class FakeHub : IDisposable
     public string Large(string path) => "/" + Sha256(Files[path].Content);
 
     public byte[] Stored(string oid) => stored[oid];
-
-    public HubOptions Options(string cache) => new()
-    {
-        Endpoint = Endpoint, CacheFolder = cache, FirstWait = TimeSpan.FromMilliseconds(5), PartBytes = 64 << 10,
-            Silence = TimeSpan.FromMinutes(5),
-    };
 
     public void Dispose() => listener.Close();
 

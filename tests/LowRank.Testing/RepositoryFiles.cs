@@ -1,7 +1,7 @@
-namespace LowRank.Tests.Documentation;
+namespace LowRank.Testing;
 
 /// <summary>Files of the repository, found from the tests' folder upwards.</summary>
-internal static class RepositoryFiles
+public static class RepositoryFiles
 {
     public static string Root { get; } = FindRoot();
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 
-namespace LowRank.EndToEndTests;
+namespace LowRank.Testing;
 
 /// <summary>Waits for what a process does.</summary>
-internal static class Wait
+public static class Wait
 {
     /// <summary>Until it has come to pass, fails when the process ends before, or has not done it after so long that it
     /// hangs.</summary>

@@ -1,5 +1,0 @@
-namespace LowRank.ParityTests;
-
-/// <summary>Tests that measure the process (memory, live tensors) and so run while no other does.</summary>
-[CollectionDefinition("alone", DisableParallelization = true)]
-public sealed class AloneCollection;
