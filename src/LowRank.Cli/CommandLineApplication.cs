@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using LowRank.Cli.Bench;
 using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 
 namespace LowRank.Cli;
 
@@ -45,12 +47,4 @@ internal static class CommandLineApplication
         new PushCommand(), new QuantizeCommand(), new ReportCommand(), new ResizeCommand(), new RunsCommand(),
         new SchemaCommand(), new SweepCommand(), new TokenizeCommand(), new TrainCommand(), new ValidateCommand(),
     ];
-}
-
-/// <summary>Options that every command has.</summary>
-internal static class GlobalOptions
-{
-    /// <summary>Shows where an error came from.</summary>
-    public static Option<bool> Verbose { get; } =
-        new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters.Combining;
 using LowRank.Adapters.Files;
+using LowRank.CommandLine;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Commands;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Adapters.Operations;
+using LowRank.CommandLine;
 
 namespace LowRank.Cli.Commands;
 

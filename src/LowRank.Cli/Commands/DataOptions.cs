@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.CommandLine;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Recipes;
@@ -40,7 +41,7 @@ internal sealed class DataOptions(string what)
 
     /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
     public IReadOnlyList<OptionUse> Uses =>
-        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data),
+        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data, path => LowRank.Data.Rows.RowFiles.Missing([path])),
         OptionUse.Rule(Problems)];
 
     /// <summary>The files, folders and patterns.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Recipes;
 
 namespace LowRank.Cli.Commands;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using LowRank.CommandLine;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Tokenizers;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Adapters.Inspection;
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Models;
 
 namespace LowRank.Cli.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LowRank.CommandLine;
 using LowRank.IO;
 using LowRank.Models;
 using TorchSharp;

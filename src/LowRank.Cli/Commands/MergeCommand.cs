@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.CommandLine;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LowRank.CommandLine;
 using LowRank.Models;
 using LowRank.Quantization;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LowRank.Cli.Report;
 using LowRank.Cli.Sweep;
+using LowRank.CommandLine;
 using LowRank.IO;
 using LowRank.Recipes.Runs;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Operations;
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Commands;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LowRank.Cli.Runs;
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Training;
 using Spectre.Console;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
+using LowRank.CommandLine;
 
 namespace LowRank.Cli.Commands;
 

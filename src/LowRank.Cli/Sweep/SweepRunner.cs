@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LowRank.Cli.Commands;
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Kernels;
 using LowRank.Recipes.Runs;
 

@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Inspection;
+using LowRank.CommandLine;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

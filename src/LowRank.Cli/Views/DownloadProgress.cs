@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LowRank.CommandLine;
 using LowRank.Hub;
 
 namespace LowRank.Cli.Views;

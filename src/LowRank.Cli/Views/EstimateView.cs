@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using LowRank.CommandLine;
 using LowRank.Recipes;
 using Spectre.Console;
 

@@ -1,3 +1,4 @@
+using LowRank.CommandLine;
 using LowRank.Recipes;
 using LowRank.Training;
 using Spectre.Console;

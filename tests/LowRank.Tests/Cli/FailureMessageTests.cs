@@ -1,4 +1,5 @@
 using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 using LowRank.Training;
 
 namespace LowRank.Tests.Cli;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using LowRank.Cli;
 using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 
 namespace LowRank.Tests.Cli;
 

@@ -1,4 +1,5 @@
 using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using Spectre.Console;
 
 namespace LowRank.Tests.Cli;

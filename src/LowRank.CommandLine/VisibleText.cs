@@ -1,10 +1,10 @@
 using System.Text;
 
-namespace LowRank.Cli.Views;
+namespace LowRank.CommandLine;
 
 /// <summary>Shows control characters as signs, so that a terminal obeys nothing that a model, a file or a server
 /// wrote.</summary>
-internal static class VisibleText
+public static class VisibleText
 {
     private static bool Commands(char letter) => char.IsControl(letter) && letter is not ('\n' or '\t');
 

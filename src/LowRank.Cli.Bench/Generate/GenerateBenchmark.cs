@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using LowRank.Cli.Commands;
-using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using Spectre.Console;
 
 namespace LowRank.Cli.Bench.Generate;
@@ -117,7 +116,7 @@ internal static class GenerateView
     {
         if (json)
         {
-            JsonOutput.WriteMeasured(Json(found));
+            MeasuredJson.Write(Json(found));
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("")

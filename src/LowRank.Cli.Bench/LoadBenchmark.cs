@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tokenizers;
@@ -55,7 +55,7 @@ internal sealed class LoadBenchmark : IBenchmark
             var input = new LoadInput(folder.Path, root, rows, length);
             StartTimes[] starts = [.. Enumerable.Range(0, rounds).Select(_ => Child(input.Recipe))];
             StartTimes fastest = StartTimes.Fastest(starts);
-            if (json) JsonOutput.WriteMeasured(fastest);
+            if (json) MeasuredJson.Write(fastest);
             else Show(fastest, shape, input);
             return ExitCodes.Success;
         }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 using LowRank.Quantization;
 using LowRank.Recipes;
 using LowRank.Training;
@@ -58,7 +58,7 @@ internal sealed class QuantizedBenchmark : IBenchmark
             QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set),
                 packed = Child(recipe, format, root, set);
             var found = new QuantizedMeasurement(format, plain, packed);
-            if (json) JsonOutput.WriteMeasured(found.Json());
+            if (json) MeasuredJson.Write(found.Json());
             else Show(found);
             return ExitCodes.Success;
         }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using LowRank.Cli.Commands;
+using LowRank.CommandLine;
 using LowRank.Kernels;
 using LowRank.Training;
 using Spectre.Console;
@@ -43,7 +43,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
                 "each and no fewer weights than tensors.");
         set_num_threads(ProcessorCores.Physical());
         OptimizerTimes times = Measure(weights, tensors, repeats);
-        if (json) JsonOutput.WriteMeasured(times);
+        if (json) MeasuredJson.Write(times);
         else Show(times);
         return ExitCodes.Success;
     }

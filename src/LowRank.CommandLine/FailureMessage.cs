@@ -3,11 +3,11 @@ using System.Text.RegularExpressions;
 using LowRank.Hub;
 using LowRank.Training;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.CommandLine;
 
 /// <summary>What a command says of an error. Those of the input say all there is to say; an error that nobody expected
 /// is a fault of the program, and says so.</summary>
-internal static partial class FailureMessage
+public static partial class FailureMessage
 {
     private const int Longest = 2000; // a message that quotes a whole file helps nobody
 

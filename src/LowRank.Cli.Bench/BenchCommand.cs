@@ -1,19 +1,19 @@
 using System.CommandLine;
-using LowRank.Cli.Bench;
+using LowRank.CommandLine;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.Cli.Bench;
 
 /// <summary><c>lowrank bench</c>.</summary>
-internal sealed class BenchCommand : ICliCommand
+public sealed class BenchCommand : ICliCommand
 {
     public string Example => "lowrank bench train gpt2-small --rank 8 --targets c_attn --batch 4 --length 256";
 
     // In the order of the help: by name.
     private static IReadOnlyList<IBenchmark> Benchmarks =>
     [
-        new AttentionBenchmark(), new Bench.Generate.GenerateBenchmark(), new GrowthBenchmark(),
+        new AttentionBenchmark(), new Generate.GenerateBenchmark(), new GrowthBenchmark(),
         new LengthsBenchmark(), new LoadBenchmark(), new OptimizerBenchmark(), new QuantizedBenchmark(),
-        new Bench.Train.TrainBenchmark(),
+        new Train.TrainBenchmark(),
     ];
 
     public Command Build()

@@ -1,11 +1,11 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace LowRank.Cli.Views;
+namespace LowRank.CommandLine;
 
 /// <summary>Standard output and standard error. On a terminal everything passes through <see cref="VisibleText"/> but
 /// what this program itself draws; files and pipes get the text as it is.</summary>
-internal static class Screen
+public static class Screen
 {
     private static TextWriter? drawn, drawnErrors; // as they were before Open
 
@@ -52,7 +52,7 @@ internal static class Screen
     public static void EraseErrorLine() => (drawnErrors ?? Console.Error).Write("\r\u001b[K");
 
     /// <summary>Makes the text in tables and pictures visible, and leaves what draws them.</summary>
-    internal sealed class VisibleSegments : IRenderHook
+    public sealed class VisibleSegments : IRenderHook
     {
         public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) =>
             renderables.Select(In);

@@ -2,8 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
-using LowRank.Cli.Commands;
-using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Kernels;
@@ -74,7 +73,7 @@ internal sealed class LengthsBenchmark : IBenchmark
                 Threads = parsed.GetValue(threads),
             }), parsed.GetValue(json)),
                 OptionUse.Always(data, tokenizer, batch, rank, targets, steps, longest, threads, json),
-                OptionUse.Threads(threads), OptionUse.Data(data));
+                OptionUse.Threads(threads), OptionUse.Data(data, path => LowRank.Data.Rows.RowFiles.Missing([path])));
     }
 }
 
@@ -265,7 +264,7 @@ internal static class LengthsView
     {
         if (json)
         {
-            JsonOutput.WriteMeasured(Json(found));
+            MeasuredJson.Write(Json(found));
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");

@@ -1,8 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using LowRank.Cli.Commands;
-using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Data.Packing;
 using LowRank.Kernels;
 using LowRank.Models;
@@ -38,7 +37,7 @@ internal sealed class AttentionBenchmark : IBenchmark
     private static int Run(int rounds, int? threads, bool json)
     {
         IReadOnlyList<AttentionTimes> found = AttentionBench.Run(rounds, threads);
-        if (json) JsonOutput.WriteMeasured(new { shapes = found.Select(Json).ToArray() });
+        if (json) MeasuredJson.Write(new { shapes = found.Select(Json).ToArray() });
         else Show(found);
         return ExitCodes.Success;
     }

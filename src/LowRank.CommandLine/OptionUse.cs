@@ -1,15 +1,13 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using LowRank.Data.Rows;
-using LowRank.Generation;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.CommandLine;
 
 /// <summary>When options of a command take effect, or what their values may be: declared beside the command's work
 /// (<see cref="CommandAction"/>), and checked for all at once before it.</summary>
 /// <remarks>An option counts as given as soon as it stands on the command line, its default value included; a value
 /// that asks for nothing (0 of --top-k) is never refused.</remarks>
-internal sealed record OptionUse
+public sealed record OptionUse
 {
     private OptionUse(IReadOnlyList<Option> options) => Options = options;
 
@@ -71,12 +69,14 @@ internal sealed record OptionUse
     };
 
     /// <summary>Data files, folders or patterns that have to be there; <c>-</c> is the standard input.</summary>
-    public static OptionUse Data(Option<string[]> option) => new([option])
+    /// <param name="option">The option.</param>
+    /// <param name="missing">What is missing at a path, as whole sentences.</param>
+    public static OptionUse Data(Option<string[]> option, Func<string, IEnumerable<string>> missing) => new([option])
     {
         Check = parsed =>
             Grouped(option,
             [.. (parsed.GetValue(option) ?? []).Where(path => path != "-")
-            .SelectMany(path => RowFiles.Missing([path]))]),
+            .SelectMany(missing)]),
     };
 
     // Equal problems are one.
@@ -121,50 +121,4 @@ internal sealed record OptionUse
 
     private static bool IsGiven(ParseResult parsed, Option option) =>
         parsed.GetResult(option) is OptionResult { Implicit: false };
-}
-
-/// <summary>When the options of choosing tokens take effect: at temperature 0 nothing is drawn.</summary>
-internal static class SamplingUses
-{
-    private const string Greedy =
-        "has no effect at --temperature 0, which takes the likeliest token each time; give a temperature above 0, " +
-        "or leave it out";
-
-    /// <summary>The declarations.</summary>
-    /// <param name="options">What is made of the command line.</param>
-    /// <param name="maxNewTokens">--max-new-tokens.</param>
-    /// <param name="temperature">--temperature.</param>
-    /// <param name="topK">--top-k; 0 asks for nothing.</param>
-    /// <param name="topP">--top-p; 1 asks for nothing.</param>
-    /// <param name="seed">--seed.</param>
-    public static OptionUse[] Of(Func<ParseResult, GenerationOptions> options, Option<int> maxNewTokens,
-        Option<double> temperature, Option<int> topK, Option<double> topP, Option<long> seed)
-    {
-        bool IsGreedy(ParseResult parsed) => parsed.GetValue(temperature) == 0;
-        return
-        [
-            OptionUse.Always(maxNewTokens, temperature),
-            OptionUse.Unless(topK, parsed => IsGreedy(parsed) && parsed.GetValue(topK) != 0 ? Greedy : null),
-            OptionUse.Unless(topP, parsed => IsGreedy(parsed) && parsed.GetValue(topP) != 1 ? Greedy : null),
-            OptionUse.Unless(seed, parsed => IsGreedy(parsed) ? Greedy : null),
-            OptionUse.Rule(parsed => Ranges(options(parsed))),
-        ];
-    }
-
-    // What is without effect is told above.
-    private static IEnumerable<string> Ranges(GenerationOptions options)
-    {
-        if (options.Temperature == 0)
-            options = options with { TopK = Math.Min(options.TopK, 0), TopP = options.TopP is > 0 and <= 1 ? 1
-                : options.TopP };
-        try
-        {
-            options.Validate();
-            return [];
-        }
-        catch (InputException e)
-        {
-            return e.Problems.Select(problem => problem.StartsWith('-') ? problem : "--" + problem);
-        }
-    }
 }

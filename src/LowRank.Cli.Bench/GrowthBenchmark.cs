@@ -5,8 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Xml.Linq;
-using LowRank.Cli.Commands;
-using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Recipes;
@@ -84,7 +83,7 @@ internal sealed class GrowthBenchmark : IBenchmark
     {
         GrowthMeasurement found = GrowthBench.Run(options);
         if (plot is not null) GrowthPlot.Write(found, plot);
-        if (json) JsonOutput.WriteMeasured(found);
+        if (json) MeasuredJson.Write(found);
         else GrowthView.Show(found);
         return ExitCodes.Success;
     }

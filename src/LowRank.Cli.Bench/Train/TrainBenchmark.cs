@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using LowRank.Cli.Commands;
-using LowRank.Cli.Views;
+using LowRank.CommandLine;
 using LowRank.Quantization;
 using Spectre.Console;
 
@@ -155,7 +154,7 @@ internal static class TrainBenchView
     {
         if (json)
         {
-            JsonOutput.WriteMeasured(Json(found));
+            MeasuredJson.Write(Json(found));
             return;
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("")

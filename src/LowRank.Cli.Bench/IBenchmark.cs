@@ -95,7 +95,7 @@ internal static class BenchProcess
         string program = Environment.ProcessPath
             ?? throw new InvalidOperationException("The path of this program is not known.");
         string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet"
-            ? [typeof(BenchProcess).Assembly.Location] : [];
+            ? [System.Reflection.Assembly.GetEntryAssembly()!.Location] : [];
         long started = Stopwatch.GetTimestamp();
         using Process process =
             Process.Start(

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 
-namespace LowRank.Cli.Commands;
+namespace LowRank.CommandLine;
 
 /// <summary>One command, listed in <see cref="CommandLineApplication"/>.</summary>
-internal interface ICliCommand
+public interface ICliCommand
 {
     /// <summary>A command line that works, shown in the command's help.</summary>
     string Example { get; }
@@ -15,7 +15,7 @@ internal interface ICliCommand
 
 /// <summary>Runs a command's work, once all of its options take effect, and turns its errors into messages and exit
 /// codes.</summary>
-internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses)
+public sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses)
     : SynchronousCommandLineAction
 {
     /// <summary>When each of the command's options takes effect.</summary>
@@ -46,7 +46,7 @@ internal sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<O
 }
 
 /// <summary>Sets what a command does.</summary>
-internal static class CommandActions
+public static class CommandActions
 {
     /// <summary>Sets what a command does.</summary>
     /// <param name="command">The command.</param>

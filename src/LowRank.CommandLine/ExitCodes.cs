@@ -1,7 +1,7 @@
-namespace LowRank.Cli;
+namespace LowRank.CommandLine;
 
 /// <summary>What the process ends with.</summary>
-internal static class ExitCodes
+public static class ExitCodes
 {
     /// <summary>All went well.</summary>
     public const int Success = 0;

@@ -1,0 +1,25 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.CommandLine;
+
+namespace LowRank.Cli.Bench;
+
+/// <summary>What a benchmark measured, as JSON on standard output.</summary>
+internal static class MeasuredJson
+{
+    private static readonly JsonSerializerOptions Measurements =
+        new(JsonOutput.Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    /// <summary>Writes what was measured, indented, with the command, the machine, the vectors that the program
+    /// computes with and the commit that it was built from; keys are the properties' names in lower case with
+    /// underscores.</summary>
+    public static void Write(object value)
+    {
+        JsonObject measured = JsonSerializer.SerializeToNode(value, Measurements)!.AsObject();
+        measured["command"] = string.Join(' ', ["lowrank", .. Environment.GetCommandLineArgs().Skip(1)]);
+        measured["machine"] = Machine.Describe();
+        measured["vectors"] = Machine.Vectors();
+        measured["commit"] = Machine.Commit();
+        Console.WriteLine(measured.ToJsonString(JsonOutput.Indented));
+    }
+}

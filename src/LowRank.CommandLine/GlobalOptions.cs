@@ -1,0 +1,11 @@
+using System.CommandLine;
+
+namespace LowRank.CommandLine;
+
+/// <summary>Options that every command has.</summary>
+public static class GlobalOptions
+{
+    /// <summary>Shows where an error came from.</summary>
+    public static Option<bool> Verbose { get; } =
+        new("--verbose") { Description = "Show where in the program an error came from.", Recursive = true };
+}
