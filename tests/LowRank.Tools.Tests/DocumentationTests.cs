@@ -13,18 +13,6 @@ public sealed partial class DocumentationTests
         Assert.Equal(RepositoryFiles.Read("samples/library/Program.cs"), block.Groups["code"].Value);
     }
 
-    [Fact]
-    public void The_recipe_page_documents_every_key_and_no_other()
-    {
-        IEnumerable<string> documented = DocumentedKeys()
-            .Matches(RepositoryFiles.Read("docs/recipes.md").Split("## Tasks")[0]).SelectMany(row =>
-            Code().Matches(row.Groups["keys"].Value).Select(key => key.Groups[1].Value));
-        IEnumerable<string> declared = RecipeKeys.All.Where(key => key.Full == "adapter.method_options"
-            || (key.Section != "adapter.method_options" && !RecipeKeys.Sections.ContainsKey(key.Full)))
-            .Select(key => key.Full);
-        Assert.Equal(declared.Order(), documented.Order());
-    }
-
     [Theory]
     [InlineData("recipes/quickstart.yaml")]
     [InlineData("recipes/quickstart-full.yaml")]
@@ -71,12 +59,6 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex("```csharp\n(?<code>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex CSharpBlock();
-
-    [GeneratedRegex(@"^\| (?<keys>`[a-z].*?) \|.*\|.*\|$", RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
-    private static partial Regex DocumentedKeys();
-
-    [GeneratedRegex("`([a-z0-9_.]+)`")]
-    private static partial Regex Code();
 
     [GeneratedRegex(@"\]\(([^)#:]+)\)")]
     private static partial Regex Link();

@@ -1,5 +1,5 @@
+using System.Text.RegularExpressions;
 using LowRank.Adapters.Methods;
-using LowRank.Data.Rows;
 using LowRank.Quantization;
 using LowRank.Tasks;
 
@@ -105,291 +105,64 @@ public sealed record Recipe
     public string ToYaml() => RecipeWriter.Write(this);
 }
 
-/// <summary>What is trained: the recipe's <c>adapter</c>.</summary>
-public sealed record AdapterSection
+/// <summary>The recipe's own keys.</summary>
+internal static partial class OwnKeys
 {
-    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.Methods.AdapterMethods.Names"/>, or "full" for
-    /// every weight of the model.</summary>
-    public string Method { get; init; } = "lora";
-
-    /// <summary>Rank of the pairs.</summary>
-    public int Rank { get; init; } = 8;
-
-    /// <summary>Scale of the adapter: alpha / rank, or alpha / √rank with <see cref="UseRsLora"/>.</summary>
-    public double Alpha { get; init; } = 16;
-
-    /// <summary>Dropout on the input of A.</summary>
-    public double Dropout { get; init; }
-
-    /// <summary>Names of modules; null with <see cref="TargetPattern"/> null takes the model type's default.</summary>
-    public IReadOnlyList<string>? TargetModules { get; init; }
-
-    /// <summary>A regular expression for whole module paths, or "all-linear".</summary>
-    public string? TargetPattern { get; init; }
-
-    /// <summary>Names of modules to leave out.</summary>
-    public IReadOnlyList<string>? ExcludeModules { get; init; }
-
-    /// <summary>A regular expression for whole paths of modules to leave out.</summary>
-    public string? ExcludePattern { get; init; }
-
-    /// <summary>Which biases are trained: "none", "all" or "lora_only".</summary>
-    public string Bias { get; init; } = "none";
-
-    /// <summary>Rank-stabilised scale (arXiv 2312.03732).</summary>
-    public bool UseRsLora { get; init; }
-
-    /// <summary>Numbers of the layers to adapt; null for all.</summary>
-    public IReadOnlyList<int>? LayersToTransform { get; init; }
-
-    /// <summary>Name of the list of layers in module paths; null recognises it.</summary>
-    public string? LayersPattern { get; init; }
-
-    /// <summary>Ranks of modules that differ, by name or regular expression.</summary>
-    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
-
-    /// <summary>Alphas of modules that differ, by name or regular expression.</summary>
-    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
-
-    /// <summary>Names of modules that are trained whole beside the pairs; a task's head always is.</summary>
-    public IReadOnlyList<string>? ModulesToSave { get; init; }
-
-    /// <summary>Whether the embedding and an output head that shares its weight are changed alike where one is adapted
-    /// or saved whole.</summary>
-    public bool EnsureWeightTying { get; init; }
-
-    /// <summary>Whether B has a bias.</summary>
-    public bool LoraBias { get; init; }
-
-    /// <summary>Ids of tokens whose rows of the embedding are trained themselves; null for none.</summary>
-    public IReadOnlyList<int>? TrainableTokenIndices { get; init; }
-
-    /// <summary>Texts of tokens that are added to the vocabulary and trained; null for none.</summary>
-    public IReadOnlyList<string>? NewTokens { get; init; }
-
-    /// <summary>The method's own settings that are given, by name.</summary>
-    public IReadOnlyDictionary<string, object?> MethodOptions { get; init; } = new Dictionary<string, object?>();
-
-    /// <summary>"true", "false" or "gaussian".</summary>
-    public string InitLoraWeights { get; init; } = "true";
-}
-
-/// <summary>The table before and after training: the recipe's <c>comparison</c>.</summary>
-public sealed record ComparisonSection
-{
-    /// <summary>Files, folders and patterns of held-out rows; the validation data by default.</summary>
-    public IReadOnlyList<string> Data { get; init; } = [];
-
-    /// <summary>Generations shown side by side.</summary>
-    public int Generations { get; init; } = 3;
-
-    /// <summary>Rows whose completion is generated to count the facts it states; 0 for none.</summary>
-    public int Facts { get; init; }
-
-    /// <summary>Prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions of the
-    /// prompt; 0 for none.</summary>
-    public int References { get; init; }
-
-    /// <summary>Most tokens of a generation.</summary>
-    public int MaxNewTokens { get; init; } = 64;
-
-    /// <summary>Whether the texts are generated at every evaluation too, and before the first step.</summary>
-    public bool EveryEvaluation { get; init; }
-}
-
-/// <summary>What is learned from: the recipe's <c>data</c>.</summary>
-public sealed record DataSection
-{
-    /// <summary>Files, folders and patterns to train on; at least one.</summary>
-    public required IReadOnlyList<string> Train { get; init; }
-
-    /// <summary>How much of the mixture each entry of <see cref="Train"/> makes up, in proportion; null takes every row
-    /// once.</summary>
-    public IReadOnlyList<double>? Weights { get; init; }
-
-    /// <summary>Files, folders and patterns to evaluate on; may be empty.</summary>
-    public IReadOnlyList<string> Validation { get; init; } = [];
-
-    /// <summary>Share of the training rows that is held out to evaluate on; 0 for none.</summary>
-    public double ValidationShare { get; init; }
-
-    /// <summary>Another seed holds out other rows.</summary>
-    public long SplitSeed { get; init; } = 42;
-
-    /// <summary>"completion": loss on completions and the assistant's turns only; "all": on every token.</summary>
-    public string TrainOn { get; init; } = "completion";
-
-    /// <summary>The chat template that writes conversations: a file, or the name of one in the model's folder; null for
-    /// the model's own.</summary>
-    public string? ChatTemplate { get; init; }
-
-    /// <summary>The data's names of fields by those that the task reads.</summary>
-    public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
-
-    /// <summary>The user's own words around the fields, in Jinja: text; prompt and completion; user, assistant and
-    /// perhaps system.</summary>
-    public IReadOnlyDictionary<string, string> Template { get; init; } = new Dictionary<string, string>();
-
-    /// <summary>What files of plain text hold: pairs, lines, document.</summary>
-    public string Text { get; init; } = "pairs";
-
-    /// <summary>How tables in text are written (CSV, TSV).</summary>
-    public TableOptions Csv { get; init; } = new();
-
-    /// <summary>"error": a wrong row ends the run before any work; "skip": it is left out and counted.</summary>
-    public string OnBadRow { get; init; } = "error";
-
-    /// <summary>Whether a row that was there before is left out.</summary>
-    public bool Deduplicate { get; init; }
-
-    /// <summary>Whether tokenised data is kept in the user's cache.</summary>
-    public bool Cache { get; init; } = true;
-
-    /// <summary>Whether rows are made as training asks for them, drawn from a bounded buffer.</summary>
-    public bool Streaming { get; init; }
-
-    /// <summary>Rows of that buffer.</summary>
-    public int ShuffleBuffer { get; init; } = 10_000;
-}
-
-/// <summary>A task's own settings: the recipe's <c>task_options</c>. Each key belongs to some tasks; one that has no
-/// effect on the recipe's task is refused.</summary>
-public sealed record TaskSection
-{
-    /// <summary>The labels in the order of their numbers; null takes them from the base's head or the data.</summary>
-    public IReadOnlyList<string>? Labels { get; init; }
-
-    /// <summary>single_label_classification, multi_label_classification or regression; null lets the data
-    /// tell.</summary>
-    public string? Problem { get; init; }
-
-    /// <summary>One of <see cref="Models.Sentences.SentenceFolder.ModeNames"/>; null takes the model's own way, else
-    /// mean.</summary>
-    public string? Pooling { get; init; }
-
-    /// <summary>Whether a head that the base has is replaced by a new one, as for another number of labels.</summary>
-    public bool NewHead { get; init; }
-
-    /// <summary>What cosines are divided by in the contrastive loss.</summary>
-    public double Temperature { get; init; } = 0.05;
-
-    /// <summary>Share of tokens that are predicted.</summary>
-    public double MaskShare { get; init; } = 0.15;
-
-    /// <summary>Tokens that windows of a long context share.</summary>
-    public int Stride { get; init; } = 128;
-
-    /// <summary>Longest answer in tokens.</summary>
-    public int MaxAnswerTokens { get; init; } = 30;
-}
-
-/// <summary>How it is trained: the recipe's <c>training</c>.</summary>
-public sealed record TrainingSection
-{
-    /// <summary>Passes over the data; may be a fraction, the steps are then rounded up.</summary>
-    public double Epochs { get; init; } = 3;
-
-    /// <summary>Optimizer steps; replaces epochs.</summary>
-    public long? Steps { get; init; }
-
-    /// <summary>Examples of a micro-batch.</summary>
-    public int BatchSize { get; init; } = 8;
-
-    /// <summary>Micro-batches of a step.</summary>
-    public int GradientAccumulation { get; init; } = 1;
-
-    /// <summary>Rows one after the other without padding (causal_lm).</summary>
-    public bool Packing { get; init; } = true;
-
-    /// <summary>"true": rows of a step compute equal beginnings once; "grouped": rows of one prompt also come together;
-    /// "false".</summary>
-    public string SharePrompts { get; init; } = "true";
-
-    /// <summary>Most positions computed at once; null: micro-batches of <see cref="BatchSize"/> rows
-    /// (causal_lm).</summary>
-    public int? BatchTokens { get; init; }
-
-    /// <summary>Peak learning rate; null takes <see cref="Recipe.DefaultLearningRate"/>. A recipe that was read always
-    /// has one.</summary>
-    public double? LearningRate { get; init; }
-
-    /// <summary>"constant", "linear" or "cosine".</summary>
-    public string Schedule { get; init; } = "linear";
-
-    /// <summary>Steps of warm-up.</summary>
-    public long WarmupSteps { get; init; }
-
-    /// <summary>Warm-up as a share of all steps.</summary>
-    public double WarmupRatio { get; init; }
-
-    /// <summary>AdamW's decoupled weight decay.</summary>
-    public double WeightDecay { get; init; }
-
-    /// <summary>Whether blocks are computed again in the backward pass instead of being kept.</summary>
-    public bool GradientCheckpointing { get; init; }
-
-    /// <summary>AdamW's first decay.</summary>
-    public double Beta1 { get; init; } = 0.9;
-
-    /// <summary>AdamW's second decay.</summary>
-    public double Beta2 { get; init; } = 0.999;
-
-    /// <summary>AdamW's epsilon.</summary>
-    public double Epsilon { get; init; } = 1e-8;
-
-    /// <summary>Largest gradient norm; 0 turns clipping off.</summary>
-    public double MaxGradNorm { get; init; } = 1;
-
-    /// <summary>Longest example in tokens; what is beyond is cut off and counted.</summary>
-    public int MaxLength { get; init; } = 512;
-
-    /// <summary>Whether each epoch has an order of its own.</summary>
-    public bool Shuffle { get; init; } = true;
-
-    /// <summary>Seed of everything random.</summary>
-    public long Seed { get; init; } = 42;
-
-    /// <summary>Steps between evaluations; null: at each epoch's end; 0: never.</summary>
-    public long? EvalEvery { get; init; }
-
-    /// <summary>Examples of an evaluation batch.</summary>
-    public int EvalBatchSize { get; init; } = 16;
-
-    /// <summary>A PEFT folder to start from; its config replaces the adapter section's.</summary>
-    public string? InitAdapter { get; init; }
-
-    /// <summary>Random weights from the model's config.json; with method full only.</summary>
-    public bool FromScratch { get; init; }
-
-    /// <summary>Steps between resumable checkpoints; null: as <see cref="SavesByTime"/> says.</summary>
-    public long? SaveEvery { get; init; }
-
-    /// <summary>Whether a resumable checkpoint is written every 10 minutes where <see cref="SaveEvery"/> is null;
-    /// false: none.</summary>
-    public bool SavesByTime { get; init; } = true;
-
-    /// <summary>Checkpoints kept, besides the best one.</summary>
-    public int KeepCheckpoints { get; init; } = 2;
-
-    /// <summary>Steps in a row without a finite loss and gradient after which the run stops; single ones are
-    /// skipped.</summary>
-    public int MaxSkippedSteps { get; init; } = 10;
-
-    /// <summary>Evaluations in a row without a better held-out loss after which the run ends; null: never.</summary>
-    public int? Patience { get; init; }
-
-    /// <summary>By how much a held-out loss must be lower to count as better for patience.</summary>
-    public double MinDelta { get; init; }
-
-    /// <summary>How long the run may go on; null: without limit.</summary>
-    public TimeSpan? MaxTime { get; init; }
-
-    /// <summary>How many tokens may be computed; null: without limit.</summary>
-    public long? MaxTokens { get; init; }
-
-    /// <summary>Processor threads; null: one a physical core.</summary>
-    public int? Threads { get; init; }
-
-    /// <summary>Whether event files for TensorBoard are written besides metrics.jsonl.</summary>
-    public bool TensorBoard { get; init; }
+    private static readonly KeySection<Recipe> At = new("", recipe => recipe, (_, recipe) => recipe);
+
+    public static IReadOnlyList<RecipeKey> All { get; } =
+    [
+        // Taken out before the others are read: RecipeInheritance.
+        At.Always("base", KeyTypes.Text,
+            "a recipe that this one builds on: its file, or `preset:NAME`; see " +
+            "[Building on others](#building-on-others)",
+            _ => null, (r, _) => r) with { IsWritten = _ => false },
+        At.Always("model", KeyTypes.FolderOrRepository,
+            "folder of the base model (`config.json`, safetensors weights, tokenizer files), or its name on the " +
+            "Hugging Face Hub; see [Models by name](#models-by-name)",
+            r => r.Model, (r, model) => r with { Model = model }) with
+            { Required = "the folder of the base model, or its name on the Hugging Face Hub", MayChange = true },
+        At.Always("task", KeyTypes.OneOf([.. TaskRegistry.Names]), "what the model learns; see [Tasks](#tasks)",
+            r => r.Task, (r, task) => r with { Task = task }),
+        At.Section("task_options") with { IsAlways = true },
+        At.Always("device",
+            KeyTypes.TextLike(text => Devices().IsMatch(text), "cpu, cuda, cuda:N or mps"),
+            "`cpu`, `cuda`, `cuda:N` or `mps`", r => r.Device, (r, device) => r with { Device = device })
+            with { MayChange = true },
+        At.Key("base_dtype", KeyTypes.OneOf([.. WeightFormats.Names]),
+            "how the frozen weights of the base's linear layers are kept: `auto`, `float32`, `bfloat16`, `int8`, " +
+            "`nf4`; see [Quantised bases](#quantised-bases)",
+            r => r.BaseDtype, (r, format) => r with { BaseDtype = format }) with
+            {
+                Unless = [c => WeightFormats.Get(c.Recipe.BaseDtype) is not null && c.Adapter.Method == "full"
+                    ? $"is {c.Recipe.BaseDtype}, whose weights are frozen, and adapter.method: full trains every " +
+                    $"weight; use {WeightFormats.Float32}, or another method" : null],
+            },
+        At.Key("tf32", KeyTypes.Flag,
+            "on an NVIDIA GPU, multiply float32 matrices with 10 bits of mantissa instead of 23; see " +
+            "[On a GPU](#on-a-gpu)",
+            r => r.Tf32, (r, tf32) => r with { Tf32 = tf32 }) with
+            {
+                Unless = [c => c.Recipe.Tf32 && !c.Recipe.Device.StartsWith("cuda", StringComparison.Ordinal)
+                    ? $"has no effect with device {c.Recipe.Device}, it is of NVIDIA GPUs; remove it, or set " +
+                    "device: cuda" : null],
+            },
+        At.Section("data") with { IsAlways = true, Required = "a section with train", MayChange = true },
+        At.Section("adapter") with { IsAlways = true },
+        At.Section("training") with { IsAlways = true },
+        At.Section("comparison") with
+        {
+            Read = (r, _) => r with { Comparison = new ComparisonSection() },
+            IsWritten = r => r.Comparison is not null, MayChange = true,
+            Unless = [c => c.IsLanguageModel ? null
+                : $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come " +
+                "with data.validation)"],
+        },
+        At.Always("output", KeyTypes.Path, "folder that receives the run",
+            r => r.Output, (r, output) => r with { Output = output }) with
+            { Required = "the folder that receives the adapter", MayChange = true },
+    ];
+
+    [GeneratedRegex(@"\A(cpu|mps|cuda(:[0-9]{1,3})?)\z")]
+    private static partial Regex Devices();
 }

@@ -84,58 +84,51 @@ public sealed record RecipeDraft
         var text = new StringBuilder();
         void Line(string yaml, string comment = "") =>
             text.Append(comment.Length == 0 ? yaml : $"{yaml,-50}  # {comment}").Append('\n');
+        void Key(string key, object value, string? hint = null) => Line(
+            $"{(key.Contains('.', StringComparison.Ordinal) ? "  " : "")}{RecipeKeys.Get(key).Name}: {value}",
+            hint ?? RecipeKeys.Get(key).Hint);
         if (schema is not null) Line($"# yaml-language-server: $schema={schema}");
         Line("# A recipe of LowRank. What it will take:  lowrank estimate RECIPE    every problem at once:  " +
             "lowrank validate RECIPE");
         Line("# Training:  lowrank train RECIPE    a key of it for one run:  lowrank train RECIPE --set " +
             "adapter.rank=32");
         Line($"base: preset:{Preset}", Uncapitalised(RecipePresets.Summary(Preset)));
-        Line($"model: {Quoted(IsName(Model) ? Model : Relative(folder, Model))}", IsName(Model)
+        Key("model", Quoted(IsName(Model) ? Model : Relative(folder, Model)), IsName(Model)
             ? "a name on the Hugging Face Hub, fetched once" : "config.json, weights and tokenizer files");
         Line($"task: {Task}");
         Line("data:");
-        Line($"  train: {Quoted(Relative(folder, Train))}", "a file or a list of them");
-        if (Validation is { } held)
-            Line($"  validation: {Quoted(Relative(folder, held))}",
-                "held out: its loss tells when learning turns into memorising");
+        Key("data.train", Quoted(Relative(folder, Train)));
+        if (Validation is { } held) Key("data.validation", Quoted(Relative(folder, held)));
         else
             Line("  # validation: held-out.jsonl",
                 "set some rows apart: their loss tells when learning turns into memorising");
         if (Columns.Count > 0)
-            Line("  columns: " +
-                $"{{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}",
-                "the data's column for each field that the task reads");
+            Key("data.columns",
+                $"{{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}");
         if (UnknownColumns.Count > 0)
             Line($"  # columns: {{{string.Join(", ", UnknownColumns.Select(field => $"{field}: …"))}}}",
                 "the task reads these fields: name the data's column for each");
-        if (Task == TaskRegistry.Default)
-            Line("  train_on: completion", "the loss counts completions and the assistant's turns; all: every token");
+        if (Task == TaskRegistry.Default) Key("data.train_on", "completion");
         // The preset's own values, as places to change them.
         Recipe preset = Recipe.Parse(RecipePresets.Text(Preset) + "\nmodel: m\noutput: o\ndata: {train: t}\n", folder);
         if (preset.Adapter.Method != "full")
         {
             Line("adapter:");
-            Line($"  rank: {preset.Adapter.Rank}", "trained weights grow with it; 8 to 32 suits most tasks");
-            Line($"  alpha: {Number(preset.Adapter.Alpha)}", "the change is scaled by alpha / rank");
-            Line($"  dropout: {Number(preset.Adapter.Dropout)}",
-                "more where the data is small and the held-out loss rises");
-            Line($"  target_modules: {preset.Adapter.TargetPattern ?? "null"}", preset.Adapter.TargetPattern is null
-                ? "the model type's own; all-linear: every linear layer but the head"
-                : "every linear layer but the output head");
+            Key("adapter.rank", preset.Adapter.Rank);
+            Key("adapter.alpha", Number(preset.Adapter.Alpha));
+            Key("adapter.dropout", Number(preset.Adapter.Dropout));
+            Key("adapter.target_modules", preset.Adapter.TargetPattern ?? "null",
+                preset.Adapter.TargetPattern is null ? null : "every linear layer but the output head");
         }
         Line("training:");
-        Line($"  epochs: {Number(preset.Training.Epochs)}", "passes over the data");
-        Line($"  batch_size: {preset.Training.BatchSize}",
-            "rows computed at once; with less memory fewer, and gradient_accumulation instead");
-        Line($"  learning_rate: {preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture)}",
-            preset.Adapter.Method == "full" ? "a tenth of an adapter's"
-            : "about ten times that of training every weight; too high and the loss rises");
-        Line($"  max_length: {preset.Training.MaxLength}",
-            "longest row in tokens; what is cut off is counted and said");
-        Line("  seed: 42", "the same seed on the same machine gives the same bytes");
-        Line("  # save_every: auto",
-            "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a number of " +
-            "steps");
+        Key("training.epochs", Number(preset.Training.Epochs));
+        Key("training.batch_size", preset.Training.BatchSize);
+        Key("training.learning_rate",
+            preset.EffectiveLearningRate.ToString("0.###e+0", CultureInfo.InvariantCulture),
+            preset.Adapter.Method == "full" ? "a tenth of an adapter's" : null);
+        Key("training.max_length", preset.Training.MaxLength);
+        Key("training.seed", preset.Training.Seed);
+        Line("  # save_every: auto", RecipeKeys.Get("training.save_every").Hint);
         Line($"output: {Quoted(Relative(folder, Output))}");
         return text.ToString();
     }

@@ -9,7 +9,6 @@ using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Families;
-using LowRank.Recipes.Keys;
 using LowRank.Recipes.Runs;
 using LowRank.Tasks;
 using LowRank.Tokenizers;

@@ -1,53 +1,80 @@
+using System.Collections;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.Adapters.Methods;
-using LowRank.Tasks;
+using System.Text.RegularExpressions;
 
 namespace LowRank.Recipes;
 
-/// <summary>The JSON Schema of recipes (draft 2020-12), by which editors complete and check keys. It is what the reader
-/// itself asks for.</summary>
-public static class RecipeSchema
+/// <summary>What recipes may hold, for editors, shells and the docs: the declarations of the keys in other
+/// forms.</summary>
+public static partial class RecipeSchema
 {
     private static readonly JsonSerializerOptions Readable =
         new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>The schema.</summary>
-    /// <param name="describe">What a key means, by its full name such as training.steps; null for nothing to
-    /// say.</param>
+    /// <summary>The full names of the keys that take a value, such as training.steps.</summary>
+    public static IReadOnlyList<string> Keys =>
+        [.. RecipeKeys.All.Where(key => key.Schema is not null).Select(key => key.Full)];
+
+    /// <summary>The JSON Schema (draft 2020-12), by which editors complete and check keys.</summary>
     /// <returns>JSON, ending with a line break.</returns>
-    public static string Build(Func<string, string?> describe)
+    public static string Build()
     {
-        Dictionary<string, Dictionary<string, KeySchema>> sections = Record();
         var root = new JsonObject
         {
             ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
             ["title"] = "LowRank recipe",
             ["type"] = "object",
             ["additionalProperties"] = false,
-            ["properties"] = Properties("", sections, describe),
+            ["properties"] = Properties(""),
         };
         return root.ToJsonString(Readable) + "\n";
     }
 
-    private static JsonObject Properties(
-        string section, Dictionary<string, Dictionary<string, KeySchema>> sections, Func<string, string?> describe)
+    /// <summary>The table of keys in Markdown, a line each: the recipe's own, then those of its sections. The methods'
+    /// own settings stand on a page of their own.</summary>
+    internal static string Table() =>
+        "| key | default | meaning |\n|---|---|---|\n"
+        + string.Concat(Listed("").Select(key =>
+            $"| `{key.Full}` | {DefaultOf(key)} | {key.Meaning.Replace("|", @"\|", StringComparison.Ordinal)} |\n"));
+
+    private static IEnumerable<RecipeKey> Listed(string section) =>
+        RecipeKeys.Sections[section].Where(key => key.Schema is not null || key.Full == AdapterKeys.Options)
+            .Concat(RecipeKeys.Sections[section].Where(key => key.Schema is null && key.Full != AdapterKeys.Options)
+                .SelectMany(key => Listed(key.Full)));
+
+    private static JsonObject Properties(string section)
     {
         var properties = new JsonObject();
-        foreach (string key in RecipeKeys.Sections[section])
+        foreach (RecipeKey key in RecipeKeys.Sections[section])
         {
-            string full = RecipeKeys.Full(section, key);
-            JsonObject property = RecipeKeys.Sections.ContainsKey(full)
-                ? new JsonObject { ["type"] = new JsonArray("object", "null"), ["additionalProperties"] = false,
-                ["properties"] = Properties(full, sections, describe) }
-                : OfKey(sections.GetValueOrDefault(section)?.GetValueOrDefault(key)
-                    ?? new KeySchema { Type = "string" });
-            if (describe(full) is { } text) property["description"] = text;
-            properties[key] = property;
+            JsonObject property = key.Schema is { } schema ? OfKey(schema)
+                : new JsonObject { ["type"] = new JsonArray("object", "null"), ["additionalProperties"] = false,
+                    ["properties"] = Properties(key.Full) };
+            if (key.Meaning.Length > 0) property["description"] = Described(key);
+            properties[key.Name] = property;
         }
         return properties;
     }
+
+    private static string Described(RecipeKey key)
+    {
+        string otherwise = DefaultOf(key);
+        string text = key.Meaning + (otherwise is "required" or "none" ? "" : $" (default: {otherwise})");
+        return Link().Replace(text, "${text}").Replace("`", "", StringComparison.Ordinal);
+    }
+
+    private static string DefaultOf(RecipeKey key) => key.Default ?? (key.Required is not null ? "required"
+        : key.Written(RecipeReader.Empty) switch
+        {
+            null or ICollection { Count: 0 } => "none",
+            string text => $"`{text}`",
+            bool flag => flag ? "true" : "false",
+            double small and > 0 and < 1e-4 => small.ToString("0.###e-0", CultureInfo.InvariantCulture),
+            var value => string.Create(CultureInfo.InvariantCulture, $"{value}"),
+        });
 
     // A key that is given nothing takes its default, so null is allowed everywhere; an environment variable is a text
     // wherever a path is.
@@ -83,81 +110,6 @@ public static class RecipeSchema
         return value;
     }
 
-    private static Dictionary<string, Dictionary<string, KeySchema>> Record()
-    {
-        var recorder = new SchemaRecorder();
-        foreach (string task in TaskRegistry.Names) Read($"task: {task}\ntask_options: {{}}\nadapter: {{}}", recorder);
-        // asked for only where it is given
-        Read("task: sequence_classification\ntask_options: {problem: regression}", recorder);
-        Read("adapter: {}\ntraining: {}\ncomparison: {}", recorder);
-        Read("adapter: {}", recorder, ", template: {text: t}, csv: {header: true}");
-        foreach (IAdapterMethod method in AdapterMethods.All)
-            foreach (MethodOption option in method.Options)
-                recorder.Note("adapter.method_options", option.Name, OfOption(option));
-        return recorder.Sections;
-    }
-
-    private static void Read(string yaml, SchemaRecorder recorder, string data = "") =>
-        RecipeReader.Read(
-            $"model: m\noutput: o\ndata: {{train: t, validation: v{data}}}\n{yaml}\n", "/", [], "schema", recorder);
-
-    private static KeySchema OfOption(MethodOption option) => option.Default switch
-    {
-        int => new KeySchema { Type = "integer", Least = option.Least, Most = option.Most < int.MaxValue
-            ? option.Most : null },
-        double => new KeySchema { Type = "number", Least = option.Least, Most = double.IsPositiveInfinity(option.Most)
-            ? null : option.Most },
-        bool => new KeySchema { Type = "boolean" },
-        _ when option.Type == typeof(IReadOnlyList<string>) => new KeySchema { Type = "string", MayBeList = true },
-        _ => new KeySchema { Type = "string", Choices = option.Choices },
-    };
-}
-
-/// <summary>What a key of a recipe may hold, as the reader asks for it.</summary>
-internal sealed record KeySchema
-{
-    /// <summary>JSON Schema's type: string, number, integer, boolean, object.</summary>
-    public required string Type { get; init; }
-
-    /// <summary>Another type that is read besides; null for none.</summary>
-    public string? OtherType { get; init; }
-
-    /// <summary>The texts that are allowed of <see cref="OtherType"/>; null for any.</summary>
-    public IReadOnlyList<string>? OtherChoices { get; init; }
-
-    /// <summary>The texts that are allowed; null for any.</summary>
-    public IReadOnlyList<string>? Choices { get; init; }
-
-    /// <summary>The smallest number; null for none.</summary>
-    public double? Least { get; init; }
-
-    /// <summary>Whether the smallest number itself is too small.</summary>
-    public bool IsAbove { get; init; }
-
-    /// <summary>The largest number; null for none.</summary>
-    public double? Most { get; init; }
-
-    /// <summary>Whether the largest number itself is too large.</summary>
-    public bool IsBelow { get; init; }
-
-    /// <summary>Whether a list of such values may stand there too.</summary>
-    public bool MayBeList { get; init; }
-
-    /// <summary>What the values of a map are; null for no map.</summary>
-    public KeySchema? Values { get; init; }
-}
-
-/// <summary>Writes down what the reader asks of each key, so that the published schema says what the reader
-/// does.</summary>
-internal sealed class SchemaRecorder
-{
-    /// <summary>The keys of each section, by its path; those of the recipe itself under the empty one.</summary>
-    public Dictionary<string, Dictionary<string, KeySchema>> Sections { get; } = [];
-
-    /// <summary>Notes a key; the first question about it holds.</summary>
-    public void Note(string section, string key, KeySchema schema)
-    {
-        if (!Sections.TryGetValue(section, out Dictionary<string, KeySchema>? keys)) Sections[section] = keys = [];
-        keys.TryAdd(key, schema);
-    }
+    [GeneratedRegex(@"\[(?<text>[^\]]+)\]\([^)]+\)", RegexOptions.ExplicitCapture)]
+    private static partial Regex Link();
 }

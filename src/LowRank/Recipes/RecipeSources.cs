@@ -59,7 +59,7 @@ internal static class RecipeInheritance
 
     // Of each pair only one may be given: the nearer file's choice removes the other's, and the last override's both.
     private static readonly (string One, string Other)[] Exclusive =
-        [("steps", "epochs"), ("warmup_steps", "warmup_ratio"), ("validation", "validation_share")];
+        [.. RecipeKeys.All.Where(key => key.Replaces is not null).Select(key => (key.Name, key.Replaces!))];
 
     /// <summary>Replaces <c>base</c> by what it names.</summary>
     /// <param name="root">The recipe, changed in place.</param>

@@ -1,5 +1,4 @@
 using LowRank.Recipes;
-using LowRank.Recipes.Keys;
 
 namespace LowRank.Tests.Recipes;
 
@@ -136,8 +135,7 @@ public sealed class KeyUseTests
         Assert.Equal(RecipeKeys.All.Count, RecipeKeys.All.Select(key => key.Full).Distinct().Count());
         Assert.All(RecipeKeys.All,
             key => Assert.True(key.IsAlways != (key.Unless.Count + key.UnlessPrepared.Count + key.Notes.Count > 0),
-            $"{key.Full} has to say that it always takes effect, or when it does not: in {nameof(DeclaredKeys)} or " +
-            $"{nameof(AdapterKeys)}"));
+            $"{key.Full} has to say that it always takes effect, or when it does not"));
     }
 
     [Fact]
@@ -146,7 +144,7 @@ public sealed class KeyUseTests
         HashSet<string> tried = [.. WithoutEffect.Select(row => row.Data.Item2)];
         // Options of methods are refused with every method but their own, all by one condition.
         string[] conditional =
-            [.. RecipeKeys.All.Where(key => key.Unless.Count > 0 && key.Section != "adapter.method_options")
+            [.. RecipeKeys.All.Where(key => key.Unless.Count > 0 && key.Section != AdapterKeys.Options)
             .Select(key => key.Full)];
         Assert.Empty(conditional.Except(tried));
     }

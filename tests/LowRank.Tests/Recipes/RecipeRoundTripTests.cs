@@ -108,7 +108,7 @@ public sealed class RecipeRoundTripTests
             MethodOptions = new Dictionary<string, object?> { ["initial"] = "text", ["initial_text"] = "a" } } })
             .ToYaml();
         string[] alternatives = ["base", "steps", "warmup_ratio"]; // resolved; instead of epochs and warmup_steps
-        foreach (string key in RecipeKeys.Sections.Values.SelectMany(keys => keys).Except(alternatives))
+        foreach (string key in RecipeKeys.All.Select(key => key.Name).Except(alternatives))
             Assert.Matches($"(?m)^ *{key}:", yaml);
     }
 

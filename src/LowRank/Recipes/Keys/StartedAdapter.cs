@@ -6,69 +6,45 @@ using LowRank.Adapters.Methods;
 using LowRank.Models;
 using LowRank.Tokenizers;
 
-namespace LowRank.Recipes.Keys;
+namespace LowRank.Recipes;
 
 /// <summary>Compares the keys of a recipe's <c>adapter</c> with the adapter that <c>training.init_adapter</c> names,
 /// whose own settings hold.</summary>
 internal static class StartedAdapter
 {
-    // By key: the value in a config, and a config with the recipe's in place of the adapter's own where the modules it
-    // is of can be compared.
-    private static readonly Dictionary<string, (
-        Func<LoraConfig, object?> Value, Func<LoraConfig, LoraConfig, LoraConfig>? With)> Settings = new()
-    {
-        ["rank"] = (config => config.Rank, (own, asked) => own with { Rank = asked.Rank }),
-        ["alpha"] = (config => config.Alpha.Value, (own, asked) => own with { Alpha = asked.Alpha }),
-        ["dropout"] = (config => config.Dropout.Value, null),
-        ["target_modules"] =
-            (config => config.TargetModules, (own, asked) => own with { TargetModules = asked.TargetModules }),
-        ["exclude_modules"] =
-            (config => config.ExcludeModules, (own, asked) => own with { ExcludeModules = asked.ExcludeModules }),
-        ["bias"] = (config =>
-            config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }, null),
-        ["use_rslora"] =
-            (config => config.UseRankStabilizedScale,
-            (own, asked) => own with { UseRankStabilizedScale = asked.UseRankStabilizedScale }),
-        ["layers_to_transform"] =
-            (config => config.LayersToTransform,
-            (own, asked) => own with { LayersToTransform = asked.LayersToTransform }),
-        ["layers_pattern"] =
-            (config => config.LayersPattern, (own, asked) => own with { LayersPattern = asked.LayersPattern }),
-        ["rank_pattern"] = (config => config.RankPattern, (own, asked) => own with { RankPattern = asked.RankPattern }),
-        ["alpha_pattern"] =
-            (config => config.AlphaPattern, (own, asked) => own with { AlphaPattern = asked.AlphaPattern }),
-        ["init_lora_weights"] = (config => config.InitialWeights.Text ?? config.InitialWeights.Name, null),
-        ["modules_to_save"] = (config => config.ModulesToSave, null),
-        ["ensure_weight_tying"] = (config => config.EnsureWeightTying, null),
-        ["lora_bias"] = (config => config.BiasOnB, null),
-        ["trainable_token_indices"] = (config => config.TrainedTokens?.SelectMany(tokens => tokens.Value), null),
-    };
+    /// <summary>How a key's value differs from the adapter's own setting, as the end of a sentence that begins with
+    /// the key; null where it says the same, or nothing is begun from an adapter.</summary>
+    public static string? Differs(PreparedChoices choices, OwnSetting setting) =>
+        Started(choices) is { } adapter ? Differs(choices, setting, adapter, choices.StartFolder!) : null;
 
-    /// <summary>How a key differs from the adapter's own setting, as the end of a sentence that begins with the key;
-    /// null where it says the same, or nothing is begun from an adapter.</summary>
-    /// <param name="choices">The run.</param>
-    /// <param name="key">A key of <c>adapter</c>, or of its <c>method_options</c>.</param>
-    /// <param name="isOption">Whether it is one of the latter.</param>
-    public static string? Differs(PreparedChoices choices, string key, bool isOption)
+    /// <summary>The same for a key of <c>adapter.method_options</c>.</summary>
+    public static string? OptionDiffers(PreparedChoices choices, string name) =>
+        Started(choices) is { } adapter
+            ? Option(choices.Recipe.Adapter, name, adapter.Config, choices.StartFolder!) : null;
+
+    /// <summary>The same for new tokens. Those that the adapter's tokenizer has are the same: whether they were new to
+    /// it, its own files do not tell.</summary>
+    public static string? LacksTokens(PreparedChoices choices)
     {
-        // A recipe made without a text has a value for every key: it cannot tell what was asked for.
-        if (choices is not { StartFolder: { } folder, Adapter: { } adapter, Recipe: { Given: not null } recipe })
-            return null;
-        return isOption ? Option(recipe.Adapter, key, adapter.Config, folder)
-            : key == "new_tokens" ? NewTokens(recipe.Adapter.NewTokens ?? [], adapter, folder)
-            : Setting(choices, key, adapter, folder);
+        if (Started(choices) is not { } adapter) return null;
+        IReadOnlyList<string> asked = choices.Recipe.Adapter.NewTokens ?? [];
+        Tokenizer? tokenizer = adapter.Vocabulary?.Tokenizer(null);
+        string[] missing = [.. asked.Where(token => tokenizer?.TokenToId(token) is null)];
+        return missing.Length == 0 ? null
+            : Words(Text(asked), $"no token {string.Join(", ", missing)}", choices.StartFolder!);
     }
 
-    private static string? Setting(PreparedChoices choices, string key, Adapter adapter, string folder)
+    // A recipe made without a text has a value for every key: it cannot tell what was asked for.
+    private static Adapter? Started(PreparedChoices choices) =>
+        choices is { StartFolder: not null, Recipe.Given: not null } ? choices.Adapter : null;
+
+    private static string? Differs(PreparedChoices choices, OwnSetting setting, Adapter adapter, string folder)
     {
         LoraConfig own = adapter.Config, asked = RecipeOptions.Config(choices.Recipe.Adapter);
-        (Func<LoraConfig, object?> value, Func<LoraConfig, LoraConfig, LoraConfig>? with) = Settings[key];
-        if (key == "modules_to_save")
-            asked = asked with { ModulesToSave = SavedModules.ForNew(
-                asked with { TaskType = own.TaskType }, choices.Model.Network) };
-        if (Text(value(own)) == Text(value(asked))) return null;
-        if (with is not null && Same(choices.Model, own, with(own, asked))) return null;
-        return Words(Text(value(asked)), Text(value(own)), folder);
+        asked = setting.Complete?.Invoke(asked, own, choices.Model.Network) ?? asked;
+        if (Text(setting.Value(own)) == Text(setting.Value(asked))) return null;
+        if (setting.With is { } with && Same(choices.Model, own, with(own, asked))) return null;
+        return Words(Text(setting.Value(asked)), Text(setting.Value(own)), folder);
     }
 
     // Names, patterns and numbers say the same where the same modules come out with the same rank and scale.
@@ -124,14 +100,6 @@ internal static class StartedAdapter
         _ => value,
     };
 
-    // Those that the adapter's tokenizer has: whether they were new to it, its own files do not tell.
-    private static string? NewTokens(IReadOnlyList<string> asked, Adapter adapter, string folder)
-    {
-        Tokenizer? tokenizer = adapter.Vocabulary?.Tokenizer(null);
-        string[] missing = [.. asked.Where(token => tokenizer?.TokenToId(token) is null)];
-        return missing.Length == 0 ? null : Words(Text(asked), $"no token {string.Join(", ", missing)}", folder);
-    }
-
     private static string Words(string asked, string own, string folder) =>
         $"is {asked}, and the adapter of training.init_adapter ({folder}) has {own}, which holds; remove the key, " +
             "or give it that value";
@@ -151,4 +119,15 @@ internal static class StartedAdapter
         IEnumerable list => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
+}
+
+/// <summary>A key of <c>adapter</c> as an adapter's own config has it.</summary>
+/// <param name="Value">The value in a config.</param>
+/// <param name="With">The adapter's own config with the value that is asked for, where the modules that it selects can
+/// be compared; null otherwise.</param>
+internal sealed record OwnSetting(
+    Func<LoraConfig, object?> Value, Func<LoraConfig, LoraConfig, LoraConfig>? With = null)
+{
+    /// <summary>Fills in what a new adapter on a base gets besides what is asked for; null for nothing.</summary>
+    public Func<LoraConfig, LoraConfig, INetwork, LoraConfig>? Complete { get; init; }
 }

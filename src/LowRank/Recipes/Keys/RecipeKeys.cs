@@ -1,23 +1,19 @@
-using LowRank.Recipes.Keys;
-
 namespace LowRank.Recipes;
 
 /// <summary>Every key of a recipe, and the one that a wrong key was probably meant to be.</summary>
 internal static class RecipeKeys
 {
-    /// <summary>Every key, each declared once with when it takes effect.</summary>
+    /// <summary>Every key, section by section: the recipe's own first.</summary>
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        .. DeclaredKeys.OfRecipe(), .. DeclaredKeys.OfData(), .. DeclaredKeys.OfTemplate(), .. DeclaredKeys.OfTables(),
-            .. AdapterKeys.OfAdapter(), .. AdapterKeys.OfMethods(),
-        .. DeclaredKeys.OfTraining(), .. DeclaredKeys.OfTasks(), .. DeclaredKeys.OfComparison(),
+        .. OwnKeys.All, .. DataKeys.All, .. DataKeys.OfTemplate, .. DataKeys.OfTables, .. AdapterKeys.All,
+        .. AdapterKeys.OfMethods, .. TrainingKeys.All, .. TaskKeys.All, .. ComparisonKeys.All,
     ];
 
     /// <summary>The keys of each section; those of the recipe itself under the empty name.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyList<string>> Sections { get; } =
+    public static IReadOnlyDictionary<string, IReadOnlyList<RecipeKey>> Sections { get; } =
         All.GroupBy(key => key.Section)
-            .ToDictionary(
-                section => section.Key, section => (IReadOnlyList<string>)[.. section.Select(key => key.Name)]);
+            .ToDictionary(section => section.Key, section => (IReadOnlyList<RecipeKey>)[.. section]);
 
     /// <summary>The declaration of a key by its full name.</summary>
     public static RecipeKey Get(string full) => ByName[full];
@@ -31,23 +27,24 @@ internal static class RecipeKeys
     /// <param name="placeOf">Where the section gives a key; null where it does not.</param>
     public static string Advice(string section, string key, Func<string, YamlPlace?>? placeOf = null)
     {
-        if (Nearest(Sections[section], key) is { } here)
+        if (Nearest(section, key) is { } here)
             return placeOf?.Invoke(here) is { } place
                 ? $"it looks like {Full(section, here)}, which is given too ({place}); keep one of them"
                 : $"did you mean {Full(section, here)}?";
-        foreach ((string other, IReadOnlyList<string> keys) in Sections)
-            if (other != section && Nearest(keys, key) is { } there) return $"did you mean {Full(other, there)}?";
-        return $"known here: {string.Join(", ", Sections[section])}";
+        foreach (string other in Sections.Keys)
+            if (other != section && Nearest(other, key) is { } there) return $"did you mean {Full(other, there)}?";
+        return $"known here: {string.Join(", ", Sections[section].Select(known => known.Name))}";
     }
 
     /// <summary>A key with its section before it.</summary>
     public static string Full(string section, string key) => section.Length == 0 ? key : $"{section}.{key}";
 
-    private static string? Nearest(IReadOnlyList<string> known, string key)
+    private static string? Nearest(string section, string key)
     {
         if (key.Length > 64) return null; // no key is that long, and the distance takes time with the length
         string plain = Plain(key);
-        string nearest = known.MinBy(candidate => Distance(Plain(candidate), plain))!;
+        string nearest = Sections[section].Select(known => known.Name)
+            .MinBy(candidate => Distance(Plain(candidate), plain))!;
         // A third of the letters may be wrong: more is a different word, and a wrong guess helps less than the list.
         return Distance(Plain(nearest), plain) <= plain.Length / 3 ? nearest : null;
     }

@@ -1,0 +1,387 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using LowRank.Data.Rows;
+using LowRank.Hub;
+using LowRank.IO;
+
+namespace LowRank.Recipes;
+
+/// <summary>What a key of a recipe may hold: how its value is read from YAML, and what the JSON Schema says of
+/// it.</summary>
+/// <param name="Schema">The same for editors.</param>
+/// <param name="TryRead">Reads a value. What is wrong with it is noted; false leaves the key at its default.</param>
+internal sealed record KeyType<T>(KeySchema Schema, KeyReader<T> TryRead)
+{
+    /// <summary>The same values in another form.</summary>
+    public KeyType<TOther> As<TOther>(Func<T, TOther> convert) => new(Schema, (given, out other) =>
+    {
+        bool isRead = TryRead(given, out T value);
+        other = isRead ? convert(value) : default!;
+        return isRead;
+    });
+}
+
+/// <summary>Reads the value of a key.</summary>
+internal delegate bool KeyReader<T>(GivenValue given, out T value);
+
+/// <summary>A value that a recipe gives a key, and where to note what is wrong with it.</summary>
+/// <param name="value">The value, which is not null.</param>
+/// <param name="key">The key's full name.</param>
+/// <param name="problems">Receives what is wrong.</param>
+/// <param name="paths">Resolves paths.</param>
+internal sealed class GivenValue(YamlValue value, string key, RecipeProblems problems, RecipePaths paths)
+{
+    public YamlValue Value => value;
+
+    public RecipePaths Paths => paths;
+
+    /// <summary>The items of a list; one value alone counts as a list of one.</summary>
+    public IReadOnlyList<YamlValue> Items => value.Kind == YamlKind.List ? value.Items : [value];
+
+    /// <summary>Notes that the value, or a value inside it, is not what is expected.</summary>
+    public void Wrong(string expected, YamlValue? inside = null, string name = "") =>
+        problems.Add((inside ?? value).Place, $"values where {expected} is expected",
+            () => $"{key}{name} is {inside ?? value}, expected {expected}");
+
+    /// <summary>Notes a problem in words that follow the key.</summary>
+    public void Reject(string message, YamlValue? inside = null) =>
+        problems.Add((inside ?? value).Place, $"{key} {message}");
+}
+
+/// <summary>The types that keys of recipes have.</summary>
+internal static class KeyTypes
+{
+    /// <summary>A text that is not empty.</summary>
+    public static KeyType<string> Text { get; } = new(new KeySchema { Type = "string" }, (given, out text) =>
+    {
+        text = given.Value.Text;
+        return given.Value is { Kind: YamlKind.Scalar, Text.Length: > 0 } || Fails(given, "a text");
+    });
+
+    /// <summary>true or false.</summary>
+    public static KeyType<bool> Flag { get; } = new(new KeySchema { Type = "boolean" }, (given, out flag) =>
+    {
+        string word = given.Value is { Kind: YamlKind.Scalar, IsPlain: true } plain ? plain.Text : "";
+        flag = word is "true" or "True" or "TRUE";
+        return flag || word is "false" or "False" or "FALSE" || Fails(given, "true or false");
+    });
+
+    /// <summary>A time above zero, as seconds or with units.</summary>
+    public static KeyType<TimeSpan> Time { get; } =
+        new(new KeySchema { Type = "number", OtherType = "string", Least = 0, IsAbove = true },
+            (given, out time) =>
+            {
+                time = default;
+                return (given.Value.Kind == YamlKind.Scalar && DurationText.TryParse(given.Value.Text, out time))
+                    || Fails(given, "a time such as 90s, 30m, 2h, 1h30m, or a number of seconds");
+            });
+
+    /// <summary>A text or a list of texts.</summary>
+    public static KeyType<IReadOnlyList<string>> Texts { get; } =
+        Items.As<IReadOnlyList<string>>(items => [.. items.Select(item => item.Text)]);
+
+    /// <summary>A whole number of at least 0, or a list of them.</summary>
+    public static KeyType<IReadOnlyList<int>> Wholes { get; } =
+        ListOf(new KeySchema { Type = "integer", Least = 0 }, "a whole number or a list of them",
+            "a whole number of at least 0, or a list of them",
+            item => TryWhole(item, out long whole) && whole is >= 0 and <= int.MaxValue ? (int)whole : (int?)null);
+
+    /// <summary>A number above 0 or a list of them.</summary>
+    public static KeyType<IReadOnlyList<double>> Positives { get; } =
+        ListOf(new KeySchema { Type = "number", Least = 0, IsAbove = true }, "a number above 0 or a list of them",
+            "a number above 0, or a list of them",
+            item => TryNumber(item, out double number) && number > 0 ? number : (double?)null);
+
+    /// <summary>A map of names to texts.</summary>
+    public static KeyType<IReadOnlyDictionary<string, string>> TextMap { get; } =
+        new(new KeySchema { Type = "object", Values = new KeySchema { Type = "string" } }, (given, out map) =>
+        {
+            var texts = new Dictionary<string, string>();
+            foreach ((YamlValue name, YamlValue item) in given.Value.Entries)
+                if (item is { Kind: YamlKind.Scalar, Text.Length: > 0, IsNull: false }) texts[name.Text] = item.Text;
+                else given.Wrong("a text", item, $".{name.Text}");
+            map = texts;
+            return given.Value.Kind == YamlKind.Map || Fails(given, "a map of names to names");
+        });
+
+    /// <summary>A map of module names or patterns to ranks.</summary>
+    public static KeyType<IReadOnlyDictionary<string, int>> Ranks { get; } =
+        Patterns(new KeySchema { Type = "integer", Least = 1 }, "a whole number of at least 1",
+            item => TryWhole(item, out long whole) && whole is > 0 and <= int.MaxValue ? (int)whole : (int?)null);
+
+    /// <summary>A map of module names or patterns to numbers above 0.</summary>
+    public static KeyType<IReadOnlyDictionary<string, double>> Alphas { get; } =
+        Patterns(new KeySchema { Type = "number", Least = 0, IsAbove = true }, "a number above 0",
+            item => TryNumber(item, out double number) && number > 0 ? number : (double?)null);
+
+    /// <summary>Module names as a list; or a text, a regular expression for whole paths.</summary>
+    public static KeyType<(IReadOnlyList<string>? Names, string? Pattern)> Modules { get; } =
+        new(Items.Schema, (given, out modules) =>
+        {
+            modules = default;
+            if (!Items.TryRead(given, out IReadOnlyList<YamlValue> items)) return false;
+            if (given.Value.Kind == YamlKind.List)
+            {
+                modules = ([.. items.Select(item => item.Text)], null);
+                return true;
+            }
+            CheckExpression(given, items[0]);
+            modules = (null, items[0].Text);
+            return true;
+        });
+
+    /// <summary>A path.</summary>
+    public static KeyType<string> Path { get; } = new(Text.Schema, (given, out path) =>
+    {
+        bool isText = Text.TryRead(given, out path);
+        if (isText) path = given.Paths.Resolve(given.Value);
+        return isText;
+    });
+
+    /// <summary>Files, folders and patterns of them.</summary>
+    public static KeyType<IReadOnlyList<string>> Paths { get; } = new(Items.Schema, (given, out paths) =>
+    {
+        paths = [];
+        if (!Items.TryRead(given, out IReadOnlyList<YamlValue> items)) return false;
+        foreach (YamlValue pipe in items.Where(item => item.Text == RowFiles.StandardInput))
+            given.Reject(
+                "is -, the standard input, which can be read once; a recipe's data is read several times. Write it " +
+                "to a file", pipe);
+        paths = [.. items.Select(given.Paths.Resolve)];
+        return true;
+    });
+
+    /// <summary>A folder; or where there is none a repository of the Hub, whose name stays as it is.</summary>
+    public static KeyType<string> FolderOrRepository { get; } = new(Text.Schema, (given, out place) =>
+    {
+        bool isText = Text.TryRead(given, out place);
+        if (isText && (HubRepository.TryParse(place) is null || given.Paths.Exists(given.Value)))
+            place = given.Paths.Resolve(given.Value);
+        return isText;
+    });
+
+    /// <summary>A file; or where there is none a name, which stays as it is.</summary>
+    public static KeyType<string> FileOrName { get; } = new(Text.Schema, (given, out text) =>
+    {
+        bool isText = Text.TryRead(given, out text);
+        if (isText && given.Paths.Resolve(given.Value) is var path && File.Exists(path)) text = path;
+        return isText;
+    });
+
+    private static KeyType<IReadOnlyList<YamlValue>> Items =>
+        new(new KeySchema { Type = "string", MayBeList = true }, (given, out items) =>
+        {
+            items = given.Items;
+            YamlValue? wrong = items.FirstOrDefault(
+                item => item.Kind != YamlKind.Scalar || item.Text.Length == 0 || item.IsNull);
+            if (items.Count > 0 && wrong is null) return true;
+            given.Wrong("a text or a list of texts", wrong);
+            return false;
+        });
+
+    /// <summary>One of some texts.</summary>
+    public static KeyType<string> OneOf(params IReadOnlyList<string> allowed) =>
+        new(new KeySchema { Type = "string", Choices = allowed }, (given, out text) =>
+            Text.TryRead(given, out text)
+            && (allowed.Contains(text) || Fails(given, $"one of {string.Join(", ", allowed)}")));
+
+    /// <summary>A text of some form; <paramref name="isFit"/> and what is expected.</summary>
+    public static KeyType<string> TextLike(Func<string, bool> isFit, string expected) =>
+        new(Text.Schema, (given, out text) =>
+        {
+            if (!Text.TryRead(given, out text)) return false;
+            if (!isFit(text)) given.Reject($"is {YamlValue.Short(text)}, expected {expected}");
+            return true;
+        });
+
+    /// <summary>A text that a function reads, which says in words what is wrong with it.</summary>
+    public static KeyType<T> Parsed<T>(Func<string, T> parse) => new(Text.Schema, (given, out value) =>
+    {
+        value = default!;
+        if (!Text.TryRead(given, out string text)) return false;
+        try
+        {
+            value = parse(text);
+            return true;
+        }
+        catch (InputException failure)
+        {
+            given.Reject($"cannot be used: {failure.Message.TrimEnd('.')}");
+            return false;
+        }
+    });
+
+    /// <summary>A number within bounds.</summary>
+    /// <param name="least">The smallest value.</param>
+    /// <param name="below">What it must stay below.</param>
+    /// <param name="above">Whether it must be above <paramref name="least"/>, not equal to it.</param>
+    public static KeyType<double> Number(
+        double least = 0, double below = double.PositiveInfinity, bool above = false) =>
+        new(new KeySchema { Type = "number", Least = least, IsAbove = above,
+            Most = double.IsPositiveInfinity(below) ? null : below, IsBelow = true },
+            (given, out number) =>
+                (TryNumber(given.Value, out number) && (above ? number > least : number >= least) && number < below)
+                || Fails(given, $"a number {(above ? $"above {least}" : $"of at least {least}")}"
+                    + (double.IsPositiveInfinity(below) ? "" : $" and below {below}")));
+
+    /// <summary>A whole number within bounds, both included.</summary>
+    public static KeyType<long> Whole(long least, long most = long.MaxValue)
+    {
+        bool isOpen = most is long.MaxValue or int.MaxValue;
+        return new(new KeySchema { Type = "integer", Least = least, Most = isOpen ? null : most },
+            (given, out whole) => (TryWhole(given.Value, out whole) && whole >= least && whole <= most)
+                || Fails(given, isOpen ? $"a whole number of at least {least}"
+                    : $"a whole number from {least} to {most}"));
+    }
+
+    /// <summary>A whole number that counts something in memory.</summary>
+    public static KeyType<int> Count(int least, int most = int.MaxValue) => Whole(least, most).As(whole => (int)whole);
+
+    /// <summary>A whole number, or one of some words.</summary>
+    public static KeyType<(long? Number, string Word)> WholeOrWord(long least, params IReadOnlyList<string> words) =>
+        new(new KeySchema { Type = "integer", OtherType = "string", Least = least, OtherChoices = words },
+            (given, out value) =>
+            {
+                bool isWord = given.Value.Kind == YamlKind.Scalar && words.Contains(given.Value.Text);
+                value = isWord ? (null, given.Value.Text) : (TryWhole(given.Value, out long whole) ? whole : null, "");
+                return isWord || value.Number >= least
+                    || Fails(given, $"{string.Join(", ", words)} or a whole number of at least {least}");
+            });
+
+    private static bool Fails(GivenValue given, string expected)
+    {
+        given.Wrong(expected);
+        return false;
+    }
+
+    private static KeyType<IReadOnlyList<T>> ListOf<T>(
+        KeySchema item, string expected, string expectedItem, Func<YamlValue, T?> read) where T : struct =>
+        new(item with { MayBeList = true }, (given, out list) =>
+        {
+            var values = new List<T>();
+            if (given.Items.Count == 0) given.Wrong(expected);
+            foreach (YamlValue one in given.Items)
+                if (read(one) is { } value) values.Add(value);
+                else given.Wrong(expectedItem, one);
+            list = values;
+            return true;
+        });
+
+    private static KeyType<IReadOnlyDictionary<string, T>> Patterns<T>(
+        KeySchema item, string expected, Func<YamlValue, T?> read) where T : struct =>
+        new(new KeySchema { Type = "object", Values = item }, (given, out map) =>
+        {
+            var values = new Dictionary<string, T>();
+            foreach ((YamlValue name, YamlValue one) in given.Value.Entries)
+            {
+                if (read(one) is not { } value)
+                {
+                    given.Wrong(expected, one, $".{name.Text}");
+                    continue;
+                }
+                CheckExpression(given, name);
+                values[name.Text] = value;
+            }
+            map = values;
+            return given.Value.Kind == YamlKind.Map || Fails(given, "a map of module names to numbers");
+        });
+
+    private static void CheckExpression(GivenValue given, YamlValue expression)
+    {
+        try
+        {
+            _ = new Regex(expression.Text, RegexOptions.None, TimeSpan.FromSeconds(1));
+        }
+        catch (ArgumentException e)
+        {
+            given.Reject($"is {expression}, expected module names or a regular expression: {e.Message}", expression);
+        }
+    }
+
+    private static bool TryNumber(YamlValue value, out double number)
+    {
+        number = 0;
+        return value is { Kind: YamlKind.Scalar, IsPlain: true }
+            && double.TryParse(value.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out number)
+            && double.IsFinite(number);
+    }
+
+    private static bool TryWhole(YamlValue value, out long number)
+    {
+        const double Exact = 1L << 53; // beyond it a double skips whole numbers
+        number = 0;
+        if (value is not { Kind: YamlKind.Scalar, IsPlain: true }) return false;
+        if (long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out number))
+            return true;
+        if (!TryNumber(value, out double real) || real != Math.Floor(real) || Math.Abs(real) > Exact) return false;
+        number = (long)real;
+        return true;
+    }
+}
+
+/// <summary>Resolves the paths of a recipe.</summary>
+/// <param name="folder">What paths in the recipe's own file and in overrides are relative to.</param>
+/// <param name="problems">Receives environment variables that are not set.</param>
+internal sealed partial class RecipePaths(string folder, RecipeProblems problems)
+{
+    /// <summary>The full path, environment variables replaced.</summary>
+    public string Resolve(YamlValue path)
+    {
+        string expanded = Variable().Replace(path.Text, match =>
+        {
+            string? value = Environment.GetEnvironmentVariable(match.Groups[1].Value);
+            if (value is null)
+                problems.Add(path.Place,
+                    $"the environment variable {match.Groups[1].Value} of {path.Text} is not set; set it or write " +
+                    "the path out");
+            return value ?? "";
+        });
+        string from = path.Place.Folder ?? folder;
+        if (!expanded.Contains('\0')) return Path.GetFullPath(EmbeddedFiles.Resolve(expanded, from), from);
+        problems.Add(path.Place, "a path holds the character 0, which no file system takes");
+        return folder;
+    }
+
+    /// <summary>Whether something stands at a path as it is written.</summary>
+    public bool Exists(YamlValue path) => Path.Exists(Path.GetFullPath(path.Text, path.Place.Folder ?? folder));
+
+    /// <summary>Whether a path names an environment variable.</summary>
+    public static bool HasVariable(YamlValue path) => Variable().IsMatch(path.Text);
+
+    [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
+    private static partial Regex Variable();
+}
+
+/// <summary>What a key of a recipe may hold, in JSON Schema's words.</summary>
+internal sealed record KeySchema
+{
+    /// <summary>The type: string, number, integer, boolean or object.</summary>
+    public required string Type { get; init; }
+
+    /// <summary>Another type that is read besides; null for none.</summary>
+    public string? OtherType { get; init; }
+
+    /// <summary>The texts that are allowed of <see cref="OtherType"/>; null for any.</summary>
+    public IReadOnlyList<string>? OtherChoices { get; init; }
+
+    /// <summary>The texts that are allowed; null for any.</summary>
+    public IReadOnlyList<string>? Choices { get; init; }
+
+    /// <summary>The smallest number; null for none.</summary>
+    public double? Least { get; init; }
+
+    /// <summary>Whether the smallest number itself is too small.</summary>
+    public bool IsAbove { get; init; }
+
+    /// <summary>The largest number; null for none.</summary>
+    public double? Most { get; init; }
+
+    /// <summary>Whether the largest number itself is too large.</summary>
+    public bool IsBelow { get; init; }
+
+    /// <summary>Whether a list of such values may stand there too.</summary>
+    public bool MayBeList { get; init; }
+
+    /// <summary>What the values of a map are; null for no map.</summary>
+    public KeySchema? Values { get; init; }
+}

@@ -1,0 +1,83 @@
+using LowRank.Models.Sentences;
+using LowRank.Tasks;
+using LowRank.Tasks.SequenceClassification;
+using static LowRank.Recipes.KeyTypes;
+
+namespace LowRank.Recipes;
+
+/// <summary>A task's own settings: the recipe's <c>task_options</c>. Each key belongs to some tasks; one that has no
+/// effect on the recipe's task is refused.</summary>
+public sealed record TaskSection
+{
+    /// <summary>The labels in the order of their numbers; null takes them from the base's head or the data.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>single_label_classification, multi_label_classification or regression; null lets the data
+    /// tell.</summary>
+    public string? Problem { get; init; }
+
+    /// <summary>One of <see cref="Models.Sentences.SentenceFolder.ModeNames"/>; null takes the model's own way, else
+    /// mean.</summary>
+    public string? Pooling { get; init; }
+
+    /// <summary>Whether a head that the base has is replaced by a new one, as for another number of labels.</summary>
+    public bool NewHead { get; init; }
+
+    /// <summary>What cosines are divided by in the contrastive loss.</summary>
+    public double Temperature { get; init; } = 0.05;
+
+    /// <summary>Share of tokens that are predicted.</summary>
+    public double MaskShare { get; init; } = 0.15;
+
+    /// <summary>Tokens that windows of a long context share.</summary>
+    public int Stride { get; init; } = 128;
+
+    /// <summary>Longest answer in tokens.</summary>
+    public int MaxAnswerTokens { get; init; } = 30;
+}
+
+/// <summary>The keys of <c>task_options</c>: each belongs to some tasks.</summary>
+internal static class TaskKeys
+{
+    private static readonly KeySection<TaskSection> At =
+        new("task_options", recipe => recipe.TaskOptions, (recipe, t) => recipe with { TaskOptions = t });
+
+    public static IReadOnlyList<RecipeKey> All { get; } =
+    [
+        Key("labels", Texts, "names of the labels in the order of their numbers",
+            t => t.Labels, (t, labels) => t with { Labels = labels },
+            c => c.Recipe.TaskOptions.Problem == Problems.Regression
+                ? "has no effect with task_options.problem: regression, whose targets are numbers; remove one of them"
+                : null)
+            with { Default = "from the base's head, else the data, sorted" },
+        Key("problem", OneOf([.. Problems.All]),
+            "`single_label_classification`, `multi_label_classification`, `regression`",
+            t => t.Problem, (t, problem) => t with { Problem = problem }) with { Default = "the data tells" },
+        Key("new_head", Flag, "begin with a new head where the base has one, as for another number of labels",
+            t => t.NewHead, (t, flag) => t with { NewHead = flag },
+            c => c.Recipe.TaskOptions.NewHead && c.Training.InitAdapter is not null
+                ? "does not go with training.init_adapter, which brings the head that it was trained with; remove " +
+                "one of them" : null),
+        Key("pooling", OneOf([.. SentenceFolder.ModeNames]),
+            "which states become an embedding: `mean` of a text's tokens, `cls`, the first one's, `lasttoken`, " +
+            "`max`, `weightedmean` or `mean_sqrt_len_tokens`, as sentence-transformers names them",
+            t => t.Pooling, (t, mode) => t with { Pooling = mode }) with { Default = "the base's, else `mean`" },
+        Key("temperature", Number(above: true), "what cosines are divided by in the contrastive loss",
+            t => t.Temperature, (t, number) => t with { Temperature = number }),
+        Key("mask_share", Number(above: true, below: 1), "share of tokens that are masked and predicted",
+            t => t.MaskShare, (t, share) => t with { MaskShare = share }),
+        Key("stride", Count(least: 0), "tokens that windows of a long context share",
+            t => t.Stride, (t, tokens) => t with { Stride = tokens }),
+        Key("max_answer_tokens", Count(least: 1), "longest answer",
+            t => t.MaxAnswerTokens, (t, tokens) => t with { MaxAnswerTokens = tokens }),
+    ];
+
+    private static RecipeKey Key<T>(string name, KeyType<T> type, string meaning, Func<TaskSection, object?> written,
+        Func<TaskSection, T, TaskSection> read, params Func<RecipeChoices, string?>[] reasons) =>
+        At.Key(name, type, meaning, written, read) with { Unless = [c => OfTask(name, c), .. reasons] };
+
+    private static string? OfTask(string name, RecipeChoices c) =>
+        TaskRegistry.Get(c.Recipe.Task).Options is var known && known.Contains(name) ? null
+        : $"has no effect with task {c.Recipe.Task}"
+            + $"{(known.Count == 0 ? "" : $", which has {string.Join(", ", known)}")}; remove it";
+}

@@ -1,0 +1,295 @@
+using static LowRank.Recipes.KeyTypes;
+
+namespace LowRank.Recipes;
+
+/// <summary>How it is trained: the recipe's <c>training</c>.</summary>
+public sealed record TrainingSection
+{
+    /// <summary>Passes over the data; may be a fraction, the steps are then rounded up.</summary>
+    public double Epochs { get; init; } = 3;
+
+    /// <summary>Optimizer steps; replaces epochs.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Examples of a micro-batch.</summary>
+    public int BatchSize { get; init; } = 8;
+
+    /// <summary>Micro-batches of a step.</summary>
+    public int GradientAccumulation { get; init; } = 1;
+
+    /// <summary>Rows one after the other without padding (causal_lm).</summary>
+    public bool Packing { get; init; } = true;
+
+    /// <summary>"true": rows of a step compute equal beginnings once; "grouped": rows of one prompt also come together;
+    /// "false".</summary>
+    public string SharePrompts { get; init; } = "true";
+
+    /// <summary>Most positions computed at once; null: micro-batches of <see cref="BatchSize"/> rows
+    /// (causal_lm).</summary>
+    public int? BatchTokens { get; init; }
+
+    /// <summary>Peak learning rate; null takes <see cref="Recipe.DefaultLearningRate"/>. A recipe that was read always
+    /// has one.</summary>
+    public double? LearningRate { get; init; }
+
+    /// <summary>"constant", "linear" or "cosine".</summary>
+    public string Schedule { get; init; } = "linear";
+
+    /// <summary>Steps of warm-up.</summary>
+    public long WarmupSteps { get; init; }
+
+    /// <summary>Warm-up as a share of all steps.</summary>
+    public double WarmupRatio { get; init; }
+
+    /// <summary>AdamW's decoupled weight decay.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Whether blocks are computed again in the backward pass instead of being kept.</summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>AdamW's first decay.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>AdamW's second decay.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>AdamW's epsilon.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Largest gradient norm; 0 turns clipping off.</summary>
+    public double MaxGradNorm { get; init; } = 1;
+
+    /// <summary>Longest example in tokens; what is beyond is cut off and counted.</summary>
+    public int MaxLength { get; init; } = 512;
+
+    /// <summary>Whether each epoch has an order of its own.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Seed of everything random.</summary>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Steps between evaluations; null: at each epoch's end; 0: never.</summary>
+    public long? EvalEvery { get; init; }
+
+    /// <summary>Examples of an evaluation batch.</summary>
+    public int EvalBatchSize { get; init; } = 16;
+
+    /// <summary>A PEFT folder to start from; its config replaces the adapter section's.</summary>
+    public string? InitAdapter { get; init; }
+
+    /// <summary>Random weights from the model's config.json; with method full only.</summary>
+    public bool FromScratch { get; init; }
+
+    /// <summary>Steps between resumable checkpoints; null: as <see cref="SavesByTime"/> says.</summary>
+    public long? SaveEvery { get; init; }
+
+    /// <summary>Whether a resumable checkpoint is written every 10 minutes where <see cref="SaveEvery"/> is null;
+    /// false: none.</summary>
+    public bool SavesByTime { get; init; } = true;
+
+    /// <summary>Checkpoints kept, besides the best one.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>Steps in a row without a finite loss and gradient after which the run stops; single ones are
+    /// skipped.</summary>
+    public int MaxSkippedSteps { get; init; } = 10;
+
+    /// <summary>Evaluations in a row without a better held-out loss after which the run ends; null: never.</summary>
+    public int? Patience { get; init; }
+
+    /// <summary>By how much a held-out loss must be lower to count as better for patience.</summary>
+    public double MinDelta { get; init; }
+
+    /// <summary>How long the run may go on; null: without limit.</summary>
+    public TimeSpan? MaxTime { get; init; }
+
+    /// <summary>How many tokens may be computed; null: without limit.</summary>
+    public long? MaxTokens { get; init; }
+
+    /// <summary>Processor threads; null: one a physical core.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Whether event files for TensorBoard are written besides metrics.jsonl.</summary>
+    public bool TensorBoard { get; init; }
+}
+
+/// <summary>The keys of <c>training</c>.</summary>
+internal static class TrainingKeys
+{
+    private static readonly KeySection<TrainingSection> At =
+        new("training", recipe => recipe.Training, (recipe, t) => recipe with { Training = t });
+
+    public static IReadOnlyList<RecipeKey> All { get; } =
+    [
+        At.Always("epochs", Number(above: true), "passes over the data; may be a fraction",
+            t => t.Epochs, (t, number) => t with { Epochs = number }) with
+            { IsWritten = r => r.Training.Steps is null, Hint = "passes over the data" },
+        At.Key("steps", Whole(least: 1), "optimizer steps, instead of epochs",
+            t => t.Steps, (t, steps) => t with { Steps = steps }) with
+            {
+                IsWritten = r => r.Training.Steps is not null, Replaces = "epochs",
+                Unless = [c => c.IsGiven("training.epochs")
+                    ? "and training.epochs are both given; keep one of them" : null],
+            },
+        At.Always("batch_size", Count(least: 1), "examples of a micro-batch",
+            t => t.BatchSize, (t, count) => t with { BatchSize = count }) with
+            { Hint = "rows computed at once; with less memory fewer, and gradient_accumulation instead" },
+        At.Always("gradient_accumulation", Count(least: 1),
+            "micro-batches of a step; the loss is divided by all labels of the step",
+            t => t.GradientAccumulation, (t, count) => t with { GradientAccumulation = count }),
+        At.Key("packing", Flag,
+            "`causal_lm`: rows one after the other without padding; changes losses and gradients by rounding alone; " +
+            "see [Batches](#batches)",
+            t => t.Packing, (t, flag) => t with { Packing = flag }) with { Unless = [RecipeChoices.OfLanguageModels] },
+        At.Key("share_prompts", OneOf("true", "false", "grouped"),
+            "`true`: rows of a step compute equal beginnings once, which changes rounding alone; `grouped`: rows of " +
+            "one prompt also come one after the other, so that they meet, which changes the order of rows; `false`",
+            t => t.SharePrompts, (t, word) => t with { SharePrompts = word }) with
+            {
+                Unless = [RecipeChoices.OfLanguageModels, c => c.Training.Packing ? null
+                    : c.Training.SharePrompts switch
+                    {
+                        "grouped" => "is grouped, which needs training.packing: true; change one of them",
+                        "true" => "has no effect with training.packing: false; remove one of them",
+                        _ => null,
+                    }],
+            },
+        At.Key("batch_tokens", Count(least: 1),
+            "most positions computed at once: a step's rows are split into as many micro-batches as that takes, " +
+            "whatever `batch_size` is",
+            t => t.BatchTokens, (t, count) => t with { BatchTokens = count })
+            with { Unless = [RecipeChoices.OfLanguageModels] },
+        At.Key("gradient_checkpointing", Flag,
+            "keep the inputs of the blocks alone and compute the blocks again in the backward pass: less memory, " +
+            "more time (each block's forward pass is done twice, but for its last product), the same gradients to " +
+            "the last bit; for decoders and encoders, without prompt and prefix tuning",
+            t => t.GradientCheckpointing, (t, flag) => t with { GradientCheckpointing = flag }) with
+            {
+                Unless = [c => c.Training.GradientCheckpointing
+                    && c.Adapter.Method is "prompt_tuning" or "prefix_tuning"
+                    ? $"does not go with adapter.method: {c.Adapter.Method}, whose states every layer reads; remove " +
+                    "one of them" : null],
+            },
+        At.Always("learning_rate", Number(above: true), "peak rate of AdamW",
+            t => t.LearningRate, (t, rate) => t with { LearningRate = rate },
+            otherwise: r => Recipe.DefaultLearningRate(r.Adapter.Method, r.Training.FromScratch)) with
+            {
+                Written = r => r.EffectiveLearningRate, Default = "2e-4 (lora), 2e-5 (full), 5e-4 (from scratch)",
+                Hint = "about ten times that of training every weight; too high and the loss rises",
+            },
+        At.Always("schedule", OneOf("constant", "linear", "cosine"),
+            "`constant`, `linear`, `cosine`, after warm-up",
+            t => t.Schedule, (t, word) => t with { Schedule = word }),
+        At.Key("warmup_steps", Whole(least: 0), "steps over which the rate rises from zero",
+            t => t.WarmupSteps, (t, steps) => t with { WarmupSteps = steps }) with
+            {
+                IsWritten = r => r.Training.WarmupRatio == 0,
+                Unless = [c => c.Training.Steps is { } steps && c.Training.WarmupSteps > steps
+                    ? $"is {c.Training.WarmupSteps}, expected at most training.steps, {steps}" : null],
+            },
+        At.Key("warmup_ratio", Number(below: 1), "the same as a share of all steps",
+            t => t.WarmupRatio, (t, share) => t with { WarmupRatio = share }) with
+            {
+                IsWritten = r => r.Training.WarmupRatio > 0, Replaces = "warmup_steps",
+                Unless = [c => c.IsGiven("training.warmup_steps")
+                    ? "and training.warmup_steps are both given; keep one of them" : null],
+            },
+        At.Always("weight_decay", Number(), "decoupled weight decay",
+            t => t.WeightDecay, (t, number) => t with { WeightDecay = number }),
+        At.Always("beta1", Number(below: 1), "AdamW's decay of the mean of gradients",
+            t => t.Beta1, (t, number) => t with { Beta1 = number }),
+        At.Always("beta2", Number(below: 1), "AdamW's decay of the mean of their squares",
+            t => t.Beta2, (t, number) => t with { Beta2 = number }),
+        At.Always("epsilon", Number(above: true), "AdamW's constant in the denominator",
+            t => t.Epsilon, (t, number) => t with { Epsilon = number }),
+        At.Always("max_grad_norm", Number(), "gradients of a larger norm are scaled down; 0 turns it off",
+            t => t.MaxGradNorm, (t, number) => t with { MaxGradNorm = number }),
+        At.Always("max_length", Count(least: 2),
+            "longest example in tokens; longer ones are cut off, and a note counts them. Where it is left out, a " +
+            "folder of sentence-transformers brings its own",
+            t => t.MaxLength, (t, tokens) => t with { MaxLength = tokens }) with
+            { Hint = "longest row in tokens; what is cut off is counted and said" },
+        At.Always("shuffle", Flag, "a new order in each epoch",
+            t => t.Shuffle, (t, flag) => t with { Shuffle = flag }),
+        At.Always("seed", Whole(least: 0), "seed of order, dropout and fresh weights",
+            t => t.Seed, (t, seed) => t with { Seed = seed }) with
+            { Hint = "the same seed on the same machine gives the same bytes" },
+        At.Key("eval_every", Whole(least: 0), "steps between evaluations; 0: never",
+            t => t.EvalEvery, (t, steps) => t with { EvalEvery = steps }) with
+            {
+                Default = "each epoch's end", MayChange = true,
+                Unless = [c => c.Training.EvalEvery > 0 && c.HoldsNothingOut
+                    ? "has no effect without data.validation or data.validation_share; add that or remove this"
+                    : null],
+            },
+        At.Key("eval_batch_size", Count(least: 1), "examples of an evaluation batch",
+            t => t.EvalBatchSize, (t, count) => t with { EvalBatchSize = count }) with
+            {
+                MayChange = true,
+                Unless = [c => c.HoldsNothingOut && c.Recipe.Comparison is null
+                    ? "has no effect without data.validation, data.validation_share or comparison; add one of them or " +
+                    "remove this" : null],
+            },
+        At.Key("init_adapter", FolderOrRepository,
+            "PEFT folder (or name on the Hub) to start from; its config holds: `adapter` keys beside it may say the " +
+            "same, and one that differs is an error",
+            t => t.InitAdapter, (t, place) => t with { InitAdapter = place }) with
+            {
+                MayChange = true,
+                Unless = [c => c.Training.FromScratch ? "does not go with training.from_scratch; keep one of them"
+                    : c.Adapter.Method == "full"
+                    ? "does not go with adapter.method: full; merge the adapter into the model first" : null],
+            },
+        At.Key("from_scratch", Flag, "random weights from the model's `config.json`; with `method: full`",
+            t => t.FromScratch, (t, flag) => t with { FromScratch = flag }) with
+            {
+                Unless = [c => c.Training.FromScratch && c.Adapter.Method != "full"
+                    ? "needs adapter.method: full; an adapter needs a pretrained base" : null],
+            },
+        At.Always("save_every", WholeOrWord(1, "auto", "none"),
+            "checkpoints that `--resume` goes on from: `auto` writes one every 10 minutes, a whole number one after " +
+            "so many steps, `none` none",
+            t => t.SaveEvery is { } every ? every : t.SavesByTime ? "auto" : "none",
+            (t, save) => t with { SaveEvery = save.Number, SavesByTime = save.Word == "auto" }) with
+            {
+                MayChange = true,
+                Hint = "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a " +
+                    "number of steps",
+            },
+        At.Always("keep_checkpoints", Count(least: 1),
+            "how many of the newest checkpoints are kept, besides the one of the lowest held-out loss",
+            t => t.KeepCheckpoints, (t, count) => t with { KeepCheckpoints = count }) with { MayChange = true },
+        At.Always("max_skipped_steps", Count(least: 1),
+            "a step without a finite loss and gradient is skipped; after so many in a row the run stops and says " +
+            "why; see [Stopping](#stopping)",
+            t => t.MaxSkippedSteps, (t, steps) => t with { MaxSkippedSteps = steps }) with { MayChange = true },
+        At.Key("patience", Count(least: 1), "evaluations without a better held-out loss after which the run ends",
+            t => t.Patience, (t, count) => t with { Patience = count }) with
+            {
+                MayChange = true,
+                Unless = [c => c.HoldsNothingOut
+                    ? "stops by the held-out loss, which needs data.validation or data.validation_share; add that or " +
+                    "remove this"
+                    : c.Training.EvalEvery == 0
+                    ? "stops by the held-out loss, and training.eval_every is 0: never; change one of them" : null],
+            },
+        At.Key("min_delta", Number(), "by how much a loss must be lower to count as better for `patience`",
+            t => t.MinDelta, (t, number) => t with { MinDelta = number }) with
+            {
+                MayChange = true,
+                Unless = [c => c.Training is { Patience: null, MinDelta: > 0 }
+                    ? "has no effect without training.patience; add that or remove this" : null],
+            },
+        At.Always("max_time", Time,
+            "how long the run may go on, such as `30m`, `1h30m` or seconds; a resumed run goes on counting",
+            t => t.MaxTime?.TotalSeconds, (t, time) => t with { MaxTime = time }) with { MayChange = true },
+        At.Always("max_tokens", Whole(least: 1),
+            "how many tokens it may compute, padding left out; a resumed run goes on counting",
+            t => t.MaxTokens, (t, count) => t with { MaxTokens = count }) with { MayChange = true },
+        At.Always("threads", Count(least: 1, most: 1024), "processor threads",
+            t => t.Threads, (t, count) => t with { Threads = count }) with { Default = "physical cores" },
+        At.Always("tensorboard", Flag,
+            "event files for TensorBoard in `OUTPUT/tensorboard`, besides `metrics.jsonl`",
+            t => t.TensorBoard, (t, flag) => t with { TensorBoard = flag }) with { MayChange = true },
+    ];
+}
