@@ -4,7 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli;
 using LowRank.Cli.Bench;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Pages;
 
 namespace LowRank.Bench;

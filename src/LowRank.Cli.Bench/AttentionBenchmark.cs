@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data.Packing;
 using LowRank.Kernels;
 using LowRank.Models;

@@ -5,7 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Xml.Linq;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.IO;
 using LowRank.Kernels;
 using LowRank.Recipes;

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using LowRank.Adapters;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Kernels;

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Tokenizers;

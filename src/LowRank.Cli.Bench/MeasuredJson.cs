@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 
 namespace LowRank.Cli.Bench;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Quantization;
 using LowRank.Recipes;
 using LowRank.Training;

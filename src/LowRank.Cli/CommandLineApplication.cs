@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using LowRank.Cli.Bench;
 using LowRank.Cli.Commands;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 
 namespace LowRank.Cli;
 

@@ -18,7 +18,7 @@ public sealed class GrowthTests(MeasuredMachine machine)
         SeenAgain.Fail(() =>
         {
             using JsonDocument json = JsonDocument.Parse(
-                EndToEndTests.CommandLine.RunWith(Collected, "bench", "growth", "rows", "tokens", "--rows", "256", "--tokens", "512",
+                CommandLine.RunWith(Collected, "bench", "growth", "rows", "tokens", "--rows", "256", "--tokens", "512",
                 "--layers", "2", "--steps", "2", "--json").Succeeded().Output);
             return Wrong(json.RootElement);
         });

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using Spectre.Console;
 
 namespace LowRank.Cli.Bench.Generate;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Quantization;
 using Spectre.Console;
 

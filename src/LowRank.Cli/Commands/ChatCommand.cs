@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Cli.Chat;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data.Chat;
 using LowRank.Generation;
 using LowRank.Tokenizers;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters.Combining;
 using LowRank.Adapters.Files;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Commands;

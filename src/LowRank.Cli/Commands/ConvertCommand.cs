@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Adapters.Operations;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 
 namespace LowRank.Cli.Commands;
 

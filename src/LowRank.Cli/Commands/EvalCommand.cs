@@ -1,6 +1,6 @@
 using System.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Tasks;

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Adapters.Operations;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using static TorchSharp.torch;
 
 namespace LowRank.Cli.Commands;

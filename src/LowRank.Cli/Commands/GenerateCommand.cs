@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data;
 using LowRank.Generation;
 using LowRank.Tokenizers;

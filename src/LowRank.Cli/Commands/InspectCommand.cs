@@ -1,8 +1,8 @@
 using System.CommandLine;
 using LowRank.Adapters;
 using LowRank.Adapters.Inspection;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Models;
 
 namespace LowRank.Cli.Commands;

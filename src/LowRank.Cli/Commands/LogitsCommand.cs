@@ -1,5 +1,5 @@
 using System.CommandLine;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.IO;
 using LowRank.Models;
 using TorchSharp;

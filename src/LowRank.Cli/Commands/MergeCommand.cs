@@ -1,6 +1,6 @@
 using System.CommandLine;
 using LowRank.Adapters;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;

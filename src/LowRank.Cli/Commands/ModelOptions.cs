@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LowRank.Adapters;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Hub;
 using LowRank.IO;
 using LowRank.Kernels;

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data.Rows;
 using LowRank.Tasks;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Hub;
 
 namespace LowRank.Cli.Commands;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Models;
 using LowRank.Quantization;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Cli.Report;
 using LowRank.Cli.Sweep;
-using LowRank.CommandLine;
 using LowRank.IO;
 using LowRank.Recipes.Runs;
 

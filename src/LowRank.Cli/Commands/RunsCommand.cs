@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using LowRank.Cli.Common;
 using LowRank.Cli.Runs;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Training;
 using Spectre.Console;
 

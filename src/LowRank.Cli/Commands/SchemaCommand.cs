@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 
 namespace LowRank.Cli.Commands;
 

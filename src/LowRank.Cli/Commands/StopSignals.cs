@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 
 namespace LowRank.Cli.Commands;
 

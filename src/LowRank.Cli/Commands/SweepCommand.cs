@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using LowRank.Cli.Common;
 using LowRank.Cli.Sweep;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 
 namespace LowRank.Cli.Commands;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Data;
 using LowRank.Tokenizers;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Recipes;
 
 namespace LowRank.Cli.Commands;

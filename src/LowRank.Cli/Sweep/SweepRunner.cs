@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using LowRank.Cli.Commands;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.Kernels;
 using LowRank.Recipes.Runs;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Xml.Linq;
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using LowRank.IO;
 using OxyPlot;
 using OxyPlot.Annotations;

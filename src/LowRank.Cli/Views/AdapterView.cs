@@ -1,6 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Inspection;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Recipes.Review;
 
 namespace LowRank.Cli.Views;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Hub;
 
 namespace LowRank.Cli.Views;

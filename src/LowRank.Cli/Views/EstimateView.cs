@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Recipes;
 using Spectre.Console;
 

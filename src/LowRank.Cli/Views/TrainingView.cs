@@ -1,4 +1,4 @@
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Recipes;
 using LowRank.Training;
 using Spectre.Console;

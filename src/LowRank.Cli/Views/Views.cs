@@ -1,7 +1,7 @@
 using System.Globalization;
 using LowRank.Adapters.Operations;
 using LowRank.Cli.Commands;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Training;

@@ -1,5 +1,5 @@
 using LowRank.Cli.Commands;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Training;
 
 namespace LowRank.Tests.Cli;

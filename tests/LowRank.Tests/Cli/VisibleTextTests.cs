@@ -1,5 +1,5 @@
+using LowRank.Cli.Common;
 using LowRank.Cli.Views;
-using LowRank.CommandLine;
 using Spectre.Console;
 
 namespace LowRank.Tests.Cli;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using LowRank.Cli;
 using LowRank.Cli.Commands;
-using LowRank.CommandLine;
+using LowRank.Cli.Common;
 using LowRank.Recipes;
 
 namespace LowRank.Tests.Recipes;

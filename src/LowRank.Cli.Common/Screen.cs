@@ -1,7 +1,7 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>Standard output and standard error. On a terminal everything passes through <see cref="VisibleText"/> but
 /// what this program itself draws; files and pipes get the text as it is.</summary>

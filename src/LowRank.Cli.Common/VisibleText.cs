@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>Shows control characters as signs, so that a terminal obeys nothing that a model, a file or a server
 /// wrote.</summary>

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 using LowRank.Hub;
 using LowRank.Training;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>What a command says of an error. Those of the input say all there is to say; an error that nobody expected
 /// is a fault of the program, and says so.</summary>

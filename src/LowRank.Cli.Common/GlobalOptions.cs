@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>Options that every command has.</summary>
 public static class GlobalOptions

@@ -1,4 +1,4 @@
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>What the process ends with.</summary>
 public static class ExitCodes

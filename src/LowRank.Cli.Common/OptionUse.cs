@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>When options of a command take effect, or what their values may be: declared beside the command's work
 /// (<see cref="CommandAction"/>), and checked for all at once before it.</summary>

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 
-namespace LowRank.CommandLine;
+namespace LowRank.Cli.Common;
 
 /// <summary>One command, listed in <see cref="CommandLineApplication"/>.</summary>
 public interface ICliCommand
