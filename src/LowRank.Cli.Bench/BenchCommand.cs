@@ -8,7 +8,7 @@ public sealed class BenchCommand : ICliCommand
 {
     public string Example => "lowrank bench train gpt2-small --rank 8 --targets c_attn --batch 4 --length 256";
 
-    // In the order of the help: by name.
+    // Sorted by name, as in the help.
     private static IReadOnlyList<IBenchmark> Benchmarks =>
     [
         new AttentionBenchmark(), new Generate.GenerateBenchmark(), new GrowthBenchmark(),
@@ -19,7 +19,7 @@ public sealed class BenchCommand : ICliCommand
     public Command Build()
     {
         var command = new Command(
-            "bench", "Measure this machine: how near the program comes to what the processor can do.");
+            "bench", "Benchmark this machine: compare the program's speed with what the processor can do.");
         foreach (IBenchmark benchmark in Benchmarks) command.Add(benchmark.Build());
         return command;
     }

@@ -10,9 +10,8 @@ internal static class MeasuredJson
     private static readonly JsonSerializerOptions Measurements =
         new(JsonOutput.Indented) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Writes what was measured, indented, with the command, the machine, the vectors that the program
-    /// computes with and the commit that it was built from; keys are the properties' names in lower case with
-    /// underscores.</summary>
+    /// <summary>Writes measurements, indented, with the command, the machine, the vector instructions in use and the
+    /// commit of the build. Keys are the property names in snake case.</summary>
     public static void Write(object value)
     {
         JsonObject measured = JsonSerializer.SerializeToNode(value, Measurements)!.AsObject();

@@ -1,9 +1,9 @@
 namespace LowRank.Cli.Common;
 
-/// <summary>What the process ends with.</summary>
+/// <summary>The exit codes of the process.</summary>
 public static class ExitCodes
 {
-    /// <summary>All went well.</summary>
+    /// <summary>Success.</summary>
     public const int Success = 0;
 
     /// <summary>The run failed.</summary>
@@ -12,12 +12,12 @@ public static class ExitCodes
     /// <summary>The usage or the input was wrong.</summary>
     public const int BadInput = 2;
 
-    /// <summary>SIGHUP ended it: its terminal was closed.</summary>
+    /// <summary>SIGHUP ended the run: its terminal was closed.</summary>
     public const int HungUp = 129;
 
-    /// <summary>SIGINT ended it, as shells name it: 128 and the signal's number.</summary>
+    /// <summary>SIGINT ended the run; like shells, 128 plus the signal's number.</summary>
     public const int Interrupted = 130;
 
-    /// <summary>SIGTERM ended it.</summary>
+    /// <summary>SIGTERM ended the run.</summary>
     public const int Terminated = 143;
 }

@@ -5,19 +5,19 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Common;
 
-/// <summary>What a command says of an error. Those of the input say all there is to say; an error that nobody expected
-/// is a fault of the program, and says so.</summary>
+/// <summary>The message for an error. Input errors are complete as they are; an unexpected error is a bug, and its
+/// message says so.</summary>
 public static partial class FailureMessage
 {
-    private const int Longest = 2000; // a message that quotes a whole file helps nobody
+    private const int Longest = 2000; // a longer message would quote a whole file
 
     private const string Fault =
-        "This is a fault of LowRank, not of what you gave it, whose errors have words of their own. "
-        + "Run the command again with --verbose to see where it came from, and report it with what you gave.";
+        "This is a bug in LowRank, not an error in your input. Run the command again with --verbose to see where it " +
+        "happened, and report it together with your input.";
 
     /// <summary>Writes the message.</summary>
     /// <param name="failure">The error.</param>
-    /// <param name="isVerbose">Whether it says where in the program it came from.</param>
+    /// <param name="isVerbose">Whether to show where in the program the error happened.</param>
     /// <param name="to">Standard error.</param>
     /// <returns>The exit code.</returns>
     public static int Report(Exception failure, bool isVerbose, TextWriter to)
@@ -28,19 +28,18 @@ public static partial class FailureMessage
         else if (OutOfMemory(cause) is { } memory) to.WriteLine($"error: {memory}");
         else if (IsPartMissing(cause))
             to.WriteLine(
-                $"error: a part of the program itself is missing or damaged: {FirstLines(cause.Message)} Install " +
-                "LowRank again.");
+                $"error: a file of LowRank is missing or damaged: {FirstLines(cause.Message)} Reinstall LowRank.");
         else if (IsOfTheWorld(cause)) to.WriteLine($"error: {cause.Message}");
         else to.WriteLine($"error: {FirstLines(cause.Message)} ({cause.GetType().Name})\n{Fault}");
         return cause is InputException ? ExitCodes.BadInput : ExitCodes.Failed;
     }
 
-    // What other exceptions are only wrapped around.
+    // The exception inside exceptions that only wrap another.
     private static Exception Cause(Exception failure) =>
         failure is AggregateException or TypeInitializationException or TargetInvocationException
             && failure.InnerException is { } inner ? Cause(inner) : failure;
 
-    // Errors that no program can prevent, and whose messages say what to do.
+    // Errors that the program cannot prevent and whose messages say what to do.
     private static bool IsOfTheWorld(Exception failure) =>
         failure is HubException or NonFiniteException or NonFiniteLossException or IOException
         or UnauthorizedAccessException or OperationCanceledException;
@@ -58,11 +57,11 @@ public static partial class FailureMessage
         if (failure is not OutOfMemoryException && !isNative) return null;
         string wanted = Bytes().Match(failure.Message) is { Success: true } asked
             ? $" for {asked.Groups["bytes"].Value}" : "";
-        return $"the memory is not enough{wanted}. Take fewer rows at a time (--batch-size, training.batch_size), " +
-            "shorter texts, a lower rank, a smaller model, or a base in fewer bytes (--base-dtype, base_dtype).";
+        return $"not enough memory{wanted}. Use a smaller batch (--batch-size, training.batch_size), shorter texts, " +
+            "a lower rank, a smaller model, or a smaller base dtype (--base-dtype, base_dtype).";
     }
 
-    // libtorch puts the frames of its own C++ below the message.
+    // libtorch appends its C++ stack trace to the message.
     private static string FirstLines(string message)
     {
         int frames = message.IndexOf("Exception raised from", StringComparison.Ordinal);

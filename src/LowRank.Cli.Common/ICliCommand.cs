@@ -13,15 +13,15 @@ public interface ICliCommand
     Command Build();
 }
 
-/// <summary>Runs a command's work, once all of its options take effect, and turns its errors into messages and exit
-/// codes.</summary>
+/// <summary>Runs a command after checking that all given options take effect, and turns its errors into messages and
+/// exit codes.</summary>
 public sealed class CommandAction(Func<ParseResult, int> work, IReadOnlyList<OptionUse> uses)
     : SynchronousCommandLineAction
 {
     /// <summary>When each of the command's options takes effect.</summary>
     public IReadOnlyList<OptionUse> Uses { get; } = uses;
 
-    /// <summary>Refuses options without effect, and values that they may not have: all at once.</summary>
+    /// <summary>Refuses options without effect and invalid values, all at once.</summary>
     /// <exception cref="InputException">There are some.</exception>
     public static void Require(IReadOnlyList<string> problems)
     {
@@ -50,7 +50,7 @@ public static class CommandActions
 {
     /// <summary>Sets what a command does.</summary>
     /// <param name="command">The command.</param>
-    /// <param name="work">Gives its exit code.</param>
+    /// <param name="work">Does the work and returns the exit code.</param>
     /// <param name="uses">When each of its options takes effect.</param>
     public static Command Does(this Command command, Func<ParseResult, int> work, params OptionUse[] uses)
     {
@@ -58,7 +58,7 @@ public static class CommandActions
         return command;
     }
 
-    /// <summary>Sets what a command does when it has no result of its own.</summary>
+    /// <summary>Sets what a command does when it always succeeds or throws.</summary>
     public static Command Does(this Command command, Action<ParseResult> work, params OptionUse[] uses) =>
         command.Does(parsed =>
     {
@@ -66,7 +66,7 @@ public static class CommandActions
         return ExitCodes.Success;
     }, uses);
 
-    /// <summary>Refuses options that take no effect beside what the command has opened.</summary>
+    /// <summary>Refuses options that have no effect with what the command has opened.</summary>
     /// <exception cref="InputException">There are some.</exception>
     public static void Require(this ParseResult parsed, object opened)
     {

@@ -15,7 +15,7 @@ public static class JsonOutput
     /// <summary>With line breaks.</summary>
     public static JsonSerializerOptions Indented { get; } = new(Compact) { WriteIndented = true };
 
-    // JSON knows no NaN and no infinity: what is no number is null.
+    // JSON has no NaN and no infinity; they become null.
     private sealed class FiniteNumbers : JsonConverter<double>
     {
         public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>

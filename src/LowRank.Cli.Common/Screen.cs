@@ -3,23 +3,23 @@ using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Common;
 
-/// <summary>Standard output and standard error. On a terminal everything passes through <see cref="VisibleText"/> but
-/// what this program itself draws; files and pipes get the text as it is.</summary>
+/// <summary>Standard output and standard error. On a terminal everything except the program's own drawings passes
+/// through <see cref="VisibleText"/>; files and pipes get the text unchanged.</summary>
 public static class Screen
 {
-    private static TextWriter? drawn, drawnErrors; // as they were before Open
+    private static TextWriter? drawn, drawnErrors; // the writers before Open
 
-    // a file or a pipe has no width: wide enough for module paths, still readable
+    // files and pipes have no width; this fits module paths and is still readable
     private const int WidthElsewhere = 160;
 
-    /// <summary>Whether pictures can be drawn over themselves: a terminal that a person watches.</summary>
+    /// <summary>Whether pictures can be redrawn in place: the output is an interactive terminal.</summary>
     public static bool IsLive => !Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Ansi;
 
-    /// <summary>Standard output for text that brings colours of its own, and nothing from elsewhere that was not made
+    /// <summary>Standard output for text with its own colours, in which all external text has been made
     /// visible.</summary>
     public static TextWriter Drawn => drawn ?? Console.Out;
 
-    /// <summary>Puts itself before the terminal, where there is one. To be called once, before anything is
+    /// <summary>Installs itself in front of the terminal, if there is one. Call once, before anything is
     /// written.</summary>
     public static void Open()
     {
@@ -31,7 +31,7 @@ public static class Screen
         Console.SetOut(new VisibleText.Writer(drawn));
     }
 
-    /// <summary>Writes a table or text; without control characters where the output is no terminal.</summary>
+    /// <summary>Writes a table or text; without control characters if the output is not a terminal.</summary>
     public static void Write(IRenderable content)
     {
         if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = WidthElsewhere;
@@ -39,19 +39,19 @@ public static class Screen
         if (content is not Table) AnsiConsole.WriteLine();
     }
 
-    /// <summary>A text from elsewhere as it is to stand in a cell, whose width is measured before it is
-    /// written.</summary>
+    /// <summary>Prepares an external text for a cell, whose width is measured before it is written.</summary>
     public static string Cell(string text) => Console.IsOutputRedirected ? text : VisibleText.Of(text);
 
-    /// <summary>Shows a picture that is drawn over itself while work is done.</summary>
+    /// <summary>Shows a picture that is redrawn in place during work.</summary>
     public static T Live<T>(Func<Action<IRenderable>, T> work) => AnsiConsole.Live(new Text(""))
-        // it is drawn behind the pipeline
+        // the picture bypasses the pipeline
         .Start(context => work(picture => context.UpdateTarget(VisibleSegments.In(picture))));
 
-    /// <summary>Begins the line of standard error anew.</summary>
+    /// <summary>Returns to the start of the line on standard error.</summary>
     public static void EraseErrorLine() => (drawnErrors ?? Console.Error).Write("\r\u001b[K");
 
-    /// <summary>Makes the text in tables and pictures visible, and leaves what draws them.</summary>
+    /// <summary>Makes control characters in the text of tables and pictures visible and leaves the drawing itself
+    /// unchanged.</summary>
     public sealed class VisibleSegments : IRenderHook
     {
         public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables) =>
@@ -69,7 +69,7 @@ public static class Screen
         }
     }
 
-    // Spectre.Console knows a terminal by its being Console.Out, which this is no more.
+    // Spectre.Console recognises a terminal only if it is Console.Out, which has been replaced.
     private sealed class Terminal(TextWriter writer) : IAnsiConsoleOutput
     {
         private readonly AnsiConsoleOutput known = new(writer);

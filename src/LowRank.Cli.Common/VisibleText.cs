@@ -2,8 +2,8 @@ using System.Text;
 
 namespace LowRank.Cli.Common;
 
-/// <summary>Shows control characters as signs, so that a terminal obeys nothing that a model, a file or a server
-/// wrote.</summary>
+/// <summary>Replaces control characters with visible signs, so a terminal never executes what a model, a file or a
+/// server wrote.</summary>
 public static class VisibleText
 {
     private static bool Commands(char letter) => char.IsControl(letter) && letter is not ('\n' or '\t');
@@ -17,8 +17,9 @@ public static class VisibleText
             text.Replace("\r\n", "\n", StringComparison.Ordinal)
             .Select(letter => Commands(letter) ? Sign(letter) : letter)) : text;
 
-    /// <summary>Writes all that comes as <see cref="Of"/> does, in whatever pieces it comes.</summary>
-    /// <param name="terminal">Where to.</param>
+    /// <summary>A writer that applies <see cref="Of"/> to everything, regardless of how it is split into
+    /// pieces.</summary>
+    /// <param name="terminal">The underlying writer.</param>
     public sealed class Writer(TextWriter terminal) : TextWriter
     {
         private bool returned; // a \r that waits for its \n

@@ -38,7 +38,7 @@ internal static class CommandLineApplication
         return exitCode;
     }
 
-    // In the order of the help: by name.
+    // Sorted by name, as in the help.
     internal static IReadOnlyList<ICliCommand> Commands() =>
     [
         new BenchCommand(), new ChatCommand(), new CombineCommand(), new ConvertCommand(), new DataCommand(),

@@ -3,8 +3,7 @@ using LowRank.IO;
 
 namespace LowRank.Cli;
 
-/// <summary>A file that a command writes: any path, or - for standard output. It is never one of the command's
-/// inputs.</summary>
+/// <summary>A file that a command writes: any path except the command's inputs, or - for standard output.</summary>
 internal sealed class OutputFile
 {
     private const string Standard = "-";
@@ -12,15 +11,16 @@ internal sealed class OutputFile
 
     private OutputFile(string path) => this.path = path;
 
-    /// <summary>Whether it is standard output, where then nothing else belongs.</summary>
+    /// <summary>Whether it is standard output; nothing else may then be written there.</summary>
     public bool IsStandardOutput => path is Standard or "/dev/stdout";
 
-    /// <summary>Takes a path that an option gives.</summary>
+    /// <summary>Checks the path that an option gives.</summary>
     /// <param name="option">The option, for messages.</param>
     /// <param name="path">Its value.</param>
     /// <param name="inputs">The files and folders that the command reads.</param>
-    /// <param name="allowsStandard">Whether standard output is free for it.</param>
-    /// <exception cref="InputException">It is a folder, an input, or standard output where other text goes.</exception>
+    /// <param name="allowsStandard">Whether the file may be standard output.</param>
+    /// <exception cref="InputException">The path is a folder, an input, or standard output although the command writes
+    /// other text there.</exception>
     public static OutputFile Of(string option, string path, IEnumerable<string?> inputs, bool allowsStandard = true)
     {
         if (path == Standard)
@@ -36,7 +36,7 @@ internal sealed class OutputFile
         return new OutputFile(path);
     }
 
-    /// <summary>Writes it: a regular file whole or not at all.</summary>
+    /// <summary>Writes the file; a regular file appears complete or not at all.</summary>
     public void Write(Action<Stream> write)
     {
         if (path != Standard)
@@ -51,7 +51,7 @@ internal sealed class OutputFile
     /// <summary>Writes text as UTF-8.</summary>
     public void Write(string text) => Write(stream => stream.Write(new UTF8Encoding(false).GetBytes(text)));
 
-    /// <summary>Says what was done, beside the output.</summary>
+    /// <summary>Prints a message: to standard error if the output itself goes to standard output.</summary>
     public void Say(string text) => (IsStandardOutput ? Console.Error : Console.Out).WriteLine(text);
 
     /// <inheritdoc/>

@@ -5,7 +5,7 @@ using LowRank.Cli.Views;
 using LowRank.Kernels.Native;
 
 bool isVerbose = args.Contains(GlobalOptions.Verbose.Name);
-// On a thread of the program's own nobody else catches what goes wrong: it is said in words all the same.
+// Nothing else catches an exception on a background thread; it gets a readable message too.
 AppDomain.CurrentDomain.UnhandledException += (_, unhandled) =>
     Environment.Exit(
         FailureMessage.Report(

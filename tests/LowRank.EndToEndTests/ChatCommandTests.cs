@@ -21,7 +21,7 @@ public sealed class ChatCommandTests
         Assert.Equal(string.Concat(new[] { first, second, first }.Select(reply => reply + Environment.NewLine)),
             talk.Output);
         Assert.StartsWith("Template: the model's own.", talk.Error, StringComparison.Ordinal);
-        Assert.Contains("The conversation is forgotten.", talk.Error, StringComparison.Ordinal);
+        Assert.Contains("The conversation was cleared.", talk.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("> ", talk.Output, StringComparison.Ordinal);
     }
 
@@ -41,7 +41,7 @@ public sealed class ChatCommandTests
             Path.Combine(model.Folder, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}");
         CommandResult unused =
             CommandLine.RunWithInput("hello\n", [.. options, "--tools", model["tools.json"]]).Succeeded();
-        Assert.Contains("warning: the chat template writes no tools", unused.Error, StringComparison.Ordinal);
+        Assert.Contains("warning: the chat template ignores tools", unused.Error, StringComparison.Ordinal);
         File.WriteAllText(model["tools.json"], "{}");
         CommandResult wrong = CommandLine.RunWithInput("hello\n", [.. options, "--tools", model["tools.json"]]);
         Assert.Equal(2, wrong.ExitCode);

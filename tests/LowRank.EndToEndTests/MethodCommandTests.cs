@@ -89,7 +89,7 @@ public sealed class MethodCommandTests
         string text = CommandLine.Run(["generate", .. adapted, .. prompt]).Succeeded().Output;
         Assert.StartsWith(" <say>", text, StringComparison.Ordinal);
         Assert.Contains(
-            "deviate by", CommandLine.Run(
+            "differ by at most", CommandLine.Run(
                 ["merge", .. adapted, "--output", model["merged"], "--check", "<ask> 7: <say>"]).Succeeded().Output,
                 StringComparison.Ordinal);
         Assert.Equal(text, CommandLine.Run(["generate", "--model", model["merged"], .. prompt]).Succeeded().Output);

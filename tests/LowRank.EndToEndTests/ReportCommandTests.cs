@@ -23,7 +23,7 @@ public sealed class ReportCommandTests : IDisposable
             "Peak memory", "held out: from ", "Before training", "After training",
             "<code>adapter.rank</code>", "0 and 1:"],
             expected => Assert.Contains(expected, page));
-        Assert.DoesNotContain("To know first", page);
+        Assert.DoesNotContain("Please note", page);
         Assert.Equal(metrics, File.ReadAllText(tiny["run/metrics.jsonl"]));
         CommandLine.Run("report", tiny["run"], "--output", tiny["b.html"]);
         Assert.Equal(page, File.ReadAllText(tiny["b.html"]));

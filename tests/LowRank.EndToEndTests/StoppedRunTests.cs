@@ -35,10 +35,10 @@ public sealed class StoppedRunTests
         string error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(exitCode, process.ExitCode);
-        Assert.Contains($"SIG{signal}: the step is finished and the run saved", error, StringComparison.Ordinal);
+        Assert.Contains($"SIG{signal}: finishing the step and saving the run", error, StringComparison.Ordinal);
         Assert.Contains("Stopped after step", error, StringComparison.Ordinal);
         Assert.Contains(
-            $"Go on with: lowrank train {recipe} --set training.threads=1 --resume", error, StringComparison.Ordinal);
+            $"Resume with: lowrank train {recipe} --set training.threads=1 --resume", error, StringComparison.Ordinal);
         using (PretrainedModel opened = PretrainedModel.Open(model.Folder))
             Adapter.Load(model["run/adapter"], opened).Dispose();
         CommandLine.Run(["train", recipe, .. threads, "--resume"]).Succeeded();
@@ -77,7 +77,7 @@ public sealed class StoppedRunTests
         File.AppendAllText(model.Data, "{\"prompt\": \"Z\", \"completion\": \" dots\"}\n");
         CommandResult skipped = CommandLine.Run("train", model.Recipe("epochs: 2\n  threads: 1")).Succeeded();
         Assert.Contains(
-            "skipped, the weights stay as they are: the loss is NaN", skipped.Output, StringComparison.Ordinal);
+            "skipped, the weights stay unchanged: the loss is NaN", skipped.Output, StringComparison.Ordinal);
         Assert.Contains("2 of 14 steps were skipped", skipped.Output, StringComparison.Ordinal);
         CommandResult result =
             CommandLine.Run("train", model.Recipe("epochs: 2\n  max_skipped_steps: 1\n  threads: 1\n  shuffle: false"));

@@ -3,32 +3,32 @@ using LowRank.Generation;
 
 namespace LowRank.Cli.Chat;
 
-/// <summary>Reads lines, has each answered, and obeys those that begin with a slash.</summary>
-/// <param name="conversation">Answers.</param>
-/// <param name="options">How; each turn has a seed of its own, drawn from this one's.</param>
-/// <param name="input">A message or command a line.</param>
+/// <summary>Reads lines, sends each to the model, and executes those that begin with a slash.</summary>
+/// <param name="conversation">Generates the replies.</param>
+/// <param name="options">How to generate; each turn derives its own seed from the one here.</param>
+/// <param name="input">One message or command per line.</param>
 /// <param name="output">Where replies go, each ended by a line break.</param>
 /// <param name="notes">Where everything else goes.</param>
-/// <param name="prompts">Whether "&gt; " asks for each line.</param>
-/// <param name="interrupt">Ends replies before their time.</param>
+/// <param name="prompts">Whether to print the prompt "&gt; " before each line.</param>
+/// <param name="interrupt">Interrupts replies.</param>
 internal sealed class ChatLoop(
     Conversation conversation, GenerationOptions options, TextReader input, TextWriter output, TextWriter notes,
     bool prompts, ReplyInterrupt interrupt)
 {
-    /// <summary>What the commands do.</summary>
+    /// <summary>The list of commands.</summary>
     public const string Help = """
-        /clear        forget the conversation; the system message stays
-        /system TEXT  tell the model TEXT before the conversation; without TEXT, nothing
-        /exit         end, as the end of the input does
-        /help         this list
-        //TEXT        say /TEXT
-        Ctrl+C ends the reply being written; at the prompt it ends the program.
+        /clear        clear the conversation; the system message stays
+        /system TEXT  set the system message to TEXT; without TEXT, remove it
+        /exit         quit, as at the end of the input
+        /help         show this list
+        //TEXT        send /TEXT as a message
+        Ctrl+C stops the current reply; at the prompt it quits the program.
         """;
 
     private readonly StableRandom seeds = new(unchecked((ulong)options.Seed));
 
     /// <summary>Runs until /exit or the end of the input.</summary>
-    /// <returns>How many messages could not be answered.</returns>
+    /// <returns>The number of messages that could not be answered.</returns>
     public int Run()
     {
         int failed = 0;
@@ -58,18 +58,18 @@ internal sealed class ChatLoop(
         {
             case "/clear" when argument.Length == 0:
                 conversation.Clear();
-                notes.WriteLine("The conversation is forgotten.");
+                notes.WriteLine("The conversation was cleared.");
                 break;
             case "/system":
                 conversation.System = argument.Length == 0 ? null : argument;
-                notes.WriteLine(argument.Length == 0 ? "There is no system message now."
-                    : "The system message is set.");
+                notes.WriteLine(argument.Length == 0 ? "The system message was removed."
+                    : "The system message was set.");
                 break;
             case "/help" when argument.Length == 0:
                 notes.WriteLine(Help);
                 break;
             default:
-                notes.WriteLine($"{line} is no command. There are:\n{Help}");
+                notes.WriteLine($"{line} is not a command. Commands:\n{Help}");
                 break;
         }
     }
@@ -93,9 +93,9 @@ internal sealed class ChatLoop(
 
     private string? Note(StopReason end) => end switch
     {
-        StopReason.Length => $"[The reply was ended after {options.MaxNewTokens} tokens (--max-new-tokens).]",
+        StopReason.Length => $"[The reply was cut off after {options.MaxNewTokens} tokens (--max-new-tokens).]",
         StopReason.Context =>
-        "[The reply was ended because the conversation fills the model's context. Begin anew with /clear.]",
+        "[The reply was cut off because the conversation fills the model's context. Start again with /clear.]",
         StopReason.Cancelled => "[The reply was stopped.]",
         _ => null,
     };

@@ -1,7 +1,7 @@
 namespace LowRank.Cli.Chat;
 
-/// <summary>Lets Ctrl+C end the reply being written and not the program. Where no reply is, or one was asked to end
-/// already, it ends the program as ever.</summary>
+/// <summary>Makes Ctrl+C end the current reply instead of the program. Without a reply, or if the reply was already
+/// asked to end, Ctrl+C ends the program as usual.</summary>
 internal sealed class ReplyInterrupt : IDisposable
 {
     private readonly Lock guard = new();
@@ -9,7 +9,7 @@ internal sealed class ReplyInterrupt : IDisposable
 
     public ReplyInterrupt() => Console.CancelKeyPress += OnCancelKey;
 
-    /// <summary>Does something that an interrupt cancels.</summary>
+    /// <summary>Runs something that an interrupt cancels.</summary>
     public T During<T>(Func<CancellationToken, T> work)
     {
         using var source = new CancellationTokenSource();
@@ -24,8 +24,8 @@ internal sealed class ReplyInterrupt : IDisposable
         }
     }
 
-    /// <summary>Asks the reply to end.</summary>
-    /// <returns>Whether there was one that had not been asked yet.</returns>
+    /// <summary>Asks the current reply to end.</summary>
+    /// <returns>Whether there was a reply that had not been asked yet.</returns>
     public bool Interrupt()
     {
         lock (guard)

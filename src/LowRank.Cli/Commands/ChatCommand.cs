@@ -14,23 +14,23 @@ namespace LowRank.Cli.Commands;
 internal sealed class ChatCommand : ICliCommand
 {
     private readonly Option<string?> system =
-        new("--system") { Description = "What the model is told before the conversation." };
+        new("--system") { Description = "System message before the conversation." };
     private readonly Option<string?> tools =
-        new("--tools") { Description = "JSON file with a list of tools, handed to the chat template." };
+        new("--tools") { Description = "JSON file with a list of tools to pass to the chat template." };
     private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Most tokens of a reply.", DefaultValueFactory = _ => 512 };
+        new("--max-new-tokens") { Description = "Maximum number of tokens per reply.", DefaultValueFactory = _ => 512 };
     private readonly Option<double> temperature =
-        new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.",
+        new("--temperature") { Description = "0 always takes the most likely token; higher values give more variety.",
         DefaultValueFactory = _ => 0 };
     private readonly Option<int> topK =
-        new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.",
+        new("--top-k") { Description = "Sample from this many most likely tokens; 0 for all.",
         DefaultValueFactory = _ => 0 };
     private readonly Option<double> topP =
         new("--top-p") { Description =
-        "Choose among the likeliest tokens that reach this probability together; 1 for all.",
+        "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
         DefaultValueFactory = _ => 1 };
     private readonly Option<long> seed =
-        new("--seed") { Description = "Seed of the choice; each turn has its own, drawn from it.",
+        new("--seed") { Description = "Random seed for sampling; each turn derives its own seed from it.",
         DefaultValueFactory = _ => 42 };
 
     public string Example => "lowrank chat --model models/base --system \"Answer briefly.\"";
@@ -38,8 +38,8 @@ internal sealed class ChatCommand : ICliCommand
     public Command Build()
     {
         var command = new Command(
-            "chat", "Talk with a model, one line per turn, in its own chat template. /help in the conversation lists " +
-            "its commands.")
+            "chat", "Chat with a model, one line per turn, using its own chat template. Type /help in the " +
+            "conversation for its commands.")
         { system, tools, maxNewTokens, temperature, topK, topP, seed };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
@@ -65,7 +65,7 @@ internal sealed class ChatCommand : ICliCommand
         Tokenizer tokenizer = opened.RequireTokenizer(talks: true);
         IChatFormat format = ChatFormats.ForTalking(tokenizer);
         Console.Error.WriteLine(tokenizer.ChatTemplates.Count == 0
-            ? "Template: ChatML, for the model has none of its own and knows ChatML's tokens."
+            ? "Template: ChatML, because the model has no template and its tokenizer knows ChatML's tokens."
             : $"Template: {tokenizer.ChatTemplatePlace ?? "the model's own"}.");
         int? endOfTurn = EndOfTurn(format, tokenizer);
         options =
@@ -73,19 +73,19 @@ internal sealed class ChatCommand : ICliCommand
                 .. opened.StopTokens(tokenizer).Concat(endOfTurn is { } end ? [end] : []).Distinct()] };
         if (options.StopTokenIds.Count == 0)
             Console.Error.WriteLine(
-                "warning: no token ends a reply: neither the model's configuration nor its template names one. " +
-                $"Each ends after {options.MaxNewTokens} tokens.");
+                "warning: no token ends a reply, because neither the model's configuration nor its template names " +
+                $"one. Each reply ends after {options.MaxNewTokens} tokens.");
         if (callable is not null) CheckTools(format, callable, parsed.GetValue(system));
 
         using var conversation =
             new Conversation(opened.Model.Decoder, tokenizer, format, callable) { System = parsed.GetValue(system) };
         using var interrupt = new ReplyInterrupt();
         bool fromTerminal = !Console.IsInputRedirected, prompts = fromTerminal && !Console.IsOutputRedirected;
-        if (prompts) Console.Error.WriteLine("/help lists the commands; /exit ends.");
+        if (prompts) Console.Error.WriteLine("Type /help for the commands, /exit to quit.");
         using TextReader? piped = fromTerminal ? null : new StreamReader(Console.OpenStandardInput(), Encoding.UTF8);
         int failed = new ChatLoop(
             conversation, options, piped ?? Console.In, Console.Out, Console.Error, prompts, interrupt).Run();
-        // a script has to learn of a turn without reply
+        // tells a script that a turn got no reply
         return failed == 0 || fromTerminal ? ExitCodes.Success : ExitCodes.BadInput;
     }
 
@@ -98,7 +98,7 @@ internal sealed class ChatCommand : ICliCommand
         catch (InputException refusal)
         {
             Console.Error.WriteLine(
-                "warning: the template refuses one question with one answer, so it does not tell what ends a " +
+                "warning: the template cannot render one question with one answer, so it does not show what ends a " +
                 $"turn: {refusal.Message}");
             return null;
         }
@@ -110,14 +110,14 @@ internal sealed class ChatCommand : ICliCommand
         question.Add(ChatFormats.Message("user", "?"));
         if (format.RenderPrompt(question, callable) == format.RenderPrompt(question, null))
             Console.Error.WriteLine(
-                "warning: the chat template writes no tools; the model will not know of those in --tools.");
+                "warning: the chat template ignores tools; the model will not see those in --tools.");
     }
 
     private static JsonArray ReadTools(string file)
     {
         if (!File.Exists(file))
             throw new InputException(
-                $"--tools is {file}, which does not exist. Expected a JSON file with a list of tools.");
+                $"--tools is {file}, but there is no such file; expected a JSON file with a list of tools.");
         try
         {
             return JsonNode.Parse(SmallFile.ReadText(file)) is JsonArray list && list.All(tool => tool is JsonObject)

@@ -19,30 +19,33 @@ internal sealed class CombineCommand : ICliCommand
     public Command Build()
     {
         var adapters = new Option<string[]>(
-            "--adapter") { Description = "Folder of a LoRA adapter, with :WEIGHT behind it; give two or more.",
+            "--adapter") { Description = "Folder of a LoRA adapter, followed by :WEIGHT. Give two or more.",
             Required = true };
         var kind = new Option<string>(
-            "--kind") { Description = $"How: {string.Join(", ", AdapterCombination.Kinds)}.", Required = true };
+            "--kind") { Description = $"How to combine: {string.Join(", ", AdapterCombination.Kinds)}.",
+            Required = true };
         var density = new Option<double?>(
-            "--density") { Description = "Share of the values that is kept, for ties, dare and magnitude_prune." };
+            "--density") { Description = "Share of the values to keep, for ties, dare and magnitude_prune." };
         var rank = new Option<int?>(
-            "--rank") { Description = "Rank of the result of a kind with svd; the largest of the ranks by default." };
+            "--rank") { Description = "Rank of the result, for kinds with svd. Default: the largest of the ranks." };
         var seed = new Option<long>(
-            "--seed") { Description = "Seed of what dare leaves out.", DefaultValueFactory = _ => 42 };
+            "--seed") { Description = "Random seed for the values that dare drops.", DefaultValueFactory = _ => 42 };
         var sign = new Option<string>(
             "--majority-sign") { Description =
-            "total: the sign of the sum wins in ties; frequency: the sign that most have.",
+            "How ties elects signs. total: the sign of the sum; frequency: the sign of the majority.",
             DefaultValueFactory = _ => "total" };
         var once = new Option<bool>(
             "--scale-once") { Description =
-            "Kinds with svd take each adapter's scale once. Without it they take it twice, as PEFT does." };
-        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+            "Apply each adapter's scale once in kinds with svd. Without this option the scale counts twice, as in " +
+            "PEFT." };
+        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
         return new Command(
             "combine",
-            "Make one adapter of several, without their base: cat is exactly the weighted sum of their changes; " +
-            "linear, ties, dare and "
-            + "magnitude_prune merge A with A and B with B; with _svd they merge the changes and take a pair of " +
-            "the wanted rank.") { adapters, kind, density, rank, seed, sign, once, output }
+            "Combine several adapters into one, without their base. cat is exactly the weighted sum of their " +
+            "changes. linear, ties, dare and "
+            + "magnitude_prune merge the A matrices and the B matrices separately; with _svd they merge the changes " +
+                "and decompose them into a pair of the given " +
+                "rank.") { adapters, kind, density, rank, seed, sign, once, output }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
@@ -57,8 +60,9 @@ internal sealed class CombineCommand : ICliCommand
                 });
                 if (given.Select(one => one.Item1.Base?.BaseSha).OfType<string>().Distinct().Count() > 1)
                     Console.Error.WriteLine(
-                        "warning: the adapters were trained beside different bases (base_sha in their " +
-                        "lowrank_base.json): a sum of changes of other weights is no sum of what they learned.");
+                        "warning: the adapters were trained on different bases (base_sha in their " +
+                        "lowrank_base.json). The sum of changes to different weights does not combine what they " +
+                        "learned.");
                 combined.Write(parsed.GetRequiredValue(output));
                 Console.WriteLine(
                     $"Combined {given.Count} adapters ({parsed.GetRequiredValue(kind)}) into rank " +
@@ -75,22 +79,22 @@ internal sealed class CombineCommand : ICliCommand
             OptionUse.Values(sign, value => value is "total" or "frequency", "total or frequency"),
             OptionUse.Unless(
                 density, parsed =>
-                Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; leave it out")),
+                Lacks(parsed.GetValue(kind)!, traits => traits.Prunes, "which keeps all values; remove it")),
             OptionUse.Unless(
                 rank, parsed =>
                 Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes,
-                "whose rank follows from the adapters'; leave it out, or take a kind with svd")),
+                "whose rank follows from the adapters; remove it, or choose a kind with svd")),
             OptionUse.Unless(
                 once, parsed =>
                 Lacks(parsed.GetValue(kind)!, traits => traits.Decomposes,
-                "which takes each scale once; leave it out")),
+                "which applies each scale once; remove it")),
             OptionUse.Unless(
                 seed, parsed =>
                 Lacks(parsed.GetValue(kind)!, traits => traits.IsRandom,
-                "which draws nothing; leave it out, or take a kind with dare")),
+                "which draws nothing at random; remove it, or choose a kind with dare")),
             OptionUse.Unless(
                 sign, parsed =>
                 Lacks(parsed.GetValue(kind)!, traits => traits.ElectsSigns,
-                "which elects no signs; leave it out, or take a kind with ties")));
+                "which elects no signs; remove it, or choose a kind with ties")));
     }
 }

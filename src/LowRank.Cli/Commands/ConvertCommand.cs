@@ -12,12 +12,13 @@ internal sealed class ConvertCommand : ICliCommand
 
     public Command Build()
     {
-        var path = new Argument<string>("adapter") { Description = "Folder of an adapter: PEFT's, or mlx-lm's." };
-        var to = new Option<string>("--to") { Description = "mlx, or peft.", Required = true };
+        var path = new Argument<string>("adapter") { Description = "Folder of an adapter in the format of PEFT or " +
+            "mlx-lm." };
+        var to = new Option<string>("--to") { Description = "Target format: mlx or peft.", Required = true };
         var model = new Option<string>("--model") { Description = "Folder of the base model.", Required = true };
-        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
         return new Command(
-            "convert", "Write an adapter in another program's format: from PEFT's to mlx-lm's, or back.") { path, to,
+            "convert", "Convert an adapter from PEFT's format to mlx-lm's, or back.") { path, to,
             model, output }
             .Does(parsed =>
             {

@@ -12,21 +12,21 @@ namespace LowRank.Cli.Commands;
 internal sealed class DataCommand : ICliCommand
 {
     private readonly Argument<string?> recipe =
-        new("recipe") { Description = "The recipe, a YAML file; none with --model and --data.",
+        new("recipe") { Description = "The recipe, a YAML file. Leave it out with --model and --data.",
         Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<string[]> set =
-        new("--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+        new("--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
         DefaultValueFactory = _ => [] };
     private readonly Option<string?> model =
         new("--model") { Description =
-        "Without a recipe: folder or name of the base model, whose tokenizer reads the rows." };
+        "Without a recipe: folder or name of the base model, whose tokenizer is used." };
     private readonly Option<string?> adapter =
         new("--adapter") { Description =
-        "Without a recipe: folder or name of an adapter; rows are read as its training read them." };
-    private readonly DataOptions data = new("Without a recipe: files, folders or patterns of data.");
+        "Without a recipe: folder or name of an adapter. Rows are read as its training read them." };
+    private readonly DataOptions data = new("Without a recipe: data files, folders or patterns.");
     private readonly Option<int> examples =
-        new("--examples") { Description = "How many rows to show of each part.", DefaultValueFactory = _ => 3 };
-    private readonly Option<long?> rows = new("--rows") { Description = "Look at the first rows of each part only." };
+        new("--examples") { Description = "Number of rows to show from each part.", DefaultValueFactory = _ => 3 };
+    private readonly Option<long?> rows = new("--rows") { Description = "Read only this many rows of each part." };
 
     private readonly Option<bool> json = new("--json")
     {
@@ -43,9 +43,9 @@ internal sealed class DataCommand : ICliCommand
     {
         var command = new Command(
             "data", "Show what a language model will see of a recipe's data, or of rows read as an adapter's " +
-            "training read its own: rows with the learned part marked, lengths, what is cut off, rows that cannot " +
-            "be used or teach nothing, duplicates, and held-out rows that training shows. Nothing is written; exit " +
-            "code 2 where rows cannot be used.")
+            "training read them: rows with the learned part marked, lengths, what is cut off, rows that cannot be " +
+            "used or teach nothing, duplicates, and held-out rows that also occur in training. Writes no files; " +
+            "exits with 2 if some rows cannot be used.")
             { recipe, set, model, adapter, examples, rows, json };
         data.AddTo(command, isRequired: false, takesRecipe: false);
         return command.Does(parsed => Review(parsed),
@@ -66,10 +66,10 @@ internal sealed class DataCommand : ICliCommand
         if (!hasRecipe && (!hasData || parsed.GetValue(model) is null))
             yield return "expected a recipe, or --model and --data";
         if (hasRecipe && hasData)
-            yield return "--data has no effect with a recipe, which names its own; change that by --set " +
+            yield return "--data has no effect with a recipe, which names its own data; change that with --set " +
                 "data.train=FILE";
         if (hasRecipe && data.NamesColumns(parsed))
-            yield return "--columns has no effect with a recipe, which has data.columns; change that by --set " +
+            yield return "--columns has no effect with a recipe, which has data.columns; change that with --set " +
                 "data.columns={FIELD: COLUMN}";
     }
 
@@ -86,7 +86,7 @@ internal sealed class DataCommand : ICliCommand
         return isRefused ? ExitCodes.BadInput : ExitCodes.Success;
     }
 
-    // As a recipe with the adapter's own reading would have them.
+    // Reviews the rows as a recipe with the adapter's own data section would.
     private Recipe Rows(ParseResult parsed)
     {
         string? folder = parsed.GetValue(adapter) is { } given

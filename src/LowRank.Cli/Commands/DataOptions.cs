@@ -7,21 +7,21 @@ using LowRank.Recipes;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>The options --data, --recipe and --columns: which rows are read, and how.</summary>
-/// <remarks>How is what --recipe says, else what training kept beside the adapter (or in the merged model's folder),
-/// else as rows stand; --columns counts above all of them, column by column.</remarks>
+/// <summary>The options --data, --recipe and --columns: which rows to read, and how.</summary>
+/// <remarks>--recipe decides how rows are read, else what training saved beside the adapter (or in the merged model's
+/// folder), else rows are read as they are. --columns overrides all of these, column by column.</remarks>
 internal sealed class DataOptions(string what)
 {
     private readonly Option<string[]> data =
-        new("--data") { Description = $"{what} - reads standard input.", Required = true };
+        new("--data") { Description = $"{what} Use - for standard input.", Required = true };
     private readonly Option<string?> recipe =
         new("--recipe") { Description =
-        "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on), not as " +
-        "the adapter's folder does." };
+        "Read rows as this recipe says (data.columns, data.template, data.text, data.csv, data.train_on) instead of " +
+        "as the adapter's folder says." };
     private readonly Option<string[]> columns = new("--columns")
     {
         Description =
-            "The column that holds a field: label=sentiment. May be repeated; counts above the recipe's and the " +
+            "The column that holds a field, such as label=sentiment. May be repeated; overrides the recipe's and the " +
             "adapter's.", DefaultValueFactory = _ => [],
     };
 
@@ -39,7 +39,7 @@ internal sealed class DataOptions(string what)
         return this;
     }
 
-    /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
+    /// <summary>When the options take effect, and what is wrong with them before anything is opened.</summary>
     public IReadOnlyList<OptionUse> Uses =>
         [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data, path => LowRank.Data.Rows.RowFiles.Missing([path])),
         OptionUse.Rule(Problems)];
@@ -47,7 +47,7 @@ internal sealed class DataOptions(string what)
     /// <summary>The files, folders and patterns.</summary>
     public string[] Paths(ParseResult parsed) => parsed.GetValue(data) ?? [];
 
-    /// <summary>The files that are read: data, and a recipe.</summary>
+    /// <summary>The files that the command reads: data and a recipe.</summary>
     public IEnumerable<string> Inputs(ParseResult parsed) =>
         [.. RowFiles.Expand(Paths(parsed), new DataProblems()), .. takesRecipe && parsed.GetValue(recipe) is { } path
             ? new[] { path } : []];
@@ -55,14 +55,14 @@ internal sealed class DataOptions(string what)
     /// <summary>Whether columns are given.</summary>
     public bool NamesColumns(ParseResult parsed) => parsed.GetValue(columns) is { Length: > 0 };
 
-    /// <summary>How rows are read, where a recipe is given; null elsewhere.</summary>
+    /// <summary>How the given recipe reads rows; null without a recipe.</summary>
     public AdapterData? OfRecipe(ParseResult parsed) => parsed.GetValue(recipe) is { } path
         ? RecipeOptions.Kept(Recipe.Load(path).Data) ?? new AdapterData() : null;
 
-    /// <summary>How rows are read; a note says so where it is not as they stand.</summary>
+    /// <summary>How rows are read; prints a note unless they are read as they are.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="kept">What training kept; null for nothing.</param>
-    /// <param name="folder">Where it is kept.</param>
+    /// <param name="kept">What training saved; null if it saved nothing.</param>
+    /// <param name="folder">Where it is saved.</param>
     public AdapterData Reading(ParseResult parsed, AdapterData? kept, string folder)
     {
         AdapterData? ofRecipe = OfRecipe(parsed), begun = ofRecipe ?? kept;
@@ -88,7 +88,7 @@ internal sealed class DataOptions(string what)
     /// <summary>The rows.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="reading">How they are read.</param>
-    /// <param name="unanswered">Whether what only an answer needs may be missing.</param>
+    /// <param name="unanswered">Whether fields that only an answer needs may be missing.</param>
     public RowSource Source(ParseResult parsed, AdapterData reading, bool unanswered) =>
         RowSource.Of(Paths(parsed), reading.Rows() with { Unanswered = unanswered });
 
@@ -99,9 +99,9 @@ internal sealed class DataOptions(string what)
             yield return $"--columns is {column}, expected FIELD=COLUMN such as label=sentiment";
         foreach (var twice in given.Select(Column).GroupBy(column => column.Ours)
             .Where(group => group.Key.Length > 0 && group.Count() > 1))
-            yield return $"--columns gives {twice.Key} twice; keep one of them";
+            yield return $"--columns gives {twice.Key} twice; remove one of them";
         if (parsed.GetValue(recipe) is { } path && !File.Exists(path))
-            yield return $"--recipe is {path}, and there is no such file";
+            yield return $"--recipe is {path}, but there is no such file";
     }
 
     private static (string Ours, string Theirs) Column(string text) =>

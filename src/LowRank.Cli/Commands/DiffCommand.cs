@@ -15,15 +15,14 @@ internal sealed class DiffCommand : ICliCommand
     public Command Build()
     {
         var first = new Argument<string>("first") { Description = "Folder of a LoRA adapter." };
-        var second = new Argument<string>("second") { Description = "Folder of another." };
+        var second = new Argument<string>("second") { Description = "Folder of another LoRA adapter." };
         var json = new Option<bool>(
             "--json") { Description =
             "Print a JSON object: settings (key, first, second) and modules (name, ranks, norms, distance, cosine, " +
             "overlap)." };
         return new Command(
-            "diff", "Say how two adapters differ: settings, and for each module the size of both changes and of " +
-            "their difference, the cosine between them, and how "
-            + "far the spaces of their inputs overlap.") { first, second, json }
+            "diff", "Compare two adapters: their settings, and for each module the size of both changes and of their " +
+            "difference, the cosine between them, and how much their input spaces overlap.") { first, second, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();

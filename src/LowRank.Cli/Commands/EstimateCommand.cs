@@ -16,13 +16,13 @@ internal sealed class EstimateCommand : ICliCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>(
-            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
             DefaultValueFactory = _ => [] };
         var seconds = new Option<double>(
-            "--seconds") { Description = "How long to measure each; at most 30 micro-batches are.",
+            "--seconds") { Description = "How many seconds to measure each method, for at most 30 micro-batches.",
             DefaultValueFactory = _ => 20 };
         var only = new Option<string?>(
-            "--only") { Description = "recipe: leave full training out; full: estimate full training alone." };
+            "--only") { Description = "recipe: estimate only the recipe; full: estimate only full training." };
         var json = new Option<bool>("--json")
         {
             Description =
@@ -33,8 +33,8 @@ internal sealed class EstimateCommand : ICliCommand
         };
         return new Command(
             "estimate",
-            "Say what a recipe will take before any work: trained weights, memory by part, and the time of an " +
-            "epoch from a short probe, next to full training. Nothing is written.")
+            "Estimate what a recipe will need: trained weights, memory by part, and the time per epoch from a short " +
+            "trial, compared with full training. Writes no files.")
             { recipe, set, seconds, only, json }
             .Does(parsed =>
                 Estimate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(seconds),
@@ -55,7 +55,7 @@ internal sealed class EstimateCommand : ICliCommand
             TrainingView.ShowNotes(run);
             estimate = run.Estimate(TimeSpan.FromSeconds(seconds));
         }
-        // In a process of its own: memory that the first probe held would count as the second's.
+        // A separate process, because memory that the first trial held would count for the second.
         TrainingEstimate? full = only is null && !isFull ? InNewProcess(path, overrides, seconds) : null;
         if (json) JsonOutput.Write(EstimateView.Json(estimate, full));
         else EstimateView.Show(given, estimate, full);
@@ -78,7 +78,7 @@ internal sealed class EstimateCommand : ICliCommand
         process.WaitForExit();
         if (process.ExitCode != 0)
             throw new InputException(
-                $"Full training could not be estimated: {errors.Result.Trim()} Give --only recipe to leave it out.");
+                $"Full training could not be estimated: {errors.Result.Trim()} Use --only recipe to skip it.");
         using JsonDocument document = JsonDocument.Parse(output);
         return EstimateView.Read(document.RootElement.GetProperty("recipe"));
     }

@@ -12,31 +12,33 @@ namespace LowRank.Cli.Commands;
 internal sealed class EvalCommand : ICliCommand
 {
     private readonly DataOptions data =
-        new("Files, folders or patterns of data in any of the forms that training reads, read as training read its " +
-        "own.");
+        new("Data files, folders or patterns in any form that training accepts. Rows are read as training read its " +
+            "own.");
     private readonly Option<bool> json =
         new("--json") { Description = "Print a JSON object: task, loss, tokens, rows and the task's metrics." };
     private readonly Option<int?> maxLength =
         new("--max-length") { Description =
-        "Longest row in tokens; what is beyond is cut off and counted. What training used by default, else 512." };
+        "Maximum row length in tokens; longer rows are cut and counted. Default: what training used, else 512." };
     private readonly Option<bool> all =
         new("--all-tokens") { Description =
-        "Count prompts and user turns too, not completions and the assistant's turns alone (by default as training " +
+        "Include prompts and user turns in the loss, not only completions and the assistant's turns (default: as " +
+        "training " +
         "did)." };
     private readonly Option<int> batch =
         new("--batch-size") { Description =
-        "Rows computed together; changes the speed, not the result (but of embedding, whose loss compares the rows " +
-        "of a batch).", DefaultValueFactory = _ => 16 };
+        "Rows per batch. Changes the speed but not the result, except with embedding, whose loss compares the rows " +
+        "of a batch.", DefaultValueFactory = _ => 16 };
     private readonly Option<string?> task =
-        new("--task") { Description = "The task, where neither adapter nor model tells." };
+        new("--task") { Description = "The task, if neither adapter nor model names it." };
     private readonly Option<bool> generate =
         new("--generate") { Description =
         "Generate each row's completion and measure BLEU, ROUGE-L and chrF against \"completion\" or " +
         "\"references\"; rows with the same prompt share their references." };
     private readonly Option<int?> limit =
-        new("--limit") { Description = "Generate for the first so many prompts only." };
+        new("--limit") { Description = "Generate only for this many prompts." };
     private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+        new("--max-new-tokens") { Description = "Maximum number of tokens per generated text.",
+        DefaultValueFactory = _ => 128 };
     private readonly Option<string?> output =
         new("--output") { Description = "Write prompts, generated texts and references as JSONL; needs --generate." };
 
@@ -46,7 +48,7 @@ internal sealed class EvalCommand : ICliCommand
     public Command Build()
     {
         var command = new Command(
-            "eval", "Measure a model on held-out data: the mean loss and perplexity, or the metrics of its task.")
+            "eval", "Evaluate a model on held-out data: mean loss and perplexity, or the metrics of its task.")
         { json, maxLength, all, batch, task, generate, limit, maxNewTokens, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
@@ -54,11 +56,11 @@ internal sealed class EvalCommand : ICliCommand
         [
             OptionUse.Always(json, maxLength, batch, task),
             OptionUse.UnlessOpened<TaskModel>(generate, opened => opened.Task is IGeneratingTask ? null
-            : $"needs a model that writes texts; {opened.Kind.Name} does not"),
+            : $"needs a model that generates text; {opened.Kind.Name} does not"),
             OptionUse.With(generate, limit, output, maxNewTokens),
             OptionUse.Unless(all, parsed => parsed.GetValue(generate) ? "has no effect with --generate" : null),
             OptionUse.UnlessOpened<TaskModel>(all, opened => opened.Kind.Name == TaskRegistry.Default ? null
-            : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt that is left out"),
+            : $"has no effect with task {opened.Kind.Name}, whose rows have no prompt to leave out"),
             OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxNewTokens, 1),
             OptionUse.AtLeast(limit, 1),
             .. data.Uses, .. model.Uses, model.OneAdapter,

@@ -21,20 +21,20 @@ internal sealed class ExtractCommand : ICliCommand
             "--tuned") { Description = "Folder of the same model, fully tuned.", Required = true };
         var rank = new Option<int>("--rank") { Description = "Rank of the pairs.", Required = true };
         var targets = new Option<string[]>(
-            "--targets") { Description = "Names of modules; every linear layer but the output head by default.",
+            "--targets") { Description = "Names of modules. Default: every linear layer except the output head.",
             AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
         var others = new Option<bool>(
             "--save-others") { Description =
-            "Keep changed weights that no pair holds (embeddings, norms) whole, as modules_to_save." };
-        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+            "Save changed weights that no pair covers (embeddings, norms) in full, as modules_to_save." };
+        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
         var json = new Option<bool>(
             "--json") { Description =
             "Print a JSON object: output, energy_kept, other_changes, and modules: name, rank_before, rank, " +
             "energy_kept." };
         return new Command(
             "extract",
-            "Make an adapter from a fully tuned model: for each layer the nearest pair of a rank to what tuning " +
-            "changed.") { before, after, rank, targets, others, output, json }
+            "Extract an adapter from a fully tuned model: for each layer, the pair of the given rank that is closest " +
+            "to the change made by tuning.") { before, after, rank, targets, others, output, json }
             .Does(parsed =>
             {
                 using var scope = NewDisposeScope();
@@ -46,9 +46,9 @@ internal sealed class ExtractCommand : ICliCommand
                 foreach (string note in made.Notes) Console.Error.WriteLine("note: " + note);
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))
                     Console.Error.WriteLine(
-                        $"warning: tuning changed {made.OtherChanges.Count} weights that no pair holds: " +
+                        $"warning: tuning changed {made.OtherChanges.Count} weights that no pair covers: " +
                         $"{string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
-                        "They are not in the adapter; --save-others keeps them whole.");
+                        "They are not in the adapter; --save-others saves them in full.");
                 EnergyView.Show(made.Kept, parsed.GetRequiredValue(output), made.OtherChanges, parsed.GetValue(json));
             }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1),
                 OptionUse.There("a model's folder", parsed => [parsed.GetValue(before), parsed.GetValue(after)]));

@@ -14,19 +14,20 @@ internal sealed class GenerateCommand : ICliCommand
         new("--prompt") { Description = "The text to continue; \\n is a line break.", Required = true };
     private readonly Option<int> maxNewTokens =
         new("--max-new-tokens") { Description =
-        "Most tokens to add; a text ends earlier where it fills the model's context.", DefaultValueFactory = _ => 128 };
+        "Maximum number of tokens to add. A text ends earlier if it fills the model's context.",
+        DefaultValueFactory = _ => 128 };
     private readonly Option<double> temperature =
-        new("--temperature") { Description = "0 takes the likeliest token each time; higher is more varied.",
+        new("--temperature") { Description = "0 always takes the most likely token; higher values give more variety.",
         DefaultValueFactory = _ => 0 };
     private readonly Option<int> topK =
-        new("--top-k") { Description = "Choose among this many likeliest tokens; 0 for all.",
+        new("--top-k") { Description = "Sample from this many most likely tokens; 0 for all.",
         DefaultValueFactory = _ => 0 };
     private readonly Option<double> topP =
         new("--top-p") { Description =
-        "Choose among the likeliest tokens that reach this probability together; 1 for all.",
+        "Sample from the most likely tokens whose probabilities add up to this value; 1 for all.",
         DefaultValueFactory = _ => 1 };
     private readonly Option<long> seed =
-        new("--seed") { Description = "Seed of the choice.", DefaultValueFactory = _ => 42 };
+        new("--seed") { Description = "Random seed for sampling.", DefaultValueFactory = _ => 42 };
     private readonly Option<bool> json =
         new("--json") { Description =
         "Print one JSON object at the end: prompt, text, prompt_tokens, new_tokens, finish_reason, seconds." };
@@ -64,8 +65,8 @@ internal sealed class GenerateCommand : ICliCommand
         int[] ids = PromptEncoding.Prompt(tokenizer, text);
         if (PromptEncoding.SpelledBeginning(tokenizer, text) is { } spelled)
             Console.Error.WriteLine(
-                $"note: the prompt begins with {spelled}, which the tokenizer puts before every text: it was not " +
-                "added a second time.");
+                $"note: the prompt begins with {spelled}, which the tokenizer adds to every text; it was not added " +
+                "again.");
         if (ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin) ids = [begin];
         options = options with { StopTokenIds = opened.StopTokens(tokenizer) };
         bool asJson = parsed.GetValue(json);
@@ -74,7 +75,7 @@ internal sealed class GenerateCommand : ICliCommand
         if (room == 0)
             throw new InputException(
                 $"The prompt has {ids.Length} tokens; the model's context holds " +
-                $"{opened.Model.Decoder.Shape.ContextLength}, what follows included. Shorten the prompt.");
+                $"{opened.Model.Decoder.Shape.ContextLength}, including new tokens. Shorten the prompt.");
         long started = Stopwatch.GetTimestamp();
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
         IReadOnlyList<int> made = generator.Generate([ids], options, (_, token) =>

@@ -25,24 +25,26 @@ internal sealed class InitCommand : ICliCommand
         var validation = new Option<string?>("--validation") { Description = "Held-out rows." };
         var task = new Option<string?>(
             "--task") { Description =
-            $"What the model learns; by default what the rows look like: {string.Join(", ", TaskRegistry.Names)}." };
+            $"What the model learns. Default: guessed from the rows. One of {string.Join(", ", TaskRegistry.Names)}." };
         var preset = new Option<string?>(
             "--preset") { Description =
-            "Settings to begin with; by default what suits model and task: " +
+            "Settings to start from. Default: chosen for model and task. One of " +
             $"{string.Join(", ", RecipePresets.Names)}." };
         var output = new Option<string?>(
             "--output") { Description = "The folder that receives the run (default: runs/ and the recipe's name)." };
         var schema = new Option<bool>(
             "--schema") { Description =
-            $"Write {SchemaFile} beside the recipe too, so that editors complete its keys." };
-        var force = new Option<bool>("--force") { Description = "Replace the file if it is there." };
+            $"Also write {SchemaFile} beside the recipe, so that editors can complete its keys." };
+        var force = new Option<bool>("--force") { Description = "Replace an existing file." };
         return new Command(
-            "init", "Write a commented recipe for your model and data. What is not given as an option is asked for.") { file, model, data, validation, task, preset, output, schema, force }
+            "init", "Write a commented recipe for your model and data. Asks for whatever the options do not " +
+            "give.") { file, model, data, validation, task, preset, output, schema, force }
             .Does(parsed =>
             {
                 string path = Path.GetFullPath(parsed.GetRequiredValue(file));
                 if (File.Exists(path) && !parsed.GetValue(force))
-                    throw new InputException($"{path} is already there. Give another name, or --force to replace it.");
+                    throw new InputException($"{path} already exists. Choose another name, or use --force to replace " +
+                        "it.");
                 OutputFile written =
                     OutputFile.Of(
                         "the recipe", parsed.GetRequiredValue(file),
@@ -58,7 +60,7 @@ internal sealed class InitCommand : ICliCommand
     private static RecipeDraft Draft(string path, InitWizard interview, string? model, string? data, string? validation,
         string? task, string? preset, string? output)
     {
-        bool asks = model is null || data is null; // who gives both wants no questions
+        bool asks = model is null || data is null; // giving both options skips the questions
         model ??= interview.Ask(
             "Base model (folder, or org/name on the Hugging Face Hub)", "--model", null, CheckModel);
         data ??= interview.Ask("Data to train on (file)", "--data", null, CheckData);
@@ -67,7 +69,7 @@ internal sealed class InitCommand : ICliCommand
         (model, data) = (EmbeddedFiles.Resolve(model), EmbeddedFiles.Resolve(data));
         if (validation is null && asks)
             validation = interview.Ask(
-                "Held-out data (file; nothing for none)", "--validation", "", answer => answer.Length == 0 ? null
+                "Held-out data (file; leave empty for none)", "--validation", "", answer => answer.Length == 0 ? null
                 : CheckData(answer));
         if (validation is { Length: > 0 }) RequireValid("--validation", validation, CheckData);
         validation = validation is null ? null : EmbeddedFiles.Resolve(validation);
@@ -80,7 +82,7 @@ internal sealed class InitCommand : ICliCommand
         string likelyPreset = RecipeDraft.SuggestPreset(model, task);
         if (preset is null)
             preset = asks ? interview.Ask(
-                $"Settings to begin with ({string.Join(", ", RecipePresets.Names)})", "--preset", likelyPreset,
+                $"Settings to start from ({string.Join(", ", RecipePresets.Names)})", "--preset", likelyPreset,
                 CheckPreset) : likelyPreset;
         RequireValid("--preset", preset, CheckPreset);
         string usual = Path.Combine("runs", Path.GetFileNameWithoutExtension(path));
@@ -91,7 +93,7 @@ internal sealed class InitCommand : ICliCommand
             : null, Task = task, Preset = preset, Output = output, Columns = columns, UnknownColumns = unknown };
     }
 
-    // What the rows call the fields that the task reads; asked for where questions are asked, else proposed.
+    // The columns that hold the task's fields: asked for in an interactive run, otherwise guessed.
     private static (Dictionary<string, string> Known, string[] Unknown) Columns(
         InitWizard interview, bool asks, string data, string task)
     {
@@ -109,14 +111,14 @@ internal sealed class InitCommand : ICliCommand
         }
         if (!asks && known.Count > 0)
             Console.Error.WriteLine(
-                $"note: the rows have no {string.Join(", ", known.Keys)}; data.columns of the recipe takes " +
-                $"{string.Join(", ", known.Select(column => $"{column.Value} as {column.Key}"))} instead. Check it.");
+                $"note: the rows have no {string.Join(", ", known.Keys)}; data.columns in the recipe reads " +
+                $"{string.Join(", ", known.Select(column => $"{column.Value} as {column.Key}"))} instead. Please " +
+                "check it.");
         string[] unknown = [.. missing.Where(field => !known.ContainsKey(field))];
         if (unknown.Length > 0)
             Console.Error.WriteLine(
-                $"warning: task {task} reads {string.Join(", ", unknown)}, and the rows have " +
-                $"{string.Join(", ", found)}. Name the columns under data.columns in the recipe, or give another " +
-                "--task.");
+                $"warning: task {task} reads {string.Join(", ", unknown)}, but the rows have " +
+                $"{string.Join(", ", found)}. Set data.columns in the recipe, or use another --task.");
         return (known, unknown);
     }
 
@@ -126,7 +128,7 @@ internal sealed class InitCommand : ICliCommand
         Directory.CreateDirectory(folder);
         if (schema) AtomicFile.Write(Path.Combine(folder, SchemaFile), SchemaCommand.Text());
         string yaml = draft.ToYaml(folder, schema ? SchemaFile : null);
-        Recipe.Parse(yaml, folder, name: path); // what is written can be read
+        Recipe.Parse(yaml, folder, name: path); // checks that the recipe can be read
         written.Write(yaml);
         Console.WriteLine($"Wrote {path}: task {draft.Task}, preset {draft.Preset}.");
         Console.WriteLine($"Next: lowrank validate {path}, then lowrank train {path}");
@@ -141,7 +143,7 @@ internal sealed class InitCommand : ICliCommand
         File.Exists(Path.Combine(EmbeddedFiles.Resolve(answer), "config.json")) ? null
         : Directory.Exists(answer) ? "the folder has no config.json; expected a model's folder"
         : HubRepository.TryParse(answer) is not null ? null
-        : "there is no such folder, and it is no name on the Hub such as org/name";
+        : "there is no such folder, and it is not a name on the Hub such as org/name";
 
     private static string? CheckData(string answer) =>
         Path.Exists(EmbeddedFiles.Resolve(answer)) ? null : "there is no such file";

@@ -19,26 +19,25 @@ internal sealed class InspectCommand : ICliCommand
         var json = new Option<bool>("--json")
         {
             Description =
-                "Print a JSON object. Of a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, " +
-                "tensors, files. Of an adapter: kind, base_model, "
+                "Print a JSON object. For a model: kind, model_type, parameters, layers, dtype, dtypes, bytes, " +
+                "tensors, files. For an adapter: kind, base_model, "
                 + "rank, alpha, use_rslora, dropout, bias, target_modules, trainable_parameters, base_parameters, " +
                 "trainable_percent, bytes, notes, and "
                 + "modules: name, rank, alpha, scale, shape, parameters, norm, spectral_norm, effective_rank, " +
                 "singular_values, rank_99 (the rank that holds 99 % of Σσ²); and suggested_rank.",
         };
         var plot = new Option<string?>(
-            "--plot") { Description = "Draw the singular values of an adapter's changes into this SVG file." };
+            "--plot") { Description = "Plot the singular values of an adapter's changes to this SVG file." };
         return new Command(
             "inspect",
-            "Say what a model or an adapter holds. Of an adapter: what it targets, how much it trains, and the " +
-            "size (Frobenius norm), "
-            + "effective rank and singular values of each change, and the rank they need. The percentage needs the " +
-            "base model at the place that the adapter names.") { path, json, plot }
+            "Show what a model or an adapter contains. For an adapter: its targets, its number of trained weights, " +
+            "the size (Frobenius norm), effective rank and singular values of each change, and the rank they need. " +
+            "The percentage needs the base model at the path that the adapter names.") { path, json, plot }
             .Does(parsed => Inspect(parsed.GetRequiredValue(path), parsed.GetValue(json), parsed.GetValue(plot)),
                 OptionUse.Always(json),
                 OptionUse.Unless(plot, parsed => parsed.GetValue(path) is { } folder && Path.Exists(folder)
                 && !IsAdapter(folder)
-                ? $"draws an adapter's changes, and {folder} is no adapter folder; leave it out" : null));
+                ? $"plots an adapter's changes, but {folder} is not an adapter folder; remove it" : null));
     }
 
     private static void Inspect(string path, bool json, string? plot)
@@ -63,7 +62,7 @@ internal sealed class InspectCommand : ICliCommand
 
     private static bool IsAdapter(string path) => File.Exists(Path.Combine(path, LoraConfig.FileName));
 
-    // An adapter often names a model of a hub, which is no folder here: then there is no percentage.
+    // An adapter often names a model on the Hub instead of a local folder; then there is no percentage.
     private static long? BaseParameters(string? model) =>
         model is not null && Directory.Exists(model) && Directory.EnumerateFiles(model, "*.safetensors").Any()
             ? ModelSummary.Read(model).Parameters : null;

@@ -21,10 +21,10 @@ internal sealed class LogitsCommand : ICliCommand
             "[B,T] for pairs, decoder_input_ids [B,U] for t5.", Required = true };
         var output = new Option<string>(
             "--output") { Description =
-            "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] of a " +
-            "classifier; hidden_states [B,T,H] of a model without head).", Required = true };
+            "The safetensors file to write, or - for standard output: logits, float32 ([B,T,V]; [B,labels] for a " +
+            "classifier; hidden_states [B,T,H] for a model without a head).", Required = true };
         var command = new Command(
-            "logits", "Compute the logits of given tokens, for comparing with other programs.") { input, output };
+            "logits", "Compute the logits of given tokens, to compare with other programs.") { input, output };
         ModelOptions model = new ModelOptions().AddTo(command);
         return command.Does(
             parsed => Compute(
@@ -52,7 +52,7 @@ internal sealed class LogitsCommand : ICliCommand
         long least = ids.min().item<long>(), most = ids.max().item<long>();
         if (least < 0 || most >= vocabulary)
             throw new InputException(
-                $"{input}: input_ids has {(least < 0 ? least : most)}, expected 0 to {vocabulary - 1}: the model's " +
+                $"{input}: input_ids has {(least < 0 ? least : most)}, expected 0 to {vocabulary - 1}, the model's " +
                 "vocabulary.");
         Device device = opened.Model.Network.Device;
         Tensor? types = file.Entries.ContainsKey("token_type_ids")
@@ -76,7 +76,7 @@ internal sealed class LogitsCommand : ICliCommand
     private static void Write(OutputFile output, string name, Func<Tensor> compute, INetwork network, Tensor? mask)
     {
         Tensor made = compute();
-        // What stands at padding means nothing, and may be no number: a token that sees no other has no attention.
+        // Values at padding are meaningless and may be NaN: a token that attends to nothing has no attention.
         Tensor read = mask is not null && made.dim() == 3 ? made.masked_fill((mask == 0).unsqueeze(-1), 0) : made;
         FiniteOutput.Require(read, network, name, () => compute());
         output.Write(stream =>

@@ -17,20 +17,20 @@ internal sealed class MergeCommand : ICliCommand
 
     public Command Build()
     {
-        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
         var check = new Option<string?>(
             "--check") { Description =
-            "A text: computes its logits with the adapters and with the merged folder, and prints how far apart " +
-            "they are." };
+            "A text whose logits are computed with the adapters and with the merged folder; prints how much they " +
+            "differ." };
         var command = new Command(
-            "merge", "Merge adapters into their base: a Hugging Face folder that any program loads, in the base's " +
-            "dtype, at the base's speed. "
-            + "Several adapters, each with its weight, are added one after the other; computed in float32.") { output,
+            "merge", "Merge adapters into their base. Writes a Hugging Face folder in the base's dtype that any " +
+            "program can load and that runs at the base's speed. Several adapters, each with its weight, are added " +
+            "one after another, in float32.") { output,
             check };
         var dtype = new Option<string?>(
             "--dtype") { Description =
-            "float32 or bfloat16: how weights that the base keeps quantised are written; as its other weights by " +
-            "default." };
+            "float32 or bfloat16: dtype for weights that are quantised in the base. Default: the dtype of the other " +
+            "weights." };
         command.Add(dtype);
         ModelOptions model = new ModelOptions().AddTo(command, adapterRequired: true);
         return command.Does(parsed =>
@@ -76,23 +76,23 @@ internal sealed class MergeCommand : ICliCommand
     {
         if (report.Format is null) return;
         Console.WriteLine(
-            $"The base is kept in {report.Format}: expanded, added in float32 and written as {report.WrittenAs}. " +
-            $"Rounding to {report.WrittenAs} moves a weight by " +
-            $"{report.Rounding.Largest:g3} at most, {report.Rounding.RootMeanSquare:g3} in the root mean square.");
+            $"The base is stored in {report.Format}. It was expanded, the changes were added in float32, and the " +
+            $"result was written as {report.WrittenAs}. Rounding to {report.WrittenAs} changes a weight by at most " +
+            $"{report.Rounding.Largest:g3} (root mean square {report.Rounding.RootMeanSquare:g3}).");
         if (report.Quantization.Count > 0)
             Console.WriteLine(
-                $"{report.Format} itself differs from the folder's weights by {report.Quantization.Largest:g3} at " +
-                $"most, {report.Quantization.RootMeanSquare:g3} in the root mean square: " +
-                "the adapter was added to the quantised ones, beside which it was used.");
+                $"{report.Format} itself differs from the folder's weights by at most " +
+                $"{report.Quantization.Largest:g3} (root mean square {report.Quantization.RootMeanSquare:g3}). The " +
+                "adapter was added to the quantised weights, on which it was used.");
     }
 
     private static ModelInput Tokens(OpenedModel opened, string text)
     {
         if (opened.Model.Network is not ISequenceNetwork)
             throw new InputException(
-                "--check works with decoders and encoders; leave it out for a model that turns one text into another.");
+                "--check works with decoders and encoders; remove it for an encoder-decoder model.");
         int[] ids = [.. opened.RequireTokenizer().Encode(text)];
-        if (ids.Length == 0) throw new InputException("--check: the text has no token. Give a longer one.");
+        if (ids.Length == 0) throw new InputException("--check: the text has no tokens. Use a longer text.");
         return new ModelInput(tensor(ids.Select(id => (long)id).ToArray()).view(1, -1));
     }
 
@@ -109,9 +109,9 @@ internal sealed class MergeCommand : ICliCommand
         Tensor after = merged.Sequence.Scores(text);
         long same = before.argmax(-1).eq(after.argmax(-1)).sum().item<long>();
         Console.WriteLine(
-            $"Checked {text.Tokens.shape[1]} tokens: the logits of the merged folder deviate by " +
-            $"{(before - after).abs().max().item<float>():g3} at most " +
-            $"(the largest logit is {before.abs().max().item<float>():g3}); the likeliest is the same for {same} " +
-                $"of {before.numel() / before.shape[^1]}.");
+            $"Checked {text.Tokens.shape[1]} tokens: the logits of the merged folder differ by at most " +
+            $"{(before - after).abs().max().item<float>():g3} (the largest logit is " +
+            $"{before.abs().max().item<float>():g3}); the most likely token is the same for {same} of " +
+            $"{before.numel() / before.shape[^1]}.");
     }
 }

@@ -17,19 +17,20 @@ internal sealed class ModelOptions
     private readonly Option<string> model =
         new("--model") { Description =
         "Folder of the base model (config.json, safetensors weights, tokenizer files), or its name on the Hugging " +
-        "Face Hub: org/name[@revision]; embedded is the small one that comes with this program.", Required = true };
+        "Face Hub: org/name[@revision]. " +
+        "embedded is the small model that comes with this program.", Required = true };
     private readonly Option<string[]> adapter =
         new("--adapter") { Description =
-        "Folder (or name on the Hub) of a PEFT adapter of any kind to use with it, with :WEIGHT behind it for a " +
-        "share of its change; several may be given." };
+        "Folder (or name on the Hub) of a PEFT adapter of any kind to use with the model. Append :WEIGHT to apply " +
+        "only a share of its change. May be repeated." };
     private readonly Option<string> device =
         new("--device") { Description = "cpu, cuda, cuda:N or mps.", DefaultValueFactory = _ => "cpu" };
 
     private readonly Option<string> baseDtype = new("--base-dtype")
     {
         Description =
-            $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}. " +
-            "auto: as an adapter needs (LoftQ), else as the folder stores them.",
+            $"How to store the weights of the base's linear layers: {string.Join(", ", WeightFormats.Names)}. auto: " +
+            "as the adapter needs (LoftQ), else as in the folder.",
         DefaultValueFactory = _ => WeightFormats.Auto,
     };
     private string? folder;
@@ -47,20 +48,21 @@ internal sealed class ModelOptions
         return this;
     }
 
-    /// <summary>When they take effect, and what is wrong with them before anything is opened.</summary>
+    /// <summary>When the options take effect, and what is wrong with them before anything is opened.</summary>
     public IReadOnlyList<OptionUse> Uses =>
         [OptionUse.Always(model, adapter, device, baseDtype), OptionUse.Rule(Problems)];
 
-    /// <summary>For commands that take one adapter, whole.</summary>
+    /// <summary>For commands that take a single adapter without a weight.</summary>
     public OptionUse OneAdapter => OptionUse.Rule(parsed => parsed.GetValue(adapter) is { Length: > 1 } several
-        ? [$"--adapter: this command takes one adapter, whole; found {string.Join(", ", several)}. Combine them " +
+        ? [$"--adapter: this command takes one adapter without a weight; found {string.Join(", ", several)}. Combine " +
+            "them " +
         "first with 'lowrank combine', or merge them"] : []);
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {
         if (parsed.GetValue(model) is { } base_ && !Directory.Exists(EmbeddedFiles.Resolve(base_))
             && HubRepository.TryParse(base_) is null)
-            yield return $"--model is {base_}, and there is no such folder; expected a model's folder, or its name " +
+            yield return $"--model is {base_}, but there is no such folder; expected a model's folder, or its name " +
                 "on the Hugging Face Hub such as org/name";
         foreach (string given in parsed.GetValue(adapter) ?? [])
             if (Problem(given) is { } problem) yield return problem;
@@ -75,7 +77,7 @@ internal sealed class ModelOptions
         if (Try(() => AdapterArgument.Parse(given)) is { } problem) return problem;
         string named = AdapterArgument.Parse(given).Folder;
         return Directory.Exists(named) || HubRepository.TryParse(named) is not null ? null
-            : $"--adapter is {named}, and there is no such folder; expected an adapter's folder, or its name on " +
+            : $"--adapter is {named}, but there is no such folder; expected an adapter's folder, or its name on " +
             "the Hugging Face Hub such as org/name";
     }
 
@@ -92,11 +94,11 @@ internal sealed class ModelOptions
         }
     }
 
-    /// <summary>The folder given as --model, fetched where it is a name on the Hub.</summary>
+    /// <summary>The folder given as --model, downloaded if it is a name on the Hub.</summary>
     public string Folder(ParseResult parsed) =>
         folder ??= HubFolder.Open(parsed.GetRequiredValue(model), HubSelection.Model, progress: new DownloadProgress());
 
-    /// <summary>Where training kept how it read its rows: the adapter's folder, else the model's, which may be
+    /// <summary>The folder in which training saved how it read its rows: the adapter's, else the model's, which may be
     /// merged.</summary>
     public string DataFolder(ParseResult parsed) => Adapters(parsed) is [var only, ..] ? only.Folder : Folder(parsed);
 
@@ -116,7 +118,7 @@ internal sealed class ModelOptions
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
         if (given.Count > 1 || given.Any(one => one.Weight != 1))
             throw new InputException(
-                "--adapter: this command takes one adapter, whole; found " +
+                "--adapter: this command takes one adapter without a weight; found " +
                 $"{string.Join(", ", parsed.GetRequiredValue(adapter))}. Combine them first with 'lowrank " +
                 "combine', or merge them.");
         TaskModel opened = TaskModel.Open(Folder(parsed), given is [var only, ..] ? only.Folder
@@ -130,7 +132,7 @@ internal sealed class ModelOptions
 
     /// <summary>Opens the model, with its adapters; the caller disposes of all.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="attach">Whether the adapters take part at once.</param>
+    /// <param name="attach">Whether to attach the adapters at once.</param>
     public OpenedModel Open(ParseResult parsed, bool attach = true)
     {
         IReadOnlyList<AdapterArgument> given = Adapters(parsed);
@@ -167,7 +169,7 @@ internal sealed class ModelOptions
             taken = AdapterBase.DtypeFor(given.Select(argument => argument.Folder), asked);
         if (taken != asked)
             Console.Error.WriteLine(
-                $"note: the base is kept in {taken}: the adapter began as what {taken} takes from its weights (LoftQ)");
+                $"note: the base is stored in {taken}, because the adapter was initialized for {taken} (LoftQ)");
         return taken;
     }
 }

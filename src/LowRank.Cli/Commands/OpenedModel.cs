@@ -6,13 +6,14 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>A model as the command line opened it.</summary>
+/// <summary>A model that the command line has opened.</summary>
 /// <param name="Model">The base.</param>
 /// <param name="Adapters">Its adapters, by their folders; empty for the base alone.</param>
 internal sealed record OpenedModel(PretrainedModel Model, AdapterSet Adapters) : IDisposable
 {
     /// <summary>The model's tokenizer, or an adapter's own.</summary>
-    /// <param name="talks">Whether conversations are written, by an adapter's template where one has its own.</param>
+    /// <param name="talks">Whether conversations will be rendered, with an adapter's own template if it has
+    /// one.</param>
     /// <exception cref="InputException">There is none, or two adapters have different ones.</exception>
     public Tokenizer RequireTokenizer(bool talks = false)
     {

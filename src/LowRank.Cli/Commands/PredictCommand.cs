@@ -15,23 +15,24 @@ internal sealed class PredictCommand : ICliCommand
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly DataOptions data =
-        new("Files, folders or patterns of data in the forms that training reads, read as training read its own; " +
-        "labels and answers are not needed.");
+        new("Data files, folders or patterns in any form that training accepts. Rows are read as training read its " +
+            "own; labels and answers are not needed.");
     private readonly Option<string?> output =
-        new("--output") { Description = "The JSONL file to write; standard output by default, or with -." };
+        new("--output") { Description = "The JSONL file to write. Default, or with -: standard output." };
     private readonly Option<string?> task =
-        new("--task") { Description = "The task, where neither adapter nor model tells." };
+        new("--task") { Description = "The task, if neither adapter nor model names it." };
     private readonly Option<int> batch =
-        new("--batch-size") { Description = "Rows computed together; changes the speed, not the result.",
+        new("--batch-size") { Description = "Rows per batch. Changes the speed but not the result.",
         DefaultValueFactory = _ => 16 };
     private readonly Option<int?> maxLength =
-        new("--max-length") { Description = "Longest text in tokens; what training used by default." };
+        new("--max-length") { Description = "Maximum text length in tokens. Default: what training used." };
     private readonly Option<string?> prompt =
         new("--prompt") { Description =
-        "Embeddings: the name of the model's own prompt to put before each text, such as query; its default by " +
-        "default." };
+        "For embeddings: the name of one of the model's prompts to put before each text, such as query. Default: the " +
+        "model's default prompt." };
     private readonly Option<int> maxNewTokens =
-        new("--max-new-tokens") { Description = "Most tokens of a generated text.", DefaultValueFactory = _ => 128 };
+        new("--max-new-tokens") { Description = "Maximum number of tokens per generated text.",
+        DefaultValueFactory = _ => 128 };
 
     public string Example =>
         "lowrank predict --model bert-base-uncased --adapter runs/reviews/adapter --data new.jsonl --output " +
@@ -41,8 +42,8 @@ internal sealed class PredictCommand : ICliCommand
     {
         var command = new Command(
             "predict",
-            "Answer rows with a model's task: a label and probabilities, tags, answers, texts or embeddings, one " +
-            "JSON object per row.")
+            "Apply a model to rows according to its task: labels with probabilities, tags, answers, texts or " +
+            "embeddings. Writes one JSON object per row.")
         { output, task, batch, maxLength, maxNewTokens, prompt };
         ModelOptions model = new ModelOptions().AddTo(command);
         data.AddTo(command);
@@ -50,7 +51,7 @@ internal sealed class PredictCommand : ICliCommand
         [
             OptionUse.Always(output, task, batch, maxLength),
             OptionUse.UnlessOpened<TaskModel>(maxNewTokens, opened => opened.Task is IGeneratingTask ? null
-            : $"has no effect with task {opened.Kind.Name}, which writes no texts"),
+            : $"has no effect with task {opened.Kind.Name}, which generates no text"),
             OptionUse.UnlessOpened<TaskModel>(prompt, opened => opened.Kind.Name == "embedding" ? null
             : $"has no effect with task {opened.Kind.Name}; it is for embeddings"),
             OptionUse.AtLeast(batch, 1), OptionUse.AtLeast(maxLength, 2), OptionUse.AtLeast(maxNewTokens, 1),

@@ -16,16 +16,17 @@ internal sealed class QuantizeCommand : ICliCommand
             string.Join(" or ", WeightFormats.All.Where(format => format.IsWritable).Select(format => format.Name));
         var model = new Option<string>(
             "--model") { Description = "Folder of the model (config.json, safetensors weights).", Required = true };
-        var to = new Option<string>("--to") { Description = $"{formats}.", DefaultValueFactory = _ => "nf4" };
-        var output = new Option<string>("--output") { Description = "The folder to make.", Required = true };
+        var to = new Option<string>("--to") { Description = $"Target format: {formats}.",
+            DefaultValueFactory = _ => "nf4" };
+        var output = new Option<string>("--output") { Description = "The folder to create.", Required = true };
         var json = new Option<bool>(
             "--json") { Description =
             "Print a JSON object: output, format, weights, numbers, bytes (of the quantised weights), " +
             "bytes_per_weight, folder_bytes, folder_bytes_before." };
         return new Command(
             "quantize",
-            "Write a model with the weights of its linear layers quantised, in the tensors of bitsandbytes, which " +
-            "transformers opens. One weight at a time is in float32.")
+            "Quantise the weights of a model's linear layers and write them as bitsandbytes tensors, which " +
+            "transformers can open. Holds only one weight at a time in float32.")
             { model, to, output, json }
             .Does(parsed =>
                 Quantize(parsed.GetRequiredValue(model), parsed.GetRequiredValue(to), parsed.GetRequiredValue(output),
@@ -53,6 +54,6 @@ internal sealed class QuantizeCommand : ICliCommand
         else
             Console.WriteLine(
                 $"Wrote {target}: {packed.Count} weights ({numbers:n0} numbers) in {to}, {each} bytes per weight; " +
-                $"the folder's tensors take {after / 1e6:n1} MB, before {before / 1e6:n1} MB.");
+                $"the folder's tensors take {after / 1e6:n1} MB, down from {before / 1e6:n1} MB.");
     }
 }

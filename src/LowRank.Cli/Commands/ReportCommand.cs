@@ -16,26 +16,26 @@ internal sealed class ReportCommand : ICliCommand
     {
         var runs = new Argument<string[]>(
             "runs") { Description =
-            $"Folders of runs (a recipe's output), or of sweeps, whose runs are shown; {RunLook.Most} runs at most.",
+            $"Folders of runs (a recipe's output) or of sweeps; at most {RunLook.Most} runs.",
             Arity = ArgumentArity.OneOrMore };
         var output = new Option<string>(
-            "--output") { Description = "The page, one HTML file, or - for standard output.", DefaultValueFactory = _ =>
+            "--output") { Description = "The HTML file to write, or - for standard output.", DefaultValueFactory = _ =>
             "report.html" };
         return new Command(
             "report",
-            "Write a page about runs, finished or not: curves, generated texts, data, recipe, and several runs " +
-            "side by side. It is one file, works without a network, "
-            + "and changes nothing in the runs.") { runs, output }
+            "Write an HTML page about runs, finished or not: curves, generated texts, data, recipe, and several runs " +
+            "side by side. The page is a single file that works offline; the runs are not changed.") { runs, output }
             .Does(parsed => Write(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(output)),
                 OptionUse.Always(output));
     }
 
-    // Of a sweep as many as a page shows, the best first.
+    // Takes a sweep's best runs, as many as fit on a page.
     private static IEnumerable<string> Runs(string folder)
     {
         if (File.Exists(Path.Combine(folder, "metrics.jsonl")) || SweepState.Runs(folder) is not { } runs)
             return [folder];
-        if (runs.Count == 0) throw new InputException($"{folder} is a sweep's folder, and none of its runs has begun.");
+        if (runs.Count == 0) throw new InputException($"{folder} is a sweep's folder, but none of its runs has " +
+            "started.");
         if (runs.Count > RunLook.Most)
             Console.Error.WriteLine($"note: {folder} has {runs.Count} runs; the best {RunLook.Most} are shown");
         return runs.Take(RunLook.Most);
@@ -46,8 +46,8 @@ internal sealed class ReportCommand : ICliCommand
         folders = [.. folders.SelectMany(Runs)];
         if (folders.Length > RunLook.Most)
             throw new InputException(
-                $"{folders.Length} runs are given; one page shows {RunLook.Most} at most. Make several pages.");
-        // A page in a run's folder may be replaced, the run's own files may not, by whatever name.
+                $"{folders.Length} runs were given, but a page shows at most {RunLook.Most}. Create several pages.");
+        // A page in a run's folder may be replaced, but never a file of the run itself, under any name.
         OutputFile file =
             OutputFile.Of(
                 "--output", output, folders.Where(Directory.Exists)

@@ -11,7 +11,7 @@ namespace LowRank.Cli.Commands;
 /// <summary><c>lowrank runs</c>.</summary>
 internal sealed class RunsCommand : ICliCommand
 {
-    // What has no value comes last.
+    // Runs without a value come last.
     private static readonly Dictionary<string, Func<IEnumerable<RunRow>, IEnumerable<RunRow>>> Orders = new()
     {
         ["time"] = rows => rows.OrderByDescending(row => row.Changed),
@@ -27,7 +27,7 @@ internal sealed class RunsCommand : ICliCommand
     public Command Build()
     {
         var folder = new Argument<string>(
-            "folder") { Description = "The folder below which runs lie.", DefaultValueFactory = _ => "runs" };
+            "folder") { Description = "The folder that contains the runs.", DefaultValueFactory = _ => "runs" };
         var json = new Option<bool>(
             "--json") { Description =
             "Print a JSON list: folder, state, steps, planned_steps, best_loss, best_step, method, rank, " +
@@ -38,8 +38,8 @@ internal sealed class RunsCommand : ICliCommand
         sort.AcceptOnlyFromAmong([.. Orders.Keys]);
         return new Command(
             "runs", "List the runs below a folder: their state, steps, best held-out loss, method, rank and rate. " +
-            "An index beside them, "
-            + $"{RunIndex.FileName}, makes it quick; it may be deleted at any time.") { folder, json, sort }
+            $"An index beside them, {RunIndex.FileName}, speeds this up; you may delete it at any " +
+            "time.") { folder, json, sort }
             .Does(parsed => List(parsed.GetRequiredValue(folder), parsed.GetRequiredValue(sort), parsed.GetValue(json)),
                 OptionUse.Always(json, sort));
     }
@@ -48,9 +48,9 @@ internal sealed class RunsCommand : ICliCommand
     {
         if (!Directory.Exists(folder))
             throw new InputException(
-                $"{folder} was not found; expected a folder with runs in it, such as the folder above a recipe's " +
+                $"{folder} does not exist; expected a folder that contains runs, such as the parent of a recipe's " +
                 "output.");
-        // what a kill left half-written
+        // removes files that a killed run left half-written
         foreach (string run in RunFolders.Find(Path.GetFullPath(folder))) RunFolder.Tidy(run);
         RunRow[] rows =
             [.. Orders[sort](
@@ -58,7 +58,7 @@ internal sealed class RunsCommand : ICliCommand
         foreach (RunRow row in rows.Where(row => row.Problems.Count > 0))
             Console.Error.WriteLine($"note: {Path.Combine(folder, row.Folder)}: {string.Join("; ", row.Problems)}");
         if (json) JsonOutput.Write(rows.Select(Json));
-        else if (rows.Length == 0) Console.WriteLine($"There are no runs below {folder}.");
+        else if (rows.Length == 0) Console.WriteLine($"No runs below {folder}.");
         else Screen.Write(Table(rows));
     }
 

@@ -4,19 +4,19 @@ using LowRank.Generation;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>When the options of choosing tokens take effect: at temperature 0 nothing is drawn.</summary>
+/// <summary>When the sampling options take effect: at temperature 0 nothing is sampled.</summary>
 internal static class SamplingUses
 {
     private const string Greedy =
-        "has no effect at --temperature 0, which takes the likeliest token each time; give a temperature above 0, " +
-        "or leave it out";
+        "has no effect at --temperature 0, which always takes the most likely token; set a temperature above 0, or " +
+        "remove it";
 
     /// <summary>The declarations.</summary>
-    /// <param name="options">What is made of the command line.</param>
+    /// <param name="options">Gives the options from the command line.</param>
     /// <param name="maxNewTokens">--max-new-tokens.</param>
     /// <param name="temperature">--temperature.</param>
-    /// <param name="topK">--top-k; 0 asks for nothing.</param>
-    /// <param name="topP">--top-p; 1 asks for nothing.</param>
+    /// <param name="topK">--top-k; 0 switches it off.</param>
+    /// <param name="topP">--top-p; 1 switches it off.</param>
     /// <param name="seed">--seed.</param>
     public static OptionUse[] Of(Func<ParseResult, GenerationOptions> options, Option<int> maxNewTokens,
         Option<double> temperature, Option<int> topK, Option<double> topP, Option<long> seed)
@@ -32,7 +32,7 @@ internal static class SamplingUses
         ];
     }
 
-    // What is without effect is told above.
+    // Options without effect are reported above.
     private static IEnumerable<string> Ranges(GenerationOptions options)
     {
         if (options.Temperature == 0)

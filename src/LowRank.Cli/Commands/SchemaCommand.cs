@@ -13,7 +13,7 @@ internal sealed class SchemaCommand : ICliCommand
 
     public Command Build() =>
         new Command("schema",
-        "Print the JSON Schema of recipes. Editors complete keys by it: write '# yaml-language-server: " +
+        "Print the JSON Schema of recipes, which lets editors complete keys: write '# yaml-language-server: " +
         "$schema=recipe.schema.json' on a recipe's first line.")
         .Does(_ => Console.Write(Text()));
 

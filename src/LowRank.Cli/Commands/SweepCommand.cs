@@ -19,24 +19,25 @@ internal sealed class SweepCommand : ICliCommand
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var grid = new Option<string[]>(
             "--grid") { Description =
-            "A key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.",
+            "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.",
             Required = true };
         var set = new Option<string[]>(
-            "--set") { Description = "Change a key of the recipe for all runs. May be repeated.",
+            "--set") { Description = "Change a recipe key for all runs. May be repeated.",
             DefaultValueFactory = _ => [] };
         var parallel = new Option<int>(
-            "--parallel") { Description = "Runs side by side; each has its share of the cores, and its own memory.",
+            "--parallel") { Description = "Number of runs at a time. Each has its share of the cores and its own " +
+            "memory.",
             DefaultValueFactory = _ => 1 };
         var output = new Option<string?>(
-            "--output") { Description = "The folder of the runs; the recipe's output by default." };
+            "--output") { Description = "The folder for the runs. Default: the recipe's output." };
         var metric = new Option<string>(
             "--metric") { Description =
-            "What decides, as metrics.jsonl names it. The lowest loss, error or perplexity is best; of other " +
-            "metrics the highest.", DefaultValueFactory = _ => "eval_loss" };
+            "The metric that decides, as named in metrics.jsonl. The lowest value wins for a loss, an error or " +
+            "perplexity, the highest for any other metric.", DefaultValueFactory = _ => "eval_loss" };
         return new Command(
-            "sweep", "Run a recipe with every combination of some values, and report the best. A sweep that was " +
-            "stopped goes on when it is run again: what is finished is not run twice. "
-            + "Writes one folder per run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
+            "sweep", "Run a recipe with every combination of the given values and report the best. Run the same " +
+            "command again to continue an interrupted sweep: finished runs are not repeated. Writes one folder per " +
+            "run, sweep.json and sweep.svg.") { recipe, grid, set, parallel, output, metric }
             .Does(parsed =>
                 Sweep(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(grid), parsed.GetRequiredValue(set),
                 parsed.GetValue(parallel), parsed.GetValue(output), parsed.GetRequiredValue(metric)),
@@ -60,7 +61,7 @@ internal sealed class SweepCommand : ICliCommand
         {
             context.Cancel = true;
             if (context.Signal == PosixSignal.SIGHUP) Terminal.LetGo();
-            Console.Error.WriteLine("The runs that go on finish their step and save; no further one is started.");
+            Console.Error.WriteLine("Active runs finish their step and save; no more runs are started.");
             stop.Cancel();
         }
         using (PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop))
@@ -82,15 +83,15 @@ internal sealed class SweepCommand : ICliCommand
                     CultureInfo.InvariantCulture,
                     $"Best: {string.Join(' ', axes.Zip(first.Values, (axis, value) => $"{axis.Key}={value}"))} " +
                     $"with {metric} {best:g5} after step {first.BestStep}, in {first.Folder}"));
-        else Console.WriteLine($"No run has measured {metric}; expected a name that metrics.jsonl has in its lines.");
+        else Console.WriteLine($"No run has measured {metric}; expected a metric named in metrics.jsonl.");
         int left = plan.Runs.Count(run => run.State is "pending" or "stopped"),
             failed = plan.Runs.Count(run => run.State == "failed");
         if (failed > 0)
             Console.Error.WriteLine(
-                $"{failed} of {plan.Runs.Count} runs failed; their .log files say why. Run the sweep again to try " +
-                "them again.");
+                $"{failed} of {plan.Runs.Count} runs failed; their .log files say why. Run the sweep again to retry " +
+                "them.");
         if (left > 0)
-            Console.Error.WriteLine($"{left} of {plan.Runs.Count} runs are left. Run the sweep again to go on.");
+            Console.Error.WriteLine($"{left} of {plan.Runs.Count} runs are left. Run the sweep again to continue.");
         return failed + left > 0 || ranked[0].Best is null ? ExitCodes.Failed : ExitCodes.Success;
     }
 }

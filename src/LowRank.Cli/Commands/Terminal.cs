@@ -2,12 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Cli.Commands;
 
-/// <summary>The terminal that a run was started in, and may lose.</summary>
+/// <summary>The terminal in which a run was started and which may be closed.</summary>
 internal static class Terminal
 {
     private const int Hangup = 1, WriteOnly = 1, Ignored = 1; // SIGHUP, O_WRONLY, SIG_IGN: the same on Linux and macOS
 
-    /// <summary>Whether the process was told to go on when its terminal is closed, as nohup does.</summary>
+    /// <summary>Whether the process ignores SIGHUP, as nohup arranges, and goes on when its terminal is
+    /// closed.</summary>
     public static bool IgnoresHangup()
     {
         if (OperatingSystem.IsWindows()) return false;
@@ -15,8 +16,8 @@ internal static class Terminal
         return AskAction(Hangup, 0, action) == 0 && BitConverter.ToInt64(action) == Ignored;
     }
 
-    /// <summary>Sends what was to be written to a terminal nowhere: one that is gone gives errors, which must not end a
-    /// run that is being saved.</summary>
+    /// <summary>Discards output to the terminal. Writing to a closed terminal fails, and that must not end a run that
+    /// is being saved.</summary>
     public static void LetGo()
     {
         if (OperatingSystem.IsWindows()) return;

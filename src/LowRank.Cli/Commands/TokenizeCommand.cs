@@ -17,12 +17,13 @@ internal sealed class TokenizeCommand : ICliCommand
         var file = new Option<string?>(
             "--tokenizer") { Description = "A tokenizer.json, or a folder with tokenizer files." };
         var texts = new Option<string>(
-            "--file") { Description = "JSONL: {\"text\"} a line, or {\"ids\"} a line with --decode.", Required = true };
+            "--file") { Description = "JSONL file with one {\"text\"} per line, or one {\"ids\"} per line with " +
+            "--decode.", Required = true };
         var special = new Option<bool>(
             "--special") { Description =
-            "Add the special tokens that the tokenizer puts around a text; with --decode, keep them in the text." };
-        var decode = new Option<bool>("--decode") { Description = "Turn {\"ids\"} into {\"text\"}." };
-        return new Command("tokenize", "Turn texts into token ids, or back, a JSON line for a line.") { model, file,
+            "Add the special tokens that the tokenizer puts around a text. With --decode, keep them in the text." };
+        var decode = new Option<bool>("--decode") { Description = "Convert {\"ids\"} to {\"text\"}." };
+        return new Command("tokenize", "Convert texts to token ids, or back, one JSON line per row.") { model, file,
             texts, special, decode }
             .Does(parsed =>
             {
@@ -33,7 +34,7 @@ internal sealed class TokenizeCommand : ICliCommand
                 OptionUse.There(
                     "a tokenizer's file or folder", parsed => [parsed.GetValue(model), parsed.GetValue(file)]),
             OptionUse.Rule(parsed => parsed.GetValue(model) is null == parsed.GetValue(file) is null
-                ? ["Give one of --model FOLDER and --tokenizer FILE"] : []));
+                ? ["Give either --model FOLDER or --tokenizer FILE"] : []));
     }
 
     private static void Run(Tokenizer tokenizer, string file, bool special, bool decode)

@@ -16,21 +16,21 @@ internal sealed class TrainCommand : ICliCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>(
-            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
             DefaultValueFactory = _ => [] };
         var resume = new Option<bool>(
             "--resume") { Description =
-            "Go on from the newest checkpoint in the output folder (one is written every 10 minutes or as " +
-            "training.save_every says, and a run that is stopped or has used its budget leaves one)." };
+            "Resume from the newest checkpoint in the output folder. Checkpoints are written every 10 minutes or as " +
+            "training.save_every says, and when a run is stopped or its budget is used up." };
         var supervised = new Option<bool>(
             "--supervised") { Description =
-            "End as by SIGTERM when the standard input comes to its end: for a program that starts runs and may be " +
-            "killed, as lowrank sweep.", Hidden = true };
+            "Stop as on SIGTERM when standard input ends. For programs that start runs and may be killed, such as " +
+            "lowrank sweep.", Hidden = true };
         return new Command(
-            "train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or " +
-            "OUTPUT/model), OUTPUT/best, recipe.yaml and metrics.jsonl. SIGINT, SIGTERM and SIGHUP finish the step " +
-            "and save (exit codes 130, 143 and 129); a second one stops at once. While the disk is full the run " +
-            "waits, and goes on once there is space.") { recipe, set, resume, supervised }
+            "train", "Train an adapter, or every weight, as a recipe says. Writes OUTPUT/adapter (or OUTPUT/model), " +
+            "OUTPUT/best, recipe.yaml and metrics.jsonl. On SIGINT, SIGTERM or SIGHUP the run finishes its step and " +
+            "saves (exit codes 130, 143 and 129); a second signal stops it at once. If the disk is full, the run " +
+            "waits until there is space.") { recipe, set, resume, supervised }
             .Does(parsed =>
             {
                 if (parsed.GetValue(supervised)) Termination.AskAtEndOfInput();
@@ -41,27 +41,27 @@ internal sealed class TrainCommand : ICliCommand
     private static int Train(string path, string[] overrides, bool resume)
     {
         Recipe recipe = Recipe.Load(path, overrides);
-        RunFolder.RequireFree(recipe.Output); // before the work of opening the model
+        RunFolder.RequireFree(recipe.Output); // checked before opening the model, which takes time
         using RecipeRun run = RecipeRun.Prepare(recipe, new DownloadProgress());
         var view = new TrainingView(run);
         view.ShowNotes(resume);
         ComparisonSide? before = view.MeasureBefore(resume);
         TrainingResult result;
         PosixSignal? signal;
-        // Before and after, a signal ends the process as usual: there is nothing that has to be saved.
+        // Before and after the run, a signal ends the process as usual, because there is nothing to save.
         using (var stop = new StopSignals())
         {
             result = TrainingView.Follow(observer => run.Train(observer, resume, stop.Token));
             signal = stop.Received;
         }
         if (run.EarlierRun is { } earlier)
-            Console.Error.WriteLine($"note: the earlier run in {recipe.Output} is kept as {earlier}");
+            Console.Error.WriteLine($"note: the earlier run in {recipe.Output} was moved to {earlier}");
         if (signal is { } given)
         {
             Console.Error.WriteLine(result.Ending == RunEnding.Cancelled
-                ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Go on with: " +
+                ? $"Stopped after step {result.Steps}; the weights so far are in {result.SavedFolder}. Resume with: " +
                 $"{ResumeLine(path, overrides)}"
-                : $"The run had ended with step {result.Steps} already; its weights are in {result.SavedFolder}.");
+                : $"The run had already ended at step {result.Steps}; its weights are in {result.SavedFolder}.");
             return given switch { PosixSignal.SIGTERM => ExitCodes.Terminated, PosixSignal.SIGHUP => ExitCodes.HungUp,
                 _ => ExitCodes.Interrupted };
         }
@@ -74,7 +74,7 @@ internal sealed class TrainCommand : ICliCommand
             (string[])["lowrank train", Quoted(path),
             .. overrides.Select(change => "--set " + Quoted(change)), "--resume"]);
 
-    // As a POSIX shell reads it.
+    // Quotes a word for a POSIX shell.
     private static string Quoted(string word) => word.All(c => char.IsAsciiLetterOrDigit(c) || "/._-=:,+@".Contains(c))
         && word.Length > 0 ? word : $"'{word.Replace("'", "'\\''")}'";
 }

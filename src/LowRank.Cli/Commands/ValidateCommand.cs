@@ -15,18 +15,19 @@ internal sealed class ValidateCommand : ICliCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
         var set = new Option<string[]>(
-            "--set") { Description = "Change a key of the recipe: section.key=value. May be repeated.",
+            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
             DefaultValueFactory = _ => [] };
         var json = new Option<bool>("--json")
         {
             Description =
-                "Print a JSON object: valid, problems, notes, advice, and where it is valid model, output, " +
+                "Print a JSON object: valid, problems, notes, advice, and if valid also model, output, " +
                 "train_rows, validation_rows, trained_parameters, total_parameters, total_steps, known_bytes.",
         };
         return new Command(
             "validate",
-            "Find every problem of a recipe before any work: keys and values, files and rows, the adapter's " +
-            "layers, memory against what is free. Nothing is written; exit code 2 where there is a problem.") { recipe,
+            "Report every problem in a recipe before any work starts: keys and values, files and rows, the adapter's " +
+            "layers, and whether it fits into free memory. Writes no files; exits with 2 if there is a " +
+            "problem.") { recipe,
             set, json }
             .Does(parsed =>
                 Validate(parsed.GetRequiredValue(recipe), parsed.GetRequiredValue(set), parsed.GetValue(json)),
@@ -78,7 +79,7 @@ internal sealed class ValidateCommand : ICliCommand
         foreach (string note in run.Notes) Console.WriteLine("note: " + note);
         foreach (string advice in run.Advice) Console.WriteLine("advice: " + advice);
         foreach (string problem in problems)
-            Console.Error.WriteLine($"error: {problem}. Take a smaller model, or train fewer weights.");
+            Console.Error.WriteLine($"error: {problem}. Use a smaller model, or train fewer weights.");
         if (problems.Length > 0) return;
         Console.WriteLine(
             string.Create(
@@ -88,6 +89,6 @@ internal sealed class ValidateCommand : ICliCommand
             + string.Create(
                 CultureInfo.InvariantCulture,
                 $"{sizes.TrainedParameters:n0} trained weights of {sizes.TotalParameters:n0}, " +
-                $"{sizes.PeakBytes / 1e9:f2} GB and what the activations take (lowrank estimate measures it)."));
+                $"{sizes.PeakBytes / 1e9:f2} GB plus the activations (lowrank estimate measures them)."));
     }
 }

@@ -7,15 +7,15 @@ namespace LowRank.Cli.Report;
 
 /// <summary>A chart: quantities of one unit over the steps.</summary>
 /// <param name="Id">Its id in the page.</param>
-/// <param name="Title">What it shows, with its unit.</param>
+/// <param name="Title">The quantity, with its unit.</param>
 /// <param name="Lines">Its curves.</param>
-/// <param name="Divisor">What the values are divided by, to be of the title's unit.</param>
+/// <param name="Divisor">Divides the values to convert them to the title's unit.</param>
 internal sealed record Chart(string Id, string Title, IReadOnlyList<ChartLine> Lines, double Divisor = 1)
 {
-    /// <summary>The id of its heading.</summary>
+    /// <summary>The id of the chart's heading.</summary>
     public string TitleId => Id + "-title";
 
-    /// <summary>The id of its summary in words.</summary>
+    /// <summary>The id of the chart's summary in words.</summary>
     public string SummaryId => Id + "-summary";
 }
 
@@ -24,9 +24,9 @@ internal static class ChartData
 {
     /// <summary>JSON that is safe inside a script element.</summary>
     /// <param name="charts">The charts.</param>
-    /// <param name="runs">How many runs there are.</param>
+    /// <param name="runs">The number of runs.</param>
     /// <param name="lastStep">The end of the scale of steps.</param>
-    /// <param name="buckets">How many points a curve has at most.</param>
+    /// <param name="buckets">The maximum number of points per curve.</param>
     public static string Json(IReadOnlyList<Chart> charts, int runs, long lastStep, int buckets)
     {
         var text = new StringBuilder();
@@ -48,19 +48,19 @@ internal static class ChartData
         return $"{{\"name\":{Quoted(line.Name)},\"run\":{line.Run},\"heldOut\":{(line.IsHeldOut ? "true" : "false")},\"points\":{Points(line.Series.Curve(buckets), divisor)}{means}}}";
     }
 
-    // Steps and values in turn: half the brackets.
+    // Steps and values alternate in one flat list, which takes half as many brackets.
     private static string Points(IReadOnlyList<MetricPoint> points, double divisor) =>
         $"[{string.Join(',', points.Select(point => FormattableString.Invariant($"{point.Step},{point.Value / divisor:G5}")))}]";
 
-    // The default encoder leaves no character that could end the element.
+    // The default encoder escapes every character that could end the element.
     private static string Quoted(string text) => JsonSerializer.Serialize(text);
 }
 
 /// <summary>A curve of a chart.</summary>
-/// <param name="Name">What it shows.</param>
+/// <param name="Name">The quantity.</param>
 /// <param name="Run">The number of its run.</param>
-/// <param name="IsHeldOut">Whether it was measured at evaluations, not at steps: it is drawn bolder, with a dot a
-/// point.</param>
+/// <param name="IsHeldOut">Whether it was measured at evaluations instead of at steps; such a curve is bolder, with a
+/// dot at each point.</param>
 /// <param name="Series">Its measurements.</param>
 internal sealed record ChartLine(string Name, int Run, bool IsHeldOut, MetricSeries Series);
 
@@ -69,12 +69,12 @@ internal static class ChartList
 {
     private const string HeldOut = "eval_";
 
-    // Counts that are no course, or that other charts show.
+    // Counters, which have no meaningful curve, and values that other charts show.
     private static readonly HashSet<string> NotDrawn =
         ["tokens", "eval_tokens", "elapsed", "elapsed_seconds", "seconds", "epoch"];
 
-    /// <summary>The charts: losses first, then what drives them, then what they cost, then the task's own metrics and
-    /// anything else that was measured.</summary>
+    /// <summary>The charts: losses, then learning rate and gradients, then speed and memory, then the task's metrics
+    /// and anything else that was measured.</summary>
     public static IReadOnlyList<Chart> Of(IReadOnlyList<RunRecord> runs)
     {
         List<Chart?> charts =
@@ -120,7 +120,7 @@ internal static class ChartList
         name.Replace('_', ' ') is var words && words.EndsWith(" bytes", StringComparison.Ordinal) ? words[..^6] : words;
 }
 
-/// <summary>A linear scale of a chart, from values to places, with ticks at round values.</summary>
+/// <summary>A linear scale of a chart that maps values to positions, with ticks at round values.</summary>
 internal sealed class ChartScale
 {
     private readonly double from, to;
@@ -128,14 +128,14 @@ internal sealed class ChartScale
     /// <summary>A scale over values.</summary>
     /// <param name="lowest">The lowest value.</param>
     /// <param name="highest">The highest.</param>
-    /// <param name="from">Where the lowest is.</param>
-    /// <param name="to">Where the highest is.</param>
-    /// <param name="ticks">How many ticks there are at most.</param>
+    /// <param name="from">The position of the lowest value.</param>
+    /// <param name="to">The position of the highest value.</param>
+    /// <param name="ticks">The maximum number of ticks.</param>
     public ChartScale(double lowest, double highest, double from, double to, int ticks)
     {
         (this.from, this.to) = (from, to);
         double size = Math.Max(Math.Abs(lowest), Math.Abs(highest));
-        // Values that differ by their last digits alone are shown as equal: no ticks would fit between them.
+        // Values that differ only in their last digits are shown as equal, because no ticks fit between them.
         if (highest - lowest <= Math.Max(size * 1e-9, 1e-300))
             (lowest, highest) = size <= 1e-300 ? (0, 1) : (lowest - size * 0.1, highest + size * 0.1);
         (Lowest, Highest) = (lowest, highest);
@@ -144,22 +144,22 @@ internal sealed class ChartScale
             Ticks.Add(at * Step);
     }
 
-    /// <summary>The value at the scale's beginning.</summary>
+    /// <summary>The value at the start of the scale.</summary>
     public double Lowest { get; }
 
-    /// <summary>The value at its end.</summary>
+    /// <summary>The value at the end of the scale.</summary>
     public double Highest { get; }
 
-    /// <summary>How far ticks are apart: 1, 2 or 5 times a power of ten.</summary>
+    /// <summary>The distance between ticks: 1, 2 or 5 times a power of ten.</summary>
     public double Step { get; }
 
-    /// <summary>Values with a tick, rising.</summary>
+    /// <summary>The values with a tick, ascending.</summary>
     public List<double> Ticks { get; } = [];
 
-    /// <summary>Where a value is.</summary>
+    /// <summary>The position of a value.</summary>
     public double Place(double value) => from + (value - Lowest) / (Highest - Lowest) * (to - from);
 
-    /// <summary>A scale whose values leave some room at both ends; from 0 where that costs little.</summary>
+    /// <summary>A scale with some room at both ends; it starts at 0 if that wastes little space.</summary>
     public static ChartScale Roomy(double lowest, double highest, double from, double to, int ticks)
     {
         double room = (highest - lowest) * 0.05;
@@ -174,12 +174,12 @@ internal sealed class ChartScale
     }
 }
 
-/// <summary>A chart in words and as a table, for those who do not see it.</summary>
+/// <summary>A chart in words and as a table, for readers who cannot see it.</summary>
 internal static class ChartWords
 {
     private const int MostRows = 24;
 
-    /// <summary>A sentence a curve: where it begins, where it ends, and how low and how high it goes.</summary>
+    /// <summary>One sentence per curve: where it begins and ends, and its lowest and highest values.</summary>
     public static HtmlElement Summary(Chart chart)
     {
         string At(MetricPoint point) =>
@@ -197,7 +197,7 @@ internal static class ChartWords
         return E("ul", A("id", chart.SummaryId), Class("summary"), chart.Lines.Select(line => E("li", Sentence(line))));
     }
 
-    /// <summary>Values at some steps: those of the evaluations where the chart has any.</summary>
+    /// <summary>Values at some steps: those of the evaluations, if the chart has any.</summary>
     public static HtmlElement Table(Chart chart)
     {
         long[] steps = Spread(Steps(chart));
@@ -206,8 +206,8 @@ internal static class ChartWords
             E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"),
                 A("aria-label", $"{chart.Title} as a table"),
                 E("table",
-                    E("caption", thinned ? "Of long runs a value is the mean of the steps around it."
-                        : "Values at some of the steps; the run's metrics.jsonl has all."),
+                    E("caption", thinned ? "In long runs each value is the mean of the surrounding steps."
+                        : "Values at selected steps; the run's metrics.jsonl has all of them."),
                     E("thead", E("tr", E("th", A("scope", "col"), "step"),
                         chart.Lines.Select(line => E("th", A("scope", "col"), line.Name)))),
                     E("tbody", steps.Select(step => E("tr", E("th", A("scope", "row"), Figures.Whole(step)),
@@ -230,11 +230,11 @@ internal static class ChartWords
             .Select(row => steps[(int)((long)row * (steps.Count - 1) / (MostRows - 1))])];
 }
 
-/// <summary>Draws a chart as SVG, for readers without scripts; with them the page draws it again at its own
+/// <summary>Draws a chart as SVG for readers without scripts; the page's script redraws it at the page's
 /// width.</summary>
 /// <param name="chart">The chart.</param>
 /// <param name="lastStep">The end of the scale of steps, the same for all charts.</param>
-/// <param name="buckets">How many points a curve has at most.</param>
+/// <param name="buckets">The maximum number of points per curve.</param>
 internal sealed class ChartDrawing(Chart chart, long lastStep, int buckets)
 {
     private const double Width = 560, Height = 300, Left = 60, Right = 14, Top = 12, Bottom = 44;

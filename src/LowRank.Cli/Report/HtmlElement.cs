@@ -2,8 +2,7 @@ using System.Text;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>An element of a page. Whatever text it is given is written so that it is read as that text, never as
-/// markup.</summary>
+/// <summary>An element of a page. All text is escaped, so it is never read as markup.</summary>
 internal sealed class HtmlElement
 {
     private static readonly HashSet<string> Void = ["meta", "br", "input", "link", "circle", "path", "line", "rect"];
@@ -20,8 +19,7 @@ internal sealed class HtmlElement
 
     /// <summary>An element.</summary>
     /// <param name="name">Its tag.</param>
-    /// <param name="content">Attributes, elements, lists of elements and texts in their order; null is left
-    /// out.</param>
+    /// <param name="content">Attributes, elements, lists of elements and texts, in order; null is ignored.</param>
     public static HtmlElement E(string name, params IEnumerable<object?> content)
     {
         var element = new HtmlElement(name);
@@ -35,8 +33,8 @@ internal sealed class HtmlElement
     /// <summary>The class attribute.</summary>
     public static HtmlAttribute Class(string names) => new("class", names);
 
-    /// <summary>A text that is safe between tags and in quoted attributes.</summary>
-    /// <param name="text">Any text; what HTML cannot hold becomes U+FFFD.</param>
+    /// <summary>Escapes a text for use between tags and in quoted attributes.</summary>
+    /// <param name="text">Any text; characters that HTML cannot contain become U+FFFD.</param>
     public static string Escape(string text)
     {
         var escaped = new StringBuilder(text.Length);
@@ -76,7 +74,8 @@ internal sealed class HtmlElement
             case IEnumerable<object?> list:
                 foreach (object? inner in list) Add(inner);
                 break;
-            default: throw new ArgumentException($"{item.GetType()} is no content of an element.", nameof(item));
+            default: throw new ArgumentException($"{item.GetType()} cannot be the content of an element.",
+                nameof(item));
         }
     }
 
@@ -99,9 +98,9 @@ internal sealed class HtmlElement
 
 /// <summary>An attribute of an element.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Value">Its value, as it is read: it is escaped where it is written.</param>
+/// <param name="Value">The unescaped value; it is escaped on output.</param>
 internal sealed record HtmlAttribute(string Name, string Value);
 
 /// <summary>Text of a style or a script, which HTML does not unescape.</summary>
-/// <param name="Text">May not end the element that it is in.</param>
+/// <param name="Text">The text; it must not end its own element.</param>
 internal sealed record HtmlRaw(string Text);

@@ -6,14 +6,14 @@ using static LowRank.Cli.Report.HtmlElement;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>The page of <c>lowrank report</c>: one file that asks for nothing from anywhere. The same runs give the
-/// same bytes.</summary>
+/// <summary>The page of <c>lowrank report</c>: one file that loads nothing from anywhere. The same runs give the same
+/// bytes.</summary>
 internal static class ReportPage
 {
-    // All curves together stay near a megabyte, however many runs there are.
+    // Keeps all curves together near a megabyte, regardless of the number of runs.
     private const int AllBuckets = 3 * MetricSeries.MostBuckets, FewestBuckets = 64;
 
-    private const int MostVisibleLines = 6; // of a summary in words; more are folded
+    private const int MostVisibleLines = 6; // in a summary in words; more are folded
 
     /// <summary>The page.</summary>
     /// <param name="runs">At most <see cref="RunLook.Most"/>.</param>
@@ -43,7 +43,7 @@ internal static class ReportPage
             E("main", A("id", "main"), Problems(runs), sections.Select(section =>
                 E("section", A("id", section.Id), A("aria-labelledby", section.Id + "-heading"),
                     E("h2", A("id", section.Id + "-heading"), section.Title), section.Content))),
-            E("footer", E("p", $"Made by lowrank report {Version}. This file holds everything that it shows.")),
+            E("footer", E("p", $"Made by lowrank report {Version}. This file is self-contained.")),
             E("script", A("type", "application/json"), A("id", "chart-data"),
             new HtmlRaw(ChartData.Json(charts, runs.Count, lastStep, buckets))),
             E("script", new HtmlRaw(Script)));
@@ -58,7 +58,7 @@ internal static class ReportPage
 
     private static HtmlElement Head(string title) => E("head",
         E("meta", A("charset", "utf-8")),
-        // Whatever slipped into the page could neither run nor reach anything.
+        // Anything injected into the page could neither run nor reach the network.
         E("meta", A("http-equiv", "Content-Security-Policy"),
             A("content",
             $"default-src 'none'; script-src '{Hash(Script)}'; style-src '{Hash(Style)}'; base-uri 'none'; " +
@@ -84,13 +84,12 @@ internal static class ReportPage
         [
             .. runs.Where(run => run.Writer is not null)
                 .Select(run =>
-                E("li", $"{Name(run)}The run is in progress ({run.Writer}); this page shows it as far as it had " +
-                "come.")),
+                E("li", $"{Name(run)}The run is in progress ({run.Writer}); this page shows its state so far.")),
             .. runs.SelectMany(run => run.Problems.Select(problem => E("li", Name(run) + problem))),
         ];
         return said.Count == 0 ? null
             : E("section", Class("problems"), A("aria-labelledby", "problems-heading"),
-            E("h2", A("id", "problems-heading"), "To know first"), E("ul", said));
+            E("h2", A("id", "problems-heading"), "Please note"), E("ul", said));
         string Name(RunRecord run) => runs.Count == 1 ? "" : $"{run.Name}: ";
     }
 
@@ -99,7 +98,7 @@ internal static class ReportPage
     {
         if (charts.Count == 0)
         {
-            yield return E("p", "There are no measurements to draw yet.");
+            yield return E("p", "There are no measurements yet.");
             yield break;
         }
         yield return E("div", A("id", "curve-tools"), Class("tools"));

@@ -4,7 +4,8 @@ using static LowRank.Cli.Report.HtmlElement;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>What the runs came to: a list for one, a table for several with the best held-out loss marked.</summary>
+/// <summary>The results of the runs: a list for one run; for several, a table with the best held-out loss
+/// marked.</summary>
 internal static class RunOverview
 {
     private static readonly (string Label, Func<RunRecord, string?> Value)[] Facts =
@@ -49,9 +50,9 @@ internal static class RunOverview
         { Writer: not null } => "in progress",
         { Facts.State: RunFacts.Finished } => "finished",
         { Facts.State: RunFacts.Stopped } => "ended before its last planned step",
-        { Facts.State: RunFacts.Running } => "cut off: its process ended before its last step",
+        { Facts.State: RunFacts.Running } => "interrupted: its process ended before the last step",
         { SavedBytes: not null } => "ended",
-        _ => "not known",
+        _ => "unknown",
     };
 
     private static string? Steps(RunRecord run)
@@ -74,26 +75,25 @@ internal static class RunOverview
         run.Metrics.Series.GetValueOrDefault(series) is { Count: > 0 } found ? Figures.Number(found.Last.Value) : null;
 }
 
-/// <summary>How curves of a run look: by colour and by dashes, so that they are told apart without colours
-/// too.</summary>
+/// <summary>The look of a run's curves: colours and dashes, so they can be told apart without colours too.</summary>
 internal static class RunLook
 {
     private const int Colours = 8, Dashes = 4;
 
-    /// <summary>How many runs look different.</summary>
+    /// <summary>The number of runs that look different.</summary>
     public const int Most = Colours * Dashes;
 
     /// <summary>The classes of a run's curves.</summary>
     /// <param name="run">Its number from 0.</param>
     public static string Class(int run) => $"c{run % Colours} d{(run + run / Colours) % Dashes}";
 
-    /// <summary>A piece of a run's line, for legends.</summary>
+    /// <summary>A sample of a run's line, for legends.</summary>
     public static HtmlElement Sample(int run) =>
         E("svg", HtmlElement.Class("sample"), A("viewBox", "0 0 36 10"), A("aria-hidden", "true"),
         E("path", HtmlElement.Class($"curve held-out {Class(run)}"), A("d", "M1 5L35 5")));
 }
 
-/// <summary>What the runs learned from.</summary>
+/// <summary>The data that the runs learned from.</summary>
 internal static class RunData
 {
     /// <summary>The section's content.</summary>
@@ -119,8 +119,8 @@ internal static class RunData
             string[] unknown = [.. runs.Where(run => run.Facts.Training is null).Select(run => run.Name)];
             if (unknown.Length > 0)
                 yield return E(
-                    "p", $"How many rows there were is not known of {string.Join(", ", unknown)}: run.json does " +
-                    "not say.");
+                    "p", $"The number of rows is unknown for {string.Join(", ", unknown)}: run.json does not contain " +
+                    "it.");
         }
         foreach (RunRecord run in runs)
         {
@@ -132,10 +132,10 @@ internal static class RunData
     }
 }
 
-/// <summary>Numbers as the page writes them; the page's script writes them alike.</summary>
+/// <summary>Formats numbers for the page; the page's script uses the same formats.</summary>
 internal static class Figures
 {
-    // of a tick; smaller ones are written with an exponent, or without a suffix
+    // for ticks; smaller values are written with an exponent, or without a suffix
     private const int MostDecimals = 5, MostShortDecimals = 3;
 
     /// <summary>Four digits: 0.1143, 12,345, 2.5e-5.</summary>
@@ -147,10 +147,10 @@ internal static class Figures
         _ => value.ToString("G4"),
     };
 
-    /// <summary>A whole number with its thousands apart.</summary>
+    /// <summary>A whole number with thousands separators.</summary>
     public static string Whole(long value) => value.ToString("n0");
 
-    /// <summary>A size: 1.12 MB, which no line is broken in.</summary>
+    /// <summary>A size such as 1.12 MB, with a non-breaking space.</summary>
     public static string Bytes(long bytes) => bytes switch
     {
         >= 1_000_000_000 => $"{bytes / 1e9:f2}\u00A0GB",
@@ -161,14 +161,14 @@ internal static class Figures
 
     /// <summary>A tick of a scale: 0.05, 20k, 1.5M.</summary>
     /// <param name="value">Its value.</param>
-    /// <param name="step">How far the ticks are apart: says how many digits there are.</param>
+    /// <param name="step">The distance between ticks, which determines the number of digits.</param>
     public static string Tick(double value, double step)
     {
         if (value == 0) return "0";
         int Decimals(double unit) => Math.Max(0, (int)Math.Ceiling(-Math.Log10(step / unit) - 1e-9));
         (double unit, string suffix) =
             Math.Abs(value) switch { >= 1e9 => (1e9, "G"), >= 1e6 => (1e6, "M"), >= 1e4 => (1e3, "k"), _ => (1, "") };
-        // the thousands are no help where the digits behind them count
+        // a suffix for thousands does not help if the later digits matter
         if (Decimals(unit) > MostShortDecimals) (unit, suffix) = (1, "");
         if (Decimals(unit) <= MostDecimals) return (value / unit).ToString($"F{Decimals(unit)}") + suffix;
         int digits = Math.Clamp((int)(Math.Floor(Math.Log10(Math.Abs(value))) - Math.Floor(Math.Log10(step))), 0, 15);
@@ -179,7 +179,7 @@ internal static class Figures
 /// <summary>Tables on narrow screens.</summary>
 internal static class PageTable
 {
-    /// <summary>A table that is scrolled by itself where it is wider than the screen, by the keyboard too.</summary>
+    /// <summary>A table that scrolls on its own if it is wider than the screen, also by keyboard.</summary>
     public static HtmlElement Scrolling(string label, HtmlElement table) =>
         E("div", Class("scroll"), A("tabindex", "0"), A("role", "region"), A("aria-label", label), table);
 }

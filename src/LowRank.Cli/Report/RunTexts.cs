@@ -3,12 +3,13 @@ using static LowRank.Cli.Report.HtmlElement;
 
 namespace LowRank.Cli.Report;
 
-/// <summary>What the model wrote before training, at evaluations and after it, a part for each prompt.</summary>
+/// <summary>The texts that the model generated before training, at evaluations and after training, with one part per
+/// prompt.</summary>
 internal static class RunTexts
 {
     private const int MostPrompts = 20, MostEvaluations = 10, LongestText = 4000;
 
-    /// <summary>The section's content; empty where no run has texts.</summary>
+    /// <summary>The section's content; empty if no run has texts.</summary>
     public static IEnumerable<HtmlElement> Show(IReadOnlyList<RunRecord> runs)
     {
         List<string> prompts = [.. runs.SelectMany(Prompts).Distinct()];
@@ -22,7 +23,7 @@ internal static class RunTexts
                 "div", Class("prompt"), E("h3", prompt.Length > 0 ? $"Prompt {++number}" : "Texts without a prompt"),
                 E("dl", Class("texts"),
                     prompt.Length > 0 ? Entry("Prompt", prompt) : null,
-                    reference is { Length: > 0 } ? Entry("The data's own text", reference) : null,
+                    reference is { Length: > 0 } ? Entry("Reference text from the data", reference) : null,
                     runs.SelectMany(
                         (run, place) =>
                         Written(run, prompt)
@@ -50,7 +51,7 @@ internal static class RunTexts
     {
         int? compared = run.Comparison is { } comparison ? PlaceOf(comparison.Prompts, prompt) : null;
         if (compared is { } before) yield return ("Before training", run.Comparison!.Before.Texts[before]);
-        // The comparison measures before the first step and after the last one, too: the same text is shown once.
+        // The comparison also measures before the first step and after the last one; equal texts are shown once.
         bool Shown(RunText text) =>
             compared is { } place && ((text.Step == 0 && text.Text.Trim() == run.Comparison!.Before.Texts[place].Trim())
             || (text.Step == run.Metrics.LastStep && text.Text.Trim() == run.Comparison!.After.Texts[place].Trim()));
@@ -60,9 +61,9 @@ internal static class RunTexts
                 text.Step == 0 ? "Before the first step" : $"After step {Figures.Whole(text.Step)}", text.Text);
         if (texts.Count > MostEvaluations)
             yield return (
-                "Left out",
-                $"texts of {Figures.Whole(texts.Count - MostEvaluations)} further evaluations; the run's " +
-                "metrics.jsonl has all");
+                "Not shown",
+                $"the texts of {Figures.Whole(texts.Count - MostEvaluations)} more evaluations; the run's " +
+                "metrics.jsonl has all of them");
         if (compared is { } after) yield return ("After training", run.Comparison!.After.Texts[after]);
     }
 
@@ -80,7 +81,7 @@ internal static class RunTexts
     }
 }
 
-/// <summary>The recipes in effect: of several runs the keys that differ first.</summary>
+/// <summary>The recipes in effect; for several runs the keys that differ come first.</summary>
 internal static class RunRecipe
 {
     /// <summary>The section's content.</summary>
@@ -89,7 +90,7 @@ internal static class RunRecipe
         var keys = RunComparison.Settings(runs);
         if (keys.Count == 0)
         {
-            yield return E("p", "The recipe is not known.");
+            yield return E("p", "The recipe is unknown.");
             yield break;
         }
         if (runs.Count == 1)
@@ -128,7 +129,7 @@ internal static class RunRecipe
                 : E("code", value))));
     }
 
-    // What most runs have: the others are highlighted. Where there is no such value all are.
+    // The value that most runs share; other values are highlighted, or all of them if there is no such value.
     private static string? Commonest(IReadOnlyList<string?> values)
     {
         var counts = values.OfType<string>().CountBy(value => value).OrderByDescending(count => count.Value)

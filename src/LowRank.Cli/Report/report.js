@@ -1,4 +1,4 @@
-// Makes the page's drawn curves ones to work with: a logarithmic scale, smoothing, hiding runs, reading values. Without it the page holds
+// Makes the page's curves interactive: a logarithmic scale, smoothing, hiding runs, reading values. Without this script the page shows
 // the same curves, words and tables.
 (() => {
   "use strict";
@@ -14,7 +14,7 @@
     return element;
   };
 
-  // As the page's own figures are written.
+  // Formats numbers as Figures does in C#.
   const number = value => {
     const size = Math.abs(value);
     if (size === 0) return "0";
@@ -46,7 +46,7 @@
   };
 
   const linear = (lowest, highest, from, to, most) => {
-    const size = Math.max(Math.abs(lowest), Math.abs(highest)); // values that differ by their last digits alone are shown as equal
+    const size = Math.max(Math.abs(lowest), Math.abs(highest)); // values that differ only in their last digits are shown as equal
     if (highest - lowest <= Math.max(size * 1e-9, 1e-300)) [lowest, highest] = size <= 1e-300 ? [0, 1] : [lowest - size * 0.1, highest + size * 0.1];
     return { ticks: linearTicks(lowest, highest, most), place: value => from + (value - lowest) / (highest - lowest) * (to - from) };
   };
@@ -68,7 +68,7 @@
     return { ticks, place: value => from + (Math.log(value) - low + room) / (Math.log(highest) - low + 2 * room) * (to - from) };
   };
 
-  // An exponential mean over steps, started without a pull to zero; the window is a share of all steps, so that runs are treated alike.
+  // An exponential mean over steps without a bias towards zero at the start; the window is a share of all steps, the same for all runs.
   const smoothed = points => {
     const window = state.smoothing / 100 * Math.max(1, data.lastStep);
     let sum = 0, weight = 0, before = points[0][0];
@@ -91,7 +91,7 @@
       this.title = this.root.querySelector("h3").textContent;
       this.lines = lines.map(line => ({ ...line, points: pairs(line.points), means: line.means && pairs(line.means), look: data.looks[line.run] }));
       this.steps = [];
-      this.reads = null; // the step whose values are read; null is the last, without a line
+      this.reads = null; // the step whose values are shown; null for the last one, without a crosshair
       this.width = 0;
       this.addReading();
       this.plot.classList.add("drawn");
@@ -105,7 +105,7 @@
       reading.className = "reading";
       add(reading, "label", { for: id }, "Read values");
       this.slider = add(reading, "input", { type: "range", id, min: 0, value: 0, step: 1 });
-      this.output = add(reading, "output", { for: id, "aria-live": "off" }); // the slider's own value says it to screen readers
+      this.output = add(reading, "output", { for: id, "aria-live": "off" }); // the slider's aria-valuetext already tells screen readers
       this.root.querySelector("figure > .plot").after(reading);
       this.slider.addEventListener("input", () => this.read(this.steps[this.slider.value]));
       this.plot.addEventListener("pointermove", event => this.readAt(event));
@@ -160,7 +160,7 @@
       this.svg.replaceChildren();
       if (curves.length === 0) {
         const hidden = this.visible.length === 0;
-        add(this.svg, "text", { x: this.width / 2, y: height / 2, "text-anchor": "middle" }, hidden ? "All its runs are hidden" : "No value is above 0: nothing to show on a logarithmic scale");
+        add(this.svg, "text", { x: this.width / 2, y: height / 2, "text-anchor": "middle" }, hidden ? "All runs in this chart are hidden" : "No value is above 0: nothing to show on a logarithmic scale");
         return;
       }
       const scale = state.logarithmic ? logarithmic : roomy;
@@ -170,7 +170,7 @@
       this.place();
     }
 
-    // The slider's steps may be others now; what it reads stays.
+    // The slider's steps may have changed; keep the step that it shows.
     place() {
       const at = this.reads === null ? -1 : this.steps.findIndex(step => step >= this.reads);
       this.slider.value = at < 0 ? this.steps.length - 1 : at;
@@ -178,7 +178,7 @@
       this.drawCrosshair();
     }
 
-    // On a logarithmic scale values above 0 alone have a place.
+    // A logarithmic scale can only show values above 0.
     shown(line) {
       const positive = points => state.logarithmic ? points.filter(point => point[1] > 0) : points;
       const smooth = state.smoothing > 0 && !line.heldOut && line.points.length > 2 ? positive(smoothed(line.means ?? line.points)) : null;
@@ -242,7 +242,7 @@
   const addTheme = () => {
     const label = add(document.getElementById("page-tools"), "label", {}, "Colours ");
     const choice = add(label, "select", { id: "theme" });
-    for (const [value, text] of [["", "as the system"], ["light", "light"], ["dark", "dark"]]) add(choice, "option", { value }, text);
+    for (const [value, text] of [["", "system"], ["light", "light"], ["dark", "dark"]]) add(choice, "option", { value }, text);
     choice.addEventListener("change", () => {
       if (choice.value) document.documentElement.dataset.theme = choice.value;
       else delete document.documentElement.dataset.theme;

@@ -6,17 +6,17 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Runs;
 
-/// <summary>Finds runs below a folder, and reads what each folder tells. Nothing is written.</summary>
+/// <summary>Finds runs below a folder and reads their files. Writes nothing.</summary>
 internal static class RunFolders
 {
-    // folders below each other that are searched: runs/, sweeps in it, and some order of the user's
+    // levels of folders to search: runs/, sweeps in it, and some levels that the user adds
     private const int Deepest = 5;
     private const string Metrics = "metrics.jsonl", RecipeFile = "recipe.yaml", FactsFile = RunFacts.FileName;
 
     private static readonly EnumerationOptions Below =
         new() { IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint | FileAttributes.Hidden };
 
-    /// <summary>The folders of runs, in the order of their names.</summary>
+    /// <summary>The run folders, sorted by name.</summary>
     public static IReadOnlyList<string> Find(string folder)
     {
         var found = new List<string>();
@@ -24,22 +24,22 @@ internal static class RunFolders
         return [.. found.Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>Changes whenever a run's files do; not when its process ends.</summary>
+    /// <summary>A stamp that changes whenever a run's files change, but not when its process ends.</summary>
     public static string Stamp(string run) =>
         string.Join(' ',
         new[] { Metrics, RecipeFile, FactsFile }.Select(
             name => new FileInfo(Path.Combine(run, name)) is { Exists: true } file
         ? string.Create(CultureInfo.InvariantCulture, $"{file.Length}:{file.LastWriteTimeUtc.Ticks}") : "-"));
 
-    /// <summary>Reads a run; <see cref="RunRow.State"/> is what the files say of it, without a look at its
+    /// <summary>Reads a run; <see cref="RunRow.State"/> is what the files say, without checking the run's
     /// process.</summary>
     /// <param name="root">The folder that was searched.</param>
-    /// <param name="run">The run's.</param>
+    /// <param name="run">The run's folder.</param>
     public static RunRow Read(string root, string run)
     {
         var problems = new List<string>();
-        // Any of the files may be gone since, of another version, damaged or not ours to read: the run is listed with
-        // what the others tell.
+        // Any of the files may have been deleted since, come from another version, be damaged or be unreadable. The run
+        // is then listed with what the other files say.
         RunMetrics metrics = Part(run, Metrics, RunMetrics.Read, problems) ?? RunMetrics.None;
         Recipe? recipe =
             Part(run, RecipeFile, path => Recipe.Parse(SmallFile.ReadText(path), run, name: RecipeFile), problems);
@@ -70,20 +70,21 @@ internal static class RunFolders
         catch (InputException e)
         {
             problems.Add(
-                $"{file} was left out: " +
+                $"{file} was ignored: " +
                 $"{(e.Problems is [var first, ..] ? first : e.Message).TrimEnd('.')}{(e.Problems.Count > 1 ? $" (and {e.Problems.Count - 1} more)" : "")}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            problems.Add($"{file} was left out: {e.Message.TrimEnd('.')}");
+            problems.Add($"{file} was ignored: {e.Message.TrimEnd('.')}");
         }
         return null;
     }
 
-    /// <summary>The state with a look at the run's process, which the operating system's lock tells.</summary>
+    /// <summary>The state, taking into account whether the run's process is alive, which the operating system's lock
+    /// shows.</summary>
     public static RunRow Now(string root, RunRow row)
     {
-        if (row.State is "finished" or "stopped") return row; // a run that goes on has said so in its files
+        if (row.State is "finished" or "stopped") return row; // the files say so while a run is active
         try
         {
             RunFolder.RequireFree(Path.Combine(root, row.Folder));
@@ -100,13 +101,13 @@ internal static class RunFolders
         if (File.Exists(Path.Combine(folder, Metrics)))
         {
             found.Add(folder);
-            return; // its folders are its own
+            return; // folders inside a run belong to it
         }
         if (depth == 0 || !Directory.Exists(folder)) return;
         foreach (string child in Directory.EnumerateDirectories(folder, "*", Below)) Search(child, depth - 1, found);
     }
 
-    // A file that says running is left by a kill, unless the lock is held.
+    // A file that says "running" was left by a killed run, unless the lock is held.
     private static string State(string run, RunFacts facts) => facts.State switch
     {
         RunFacts.Finished or RunFacts.Stopped => facts.State,

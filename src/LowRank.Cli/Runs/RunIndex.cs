@@ -3,20 +3,20 @@ using Microsoft.Data.Sqlite;
 
 namespace LowRank.Cli.Runs;
 
-/// <summary>What the folders told when they were read last, so that a list of many long runs is quick. The truth is in
-/// the folders: an index that is lost, damaged or of another version is made anew, and one that cannot be written is
-/// done without.</summary>
+/// <summary>Caches what the run folders contained when they were last read, which makes a list of many long runs fast.
+/// An index that is lost, damaged or from another version is rebuilt, and listing works without one if it cannot be
+/// written.</summary>
 internal static class RunIndex
 {
-    /// <summary>The file in the folder of the runs.</summary>
+    /// <summary>The index file in the folder that contains the runs.</summary>
     public const string FileName = ".runs.sqlite";
 
     private const int Version = 2;
     private const int Damaged = 11, NoDatabase = 26; // SQLITE_CORRUPT, SQLITE_NOTADB
 
-    /// <summary>The runs below a folder; those whose files have changed since the last time are read.</summary>
+    /// <summary>Lists the runs below a folder; reads only those whose files have changed since the last time.</summary>
     /// <param name="root">The folder.</param>
-    /// <param name="note">Hears why the index was not used.</param>
+    /// <param name="note">Receives the reason if the index was not used.</param>
     public static IReadOnlyList<RunRow> List(string root, Action<string> note)
     {
         IReadOnlyList<string> runs = RunFolders.Find(root);
@@ -30,7 +30,7 @@ internal static class RunIndex
             }
             catch (SqliteException e) when (attempt == 0 && e.SqliteErrorCode is Damaged or NoDatabase)
             {
-                note($"{path} was damaged and is made anew");
+                note($"{path} was damaged and has been rebuilt");
                 foreach (string file in new[] { path, path + "-journal" }) File.Delete(file);
             }
             catch (Exception e) when (e is SqliteException or IOException or UnauthorizedAccessException)
@@ -41,7 +41,7 @@ internal static class RunIndex
         }
     }
 
-    // One transaction, which waits for another process's.
+    // A single transaction, which waits for those of other processes.
     private static List<RunRow> Update(string path, string root, IReadOnlyList<string> runs)
     {
         using var connection = new SqliteConnection(
@@ -97,7 +97,7 @@ internal static class RunIndex
         }
         catch (JsonException)
         {
-            return null; // read anew
+            return null; // the run is read again
         }
     }
 
@@ -106,23 +106,23 @@ internal static class RunIndex
         params (string Name, string Value)[] values)
     {
         using SqliteCommand command = connection.CreateCommand();
-        // Every text is one of this file's constants; what comes from outside goes in as a parameter.
+        // All SQL texts are constants of this file; external values are passed as parameters.
         (command.Transaction, command.CommandText) = (transaction, sql);
         foreach ((string name, string value) in values) command.Parameters.AddWithValue(name, value);
         command.ExecuteNonQuery();
     }
 }
 
-/// <summary>What a list of runs says of one. What its folder does not tell is null.</summary>
+/// <summary>A run in the list of runs. Values that its folder does not contain are null.</summary>
 /// <param name="Folder">Relative to the folder that was searched, with slashes.</param>
-/// <param name="State">running, finished, stopped, killed, or ended (a run of an older version, which does not say
-/// how).</param>
+/// <param name="State">running, finished, stopped, killed, or ended (a run of an older version, which does not record
+/// how it ended).</param>
 /// <param name="Steps">Steps taken.</param>
-/// <param name="PlannedSteps">Steps in all.</param>
+/// <param name="PlannedSteps">Planned number of steps.</param>
 /// <param name="BestLoss">The lowest held-out loss, in nats.</param>
 /// <param name="BestStep">Its step.</param>
 /// <param name="Method">The recipe's <c>adapter.method</c>.</param>
-/// <param name="Rank">The recipe's <c>adapter.rank</c>; null where the method has none.</param>
+/// <param name="Rank">The recipe's <c>adapter.rank</c>; null if the method has none.</param>
 /// <param name="LearningRate">The peak rate.</param>
 /// <param name="Seconds">Time spent in steps.</param>
 /// <param name="Changed">When it was last written to.</param>
@@ -131,6 +131,6 @@ internal sealed record RunRow(
     string? Method, int? Rank,
     double? LearningRate, double? Seconds, DateTimeOffset Changed)
 {
-    /// <summary>What is wrong with its files, a clause each; the row says what the others tell.</summary>
+    /// <summary>The problems of the run's files, one clause each; the row contains what the other files say.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
 }

@@ -8,8 +8,8 @@ internal sealed class SweepPlan
 {
     private const int MostRuns = 1000;
 
-    // Keys that cannot change whether a model, its data and its adapter fit together: for these the recipe itself is
-    // all there is to check.
+    // Keys that cannot change whether a model, its data and its adapter fit together: for these it is enough to check
+    // the recipe.
     private static readonly string[] Inner = ["training.", "comparison."];
     private static readonly string[] Outer =
     [
@@ -24,11 +24,11 @@ internal sealed class SweepPlan
 
     /// <summary>Combines a grid and checks every combination.</summary>
     /// <param name="path">The recipe.</param>
-    /// <param name="set">Changes that all runs have.</param>
+    /// <param name="set">Changes for all runs.</param>
     /// <param name="axes">The grid.</param>
-    /// <param name="output">The folder of the runs; null for that of the recipe.</param>
-    /// <param name="metric">What decides.</param>
-    /// <exception cref="InputException">A combination cannot be run: all problems of all of them.</exception>
+    /// <param name="output">The folder for the runs; null for the recipe's output.</param>
+    /// <param name="metric">The metric that decides.</param>
+    /// <exception cref="InputException">Some combinations cannot be run; lists all problems of all of them.</exception>
     public static (SweepPlan Plan, string Output) Make(
         string path, IReadOnlyList<string> set, IReadOnlyList<GridAxis> axes, string? output, string metric)
     {
@@ -42,8 +42,8 @@ internal sealed class SweepPlan
             && (first.Data is { Validation.Count: 0, ValidationShare: 0 } || first.Training.EvalEvery == 0))
             problems.Add(
                 $"A sweep compares runs by {metric}, on held-out data, and the recipe " +
-                $"{(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. "
-                + "Change that, or compare by the training loss: --metric loss.");
+                $"{(first.Training.EvalEvery == 0 ? "has training.eval_every: 0" : "has no data.validation")}. " +
+                "Change that, or compare the training losses with --metric loss.");
         var runs = new List<SweepRun>();
         var prepared = new HashSet<string>();
         foreach (IReadOnlyList<string> values in Combine(axes))
@@ -70,7 +70,7 @@ internal sealed class SweepPlan
     private static bool IsInner(string key) => Inner.Any(section => key.StartsWith(section, StringComparison.Ordinal))
         && !Outer.Contains(key);
 
-    // Null where the problems tell why.
+    // Null if the run cannot be prepared; the problems say why.
     private static Recipe? Check(
         string path, string[] overrides, string outer, string[] changes, HashSet<string> prepared,
         List<string> problems)
@@ -78,8 +78,7 @@ internal sealed class SweepPlan
         try
         {
             Recipe recipe = Recipe.Load(path, overrides);
-            // Opening model and data takes a while: once for all combinations that differ in nothing that they depend
-            // on.
+            // Opening model and data takes a while, so combinations that share them are checked together.
             if (prepared.Add(outer)) RecipeRun.Prepare(recipe, new DownloadProgress()).Dispose();
             return recipe;
         }
@@ -104,15 +103,15 @@ internal sealed class SweepPlan
     private static string Yaml(string path) => $"'{path.Replace("'", "''", StringComparison.Ordinal)}'";
 }
 
-/// <summary>A key of the recipe and the values that are tried: <c>adapter.rank=4,8,16</c>.</summary>
+/// <summary>A recipe key and the values to try: <c>adapter.rank=4,8,16</c>.</summary>
 /// <param name="Key">With its sections.</param>
 /// <param name="Values">As YAML writes them.</param>
 internal sealed record GridAxis(string Key, IReadOnlyList<string> Values)
 {
-    // What a sweep sets itself.
+    // Keys that the sweep itself sets.
     private static readonly string[] Taken = ["output", "training.threads"];
 
-    /// <summary>The key's last part, which a list of runs shows.</summary>
+    /// <summary>The last part of the key, shown in the list of runs.</summary>
     public string Name => Key[(Key.LastIndexOf('.') + 1)..];
 
     /// <summary>Reads the axes of a grid.</summary>
@@ -128,8 +127,8 @@ internal sealed record GridAxis(string Key, IReadOnlyList<string> Values)
             List<string> values = equals > 0 ? Split(grid[(equals + 1)..]) : [];
             if (key.Length == 0 || values.Count == 0 || values.Contains(""))
                 problems.Add(
-                    $"--grid {grid}: expected key=value,value,… such as adapter.rank=4,8,16; a list as a value " +
-                    "goes into brackets");
+                    $"--grid {grid}: expected key=value,value,… such as adapter.rank=4,8,16; put a value that is a " +
+                    "list in brackets");
             else if (Taken.Contains(key))
                 problems.Add(
                     $"--grid {grid}: {key} is set by the sweep itself; use " +
@@ -141,11 +140,11 @@ internal sealed record GridAxis(string Key, IReadOnlyList<string> Values)
         }
         if (problems.Count > 0)
             throw problems.Count == 1 ? new InputException(problems[0])
-                : new InputException("The grid cannot be tried:", problems);
+                : new InputException("The grid cannot be used:", problems);
         return axes;
     }
 
-    // At commas that are in no brackets, braces or quotes.
+    // Splits at commas outside brackets, braces and quotes.
     private static List<string> Split(string text)
     {
         var values = new List<string>();

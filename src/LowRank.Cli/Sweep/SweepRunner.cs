@@ -9,21 +9,22 @@ using LowRank.Recipes.Runs;
 
 namespace LowRank.Cli.Sweep;
 
-/// <summary>Runs what a sweep has not finished yet, in turn or side by side.</summary>
+/// <summary>Runs the unfinished runs of a sweep, one after another or in parallel.</summary>
 /// <param name="recipe">The recipe.</param>
-/// <param name="state">Keeps what comes of it.</param>
-/// <param name="parallel">Runs at a time.</param>
+/// <param name="state">Records the results.</param>
+/// <param name="parallel">Number of runs at a time.</param>
 internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
 {
     private readonly Lock printing = new();
 
-    /// <summary>Runs; each end is told in a line.</summary>
+    /// <summary>Runs them all; prints a line for each run that ends.</summary>
     /// <param name="runs">All runs of the sweep.</param>
-    /// <param name="stop">Starts no more runs, and lets those that go on finish their step and save.</param>
+    /// <param name="stop">Stops the sweep: starts no more runs and lets the active ones finish their step and
+    /// save.</param>
     public void Run(IReadOnlyList<SweepRun> runs, CancellationToken stop)
     {
-        // Side by side each has its share of the cores: threads that wait for each other's cores are slower than fewer
-        // threads.
+        // Parallel runs share the cores, because too many threads that wait for each other's cores are slower than
+        // fewer threads.
         int? threads = parallel > 1 ? Math.Max(1, ProcessorCores.Physical() / parallel) : null;
         var left = new Queue<SweepRun>(runs.Where(run => run.State != "finished"));
         var workers = Enumerable.Range(0, Math.Min(parallel, left.Count)).Select(_ => new Thread(Work)).ToList();
@@ -44,7 +45,7 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
         foreach (Thread worker in workers) worker.Start();
         foreach (Thread worker in workers) worker.Join();
         if (failure is not null)
-            throw new IOException($"The sweep stopped: {failure.Message} Run it again to go on.", failure);
+            throw new IOException($"The sweep stopped: {failure.Message} Run it again to continue.", failure);
     }
 
     private void Train(SweepRun run, IReadOnlyList<SweepRun> runs, int? threads, CancellationToken stop)
@@ -70,21 +71,21 @@ internal sealed class SweepRunner(string recipe, SweepState state, int parallel)
     }
 }
 
-/// <summary>A run of a sweep, as a process of its own: memory that it took goes back to the system, and a run that
-/// fails takes no other with it. Its standard input stays open as long as this process lives: a sweep that is killed
-/// leaves no runs behind.</summary>
+/// <summary>A run of a sweep in its own process: its memory returns to the system, and a run that fails does not affect
+/// the others. Its standard input stays open as long as this process lives, so a killed sweep leaves no runs
+/// behind.</summary>
 internal static class SweepProcess
 {
-    /// <summary>Trains to the end; what the process says goes into a file beside its folder.</summary>
+    /// <summary>Trains to the end; the output of the process goes to a file beside its folder.</summary>
     /// <param name="recipe">The recipe.</param>
-    /// <param name="run">What is changed in it.</param>
-    /// <param name="threads">Threads of the process; null leaves what the recipe says.</param>
+    /// <param name="run">The run, with its changes to the recipe.</param>
+    /// <param name="threads">Threads of the process; null for the recipe's value.</param>
     /// <param name="stop">Asks the process to finish its step and save.</param>
     /// <returns>Its exit code.</returns>
     public static int Train(string recipe, SweepRun run, int? threads, CancellationToken stop)
     {
         string program = Environment.ProcessPath
-            ?? throw new InvalidOperationException("The program's own path is not known.");
+            ?? throw new InvalidOperationException("The path of this program is unknown.");
         var start = new ProcessStartInfo(
             program) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true,
             RedirectStandardError = true };
@@ -132,26 +133,26 @@ internal static class SweepProcess
     }
 }
 
-/// <summary>A combination of a sweep, and what has come of it.</summary>
+/// <summary>A combination of a sweep and its result.</summary>
 internal sealed record SweepRun
 {
-    /// <summary>The name of its folder.</summary>
+    /// <summary>The name of the run's folder.</summary>
     public required string Name { get; init; }
 
     /// <summary>The grid's values, in the order of its axes.</summary>
     public required IReadOnlyList<string> Values { get; init; }
 
-    /// <summary>What is changed in the recipe, as <c>--set</c> takes it.</summary>
+    /// <summary>The changes to the recipe, in the form of <c>--set</c>.</summary>
     public required IReadOnlyList<string> Overrides { get; init; }
 
-    /// <summary>Its output.</summary>
+    /// <summary>The run's output folder.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>A hash of its whole recipe, by which a sweep that goes on knows that nothing else has
+    /// <summary>A hash of the run's whole recipe, which tells a continued sweep whether anything else has
     /// changed.</summary>
     public required string Settings { get; init; }
 
-    /// <summary>Whether it goes on from its newest checkpoint, if there is one: it was begun with the same
+    /// <summary>Whether to resume from the newest checkpoint, if there is one, because the run was begun with the same
     /// settings.</summary>
     public bool Resumes { get; set; }
 
@@ -161,20 +162,20 @@ internal sealed record SweepRun
     /// <summary>The best value of the metric; null without one.</summary>
     public double? Best { get; set; }
 
-    /// <summary>Its step.</summary>
+    /// <summary>The step of the best value.</summary>
     public long? BestStep { get; set; }
 
-    /// <summary>Seconds of its process; null where it was not run this time.</summary>
+    /// <summary>Duration of the run's process in seconds; null if it was not run this time.</summary>
     public double? Seconds { get; set; }
 
-    /// <summary>The metric after steps were taken.</summary>
+    /// <summary>The metric by step.</summary>
     public IReadOnlyList<MetricPoint> Curve { get; set; } = [];
 
-    /// <summary>Whether what lies in its folder was begun with its settings.</summary>
+    /// <summary>Whether the run in the folder was begun with these settings.</summary>
     public bool IsBegun => Path.Combine(Folder, "recipe.yaml") is var path && File.Exists(path)
         && SettingsOf(SmallFile.ReadText(path)) == Settings;
 
-    /// <summary>A hash of a recipe as a run writes it, but for its threads, which the sweep sets.</summary>
+    /// <summary>A hash of a recipe as a run writes it, without its threads, which the sweep sets.</summary>
     public static string SettingsOf(string yaml) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
         string.Join('\n', yaml.Split('\n').Where(line => !line.StartsWith("  threads: ", StringComparison.Ordinal))))));
 }

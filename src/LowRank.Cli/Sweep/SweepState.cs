@@ -6,11 +6,11 @@ using LowRank.Recipes.Runs;
 
 namespace LowRank.Cli.Sweep;
 
-/// <summary>A sweep's <c>sweep.json</c>: what has been tried and what came of it. A sweep that is run again leaves out
-/// what is finished.</summary>
+/// <summary>A sweep's <c>sweep.json</c>: the runs and their results. A sweep that is run again skips the finished
+/// runs.</summary>
 /// <param name="folder">The sweep's folder.</param>
 /// <param name="axes">The grid.</param>
-/// <param name="metric">What decides.</param>
+/// <param name="metric">The metric that decides.</param>
 internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, string metric)
 {
     public const string FileName = "sweep.json";
@@ -18,14 +18,15 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     private static readonly JsonSerializerOptions Indented = new(JsonOutput.Compact) { WriteIndented = true };
     private readonly Lock writing = new();
 
-    /// <summary>Whether more of the metric is better: all but losses, errors and perplexities.</summary>
+    /// <summary>Whether higher values of the metric are better: all except losses, errors and perplexities.</summary>
     public bool HighestIsBest { get; } = IsHighestBest(metric);
 
     /// <summary>The runs with a value, the best first, then the others.</summary>
     public IReadOnlyList<SweepRun> Ranked(IEnumerable<SweepRun> runs) =>
         [.. runs.OrderBy(run => run.Best is null).ThenBy(run => HighestIsBest ? -run.Best : run.Best)];
 
-    /// <summary>Marks what an earlier sweep in the folder finished, or began, with the same settings.</summary>
+    /// <summary>Marks the runs that an earlier sweep in the folder finished, or began, with the same
+    /// settings.</summary>
     public void TakeUp(IReadOnlyList<SweepRun> runs)
     {
         string path = Path.Combine(folder, FileName);
@@ -39,7 +40,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
     }
 
-    /// <summary>The folders of a sweep's runs that were begun, the best first; null where the folder is no
+    /// <summary>The folders of a sweep's runs that have begun, the best first; null if the folder is not a
     /// sweep's.</summary>
     /// <param name="folder">A folder.</param>
     /// <exception cref="InputException">Its file is damaged.</exception>
@@ -55,7 +56,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
             || File.Exists(Path.Combine(run, "recipe.yaml")))];
     }
 
-    /// <summary>Reads what a run's metrics tell by now.</summary>
+    /// <summary>Reads a run's metrics so far.</summary>
     public void Measure(SweepRun run)
     {
         string path = Path.Combine(run.Folder, "metrics.jsonl");
@@ -65,7 +66,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         (run.Best, run.BestStep) = (best?.Value, best?.Step);
     }
 
-    /// <summary>Writes the file, whole.</summary>
+    /// <summary>Writes the file atomically.</summary>
     public void Write(IReadOnlyList<SweepRun> runs)
     {
         lock (writing)
@@ -98,8 +99,8 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         catch (InputException e)
         {
             throw new InputException(
-                $"{e.Message} Move the file away, or choose another --output: what is finished is told by it, and " +
-                "would be run again.", e);
+                $"{e.Message} Move the file away, or choose another --output. The file records the finished runs; " +
+                "without it they would run again.", e);
         }
     }
 
@@ -113,10 +114,10 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         catch (InputException e)
         {
             throw new InputException(
-                $"{path} is no sweep's file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
+                $"{path} is not a sweep file: {e.Message.Replace(path + " ", "it ", StringComparison.Ordinal)}", e);
         }
         if (root["runs"] is not JsonArray list)
-            throw new InputException($"{path} is no sweep's file: runs is {Found(root["runs"])}, expected a list.");
+            throw new InputException($"{path} is not a sweep file: runs is {Found(root["runs"])}, expected a list.");
         var runs = new List<EarlierRun>();
         var problems = new List<string>();
         for (int i = 0; i < list.Count; i++)
@@ -134,7 +135,7 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         }
         if (problems.Count > 0)
             throw new InputException(
-                $"{path} is no sweep's file: " +
+                $"{path} is not a sweep file: " +
                 $"{string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "")}.");
         return (Text(root["metric"]) ?? "eval_loss", runs);
     }
@@ -145,6 +146,6 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
     private static string Found(JsonNode? node) => node?.ToJsonString(JsonOutput.Compact) is not { } json ? "null"
         : json.Length <= 60 ? json : json[..60] + "…";
 
-    // A run as the file of an earlier sweep has it.
+    // A run from the file of an earlier sweep.
     private sealed record EarlierRun(string Run, string? Settings, string? State, double? Best);
 }

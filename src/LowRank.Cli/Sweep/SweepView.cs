@@ -11,12 +11,12 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Sweep;
 
-/// <summary>Shows what a sweep found: a table, the best first, each with its curve, and the curves as an SVG
-/// file.</summary>
+/// <summary>Shows the results of a sweep: a table with the best run first and a curve for each, and the curves as an
+/// SVG file.</summary>
 internal static class SweepView
 {
     private const double Width = 800, Height = 460;
-    private const int Drawn = 8; // curves that the eye can tell apart
+    private const int Drawn = 8; // more curves are hard to tell apart
     private static readonly string[] Colours =
         ["#d62728", "#4e79a7", "#f28e2b", "#59a14f", "#76b7b2", "#b07aa1", "#9c755f", "#79706e"];
 
@@ -64,8 +64,8 @@ internal static class SweepView
                 : 1.2, MarkerType = shown[i].Curve.Count < 30 ? MarkerType.Circle : MarkerType.None, MarkerSize = 2.5 };
             line.Points.AddRange(shown[i].Curve.Select(point => new DataPoint(point.Step, point.Value)));
             model.Series.Add(line);
-            // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may
-            // not be there.
+            // Labels in the colour of their lines, anchored at the line's end: the width of a legend would depend on a
+            // font that may be missing.
             model.Annotations.Add(new TextAnnotation
             {
                 Text = shown[i].Name,
@@ -83,7 +83,7 @@ internal static class SweepView
                     Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, shown))));
     }
 
-    // A title and a description for those who do not see the picture.
+    // A title and a description for readers who cannot see the picture.
     private static string Accessible(string svg, string title, SweepRun[] shown)
     {
         XDocument document = XDocument.Parse(svg);

@@ -21,7 +21,7 @@ internal static class AdapterView
                 ? $"{known.EffectiveRank:f2}" : "–", Bars(module.Delta));
         string share = baseParameters is { } total
             ? $" of {total + adapter.Parameters:n0} ({Percent(adapter, total):f4} %)"
-            : "; the base model is not here, so no percentage";
+            : "; no percentage, because the base model was not found";
         List<IRenderable> lines =
         [
             new Text($"{adapter.Label} adapter of {config.BaseModel ?? "an unnamed model"}"),
@@ -32,7 +32,7 @@ internal static class AdapterView
                 $"{config.Dropout}, bias {Bias(config)}") } : [],
             .. adapter.HasTargets ? new[] { new Text($"targets: {Targets(config)}") } : [],
             .. config.ModulesToSave is { Count: > 0 } saved
-            ? new[] { new Text($"trained whole: {string.Join(", ", saved)}") } : [],
+            ? new[] { new Text($"trained in full: {string.Join(", ", saved)}") } : [],
             new Text($"trains {adapter.Parameters:n0} weights{share}; {adapter.Bytes / 1e6:f2} MB"),
             .. adapter.Modules.Count > 0 ? new IRenderable[] { modules } : [],
             .. adapter.RankFor(Most) is { } enough ? new[] { new Text(Suggestion(adapter, enough)) } : [],
@@ -74,7 +74,7 @@ internal static class AdapterView
         }),
     };
 
-    /// <summary>What a rank has to hold, as a share of Σσ².</summary>
+    /// <summary>The share of Σσ² that a rank must hold.</summary>
     private const double Most = 0.99;
 
     private const int ShownValues = 16;
@@ -83,7 +83,7 @@ internal static class AdapterView
         module.InputSize == 0 ? $"{module.OutputSize}" : module.OutputSize == 0 ? $"× {module.InputSize}"
             : $"{module.OutputSize} × {module.InputSize}";
 
-    // The values side by side, the largest first, each as high as its share of the largest.
+    // Draws the values as bars, the largest first, scaled to the largest.
     private static string Bars(DeltaSpectrum? delta)
     {
         const string Heights = "▁▂▃▄▅▆▇█";
@@ -99,10 +99,10 @@ internal static class AdapterView
         int used = adapter.Modules.Max(module => module.Rank), median = Median(adapter);
         if (enough == 0) return "The adapter changes nothing yet.";
         return enough < used
-            ? $"rank: {Most:p0} of every change fits into rank {enough} (half of the modules need {median} or " +
-            $"less): 'lowrank resize --rank {enough}' makes it smaller, and a new run can begin with {enough}."
-            : $"rank: the changes use all of rank {used} ({Most:p0} of them needs {enough}; half of the modules " +
-            $"need {median} or less); if the task is not learned well yet, try a higher one.";
+            ? $"rank: {Most:p0} of every change fits into rank {enough} (median {median}): 'lowrank resize --rank " +
+                $"{enough}' makes the adapter smaller, and a new run can use rank {enough}."
+            : $"rank: the changes use all of rank {used} ({Most:p0} of every change needs rank {enough}, median " +
+                $"{median}); if the model has not learned the task well yet, try a higher rank.";
     }
 
     private static int Median(AdapterSummary adapter)
@@ -111,7 +111,7 @@ internal static class AdapterView
         return ranks[ranks.Length / 2];
     }
 
-    // As PEFT's print_trainable_parameters: the share of base and adapter together.
+    // As in PEFT's print_trainable_parameters, a share of base and adapter together.
     private static double Percent(AdapterSummary adapter, long baseParameters) =>
         100.0 * adapter.Parameters / (baseParameters + adapter.Parameters);
 

@@ -8,10 +8,10 @@ using LowRank.Recipes.Review;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>What a model will see of the data, as text: what is learned in colour, or in brackets where there is
-/// none.</summary>
-/// <param name="output">Where to.</param>
-/// <param name="coloured">Whether colours are seen.</param>
+/// <summary>Shows as text what a model will see of the data, with the learned part in colour, or in brackets without
+/// colours.</summary>
+/// <param name="output">Receives the text.</param>
+/// <param name="coloured">Whether to use colours.</param>
 internal sealed class DataView(TextWriter output, bool coloured)
 {
     private const int BarWidth = 40, LongestShown = 2000;
@@ -24,7 +24,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
         Converters = { new PlaceAsText() },
     };
 
-    /// <summary>Whether standard output shows colours (https://no-color.org).</summary>
+    /// <summary>Whether standard output supports colours (https://no-color.org).</summary>
     public static bool IsColoured =>
         Screen.IsLive && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
 
@@ -34,8 +34,8 @@ internal sealed class DataView(TextWriter output, bool coloured)
     {
         foreach (string note in review.Notes) output.WriteLine("note: " + VisibleText.Of(note));
         foreach (ReviewedRows part in review.Training)
-            Show(part, review.Training.Count > 1 ? $"To learn from: {part.Name}" : "To learn from");
-        if (review.Validation is { } validation) Show(validation, "Held out");
+            Show(part, review.Training.Count > 1 ? $"Training data: {part.Name}" : "Training data");
+        if (review.Validation is { } validation) Show(validation, "Held-out data");
         if (review.Leaks is { } leaks) Show(leaks);
     }
 
@@ -43,27 +43,26 @@ internal sealed class DataView(TextWriter output, bool coloured)
     {
         output.WriteLine();
         output.WriteLine(coloured ? Bold + VisibleText.Of(title) + Plain : VisibleText.Of(title));
-        Line("rows", $"{part.Rows:n0}{(part.IsPartial ? " (the first; more follow)" : "")}");
+        Line("rows", $"{part.Rows:n0}{(part.IsPartial ? " (the first ones; there are more)" : "")}");
         if (part.WrongRows > 0) Line("rows that cannot be used", $"{part.WrongRows:n0}");
         foreach (string problem in part.Problems) output.WriteLine("    " + VisibleText.Of(problem));
         Line("tokens",
-            $"{part.Tokens:n0}, of which {part.LearnedTokens:n0} are learned " +
-            $"({Share(part.LearnedTokens, part.Tokens)})");
+            $"{part.Tokens:n0}, {part.LearnedTokens:n0} of them learned ({Share(part.LearnedTokens, part.Tokens)})");
         Line("length",
-            $"half of the rows have up to {part.MedianLength:n0} tokens, 95 % up to {part.Percentile95:n0}, the " +
-            $"longest {part.LongestRow:n0}");
+            $"median {part.MedianLength:n0} tokens, 95th percentile {part.Percentile95:n0}, longest " +
+            $"{part.LongestRow:n0}");
         if (part.CutRows > 0)
             Line($"cut at max_length {part.MaxLength}",
                 $"{part.CutRows:n0} rows lose {part.CutTokens:n0} tokens ({Share(part.CutTokens, part.Tokens)} of " +
                 $"all), {part.CutLearnedTokens:n0} of them learned");
         else Line($"cut at max_length {part.MaxLength}", "nothing");
         if (part.NeverLearned > 0)
-            Line("rows that teach nothing once cut",
+            Line("rows with nothing left to learn",
                 $"{part.NeverLearned:n0}: " +
                 $"{string.Join(", ", part.NeverLearnedPlaces)}{(part.NeverLearned > part.NeverLearnedPlaces.Count ? ", …" : "")}");
         Line("duplicates",
-            $"{part.Duplicates:n0} rows were there before, {part.NearDuplicates:n0} more but for case, blanks and " +
-            "punctuation");
+            $"{part.Duplicates:n0} rows repeat an earlier row, {part.NearDuplicates:n0} more differ only in case, " +
+            "blanks and punctuation");
         foreach (string note in part.Notes) output.WriteLine("  note: " + VisibleText.Of(note));
         Histogram(part);
         foreach (ReviewedText example in part.Examples) Show(example);
@@ -101,7 +100,7 @@ internal sealed class DataView(TextWriter output, bool coloured)
             string words = piece.Text.Length <= left ? piece.Text : piece.Text[..left] + " …";
             left -= Math.Min(left, piece.Text.Length);
             if (!piece.IsLearned) text.Append(VisibleText.Of(words));
-            // A colour goes from line to line anew: pagers end it with the line.
+            // The colour is set again on every line, because pagers reset it at line ends.
             else if (coloured)
                 text.Append(Green)
                     .Append(VisibleText.Of(words).Replace("\n", $"{Plain}\n{Green}", StringComparison.Ordinal))
@@ -118,17 +117,17 @@ internal sealed class DataView(TextWriter output, bool coloured)
         output.WriteLine();
         if (leaks.Exact + leaks.Normalized + leaks.Prompts == 0)
         {
-            output.WriteLine("No held-out row is among those to learn from, nor is any held-out prompt.");
+            output.WriteLine("No held-out row and no held-out prompt occurs in the training data.");
             return;
         }
         output.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"Held out and learned from as well: {leaks.Exact:n0} rows, {leaks.Normalized:n0} more but for " +
-                $"case, blanks and punctuation; {leaks.Prompts:n0} more share a prompt."));
+                $"Held-out rows that are also in the training data: {leaks.Exact:n0} rows, {leaks.Normalized:n0} " +
+                $"more that differ only in case, blanks and punctuation; {leaks.Prompts:n0} more share a prompt."));
         foreach (string place in leaks.Places) output.WriteLine("    " + VisibleText.Of(place));
         output.WriteLine(
-            "What is measured on them says little of what was learned. data.validation_share keeps equal rows on " +
+            "Measurements on these rows say little about what was learned. data.validation_share keeps equal rows on " +
             "one side.");
     }
 

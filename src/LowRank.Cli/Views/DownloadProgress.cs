@@ -4,8 +4,8 @@ using LowRank.Hub;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Shows a download or an upload on standard error: in a line of its own in a terminal, else a line every few
-/// seconds.</summary>
+/// <summary>Shows a download or an upload on standard error: in a terminal as one updated line, otherwise as a line
+/// every few seconds.</summary>
 internal sealed class DownloadProgress : IHubProgress
 {
     private static readonly TimeSpan LiveInterval = TimeSpan.FromSeconds(0.2), PlainInterval = TimeSpan.FromSeconds(10);

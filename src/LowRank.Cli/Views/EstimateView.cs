@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>What a run will take, next to full training.</summary>
+/// <summary>Shows what a run will need, compared with full training.</summary>
 internal static class EstimateView
 {
     private static readonly JsonSerializerOptions Format =
@@ -35,21 +35,22 @@ internal static class EstimateView
                 $"{column.TrainedParameters:n0} ({100.0 * column.TrainedParameters / column.TotalParameters:f2} %)"));
         foreach ((string name, Func<TrainingEstimate, long?> bytes) in Parts)
             Row("memory: " + name, column => bytes(column) is { } known ? Memory(known) : "not measured");
-        Row("memory at the peak", column => (column.ActivationBytes is null ? "at least " : "")
+        Row("peak memory", column => (column.ActivationBytes is null ? "at least " : "")
             + Memory(column.PeakBytes));
-        Row("time of an epoch", column => column.Epoch is { } time ? Durations.Show(time) : "not measured");
+        Row("time per epoch", column => column.Epoch is { } time ? Durations.Show(time) : "not measured");
         if (estimate.Evaluation > TimeSpan.Zero)
-            Row("time of an evaluation", column => column.Evaluation is { } time ? Durations.Show(time)
+            Row("time per evaluation", column => column.Evaluation is { } time ? Durations.Show(time)
                 : "not measured");
-        Row("steps", column => Invariant($"{column.TotalSteps:n0}, {column.StepsPerEpoch:n0} an epoch"));
+        Row("steps", column => Invariant($"{column.TotalSteps:n0}, {column.StepsPerEpoch:n0} per epoch"));
         Screen.Write(table);
         foreach (TrainingEstimate column in columns)
             if (column.NotProbed is { } reason)
                 Console.WriteLine(
-                    $"{(column.Method == "full" ? "Full training" : column.Method)} was not probed: {reason}.");
+                    $"{(column.Method == "full" ? "Full training" : column.Method)} was not measured: {reason}.");
         if (recipe.Device != "cpu")
-            Console.WriteLine($"Activations on {recipe.Device} are not measured: the device does not tell its peak.");
-        Console.WriteLine(Invariant($"Measured on {estimate.ProbedBatches} micro-batches; nothing was written."));
+            Console.WriteLine($"Activations on {recipe.Device} are not measured, because the device does not report " +
+                "its peak memory.");
+        Console.WriteLine(Invariant($"Measured on {estimate.ProbedBatches} micro-batches; no files were written."));
     }
 
     public static object Json(TrainingEstimate estimate, TrainingEstimate? full) =>

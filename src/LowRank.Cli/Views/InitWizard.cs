@@ -1,15 +1,15 @@
 namespace LowRank.Cli.Views;
 
-/// <summary>Asks the user, a line each.</summary>
+/// <summary>Asks the user questions, one line each.</summary>
 /// <param name="input">The answers.</param>
 /// <param name="output">The questions.</param>
 internal sealed class InitWizard(TextReader input, TextWriter output)
 {
-    /// <summary>Asks until the answer fits.</summary>
-    /// <param name="question">What is asked.</param>
+    /// <summary>Asks until the answer is valid.</summary>
+    /// <param name="question">The question.</param>
     /// <param name="option">The option that answers it on the command line.</param>
-    /// <param name="otherwise">What an empty answer means; null where there has to be one.</param>
-    /// <param name="check">What is wrong with an answer; null where it fits.</param>
+    /// <param name="otherwise">The value of an empty answer; null if an answer is required.</param>
+    /// <param name="check">Returns what is wrong with an answer; null if it is valid.</param>
     /// <exception cref="InputException">The input ended.</exception>
     public string Ask(string question, string option, string? otherwise, Func<string, string?> check)
     {
@@ -18,7 +18,7 @@ internal sealed class InitWizard(TextReader input, TextWriter output)
             output.Write(otherwise is { Length: > 0 } ? $"{question} [{otherwise}]: " : $"{question}: ");
             string line = input.ReadLine()?.Trim()
                 ?? throw new InputException(
-                    $"There was no answer to \"{question}\". Answer in a terminal, or give {option}.");
+                    $"There was no answer to \"{question}\". Answer in a terminal, or use {option}.");
             string answer = line.Length == 0 && otherwise is not null ? otherwise : line;
             if (check(answer) is not { } problem) return answer;
             output.WriteLine($"  {(answer.Length == 0 ? "nothing" : answer)}: {problem}.");

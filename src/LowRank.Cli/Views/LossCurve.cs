@@ -4,11 +4,11 @@ using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Training and held-out losses over the steps, as wide as there is room; nothing where there is too
-/// little.</summary>
-/// <param name="training">A line.</param>
-/// <param name="heldOut">A mark each.</param>
-/// <param name="otherLines">Lines of the terminal that the picture leaves free.</param>
+/// <summary>Draws training and held-out losses over the steps, as wide as possible; draws nothing if there is too
+/// little room.</summary>
+/// <param name="training">Drawn as a line.</param>
+/// <param name="heldOut">Drawn as marks.</param>
+/// <param name="otherLines">Terminal lines to leave free.</param>
 internal sealed class LossCurve(
     IEnumerable<(double Step, double Loss)> training, IEnumerable<(double Step, double Loss)> heldOut, int otherLines)
     : Renderable
@@ -70,7 +70,7 @@ internal sealed class LossCurve(
             $"{indent} {first}{last.PadLeft(Math.Max(last.Length + 1, frame.Columns - first.Length))}", AxisStyle);
     }
 
-    // One dot a column, at the mean of what lies in it: a step's loss jumps, its course is what is to be seen.
+    // One dot per column, at the mean of its losses: single steps are noisy, and the trend matters.
     private DotCanvas Draw(Frame frame)
     {
         var canvas = new DotCanvas(frame.Columns, frame.Rows);
@@ -104,20 +104,20 @@ internal sealed class LossCurve(
     }
 }
 
-/// <summary>Losses of a run, however long, in a bounded number of bins of steps, each with its mean.</summary>
+/// <summary>The losses of a run of any length, as the means of a limited number of bins of steps.</summary>
 internal sealed class LossHistory
 {
-    /// <summary>How many bins are held at most: more than the dots of a wide terminal.</summary>
+    /// <summary>The maximum number of bins: more than a wide terminal has dots.</summary>
     public const int MostBins = 1024;
 
     private readonly List<(double Steps, double Losses, long Count)> bins = [];
-    private long width = 1; // steps of a bin
+    private long width = 1; // steps per bin
 
-    /// <summary>The bins that hold something: the mean of their steps, and of their losses.</summary>
+    /// <summary>The bins that are not empty: the mean of their steps and of their losses.</summary>
     public IEnumerable<(double Step, double Loss)> Points =>
         bins.Where(bin => bin.Count > 0).Select(bin => (bin.Steps / bin.Count, bin.Losses / bin.Count));
 
-    /// <summary>Takes a loss; one that is no finite number is left out.</summary>
+    /// <summary>Adds a loss; ignores one that is not finite.</summary>
     /// <param name="step">From 0.</param>
     /// <param name="loss">In nats.</param>
     public void Add(long step, double loss)
@@ -142,20 +142,20 @@ internal sealed class LossHistory
     }
 }
 
-/// <summary>Where a loss lies between the lowest and the highest one. Where they are far apart, on a logarithmic scale:
-/// the course at the end of a run would be flat otherwise.</summary>
-/// <param name="Lowest">Lies at the bottom.</param>
-/// <param name="Highest">Lies at the top.</param>
+/// <summary>Maps a loss to its position between the lowest and the highest one. The scale is logarithmic if they are
+/// far apart, because the end of a run would look flat otherwise.</summary>
+/// <param name="Lowest">The loss at the bottom.</param>
+/// <param name="Highest">The loss at the top.</param>
 internal sealed record LossScale(double Lowest, double Highest)
 {
     private const double FarApart = 8;
 
     public bool IsLogarithmic => Lowest > 0 && Highest / Lowest > FarApart;
 
-    /// <summary>The scale of all losses.</summary>
+    /// <summary>The scale for all losses.</summary>
     public static LossScale Of(IReadOnlyCollection<double> losses) => new(losses.Min(), losses.Max());
 
-    /// <summary>0 at the bottom to 1 at the top; the middle where all losses are equal.</summary>
+    /// <summary>From 0 at the bottom to 1 at the top; the middle if all losses are equal.</summary>
     public double Share(double loss) => Highest == Lowest ? 0.5
         : IsLogarithmic ? Math.Log(loss / Lowest) / Math.Log(Highest / Lowest) : (loss - Lowest) / (Highest - Lowest);
 
@@ -164,27 +164,27 @@ internal sealed record LossScale(double Lowest, double Highest)
         : Lowest + (Highest - Lowest) * share;
 }
 
-/// <summary>A picture of dots in characters: a braille character has two by four of them.</summary>
-/// <param name="columns">Characters beside each other.</param>
-/// <param name="rows">Characters on top of each other.</param>
+/// <summary>A picture of dots made of characters: a braille character has two by four dots.</summary>
+/// <param name="columns">Width in characters.</param>
+/// <param name="rows">Height in characters.</param>
 internal sealed class DotCanvas(int columns, int rows)
 {
     private const char NoDots = '\u2800';
 
-    // The bits of Unicode's braille patterns, a row of dots after the other.
+    // The bits of Unicode's braille patterns, row by row.
     private static readonly byte[] Bits = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
 
     private readonly byte[] cells = new byte[columns * rows];
 
-    /// <summary>Dots beside each other.</summary>
+    /// <summary>Width in dots.</summary>
     public int Width => 2 * columns;
 
-    /// <summary>Dots on top of each other.</summary>
+    /// <summary>Height in dots.</summary>
     public int Height => 4 * rows;
 
-    /// <summary>A line, both ends included.</summary>
-    /// <param name="from">Dots from the left and from the top.</param>
-    /// <param name="to">The same of its other end.</param>
+    /// <summary>Draws a line, both ends included.</summary>
+    /// <param name="from">One end, in dots from the left and from the top.</param>
+    /// <param name="to">The other end.</param>
     public void Line((int X, int Y) from, (int X, int Y) to)
     {
         int steps = Math.Max(1, Math.Max(Math.Abs(to.X - from.X), Math.Abs(to.Y - from.Y)));
@@ -193,7 +193,7 @@ internal sealed class DotCanvas(int columns, int rows)
                 (int)Math.Round(from.Y + (to.Y - from.Y) * (double)i / steps));
     }
 
-    /// <summary>The character of a place; a space where there are no dots.</summary>
+    /// <summary>The character at a position; a space if it has no dots.</summary>
     /// <param name="column">From the left.</param>
     /// <param name="row">From the top.</param>
     /// <param name="unicode">False writes a star for any dots.</param>
@@ -206,15 +206,15 @@ internal sealed class DotCanvas(int columns, int rows)
     private void Dot(int x, int y) => cells[y / 4 * columns + x / 2] |= Bits[y % 4 * 2 + x % 2];
 }
 
-/// <summary>A curve in a line of text.</summary>
+/// <summary>A curve in one line of text.</summary>
 internal static class Sparkline
 {
     private const string Heights = "▁▂▃▄▅▆▇█";
 
-    /// <summary>One block a value, or the mean of as many neighbours as it takes to fit.</summary>
-    /// <param name="values">In their order.</param>
-    /// <param name="scale">What is drawn lowest and highest; the same for all lines that are compared.</param>
-    /// <param name="width">Characters at most.</param>
+    /// <summary>One block per value, or per mean of neighbouring values if there are too many.</summary>
+    /// <param name="values">The values, in order.</param>
+    /// <param name="scale">The scale; use the same for all lines that are compared.</param>
+    /// <param name="width">Maximum number of characters.</param>
     public static string Of(IReadOnlyList<double> values, LossScale scale, int width)
     {
         if (values.Count == 0) return "";

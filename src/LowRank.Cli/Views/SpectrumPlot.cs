@@ -7,18 +7,18 @@ using OxyPlot.Series;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Draws the singular values of an adapter's changes as an SVG file: a line for each module, a colour for each
+/// <summary>Plots the singular values of an adapter's changes to an SVG file: one line per module, one colour per
 /// name.</summary>
 internal static class SpectrumPlot
 {
     private const double Width = 800, Height = 460;
 
-    // Tableau's ten colours, told apart by most eyes; further names begin again.
+    // Tableau's ten colours, which most people can tell apart; more names reuse them.
     private static readonly string[] Colours =
         ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1", "#9c755f", "#edc948", "#ff9da7", "#79706e"];
 
     /// <summary>Writes the file; its folder must exist.</summary>
-    /// <exception cref="InputException">No change of the adapter is known without its base.</exception>
+    /// <exception cref="InputException">The adapter has no change that is known without its base.</exception>
     public static void Write(AdapterSummary adapter, OutputFile file)
     {
         ModuleSummary[] known = [.. adapter.Modules.Where(module => module.Delta is { SpectralNorm: > 0 })];
@@ -30,7 +30,7 @@ internal static class SpectrumPlot
         var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
             Padding = new OxyThickness(16) };
         model.Axes.Add(
-            new LinearAxis { Position = AxisPosition.Bottom, Title = "number of the value", Minimum = 0.5,
+            new LinearAxis { Position = AxisPosition.Bottom, Title = "index of the value", Minimum = 0.5,
             MinimumMajorStep = 1, MinimumMinorStep = 1 });
         model.Axes.Add(
             new LinearAxis { Position = AxisPosition.Left, Title = "singular value", AxisTitleDistance = 14,
@@ -41,8 +41,8 @@ internal static class SpectrumPlot
         file.Write(Accessible(SvgExporter.ExportToString(model, Width, Height, isDocument: true), title, adapter));
     }
 
-    // Words in the colour of their lines, anchored at their end: a legend would be as wide as a font that may not be
-    // there.
+    // Labels in the colour of their lines, anchored at the line's end: the width of a legend would depend on a font
+    // that may be missing.
     private static void AddNames(PlotModel model, string[] names, ModuleSummary[] known)
     {
         double right = known.Max(module => module.Delta!.SingularValues.Count),
@@ -72,7 +72,7 @@ internal static class SpectrumPlot
 
     private static string Name(ModuleSummary module) => module.Path[(module.Path.LastIndexOf('.') + 1)..];
 
-    // A title and a description for those who do not see the picture.
+    // A title and a description for readers who cannot see the picture.
     private static string Accessible(string svg, string title, AdapterSummary adapter)
     {
         XDocument document = XDocument.Parse(svg);

@@ -2,9 +2,9 @@ using LowRank.Training;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>Shows a run's progress for as long as it can be shown: a terminal or pipe that is gone ends the view and
-/// not the run.</summary>
-/// <param name="view">Shows it.</param>
+/// <summary>Shows a run's progress while possible: if the terminal or pipe goes away, the view ends but the run goes
+/// on.</summary>
+/// <param name="view">The view.</param>
 internal sealed class TerminalProgress(ITrainingObserver view) : ITrainingObserver
 {
     private bool isGone;

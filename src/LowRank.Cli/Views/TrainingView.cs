@@ -6,32 +6,32 @@ using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>What <c>lowrank train</c> shows: notes, progress, and the table before and after.</summary>
+/// <summary>Shows a run of <c>lowrank train</c>: notes, progress, and the table before and after.</summary>
 internal sealed class TrainingView(RecipeRun run)
 {
-    /// <summary>Shows what the user should know before the run.</summary>
-    /// <param name="resume">Whether it goes on with a run; what is asked for otherwise than then is named.</param>
+    /// <summary>Shows the notes before the run.</summary>
+    /// <param name="resume">Whether a run is being resumed; changed settings are then listed.</param>
     public void ShowNotes(bool resume)
     {
         ShowNotes(run);
         if (!resume) return;
         foreach (string change in run.ChangesSinceStart())
-            Console.Error.WriteLine($"note: {change}; the resumed run is another than the one that began");
+            Console.Error.WriteLine($"note: {change}; the resumed run differs from the original one");
     }
 
-    /// <summary>Shows what the user should know of a prepared run.</summary>
+    /// <summary>Shows the notes of a prepared run.</summary>
     public static void ShowNotes(RecipeRun run)
     {
         foreach (string note in run.Notes) Console.Error.WriteLine("note: " + note);
         foreach (string advice in run.Advice) Console.Error.WriteLine("advice: " + advice);
         if (run.MemoryProblem(run.Sizes()) is { } problem)
             Console.Error.WriteLine(
-                $"advice: {problem}; the system will swap or end the run. Take a smaller model, or fewer trained " +
+                $"advice: {problem}; the system will swap or kill the run. Use a smaller model, or fewer trained " +
                 "weights.");
     }
 
-    /// <summary>Measures the model before training, if there is a comparison, and says so; a resumed run knows it from
-    /// its beginning.</summary>
+    /// <summary>Measures the model before training, if there is a comparison, and says so; a resumed run reuses the
+    /// earlier measurement.</summary>
     public ComparisonSide? MeasureBefore(bool resume) => run.MeasureBefore(resume, () => Measure("before"));
 
     /// <summary>Measures the comparison, if there is one, and says so.</summary>
@@ -42,15 +42,15 @@ internal sealed class TrainingView(RecipeRun run)
         return run.Measure();
     }
 
-    /// <summary>Follows the run: a live bar in a terminal, plain lines elsewhere.</summary>
-    /// <param name="train">Trains and tells the observer.</param>
+    /// <summary>Shows the run: a live bar in a terminal, plain lines elsewhere.</summary>
+    /// <param name="train">Trains and notifies the observer.</param>
     public static TrainingResult Follow(Func<ITrainingObserver, TrainingResult> train)
     {
         if (!Screen.IsLive) return train(new TerminalProgress(new PlainProgress(Console.Out)));
         return Screen.Live(show => train(new TerminalProgress(new LiveProgress(show, TimeProvider.System))));
     }
 
-    /// <summary>Shows where the weights are, and the comparison.</summary>
+    /// <summary>Shows where the weights are saved, and the comparison.</summary>
     public void ShowResult(TrainingResult result, ComparisonSide? before, ComparisonSide? after)
     {
         foreach (string note in run.LateNotes) Console.Error.WriteLine("note: " + note);
@@ -60,8 +60,8 @@ internal sealed class TrainingView(RecipeRun run)
         if (Ending(result) is { } ending) Console.WriteLine(ending);
         if (result.SkippedSteps > 0)
             Console.WriteLine(
-                $"{result.SkippedSteps:n0} of {result.Steps:n0} steps were skipped: their loss or gradient was not " +
-                "finite (\"skipped\" in metrics.jsonl)");
+                $"{result.SkippedSteps:n0} of {result.Steps:n0} steps were skipped because their loss or gradient " +
+                "was not finite (\"skipped\" in metrics.jsonl)");
         Console.WriteLine(
             $"Saved {result.SavedFolder} ({figures.Size}), {Durations.Show(result.Elapsed)}, peak memory " +
             $"{figures.Memory}");
@@ -77,10 +77,10 @@ internal sealed class TrainingView(RecipeRun run)
             ? $"The best weights, of step {best} with loss {result.BestLoss:f4}, are in " +
             $"{Path.Combine(run.Recipe.Output, "best")}" : ""),
         RunEnding.TimeSpent =>
-            $"Ended after step {result.Steps}: training.max_time is used. Go on with a larger one and --resume",
+            $"Ended after step {result.Steps}: training.max_time is used up. To continue, increase it and use --resume",
         RunEnding.TokensSpent =>
-            $"Ended after step {result.Steps}: {result.Tokens:n0} tokens are computed, training.max_tokens is " +
-            $"{run.Recipe.Training.MaxTokens:n0}. Go on with a larger one and --resume",
+            $"Ended after step {result.Steps}: {result.Tokens:n0} tokens were computed, and training.max_tokens is " +
+            $"{run.Recipe.Training.MaxTokens:n0}. To continue, increase it and use --resume",
         _ => null,
     };
 
@@ -88,14 +88,15 @@ internal sealed class TrainingView(RecipeRun run)
         new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
 }
 
-/// <summary>Progress in a terminal: a bar, the last figures and the losses so far, drawn over themselves.</summary>
-/// <param name="draw">Puts a picture in place of the last one.</param>
-/// <param name="time">Tells when the last picture is old enough.</param>
+/// <summary>Progress in a terminal: a bar, the latest metrics and the losses so far, redrawn in place.</summary>
+/// <param name="draw">Replaces the last picture.</param>
+/// <param name="time">Decides when the last picture is old enough.</param>
 internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) : ITrainingObserver
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250); // fluent, and no load on the training
+    // Smooth enough, and no load on the training.
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private const int BarWidth = 40;
-    private const int OtherLines = 8; // what is above the curve, in a narrow terminal too, and the line below
+    private const int OtherLines = 8; // lines above the curve, also in a narrow terminal, and the line below
 
     private TrainingPlan plan = new(0, 0, 0, 0, "");
     private TrainingStep? last;
@@ -124,7 +125,7 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
     {
         this.evaluation = evaluation;
         heldOut.Add(evaluation.Step, evaluation.Loss);
-        // Step 0 is the model before training; a loss that is no number is no best one.
+        // Step 0 is the model before training; a NaN is never the best loss.
         if (best is null || best.Step == 0 || !double.IsFinite(best.Loss) || evaluation.Loss < best.Loss)
             best = evaluation;
         Draw();
@@ -162,12 +163,11 @@ internal sealed class LiveProgress(Action<IRenderable> draw, TimeProvider time) 
             lines.Add(
                 new Text(
                     $"loss {last.Loss:f4}   {last.TokensPerSecond:n0} tokens/s   {Durations.Show(last.Elapsed)} " +
-                    "passed, "
-                + $"{Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
+                    $"elapsed, {Durations.Show(Durations.Left(last.Elapsed, step, plan.Steps))} left"));
         if (skipped is not null)
             lines.Add(
                 new Text(
-                    $"{skipped.SkippedSteps:n0} steps skipped, the last one step {skipped.Step:n0}: " +
+                    $"{skipped.SkippedSteps:n0} steps skipped, most recently step {skipped.Step:n0}: " +
                     $"{skipped.Skipped}"));
         if (evaluation is not null)
             lines.Add(
@@ -200,7 +200,7 @@ internal sealed class PlainProgress(TextWriter output) : ITrainingObserver
     public void Stepped(TrainingStep step)
     {
         if (step.Skipped is { } reason && step.SkippedSteps <= MostSkips)
-            output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay as they are: {reason}");
+            output.WriteLine($"step {step.Step}/{total}   skipped, the weights stay unchanged: {reason}");
         if (step.Step != total && step.Step != 1 && step.Elapsed - shown < Interval) return;
         shown = step.Elapsed;
         string left = Durations.Show(Durations.Left(step.Elapsed, step.Step, total));

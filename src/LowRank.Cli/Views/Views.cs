@@ -10,7 +10,7 @@ using Spectre.Console.Rendering;
 
 namespace LowRank.Cli.Views;
 
-/// <summary>The model before and after training, side by side.</summary>
+/// <summary>Shows the model before and after training, side by side.</summary>
 internal static class ComparisonTable
 {
     public static IRenderable Of(RunFigures figures, Comparison comparison)
@@ -27,7 +27,7 @@ internal static class ComparisonTable
         for (int i = 0; i < comparison.Prompts.Count; i++)
         {
             table.AddEmptyRow();
-            // Generated texts and data may hold brackets, which are markup here, and control characters.
+            // Generated texts and data may contain brackets, which are markup here, and control characters.
             table.AddRow(new Text(Clean(comparison.Prompts[i])), new Text(Clean(before.Texts[i])),
                 new Text(Clean(after.Texts[i])));
         }
@@ -50,7 +50,7 @@ internal static class ComparisonTable
         string.Concat(text.Trim().Select(c => char.IsControl(c) && c != '\n' ? '\uFFFD' : c));
 }
 
-/// <summary>How two adapters differ, for people and for programs.</summary>
+/// <summary>Shows how two adapters differ, for people and for programs.</summary>
 internal static class DifferenceView
 {
     public static IRenderable Table(AdapterDifference difference)
@@ -89,7 +89,7 @@ internal static class DifferenceView
     private static string Short(string value) => value.Length <= 60 ? value : value[..60] + "…";
 }
 
-/// <summary>How much of each change smaller pairs hold.</summary>
+/// <summary>Shows how much of each change smaller pairs keep.</summary>
 internal static class EnergyView
 {
     public static void Show(
@@ -159,7 +159,7 @@ internal static class ModelView
     };
 }
 
-/// <summary>Times as people read them.</summary>
+/// <summary>Formats durations for people.</summary>
 internal static class Durations
 {
     /// <summary>0:07, 12:30 or 1:02:03.</summary>
@@ -171,17 +171,17 @@ internal static class Durations
             : string.Create(CultureInfo.InvariantCulture, $"{seconds / 3600}:{seconds / 60 % 60:d2}:{seconds % 60:d2}");
     }
 
-    /// <summary>The time the rest takes at the pace so far.</summary>
+    /// <summary>The remaining time at the pace so far.</summary>
     public static TimeSpan Left(TimeSpan elapsed, long step, long steps) => step == 0 ? TimeSpan.Zero
         : elapsed / step * (steps - step);
 }
 
 /// <summary>What a run cost.</summary>
-/// <param name="Trained">Numbers that were trained.</param>
-/// <param name="Total">Numbers of the model and what was trained beside it.</param>
+/// <param name="Trained">Number of trained weights.</param>
+/// <param name="Total">Number of weights of the model and of what was trained beside it.</param>
 /// <param name="Bytes">Size of what was saved.</param>
 /// <param name="Elapsed">Time spent in steps.</param>
-/// <param name="PeakMemoryBytes">Most memory the process held.</param>
+/// <param name="PeakMemoryBytes">Peak memory of the process.</param>
 internal sealed record RunFigures(long Trained, long Total, long Bytes, TimeSpan Elapsed, long PeakMemoryBytes)
 {
     public string TrainedShare =>

@@ -19,11 +19,11 @@ public sealed class ChatLoopTests
         using Conversation talk = model.Talk();
         string first = talk.Reply("hi", Greedy).Text, second = talk.Reply("/clear", Greedy).Text;
         Assert.Equal(Lines(first, second, first), output);
-        string ended = "[The reply was ended after 5 tokens (--max-new-tokens).]";
+        string ended = "[The reply was cut off after 5 tokens (--max-new-tokens).]";
         Assert.Equal(
-            Lines(ended, ended, "The conversation is forgotten.", ended,
-            $"/nonsense is no command. There are:\n{ChatLoop.Help}",
-            "The system message is set.", "There is no system message now.", ChatLoop.Help), notes);
+            Lines(ended, ended, "The conversation was cleared.", ended,
+            $"/nonsense is not a command. Commands:\n{ChatLoop.Help}",
+            "The system message was set.", "The system message was removed.", ChatLoop.Help), notes);
         Assert.Equal(0, failed);
     }
 
@@ -69,7 +69,7 @@ public sealed class ChatLoopTests
         new ChatLoop(talk, Greedy with { MaxNewTokens = 40 }, new StringReader("hi\nhi\n"), output, notes,
             prompts: false, interrupt).Run();
         Assert.Equal([true, false], output.Interrupted); // asked once to end, a second time is the program's end
-        Assert.Equal(Lines("[The reply was stopped.]", "[The reply was ended after 40 tokens (--max-new-tokens).]"),
+        Assert.Equal(Lines("[The reply was stopped.]", "[The reply was cut off after 40 tokens (--max-new-tokens).]"),
             notes.ToString());
         Assert.Equal(4, talk.Turns);
     }

@@ -30,7 +30,7 @@ public sealed class FailureMessageTests
         Assert.Equal(1, code);
         Assert.StartsWith("error: too far", text);
         Assert.Contains("(FormatException)", text);
-        Assert.Contains("This is a fault of LowRank", text);
+        Assert.Contains("This is a bug in LowRank", text);
         Assert.Contains("--verbose", text);
         Assert.Contains("   at ", Report(Thrown(), isVerbose: true).Text);
     }
@@ -52,16 +52,16 @@ public sealed class FailureMessageTests
         const string native =
             "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate memory: you tried " +
             "to allocate 4000000000000 bytes. Error code 12";
-        Assert.StartsWith("error: the memory is not enough for 4000000000000 bytes. Take fewer rows",
+        Assert.StartsWith("error: not enough memory for 4000000000000 bytes. Use a smaller batch",
             Report(new InvalidOperationException(native)).Text);
         Assert.StartsWith(
-            "error: the memory is not enough. Take fewer rows", Report(new InsufficientMemoryException()).Text);
+            "error: not enough memory. Use a smaller batch", Report(new InsufficientMemoryException()).Text);
     }
 
     [Fact]
     public void A_missing_assembly_is_no_missing_file_of_the_user() =>
         Assert.Contains(
-            "a part of the program itself is missing",
+            "a file of LowRank is missing",
             Report(new FileNotFoundException(
                 "Could not load file or assembly 'Parquet'.", "Parquet, Version=5.0.0.0")).Text);
 

@@ -35,7 +35,7 @@ public sealed class ProgressViewTests
         string last = Show(pictures[^1]);
         Assert.Equal(40, last.Count(c => c == '━'));
         Assert.Contains("5/10 steps", last);
-        Assert.Contains("loss 0.3000   1,234 tokens/s   1:00:00 passed, 1:00:00 left", last);
+        Assert.Contains("loss 0.3000   1,234 tokens/s   1:00:00 elapsed, 1:00:00 left", last);
         Assert.Contains("held-out loss 0.7500 after step 6; best 0.2500 after step 5", last);
         Assert.Contains("● held out", last);
         Assert.Contains("0.2500 ┤", last); // the lowest loss of the curve
@@ -66,14 +66,14 @@ public sealed class ProgressViewTests
         var live = new LiveProgress(pictures.Add, new FixedTime { Now = TimeSpan.FromHours(1) });
         live.Started(Plan);
         live.Stepped(Skipped(10));
-        Assert.Contains("10 steps skipped, the last one step 10: the loss is NaN", Show(pictures[^1]));
+        Assert.Contains("10 steps skipped, most recently step 10: the loss is NaN", Show(pictures[^1]));
 
         var output = new StringWriter { NewLine = "\n" };
         var plain = new PlainProgress(output);
         plain.Started(Plan with { Steps = 100 });
         for (int step = 1; step <= 100; step++) plain.Stepped(Skipped(step));
         string text = output.ToString();
-        Assert.Equal(10, text.Split("skipped, the weights stay as they are: the loss is NaN").Length - 1);
+        Assert.Equal(10, text.Split("skipped, the weights stay unchanged: the loss is NaN").Length - 1);
         Assert.Contains("step 100/100", text);
         Assert.EndsWith("   100 skipped\n", text);
     }

@@ -32,7 +32,7 @@ public sealed class SummaryViewTests
         Assert.Contains("█▆", text);
         Assert.Contains("the changes use all of rank 2", text);
         Assert.Contains("note: something [odd]", text);
-        Assert.Contains("the base model is not here", Show(AdapterView.Table(Adapter, null)));
+        Assert.Contains("the base model was not found", Show(AdapterView.Table(Adapter, null)));
     }
 
     [Fact]

@@ -77,7 +77,7 @@ public sealed class SweepTests
         Assert.Equal(["finished", "pending", "pending"], again.Select(run => run.State));
         Assert.Equal([true, false, true], again.Select(run => run.Resumes)); // b has other settings now: it begins anew
         File.WriteAllText(folder[SweepState.FileName], "{");
-        Assert.Contains("is no sweep's file", Assert.Throws<InputException>(() => state.TakeUp(again)).Message);
+        Assert.Contains("is not a sweep file", Assert.Throws<InputException>(() => state.TakeUp(again)).Message);
     }
 
     [Fact]

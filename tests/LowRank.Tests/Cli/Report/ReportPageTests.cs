@@ -158,7 +158,7 @@ public sealed partial class ReportPageTests : IDisposable
     public void A_run_that_holds_nothing_yet_says_so()
     {
         string page = ReportPage.Of(RunRecord.Open([Run("a", 0)]));
-        Assert.Contains("There are no measurements to draw yet.", page);
+        Assert.Contains("There are no measurements yet.", page);
         Assert.Contains("The recipe is not known: recipe.yaml is missing.", page);
     }
 

@@ -57,7 +57,7 @@ public sealed class DataReviewTests : IDisposable
         Assert.Contains("a␛[2J", coloured, StringComparison.Ordinal);
         Assert.Contains(
             "│ \u001b[32mb\u001b[0m\n    │ \u001b[32mc<|end|>\u001b[0m", coloured, StringComparison.Ordinal);
-        Assert.Contains("No held-out row is among those to learn from", plain, StringComparison.Ordinal);
+        Assert.Contains("No held-out row and no held-out prompt occurs", plain, StringComparison.Ordinal);
     }
 
     [Fact]
