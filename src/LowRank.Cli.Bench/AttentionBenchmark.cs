@@ -17,10 +17,10 @@ internal sealed class AttentionBenchmark : IBenchmark
     public Command Build()
     {
         var rounds = new Option<int>(
-            "--rounds") { Description = "Rounds; each measures both once, the fastest of all counts.",
+            "--rounds") { Description = "Number of rounds. Each measures both once; the fastest counts.",
             DefaultValueFactory = _ => 20 };
         var threads = new Option<int?>(
-            "--threads") { Description = "Threads; one for each physical core unless given." };
+            "--threads") { Description = "Number of threads. Default: one per physical core." };
         var json = new Option<bool>(
             "--json") { Description =
             "Print a JSON object: shapes, each with name, rows, tokens, heads, key_value_heads, dimension, window, " +
@@ -28,7 +28,8 @@ internal sealed class AttentionBenchmark : IBenchmark
             "forward_speedup, … against torch's." };
         return new Command(
             "attention",
-            "Attention forward and backward, in tiles and by torch's operations, for several shapes.") { rounds,
+            "Measure attention forward and backward, in tiles and with torch's operations, for several " +
+            "shapes.") { rounds,
             threads, json }
             .Does(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(threads), parsed.GetValue(json)),
                 OptionUse.Always(rounds, threads, json), OptionUse.AtLeast(rounds, 1), OptionUse.Threads(threads));
@@ -77,7 +78,7 @@ internal sealed class AttentionBenchmark : IBenchmark
     }
 }
 
-/// <summary>Measures attention by tiles and by torch's operations, in turns.</summary>
+/// <summary>Measures attention in tiles and with torch's operations, in turn.</summary>
 internal static class AttentionBench
 {
     public static IReadOnlyList<AttentionTimes> Run(int rounds, int? threads)
@@ -142,7 +143,7 @@ internal static class AttentionBench
         for (int i = 0; shape.PromptTokens > 0 && i < shape.Prompts; i++)
         {
             segments.Add(new PackedSequence(shape.PromptTokens, 1, []));
-            // Completions differ in length, as real ones do: one call each.
+            // Completions differ in length, as real ones do, so each needs its own call.
             for (int j = 0; j < shape.Completions; j++)
                 segments.Add(
                     new PackedSequence(
@@ -165,23 +166,23 @@ internal static class AttentionBench
     }
 }
 
-/// <summary>What one attention call is over.</summary>
-/// <param name="Name">What it is like.</param>
-/// <param name="Rows">Rows of the batch; 1 where texts are packed.</param>
-/// <param name="Tokens">Tokens of a row.</param>
+/// <summary>The shape of an attention call.</summary>
+/// <param name="Name">A description.</param>
+/// <param name="Rows">Rows of the batch; 1 if texts are packed.</param>
+/// <param name="Tokens">Tokens per row.</param>
 /// <param name="Heads">Query heads.</param>
 /// <param name="KeyValueHeads">Key-value heads.</param>
 /// <param name="Dimension">Width of a head.</param>
-/// <param name="Window">How many positions back is seen; null for all.</param>
-/// <param name="Prompts">Packed texts: how many prompts; 0 where rows are not packed.</param>
-/// <param name="PromptTokens">Tokens of a prompt.</param>
-/// <param name="Completions">Completions of a prompt.</param>
-/// <param name="CompletionTokens">Tokens of a completion.</param>
+/// <param name="Window">How many positions back attention reaches; null for all.</param>
+/// <param name="Prompts">Packed texts: number of prompts; 0 if rows are not packed.</param>
+/// <param name="PromptTokens">Tokens per prompt.</param>
+/// <param name="Completions">Completions per prompt.</param>
+/// <param name="CompletionTokens">Tokens per completion.</param>
 internal sealed record AttentionShape(
     string Name, int Rows, int Tokens, int Heads, int KeyValueHeads, int Dimension, int? Window = null,
     int Prompts = 0, int PromptTokens = 0, int Completions = 0, int CompletionTokens = 0)
 {
-    /// <summary>The shapes that are measured.</summary>
+    /// <summary>The shapes to measure.</summary>
     public static IReadOnlyList<AttentionShape> All { get; } =
     [
         new("a step of gpt2-small", 4, 256, 12, 12, 64),
@@ -203,9 +204,8 @@ internal sealed record AttentionShape(
             completions, completionTokens);
 }
 
-/// <summary>Times of one call of attention, the fastest of all rounds, by the tiles and by torch's
-/// operations.</summary>
-/// <param name="Shape">What it was over.</param>
+/// <summary>Times of one attention call in tiles and with torch's operations, the fastest of all rounds.</summary>
+/// <param name="Shape">The shape.</param>
 /// <param name="Forward">Seconds forward, with what the backward pass needs.</param>
 /// <param name="Backward">Seconds backward, to one gradient of queries, keys and values together.</param>
 /// <param name="Evaluation">Seconds forward without gradients.</param>

@@ -17,46 +17,47 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench growth</c>: how the peak of memory and the time of a step grow with the data, with a
-/// step's tokens and with the model.</summary>
+/// <summary><c>lowrank bench growth</c>: how peak memory and step time grow with the data, the tokens per step and the
+/// model.</summary>
 internal sealed class GrowthBenchmark : IBenchmark
 {
     public Command Build()
     {
         var defaults = new GrowthOptions();
         var grows = new Argument<string[]>(
-            "what") { Description = $"What grows: any of {string.Join(", ", GrowthOptions.Known)}; all when left out.",
+            "what") { Description = $"What to grow: any of {string.Join(", ", GrowthOptions.Known)}. Default: all.",
             Arity = ArgumentArity.ZeroOrMore };
         var rows = new Option<int>(
             "--rows") { Description =
-            "Rows of the smallest data, of 64 tokens each; measured at 1, 4 and 16 times as many.",
+            "Rows of the smallest data set, with 64 tokens each; also measured with 4 and 16 times as many.",
             DefaultValueFactory = _ => defaults.Rows };
         var tokens = new Option<int>(
             "--tokens") { Description =
-            "Tokens of the smallest step; measured at 1, 2, 4 and 8 times as many, by more rows and by longer ones.",
+            "Tokens of the smallest step; also measured with 2, 4 and 8 times as many, through more rows and through " +
+            "longer ones.",
             DefaultValueFactory = _ => defaults.Tokens };
         var layers = new Option<int>(
-            "--layers") { Description = "Layers of the model; weights are measured at 1, 2 and 4 times as many.",
+            "--layers") { Description = "Layers of the smallest model; also measured with 2 and 4 times as many.",
             DefaultValueFactory = _ => defaults.Layers };
-        var steps = new Option<int>("--steps") { Description = "Steps of each run; the fastest after the first counts.",
+        var steps = new Option<int>("--steps") { Description = "Steps per run; the fastest after the first counts.",
             DefaultValueFactory = _ => defaults.Steps };
         var rounds = new Option<int>(
-            "--rounds") { Description = "Processes for each run; the fastest step and the lowest peak count.",
+            "--rounds") { Description = "Processes per run; the fastest step and the lowest peak count.",
             DefaultValueFactory = _ => defaults.Rounds };
         var plot = new Option<string?>(
-            "--plot") { Description = "Write a picture of each series into this folder, as SVG." };
+            "--plot") { Description = "Plot each series to an SVG file in this folder." };
         var json = new Option<bool>(
             "--json") { Description =
             "Print JSON: each series with its points, and the lines fitted to memory (bytes above the weights) and " +
-            "time (nanoseconds of one processor a step)." };
+            "time (processor nanoseconds per step)." };
         var recipe = new Option<string?>(
             "--recipe") { Description =
-            "Run this recipe in this process, and print its peak and its fastest step as one line of JSON.",
+            "Run this recipe in this process and print its peak memory and fastest step as one line of JSON.",
             Hidden = true };
         return new Command(
             "growth",
-            "How peak memory and the time of a step grow, and how near to a line: the embedded base's shape with " +
-            "random weights, each run a process of its own with one thread.")
+            "Measure how peak memory and step time grow, and how close to linear. Uses the embedded base's shape " +
+            "with random weights; each run is a separate process with one thread.")
             { grows, rows, tokens, layers, steps, rounds, plot, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? GrowthRun.Measure(path) : Run(new GrowthOptions
             {
@@ -69,11 +70,11 @@ internal sealed class GrowthBenchmark : IBenchmark
             }, parsed.GetValue(plot), parsed.GetValue(json)),
                 OptionUse.Always(layers, steps, rounds, plot, json, recipe),
                 OptionUse.Unless(
-                    rows, parsed => Grows(parsed, "rows") ? null : "has no effect where rows are not what grows"),
+                    rows, parsed => Grows(parsed, "rows") ? null : "has no effect unless rows grow"),
                 OptionUse.Unless(tokens, parsed => Grows(parsed, "tokens", "length") ? null
-                    : "has no effect where neither tokens nor length is what grows"));
+                    : "has no effect unless tokens or length grows"));
 
-        // A name that is unknown may have been meant as any: the options say so together with what else is wrong.
+        // An unknown name may have been meant as any of them; it is reported together with the other problems.
         bool Grows(ParseResult parsed, params string[] any) =>
             parsed.GetValue(grows) is not { Length: > 0 } named
                 || named.Any(name => any.Contains(name) || !GrowthOptions.Known.Contains(name));
@@ -89,8 +90,8 @@ internal sealed class GrowthBenchmark : IBenchmark
     }
 }
 
-/// <summary>Measures runs that differ in one thing, each as <c>lowrank train</c> runs it in a process of its
-/// own.</summary>
+/// <summary>Measures runs that differ in one quantity, each in its own process, as <c>lowrank train</c> runs
+/// it.</summary>
 internal sealed class GrowthBench : IDisposable
 {
     private const int DataLength = 64, FewRows = 64, FewTokens = 1024;
@@ -102,8 +103,8 @@ internal sealed class GrowthBench : IDisposable
 
     private GrowthBench(GrowthOptions options) => this.options = options;
 
-    /// <summary>Measures.</summary>
-    /// <exception cref="InputException">The options name what cannot be measured.</exception>
+    /// <summary>Runs the measurements.</summary>
+    /// <exception cref="InputException">The options cannot be measured.</exception>
     public static GrowthMeasurement Run(GrowthOptions options)
     {
         options.Check();
@@ -149,7 +150,7 @@ internal sealed class GrowthBench : IDisposable
             StepNanoseconds = found.Min(point => point.StepNanoseconds) };
     }
 
-    // The embedded base's shape with other layers, and positions for the longest rows.
+    // The embedded base's shape with another number of layers, and enough positions for the longest rows.
     private static JsonObject Config(int layers)
     {
         JsonObject config = ModelShapes.Config("base");
@@ -159,15 +160,15 @@ internal sealed class GrowthBench : IDisposable
     }
 }
 
-/// <summary>The line nearest to points, by least squares.</summary>
-/// <param name="Slope">What one more costs.</param>
-/// <param name="Intercept">What none would cost.</param>
-/// <param name="LargestDeviation">The farthest point's distance from the line, as a share of the point's own
+/// <summary>A least-squares line through points.</summary>
+/// <param name="Slope">The cost of one more unit.</param>
+/// <param name="Intercept">The cost at zero.</param>
+/// <param name="LargestDeviation">The largest distance of a point from the line, as a share of the point's
 /// value.</param>
 internal sealed record GrowthLine(double Slope, double Intercept, double LargestDeviation)
 {
     /// <summary>Fits a line.</summary>
-    /// <param name="points">At least two, not all at the same place, none of them 0.</param>
+    /// <param name="points">At least two points, not all at the same position, none of them 0.</param>
     public static GrowthLine Fit(IReadOnlyList<(double X, double Y)> points)
     {
         double meanX = points.Average(point => point.X), meanY = points.Average(point => point.Y);
@@ -179,56 +180,57 @@ internal sealed record GrowthLine(double Slope, double Intercept, double Largest
     }
 }
 
-/// <summary>How memory and time grow with each of what a run is made of; null for what was not asked for.</summary>
+/// <summary>How memory and time grow with each quantity of a run; null for quantities that were not
+/// requested.</summary>
 internal sealed record GrowthMeasurement
 {
     /// <summary>Rows of the data.</summary>
     public GrowthSeries? Rows { get; init; }
 
-    /// <summary>Tokens of a step, by more rows of the same length.</summary>
+    /// <summary>Tokens per step, through more rows of the same length.</summary>
     public GrowthSeries? Tokens { get; init; }
 
-    /// <summary>Tokens of a step, by longer rows.</summary>
+    /// <summary>Tokens per step, through longer rows.</summary>
     public GrowthSeries? Length { get; init; }
 
-    /// <summary>Weights of the model, by more layers.</summary>
+    /// <summary>Weights of the model, through more layers.</summary>
     public GrowthSeries? Weights { get; init; }
 
-    /// <summary>Those that were measured.</summary>
+    /// <summary>The series that were measured.</summary>
     internal IEnumerable<GrowthSeries> All => new[] { Rows, Tokens, Length, Weights }.OfType<GrowthSeries>();
 }
 
-/// <summary>The smallest run of each series, and how often each is measured.</summary>
+/// <summary>The smallest run of each series, and how often each run is measured.</summary>
 internal sealed record GrowthOptions
 {
-    /// <summary>Tokens of a row where rows are not what grows.</summary>
+    /// <summary>Tokens per row unless rows grow.</summary>
     public const int RowLength = 128;
 
-    /// <summary>What can grow.</summary>
+    /// <summary>The quantities that can grow.</summary>
     public static IReadOnlyList<string> Known { get; } = ["rows", "tokens", "length", "weights"];
 
-    /// <summary>What grows; some of <see cref="Known"/>.</summary>
+    /// <summary>The quantities to grow; some of <see cref="Known"/>.</summary>
     public IReadOnlyList<string> Grows { get; init; } = Known;
 
-    /// <summary>Rows of the smallest data; it is measured at 1, 4 and 16 times as many.</summary>
+    /// <summary>Rows of the smallest data set; also measured with 4 and 16 times as many.</summary>
     public int Rows { get; init; } = 2000;
 
-    /// <summary>Tokens of the smallest step; measured at 1, 2, 4 and 8 times as many.</summary>
+    /// <summary>Tokens of the smallest step; also measured with 2, 4 and 8 times as many.</summary>
     public int Tokens { get; init; } = 512;
 
-    /// <summary>Layers of the smallest model; measured at 1, 2 and 4 times as many.</summary>
+    /// <summary>Layers of the smallest model; also measured with 2 and 4 times as many.</summary>
     public int Layers { get; init; } = 4;
 
-    /// <summary>Steps of a run. The runtime compiles the kernels anew, faster, during the first ones, which count as
-    /// the processor's time.</summary>
+    /// <summary>Steps per run. During the first ones the runtime recompiles the kernels, which counts as processor
+    /// time.</summary>
     public int Steps { get; init; } = 40;
 
-    /// <summary>Processes for each point; the fastest step and the lowest peak of them count, since other programs and
-    /// the garbage collector only add.</summary>
+    /// <summary>Processes per point. The fastest step and the lowest peak count, because other programs and the garbage
+    /// collector only add to them.</summary>
     public int Rounds { get; init; } = 1;
 
-    /// <summary>Refuses what cannot be measured.</summary>
-    /// <exception cref="InputException">Names every option that is wrong.</exception>
+    /// <summary>Refuses options that cannot be measured.</summary>
+    /// <exception cref="InputException">Lists every invalid option.</exception>
     public void Check()
     {
         List<string> problems = [];
@@ -238,21 +240,21 @@ internal sealed record GrowthOptions
         if (Tokens < RowLength || Tokens % RowLength != 0)
             problems.Add($"--tokens is {Tokens}; expected a multiple of {RowLength}, the tokens of a row.");
         if (Layers < 1) problems.Add($"--layers is {Layers}; expected 1 or more.");
-        if (Steps < 2) problems.Add($"--steps is {Steps}; expected 2 or more, since the first is not timed.");
+        if (Steps < 2) problems.Add($"--steps is {Steps}; expected 2 or more, because the first is not timed.");
         if (Rounds < 1) problems.Add($"--rounds is {Rounds}; expected 1 or more.");
         if (problems.Count > 0) throw new InputException("Nothing can be measured:", problems);
     }
 }
 
-/// <summary>Draws what grew as SVG files: the runs as points, and the line through them; one of memory and one of time
-/// for each series.</summary>
+/// <summary>Draws the series as SVG files, with the runs as points and the fitted line: one file for memory and one for
+/// time per series.</summary>
 internal static class GrowthPlot
 {
     private const double Width = 760, Height = 440;
 
-    /// <summary>Writes <c>SERIES_memory.svg</c> and <c>SERIES_time.svg</c> of each series.</summary>
-    /// <param name="found">What was measured.</param>
-    /// <param name="folder">Is made where it is not there.</param>
+    /// <summary>Writes <c>SERIES_memory.svg</c> and <c>SERIES_time.svg</c> for each series.</summary>
+    /// <param name="found">The measurements.</param>
+    /// <param name="folder">The folder; created if it does not exist.</param>
     public static void Write(GrowthMeasurement found, string folder)
     {
         Directory.CreateDirectory(folder);
@@ -297,7 +299,7 @@ internal static class GrowthPlot
             Path.Combine(folder, $"{series.Grows}_{what}.svg"), stream => stream.Write(Encoding.UTF8.GetBytes(svg)));
     }
 
-    // A title and a description for those who do not see the picture.
+    // A title and a description for readers who cannot see the picture.
     private static string Accessible(string svg, string title, string description)
     {
         XDocument document = XDocument.Parse(svg);
@@ -309,25 +311,24 @@ internal static class GrowthPlot
     }
 }
 
-/// <summary>A short training run in a process of its own.</summary>
-/// <param name="Rows">Rows of its data.</param>
-/// <param name="Tokens">Tokens of a step.</param>
-/// <param name="Weights">Weights of the model, the adapter's left out.</param>
-/// <param name="PeakBytes">Most memory the process held.</param>
-/// <param name="StepNanoseconds">Processor time of the fastest step, which one thread computes: other programs change
-/// it least.</param>
+/// <summary>A short training run in its own process.</summary>
+/// <param name="Rows">Rows of the data.</param>
+/// <param name="Tokens">Tokens per step.</param>
+/// <param name="Weights">Weights of the model, without the adapter's.</param>
+/// <param name="PeakBytes">Peak memory of the process.</param>
+/// <param name="StepNanoseconds">Processor time of the fastest step on one thread, which other programs affect
+/// least.</param>
 internal sealed record GrowthPoint(int Rows, long Tokens, long Weights, long PeakBytes, double StepNanoseconds)
 {
-    /// <summary>The peak less the weights, which are float32 and mapped.</summary>
+    /// <summary>The peak minus the weights, which are float32 and memory-mapped.</summary>
     [JsonPropertyOrder(1)]
     public long PeakAboveWeightsBytes => PeakBytes - sizeof(float) * Weights;
 }
 
-/// <summary>A recipe's run in this process, from which the time of its steps and the process's peak of memory are
-/// kept.</summary>
+/// <summary>Runs a recipe in this process and records the step times and the peak memory of the process.</summary>
 internal sealed class GrowthRun : ITrainingObserver
 {
-    private readonly List<TimeSpan> used = []; // of the processor, by the whole process, at the end of each step
+    private readonly List<TimeSpan> used = []; // processor time of the whole process at the end of each step
 
     /// <summary>Runs the recipe and prints a <see cref="GrowthPoint"/> as a line of JSON.</summary>
     public static int Measure(string path)
@@ -345,7 +346,7 @@ internal sealed class GrowthRun : ITrainingObserver
 
     public void Started(TrainingPlan plan)
     {
-        // The plan is the recipe's.
+        // The recipe already defines the plan.
     }
 
     public void Stepped(TrainingStep step) => used.Add(Environment.CpuUsage.TotalTime);
@@ -357,20 +358,20 @@ internal sealed class GrowthRun : ITrainingObserver
 
     public void Finished(TrainingResult result)
     {
-        // The result is returned too.
+        // The caller gets the result.
     }
 }
 
-/// <summary>Runs that differ in one thing.</summary>
-/// <param name="Grows">What differs.</param>
-/// <param name="One">One of it, for people.</param>
+/// <summary>Runs that differ in one quantity.</summary>
+/// <param name="Grows">The quantity.</param>
+/// <param name="One">The name of one unit, for display.</param>
 /// <param name="Points">The runs, the smallest first.</param>
-/// <param name="Memory">The peak above the weights, in bytes, over what grows.</param>
-/// <param name="Time">A step, in nanoseconds, over what grows.</param>
+/// <param name="Memory">The peak above the weights, in bytes, over the quantity.</param>
+/// <param name="Time">The step time, in nanoseconds, over the quantity.</param>
 internal sealed record GrowthSeries(
     string Grows, string One, IReadOnlyList<GrowthPoint> Points, GrowthLine Memory, GrowthLine Time)
 {
-    /// <summary>How much of it a run has.</summary>
+    /// <summary>The amount of the quantity in a run.</summary>
     public double Amount(GrowthPoint point) =>
         Grows switch { "rows" => point.Rows, "weights" => point.Weights, _ => point.Tokens };
 
@@ -385,22 +386,22 @@ internal sealed record GrowthSeries(
     }
 }
 
-/// <summary>What grew as tables: the runs, and the lines through them.</summary>
+/// <summary>Shows the series as tables: the runs and the fitted lines.</summary>
 internal static class GrowthView
 {
     public static void Show(GrowthMeasurement found)
     {
         var lines = new Table().Border(TableBorder.Simple).AddColumn("");
-        foreach (string column in (string[])["each costs", "none would cost", "farthest from the line"])
+        foreach (string column in (string[])["per unit", "at zero", "largest deviation"])
             lines.AddColumn(new TableColumn(column).RightAligned());
         foreach (GrowthSeries series in found.All)
         {
             Screen.Write(Runs(series));
             lines.AddRow($"{series.Grows}: peak above the weights",
-                Text($"{series.Memory.Slope:#,0.##} bytes a {series.One}"),
+                Text($"{series.Memory.Slope:#,0.##} bytes per {series.One}"),
                 Text($"{series.Memory.Intercept / 1e6:0.0} MB"), Percent(series.Memory));
             lines.AddRow($"{series.Grows}: processor time of a step",
-                Text($"{series.Time.Slope:#,0.##} ns a {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"),
+                Text($"{series.Time.Slope:#,0.##} ns per {series.One}"), Text($"{series.Time.Intercept / 1e6:0.0} ms"),
                 Percent(series.Time));
         }
         Screen.Write(lines);

@@ -16,10 +16,10 @@ internal interface IBenchmark
     Command Build();
 }
 
-/// <summary>Adapted modules, as benchmarks' options name them.</summary>
+/// <summary>The adapted modules that a benchmark's options name.</summary>
 internal static class BenchTargets
 {
-    /// <summary>The selection of some names: "all-linear" for all, none for the model type's default.</summary>
+    /// <summary>Selects modules by name: "all-linear" for all, no names for the model type's default.</summary>
     public static ModuleSelection? Select(IReadOnlyList<string> names) => names switch
     {
         [] => null,
@@ -28,8 +28,8 @@ internal static class BenchTargets
     };
 }
 
-/// <summary>The folder of a model that is measured: one that is there, or a temporary one with a shape's random
-/// weights, so that a benchmark opens its model as every command does.</summary>
+/// <summary>The folder of the measured model: an existing one, or a temporary one with random weights for a shape. A
+/// benchmark can thus open its model like every command.</summary>
 internal sealed class BenchFolder : IDisposable
 {
     private readonly string? temporary;
@@ -39,26 +39,26 @@ internal sealed class BenchFolder : IDisposable
     /// <summary>The folder.</summary>
     public string Path { get; }
 
-    /// <summary>Takes a folder, or writes one for a shape.</summary>
+    /// <summary>Uses an existing folder, or writes one for a shape.</summary>
     /// <param name="shape">A name of <see cref="ModelShapes"/>, or a model folder.</param>
-    /// <param name="dropout">The model's own dropout, in a folder that is written.</param>
-    /// <exception cref="InputException">It is neither; or dropout was asked for on a folder, which has its
-    /// own.</exception>
+    /// <param name="dropout">The model's own dropout, for a folder that is written.</param>
+    /// <exception cref="InputException">The argument is neither a shape nor a model folder, or dropout was given for a
+    /// folder, which has its own.</exception>
     public static BenchFolder Open(string shape, double dropout = 0)
     {
         if (File.Exists(System.IO.Path.Combine(shape, "config.json")))
         {
             if (dropout != 0)
                 throw new InputException(
-                    $"--dropout is {dropout}, but {shape} is a model folder, whose config.json says what is " +
-                    "dropped. Leave the option out, or name a shape.");
+                    $"--dropout is {dropout}, but {shape} is a model folder, whose config.json sets the dropout. " +
+                    "Remove the option, or name a shape.");
             return new BenchFolder(shape, null);
         }
         return Draw(ModelShapes.Config(shape, dropout), shape);
     }
 
     /// <summary>Writes a temporary folder with random weights.</summary>
-    /// <param name="config">What its <c>config.json</c> says.</param>
+    /// <param name="config">The content of its <c>config.json</c>.</param>
     /// <param name="name">The folder's name.</param>
     public static BenchFolder Draw(JsonObject config, string name)
     {
@@ -66,7 +66,7 @@ internal sealed class BenchFolder : IDisposable
         string draft = System.IO.Path.Combine(root, "config"), folder = System.IO.Path.Combine(root, name);
         Directory.CreateDirectory(draft);
         File.WriteAllText(System.IO.Path.Combine(draft, "config.json"), config.ToJsonString());
-        // The model is measured as if its folder had been there: the weights are drawn beside the memory that is kept.
+        // Frees the memory used to draw the weights, so the model is measured as if its folder had already existed.
         NativeAllocator.MapLargeBlocks();
         using (var scope = torch.NewDisposeScope())
         using (PretrainedModel drawn = PretrainedModel.FromScratch(draft, seed: 1))
@@ -82,18 +82,18 @@ internal sealed class BenchFolder : IDisposable
     }
 }
 
-/// <summary>A benchmark's part in a process of its own: where the start or the peak of memory is measured, which are
-/// the process's.</summary>
+/// <summary>Runs part of a benchmark in its own process, to measure start-up time or peak memory, which belong to a
+/// process.</summary>
 internal static class BenchProcess
 {
-    /// <summary>Runs this program to its end and reads the object that it prints as its last line.</summary>
-    /// <param name="arguments">Its arguments, from <c>bench</c> on.</param>
-    /// <returns>What it printed, and the seconds from before the process began to its end.</returns>
-    /// <exception cref="InvalidOperationException">It did not start, or failed.</exception>
+    /// <summary>Runs this program to its end and reads the JSON object in its last line of output.</summary>
+    /// <param name="arguments">The arguments, starting with <c>bench</c>.</param>
+    /// <returns>The printed object, and the seconds from before the start of the process to its end.</returns>
+    /// <exception cref="InvalidOperationException">The process did not start, or failed.</exception>
     public static (T Found, double Seconds) Run<T>(params string[] arguments)
     {
         string program = Environment.ProcessPath
-            ?? throw new InvalidOperationException("The path of this program is not known.");
+            ?? throw new InvalidOperationException("The path of this program is unknown.");
         string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet"
             ? [System.Reflection.Assembly.GetEntryAssembly()!.Location] : [];
         long started = Stopwatch.GetTimestamp();

@@ -27,25 +27,25 @@ internal sealed class LengthsBenchmark : IBenchmark
             $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder; a decoder.",
             DefaultValueFactory = _ => defaults.Shape };
         var data = new Option<string[]>(
-            "--data") { Description = "Files with rows, whose lengths are real.", Required = true,
+            "--data") { Description = "Data files with rows of natural length.", Required = true,
             AllowMultipleArgumentsPerToken = true };
         var tokenizer = new Option<string>("--tokenizer") { Description = "Folder of the tokenizer.", Required = true };
         var batch = new Option<int>(
-            "--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
+            "--batch") { Description = "Rows per step.", DefaultValueFactory = _ => defaults.Batch };
         var rank = new Option<int>(
             "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
         var targets = new Option<string[]>(
             "--targets") { Description =
-            "Adapted modules by name, or all-linear; the model type's default when left out.",
+            "Names of the adapted modules, or all-linear. Default: the model type's.",
             AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
         var steps = new Option<int>(
-            "--steps") { Description = "Steps of each loop that are timed.", DefaultValueFactory = _ =>
+            "--steps") { Description = "Timed steps per loop.", DefaultValueFactory = _ =>
             defaults.Steps };
         var longest = new Option<int>(
-            "--max-length") { Description = "Longest row in tokens; what is beyond is cut off.",
+            "--max-length") { Description = "Maximum row length in tokens; longer rows are cut.",
             DefaultValueFactory = _ => defaults.MaxLength };
         var threads = new Option<int?>(
-            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
+            "--threads") { Description = "Number of torch threads. Default: one per physical core." };
         var json = new Option<bool>("--json")
         {
             Description =
@@ -57,8 +57,8 @@ internal sealed class LengthsBenchmark : IBenchmark
         };
         return new Command(
             "lengths",
-            "Measure training steps on rows of real lengths, in turns: a plain loop (each batch padded to its " +
-            "longest row, logits of every position), packing, and prompt sharing. Nothing is kept.")
+            "Measure training steps on rows of natural length, in turn: a plain loop (each batch padded to its " +
+            "longest row, logits for every position), packing, and prompt sharing. Saves nothing.")
             { shape, data, tokenizer, batch, rank, targets, steps, longest, threads, json }
             .Does(parsed => LengthsView.Show(LengthsBench.Run(new LengthsOptions
             {
@@ -77,8 +77,8 @@ internal sealed class LengthsBenchmark : IBenchmark
     }
 }
 
-/// <summary>Measures training steps on rows of real lengths: a plain loop, packing, and prompt sharing, in
-/// turns.</summary>
+/// <summary>Measures training steps on rows of natural length, in turn: a plain loop, packing, and prompt
+/// sharing.</summary>
 internal static class LengthsBench
 {
     private const int Seed = 1;
@@ -95,7 +95,7 @@ internal static class LengthsBench
             VocabularySize = model.Network.VocabularySize,
                 MaxLength = Math.Min(options.MaxLength, model.Network.MaxPositions),
         }).Examples;
-        // B is drawn too: with B = 0 the gradient of A would be 0, and nothing could be compared.
+        // B is random too: with B = 0 the gradient of A would be 0, and there would be nothing to compare.
         using Adapter adapter = Adapter.Create(model, new LoraConfig
         {
             Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
@@ -123,7 +123,7 @@ internal static class LengthsBench
                 StepBatches batches = plan.Step(step % plan.StepsPerEpoch);
                 if (step == 0)
                 {
-                    NativeAllocator.ReturnFreedMemory(); // of the loop before
+                    NativeAllocator.ReturnFreedMemory(); // from the previous loop
                     ProcessMemory.ResetPeak();
                     runner.Run(objective, batches);
                     found.PeakBytes = ProcessMemory.PeakBytes();
@@ -143,7 +143,7 @@ internal static class LengthsBench
         };
     }
 
-    // At rate 0: every loop meets the same weights.
+    // The learning rate is 0, so every loop sees the same weights.
     private sealed class LoopRunner(TrainedAdapter trained) : IDisposable
     {
         private readonly Dictionary<IObjective, StepRunner> runners = [];
@@ -168,34 +168,34 @@ internal static class LengthsBench
     }
 }
 
-/// <summary>Four loops over the same data: two over rows in a drawn order, two over rows grouped by prompt.</summary>
+/// <summary>Four loops over the same data: two over rows in random order, two over rows grouped by prompt.</summary>
 internal sealed record LengthsMeasurement
 {
     /// <summary>Rows of the data.</summary>
     public required int Rows { get; init; }
 
-    /// <summary>Distinct prompts of them.</summary>
+    /// <summary>Number of distinct prompts.</summary>
     public required int Prompts { get; init; }
 
-    /// <summary>Each batch padded, logits of every position; rows in a drawn order.</summary>
+    /// <summary>Each batch padded, logits for every position; rows in random order.</summary>
     public required LoopMeasurement Plain { get; init; }
 
-    /// <summary>The same rows packed, the head where a label is predicted.</summary>
+    /// <summary>The same rows packed, with logits only where a label is predicted.</summary>
     public required LoopMeasurement Packed { get; init; }
 
     /// <summary>As <see cref="Plain"/>, on the rows of <see cref="Shared"/>.</summary>
     public required LoopMeasurement PlainGrouped { get; init; }
 
-    /// <summary>Packed, rows of one prompt together and the prompt computed once.</summary>
+    /// <summary>Packed, with the rows of a prompt together and the prompt computed once.</summary>
     public required LoopMeasurement Shared { get; init; }
 
-    /// <summary>Labelled tokens per second of the packed loop, in those of the plain one; the same rows.</summary>
+    /// <summary>Labelled tokens per second of the packed loop, relative to the plain loop on the same rows.</summary>
     public double PackedSpeedup => Packed.LabelsPerSecond / Plain.LabelsPerSecond;
 
-    /// <summary>Labelled tokens per second of the sharing loop, in those of the plain one.</summary>
+    /// <summary>Labelled tokens per second of the sharing loop, relative to the plain loop.</summary>
     public double SharedSpeedup => Shared.LabelsPerSecond / Plain.LabelsPerSecond;
 
-    /// <summary>The same, in those of the plain loop on the same rows.</summary>
+    /// <summary>The same, relative to the plain loop on the same rows.</summary>
     public double SharedSpeedupOnSameRows => Shared.LabelsPerSecond / PlainGrouped.LabelsPerSecond;
 
     /// <summary><see cref="PackedSpeedup"/> in processor time.</summary>
@@ -213,10 +213,10 @@ internal sealed record LengthsMeasurement
             Math.Abs(a.Norm - b.Norm) / Math.Max(1e-12, Math.Abs(a.Norm))));
 }
 
-/// <summary>What <c>lowrank bench lengths</c> measures.</summary>
+/// <summary>The options of <c>lowrank bench lengths</c>.</summary>
 internal sealed record LengthsOptions
 {
-    /// <summary>Files with rows of a language model, whose lengths are real.</summary>
+    /// <summary>Files with rows of natural length for a language model.</summary>
     public required IReadOnlyList<string> Data { get; init; }
 
     /// <summary>Folder of the tokenizer.</summary>
@@ -225,7 +225,7 @@ internal sealed record LengthsOptions
     /// <summary>A name of <see cref="ModelShapes"/>, or a model folder.</summary>
     public string Shape { get; init; } = "gpt2-small";
 
-    /// <summary>Rows of a step.</summary>
+    /// <summary>Rows per step.</summary>
     public int Batch { get; init; } = 16;
 
     /// <summary>Rank of the pairs.</summary>
@@ -234,16 +234,16 @@ internal sealed record LengthsOptions
     /// <summary>Names of the adapted modules; "all-linear" for all; empty for the model type's default.</summary>
     public IReadOnlyList<string> Targets { get; init; } = [];
 
-    /// <summary>Steps of each loop that are timed, after one that is not.</summary>
+    /// <summary>Timed steps per loop, after one untimed step.</summary>
     public int Steps { get; init; } = 5;
 
-    /// <summary>Longest row in tokens.</summary>
+    /// <summary>Maximum row length in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    /// <summary>Number of torch threads; null for one per physical core.</summary>
     public int? Threads { get; init; }
 
-    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>
     public void Check()
     {
         List<string> problems = [];
@@ -257,7 +257,7 @@ internal sealed record LengthsOptions
     }
 }
 
-/// <summary>A measurement of real lengths as a table or as JSON.</summary>
+/// <summary>Shows a measurement of natural lengths as a table or as JSON.</summary>
 internal static class LengthsView
 {
     public static void Show(LengthsMeasurement found, bool json)
@@ -269,7 +269,7 @@ internal static class LengthsView
         }
         Table table = new Table().Border(TableBorder.Simple).AddColumn("");
         foreach (
-            string column in (string[])["labelled tokens/s", "tokens/s", "positions computed a label", "peak memory"])
+            string column in (string[])["labelled tokens/s", "tokens/s", "positions computed per label", "peak memory"])
             table.AddColumn(new TableColumn(column).RightAligned());
         foreach ((string name, LoopMeasurement loop) in Loops(found))
         {
@@ -283,13 +283,13 @@ internal static class LengthsView
             $"packed {found.PackedSpeedup:f2} times plain; shared {found.SharedSpeedup:f2} times plain, " +
                 $"{found.SharedSpeedupOnSameRows:f2} times plain on the same rows"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"in processor time, which other programs change less: packed {found.PackedSpeedupOfProcessor:f2} " +
+            $"in processor time, which other programs affect less: packed {found.PackedSpeedupOfProcessor:f2} " +
                 $"times plain, shared {found.SharedSpeedupOfProcessor:f2} times"));
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"losses and gradient norms differ from the plain loop's by {found.LargestDifference:e1} of their " +
-                $"size at most"));
+                $"losses and gradient norms differ from the plain loop's by at most {found.LargestDifference:e1} of " +
+                "their size"));
     }
 
     private static IEnumerable<(string Name, LoopMeasurement Loop)> Loops(LengthsMeasurement found) =>
@@ -320,7 +320,7 @@ internal static class LengthsView
     };
 }
 
-/// <summary>What a loop did over its timed steps.</summary>
+/// <summary>The measurements of a loop over its timed steps.</summary>
 internal sealed class LoopMeasurement
 {
     /// <summary>Labels predicted.</summary>
@@ -335,13 +335,13 @@ internal sealed class LoopMeasurement
     /// <summary>Time of each step.</summary>
     public List<double> Seconds { get; } = [];
 
-    /// <summary>Processor time of all steps: what other programs take of the machine does not count.</summary>
+    /// <summary>Processor time of all steps, which excludes other programs.</summary>
     public double ProcessorSeconds { get; private set; }
 
-    /// <summary>Most memory of the whole process in the first step, which is not timed.</summary>
+    /// <summary>Peak memory of the whole process in the first, untimed step.</summary>
     public long PeakBytes { get; set; }
 
-    /// <summary>Loss and norm of the gradients of each step.</summary>
+    /// <summary>Loss and gradient norm of each step.</summary>
     public List<(double Loss, double Norm)> Results { get; } = [];
 
     public double LabelsPerSecond => Labels / Seconds.Sum();
@@ -360,7 +360,7 @@ internal sealed class LoopMeasurement
     }
 }
 
-/// <summary>Next-token prediction as a plain loop does it: each batch padded to its longest row, logits of every
+/// <summary>Next-token prediction with a plain loop: each batch padded to its longest row, logits for every
 /// position.</summary>
 internal sealed class PlainObjective(Decoder model) : IObjective
 {
@@ -377,7 +377,7 @@ internal sealed class PlainObjective(Decoder model) : IObjective
         Tensor hidden =
             model.Hidden(Rows(batch.InputIds), batch.AttentionMask is { } mask ? Rows(mask) : null, null, dropout);
         Tensor logits = model.Logits(hidden, dropout).view(-1, model.VocabularySize);
-        // Labels move instead of logits, which would be copied.
+        // Shifts the labels instead of the logits, which would have to be copied.
         Tensor labels =
             nn.functional.pad(
                 Rows(batch.Labels).narrow(1, 1, batch.Length - 1), [0, 1], value: TokenizedExample.Ignored);

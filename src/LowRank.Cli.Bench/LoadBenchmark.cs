@@ -12,10 +12,10 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench load</c>: how long a training run takes from the start of its process to its first step,
-/// part by part.</summary>
-/// <remarks>Each round is a process of its own, as a user starts it; the file system's cache holds the files from the
-/// second on.</remarks>
+/// <summary><c>lowrank bench load</c>: the time from the start of a training process to its first step, part by
+/// part.</summary>
+/// <remarks>Each round is a separate process, as a user would start it; from the second round on the files are in the
+/// file system's cache.</remarks>
 internal sealed class LoadBenchmark : IBenchmark
 {
     public Command Build()
@@ -26,16 +26,18 @@ internal sealed class LoadBenchmark : IBenchmark
             DefaultValueFactory = _ => "gpt2-small" };
         var rows = new Option<int>(
             "--rows") { Description = "Rows of training data.", DefaultValueFactory = _ => 1000 };
-        var length = new Option<int>("--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => 64 };
+        var length = new Option<int>("--length") { Description = "Tokens per row.", DefaultValueFactory = _ => 64 };
         var rounds = new Option<int>(
-            "--rounds") { Description = "Processes; the fastest of each part counts.", DefaultValueFactory = _ => 3 };
+            "--rounds") { Description = "Number of processes; the fastest of each part counts.",
+            DefaultValueFactory = _ => 3 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         var recipe = new Option<string?>(
             "--recipe") { Description =
-            "Measure the start of this recipe's run in this process, and print it as one line of JSON.",
+            "Measure the start of this recipe's run in this process and print it as one line of JSON.",
             Hidden = true };
         return new Command(
-            "load", "The start of lowrank train, from the process to the first step, part by part.") { shape, rows,
+            "load", "Measure the start of lowrank train, from the process to the first step, part by " +
+            "part.") { shape, rows,
             length, rounds, json, recipe }
             .Does(parsed => parsed.GetValue(recipe) is { } path ? StartedRun.Measure(path)
                 : Run(parsed.GetRequiredValue(shape), parsed.GetValue(rows), parsed.GetValue(length),
@@ -68,7 +70,7 @@ internal sealed class LoadBenchmark : IBenchmark
     private static StartTimes Child(string recipe)
     {
         (StartTimes times, double whole) = BenchProcess.Run<StartTimes>("bench", "load", "--recipe", recipe);
-        // What neither the process itself nor the steps account for: the system's work before the process's first line.
+        // The remaining time: the system's work before the program's first line.
         return times with { Parts = [
             new StartPart("process and runtime", Math.Max(0, whole - times.InProcessSeconds)), .. times.Parts] };
     }
@@ -79,24 +81,24 @@ internal sealed class LoadBenchmark : IBenchmark
             .AddColumn("s");
         foreach (StartPart part in times.Parts) table.AddRow(part.Name, $"{part.Seconds:0.000}");
         table.AddRow("a later step", $"{times.StepSeconds:0.000}");
-        table.AddRow("to the end of the first step, beyond a step", $"{times.BeyondStep:0.000}");
+        table.AddRow("start to the end of the first step, minus one step", $"{times.BeyondStep:0.000}");
         AnsiConsole.Write(table);
     }
 }
 
-/// <summary>What a measured start reads: a model folder with a tokenizer, rows of text and a recipe.</summary>
+/// <summary>The input of a measured start: a model folder with a tokenizer, rows of text and a recipe.</summary>
 internal sealed class LoadInput
 {
     private const string End = "<|endoftext|>";
 
-    /// <summary>Writes the data and the recipe, and a tokenizer where the folder has none.</summary>
+    /// <summary>Writes the data and the recipe, and a tokenizer if the folder has none.</summary>
     /// <param name="model">The model's folder.</param>
     /// <param name="root">An empty folder for the rest.</param>
     /// <param name="rows">Rows of data.</param>
-    /// <param name="length">Tokens of a row.</param>
-    /// <param name="batch">Rows of a step.</param>
+    /// <param name="length">Tokens per row.</param>
+    /// <param name="batch">Rows per step.</param>
     /// <param name="steps">Steps of the run.</param>
-    /// <param name="threads">Threads that compute; null for one for each core.</param>
+    /// <param name="threads">Number of compute threads; null for one per core.</param>
     public LoadInput(string model, string root, int rows, int length, int batch = 4, int steps = 4, int? threads = null)
     {
         (Rows, Length, Recipe) = (rows, length, Path.Combine(root, "recipe.yaml"));
@@ -130,10 +132,10 @@ internal sealed class LoadInput
     /// <summary>Rows of data.</summary>
     public int Rows { get; }
 
-    /// <summary>Tokens of a row, at most.</summary>
+    /// <summary>Maximum tokens per row.</summary>
     public int Length { get; }
 
-    // A byte-level vocabulary as large as the model's: all pairs of bytes, printable ones first, until it is full.
+    // A byte-level vocabulary of the model's size: pairs of bytes, printable ones first, until it is full.
     private static string Words(int size)
     {
         JsonNode tokenizer = JsonNode.Parse(BytePairTrainer.Train([], 257, [End]))!;
@@ -150,7 +152,7 @@ internal sealed class LoadInput
         return tokenizer.ToJsonString();
     }
 
-    // Words of two to nine letters; a token is a pair of letters at most, so every row fills its length.
+    // Words of two to nine letters; a token covers at most two letters, so every row fills its length.
     private static string Text(Random random, int length)
     {
         var text = new StringBuilder();
@@ -164,17 +166,17 @@ internal sealed class LoadInput
 }
 
 /// <summary>A part of a run's start.</summary>
-/// <param name="Name">What is done.</param>
+/// <param name="Name">The work.</param>
 /// <param name="Seconds">How long it takes.</param>
 internal sealed record StartPart(string Name, double Seconds);
 
 /// <summary>A run's start.</summary>
-/// <param name="Parts">From the start of the process to the end of the first step, one after the other.</param>
+/// <param name="Parts">The parts in order, from the start of the process to the end of the first step.</param>
 /// <param name="StepSeconds">The fastest of the steps after the first, on a batch of the same size.</param>
-/// <param name="InProcessSeconds">From the program's first line to its last, all steps and the saving included.</param>
+/// <param name="InProcessSeconds">From the program's first line to its last, including all steps and saving.</param>
 internal sealed record StartTimes(IReadOnlyList<StartPart> Parts, double StepSeconds, double InProcessSeconds)
 {
-    /// <summary>From the start of the process to the end of the first step, less a step.</summary>
+    /// <summary>From the start of the process to the end of the first step, minus one step.</summary>
     public double BeyondStep => Parts.Sum(part => part.Seconds) - StepSeconds;
 
     /// <summary>The fastest of each part.</summary>
@@ -183,7 +185,7 @@ internal sealed record StartTimes(IReadOnlyList<StartPart> Parts, double StepSec
         starts.Min(start => start.StepSeconds), starts.Min(start => start.InProcessSeconds));
 }
 
-/// <summary>The start of a recipe's run in this process: what <c>lowrank train</c> does, with a watch on it.</summary>
+/// <summary>Runs the start of a recipe in this process as <c>lowrank train</c> does, with timing.</summary>
 internal sealed class StartedRun : ITrainingObserver
 {
     private readonly List<(double At, TimeSpan Elapsed)> steps = [];
@@ -225,7 +227,7 @@ internal sealed class StartedRun : ITrainingObserver
 
     public void Finished(TrainingResult result)
     {
-        // What follows the first steps is not the start.
+        // The start ends with the first steps; ignore what follows.
     }
 
     private static double SinceStart()

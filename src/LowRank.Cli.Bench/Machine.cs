@@ -7,13 +7,13 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary>Says where numbers were measured, and of what.</summary>
+/// <summary>Describes the machine and the build that were measured.</summary>
 internal static class Machine
 {
     private const string Processor = "/proc/cpuinfo";
     private const string Drivers = "/proc/driver/nvidia/gpus";
 
-    /// <summary>Processor, cores, memory, NVIDIA's GPUs, system and .NET, in a line.</summary>
+    /// <summary>Processor, cores, memory, NVIDIA GPUs, operating system and .NET version, in one line.</summary>
     public static string Describe()
     {
         string processor = !File.Exists(Processor) ? "processor of unknown make" : File.ReadLines(Processor)
@@ -24,7 +24,7 @@ internal static class Machine
             $"{Gpus()}{RuntimeInformation.OSDescription}, .NET {Environment.Version}";
     }
 
-    // NVIDIA's driver for Linux tells their models; nobody else does without a library of theirs.
+    // NVIDIA's Linux driver lists the models; other vendors need a library for that.
     private static string Gpus()
     {
         if (!Directory.Exists(Drivers)) return "";
@@ -36,12 +36,11 @@ internal static class Machine
         return string.Concat(models.GroupBy(model => model).Select(same => $"{same.Count()} {same.Key}, "));
     }
 
-    /// <summary>The widest vectors that the program computes with: "AVX-512", "AVX2", or how many bits they
-    /// have.</summary>
+    /// <summary>The widest vectors in use: "AVX-512", "AVX2", or their number of bits.</summary>
     public static string Vectors() => Avx512F.IsSupported ? "AVX-512" : Avx2.IsSupported ? "AVX2"
         : $"{(Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0)} bits";
 
-    /// <summary>The commit that the program was built from, its first ten digits; "unknown" outside a
+    /// <summary>The first ten digits of the commit that the program was built from; "unknown" outside a
     /// repository.</summary>
     public static string Commit()
     {
@@ -52,11 +51,11 @@ internal static class Machine
     }
 }
 
-/// <summary>Work that a device does while the program goes on.</summary>
+/// <summary>Work that a device does asynchronously.</summary>
 internal static class DeviceWork
 {
-    /// <summary>Waits until all of it is done, so that a time is that of the work. The processor's is done
-    /// already.</summary>
+    /// <summary>Waits until the device has finished, so a measured time covers the work. Does nothing for the
+    /// processor.</summary>
     public static void Finish(Device device)
     {
         if (device.type == DeviceType.CUDA) cuda.synchronize(device);

@@ -2,8 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary>Shapes of models by name, as their <c>config.json</c> has them: benchmarks fill them with random
-/// weights.</summary>
+/// <summary>Named model shapes in the form of <c>config.json</c>, which benchmarks fill with random weights.</summary>
 internal static class ModelShapes
 {
     private static readonly Dictionary<string, string> Configs = new(StringComparer.Ordinal)
@@ -40,13 +39,13 @@ internal static class ModelShapes
 
     /// <summary>The config of a shape.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
-    /// <param name="dropout">The model's own dropout, wherever its family has one.</param>
-    /// <exception cref="InputException">The name is not known; the message lists those that are.</exception>
+    /// <param name="dropout">The model's own dropout, if its family has one.</param>
+    /// <exception cref="InputException">The name is unknown; the message lists the known ones.</exception>
     public static JsonObject Config(string name, double dropout = 0)
     {
         if (!Configs.TryGetValue(name, out string? text))
             throw new InputException(
-                $"The shape \"{name}\" is not known, and no folder of that name has a config.json. Expected one of " +
+                $"The shape \"{name}\" is unknown, and no folder of that name has a config.json. Expected one of " +
                 $"{string.Join(", ", Names)}, or a model folder.");
         JsonObject config = JsonNode.Parse(text)!.AsObject();
         foreach (string key in DropoutKeys.Where(config.ContainsKey)) config[key] = dropout;

@@ -8,27 +8,28 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench optimizer</c>: a step of AdamW and the gradients' norm against copying the bytes that they
-/// touch.</summary>
+/// <summary><c>lowrank bench optimizer</c>: an AdamW step and the gradient norm, compared with copying the bytes that
+/// they touch.</summary>
 internal sealed class OptimizerBenchmark : IBenchmark
 {
-    // A step reads weights, gradients, means and squares and writes all but the gradients: as many bytes go through the
-    // memory's wires as in a copy of three and a half of them.
+    // A step reads weights, gradients, means and squares and writes all except the gradients. That moves as many bytes
+    // as a copy of three and a half of them.
     private const double Copied = 3.5;
 
     public Command Build()
     {
         var weights = new Option<int>(
-            "--weights") { Description = "Trained weights in all.", DefaultValueFactory = _ => 6_553_600 };
+            "--weights") { Description = "Total number of trained weights.", DefaultValueFactory = _ => 6_553_600 };
         var tensors = new Option<int>(
-            "--tensors") { Description = "Tensors that they are in.", DefaultValueFactory = _ => 200 };
+            "--tensors") { Description = "Number of tensors that hold the weights.", DefaultValueFactory = _ => 200 };
         var repeats = new Option<int>(
-            "--repeats") { Description = "Rounds; each measures everything once, the fastest of all counts.",
+            "--repeats") { Description = "Number of rounds. Each measures everything once; the fastest counts.",
             DefaultValueFactory = _ => 30 };
         var json = new Option<bool>("--json") { Description = "Print JSON." };
         return new Command(
             "optimizer",
-            "An optimizer step and the norm of its gradients, next to copying the bytes that they touch.") { weights,
+            "Measure an optimizer step and the gradient norm, compared with copying the bytes that they " +
+            "touch.") { weights,
             tensors, repeats, json }
             .Does(parsed =>
                 Run(parsed.GetValue(weights), parsed.GetValue(tensors), parsed.GetValue(repeats),
@@ -40,7 +41,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
         if (weights < tensors || tensors < 1 || repeats < 1)
             throw new InputException(
                 $"Found --weights {weights}, --tensors {tensors}, --repeats {repeats}; expected at least one of " +
-                "each and no fewer weights than tensors.");
+                "each, and at least as many weights as tensors.");
         set_num_threads(ProcessorCores.Physical());
         OptimizerTimes times = Measure(weights, tensors, repeats);
         if (json) MeasuredJson.Write(times);
@@ -67,7 +68,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
         long allocated = 0;
         for (int round = 0; round < repeats; round++)
         {
-            Least(ref copy, () => to.copy_(from)); // by torch's threads
+            Least(ref copy, () => to.copy_(from)); // on torch's threads
             long before = GC.GetAllocatedBytesForCurrentThread();
             Least(ref step, () => fused.Step(1e-4));
             allocated = GC.GetAllocatedBytesForCurrentThread() - before;
@@ -88,30 +89,30 @@ internal sealed class OptimizerBenchmark : IBenchmark
 
     private static void Show(OptimizerTimes times)
     {
-        var table = new Table().AddColumn("").AddColumn("ms").AddColumn("of copying");
+        var table = new Table().AddColumn("").AddColumn("ms").AddColumn("vs. copy");
         table.AddRow($"AdamW, {times.Weights:N0} weights in {times.Tensors} tensors", $"{times.StepMilliseconds:0.00}",
             $"{times.StepOverCopy:0.00}");
-        table.AddRow("copying what it touches", $"{times.CopyMilliseconds:0.00}", "1");
+        table.AddRow("copy of the same bytes", $"{times.CopyMilliseconds:0.00}", "1");
         table.AddRow("TorchSharp's AdamW", $"{times.TorchSharpMilliseconds:0.00}", $"{times.TorchSharpOverCopy:0.00}");
-        table.AddRow("norm of the gradients", $"{times.NormMilliseconds:0.00}", $"{times.NormOverCopy:0.00}");
-        table.AddRow("copying the gradients", $"{times.CopyGradientsMilliseconds:0.00}", "1");
+        table.AddRow("gradient norm", $"{times.NormMilliseconds:0.00}", $"{times.NormOverCopy:0.00}");
+        table.AddRow("copy of the gradients", $"{times.CopyGradientsMilliseconds:0.00}", "1");
         AnsiConsole.Write(table);
         Console.WriteLine($"{times.Threads} threads; a step allocates {times.AllocatedBytes} bytes of managed memory");
     }
 }
 
-/// <summary>What <c>lowrank bench optimizer</c> measures; times are the fastest of all rounds.</summary>
+/// <summary>The measurements of <c>lowrank bench optimizer</c>; times are the fastest of all rounds.</summary>
 /// <param name="Weights">Trained weights.</param>
-/// <param name="Tensors">Tensors that they are in.</param>
+/// <param name="Tensors">Number of tensors.</param>
 /// <param name="Threads">Threads of torch and of the step.</param>
 /// <param name="StepMilliseconds">A step of AdamW.</param>
 /// <param name="CopyMilliseconds">A copy that reads and writes as many bytes as the step, which reads weights,
-/// gradients, means and squares and writes all but the gradients.</param>
-/// <param name="StepOverCopy">The one over the other.</param>
+/// gradients, means and squares and writes all except the gradients.</param>
+/// <param name="StepOverCopy">The step divided by the copy.</param>
 /// <param name="TorchSharpMilliseconds">A step of TorchSharp's own AdamW.</param>
 /// <param name="NormMilliseconds">The norm of the gradients.</param>
 /// <param name="CopyGradientsMilliseconds">Copying the gradients.</param>
-/// <param name="NormOverCopy">The one over the other.</param>
+/// <param name="NormOverCopy">The norm divided by the copy of the gradients.</param>
 /// <param name="AllocatedBytes">Managed memory that a step allocates.</param>
 internal sealed record OptimizerTimes(
     long Weights, int Tensors, int Threads, double StepMilliseconds, double CopyMilliseconds, double StepOverCopy,
@@ -121,6 +122,6 @@ internal sealed record OptimizerTimes(
     /// <summary>Bytes that a step reads and writes: four numbers per weight are read, three written.</summary>
     public long BytesTouched => 7 * sizeof(float) * Weights;
 
-    /// <summary>TorchSharp's step over the copy.</summary>
+    /// <summary>TorchSharp's step divided by the copy.</summary>
     public double TorchSharpOverCopy => TorchSharpMilliseconds / CopyMilliseconds;
 }

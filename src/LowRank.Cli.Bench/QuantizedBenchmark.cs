@@ -8,7 +8,7 @@ using Spectre.Console;
 
 namespace LowRank.Cli.Bench;
 
-/// <summary><c>lowrank bench quantized</c>: what a recipe's run loses and gains on a quantised base.</summary>
+/// <summary><c>lowrank bench quantized</c>: compares a recipe's run on a quantised base with float32.</summary>
 internal sealed class QuantizedBenchmark : IBenchmark
 {
     public Command Build()
@@ -20,7 +20,7 @@ internal sealed class QuantizedBenchmark : IBenchmark
             "--base-dtype") { Description = $"{string.Join(", ", WeightFormats.All.Select(known => known.Name))}.",
             DefaultValueFactory = _ => "nf4" };
         var set = new Option<string[]>(
-            "--set") { Description = "Change a key of the recipe in both runs: section.key=value. May be repeated.",
+            "--set") { Description = "Change a recipe key in both runs: section.key=value. May be repeated.",
             DefaultValueFactory = _ => [] };
         var json = new Option<bool>("--json")
         {
@@ -30,12 +30,12 @@ internal sealed class QuantizedBenchmark : IBenchmark
         };
         var output = new Option<string?>(
             "--output") { Description =
-            "Run the recipe in this process into this folder, and print what came of it as one line of JSON.",
+            "Run the recipe in this process with this output folder and print the result as one line of JSON.",
             Hidden = true };
         return new Command(
             "quantized",
-            "Train a recipe on a quantised base and on float32, one after the other, each in a process of its own: " +
-            "held-out loss, time, bytes of a weight. Nothing is kept.")
+            "Train a recipe on a quantised base and on float32, one after the other, each in its own process: " +
+            "held-out loss, time, bytes per weight. Saves nothing.")
             { recipe, format, set, json, output }
             .Does(parsed => parsed.GetValue(output) is { } folder
                 ? QuantizedRun.Measure(
@@ -53,7 +53,7 @@ internal sealed class QuantizedBenchmark : IBenchmark
         string root = Directory.CreateTempSubdirectory("lowrank-quantized-").FullName;
         try
         {
-            // what is wrong with it is said here, not by a process of ours
+            // reports problems here instead of in the child process
             QuantizedRun.Read(recipe, format, root, set);
             QuantizedOutcome plain = Child(recipe, WeightFormats.Float32, root, set),
                 packed = Child(recipe, format, root, set);
@@ -81,22 +81,22 @@ internal sealed class QuantizedBenchmark : IBenchmark
             $"{found.Packed.HeldOutLoss:0.0000}", $"{found.LossRatio:0.000}");
         table.AddRow("tokens per second", $"{found.Plain.TokensPerSecond:0}", $"{found.Packed.TokensPerSecond:0}",
             $"{1 / found.StepRatio:0.00}");
-        table.AddRow("bytes of a quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}",
+        table.AddRow("bytes per quantised weight", "4", $"{found.Packed.BytesPerWeight:0.000}",
             $"{found.Packed.BytesPerWeight / sizeof(float):0.000}");
         AnsiConsole.Write(table);
     }
 }
 
-/// <summary>What <c>lowrank bench quantized</c> found.</summary>
+/// <summary>The measurements of <c>lowrank bench quantized</c>.</summary>
 /// <param name="Format">The format of the quantised base.</param>
 /// <param name="Plain">The run on float32.</param>
 /// <param name="Packed">The run on the format.</param>
 internal sealed record QuantizedMeasurement(string Format, QuantizedOutcome Plain, QuantizedOutcome Packed)
 {
-    /// <summary>Held-out loss on the format over that on float32.</summary>
+    /// <summary>Held-out loss with the format divided by that with float32.</summary>
     public double LossRatio => Packed.HeldOutLoss / Plain.HeldOutLoss;
 
-    /// <summary>Time of a token on the format over that on float32.</summary>
+    /// <summary>Time per token with the format divided by that with float32.</summary>
     public double StepRatio => Plain.TokensPerSecond / Packed.TokensPerSecond;
 
     /// <summary>The object that <c>--json</c> prints.</summary>
@@ -113,19 +113,19 @@ internal sealed record QuantizedMeasurement(string Format, QuantizedOutcome Plai
         new { held_out_loss = outcome.HeldOutLoss, tokens_per_second = outcome.TokensPerSecond };
 }
 
-/// <summary>What came of one run.</summary>
-/// <param name="HeldOutLoss">At its end, in nats per token.</param>
-/// <param name="TokensPerSecond">Tokens trained on over the time spent in steps.</param>
-/// <param name="BytesPerWeight">Bytes of a quantised weight, scales included; 4 where none is.</param>
+/// <summary>The result of one run.</summary>
+/// <param name="HeldOutLoss">Held-out loss at the end, in nats per token.</param>
+/// <param name="TokensPerSecond">Trained tokens divided by the time spent in steps.</param>
+/// <param name="BytesPerWeight">Bytes per quantised weight, including scales; 4 if none is quantised.</param>
 internal sealed record QuantizedOutcome(double HeldOutLoss, double TokensPerSecond, double BytesPerWeight);
 
-/// <summary>A recipe's run in this process, of which the held-out loss at the end is kept.</summary>
+/// <summary>Runs a recipe in this process and records the final held-out loss.</summary>
 internal sealed class QuantizedRun : ITrainingObserver
 {
     private double? loss;
 
-    /// <summary>The recipe as it is run.</summary>
-    /// <exception cref="InputException">It cannot be read, or evaluates nothing.</exception>
+    /// <summary>Loads the recipe for a run.</summary>
+    /// <exception cref="InputException">The recipe cannot be read, or evaluates nothing.</exception>
     public static Recipe Read(string path, string baseDtype, string output, IReadOnlyList<string> set)
     {
         Recipe recipe =
@@ -133,8 +133,8 @@ internal sealed class QuantizedRun : ITrainingObserver
             [.. set, "comparison=null", $"base_dtype={baseDtype}", $"output={JsonSerializer.Serialize(output)}"]);
         return recipe.Data is { Validation.Count: 0, ValidationShare: 0 }
             ? throw new InputException(
-                $"{path} has neither data.validation nor data.validation_share, so that there is no held-out loss " +
-                "to compare. Name a recipe that has.")
+                $"{path} has neither data.validation nor data.validation_share, so there is no held-out loss to " +
+                "compare. Use a recipe that has one of them.")
             : recipe;
     }
 
@@ -157,18 +157,18 @@ internal sealed class QuantizedRun : ITrainingObserver
 
     public void Started(TrainingPlan plan)
     {
-        // The plan is the recipe's.
+        // The recipe already defines the plan.
     }
 
     public void Stepped(TrainingStep step)
     {
-        // The result has their sum.
+        // The result contains the totals.
     }
 
     public void Evaluated(EvaluationResult evaluation) => loss = evaluation.Loss;
 
     public void Finished(TrainingResult result)
     {
-        // The result is returned too.
+        // The caller gets the result.
     }
 }

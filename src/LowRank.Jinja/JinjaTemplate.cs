@@ -7,9 +7,8 @@ namespace LowRank.Jinja;
 /// <c>tokenizer_config.json</c>) or any other text with <c>{{ }}</c> and <c>{% %}</c>. The language is Jinja as
 /// transformers 5.12 runs it: jinja2's immutable sandbox with <c>trim_blocks</c> and <c>lstrip_blocks</c>, the loop
 /// controls, <c>tojson</c> without HTML escapes, <c>raise_exception</c>, <c>strftime_now</c> and the <c>generation</c>
-/// block. Nothing of .NET is reachable from a template, and <see cref="JinjaLimits"/> bounds what it may cost. A parsed
-/// template never changes: several threads may render it at once.
-/// </summary>
+/// block. A template cannot reach anything in .NET, and <see cref="JinjaLimits"/> limits its cost. A parsed template is
+/// immutable, so several threads may render it at once. </summary>
 public sealed class JinjaTemplate
 {
     private const string ChatMlSource = """
@@ -40,25 +39,23 @@ public sealed class JinjaTemplate
     }
 
     /// <summary>
-    /// ChatML, a format for models that bring no template: every message is
-    /// <c>&lt;|im_start|&gt;role\ncontent&lt;|im_end|&gt;\n</c>, and where <c>add_generation_prompt</c> is true
-    /// <c>&lt;|im_start|&gt;assistant\n</c> follows. What the assistant said is marked together with its
-    /// <c>&lt;|im_end|&gt;</c>, so that a model trained on it learns to stop.
-    /// </summary>
+    /// ChatML, a format for models without a template: every message is
+    /// <c>&lt;|im_start|&gt;role\ncontent&lt;|im_end|&gt;\n</c>, and if <c>add_generation_prompt</c> is true,
+    /// <c>&lt;|im_start|&gt;assistant\n</c> follows. The assistant's words are marked together with their
+    /// <c>&lt;|im_end|&gt;</c>, so a model trained on them learns to stop. </summary>
     public static JinjaTemplate ChatMl { get; } = Parse(ChatMlSource);
 
-    /// <summary>The template's source as it was given.</summary>
+    /// <summary>The template's source, unchanged.</summary>
     public string Source { get; }
 
-    /// <summary>Whether the template marks the assistant's words by <c>{% generation %}</c> blocks.</summary>
+    /// <summary>Whether the template marks the assistant's words with <c>{% generation %}</c> blocks.</summary>
     public bool HasGenerationBlocks => _body.HasGenerationBlocks;
 
     /// <summary>Parses a template.</summary>
     /// <param name="source">The template.</param>
-    /// <param name="limits">What a rendering may cost; the defaults of <see cref="JinjaLimits"/> if null.</param>
+    /// <param name="limits">The limits of a rendering; the defaults of <see cref="JinjaLimits"/> if null.</param>
     /// <exception cref="TemplateException">
-    /// The template is no valid Jinja, or uses what is not supported; the message names the construct.
-    /// </exception>
+    /// The template is not valid Jinja or uses an unsupported construct, which the message names. </exception>
     public static JinjaTemplate Parse(string source, JinjaLimits? limits = null)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -75,9 +72,8 @@ public sealed class JinjaTemplate
     /// </param>
     /// <param name="clock">The clock of <c>strftime_now</c>, read in its local time zone; the system's if null.</param>
     /// <exception cref="TemplateException">
-    /// The template refuses its variables (<c>raise_exception</c>), does what Jinja refuses (such as using what is not
-    /// defined), or goes beyond a limit.
-    /// </exception>
+    /// The template refuses its variables (<c>raise_exception</c>), does something that Jinja refuses (such as using an
+    /// undefined value), or exceeds a limit. </exception>
     public RenderedTemplate Render(JsonObject variables, TimeProvider? clock = null)
     {
         ArgumentNullException.ThrowIfNull(variables);
@@ -93,39 +89,37 @@ public sealed class JinjaTemplate
     }
 }
 
-/// <summary>What a template wrote.</summary>
+/// <summary>The result of rendering a template.</summary>
 /// <param name="Text">The text; special tokens of a chat template are spelled out.</param>
 /// <param name="GenerationSpans">
-/// What the template's <c>{% generation %}</c> blocks wrote, in the order of the text: start and length in UTF-16
-/// characters of <paramref name="Text"/>. Empty where the template has no such block.
-/// </param>
+/// The spans written by the template's <c>{% generation %}</c> blocks, in text order: start and length in UTF-16
+/// characters of <paramref name="Text"/>. Empty if the template has no such block. </param>
 public sealed record RenderedTemplate(string Text, IReadOnlyList<(int Start, int Length)> GenerationSpans)
 {
     /// <summary>
-    /// False where text of a <c>{% generation %}</c> block went through an expression (a filter, a concatenation)
-    /// before it was written, so that its place in <see cref="Text"/> is unknown and <see cref="GenerationSpans"/>
-    /// lacks it. Whoever trains by the spans has to refuse such a template. Default true.
-    /// </summary>
+    /// False if text of a <c>{% generation %}</c> block went through an expression (a filter, a concatenation) before
+    /// it was written: its position in <see cref="Text"/> is then unknown, and <see cref="GenerationSpans"/> lacks it.
+    /// Code that trains on the spans must refuse such a template. Default true. </summary>
     public bool GenerationSpansComplete { get; init; } = true;
 }
 
 /// <summary>
-/// What a template may cost. A chat template comes with a model that somebody else made, so it is not trusted: each
-/// limit ends the rendering with a <see cref="TemplateException"/> that names the limit and the line.
+/// Limits on the cost of a template. Chat templates come with models that others made, so they are not trusted:
+/// exceeding a limit ends the rendering with a <see cref="TemplateException"/> that names the limit and the line.
 /// </summary>
 public sealed record JinjaLimits
 {
     /// <summary>
-    /// Steps: an expression evaluated, a statement run, an item taken from a list; eight characters of text made or
-    /// read count as one. Default 5 000 000, about a second of work and a hundred times what a long conversation needs.
-    /// </summary>
+    /// The maximum number of steps. A step is one evaluated expression, one executed statement, one item taken from a
+    /// list, or eight characters of text created or read. Default 5 000 000, about one second of work and a hundred
+    /// times what a long conversation needs. </summary>
     public long MaximumSteps { get; init; } = 5_000_000;
 
     /// <summary>
-    /// The longest text in UTF-16 characters, of the result and of every text on the way. Default 8 388 608.
+    /// The maximum length, in UTF-16 characters, of the result and of every intermediate text. Default 8 388 608.
     /// </summary>
     public int MaximumLength { get; init; } = 8 * 1024 * 1024;
 
-    /// <summary>How deep parentheses, blocks, calls of macros and values inside values may nest. Default 200.</summary>
+    /// <summary>The maximum nesting depth of parentheses, blocks, macro calls and nested values. Default 200.</summary>
     public int MaximumDepth { get; init; } = 200;
 }

@@ -15,8 +15,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Generate;
 
-/// <summary>Measures generation on random prompts, as <c>lowrank generate</c> does it, next to the limits of the
-/// machine.</summary>
+/// <summary>Measures generation on random prompts, as in <c>lowrank generate</c>, and compares it with the limits of
+/// the machine.</summary>
 internal static class GenerateBench
 {
     private const int Seed = 1;
@@ -32,7 +32,7 @@ internal static class GenerateBench
         using BenchFolder folder = BenchFolder.Open(options.Shape);
         using PretrainedModel model = PretrainedModel.Open(folder.Path);
         Check(options, model.Decoder);
-        // B is drawn too, so that the adapter changes what is computed.
+        // B is random too, so the adapter has an effect.
         using Adapter? adapter = options.Rank == 0 ? null : Adapter.Create(model, new LoraConfig
         {
             Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
@@ -53,7 +53,7 @@ internal static class GenerateBench
         using var rate = new ReadRate((long)cost.StepBytes(1, options.New - 1));
         var products = new ProductRate(cost.PromptProducts(1));
         List<double> reads = [];
-        // In turns, so that a machine that slows down slows all.
+        // In turn, so a machine that slows down affects all measurements.
         for (int round = 0; round < options.Rounds; round++)
         {
             double read = rate.Measure();
@@ -100,7 +100,7 @@ internal static class GenerateBench
         if (options.Prompt + options.New > model.MaxPositions)
             problems.Add(
                 $"--prompt {options.Prompt} and --new {options.New} make {options.Prompt + options.New} positions; " +
-                $"{options.Shape} takes {model.MaxPositions} at most");
+                $"{options.Shape} takes at most {model.MaxPositions}");
         if (model.Shape.Experts is not null)
             problems.Add(
                 $"{options.Shape} chooses experts for each token: the bytes that a step reads cannot be counted by " +
@@ -117,12 +117,12 @@ internal static class GenerateBench
     }
 }
 
-/// <summary>What <c>lowrank bench generate</c> found: greedy generation in float32 with a cache.</summary>
-/// <remarks>A round measures everything, one after the other, and what is compared is compared within a round, for the
-/// memory's speed changes in the course of time; of the rounds the one in the middle counts.</remarks>
+/// <summary>The measurements of <c>lowrank bench generate</c>: greedy generation in float32 with a cache.</summary>
+/// <remarks>A round measures everything, one after the other. Values are compared within a round, because the memory's
+/// speed changes over time; the median round counts.</remarks>
 internal sealed record GenerateMeasurement
 {
-    /// <summary>What was measured.</summary>
+    /// <summary>The options of the measurement.</summary>
     public required GenerateOptions Options { get; init; }
 
     /// <summary>Threads.</summary>
@@ -137,25 +137,25 @@ internal sealed record GenerateMeasurement
     /// <summary>Several sequences, the base alone.</summary>
     public required GenerationWay Many { get; init; }
 
-    /// <summary>One sequence, with the adapter; null where there is none.</summary>
+    /// <summary>One sequence, with the adapter; null without one.</summary>
     public GenerationWay? OneAdapted { get; init; }
 
-    /// <summary>Several sequences, with the adapter; null where there is none.</summary>
+    /// <summary>Several sequences, with the adapter; null without one.</summary>
     public GenerationWay? ManyAdapted { get; init; }
 
-    /// <summary>Bytes that the memory gave a second in each round, see <see cref="ReadRate"/>.</summary>
+    /// <summary>Memory read rate in each round, in bytes per second; see <see cref="ReadRate"/>.</summary>
     public required IReadOnlyList<double> Reads { get; init; }
 
-    /// <summary>Bytes that the memory gives a second.</summary>
+    /// <summary>Memory read rate, in bytes per second.</summary>
     public double ReadBytesPerSecond => Middle.Of([.. Reads]);
 
     /// <summary>Bytes of weights and cache that a step of one sequence reads.</summary>
     public required double StepBytes { get; init; }
 
-    /// <summary>Bytes that a step of several reads.</summary>
+    /// <summary>Bytes that a step of several sequences reads.</summary>
     public required double ManyStepBytes { get; init; }
 
-    /// <summary>Operations of a prompt of one sequence.</summary>
+    /// <summary>Floating-point operations for the prompt of one sequence.</summary>
     public required double PromptFlops { get; init; }
 
     /// <summary>The rate of the prompt's own matrix products, see <see cref="Train.ProductRate"/>.</summary>
@@ -167,75 +167,75 @@ internal sealed record GenerateMeasurement
     /// <summary>Bytes of the base's weights.</summary>
     public required long WeightBytes { get; init; }
 
-    /// <summary>Bytes read a second by the steps of one sequence, over what the memory gives.</summary>
+    /// <summary>Bytes per second read by the steps of one sequence, divided by the memory read rate.</summary>
     public double ShareOfLimit => Share(StepBytes, One);
 
     /// <summary>The same for several sequences.</summary>
     public double ManyShareOfLimit => Share(ManyStepBytes, Many);
 
-    /// <summary>Operations per second of a prompt to its first new token, over the rate of matrix products.</summary>
+    /// <summary>Operations per second of a prompt up to its first new token, divided by the rate of matrix
+    /// products.</summary>
     public double PromptShareOfLimit => PromptFlops / One.PromptSeconds / GemmFlopsPerSecond;
 
-    /// <summary>Tokens per second of several sequences, in those of one.</summary>
+    /// <summary>Tokens per second of several sequences, relative to one sequence.</summary>
     public double BatchSpeedup => Many.Batch * Middle.OfQuotients(One.Rounds, Many.Rounds);
 
-    /// <summary>Time that the adapter adds to a step of one sequence, as a share; null where there is none.</summary>
+    /// <summary>Time that the adapter adds to a step of one sequence, as a share; null without one.</summary>
     public double? AdapterCost => OneAdapted is null ? null : Middle.OfQuotients(OneAdapted.Rounds, One.Rounds) - 1;
 
     /// <summary>The same for several sequences.</summary>
     public double? ManyAdapterCost => ManyAdapted is null ? null
         : Middle.OfQuotients(ManyAdapted.Rounds, Many.Rounds) - 1;
 
-    /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null where there is
-    /// none.</summary>
+    /// <summary>Time that the adapter adds to a prompt of one sequence, as a share, of the fastest; null without
+    /// one.</summary>
     public double? PromptAdapterCost => OneAdapted?.PromptSeconds / One.PromptSeconds - 1;
 
     private double Share(double bytes, GenerationWay way) =>
         Middle.OfQuotients(way.Rounds.Select(seconds => bytes / seconds), Reads);
 }
 
-/// <summary>What generating needs of the machine, counted by shape: bytes that a step reads, operations of a
-/// prompt.</summary>
+/// <summary>The cost of generation, counted by shape: bytes that a step reads, and operations for a prompt.</summary>
 /// <param name="model">The model.</param>
-/// <param name="prompt">Tokens of each prompt.</param>
+/// <param name="prompt">Tokens per prompt.</param>
 internal sealed class GenerationCost(Decoder model, int prompt)
 {
     private readonly Linear[] layers = [.. model.LinearLayers.Except([model.OutputHead!])];
 
-    /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. Of a table of embeddings it reads
-    /// a row, which is not counted.</summary>
+    /// <summary>Bytes of weights that a step reads: matrices, head, biases and norms. It reads only one row of an
+    /// embedding table, which is not counted.</summary>
     public long WeightBytes => layers.Append(model.OutputHead!).Sum(layer => Bytes(layer.Weight))
         + model.Parameters.Values.Where(weight => weight.dim() == 1).Sum(Bytes);
 
-    /// <summary>Products of a prompt with the weights of the blocks, and how often it does each.</summary>
+    /// <summary>The products of a prompt with the blocks' weights, and how often each occurs.</summary>
     /// <param name="batch">Sequences.</param>
     public IReadOnlyDictionary<MatrixProduct, int> PromptProducts(int batch) => layers
         .GroupBy(layer =>
         new MatrixProduct((long)batch * prompt, layer.InputSize, layer.OutputSize, Transposed: !layer.StoresTransposed))
         .ToDictionary(group => group.Key, group => group.Count());
 
-    /// <summary>Operations of a prompt: products with the weights, of the head at its last position alone, and of
-    /// attention the half that is not masked.</summary>
+    /// <summary>Operations for a prompt: products with the weights (with the head at the last position only), and the
+    /// unmasked half of attention.</summary>
     /// <param name="batch">Sequences.</param>
     public double PromptFlops(int batch) => PromptProducts(batch).Sum(product => product.Key.Flops * product.Value)
         + 2.0 * batch * model.OutputHead!.Weight.numel()
         + Enumerable.Range(1, prompt)
         .Sum(length => 4.0 * batch * model.Shape.Heads * model.Shape.HeadDimension * Seen(length));
 
-    /// <summary>Bytes that a step reads of weights and cache, in the middle of some steps.</summary>
+    /// <summary>Bytes of weights and cache that a step reads, halfway through the steps.</summary>
     /// <param name="batch">Sequences.</param>
     /// <param name="steps">Steps after the prompt.</param>
     public double StepBytes(int batch, int steps) => WeightBytes
         + 2.0 * sizeof(float) * batch * model.Shape.KeyValueHeads * model.Shape.HeadDimension * Enumerable.Range(
             prompt + 1, steps).Average(Seen);
 
-    // Positions that all layers attend to, when there are so many.
+    // The positions that all layers attend to, given this many positions.
     private double Seen(int length) => model.Shape.Windows.Sum(window => (double)Math.Min(length, window ?? length));
 
     private static long Bytes(Tensor weight) => weight.numel() * weight.element_size();
 }
 
-/// <summary>One way to generate that is measured: so many sequences, with or without the adapter.</summary>
+/// <summary>A measured way to generate: a number of sequences, with or without the adapter.</summary>
 /// <param name="batch">Sequences.</param>
 /// <param name="adapted">Whether the adapter is attached.</param>
 internal sealed class GenerationWay(int batch, bool adapted)
@@ -249,16 +249,16 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <summary>Whether the adapter is attached.</summary>
     public bool Adapted => adapted;
 
-    /// <summary>The fastest prompt, to its first new token.</summary>
+    /// <summary>The fastest prompt, up to its first new token.</summary>
     public double PromptSeconds { get; private set; } = double.PositiveInfinity;
 
     /// <summary>The fastest step of each round.</summary>
     public IReadOnlyList<double> Rounds => rounds;
 
-    /// <summary>The fastest step of the round in the middle.</summary>
+    /// <summary>The fastest step of the median round.</summary>
     public double StepSeconds => Middle.Of(rounds);
 
-    /// <summary>The step in the middle of all.</summary>
+    /// <summary>The median of all steps.</summary>
     public double MedianStepSeconds => Middle.Of(seconds);
 
     /// <summary>Managed bytes that a step allocates.</summary>
@@ -270,7 +270,7 @@ internal sealed class GenerationWay(int batch, bool adapted)
     /// <summary>Generates once.</summary>
     /// <param name="generator">The model.</param>
     /// <param name="prompts">At least as many prompts as sequences.</param>
-    /// <param name="tokens">New tokens of each.</param>
+    /// <param name="tokens">New tokens per sequence.</param>
     public void Run(TextGenerator generator, IReadOnlyList<int[]> prompts, int tokens)
     {
         var times = new List<long>(tokens);
@@ -292,21 +292,21 @@ internal sealed class GenerationWay(int batch, bool adapted)
     }
 }
 
-/// <summary>The number in the middle: what one lucky or one disturbed round gives does not change it.</summary>
+/// <summary>The median, which a single lucky or disturbed round does not change.</summary>
 internal static class Middle
 {
     /// <summary>The upper median.</summary>
     public static double Of(IReadOnlyCollection<double> numbers) => numbers.Order().ElementAt(numbers.Count / 2);
 
-    /// <summary>The median of quotients, each of one round.</summary>
+    /// <summary>The median of the quotients of each round.</summary>
     public static double OfQuotients(IEnumerable<double> numerators, IEnumerable<double> denominators) =>
         Of([.. numerators.Zip(denominators, (a, b) => a / b)]);
 }
 
-/// <summary>How fast this machine reads memory: the limit that a step of generation is measured against.</summary>
-/// <remarks>All threads read an array of as many bytes as a step reads, so that what a cache holds of it is the same;
-/// in one stream for each thread that asks ahead, and in eight that the processor foresees; the machine decides which
-/// is faster.</remarks>
+/// <summary>How fast this machine reads memory: the limit for a generation step.</summary>
+/// <remarks>All threads read an array of as many bytes as a step reads, so the caches hold the same share of it. They
+/// read in one stream per thread with software prefetch, and in eight streams that the processor prefetches; the faster
+/// way counts.</remarks>
 internal sealed unsafe class ReadRate : IDisposable
 {
     private const int PartBytes = 256 * 1024;
@@ -318,20 +318,20 @@ internal sealed unsafe class ReadRate : IDisposable
     private readonly int parts;
     private double fastest;
 
-    /// <summary>Takes memory.</summary>
-    /// <param name="bytes">How much; rounded up to whole parts.</param>
+    /// <summary>Allocates the memory.</summary>
+    /// <param name="bytes">The size, rounded up to whole parts.</param>
     public ReadRate(long bytes)
     {
         parts = (int)Math.Max(1, (bytes + PartBytes - 1) / PartBytes);
-        // one part more, which the last one asks for
+        // one extra part, which the last one prefetches
         memory = (float*)NativeMemory.AlignedAlloc((nuint)(parts + 1) * PartBytes, 4096);
-        // so that every page is there
+        // touches every page
         for (int part = 0; part <= parts; part++)
             new Span<float>(memory + (long)part * PartLength, PartLength).Fill(part);
     }
 
-    /// <summary>Reads everything once in each way.</summary>
-    /// <returns>Bytes a second of the faster way.</returns>
+    /// <summary>Reads everything once in each of the two ways.</summary>
+    /// <returns>Bytes per second of the faster way.</returns>
     public double Measure()
     {
         fastest = double.PositiveInfinity;
@@ -353,7 +353,7 @@ internal sealed unsafe class ReadRate : IDisposable
 
     private void Measure(delegate*<void*, int, void> read)
     {
-        float sum = 0; // written by all threads, read by none: it keeps the reads from being left out
+        float sum = 0; // written by all threads and never read; prevents the reads from being optimised away
         Memory shared = new() { Start = memory, Sum = &sum };
         long started = Stopwatch.GetTimestamp();
         Workers.Run(parts, read, &shared);

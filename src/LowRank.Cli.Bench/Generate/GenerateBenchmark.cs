@@ -91,10 +91,10 @@ internal sealed record GenerateOptions
     /// <summary>How often everything is measured, in turns, after once that is not timed.</summary>
     public int Rounds { get; init; } = 7;
 
-    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    /// <summary>Number of torch threads; null for one per physical core.</summary>
     public int? Threads { get; init; }
 
-    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>
     public void Check()
     {
         List<string> problems = [];
@@ -109,7 +109,7 @@ internal sealed record GenerateOptions
     }
 }
 
-/// <summary>A measurement of generation as a table or as JSON.</summary>
+/// <summary>Shows a measurement of generation as a table or as JSON.</summary>
 internal static class GenerateView
 {
     public static void Show(GenerateMeasurement found, bool json)
@@ -126,13 +126,13 @@ internal static class GenerateView
         int batch = found.Options.Batch;
         Row("one sequence: tokens per second", $"{found.One.TokensPerSecond:f1}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
-        Row("the limit: reading memory", $"{found.ReadBytesPerSecond / 1e9:f1} GB/s");
-        Row("weights and cache that a token reads", $"{found.StepBytes / 1e6:f1} MB");
+        Row("limit: memory read rate", $"{found.ReadBytesPerSecond / 1e9:f1} GB/s");
+        Row("weights and cache read per token", $"{found.StepBytes / 1e6:f1} MB");
         Row($"{batch} sequences: tokens per second", $"{found.Many.TokensPerSecond:f1}");
         Row("times one sequence", $"{found.BatchSpeedup:f2}");
         Row("prompt: tokens per second", $"{found.Options.Prompt / found.One.PromptSeconds:f0}");
         Row("share of the limit", $"{100 * found.PromptShareOfLimit:f1} %");
-        Row("the limit: the prompt's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
+        Row("limit: the prompt's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("operations per token of the prompt", $"{found.PromptFlops / found.Options.Prompt / 1e6:f1} MFLOP");
         if (found.AdapterCost is { } cost)
         {
@@ -141,12 +141,12 @@ internal static class GenerateView
             Row($"a step of {batch} sequences", $"{100 * found.ManyAdapterCost!.Value:f1} %");
             Row("a prompt", $"{100 * found.PromptAdapterCost!.Value:f1} %");
         }
-        Row("a step of one sequence (fastest of a round; all steps' median)",
+        Row("a step of one sequence (fastest of a round; median of all steps)",
             $"{1e3 * found.One.StepSeconds:f2} ms; {1e3 * found.One.MedianStepSeconds:f2} ms");
-        Row($"a step of {batch} sequences (fastest of a round; all steps' median)",
+        Row($"a step of {batch} sequences (fastest of a round; median of all steps)",
             $"{1e3 * found.Many.StepSeconds:f2} ms; {1e3 * found.Many.MedianStepSeconds:f2} ms");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
-        Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
+        Row("peak memory above the weights", $"{found.PeakBytes / 1e6:f0} MB");
         Row("managed memory allocated per step", $"{found.One.ManagedBytes / 1e3:f0} kB");
         Screen.Write(table);
     }

@@ -11,21 +11,21 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Train;
 
-/// <summary>Measures training steps on random rows: the steps that <c>lowrank train</c> does.</summary>
+/// <summary>Measures the training steps of <c>lowrank train</c> on random rows.</summary>
 internal static class StepBench
 {
     public static TrainMeasurement Run(TrainBenchOptions options)
     {
         using StepSession session = StepSession.Open(options);
         ProcessMemory.ResetPeak();
-        session.Step(); // everything is allocated, nothing is timed
+        session.Step(); // an untimed step that allocates everything
         session.Step();
-        long peak = ProcessMemory.PeakBytes(); // before products are measured, which take memory of their own
+        long peak = ProcessMemory.PeakBytes(); // before measuring products, which use memory of their own
 
         var parts = new StepParts(session.Objective, session.Rows);
         List<double> seconds = [], updates = [];
         long managed = 0;
-        // In turns, so that a machine that slows down slows both.
+        // In turn, so a machine that slows down affects both.
         for (int i = 0; i < options.Steps; i++)
         {
             session.Products.Measure();
@@ -62,9 +62,10 @@ internal static class StepBench
     }
 }
 
-/// <summary>The floating-point operations that a step needs, counted by shape: every matrix product forward, and
-/// backward those that lead to a trained weight. No gradient of a frozen weight, nothing below the lowest adapter, no
-/// product that is done again to save memory, and of causal attention the half that is not masked.</summary>
+/// <summary>The floating-point operations that a step needs, counted by shape: every matrix product in the forward
+/// pass, and in the backward pass those that lead to a trained weight. Excludes gradients of frozen weights, everything
+/// below the lowest adapter, products that are recomputed to save memory, and the masked half of causal
+/// attention.</summary>
 internal sealed class StepCost
 {
     private readonly Dictionary<MatrixProduct, int> products = [];
@@ -73,7 +74,7 @@ internal sealed class StepCost
 
     private StepCost(INetwork network, int batch) => (this.network, this.batch) = (network, batch);
 
-    /// <summary>Products with frozen weights and how often a step does each.</summary>
+    /// <summary>Products with frozen weights, and how often a step does each.</summary>
     public IReadOnlyDictionary<MatrixProduct, int> Products => products;
 
     /// <summary>Operations of products with frozen weights.</summary>
@@ -85,14 +86,14 @@ internal sealed class StepCost
     /// <summary>Operations of attention between positions.</summary>
     public double Attention { get; private set; }
 
-    /// <summary>All of them.</summary>
+    /// <summary>All operations.</summary>
     public double Total => Frozen + Pairs + Attention;
 
-    /// <summary>Counts a step by one forward pass.</summary>
+    /// <summary>Counts the operations of a step in one forward pass.</summary>
     /// <param name="adapter">Attached, its weights requiring gradients.</param>
     /// <param name="network">The model.</param>
-    /// <param name="objective">The task on it.</param>
-    /// <param name="rows">The step's rows, of one length.</param>
+    /// <param name="objective">The task.</param>
+    /// <param name="rows">The step's rows, all of the same length.</param>
     public static StepCost Of(Adapter adapter, INetwork network, IObjective objective, IReadOnlyList<IExample> rows)
     {
         var cost = new StepCost(network, rows.Count);
@@ -117,18 +118,18 @@ internal sealed class StepCost
         return cost;
     }
 
-    /// <summary>Notes a product with a frozen weight.</summary>
+    /// <summary>Records a product with a frozen weight.</summary>
     public void Count(MatrixProduct product) => products[product] = products.GetValueOrDefault(product) + 1;
 
-    /// <summary>Notes a pair's products: X·Aᵀ and ·Bᵀ; backward dY·B, the gradients of A and B, and the way to the
-    /// input.</summary>
+    /// <summary>Records a pair's products: X·Aᵀ and ·Bᵀ; backward dY·B, the gradients of A and B, and the gradient of
+    /// the input.</summary>
     public void CountPair(long rows, long inputs, long outputs, long rank, bool needsInput)
     {
         double narrow = 2.0 * rows * rank * inputs, wide = 2.0 * rows * rank * outputs;
         Pairs += narrow + wide + 2 * wide + narrow + (needsInput ? narrow : 0);
     }
 
-    /// <summary>Notes a layer's attention: scores and mixed values; backward twice as much.</summary>
+    /// <summary>Records a layer's attention: scores and weighted values; twice as much backward.</summary>
     public void CountAttention(long tokens, bool needsGradient) =>
         Attention += AttentionForward(tokens / batch) * (needsGradient ? 3 : 1);
 
@@ -141,7 +142,7 @@ internal sealed class StepCost
     };
 }
 
-/// <summary>The parts of a step, timed one after the other outside it.</summary>
+/// <summary>The parts of a step, timed separately, one after the other.</summary>
 internal sealed class StepParts(IObjective objective, IReadOnlyList<IExample> rows)
 {
     private readonly Device device = objective.Network.Device;
@@ -149,11 +150,11 @@ internal sealed class StepParts(IObjective objective, IReadOnlyList<IExample> ro
     private double evaluation = double.PositiveInfinity;
     private double backward = double.PositiveInfinity;
 
-    /// <summary>The fastest time of each.</summary>
+    /// <summary>The fastest time of each part.</summary>
     public IReadOnlyList<(string Part, double Seconds)> Fastest =>
         [("forward and loss", forward), ("backward", backward), ("forward and loss without gradients", evaluation)];
 
-    /// <summary>Does each once more; gradients are added to those that are there.</summary>
+    /// <summary>Runs each part once more; gradients accumulate.</summary>
     public void Measure()
     {
         using var scope = NewDisposeScope();
@@ -174,16 +175,16 @@ internal sealed class StepParts(IObjective objective, IReadOnlyList<IExample> ro
 
 /// <summary>A product of activations with a frozen weight: [rows, inputs] with [inputs, outputs].</summary>
 /// <param name="Rows">Tokens.</param>
-/// <param name="Inputs">Width that is summed over.</param>
-/// <param name="Outputs">Width of the result.</param>
-/// <param name="Transposed">Whether the weight lies in memory as [outputs, inputs].</param>
+/// <param name="Inputs">The inner dimension.</param>
+/// <param name="Outputs">The width of the result.</param>
+/// <param name="Transposed">Whether the weight is stored as [outputs, inputs].</param>
 internal readonly record struct MatrixProduct(long Rows, long Inputs, long Outputs, bool Transposed)
 {
-    /// <summary>Its floating-point operations: a multiplication and an addition for each term.</summary>
+    /// <summary>The number of floating-point operations: a multiplication and an addition per term.</summary>
     public double Flops => 2.0 * Rows * Inputs * Outputs;
 }
 
-/// <summary>Sits in a layer's slot above the adapters during one pass, and notes the products that a step needs
+/// <summary>Occupies a layer's slot above the adapters during one pass and records the products that a step needs
 /// there.</summary>
 internal sealed class ProductCounter(Linear projection, StepCost cost, int rank) : ISlotAdapter
 {
@@ -194,7 +195,7 @@ internal sealed class ProductCounter(Linear projection, StepCost cost, int rank)
         cost.Count(
             new MatrixProduct(
                 rows, projection.InputSize, projection.OutputSize, Transposed: !projection.StoresTransposed));
-        // The gradient of the input goes on to the layers below; where nothing is trained there, it is not needed.
+        // The gradient of the input is for the layers below; it is not needed if nothing is trained there.
         if (input.requires_grad)
             cost.Count(
                 new MatrixProduct(
@@ -209,30 +210,30 @@ internal sealed class ProductCounter(Linear projection, StepCost cost, int rank)
             ending => path.EndsWith(ending, StringComparison.Ordinal));
 }
 
-/// <summary>How fast this machine multiplies matrices: the limit that a step is measured against.</summary>
-/// <remarks>Each product of a step with a frozen weight is done alone, in its own shape and memory layout, into memory
-/// that is there already, several times; the fastest time of each counts. The rate is that of all of them together,
-/// weighed as often as a step does each.</remarks>
+/// <summary>How fast this machine multiplies matrices: the limit for a step.</summary>
+/// <remarks>Each product of a step with a frozen weight is computed alone several times, in its own shape and memory
+/// layout, into existing memory; the fastest time of each counts. The rate covers all products, weighted by how often a
+/// step does each.</remarks>
 internal sealed class ProductRate
 {
     private readonly IReadOnlyDictionary<MatrixProduct, int> counts;
     private readonly Device device;
     private readonly Dictionary<MatrixProduct, double> fastest = [];
 
-    /// <summary>Prepares.</summary>
-    /// <param name="counts">The products and how often a step does each.</param>
-    /// <param name="device">Where they are computed; null for the processor.</param>
+    /// <summary>Prepares the measurement.</summary>
+    /// <param name="counts">The products, and how often a step does each.</param>
+    /// <param name="device">The device; null for the processor.</param>
     public ProductRate(IReadOnlyDictionary<MatrixProduct, int> counts, Device? device = null) =>
         (this.counts, this.device) = (counts, device ?? CPU);
 
     /// <summary>Floating-point operations per second.</summary>
     public double FlopsPerSecond => counts.Sum(product => product.Key.Flops * product.Value) / Seconds;
 
-    /// <summary>What the products of one step take alone.</summary>
+    /// <summary>The time of one step's products alone.</summary>
     public double Seconds => counts.Sum(product => fastest[product.Key] * product.Value);
 
-    /// <summary>Does each product once more.</summary>
-    /// <returns>What the products of one step take, in seconds, each at its fastest of this time.</returns>
+    /// <summary>Computes each product once more.</summary>
+    /// <returns>The time of one step's products in seconds, each at its fastest in this call.</returns>
     public double Measure()
     {
         double sum = 0;

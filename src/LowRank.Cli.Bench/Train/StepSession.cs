@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Cli.Bench.Train;
 
-/// <summary>A model with an adapter that does training steps on random rows, those that <c>lowrank train</c> does, and
-/// the rate of their own matrix products next to them.</summary>
+/// <summary>A model with an adapter that runs the training steps of <c>lowrank train</c> on random rows, and the rate
+/// of the steps' own matrix products.</summary>
 internal sealed class StepSession : IDisposable
 {
     private const int Seed = 1;
@@ -49,34 +49,35 @@ internal sealed class StepSession : IDisposable
     /// <summary>The rows of every step.</summary>
     public IReadOnlyList<IExample> Rows { get; }
 
-    /// <summary>Tokens of a step.</summary>
+    /// <summary>Tokens per step.</summary>
     public long Tokens => Rows.Sum(row => (long)row.Tokens);
 
-    /// <summary>Weights that are trained.</summary>
+    /// <summary>Number of trained weights.</summary>
     public long TrainedParameters => adapter.ParameterCount;
 
     /// <summary>Bytes of the base's weights.</summary>
     public long WeightBytes => model.Network.Parameters.Values.Sum(weight => weight.numel() * weight.element_size())
         + model.Network.PackedWeights.Values.Sum(weight => weight.Bytes);
 
-    /// <summary>Where it is computed.</summary>
+    /// <summary>The device.</summary>
     public Device Device => model.Network.Device;
 
-    /// <summary>What a step needs, counted by shape.</summary>
+    /// <summary>The operations of a step, counted by shape.</summary>
     public StepCost Cost => cost.Value;
 
-    /// <summary>The rate of its products.</summary>
+    /// <summary>The rate of the step's products.</summary>
     public ProductRate Products => products.Value;
 
-    /// <summary>The fastest step that <see cref="TimedStep"/> did.</summary>
+    /// <summary>The fastest step of <see cref="TimedStep"/>.</summary>
     public double FastestSeconds { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>Operations per second of the fastest step, over the rate of its products at their fastest.</summary>
+    /// <summary>Operations per second of the fastest step, divided by the rate of its products at their
+    /// fastest.</summary>
     public double ShareOfLimit => Cost.Total / FastestSeconds / Products.FlopsPerSecond;
 
     /// <summary>Opens a model and attaches an adapter. Sets the number of torch's threads.</summary>
-    /// <param name="options">Checked here.</param>
-    /// <exception cref="InputException">The options make no sense, or do not fit the model.</exception>
+    /// <param name="options">The options, which are checked here.</param>
+    /// <exception cref="InputException">The options are invalid, or do not fit the model.</exception>
     public static StepSession Open(TrainBenchOptions options)
     {
         options.Check();
@@ -98,10 +99,10 @@ internal sealed class StepSession : IDisposable
         }
     }
 
-    /// <summary>Does a step.</summary>
+    /// <summary>Runs a step.</summary>
     public StepOutcome Step() => runner.Run(batches, LearningRate, ++step);
 
-    /// <summary>Does a step and takes its time.</summary>
+    /// <summary>Runs a step and times it.</summary>
     public (StepOutcome Outcome, double Seconds) TimedStep()
     {
         long started = Stopwatch.GetTimestamp();
@@ -133,7 +134,7 @@ internal sealed class StepSession : IDisposable
         int[][] rows = [.. Enumerable.Range(0, options.Batch).Select(_ => Ids())];
         if (options.Length > model.Network.MaxPositions)
             throw new InputException(
-                $"--length is {options.Length}; {options.Shape} takes {model.Network.MaxPositions} tokens at most.");
+                $"--length is {options.Length}; {options.Shape} takes at most {model.Network.MaxPositions} tokens.");
         return model.Network switch
         {
             Decoder decoder =>

@@ -16,37 +16,37 @@ internal sealed class TrainBenchmark : IBenchmark
             "shape") { Description = $"{string.Join(", ", ModelShapes.Names)} (random weights), or a model folder.",
             DefaultValueFactory = _ => defaults.Shape };
         var batch = new Option<int>(
-            "--batch") { Description = "Rows of a step.", DefaultValueFactory = _ => defaults.Batch };
+            "--batch") { Description = "Rows per step.", DefaultValueFactory = _ => defaults.Batch };
         var length = new Option<int>(
-            "--length") { Description = "Tokens of a row.", DefaultValueFactory = _ => defaults.Length };
+            "--length") { Description = "Tokens per row.", DefaultValueFactory = _ => defaults.Length };
         var rank = new Option<int>(
             "--rank") { Description = "Rank of the pairs.", DefaultValueFactory = _ => defaults.Rank };
         var targets = new Option<string[]>(
             "--targets") { Description =
-            "Adapted modules by name, or all-linear; the model type's default when left out.",
+            "Names of the adapted modules, or all-linear. Default: the model type's.",
             AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
         var labelled = new Option<double>(
-            "--labelled") { Description = "Share of each row, at its end, that is predicted.",
+            "--labelled") { Description = "Share of each row, at its end, to predict.",
             DefaultValueFactory = _ => defaults.Labelled };
         var dropout = new Option<double>(
             "--dropout") { Description = "Dropout of the model and the adapter.", DefaultValueFactory = _ =>
             defaults.Dropout };
         var checkpointing = new Option<bool>(
             "--checkpointing") { Description =
-            "Compute blocks again in the backward pass (training.gradient_checkpointing)." };
+            "Recompute blocks in the backward pass (training.gradient_checkpointing)." };
         var steps = new Option<int>(
-            "--steps") { Description = "Steps that are timed.", DefaultValueFactory = _ => defaults.Steps };
+            "--steps") { Description = "Number of timed steps.", DefaultValueFactory = _ => defaults.Steps };
         var device = new Option<string>(
             "--device") { Description =
-            "cpu, cuda, cuda:N or mps. Peak memory is the process's, without the device's own.",
+            "cpu, cuda, cuda:N or mps. Peak memory is that of the process, without device memory.",
             DefaultValueFactory = _ => defaults.Device };
         var baseDtype = new Option<string>(
             "--base-dtype") { Description =
-            $"How the weights of the base's linear layers are kept: {string.Join(", ", WeightFormats.Names)}.",
+            $"How to store the weights of the base's linear layers: {string.Join(", ", WeightFormats.Names)}.",
             DefaultValueFactory = _ => defaults.BaseDtype };
-        var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, as the recipe key tf32." };
+        var tf32 = new Option<bool>("--tf32") { Description = "Multiply in TF32 on CUDA, like the recipe key tf32." };
         var threads = new Option<int?>(
-            "--threads") { Description = "Threads of torch; one for each physical core when left out." };
+            "--threads") { Description = "Number of torch threads. Default: one per physical core." };
         var json = new Option<bool>("--json")
         {
             Description =
@@ -56,8 +56,8 @@ internal sealed class TrainBenchmark : IBenchmark
                 "trained_parameters, managed_bytes_per_step, parts.",
         };
         return new Command(
-            "train", "Measure training steps against the rate of matrix products on this machine: tokens per second, " +
-            "share of the limit, memory, and the parts of a step. Nothing is kept.")
+            "train", "Compare training steps with the rate of matrix products on this machine: tokens per second, " +
+            "share of the limit, memory, and the parts of a step. Saves nothing.")
             { shape, batch, length, rank, targets, labelled, dropout, checkpointing, steps, device, baseDtype, tf32,
                 threads, json }
             .Does(parsed => TrainBenchView.Show(StepBench.Run(new TrainBenchOptions
@@ -81,20 +81,20 @@ internal sealed class TrainBenchmark : IBenchmark
                 OptionUse.Unless(
                     tf32, parsed =>
                     parsed.GetValue(tf32) && !parsed.GetValue(device)!.StartsWith("cuda", StringComparison.Ordinal)
-                    ? $"has no effect with --device {parsed.GetValue(device)}; it is of NVIDIA GPUs" : null));
+                    ? $"has no effect with --device {parsed.GetValue(device)}; only NVIDIA GPUs have TF32" : null));
     }
 }
 
-/// <summary>What <c>lowrank bench train</c> measures.</summary>
+/// <summary>The options of <c>lowrank bench train</c>.</summary>
 internal sealed record TrainBenchOptions
 {
     /// <summary>A name of <see cref="ModelShapes"/>, or a model folder.</summary>
     public string Shape { get; init; } = "gpt2-small";
 
-    /// <summary>Rows of a step.</summary>
+    /// <summary>Rows per step.</summary>
     public int Batch { get; init; } = 4;
 
-    /// <summary>Tokens of a row.</summary>
+    /// <summary>Tokens per row.</summary>
     public int Length { get; init; } = 256;
 
     /// <summary>Rank of the pairs.</summary>
@@ -103,31 +103,31 @@ internal sealed record TrainBenchOptions
     /// <summary>Names of the adapted modules; "all-linear" for all; empty for the model type's default.</summary>
     public IReadOnlyList<string> Targets { get; init; } = [];
 
-    /// <summary>Share of each row, at its end, that is predicted, in (0, 1].</summary>
+    /// <summary>Share of each row, at its end, to predict, in (0, 1].</summary>
     public double Labelled { get; init; } = 1;
 
-    /// <summary>Dropout of the model (where a shape is named) and of the adapter.</summary>
+    /// <summary>Dropout of the model (if a shape is named) and of the adapter.</summary>
     public double Dropout { get; init; }
 
-    /// <summary>Whether blocks are computed again in the backward pass.</summary>
+    /// <summary>Whether to recompute blocks in the backward pass.</summary>
     public bool Checkpointing { get; init; }
 
-    /// <summary>Steps that are timed, after one that is not.</summary>
+    /// <summary>Timed steps, after one untimed step.</summary>
     public int Steps { get; init; } = 5;
 
-    /// <summary>Where steps are computed: cpu, cuda, cuda:N or mps.</summary>
+    /// <summary>The device: cpu, cuda, cuda:N or mps.</summary>
     public string Device { get; init; } = "cpu";
 
-    /// <summary>How the frozen weights are kept, one of <see cref="WeightFormats.Names"/>.</summary>
+    /// <summary>How to store the frozen weights, one of <see cref="WeightFormats.Names"/>.</summary>
     public string BaseDtype { get; init; } = WeightFormats.Auto;
 
     /// <summary>Whether CUDA multiplies in TF32.</summary>
     public bool Tf32 { get; init; }
 
-    /// <summary>Threads of torch; null takes one for each physical core.</summary>
+    /// <summary>Number of torch threads; null for one per physical core.</summary>
     public int? Threads { get; init; }
 
-    /// <exception cref="InputException">Settings make no sense: all problems at once.</exception>
+    /// <exception cref="InputException">Some settings are invalid; lists all problems.</exception>
     public void Check()
     {
         List<string> problems = [];
@@ -147,7 +147,7 @@ internal sealed record TrainBenchOptions
     }
 }
 
-/// <summary>A measurement of training steps as a table or as JSON.</summary>
+/// <summary>Shows a measurement of training steps as a table or as JSON.</summary>
 internal static class TrainBenchView
 {
     public static void Show(TrainMeasurement found, bool json)
@@ -163,15 +163,15 @@ internal static class TrainBenchView
             table.AddRow(name, Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         Row("tokens per second", $"{found.TokensPerSecond:f0}");
         Row("share of the limit", $"{100 * found.ShareOfLimit:f1} %");
-        Row("the limit: the step's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
+        Row("limit: the step's own products alone", $"{found.GemmFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("a product of 2048 × 2048", $"{found.SquareFlopsPerSecond / 1e9:f1} GFLOP/s");
         Row("operations per token", $"{found.FlopsPerToken / 1e6:f1} MFLOP");
         StepCost cost = found.Cost;
-        Row("of frozen weights, pairs, attention", $"{100 * cost.Frozen / cost.Total:f1} %, {100 * cost.Pairs
+        Row("share of frozen weights, pairs, attention", $"{100 * cost.Frozen / cost.Total:f1} %, {100 * cost.Pairs
             / cost.Total:f1} %, {100 * cost.Attention / cost.Total:f1} %");
         Row("weights of the base", $"{found.WeightBytes / 1e6:f0} MB");
-        Row("peak memory above them", $"{found.PeakBytes / 1e6:f0} MB");
-        Row("peak memory in all", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");
+        Row("peak memory above the weights", $"{found.PeakBytes / 1e6:f0} MB");
+        Row("total peak memory", $"{(found.PeakBytes + found.WeightBytes) / 1e6:f0} MB");
         Row("managed memory allocated per step", $"{found.ManagedBytes / 1e3:f0} kB");
         Row("trained weights", $"{found.TrainedParameters:n0}");
         Row("a step (fastest; median)", $"{found.StepSeconds:f3} s; {found.MedianSeconds:f3} s");
@@ -198,25 +198,25 @@ internal static class TrainBenchView
     };
 }
 
-/// <summary>What <c>lowrank bench train</c> found.</summary>
+/// <summary>The measurements of <c>lowrank bench train</c>.</summary>
 internal sealed record TrainMeasurement
 {
-    /// <summary>Tokens of a step.</summary>
+    /// <summary>Tokens per step.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>Weights that are trained.</summary>
+    /// <summary>Number of trained weights.</summary>
     public required long TrainedParameters { get; init; }
 
     /// <summary>The fastest step.</summary>
     public required double StepSeconds { get; init; }
 
-    /// <summary>The step in the middle.</summary>
+    /// <summary>The median step.</summary>
     public required double MedianSeconds { get; init; }
 
-    /// <summary>What the step's products with frozen weights take alone.</summary>
+    /// <summary>The time of the step's products with frozen weights alone.</summary>
     public required double ProductSeconds { get; init; }
 
-    /// <summary>Operations of a step.</summary>
+    /// <summary>Operations per step.</summary>
     public required StepCost Cost { get; init; }
 
     /// <summary>The rate of matrix products, see <see cref="ProductRate"/>.</summary>
@@ -243,6 +243,6 @@ internal sealed record TrainMeasurement
     /// <summary>Operations per token.</summary>
     public double FlopsPerToken => Cost.Total / Tokens;
 
-    /// <summary>Operations per second over the rate of matrix products.</summary>
+    /// <summary>Operations per second divided by the rate of matrix products.</summary>
     public double ShareOfLimit => Cost.Total / StepSeconds / GemmFlopsPerSecond;
 }

@@ -18,7 +18,7 @@ internal sealed class BraceFormat
         _arguments = arguments;
     }
 
-    /// <summary>Fills arguments into a text.</summary>
+    /// <summary>Formats a text with arguments.</summary>
     public static string Apply(Renderer renderer, string format, Arguments arguments) =>
         new BraceFormat(renderer, arguments).Run(format, 0);
 
@@ -65,7 +65,7 @@ internal sealed class BraceFormat
         throw TemplateException.Value("expected '}' before end of string");
     }
 
-    // name ! conversion : specification, where the specification may hold fields itself.
+    // name ! conversion : specification; the specification may itself contain fields.
     private string Field(string field, int depth)
     {
         if (depth > 1)
@@ -149,7 +149,7 @@ internal sealed class BraceFormat
             : throw new TemplateException($"IndexError: there is no argument {index} for the format string");
     }
 
-    // Longer numbers are no index of anything.
+    // Longer numbers cannot be an index.
     private static bool IsNumber(string text) => text.Length is > 0 and < 9 && text.All(char.IsAsciiDigit);
 
     private string Format(object value, string specification)

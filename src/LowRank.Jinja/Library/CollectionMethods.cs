@@ -5,7 +5,7 @@ namespace LowRank.Jinja;
 /// <summary>The methods of lists, tuples and ranges.</summary>
 internal static class SequenceMethods
 {
-    /// <summary>A method, or null where there is none of that name.</summary>
+    /// <summary>A method, or null if there is none with that name.</summary>
     public static FilterFunction? Find(string name, bool isList) => name switch
     {
         "count" => Count,
@@ -43,10 +43,10 @@ internal static class SequenceMethods
     private static long? Bound(object? value) => value is null ? null : Numbers.Index(value, "an index");
 }
 
-/// <summary>The methods of dictionaries that change nothing.</summary>
+/// <summary>The read-only methods of dictionaries.</summary>
 internal static class DictionaryMethods
 {
-    /// <summary>A method, or null where there is none of that name.</summary>
+    /// <summary>A method, or null if there is none with that name.</summary>
     public static FilterFunction? Find(string name) => name switch
     {
         "get" => Get,
@@ -78,7 +78,7 @@ internal static class DictionaryMethods
 /// <summary>The attributes and methods of numbers.</summary>
 internal static class NumberMethods
 {
-    /// <summary>An attribute or method, or null where there is none of that name.</summary>
+    /// <summary>An attribute or method, or null if there is none with that name.</summary>
     public static object? Find(object value, string name) => name switch
     {
         "real" => value is double ? value : Numbers.Integer(value)!.Value,

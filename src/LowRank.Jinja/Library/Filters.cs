@@ -7,7 +7,7 @@ namespace LowRank.Jinja;
 /// <summary>The filters by name.</summary>
 internal static class FilterTable
 {
-    // What jinja2 has and this engine has not.
+    // Filters that jinja2 has and this engine does not.
     private static readonly string[] Unsupported = ["urlize", "wordwrap", "random", "pprint", "striptags"];
 
     private static readonly FrozenDictionary<string, FilterFunction> Filters = TextFilters.All
@@ -42,10 +42,10 @@ internal static class FilterTable
     }
 }
 
-/// <summary>What a filter or a method does with a value.</summary>
+/// <summary>The function of a filter or a method.</summary>
 internal delegate object FilterFunction(Renderer renderer, object value, Arguments arguments);
 
-/// <summary>The filters that make numbers.</summary>
+/// <summary>The filters that return numbers.</summary>
 internal static class NumberFilters
 {
     /// <summary>The filters by name.</summary>
@@ -142,7 +142,7 @@ internal static class NumberFilters
         ? value
         : throw new TemplateException("OverflowError: cannot round infinity or NaN");
 
-    // Negative places round before the point, ties to even.
+    // Negative precisions round before the point, ties to even.
     private static BigInteger RoundInteger(BigInteger value, int precision)
     {
         if (precision >= 0)
@@ -177,8 +177,8 @@ internal static class NumberFilters
     }
 }
 
-/// <summary>The filters that have to do with HTML; without automatic escaping they matter for what is added to their
-/// text.</summary>
+/// <summary>The filters for HTML. Without automatic escaping they only affect text that is added to their
+/// result.</summary>
 internal static class HtmlFilters
 {
     /// <summary>The filters by name.</summary>
@@ -241,7 +241,7 @@ internal static class HtmlFilters
 /// <summary>The filter <c>urlencode</c>.</summary>
 internal static class UrlFilter
 {
-    /// <summary>Quotes text for an address; the pairs of a dictionary or list become a query.</summary>
+    /// <summary>Quotes text for a URL; the pairs of a dictionary or list become a query.</summary>
     public static object Encode(Renderer renderer, object value, Arguments arguments)
     {
         arguments.BindPositional("urlencode", 0, 0);

@@ -99,7 +99,7 @@ internal static class GlobalFunctions
         ? new CyclerValue(arguments.Positional)
         : throw new TemplateException("cycler takes at least one item, and no names");
 
-    // Gives nothing the first time and the separator ever after.
+    // Returns nothing the first time and the separator from then on.
     private static FunctionValue Joiner(Arguments arguments)
     {
         var separator = arguments.Bind("joiner", 0, "sep")[0] ?? ", ";
@@ -168,7 +168,7 @@ internal static class DateFormat
         };
     }
 
-    // The text of a directive, and what fills it up where it is a number.
+    // The text of a directive, and its fill character if it is a number.
     private static (string Text, char Fill) Field(Renderer renderer, DateTimeOffset time, char directive)
     {
         return directive switch
@@ -209,7 +209,7 @@ internal static class DateFormat
         'n' => "\n",
         't' => "\t",
         '%' => "%",
-        // Python's naive time has neither offset nor name of a zone.
+        // Python's naive time has neither an offset nor a zone name.
         'z' or 'Z' => "",
         'c' => Format(renderer, time, "%a %b %e %H:%M:%S %Y"),
         'D' or 'x' => Format(renderer, time, "%m/%d/%y"),

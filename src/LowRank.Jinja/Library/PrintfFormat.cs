@@ -23,12 +23,12 @@ internal sealed class PrintfFormat
         _escapes = escapes;
         _named = values as DictionaryValue;
 
-        // Python takes whatever has elements for a mapping, of which nothing needs to be used.
+        // Python treats any value with elements as a mapping, none of whose entries need to be used.
         _mayIgnore = values is DictionaryValue or ListValue or RangeValue or UndefinedValue;
         _values = new Queue<object>(values is TupleValue tuple ? tuple.Items : [values]);
     }
 
-    /// <summary>Formats values: a tuple's items one after the other, a dictionary's by name, any other value
+    /// <summary>Formats values: the items of a tuple in order, those of a dictionary by name, any other value
     /// alone.</summary>
     public static object Apply(Renderer renderer, object format, object values)
     {
@@ -200,12 +200,12 @@ internal sealed class PrintfFormat
     private char Peek() => _position < _format.Length ? _format[_position] : '\0';
 }
 
-/// <summary>How a value is laid out: what the two ways of Python's formatting have in common.</summary>
+/// <summary>The layout of a value, shared by Python's two kinds of formatting.</summary>
 internal sealed record FormatSpecification
 {
     private const int MaximumWidth = 1_000_000;
 
-    /// <summary>What fills up the width, one code point.</summary>
+    /// <summary>The fill character, one code point.</summary>
     public string Fill { get; init; } = " ";
 
     /// <summary>&lt; left, &gt; right, ^ centre, = after the sign; space for the default of the type.</summary>
@@ -214,13 +214,13 @@ internal sealed record FormatSpecification
     /// <summary>+ always, space for a space before positive numbers, - for negative numbers only.</summary>
     public char Sign { get; init; } = '-';
 
-    /// <summary>Whether the form is the alternative one (prefixes, the point kept).</summary>
+    /// <summary>Whether to use the alternative form (prefixes, the point kept).</summary>
     public bool Alternative { get; init; }
 
-    /// <summary>What separates groups of digits: a comma, an underscore, or nothing ('\0').</summary>
+    /// <summary>The separator of digit groups: a comma, an underscore, or nothing ('\0').</summary>
     public char Grouping { get; init; }
 
-    /// <summary>The least width.</summary>
+    /// <summary>The minimum width.</summary>
     public long Width { get; init; }
 
     /// <summary>The precision, or -1.</summary>
@@ -264,7 +264,7 @@ internal sealed record FormatSpecification
             Kind is 'E' or 'F' or 'G' ? digits.ToUpperInvariant() : digits, 3);
     }
 
-    /// <summary>Lays out text; the precision cuts it.</summary>
+    /// <summary>Lays out text; the precision truncates it.</summary>
     public string Text(Renderer renderer, string text)
     {
         if (Precision >= 0)
@@ -283,7 +283,7 @@ internal sealed record FormatSpecification
         return Precision;
     }
 
-    // The default presentation with a precision is that of g, except that one digit follows the point at least.
+    // The default presentation with a precision is g, except that at least one digit follows the point.
     private string WithPoint(double magnitude)
     {
         var text = FloatText.General(magnitude, DefaultPrecision, false);
@@ -362,7 +362,7 @@ internal sealed record FormatSpecification
     }
 }
 
-/// <summary>Parses what follows the colon in <c>"{:...}".format</c>:
+/// <summary>Parses the part after the colon in <c>"{:...}".format</c>:
 /// [[fill]align][sign][#][0][width][grouping][.precision][kind].</summary>
 internal static class FormatParser
 {

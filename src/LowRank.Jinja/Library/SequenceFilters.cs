@@ -1,9 +1,9 @@
 namespace LowRank.Jinja;
 
-/// <summary>The filters that take from sequences or cut them.</summary>
+/// <summary>The filters that take items from sequences or split them.</summary>
 internal static class SequenceFilters
 {
-    // A list takes as much room as several items.
+    // A list takes as much memory as several items.
     private const int ListCost = 8;
 
     /// <summary>The filters by name.</summary>
@@ -61,7 +61,7 @@ internal static class SequenceFilters
         });
     }
 
-    // Generators fail when they are read, not when they are made.
+    // Generators fail when they are read, not when they are created.
     private static IEnumerable<object> Fault(TemplateException fault)
     {
         yield return fault is null ? None.Value : throw fault;
@@ -158,7 +158,7 @@ internal static class SequenceFilters
         }
     }
 
-    // Unlike value.name this never falls back to the element of that name.
+    // Unlike value.name, this never falls back to the element with that name.
     private static object Attribute(Renderer renderer, object value, Arguments arguments)
     {
         var name = TextArgument.Require(arguments.Bind("attr", 1, "name")[0]!, "attr");
@@ -166,8 +166,8 @@ internal static class SequenceFilters
     }
 }
 
-/// <summary>The filters that apply a test or a filter to every item. They are lazy: an item is looked at when it is
-/// asked for.</summary>
+/// <summary>The filters that apply a test or a filter to every item. They are lazy: an item is evaluated when it is
+/// requested.</summary>
 internal static class SelectionFilters
 {
     /// <summary>The filters by name.</summary>
@@ -253,7 +253,7 @@ internal static class SelectionFilters
     }
 }
 
-/// <summary>The filters that order, group or single out items.</summary>
+/// <summary>The filters that sort, group or select items.</summary>
 internal static class OrderFilters
 {
     private static readonly string[] GroupNames = ["grouper", "list"];
@@ -337,7 +337,7 @@ internal static class OrderFilters
             groups[^1].Items.Add(item);
         }
 
-        // The key is spelled as in the first item of its group.
+        // The key is that of the first item in its group.
         return new ListValue([.. groups.Select(group =>
             new TupleValue([read(group.Items[0]), new ListValue(group.Items)], GroupNames))]);
     }

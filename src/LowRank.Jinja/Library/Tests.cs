@@ -93,7 +93,7 @@ internal static class TestTable
     private static bool HasRemainder(Renderer renderer, object value, object divisor, BigInteger expected) =>
         Comparison.Equal(renderer, Arithmetic.Modulo(renderer, value, divisor), expected);
 
-    // Python keeps small integers and constants once, which is what templates compare this way.
+    // Python stores small integers and constants only once, and templates compare those this way.
     private static bool IsSame(object value, object other) => ReferenceEquals(value, other)
         || (value is bool one && other is bool two && one == two)
         || (value is BigInteger first && other is BigInteger second && first == second
@@ -101,5 +101,5 @@ internal static class TestTable
         || (value is string text && other is string another && text == another);
 }
 
-/// <summary>What a test says about a value.</summary>
+/// <summary>The function of a test.</summary>
 internal delegate bool TestFunction(Renderer renderer, object value, Arguments arguments);

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace LowRank.Jinja;
 
-/// <summary>Methods of strings that map or ask for the case and class of characters.</summary>
+/// <summary>Methods of strings that convert or test the case and class of characters.</summary>
 internal static class TextCaseMethods
 {
     /// <summary>The methods by name.</summary>
@@ -55,8 +55,7 @@ internal static class TextCaseMethods
     private static bool IsNumeric(Rune rune) => Rune.GetNumericValue(rune) != -1;
 }
 
-/// <summary>Upper, lower and title case as Python maps them: by Unicode's full mappings, whatever the
-/// culture.</summary>
+/// <summary>Upper, lower and title case as in Python: Unicode's full mappings, independent of the culture.</summary>
 internal static class CaseMapping
 {
     /// <summary>Python's <c>upper</c>.</summary>
@@ -167,7 +166,7 @@ internal static class CaseMapping
         var result = new StringBuilder(text.Length);
         for (var i = 0; i < text.Length;)
         {
-            // Half of a pair standing alone has no case and stays.
+            // An unpaired surrogate has no case and stays unchanged.
             if (!Rune.TryGetRuneAt(text, i, out var rune))
             {
                 result.Append(text[i++]);
@@ -211,7 +210,7 @@ internal static class CaseMapping
         _ => Rune.ToLowerInvariant(rune).ToString(),
     });
 
-    // Unicode's Final_Sigma: a cased letter before it and none after it, marks and the like not counted.
+    // Unicode's Final_Sigma: a cased letter before it and none after it, ignoring marks and the like.
     private static bool IsFinal(string text, int index)
     {
         var before = index - 1;
@@ -241,9 +240,8 @@ internal static class CaseMapping
 }
 
 /// <summary>
-/// Case mappings to more than one character and to title case, which .NET has not (Unicode's SpecialCasing.txt and the
-/// title case of UnicodeData.txt). Each entry is a character followed by what it becomes.
-/// </summary>
+/// Case mappings to several characters and to title case, which .NET lacks (Unicode's SpecialCasing.txt and the title
+/// case of UnicodeData.txt). Each entry is a character followed by its mapping. </summary>
 internal static class CaseTables
 {
     private const string UpperEntries =
@@ -288,8 +286,8 @@ internal static class CaseTables
     /// <summary>Characters whose upper case is longer than one character.</summary>
     public static FrozenDictionary<char, string> Upper { get; } = Read(UpperEntries);
 
-    /// <summary>Characters whose title case is not their upper case; the Georgian letters, which have none, are left
-    /// out.</summary>
+    /// <summary>Characters whose title case differs from their upper case, without the Georgian letters, which have no
+    /// title case.</summary>
     public static FrozenDictionary<char, string> Title { get; } = Read(TitleEntries);
 
     private static FrozenDictionary<char, string> Read(string entries) =>

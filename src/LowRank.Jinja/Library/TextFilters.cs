@@ -4,7 +4,7 @@ using System.Text;
 
 namespace LowRank.Jinja;
 
-/// <summary>The filters that make text.</summary>
+/// <summary>The filters that return text.</summary>
 internal static class TextFilters
 {
     private const int Leeway = 5;
@@ -34,7 +34,7 @@ internal static class TextFilters
         ["urlencode"] = UrlFilter.Encode,
     };
 
-    /// <summary>Markup as it is, and every other value as text.</summary>
+    /// <summary>Returns markup unchanged and any other value as text.</summary>
     public static object Soft(Renderer renderer, object value) =>
         value is MarkupValue ? value : Display.Text(renderer, value);
 
@@ -50,7 +50,7 @@ internal static class TextFilters
         return map(Display.Text(renderer, value));
     };
 
-    // Words begin after spaces, hyphens and opening brackets only, unlike those of the method title.
+    // Words begin only after spaces, hyphens and opening brackets, unlike in the method title.
     private static string Title(string text)
     {
         var result = new StringBuilder(text.Length);
@@ -141,7 +141,7 @@ internal static class TextFilters
                 $"truncate needs a length of at least {CodePoints.Length(end)} and a leeway of at least 0");
         }
 
-        // What is short enough stays as it is, text or not.
+        // A value that is short enough stays unchanged, whether text or not.
         if (Iteration.RequireLength(renderer, value) <= length + leeway)
         {
             return value;

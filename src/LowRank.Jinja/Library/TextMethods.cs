@@ -6,7 +6,7 @@ namespace LowRank.Jinja;
 /// <summary>The methods of strings.</summary>
 internal static class TextMethods
 {
-    // What Python's strings have and this engine has not.
+    // Methods that Python's strings have and this engine does not.
     private static readonly FrozenSet<string> Unsupported = FrozenSet.ToFrozenSet(
         ["casefold", "encode", "translate", "maketrans", "isidentifier"]);
 
@@ -16,7 +16,7 @@ internal static class TextMethods
         .Concat(TextEdgeMethods.All)
         .ToFrozenDictionary(StringComparer.Ordinal);
 
-    // Arguments that markup escapes before its method sees them.
+    // Arguments that markup escapes before its method receives them.
     private static readonly FrozenDictionary<string, int> Escaped = new Dictionary<string, int>
     {
         ["replace"] = 1,
@@ -25,7 +25,7 @@ internal static class TextMethods
         ["center"] = 1,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>A method, or null where there is none of that name.</summary>
+    /// <summary>A method, or null if there is none with that name.</summary>
     public static FilterFunction? Find(string name)
     {
         if (Unsupported.Contains(name))
@@ -69,20 +69,20 @@ internal static class TextMethods
 /// <summary>A method of strings.</summary>
 internal delegate object TextMethod(Renderer renderer, string text, Arguments arguments);
 
-/// <summary>Reads arguments that have to be text.</summary>
+/// <summary>Reads arguments that must be text.</summary>
 internal static class TextArgument
 {
-    /// <summary>A text; a fault for any other value.</summary>
+    /// <summary>A text; an error for any other value.</summary>
     public static string Require(object value, string function) => value is UndefinedValue undefined
         ? throw undefined.Use()
         : Text.Of(value) ?? throw TemplateException.Type($"{function}() needs a str, not {TypeNames.Of(value)}");
 
-    /// <summary>A text, or null where the argument is none or was not given.</summary>
+    /// <summary>A text, or null if the argument is none or was not given.</summary>
     public static string? Optional(object? value, string function) =>
         value is null or None ? null : Require(value, function);
 }
 
-/// <summary>Methods of strings that remove from their ends or fill them up.</summary>
+/// <summary>Methods of strings that trim or pad their ends.</summary>
 internal static class TextEdgeMethods
 {
     /// <summary>The methods by name.</summary>
@@ -100,11 +100,11 @@ internal static class TextEdgeMethods
         ["expandtabs"] = ExpandTabs,
     };
 
-    /// <summary>Centers a text, as Python does: an odd space goes to the left where the width is odd.</summary>
+    /// <summary>Centers a text as Python does: an odd space goes to the left if the width is odd.</summary>
     public static string Center(Renderer renderer, string text, long width) =>
         Pad(renderer, text, width, " ", CenterLeft);
 
-    /// <summary>Removes characters of a set from the ends; spaces where the set is null.</summary>
+    /// <summary>Removes characters of a set from the ends; spaces if the set is null.</summary>
     public static string Strip(string text, string? characters, bool start, bool end)
     {
         if (characters is null)
@@ -207,7 +207,7 @@ internal static class TextEdgeMethods
     }
 }
 
-/// <summary>Methods of strings that cut them into parts.</summary>
+/// <summary>Methods of strings that split them.</summary>
 internal static class TextSplitMethods
 {
     /// <summary>The methods by name.</summary>
@@ -220,7 +220,7 @@ internal static class TextSplitMethods
         ["rpartition"] = (_, text, arguments) => Partition("rpartition", text, arguments, true),
     };
 
-    /// <summary>Cuts into lines at every line end that Python knows.</summary>
+    /// <summary>Splits into lines at every line end that Python knows.</summary>
     public static List<object> Lines(string text, bool keepEnds)
     {
         var lines = new List<object>();

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace LowRank.Jinja;
 
-/// <summary>Methods of strings that look for other strings, replace them, or fill them in.</summary>
+/// <summary>Methods of strings that find, replace, join or format.</summary>
 internal static class TextSearchMethods
 {
     /// <summary>The methods by name.</summary>
@@ -34,7 +34,7 @@ internal static class TextSearchMethods
             return ReplaceEmpty(renderer, text, replacement, count);
         }
 
-        // The length is known before anything is built, so that a small text cannot become a huge one first.
+        // Checks the length before building anything, so a small text cannot first become a huge one.
         var places = 0L;
         for (var i = 0; places < count && (i = text.IndexOf(old, i, StringComparison.Ordinal)) >= 0; i += old.Length)
         {
@@ -118,7 +118,7 @@ internal static class TextSearchMethods
         return new BigInteger(count);
     }
 
-    // The part of a text between two bounds in code points, as places; null where the start lies behind the end.
+    // The part of a text between two bounds in code points, as positions; null if the start lies behind the end.
     private static (int Start, int End)? Window(string text, object? start, object? end)
     {
         if (start is null or None && end is null or None)
@@ -163,7 +163,7 @@ internal static class TextSearchMethods
         return Joined(renderer, text, texts);
     }
 
-    /// <summary>Joins texts, the length checked before.</summary>
+    /// <summary>Joins texts after checking the length.</summary>
     public static string Joined(Renderer renderer, string separator, IReadOnlyCollection<string> texts)
     {
         renderer.Budget.CheckLength(texts.Sum(text => (long)text.Length) + ((long)separator.Length * texts.Count));

@@ -11,7 +11,7 @@ internal sealed class SetStatement(int line, Expression target, Expression value
     }
 }
 
-/// <summary><c>{% set target %}...{% endset %}</c>: the block's text, through filters where there are any.</summary>
+/// <summary><c>{% set target %}...{% endset %}</c>: the block's text, passed through the filters, if any.</summary>
 internal sealed class SetBlockStatement(
     int line, Expression target, FilterExpression? filter, IReadOnlyList<Statement> body) : Statement(line)
 {
@@ -113,11 +113,11 @@ internal sealed class MacroStatement(int line, MacroDefinition definition) : Sta
     }
 }
 
-/// <summary>What a macro or the body of a call block consists of.</summary>
+/// <summary>The definition of a macro or of the body of a call block.</summary>
 /// <param name="Name">The macro's name.</param>
 /// <param name="Parameters">The parameters in order.</param>
 /// <param name="Body">The statements.</param>
-/// <param name="Names">The names that the body reads: three of them are filled only where they are read.</param>
+/// <param name="Names">The names that the body reads; three special ones are set only if they are read.</param>
 internal sealed record MacroDefinition(
     string Name,
     IReadOnlyList<MacroParameter> Parameters,
@@ -138,7 +138,7 @@ internal sealed record MacroDefinition(
 /// <summary>A parameter of a macro with its default, if it has one.</summary>
 internal sealed record MacroParameter(string Name, Expression? Default);
 
-/// <summary><c>{% call %}</c>: calls a macro that may render the block's body by <c>caller()</c>.</summary>
+/// <summary><c>{% call %}</c>: calls a macro, which may render the block's body with <c>caller()</c>.</summary>
 internal sealed class CallBlockStatement(int line, MacroDefinition body, CallExpression call) : Statement(line)
 {
     /// <inheritdoc/>

@@ -3,10 +3,10 @@ using System.Text;
 namespace LowRank.Jinja;
 
 /// <summary>An expression of a template.</summary>
-/// <param name="line">The line it begins on, counted from 1.</param>
+/// <param name="line">The line on which it begins, counted from 1.</param>
 internal abstract class Expression(int line)
 {
-    /// <summary>The line it begins on, counted from 1.</summary>
+    /// <summary>The line on which it begins, counted from 1.</summary>
     public int Line { get; } = line;
 
     /// <summary>The value in the renderer's scope.</summary>
@@ -16,7 +16,7 @@ internal abstract class Expression(int line)
         return Compute(renderer);
     }
 
-    /// <summary>Computes the value; the step is counted.</summary>
+    /// <summary>Computes the value and counts the step.</summary>
     protected abstract object Compute(Renderer renderer);
 }
 
@@ -93,7 +93,7 @@ internal sealed class ItemExpression(int line, Expression owner, Expression key)
         Access.Item(renderer, owner.Evaluate(renderer), key.Evaluate(renderer));
 }
 
-/// <summary><c>owner[start:stop:step]</c>; a bound that is left out is null.</summary>
+/// <summary><c>owner[start:stop:step]</c>; an omitted bound is null.</summary>
 internal sealed class SliceExpression(
     int line, Expression owner, Expression? start, Expression? stop, Expression? step) : Expression(line)
 {
@@ -143,7 +143,7 @@ internal sealed class BinaryExpression(int line, TokenKind operation, Expression
     }
 }
 
-/// <summary><c>a ~ b</c>: the values as text, one after the other.</summary>
+/// <summary><c>a ~ b</c>: the values concatenated as text.</summary>
 internal sealed class ConcatenationExpression(int line, IReadOnlyList<Expression> items) : Expression(line)
 {
     /// <inheritdoc/>
@@ -162,7 +162,7 @@ internal sealed class ConcatenationExpression(int line, IReadOnlyList<Expression
     }
 }
 
-/// <summary>A chain of comparisons, each between neighbours, ended by the first that is false.</summary>
+/// <summary>A chain of comparisons between neighbours that stops at the first false one.</summary>
 internal sealed class ComparisonExpression(
     int line, Expression first, IReadOnlyList<(TokenKind Operation, bool Negated, Expression Operand)> rest)
     : Expression(line)
@@ -197,8 +197,8 @@ internal sealed class ComparisonExpression(
     };
 }
 
-/// <summary><c>and</c> and <c>or</c>: the value is one of the operands, and the second is read only where it
-/// decides.</summary>
+/// <summary><c>and</c> and <c>or</c>: the value is one of the operands, and the second is evaluated only if
+/// needed.</summary>
 internal sealed class LogicalExpression(int line, bool isAnd, Expression left, Expression right) : Expression(line)
 {
     /// <inheritdoc/>
@@ -226,7 +226,7 @@ internal sealed class CallExpression(int line, Expression function, ArgumentList
     /// <inheritdoc/>
     protected override object Compute(Renderer renderer) => Call(renderer, null);
 
-    /// <summary>Calls with the body of a call block as the argument <c>caller</c>, where there is one.</summary>
+    /// <summary>Calls with the body of a call block, if there is one, as the argument <c>caller</c>.</summary>
     public object Call(Renderer renderer, MacroValue? caller)
     {
         var target = function.Evaluate(renderer);
@@ -283,7 +283,7 @@ internal sealed class TestExpression(int line, Expression input, string name, Ar
     }
 }
 
-/// <summary>The arguments that a call, a filter or a test is written with.</summary>
+/// <summary>The arguments in the source of a call, a filter or a test.</summary>
 /// <param name="Positional">The arguments by place.</param>
 /// <param name="Named">The arguments by name.</param>
 /// <param name="Unpacked">What follows <c>*</c>, or null.</param>
@@ -350,7 +350,7 @@ internal sealed record ArgumentList(
         named.Add(KeyValuePair.Create(name, value));
     }
 
-    // Functions read their texts: what is passed counts, so that no call is free.
+    // Functions read their texts, so the length of the arguments counts and no call is free.
     private static void SpendText(Renderer renderer, List<object> values)
     {
         foreach (var value in values)

@@ -1,10 +1,10 @@
 namespace LowRank.Jinja;
 
 /// <summary>A statement of a template, or text between statements.</summary>
-/// <param name="line">The line it begins on, counted from 1.</param>
+/// <param name="line">The line on which it begins, counted from 1.</param>
 internal abstract class Statement(int line)
 {
-    /// <summary>The line it begins on, counted from 1.</summary>
+    /// <summary>The line on which it begins, counted from 1.</summary>
     public int Line { get; } = line;
 
     /// <summary>Runs the statement in the renderer's scope.</summary>
@@ -23,7 +23,7 @@ internal enum Flow
     /// <summary>The innermost loop ends.</summary>
     Break,
 
-    /// <summary>The innermost loop goes on with its next item.</summary>
+    /// <summary>The innermost loop continues with its next item.</summary>
     Continue,
 }
 
@@ -84,7 +84,7 @@ internal sealed class IfStatement(
     }
 }
 
-/// <summary><c>{% for %}</c>. Every item has a scope of its own, so what a body sets is gone with the next
+/// <summary><c>{% for %}</c>. Every item has its own scope, so variables set in the body are gone at the next
 /// item.</summary>
 internal sealed class ForStatement(
     int line, Expression target, Expression iterable, Expression? condition, bool isRecursive,
@@ -117,7 +117,7 @@ internal sealed class ForStatement(
     private void Run(
         Renderer renderer, Scope outer, object items, Func<Renderer, Arguments, object>? recurse, int depth)
     {
-        // Filtered lazily: the condition of an item sees what the bodies of the items before it did.
+        // Filtered lazily: the condition for an item sees the effects of the bodies of earlier items.
         var source = condition is null ? items : IteratorValue.Generator(Filter(renderer, outer, items));
         var loop = new LoopValue(renderer, source, recurse, depth);
         var completed = false;
@@ -135,7 +135,7 @@ internal sealed class ForStatement(
             }
         }
 
-        // As the reference has it: else also runs where no item's body came to its end, because of break or continue.
+        // As in the reference, else also runs if no item's body reached its end, because of break or continue.
         if (!completed)
         {
             renderer.Run(otherwise, new Scope(outer));
@@ -167,7 +167,7 @@ internal sealed class LoopControlStatement(int line, Flow flow) : Statement(line
     public override Flow Execute(Renderer renderer) => flow;
 }
 
-/// <summary><c>{% with %}</c>: names that hold inside only; their values do not see each other.</summary>
+/// <summary><c>{% with %}</c>: names that are valid only inside; their values do not see each other.</summary>
 internal sealed class WithStatement(
     int line, IReadOnlyList<(Expression Target, Expression Value)> assignments, IReadOnlyList<Statement> body)
     : Statement(line)
@@ -202,7 +202,7 @@ internal sealed class FilterBlockStatement(int line, FilterExpression filter, IR
     }
 }
 
-/// <summary><c>{% generation %}</c>: marks what the assistant said. As in the reference it opens a scope.</summary>
+/// <summary><c>{% generation %}</c>: marks the assistant's words. As in the reference it opens a scope.</summary>
 internal sealed class GenerationStatement(int line, IReadOnlyList<Statement> body) : Statement(line)
 {
     /// <inheritdoc/>
@@ -214,9 +214,8 @@ internal sealed class GenerationStatement(int line, IReadOnlyList<Statement> bod
 }
 
 /// <summary>
-/// <c>{% block %}</c>: without inheritance it renders where it stands. Unless it is <c>scoped</c> it sees the
-/// template's outermost names only.
-/// </summary>
+/// <c>{% block %}</c>: without inheritance it renders in place. Unless it is <c>scoped</c>, it sees only the template's
+/// outermost names. </summary>
 internal sealed class BlockStatement(int line, bool isScoped, IReadOnlyList<Statement> body) : Statement(line)
 {
     /// <inheritdoc/>

@@ -3,16 +3,16 @@ using System.Numerics;
 
 namespace LowRank.Jinja;
 
-/// <summary>Attributes, elements and slices, as jinja2's sandbox gives them out.</summary>
+/// <summary>Attributes, elements and slices as in jinja2's sandbox.</summary>
 internal static class Access
 {
-    /// <summary><c>value.name</c>: the attribute, else the element of that name.</summary>
+    /// <summary><c>value.name</c>: the attribute, else the element with that name.</summary>
     public static object Attribute(Renderer renderer, object value, string name) =>
         Members.Find(renderer, value, name)
         ?? Element(renderer, value, name)
         ?? UndefinedValue.Member(value, name);
 
-    /// <summary><c>value[key]</c>: the element, else, for text, the attribute of that name.</summary>
+    /// <summary><c>value[key]</c>: the element, else, for a text key, the attribute with that name.</summary>
     public static object Item(Renderer renderer, object value, object key) =>
         Element(renderer, value, key)
         ?? (Text.Of(key) is { } name ? Members.Find(renderer, value, name) : null)
@@ -44,7 +44,7 @@ internal static class Access
         };
     }
 
-    // An element, or null where there is none or the value has no elements.
+    // An element, or null if there is none or the value has no elements.
     private static object? Element(Renderer renderer, object value, object key)
     {
         switch (value)
@@ -103,8 +103,7 @@ internal static class Access
         value.Start + (range.Start * value.Step), value.Start + (range.Stop * value.Step), value.Step * range.Step);
 }
 
-/// <summary>The attributes and methods of values: those of Python that the immutable sandbox lets templates
-/// use.</summary>
+/// <summary>The attributes and methods of values that the immutable sandbox of Python lets templates use.</summary>
 internal static class Members
 {
     private static readonly FrozenSet<string> ListMutators = FrozenSet.ToFrozenSet(
@@ -113,7 +112,7 @@ internal static class Members
     private static readonly FrozenSet<string> DictionaryMutators = FrozenSet.ToFrozenSet(
         ["clear", "pop", "popitem", "setdefault", "update"]);
 
-    /// <summary>The attribute or method of a value, or null where it has none of that name.</summary>
+    /// <summary>The attribute or method of a value, or null if it has none with that name.</summary>
     public static object? Find(Renderer renderer, object value, string name)
     {
         if (name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal)
@@ -205,14 +204,13 @@ internal static class Members
     };
 }
 
-/// <summary>Reads the attribute that filters are told by name: names with dots between them, numbers being
-/// places.</summary>
+/// <summary>Reads the attribute that a filter names: names separated by dots; numbers are indexes.</summary>
 internal static class AttributePath
 {
     /// <summary>A function that reads the attribute of an item.</summary>
     /// <param name="renderer">The rendering.</param>
-    /// <param name="attribute">The path; none is the item itself.</param>
-    /// <param name="missing">What stands for an undefined value on the way, or null.</param>
+    /// <param name="attribute">The path; without one, the item itself.</param>
+    /// <param name="missing">The replacement for an undefined value on the path, or null.</param>
     public static Func<object, object> Reader(Renderer renderer, object? attribute, object? missing = null)
     {
         var parts = Parts(attribute);
@@ -232,7 +230,7 @@ internal static class AttributePath
         };
     }
 
-    /// <summary>A function that reads what items are sorted by: several paths have commas between them.</summary>
+    /// <summary>A function that reads an item's sort keys; several paths are separated by commas.</summary>
     public static Func<object, object> KeyReader(Renderer renderer, object? attribute, bool caseSensitive)
     {
         var paths = attribute is not null && Text.Of(attribute) is { } text
@@ -241,7 +239,7 @@ internal static class AttributePath
         return item => new TupleValue([.. paths.Select(read => Fold(read(item), caseSensitive))]);
     }
 
-    /// <summary>Text in lower case, unless the case counts; every other value as it is.</summary>
+    /// <summary>Text in lower case, unless case matters; any other value unchanged.</summary>
     public static object Fold(object value, bool caseSensitive) =>
         !caseSensitive && Text.Of(value) is { } text ? CaseMapping.Lower(text) : value;
 
@@ -260,15 +258,16 @@ internal static class AttributePath
     }
 }
 
-/// <summary>The places that a slice takes from a sequence of known length.</summary>
-/// <param name="Start">The first place, if there is one.</param>
-/// <param name="Stop">The place that is not taken any more.</param>
-/// <param name="Step">From one place to the next.</param>
-/// <param name="Count">How many places.</param>
+/// <summary>The positions that a slice takes from a sequence of known length.</summary>
+/// <param name="Start">The first position, if there is one.</param>
+/// <param name="Stop">The exclusive end.</param>
+/// <param name="Step">The distance between positions.</param>
+/// <param name="Count">The number of positions.</param>
 [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Auto)]
 internal readonly record struct SliceRange(long Start, long Stop, long Step, long Count)
 {
-    /// <summary>Resolves the bounds as Python does: negative ones count from the end, those outside are cut.</summary>
+    /// <summary>Resolves the bounds as Python does: negative bounds count from the end, bounds outside are
+    /// clamped.</summary>
     public static SliceRange Resolve(long length, long? start, long? stop, long step)
     {
         if (step == 0)

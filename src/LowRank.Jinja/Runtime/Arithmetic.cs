@@ -82,7 +82,8 @@ internal static class Arithmetic
             (a, b) => FloorDivision(a, b).Quotient);
     }
 
-    /// <summary>Python's <c>%</c>: the sign of the divisor; for strings the formatting of printf.</summary>
+    /// <summary>Python's <c>%</c>: the result has the sign of the divisor; for strings, printf-style
+    /// formatting.</summary>
     public static object Modulo(Renderer renderer, object left, object right)
     {
         if (Text.Of(left) is not null)
@@ -145,7 +146,7 @@ internal static class Arithmetic
 
     private static object AddText(Renderer renderer, object left, object right, string text, string other)
     {
-        // markupsafe: what is added to markup is escaped, unless it is markup itself.
+        // markupsafe: a value added to markup is escaped, unless it is markup itself.
         if (left is MarkupValue || right is MarkupValue)
         {
             text = left is MarkupValue ? text : MarkupValue.Escape(text);
@@ -199,7 +200,7 @@ internal static class Arithmetic
 
     private static double FloorRemainder(double dividend, double divisor) => FloorDivision(dividend, divisor).Remainder;
 
-    // As CPython's float_divmod does it, to the last bit.
+    // Like CPython's float_divmod, to the last bit.
     private static (double Quotient, double Remainder) FloorDivision(double dividend, double divisor)
     {
         if (divisor == 0)
@@ -242,13 +243,13 @@ internal static class Arithmetic
         $"unsupported operand type(s) for {operation}: '{TypeNames.Of(left)}' and '{TypeNames.Of(right)}'");
 }
 
-/// <summary>Reads values as numbers. Integers have any size, booleans count as 0 and 1.</summary>
+/// <summary>Reads values as numbers. Integers may have any size; booleans count as 0 and 1.</summary>
 internal static class Numbers
 {
-    // Python itself refuses to print integers beyond 4300 digits; beyond this size it is a bomb.
+    // Python itself refuses to print integers beyond 4300 digits; larger ones are an attack.
     private const long MaximumBits = 65_536;
 
-    /// <summary>The value as an integer, where it is an integer or a boolean.</summary>
+    /// <summary>The value as an integer, if it is an integer or a boolean.</summary>
     public static BigInteger? Integer(object value) => value switch
     {
         BigInteger number => number,
@@ -256,7 +257,7 @@ internal static class Numbers
         _ => null,
     };
 
-    /// <summary>The value as a float, where it is a number.</summary>
+    /// <summary>The value as a float, if it is a number.</summary>
     public static double? Float(object value) => value is double number ? number : Integer(value) is { } integer
         ? ToFloat(integer)
         : null;
@@ -264,7 +265,7 @@ internal static class Numbers
     /// <summary>An integer as a float.</summary>
     public static double ToFloat(BigInteger integer)
     {
-        // The cast truncates for large values; text is rounded to the nearest as Python rounds.
+        // The cast truncates large values; parsing the text rounds to the nearest value, as Python does.
         var value = BigInteger.Abs(integer) < (BigInteger.One << 53)
             ? (double)integer
             : double.Parse(integer.ToString(), System.Globalization.CultureInfo.InvariantCulture);
@@ -273,8 +274,8 @@ internal static class Numbers
             : value;
     }
 
-    /// <summary>The float nearest to a quotient of integers, which floats of the two would miss where they are
-    /// large.</summary>
+    /// <summary>The float nearest to a quotient of integers. Dividing the two as floats would miss it for large
+    /// values.</summary>
     public static double Quotient(BigInteger dividend, BigInteger divisor)
     {
         const int Precision = 66;
@@ -284,7 +285,7 @@ internal static class Numbers
             return (double)dividend / (double)divisor;
         }
 
-        // Enough bits to round once, the last of them telling whether anything is left over.
+        // Enough bits to round once; the last bit shows whether there is a remainder.
         var shift = (int)(Precision + divisor.GetBitLength() - dividend.GetBitLength());
         var scaled = BigInteger.Abs(shift >= 0 ? dividend << shift : dividend);
         var quotient =
@@ -295,7 +296,7 @@ internal static class Numbers
             : dividend.Sign * divisor.Sign < 0 ? -magnitude : magnitude;
     }
 
-    /// <summary>The value as an index or count, cut to the range of long.</summary>
+    /// <summary>The value as an index or count, clamped to the range of long.</summary>
     public static long Index(object value, string what)
     {
         if (value is UndefinedValue undefined)
@@ -308,7 +309,7 @@ internal static class Numbers
         return (long)BigInteger.Clamp(integer, long.MinValue / 2, long.MaxValue / 2);
     }
 
-    /// <summary>Refuses an integer that is too large to go on with.</summary>
+    /// <summary>Refuses an integer that is too large.</summary>
     public static BigInteger Checked(BigInteger value) => value.GetBitLength() > MaximumBits
         ? throw new TemplateException($"an integer has more than {MaximumBits} bits")
         : value;

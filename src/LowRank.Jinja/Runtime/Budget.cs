@@ -2,21 +2,20 @@ using System.Runtime.CompilerServices;
 
 namespace LowRank.Jinja;
 
-/// <summary>Counts what a rendering costs and ends it at the limits. Also knows the line that is being
-/// rendered.</summary>
+/// <summary>Counts the cost of a rendering and ends it at the limits. Also tracks the current line.</summary>
 internal sealed class Budget(JinjaLimits limits)
 {
     private const int CharactersPerStep = 8;
     private long _steps;
     private int _depth;
 
-    /// <summary>The line of the node that was begun last, counted from 1.</summary>
+    /// <summary>The line of the node that started last, counted from 1.</summary>
     public int Line { get; set; } = 1;
 
     /// <summary>The longest text allowed, in UTF-16 characters.</summary>
     public int MaximumLength => limits.MaximumLength;
 
-    /// <summary>Begins a node of the template.</summary>
+    /// <summary>Starts a node of the template.</summary>
     public void Begin(int line)
     {
         Line = line;
@@ -24,7 +23,7 @@ internal sealed class Budget(JinjaLimits limits)
         EnsureStack();
     }
 
-    /// <summary>Counts work of a number of steps.</summary>
+    /// <summary>Counts a number of steps.</summary>
     public void Spend(long steps)
     {
         _steps += steps;
@@ -36,22 +35,21 @@ internal sealed class Budget(JinjaLimits limits)
         }
     }
 
-    /// <summary>Counts text that was made or read.</summary>
+    /// <summary>Counts text that was created or read.</summary>
     public void SpendCharacters(long characters) => Spend(characters / CharactersPerStep);
 
-    /// <summary>Refuses a text that is, or is about to become, too long.</summary>
+    /// <summary>Refuses a text that is or would become too long.</summary>
     public void CheckLength(long characters)
     {
         if (characters > limits.MaximumLength)
         {
             throw new TemplateException(
-                $"the template makes a text of more than {limits.MaximumLength} characters " +
+                $"the template creates a text of more than {limits.MaximumLength} characters " +
                 $"({nameof(JinjaLimits)}.{nameof(JinjaLimits.MaximumLength)})");
         }
     }
 
-    /// <summary>Goes one level deeper into macros or into values inside values; <see cref="Leave"/> comes
-    /// back.</summary>
+    /// <summary>Goes one level deeper into macros or nested values; <see cref="Leave"/> goes back.</summary>
     public void Enter()
     {
         if (++_depth > limits.MaximumDepth)
@@ -62,15 +60,15 @@ internal sealed class Budget(JinjaLimits limits)
         EnsureStack();
     }
 
-    /// <summary>Comes back from <see cref="Enter"/>.</summary>
+    /// <summary>Goes back from <see cref="Enter"/>.</summary>
     public void Leave() => _depth--;
 
-    /// <summary>The fault of nesting beyond the limit.</summary>
+    /// <summary>The error for nesting beyond the limit.</summary>
     public static TemplateException TooDeep(JinjaLimits limits, int? line) => new(
         $"the template nests deeper than {limits.MaximumDepth} levels or than the stack allows " +
         $"({nameof(JinjaLimits)}.{nameof(JinjaLimits.MaximumDepth)})", line);
 
-    // Long chains such as a + b + c + ... are deep trees without being nested in the source: only the stack knows.
+    // Long chains such as a + b + c + ... are deep trees although the source is not nested; only the stack shows it.
     private void EnsureStack()
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
@@ -80,10 +78,10 @@ internal sealed class Budget(JinjaLimits limits)
     }
 }
 
-/// <summary>Counts what functions read and return, so that none is free.</summary>
+/// <summary>Counts what functions read and return, so no call is free.</summary>
 internal static class Cost
 {
-    /// <summary>Counts a value by its length; a text beyond the limit is a fault.</summary>
+    /// <summary>Counts a value by its length; a text beyond the limit is an error.</summary>
     public static void Charge(Renderer renderer, object value)
     {
         switch (value)

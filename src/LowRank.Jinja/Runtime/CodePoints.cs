@@ -4,15 +4,14 @@ using System.Text;
 namespace LowRank.Jinja;
 
 /// <summary>
-/// Strings counted as Python counts them, in code points: a character outside the basic plane is two in .NET and one
-/// here.
-/// </summary>
+/// Strings measured in code points, as in Python: a character outside the basic plane counts as two in .NET and as one
+/// here. </summary>
 internal static class CodePoints
 {
-    /// <summary>How many code points a text has.</summary>
+    /// <summary>The number of code points in a text.</summary>
     public static int Length(string text) => IsPlain(text) ? text.Length : Starts(text).Count;
 
-    /// <summary>The code points, each as a text of its own.</summary>
+    /// <summary>The code points, each as a separate text.</summary>
     public static IEnumerable<object> Each(string text)
     {
         for (var i = 0; i < text.Length;)
@@ -23,7 +22,8 @@ internal static class CodePoints
         }
     }
 
-    /// <summary>The code point at a place, or null where there is none; negative places count from the end.</summary>
+    /// <summary>The code point at a position, or null if there is none; negative positions count from the
+    /// end.</summary>
     public static string? At(string text, long index)
     {
         if (IsPlain(text))
@@ -65,10 +65,10 @@ internal static class CodePoints
         return result.ToString();
     }
 
-    /// <summary>The number of code points before a place given in UTF-16 characters.</summary>
+    /// <summary>The number of code points before a position in UTF-16 characters.</summary>
     public static int CountBefore(string text, int offset) => IsPlain(text) ? offset : Length(text[..offset]);
 
-    /// <summary>The place in UTF-16 characters of a code point; the end of the text for any beyond it.</summary>
+    /// <summary>The position of a code point in UTF-16 characters; the end of the text for any beyond it.</summary>
     public static int Offset(string text, long index)
     {
         if (IsPlain(text))
@@ -95,7 +95,7 @@ internal static class CodePoints
         return left.Length - right.Length;
     }
 
-    // Surrogates stand for code points above every other character, but their own numbers lie below U+E000.
+    // Surrogates encode code points above all other characters, but their own values lie below U+E000.
     private static int Rank(char character) => char.IsSurrogate(character) ? character + 0x10000 : character;
 
     private static bool IsPlain(string text) => !text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF');
@@ -114,18 +114,18 @@ internal static class CodePoints
     }
 }
 
-/// <summary>Classes of characters as Python's <c>str</c> knows them.</summary>
+/// <summary>The character classes of Python's <c>str</c>.</summary>
 internal static class Characters
 {
-    /// <summary>Python's <c>isspace</c> of one character; also what <c>strip</c> and the regular expression <c>\s</c>
-    /// take.</summary>
+    /// <summary>Python's <c>isspace</c> for one character; the same as in <c>strip</c> and the regular expression
+    /// <c>\s</c>.</summary>
     public static bool IsSpace(char character) => character is >= '\x1c' and <= '\x1f' || char.IsWhiteSpace(character);
 
     /// <summary>Whether <c>splitlines</c> ends a line here.</summary>
     public static bool IsLineEnd(char character) => character is '\n' or '\r' or '\v' or '\f'
         or >= '\x1c' and <= '\x1e' or '\x85' or '\u2028' or '\u2029';
 
-    /// <summary>Whether <c>repr</c> writes the character as it is.</summary>
+    /// <summary>Whether <c>repr</c> writes the character unchanged.</summary>
     public static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
         or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
@@ -136,7 +136,7 @@ internal static class Characters
         UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
         or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter or UnicodeCategory.LetterNumber;
 
-    /// <summary>Whether a name may go on with the character.</summary>
+    /// <summary>Whether a name may continue with the character.</summary>
     public static bool ContinuesName(Rune rune) => BeginsName(rune) || Rune.GetUnicodeCategory(rune) is
         UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.DecimalDigitNumber
         or UnicodeCategory.ConnectorPunctuation;

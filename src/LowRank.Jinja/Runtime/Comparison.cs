@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace LowRank.Jinja;
 
-/// <summary>Equality, order and membership as Python has them.</summary>
+/// <summary>Equality, order and membership as in Python.</summary>
 internal static class Comparison
 {
     /// <summary>Python's <c>==</c>.</summary>
@@ -40,9 +40,8 @@ internal static class Comparison
     public static bool Less(Renderer renderer, object left, object right) => Order(renderer, left, right, "<") < 0;
 
     /// <summary>
-    /// The order of two values: negative, zero or positive, and null where they are neither (a comparison with NaN). A
-    /// fault where Python refuses to order the two types.
-    /// </summary>
+    /// The order of two values: negative, zero or positive, or null for a comparison with NaN. An error if Python
+    /// refuses to order the two types. </summary>
     public static int? Order(Renderer renderer, object left, object right, string operation)
     {
         renderer.Budget.Spend(1);
@@ -93,7 +92,7 @@ internal static class Comparison
         }
     }
 
-    // Python's containers take an item for equal to itself, even NaN.
+    // Python's containers treat every item as equal to itself, even NaN.
     private static bool Same(Renderer renderer, object left, object right) =>
         ReferenceEquals(left, right) || Equal(renderer, left, right);
 
@@ -186,8 +185,8 @@ internal static class Comparison
     }
 }
 
-/// <summary>Equality of dictionary keys as Python has it: 1, 1.0 and True are one key; lists and dictionaries are
-/// none.</summary>
+/// <summary>Equality of dictionary keys as in Python: 1, 1.0 and True are the same key; lists and dictionaries cannot
+/// be keys.</summary>
 internal sealed class ValueComparer(Renderer renderer) : IEqualityComparer<object>
 {
     public new bool Equals(object? x, object? y) => Comparison.Equal(renderer, x!, y!);
@@ -241,7 +240,7 @@ internal sealed class ValueComparer(Renderer renderer) : IEqualityComparer<objec
 /// <summary>Python's stable sort.</summary>
 internal static class Sorting
 {
-    /// <summary>Sorts items by their keys; items with equal keys keep their order, descending as well.</summary>
+    /// <summary>Sorts items by their keys; items with equal keys keep their order, also in descending sorts.</summary>
     public static List<object> Sort(
         Renderer renderer, IEnumerable<object> items, Func<object, object> key, bool descending = false)
     {
@@ -269,7 +268,7 @@ internal static class Sorting
         var right = middle;
         for (var i = start; i < end; i++)
         {
-            // From the left unless the right one is truly less: this keeps equal keys in order.
+            // Takes the left item unless the right one is less, which keeps equal keys in order.
             var takeRight = left == middle || (right < end && less(entries[right].Key, entries[left].Key));
             buffer[i] = takeRight ? entries[right++] : entries[left++];
         }
@@ -278,7 +277,7 @@ internal static class Sorting
     }
 }
 
-/// <summary>Which values are true.</summary>
+/// <summary>Truth of values.</summary>
 internal static class Truth
 {
     /// <summary>Whether a value counts as true in a condition.</summary>

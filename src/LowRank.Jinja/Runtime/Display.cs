@@ -12,7 +12,7 @@ internal static class Display
     // Python refuses to print longer integers (sys.set_int_max_str_digits).
     private const int MaximumDigits = 4300;
 
-    /// <summary>Python's <c>str</c>: strings as they are, undefined values as nothing.</summary>
+    /// <summary>Python's <c>str</c>: strings unchanged, undefined values as an empty text.</summary>
     public static string Text(Renderer renderer, object value) => value switch
     {
         string text => text,
@@ -29,7 +29,7 @@ internal static class Display
         return result.ToString();
     }
 
-    /// <summary>A string as Python quotes it.</summary>
+    /// <summary>Quotes a string as Python does.</summary>
     public static string Quote(string text)
     {
         var quote = text.Contains('\'') && !text.Contains('"') ? '"' : '\'';
@@ -58,7 +58,7 @@ internal static class Display
         return result.Append(quote).ToString();
     }
 
-    /// <summary>A value for a message, cut where it is long; never a fault.</summary>
+    /// <summary>A value for a message, shortened if it is long; never fails.</summary>
     public static string Brief(object value)
     {
         var text = value switch

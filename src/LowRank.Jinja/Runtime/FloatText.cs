@@ -7,7 +7,7 @@ namespace LowRank.Jinja;
 /// <summary>Floats as text, exactly as Python writes them.</summary>
 internal static class FloatText
 {
-    /// <summary>More digits than this after the point are refused.</summary>
+    /// <summary>The maximum number of digits after the point.</summary>
     public const int MaximumPrecision = 1000;
 
     /// <summary>Python's <c>repr</c>: the shortest digits that read back as the same number.</summary>
@@ -23,7 +23,8 @@ internal static class FloatText
             return double.IsNegative(value) ? "-0.0" : "0.0";
         }
 
-        // "E16" would give 17 digits; "R" gives the shortest ones, in one of two notations: take digits and exponent.
+        // "E16" would give 17 digits; "R" gives the shortest ones in one of two notations. Extracts digits and
+        // exponent.
         var text = Math.Abs(value).ToString("E16", CultureInfo.InvariantCulture);
         var shortest = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture);
         var exponent = int.Parse(text.AsSpan(text.IndexOf('E') + 1), CultureInfo.InvariantCulture);
@@ -31,7 +32,7 @@ internal static class FloatText
         return (value < 0 ? "-" : "") + Layout(digits, exponent);
     }
 
-    /// <summary>Digits after the point as many as asked for (printf's <c>f</c>), for a number that is not
+    /// <summary>A fixed number of digits after the point (printf's <c>f</c>), for a number that is not
     /// negative.</summary>
     public static string Fixed(double value, int precision)
     {
@@ -48,8 +49,8 @@ internal static class FloatText
         return Mantissa(digits) + Exponent(exponent);
     }
 
-    /// <summary>As many digits as asked for, in the shorter notation (printf's <c>g</c>), for a number that is not
-    /// negative.</summary>
+    /// <summary>A fixed number of significant digits in the shorter notation (printf's <c>g</c>), for a number that is
+    /// not negative.</summary>
     public static string General(double value, int precision, bool keepZeros)
     {
         precision = Math.Max(1, precision);
@@ -75,7 +76,7 @@ internal static class FloatText
         return fraction.Length == 0 ? digits : $"{digits[..(exponent + 1)]}.{fraction}";
     }
 
-    /// <summary>Python's <c>round</c> to places after the point; negative places round before it.</summary>
+    /// <summary>Python's <c>round</c> to digits after the point; negative numbers of digits round before it.</summary>
     public static double RoundTo(double value, int places)
     {
         if (!double.IsFinite(value) || value == 0 || places > 400)
@@ -91,7 +92,7 @@ internal static class FloatText
     /// <summary>Infinity and NaN.</summary>
     public static string NotFinite(double value) => double.IsNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
 
-    /// <summary>Refuses precisions that are only good for filling memory.</summary>
+    /// <summary>Refuses precisions that would only fill memory.</summary>
     public static void CheckPrecision(int precision)
     {
         if (precision > MaximumPrecision)
@@ -128,7 +129,7 @@ internal static class FloatText
         var exponent = (int)Math.Floor(Math.Log10(value));
         var digits = Round(value, count - 1 - exponent).ToString(CultureInfo.InvariantCulture);
 
-        // The logarithm may be off by one beside powers of ten, and rounding may carry into one more digit.
+        // The logarithm may be off by one near powers of ten, and rounding may carry into another digit.
         while (digits.Length != count)
         {
             exponent += digits.Length > count ? 1 : -1;
@@ -184,7 +185,7 @@ internal static class NumberText
 {
     private const int MaximumDigits = 4300;
 
-    /// <summary>A number, or the number that a text spells; null where it is neither.</summary>
+    /// <summary>The value as a number, or the number that a text contains; null if it is neither.</summary>
     public static double? ToFloat(object value)
     {
         if (value is UndefinedValue undefined)
@@ -195,7 +196,7 @@ internal static class NumberText
         return Text.Of(value) is { } text ? Float(text) : Numbers.Float(value);
     }
 
-    /// <summary>The float that a text spells, or null.</summary>
+    /// <summary>The float that a text contains, or null.</summary>
     public static double? Float(string text)
     {
         text = Characters.Trim(text);
@@ -222,7 +223,7 @@ internal static class NumberText
         };
     }
 
-    /// <summary>The integer that a text spells in a base, or null; base 0 goes by the prefix.</summary>
+    /// <summary>The integer that a text contains in a base, or null; base 0 uses the prefix.</summary>
     public static BigInteger? Integer(string text, int numberBase)
     {
         text = Characters.Trim(text);
@@ -276,7 +277,7 @@ internal static class NumberText
     private static bool IsFloatCharacter(char character) =>
         char.IsAsciiDigit(character) || character is '.' or 'e' or 'E' or '+' or '-';
 
-    // Single underscores between digits.
+    // Allows single underscores between digits.
     private static bool HasValidUnderscores(string text)
     {
         for (var i = 0; i < text.Length; i++)

@@ -1,13 +1,13 @@
 namespace LowRank.Jinja;
 
-/// <summary>Goes over the items of values. Every item counts as a step.</summary>
+/// <summary>Iterates over the items of values. Every item counts as a step.</summary>
 internal static class Iteration
 {
-    /// <summary>The items of a value: of a dictionary its keys, of a string its characters.</summary>
+    /// <summary>The items of a value: the keys of a dictionary, the characters of a string.</summary>
     public static IEnumerable<object> Of(Renderer renderer, object value) => Find(renderer, value)
         ?? throw TemplateException.Type($"'{TypeNames.Of(value)}' object is not iterable");
 
-    /// <summary>The items of a value, or null where it has none to go over.</summary>
+    /// <summary>The items of a value, or null if it is not iterable.</summary>
     public static IEnumerable<object>? Find(Renderer renderer, object value)
     {
         var items = value switch
@@ -29,7 +29,7 @@ internal static class Iteration
     /// <summary>The items of a value as a list.</summary>
     public static List<object> List(Renderer renderer, object value) => [.. Of(renderer, value)];
 
-    /// <summary>How many items a value has, or null where it does not know.</summary>
+    /// <summary>The number of items of a value, or null if unknown.</summary>
     public static long? Length(Renderer renderer, object value)
     {
         switch (value)
@@ -58,11 +58,11 @@ internal static class Iteration
         }
     }
 
-    /// <summary>How many items a value has; a fault where it does not know.</summary>
+    /// <summary>The number of items of a value; an error if unknown.</summary>
     public static long RequireLength(Renderer renderer, object value) => Length(renderer, value)
         ?? throw TemplateException.Type($"object of type '{TypeNames.Of(value)}' has no len()");
 
-    /// <summary>The items from the last to the first, or null where the value cannot tell.</summary>
+    /// <summary>The items from last to first, or null if the value does not support it.</summary>
     public static IEnumerable<object>? Reversed(Renderer renderer, object value) => value switch
     {
         string or MarkupValue or ListValue or TupleValue or DictionaryValue or DictionaryView or RangeValue

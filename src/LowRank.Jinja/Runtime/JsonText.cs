@@ -9,9 +9,9 @@ namespace LowRank.Jinja;
 /// <summary>Writes values as JSON, as Python's <c>json.dumps</c> does.</summary>
 /// <param name="Renderer">The rendering.</param>
 /// <param name="EscapeNonAscii">Python's <c>ensure_ascii</c>.</param>
-/// <param name="Indent">What a level is indented by; null writes all on one line.</param>
-/// <param name="ItemSeparator">Between items.</param>
-/// <param name="KeySeparator">Between key and value.</param>
+/// <param name="Indent">The indentation per level; null writes everything on one line.</param>
+/// <param name="ItemSeparator">The separator between items.</param>
+/// <param name="KeySeparator">The separator between key and value.</param>
 /// <param name="SortKeys">Whether keys are sorted.</param>
 internal sealed record JsonText(
     Renderer Renderer, bool EscapeNonAscii, string? Indent, string ItemSeparator, string KeySeparator, bool SortKeys)
@@ -131,7 +131,7 @@ internal sealed record JsonText(
     }
 }
 
-/// <summary>Makes a template's values from JSON, as Python's <c>json.loads</c> does.</summary>
+/// <summary>Creates a template's values from JSON, as Python's <c>json.loads</c> does.</summary>
 internal static class JsonValues
 {
     /// <summary>The variables of a rendering.</summary>
@@ -186,7 +186,7 @@ internal static class JsonValues
         }
     }
 
-    // 1 is an integer and 1.0 a float: the text tells, where there is one; a number of .NET has its type.
+    // 1 is an integer and 1.0 a float. The JSON text decides, if there is one; a .NET number keeps its type.
     private static object Number(JsonValue value)
     {
         if (!value.TryGetValue<JsonElement>(out var element))

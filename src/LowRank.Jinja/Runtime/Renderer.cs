@@ -3,11 +3,11 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Jinja;
 
-/// <summary>One rendering of a template: its scope, its output, its clock and what it has cost.</summary>
+/// <summary>One rendering of a template: its scope, output, clock and cost.</summary>
 internal sealed class Renderer
 {
-    // Texts captured from macros and blocks that hold generation spans: where such a text is written as it is, by
-    // reference, its spans move along. A text made from it is another text, and its spans are lost.
+    // Texts captured from macros and blocks that contain generation spans. If such a text is written unchanged, by
+    // reference, its spans move with it. Any text derived from it loses the spans.
     private readonly Dictionary<string, List<(int Start, int Length)>> _captured =
         new(ReferenceEqualityComparer.Instance);
 
@@ -26,16 +26,16 @@ internal sealed class Renderer
 
     public TimeProvider Clock { get; }
 
-    /// <summary>How the keys of dictionaries compare.</summary>
+    /// <summary>The comparer for dictionary keys.</summary>
     public ValueComparer Keys { get; }
 
     /// <summary>The outermost names of the template.</summary>
     public Scope Root { get; }
 
-    /// <summary>The names that are seen now.</summary>
+    /// <summary>The names currently in scope.</summary>
     public Scope Scope { get; set; }
 
-    /// <summary>Where text goes now.</summary>
+    /// <summary>The current output.</summary>
     public OutputBuffer Output { get; private set; }
 
     public RenderedTemplate Run(TemplateBody body, JsonObject variables)
@@ -53,7 +53,7 @@ internal sealed class Renderer
         };
     }
 
-    /// <summary>Runs statements in the scope as it is.</summary>
+    /// <summary>Runs statements in the current scope.</summary>
     public Flow Run(IReadOnlyList<Statement> statements)
     {
         foreach (var statement in statements)
@@ -69,7 +69,7 @@ internal sealed class Renderer
         return Flow.Normal;
     }
 
-    /// <summary>Runs statements in a scope of their own.</summary>
+    /// <summary>Runs statements in a new scope.</summary>
     public Flow Run(IReadOnlyList<Statement> statements, Scope scope)
     {
         var outer = Scope;
@@ -79,7 +79,7 @@ internal sealed class Renderer
         return flow;
     }
 
-    /// <summary>Runs statements in a scope of their own and returns what they wrote.</summary>
+    /// <summary>Runs statements in a new scope and returns their output.</summary>
     public string Capture(IReadOnlyList<Statement> statements, Scope scope, out Flow flow)
     {
         var end = Flow.Normal;
@@ -88,7 +88,7 @@ internal sealed class Renderer
         return text;
     }
 
-    /// <summary>Returns what an action writes.</summary>
+    /// <summary>Returns the output of an action.</summary>
     public string Capture(Action action)
     {
         var outer = Output;
@@ -118,7 +118,7 @@ internal sealed class Renderer
         Output.Write(text);
     }
 
-    /// <summary>Runs the statements of a generation block and notes where they wrote.</summary>
+    /// <summary>Runs the statements of a generation block and records the span of their output.</summary>
     public void RunGeneration(IReadOnlyList<Statement> statements)
     {
         var start = Output.Length;
@@ -130,7 +130,7 @@ internal sealed class Renderer
     }
 }
 
-/// <summary>Text that is being written, with the places where generation blocks wrote.</summary>
+/// <summary>The text written so far, with the spans of generation blocks.</summary>
 internal sealed class OutputBuffer(Budget budget)
 {
     private readonly StringBuilder _text = new();
@@ -153,13 +153,13 @@ internal sealed class OutputBuffer(Budget budget)
     public override string ToString() => _text.ToString();
 }
 
-/// <summary>The names that a part of the template sees: its own, then those around it. Assignments stay in the own
-/// ones.</summary>
+/// <summary>The names that a part of the template sees: its own, then those of the enclosing scopes. Assignments affect
+/// only its own names.</summary>
 internal sealed class Scope(Scope? parent)
 {
     private readonly Dictionary<string, object> _names = new(StringComparer.Ordinal);
 
-    /// <summary>The value of a name, or null where nobody has set it.</summary>
+    /// <summary>The value of a name, or null if it is not set.</summary>
     public object? Find(string name)
     {
         for (var scope = this; scope is not null; scope = scope.Parent)
@@ -173,7 +173,7 @@ internal sealed class Scope(Scope? parent)
         return null;
     }
 
-    /// <summary>Sets a name here.</summary>
+    /// <summary>Sets a name in this scope.</summary>
     public void Set(string name, object value) => _names[name] = value;
 
     private Scope? Parent { get; } = parent;

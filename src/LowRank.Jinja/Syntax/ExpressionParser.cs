@@ -1,7 +1,7 @@
 namespace LowRank.Jinja;
 
-/// <summary>Parses expressions, from the conditional (weakest) to signs; the rest is in
-/// <see cref="OperandParser"/>.</summary>
+/// <summary>Parses expressions from the conditional (weakest) to signs; <see cref="OperandParser"/> parses the
+/// rest.</summary>
 internal sealed class ExpressionParser
 {
     private readonly ParserState _state;
@@ -28,14 +28,14 @@ internal sealed class ExpressionParser
         return expression;
     }
 
-    /// <summary>Parses an expression, or several with commas between them, which are a tuple.</summary>
+    /// <summary>Parses an expression, or several separated by commas, which form a tuple.</summary>
     /// <param name="withCondition">Whether they may be <c>a if b else c</c>.</param>
     /// <param name="end">A keyword that ends the tuple, or null.</param>
-    /// <param name="allowEmpty">Whether nothing is an empty tuple.</param>
+    /// <param name="allowEmpty">Whether an empty source is an empty tuple.</param>
     public Expression ParseTuple(bool withCondition = true, string? end = null, bool allowEmpty = false) =>
         ParseTuple(() => Parse(withCondition), end, allowEmpty);
 
-    /// <summary>Parses what <c>for</c>, <c>set</c> and <c>with</c> assign to.</summary>
+    /// <summary>Parses the targets of <c>for</c>, <c>set</c> and <c>with</c>.</summary>
     public Expression ParseTarget(string? end = null, bool withNamespace = false)
     {
         var line = _tokens.Current.Line;
@@ -187,7 +187,7 @@ internal sealed class ExpressionParser
     private Expression Product() =>
         Binary(Power, TokenKind.Star, TokenKind.Slash, TokenKind.DoubleSlash, TokenKind.Percent);
 
-    // Unlike in Python, ** groups from the left, and a sign binds stronger than it.
+    // Unlike in Python, ** is left-associative, and a sign binds more tightly.
     private Expression Power() => Binary(() => Signed(), TokenKind.DoubleStar);
 
     private Expression Binary(Func<Expression> operand, params ReadOnlySpan<TokenKind> operations)
@@ -226,7 +226,7 @@ internal sealed class ExpressionParser
 /// <summary>Parses the arguments of calls, filters and tests.</summary>
 internal sealed class ArgumentParser(TokenStream tokens, ExpressionParser expressions)
 {
-    /// <summary>Parses arguments with the parentheses around them.</summary>
+    /// <summary>Parses arguments including their parentheses.</summary>
     public ArgumentList Parse()
     {
         var line = tokens.Expect(TokenKind.OpenParenthesis, "'('").Line;
@@ -260,7 +260,7 @@ internal sealed class ArgumentParser(TokenStream tokens, ExpressionParser expres
 
             if (!valid)
             {
-                throw new TemplateException("the arguments of a call are in a wrong order", line);
+                throw new TemplateException("the arguments of a call are in the wrong order", line);
             }
 
             if (!tokens.Skip(TokenKind.Comma))

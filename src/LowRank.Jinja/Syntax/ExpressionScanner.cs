@@ -4,10 +4,10 @@ using System.Text;
 
 namespace LowRank.Jinja;
 
-/// <summary>Cuts what stands inside a tag into tokens, up to and with the tag's end.</summary>
+/// <summary>Splits the inside of a tag into tokens, up to and including the tag's end.</summary>
 internal sealed class ExpressionScanner(SourceText source, int position, bool isBlock)
 {
-    // Longer ones first.
+    // Longer operators come first.
     private static readonly (string Text, TokenKind Kind)[] Operators =
     [
         ("**", TokenKind.DoubleStar), ("//", TokenKind.DoubleSlash), ("==", TokenKind.Equal),
@@ -24,7 +24,7 @@ internal sealed class ExpressionScanner(SourceText source, int position, bool is
     private readonly Stack<char> _open = new();
     private readonly int _start = position;
 
-    /// <summary>The place after what was read.</summary>
+    /// <summary>The position after the last token.</summary>
     public int Position { get; private set; } = position;
 
     /// <summary>Reads the tag's tokens.</summary>
@@ -194,7 +194,7 @@ internal static class NumberLiteral
 {
     private const int MaximumDigits = 4300;
 
-    /// <summary>The place after the float that begins at a place, or -1 where none does.</summary>
+    /// <summary>The position after the float that begins at a position, or -1 if there is none.</summary>
     public static int FloatEnd(string text, int start)
     {
         var whole = Digits(text, start, char.IsAsciiDigit);
@@ -213,7 +213,7 @@ internal static class NumberLiteral
         return fraction;
     }
 
-    /// <summary>The place after the integer that begins at a place.</summary>
+    /// <summary>The position after the integer that begins at a position.</summary>
     public static int IntegerEnd(string text, int start)
     {
         if (text[start] == '0')
@@ -260,7 +260,7 @@ internal static class NumberLiteral
     /// <summary>The value of a float literal without underscores.</summary>
     public static double Float(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 
-    // The place after digits, with single underscores between them; -1 where there is none.
+    // The position after digits with single underscores between them; -1 if there are none.
     private static int Digits(string text, int start, Func<char, bool> isDigit)
     {
         var position = start;
@@ -282,7 +282,7 @@ internal static class StringLiteral
 {
     private const string Simple = "\\\\''\"\"a\ab\bf\fn\nr\rt\tv\v";
 
-    /// <summary>The value of what stands between the quotes.</summary>
+    /// <summary>The value of the text between the quotes.</summary>
     public static string Unescape(string raw, int line)
     {
         if (!raw.Contains('\\'))
@@ -306,7 +306,7 @@ internal static class StringLiteral
         return result.ToString();
     }
 
-    // Appends what the escape at a place stands for and returns the place after it.
+    // Appends the character for the escape at a position and returns the position after it.
     private static int Escape(string raw, int position, StringBuilder result, int line)
     {
         var character = raw[position];
@@ -337,7 +337,7 @@ internal static class StringLiteral
             case >= '0' and <= '7':
                 return Octal(raw, position, result);
             default:
-                // Python keeps the backslash of an escape it does not know.
+                // Python keeps the backslash of an unknown escape.
                 result.Append('\\').Append(character);
                 return position + 1;
         }

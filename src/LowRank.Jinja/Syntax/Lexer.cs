@@ -3,8 +3,8 @@ using System.Text;
 namespace LowRank.Jinja;
 
 /// <summary>
-/// Cuts a template into text and tags, with the whitespace control of <c>trim_blocks</c> and <c>lstrip_blocks</c>: the
-/// line end after a statement or comment is dropped, and so are the spaces before it where nothing else is on the line.
+/// Splits a template into text and tags, with the whitespace control of <c>trim_blocks</c> and <c>lstrip_blocks</c>:
+/// the line end after a statement or comment is dropped, and the spaces before it too if nothing else is on the line.
 /// </summary>
 internal sealed class Lexer
 {
@@ -20,7 +20,7 @@ internal sealed class Lexer
         _text = _source.Text;
     }
 
-    /// <summary>The tokens of a template, the last one being <see cref="TokenKind.End"/>.</summary>
+    /// <summary>The tokens of a template; the last one is <see cref="TokenKind.End"/>.</summary>
     public static List<Token> Read(string source)
     {
         var lexer = new Lexer(source);
@@ -88,7 +88,7 @@ internal sealed class Lexer
         EndTag(close > begin ? SignAt(close - 1) : ' ');
     }
 
-    // What follows a tag: a minus drops all spaces, a plus nothing, otherwise one line end goes.
+    // After a tag, a minus drops all spaces, a plus drops nothing; otherwise one line end is dropped.
     private void EndTag(char sign)
     {
         if (sign == '-')
@@ -101,7 +101,7 @@ internal sealed class Lexer
         }
     }
 
-    // The place after {% raw %}, or -1 where the tag is another one.
+    // The position after {% raw %}, or -1 if it is another tag.
     private int RawBegin(int open)
     {
         var end = KeywordEnd(open, "raw");
@@ -207,19 +207,19 @@ internal sealed class SourceText
     /// <summary>The text.</summary>
     public string Text { get; }
 
-    /// <summary>The line of a place, counted from 1.</summary>
+    /// <summary>The line of a position, counted from 1.</summary>
     public int LineAt(int position)
     {
         var index = _lineStarts.BinarySearch(position);
         return index >= 0 ? index + 1 : ~index;
     }
 
-    /// <summary>Makes every line end a \n.</summary>
+    /// <summary>Converts every line end to \n.</summary>
     public static string NormalizeLines(string text) => text.Contains('\r')
         ? new StringBuilder(text).Replace("\r\n", "\n").Replace('\r', '\n').ToString()
         : text;
 
-    /// <summary>The place after the spaces that begin at a place.</summary>
+    /// <summary>The position after the spaces that begin at a position.</summary>
     public int SkipSpaces(int position)
     {
         while (position < Text.Length && Characters.IsSpace(Text[position]))
@@ -230,18 +230,18 @@ internal sealed class SourceText
         return position;
     }
 
-    /// <summary>Whether a text stands at a place.</summary>
+    /// <summary>Whether a text occurs at a position.</summary>
     public bool Has(int position, string expected) =>
         string.CompareOrdinal(Text, position, expected, 0, expected.Length) == 0;
 }
 
 /// <summary>A token of a template.</summary>
-/// <param name="Kind">What it is.</param>
-/// <param name="Text">The text: of a string literal its value, of all others as written.</param>
+/// <param name="Kind">The kind of token.</param>
+/// <param name="Text">The value of a string literal; for other tokens the source text.</param>
 /// <param name="Line">The line, counted from 1.</param>
 internal readonly record struct Token(TokenKind Kind, string Text, int Line)
 {
-    /// <summary>The token for messages.</summary>
+    /// <summary>A description of the token for messages.</summary>
     public string Description => Kind switch
     {
         TokenKind.End => "the end of the template",

@@ -1,12 +1,12 @@
 namespace LowRank.Jinja;
 
-/// <summary>Parses literals, names and what follows them: attributes, elements, calls, filters and tests.</summary>
+/// <summary>Parses literals and names, followed by attributes, elements, calls, filters and tests.</summary>
 internal sealed class OperandParser(ParserState state, ExpressionParser expressions)
 {
     private readonly TokenStream _tokens = state.Tokens;
     private readonly ArgumentParser _arguments = new(state.Tokens, expressions);
 
-    /// <summary>Parses a literal, a name, a list, a dictionary or what stands in parentheses.</summary>
+    /// <summary>Parses a literal, a name, a list, a dictionary or a parenthesised expression.</summary>
     /// <param name="withNamespace">Whether <c>a.b</c> is the attribute of a namespace, as a target of
     /// <c>set</c>.</param>
     public Expression Primary(bool withNamespace = false)
@@ -126,7 +126,7 @@ internal sealed class OperandParser(ParserState state, ExpressionParser expressi
         return new NameExpression(token.Line, token.Text);
     }
 
-    // Strings beside each other are one.
+    // Adjacent strings are joined.
     private ConstantExpression String()
     {
         var token = _tokens.Take();

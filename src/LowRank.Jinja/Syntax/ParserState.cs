@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace LowRank.Jinja;
 
-/// <summary>What the parsers of statements and expressions share.</summary>
+/// <summary>The state shared by the parsers of statements and expressions.</summary>
 internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
 {
     private readonly List<(string Problem, int Line)> _unknown = [];
@@ -13,24 +13,23 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
     public TokenStream Tokens => tokens;
 
     /// <summary>
-    /// Whether the code may stay unused: inside an <c>if</c> the reference lets unknown filters and tests pass until
-    /// they are reached.
-    /// </summary>
+    /// Whether the code may never run: inside an <c>if</c> the reference accepts unknown filters and tests until they
+    /// are reached. </summary>
     public bool IsSoft { get; set; }
 
-    /// <summary>How many loops are around the current statement in the same body.</summary>
+    /// <summary>The number of loops around the current statement in the same body.</summary>
     public int Loops { get; set; }
 
-    /// <summary>How many loops are around the current statement, those outside of its macro counted.</summary>
+    /// <summary>The number of loops around the current statement, including those outside its macro.</summary>
     public int AllLoops { get; set; }
 
-    /// <summary>Whether a generation block was met.</summary>
+    /// <summary>Whether a generation block was found.</summary>
     public bool HasGeneration { get; set; }
 
-    /// <summary>How many unknown filters and tests were met; <see cref="Forget"/> takes it.</summary>
+    /// <summary>The number of unknown filters and tests found; an argument for <see cref="Forget"/>.</summary>
     public int UnknownCount => _unknown.Count;
 
-    /// <summary>Notes an unknown filter or test.</summary>
+    /// <summary>Records an unknown filter or test.</summary>
     public void AddUnknown(string problem, int line)
     {
         if (!IsSoft)
@@ -39,8 +38,8 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
         }
     }
 
-    /// <summary>Forgets the unknown filters and tests since a count: they turned out to be in a conditional
-    /// expression.</summary>
+    /// <summary>Forgets the unknown filters and tests found since a count, because they turned out to be in a
+    /// conditional expression.</summary>
     public void Forget(int count) => _unknown.RemoveRange(count, _unknown.Count - count);
 
     /// <summary>Reports the unknown filters and tests.</summary>
@@ -53,8 +52,8 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
         }
     }
 
-    /// <summary>Begins to note the names that are read, for a macro.</summary>
-    /// <param name="names">Goes on with these names; none if null.</param>
+    /// <summary>Starts recording the names that are read, for a macro.</summary>
+    /// <param name="names">Continues with these names; starts empty if null.</param>
     public HashSet<string> BeginReader(HashSet<string>? names = null)
     {
         names ??= new HashSet<string>(StringComparer.Ordinal);
@@ -62,10 +61,10 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
         return names;
     }
 
-    /// <summary>Ends what <see cref="BeginReader"/> began.</summary>
+    /// <summary>Ends the recording started by <see cref="BeginReader"/>.</summary>
     public void EndReader() => _readers.RemoveAt(_readers.Count - 1);
 
-    /// <summary>Notes that a name is read.</summary>
+    /// <summary>Records that a name is read.</summary>
     public void NoteRead(string name)
     {
         foreach (var reader in _readers)
@@ -74,7 +73,7 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
         }
     }
 
-    /// <summary>Goes one level deeper; <see cref="Leave"/> comes back.</summary>
+    /// <summary>Goes one level deeper; <see cref="Leave"/> goes back.</summary>
     public void Enter()
     {
         if (++_depth > limits.MaximumDepth || !RuntimeHelpers.TryEnsureSufficientExecutionStack())
@@ -83,19 +82,19 @@ internal sealed class ParserState(TokenStream tokens, JinjaLimits limits)
         }
     }
 
-    /// <summary>Comes back from <see cref="Enter"/>.</summary>
+    /// <summary>Goes back from <see cref="Enter"/>.</summary>
     public void Leave() => _depth--;
 }
 
-/// <summary>Goes over the tokens of a template.</summary>
+/// <summary>Iterates over the tokens of a template.</summary>
 internal sealed class TokenStream(IReadOnlyList<Token> tokens)
 {
     private int _index;
 
-    /// <summary>The token that comes next.</summary>
+    /// <summary>The next token.</summary>
     public Token Current => tokens[_index];
 
-    /// <summary>The token after the one that comes next.</summary>
+    /// <summary>The token after the next one.</summary>
     public Token Following => tokens[Math.Min(_index + 1, tokens.Count - 1)];
 
     /// <summary>Takes a token.</summary>
@@ -124,7 +123,7 @@ internal sealed class TokenStream(IReadOnlyList<Token> tokens)
         return found;
     }
 
-    /// <summary>Takes a keyword if it comes next.</summary>
+    /// <summary>Takes a keyword if it is next.</summary>
     public bool Skip(string keyword)
     {
         var found = Is(keyword);
@@ -136,12 +135,12 @@ internal sealed class TokenStream(IReadOnlyList<Token> tokens)
         return found;
     }
 
-    /// <summary>Takes a token that has to be of a kind.</summary>
+    /// <summary>Takes a token that must be of a kind.</summary>
     public Token Expect(TokenKind kind, string description) => Is(kind)
         ? Take()
         : throw new TemplateException($"expected {description}, found {Current.Description}", Current.Line);
 
-    /// <summary>Takes a keyword that has to come next.</summary>
+    /// <summary>Takes a keyword that must be next.</summary>
     public void Expect(string keyword)
     {
         if (!Skip(keyword))
@@ -151,7 +150,7 @@ internal sealed class TokenStream(IReadOnlyList<Token> tokens)
     }
 }
 
-/// <summary>Parses the body of a statement up to one of its tags, which is taken and returned.</summary>
-/// <param name="soft">Whether the body may stay unused, see <see cref="ParserState.IsSoft"/>.</param>
+/// <summary>Parses the body of a statement up to one of its end tags; takes and returns the tag.</summary>
+/// <param name="soft">Whether the body may never run; see <see cref="ParserState.IsSoft"/>.</param>
 /// <param name="ends">The tags.</param>
 internal delegate (List<Statement> Body, string End) BodyParser(bool soft, params string[] ends);

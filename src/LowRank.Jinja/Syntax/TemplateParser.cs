@@ -42,7 +42,7 @@ internal sealed class TemplateParser
         return new TemplateBody(statements, state.HasGeneration);
     }
 
-    // Statements up to one of the tags; the tag's name is the next token then.
+    // Parses statements up to one of the tags, whose name is then the next token.
     private List<Statement> Statements(string[] ends)
     {
         _state.Enter();
@@ -94,7 +94,7 @@ internal sealed class TemplateParser
 
     private static string Tags(string[] ends) => string.Join(" or ", ends.Select(end => $"'{end}'"));
 
-    // The body of a statement up to one of its tags, which is taken and returned.
+    // Parses the body of a statement up to one of its end tags; takes and returns the tag.
     private (List<Statement> Body, string End) Body(bool soft, params string[] ends)
     {
         _tokens.Skip(TokenKind.Colon);
@@ -210,7 +210,7 @@ internal sealed class TemplateParser
         return new FilterBlockStatement(line, filter, Body(false, "endfilter").Body);
     }
 
-    // Templates for chats escape nothing: to say so once more is allowed.
+    // Chat templates escape nothing, so turning escaping off is allowed.
     private WithStatement AutoEscape(int line) =>
         _expressions.Parse() is ConstantExpression { Value: false }
             ? new WithStatement(line, [], Body(false, "endautoescape").Body)
@@ -238,12 +238,12 @@ internal sealed class TemplateParser
             $"'{(flow == Flow.Break ? "break" : "continue")}' stands outside of a loop", line);
 }
 
-/// <summary>Parses macros, call blocks and generation blocks: bodies that are functions of their own.</summary>
+/// <summary>Parses macros, call blocks and generation blocks, whose bodies are separate functions.</summary>
 internal sealed class MacroParser(ParserState state, ExpressionParser expressions, BodyParser parseBody)
 {
     private readonly TokenStream _tokens = state.Tokens;
 
-    /// <summary>Parses what follows <c>macro</c>.</summary>
+    /// <summary>Parses the part after <c>macro</c>.</summary>
     public MacroStatement Macro(int line)
     {
         var name = _tokens.Expect(TokenKind.Name, "the name of the macro").Text;
@@ -253,7 +253,7 @@ internal sealed class MacroParser(ParserState state, ExpressionParser expression
         return new MacroStatement(line, definition);
     }
 
-    /// <summary>Parses what follows <c>call</c>.</summary>
+    /// <summary>Parses the part after <c>call</c>.</summary>
     public CallBlockStatement CallBlock(int line)
     {
         var names = state.BeginReader();
@@ -268,7 +268,7 @@ internal sealed class MacroParser(ParserState state, ExpressionParser expression
             line, Definition(line, "caller", parameters, state.BeginReader(names), "endcall"), call);
     }
 
-    /// <summary>Parses what follows <c>generation</c>.</summary>
+    /// <summary>Parses the part after <c>generation</c>.</summary>
     public GenerationStatement Generation(int line)
     {
         state.HasGeneration = true;
@@ -286,7 +286,7 @@ internal sealed class MacroParser(ParserState state, ExpressionParser expression
             : new MacroDefinition(name, parameters, body, names);
     }
 
-    // A body that is a function of its own: loops around it cannot be left from inside.
+    // The body is a separate function, so it cannot break out of enclosing loops.
     private List<Statement> Isolated(string end)
     {
         var loops = state.Loops;

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace LowRank.Jinja;
 
-/// <summary>Jinja's <c>loop</c>. Looks ahead only where the template asks for it, as the reference does.</summary>
+/// <summary>Jinja's <c>loop</c>. Looks ahead only if the template needs it, as the reference does.</summary>
 internal sealed class LoopValue
 {
     private readonly object _iterable;
@@ -14,9 +14,9 @@ internal sealed class LoopValue
     private TupleValue? _lastChanged;
 
     /// <param name="renderer">The rendering.</param>
-    /// <param name="iterable">What is looped over.</param>
-    /// <param name="recurse">Renders the loop again for other items; null where the loop is not recursive.</param>
-    /// <param name="depth">How deep a recursive loop is, from 0.</param>
+    /// <param name="iterable">The iterated value.</param>
+    /// <param name="recurse">Renders the loop again for other items; null if the loop is not recursive.</param>
+    /// <param name="depth">The depth of a recursive loop, from 0.</param>
     public LoopValue(Renderer renderer, object iterable, Func<Renderer, Arguments, object>? recurse, int depth)
     {
         _iterable = iterable;
@@ -25,13 +25,13 @@ internal sealed class LoopValue
         Depth = depth;
     }
 
-    /// <summary>Renders the loop again for other items; null where the loop is not recursive.</summary>
+    /// <summary>Renders the loop again for other items; null if the loop is not recursive.</summary>
     public Func<Renderer, Arguments, object>? Recurse { get; }
 
-    /// <summary>How deep a recursive loop is, from 0.</summary>
+    /// <summary>The depth of a recursive loop, from 0.</summary>
     public int Depth { get; }
 
-    /// <summary>The place of the current item, from 0.</summary>
+    /// <summary>The index of the current item, from 0.</summary>
     public long Index { get; private set; } = -1;
 
     /// <summary>Whether the current item is the last one.</summary>
@@ -60,7 +60,7 @@ internal sealed class LoopValue
         return true;
     }
 
-    /// <summary>How many items there are; reads a generator to its end.</summary>
+    /// <summary>The number of items; reads a generator to its end.</summary>
     public long Length(Renderer renderer)
     {
         if (_length is { } known)
@@ -83,7 +83,7 @@ internal sealed class LoopValue
         return (_length = rest.Count + Index + 1 + (_after is null ? 0 : 1)).Value;
     }
 
-    /// <summary>Whether the values differ from those of the last call.</summary>
+    /// <summary>Whether the values differ from those of the previous call.</summary>
     public bool Changed(Renderer renderer, IReadOnlyList<object> values)
     {
         var now = new TupleValue(values);
@@ -102,7 +102,7 @@ internal sealed class LoopValue
 /// <summary>The attributes of <c>loop</c>.</summary>
 internal static class LoopMembers
 {
-    /// <summary>An attribute, or null where there is none of that name.</summary>
+    /// <summary>An attribute, or null if there is none with that name.</summary>
     public static object? Find(Renderer renderer, LoopValue loop, string name) => name switch
     {
         "index" => new BigInteger(loop.Index + 1),

@@ -40,7 +40,7 @@ internal sealed record MacroValue(MacroDefinition Definition, Scope Outer)
             }
             else
             {
-                // A default may use parameters before it; those after it that were not given are undefined until then.
+                // A default may use earlier parameters; later ones that were not given are undefined until then.
                 scope.Set(parameter.Name, new UndefinedValue($"parameter '{parameter.Name}' was not provided"));
                 missing.Add(parameter);
             }
@@ -105,9 +105,9 @@ internal sealed record Arguments(IReadOnlyList<object> Positional, IReadOnlyList
     /// Distributes the arguments over parameters, as a Python function with this signature would.
     /// </summary>
     /// <param name="function">The function's name for messages.</param>
-    /// <param name="required">How many of the parameters have no default.</param>
+    /// <param name="required">The number of parameters without a default.</param>
     /// <param name="parameters">The parameters' names.</param>
-    /// <returns>A value a parameter, null where the argument was not given.</returns>
+    /// <returns>One value per parameter; null if the argument was not given.</returns>
     public object?[] Bind(string function, int required, params string[] parameters)
     {
         CheckCount(function, parameters.Length);
@@ -144,7 +144,7 @@ internal sealed record Arguments(IReadOnlyList<object> Positional, IReadOnlyList
         return values;
     }
 
-    /// <summary>The arguments of a function that takes no keywords; null where an argument was not given.</summary>
+    /// <summary>The arguments of a function that takes no keywords; null for an argument that was not given.</summary>
     public object?[] BindPositional(string function, int required, int maximum)
     {
         if (Named.Count > 0)

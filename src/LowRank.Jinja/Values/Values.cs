@@ -8,18 +8,17 @@ internal sealed class None
 {
     private None() { }
 
-    /// <summary>The one value.</summary>
+    /// <summary>The only value.</summary>
     public static None Value { get; } = new();
 }
 
 /// <summary>
-/// What a name, attribute or element that does not exist evaluates to: prints as nothing, is false and empty, and any
-/// other use is an error.
-/// </summary>
-/// <param name="Problem">The sentence that a use reports.</param>
+/// The value of a name, attribute or element that does not exist: it prints as nothing, is false and empty, and any
+/// other use is an error. </summary>
+/// <param name="Problem">The message of the error.</param>
 internal sealed record UndefinedValue(string Problem)
 {
-    /// <summary>A variable that nobody gave.</summary>
+    /// <summary>A variable that is not set.</summary>
     public static UndefinedValue Variable(string name) => new($"{Display.Quote(name)} is undefined");
 
     /// <summary>An attribute or element that a value lacks.</summary>
@@ -31,11 +30,11 @@ internal sealed record UndefinedValue(string Problem)
             : new UndefinedValue($"{type} has no element {Display.Brief(key)}");
     }
 
-    /// <summary>An attribute that the sandbox does not give out.</summary>
+    /// <summary>An attribute that the sandbox does not allow.</summary>
     public static UndefinedValue Unsafe(object owner, string name) =>
         new($"access to attribute {Display.Quote(name)} of '{TypeNames.Of(owner)}' object is unsafe");
 
-    /// <summary>The fault of using the value.</summary>
+    /// <summary>The error for using the value.</summary>
     public TemplateException Use() => new(Problem);
 }
 
@@ -52,9 +51,8 @@ internal static class Text
 }
 
 /// <summary>
-/// Text that the filters <c>safe</c> and <c>escape</c> declare to be HTML (markupsafe's <c>Markup</c>): what is added
-/// to it is escaped, even where the template's own output is not.
-/// </summary>
+/// Text that the filters <c>safe</c> and <c>escape</c> declare to be HTML (markupsafe's <c>Markup</c>): text added to
+/// it is escaped, even if the template's own output is not. </summary>
 internal sealed record MarkupValue(string Text)
 {
     /// <summary>Escapes text as HTML.</summary>
@@ -83,7 +81,7 @@ internal sealed record ListValue(IReadOnlyList<object> Items);
 
 /// <summary>A Python tuple.</summary>
 /// <param name="Items">The items.</param>
-/// <param name="Names">Names of the items as attributes, where it is a named tuple.</param>
+/// <param name="Names">Attribute names of the items, if it is a named tuple.</param>
 internal sealed record TupleValue(IReadOnlyList<object> Items, IReadOnlyList<string>? Names = null);
 
 /// <summary>A Python dictionary: keeps the order of its keys; the sandbox does not let templates change it.</summary>
@@ -93,7 +91,7 @@ internal sealed class DictionaryValue(ValueComparer keys)
     public OrderedDictionary<object, object> Items { get; } = new(keys);
 }
 
-/// <summary>What <c>keys()</c>, <c>values()</c> and <c>items()</c> of a dictionary return.</summary>
+/// <summary>The result of a dictionary's <c>keys()</c>, <c>values()</c> and <c>items()</c>.</summary>
 internal sealed record DictionaryView(DictionaryValue Dictionary, DictionaryPart Part)
 {
     /// <summary>The items of the view.</summary>
@@ -105,7 +103,7 @@ internal sealed record DictionaryView(DictionaryValue Dictionary, DictionaryPart
     };
 }
 
-/// <summary>Which part of a dictionary a view shows.</summary>
+/// <summary>The part of a dictionary that a view shows.</summary>
 internal enum DictionaryPart
 {
     /// <summary><c>keys()</c>.</summary>
@@ -121,10 +119,10 @@ internal enum DictionaryPart
 /// <summary>A Python range; the sandbox allows no more than 100 000 numbers.</summary>
 internal sealed record RangeValue(long Start, long Stop, long Step)
 {
-    /// <summary>The largest number of numbers.</summary>
+    /// <summary>The maximum number of numbers.</summary>
     public const int MaximumCount = 100_000;
 
-    /// <summary>How many numbers it has.</summary>
+    /// <summary>The number of numbers.</summary>
     public Int128 Count
     {
         get
@@ -134,20 +132,20 @@ internal sealed record RangeValue(long Start, long Stop, long Step)
         }
     }
 
-    /// <summary>The number at a place.</summary>
+    /// <summary>The number at an index.</summary>
     public long this[long index] => Start + (index * Step);
 }
 
-/// <summary>A Python iterator or generator: gives its items once, one after the other, computing each when it is asked
-/// for.</summary>
+/// <summary>A Python iterator or generator: returns its items once, one after another, computing each on
+/// request.</summary>
 /// <param name="TypeName">Python's name of the type, such as <c>generator</c>.</param>
-/// <param name="Items">The items; begun once and continued by every later reader.</param>
+/// <param name="Items">The items; a later reader continues where the previous one stopped.</param>
 internal sealed record IteratorValue(string TypeName, IEnumerator<object> Items)
 {
     /// <summary>A generator, which is what most filters return.</summary>
     public static IteratorValue Generator(IEnumerable<object> items) => new("generator", items.GetEnumerator());
 
-    /// <summary>The items that are left.</summary>
+    /// <summary>The remaining items.</summary>
     public IEnumerable<object> Rest()
     {
         while (Items.MoveNext())
@@ -157,15 +155,15 @@ internal sealed record IteratorValue(string TypeName, IEnumerator<object> Items)
     }
 }
 
-/// <summary>Jinja's <c>cycler</c>: gives its items in turn, beginning again after the last.</summary>
+/// <summary>Jinja's <c>cycler</c>: returns its items in turn, starting again after the last.</summary>
 internal sealed class CyclerValue(IReadOnlyList<object> items)
 {
     private int _position;
 
-    /// <summary>The item that comes next.</summary>
+    /// <summary>The next item.</summary>
     public object Current => items[_position];
 
-    /// <summary>Gives an item and goes on to the next one.</summary>
+    /// <summary>Returns an item and moves on to the next one.</summary>
     public object Next()
     {
         var item = Current;
@@ -173,20 +171,20 @@ internal sealed class CyclerValue(IReadOnlyList<object> items)
         return item;
     }
 
-    /// <summary>Begins again.</summary>
+    /// <summary>Starts again.</summary>
     public void Reset() => _position = 0;
 }
 
-/// <summary>Jinja's <c>namespace</c>: the one value whose attributes a template can assign.</summary>
+/// <summary>Jinja's <c>namespace</c>: the only value whose attributes a template can assign.</summary>
 internal sealed class NamespaceValue
 {
-    /// <summary>The attributes in the order they were set first.</summary>
+    /// <summary>The attributes, in the order in which they were first set.</summary>
     public OrderedDictionary<string, object> Attributes { get; } = new(StringComparer.Ordinal);
 }
 
-/// <summary>Something callable: a global function, a method with its object, or what a call block passes.</summary>
+/// <summary>Something callable: a global function, a method with its object, or the body of a call block.</summary>
 /// <param name="Name">The name for messages.</param>
-/// <param name="Call">What a call does.</param>
+/// <param name="Call">The function to call.</param>
 internal sealed record FunctionValue(string Name, Func<Renderer, Arguments, object> Call);
 
 /// <summary>Python's names of the types, for messages.</summary>

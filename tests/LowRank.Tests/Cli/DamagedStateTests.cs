@@ -26,10 +26,10 @@ public sealed class DamagedStateTests : IDisposable
 
     [Theory]
     [InlineData("""{"seconds": 1e308}""",
-        "run.json was left out: it is not as a run writes it: seconds is 1E+308, expected 0 to 3162240000")]
+        "run.json was ignored: it is not as a run writes it: seconds is 1E+308, expected 0 to 3162240000")]
     [InlineData("""{"seconds": -1}""", "seconds is -1, expected 0")]
     [InlineData("""{"seconds": "long"}""",
-        "run.json was left out: it is not JSON as a run writes it: seconds is \"long\", expected a number")]
+        "run.json was ignored: it is not JSON as a run writes it: seconds is \"long\", expected a number")]
     [InlineData("""{"steps": 1e308}""", "steps is 1e308, expected a whole number")]
     [InlineData("""{"steps": -5}""", "steps is -5, expected at least 0")]
     [InlineData("""{"state": "asleep"}""", "state is \"asleep\", expected running, finished or stopped")]
@@ -62,7 +62,7 @@ public sealed class DamagedStateTests : IDisposable
         Assert.Equal(0.5, row.BestLoss);
         Assert.Contains(
             row.Problems, problem =>
-            problem.StartsWith("recipe.yaml was left out: recipe.yaml, line ", StringComparison.Ordinal));
+            problem.StartsWith("recipe.yaml was ignored: recipe.yaml, line ", StringComparison.Ordinal));
         Assert.Contains("2 of 4 lines of metrics.jsonl cannot be read ('lowrank report' names them)", row.Problems);
     }
 
