@@ -157,8 +157,8 @@ public sealed class MethodCommandTests
         CommandResult merged = CommandLine.Run(
             "merge", "--model", model.Folder, "--adapter", model["run/adapter"], "--output", model["merged"], "--check",
             "1 and 2:").Succeeded();
-        Assert.Contains("note: the base is kept in nf4", merged.Error, StringComparison.Ordinal);
-        Assert.Contains("The base is kept in nf4", merged.Output, StringComparison.Ordinal);
+        Assert.Contains("note: the base is stored in nf4", merged.Error, StringComparison.Ordinal);
+        Assert.Contains("The base is stored in nf4", merged.Output, StringComparison.Ordinal);
         CommandLine.Run("quantize", "--model", model.Folder, "--output", model["nf4"]).Succeeded();
         string onFolder = CommandLine.Run("generate", "--model", model["nf4"], "--adapter", model["run/adapter"],
             "--prompt", "3 and 4:", "--max-new-tokens", "8").Succeeded().Output;

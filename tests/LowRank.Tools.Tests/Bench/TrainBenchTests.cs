@@ -76,7 +76,7 @@ public sealed class TrainBenchTests
             "gpt2-small", Assert.Throws<InputException>(
                 () => StepBench.Run(new TrainBenchOptions { Shape = "gpt3" })).Message);
         Assert.Contains(
-            "512 tokens at most",
+            "at most 512 tokens",
             Assert.Throws<InputException>(
                 () => StepBench.Run(new TrainBenchOptions { Shape = "base", Length = 513 })).Message);
     }
