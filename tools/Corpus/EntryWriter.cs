@@ -3,8 +3,8 @@ using LowRank.Data;
 namespace LowRank.Corpus;
 
 /// <summary>Writes meanings as dictionary entries: a record of fields, then sentences that state them.</summary>
-/// <remarks>The record before the sentence is what teaches copying: everything the sentence says stands above
-/// it.</remarks>
+/// <remarks>The record before the sentences teaches the model to copy: everything the sentences say is above
+/// them.</remarks>
 /// <param name="random">Chooses among wordings.</param>
 public sealed class EntryWriter(StableRandom random)
 {

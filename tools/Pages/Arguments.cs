@@ -1,24 +1,24 @@
 namespace LowRank.Pages;
 
-/// <summary>What the command line asks for.</summary>
+/// <summary>The command line's arguments.</summary>
 /// <param name="Repository">The repository's folder.</param>
 /// <param name="Only">One experiment; null for all.</param>
 /// <param name="Steps">Optimizer steps of each run.</param>
-/// <param name="Again">Whether to measure anew what is known.</param>
-/// <param name="RenderOnly">Whether to write figures and tables alone.</param>
+/// <param name="Again">Whether to repeat existing measurements.</param>
+/// <param name="RenderOnly">Whether to write only figures and tables.</param>
 internal sealed record Arguments(string Repository, string? Only, int Steps, bool Again, bool RenderOnly)
 {
     private const int DefaultSteps = 100;
 
     /// <summary>Reads the command line.</summary>
-    /// <exception cref="InputException">An argument is not understood.</exception>
+    /// <exception cref="InputException">An argument is unknown.</exception>
     public static Arguments Parse(string[] args)
     {
         var result = new Arguments(FindRepository(), null, DefaultSteps, Again: false, RenderOnly: false);
         for (int i = 0; i < args.Length; i++)
         {
             string Value() => ++i < args.Length ? args[i]
-                : throw new InputException($"{args[i - 1]} needs a value behind it.");
+                : throw new InputException($"{args[i - 1]} needs a value.");
             result = args[i] switch
             {
                 "--only" => result with { Only = Value() },
@@ -27,7 +27,7 @@ internal sealed record Arguments(string Repository, string? Only, int Steps, boo
                 "--again" => result with { Again = true },
                 "--render" => result with { RenderOnly = true },
                 _ => throw new InputException(
-                    $"\"{args[i]}\" is not understood; expected --only NAME, --steps N, --again or --render."),
+                    $"\"{args[i]}\" is unknown; expected --only NAME, --steps N, --again or --render."),
             };
         }
         string[] names = [.. Runs.ByExperiment.Keys, "ways", "costs"];

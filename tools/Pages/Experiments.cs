@@ -1,15 +1,14 @@
 namespace LowRank.Pages;
 
-/// <summary>Every method on the same task: what <c>docs/methods.md</c> compares.</summary>
+/// <summary>Every method on the same task, for the comparison in <c>docs/methods.md</c>.</summary>
 public static class Experiments
 {
     private const string Everywhere = "target_modules: all-linear";
     private static readonly long[] Seeds = [1];
     private const string Rank16 = Everywhere + ", rank: 16, alpha: 32";
 
-    /// <summary>The methods in the table's order, each with the keys of its recipe and the rate that its search begins
-    /// with.</summary>
-    /// <remarks>The pairs have the quickstart's rank. BitFit is not among them: the base has no biases.</remarks>
+    /// <summary>The methods in the table's order, each with its recipe keys and the first rate of its search.</summary>
+    /// <remarks>The pairs have the quickstart's rank. BitFit is missing because the base has no biases.</remarks>
     public static IReadOnlyList<Experiment> All { get; } =
     [
         new("lora", Rank16, 5e-3),
@@ -33,7 +32,7 @@ public static class Experiments
         new("full", "", 1.6e-3),
     ];
 
-    /// <summary>The run of a method at a rate.</summary>
+    /// <summary>The run of a method at a given rate.</summary>
     public static RunSpec Spec(Experiment way, double rate) =>
         new($"way-{way.Method}-rate{rate}", rate) { Method = way.Method, AdapterKeys = way.AdapterKeys };
 
@@ -56,10 +55,10 @@ public static class Experiments
         return Seeds.Select(seed => best with { Name = $"way-{way.Method}-seed{seed}", Seed = seed });
     }
 
-    /// <summary>Tries rates half a decade apart, downhill from the first one, until the best has a worse one on either
-    /// side.</summary>
+    /// <summary>Tries rates half a decade apart, following the falling loss, until the best rate has a worse one on
+    /// either side.</summary>
     /// <param name="way">The method.</param>
-    /// <param name="measure">The held-out loss at a rate; null where training diverged.</param>
+    /// <param name="measure">Returns the held-out loss at a rate; null if training diverged.</param>
     public static void Search(Experiment way, Func<double, double?> measure)
     {
         var known = new Dictionary<int, double>();
@@ -85,5 +84,5 @@ public static class Experiments
 /// <summary>A method of the comparison.</summary>
 /// <param name="Method">The value of <c>adapter.method</c>.</param>
 /// <param name="AdapterKeys">The other keys of the recipe's <c>adapter</c> section, as YAML.</param>
-/// <param name="FirstRate">The learning rate that is tried first.</param>
+/// <param name="FirstRate">The first learning rate to try.</param>
 public sealed record Experiment(string Method, string AdapterKeys, double FirstRate);

@@ -3,29 +3,29 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Pages;
 
-/// <summary>The figures of docs/performance.md, drawn from what <c>lowrank bench growth</c> measured: runs as marks,
-/// the lines fitted to them.</summary>
+/// <summary>The figures of docs/performance.md, drawn from the measurements of <c>lowrank bench growth</c>: runs as
+/// marks, with fitted lines.</summary>
 public static class GrowthFigures
 {
-    /// <summary>The name of the file that they are drawn from, without the ending.</summary>
+    /// <summary>The name of the file with the measurements, without extension.</summary>
     public const string File = "growth";
 
     private const double Million = 1e6; // bytes in an MB, and nanoseconds in a millisecond
 
     /// <summary>The figures by file name.</summary>
-    /// <param name="growth">What was measured.</param>
+    /// <param name="growth">The measurements.</param>
     public static IReadOnlyDictionary<string, string> Draw(JsonObject growth) => new Dictionary<string, string>
     {
         ["growth_rows.svg"] =
             Figure(growth, "Peak memory by rows of data", "rows of 64 tokens", "memory",
             [("rows", "rows", "peak above the weights")]),
-        ["growth_tokens.svg"] = Figure(growth, "Peak memory by tokens of a step", "tokens of a step", "memory",
+        ["growth_tokens.svg"] = Figure(growth, "Peak memory by tokens per step", "tokens per step", "memory",
             [("tokens", "tokens", "more rows of 128"), ("length", "tokens", "longer rows")]),
         ["growth_time.svg"] =
-            Figure(growth, "Time of a step by its tokens", "tokens of a step", "time",
+            Figure(growth, "Step time by tokens per step", "tokens per step", "time",
             [("tokens", "tokens", "more rows of 128"), ("length", "tokens", "longer rows")]),
         ["growth_weights.svg"] =
-            Figure(growth, "Time of a step by the model's weights", "million weights", "time",
+            Figure(growth, "Step time by the model's weights", "million weights", "time",
             [("weights", "weights", "more layers")]),
     };
 
@@ -52,7 +52,7 @@ public static class GrowthFigures
         double[] wide = [.. series.SelectMany(one => one.Points).Select(point => point.X)],
             high = [.. series.SelectMany(one => one.Points).Select(point => point.Y)];
         return SvgChart.Lines(title, $"{string.Join("; ", said)}.", ChartAxis.Around(axis, wide, fromZero: true),
-            ChartAxis.Around(what == "memory" ? "peak above the weights, MB" : "processor time of a step, ms", high,
+            ChartAxis.Around(what == "memory" ? "peak above the weights, MB" : "processor time per step, ms", high,
                 fromZero: true), series);
     }
 
@@ -64,7 +64,7 @@ public static class GrowthFigures
             string.Create(CultureInfo.InvariantCulture, $"{value:#,0} {(what == "memory" ? "MB" : "ms")}"));
     }
 
-    // From the first point to the last: nothing is known beyond them.
+    // Draws the line only between the first and the last point.
     private static List<ChartPoint> Line(JsonObject line, string amount, List<ChartPoint> points) =>
         [.. new[] { points[0].X, points[^1].X }
         .Select(x => new ChartPoint(x, (Of(line["intercept"]) + Of(line["slope"]) * x * Unit(amount)) / Million))];

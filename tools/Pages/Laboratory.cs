@@ -16,7 +16,7 @@ using static TorchSharp.torch;
 namespace LowRank.Pages;
 
 /// <summary>Trains and measures on the embedded base, with the quickstart recipe's data and settings.</summary>
-/// <remarks>Belongs to one thread. Every run opens the base anew, so none sees what another trained.</remarks>
+/// <remarks>Not thread-safe. Every run opens the base again, so runs do not affect each other.</remarks>
 public sealed class Laboratory
 {
     private const int Batch = 8;          // rows of a step: half the recipe's, for short runs
@@ -32,7 +32,7 @@ public sealed class Laboratory
     private readonly int steps;
     private readonly Tokenizer tokenizer;
     private readonly IReadOnlyList<IExample> training, heldOut;
-    private readonly Lazy<IReadOnlyList<IExample>> baseText; // what only times steps does without
+    private readonly Lazy<IReadOnlyList<IExample>> baseText; // not needed to time steps
     private readonly IReadOnlyList<Sample> asked;
 
     /// <summary>Opens the data.</summary>
@@ -52,7 +52,7 @@ public sealed class Laboratory
         set_num_threads(ProcessorCores.Physical());
     }
 
-    /// <summary>What holds for all runs, put beside what was measured.</summary>
+    /// <summary>Adds the data shared by all runs to the results.</summary>
     public Results Describe(Results results)
     {
         results = results with { Machine = Machine.Describe(), Date = DateTimeOffset.UtcNow.ToString("yyyy-MM-dd") };
@@ -71,7 +71,7 @@ public sealed class Laboratory
         };
     }
 
-    /// <summary>Trains a run and measures it. Its weights lie in <c>runs/understanding</c> until the next run of its
+    /// <summary>Trains a run and measures it. Its weights stay in <c>runs/understanding</c> until the next run with its
     /// name.</summary>
     public RunResult Train(RunSpec spec)
     {
@@ -97,7 +97,7 @@ public sealed class Laboratory
         }
     }
 
-    // Every method through a recipe, as a user runs it.
+    // Runs every method through a recipe, as a user would.
     private RunResult TrainByRecipe(RunSpec spec, string folder)
     {
         using RecipeRun run = RecipeRun.Prepare(Write(spec, folder, steps));
@@ -116,15 +116,15 @@ public sealed class Laboratory
         }
     }
 
-    /// <summary>Measures what a few steps of a method cost.</summary>
-    /// <returns>Each step but the first, on rows that are the same for every method.</returns>
+    /// <summary>Measures the cost of a few steps of a method.</summary>
+    /// <returns>All steps except the first, on the same rows for every method.</returns>
     public CostRound Cost(RunSpec spec)
     {
         using RecipeRun run = RecipeRun.Prepare(Write(spec, Fresh(spec.Name + "-cost"), CostSteps));
         NativeAllocator.ReturnFreedMemory();
         if (!ProcessMemory.ResetPeak())
             throw new InputException(
-                "The peak of memory cannot be set back on this system; expected Linux with /proc/self/clear_refs " +
+                "The peak memory cannot be reset on this system; expected Linux with /proc/self/clear_refs " +
                 "writable.");
         long before = ProcessMemory.ResidentBytes();
         var times = new StepTimes();
@@ -161,11 +161,11 @@ public sealed class Laboratory
         return Recipe.Load(path);
     }
 
-    /// <summary>Times the base, the adapter in its slots and the adapter merged, in turns.</summary>
-    /// <param name="spec">A LoRA run that was trained before.</param>
+    /// <summary>Times the base, the attached adapter and the merged adapter, in turn.</summary>
+    /// <param name="spec">A LoRA run that has been trained.</param>
     public LatencyResult Time(RunSpec spec)
     {
-        // merging writes into the weights
+        // merging modifies the weights
         using PretrainedModel model = PretrainedModel.Open(recipe.Model, trainable: true);
         using Adapter adapter = Adapter.Load(Path.Combine(output, spec.Name, "adapter"), model);
         var generator = new TextGenerator(model.Decoder);
@@ -179,7 +179,7 @@ public sealed class Laboratory
             adapter.Merge();
             double within = Time(generator, prompt);
             adapter.Unmerge();
-            if (i == 0) continue; // the first turn warms up
+            if (i == 0) continue; // the first round is a warm-up
             plain.Add(alone);
             unmerged.Add(beside);
             merged.Add(within);
@@ -188,8 +188,8 @@ public sealed class Laboratory
             spec.Rank!.Value, LatencyRepeats, LatencyTokens, plain.Min(), unmerged.Min(), merged.Min());
     }
 
-    // Milliseconds a token, from the first new token to the last: the prompt is left out. No stop token: every text is
-    // as long.
+    // Milliseconds per token from the first new token to the last, without the prompt. There is no stop token, so all
+    // texts are equally long.
     private static double Time(TextGenerator generator, int[] prompt)
     {
         long first = 0;
@@ -220,8 +220,7 @@ public sealed class Laboratory
             facts, own, secondsPerStep);
     }
 
-    // Where a run does not say, alpha / rank stays what the recipe has, so that runs of different rank take the same
-    // rate.
+    // Unless a run sets alpha, alpha / rank stays as in the recipe, so runs of different rank can use the same rate.
     private LoraConfig Config(RunSpec spec, int rank) => new()
     {
         Rank = rank,
@@ -250,17 +249,17 @@ public sealed class Laboratory
     private IReadOnlyList<IExample> BaseText(string corpus) => File.Exists(corpus)
         ? [.. Load([corpus]).Take(BaseTextRows)]
         : throw new InputException(
-            $"{corpus} was not found; expected the text that was held out when the base was made. Run " +
-            "models/base/prepare.sh, which writes it.");
+            $"{corpus} was not found; expected the text that was held out when the base was trained. Run " +
+            "models/base/prepare.sh to create it.");
 }
 
-/// <summary>Some of a model's own weights, trained; the others stay as they are. Shows that a trainer takes whatever
-/// says which weights require a gradient and how they are saved.</summary>
+/// <summary>Trains some of a model's own weights and leaves the others unchanged. Shows that a trainer accepts any
+/// object that says which weights require a gradient and how to save them.</summary>
 public sealed class SelectedWeights : ITrainedWeights
 {
-    /// <summary>Lets the weights whose names begin so require a gradient.</summary>
+    /// <summary>Makes the weights whose names start with a prefix require a gradient.</summary>
     /// <param name="model">Opened with <c>trainable: true</c>.</param>
-    /// <param name="prefix">The beginning of the names.</param>
+    /// <param name="prefix">The prefix of the names.</param>
     /// <exception cref="InputException">No weight has such a name.</exception>
     public SelectedWeights(PretrainedModel model, string prefix)
     {

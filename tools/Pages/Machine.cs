@@ -1,9 +1,9 @@
 namespace LowRank.Pages;
 
-/// <summary>Says where numbers were measured.</summary>
+/// <summary>Describes the machine on which numbers were measured.</summary>
 internal static class Machine
 {
-    /// <summary>Processor, cores, memory, system and .NET, in a line.</summary>
+    /// <summary>Processor, cores, memory, operating system and .NET version, in one line.</summary>
     public static string Describe()
     {
         const string Source = "/proc/cpuinfo";

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace LowRank.Pages;
 
-/// <summary>Everything that docs/performance.md shows, in the page's order.</summary>
+/// <summary>All measurements of docs/performance.md, in the page's order.</summary>
 public static class Measurements
 {
     private static readonly Measurement Train =
@@ -86,51 +86,50 @@ public static class Measurements
     private static string[] Bench(string arguments) => [Measurement.Program, "bench", .. arguments.Split(' ')];
 }
 
-/// <summary>A file of docs/figures/performance and what prints it. <see cref="Measurements.All"/> is the one list of
-/// them: the page shows its commands, tests hold the files to it, and bench/LowRank.Bench runs it.</summary>
-/// <param name="Name">The file, without the ending.</param>
-/// <param name="Words">The program and its arguments; the place of an input stands where its path goes.</param>
-/// <param name="Seconds">What it takes, roughly, on two cores.</param>
+/// <summary>A file in docs/figures/performance and the command that prints it. <see cref="Measurements.All"/> is the
+/// only list of them: the page shows its commands, tests check the files against it, and bench/LowRank.Bench runs
+/// it.</summary>
+/// <param name="Name">The file, without extension.</param>
+/// <param name="Words">The program and its arguments, with placeholders for the paths of inputs.</param>
+/// <param name="Seconds">The approximate duration on two cores.</param>
 public sealed record Measurement(string Name, IReadOnlyList<string> Words, int Seconds)
 {
     /// <summary>The command line's name.</summary>
     public const string Program = "lowrank";
 
-    /// <summary>What takes the place of <see cref="Words"/> to try whether all works: a small model and few rounds, in
-    /// seconds. Its numbers say nothing.</summary>
+    /// <summary>Replaces <see cref="Words"/> in a trial run: a small model and few rounds, in seconds. Its numbers are
+    /// meaningless.</summary>
     public required IReadOnlyList<string> Trial { get; init; }
 
-    /// <summary>The vectors it is held to; null for what the processor has.</summary>
+    /// <summary>The limit on vector width; null for the processor's own.</summary>
     public VectorLimit? Limit { get; init; }
 
-    /// <summary>Whether the command line measures, and says itself with what command, where and of which
-    /// commit.</summary>
+    /// <summary>Whether <c>lowrank</c> measures, and itself records the command, the machine and the commit.</summary>
     public bool IsOwn => Words[0] == Program;
 
-    /// <summary>The command, as the file has it: paths of inputs are those of
-    /// <see cref="MeasurementInput.Place"/>.</summary>
+    /// <summary>The command as recorded in the file: inputs appear as <see cref="MeasurementInput.Place"/>.</summary>
     public string Command =>
         string.Join(' ', [.. Limit?.Environment.Select(setting => $"{setting.Key}={setting.Value}") ?? [], .. Words]);
 
-    /// <summary>What it needs from outside of the repository.</summary>
+    /// <summary>The inputs from outside the repository.</summary>
     public IEnumerable<MeasurementInput> Inputs =>
         MeasurementInput.All.Where(input => input == Beside || Words.Contains(input.Place));
 
-    /// <summary>An input beside which it is measured though its command does not name it: the processor of a GPU's
-    /// machine; null for none.</summary>
+    /// <summary>An input that must be present although the command does not name it, such as the GPU for a measurement
+    /// of its machine's processor; null for none.</summary>
     public MeasurementInput? Beside { get; init; }
 
-    /// <summary>The same, held to a processor with narrower vectors, in a file of its own.</summary>
-    /// <param name="limit">Which.</param>
-    /// <param name="seconds">What it takes then.</param>
+    /// <summary>The same measurement limited to narrower vectors, in its own file.</summary>
+    /// <param name="limit">The limit.</param>
+    /// <param name="seconds">The duration with the limit.</param>
     public Measurement On(VectorLimit limit, int seconds) =>
         this with { Name = $"{Name}_{limit.Name}", Limit = limit, Seconds = seconds };
 }
 
-/// <summary>What a measurement needs that the repository does not have.</summary>
-/// <param name="Option">The option of bench/LowRank.Bench that says where it is.</param>
-/// <param name="Place">What stands for it in commands.</param>
-/// <param name="Says">What it is, and where it comes from.</param>
+/// <summary>An input of a measurement from outside the repository.</summary>
+/// <param name="Option">The option of bench/LowRank.Bench that gives its path.</param>
+/// <param name="Place">Its placeholder in commands.</param>
+/// <param name="Says">What it is, and where to get it.</param>
 public sealed record MeasurementInput(string Option, string Place, string Says)
 {
     /// <summary>The E2E data.</summary>
@@ -149,7 +148,7 @@ public sealed record MeasurementInput(string Option, string Place, string Says)
     /// <summary>A GPU.</summary>
     public static MeasurementInput Gpu { get; } =
         new("--gpu", "cuda",
-        "a GPU of NVIDIA's: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
+        "an NVIDIA GPU: cuda or cuda:N, with torch's CUDA libraries in place") { IsFile = false };
 
     /// <summary>All of them.</summary>
     public static IReadOnlyList<MeasurementInput> All { get; } = [EndToEnd, Tokenizer, Python, Gpu];
@@ -158,10 +157,10 @@ public sealed record MeasurementInput(string Option, string Place, string Says)
     public bool IsFile { get; private init; } = true;
 }
 
-/// <summary>Narrower vectors than the processor has, asked for by environment variables: it computes as one without
-/// them would, with its own clock, caches and memory.</summary>
-/// <param name="Name">What names of files end in.</param>
-/// <param name="Vectors">What the command line says of such a process.</param>
+/// <summary>Limits the processor to narrower vectors with environment variables: it computes like a processor without
+/// the wider ones, with its own clock, caches and memory.</summary>
+/// <param name="Name">The suffix of file names.</param>
+/// <param name="Vectors">The description that the command line prints for such a process.</param>
 /// <param name="Environment">The variables: .NET's, torch's, and those of the libraries that torch multiplies
 /// with.</param>
 public sealed record VectorLimit(string Name, string Vectors, IReadOnlyDictionary<string, string> Environment)

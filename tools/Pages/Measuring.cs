@@ -1,22 +1,21 @@
 namespace LowRank.Pages;
 
-/// <summary>Runs what is missing, and saves the results after every run.</summary>
+/// <summary>Runs the missing measurements and saves the results after every run.</summary>
 internal static class Measuring
 {
     private const int CostRounds = 3;
 
-    /// <summary>Measures.</summary>
-    /// <param name="arguments">Which experiments.</param>
-    /// <param name="results">What is there already.</param>
-    /// <param name="path">Where to save.</param>
+    /// <summary>Runs the measurements.</summary>
+    /// <param name="arguments">The experiments to run.</param>
+    /// <param name="results">The existing results.</param>
+    /// <param name="path">The file to save to.</param>
     /// <returns>All results.</returns>
     public static Results Run(Arguments arguments, Results results, string path)
     {
         if (results.Steps != 0 && results.Steps != arguments.Steps && !arguments.Again)
             throw new InputException(
-                $"{path} holds runs of {results.Steps} steps, and --steps is {arguments.Steps}: they cannot be " +
-                "compared. " +
-                "Give the same number, or --again without --only to measure everything anew.");
+                $"{path} holds runs of {results.Steps} steps, but --steps is {arguments.Steps}: they cannot be " +
+                "compared. Use the same number, or --again without --only to repeat all measurements.");
         if (arguments.Again && arguments.Only is null) results = new Results();
         var laboratory = new Laboratory(arguments.Repository, arguments.Steps);
         results = laboratory.Describe(results);
@@ -63,7 +62,8 @@ internal static class Measuring
         return results;
     }
 
-    // The best rate of each method again with other seeds: how much of a difference between methods is chance.
+    // Repeats the best rate of each method with other seeds, to show how much of a difference between methods is
+    // chance.
     private static Results RepeatBest(Arguments arguments, Laboratory laboratory, Results results, string path)
     {
         foreach (RunSpec spec in Experiments.All.SelectMany(way => Experiments.Repeats(way, results))
@@ -75,7 +75,7 @@ internal static class Measuring
         return results;
     }
 
-    // In rounds over all methods, so that all meet the same machine.
+    // Measures in rounds over all methods, so all of them see the same machine.
     private static Results Costs(Arguments arguments, Laboratory laboratory, Results results, string path)
     {
         if (!arguments.Again && Experiments.All.All(way => results.Costs.Any(cost => cost.Method == way.Method)))
@@ -88,8 +88,8 @@ internal static class Measuring
                 CostRound cost = laboratory.Cost(Experiments.Spec(way, way.FirstRate));
                 measured[way.Method].Add(cost);
                 Console.WriteLine(
-                    $"costs       {way.Method,-14} {cost.Seconds.Average():0.000} s a step  " +
-                    $"{cost.ProcessorSeconds.Average():0.000} s of processors  {cost.MemoryBytes / 1e6:0} MB  " +
+                    $"costs       {way.Method,-14} {cost.Seconds.Average():0.000} s per step  " +
+                    $"{cost.ProcessorSeconds.Average():0.000} s of processor time  {cost.MemoryBytes / 1e6:0} MB  " +
                     $"round {round + 1}");
             }
         }
@@ -110,7 +110,7 @@ internal static class Measuring
         Console.WriteLine(
             $"{experiment,-11} {run.Name,-22} {run.TrainedWeights,9:N0} weights  held-out {run.HeldOutLoss:0.0000} " +
             $" facts {run.FactShare:P1}  " +
-            $"base text {run.BaseTextLoss:0.000}  {run.SecondsPerStep:0.000} s a step");
+            $"base text {run.BaseTextLoss:0.000}  {run.SecondsPerStep:0.000} s per step");
         return run;
     }
 }

@@ -4,16 +4,17 @@ using LowRank.Pages.Reports;
 
 namespace LowRank.Pages;
 
-/// <summary>A page of the docs whose tables, numbers and figures come from the results, and whose lists of keys come
+/// <summary>A page of the docs whose tables, numbers and figures come from the results and whose lists of keys come
 /// from the code.</summary>
 /// <remarks>A table stands between <c>&lt;!-- table: NAME --&gt;</c> and <c>&lt;!-- /table --&gt;</c>, a number between
-/// <c>&lt;!-- value: NAME --&gt;</c> and <c>&lt;!-- /value --&gt;</c>, what the code says of a method between
+/// <c>&lt;!-- value: NAME --&gt;</c> and <c>&lt;!-- /value --&gt;</c>, the facts about a method from the code between
 /// <c>&lt;!-- method: NAME --&gt;</c> and <c>&lt;!-- /method --&gt;</c>.</remarks>
-/// <param name="name">The page's file in <c>docs</c> and its folder in <c>docs/figures</c>, without an ending.</param>
-/// <param name="reports">Its tables and figures, in the page's order.</param>
+/// <param name="name">The name of the page's file in <c>docs</c> and of its folder in <c>docs/figures</c>, without
+/// extension.</param>
+/// <param name="reports">The tables and figures, in the page's order.</param>
 public sealed partial class Page(string name, IReadOnlyList<IReport> reports)
 {
-    /// <summary>What LoRA is, shown by runs.</summary>
+    /// <summary>What LoRA is, demonstrated by runs.</summary>
     public static Page Lora { get; } = new("lora",
     [
         new RankReport(), new MethodsReport(), new RateReport(), new LatencyReport(), new PlacesReport(),
@@ -37,9 +38,9 @@ public sealed partial class Page(string name, IReadOnlyList<IReport> reports)
     public IEnumerable<string> Tables => reports.Select(report => report.Name);
 
     /// <summary>The page with its tables and numbers filled in.</summary>
-    /// <param name="text">The page as it is.</param>
+    /// <param name="text">The current page.</param>
     /// <param name="results">All results.</param>
-    /// <exception cref="InputException">It marks a table, number or method that is not there, or results are
+    /// <exception cref="InputException">The page marks an unknown table, number or method, or results are
     /// missing.</exception>
     public string Fill(string text, Results results)
     {
@@ -53,7 +54,7 @@ public sealed partial class Page(string name, IReadOnlyList<IReport> reports)
         return ValueMark().Replace(text, mark => values.TryGetValue(mark.Groups["name"].Value, out string? value)
             ? $"{mark.Groups["open"].Value}{value}<!-- /value -->"
             : throw new InputException(
-                $"The page marks the value \"{mark.Groups["name"].Value}\", which is not there; expected one of " +
+                $"The page marks the value \"{mark.Groups["name"].Value}\", which does not exist; expected one of " +
                 $"{string.Join(", ", values.Keys)}."));
     }
 
@@ -77,7 +78,8 @@ public sealed partial class Page(string name, IReadOnlyList<IReport> reports)
 
     private IReport Find(string table) => reports.FirstOrDefault(report => report.Name == table)
         ?? throw new InputException(
-            $"The page marks the table \"{table}\", which is not there; expected one of {string.Join(", ", Tables)}.");
+            $"The page marks the table \"{table}\", which does not exist; expected one of " +
+            $"{string.Join(", ", Tables)}.");
 
     [GeneratedRegex(
         "(?<open><!-- table: (?<name>[a-z]+) -->).*?<!-- /table -->",

@@ -8,10 +8,10 @@ namespace LowRank.Pages;
 /// <summary>The numbers in the pages' texts.</summary>
 internal static class PageValues
 {
-    private const double EqualLoss = 0.6; // a held-out loss that both methods reach on the side of the low rates
+    private const double EqualLoss = 0.6; // a held-out loss that both methods reach at low rates
 
     /// <summary>The numbers by name: <c>RUN.loss</c>, <c>RUN.facts</c>, <c>RUN.own</c>, <c>RUN.weights</c> and
-    /// <c>RUN.size</c> of each run, and what follows from several.</summary>
+    /// <c>RUN.size</c> of each run, and values derived from several runs.</summary>
     public static IReadOnlyDictionary<string, string> Of(Results results)
     {
         RunResult lora = Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate))),
@@ -57,7 +57,7 @@ internal static class PageValues
         return values;
     }
 
-    // Of each method the mean over its seeds, and what a step costs next to LoRA's.
+    // For each method the mean over its seeds, and the cost of a step relative to LoRA's.
     private static void AddWays(Dictionary<string, string> values, Results results)
     {
         foreach (Experiment way in Experiments.All)
@@ -81,7 +81,8 @@ internal static class PageValues
         }
     }
 
-    // The lowest rate at which the loss comes down to a value, between measured rates on a straight line of logarithms.
+    // The lowest rate at which the loss falls to a value, interpolated linearly between the logarithms of measured
+    // rates.
     private static double RateOf(Results results, double loss, IEnumerable<RunSpec> specs)
     {
         RunResult[] runs = [.. specs.Select(spec => results.Run(spec.Name))];
@@ -106,7 +107,7 @@ internal static class PageValues
     }
 }
 
-/// <summary>What the code says of a method: where it comes from, its file, the recipe keys it takes, its own
+/// <summary>The facts about a method from the code: its paper, its file, the recipe keys it accepts, its own
 /// options.</summary>
 internal static class MethodFacts
 {
@@ -131,7 +132,7 @@ internal static class MethodFacts
         yield return $"learning rate {Reports.Show.Rate(method.DefaultLearningRate)}";
     }
 
-    // The pairs' common keys stand at the page's top; a method that takes all of them names what it has besides.
+    // The page lists the pairs' common keys at the top; a method that accepts all of them lists only its other keys.
     private static string KeysOf(IAdapterMethod method)
     {
         if (method.Keys.Count == 0) return "none but `method` and `method_options`";

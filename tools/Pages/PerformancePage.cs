@@ -5,24 +5,24 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Pages;
 
-/// <summary>docs/performance.md, whose numbers are those that <c>lowrank bench … --json</c> printed into
+/// <summary>docs/performance.md, whose numbers come from the output of <c>lowrank bench … --json</c> in
 /// docs/figures/performance.</summary>
 /// <remarks>A number stands between <c>&lt;!-- json: FILE KEY FORMAT --&gt;</c> and <c>&lt;!-- /json --&gt;</c>, where
-/// the format is one of .NET's for numbers and may be left out, and a key within an object is written with a dot; the
-/// parts of a start stand between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>, the shapes of
-/// attention between <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, and the commands of
-/// <see cref="Measurements"/> between <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
+/// the format is a .NET number format and optional, and a nested key is written with a dot; the parts of a start stand
+/// between <c>&lt;!-- parts: FILE --&gt;</c> and <c>&lt;!-- /parts --&gt;</c>, the shapes of attention between
+/// <c>&lt;!-- shapes: FILE --&gt;</c> and <c>&lt;!-- /shapes --&gt;</c>, and the commands of <see cref="Measurements"/>
+/// between <c>&lt;!-- commands --&gt;</c> and <c>&lt;!-- /commands --&gt;</c>.</remarks>
 public static partial class PerformancePage
 {
     /// <summary>The page's path in the repository.</summary>
     public const string Path = "docs/performance.md";
 
-    /// <summary>The folder of what was measured.</summary>
+    /// <summary>The folder of the measurements.</summary>
     public const string Folder = "docs/figures/performance/";
 
-    /// <summary>Reads what was measured.</summary>
+    /// <summary>Reads the measurements.</summary>
     /// <param name="repository">The repository's folder.</param>
-    /// <returns>The objects by the names of their files, without the ending.</returns>
+    /// <returns>The objects by file name, without extension.</returns>
     public static IReadOnlyDictionary<string, JsonObject> Load(string repository) =>
         Directory.GetFiles(System.IO.Path.Combine(repository, Folder), "*.json").Order(StringComparer.Ordinal)
             .ToDictionary(
@@ -30,9 +30,9 @@ public static partial class PerformancePage
                 JsonNode.Parse(File.ReadAllText(path))!.AsObject());
 
     /// <summary>The page with its numbers filled in.</summary>
-    /// <param name="text">The page as it is.</param>
-    /// <param name="measured">What was measured, by file.</param>
-    /// <exception cref="InputException">It marks what was not measured.</exception>
+    /// <param name="text">The current page.</param>
+    /// <param name="measured">The measurements by file.</param>
+    /// <exception cref="InputException">The page marks a value that was not measured.</exception>
     public static string Fill(string text, IReadOnlyDictionary<string, JsonObject> measured)
     {
         text = CommandsMark()

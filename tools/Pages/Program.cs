@@ -3,9 +3,9 @@ using LowRank.Pages;
 using LowRank.Kernels.Native;
 
 // usage: dotnet run -c Release --project tools/Pages -- [--only NAME] [--steps N] [--again] [--render]
-// Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. What results.json has
-// already is kept; --again measures it anew, --render measures nothing. docs/performance.md gets what lowrank bench has
-// measured.
+// Runs the experiments of docs/lora.md and docs/methods.md and writes their figures and tables. Existing entries of
+// results.json are kept; --again repeats their measurement, --render measures nothing. docs/performance.md gets the
+// measurements of lowrank bench.
 NativeAllocator.KeepFreedMemory();
 try
 {

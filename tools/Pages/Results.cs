@@ -3,7 +3,7 @@ using LowRank.IO;
 
 namespace LowRank.Pages;
 
-/// <summary>All that the pages show: <c>results.json</c>.</summary>
+/// <summary>The data of the pages: <c>results.json</c>.</summary>
 public sealed record Results
 {
     private static readonly JsonSerializerOptions Format = new()
@@ -15,7 +15,7 @@ public sealed record Results
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>The machine in words.</summary>
+    /// <summary>A description of the machine.</summary>
     public string Machine { get; init; } = "";
 
     /// <summary>The day of the last measurement, UTC.</summary>
@@ -24,7 +24,7 @@ public sealed record Results
     /// <summary>Steps of each run.</summary>
     public int Steps { get; init; }
 
-    /// <summary>Rows of a step.</summary>
+    /// <summary>Rows per step.</summary>
     public int BatchSize { get; init; }
 
     /// <summary>Test rows whose loss is measured.</summary>
@@ -51,7 +51,7 @@ public sealed record Results
     /// <summary>Latencies by rank.</summary>
     public IReadOnlyList<LatencyResult> Latencies { get; init; } = [];
 
-    /// <summary>What a step of each method costs.</summary>
+    /// <summary>The cost of a step for each method.</summary>
     public IReadOnlyList<CostResult> Costs { get; init; } = [];
 
     /// <summary>A run by its name.</summary>
@@ -61,43 +61,43 @@ public sealed record Results
             $"results.json has no run \"{name}\"; it has {string.Join(", ", Runs.Select(run => run.Name))}. " +
             "Measure it: run tools/Pages without --render.");
 
-    /// <summary>A run by its name; null where it was not measured.</summary>
+    /// <summary>A run by its name; null if it was not measured.</summary>
     public RunResult? Find(string name) => Runs.FirstOrDefault(run => run.Name == name);
 
-    /// <summary>Reads the file; nothing measured where there is none.</summary>
+    /// <summary>Reads the file; empty results if there is none.</summary>
     public static Results Load(string path) =>
         File.Exists(path) ? JsonSerializer.Deserialize<Results>(File.ReadAllText(path), Format)! : new Results();
 
-    /// <summary>Writes the file, whole or not at all.</summary>
+    /// <summary>Writes the file atomically.</summary>
     public void Save(string path) => AtomicFile.Write(path, JsonSerializer.Serialize(this, Format) + "\n");
 
-    /// <summary>With a run added, or in the place of the one of its name.</summary>
+    /// <summary>Adds a run, or replaces the one with its name.</summary>
     public Results With(RunResult run) => this with { Runs = [.. Runs.Where(other => other.Name != run.Name), run] };
 
-    /// <summary>With a latency added, or in the place of the one of its rank.</summary>
+    /// <summary>Adds a latency, or replaces the one with its rank.</summary>
     public Results With(LatencyResult latency) =>
         this with { Latencies = [
             .. Latencies.Where(other => other.Rank != latency.Rank).Append(latency).OrderBy(other => other.Rank)] };
 
-    /// <summary>With a cost added, or in the place of the one of its method.</summary>
+    /// <summary>Adds a cost, or replaces the one of its method.</summary>
     public Results With(CostResult cost) =>
         this with { Costs = [.. Costs.Where(other => other.Method != cost.Method), cost] };
 }
 
-/// <summary>What a run measured.</summary>
+/// <summary>The results of a run.</summary>
 /// <param name="Name">The run's name.</param>
 /// <param name="Rank">Rank of the adapter; null without one.</param>
 /// <param name="LearningRate">Peak rate.</param>
 /// <param name="Seed">Its seed.</param>
 /// <param name="Steps">Optimizer steps taken.</param>
-/// <param name="TrainedWeights">How many numbers were trained.</param>
-/// <param name="SavedBytes">Size of the weights file that a user keeps.</param>
-/// <param name="HeldOutLoss">Mean loss of the test completions after training, in nats per token; null when training
+/// <param name="TrainedWeights">Number of trained weights.</param>
+/// <param name="SavedBytes">Size of the saved weights file.</param>
+/// <param name="HeldOutLoss">Mean loss of the test completions after training, in nats per token; null if training
 /// diverged.</param>
 /// <param name="FactsStated">Facts of the test rows that the generated texts state.</param>
-/// <param name="Facts">Facts asked for.</param>
+/// <param name="Facts">Number of facts in the test rows.</param>
 /// <param name="BaseTextLoss">Mean loss on held-out text of the base's own kind, in nats per token.</param>
-/// <param name="SecondsPerStep">Median over the steps; on a machine that others use, so not for comparing runs.</param>
+/// <param name="SecondsPerStep">Median over the steps; not for comparing runs, because the machine is shared.</param>
 public sealed record RunResult(
     string Name, int? Rank, double LearningRate, long Seed, long Steps, long TrainedWeights, long SavedBytes,
     double? HeldOutLoss, int FactsStated, int Facts, double? BaseTextLoss, double SecondsPerStep)
@@ -106,24 +106,24 @@ public sealed record RunResult(
     public double FactShare => Facts == 0 ? 0 : (double)FactsStated / Facts;
 }
 
-/// <summary>What a step of a method costs, measured for all methods in turns in one process.</summary>
+/// <summary>The cost of a step of a method, measured for all methods in turn in one process.</summary>
 /// <param name="Method">The value of <c>adapter.method</c>.</param>
-/// <param name="Rounds">How often all methods were measured, one after the other.</param>
-/// <param name="SecondsPerStep">Mean over the steps, of each the shortest time of all rounds.</param>
-/// <param name="ProcessorSecondsPerStep">The same of the time that processors worked, which other work on the machine
-/// changes less.</param>
-/// <param name="MemoryBytes">The most memory of the process in those steps, less what it held with the base opened;
+/// <param name="Rounds">Number of rounds over all methods.</param>
+/// <param name="SecondsPerStep">Mean over the steps of the shortest time of all rounds.</param>
+/// <param name="ProcessorSecondsPerStep">The same for processor time, which depends less on other work on the
+/// machine.</param>
+/// <param name="MemoryBytes">Peak memory of the process during those steps, minus its memory with the base opened;
 /// median over the rounds.</param>
 public sealed record CostResult(
     string Method, int Rounds, double SecondsPerStep, double ProcessorSecondsPerStep, long MemoryBytes);
 
-/// <summary>How long a generated token takes, measured in turns in one process.</summary>
+/// <summary>The time per generated token, measured in turn in one process.</summary>
 /// <param name="Rank">Rank of the adapter.</param>
 /// <param name="Repeats">Texts generated in each state.</param>
 /// <param name="Tokens">Tokens of each text.</param>
-/// <param name="BaseMilliseconds">Shortest time of the base alone, in milliseconds per token: other work makes a text
-/// longer only.</param>
-/// <param name="UnmergedMilliseconds">Shortest time with the adapter in its slots.</param>
-/// <param name="MergedMilliseconds">Shortest time with the adapter added into the weights.</param>
+/// <param name="BaseMilliseconds">Shortest time of the base alone, in milliseconds per token; other work only adds to
+/// it.</param>
+/// <param name="UnmergedMilliseconds">Shortest time with the adapter attached.</param>
+/// <param name="MergedMilliseconds">Shortest time with the adapter merged into the weights.</param>
 public sealed record LatencyResult(
     int Rank, int Repeats, int Tokens, double BaseMilliseconds, double UnmergedMilliseconds, double MergedMilliseconds);

@@ -3,7 +3,7 @@ namespace LowRank.Pages;
 /// <summary>The runs of each experiment. Runs are shared: the same name is trained once.</summary>
 public static class Runs
 {
-    /// <summary>The rate of the quickstart recipe.</summary>
+    /// <summary>The learning rate of the quickstart recipe.</summary>
     public const double RecipeRate = 5e-3;
 
     /// <summary>The ranks compared.</summary>
@@ -12,13 +12,13 @@ public static class Runs
     /// <summary>LoRA's rates, half a decade apart.</summary>
     public static IReadOnlyList<double> LoraRates { get; } = [5e-4, 1.6e-3, 5e-3, 1.6e-2, 5e-2, 1.6e-1];
 
-    /// <summary>Full training's rates, a decade below.</summary>
+    /// <summary>Full training's rates, one decade lower.</summary>
     public static IReadOnlyList<double> FullRates { get; } = [5e-5, 1.6e-4, 5e-4, 1.6e-3, 5e-3, 1.6e-2];
 
     /// <summary>Rates for a part of the model's own weights.</summary>
     public static IReadOnlyList<double> PartRates { get; } = [1.6e-3, 5e-3, 1.6e-2, 5e-2, 1.6e-1];
 
-    /// <summary>Seeds of the same run, which say how much of a difference is chance.</summary>
+    /// <summary>Seeds for repeating a run, to show how much of a difference is chance.</summary>
     public static IReadOnlyList<RunSpec> Seeds { get; } =
         [Lora(16), Lora(16) with { Name = "lora-r16-seed1", Seed = 1 },
         Lora(16) with { Name = "lora-r16-seed2", Seed = 2 }];
@@ -30,11 +30,11 @@ public static class Runs
     public static IReadOnlyList<RunSpec> Rates { get; } =
         [.. LoraRates.Select(rate => Lora(16, rate)), .. FullRates.Select(Full)];
 
-    /// <summary>Whole parts of the model trained without LoRA: the tied embedding and head, and the last
+    /// <summary>Parts of the model trained in full without LoRA: the tied embedding and head, and the last
     /// block.</summary>
     public static IReadOnlyList<RunSpec> Parts { get; } = [.. PartRates.Select(Head), .. PartRates.Select(LastBlock)];
 
-    /// <summary>Different layers adapted with about the number of weights that rank 4 on all of them takes.</summary>
+    /// <summary>Adapters on different layers, with about as many weights as rank 4 on all layers.</summary>
     public static IReadOnlyList<RunSpec> Places { get; } =
     [
         Lora(4),
@@ -53,7 +53,7 @@ public static class Runs
     public static IReadOnlyList<RunSpec> Dropouts { get; } =
         [Lora(16), .. new[] { 0.1, 0.3 }.Select(share => Lora(16) with { Name = $"dropout{share}", Dropout = share })];
 
-    /// <summary>The experiments by the name that <c>--only</c> takes; in the order they are run.</summary>
+    /// <summary>The experiments by their <c>--only</c> name, in running order.</summary>
     public static IReadOnlyDictionary<string, IReadOnlyList<RunSpec>> ByExperiment { get; } =
         new OrderedDictionary<string, IReadOnlyList<RunSpec>>
     {
@@ -88,7 +88,7 @@ public static class Runs
 /// <param name="LearningRate">Peak rate.</param>
 public sealed record RunSpec(string Name, double LearningRate)
 {
-    /// <summary>Rank of a LoRA adapter; null where weights of the model itself are trained.</summary>
+    /// <summary>Rank of a LoRA adapter; null if weights of the model itself are trained.</summary>
     public int? Rank { get; init; }
 
     /// <summary>The adapter's alpha; null for the recipe's alpha / rank.</summary>
@@ -103,15 +103,15 @@ public sealed record RunSpec(string Name, double LearningRate)
     /// <summary>The layers adapted; null for all.</summary>
     public IReadOnlyList<int>? Layers { get; init; }
 
-    /// <summary>Without a rank: how the names of the trained weights begin; null trains every weight.</summary>
+    /// <summary>Without a rank: the prefix of the trained weights' names; null trains every weight.</summary>
     public string? WeightPrefix { get; init; }
 
-    /// <summary>A method of <c>adapter.method</c>, run by a recipe; null for what <see cref="Rank"/> says.</summary>
+    /// <summary>A value of <c>adapter.method</c>, run through a recipe; null to use <see cref="Rank"/>.</summary>
     public string? Method { get; init; }
 
     /// <summary>The other keys of that recipe's <c>adapter</c> section, as YAML.</summary>
     public string AdapterKeys { get; init; } = "";
 
-    /// <summary>Seed of the adapter's first values and of the order of the rows.</summary>
+    /// <summary>Seed of the adapter's initial values and of the order of the rows.</summary>
     public long Seed { get; init; } = 42;
 }

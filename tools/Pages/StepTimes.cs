@@ -3,19 +3,19 @@ using LowRank.Training;
 
 namespace LowRank.Pages;
 
-/// <summary>Remembers how long each step took.</summary>
+/// <summary>Records the duration of each step.</summary>
 internal sealed class StepTimes : ITrainingObserver
 {
     private readonly List<double> seconds = [], processorSeconds = [];
     private TimeSpan before, processorBefore;
 
-    /// <summary>Median seconds per step, the first left out.</summary>
+    /// <summary>Median seconds per step, without the first.</summary>
     public double Median => Statistics.Median(Seconds);
 
-    /// <summary>Seconds of each step, the first left out: it warms up.</summary>
+    /// <summary>Seconds of each step, without the first, which is a warm-up.</summary>
     public IEnumerable<double> Seconds => seconds.Skip(1);
 
-    /// <summary>Seconds that processors worked on each step, of all threads together, the first left out.</summary>
+    /// <summary>Processor seconds of each step over all threads, without the first.</summary>
     public IEnumerable<double> ProcessorSeconds => processorSeconds.Skip(1);
 
     public void Started(TrainingPlan plan) => (before, processorBefore) = (TimeSpan.Zero, ProcessorTime());
@@ -43,23 +43,23 @@ internal sealed class StepTimes : ITrainingObserver
     }
 }
 
-/// <summary>What a few steps of a method took once.</summary>
+/// <summary>The cost of a few steps of a method in one round.</summary>
 /// <param name="Seconds">Time of each step.</param>
-/// <param name="ProcessorSeconds">Time that processors worked on each step.</param>
-/// <param name="MemoryBytes">The most memory of the process in those steps, less what it held with the base
+/// <param name="ProcessorSeconds">Processor time of each step.</param>
+/// <param name="MemoryBytes">Peak memory of the process during those steps, minus its memory with the base
 /// opened.</param>
 public sealed record CostRound(IReadOnlyList<double> Seconds, IReadOnlyList<double> ProcessorSeconds, long MemoryBytes)
 {
-    /// <summary>Mean over the steps, of each the least of all rounds: the steps have the same rows in each, and other
-    /// work adds to them only.</summary>
+    /// <summary>Mean over the steps of the minimum of all rounds: steps have the same rows in each round, and other
+    /// work only adds to them.</summary>
     public static double Least(IReadOnlyList<CostRound> rounds, Func<CostRound, IReadOnlyList<double>> times) =>
         Enumerable.Range(0, times(rounds[0]).Count).Average(step => rounds.Min(round => times(round)[step]));
 }
 
-/// <summary>What the measurements are summed up with.</summary>
+/// <summary>Summary statistics of measurements.</summary>
 internal static class Statistics
 {
-    /// <summary>The middle value; the mean of the middle two of an even number; 0 of none.</summary>
+    /// <summary>The median; for an even number the mean of the middle two; 0 for no values.</summary>
     public static double Median(IEnumerable<double> values)
     {
         double[] sorted = [.. values.Order()];

@@ -3,9 +3,9 @@ using System.Text;
 
 namespace LowRank.Pages;
 
-/// <summary>Draws charts as SVG: a white card with dark writing, legible on light and dark pages; a title and a
-/// description for those who listen; colours that the colour-blind tell apart, and a shape of mark for each series
-/// besides.</summary>
+/// <summary>Draws charts as SVG: a white card with dark text, legible on light and dark pages; a title and a
+/// description for screen readers; colours that colour-blind readers can tell apart, and a mark shape for each
+/// series.</summary>
 /// <remarks>The same data gives the same bytes on every machine.</remarks>
 public sealed class SvgChart
 {
@@ -31,11 +31,11 @@ public sealed class SvgChart
         Text(24, 34, title, size: 18, weight: "600");
     }
 
-    /// <summary>Lines, or points alone, over two axes.</summary>
-    /// <param name="title">What is seen.</param>
-    /// <param name="description">The same in a sentence or two, with the numbers that matter.</param>
+    /// <summary>Lines, or only points, over two axes.</summary>
+    /// <param name="title">The title.</param>
+    /// <param name="description">A description in one or two sentences, with the important numbers.</param>
     /// <param name="x">The horizontal axis.</param>
-    /// <param name="y">The vertical axis; values beyond its ends are drawn at the end.</param>
+    /// <param name="y">The vertical axis; values beyond its ends are drawn at the ends.</param>
     /// <param name="series">At most four.</param>
     /// <param name="reference">A dashed horizontal line and its name; null for none.</param>
     /// <returns>The SVG file's text.</returns>
@@ -71,10 +71,10 @@ public sealed class SvgChart
     }
 
     /// <summary>Horizontal bars from zero.</summary>
-    /// <param name="title">What is seen.</param>
-    /// <param name="description">The same in a sentence or two, with the numbers that matter.</param>
-    /// <param name="label">What the length measures, with the unit.</param>
-    /// <param name="bars">From top to bottom.</param>
+    /// <param name="title">The title.</param>
+    /// <param name="description">A description in one or two sentences, with the important numbers.</param>
+    /// <param name="label">The quantity of the bar's length, with the unit.</param>
+    /// <param name="bars">The bars from top to bottom.</param>
     /// <returns>The SVG file's text.</returns>
     public static string Bars(string title, string description, string label, IReadOnlyList<ChartBar> bars)
     {
@@ -174,15 +174,15 @@ public sealed class SvgChart
 }
 
 /// <summary>An axis of a chart.</summary>
-/// <param name="Label">What it measures, with the unit.</param>
+/// <param name="Label">The quantity, with the unit.</param>
 /// <param name="Ticks">The marked values; the first and the last are the ends.</param>
-/// <param name="IsLogarithmic">Whether equal factors are equally far apart; all values are above 0 then.</param>
+/// <param name="IsLogarithmic">Whether the axis is logarithmic; all values must then be above 0.</param>
 public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool IsLogarithmic = false)
 {
-    /// <summary>Where a value lies between the ends, 0 to 1; beyond them outside this range.</summary>
+    /// <summary>The position of a value between the ends, 0 to 1; outside this range beyond them.</summary>
     public double Share(double value) => (Scale(value) - Scale(Ticks[0])) / (Scale(Ticks[^1]) - Scale(Ticks[0]));
 
-    /// <summary>An axis whose ends hold all values, marked at 1, 2 and 5 times powers of ten.</summary>
+    /// <summary>An axis that covers all values, marked at 1, 2 and 5 times powers of ten.</summary>
     public static ChartAxis Around(
         string label, IEnumerable<double> values, bool logarithmic = false, bool fromZero = false)
     {
@@ -219,7 +219,7 @@ public sealed record ChartAxis(string Label, IReadOnlyList<double> Ticks, bool I
     private double Scale(double value) => IsLogarithmic ? Math.Log10(value) : value;
 }
 
-/// <summary>Finds places for the texts of a chart where they cover neither marks nor lines nor one another.</summary>
+/// <summary>Finds positions for a chart's texts where they cover neither marks nor lines nor each other.</summary>
 /// <param name="left">The left end of the drawing, in pixels.</param>
 /// <param name="right">Its right end.</param>
 /// <param name="bottom">Its lower end.</param>
@@ -240,7 +240,7 @@ internal sealed class ChartLabels(double left, double right, double bottom)
             Avoid(fromX + (toX - fromX) * i / Steps, fromY + (toY - fromY) * i / Steps, size: 2);
     }
 
-    /// <summary>A place beside a point.</summary>
+    /// <summary>Positions beside a point.</summary>
     public (double X, double Y, string Anchor) Beside(string text, double x, double y) => Place(text,
     [
         (x + 9, y - 9, "start"), (x - 9, y - 9, "end"), (x + 9, y + 19, "start"), (x - 9, y + 19, "end"),
@@ -249,7 +249,7 @@ internal sealed class ChartLabels(double left, double right, double bottom)
             (x + 9, y + 34, "start"), (x - 9, y + 34, "end"),
     ]);
 
-    /// <summary>The place of those offered where a text covers least; the first of equals.</summary>
+    /// <summary>Of the given positions, the one where a text covers least; the first if several are equal.</summary>
     public (double X, double Y, string Anchor) Place(
         string text, IReadOnlyList<(double X, double Y, string Anchor)> offered)
     {
@@ -276,21 +276,21 @@ internal sealed class ChartLabels(double left, double right, double bottom)
     }
 }
 
-/// <summary>Points that belong together.</summary>
-/// <param name="Name">Its name in the legend.</param>
-/// <param name="Points">In the order in which a line joins them.</param>
+/// <summary>A series of points.</summary>
+/// <param name="Name">The name in the legend.</param>
+/// <param name="Points">The points, in the order in which a line joins them.</param>
 /// <param name="IsJoined">Whether a line joins them.</param>
 public sealed record ChartSeries(string Name, IReadOnlyList<ChartPoint> Points, bool IsJoined = true);
 
 /// <summary>A point of a line.</summary>
-/// <param name="X">Its place on the horizontal axis.</param>
-/// <param name="Y">Its place on the vertical axis.</param>
+/// <param name="X">The horizontal position.</param>
+/// <param name="Y">The vertical position.</param>
 /// <param name="Label">A text beside it; null for none.</param>
 public sealed record ChartPoint(double X, double Y, string? Label = null);
 
 /// <summary>A bar.</summary>
-/// <param name="Name">What it stands for.</param>
-/// <param name="Value">Its length; 0 or more.</param>
+/// <param name="Name">The name of the bar.</param>
+/// <param name="Value">The length; 0 or more.</param>
 /// <param name="Label">The text at its end.</param>
-/// <param name="Color">Which of the chart's colours, from 0.</param>
+/// <param name="Color">The index of the chart's colour, from 0.</param>
 public sealed record ChartBar(string Name, double Value, string Label, int Color = 0);

@@ -6,7 +6,7 @@ internal sealed class RankReport : IReport
     public string Name => "rank";
 
     public string Table(Results results) =>
-        Show.Table(["rank", "trained weights", "of the base", "adapter file", "held-out loss", "facts right"],
+        Show.Table(["rank", "trained weights", "share of the base", "adapter file", "held-out loss", "facts right"],
         Runs.Ranks.Select(spec => results.Run(spec.Name)).Select(run => (IReadOnlyList<string>)
             [$"{run.Rank}", Show.Weights(run.TrainedWeights),
                 Show.Percent((double)run.TrainedWeights / results.BaseWeights), Show.Bytes(run.SavedBytes),
@@ -25,7 +25,7 @@ internal sealed class RankReport : IReport
             string.Join(", ", points.Select(point => $"rank {point.X}: {point.Label}")) + ".",
             new ChartAxis("rank (doubling)", [.. Runs.RankSteps.Select(rank => (double)rank)], IsLogarithmic: true),
             ChartAxis.Around("held-out loss, nats per token", points.Select(point => point.Y), fromZero: true),
-            [new ChartSeries("LoRA, every linear layer; label: loss and size of the file", points)]);
+            [new ChartSeries("LoRA, every linear layer; labels: loss and file size", points)]);
     }
 }
 
@@ -69,7 +69,7 @@ internal sealed class PlacesReport : IReport
         ["lora-r4"] = "every linear layer",
         ["place-query-value"] = "query and value",
         ["place-attention"] = "all of attention",
-        ["place-feed-forward"] = "feed-forward alone",
+        ["place-feed-forward"] = "feed-forward only",
         ["place-first-two"] = "all linear, first 2 blocks",
         ["place-last-two"] = "all linear, last 2 blocks",
     };
@@ -90,7 +90,7 @@ internal sealed class PlacesReport : IReport
             .Select(run =>
             new ChartBar(Names[run.Name], run.HeldOutLoss!.Value, $"{Show.Loss(run.HeldOutLoss)} · rank {run.Rank}",
             run.Name.Contains("two", StringComparison.Ordinal) ? 1 : 0))];
-        return SvgChart.Bars("Where the pairs sit, at about the same number of weights",
+        return SvgChart.Bars("Placement of the pairs, at about the same number of weights",
             $"Held-out loss after {results.Steps} steps: " +
                 $"{string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label}"))}.",
                 "held-out loss, nats per token (shorter is better)", bars);
@@ -135,7 +135,7 @@ internal sealed class RateReport : IReport
             .Select(run => new ChartPoint(run.LearningRate, run.HeldOutLoss!.Value))]);
 }
 
-/// <summary>The same run with three seeds: how much of a difference is chance.</summary>
+/// <summary>One run with three seeds, to show how much of a difference is chance.</summary>
 internal sealed class SeedsReport : IReport
 {
     public string Name => "seeds";
@@ -148,7 +148,7 @@ internal sealed class SeedsReport : IReport
     public string? Figure(Results results) => null;
 }
 
-/// <summary>LoRA from different first values, each at the best of its rates, with two seeds.</summary>
+/// <summary>LoRA with different initializations, each at its best rate, with two seeds.</summary>
 internal sealed class StartsReport : IReport
 {
     private static readonly string[] Starts = ["lora", "orthogonal", "eva", "pissa", "olora", "corda", "lora_ga"];
@@ -168,7 +168,7 @@ internal sealed class StartsReport : IReport
     public string? Figure(Results results) => null;
 }
 
-/// <summary>What adapting costs on the base's own kind of text.</summary>
+/// <summary>The loss that adapting causes on the base's own kind of text.</summary>
 internal sealed class ForgettingReport : IReport
 {
     public string Name => "forgetting";
@@ -202,7 +202,7 @@ internal sealed class ForgettingReport : IReport
         double before = results.Untrained!.BaseTextLoss!.Value;
         RunResult low = results.Run("lora-r2"), high = results.Run("lora-r16");
         return SvgChart.Lines(
-            "Learned against forgotten",
+            "Learning and forgetting",
             "Loss on the base's own text after training over the held-out loss of the task, both lower is better, " +
             $"for runs that at least halved the latter. Before training {Show.Loss(before)}; " +
             $"LoRA rank 2 {Show.Loss(low.BaseTextLoss)}, rank 16 {Show.Loss(high.BaseTextLoss)}; full training " +
@@ -217,7 +217,7 @@ internal sealed class ForgettingReport : IReport
     private static ChartSeries Series(
         Results results, string name, IEnumerable<RunSpec> specs, Func<RunResult, string> label) => new(name,
         [.. specs.Select(spec => results.Run(spec.Name))
-            // what learned little or broke would squeeze the rest
+            // runs that learned little or diverged would squeeze the others
             .Where(run => run.HeldOutLoss < results.Untrained!.HeldOutLoss / 2)
             .Select(run => new ChartPoint(run.HeldOutLoss!.Value, run.BaseTextLoss!.Value, label(run)))]);
 }

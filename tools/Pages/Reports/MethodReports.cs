@@ -2,13 +2,13 @@ using LowRank.Adapters.Methods;
 
 namespace LowRank.Pages.Reports;
 
-/// <summary>All methods on one task: what they train, take and reach.</summary>
+/// <summary>All methods on one task: trained weights, cost and results.</summary>
 internal sealed class ExperimentsReport : IReport
 {
     private static readonly string[] Prompts = ["prompt_tuning", "prefix_tuning"],
         OtherShapes = ["loha", "lokr", "vera", "ia3"];
 
-    // Where nine methods train as many weights, the plain pairs and the best of the nine carry a name.
+    // Nine methods train the same number of weights; only the plain pairs and the best of the nine are labelled.
     private static readonly string[] Labelled =
         ["lora", "lora_fa", "adalora", "lokr", "vera", "ia3", "loha", "prompt_tuning", "prefix_tuning",
         "pissa", "full"];
@@ -75,7 +75,7 @@ internal sealed class ExperimentsReport : IReport
             $"results.json has no costs of {method}. Measure them: run tools/Pages with --only costs.");
 }
 
-/// <summary>LoRA, full training, and parts of the model trained whole.</summary>
+/// <summary>LoRA, full training, and parts of the model trained in full.</summary>
 internal sealed class MethodsReport : IReport
 {
     public string Name => "methods";
@@ -100,23 +100,23 @@ internal sealed class MethodsReport : IReport
             "held-out loss, nats per token (shorter is better) · thousands of weights trained", bars);
     }
 
-    // Each at the best of the rates that it was given.
+    // Each at its best rate.
     private static IEnumerable<(string Name, RunResult Run)> Rows(Results results) =>
     [
         ("LoRA, rank 16", Show.Best(results, Runs.LoraRates.Select(rate => Runs.Lora(16, rate)))),
         ("every weight", Show.Best(results, Runs.FullRates.Select(Runs.Full))),
-        ("the last block, whole", Show.Best(results, Runs.PartRates.Select(Runs.LastBlock))),
+        ("the whole last block", Show.Best(results, Runs.PartRates.Select(Runs.LastBlock))),
         ("embedding and head (tied)", Show.Best(results, Runs.PartRates.Select(Runs.Head))),
     ];
 }
 
-/// <summary>Time a generated token, merged and not.</summary>
+/// <summary>Time per generated token, merged and unmerged.</summary>
 internal sealed class LatencyReport : IReport
 {
     public string Name => "latency";
 
     public string Table(Results results) =>
-        Show.Table(["rank", "base, ms per token", "adapter in its slots", "merged", "in slots / base", "merged / base"],
+        Show.Table(["rank", "base, ms per token", "adapter attached", "merged", "attached / base", "merged / base"],
         results.Latencies.Select(
             time => (IReadOnlyList<string>)[
                 $"{time.Rank}", $"{time.BaseMilliseconds:0.00}", $"{time.UnmergedMilliseconds:0.00}",
@@ -128,13 +128,13 @@ internal sealed class LatencyReport : IReport
     {
         List<ChartBar> bars = [.. results.Latencies.SelectMany(time => new ChartBar[]
         {
-            new($"rank {time.Rank}, in its slots", time.UnmergedMilliseconds / time.BaseMilliseconds,
+            new($"rank {time.Rank}, attached", time.UnmergedMilliseconds / time.BaseMilliseconds,
                 $"{time.UnmergedMilliseconds / time.BaseMilliseconds:0.00} ×", 1),
             new($"rank {time.Rank}, merged", time.MergedMilliseconds / time.BaseMilliseconds,
                 $"{time.MergedMilliseconds / time.BaseMilliseconds:0.00} ×"),
         })];
-        return SvgChart.Bars("Time a generated token, against the base alone",
-            "Shortest time of a greedy token with cache, as a multiple of the base's: " +
+        return SvgChart.Bars("Time per generated token, relative to the base alone",
+            "Shortest time per token in greedy generation with a cache, as a multiple of the base's: " +
                 $"{string.Join(", ", bars.Select(bar => $"{bar.Name} {bar.Label}"))}.",
             "multiple of the base's time (shorter is better)", [new ChartBar("base, no adapter", 1, "1", 2), .. bars]);
     }

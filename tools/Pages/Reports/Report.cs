@@ -1,19 +1,19 @@
 namespace LowRank.Pages.Reports;
 
-/// <summary>What a page shows of an experiment.</summary>
+/// <summary>The part of a page for one experiment.</summary>
 public interface IReport
 {
-    /// <summary>The name of its table's mark and its figure.</summary>
+    /// <summary>The name of the table's marker and of the figure.</summary>
     string Name { get; }
 
     /// <summary>The table, in Markdown.</summary>
     string Table(Results results);
 
-    /// <summary>The figure's SVG; null for an experiment without one.</summary>
+    /// <summary>The figure as SVG; null for an experiment without one.</summary>
     string? Figure(Results results);
 }
 
-/// <summary>How numbers are written on the page.</summary>
+/// <summary>Formats numbers for the page.</summary>
 internal static class Show
 {
     public static string Loss(double? loss) => loss?.ToString("0.000") ?? "diverged";
@@ -29,7 +29,7 @@ internal static class Show
     public static string Change(double? from, double? to) => to is null || from is null ? "diverged"
         : (to.Value - from.Value).ToString("+0.000;−0.000");
 
-    /// <summary>Several values by their mean and their ends, such as "0.225 (0.208–0.247)".</summary>
+    /// <summary>The mean of several values with their range, such as "0.225 (0.208–0.247)".</summary>
     public static string Spread(IReadOnlyCollection<double> values, string format) =>
         $"{values.Average().ToString(format)} ({values.Min().ToString(format)}–{values.Max().ToString(format)})";
 
