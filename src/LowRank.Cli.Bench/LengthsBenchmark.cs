@@ -289,7 +289,7 @@ internal static class LengthsView
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"losses and gradient norms differ from the plain loop's by at most {found.LargestDifference:e1} of " +
-                "their size"));
+                $"their size"));
     }
 
     private static IEnumerable<(string Name, LoopMeasurement Loop)> Loops(LengthsMeasurement found) =>
