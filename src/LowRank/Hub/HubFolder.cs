@@ -18,14 +18,21 @@ public static class HubFolder
     /// <exception cref="HubException">The Hub could not be reached, and the cache does not have the files.</exception>
     public static string Open(
         string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null,
+        CancellationToken cancellation = default) =>
+        OpenAsync(name, selection, options, progress, cancellation).GetAwaiter().GetResult();
+
+    /// <inheritdoc cref="Open"/>
+    public static async Task<string> OpenAsync(
+        string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null,
         CancellationToken cancellation = default)
     {
         name = EmbeddedFiles.Resolve(name);
         if (Directory.Exists(name) || HubRepository.TryParse(name) is not { } repository) return name;
         try
         {
-            return Fetch(repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation)
-                .GetAwaiter().GetResult();
+            return await Fetch(
+                repository, selection, options ?? HubOptions.FromEnvironment(), progress, cancellation)
+                .ConfigureAwait(false);
         }
         catch (InputException e)
         {

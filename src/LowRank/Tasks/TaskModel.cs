@@ -51,36 +51,21 @@ public sealed class TaskModel : IDisposable
         Device? device = null,
         string baseDtype = WeightFormats.Auto)
     {
-        ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
-        IModelFamily family = FamilyRegistry.Get(config.ModelType);
-        HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
-        AdapterTask? described = AdapterTask.Load(adapter ?? model);
-        ITaskKind kind =
-            Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
-        AdapterData? read = AdapterData.Load(adapter ?? model);
-        TaskSettings chosen = Settings(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
-        head = new HeadRequest(
-            kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal
-            ?? HeadRenewal.Never };
-        if (chosen.Problem == "regression") head = head with { Labels = 1 };
-        if (settings is not null) chosen = settings(chosen);
-        PretrainedModel opened = PretrainedModel.Open(model, device, head: head, vocabulary: adapter is null ? 0
-            : AdapterVocabulary.RowsFor(adapter),
-            baseDtype: adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype));
+        TaskOpening opening = TaskOpening.Of(model, adapter, task, baseDtype);
+        TaskSettings chosen = settings is null ? opening.Settings : settings(opening.Settings);
+        PretrainedModel opened = opening.OpenBase(model, device);
         Adapter? attached = null;
         try
         {
             attached = adapter is null ? null : Adapter.Load(adapter, opened);
-            if (attached is null && opened.Network.CreatedWeights.Count > 0)
-                throw new InputException(
-                    $"{model} has no weights for the head of {kind.Name} " +
-                    $"({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
+            if (attached is null) opening.RequireHead(opened);
             attached?.Attach();
             Tokenizer? tokenizer = AdapterChatTemplates.Open(
                 model, attached?.Vocabulary, attached?.ChatTemplates, opened.Generation.EndOfText);
-            return new TaskModel(opened, attached, tokenizer, kind, kind.Start(opened, tokenizer, chosen))
+            return new TaskModel(
+                opened, attached, tokenizer, opening.Kind, opening.Kind.Start(opened, tokenizer, chosen))
             {
-                Data = read,
+                Data = opening.Data,
                 Notes = chosen.IsMaxLengthGiven && chosen.LengthNote(opened.Network) is { } shorter ? [shorter] : [],
             };
         }
@@ -97,6 +82,51 @@ public sealed class TaskModel : IDisposable
     {
         Adapter?.Dispose();
         Model.Dispose();
+    }
+}
+
+/// <summary>What a base has to be opened with for its adapter's task, or its own.</summary>
+/// <param name="Kind">The task.</param>
+/// <param name="Settings">The task's settings, as adapter and config give them.</param>
+/// <param name="Head">The base's head.</param>
+/// <param name="Vocabulary">Rows of its token embedding; 0 leaves them as they are.</param>
+/// <param name="BaseDtype">How its linear weights are kept.</param>
+/// <param name="Data">How the rows were read that it was trained on; null where nothing has to be said of them.</param>
+internal sealed record TaskOpening(
+    ITaskKind Kind, TaskSettings Settings, HeadRequest Head, int Vocabulary, string BaseDtype, AdapterData? Data)
+{
+    /// <summary>Reads the folders; no weight is opened.</summary>
+    /// <inheritdoc cref="TaskModel.Open"/>
+    public static TaskOpening Of(string model, string? adapter, string? task, string baseDtype)
+    {
+        ConfigReader config = ConfigReader.Open(Path.Combine(model, "config.json"));
+        IModelFamily family = FamilyRegistry.Get(config.ModelType);
+        HeadRequest? head = adapter is null ? null : AdapterHead.Request(adapter);
+        AdapterTask? described = AdapterTask.Load(adapter ?? model);
+        ITaskKind kind =
+            Choose(task, described, head ?? HeadRequest.Of(config, family), family, adapter, adapter ?? model);
+        AdapterData? read = AdapterData.Load(adapter ?? model);
+        TaskSettings settings = Read(described, config, head) with { TrainOn = read?.Learned ?? TrainOn.Completion };
+        head = new HeadRequest(
+            kind.Head, head?.Labels ?? HeadRequest.Of(config, family).Labels) { Renewal = head?.Renewal
+            ?? HeadRenewal.Never };
+        if (settings.Problem == "regression") head = head with { Labels = 1 };
+        return new TaskOpening(kind, settings, head, adapter is null ? 0 : AdapterVocabulary.RowsFor(adapter),
+            adapter is null ? baseDtype : AdapterBase.DtypeFor([adapter], baseDtype), read);
+    }
+
+    /// <summary>Opens the base.</summary>
+    public PretrainedModel OpenBase(string model, Device? device) =>
+        PretrainedModel.Open(model, device, head: Head, vocabulary: Vocabulary, baseDtype: BaseDtype);
+
+    /// <summary>Requires that the base has weights for the head: without an adapter nothing else brings them.</summary>
+    /// <exception cref="InputException">It has none.</exception>
+    public void RequireHead(PretrainedModel opened)
+    {
+        if (opened.Network.CreatedWeights.Count > 0)
+            throw new InputException(
+                $"{opened.Folder} has no weights for the head of {Kind.Name} " +
+                $"({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
     }
 
     private static ITaskKind Choose(
@@ -116,7 +146,7 @@ public sealed class TaskModel : IDisposable
         return chosen;
     }
 
-    private static TaskSettings Settings(AdapterTask? described, ConfigReader config, HeadRequest? head)
+    private static TaskSettings Read(AdapterTask? described, ConfigReader config, HeadRequest? head)
     {
         string problem = described?.Problem ?? config.TextOr("problem_type", "");
         IReadOnlyList<string>? names = described?.Labels ?? HeadRequest.LabelNames(config.Root);

@@ -120,11 +120,43 @@ public static class CausalLoss
         using var scope = NewDisposeScope();
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
         Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);
-        Tensor predicting = hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
+        return Sum(model, Predicting(hidden, batch), batch.Labels, dropout).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The summed loss of each row, in nats, without gradients; the rows go through the model
+    /// together.</summary>
+    /// <param name="model">The model, with its adapters attached.</param>
+    /// <param name="rows">At least one.</param>
+    public static IReadOnlyList<double> ByRow(Decoder model, IReadOnlyList<TokenizedExample> rows)
+    {
+        model.RequireCausal();
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Batch padded = Batch.Pad(rows);
+        TensorBatch batch = TensorBatch.Create(
+            padded.InputIds, padded.Labels, padded.AttentionMask, padded.Length, model.Device);
+        Tensor states = Predicting(model.Hidden(batch.Tokens, batch.AttentionMask), batch);
+        var losses = new List<double>();
+        long at = 0;
+        foreach (int labels in rows.Select(row => row.PredictedLabels))
+        {
+            losses.Add(labels == 0 ? 0
+                : Sum(model, states.narrow(0, at, labels), batch.Labels.narrow(0, at, labels), null).item<float>());
+            at += labels;
+        }
+        return losses;
+    }
+
+    private static Tensor Predicting(Tensor hidden, TensorBatch batch) =>
+        hidden.view(-1, hidden.shape[^1]).index_select(0, batch.PredictingPositions);
+
+    // Takes states, [labels, hidden].
+    private static Tensor Sum(Decoder model, Tensor states, Tensor labels, Generator? dropout)
+    {
         if (model.OutputHead is { } head && model.Shape.LogitSoftcap is null && HeadLoss.Fits(head))
-            return HeadLoss.Sum(head, predicting, batch.Labels).MoveToOuterDisposeScope();
-        Tensor logits = model.Logits(predicting, dropout);
-        return nn.functional.cross_entropy(logits, batch.Labels, reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+            return HeadLoss.Sum(head, states, labels);
+        return nn.functional.cross_entropy(
+            model.Logits(states, dropout), labels, reduction: nn.Reduction.Sum);
     }
 }
 

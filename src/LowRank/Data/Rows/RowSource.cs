@@ -13,6 +13,9 @@ public sealed class RowSource
     private RowSource(IReadOnlyList<string> paths, RowOptions options, RowSplit? split) =>
         (Paths, Options, Split) = (paths, options, split);
 
+    /// <summary>Rows that a program holds; null where they stand in files.</summary>
+    internal IReadOnlyList<JsonObject>? Held { get; private init; }
+
     /// <summary>Files, folders and patterns, as they were given.</summary>
     public IReadOnlyList<string> Paths { get; }
 
@@ -32,8 +35,14 @@ public sealed class RowSource
         return new RowSource(paths, options ?? new RowOptions(), split);
     }
 
+    /// <summary>Rows of a program; messages call the first "rows, row 1".</summary>
+    /// <param name="rows">Their fields; they are not changed.</param>
+    /// <param name="options">How they are read; null for the defaults.</param>
+    internal static RowSource Of(IReadOnlyList<JsonObject> rows, RowOptions? options = null) =>
+        new(["rows"], options ?? new RowOptions(), split: null) { Held = rows };
+
     /// <summary>The same source, split.</summary>
-    public RowSource With(RowSplit? split) => new(Paths, Options, split);
+    public RowSource With(RowSplit? split) => new(Paths, Options, split) { Held = Held };
 
     /// <summary>Begins to read.</summary>
     /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
@@ -138,7 +147,10 @@ internal sealed class RowReading(RowSource source, bool foreign)
     public IEnumerable<Sample> Rows() => Unread().Select(Finish).OfType<Sample>();
 
     /// <summary>The rows as they are found in the files, before anything is done with them.</summary>
-    public IEnumerable<UnreadRow> Unread() => RowFiles.Expand(source.Paths, Problems, notes).SelectMany(Unread);
+    public IEnumerable<UnreadRow> Unread() => source.Held is { } held
+        ? held.Select((row, number) => new ReadRow(
+            new DataPlace(source.Paths[0], number + 1) { IsRow = true }, row.DeepClone().AsObject()))
+        : RowFiles.Expand(source.Paths, Problems, notes).SelectMany(Unread);
 
     /// <summary>A row with everything done that the source asks for.</summary>
     /// <returns>Null where it is wrong, which is noted, or left out.</returns>

@@ -134,7 +134,13 @@ internal sealed class EmbeddingTask : ITask
     public IMetricAccumulator NewBoard() => new RetrievalAccumulator();
 
     /// <inheritdoc/>
-    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
+    public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null) =>
+        Embed(source, batchSize, notes).Select(vector =>
+            new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) });
+
+    /// <summary>The vector of each row's text, of the model's width.</summary>
+    /// <inheritdoc cref="ITask.Predict"/>
+    public IEnumerable<float[]> Embed(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, MaxLength);
         List<EmbeddingExample> texts =
@@ -146,10 +152,7 @@ internal sealed class EmbeddingTask : ITask
             using var scope = NewDisposeScope();
             TextInput[] read = [.. batch.Select(text => text.Anchor)];
             Tensor vectors = FiniteOutput.Require(Embed(read, null), Network, "embeddings", () => Embed(read, null));
-            return vectors.cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1])
-                .Select(vector =>
-                new JsonObject { ["embedding"] = new JsonArray([.. vector.Select(value => (JsonNode?)value)]) })
-                .ToList();
+            return vectors.cpu().contiguous().data<float>().ToArray().Chunk((int)vectors.shape[1]).ToList();
         });
     }
 
