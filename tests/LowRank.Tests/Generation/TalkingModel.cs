@@ -19,11 +19,13 @@ internal sealed class TalkingModel : IDisposable
             TinyModel.With(TinyModel.With(TinyModel.Llama, "vocab_size", 258), "max_position_embeddings", maxPositions);
         tiny = new TinyModel(TinyModel.With(config, "initializer_range", 0.5));
         File.WriteAllText(
-            Path.Combine(tiny.Path, "tokenizer.json"),
+            System.IO.Path.Combine(tiny.Path, "tokenizer.json"),
             BytePairTrainer.Train(["a b c"], 256 + (special ?? Special).Length, special ?? Special));
-        if (template is not null) File.WriteAllText(Path.Combine(tiny.Path, "chat_template.jinja"), template);
+        if (template is not null) File.WriteAllText(System.IO.Path.Combine(tiny.Path, "chat_template.jinja"), template);
         Tokenizer = Tokenizer.Load(tiny.Path);
     }
+
+    public string Path => tiny.Path;
 
     public Tokenizer Tokenizer { get; }
 
@@ -33,6 +35,13 @@ internal sealed class TalkingModel : IDisposable
 
     public Conversation Talk(IChatFormat? format = null, JsonArray? tools = null) =>
         new(tiny.Model.Decoder, Tokenizer, format ?? ChatFormats.ForTalking(Tokenizer), tools);
+
+    /// <summary>Writes the weights, so that the folder can be opened.</summary>
+    public TalkingModel Save()
+    {
+        tiny.Save();
+        return this;
+    }
 
     public void Dispose() => tiny.Dispose();
 }

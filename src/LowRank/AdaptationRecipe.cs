@@ -1,0 +1,279 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Data.Packing;
+using LowRank.Recipes;
+
+namespace LowRank;
+
+/// <summary>The recipe that typed options stand for: what differs from its default becomes a key, so that options are
+/// read, checked and run as a recipe is, and messages name the options again.</summary>
+internal static partial class AdaptationRecipe
+{
+    private const string Name = "the options";
+
+    private static readonly JsonSerializerOptions Readable =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Each option of a record by the recipe's key that it stands for.</summary>
+    private sealed record Setting<T>(string Key, string Option, Func<T, object?> Value);
+
+    private static readonly Setting<LanguageModelOptions>[] OfModel =
+    [
+        new("device", nameof(LanguageModelOptions.Device), o => o.Device),
+        new("base_dtype", nameof(LanguageModelOptions.BaseDtype), o => o.BaseDtype),
+        new("tf32", nameof(LanguageModelOptions.Tf32), o => o.Tf32),
+        new("training.threads", nameof(LanguageModelOptions.Threads), o => o.Threads),
+    ];
+
+    private static readonly Setting<TaskOptions>[] OfTask =
+    [
+        new("task", nameof(TaskOptions.Name), o => o.Name),
+        new("task_options.labels", nameof(TaskOptions.Labels), o => o.Labels),
+        new("task_options.problem", nameof(TaskOptions.Problem), o => o.Problem),
+        new("task_options.new_head", nameof(TaskOptions.NewHead), o => o.NewHead),
+        new("task_options.pooling", nameof(TaskOptions.Pooling), o => o.Pooling),
+        new("task_options.temperature", nameof(TaskOptions.Temperature), o => o.Temperature),
+        new("task_options.mask_share", nameof(TaskOptions.MaskShare), o => o.MaskShare),
+        new("task_options.stride", nameof(TaskOptions.Stride), o => o.Stride),
+        new("task_options.max_answer_tokens", nameof(TaskOptions.MaxAnswerTokens), o => o.MaxAnswerTokens),
+    ];
+
+    private static readonly Setting<Dataset>[] OfRows =
+    [
+        new("data.columns", nameof(Dataset.Columns), o => o.Columns.Count > 0 ? o.Columns : null),
+        new("data.template", nameof(Dataset.Template), o => o.Template.Count > 0 ? o.Template : null),
+        new("data.text", nameof(Dataset.Text), o => Word(o.Text)),
+        new("data.csv.separator", nameof(Dataset.Csv), o => o.Csv.SeparatorWord),
+        new("data.csv.header", nameof(Dataset.Csv), o => o.Csv.Header),
+        new("data.on_bad_row", nameof(Dataset.OnBadRow), o => Word(o.OnBadRow)),
+        new("data.deduplicate", nameof(Dataset.Deduplicate), o => o.Deduplicate),
+    ];
+
+    private static readonly Setting<TrainingOptions>[] OfTraining =
+    [
+        new("data.validation_share", nameof(TrainingOptions.ValidationShare), o => o.ValidationShare),
+        new("data.split_seed", nameof(TrainingOptions.SplitSeed), o => o.SplitSeed),
+        new("data.train_on", nameof(TrainingOptions.TrainOn), o => o.TrainOn == TrainOn.All ? "all" : "completion"),
+        new("data.chat_template", nameof(TrainingOptions.ChatTemplate), o => o.ChatTemplate),
+        new("data.cache", nameof(TrainingOptions.CacheTokens), o => o.CacheTokens),
+        new("data.streaming", nameof(TrainingOptions.Streaming), o => o.Streaming),
+        new("data.shuffle_buffer", nameof(TrainingOptions.ShuffleBuffer), o => o.ShuffleBuffer),
+        new("adapter.new_tokens", nameof(TrainingOptions.NewTokens), o => o.NewTokens.Count > 0 ? o.NewTokens : null),
+        new("training.init_adapter", nameof(TrainingOptions.StartFrom), o => o.StartFrom),
+        new("training.epochs", nameof(TrainingOptions.Epochs), o => o.Epochs),
+        new("training.steps", nameof(TrainingOptions.Steps), o => o.Steps),
+        new("training.batch_size", nameof(TrainingOptions.BatchSize), o => o.BatchSize),
+        new("training.gradient_accumulation", nameof(TrainingOptions.GradientAccumulation),
+            o => o.GradientAccumulation),
+        new("training.packing", nameof(TrainingOptions.Packing), o => o.Packing),
+        new("training.share_prompts", nameof(TrainingOptions.SharePrompts), o => o.SharePrompts switch
+        {
+            PromptSharing.Off => "false",
+            PromptSharing.Grouped => "grouped",
+            _ => "true",
+        }),
+        new("training.batch_tokens", nameof(TrainingOptions.BatchTokens), o => o.BatchTokens),
+        new("training.gradient_checkpointing", nameof(TrainingOptions.GradientCheckpointing),
+            o => o.GradientCheckpointing),
+        new("training.learning_rate", nameof(TrainingOptions.LearningRate), o => o.LearningRate),
+        new("training.schedule", nameof(TrainingOptions.Schedule), o => Word(o.Schedule)),
+        new("training.warmup_steps", nameof(TrainingOptions.WarmupSteps), o => o.WarmupSteps),
+        new("training.warmup_ratio", nameof(TrainingOptions.WarmupRatio), o => o.WarmupRatio),
+        new("training.weight_decay", nameof(TrainingOptions.WeightDecay), o => o.WeightDecay),
+        new("training.beta1", nameof(TrainingOptions.Beta1), o => o.Beta1),
+        new("training.beta2", nameof(TrainingOptions.Beta2), o => o.Beta2),
+        new("training.epsilon", nameof(TrainingOptions.Epsilon), o => o.Epsilon),
+        new("training.max_grad_norm", nameof(TrainingOptions.MaxGradientNorm), o => o.MaxGradientNorm),
+        new("training.max_length", nameof(TrainingOptions.MaxLength), o => o.MaxLength),
+        new("training.shuffle", nameof(TrainingOptions.Shuffle), o => o.Shuffle),
+        new("training.seed", nameof(TrainingOptions.Seed), o => o.Seed),
+        new("training.eval_every", nameof(TrainingOptions.EvaluateEvery), o => o.EvaluateEvery),
+        new("training.eval_batch_size", nameof(TrainingOptions.EvaluationBatchSize), o => o.EvaluationBatchSize),
+        new("training.save_every", nameof(TrainingOptions.SaveEvery), o => o.SaveEvery),
+        new("training.keep_checkpoints", nameof(TrainingOptions.KeepCheckpoints), o => o.KeepCheckpoints),
+        new("training.max_skipped_steps", nameof(TrainingOptions.MaxSkippedSteps), o => o.MaxSkippedSteps),
+        new("training.patience", nameof(TrainingOptions.Patience), o => o.Patience),
+        new("training.min_delta", nameof(TrainingOptions.MinDelta), o => o.MinDelta),
+        new("training.max_time", nameof(TrainingOptions.MaxTime), o => o.MaxTime?.TotalSeconds),
+        new("training.max_tokens", nameof(TrainingOptions.MaxTokens), o => o.MaxTokens),
+        new("training.tensorboard", nameof(TrainingOptions.TensorBoard), o => o.TensorBoard),
+    ];
+
+    private static readonly Setting<LoraConfig>[] OfAdapter =
+    [
+        new("adapter.method", nameof(LoraConfig.PeftType), Method),
+        new("adapter.rank", nameof(LoraConfig.Rank), o => o.Rank),
+        new("adapter.alpha", nameof(LoraConfig.Alpha), o => o.Alpha.Value),
+        new("adapter.dropout", nameof(LoraConfig.Dropout), o => o.Dropout.Value),
+        new("adapter.target_modules", nameof(LoraConfig.TargetModules), o => Modules(o.TargetModules)),
+        new("adapter.exclude_modules", nameof(LoraConfig.ExcludeModules), o => Modules(o.ExcludeModules)),
+        new("adapter.bias", nameof(LoraConfig.Bias), o => o.Bias switch
+        {
+            BiasTraining.All => "all",
+            BiasTraining.Adapted => "lora_only",
+            _ => "none",
+        }),
+        new("adapter.use_rslora", nameof(LoraConfig.UseRankStabilizedScale), o => o.UseRankStabilizedScale),
+        new("adapter.layers_to_transform", nameof(LoraConfig.LayersToTransform), o => o.LayersToTransform?.Layers),
+        new("adapter.layers_pattern", nameof(LoraConfig.LayersPattern), o => Modules(o.LayersPattern)),
+        new("adapter.rank_pattern", nameof(LoraConfig.RankPattern),
+            o => o.RankPattern.Count > 0 ? o.RankPattern : null),
+        new("adapter.alpha_pattern", nameof(LoraConfig.AlphaPattern),
+            o => o.AlphaPattern.Count > 0 ? o.AlphaPattern.ToDictionary(p => p.Key, p => p.Value.Value) : null),
+        new("adapter.modules_to_save", nameof(LoraConfig.ModulesToSave), o => o.ModulesToSave),
+        new("adapter.ensure_weight_tying", nameof(LoraConfig.EnsureWeightTying), o => o.EnsureWeightTying),
+        new("adapter.lora_bias", nameof(LoraConfig.BiasOnB), o => o.BiasOnB),
+        new("adapter.trainable_token_indices", nameof(LoraConfig.TrainedTokens),
+            o => o.TrainedTokens?.SelectMany(tokens => tokens.Value)),
+        new("adapter.init_lora_weights", nameof(LoraConfig.InitialWeights),
+            o => Starts.Contains(o.InitialWeights.Name) ? o.InitialWeights.Name : "true"),
+    ];
+
+    private static readonly string[] Starts = ["true", "false", "gaussian"];
+
+    /// <summary>Every key that an option stands for, with the option's name in code.</summary>
+    internal static IReadOnlyDictionary<string, string> Options { get; } = new Dictionary<string, string>(
+    [
+        .. Named(nameof(LanguageModelOptions), OfModel), .. Named(nameof(TaskOptions), OfTask),
+        .. Named(nameof(Dataset), OfRows), .. Named(nameof(TrainingOptions), OfTraining),
+        .. Named(nameof(LoraConfig), OfAdapter),
+        new("data.train", "the rows"), new("data.validation", "TrainingOptions.Validation"),
+        new("output", "TrainingOptions.OutputFolder"), new("model", "the model"),
+    ]);
+
+    /// <summary>Makes the recipe.</summary>
+    /// <param name="model">The base: a folder, or a name on the Hub.</param>
+    /// <param name="opening">How it is opened.</param>
+    /// <param name="rows">The rows to learn from.</param>
+    /// <param name="files">The files that hold them, and those held out.</param>
+    /// <param name="adapter">What is trained.</param>
+    /// <param name="training">How.</param>
+    /// <param name="output">The run's folder.</param>
+    /// <exception cref="InputException">Options out of range, or without effect beside the others: all at
+    /// once.</exception>
+    public static Recipe Create(
+        string model, LanguageModelOptions opening, Dataset rows, AdaptationFiles files, LoraConfig adapter,
+        TrainingOptions training, string output)
+    {
+        var keys = new JsonObject { ["model"] = model, ["output"] = output };
+        Set(keys, "data.train", files.Training);
+        if (files.Validation.Count > 0) Set(keys, "data.validation", files.Validation);
+        Add(keys, OfModel, opening, new LanguageModelOptions());
+        Add(keys, OfTask, training.Task, TaskOptions.CausalLanguageModel);
+        Add(keys, OfRows, rows, Dataset.FromFiles("-"));
+        Add(keys, OfTraining, training with { Seed = training.Seed ?? opening.Seed }, new TrainingOptions());
+        // An adapter to begin from has its own settings.
+        if (training.StartFrom is null)
+        {
+            Add(keys, OfAdapter, adapter, new LoraConfig());
+            Set(keys, "adapter.rank", adapter.Rank);
+            Set(keys, "adapter.alpha", adapter.Alpha.Value);
+        }
+        // Without a folder nobody can resume, and what a program holds is tokenised once.
+        if (training is { OutputFolder: null, SaveEvery: null }) Set(keys, "training.save_every", "none");
+        bool caches = training is { CacheTokens: true, Streaming: false }
+            && training.Task.Name == TaskOptions.CausalLanguageModel.Name;
+        if (caches && rows.IsHeld) Set(keys, "data.cache", false);
+        return Recipe.Parse(keys.ToJsonString(Readable), Environment.CurrentDirectory, null, Name);
+    }
+
+    /// <summary>A message with the options' names instead of the keys'.</summary>
+    /// <param name="text">The message.</param>
+    /// <param name="files">Where the rows of a program were written, which messages call rows.</param>
+    public static string Reword(string text, AdaptationFiles? files = null)
+    {
+        text = Place().Replace(text, "");
+        foreach ((string path, string name) in files?.Names ?? new Dictionary<string, string>())
+            text = text.Replace(path, name, StringComparison.Ordinal);
+        text = Key().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
+        text = FirstWord().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
+        return text.Replace(" (or --columns)", "", StringComparison.Ordinal)
+            .Replace("--resume", "TrainingOptions.Resume", StringComparison.Ordinal)
+            .Replace("The recipe cannot be run", "The adaptation cannot be run", StringComparison.Ordinal);
+    }
+
+    /// <summary>Does work, whose errors name options instead of keys.</summary>
+    public static T Do<T>(Func<T> work, AdaptationFiles? files = null)
+    {
+        try
+        {
+            return work();
+        }
+        catch (InputException error) when (Reword(error.Message, files) != error.Message)
+        {
+            throw Reword(error, files);
+        }
+    }
+
+    private static InputException Reword(InputException error, AdaptationFiles? files)
+    {
+        string[] problems = [.. error.Problems.Select(problem => Reword(problem, files))];
+        string heading = error.Message.Split('\n')[0];
+        return problems.Length == 1 && error.Problems[0] == error.Message ? new InputException(problems[0], error)
+            : new InputException(Reword(heading, files), problems);
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Named<T>(string record, Setting<T>[] settings) =>
+        settings.Select(setting => KeyValuePair.Create(setting.Key, $"{record}.{setting.Option}"));
+
+    private static void Add<T>(JsonObject keys, Setting<T>[] settings, T given, T defaults)
+    {
+        foreach (Setting<T> setting in settings)
+            if (setting.Value(given) is { } value && !Equals(value, setting.Value(defaults)))
+                Set(keys, setting.Key, value);
+    }
+
+    private static void Set(JsonObject keys, string key, object value)
+    {
+        string[] path = key.Split('.');
+        foreach (string section in path[..^1])
+        {
+            if (keys[section] is null) keys[section] = new JsonObject();
+            keys = keys[section]!.AsObject();
+        }
+        keys[path[^1]] = Node(value);
+    }
+
+    private static JsonNode Node(object value) => value switch
+    {
+        string text => JsonValue.Create(text),
+        bool flag => JsonValue.Create(flag),
+        int whole => JsonValue.Create(whole),
+        long whole => JsonValue.Create(whole),
+        double number => JsonValue.Create(number),
+        IReadOnlyDictionary<string, string> texts => Map(texts, text => text),
+        IReadOnlyDictionary<string, int> numbers => Map(numbers, number => number),
+        IReadOnlyDictionary<string, double> numbers => Map(numbers, number => number),
+        System.Collections.IEnumerable list => new JsonArray([.. list.Cast<object>().Select(Node)]),
+        _ => throw new ArgumentException($"A recipe has no value such as {value}.", nameof(value)),
+    };
+
+    private static JsonObject Map<T>(IReadOnlyDictionary<string, T> values, Func<T, object> value) =>
+        new(values.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)Node(value(pair.Value)!))));
+
+    private static string Word<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static object? Modules(ModuleSelection? modules) => modules?.Names ?? (object?)modules?.Text;
+
+    // The recipe's word for a kind of adapter with its start.
+    private static string Method(LoraConfig config) =>
+        config.PeftType != "LORA" ? config.PeftType.ToLowerInvariant()
+        : config.UseDora ? "dora"
+        : Starts.Contains(config.InitialWeights.Name) ? "lora" : config.InitialWeights.Name;
+
+    [GeneratedRegex(@"^(  - )?the options, line \d+, column \d+: ",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex Place();
+
+    [GeneratedRegex(@"\b(data|adapter|training|task_options)\.[a-z][a-z0-9_]*(\.[a-z_]+)?\b",
+        RegexOptions.ExplicitCapture)]
+    private static partial Regex Key();
+
+    [GeneratedRegex(@"(?<=^(  - )?)(model|task|device|base_dtype|tf32|output)(?= is )",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture)]
+    private static partial Regex FirstWord();
+}

@@ -1,0 +1,243 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LowRank.Adapters;
+using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tasks.TextEmbedding;
+using LowRank.Training;
+
+namespace LowRank;
+
+/// <summary>How rows are answered and measured.</summary>
+public sealed record PredictionOptions
+{
+    /// <summary>Rows computed together; it changes the speed, not the result (but of the loss of embeddings, which
+    /// compares the rows of a batch). Default: 16.</summary>
+    public int BatchSize { get; init; } = 16;
+
+    /// <summary>Longest row in tokens; what is beyond is cut off and noted. Default: null, what training
+    /// used.</summary>
+    public int? MaxLength { get; init; }
+
+    /// <summary>Most tokens of a text that is written. Default: 128.</summary>
+    public int MaxNewTokens { get; init; } = 128;
+
+    /// <summary>The name of the model's own prompt that stands before each text to embed, such as query. Default: null,
+    /// the model's default.</summary>
+    public string? Prompt { get; init; }
+}
+
+/// <summary>A model's answer to a row.</summary>
+/// <param name="Fields">What it says, by the names that <c>lowrank predict</c> writes.</param>
+public sealed record Prediction(JsonObject Fields)
+{
+    /// <summary>The label (classification); null elsewhere.</summary>
+    public string? Label => Text("label");
+
+    /// <summary>How probable the label or the answer is, 0 to 1; null elsewhere.</summary>
+    public double? Probability => Number(Fields["probability"]);
+
+    /// <summary>How probable each label is; empty elsewhere.</summary>
+    public IReadOnlyDictionary<string, double> Probabilities => Fields["probabilities"] is JsonObject all
+        ? all.ToDictionary(one => one.Key, one => Number(one.Value)!.Value) : new Dictionary<string, double>();
+
+    /// <summary>The number (regression); null elsewhere.</summary>
+    public double? Score => Number(Fields["score"]);
+
+    /// <summary>The answer (question answering), or the text that is written; null elsewhere.</summary>
+    public string? Answer => Text("answer") ?? Text("text");
+
+    // A number in memory is a float or a double, and is asked for by its own type.
+    private static double? Number(JsonNode? value) => value is JsonValue number
+        ? number.TryGetValue(out float single) ? single : number.GetValue<double>() : null;
+
+    private string? Text(string name) =>
+        Fields[name] is { } value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
+}
+
+/// <summary>How probable a text is to a model.</summary>
+/// <param name="LogLikelihood">The sum of its tokens' log-probabilities, in nats; of a completion given its prompt, of
+/// the completion's tokens.</param>
+/// <param name="Tokens">The tokens that it sums over.</param>
+public sealed record TextScore(double LogLikelihood, int Tokens)
+{
+    /// <summary>exp of the mean negative log-likelihood per token.</summary>
+    public double Perplexity => Math.Exp(-LogLikelihood / Tokens);
+}
+
+// Answering and measuring rows.
+public sealed partial class LanguageModel
+{
+    /// <summary>Answers rows for the task of the adapter in use, or of the base: labels and probabilities, entities,
+    /// answers, texts.</summary>
+    /// <param name="rows">The rows, in the forms that training reads and read as training read its own; labels and
+    /// answers are not needed.</param>
+    /// <param name="prediction">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives up after the current batch.</param>
+    /// <returns>An answer per row, in their order.</returns>
+    /// <exception cref="InputException">Rows cannot be used: all problems at once.</exception>
+    /// <example><code>
+    /// foreach (Prediction answer in await model.PredictAsync(Dataset.FromTexts("A fine place.", "Never again.")))
+    ///     Console.WriteLine($"{answer.Label} {answer.Probability:p0}");
+    /// </code></example>
+    public Task<IReadOnlyList<Prediction>> PredictAsync(
+        Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
+        Answer<IReadOnlyList<Prediction>>(rows, prediction, unanswered: true, null, (opened, source, settings, token) =>
+        {
+            List<string> notes = [];
+            ITask task = opened.Start(settings);
+            List<Prediction> answers = [];
+            foreach (JsonObject answer in task.Predict(source, BatchSize(prediction), notes))
+            {
+                token.ThrowIfCancellationRequested();
+                answers.Add(new Prediction(answer));
+            }
+            Tell(notes, (task as IGeneratingTask)?.GenerationNotes);
+            return answers;
+        }, cancellationToken);
+
+    /// <summary>Turns texts into vectors: with an adapter for embeddings, a model of sentence-transformers, or by the
+    /// mean of the base's states.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="prediction">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives up after the current batch.</param>
+    /// <returns>A vector per text, of the model's width.</returns>
+    /// <exception cref="InputException">The adapter in use is for another task, or there is no text.</exception>
+    public Task<IReadOnlyList<float[]>> EmbedAsync(
+        IReadOnlyList<string> texts, PredictionOptions? prediction = null,
+        CancellationToken cancellationToken = default) =>
+        Answer<IReadOnlyList<float[]>>(Dataset.FromTexts(texts), prediction, unanswered: true,
+            TaskOptions.Embedding.Name, (opened, source, settings, token) =>
+        {
+            List<string> notes = [];
+            List<float[]> vectors = [];
+            foreach (float[] vector in ((EmbeddingTask)opened.Start(settings)).Embed(
+                source, BatchSize(prediction), notes))
+            {
+                token.ThrowIfCancellationRequested();
+                vectors.Add(vector);
+            }
+            Tell(notes, null);
+            return vectors;
+        }, cancellationToken);
+
+    /// <summary>How probable texts are to the model.</summary>
+    /// <param name="rows">Texts, completions of prompts, or conversations, as training reads them
+    /// (<see cref="Dataset.FromTexts"/>); what training would learn is scored, the token that ends a text
+    /// included.</param>
+    /// <param name="prediction">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives up after the current batch.</param>
+    /// <returns>A score per row, in their order.</returns>
+    /// <exception cref="InputException">Rows cannot be used, or are longer than the model's context: all
+    /// problems at once.</exception>
+    /// <example><code>
+    /// IReadOnlyList&lt;TextScore&gt; scores = await model.ScoreAsync(Dataset.From(
+    ///     answers.Select(answer => new { prompt = question, completion = answer })));
+    /// </code></example>
+    public Task<IReadOnlyList<TextScore>> ScoreAsync(
+        Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
+        Answer<IReadOnlyList<TextScore>>(rows, prediction, unanswered: false, null, (opened, source, _, token) =>
+            Score(opened, source, BatchSize(prediction), prediction?.MaxLength, token), cancellationToken);
+
+    /// <summary>Measures the model on rows with answers, for the task of the adapter in use, or of the base.</summary>
+    /// <param name="rows">The rows, read as training read its own.</param>
+    /// <param name="prediction">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives up before it is begun.</param>
+    /// <returns>The mean loss per label, in nats, and the task's metrics.</returns>
+    /// <exception cref="InputException">Rows cannot be used: all problems at once.</exception>
+    /// <exception cref="NonFiniteException">The loss is not finite: it says which row's, and where that
+    /// began.</exception>
+    public Task<EvaluationResult> EvaluateAsync(
+        Dataset rows, PredictionOptions? prediction = null, CancellationToken cancellationToken = default) =>
+        Answer(rows, prediction, unanswered: false, null, (opened, source, settings, token) =>
+        {
+            ITask task = opened.Start(settings);
+            TaskData data = task.Read(source);
+            Tell(data.Warnings, null);
+            token.ThrowIfCancellationRequested();
+            return Evaluation.RunFinite(task, data.Examples, BatchSize(prediction), 0);
+        }, cancellationToken);
+
+    private async Task<T> Answer<T>(
+        Dataset rows, PredictionOptions? prediction, bool unanswered, string? task,
+        Func<OpenedModel, RowSource, Func<TaskSettings, TaskSettings>, CancellationToken, T> answer,
+        CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ThrowIfDisposed();
+        Check(prediction);
+        IReadOnlyList<JsonObject>? held = await rows.Collect(cancellation).ConfigureAwait(false);
+        return await Do(token =>
+        {
+            LoadedAdapter? used = adapter;
+            if (task is not null && used is not null && used.Task != task)
+                throw new InputException(
+                    $"The adapter in use is for {used.Task}, not for {task}. Use another one, or the base alone.");
+            OpenedModel opened = bases.UseWhole(used, used is null ? task : null);
+            AdapterData reading = opened.Opening.Data ?? new AdapterData();
+            TaskSettings Settings(TaskSettings kept) => kept with
+            {
+                MaxLength = prediction?.MaxLength ?? kept.MaxLength,
+                IsMaxLengthGiven = prediction?.MaxLength is not null,
+                MaxNewTokens = prediction?.MaxNewTokens ?? kept.MaxNewTokens,
+                Prompt = prediction?.Prompt,
+            };
+            return answer(opened, rows.Source(reading.Rows(), unanswered, held), Settings, token);
+        }, cancellation).ConfigureAwait(false);
+    }
+
+    private static IReadOnlyList<TextScore> Score(
+        OpenedModel opened, RowSource source, int batchSize, int? maxLength, CancellationToken cancellation)
+    {
+        Decoder decoder = opened.RequireDecoder("Scoring texts");
+        int longest = Math.Min(maxLength ?? int.MaxValue, decoder.MaxPositions);
+        LoadedExamples loaded = ExampleLoader.Load(source, opened.Tokenizer, new ExampleOptions
+        {
+            MaxLength = longest,
+            VocabularySize = decoder.VocabularySize,
+            TrainOn = opened.Opening.Settings.TrainOn,
+        });
+        if (loaded.Summary.Truncated > 0)
+            throw new InputException(
+                $"{loaded.Summary.Truncated} of the rows are longer than {longest} tokens, and a part has another " +
+                "score than the whole. Shorten them.");
+        // A conversation may be several examples.
+        var scores = new OrderedDictionary<DataPlace, TextScore>();
+        foreach (TokenizedExample example in loaded.Examples) scores.TryAdd(example.Place!.Value, new TextScore(0, 0));
+        foreach (TokenizedExample[] batch in
+            loaded.Examples.OrderByDescending(example => example.Length).Chunk(batchSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            foreach ((TokenizedExample example, double loss) in batch.Zip(CausalLoss.ByRow(decoder, batch)))
+            {
+                TextScore before = scores[example.Place!.Value];
+                scores[example.Place!.Value] =
+                    new TextScore(before.LogLikelihood - loss, before.Tokens + example.PredictedLabels);
+            }
+        }
+        return [.. scores.Values];
+    }
+
+    private static int BatchSize(PredictionOptions? prediction) => (prediction ?? new()).BatchSize;
+
+    private static void Check(PredictionOptions? prediction)
+    {
+        if (prediction is null) return;
+        List<string> problems = [];
+        void Require(bool holds, string name, object? found, int least)
+        {
+            if (!holds) problems.Add($"PredictionOptions.{name} is {found}, expected at least {least}");
+        }
+        Require(prediction.BatchSize >= 1, nameof(prediction.BatchSize), prediction.BatchSize, 1);
+        Require(prediction.MaxLength is null or >= 2, nameof(prediction.MaxLength), prediction.MaxLength, 2);
+        Require(prediction.MaxNewTokens >= 1, nameof(prediction.MaxNewTokens), prediction.MaxNewTokens, 1);
+        if (problems.Count > 0) throw new InputException("The options cannot be used:", problems);
+    }
+
+    private void Tell(IEnumerable<string> notes, IEnumerable<string>? late)
+    {
+        foreach (string note in notes.Concat(late ?? [])) options.Logger.ModelNote(AdaptationRecipe.Reword(note));
+    }
+}

@@ -1,0 +1,241 @@
+using System.Runtime.CompilerServices;
+using Builder = System.Text.StringBuilder;
+using System.Text.Json.Nodes;
+using System.Threading.Channels;
+using LowRank.Data;
+using LowRank.Data.Chat;
+using LowRank.Generation;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tokenizers;
+
+namespace LowRank;
+
+/// <summary>A message of a conversation.</summary>
+/// <param name="Role">Who speaks: system, user or assistant; a chat template may know others.</param>
+/// <param name="Content">What is said.</param>
+public sealed record ChatMessage(string Role, string Content);
+
+// Writing texts.
+public sealed partial class LanguageModel
+{
+    /// <summary>Continues a text. The pieces together are what the model writes; a model that turns one text into
+    /// another (T5) writes in one piece.</summary>
+    /// <remarks>The model writes as fast as it can, and pieces wait for who reads them. Leaving the loop ends the
+    /// writing after the current token.</remarks>
+    /// <param name="prompt">The text to continue.</param>
+    /// <param name="generation">How tokens are chosen; null for the defaults: the likeliest each time, 128 at
+    /// most.</param>
+    /// <param name="cancellationToken">Ends the writing after the current token.</param>
+    /// <exception cref="InputException">The prompt fills the model's context, options are out of range, or the model
+    /// writes no texts; when the first piece is asked for.</exception>
+    /// <exception cref="NonFiniteException">The model gives no finite numbers.</exception>
+    /// <example><code>
+    /// var options = new GenerationOptions { Temperature = 0.7, TopP = 0.9 };
+    /// await foreach (string piece in model.GenerateAsync("Once upon a time", options)) Console.Write(piece);
+    /// </code></example>
+    public IAsyncEnumerable<string> GenerateAsync(
+        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ThrowIfDisposed();
+        return Stream((write, token) => Write(prompt, generation ?? new(), write, token), cancellationToken);
+    }
+
+    /// <summary>Continues a text.</summary>
+    /// <returns>What the model writes, without the prompt.</returns>
+    /// <inheritdoc cref="GenerateAsync"/>
+    public Task<string> GenerateTextAsync(
+        string prompt, GenerationOptions? generation = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        return Whole((write, token) => Write(prompt, generation ?? new(), write, token), cancellationToken);
+    }
+
+    /// <summary>Continues several texts together, which takes less time than one after the other.</summary>
+    /// <param name="prompts">The texts.</param>
+    /// <param name="generation">How tokens are chosen; null for the defaults.</param>
+    /// <param name="batchSize">Texts computed together; it changes the speed, not the result.</param>
+    /// <param name="cancellationToken">Ends the writing after the current token.</param>
+    /// <returns>What the model writes for each, without the prompts.</returns>
+    /// <exception cref="InputException">A prompt has no token, options are out of range, or the model is no
+    /// decoder.</exception>
+    public Task<IReadOnlyList<string>> GenerateTextsAsync(
+        IReadOnlyList<string> prompts, GenerationOptions? generation = null, int batchSize = 16,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        string[] asked = [.. prompts];
+        return Do<IReadOnlyList<string>>(token =>
+        {
+            OpenedModel opened = bases.UseWhole(adapter);
+            Decoder decoder = opened.RequireDecoder("Continuing texts");
+            Tokenizer tokenizer = opened.RequireTokenizer();
+            var generator = new TextGenerator(decoder);
+            GenerationOptions settings = Stopping(generation ?? new(), opened);
+            List<string> texts = [];
+            foreach (string[] batch in asked.Chunk(batchSize))
+            {
+                foreach (IReadOnlyList<int> ids in generator.Generate(
+                    [.. batch.Select(prompt => Prompt(opened, tokenizer, prompt))], settings, null, token))
+                    texts.Add(tokenizer.Decode(ids, skipSpecialTokens: true));
+                token.ThrowIfCancellationRequested();
+            }
+            foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
+            return texts;
+        }, cancellationToken);
+    }
+
+    /// <summary>Answers a conversation, written in the model's chat template.</summary>
+    /// <param name="messages">The conversation so far; the last message asks. What it has in common with the last one
+    /// is not computed again.</param>
+    /// <param name="generation">How tokens are chosen; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the reply after the current token.</param>
+    /// <exception cref="InputException">The model has no chat template, the template refuses the conversation, or it
+    /// leaves no room in the model's context; when the first piece is asked for.</exception>
+    /// <example><code>
+    /// List&lt;ChatMessage&gt; talk = [new("system", "Answer briefly."), new("user", "What is LoRA?")];
+    /// talk.Add(new("assistant", await model.ChatTextAsync(talk)));
+    /// </code></example>
+    public IAsyncEnumerable<string> ChatAsync(
+        IEnumerable<ChatMessage> messages, GenerationOptions? generation = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ThrowIfDisposed();
+        ChatMessage[] said = [.. messages];
+        return Stream((write, token) => Reply(said, generation ?? new(), write, token), cancellationToken);
+    }
+
+    /// <summary>Answers a conversation.</summary>
+    /// <returns>The assistant's words.</returns>
+    /// <inheritdoc cref="ChatAsync"/>
+    public Task<string> ChatTextAsync(
+        IEnumerable<ChatMessage> messages, GenerationOptions? generation = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        ChatMessage[] said = [.. messages];
+        return Whole((write, token) => Reply(said, generation ?? new(), write, token), cancellationToken);
+    }
+
+    // The whole of a text is one piece of work; who reads it slowly, or no further, holds nothing up.
+    private async IAsyncEnumerable<string> Stream(
+        Action<Action<string>, CancellationToken> work, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var pieces = Channel.CreateUnbounded<string>(new() { SingleReader = true, SingleWriter = true });
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task writing = WriteInto(pieces.Writer, work, reading.Token);
+        try
+        {
+            await foreach (string piece in pieces.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+                yield return piece;
+            await writing.ConfigureAwait(false); // says what went wrong
+        }
+        finally
+        {
+            await reading.CancelAsync().ConfigureAwait(false);
+            await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task WriteInto(
+        ChannelWriter<string> pieces, Action<Action<string>, CancellationToken> work, CancellationToken cancellation)
+    {
+        try
+        {
+            await Do(token =>
+            {
+                work(piece => pieces.TryWrite(piece), token);
+                return true;
+            }, cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            pieces.Complete();
+        }
+    }
+
+    private Task<string> Whole(Action<Action<string>, CancellationToken> work, CancellationToken cancellation) =>
+        Do(token =>
+        {
+            var text = new Builder();
+            work(piece => text.Append(piece), token);
+            return text.ToString();
+        }, cancellation);
+
+    private void Write(string prompt, GenerationOptions given, Action<string> write, CancellationToken cancellation)
+    {
+        OpenedModel opened = bases.UseWhole(adapter);
+        if (opened.Model.Network is not Decoder && opened.Start() is IGeneratingTask task)
+        {
+            JsonObject row = new() { ["prompt"] = prompt };
+            write(task.Generate([new Sample(new DataPlace("prompt", 0), row)], 1, given.MaxNewTokens).Single());
+            return;
+        }
+        var generator = new TextGenerator(opened.RequireDecoder("Continuing a text"));
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        int[] ids = Prompt(opened, tokenizer, prompt);
+        RequireRoom(generator, ids, "prompt");
+        Decode(tokenizer, write, add =>
+            generator.Generate([ids], Stopping(given, opened), (_, token) => add(token), cancellation));
+        cancellation.ThrowIfCancellationRequested();
+        foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
+    }
+
+    private void Reply(
+        ChatMessage[] messages, GenerationOptions given, Action<string> write, CancellationToken cancellation)
+    {
+        OpenedModel opened = bases.UseWhole(adapter);
+        var generator = new TextGenerator(opened.RequireDecoder("A conversation"));
+        Tokenizer tokenizer = opened.RequireTokenizer();
+        IChatFormat format = ChatFormats.ForTalking(tokenizer);
+        JsonArray said = [.. messages.Select(message => ChatFormats.Message(message.Role, message.Content))];
+        int[] ids = ChatFormats.Prompt(format, tokenizer, said, tools: null);
+        RequireRoom(generator, ids, "conversation");
+        GenerationOptions settings = Stopping(given, opened);
+        if (ChatFormats.EndOfTurn(format, tokenizer) is { } end)
+            settings = settings with { StopTokenIds = [.. settings.StopTokenIds, end] };
+        PrefixCache kept = bases.Conversation(opened);
+        try
+        {
+            Decode(tokenizer, write, add => generator.Continue(ids, settings, kept, add, cancellation));
+        }
+        catch
+        {
+            bases.Forget();
+            throw;
+        }
+        cancellation.ThrowIfCancellationRequested();
+        foreach (string note in generator.Notes) options.Logger.ModelWarning(note);
+    }
+
+    private static void Decode(Tokenizer tokenizer, Action<string> write, Action<Action<int>> generate)
+    {
+        StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
+        void Hear(string piece)
+        {
+            if (piece.Length > 0) write(piece);
+        }
+        generate(token => Hear(decoder.Add(token)));
+        Hear(decoder.Flush());
+    }
+
+    private static int[] Prompt(OpenedModel opened, Tokenizer tokenizer, string prompt)
+    {
+        int[] ids = PromptEncoding.Prompt(tokenizer, prompt);
+        return ids.Length == 0 && opened.Model.Generation.BosTokenId is { } begin ? [begin] : ids;
+    }
+
+    private static void RequireRoom(TextGenerator generator, int[] ids, string what)
+    {
+        if (ids.Length > 0 && generator.Room(ids) == 0)
+            throw new InputException(
+                $"The {what} has {ids.Length} tokens and fills the model's context, which has to hold what follows, " +
+                "too. Shorten it.");
+    }
+
+    private static GenerationOptions Stopping(GenerationOptions given, OpenedModel opened) =>
+        given with { StopTokenIds = [.. given.StopTokenIds.Concat(opened.StopTokens).Distinct()] };
+}

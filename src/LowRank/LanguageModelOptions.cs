@@ -1,0 +1,35 @@
+using LowRank.Hub;
+using LowRank.Quantization;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace LowRank;
+
+/// <summary>How a <see cref="LanguageModel"/> is opened.</summary>
+public sealed record LanguageModelOptions
+{
+    /// <summary>Where it computes: cpu, cuda, cuda:N or mps. Default: cpu.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>How the weights of the base's linear layers are kept, one of <see cref="WeightFormats.Names"/>: nf4 and
+    /// int8 take an eighth and a quarter of float32's memory. Default: auto, as an adapter needs (LoftQ), else as the
+    /// folder stores them.</summary>
+    public string BaseDtype { get; init; } = WeightFormats.Auto;
+
+    /// <summary>Whether CUDA multiplies float32 matrices in TF32, with 10 bits of mantissa instead of 23; it counts for
+    /// the whole process. Default: false.</summary>
+    public bool Tf32 { get; init; }
+
+    /// <summary>Processor threads. Default: null, one per physical core.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Seed of adaptations whose <see cref="TrainingOptions.Seed"/> is null. Default: 42.</summary>
+    public long Seed { get; init; } = 42;
+
+    /// <summary>Where the Hugging Face Hub is and where its files are kept. Default: null, as the environment says
+    /// (HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE).</summary>
+    public HubOptions? Hub { get; init; }
+
+    /// <summary>Hears notes, warnings and the course of training. Default: nobody.</summary>
+    public ILogger Logger { get; init; } = NullLogger.Instance;
+}
