@@ -9,7 +9,7 @@ namespace LowRank.EndToEndTests;
 public sealed class PackageTests(DeployedProgram deployed)
 {
     [Fact]
-    public async Task A_fresh_project_adapts_the_embedded_base_and_is_told_what_to_add_where_libtorch_is_missing()
+    public async Task A_fresh_project_adapts_the_embedded_base_and_is_told_which_package_is_missing()
     {
         string folder = deployed.Folder("first"), output = Path.Combine(folder, "bin", "Release", "net10.0");
         await File.WriteAllTextAsync(Path.Combine(folder, "nuget.config"), Configuration(), Cancellation);
@@ -25,12 +25,19 @@ public sealed class PackageTests(DeployedProgram deployed)
             .Where(file => Path.GetFileName(file).Contains("torch_cpu", StringComparison.Ordinal))];
         File.Delete(Assert.Single(natives));
 
-        // NuGet's cache does not stand in for it.
+        await FailsWith("DllNotFoundException", "dotnet add package LowRank.Cpu", assembly, folder);
+        Directory.Delete(Path.Combine(output, "embedded"), recursive: true);
+        await FailsWith("InputException", "dotnet add package LowRank.Embedded", assembly, folder);
+    }
+
+    private async Task FailsWith(string exception, string line, string assembly, string folder)
+    {
+        // NuGet's cache does not stand in for what is missing.
         (int exitCode, string said) = await deployed.Run("dotnet", [assembly],
             new Dictionary<string, string> { ["NUGET_PACKAGES"] = Path.Combine(folder, "none") }, folder);
         Assert.NotEqual(0, exitCode);
-        Assert.Contains("DllNotFoundException", said);
-        Assert.Contains("dotnet add package LowRank.Cpu", said);
+        Assert.Contains(exception, said);
+        Assert.Contains(line, said);
         Assert.DoesNotContain("TypeInitializationException", said);
     }
 

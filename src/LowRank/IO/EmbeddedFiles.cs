@@ -32,7 +32,9 @@ public static class EmbeddedFiles
     public static string Resolve(string path, string? folder = null)
     {
         string[] parts = path.Split('/', '\\');
-        if (parts[0] != Name || Path.Exists(Path.GetFullPath(path, folder ?? Environment.CurrentDirectory))) return path;
+        if (parts[0] != Name) return path;
+        string own = Path.GetFullPath(path, folder ?? Environment.CurrentDirectory);
+        if (own != Root && Path.Exists(own)) return path; // a program that runs in its own folder finds no base there
         return Path.Combine([Root, .. parts.Length == 1 ? ["base"] : parts[1..]]);
     }
 
