@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Xml.Linq;
 
@@ -21,6 +22,7 @@ public sealed class PackageTests(DeployedProgram deployed)
         string assembly = Path.Combine(output, "first.dll");
         Assert.Matches(@"(?m)^said: \S", await deployed.Succeed("dotnet", [assembly], folder));
         Assert.True(File.Exists(Path.Combine(folder, "hotels", "adapter", "adapter_model.safetensors")));
+        await RunsTrimmed(folder);
         string[] natives = [.. Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories)
             .Where(file => Path.GetFileName(file).Contains("torch_cpu", StringComparison.Ordinal))];
         File.Delete(Assert.Single(natives));
@@ -28,6 +30,16 @@ public sealed class PackageTests(DeployedProgram deployed)
         await FailsWith("DllNotFoundException", "dotnet add package LowRank.Cpu", assembly, folder);
         Directory.Delete(Path.Combine(output, "embedded"), recursive: true);
         await FailsWith("InputException", "dotnet add package LowRank.Embedded", assembly, folder);
+    }
+
+    private async Task RunsTrimmed(string folder)
+    {
+        await deployed.Succeed("dotnet",
+            ["publish", "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "-o", "trimmed",
+                "-p:PublishTrimmed=true", "-nologo", "-v", "quiet"], folder);
+        string program = Path.Combine(folder, "trimmed", OperatingSystem.IsWindows() ? "first.exe" : "first");
+        Assert.Matches(@"(?m)^said: \S", await deployed.Succeed(program, [], folder));
+        Assert.False(File.Exists(Path.Combine(folder, "trimmed", "System.Data.Common.dll")), "nothing was trimmed");
     }
 
     private async Task FailsWith(string exception, string line, string assembly, string folder)
@@ -132,6 +144,7 @@ public sealed class PackageTests(DeployedProgram deployed)
             <ImplicitUsings>enable</ImplicitUsings>
             <Nullable>enable</Nullable>
             <CreateHardLinksForCopyLocalIfPossible>true</CreateHardLinksForCopyLocalIfPossible>
+            <CreateHardLinksForPublishFilesIfPossible>true</CreateHardLinksForPublishFilesIfPossible>
           </PropertyGroup>
           <ItemGroup>
             <PackageReference Include="LowRank" Version="{DeployedProgram.Version}" />

@@ -92,6 +92,7 @@ public sealed class PretrainedModel : IDisposable
         bool extends = rows > 0 && vocabulary > rows;
         // as a file would say it
         if (extends) config.Root[VocabularyKey] = JsonNode.Parse(vocabulary.ToString(CultureInfo.InvariantCulture));
+        NativeRuntime.Initialize();
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
@@ -124,6 +125,7 @@ public sealed class PretrainedModel : IDisposable
     /// <exception cref="InputException">The config is missing or asks for something unsupported.</exception>
     public static PretrainedModel FromScratch(string folder, long seed, Device? device = null, HeadRequest? head = null)
     {
+        NativeRuntime.Initialize();
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         using var weights = new RandomWeights(config.ShareOr("initializer_range", 0.02), seed);
         INetwork network = Build(config, weights, device, trainable: true, head);
@@ -148,7 +150,6 @@ public sealed class PretrainedModel : IDisposable
     private static INetwork Build(
         ConfigReader config, IWeightSource weights, Device? device, bool trainable, HeadRequest? head)
     {
-        NativeRuntime.Initialize();
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         head ??= HeadRequest.Of(config, family);
         if (!family.Heads.Contains(head.Kind))
