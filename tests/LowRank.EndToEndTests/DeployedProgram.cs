@@ -51,9 +51,13 @@ public sealed class DeployedProgram : IAsyncLifetime
         string[] published = ["publish", project, "-r", platform, "--no-build", .. common];
         await Succeed("dotnet", [.. published, "-o", PublishFolder]);
         await Succeed("dotnet", [.. published, "-o", SingleFileFolder, "-p:PublishSingleFile=true"]);
-        foreach (string library in Directory.EnumerateFiles(source, "*.csproj", SearchOption.AllDirectories))
-            if (Path.GetDirectoryName(library) != project)
-                await Succeed("dotnet", ["pack", library, "-o", Packages, .. common]);
+        string libraries = Path.Combine(root, "libraries.slnx");
+        await File.WriteAllTextAsync(libraries, $"<Solution>{string.Concat(
+            Directory.EnumerateFiles(source, "*.csproj", SearchOption.AllDirectories)
+                .Where(file => Path.GetDirectoryName(file) != project
+                    && !File.ReadAllText(file).Contains("<IsPackable>false<", StringComparison.Ordinal))
+                .Select(file => $"<Project Path=\"{file}\" />"))}</Solution>");
+        await Succeed("dotnet", ["pack", libraries, $"-p:PackageOutputPath={Packages}", .. common]);
         // No other source: the tool must be complete in its package, and installing it must not need the network.
         string configuration = Path.Combine(root, "nuget.config");
         await File.WriteAllTextAsync(configuration,
