@@ -180,6 +180,7 @@ public sealed partial class RecipeRun : IDisposable
 
     private void LoadNative()
     {
+        Kernels.Native.NativeRuntime.Initialize();
         using Tensor first = zeros(1);
         programBytes = ProcessMemory.ResidentBytes();
     }
