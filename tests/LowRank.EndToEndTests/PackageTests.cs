@@ -23,7 +23,8 @@ public sealed class PackageTests(DeployedProgram deployed)
         Assert.Matches(@"(?m)^said: \S", await deployed.Succeed("dotnet", [assembly], folder));
         Assert.True(File.Exists(Path.Combine(folder, "hotels", "adapter", "adapter_model.safetensors")));
         await RunsTrimmed(folder);
-        string[] natives = [.. Directory.EnumerateFiles(output, "*", SearchOption.AllDirectories)
+        string[] natives = [.. Directory
+            .EnumerateFiles(Path.Combine(output, "runtimes"), "*", SearchOption.AllDirectories)
             .Where(file => Path.GetFileName(file).Contains("torch_cpu", StringComparison.Ordinal))];
         File.Delete(Assert.Single(natives));
 
