@@ -67,7 +67,7 @@ public sealed class OptionUseTests
         { "extract --base . --tuned . --rank -1 --output o", ["--rank is -1, expected at least 1"] },
         { "sweep r.yaml --grid a=1 --parallel 0", ["--parallel is 0, expected at least 1"] },
         { "tokenize --file f", ["Give either --model FOLDER or --tokenizer FILE"] },
-        { "bench train --tf32", ["--tf32 has no effect with --device cpu; it is of NVIDIA GPUs"] },
+        { "bench train --tf32", ["--tf32 has no effect with --device cpu; only NVIDIA GPUs have TF32"] },
         { "bench generate --rank 0 --targets q", ["--targets names q, but --rank 0 adapts nothing"] },
         { "bench growth weights --rows 64 --tokens 128",
             ["--rows has no effect unless rows grow",
