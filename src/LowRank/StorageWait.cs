@@ -32,7 +32,7 @@ public sealed class StorageWait(TimeSpan limit, Action<string> say)
             try
             {
                 T written = write();
-                if (waited > TimeSpan.Zero) say($"{path} is written; the run goes on.");
+                if (waited > TimeSpan.Zero) say($"{path} is written; the run continues.");
                 return written;
             }
             catch (IOException e) when (IsFull(e) && (limit == Timeout.InfiniteTimeSpan || waited < limit))

@@ -15,7 +15,7 @@ public sealed class RunFolderTests
             Wait.For(() => Directory.Exists(model["run/checkpoints/step-00000005"]), first);
             CommandResult second = CommandLine.Run("train", recipe, "--set", "training.steps=1");
             Assert.Equal(2, second.ExitCode);
-            Assert.Contains($"is being written by another run (process {first.Id} on {Environment.MachineName}",
+            Assert.Contains($"is in use by another run (process {first.Id} on {Environment.MachineName}",
                 second.Error, StringComparison.Ordinal);
             Assert.False(Directory.Exists(model["run.previous-1"]));
             first.Kill();
@@ -57,7 +57,7 @@ public sealed class RunFolderTests
             result.Output.Contains("ended with", StringComparison.Ordinal),
             "this system does not let its users mount a small disk: " + result.Error);
         Assert.Contains("ended with 0", result.Output, StringComparison.Ordinal);
-        Assert.Contains("the run goes on", File.ReadAllText(model["output"]), StringComparison.Ordinal);
+        Assert.Contains("the run continues", File.ReadAllText(model["output"]), StringComparison.Ordinal);
         Assert.DoesNotContain(
             Directory.GetDirectories(model["saved/checkpoints"]), path =>
             path.Contains("partial", StringComparison.Ordinal));

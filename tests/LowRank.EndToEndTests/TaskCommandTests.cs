@@ -181,7 +181,7 @@ public sealed class TaskCommandTests
             "predict", "--model", folder["base"], "--data", folder["rows.jsonl"], "--task", "sequence_classification");
         Assert.Equal(2, wrong.ExitCode);
         Assert.Contains(
-            "is made for embedding, not for sequence_classification", wrong.Error, StringComparison.Ordinal);
+            "was made for embedding, not for sequence_classification", wrong.Error, StringComparison.Ordinal);
     }
 
     private static object Entity(string text, string name, string label) =>

@@ -93,7 +93,7 @@ public sealed class RegistrationTests : IDisposable
         Refused(() => AdapterMethods.Register(new LoraMethod()), "The adapter method \"lora\" is there already");
         Refused(() => RowFormats.Register(".csv", (_, _) => []), "\".csv\" is there already");
         Refused(() => RowFormats.Register(".gz", (_, _) => []), "the word means something else there");
-        Refused(() => RowFormats.Register("csv", (_, _) => []), "no end of a file's name");
+        Refused(() => RowFormats.Register("csv", (_, _) => []), "not a lower-case file extension");
     }
 
     [Fact]

@@ -82,7 +82,7 @@ public sealed class TaskRowTests : IDisposable
 
     [Theory]
     [InlineData("sequence_classification", """{"text": "anna", "label": "maybe"}""",
-        "the label \"maybe\" is not known; expected one of O, B-X")]
+        "the label \"maybe\" is unknown; expected one of O, B-X")]
     [InlineData("sequence_classification", """{"text": "", "label": "O"}""", "\"text\" is empty")]
     [InlineData("sequence_classification", """{"text": "anna"}""", "the row has no \"label\"")]
     [InlineData("sequence_classification", """{"input_ids": [2, 999], "label": "O"}""",
@@ -95,7 +95,7 @@ public sealed class TaskRowTests : IDisposable
     [InlineData("token_classification", """{"other": 1}""", "Expected {\"tokens\", \"tags\"}")]
     [InlineData("question_answering",
         """{"question": "where", "context": "anna", "answers": {"text": ["anna"], "answer_start": [1]}}""",
-        "does not stand at character 1")]
+        "is not at character 1")]
     [InlineData("question_answering", """{"question": "where", "context": "anna", "answers": "anna"}""",
         "\"answers\" is \"anna\", expected")]
     [InlineData("masked_lm", """{"text": 3}""", "\"text\" is the number 3, expected a text")]

@@ -1,11 +1,11 @@
 namespace LowRank.Data;
 
-/// <summary>Rows padded on the right to the longest of them, flattened row after row.</summary>
-/// <param name="InputIds">[rows · length]; padding is token 0, which the mask hides.</param>
+/// <summary>Rows padded on the right to the longest one, flattened row by row.</summary>
+/// <param name="InputIds">[rows · length]; padding is token 0, hidden by the mask.</param>
 /// <param name="Labels">[rows · length]; padding is -100.</param>
-/// <param name="AttentionMask">[rows · length]; null when every position is a token.</param>
-/// <param name="Length">Positions of a row.</param>
-/// <param name="Tokens">Positions that are tokens.</param>
+/// <param name="AttentionMask">[rows · length]; null if every position is a token.</param>
+/// <param name="Length">Positions per row.</param>
+/// <param name="Tokens">Number of positions that are tokens.</param>
 public sealed record Batch(long[] InputIds, long[] Labels, long[]? AttentionMask, int Length, long Tokens)
 {
     /// <summary>Pads examples to a batch.</summary>
@@ -32,8 +32,8 @@ public sealed record Batch(long[] InputIds, long[] Labels, long[]? AttentionMask
     }
 }
 
-/// <summary>Which examples each optimizer step takes: a pure function of the step, so that a run resumes anywhere.
-/// One thread at a time may ask.</summary>
+/// <summary>The examples of each optimizer step: a pure function of the step, so a run can resume anywhere. Not
+/// thread-safe.</summary>
 public sealed class BatchPlan
 {
     private readonly IReadOnlyList<IExample> examples;
@@ -46,17 +46,17 @@ public sealed class BatchPlan
 
     /// <summary>Plans a run.</summary>
     /// <param name="examples">At least one.</param>
-    /// <param name="batchSize">Examples of a micro-batch; the last one of an epoch may have fewer.</param>
-    /// <param name="accumulation">Micro-batches of a step, whose rows are this many times the batch size; the last step
-    /// of an epoch may have fewer, and an arranger may split a step otherwise.</param>
-    /// <param name="shuffle">Whether each epoch has an order of its own; false keeps the order of the data.</param>
+    /// <param name="batchSize">Examples per micro-batch; the last one of an epoch may have fewer.</param>
+    /// <param name="accumulation">Micro-batches per step: a step has this many times the batch size in rows. The last
+    /// step of an epoch may have fewer, and an arranger may split a step differently.</param>
+    /// <param name="shuffle">Whether to shuffle each epoch; false keeps the order of the data.</param>
     /// <param name="seed">Seed of the orders.</param>
-    /// <param name="arranger">Decides which rows are computed together; null takes them as they come.</param>
+    /// <param name="arranger">Decides which rows are computed together; null takes them in order.</param>
     /// <exception cref="ArgumentException">A number is not positive, or there are no examples.</exception>
     public BatchPlan(IReadOnlyList<IExample> examples, int batchSize, int accumulation, bool shuffle, long seed,
         IRowArranger? arranger = null)
     {
-        if (examples.Count == 0) throw new ArgumentException("There is no example to plan with.", nameof(examples));
+        if (examples.Count == 0) throw new ArgumentException("There are no examples to plan.", nameof(examples));
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(accumulation);
         (this.examples, this.batchSize, this.shuffle, this.seed) = (examples, batchSize, shuffle, seed);
@@ -65,7 +65,7 @@ public sealed class BatchPlan
         StepsPerEpoch = (examples.Count + examplesPerStep - 1) / examplesPerStep;
     }
 
-    /// <summary>Optimizer steps of a pass over the data.</summary>
+    /// <summary>Optimizer steps per pass over the data.</summary>
     public long StepsPerEpoch { get; }
 
     /// <summary>The batches of a step, counted from 0 over all epochs.</summary>
@@ -73,7 +73,7 @@ public sealed class BatchPlan
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         int[] order = Order(step / StepsPerEpoch);
-        int first = (int)(step % StepsPerEpoch * examplesPerStep); // below the number of examples
+        int first = (int)(step % StepsPerEpoch * examplesPerStep); // less than the number of examples
         int count = (int)Math.Min(examplesPerStep, order.Length - first);
         IExample[] taken = [.. order.AsSpan(first, count).ToArray().Select(i => examples[i])];
         return new StepBatches(
@@ -93,29 +93,29 @@ public sealed class BatchPlan
 }
 
 /// <summary>The micro-batches of one optimizer step.</summary>
-/// <param name="MicroBatches">At least one; examples each.</param>
-/// <param name="PredictedLabels">Labels that all of them predict together: what the step's loss is divided by.</param>
+/// <param name="MicroBatches">At least one micro-batch; each is a list of examples.</param>
+/// <param name="PredictedLabels">Total number of predicted labels, by which the step's loss is divided.</param>
 public sealed record StepBatches(IReadOnlyList<IReadOnlyList<IExample>> MicroBatches, long PredictedLabels);
 
 /// <summary>Decides which rows are computed together.</summary>
-/// <remarks>A pure function of what it is given: runs repeat and resume.</remarks>
+/// <remarks>A pure function of its arguments, so runs can be repeated and resumed.</remarks>
 public interface IRowArranger
 {
     /// <summary>The order of an epoch.</summary>
     /// <param name="examples">All training examples.</param>
-    /// <param name="drawn">The order drawn for the epoch: numbers of examples.</param>
+    /// <param name="drawn">The random order of the epoch, as example numbers.</param>
     int[] Order(IReadOnlyList<IExample> examples, int[] drawn);
 
-    /// <summary>The micro-batches of a step, which together have each of its rows once.</summary>
-    /// <param name="rows">The step's rows in their order.</param>
-    /// <param name="batchSize">Rows of a micro-batch.</param>
+    /// <summary>The micro-batches of a step, which together contain each of its rows once.</summary>
+    /// <param name="rows">The step's rows, in order.</param>
+    /// <param name="batchSize">Rows per micro-batch.</param>
     IReadOnlyList<IReadOnlyList<IExample>> MicroBatches(IReadOnlyList<IExample> rows, int batchSize);
 
     /// <summary>Batches of an evaluation, the largest first.</summary>
-    /// <param name="rows">Rows that predict a label each.</param>
-    /// <param name="batchSize">Rows of a batch.</param>
+    /// <param name="rows">Rows that each predict at least one label.</param>
+    /// <param name="batchSize">Rows per batch.</param>
     IReadOnlyList<IReadOnlyList<IExample>> EvaluationBatches(IReadOnlyList<IExample> rows, int batchSize);
 
-    /// <summary>Positions that a batch computes, padding included.</summary>
+    /// <summary>Number of positions that a batch computes, including padding.</summary>
     long Positions(IReadOnlyList<IExample> rows);
 }

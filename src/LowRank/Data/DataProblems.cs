@@ -3,9 +3,9 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Data;
 
-/// <summary>Counts what is wrong with the data and keeps the first ten kinds of problems to show: rows that share one
-/// are shown together.</summary>
-/// <param name="badRows">What becomes of wrong rows; a wrong file is an error in any case.</param>
+/// <summary>Counts problems in the data and keeps the first ten kinds of problems to show, grouping rows with the same
+/// problem.</summary>
+/// <param name="badRows">What to do with bad rows; a bad file is always an error.</param>
 internal sealed class DataProblems(BadRows badRows = BadRows.Error)
 {
     private readonly ProblemList wrong = new(), skipped = new();
@@ -15,20 +15,20 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     /// <summary>Problems that end the run.</summary>
     public long Count => wrong.Count;
 
-    /// <summary>Rows that are left out.</summary>
+    /// <summary>Number of skipped rows.</summary>
     public long Skipped => skipped.Count;
 
-    /// <summary>The first of the problems, each with its place; equal ones are one, with how many rows have
-    /// it.</summary>
+    /// <summary>The first problems, each with its place; equal problems are combined with their number of
+    /// rows.</summary>
     public IReadOnlyList<string> Shown => wrong.Shown;
 
-    /// <summary>The first of what is wrong with them.</summary>
+    /// <summary>The first problems of the skipped rows.</summary>
     public IReadOnlyList<string> ShownSkipped => skipped.Shown;
 
-    /// <summary>What the user has to know: how files are read that do not tell, and rows that were left out.</summary>
+    /// <summary>Notes for the user: how ambiguous files were read, and which rows were skipped.</summary>
     public IReadOnlyList<string> Notes => Skipped == 0 ? remarks : [.. remarks,
-        $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} left out for what is wrong with " +
-            $"{(Skipped == 1 ? "it" : "them")} (data.on_bad_row: skip):"
+        $"{(Skipped == 1 ? "1 row was" : $"{Skipped} rows were")} skipped because " +
+        $"{(Skipped == 1 ? "it cannot" : "they cannot")} be used (data.on_bad_row: skip):"
             + string.Concat(skipped.Lines.Select(problem => $"\n  - {problem}"))];
 
     public void Add(DataPlace place, string problem)
@@ -41,7 +41,7 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
         }
     }
 
-    /// <summary>Notes what is not wrong, and should be known; once.</summary>
+    /// <summary>Adds a note about something that is not an error; each note once.</summary>
     public void Remark(string remark)
     {
         if (!remarks.Contains(remark)) remarks.Add(remark);
@@ -55,7 +55,7 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     }
 }
 
-/// <summary>Problems, those of equal words as one.</summary>
+/// <summary>A list of problems in which equal messages are combined.</summary>
 internal sealed partial class ProblemList
 {
     private const int MostShown = 10, LongestProblem = 2000;
@@ -65,12 +65,12 @@ internal sealed partial class ProblemList
     /// <summary>All problems.</summary>
     public long Count { get; private set; }
 
-    /// <summary>The first kinds.</summary>
+    /// <summary>The first kinds of problems.</summary>
     public IReadOnlyList<string> Shown => [.. kinds.Values.Select(kind =>
         kind.Rows == 1 ? $"{kind.First}: {kind.Problem}"
             : $"{kind.Rows} {(kind.First.Line == 0 ? "files" : "rows")}, first at {kind.First}: {kind.Problem}")];
 
-    /// <summary>The same, and how many are not shown.</summary>
+    /// <summary>The same, with the number of kinds that are not shown.</summary>
     public IReadOnlyList<string> Lines => others == 0 ? Shown : [.. Shown, $"and {others} more"];
 
     public void Add(DataPlace place, string problem)
@@ -78,24 +78,24 @@ internal sealed partial class ProblemList
         Count++;
         if (problem.Length > LongestProblem)
             problem = problem[..(LongestProblem / 2)] + " … " + problem[^(LongestProblem / 2)..];
-        string kind = Numbers().Replace(problem, "#"); // a position or a count makes no problem another one
+        string kind = Numbers().Replace(problem, "#"); // ignores positions and counts
         if (kinds.TryGetValue(kind, out var known))
             kinds[kind] = known with { Last = place, Rows = known.Rows + (known.Last == place ? 0 : 1) };
         else if (kinds.Count < MostShown) kinds.Add(kind, (place, place, problem, 1));
         else others++;
     }
 
-    // Nor does what else a row has, or lacks.
+    // The same for the other columns of a row.
     [GeneratedRegex("[0-9]+|columns found: [^.]*")]
     private static partial Regex Numbers();
 }
 
-/// <summary>Where a row of data stands.</summary>
-/// <param name="File">The file as it was named.</param>
-/// <param name="Line">Its line, or its row, counted from 1; 0 for the file as a whole.</param>
+/// <summary>The place of a row of data.</summary>
+/// <param name="File">The file, as named by the user.</param>
+/// <param name="Line">The line or row, counted from 1; 0 for the file as a whole.</param>
 public readonly record struct DataPlace(string File, long Line)
 {
-    /// <summary>Whether <see cref="Line"/> counts rows: the file has no lines, as Parquet.</summary>
+    /// <summary>Whether <see cref="Line"/> counts rows, because the file has no lines (Parquet).</summary>
     public bool IsRow { get; init; }
 
     /// <summary><c>file:line</c>, <c>file, row 3</c>, or the file alone.</summary>

@@ -1,6 +1,6 @@
 namespace LowRank.Data;
 
-/// <summary>Cuts examples to the length allowed and counts what is lost.</summary>
+/// <summary>Cuts examples to the maximum length and counts what is lost.</summary>
 internal sealed class ExampleCutter(int maxLength)
 {
     private const int Named = 10;
@@ -8,7 +8,7 @@ internal sealed class ExampleCutter(int maxLength)
     private readonly List<DataPlace> droppedPlaces = [];
     private long examples, tokens, trainedTokens, truncated, tokensCut, trainedCut, dropped, droppedTokens, padded;
 
-    /// <summary>An example of the length allowed; null where nothing of what is left is learned.</summary>
+    /// <summary>The example, cut to the maximum length; null if nothing is left to learn.</summary>
     public TokenizedExample? Cut(TokenizedExample example)
     {
         bool wasCut = example.InputIds.Length > maxLength;

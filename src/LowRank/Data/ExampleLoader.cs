@@ -7,19 +7,19 @@ using LowRank.Tokenizers;
 namespace LowRank.Data;
 
 /// <summary>Turns rows of files into examples. A row has one of the forms <c>{"text"}</c>, <c>{"prompt",
-/// "completion"}</c>, <c>{"messages"[, "tools"]}</c>, <c>{"input_ids", "labels"[, "attention_mask"]}</c>, told by its
-/// keys; rows of different forms may stand in one file, and keys of no form (such as "facts") are left for others.
-/// Forms of Alpaca, ShareGPT, OpenAI and TRL are read as these.</summary>
+/// "completion"}</c>, <c>{"messages"[, "tools"]}</c>, <c>{"input_ids", "labels"[, "attention_mask"]}</c>, recognised by
+/// its keys. A file may mix forms, and keys that belong to no form (such as "facts") are ignored. Forms of Alpaca,
+/// ShareGPT, OpenAI and TRL are converted to these.</summary>
 public static class ExampleLoader
 {
     /// <summary>Reads all rows.</summary>
     /// <param name="paths">Files, folders and patterns; at least one.</param>
-    /// <param name="tokenizer">Makes tokens; null allows rows of tokens only.</param>
-    /// <param name="options">How; needs a vocabulary size where there is no tokenizer.</param>
-    /// <returns>Examples with a predicted label each, none longer than the options allow, and what became of the
+    /// <param name="tokenizer">The tokenizer; null allows only tokenised rows.</param>
+    /// <param name="options">The options; they need a vocabulary size if there is no tokenizer.</param>
+    /// <returns>Examples that each predict a label and are not longer than the options allow, with a summary of the
     /// rows.</returns>
-    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
-    /// row is left.</exception>
+    /// <exception cref="InputException">Some rows cannot be used (all are counted, and the first ten problems are
+    /// shown), or no row is left.</exception>
     public static LoadedExamples Load(IReadOnlyList<string> paths, ITextTokenizer? tokenizer, ExampleOptions options) =>
         Load(RowSource.Of(paths), tokenizer, options);
 
@@ -35,7 +35,7 @@ public static class ExampleLoader
     }
 }
 
-/// <summary>One pass that makes examples of rows.</summary>
+/// <summary>One pass that converts rows to examples.</summary>
 internal sealed class ExampleLoading
 {
     private readonly RowSource source;
@@ -43,7 +43,7 @@ internal sealed class ExampleLoading
     private readonly RowReading reading;
     private readonly ExampleCutter cutter;
 
-    /// <summary>Prepares.</summary>
+    /// <summary>Prepares a pass.</summary>
     public ExampleLoading(RowSource source, ITextTokenizer? tokenizer, ExampleOptions options)
     {
         this.source = source;
@@ -52,17 +52,17 @@ internal sealed class ExampleLoading
         cutter = new ExampleCutter(options.MaxLength);
     }
 
-    /// <summary>How the assistant's turns were told from the rest; null where no row was a conversation.</summary>
+    /// <summary>How the assistant's turns were recognised; null if no row was a conversation.</summary>
     public string? TurnsToldBy => rows.TurnsToldBy;
 
     /// <summary>Whether a row was a conversation.</summary>
     public bool HasConversations => rows.HasConversations;
 
-    /// <summary>What was met while reading, a sentence each.</summary>
+    /// <summary>Notes from reading, one sentence each.</summary>
     public IReadOnlyList<string> Notes => [.. reading.Notes, .. rows.Notes];
 
-    /// <summary>The examples as they come, none longer than allowed, a predicted label each. After a problem the rest
-    /// is only checked.</summary>
+    /// <summary>The examples in order, none longer than allowed, each with a predicted label. After a problem, the
+    /// remaining rows are only checked.</summary>
     public IEnumerable<TokenizedExample> Examples()
     {
         foreach (Sample sample in reading.Rows())
@@ -72,8 +72,8 @@ internal sealed class ExampleLoading
         }
     }
 
-    /// <summary>The counts, at the end.</summary>
-    /// <exception cref="InputException">Rows that cannot be used, or none is left.</exception>
+    /// <summary>The summary, after the pass.</summary>
+    /// <exception cref="InputException">Some rows cannot be used, or no row is left.</exception>
     public TokenizationSummary Finish()
     {
         reading.Problems.ThrowIfAny();
@@ -81,7 +81,7 @@ internal sealed class ExampleLoading
         if (summary is { Examples: 0, Dropped: 0 } && source.Split is { } split)
             throw new InputException(
                 $"No row of {string.Join(", ", source.Paths)} is " +
-                $"{(split.HeldOut ? "held out" : "left to learn from")} (data.validation_share, {split}). Give " +
+                $"{(split.HeldOut ? "held out" : "left for training")} (data.validation_share, {split}). Give " +
                 "more rows, or another data.split_seed.", Notes);
         if (summary.Examples == 0)
             throw new InputException(
@@ -90,49 +90,48 @@ internal sealed class ExampleLoading
     }
 }
 
-/// <summary>How rows become examples.</summary>
+/// <summary>How to convert rows to examples.</summary>
 public sealed record ExampleOptions
 {
-    /// <summary>What is learned of prompts and conversations. Default: <see cref="TrainOn.Completion"/>.</summary>
+    /// <summary>Which part of prompts and conversations is learned. Default: <see
+    /// cref="TrainOn.Completion"/>.</summary>
     public TrainOn TrainOn { get; init; } = TrainOn.Completion;
 
-    /// <summary>Longest example in tokens; what is beyond is cut off at the end and counted. Default 512, at least
+    /// <summary>Maximum example length in tokens; longer examples are cut at the end and counted. Default 512, at least
     /// 2.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Number of ids the model knows; null takes the tokenizer's.</summary>
+    /// <summary>Vocabulary size of the model; null for the tokenizer's.</summary>
     public int? VocabularySize { get; init; }
 
-    /// <summary>How conversations are written; null takes the tokenizer's chat template, or ChatML where it has
-    /// none.</summary>
+    /// <summary>The chat format; null for the tokenizer's chat template, or ChatML if it has none.</summary>
     public IChatFormat? ChatFormat { get; init; }
 }
 
-/// <summary>Examples and what became of the rows.</summary>
-/// <param name="Examples">In the order of the data.</param>
+/// <summary>Examples, with a summary of the rows.</summary>
+/// <param name="Examples">The examples, in the order of the data.</param>
 /// <param name="Summary">The counts.</param>
 public sealed record LoadedExamples(IReadOnlyList<TokenizedExample> Examples, TokenizationSummary Summary)
 {
-    /// <summary>How the assistant's turns were told from the rest, in words; null where no row is a
-    /// conversation.</summary>
+    /// <summary>A description of how the assistant's turns were recognised; null if no row is a conversation.</summary>
     public string? TurnsToldBy { get; init; }
 
     /// <summary>Whether a row was a conversation.</summary>
     public bool HasConversations { get; init; }
 
-    /// <summary>What was met while reading, a sentence each: forms of other programs, rows left out.</summary>
+    /// <summary>Notes from reading, one sentence each: forms of other programs, skipped rows.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>What became of the rows.</summary>
-/// <param name="Examples">Rows that are used.</param>
-/// <param name="Tokens">Their tokens, after cutting.</param>
-/// <param name="TrainedTokens">Labels they predict.</param>
-/// <param name="MaxLength">Longest example allowed.</param>
-/// <param name="Truncated">Rows that were cut at their end, left-out rows included.</param>
-/// <param name="TokensCut">Tokens they lost.</param>
-/// <param name="Dropped">Rows left out because what remained after cutting predicts no label.</param>
-/// <param name="DroppedPlaces">Where the first ten of them stand.</param>
+/// <summary>A summary of the rows.</summary>
+/// <param name="Examples">Number of rows used.</param>
+/// <param name="Tokens">Number of tokens, after cutting.</param>
+/// <param name="TrainedTokens">Number of predicted labels.</param>
+/// <param name="MaxLength">Maximum example length.</param>
+/// <param name="Truncated">Number of rows that were cut, including dropped rows.</param>
+/// <param name="TokensCut">Number of tokens cut off.</param>
+/// <param name="Dropped">Number of rows dropped because nothing was left to predict after cutting.</param>
+/// <param name="DroppedPlaces">The places of the first ten dropped rows.</param>
 public sealed record TokenizationSummary(
     long Examples, long Tokens, long TrainedTokens, int MaxLength, long Truncated, long TokensCut,
     long Dropped, IReadOnlyList<DataPlace> DroppedPlaces)
@@ -143,13 +142,13 @@ public sealed record TokenizationSummary(
     /// <summary>Tokens of the longest example.</summary>
     public int Longest { get; init; }
 
-    /// <summary>Examples with padding of their own in their attention mask.</summary>
+    /// <summary>Number of examples with padding in their attention mask.</summary>
     public long Padded { get; init; }
 
-    /// <summary>Labels that were cut off, of rows left out too.</summary>
+    /// <summary>Number of labels cut off, including those of dropped rows.</summary>
     public long TrainedTokensCut { get; init; }
 
-    /// <summary>What the user has to know, a sentence each; empty when every row is used whole.</summary>
+    /// <summary>Notes for the user, one sentence each; empty if every row is used in full.</summary>
     [JsonIgnore]
     public IReadOnlyList<string> Warnings
     {
@@ -164,8 +163,8 @@ public sealed record TokenizationSummary(
             {
                 string more = Dropped > DroppedPlaces.Count ? $", and {Dropped - DroppedPlaces.Count} more" : "";
                 warnings.Add(
-                    $"{Rows(Dropped)} left out because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens " +
-                    "(max_length) hold none that is learned: " +
+                    $"{Rows(Dropped)} skipped because {(Dropped == 1 ? "its" : "their")} first {MaxLength} tokens " +
+                    "(max_length) contain nothing to learn: " +
                     $"{string.Join(", ", DroppedPlaces)}{more}.");
             }
             return warnings;

@@ -1,20 +1,20 @@
 namespace LowRank.Data;
 
-/// <summary>Reads a file line by line in memory that does not grow with it.</summary>
+/// <summary>Reads a file line by line, in memory that does not grow with the file.</summary>
 public static class JsonLines
 {
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     private static ReadOnlySpan<byte> Blanks => " \t\r"u8;
 
-    /// <summary>Longest line in bytes: a longer one is no row, and would fill the memory.</summary>
+    /// <summary>Maximum line length in bytes; a longer line cannot be a row and would fill the memory.</summary>
     internal const int LongestLine = 1 << 26;
 
     internal static string TooLong =>
-        $"the line has more than {LongestLine >> 20} MB. Look for line ends that are missing, or split the row.";
+        $"the line has more than {LongestLine >> 20} MB. Look for missing line ends, or split the row.";
 
-    /// <summary>The lines of a file. They end with LF or CRLF only: other separators, such as U+2028, may stand inside
-    /// a JSON string. A byte order mark at the start and blank lines are left out.</summary>
+    /// <summary>The lines of a file. Only LF and CRLF end a line, because other separators, such as U+2028, may occur
+    /// in a JSON string. A byte order mark at the start and blank lines are skipped.</summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static IEnumerable<JsonLine> Read(string path)
     {
@@ -24,7 +24,7 @@ public static class JsonLines
         foreach (JsonLine line in Read(stream)) yield return line;
     }
 
-    /// <summary>The lines of a stream, as those of a file.</summary>
+    /// <summary>The lines of a stream, as for a file.</summary>
     internal static IEnumerable<JsonLine> Read(Stream stream)
     {
         byte[] buffer = new byte[1 << 16];
@@ -36,7 +36,7 @@ public static class JsonLines
             int newline = buffer.AsSpan(scanned, end - scanned).IndexOf((byte)'\n');
             if (newline < 0 && !atEnd)
             {
-                if (end - begin > LongestLine) (tooLong, begin) = (true, end); // what was read of it is let go
+                if (end - begin > LongestLine) (tooLong, begin) = (true, end); // discards what was read of it
                 scanned = end - begin;
                 end = scanned;
                 buffer = MakeRoom(buffer, begin, scanned);
@@ -58,7 +58,7 @@ public static class JsonLines
         }
     }
 
-    /// <summary>Moves the unfinished line to the front, into a buffer twice as large where it fills this one.</summary>
+    /// <summary>Moves the unfinished line to the front, into a buffer of twice the size if it fills this one.</summary>
     private static byte[] MakeRoom(byte[] buffer, int begin, int length)
     {
         byte[] target = length > buffer.Length / 2 ? new byte[checked(buffer.Length * 2)] : buffer;
@@ -76,9 +76,10 @@ public static class JsonLines
 
 /// <summary>A line that is not blank.</summary>
 /// <param name="Number">Counted from 1, blank lines included.</param>
-/// <param name="Utf8">Its bytes without line end; valid until the next line is asked for.</param>
+/// <param name="Utf8">The bytes without the line end; valid until the next line is read.</param>
 public readonly record struct JsonLine(long Number, ReadOnlyMemory<byte> Utf8)
 {
-    /// <summary>Whether it is longer than <see cref="JsonLines.LongestLine"/>; its bytes are empty then.</summary>
+    /// <summary>Whether the line is longer than <see cref="JsonLines.LongestLine"/>; its bytes are then
+    /// empty.</summary>
     public bool IsTooLong { get; init; }
 }

@@ -4,31 +4,31 @@ using System.Globalization;
 namespace LowRank.Data;
 
 /// <summary>Several sources in given proportions.</summary>
-/// <remarks>A pass is as long as it takes for every row to come once at least: the source that is largest for its
-/// weight gives each of its rows once, the others come again as often as their weight asks; of a last, partial round a
-/// seeded choice.</remarks>
+/// <remarks>A pass contains every row at least once: the source that is largest relative to its weight contributes each
+/// of its rows once, and the others repeat as often as their weights require. The rows of a partial round are chosen
+/// with the seed.</remarks>
 public sealed class MixedExamples : IReadOnlyList<IExample>
 {
     private readonly IReadOnlyList<IReadOnlyList<IExample>> sources;
-    private readonly int[][] orders; // of each source: the order in which its rows are taken
+    private readonly int[][] orders; // the order of each source's rows
     private readonly int[] ends;     // of each source: the number of examples up to its last
 
-    /// <summary>Mixes.</summary>
-    /// <param name="sources">At least one example each.</param>
-    /// <param name="weights">One for each source, above 0.</param>
+    /// <summary>Mixes the sources.</summary>
+    /// <param name="sources">The sources, each with at least one example.</param>
+    /// <param name="weights">One weight per source, above 0.</param>
     /// <param name="seed">Seed of the choice.</param>
     /// <exception cref="InputException">The pass would be longer than a list can be.</exception>
     public MixedExamples(IReadOnlyList<IReadOnlyList<IExample>> sources, IReadOnlyList<double> weights, long seed)
     {
         if (sources.Count != weights.Count)
-            throw new ArgumentException("There are not as many weights as sources.", nameof(weights));
+            throw new ArgumentException("The numbers of weights and sources differ.", nameof(weights));
         this.sources = sources;
         double passes = sources.Select((source, i) => source.Count / weights[i]).Max();
         double[] counts = [.. weights.Select((weight, i) => Math.Max(sources[i].Count, Math.Round(weight * passes)))];
         if (counts.Sum() > int.MaxValue / 2)
             throw new InputException(
-                $"data.weights asks for {counts.Sum():0.##e0} rows a pass, so that every row of the largest source " +
-                "comes once. Choose weights that differ less.");
+                $"data.weights needs {counts.Sum():0.##e0} rows per pass to include every row of the largest source. " +
+                "Choose weights that differ less.");
         orders =
             [.. sources.Select(
                 (source, i) =>
@@ -53,13 +53,13 @@ public sealed class MixedExamples : IReadOnlyList<IExample>
         }
     }
 
-    /// <summary>What each source gives, a sentence each.</summary>
+    /// <summary>The contribution of each source, one sentence each.</summary>
     /// <param name="names">The sources' names.</param>
     public IEnumerable<string> Describe(IReadOnlyList<string> names) => names.Select((name, i) =>
     {
         int count = ends[i] - (i == 0 ? 0 : ends[i - 1]);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{name}: {count} of {Count} rows a pass ({(double)count / Count:p1}), each of its {sources[i].Count} " +
+            $"{name}: {count} of {Count} rows per pass ({(double)count / Count:p1}), each of its {sources[i].Count} " +
                 $"rows {(double)count / sources[i].Count:0.##} times.");
     });
 

@@ -1,20 +1,20 @@
 using LowRank.Tokenizers;
 namespace LowRank.Data;
 
-/// <summary>Prompts and what follows them, in the ids that a model sees when it generates.</summary>
+/// <summary>Encodes prompts and completions as the ids that a model sees in generation.</summary>
 public static class PromptEncoding
 {
-    /// <summary>A text's ids, with the special tokens of the post-processor. What the text begins with is not added a
-    /// second time.</summary>
+    /// <summary>The ids of a text, with the special tokens of the post-processor, but without a token that the text
+    /// already begins with.</summary>
     public static int[] Text(ITextTokenizer tokenizer, string text)
     {
         int[] ids = tokenizer.Encode(text, addSpecialTokens: true), begin = Beginning(tokenizer);
         return begin.Length > 0 && ids.AsSpan().StartsWith([.. begin, .. begin]) ? ids[begin.Length..] : ids;
     }
 
-    /// <summary>Whether a text spells out what the tokenizer puts before every text, such as
+    /// <summary>Whether a text already begins with the token that the tokenizer puts before every text, such as
     /// <c>&lt;s&gt;</c>.</summary>
-    /// <returns>What it spells; null where it does not.</returns>
+    /// <returns>The token's text; null if the text does not begin with it.</returns>
     public static string? SpelledBeginning(ITextTokenizer tokenizer, string text)
     {
         int[] begin = Beginning(tokenizer);
@@ -22,22 +22,22 @@ public static class PromptEncoding
             && text.StartsWith(spelled, StringComparison.Ordinal) ? spelled : null;
     }
 
-    /// <summary>A prompt's ids: with the special tokens of the post-processor, but without an end-of-text token it
-    /// adds, for the text goes on.</summary>
+    /// <summary>The ids of a prompt, with the special tokens of the post-processor but without an added end-of-text
+    /// token, because the text continues.</summary>
     public static int[] Prompt(ITextTokenizer tokenizer, string prompt)
     {
         int[] ids = Text(tokenizer, prompt);
         if (tokenizer.EosTokenId is not { } eos || ids.Length == 0 || ids[^1] != eos) return ids;
-        // One that the prompt spells out itself is its own.
+        // Keeps a token that is part of the prompt itself.
         int added = Trailing(ids, eos) - Trailing(tokenizer.Encode(prompt, addSpecialTokens: false), eos);
         return ids[..^Math.Max(0, added)];
     }
 
-    /// <summary>The ids of a completion that follow the ids of its prompt.</summary>
-    /// <remarks>Generation begins with exactly the prompt's ids. Where the whole text's ids begin with them, the rest
-    /// is the completion. Where a token would span the boundary, the completion is tokenised by itself;
-    /// sentencepiece-like tokenizers then put a space before it that is not in the text, which an anchor in front of it
-    /// avoids.</remarks>
+    /// <summary>The ids of a completion after the ids of its prompt.</summary>
+    /// <remarks>Generation starts from exactly the prompt's ids. If the ids of the whole text begin with them, the rest
+    /// is the completion. If a token would span the boundary, the completion is tokenised separately.
+    /// Sentencepiece-like tokenizers would then add a space that is not in the text; an anchor in front of the
+    /// completion avoids it.</remarks>
     public static int[] Completion(ITextTokenizer tokenizer, string prompt, int[] promptIds, string completion)
     {
         int[] whole = Prompt(tokenizer, prompt + completion);
@@ -53,11 +53,11 @@ public static class PromptEncoding
         return tokenizer.Decode([.. promptIds, .. anchored]) == expected ? anchored : alone;
     }
 
-    /// <summary>Ids with the end-of-text token after them, where there is one and they do not end with it.</summary>
+    /// <summary>Appends the end-of-text token, if there is one and the ids do not already end with it.</summary>
     internal static int[] Ended(ITextTokenizer tokenizer, int[] ids) =>
         tokenizer.EosTokenId is { } eos && (ids.Length == 0 || ids[^1] != eos) ? [.. ids, eos] : ids;
 
-    // What stands before any text. It may be the very token that ends one (OPT).
+    // The tokens before any text. They may include the token that also ends a text (OPT).
     private static int[] Beginning(ITextTokenizer tokenizer)
     {
         const string any = "a";

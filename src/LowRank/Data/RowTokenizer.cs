@@ -4,7 +4,7 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Data;
 
-/// <summary>Makes examples of a row, by its form.</summary>
+/// <summary>Converts a row to examples, according to its form.</summary>
 internal sealed class RowTokenizer
 {
     private readonly int vocabulary;
@@ -12,20 +12,20 @@ internal sealed class RowTokenizer
     private readonly IChatFormat? format;
     private readonly SampleForms forms;
     private readonly TrainOn trainOn;
-    private readonly string? cannotTalk; // why no row may be a conversation
+    private readonly string? cannotTalk; // the reason why no row may be a conversation
     private long conversations, parted, parts, begun;
     private string? beginning;
 
     /// <summary>Prepares for rows of any form.</summary>
     /// <param name="tokenizer">Makes tokens; null allows rows of tokens only.</param>
-    /// <param name="options">How; needs a vocabulary size where there is no tokenizer.</param>
+    /// <param name="options">The options; they need a vocabulary size if there is no tokenizer.</param>
     public RowTokenizer(ITextTokenizer? tokenizer, ExampleOptions options)
     {
         if (options.MaxLength < 2)
             throw new ArgumentException($"MaxLength is {options.MaxLength}, expected at least 2.", nameof(options));
         vocabulary = options.VocabularySize ?? tokenizer?.VocabularySize
             ?? throw new ArgumentException(
-                "Without a tokenizer the options have to give the vocabulary size.", nameof(options));
+                "Without a tokenizer the options must give the vocabulary size.", nameof(options));
         (this.tokenizer, trainOn) = (tokenizer, options.TrainOn);
         format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
         cannotTalk = tokenizer is null || options.ChatFormat is not null ? null : ChatFormats.Obstacle(tokenizer);
@@ -36,34 +36,34 @@ internal sealed class RowTokenizer
     /// <summary>Whether a row was a conversation.</summary>
     public bool HasConversations => conversations > 0;
 
-    /// <summary>How the assistant's turns were told from the rest, in words; null where no row was a
+    /// <summary>A description of how the assistant's turns were recognised; null if no row was a
     /// conversation.</summary>
     public string? TurnsToldBy => HasConversations && trainOn == TrainOn.Completion ? format?.TurnsToldBy : null;
 
-    /// <summary>What the user should know of the rows so far, a sentence each.</summary>
+    /// <summary>Notes about the rows so far, one sentence each.</summary>
     public IReadOnlyList<string> Notes
     {
         get
         {
             List<string> notes = [];
             if (HasConversations && (tokenizer as Tokenizer)?.ChatTemplatePlace is { } place)
-                notes.Add($"conversations are written by another chat template than the model's: {place}.");
+                notes.Add($"conversations are rendered by a chat template other than the model's: {place}.");
             if (parted > 0)
                 notes.Add(
-                    $"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} parted into {parts} " +
-                    "examples: the chat template writes earlier turns otherwise once more messages follow " +
-                    "(as templates do that drop earlier thoughts), and each turn is learned as the model is to " +
-                        "write it.");
+                    $"{(parted == 1 ? "1 conversation was" : $"{parted} conversations were")} split into {parts} " +
+                    "examples, because the chat template renders earlier turns differently once more messages follow " +
+                    "(such as templates that drop earlier thoughts); each turn is learned as the model has to write " +
+                    "it.");
             if (begun > 0)
                 notes.Add(
-                    $"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the " +
-                    "tokenizer puts before every text: it was not added a second time. Leave it out of the data.");
+                    $"{(begun == 1 ? "1 row begins" : $"{begun} rows begin")} with {beginning}, which the tokenizer " +
+                    "adds to every text; it was not added again. Remove it from the data.");
             return notes;
         }
     }
 
-    /// <summary>The examples of a row, of any length; none where it is wrong, which is noted.</summary>
-    /// <exception cref="InputException">It is a conversation, and the model has no means for any.</exception>
+    /// <summary>The examples of a row, of any length; none if the row is invalid, which is recorded.</summary>
+    /// <exception cref="InputException">The row is a conversation, but the model supports none.</exception>
     public IReadOnlyList<TokenizedExample> Tokenize(Sample sample, DataProblems problems)
     {
         bool talks = sample.Row["messages"] is not null;
@@ -114,8 +114,7 @@ internal sealed class RowTokenizer
     }
 }
 
-/// <summary>Rows as they come, padded to the longest of their batch: for tasks whose rows are not to be
-/// moved.</summary>
+/// <summary>Keeps rows in order, padded to the longest of their batch: for tasks whose rows must not move.</summary>
 public sealed class RowsInOrder : IRowArranger
 {
     /// <summary>The only one.</summary>
@@ -128,8 +127,8 @@ public sealed class RowsInOrder : IRowArranger
     public IReadOnlyList<IReadOnlyList<IExample>> MicroBatches(IReadOnlyList<IExample> rows, int batchSize) =>
         [.. rows.Chunk(batchSize)];
 
-    // The longest first: what they leave free holds all that follows. The other way round every batch is a little too
-    // large for what the last one left, and the process grows by a quarter.
+    // The longest rows first, so the memory they free fits all that follow. In the other order every batch is slightly
+    // too large for the memory freed by the last one, and the process grows by a quarter.
     /// <inheritdoc/>
     public IReadOnlyList<IReadOnlyList<IExample>> EvaluationBatches(IReadOnlyList<IExample> rows, int batchSize) =>
         [.. rows.OrderByDescending(row => row.Length).Chunk(batchSize)];

@@ -4,19 +4,19 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Data;
 
-/// <summary>A row as it stands in the file, with whatever fields it carries.</summary>
-/// <param name="Place">Where it stands.</param>
+/// <summary>A row of a file with all its fields.</summary>
+/// <param name="Place">The place of the row.</param>
 /// <param name="Row">Its fields.</param>
 public sealed record Sample(DataPlace Place, JsonObject Row)
 {
-    /// <summary>The text of a field; null when the row has no such field.</summary>
-    /// <exception cref="InputException">The field is no text.</exception>
+    /// <summary>The text of a field; null if the row has no such field.</summary>
+    /// <exception cref="InputException">The field is not a text.</exception>
     public string? Text(string key) => Row.TryGetPropertyValue(key, out JsonNode? value)
         ? AsText(value) ?? throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a text.")
         : null;
 
-    /// <summary>The texts of a field such as <c>"facts": ["…", "…"]</c>; none when the row has no such field.</summary>
-    /// <exception cref="InputException">The field is no list of texts.</exception>
+    /// <summary>The texts of a field such as <c>"facts": ["…", "…"]</c>; none if the row has no such field.</summary>
+    /// <exception cref="InputException">The field is not a list of texts.</exception>
     public IReadOnlyList<string> Texts(string key)
     {
         if (!Row.TryGetPropertyValue(key, out JsonNode? value)) return [];
@@ -26,12 +26,12 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
             ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
 
-    /// <summary>What to say of a row without a field.</summary>
+    /// <summary>The message for a row without a field.</summary>
     internal static string Lacks(JsonObject row, string key) =>
         $"the row has no \"{key}\"; columns found: {Columns(row)}. data.columns (or --columns) maps them: {{{key}: " +
             "…}.";
 
-    /// <summary>The names of a row's fields, those of a wide row in part.</summary>
+    /// <summary>The names of a row's fields, shortened for a wide row.</summary>
     internal static string Columns(JsonObject row)
     {
         const int MostNamed = 20, Longest = 60;
@@ -60,8 +60,8 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
 /// compressed or not (<see cref="RowSource"/>).</summary>
 public static class SampleReader
 {
-    /// <summary>All rows of the files in their order.</summary>
-    /// <exception cref="InputException">Files that cannot be read, rows that are none: all at once.</exception>
+    /// <summary>All rows of the files, in order.</summary>
+    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
     public static IReadOnlyList<Sample> ReadAll(IReadOnlyList<string> paths) =>
         RowSource.Of(paths).ReadAll(foreign: false);
 }

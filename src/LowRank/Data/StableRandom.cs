@@ -1,6 +1,6 @@
 namespace LowRank.Data;
 
-/// <summary>SplitMix64 (Steele, Lea and Flood 2014): a random sequence that is the same on every version of
+/// <summary>SplitMix64 (Steele, Lea and Flood 2014): a random sequence that is the same in every version of
 /// .NET.</summary>
 /// <param name="seed">The same seed gives the same sequence.</param>
 public sealed class StableRandom(ulong seed)

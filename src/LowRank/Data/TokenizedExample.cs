@@ -5,14 +5,14 @@ namespace LowRank.Data;
 
 /// <summary>A row of data as the model sees it.</summary>
 /// <param name="InputIds">Token ids.</param>
-/// <param name="Labels">For each token its own id where it is learned, else -100; the loss shifts by one, so the first
-/// label is never predicted.</param>
-/// <param name="AttentionMask">1 for tokens and 0 for padding inside the row; null when there is none.</param>
-/// <param name="Place">The row it was made from; null when it comes from no file.</param>
+/// <param name="Labels">For each token its own id if it is learned, otherwise -100; the loss shifts by one, so the
+/// first label is never predicted.</param>
+/// <param name="AttentionMask">1 for tokens and 0 for padding inside the row; null without padding.</param>
+/// <param name="Place">The source row; null if it does not come from a file.</param>
 public sealed record TokenizedExample(
     int[] InputIds, int[] Labels, int[]? AttentionMask = null, DataPlace? Place = null) : IExample
 {
-    /// <summary>The label that is not learned, as transformers marks it.</summary>
+    /// <summary>The label of tokens that are not learned, as in transformers.</summary>
     public const int Ignored = -100;
 
     /// <inheritdoc/>
@@ -28,36 +28,36 @@ public sealed record TokenizedExample(
     public int PredictedLabels => Labels.Skip(1).Count(label => label != Ignored);
 }
 
-/// <summary>A row of data, made ready for a task.</summary>
+/// <summary>A row of data, prepared for a task.</summary>
 public interface IExample
 {
-    /// <summary>Tokens of its longest text, padding included: what batches are sorted by.</summary>
+    /// <summary>Number of tokens of its longest text, including padding; batches are sorted by it.</summary>
     int Length { get; }
 
-    /// <summary>Tokens that are computed, padding left out.</summary>
+    /// <summary>Number of computed tokens, without padding.</summary>
     int Tokens { get; }
 
-    /// <summary>Labels it predicts: its weight in a step's loss.</summary>
+    /// <summary>Number of predicted labels, its weight in a step's loss.</summary>
     int PredictedLabels { get; }
 
-    /// <summary>The row it was made from; null when it comes from no file.</summary>
+    /// <summary>The source row; null if it does not come from a file.</summary>
     DataPlace? Place { get; }
 }
 
-/// <summary>Examples that need not be read to be told from others.</summary>
+/// <summary>Examples with a fingerprint that is known without reading them.</summary>
 public interface IFingerprinted
 {
-    /// <summary>Equal where the examples and their order are.</summary>
+    /// <summary>Equal if the examples and their order are equal.</summary>
     string Fingerprint { get; }
 }
 
-/// <summary>Tells examples in their order from others: SHA-256 of their lengths and labels, and of their tokens where
-/// rows hold them.</summary>
+/// <summary>A fingerprint of examples in order: SHA-256 of their lengths and labels, and of their tokens if rows
+/// contain them.</summary>
 internal sealed class ExampleFingerprint : IDisposable
 {
     private readonly IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
-    /// <summary>That of a list.</summary>
+    /// <summary>The fingerprint of a list.</summary>
     public static string Of(IEnumerable<IExample> examples)
     {
         using var fingerprint = new ExampleFingerprint();

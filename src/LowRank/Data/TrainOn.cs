@@ -1,6 +1,6 @@
 namespace LowRank.Data;
 
-/// <summary>Which tokens of prompts and conversations are learned.</summary>
+/// <summary>The tokens of prompts and conversations that are learned.</summary>
 public enum TrainOn
 {
     /// <summary>The completion, or the assistant's turns.</summary>

@@ -5,13 +5,12 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Generation;
 
-/// <summary>A conversation with a model, written in a chat format. One key-value cache serves all its turns.</summary>
-/// <remarks>One thread owns it, as it owns the model. Dispose of it before the model.</remarks>
-/// <param name="model">The model, with its adapters attached; they must not change while the conversation
-/// lasts.</param>
+/// <summary>A conversation with a model in a chat format. All turns share one key-value cache.</summary>
+/// <remarks>Not thread-safe, like the model. Dispose of it before the model.</remarks>
+/// <param name="model">The model, with its adapters attached; they must not change during the conversation.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
-/// <param name="format">How the conversation is written.</param>
-/// <param name="tools">What the assistant may call; null for none.</param>
+/// <param name="format">The chat format.</param>
+/// <param name="tools">The tools that the assistant may call; null for none.</param>
 public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat format, JsonArray? tools = null)
     : IDisposable
 {
@@ -19,7 +18,7 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
     private readonly PrefixCache kept = new();
     private readonly TextGenerator generator = new(model);
 
-    /// <summary>What the model is told before the turns; null for nothing. May change between turns.</summary>
+    /// <summary>The system message; null for none. May change between turns.</summary>
     public string? System { get; set; }
 
     /// <summary>The messages of user and assistant so far.</summary>
@@ -32,13 +31,13 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         kept.Clear();
     }
 
-    /// <summary>Says something and has it answered; both are kept. After an error the conversation is as
-    /// before.</summary>
-    /// <param name="text">What the user says.</param>
-    /// <param name="options">How tokens are chosen. The reply ends earlier where the conversation fills the model's
+    /// <summary>Sends a message and generates the reply; both are added to the conversation. After an error the
+    /// conversation is unchanged.</summary>
+    /// <param name="text">The user's message.</param>
+    /// <param name="options">How to choose tokens. The reply ends earlier if the conversation fills the model's
     /// context.</param>
-    /// <param name="onText">Called with the words of the reply as they come; together they are its text.</param>
-    /// <param name="cancellation">Ends the reply after the current token; what was said is kept.</param>
+    /// <param name="onText">Called with each new piece of the reply; together the pieces are its text.</param>
+    /// <param name="cancellation">Ends the reply after the current token; the text so far is kept.</param>
     /// <exception cref="InputException">The format refuses the conversation, it leaves no room in the model's context
     /// for a reply, or the options are out of range.</exception>
     public ChatReply Reply(
@@ -52,7 +51,7 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
             throw new InputException(
                 $"The conversation has {prompt.Length} tokens with this message; the model's context holds " +
                 $"{model.Shape.ContextLength}, " +
-                "the reply included. The message was not added. Begin anew with /clear, or say less.");
+                "including the reply. The message was not added. Start again with /clear, or send a shorter message.");
         GenerationOptions fitting = options with { MaxNewTokens = Math.Min(options.MaxNewTokens, room) };
         StreamingDecoder decoder = tokenizer.CreateStreamingDecoder();
         var words = new global::System.Text.StringBuilder();
@@ -87,12 +86,12 @@ public sealed class Conversation(Decoder model, Tokenizer tokenizer, IChatFormat
         : StopReason.Stop;
 }
 
-/// <summary>What the assistant answered.</summary>
-/// <param name="Text">Its words, without special tokens.</param>
-/// <param name="Tokens">Its tokens, without the stop token.</param>
-/// <param name="PromptTokens">Tokens of the conversation before it.</param>
-/// <param name="ReusedTokens">How many of those were not computed again.</param>
-/// <param name="End">Why it ended.</param>
+/// <summary>The assistant's reply.</summary>
+/// <param name="Text">The text, without special tokens.</param>
+/// <param name="Tokens">The number of tokens, without the stop token.</param>
+/// <param name="PromptTokens">Number of tokens of the conversation before the reply.</param>
+/// <param name="ReusedTokens">How many of those were reused from the cache.</param>
+/// <param name="End">Why the reply ended.</param>
 public sealed record ChatReply(
     string Text, IReadOnlyList<int> Tokens, int PromptTokens, int ReusedTokens, StopReason End);
 
@@ -102,12 +101,12 @@ public enum StopReason
     /// <summary>The model ended its turn.</summary>
     Stop,
 
-    /// <summary>It reached <see cref="GenerationOptions.MaxNewTokens"/>.</summary>
+    /// <summary>The reply reached <see cref="GenerationOptions.MaxNewTokens"/>.</summary>
     Length,
 
     /// <summary>The conversation filled the model's context.</summary>
     Context,
 
-    /// <summary>It was asked to stop.</summary>
+    /// <summary>The reply was cancelled.</summary>
     Cancelled,
 }

@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Generation;
 
-/// <summary>Chooses the next token of each row from its logits: temperature, then top-k, then top-p, then a
-/// draw.</summary>
+/// <summary>Chooses the next token of each row from its logits: temperature, then top-k, then top-p, then
+/// sampling.</summary>
 public sealed class Sampler : IDisposable
 {
     private const double SmallestNormal = 1.17549435e-38; // of float32, in which logits are divided
@@ -12,7 +12,7 @@ public sealed class Sampler : IDisposable
     private readonly GenerationOptions options;
     private readonly Generator generator;
 
-    /// <summary>Starts a sequence of choices from the options' seed.</summary>
+    /// <summary>Starts a random sequence from the options' seed.</summary>
     public Sampler(GenerationOptions options)
     {
         options.Validate();
@@ -22,12 +22,12 @@ public sealed class Sampler : IDisposable
 
     /// <summary>The chosen token of each row.</summary>
     /// <param name="logits">[rows, vocabulary size]</param>
-    /// <exception cref="NonFiniteException">A row's largest logit is not finite: it has NaN, infinity, or minus
-    /// infinity alone.</exception>
+    /// <exception cref="NonFiniteException">A row's largest logit is not finite: the row contains NaN or infinity, or
+    /// only minus infinity.</exception>
     public long[] Choose(Tensor logits) =>
-        Choose(logits, () => new NonFiniteException("A row's largest logit is not finite: no token can be chosen."));
+        Choose(logits, () => new NonFiniteException("A row's largest logit is not finite, so no token can be chosen."));
 
-    /// <summary>As <see cref="Choose(Tensor)"/>, with an error of the caller's own.</summary>
+    /// <summary>Like <see cref="Choose(Tensor)"/>, with the caller's own exception.</summary>
     internal long[] Choose(Tensor logits, Func<NonFiniteException> failure)
     {
         using var scope = NewDisposeScope();
@@ -35,8 +35,8 @@ public sealed class Sampler : IDisposable
         foreach (float value in largest.cpu().data<float>())
             if (!float.IsFinite(value)) throw failure();
         if (options.Temperature == 0) return likeliest.cpu().data<long>().ToArray();
-        // From the largest down, no temperature makes a logit too large: what is left behind by a tiny one becomes
-        // minus infinity.
+        // Relative to the largest logit, no temperature can cause overflow; a tiny one turns the others into minus
+        // infinity.
         Tensor scaled = (logits - largest).cpu() / Math.Max(options.Temperature, SmallestNormal);
         if (options.TopK > 0 && options.TopK < scaled.shape[^1])
         {
@@ -54,8 +54,8 @@ public sealed class Sampler : IDisposable
     {
         (Tensor sorted, Tensor order) = logits.sort(-1, descending: true);
         Tensor probabilities = nn.functional.softmax(sorted, -1);
-        // A token stays when what stands before it does not yet reach the probability: the first always does, also of a
-        // tiny one.
+        // A token stays if the tokens before it do not yet reach the probability, so the first always stays, even for a
+        // tiny probability.
         Tensor before = probabilities.cumsum(-1) - probabilities;
         Tensor dropped = (before >= probability).to(ScalarType.Int64);
         dropped.narrow(-1, 0, 1).zero_();

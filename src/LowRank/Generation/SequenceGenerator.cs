@@ -4,19 +4,20 @@ using static TorchSharp.torch;
 
 namespace LowRank.Generation;
 
-/// <summary>Turns source texts into target texts token by token, with a key-value cache.</summary>
+/// <summary>Generates target texts from source texts token by token, with a key-value cache.</summary>
 /// <param name="model">The model, with its adapters attached.</param>
-/// <param name="paddingId">The id that fills shorter sources.</param>
+/// <param name="paddingId">The padding id for shorter sources.</param>
 public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
 {
-    /// <summary>Generates for several sources together; shorter ones are padded, which changes no result.</summary>
-    /// <param name="sources">Token ids of each source; at least one token each.</param>
-    /// <param name="options">How tokens are chosen.</param>
+    /// <summary>Generates for several sources together; shorter ones are padded, which does not change the
+    /// results.</summary>
+    /// <param name="sources">The token ids of each source, at least one token each.</param>
+    /// <param name="options">How to choose tokens.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The tokens of each target, without start and stop tokens.</returns>
     /// <exception cref="InputException">A source is empty or names a token outside the vocabulary, or the options are
     /// out of range.</exception>
-    /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
+    /// <exception cref="NonFiniteException">The model's logits are not finite.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Generate(
         IReadOnlyList<int[]> sources, GenerationOptions options, CancellationToken cancellation = default)
     {

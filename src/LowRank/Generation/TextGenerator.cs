@@ -10,13 +10,12 @@ public sealed class TextGenerator(Decoder model)
 {
     private long filled, full;
 
-    /// <summary>What became of texts at the end of the model's context so far, a sentence each; none where none came to
-    /// it.</summary>
+    /// <summary>Notes about texts that reached the end of the model's context so far, one sentence each.</summary>
     public IReadOnlyList<string> Notes
     {
         get
         {
-            string context = $"the model's context holds {model.Shape.ContextLength} tokens, the prompt included";
+            string context = $"the model's context holds {model.Shape.ContextLength} tokens, including the prompt";
             List<string> notes = [];
             if (filled > 0)
                 notes.Add($"{(filled == 1 ? "1 text was" : $"{filled} texts were")} ended early: {context}.");
@@ -28,22 +27,21 @@ public sealed class TextGenerator(Decoder model)
         }
     }
 
-    /// <summary>Most tokens that a prompt can be continued by: what its tokens leave of the model's context; 0 for
-    /// none.</summary>
+    /// <summary>Maximum number of tokens that can follow a prompt in the model's context; 0 for none.</summary>
     public int Room(int[] prompt) =>
         Math.Max(0, model.Shape.ContextLength - (model.Prompt?.Length ?? 0) - prompt.Length);
 
-    /// <summary>Continues several prompts together; shorter ones are padded on the left, which changes no
-    /// result.</summary>
-    /// <param name="prompts">Token ids of each prompt; at least one token each.</param>
-    /// <param name="options">How tokens are chosen. A row ends earlier where it fills the model's context
-    /// (<see cref="Room"/>).</param>
-    /// <param name="onToken">Called with the row and each new token as it is made.</param>
+    /// <summary>Continues several prompts together; shorter ones are padded on the left, which does not change the
+    /// results.</summary>
+    /// <param name="prompts">The token ids of each prompt, at least one token each.</param>
+    /// <param name="options">How to choose tokens. A row ends earlier if it fills the model's context (<see
+    /// cref="Room"/>).</param>
+    /// <param name="onToken">Called with the row and each new token.</param>
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens of each row, without the stop token.</returns>
     /// <exception cref="InputException">A prompt is empty or names a token outside the vocabulary, or the options are
     /// out of range.</exception>
-    /// <exception cref="NonFiniteException">The model gives no finite logits.</exception>
+    /// <exception cref="NonFiniteException">The model's logits are not finite.</exception>
     public IReadOnlyList<IReadOnlyList<int>> Generate(
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<int, int>? onToken = null,
             CancellationToken cancellation = default)
@@ -53,7 +51,8 @@ public sealed class TextGenerator(Decoder model)
         var writing = new Writing(prompts, [.. prompts.Select(Room)], options, onToken);
         using var noGradient = no_grad();
         using var sampler = new Sampler(options);
-        // Where the longest has filled the context, it and those that ended leave the others, which have room yet.
+        // If the longest row has filled the context, it and the finished rows are removed from the others, which still
+        // have room.
         while (writing.Open() is { Length: > 0 } rows && !cancellation.IsCancellationRequested)
         {
             int[][] texts = [.. rows.Select(row => writing.Text(row))];
@@ -66,14 +65,14 @@ public sealed class TextGenerator(Decoder model)
         return writing.Results;
     }
 
-    /// <summary>Continues one prompt, computing only what differs from the text before it.</summary>
+    /// <summary>Continues one prompt, computing only what differs from the previous text.</summary>
     /// <param name="prompt">Token ids; at least one.</param>
     /// <param name="options">As in <see cref="Generate"/>.</param>
-    /// <param name="kept">Holds what this model computed for earlier prompts; gains this prompt and what follows
-    /// it.</param>
-    /// <param name="onToken">Called with each new token as it is made.</param>
+    /// <param name="kept">The cache of this model's earlier prompts; this prompt and its continuation are
+    /// added.</param>
+    /// <param name="onToken">Called with each new token.</param>
     /// <param name="cancellation">Stops after the current token.</param>
-    /// <returns>The new tokens, without the stop token: those of <see cref="Generate"/>.</returns>
+    /// <returns>The new tokens, without the stop token, as from <see cref="Generate"/>.</returns>
     /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
     public IReadOnlyList<int> Continue(
         int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null,
@@ -96,12 +95,12 @@ public sealed class TextGenerator(Decoder model)
         return writing.Results[0];
     }
 
-    // Takes over the logits of the last position, [rows, vocabulary size]. Ends where the longest text has filled the
-    // context, too.
+    // Takes ownership of the logits of the last position, [rows, vocabulary size]. Also ends when the longest text has
+    // filled the context.
     private void Extend(Writing writing, int[] rows, KeyValueCache cache, Tensor last, Sampler sampler,
         Action<long[]>? onCached, CancellationToken cancellation)
     {
-        // of rows that have ended, too: they go on beside the others
+        // also for finished rows, which continue beside the others
         List<int>[] texts = [.. rows.Select(row => writing.Text(row).ToList())];
         int longest = model.Shape.ContextLength - (model.Prompt?.Length ?? 0);
         while (true)
@@ -144,7 +143,7 @@ public sealed class TextGenerator(Decoder model)
         return model.Logits(hidden.select(1, longest - 1)).DetachFromDisposeScope();
     }
 
-    // LongRoPE turns every position by other angles from this length on: nothing that was computed before fits.
+    // LongRoPE uses other rotation angles from this length on, so earlier keys are invalid.
     private Tensor ComputeAnew(List<int>[] texts, KeyValueCache cache)
     {
         cache.Clear();
@@ -164,7 +163,7 @@ public sealed class TextGenerator(Decoder model)
         {
             if (prompts[row].Length == 0)
                 throw new InputException(
-                    $"Prompt {row + 1} has no tokens. Expected at least one: give a text, or a beginning-of-text " +
+                    $"Prompt {row + 1} has no tokens. Expected at least one: use a text, or a beginning-of-text " +
                     "token.");
             int wrong = Array.FindIndex(prompts[row], id => id < 0 || id >= model.Shape.VocabularySize);
             if (wrong >= 0)
@@ -175,30 +174,30 @@ public sealed class TextGenerator(Decoder model)
     }
 }
 
-/// <summary>How tokens are chosen and when to stop.</summary>
+/// <summary>How to choose tokens and when to stop.</summary>
 public sealed record GenerationOptions
 {
-    /// <summary>Most tokens to add to a prompt.</summary>
+    /// <summary>Maximum number of new tokens per prompt.</summary>
     public int MaxNewTokens { get; init; } = 128;
 
-    /// <summary>Divides the logits; 0 always takes the likeliest token (greedy).</summary>
+    /// <summary>Divisor of the logits; 0 always takes the most likely token (greedy).</summary>
     public double Temperature { get; init; }
 
-    /// <summary>Chooses among this many likeliest tokens only; 0 for all (arXiv 1805.04833).</summary>
+    /// <summary>Samples only from this many most likely tokens; 0 for all (arXiv 1805.04833).</summary>
     public int TopK { get; init; }
 
-    /// <summary>Chooses among the likeliest tokens that together reach this probability; 1 for all (arXiv
+    /// <summary>Samples from the most likely tokens whose probabilities add up to this value; 1 for all (arXiv
     /// 1904.09751).</summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Seed of the choice.</summary>
+    /// <summary>Random seed for sampling.</summary>
     public long Seed { get; init; } = 42;
 
-    /// <summary>Tokens that end a row; they are not part of what is returned.</summary>
+    /// <summary>Tokens that end a row; they are not part of the result.</summary>
     public IReadOnlyList<int> StopTokenIds { get; init; } = [];
 
     /// <summary>Checks the ranges.</summary>
-    /// <exception cref="InputException">Any value is out of its range: all of them.</exception>
+    /// <exception cref="InputException">Some values are out of range; lists all of them.</exception>
     public void Validate()
     {
         var problems = new List<string>();
@@ -209,8 +208,7 @@ public sealed record GenerationOptions
         if (TopP is not (> 0 and <= 1)) problems.Add($"top-p is {TopP}, expected above 0 and at most 1 (all tokens)");
         if (Temperature == 0 && (TopK != 0 || TopP != 1))
             problems.Add(
-                "top-k and top-p need a temperature above 0: greedy choice takes the likeliest token whatever they " +
-                "are");
+                "top-k and top-p need a temperature above 0: greedy decoding always takes the most likely token");
         if (problems.Count > 0) throw new InputException("The generation settings cannot be used:", problems);
     }
 }

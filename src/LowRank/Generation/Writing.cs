@@ -1,9 +1,9 @@
 namespace LowRank.Generation;
 
-/// <summary>The texts that are being written for prompts, and which of them go on.</summary>
-/// <param name="prompts">Token ids of each.</param>
-/// <param name="rooms">Most tokens that each can be continued by.</param>
-/// <param name="options">When a text ends.</param>
+/// <summary>The texts being generated for prompts, and which of them are unfinished.</summary>
+/// <param name="prompts">The token ids of each prompt.</param>
+/// <param name="rooms">The maximum number of new tokens for each prompt.</param>
+/// <param name="options">The options, which say when a text ends.</param>
 /// <param name="onToken">Called with the number of the prompt and each new token.</param>
 internal sealed class Writing(
     IReadOnlyList<int[]> prompts, IReadOnlyList<int> rooms, GenerationOptions options, Action<int, int>? onToken)
@@ -15,22 +15,22 @@ internal sealed class Writing(
     /// <summary>The new tokens of each prompt, without the stop token.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Results => results;
 
-    /// <summary>Texts that ended because they filled the context, before the options end them.</summary>
+    /// <summary>Number of texts that ended because they filled the context.</summary>
     public int Filled { get; private set; }
 
-    /// <summary>Prompts that fill the context by themselves.</summary>
+    /// <summary>Number of prompts that already fill the context.</summary>
     public int Full => rooms.Count(room => room == 0);
 
-    /// <summary>The numbers of those that go on.</summary>
+    /// <summary>The numbers of the unfinished texts.</summary>
     public int[] Open() => [.. Enumerable.Range(0, open.Length).Where(row => open[row])];
 
-    /// <summary>Whether one of them goes on.</summary>
+    /// <summary>Whether any text is unfinished.</summary>
     public bool IsOpen(int[] rows) => rows.Any(row => open[row]);
 
-    /// <summary>A prompt with what was written.</summary>
+    /// <summary>A prompt with its continuation.</summary>
     public int[] Text(int row) => [.. prompts[row], .. results[row]];
 
-    /// <summary>Adds a token to each of them that goes on.</summary>
+    /// <summary>Adds a token to each unfinished text.</summary>
     public void Add(int[] rows, long[] chosen)
     {
         for (int i = 0; i < rows.Length; i++)

@@ -3,13 +3,13 @@ using LowRank.IO;
 
 namespace LowRank.Hub;
 
-/// <summary>A repository's part of the cache, laid out as Python's huggingface_hub does: <c>blobs</c> by content,
+/// <summary>A repository's part of the cache, with the layout of Python's huggingface_hub: <c>blobs</c> by content,
 /// <c>refs</c> by revision, <c>snapshots</c> of links by commit.</summary>
 internal sealed class HubCache(HubOptions options, HubRepository repository)
 {
     private readonly string root = Path.Combine(options.CacheFolder, repository.CacheFolderName);
 
-    /// <summary>The commit that a revision stood for when it was last looked up; null when it never was.</summary>
+    /// <summary>The commit of a revision at its last lookup; null if it was never looked up.</summary>
     public string? KnownCommit()
     {
         if (repository.IsCommit) return Directory.Exists(Snapshot(repository.Revision)) ? repository.Revision : null;
@@ -20,7 +20,7 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
             ? commit : null;
     }
 
-    /// <summary>Remembers what commit the revision stands for.</summary>
+    /// <summary>Stores the commit of the revision.</summary>
     public void Remember(string commit)
     {
         if (!repository.IsCommit) AtomicFile.Write(Reference(), commit);
@@ -29,16 +29,16 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
     /// <summary>The folder of a commit's files.</summary>
     public string Snapshot(string commit) => Path.Combine(root, "snapshots", commit);
 
-    /// <summary>Where a file's content lies, by its etag.</summary>
+    /// <summary>The path of a file's content, by its etag.</summary>
     public string Blob(HubFile file) => Path.Combine(root, "blobs", file.Etag);
 
-    /// <summary>Where a file of a commit is found.</summary>
+    /// <summary>The path of a file of a commit.</summary>
     public string Pointer(string commit, HubFile file) => Path.Combine([Snapshot(commit), .. file.Path.Split('/')]);
 
-    /// <summary>Whether a commit's file is there.</summary>
+    /// <summary>Whether a commit's file exists.</summary>
     public bool Has(string commit, HubFile file) => File.Exists(Pointer(commit, file));
 
-    /// <summary>Makes a commit's file point at its content: by a relative link, or by moving the content where the
+    /// <summary>Makes a commit's file point to its content: with a relative link, or by moving the content if the
     /// system has no links.</summary>
     public void Link(string commit, HubFile file)
     {
@@ -58,8 +58,7 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
         }
     }
 
-    /// <summary>Waits until no other process, Python's included, fetches the same content, and keeps them
-    /// out.</summary>
+    /// <summary>Waits until no other process (including Python's) downloads the same content, and locks it.</summary>
     public async Task<IDisposable> Lock(HubFile file, IHubProgress progress, CancellationToken cancellation)
     {
         string path = Path.Combine(options.CacheFolder, ".locks", repository.CacheFolderName, file.Etag + ".lock");
@@ -68,18 +67,18 @@ internal sealed class HubCache(HubOptions options, HubRepository repository)
         {
             try
             {
-                // flock on Unix, as Python's filelock
+                // flock on Unix, like Python's filelock
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException) when (Directory.Exists(Path.GetDirectoryName(path)))
             {
-                if (tries == 20) progress.Note($"{file.Path} is being fetched by another process; waiting for it");
+                if (tries == 20) progress.Note($"another process is downloading {file.Path}; waiting for it");
                 await Task.Delay(100, cancellation).ConfigureAwait(false);
             }
         }
     }
 
-    /// <summary>Bytes free where the cache lies; null where the system does not say.</summary>
+    /// <summary>Free bytes on the cache's disk; null if unknown.</summary>
     public long? FreeBytes()
     {
         Directory.CreateDirectory(Path.Combine(root, "blobs"));

@@ -5,17 +5,17 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Hub;
 
-/// <summary>What the Hub's interface is asked: what a repository holds.</summary>
+/// <summary>Queries the Hub's API for the content of a repository.</summary>
 internal sealed class HubClient(HubOptions options, HubTransport transport)
 {
-    private const int MostBytes = 64 << 20; // a listing of more is none
-    // of 2 TB: a larger one is none, and many of them would be no number of bytes
+    private const int MostBytes = 64 << 20; // a larger listing is not valid
+    // 2 TB: a larger size is not valid, and sums of such sizes would overflow
     private const long LargestFile = 1L << 41;
 
-    /// <summary>The commit of a revision and its files.</summary>
-    /// <exception cref="InputException">There is no such repository or revision, it is private, or its listing holds a
-    /// path that leaves its folder.</exception>
-    /// <exception cref="HubException">The Hub could not be reached, or answered what is no listing.</exception>
+    /// <summary>The commit of a revision, and its files.</summary>
+    /// <exception cref="InputException">There is no such repository or revision, it is private, or its listing contains
+    /// a path that leaves its folder.</exception>
+    /// <exception cref="HubException">The Hub could not be reached, or its answer is not a listing.</exception>
     public async Task<HubSnapshot> List(HubRepository repository, CancellationToken cancellation)
     {
         string address =
@@ -26,7 +26,7 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         JsonObject info = Parse(text, address);
         string commit = Text(info["sha"]) ?? throw Unusable(address, "it has no \"sha\"");
         if (commit.Length is < 7 or > 64 || !commit.All(char.IsAsciiLetterOrDigit))
-            throw Unusable(address, "its \"sha\" is no commit");
+            throw Unusable(address, "its \"sha\" is not a commit");
         var files = new List<HubFile>();
         var paths = new HashSet<string>(StringComparer.Ordinal);
         foreach (JsonNode? entry in info["siblings"] as JsonArray ?? throw Unusable(address, "it has no \"siblings\""))
@@ -45,11 +45,11 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         return new HubSnapshot(commit, files);
     }
 
-    /// <summary>The address of a file's content.</summary>
+    /// <summary>The URL of a file's content.</summary>
     public string Address(HubRepository repository, string commit, string path) =>
         $"{options.Endpoint}/{repository.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}";
 
-    /// <summary>Sends JSON and reads the JSON that comes back.</summary>
+    /// <summary>Sends JSON and reads the JSON response.</summary>
     public async Task<JsonObject> Post(
         Uri address, Func<HttpContent> content, string what, string? accept, CancellationToken cancellation)
     {
@@ -62,7 +62,7 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         return text.Length == 0 ? [] : Parse(text, address.GetLeftPart(UriPartial.Path));
     }
 
-    // A mirror may list names alone: the file's own headers then tell.
+    // A mirror may list only names; the file's headers then contain the rest.
     private async Task<HubFile> Ask(
         HubRepository repository, string commit, string path, CancellationToken cancellation)
     {
@@ -91,16 +91,17 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         for (int read; (read = await transport.Read(stream, buffer, cancellation).ConfigureAwait(false)) > 0;)
         {
             body.Write(buffer, 0, read);
-            // A byte now and then is no silence, and no answer either.
+            // Limits the total time, because a slow trickle of bytes is not silence.
             if (Stopwatch.GetElapsedTime(started) > options.LongestAnswer)
                 throw new HubException(
                     $"{options.Endpoint} has sent {body.Length} bytes of a short answer in " +
-                    $"{options.LongestAnswer.TotalSeconds:0.##} s, and goes on. Check the network and HF_ENDPOINT, " +
-                    "or set HF_HUB_OFFLINE=1 to use what the cache holds.");
+                    $"{options.LongestAnswer.TotalSeconds:0.##} s and has not finished. Check the network and " +
+                    "HF_ENDPOINT, " +
+                    "or set HF_HUB_OFFLINE=1 to use the cached files.");
             if (body.Length > MostBytes)
                 throw new HubException(
-                    $"{options.Endpoint} answered with more than {MostBytes >> 20} MiB where a short text was " +
-                    "expected. Check HF_ENDPOINT.");
+                    $"{options.Endpoint} answered with more than {MostBytes >> 20} MiB instead of a short text. " +
+                    "Check HF_ENDPOINT.");
         }
         return body.ToArray();
     }
@@ -108,9 +109,9 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
     private static HubFile Checked(HubFile file, string address) => file.Size is >= 0 and <= LargestFile
         && file.Etag.Length is >= 8 and <= 128 && file.Etag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')
         ? file
-        : throw Unusable(address, $"the etag or size of {HubTransport.Quoted(file.Path)} is none");
+        : throw Unusable(address, $"the etag or size of {HubTransport.Quoted(file.Path)} is invalid");
 
-    // What a stranger's repository names its files must not decide where on this machine they are written.
+    // File names in a foreign repository must not decide where files are written on this machine.
     private static void CheckPath(HubRepository repository, string path)
     {
         string[] parts = path.Split('/');
@@ -118,24 +119,24 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
             || parts.Any(part => part is "" or "." or ".."))
             throw new InputException(
                 $"{repository} lists a file \"{HubTransport.Quoted(path)}\", whose path leaves its folder or is " +
-                "none. The repository cannot be used; report it to the Hub.");
+                "invalid. The repository cannot be used; report it to the Hub.");
     }
 
     private static JsonObject Parse(byte[] text, string address)
     {
         try
         {
-            // Keys that stand twice are refused here, and not where they are looked up.
+            // Duplicate keys are refused here instead of on lookup.
             return JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })
-                as JsonObject ?? throw Unusable(address, "it is no JSON object");
+                as JsonObject ?? throw Unusable(address, "it is not a JSON object");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
-            throw Unusable(address, $"it is no JSON: {HubTransport.Quoted(e.Message)}");
+            throw Unusable(address, $"it is not JSON: {HubTransport.Quoted(e.Message)}");
         }
     }
 
-    /// <summary>A text; null for anything else, half a character too.</summary>
+    /// <summary>A text; null for anything else, including an unpaired surrogate.</summary>
     internal static string? Text(JsonNode? node)
     {
         try
@@ -144,14 +145,14 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
         }
         catch (InvalidOperationException)
         {
-            return null; // what is no character is found only when it is read
+            return null; // an invalid character is only found when it is read
         }
     }
 
     private static long? Number(JsonNode? node) => node is JsonValue value && value.TryGetValue(out long number)
         ? number : null;
 
-    /// <summary>An answer that is not what was asked for.</summary>
+    /// <summary>The error for an unusable answer.</summary>
     internal static HubException Unusable(string address, string why) =>
         new($"The answer of {address} cannot be used: {why.TrimEnd('.')}. Check HF_ENDPOINT.");
 }

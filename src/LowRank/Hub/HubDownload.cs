@@ -7,28 +7,28 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Hub;
 
-/// <summary>Fetches the content of one file into the cache: in parts at once where it is large, going on where an
-/// interrupted download ended, and checked against its etag before it gets its name.</summary>
-/// <remarks>An unfinished file lies beside its place as <c>ETAG.partial</c>, its finished parts in
-/// <c>ETAG.partial.parts</c>: Python's <c>.incomplete</c> files, which have no holes, are left alone.</remarks>
+/// <summary>Downloads the content of one file into the cache: a large file in parallel parts, resuming an interrupted
+/// download, and verified against its etag before it gets its name.</summary>
+/// <remarks>An unfinished file is stored as <c>ETAG.partial</c> and its finished parts are listed in
+/// <c>ETAG.partial.parts</c>. Python's <c>.incomplete</c> files, which have no holes, are not touched.</remarks>
 internal sealed class HubDownload(
     HubOptions options, HubTransport transport, string address, HubFile file, string target, IHubProgress progress)
 {
     private const int BufferBytes = 1 << 18;
-    private const int FewestBytes = 1 << 16; // in the time of an answer: the slowest networks bring more
+    private const int FewestBytes = 1 << 16; // minimum within the time limit: even the slowest networks are faster
     private readonly string partial = target + ".partial";
     private readonly string list = target + ".partial.parts";
     private readonly Lock writing = new();
 
     private int PartCount => (int)Math.Max(1, (file.Size + options.PartBytes - 1) / options.PartBytes);
 
-    /// <summary>Bytes of a file that an interrupted download left.</summary>
+    /// <summary>Bytes of a file that an interrupted download has stored.</summary>
     public static long Left(HubOptions options, HubFile file, string target) =>
         Math.Min(file.Size,
         ReadDone(options, file, target + ".partial", target + ".partial.parts").Count * options.PartBytes);
 
-    /// <summary>Fetches and checks.</summary>
-    /// <exception cref="HubException">The server keeps failing, or what it sends is not what it promised.</exception>
+    /// <summary>Downloads and verifies.</summary>
+    /// <exception cref="HubException">The server keeps failing, or sends other data than announced.</exception>
     public async Task Run(CancellationToken cancellation)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
@@ -44,7 +44,7 @@ internal sealed class HubDownload(
                     $"{file.Path}: {wrong}, twice. The file was not kept. Something between here and " +
                     $"{options.Endpoint} changes what it sends; try again later or through another network.");
             progress.Received(file.Path, -file.Size);
-            progress.Note($"{file.Path}: {wrong}; it is fetched again");
+            progress.Note($"{file.Path}: {wrong}; downloading it again");
         }
         using (SafeFileHandle handle = File.OpenHandle(partial, FileMode.Open, FileAccess.ReadWrite))
             RandomAccess.FlushToDisk(handle);
@@ -69,7 +69,7 @@ internal sealed class HubDownload(
             await FetchPart(handle, part, stop).ConfigureAwait(false);
             lock (writing)
             {
-                RandomAccess.FlushToDisk(handle); // a part counts as done only once its bytes are safe
+                RandomAccess.FlushToDisk(handle); // a part counts as done only when its bytes are on disk
                 File.AppendAllText(list, $"{part}\n");
             }
         }).ConfigureAwait(false);
@@ -83,7 +83,7 @@ internal sealed class HubDownload(
         {
             var request = new HttpRequestMessage(HttpMethod.Get, address);
             request.Headers.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
-            // from grows as bytes come: a cut connection goes on where it was
+            // from grows with the received bytes, so an interrupted connection resumes there
             if (PartCount > 1 || from > 0) request.Headers.Range = new RangeHeaderValue(from, end - 1);
             return request;
         }, file.Path, async (response, stop) =>
@@ -128,11 +128,11 @@ internal sealed class HubDownload(
         }
     }
 
-    // The etag of a large file is its SHA-256, that of a small one git's SHA-1 of "blob LENGTH\0" and the content.
+    // The etag of a large file is its SHA-256; that of a small one is git's SHA-1 of "blob LENGTH\0" and the content.
     private async Task<string?> Check(CancellationToken cancellation)
     {
         bool large = file.Etag.Length == 64;
-        // a mirror's own etag says nothing of the content; the length was checked
+        // a mirror's own etag does not describe the content; the length was checked
         if (!large && file.Etag.Length != 40) return null;
         using var stream = new FileStream(partial, FileMode.Open, FileAccess.Read, FileShare.Read, BufferBytes);
 #pragma warning disable CA5350 // git names contents by SHA-1; nothing here is secured by it
@@ -159,8 +159,7 @@ internal sealed class HubDownload(
     }
 }
 
-/// <summary>A stretch of a file as a stream of its own, which ends where the stretch ends. Owns the file's
-/// stream.</summary>
+/// <summary>A section of a file as a separate stream. Owns the file's stream.</summary>
 internal sealed class FilePart : Stream
 {
     private readonly FileStream file;
@@ -173,7 +172,7 @@ internal sealed class FilePart : Stream
         file.Position = from;
     }
 
-    /// <summary>Called whenever bytes are taken out to be sent.</summary>
+    /// <summary>Called whenever bytes are read for sending.</summary>
     public Action? Taken { get; set; }
 
     public override bool CanRead => true;
@@ -211,7 +210,7 @@ internal sealed class FilePart : Stream
 
     public override void Flush()
     {
-        // Nothing is written.
+        // The stream is read-only.
     }
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();

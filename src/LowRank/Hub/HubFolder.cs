@@ -5,17 +5,17 @@ namespace LowRank.Hub;
 /// <summary>Folders of models and adapters, local or from the Hugging Face Hub.</summary>
 public static class HubFolder
 {
-    /// <summary>The folder of a name: the folder itself where it exists, else the repository of that name, fetched into
-    /// the cache.</summary>
-    /// <param name="name">A folder, or <c>org/name[@revision]</c>. A folder that exists wins.</param>
-    /// <param name="selection">What is needed of it.</param>
-    /// <param name="options">Where the Hub is; null for the environment's.</param>
-    /// <param name="progress">Hears of the download; null for nobody.</param>
-    /// <param name="cancellation">Gives up; what was fetched stays for the next time.</param>
-    /// <returns>The folder: in the cache, with links to the files.</returns>
-    /// <exception cref="InputException">There is neither such a folder nor such a repository, or it holds nothing that
-    /// can be used.</exception>
-    /// <exception cref="HubException">The Hub could not be reached, and the cache does not have the files.</exception>
+    /// <summary>The folder for a name: an existing folder, otherwise the repository of that name, downloaded into the
+    /// cache.</summary>
+    /// <param name="name">A folder, or <c>org/name[@revision]</c>. An existing folder takes precedence.</param>
+    /// <param name="selection">The files that are needed.</param>
+    /// <param name="options">The Hub's settings; null for those of the environment.</param>
+    /// <param name="progress">Receives the progress; may be null.</param>
+    /// <param name="cancellation">Cancels the download; downloaded data is kept for the next time.</param>
+    /// <returns>The folder; in the cache, it has links to the files.</returns>
+    /// <exception cref="InputException">There is neither such a folder nor such a repository, or it contains nothing
+    /// usable.</exception>
+    /// <exception cref="HubException">The Hub could not be reached, and the cache lacks the files.</exception>
     public static string Open(
         string name, HubSelection selection, HubOptions? options = null, IHubProgress? progress = null,
         CancellationToken cancellation = default) =>
@@ -42,7 +42,7 @@ public static class HubFolder
         catch (HubException e)
             when (e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError })
         {
-            // Without a network a mistyped path is the likelier cause.
+            // Without a network, a mistyped path is the more likely cause.
             throw new InputException(
                 $"There is no folder {name}, and as a name on the Hugging Face Hub it cannot be used: {e.Message}", e);
         }
@@ -53,12 +53,12 @@ public static class HubFolder
         }
     }
 
-    /// <summary>Fetches what the cache lacks of a repository.</summary>
+    /// <summary>Downloads the files of a repository that the cache lacks.</summary>
     /// <inheritdoc cref="Open"/>
     /// <param name="repository">The repository.</param>
-    /// <param name="selection">What is needed of it.</param>
+    /// <param name="selection">The files that are needed.</param>
     /// <param name="options">Where the Hub is.</param>
-    /// <param name="progress">Hears of the download; null for nobody.</param>
+    /// <param name="progress">Receives the progress; may be null.</param>
     /// <param name="cancellation">Gives up.</param>
     public static async Task<string> Fetch(HubRepository repository, HubSelection selection, HubOptions options,
         IHubProgress? progress = null, CancellationToken cancellation = default)
@@ -68,7 +68,7 @@ public static class HubFolder
         if (options.IsOffline)
             return Cached(
                 repository, selection, cache,
-                $"HF_HUB_OFFLINE is set, and the cache {options.CacheFolder} does not hold {repository}");
+                $"HF_HUB_OFFLINE is set, but the cache {options.CacheFolder} does not contain {repository}");
         // a commit never changes
         if (repository.IsCommit && cache.KnownCommit() is { } whole
             && IsWhole(repository, selection, cache.Snapshot(whole)))
@@ -83,7 +83,7 @@ public static class HubFolder
         catch (HubException e)
             when (cache.KnownCommit() is { } known && IsWhole(repository, selection, cache.Snapshot(known)))
         {
-            progress.Note($"{e.Message.Split(". ")[0]}; the files that the cache holds are used");
+            progress.Note($"{e.Message.Split(". ")[0]}; using the cached files");
             return cache.Snapshot(known);
         }
         IReadOnlyList<HubFile> wanted = selection.Choose(repository, snapshot.Files);
@@ -127,10 +127,11 @@ public static class HubFolder
             throw new InputException($"{otherwise}. Run once with a network, or give a folder.");
         return IsWhole(repository, selection, cache.Snapshot(commit)) ? cache.Snapshot(commit)
             : throw new InputException(
-                $"{otherwise} whole: {cache.Snapshot(commit)} lacks files. Run once with a network, or give a folder.");
+                $"{otherwise} completely: {cache.Snapshot(commit)} lacks files. Run once with a network, or give a " +
+                "folder.");
     }
 
-    // Python may have fetched some files of a snapshot alone; an index names the shards that have to be there.
+    // Python may have downloaded only some files of a snapshot; an index names the required shards.
     private static bool IsWhole(HubRepository repository, HubSelection selection, string folder)
     {
         List<HubFile> present =

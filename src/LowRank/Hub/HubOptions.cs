@@ -1,12 +1,12 @@
 namespace LowRank.Hub;
 
-/// <summary>Where the Hub is, where its files are kept, and how they are fetched.</summary>
+/// <summary>The Hub's address, the cache folder, and download settings.</summary>
 public sealed record HubOptions
 {
     /// <summary>The public Hub.</summary>
     public const string PublicEndpoint = "https://huggingface.co";
 
-    /// <summary>The Hub's address, without a slash at its end. <c>HF_ENDPOINT</c>.</summary>
+    /// <summary>The Hub's address, without a trailing slash. <c>HF_ENDPOINT</c>.</summary>
     public string Endpoint { get; init; } = PublicEndpoint;
 
     /// <summary>The cache that Python's huggingface_hub uses too. <c>HF_HUB_CACHE</c>, else <c>HF_HOME/hub</c>, else
@@ -14,42 +14,41 @@ public sealed record HubOptions
     public required string CacheFolder { get; init; }
 
     /// <summary>The access token; null for none. <c>HF_TOKEN</c>, else the file <c>HF_TOKEN_PATH</c> or
-    /// <c>HF_HOME/token</c>. It is sent to the <see cref="Endpoint"/> alone, and never written anywhere.</summary>
+    /// <c>HF_HOME/token</c>. It is sent only to the <see cref="Endpoint"/> and never written anywhere.</summary>
     public string? Token { get; init; }
 
-    /// <summary>Whether only the cache is used. <c>HF_HUB_OFFLINE</c>.</summary>
+    /// <summary>Whether to use only the cache. <c>HF_HUB_OFFLINE</c>.</summary>
     public bool IsOffline { get; init; }
 
-    /// <summary>Parts of one file that are fetched at once. Default 4.</summary>
+    /// <summary>Number of parts of a file to download in parallel. Default 4.</summary>
     public int Connections { get; init; } = 4;
 
-    /// <summary>Bytes of a part; smaller files are fetched whole. Default 16 MiB.</summary>
+    /// <summary>Size of a part in bytes; smaller files are downloaded in one piece. Default 16 MiB.</summary>
     public long PartBytes { get; init; } = 16L << 20;
 
-    /// <summary>Tries of a request before it is given up. Default 6.</summary>
+    /// <summary>Maximum number of attempts per request. Default 6.</summary>
     public int Tries { get; init; } = 6;
 
-    /// <summary>The first wait before a request is repeated; each further one is twice as long. Default 0.5
-    /// s.</summary>
+    /// <summary>The wait before the first retry; each further wait is twice as long. Default 0.5 s.</summary>
     public TimeSpan FirstWait { get; init; } = TimeSpan.FromSeconds(0.5);
 
     /// <summary>The longest wait that a server may ask for (Retry-After). Default 5 minutes.</summary>
     public TimeSpan LongestWait { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>How long a connection may send nothing. Default 30 s.</summary>
+    /// <summary>Maximum time without data on a connection. Default 30 s.</summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a short answer, such as a listing, may take from its first byte to its last. Default 2
+    /// <summary>Maximum duration of a short answer, such as a listing, from its first byte to its last. Default 2
     /// minutes.</summary>
     public TimeSpan LongestAnswer { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>The settings of the environment, by the names that Python's huggingface_hub has.</summary>
-    /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
+    /// <summary>The settings from the environment variables of Python's huggingface_hub.</summary>
+    /// <exception cref="InputException">HF_ENDPOINT is not an address.</exception>
     public static HubOptions FromEnvironment() => From(Environment.GetEnvironmentVariable);
 
-    /// <summary>The settings of given variables.</summary>
-    /// <param name="variable">The value of a variable; null where it is not set.</param>
-    /// <exception cref="InputException">HF_ENDPOINT is no address.</exception>
+    /// <summary>The settings from given variables.</summary>
+    /// <param name="variable">Returns the value of a variable; null if it is not set.</param>
+    /// <exception cref="InputException">HF_ENDPOINT is not an address.</exception>
     public static HubOptions From(Func<string, string?> variable)
     {
         string? Set(string name) => variable(name) is { } value && !string.IsNullOrWhiteSpace(value)
@@ -73,16 +72,16 @@ public sealed record HubOptions
         };
     }
 
-    /// <summary>The settings without the token: what may be shown.</summary>
+    /// <summary>The settings without the token, safe to display.</summary>
     public override string ToString() =>
         $"{Endpoint}, cache {CacheFolder}{(IsOffline ? ", offline" : "")}{(Token is null ? "" : ", with a token")}";
 
-    // It becomes a header, where a line end would begin another one. The token itself is not shown.
+    // The token becomes a header, where a line end would start another header. The token itself is not shown.
     private static string? Checked(string? token, string place) =>
         token is null || token.All(c => c is > ' ' and < '\x7f') ? token
         : throw new InputException(
-            $"{place} holds no token: it has a blank, a line end or a letter beyond ASCII within it. Set it to the " +
-            "token alone, which begins with hf_.");
+            $"{place} is not a token: it contains a blank, a line end or a non-ASCII letter. Set it to the token " +
+            "itself, which begins with hf_.");
 
     private static bool IsTrue(string? value) => value?.ToUpperInvariant() is "1" or "ON" or "YES" or "TRUE";
 

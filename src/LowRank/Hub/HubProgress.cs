@@ -1,28 +1,28 @@
 namespace LowRank.Hub;
 
-/// <summary>Hears of a download. Calls come from several threads, one at a time.</summary>
+/// <summary>Receives the progress of a download. Calls come from several threads, one at a time.</summary>
 public interface IHubProgress
 {
-    /// <summary>Something that the user should know, such as a wait or the use of cached files; a sentence without its
-    /// full stop.</summary>
+    /// <summary>Called with a note for the user, such as a wait or the use of cached files; a sentence without a full
+    /// stop.</summary>
     void Note(string message);
 
-    /// <summary>Before the first byte.</summary>
-    /// <param name="repository">What is fetched.</param>
-    /// <param name="files">Files that the cache lacks.</param>
-    /// <param name="bytes">Their bytes together, without those that an interrupted download left.</param>
+    /// <summary>Called before the first byte.</summary>
+    /// <param name="repository">The repository to download.</param>
+    /// <param name="files">Number of files that the cache lacks.</param>
+    /// <param name="bytes">Their total size in bytes, without what an interrupted download has stored.</param>
     void Started(HubRepository repository, int files, long bytes);
 
-    /// <summary>After each piece.</summary>
+    /// <summary>Called after each piece.</summary>
     /// <param name="file">The file's path.</param>
-    /// <param name="bytes">How many bytes came; negative where some have to come again.</param>
+    /// <param name="bytes">Number of received bytes; negative if some must be downloaded again.</param>
     void Received(string file, long bytes);
 
-    /// <summary>When every file is there and checked.</summary>
+    /// <summary>Called when every file is complete and verified.</summary>
     void Finished();
 }
 
-/// <summary>Shows nothing.</summary>
+/// <summary>Ignores the progress.</summary>
 public sealed class SilentProgress : IHubProgress
 {
     private SilentProgress()
@@ -35,24 +35,24 @@ public sealed class SilentProgress : IHubProgress
     /// <inheritdoc/>
     public void Note(string message)
     {
-        // Nobody looks.
+        // Nothing to show.
     }
 
     /// <inheritdoc/>
     public void Started(HubRepository repository, int files, long bytes)
     {
-        // Nobody looks.
+        // Nothing to show.
     }
 
     /// <inheritdoc/>
     public void Received(string file, long bytes)
     {
-        // Nobody looks.
+        // Nothing to show.
     }
 
     /// <inheritdoc/>
     public void Finished()
     {
-        // Nobody looks.
+        // Nothing to show.
     }
 }

@@ -2,13 +2,13 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Hub;
 
-/// <summary>A model repository of the Hugging Face Hub at a revision, as users name it: <c>org/name</c>,
+/// <summary>A model repository on the Hugging Face Hub at a revision, as users write it: <c>org/name</c>,
 /// <c>org/name@revision</c>.</summary>
 /// <param name="Id">The repository, such as <c>openai-community/gpt2</c>.</param>
-/// <param name="Revision">A branch, a tag or a commit; <c>main</c> where none is named.</param>
+/// <param name="Revision">A branch, a tag or a commit; <c>main</c> by default.</param>
 public sealed partial record HubRepository(string Id, string Revision = HubRepository.DefaultRevision)
 {
-    /// <summary>The branch of a repository that is named without one.</summary>
+    /// <summary>The default branch.</summary>
     public const string DefaultRevision = "main";
 
     /// <summary>The name of the repository's folder in the cache.</summary>
@@ -17,8 +17,8 @@ public sealed partial record HubRepository(string Id, string Revision = HubRepos
     /// <summary>Whether the revision is a commit, which never changes.</summary>
     public bool IsCommit => Commit().IsMatch(Revision);
 
-    /// <summary>Reads a name; null where the text is none, as most paths are not: a name has one slash and starts with
-    /// a letter or digit.</summary>
+    /// <summary>Parses a name; null if the text is not one. Most paths are not, because a name has one slash and starts
+    /// with a letter or digit.</summary>
     public static HubRepository? TryParse(string text)
     {
         Match match = Name().Match(text);
@@ -30,7 +30,7 @@ public sealed partial record HubRepository(string Id, string Revision = HubRepos
         return isId && IsReference(revision) ? new HubRepository(id, revision) : null;
     }
 
-    // git's rule for branches and tags, which also keeps a reference within its folder of the cache.
+    // git's rule for branches and tags, which also keeps a reference within its cache folder.
     private static bool IsReference(string name) => !name.Contains("..", StringComparison.Ordinal)
         && name.Split('/')
         .All(part => part.Length > 0 && part[0] != '.' && part[^1] != '.'
@@ -39,7 +39,7 @@ public sealed partial record HubRepository(string Id, string Revision = HubRepos
     /// <inheritdoc/>
     public override string ToString() => Revision == DefaultRevision ? Id : $"{Id}@{Revision}";
 
-    // The Hub's own rule for names: letters, digits, "-", "_" and ".", at most 96 characters; no "--" and no "..".
+    // The Hub's rule for names: letters, digits, "-", "_" and ".", at most 96 characters; no "--" and no "..".
     [GeneratedRegex(@"\A(?<id>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95})(?:@(?<revision>[\w./-]{1,200}))?\z",
         RegexOptions.ExplicitCapture | RegexOptions.ECMAScript)]
     private static partial Regex Name();
@@ -48,10 +48,10 @@ public sealed partial record HubRepository(string Id, string Revision = HubRepos
     private static partial Regex Commit();
 }
 
-/// <summary>Which files of a repository are needed.</summary>
+/// <summary>The files of a repository that are needed.</summary>
 public abstract record HubSelection
 {
-    /// <summary>The folder of a repository's further chat templates.</summary>
+    /// <summary>The folder of a repository's additional chat templates.</summary>
     internal const string ChatTemplates = "additional_chat_templates";
 
     private const string SentenceModules = "modules.json";
@@ -63,14 +63,14 @@ public abstract record HubSelection
     /// <summary>A model: config, tokenizer, weights.</summary>
     public static HubSelection Model { get; } = new Kind("a model", "config.json", "model", IsModelText);
 
-    /// <summary>An adapter: config, weights, and what is kept beside them.</summary>
+    /// <summary>An adapter: config, weights, and the files saved beside them.</summary>
     public static HubSelection Adapter { get; } =
         new Kind("an adapter", "adapter_config.json", "adapter_model", IsAdapterText);
 
-    /// <summary>The needed files: safetensors where there are any, else pickles.</summary>
-    /// <param name="repository">For messages.</param>
+    /// <summary>The needed files: safetensors if there are any, otherwise pickles.</summary>
+    /// <param name="repository">The repository, for messages.</param>
     /// <param name="files">All files.</param>
-    /// <exception cref="InputException">The repository holds no such thing.</exception>
+    /// <exception cref="InputException">The repository does not contain them.</exception>
     internal abstract IReadOnlyList<HubFile> Choose(HubRepository repository, IReadOnlyList<HubFile> files);
 
     private static bool IsModelText(string name) =>
@@ -92,15 +92,15 @@ public abstract record HubSelection
             List<HubFile> top = [.. files.Where(file => !file.Path.Contains('/'))];
             if (!top.Exists(file => file.Path == Config))
                 throw new InputException(
-                    $"{repository} holds no {Config}, so it is not {What} that can be used here; it has " +
+                    $"{repository} contains no {Config}, so it is not {What} that can be used here; it contains " +
                     $"{string.Join(", ", files.Take(12).Select(file => file.Path))}{(files.Count > 12 ? ", …" : "")}." +
                     (Config == "config.json" && top.Exists(file => file.Path == "adapter_config.json")
-                        ? " It is an adapter: give it as --adapter, and its base model as the model." : ""));
+                        ? " It is an adapter: pass it as --adapter, and its base model as the model." : ""));
             List<HubFile> weights = [.. top.Where(file => IsWeights(file.Path, ".safetensors"))];
             if (weights.Count == 0) weights = [.. top.Where(file => IsWeights(file.Path, ".bin"))];
             if (weights.Count == 0)
                 throw new InputException(
-                    $"{repository} has no weights in a form that can be read: expected {Weights}.safetensors or " +
+                    $"{repository} has no weights in a supported format: expected {Weights}.safetensors or " +
                     $"its shards, found {string.Join(", ", top.Take(20).Select(file => file.Path))}.");
             return [.. top.Where(file => IsText(file.Path) || IsSentenceText(file.Path)),
                 .. files.Where(file => IsTemplate(file.Path)),
@@ -111,7 +111,7 @@ public abstract record HubSelection
             path.StartsWith(ChatTemplates + "/", StringComparison.Ordinal)
                 && path.EndsWith(".jinja", StringComparison.Ordinal) && path.Count(letter => letter == '/') == 1;
 
-        // Of sentence-transformers: each module has a folder, such as 1_Pooling or 2_Dense.
+        // sentence-transformers: each module has a folder, such as 1_Pooling or 2_Dense.
         private static IEnumerable<HubFile> Modules(IReadOnlyList<HubFile> files) =>
             files.Select(file => (File: file, Parts: file.Path.Split('/')))
             .Where(one => one.Parts.Length == 2 && one.Parts[0].Length > 0 && char.IsAsciiDigit(one.Parts[0][0]))
@@ -137,19 +137,19 @@ public abstract record HubSelection
     }
 }
 
-/// <summary>What a repository holds at a revision.</summary>
-/// <param name="Commit">The commit that the revision stands for.</param>
+/// <summary>The content of a repository at a revision.</summary>
+/// <param name="Commit">The commit of the revision.</param>
 /// <param name="Files">All its files.</param>
 internal sealed record HubSnapshot(string Commit, IReadOnlyList<HubFile> Files);
 
 /// <summary>A file of a repository at a commit.</summary>
 /// <param name="Path">Its path in the repository, with slashes.</param>
-/// <param name="Size">Bytes.</param>
+/// <param name="Size">Size in bytes.</param>
 /// <param name="Etag">The name of its content in the cache: the SHA-256 of large files (LFS), git's SHA-1 of
 /// others.</param>
 public sealed record HubFile(string Path, long Size, string Etag);
 
-/// <summary>The Hub could not be reached, or answered what cannot be used, also after repeated tries.</summary>
-/// <param name="message">What was asked, what came, and what to do.</param>
-/// <param name="inner">The last failure; null for an answer.</param>
+/// <summary>The Hub could not be reached, or its answer was unusable, even after retries.</summary>
+/// <param name="message">What was requested, what happened, and what to do.</param>
+/// <param name="inner">The last failure; null if there was an answer.</param>
 public sealed class HubException(string message, Exception? inner = null) : Exception(message, inner);

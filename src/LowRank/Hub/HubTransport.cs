@@ -4,12 +4,12 @@ using System.Net.Sockets;
 
 namespace LowRank.Hub;
 
-/// <summary>Sends requests to the Hub: redirects, repeats, rate limits.</summary>
-/// <remarks>The token goes to the Hub's own address alone: a redirect to a storage server is followed without
+/// <summary>Sends requests to the Hub, with redirects, retries and rate limits.</summary>
+/// <remarks>The token is sent only to the Hub's own address; redirects to a storage server are followed without
 /// it.</remarks>
 internal sealed class HubTransport(HubOptions options, IHubProgress progress) : IDisposable
 {
-    /// <summary>Marks a request whose body is a part of a file.</summary>
+    /// <summary>Marks a request whose body is part of a file.</summary>
     public static readonly HttpRequestOptionsKey<FilePart> SentPart = new("part");
 
     private const int MostRedirects = 8;
@@ -18,16 +18,16 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
     private readonly HttpClient client =
         new(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(20) })
     {
-        Timeout = Timeout.InfiniteTimeSpan, // a large file takes as long as it takes; silence is bounded instead
+        Timeout = Timeout.InfiniteTimeSpan, // large files may take any time; only silence is limited
     };
 
-    /// <summary>Sends a request until it is answered, and hands the answer over with its headers read.</summary>
-    /// <param name="request">Makes the request anew for each try.</param>
-    /// <param name="what">What is asked for, for messages.</param>
-    /// <param name="handle">Reads the answer. A cut connection in it is repeated as one before it.</param>
+    /// <summary>Sends a request until it is answered, and passes on the answer once its headers are read.</summary>
+    /// <param name="request">Creates the request for each attempt.</param>
+    /// <param name="what">What is requested, for messages.</param>
+    /// <param name="handle">Reads the answer. A connection lost during this call is retried too.</param>
     /// <param name="cancellation">Gives up.</param>
-    /// <exception cref="InputException">The Hub knows no such thing, or does not give it to this token.</exception>
-    /// <exception cref="HubException">It could not be reached, or kept failing.</exception>
+    /// <exception cref="InputException">The Hub does not have it, or does not grant this token access.</exception>
+    /// <exception cref="HubException">The Hub could not be reached, or kept failing.</exception>
     public async Task<T> Send<T>(
         Func<HttpRequestMessage> request, string what, Func<HttpResponseMessage, CancellationToken, Task<T>> handle,
         CancellationToken cancellation)
@@ -60,22 +60,22 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                     $"{what}: the answer of {options.Endpoint} cannot be used: {e.Message.TrimEnd('.')}. Check " +
                     "HF_ENDPOINT.", e);
             }
-            // no network, or a wrong address: waiting seldom helps
+            // no network, or a wrong address: waiting rarely helps
             bool unknown = cause is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError };
-            // Who says nothing twice has nothing to say: six silences of half a minute are three minutes in which
-            // nobody learns anything.
+            // A server that is silent twice is given up: six waits of half a minute would be three minutes without
+            // information.
             bool silent = cause is OperationCanceledException && !answered;
             if (attempt >= (unknown || silent ? Math.Min(2, options.Tries) : options.Tries))
                 throw new HubException(
                     $"{what} could not be fetched from {options.Endpoint} in {attempt} tries; the last time " +
                     $"{failure.TrimEnd('.')}. " +
-                    "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use what the cache holds.", cause);
+                    "Check the network and HF_ENDPOINT, or set HF_HUB_OFFLINE=1 to use the cached files.", cause);
             TimeSpan pause = asked ?? wait;
             if (pause > options.LongestWait)
                 throw new HubException(
                     $"{what}: the Hub asks to wait {pause.TotalSeconds:0} s before the next request (rate limit). " +
                     "Try again " +
-                    $"later{(options.Token is null ? ", or set HF_TOKEN: signed-in users may ask more" : "")}.");
+                    $"later{(options.Token is null ? ", or set HF_TOKEN: signed-in users have higher limits" : "")}.");
             if (pause > TimeSpan.FromSeconds(2))
                 progress.Note($"{what}: {failure}; trying again in {pause.TotalSeconds:0} s");
             await Task.Delay(pause, cancellation).ConfigureAwait(false);
@@ -83,7 +83,7 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
         }
     }
 
-    /// <summary>Reads from an answer, but does not wait for ever.</summary>
+    /// <summary>Reads from an answer with a time limit.</summary>
     public async Task<int> Read(Stream stream, Memory<byte> buffer, CancellationToken cancellation)
     {
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -91,19 +91,20 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
         return await stream.ReadAsync(buffer, silence.Token).ConfigureAwait(false);
     }
 
-    /// <summary>The address that an answer names for a next request, to which the token is sent where it is the Hub's
+    /// <summary>An address from an answer for the next request; the token is sent there only if it is the Hub's
     /// own.</summary>
-    /// <param name="address">As it stands in the answer.</param>
-    /// <param name="what">What it is for, for messages.</param>
-    /// <exception cref="HubException">It is none, not of http, or less safe than the Hub's own.</exception>
+    /// <param name="address">The address in the answer.</param>
+    /// <param name="what">Its purpose, for messages.</param>
+    /// <exception cref="HubException">It is not an address, does not use http or https, or is less secure than the
+    /// Hub's own.</exception>
     public Uri Named(string? address, string what)
     {
         if (string.IsNullOrWhiteSpace(address))
             throw new HubException($"{what}: {options.Endpoint} named no address. Check HF_ENDPOINT.");
         if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? at) || at.Host.Length == 0)
             throw new HubException(
-                $"{what}: {options.Endpoint} named the address \"{Quoted(address)}\", which is none. Expected a " +
-                "whole one, with http or https. Check HF_ENDPOINT.");
+                $"{what}: {options.Endpoint} named the address \"{Quoted(address)}\", which is invalid. Expected a " +
+                $"full http or https address. Check HF_ENDPOINT.");
         return Checked(at);
     }
 
@@ -117,7 +118,7 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
     {
         HttpRequestMessage request = make();
         Uri at = request.RequestUri!;
-        // what the Hub says of a file stands on the redirect to its storage
+        // the Hub's headers for a file are on the redirect to its storage
         var linked = new Dictionary<string, string>();
         for (int hop = 0; ; hop++)
         {
@@ -144,18 +145,18 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                 response.Dispose();
                 if (hop == MostRedirects)
                     throw new HubException(
-                        $"{Shown(at)} leads from one address to the next, {MostRedirects} times. Check HF_ENDPOINT.");
+                        $"{Shown(at)} redirects {MostRedirects} times. Check HF_ENDPOINT.");
                 at = Checked(Uri.TryCreate(at, location, out Uri? next) && next.Host.Length > 0 ? next
                     : throw new HubException(
-                        $"{options.Endpoint} leads to \"{Quoted(location.OriginalString)}\", which is no address. " +
-                        "Check HF_ENDPOINT."));
+                        $"{options.Endpoint} leads to \"{Quoted(location.OriginalString)}\", which is not an " +
+                        $"address. Check HF_ENDPOINT."));
             }
             request = make();
             request.RequestUri = at;
         }
     }
 
-    // While a part of a file is taken from the disk and sent, the connection is not silent, however long the whole part
+    // While a part of a file is read and sent, the connection is not silent, regardless of how long the whole part
     // takes.
     private async Task<HttpResponseMessage> SendOne(HttpRequestMessage request, CancellationTokenSource silence)
     {
@@ -178,23 +179,23 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
     {
         if (at.Scheme is not ("http" or "https"))
             throw new HubException(
-                $"{options.Endpoint} leads to {Shown(at)}, which is not of http or https; that is not followed.");
+                $"{options.Endpoint} leads to {Shown(at)}, which is not an http or https address; it is not followed.");
         if (at.Scheme != "https" && at.Scheme != endpoint.Scheme)
             throw new HubException(
-                $"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; that is not followed.");
+                $"{options.Endpoint} leads to {Shown(at)}, which is not encrypted; it is not followed.");
         return at;
     }
 
-    // What a server says stands in messages, by its beginning and without what a terminal would obey.
+    // Messages quote the beginning of a server's text, without control characters.
     internal static string Quoted(string text) =>
         new([.. text.Take(200).Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
 
-    // A header or an address from an answer that cannot be sent, or an answer that breaks the protocol's own rules.
+    // A header or an address from an answer that cannot be sent, or an answer that violates the protocol.
     private static bool IsUnsendable(Exception e) =>
         e is FormatException or UriFormatException or NotSupportedException or ArgumentException
         or InvalidOperationException;
 
-    // Signed addresses carry a key in their query: it is not shown.
+    // Signed addresses have a key in their query, which is not shown.
     private static string Shown(Uri at) => Quoted(at.GetLeftPart(UriPartial.Path));
 
     private void ThrowIfFinal(HttpResponseMessage response, string what)
@@ -211,8 +212,8 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
                     + (options.Token is null ? "; if it is private, set HF_TOKEN." : "."));
             case HttpStatusCode.Unauthorized:
                 throw new InputException(
-                    $"{what}: {options.Endpoint} knows no such repository, or keeps it private{reason}; {signed}. " +
-                    "Check the name too.");
+                    $"{what}: {options.Endpoint} has no such repository, or it is private{reason}; {signed}. Also " +
+                    "check the name.");
             case HttpStatusCode.Forbidden:
                 throw new InputException($"{what}: access is refused by {options.Endpoint}{reason}; {signed}.");
             case HttpStatusCode.BadRequest or HttpStatusCode.Conflict or HttpStatusCode.Gone
@@ -228,7 +229,7 @@ internal sealed class HubTransport(HubOptions options, IHubProgress progress) : 
         if (response.Headers.RetryAfter is { Delta: { } delta }) return delta;
         if (response.Headers.RetryAfter is { Date: { } date })
             return date - DateTimeOffset.UtcNow is { Ticks: > 0 } rest ? rest : TimeSpan.Zero;
-        // The Hub's own form: ratelimit: "api";r=0;t=55
+        // The Hub's own format: ratelimit: "api";r=0;t=55
         if (response.StatusCode == HttpStatusCode.TooManyRequests
             && response.Headers.TryGetValues("RateLimit", out IEnumerable<string>? limit)
             && limit.First().Split(';').Select(part => part.Trim())

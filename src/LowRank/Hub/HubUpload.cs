@@ -8,27 +8,27 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Hub;
 
-/// <summary>Puts a folder's files into a repository of the Hub as one commit: large ones by LFS, others in the commit
-/// itself.</summary>
+/// <summary>Uploads a folder's files to a repository on the Hub as one commit: large files with LFS, others in the
+/// commit itself.</summary>
 public static class HubUpload
 {
     private const string LfsType = "application/vnd.git-lfs+json";
     private const long MostInCommit = 256 << 20; // bytes of all small files together
-    private const int SampleBytes = 512; // of which the Hub tells text from other content
+    private const int SampleBytes = 512; // from which the Hub recognises text
     private static readonly JsonSerializerOptions Plain =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Uploads.</summary>
-    /// <param name="folder">A model's or an adapter's folder; its files are sent, of sub-folders those of
-    /// sentence-transformers' modules and of further chat templates.</param>
-    /// <param name="repository">Where to; made when it does not exist. The revision is a branch.</param>
+    /// <summary>Uploads a folder.</summary>
+    /// <param name="folder">A model's or an adapter's folder. Its files are uploaded, and those in the subfolders of
+    /// sentence-transformers modules and additional chat templates.</param>
+    /// <param name="repository">The target; created if it does not exist. The revision is a branch.</param>
     /// <param name="message">The commit's first line.</param>
-    /// <param name="isPrivate">Whether a repository that is made is private.</param>
-    /// <param name="options">Where the Hub is; its token has to allow writing.</param>
-    /// <param name="progress">Hears of the upload; null for nobody.</param>
-    /// <param name="cancellation">Gives up; the repository is left as it was.</param>
+    /// <param name="isPrivate">Whether a new repository is private.</param>
+    /// <param name="options">The Hub's settings; the token must allow writing.</param>
+    /// <param name="progress">Receives the progress; may be null.</param>
+    /// <param name="cancellation">Cancels the upload; the repository is not changed.</param>
     /// <returns>The address of the commit.</returns>
-    /// <exception cref="InputException">The folder has nothing to push, there is no token, or the Hub
+    /// <exception cref="InputException">The folder contains nothing to push, there is no token, or the Hub
     /// refuses.</exception>
     /// <exception cref="HubException">The Hub could not be reached or kept failing.</exception>
     public static async Task<string> Push(string folder, HubRepository repository, string message, bool isPrivate,
@@ -41,7 +41,7 @@ public static class HubUpload
                 "There is no token. Set HF_TOKEN to one that may write (on the Hub: Settings, Access Tokens), or " +
                 "log in with Python's 'hf auth login'.");
         if (repository.IsCommit)
-            throw new InputException($"{repository}: a commit cannot be pushed to. Give a branch, or none for main.");
+            throw new InputException($"{repository}: cannot push to a commit. Name a branch, or none for main.");
         List<HubUploadFile> files = Files(folder);
         using var transport = new HubTransport(options, progress);
         var client = new HubClient(options, transport);
@@ -71,7 +71,7 @@ public static class HubUpload
             .Order(StringComparer.Ordinal)];
         if (!names.Contains("adapter_config.json") && !names.Contains("config.json"))
             throw new InputException(
-                $"{folder} holds neither adapter_config.json nor config.json, so it is neither an adapter nor a " +
+                $"{folder} contains neither adapter_config.json nor config.json, so it is neither an adapter nor a " +
                 $"model; found {(names.Length == 0 ? "no files" : string.Join(", ", names.Take(12)))}.");
         if (names.Contains("modules.json")) names = [.. names, .. Modules(folder)];
         names = [.. names, .. Templates(folder)];
@@ -80,13 +80,13 @@ public static class HubUpload
                 name, Path.Combine(folder, name), new FileInfo(Path.Combine(folder, name)).Length))];
     }
 
-    // The folders of sentence-transformers' modules, such as 1_Pooling.
+    // The folders of sentence-transformers modules, such as 1_Pooling.
     private static IEnumerable<string> Modules(string folder) =>
         Directory.EnumerateDirectories(folder).Where(module => char.IsAsciiDigit(Path.GetFileName(module)[0]))
         .SelectMany(module => Directory.EnumerateFiles(module)
         .Select(file => $"{Path.GetFileName(module)}/{Path.GetFileName(file)}")).Order(StringComparer.Ordinal);
 
-    // Chat templates by name, which lie in a folder of their own.
+    // Named chat templates, which have their own folder.
     private static IEnumerable<string> Templates(string folder) =>
         Path.Combine(folder, HubSelection.ChatTemplates) is var templates && Directory.Exists(templates)
         ? Directory.EnumerateFiles(templates, "*.jinja")
@@ -105,7 +105,7 @@ public static class HubUpload
         }
         catch (InputException e) when (e.Message.Contains(" 409 ", StringComparison.Ordinal))
         {
-            // It is there already.
+            // The repository already exists.
         }
     }
 
@@ -178,7 +178,7 @@ public static class HubUpload
         foreach ((string oid, JsonObject one) in given)
         {
             HubUploadFile file = files.Find(candidate => candidate.Sha256 == oid)!;
-            // the Hub has this content already
+            // the Hub already has this content
             if (one["actions"] is not { } actions) progress.Received(file.Name, file.Size);
             else
                 await SendObject(new HubUploadObject(transport, client, file, progress), actions as JsonObject
@@ -198,7 +198,7 @@ public static class HubUpload
             $"checking {file.Name}", LfsType, cancellation).ConfigureAwait(false);
     }
 
-    // What the Hub says of each file: of all of them, or the commit would point to what is not there.
+    // The Hub's answer for each file. All files must be covered, or the commit would point to missing content.
     private static Dictionary<string, JsonObject> Objects(JsonObject answer, List<HubUploadFile> files, string address)
     {
         var given = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
@@ -214,7 +214,7 @@ public static class HubUpload
                 string said = HubClient.Text((error as JsonObject)?["message"]) ?? HubClient.Text(error)
                     ?? error.ToJsonString(Plain);
                 throw new InputException(
-                    $"{file.Name}: the Hub does not take it: " +
+                    $"{file.Name}: the Hub refuses it: " +
                     $"{HubTransport.Quoted(said)}{((error as JsonObject)?["code"] is { } code ? $" ({HubTransport.Quoted(code.ToJsonString())})" : "")}. Nothing was pushed.");
             }
             if (!given.TryAdd(oid, (JsonObject)node)) throw HubClient.Unusable(address, $"it names {file.Name} twice");
@@ -280,24 +280,24 @@ public static class HubUpload
         new(body) { Headers = { ContentType = new MediaTypeHeaderValue(type) } };
 }
 
-/// <summary>A file to be pushed.</summary>
+/// <summary>A file to upload.</summary>
 /// <param name="Name">Its path in the repository.</param>
-/// <param name="Path">Where it lies here.</param>
+/// <param name="Path">Its local path.</param>
 /// <param name="Size">Bytes.</param>
 internal sealed record HubUploadFile(string Name, string Path, long Size)
 {
-    /// <summary>Its SHA-256, where it goes by LFS; empty before it is known.</summary>
+    /// <summary>Its SHA-256, if it is uploaded with LFS; empty before it is known.</summary>
     public string Sha256 { get; set; } = "";
 }
 
-/// <summary>Sends one large file to the addresses that the Hub gave for it: whole, or in parts.</summary>
+/// <summary>Sends one large file to the addresses from the Hub, in one piece or in parts.</summary>
 internal sealed class HubUploadObject(
     HubTransport transport, HubClient client, HubUploadFile file, IHubProgress progress)
 {
-    /// <summary>Sends.</summary>
-    /// <param name="upload">The Hub's "upload" action: href, and in "header" either headers or chunk_size and an
-    /// address for each part.</param>
-    /// <param name="cancellation">Gives up.</param>
+    /// <summary>Sends the file.</summary>
+    /// <param name="upload">The Hub's "upload" action: href, and in "header" either headers, or chunk_size and an
+    /// address per part.</param>
+    /// <param name="cancellation">Cancels the operation.</param>
     public async Task Send(JsonObject upload, CancellationToken cancellation)
     {
         Uri address = transport.Named(HubClient.Text(upload["href"]), $"sending {file.Name}");
@@ -312,7 +312,7 @@ internal sealed class HubUploadObject(
             throw new HubException(
                 $"{file.Name}: the Hub asks for parts of \"{HubTransport.Quoted(chunk)}\" bytes, expected a number " +
                 "above 0.");
-        size = Math.Min(size, Math.Max(1, file.Size)); // a part holds the file at most
+        size = Math.Min(size, Math.Max(1, file.Size)); // a part is at most the whole file
         long count = (file.Size + size - 1) / size;
         Uri[] parts = Parts(header, count, size);
         var sent = new JsonArray();
@@ -328,7 +328,7 @@ internal sealed class HubUploadObject(
             $"ending the upload of {file.Name}", "application/vnd.git-lfs+json", cancellation).ConfigureAwait(false);
     }
 
-    // The keys are the parts' numbers, from 1; other keys are of other kinds.
+    // Numeric keys are part numbers, from 1; other keys have other meanings.
     private Uri[] Parts(Dictionary<string, string> header, long count, long size)
     {
         var addresses = new SortedDictionary<int, string>();

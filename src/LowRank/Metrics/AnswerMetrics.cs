@@ -2,17 +2,17 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>How well answers to questions were found, as SQuAD's evaluation script counts (arXiv 1606.05250,
-/// 1806.03822): lower case, without punctuation and the articles a, an, the.</summary>
-/// <param name="ExactMatch">Share of answers equal to one of the data's, 0 to 1 (the script's percentage over
-/// 100).</param>
-/// <param name="F1">Mean over answers of the best F1 of shared words, 0 to 1.</param>
+/// <summary>Metrics of answers to questions, as in SQuAD's evaluation script (arXiv 1606.05250, 1806.03822): lower
+/// case, without punctuation and the articles a, an, the.</summary>
+/// <param name="ExactMatch">Share of answers that equal one of the data's, 0 to 1 (the script gives
+/// percentages).</param>
+/// <param name="F1">Mean over answers of the best word F1, 0 to 1.</param>
 public sealed partial record AnswerMetrics(double ExactMatch, double F1)
 {
     /// <summary>Measures answers.</summary>
-    /// <param name="predicted">The answers found; empty for none.</param>
-    /// <param name="truth">The right ones of each question; none where the text does not answer it.</param>
-    /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
+    /// <param name="predicted">The predicted answers; empty for no answer.</param>
+    /// <param name="truth">The correct answers of each question; none if the text does not answer it.</param>
+    /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
     public static AnswerMetrics Of(IReadOnlyList<string> predicted, IReadOnlyList<IReadOnlyList<string>> truth)
     {
         Pairs.Check(truth.Count, predicted.Count);
@@ -27,7 +27,7 @@ public sealed partial record AnswerMetrics(double ExactMatch, double F1)
         return new AnswerMetrics(exact / truth.Count, shared / truth.Count);
     }
 
-    /// <summary>An answer without what SQuAD does not count.</summary>
+    /// <summary>Normalises an answer as SQuAD does.</summary>
     public static string Normalize(string answer)
     {
         string plain =

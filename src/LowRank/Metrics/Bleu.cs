@@ -4,23 +4,24 @@ namespace LowRank.Metrics;
 
 /// <summary>BLEU of a corpus with any number of references per text (Papineni et al. 2002), n-grams of 1 to 4
 /// words.</summary>
-/// <param name="Score">0 to 100.</param>
+/// <param name="Score">The score, 0 to 100.</param>
 /// <param name="Precisions">Share of matching n-grams of each order, 0 to 100.</param>
-/// <param name="BrevityPenalty">1, or less where the texts are shorter than the references.</param>
-/// <param name="HypothesisLength">Words of all texts.</param>
-/// <param name="ReferenceLength">Words of the references nearest in length.</param>
+/// <param name="BrevityPenalty">1, or less if the texts are shorter than the references.</param>
+/// <param name="HypothesisLength">Number of words in all texts.</param>
+/// <param name="ReferenceLength">Number of words in the references closest in length.</param>
 /// <param name="Tokenization">The tokenisation's name.</param>
 public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
     long ReferenceLength, string Tokenization)
 {
     private const int Orders = 4;
 
-    /// <summary>Measures texts as sacrebleu does (arXiv 1804.08771).</summary>
+    /// <summary>Measures texts like sacrebleu (arXiv 1804.08771).</summary>
     /// <param name="hypotheses">The texts.</param>
     /// <param name="references">For each text at least one reference.</param>
-    /// <param name="tokenization">How words are told apart; 13a by default.</param>
-    /// <param name="smoothing">Of orders without a match; exponential by default.</param>
-    /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
+    /// <param name="tokenization">How to split words; 13a by default.</param>
+    /// <param name="smoothing">The smoothing of orders without a match; exponential by default.</param>
+    /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
+    /// reference.</exception>
     public static Bleu Of(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references,
         BleuTokenization? tokenization = null, BleuSmoothing smoothing = BleuSmoothing.Exponential)
     {
@@ -45,15 +46,16 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
         return new Bleu(score, precisions, penalty, matches.HypothesisLength, matches.ReferenceLength, words.Name);
     }
 
-    /// <summary>Measures texts as the E2E challenge does (measure_scores.py of e2e-metrics): mteval-v13a's words in
-    /// lower case, the geometric mean with orders without a match all but zero.</summary>
+    /// <summary>Measures texts like the E2E challenge (measure_scores.py of e2e-metrics): mteval-v13a's words in lower
+    /// case, and a geometric mean in which orders without a match are almost zero.</summary>
     /// <param name="hypotheses">The texts.</param>
     /// <param name="references">For each text at least one reference.</param>
-    /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
+    /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
+    /// reference.</exception>
     public static Bleu OfE2E(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
     {
         const double NoMatch = 1e-15, NoLength = 1e-9;
-        // An empty text counts as one empty word there.
+        // There, an empty text counts as one empty word.
         string[] Words(string text) => BleuTokenization.V13A.Split(text) is { Length: > 0 } words
             ? [.. words.Select(word => word.ToLowerInvariant())] : [""];
         NGramMatches matches = NGramMatches.Of(hypotheses, references, Words, Orders);
@@ -72,34 +74,35 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
     }
 }
 
-/// <summary>What BLEU makes of an order of n-grams without a match (Chen and Cherry 2014).</summary>
+/// <summary>The smoothing of n-gram orders without a match (Chen and Cherry 2014).</summary>
 public enum BleuSmoothing
 {
-    /// <summary>Half of the smallest share, a quarter for the next such order, and so on: mteval's and sacrebleu's
-    /// default.</summary>
+    /// <summary>Half of the smallest share, a quarter for the next such order, and so on: the default of mteval and
+    /// sacrebleu.</summary>
     Exponential,
 
     /// <summary>The score is 0.</summary>
     None,
 }
 
-/// <summary>How BLEU takes texts apart; a score without its tokenisation says nothing.</summary>
+/// <summary>How BLEU splits texts into words; a score is meaningless without its tokenisation.</summary>
 public sealed partial class BleuTokenization
 {
     private readonly Func<string, string[]> split;
 
     private BleuTokenization(string name, Func<string, string[]> split) => (Name, this.split) = (name, split);
 
-    /// <summary>mteval-v13a's, sacrebleu's default: Western punctuation apart, numbers kept whole.</summary>
+    /// <summary>That of mteval-v13a, sacrebleu's default: splits off Western punctuation, keeps numbers
+    /// whole.</summary>
     public static BleuTokenization V13A { get; } = new("13a", line => Words(Apart(line)));
 
-    /// <summary>At blanks only.</summary>
+    /// <summary>Splits only at blanks.</summary>
     public static BleuTokenization None { get; } = new("none", Words);
 
-    /// <summary>Its name.</summary>
+    /// <summary>The name.</summary>
     public string Name { get; }
 
-    /// <summary>A text's words.</summary>
+    /// <summary>The words of a text.</summary>
     public string[] Split(string text) => split(text.TrimEnd());
 
     private static string Apart(string line)
@@ -129,12 +132,13 @@ public sealed partial class BleuTokenization
     private static partial Regex DashAfterDigit();
 }
 
-/// <summary>How many n-grams of texts stand in their references too, each as often as in the reference that has it
-/// most.</summary>
-/// <param name="Right">Matches of each order, from single words.</param>
-/// <param name="Total">N-grams of the texts of each order.</param>
-/// <param name="HypothesisLength">Words of the texts.</param>
-/// <param name="ReferenceLength">Words of each text's reference nearest in length, the shorter of two.</param>
+/// <summary>Counts the n-grams of texts that also occur in their references, each at most as often as in the reference
+/// that contains it most often.</summary>
+/// <param name="Right">Number of matches of each order, from single words.</param>
+/// <param name="Total">Number of n-grams in the texts of each order.</param>
+/// <param name="HypothesisLength">Number of words in the texts.</param>
+/// <param name="ReferenceLength">Number of words in each text's reference closest in length, the shorter of
+/// two.</param>
 internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisLength, long ReferenceLength)
 {
     private const char Separator = '\u001f';
@@ -170,7 +174,7 @@ internal sealed record NGramMatches(long[] Right, long[] Total, long HypothesisL
         return new NGramMatches(right, total, words, nearest);
     }
 
-    /// <summary>How often each run of words stands in a text.</summary>
+    /// <summary>How often each sequence of words occurs in a text.</summary>
     public static Dictionary<string, int> Count(string[] words, int order)
     {
         var counts = new Dictionary<string, int>();

@@ -1,19 +1,20 @@
 
 namespace LowRank.Metrics;
 
-/// <summary>chrF and chrF++ (Popović 2015, 2017): F2 of character n-grams of 1 to 6, blanks left out, and for chrF++ of
-/// word n-grams of 1 and 2; as sacrebleu computes them.</summary>
+/// <summary>chrF and chrF++ (Popović 2015, 2017): F2 of character n-grams of 1 to 6, ignoring blanks, and for chrF++
+/// also of word n-grams of 1 and 2; as in sacrebleu.</summary>
 public static class Chrf
 {
     private const int CharacterOrders = 6;
     private const double Weight = 4; // beta squared: recall counts twice as much
     private const string Punctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-    /// <summary>The corpus's score, 0 to 100; of several references the best for each text counts.</summary>
+    /// <summary>The score of a corpus, 0 to 100; with several references, the best one counts for each text.</summary>
     /// <param name="hypotheses">The texts.</param>
     /// <param name="references">For each text at least one reference.</param>
     /// <param name="wordOrders">0 for chrF, 2 for chrF++.</param>
-    /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
+    /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
+    /// reference.</exception>
     public static double Of(
         IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, int wordOrders = 0)
     {
@@ -63,7 +64,7 @@ public static class Chrf
         return grams;
     }
 
-    // One mark of punctuation is taken off a word: the last, or else the first.
+    // Splits one punctuation mark off a word: the last one, or otherwise the first.
     private static string[] Apart(string word) => word.EnumerateRunes().Count() == 1 ? [word]
         : Punctuation.Contains(word[^1]) ? [word[..^1], word[^1..]]
         : Punctuation.Contains(word[0]) ? [word[..1], word[1..]] : [word];

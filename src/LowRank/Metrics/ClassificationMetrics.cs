@@ -1,20 +1,21 @@
 namespace LowRank.Metrics;
 
-/// <summary>How well classes were predicted, one for each item; as scikit-learn defines them.</summary>
-/// <param name="Accuracy">Share of items predicted right, 0 to 1.</param>
+/// <summary>Metrics of predicted classes, one per item, as in scikit-learn.</summary>
+/// <param name="Accuracy">Share of correctly predicted items, 0 to 1.</param>
 /// <param name="MacroF1">Mean F1 of the classes that occur in truth or prediction, 0 to 1.</param>
 /// <param name="WeightedF1">Mean F1 weighted by how often each class is true, 0 to 1.</param>
-/// <param name="Matthews">Matthews' correlation for any number of classes (R_K; Gorodkin 2004), -1 to 1; 0 where it is
-/// not defined.</param>
-/// <param name="Classes">Each class by itself.</param>
+/// <param name="Matthews">Matthews' correlation for any number of classes (R_K; Gorodkin 2004), -1 to 1; 0 if
+/// undefined.</param>
+/// <param name="Classes">The metrics of each class.</param>
 public sealed record ClassificationMetrics(
     double Accuracy, double MacroF1, double WeightedF1, double Matthews, IReadOnlyList<ClassScore> Classes)
 {
     /// <summary>Measures predictions.</summary>
     /// <param name="truth">The true classes, each from 0 to below <paramref name="classes"/>.</param>
-    /// <param name="predicted">The predicted ones, as many.</param>
+    /// <param name="predicted">The predicted classes, equally many.</param>
     /// <param name="classes">Number of classes.</param>
-    /// <exception cref="ArgumentException">There are none, not equally many, or a class is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no items, the numbers differ, or a class is out of
+    /// range.</exception>
     public static ClassificationMetrics Of(IReadOnlyList<int> truth, IReadOnlyList<int> predicted, int classes)
     {
         Pairs.Check(truth.Count, predicted.Count);
@@ -48,11 +49,11 @@ public sealed record ClassificationMetrics(
     }
 }
 
-/// <summary>How well one class was predicted; 0 where a share is not defined.</summary>
-/// <param name="Precision">Share of its predictions that are right.</param>
+/// <summary>The metrics of one class; 0 if a share is undefined.</summary>
+/// <param name="Precision">Share of its predictions that are correct.</param>
 /// <param name="Recall">Share of its true items that were found.</param>
-/// <param name="F1">Their harmonic mean.</param>
-/// <param name="Support">Its true items.</param>
+/// <param name="F1">The harmonic mean of precision and recall.</param>
+/// <param name="Support">Number of its true items.</param>
 public sealed record ClassScore(double Precision, double Recall, double F1, long Support)
 {
     internal static ClassScore Of(long right, long predicted, long truth)
@@ -63,24 +64,24 @@ public sealed record ClassScore(double Precision, double Recall, double F1, long
     }
 }
 
-/// <summary>How well any number of labels an item were predicted; as scikit-learn defines them, 0 where not
-/// defined.</summary>
-/// <param name="SubsetAccuracy">Share of items whose labels are all right.</param>
+/// <summary>Metrics for any number of predicted labels per item, as in scikit-learn; 0 if undefined.</summary>
+/// <param name="SubsetAccuracy">Share of items whose labels are all correct.</param>
 /// <param name="MicroF1">F1 over all decisions together.</param>
 /// <param name="MacroF1">Mean F1 of the labels.</param>
-/// <param name="WeightedF1">Mean F1 weighted by how often each label holds.</param>
+/// <param name="WeightedF1">Mean F1 weighted by how often each label applies.</param>
 public sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, double MacroF1, double WeightedF1)
 {
     /// <summary>Measures predictions.</summary>
-    /// <param name="truth">For each item whether each label holds.</param>
-    /// <param name="predicted">For each item whether each label was predicted.</param>
-    /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
+    /// <param name="truth">For each item, whether each label applies.</param>
+    /// <param name="predicted">For each item, whether each label was predicted.</param>
+    /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
     public static MultiLabelMetrics Of(IReadOnlyList<bool[]> truth, IReadOnlyList<bool[]> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);
         int labels = truth[0].Length;
         if (truth.Concat(predicted).Any(row => row.Length != labels))
-            throw new ArgumentException($"An item has not {labels} labels as the first one.", nameof(predicted));
+            throw new ArgumentException($"An item does not have {labels} labels like the first one.",
+                nameof(predicted));
         ClassScore Score(IEnumerable<int> columns)
         {
             long right = 0, guessed = 0, held = 0;
@@ -102,7 +103,7 @@ public sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, do
     }
 }
 
-/// <summary>What every comparison of two lists asks for.</summary>
+/// <summary>Checks the arguments of every comparison of two lists.</summary>
 internal static class Pairs
 {
     public static void Check(int truth, int predicted)

@@ -1,19 +1,19 @@
 namespace LowRank.Metrics;
 
-/// <summary>How well entities were found in tagged texts, as seqeval's default counts (and conlleval before it): an
-/// entity is right when its type and both ends are.</summary>
-/// <param name="Precision">Share of the found entities that are right, 0 to 1.</param>
+/// <summary>Metrics of entities in tagged texts, as in seqeval's default mode (and conlleval): an entity is correct if
+/// its type and both ends are.</summary>
+/// <param name="Precision">Share of the found entities that are correct, 0 to 1.</param>
 /// <param name="Recall">Share of the true entities that were found, 0 to 1.</param>
-/// <param name="F1">Their harmonic mean.</param>
-/// <param name="Types">Each type by itself.</param>
+/// <param name="F1">The harmonic mean of precision and recall.</param>
+/// <param name="Types">The metrics of each type.</param>
 public sealed record EntityMetrics(
     double Precision, double Recall, double F1, IReadOnlyDictionary<string, ClassScore> Types)
 {
-    /// <summary>Measures tags such as B-PER, I-PER, O (also E- and S-); a type begins anew where it changes, whatever
+    /// <summary>Measures tags such as B-PER, I-PER, O (also E- and S-); a change of type starts a new entity, whatever
     /// its prefix.</summary>
     /// <param name="truth">The true tags of each text.</param>
-    /// <param name="predicted">The predicted ones, as many.</param>
-    /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
+    /// <param name="predicted">The predicted tags, equally many.</param>
+    /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
     public static EntityMetrics Of(IReadOnlyList<string[]> truth, IReadOnlyList<string[]> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);
@@ -49,7 +49,7 @@ public sealed record EntityMetrics(
         {
             string tag = i == tags.Count ? "O" : tags[i];
             char prefix = tag.Length == 0 ? 'O' : tag[0];
-            // The type is what follows the first dash, as in seqeval; without one it is "_".
+            // The type is the text after the first dash, as in seqeval; without a dash it is "_".
             int dash = tag.IndexOf('-', Math.Min(1, tag.Length));
             string type = tag.Length < 2 ? "_" : dash < 0 ? tag[1..] : tag[(dash + 1)..];
             if (type.Length == 0) type = "_";

@@ -1,16 +1,16 @@
 namespace LowRank.Metrics;
 
-/// <summary>How close predicted numbers are.</summary>
+/// <summary>Metrics of predicted numbers.</summary>
 /// <param name="MeanSquaredError">Mean of the squared differences.</param>
-/// <param name="MeanAbsoluteError">Mean of the differences' sizes.</param>
-/// <param name="Pearson">Linear correlation, -1 to 1; null where all numbers of a side are equal.</param>
-/// <param name="Spearman">Correlation of the ranks, equal numbers sharing the mean of theirs; null as
-/// <paramref name="Pearson"/>.</param>
+/// <param name="MeanAbsoluteError">Mean of the absolute differences.</param>
+/// <param name="Pearson">Linear correlation, -1 to 1; null if all numbers of one side are equal.</param>
+/// <param name="Spearman">Rank correlation, with the mean rank for equal numbers; null like <paramref
+/// name="Pearson"/>.</param>
 public sealed record RegressionMetrics(
     double MeanSquaredError, double MeanAbsoluteError, double? Pearson, double? Spearman)
 {
     /// <summary>Measures predictions.</summary>
-    /// <exception cref="ArgumentException">There are none, or not equally many.</exception>
+    /// <exception cref="ArgumentException">There are no items, or the numbers differ.</exception>
     public static RegressionMetrics Of(IReadOnlyList<double> truth, IReadOnlyList<double> predicted)
     {
         Pairs.Check(truth.Count, predicted.Count);

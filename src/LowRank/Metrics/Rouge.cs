@@ -2,14 +2,15 @@ using System.Text.RegularExpressions;
 
 namespace LowRank.Metrics;
 
-/// <summary>ROUGE-L (Lin 2004): F1 of the longest run of common words, not necessarily side by side; as Google's
-/// rouge_score computes it without stemming: lower case, anything but a-z and 0-9 parts words.</summary>
+/// <summary>ROUGE-L (Lin 2004): F1 of the longest common subsequence of words; as in Google's rouge_score without
+/// stemming: lower case, words separated by anything except a-z and 0-9.</summary>
 public static partial class Rouge
 {
-    /// <summary>The mean over texts of the best F1 against a reference, 0 to 100.</summary>
+    /// <summary>The mean over texts of the best F1 with a reference, 0 to 100.</summary>
     /// <param name="hypotheses">The texts.</param>
     /// <param name="references">For each text at least one reference.</param>
-    /// <exception cref="ArgumentException">There are none, not equally many, or a text has no reference.</exception>
+    /// <exception cref="ArgumentException">There are no texts, the numbers differ, or a text has no
+    /// reference.</exception>
     public static double L(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
     {
         Pairs.Check(references.Count, hypotheses.Count);

@@ -67,7 +67,8 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     {
         LoadedExamples loaded = settings.Cache is { } cache ? cache.Load(source, tokenizer, Options)
             : ExampleLoader.Load(source, tokenizer, Options);
-        string[] told = loaded.TurnsToldBy is { } by ? [$"the assistant's turns alone are learned, told by {by}."] : [];
+        string[] told = loaded.TurnsToldBy is { } by ? ["only the assistant's turns are learned, recognised by " +
+            $"{by}."] : [];
         string[] padded = objective.Obstacle(loaded.Summary) is { } obstacle ? [obstacle] : [];
         return new TaskData(
             loaded.Examples, [.. loaded.Notes, .. told, .. padded, .. loaded.Summary.Warnings]) { HasConversations =
@@ -98,7 +99,7 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     {
         Tokenizer words = tokenizer
             ?? throw new InputException(
-                $"{model.Folder} has no tokenizer, which generating needs. Copy the model's tokenizer files into " +
+                $"{model.Folder} has no tokenizer, which generation needs. Copy the model's tokenizer files into " +
                 "the folder.");
         IChatFormat? format = null;
         List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked

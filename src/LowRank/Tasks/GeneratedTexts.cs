@@ -6,22 +6,23 @@ using LowRank.Metrics;
 
 namespace LowRank.Tasks;
 
-/// <summary>Texts that a model wrote for prompts, with the references of the data.</summary>
+/// <summary>Texts generated for prompts, with the references of the data.</summary>
 /// <param name="Prompts">The prompts, each once, in the order of the data.</param>
-/// <param name="Texts">What the model wrote.</param>
-/// <param name="References">The texts that the data gives for each prompt.</param>
+/// <param name="Texts">The generated texts.</param>
+/// <param name="References">The reference texts of each prompt.</param>
 public sealed record GeneratedTexts(
     IReadOnlyList<string> Prompts, IReadOnlyList<string> Texts, IReadOnlyList<IReadOnlyList<string>> References)
 {
     private static readonly JsonSerializerOptions Readable =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Generates for every prompt; rows with the same prompt are one, and share their references.</summary>
+    /// <summary>Generates a text for every prompt; rows with the same prompt are merged and share their
+    /// references.</summary>
     /// <param name="task">The task on its model.</param>
     /// <param name="samples">Rows with "prompt", and "completion" or "references".</param>
-    /// <param name="batchSize">Prompts computed together.</param>
-    /// <param name="maxNewTokens">Most tokens of a text.</param>
-    /// <param name="limit">Prompts to take, the first of the data; null for all.</param>
+    /// <param name="batchSize">Prompts per batch.</param>
+    /// <param name="maxNewTokens">Maximum number of tokens per text.</param>
+    /// <param name="limit">Maximum number of prompts, taken from the start; null for all.</param>
     /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
     public static GeneratedTexts Of(
         IGeneratingTask task, IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens, int? limit)
@@ -43,7 +44,7 @@ public sealed record GeneratedTexts(
             [.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);
     }
 
-    /// <summary>The metrics, each named with its tokenisation where it has one.</summary>
+    /// <summary>The metrics, named with their tokenisation if they have one.</summary>
     public IReadOnlyDictionary<string, double> Metrics() => new Dictionary<string, double>
     {
         ["bleu_e2e"] = Bleu.OfE2E(Texts, References).Score,
@@ -52,7 +53,7 @@ public sealed record GeneratedTexts(
         ["chrf"] = Chrf.Of(Texts, References),
     };
 
-    /// <summary>Writes a line a prompt.</summary>
+    /// <summary>Writes one line per prompt.</summary>
     public void Save(Stream stream)
     {
         using var writer = new StreamWriter(stream, leaveOpen: true) { NewLine = "\n" };

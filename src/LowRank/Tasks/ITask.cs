@@ -16,167 +16,167 @@ using LowRank.Training;
 
 namespace LowRank.Tasks;
 
-/// <summary>A task on a model: reads its rows, gives its loss and metrics, and answers.</summary>
+/// <summary>A task on a model: reads its rows, computes its loss and metrics, and predicts.</summary>
 public interface ITask : IObjective
 {
     /// <summary>Reads rows with their labels.</summary>
     /// <param name="source">The rows.</param>
-    /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
-    /// row is left.</exception>
+    /// <exception cref="InputException">Some rows cannot be used (all are counted, and the first ten problems are
+    /// shown), or no row is left.</exception>
     TaskData Read(RowSource source);
 
     /// <summary>Reads rows of files.</summary>
     /// <inheritdoc cref="Read(RowSource)"/>
     TaskData Read(IReadOnlyList<string> files) => Read(RowSource.Of(files));
 
-    /// <summary>Answers rows, labelled or not.</summary>
+    /// <summary>Predicts for rows, labelled or not.</summary>
     /// <param name="source">The rows.</param>
-    /// <param name="batchSize">Rows computed together.</param>
-    /// <param name="notes">Receives what the user has to know of the rows, such as texts that are cut, a sentence each,
-    /// before the first answer; null for nobody.</param>
-    /// <returns>An object for each row in their order: the row's own fields are not repeated.</returns>
-    /// <exception cref="InputException">Rows that cannot be used, all at once; nothing is computed then.</exception>
+    /// <param name="batchSize">Rows per batch.</param>
+    /// <param name="notes">Receives notes about the rows, such as cut texts, one sentence each, before the first
+    /// answer; may be null.</param>
+    /// <returns>One object per row, in order, without the row's own fields.</returns>
+    /// <exception cref="InputException">Some rows cannot be used; lists all of them before computing
+    /// anything.</exception>
     IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null);
 
-    /// <summary>What is kept beside an adapter; null where PEFT's config says it all.</summary>
+    /// <summary>The data saved beside an adapter; null if PEFT's config contains everything.</summary>
     AdapterTask? Describe();
 }
 
-/// <summary>A task that models are adapted to, listed in <see cref="TaskRegistry"/>.</summary>
+/// <summary>A kind of task, listed in <see cref="TaskRegistry"/>.</summary>
 public interface ITaskKind
 {
-    /// <summary>The recipe's word for it, such as sequence_classification.</summary>
+    /// <summary>The name in recipes, such as sequence_classification.</summary>
     string Name { get; }
 
-    /// <summary>The head that a model is opened with.</summary>
+    /// <summary>The head with which to open a model.</summary>
     HeadKind Head { get; }
 
     /// <summary>The keys of the recipe's <c>task_options</c> that have an effect.</summary>
     IReadOnlyList<string> Options { get; }
 
-    /// <summary>Whether a family's models can be adapted to it.</summary>
+    /// <summary>Whether models of a family can be adapted to the task.</summary>
     bool Fits(Models.Families.IModelFamily family);
 
-    /// <summary>Fills in what follows from the data and the base: labels above all.</summary>
-    /// <param name="settings">What the user gave.</param>
-    /// <param name="data">The data to train on.</param>
+    /// <summary>Fills in settings that follow from the data and the base, especially labels.</summary>
+    /// <param name="settings">The user's settings.</param>
+    /// <param name="data">The training data.</param>
     /// <param name="config">The base's config.</param>
-    /// <exception cref="InputException">The data does not tell.</exception>
+    /// <exception cref="InputException">The data does not determine them.</exception>
     TaskSettings Complete(TaskSettings settings, RowSource data, ConfigReader config);
 
-    /// <summary>Scores that the head gives.</summary>
+    /// <summary>Number of scores that the head computes.</summary>
     int HeadSize(TaskSettings settings);
 
-    /// <summary>Puts the task on a model.</summary>
-    /// <param name="model">Opened with <see cref="Head"/> and <see cref="HeadSize"/>.</param>
-    /// <param name="tokenizer">The model's; null allows rows of tokens only.</param>
-    /// <param name="settings">Completed.</param>
+    /// <summary>Creates the task for a model.</summary>
+    /// <param name="model">The model, opened with <see cref="Head"/> and <see cref="HeadSize"/>.</param>
+    /// <param name="tokenizer">The model's tokenizer; null allows only tokenised rows.</param>
+    /// <param name="settings">The completed settings.</param>
     ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings);
 }
 
-/// <summary>A task that answers with text.</summary>
+/// <summary>A task that generates text.</summary>
 public interface IGeneratingTask : ITask
 {
-    /// <summary>What became of the texts so far, a sentence each, such as that the model's context ended
-    /// some.</summary>
+    /// <summary>Notes about the texts so far, one sentence each, such as texts that the model's context cut
+    /// off.</summary>
     IReadOnlyList<string> GenerationNotes => [];
 
-    /// <summary>Continues, or turns, the prompt of each row; the likeliest token each time.</summary>
+    /// <summary>Continues or transforms the prompt of each row with greedy decoding.</summary>
     /// <param name="samples">Rows with "prompt".</param>
-    /// <param name="batchSize">Rows computed together.</param>
+    /// <param name="batchSize">Rows per batch.</param>
     /// <param name="maxNewTokens">Most tokens of a text.</param>
     IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens);
 }
 
-/// <summary>A task whose examples can be made as training asks for them.</summary>
+/// <summary>A task whose examples can be created on demand.</summary>
 public interface IStreamingTask : ITask
 {
-    /// <summary>Examples of files of any size.</summary>
-    /// <param name="sources">One, or as many as weights.</param>
-    /// <param name="options">How rows are drawn.</param>
-    /// <param name="count">How many examples the run takes.</param>
+    /// <summary>Streams examples from files of any size.</summary>
+    /// <param name="sources">One source, or as many as weights.</param>
+    /// <param name="options">How to draw rows.</param>
+    /// <param name="count">The number of examples that the run takes.</param>
     StreamedExamples Stream(IReadOnlyList<RowSource> sources, StreamOptions options, int count);
 }
 
 /// <summary>A task's examples.</summary>
-/// <param name="Examples">In the order of the data.</param>
-/// <param name="Warnings">What the user has to know, a sentence each.</param>
+/// <param name="Examples">The examples, in the order of the data.</param>
+/// <param name="Warnings">Notes for the user, one sentence each.</param>
 public sealed record TaskData(IReadOnlyList<IExample> Examples, IReadOnlyList<string> Warnings)
 {
     /// <summary>Whether a row is a conversation.</summary>
     public bool HasConversations { get; init; }
 }
 
-/// <summary>The settings of a task; each task reads those it knows.</summary>
+/// <summary>The settings of tasks; each task uses those it knows.</summary>
 public sealed record TaskSettings
 {
-    /// <summary>The labels in the order of their numbers; null takes them from the base or the data.</summary>
+    /// <summary>The label names, in the order of their numbers; null takes them from the base or the data.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
 
-    /// <summary>How the labels of the data were read, a sentence each.</summary>
+    /// <summary>How the labels of the data were read, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>transformers' problem_type of sequence classification: single_label_classification,
-    /// multi_label_classification or regression; null lets the data tell.</summary>
+    /// multi_label_classification or regression; null to detect it from the data.</summary>
     public string? Problem { get; init; }
 
-    /// <summary>How states become an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null takes the model's
-    /// own way, else the mean over the text's tokens.</summary>
+    /// <summary>The pooling of an embedding, one of <see cref="SentenceFolder.ModeNames"/>; null for the model's own
+    /// pooling, else the mean over the text's tokens.</summary>
     public string? Pooling { get; init; }
 
-    /// <summary>How texts become embeddings, as an adapter's folder says; null takes what the model's says.</summary>
+    /// <summary>The embedding pipeline from an adapter's folder; null for the model's.</summary>
     public SentencePipeline? Sentence { get; init; }
 
-    /// <summary>The name of the model's prompt that stands before each text to embed; null takes its default.</summary>
+    /// <summary>The name of the model's prompt to put before each text to embed; null for its default.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>Whether a head that the base has is replaced by a new one.</summary>
+    /// <summary>Whether to replace an existing head by a new one.</summary>
     public bool NewHead { get; init; }
 
-    /// <summary>What cosines are divided by in the contrastive loss (InfoNCE, arXiv 1807.03748).</summary>
+    /// <summary>The divisor of the cosines in the contrastive loss (InfoNCE, arXiv 1807.03748).</summary>
     public double Temperature { get; init; } = 0.05;
 
-    /// <summary>Share of tokens predicted in masked language modelling (arXiv 1810.04805, section 3.1).</summary>
+    /// <summary>The share of tokens to predict in masked language modelling (arXiv 1810.04805, section 3.1).</summary>
     public double MaskShare { get; init; } = 0.15;
 
-    /// <summary>Tokens that windows of a long text share in question answering.</summary>
+    /// <summary>The overlap, in tokens, of the windows of a long text in question answering.</summary>
     public int Stride { get; init; } = 128;
 
-    /// <summary>Longest answer in tokens.</summary>
+    /// <summary>Maximum answer length in tokens.</summary>
     public int MaxAnswerTokens { get; init; } = 30;
 
-    /// <summary>Longest text in tokens.</summary>
+    /// <summary>Maximum text length in tokens.</summary>
     public int MaxLength { get; init; } = 512;
 
-    /// <summary>Whether the user asked for <see cref="MaxLength"/>; otherwise an embedding model's own length goes
-    /// before it.</summary>
+    /// <summary>Whether the user set <see cref="MaxLength"/>; otherwise an embedding model's own length takes
+    /// precedence.</summary>
     public bool IsMaxLengthGiven { get; init; }
 
-    /// <summary>What the user has to know of <see cref="MaxLength"/> with a model: that it has fewer positions; null
-    /// for nothing.</summary>
+    /// <summary>A note if a model has fewer positions than <see cref="MaxLength"/>; otherwise null.</summary>
     public string? LengthNote(INetwork network) => MaxLength <= network.MaxPositions ? null
-        : $"max_length {MaxLength} is lowered to {network.MaxPositions}: the model has no more positions";
+        : $"max_length {MaxLength} is lowered to {network.MaxPositions}, the number of positions of the model";
 
-    /// <summary>Most tokens of a generated text.</summary>
+    /// <summary>Maximum number of tokens per generated text.</summary>
     public int MaxNewTokens { get; init; } = 128;
 
-    /// <summary>What is learned of prompts and conversations (causal_lm).</summary>
+    /// <summary>Which part of prompts and conversations is learned (causal_lm).</summary>
     public TrainOn TrainOn { get; init; } = TrainOn.Completion;
 
     /// <summary>How rows become batches (causal_lm).</summary>
     public RowBatching Batching { get; init; } = new();
 
-    /// <summary>Where tokenised data is kept (causal_lm); null holds it in memory.</summary>
+    /// <summary>The cache for tokenised data (causal_lm); null keeps it in memory.</summary>
     public ExampleCache? Cache { get; init; }
 
-    /// <summary>Seed of what is drawn in evaluation.</summary>
+    /// <summary>Random seed for evaluation.</summary>
     public long Seed { get; init; } = 42;
 }
 
-/// <summary>All tasks: those of this library in one list, and those that a program registers.</summary>
+/// <summary>All tasks: the built-in ones and those that a program registers.</summary>
 public static class TaskRegistry
 {
-    /// <summary>The task of a recipe that names none.</summary>
+    /// <summary>The default task of a recipe.</summary>
     public const string Default = "causal_lm";
 
     private static readonly Registry<ITaskKind> Tasks = new("task", task => task.Name,
@@ -188,12 +188,11 @@ public static class TaskRegistry
     /// <summary>The names, sorted.</summary>
     public static IReadOnlyList<string> Names => Tasks.Names;
 
-    /// <summary>Adds a task of your own, for every recipe that is read and model that is opened afterwards; from any
-    /// thread.</summary>
-    /// <exception cref="ArgumentException">Its name is taken; tasks are not replaced.</exception>
+    /// <summary>Registers your own task for all recipes read and models opened from now on. Thread-safe.</summary>
+    /// <exception cref="ArgumentException">The name is already registered; tasks cannot be replaced.</exception>
     public static void Register(ITaskKind task) => Tasks.Register(task);
 
-    /// <summary>The task of a name.</summary>
+    /// <summary>The task with a name.</summary>
     /// <exception cref="InputException">There is none.</exception>
     public static ITaskKind Get(string name) => Tasks.Find(name)
         ?? throw new InputException($"There is no task \"{name}\"; expected one of {string.Join(", ", Names)}.");

@@ -5,45 +5,45 @@ using LowRank.Models;
 
 namespace LowRank.Tasks;
 
-/// <summary>What all labels of the data have in common: one rule for the whole column tells whether they are names,
-/// classes by number, truth values or numbers to predict.</summary>
+/// <summary>Decides for a whole column whether its labels are names, class numbers, booleans or numbers to
+/// predict.</summary>
 internal sealed class LabelColumn
 {
     private const int Shown = 5;
 
-    private readonly Dictionary<string, HashSet<string>> spellings = []; // by canonical name, as the rows write them
+    private readonly Dictionary<string, HashSet<string>> spellings = []; // the spellings in the rows, by canonical name
     private readonly HashSet<string> names = [];
     private readonly SortedSet<string> fields = new(StringComparer.Ordinal);
     private DataPlace? firstNumber;
-    private int lists, emptyLists, tables, padded; // tables: lists of 0 and 1 of the first one's length
+    private int lists, emptyLists, tables, padded; // tables: lists of 0 and 1 with the length of the first
     private int? width;
 
     /// <summary>Whether there is a label.</summary>
     public bool IsEmpty => names.Count == 0;
 
-    /// <summary>Where the first number stands; null where there is none.</summary>
+    /// <summary>The place of the first number; null if there is none.</summary>
     public DataPlace? FirstNumber => firstNumber;
 
-    /// <summary>Whether the labels are numbers of which one has a fraction, and so no classes.</summary>
+    /// <summary>Whether the labels are numbers, at least one with a fraction, and therefore not classes.</summary>
     public bool HasFractions =>
         AreNumbers && names.Any(name => LabelValue.Number(name) is { } number && number != Math.Floor(number));
 
-    /// <summary>How many labels a list of 0 and 1 tells of, a place for each: all lists are of this length. Null where
-    /// lists hold labels.</summary>
+    /// <summary>The number of labels if they are lists of 0 and 1 of equal length, with one position per label; null if
+    /// the lists contain labels.</summary>
     public int? TableWidth => width >= 2 && tables == lists && emptyLists == 0 ? width : null;
 
     private bool AreNumbers => names.Count > 0 && names.All(name => LabelValue.Number(name) is not null);
 
     private bool AreTruths => names.Count > 0 && names.All(name => LabelValue.Truth(name) is not null);
 
-    /// <summary>Takes the names of a row's fields in, for the message where no row has a label.</summary>
+    /// <summary>Records the field names of a row, for the message if no row has a label.</summary>
     public void AddFields(Sample sample)
     {
         foreach ((string name, JsonNode? _) in sample.Row)
             if (fields.Count < Shown * 2) fields.Add(name);
     }
 
-    /// <summary>Takes a label in.</summary>
+    /// <summary>Adds a label.</summary>
     public void Add(JsonNode? label, DataPlace place)
     {
         if (LabelValue.Name(label) is not { } name) return;
@@ -56,7 +56,7 @@ internal sealed class LabelColumn
         if (label.GetValueKind() == JsonValueKind.Number) firstNumber ??= place;
     }
 
-    /// <summary>Takes a list of labels in.</summary>
+    /// <summary>Adds a list of labels.</summary>
     public void AddList(JsonArray list, DataPlace place)
     {
         lists++;
@@ -66,19 +66,19 @@ internal sealed class LabelColumn
         foreach (JsonNode? label in list) Add(label, place);
     }
 
-    /// <summary>The labels of a run: those of the base's head where they fit the data, else the data's,
+    /// <summary>The labels of a run: those of the base's head if they fit the data, otherwise the data's,
     /// sorted.</summary>
     /// <param name="config">The base's config.</param>
-    /// <param name="notes">Receives by which rule they were read, a sentence each.</param>
-    /// <exception cref="InputException">The data has none.</exception>
+    /// <param name="notes">Receives notes about how the labels were read, one sentence each.</param>
+    /// <exception cref="InputException">The data has no labels.</exception>
     public IReadOnlyList<string> Choose(ConfigReader config, ICollection<string> notes)
     {
         if (IsEmpty)
             throw new InputException(
                 "The training data has no label. Expected \"label\" or \"labels\" in the rows (\"tags\" or " +
                 "\"entities\" for words)" +
-            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. data.columns names fields that " +
-                "are called otherwise.");
+            $"{(fields.Count == 0 ? "" : $"; found: {string.Join(", ", fields)}")}. Use data.columns if the fields " +
+            "have other names.");
         if (OfBase(config) is { } own) return own;
         if (AreNumbers && !HasFractions)
         {
@@ -101,7 +101,7 @@ internal sealed class LabelColumn
         return [.. names.Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>The names of the base's head; null where it has none, or the data others.</summary>
+    /// <summary>The label names of the base's head; null if it has none, or the data has other labels.</summary>
     public IReadOnlyList<string>? OfBase(ConfigReader config)
     {
         if (HeadRequest.LabelNames(config.Root) is not { } own) return null;

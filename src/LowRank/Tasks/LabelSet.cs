@@ -10,12 +10,12 @@ namespace LowRank.Tasks;
 public sealed class LabelSet
 {
     private readonly Dictionary<string, int> numbers;
-    // of names that are numbers or truth values, however they are spelled
+    // for names that are numbers or booleans in any spelling
     private readonly Dictionary<string, int> canonical;
     private readonly bool goesByNumber;
 
-    /// <summary>Numbers labels in their order.</summary>
-    /// <exception cref="InputException">There is none, or a name stands twice.</exception>
+    /// <summary>Numbers labels in order.</summary>
+    /// <exception cref="InputException">There are no labels, or a name occurs twice.</exception>
     public LabelSet(IReadOnlyList<string> names)
     {
         if (names.Count == 0) throw new InputException("labels: found none, expected at least one name.");
@@ -29,11 +29,11 @@ public sealed class LabelSet
         goesByNumber = !names.Any(name => LabelValue.Number(name) is not null);
     }
 
-    /// <summary>The names in the order of their numbers.</summary>
+    /// <summary>The names, in the order of their numbers.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>The number of a label in a row: of a name; or of a whole number, where no name is a number.</summary>
-    /// <exception cref="InputException">It is no label; the message lists them.</exception>
+    /// <summary>The number of a row's label: a name, or a whole number if no name is a number.</summary>
+    /// <exception cref="InputException">It is not a known label; the message lists the known ones.</exception>
     public int Number(JsonNode? label)
     {
         if (Text(label) is not { } name) throw new InputException(Missing(label));
@@ -45,29 +45,29 @@ public sealed class LabelSet
             ? "Classes are whole numbers from 0; a -1 marks rows without a label in many data sets. Leave such " +
             "rows out, or set task_options.problem: regression to learn numbers."
             : "Correct the row, or name all labels under task_options.labels.";
-        throw new InputException($"the label {label!.ToJsonString()} is not known; expected one of {shown}. {reason}");
+        throw new InputException($"the label {label!.ToJsonString()} is unknown; expected one of {shown}. {reason}");
     }
 
-    /// <summary>A label as text, without blanks around it: a name, a number or a truth value; null for anything else,
-    /// an empty text too.</summary>
+    /// <summary>A label as text without surrounding blanks: a name, a number or a boolean; null for anything else,
+    /// including an empty text.</summary>
     public static string? Text(JsonNode? label) => LabelValue.Name(label);
 
-    /// <summary>What is wrong with a label that is no text and no number.</summary>
+    /// <summary>The problem of a label that is neither a text nor a number.</summary>
     internal static string Missing(JsonNode? label) => label?.GetValueKind() switch
     {
         null or JsonValueKind.Null => "the row has no label; expected one.",
         JsonValueKind.String => "the label is empty; expected a name or a number. Remove the row, or give it a label.",
         JsonValueKind.Array =>
-        $"the label is the list {label.ToJsonString()}, expected one label; a list of labels stands under \"labels\".",
+        $"the label is the list {label.ToJsonString()}, expected one label; put a list of labels under \"labels\".",
         _ => $"the label is {Sample.Describe(label)}, expected a name or a number.",
     };
 }
 
-/// <summary>Reads one label of a row by its content: the number 1, the text "1" of a CSV file and 1.0 are the same
+/// <summary>Reads a label by its content: the number 1, the text "1" from a CSV file, and 1.0 are the same
 /// label.</summary>
 internal static partial class LabelValue
 {
-    private const double MostExact = 1L << 53; // whole numbers beyond it are not told apart
+    private const double MostExact = 1L << 53; // larger whole numbers cannot be distinguished
 
     /// <summary>A label as text, without blanks around it; null where it is absent, empty, a list or an
     /// object.</summary>
@@ -80,8 +80,7 @@ internal static partial class LabelValue
         _ => null,
     };
 
-    /// <summary>The one spelling of what can be spelled in several ways: a number, true and false. Other names stay as
-    /// they are.</summary>
+    /// <summary>The canonical spelling of a number, true or false. Other names are unchanged.</summary>
     public static string Canonical(string name)
     {
         if (Truth(name) is { } truth) return truth ? "true" : "false";
@@ -91,20 +90,20 @@ internal static partial class LabelValue
             : number.ToString("R", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The number that a text is, as JSON writes numbers; null for any other text, "01" too.</summary>
+    /// <summary>The number in a text, in JSON's notation; null for any other text, including "01".</summary>
     public static double? Number(string name) => JsonNumber().IsMatch(name)
         ? double.Parse(name, CultureInfo.InvariantCulture) : null;
 
-    /// <summary>The number of a class that a text names: whole, from 0; null for any other.</summary>
+    /// <summary>The class number in a text, a whole number from 0; null for any other text.</summary>
     public static int? ClassNumber(string name) =>
         Number(name) is { } number && number == Math.Floor(number) && number is >= 0 and <= int.MaxValue
         ? (int)number : null;
 
-    /// <summary>The truth value that a text names, in upper or lower case; null for any other.</summary>
+    /// <summary>The boolean in a text, in upper or lower case; null for any other text.</summary>
     public static bool? Truth(string name) => bool.TryParse(name, out bool truth) ? truth : null;
 
-    /// <summary>A number of a row: a JSON number, or a text that is one, as every field of a CSV file is a text; null
-    /// for any other.</summary>
+    /// <summary>A number of a row: a JSON number or its text (in a CSV file every field is text); null for anything
+    /// else.</summary>
     public static double? Number(JsonNode? value) => value?.GetValueKind() switch
     {
         JsonValueKind.Number => Number(value.ToJsonString()),
@@ -112,7 +111,7 @@ internal static partial class LabelValue
         _ => null,
     };
 
-    /// <summary>1 or 0, as a number or a truth value; null for any other.</summary>
+    /// <summary>1 or 0, as a number or a boolean; null for anything else.</summary>
     public static double? Flag(JsonNode? value) => value?.GetValueKind() switch
     {
         JsonValueKind.True => 1,
@@ -120,7 +119,7 @@ internal static partial class LabelValue
         _ => Number(value) is 0 or 1 ? Number(value) : null,
     };
 
-    /// <summary>A list of a row: a JSON list, or a text that is one; null for any other.</summary>
+    /// <summary>A list of a row: a JSON list or its text; null for anything else.</summary>
     public static JsonArray? List(JsonNode? value)
     {
         if (value is JsonArray list) return list;
@@ -141,17 +140,17 @@ internal static partial class LabelValue
     private static partial Regex JsonNumber();
 }
 
-/// <summary>Whether the rows differ in what is to be learned at all.</summary>
+/// <summary>Whether the rows differ at all in what they teach.</summary>
 internal sealed class LabelVariety
 {
     private string? first;
     private long rows;
     private bool differ;
 
-    /// <summary>Whether several rows all have the same.</summary>
+    /// <summary>Whether several rows all teach the same.</summary>
     public bool OnlyOne => rows > 1 && !differ;
 
-    /// <summary>Takes what a row teaches in.</summary>
+    /// <summary>Adds what a row teaches.</summary>
     public void Add(string target)
     {
         rows++;

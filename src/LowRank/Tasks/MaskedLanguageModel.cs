@@ -13,8 +13,8 @@ using static TorchSharp.torch;
 namespace LowRank.Tasks;
 
 /// <summary>Predicting masked tokens, to adapt an encoder to a domain (arXiv 1810.04805, 2004.10964).</summary>
-/// <remarks>Rows: <c>{"text"}</c>; or <c>{"input_ids", "labels"}</c> with masks already set. To predict, the text holds
-/// the tokenizer's mask token.</remarks>
+/// <remarks>Rows: <c>{"text"}</c>; or <c>{"input_ids", "labels"}</c> with masks already set. For prediction, the text
+/// contains the tokenizer's mask token.</remarks>
 public sealed class MaskedLanguageModelKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -40,10 +40,10 @@ public sealed class MaskedLanguageModelKind : ITaskKind
         new MaskedLanguageModelTask(model, tokenizer, settings);
 }
 
-/// <summary>Masked language modelling on an encoder: of the drawn tokens eight in ten are masked, one is another token
-/// and one stays (arXiv 1810.04805, appendix A.1).</summary>
-/// <remarks>Training draws anew each time from the run's generator. Evaluation draws the same each time, from the row
-/// itself, so that losses can be compared.</remarks>
+/// <summary>Masked language modelling on an encoder: of ten selected tokens, eight are masked, one is replaced by
+/// another token and one stays (arXiv 1810.04805, appendix A.1).</summary>
+/// <remarks>Training selects new tokens each time with the run's random generator. Evaluation always selects the same
+/// ones, derived from the row, so losses can be compared.</remarks>
 internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
     : ITask
 {
@@ -54,7 +54,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
 
     private int MaskId => tokenizer?.MaskTokenId
         ?? throw new InputException(
-            $"{model.Folder}: the tokenizer names no mask_token, which masked_lm needs. Add it to " +
+            $"{model.Folder}: the tokenizer has no mask_token, which masked_lm needs. Add it to " +
             "tokenizer_config.json.");
 
     /// <inheritdoc/>
@@ -104,8 +104,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
             input ??= TextRows.Input(rows.Encode(text, null));
             if (!input.Ids.Contains(mask))
                 throw new InputException(
-                    $"the text has no mask token {tokenizer!.IdToToken(mask)}; put it where a word is to be " +
-                    "predicted.");
+                    $"the text has no mask token {tokenizer!.IdToToken(mask)}; put it in place of a word to predict.");
             return new[] { input };
         }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
@@ -205,10 +204,10 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
 
 /// <summary>A text of which some tokens are predicted from the others.</summary>
 /// <param name="Input">The text.</param>
-/// <param name="Labels">Given labels, -100 where none is predicted; null draws them anew each time.</param>
-/// <param name="Maskable">Positions that may be drawn: tokens that are not special.</param>
-/// <param name="Drawn">How many of them are.</param>
-/// <param name="Place">The row it was made from.</param>
+/// <param name="Labels">Given labels, -100 where nothing is predicted; null to select tokens each time.</param>
+/// <param name="Maskable">Positions that may be selected: tokens that are not special.</param>
+/// <param name="Drawn">The number of positions to select.</param>
+/// <param name="Place">The source row.</param>
 public sealed record MaskedText(TextInput Input, int[]? Labels, int[] Maskable, int Drawn, DataPlace? Place) : IExample
 {
     /// <inheritdoc/>
@@ -221,7 +220,7 @@ public sealed record MaskedText(TextInput Input, int[]? Labels, int[] Maskable, 
     public int PredictedLabels => Labels is null ? Drawn : Labels.Count(label => label != TokenizedExample.Ignored);
 }
 
-/// <summary>Counts masked tokens that were predicted right.</summary>
+/// <summary>Counts correctly predicted masked tokens.</summary>
 internal sealed class MaskedAccumulator : IMetricAccumulator
 {
     private long right;

@@ -4,15 +4,15 @@ using LowRank.Data.Rows;
 
 namespace LowRank.Tasks;
 
-/// <summary>Rows that a model is to continue or turn: a prompt, or a conversation up to where the assistant is to
-/// speak.</summary>
+/// <summary>Rows for a model to continue or transform: a prompt, or a conversation up to the point where the assistant
+/// speaks.</summary>
 internal static class PromptRows
 {
-    /// <summary>Reads them, in any form that training reads.</summary>
+    /// <summary>Reads the rows, in any form that training accepts.</summary>
     /// <param name="source">The rows.</param>
-    /// <param name="referenced">Whether each needs a text to compare with.</param>
-    /// <param name="notes">Receives what was met while reading, a sentence each; null for nobody.</param>
-    /// <exception cref="InputException">Rows that cannot be used, all at once.</exception>
+    /// <param name="referenced">Whether each row needs a reference text.</param>
+    /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
+    /// <exception cref="InputException">Some rows cannot be used; lists all of them.</exception>
     public static IReadOnlyList<Sample> Read(RowSource source, bool referenced, ICollection<string>? notes) =>
         RowReader.Read(source, sample =>
     {
@@ -24,11 +24,11 @@ internal static class PromptRows
         return new[] { sample };
     }, notes, foreign: true);
 
-    /// <summary>What rows share that ask the same.</summary>
+    /// <summary>The key that rows with the same prompt share.</summary>
     public static string Prompt(Sample row) => Conversation(row)?.ToJsonString() ?? row.Text("prompt")
         ?? throw new InputException($"{row.Place}: {Sample.Lacks(row.Row, "prompt")}");
 
-    /// <summary>The texts that the row itself gives.</summary>
+    /// <summary>The reference texts of the row.</summary>
     public static IReadOnlyList<string> References(Sample row)
     {
         if (row.Texts("references") is { Count: > 0 } several) return several;
@@ -37,7 +37,7 @@ internal static class PromptRows
         return one is null ? [] : [one];
     }
 
-    /// <summary>A conversation without the assistant's last words; null where the row is none.</summary>
+    /// <summary>A conversation without the assistant's last turn; null if the row is not a conversation.</summary>
     public static JsonArray? Conversation(Sample row)
     {
         if (row.Row["messages"] is not JsonArray messages) return null;
@@ -45,7 +45,7 @@ internal static class PromptRows
         while (asked > 0 && IsAssistant(messages[asked - 1])) asked--;
         if (asked == 0)
             throw new InputException(
-                $"\"messages\" has no turn that asks; expected one of the user's before the assistant's.");
+                $"\"messages\" contains no question; expected a user's turn before the assistant's.");
         return new JsonArray([.. messages.Take(asked).Select(message => message?.DeepClone())]);
     }
 

@@ -13,7 +13,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks;
 
-/// <summary>Turning one text into another with an encoder and a decoder, such as T5.</summary>
+/// <summary>Transforming one text into another with an encoder-decoder such as T5.</summary>
 /// <remarks>Rows: <c>{"prompt", "completion"}</c>; or <c>{"input_ids", "labels"}</c>.</remarks>
 public sealed class SequenceToSequenceKind : ITaskKind
 {
@@ -47,8 +47,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 {
     private readonly EncoderDecoder network = model.Network as EncoderDecoder
         ?? throw new InputException(
-            $"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs one with an encoder and a decoder, " +
-            "such as t5.");
+            $"{model.Folder} is a {model.Config.ModelType} model; seq2seq needs an encoder-decoder such as t5.");
     private IReadOnlyList<string> cutSources = [];
     private readonly int padding = InputBatch.Padding(model);
 
@@ -72,7 +71,8 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         ModelInput source = InputBatch.Create([.. pairs.Select(pair => pair.Input)], padding, network.Device);
         Tensor truth = tensor(InputBatch.Labels([.. pairs.Select(pair => pair.Labels)]), device: network.Device).view(
             pairs.Length, -1);
-        // The decoder reads the target one place late, behind its start token; what is not learned reads as padding.
+        // The decoder reads the target shifted by one, after its start token; tokens that are not learned become
+        // padding.
         Tensor begin = full(pairs.Length, 1, network.Shape.StartTokenId, ScalarType.Int64, network.Device);
         Tensor targets = cat([begin, truth.narrow(1, 0, truth.shape[1] - 1)], 1);
         targets = where(targets == TokenizedExample.Ignored, full_like(targets, padding), targets);
@@ -102,7 +102,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
         Tokenizer words = rows.Tokenizer;
         List<TextInput> sources = [.. samples.Select(sample => TextRows.Input(rows.Encode(sample.Text("prompt")
             ?? throw new InputException(
-                $"{sample.Place}: the row has no \"prompt\"; expected the text to turn into another."), null)))];
+                $"{sample.Place}: the row has no \"prompt\"; expected the text to transform."), null)))];
         cutSources = rows.Warnings;
         IReadOnlyList<int> stops =
             [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
@@ -140,7 +140,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 
 /// <summary>A source text and its target.</summary>
 /// <param name="Input">The source.</param>
-/// <param name="Labels">The target's tokens, -100 where one is not learned.</param>
+/// <param name="Labels">The target's tokens, -100 for those that are not learned.</param>
 /// <param name="Place">The row it was made from.</param>
 public sealed record TextPairExample(TextInput Input, int[] Labels, DataPlace? Place) : IExample
 {

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks;
 
-/// <summary>A model with its adapter, opened for its task: ready to evaluate and to answer.</summary>
+/// <summary>A model with its adapter, opened for its task, ready to evaluate and predict.</summary>
 public sealed class TaskModel : IDisposable
 {
     private TaskModel(PretrainedModel model, Adapter? adapter, Tokenizer? tokenizer, ITaskKind kind, ITask task) =>
@@ -21,30 +21,30 @@ public sealed class TaskModel : IDisposable
     /// <summary>The adapter, attached; null for none.</summary>
     public Adapter? Adapter { get; }
 
-    /// <summary>The model's tokenizer; null where the folder has none.</summary>
+    /// <summary>The model's tokenizer; null if the folder has none.</summary>
     public Tokenizer? Tokenizer { get; }
 
-    /// <summary>How the rows were read that it was trained on; null where nothing has to be said of them.</summary>
+    /// <summary>How the training rows were read; null if there is nothing to record.</summary>
     public AdapterData? Data { get; private init; }
 
-    /// <summary>What kind of task it is.</summary>
+    /// <summary>The kind of task.</summary>
     public ITaskKind Kind { get; }
 
     /// <summary>The task on the model.</summary>
     public ITask Task { get; }
 
-    /// <summary>What the user should know of the settings, a sentence each.</summary>
+    /// <summary>Notes about the settings, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; private init; } = [];
 
-    /// <summary>Opens a model for the task of its adapter, else for the one its config names.</summary>
+    /// <summary>Opens a model for the task of its adapter, otherwise for the one that its config names.</summary>
     /// <param name="model">The base's folder, or a merged model's.</param>
     /// <param name="adapter">A PEFT folder; null for the model alone.</param>
-    /// <param name="task">The task's name; null takes the adapter's, else the model's own.</param>
-    /// <param name="settings">Changes the settings that adapter and config give; null leaves them.</param>
-    /// <param name="device">Where it computes; the processor by default.</param>
-    /// <param name="baseDtype">How the base's linear weights are kept, one of <see cref="WeightFormats.Names"/>;
-    /// <see cref="WeightFormats.Auto"/> takes what the adapter needs.</param>
-    /// <exception cref="InputException">Files are missing or do not fit, or the task is another than the
+    /// <param name="task">The task's name; null for the adapter's, else the model's own.</param>
+    /// <param name="settings">Changes the settings from adapter and config; null leaves them unchanged.</param>
+    /// <param name="device">The device; the processor by default.</param>
+    /// <param name="baseDtype">The storage format of the base's linear weights, one of <see
+    /// cref="WeightFormats.Names"/>; <see cref="WeightFormats.Auto"/> for the format that the adapter needs.</param>
+    /// <exception cref="InputException">Files are missing or do not match, or the task differs from the
     /// adapter's.</exception>
     public static TaskModel Open(
         string model, string? adapter = null, string? task = null, Func<TaskSettings, TaskSettings>? settings = null,
@@ -91,7 +91,7 @@ public sealed class TaskModel : IDisposable
 /// <param name="Head">The base's head.</param>
 /// <param name="Vocabulary">Rows of its token embedding; 0 leaves them as they are.</param>
 /// <param name="BaseDtype">How its linear weights are kept.</param>
-/// <param name="Data">How the rows were read that it was trained on; null where nothing has to be said of them.</param>
+/// <param name="Data">How the training rows were read; null if there is nothing to record.</param>
 internal sealed record TaskOpening(
     ITaskKind Kind, TaskSettings Settings, HeadRequest Head, int Vocabulary, string BaseDtype, AdapterData? Data)
 {
@@ -126,7 +126,7 @@ internal sealed record TaskOpening(
         if (opened.Network.CreatedWeights.Count > 0)
             throw new InputException(
                 $"{opened.Folder} has no weights for the head of {Kind.Name} " +
-                $"({string.Join(", ", opened.Network.CreatedWeights)}). Give the adapter that was trained for it.");
+                $"({string.Join(", ", opened.Network.CreatedWeights)}). Use the adapter that was trained for it.");
     }
 
     private static ITaskKind Choose(
@@ -137,12 +137,12 @@ internal sealed record TaskOpening(
             ?? TaskRegistry.Names.Select(TaskRegistry.Get)
             .FirstOrDefault(kind => kind.Head == head.Kind && kind.Fits(family))?.Name
             ?? throw new InputException(
-                $"{where} does not tell its task. Name one of {string.Join(", ", TaskRegistry.Names)}.");
+                $"{where} does not name its task. Use one of {string.Join(", ", TaskRegistry.Names)}.");
         ITaskKind chosen = TaskRegistry.Get(given ?? own);
-        // states alone, which every base gives
+        // only hidden states, which every base has
         bool needsNoHead = adapter is null && described is null && chosen.Head == HeadKind.None;
         if ((chosen.Head != head.Kind && !needsNoHead) || !chosen.Fits(family))
-            throw new InputException($"{where} is made for {own}, not for {chosen.Name}.");
+            throw new InputException($"{where} was made for {own}, not for {chosen.Name}.");
         return chosen;
     }
 
@@ -150,7 +150,7 @@ internal sealed record TaskOpening(
     {
         string problem = described?.Problem ?? config.TextOr("problem_type", "");
         IReadOnlyList<string>? names = described?.Labels ?? HeadRequest.LabelNames(config.Root);
-        // Without names, or with another's, labels go by number.
+        // Without names, or with those of another task, labels are numbers.
         if (head is not null && names?.Count != head.Labels)
             names = [.. Enumerable.Range(0, head.Labels).Select(number => $"LABEL_{number}")];
         if (problem.Length == 0)

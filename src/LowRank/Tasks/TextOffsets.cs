@@ -2,11 +2,11 @@ using System.Text;
 
 namespace LowRank.Tasks;
 
-/// <summary>Turns places in a text from code points to UTF-16 units and back: data and answers count code points, as
-/// Python, spaCy, doccano and Hugging Face's data sets do; .NET counts units.</summary>
+/// <summary>Converts positions in a text between code points and UTF-16 units: data and answers count code points, like
+/// Python, spaCy, doccano and Hugging Face data sets; .NET counts units.</summary>
 internal sealed class TextOffsets
 {
-    // the unit at which each code point begins, and the end; null where each is one unit
+    // the first unit of each code point, and the end; null if every code point is one unit
     private readonly int[]? starts;
 
     public TextOffsets(string text)
@@ -24,17 +24,17 @@ internal sealed class TextOffsets
         starts = [.. found, text.Length];
     }
 
-    /// <summary>Code points of the text.</summary>
+    /// <summary>Number of code points in the text.</summary>
     public int Length { get; }
 
-    /// <summary>The unit at which a code point begins.</summary>
+    /// <summary>The first unit of a code point.</summary>
     /// <param name="codePoint">0 to <see cref="Length"/>.</param>
     public int Units(int codePoint) => starts is null ? codePoint : starts[codePoint];
 
-    /// <summary>The code point that holds a unit.</summary>
+    /// <summary>The code point that contains a unit.</summary>
     public int Start(int unit) => Place(unit, inside: -1);
 
-    /// <summary>The code points before a unit, one that it cuts included.</summary>
+    /// <summary>The number of code points before a unit, including one that it cuts.</summary>
     public int End(int unit) => Place(unit, inside: 0);
 
     private int Place(int unit, int inside)

@@ -7,26 +7,26 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks;
 
-/// <summary>Turns the texts of rows into tokens for a model, and counts what is cut off.</summary>
+/// <summary>Tokenises the texts of rows for a model, and counts what is cut off.</summary>
 internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int maxLength)
 {
     private long cut;
 
-    /// <summary>Longest text in tokens, special ones included.</summary>
+    /// <summary>Maximum text length in tokens, including special ones.</summary>
     public int MaxLength { get; } = Math.Min(maxLength, model.Network.MaxPositions);
 
-    /// <summary>What the user has to know of what was cut off.</summary>
+    /// <summary>Notes about what was cut off.</summary>
     public IReadOnlyList<string> Warnings => cut == 0 ? []
         : [$"{(cut == 1 ? "1 text was" : $"{cut} texts were")} longer than max_length {MaxLength} and lost " +
             $"{(cut == 1 ? "its" : "their")} {(Tokenizer.TruncationSide == TextSide.Left ? "beginning" : "end")}."];
 
     /// <summary>The tokenizer.</summary>
-    /// <exception cref="InputException">The model has none.</exception>
+    /// <exception cref="InputException">The model has no tokenizer.</exception>
     public Tokenizer Tokenizer => tokenizer ?? throw new InputException(
         $"rows of text need a tokenizer, and {model.Folder} has none. Copy the model's tokenizer files into the " +
             "folder, or give rows of \"input_ids\".");
 
-    /// <summary>Whether a row holds tokens instead of texts.</summary>
+    /// <summary>Whether a row is tokenised.</summary>
     public static bool HoldsTokens(Sample sample) => sample.Row.ContainsKey("input_ids");
 
     /// <summary>Reads <c>{"input_ids"[, "attention_mask", "token_type_ids"]}</c>.</summary>
@@ -53,13 +53,13 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
             : null, Beside(maskKey, isMask: true));
     }
 
-    /// <summary>A text, or a pair, cut to the length allowed at the end of the longer one.</summary>
+    /// <summary>Encodes a text or a pair, cut to the maximum length at the end of the longer one.</summary>
     public TokenEncoding Encode(string first, string? second) => Encode(first, second, out _);
 
     /// <inheritdoc cref="Encode(string, string?)"/>
     /// <param name="first">The text.</param>
-    /// <param name="second">The text beside it; null for none.</param>
-    /// <param name="seen">The part of the first text that was not cut off.</param>
+    /// <param name="second">The second text; null for none.</param>
+    /// <param name="seen">The part of the first text that remained.</param>
     public TokenEncoding Encode(string first, string? second, out TokenSpan seen)
     {
         TokenEncoding Full(EncodingOptions? options) => second is null ? Tokenizer.EncodeFull(first, options)
@@ -74,31 +74,31 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
         return kept;
     }
 
-    /// <summary>The tokens of an encoding as a model takes them.</summary>
+    /// <summary>The tokens of an encoding as input of a model.</summary>
     public static TextInput Input(TokenEncoding encoding) =>
         new(encoding.Ids, encoding.TypeIds.Any(type => type != 0) ? encoding.TypeIds : null);
 }
 
-/// <summary>A text, or a pair of texts, as an encoder takes it.</summary>
+/// <summary>A text, or a pair of texts, as input of an encoder.</summary>
 /// <param name="Ids">Token ids.</param>
 /// <param name="Types">0 for the first text and 1 for the second; null for 0 everywhere.</param>
-/// <param name="Mask">1 for tokens and 0 for padding inside the row; null when there is none.</param>
+/// <param name="Mask">1 for tokens and 0 for padding inside the row; null without padding.</param>
 public sealed record TextInput(int[] Ids, int[]? Types = null, int[]? Mask = null)
 {
-    /// <summary>Tokens, padding included.</summary>
+    /// <summary>Number of tokens, including padding.</summary>
     public int Length => Ids.Length;
 
-    /// <summary>Tokens, padding left out.</summary>
+    /// <summary>Number of tokens, without padding.</summary>
     public int Tokens => Mask is null ? Ids.Length : Mask.Count(mask => mask != 0);
 }
 
 /// <summary>Pads texts on the right and moves them to the device.</summary>
 internal static class InputBatch
 {
-    /// <summary>A batch of texts.</summary>
-    /// <param name="texts">At least one.</param>
-    /// <param name="padding">The id of padding, which the mask hides.</param>
-    /// <param name="device">Where to.</param>
+    /// <summary>Creates a batch of texts.</summary>
+    /// <param name="texts">At least one text.</param>
+    /// <param name="padding">The padding id, which the mask hides.</param>
+    /// <param name="device">The target device.</param>
     public static ModelInput Create(IReadOnlyList<TextInput> texts, int padding, Device device)
     {
         int length = texts.Max(text => text.Length);
@@ -126,19 +126,19 @@ internal static class InputBatch
             .Select(i => i < row.Length ? (long)row[i] : Data.TokenizedExample.Ignored))];
     }
 
-    /// <summary>The id of padding that a model's positions are counted by, else the config's, else 0.</summary>
+    /// <summary>The padding id that a model uses to count positions, else the config's, else 0.</summary>
     public static int Padding(PretrainedModel model) => model.Network is Encoder { Shape.PositionPadding: { } padding }
         ? padding : (int)Math.Max(0, model.Config.NumberOr("pad_token_id", 0));
 }
 
-/// <summary>Reads rows of any task and notes each that cannot be used.</summary>
+/// <summary>Reads rows of any task and records those that cannot be used.</summary>
 internal static class RowReader
 {
-    /// <summary>Makes examples of all rows.</summary>
+    /// <summary>Converts all rows to examples.</summary>
     /// <param name="source">The rows.</param>
-    /// <param name="make">Makes the examples of a row; throws what is wrong with it, without its place.</param>
-    /// <param name="notes">Receives what was met while reading, a sentence each; null for nobody.</param>
-    /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
+    /// <param name="make">Converts a row to examples; throws its problem, without its place.</param>
+    /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
+    /// <param name="foreign">Whether to recognise forms of other programs' data.</param>
     /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
     /// row is left.</exception>
     public static List<T> Read<T>(

@@ -7,11 +7,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>AdamW (arXiv 1711.05101), operation for operation as PyTorch computes it.</summary>
-/// <remarks>State: two float32 tensors of each weight's shape, all means one piece of memory and all squares another.
-/// Weights are changed in place. On the processor all weights go through one pass over their memory, shared by torch's
-/// threads; each number is computed by itself, so the result does not depend on their number. Other devices compute
-/// with torch's operations.</remarks>
+/// <summary>AdamW (arXiv 1711.05101) with the same operations as PyTorch.</summary>
+/// <remarks>State: two float32 tensors of each weight's shape; all means share one block of memory and all squares
+/// another. Weights are changed in place. On the processor one pass over the memory updates all weights on torch's
+/// threads; each number is computed independently, so the result does not depend on the number of threads. Other
+/// devices use torch's operations.</remarks>
 public sealed unsafe class AdamW : IDisposable
 {
     private readonly IReadOnlyList<KeyValuePair<string, Tensor>> weights;
@@ -24,9 +24,9 @@ public sealed unsafe class AdamW : IDisposable
     private readonly WeightBlocks blocks;
     private readonly AdamMemory[] memory;
     private readonly AdamConstants[] constants;
-    private readonly bool[] isPlain; // in the processor's memory, row after row
+    private readonly bool[] isPlain; // contiguous in the processor's memory
 
-    /// <summary>Allocates the state of the given weights, zero at the start.</summary>
+    /// <summary>Allocates the state of the given weights, initially zero.</summary>
     /// <exception cref="ArgumentException">The weights are not all float32 and on one device.</exception>
     public AdamW(IReadOnlyList<KeyValuePair<string, Tensor>> weights, TrainerOptions options)
     {
@@ -36,21 +36,21 @@ public sealed unsafe class AdamW : IDisposable
         (means, squares) = (FlatTensor.Zeros(tensors), FlatTensor.Zeros(tensors));
         blocks = new WeightBlocks(tensors);
         (memory, constants) = (new AdamMemory[tensors.Length], new AdamConstants[tensors.Length]);
-        // One that stands there twice takes its steps one after the other.
+        // A weight that occurs twice takes its steps one after the other.
         HashSet<Tensor> twice =
             new(tensors.GroupBy(tensor => tensor, (IEqualityComparer<Tensor>)ReferenceEqualityComparer.Instance)
             .Where(same => same.Count() > 1).Select(same => same.Key), ReferenceEqualityComparer.Instance);
         isPlain = [.. tensors.Select(tensor => NativeTensor.IsPlain(tensor) && !twice.Contains(tensor))];
     }
 
-    /// <summary>Steps taken.</summary>
+    /// <summary>Number of steps taken.</summary>
     public long StepCount { get; private set; }
 
-    /// <summary>One step with the gradients the weights carry; a weight without one is left as it is.</summary>
-    /// <param name="learningRate">The step's rate.</param>
-    /// <param name="factor">A weight's rate as a multiple of it, by name; null for 1.</param>
-    /// <param name="gradientScale">What gradients count for: less than 1 where they are clipped. The gradients
-    /// themselves stay as they are.</param>
+    /// <summary>Takes one step with the weights' gradients; a weight without a gradient is not changed.</summary>
+    /// <param name="learningRate">The learning rate of the step.</param>
+    /// <param name="factor">A weight's rate as a multiple of the learning rate, by name; null for 1.</param>
+    /// <param name="gradientScale">Scale of the gradients: less than 1 if they are clipped. The gradients themselves
+    /// are not changed.</param>
     public void Step(double learningRate, Func<string, double>? factor = null, double gradientScale = 1)
     {
         StepCount++;
@@ -76,15 +76,15 @@ public sealed unsafe class AdamW : IDisposable
         new AdamWork(blocks, memory, constants).Run();
     }
 
-    /// <summary>The state by name, for a checkpoint; the tensors stay the optimizer's own.</summary>
+    /// <summary>The state by name, for a checkpoint; the optimizer keeps ownership of the tensors.</summary>
     public IReadOnlyList<KeyValuePair<string, Tensor>> State() =>
         [.. weights.SelectMany(
             (w, i) =>
             new[] { KeyValuePair.Create(w.Key + ".mean", means.Parts[i]),
             KeyValuePair.Create(w.Key + ".square", squares.Parts[i]) })];
 
-    /// <summary>Goes on from a checkpoint, whose tensors have been copied into those of <see cref="State"/>.</summary>
-    /// <param name="steps">Steps that had been taken.</param>
+    /// <summary>Continues from a checkpoint whose tensors have been copied into those of <see cref="State"/>.</summary>
+    /// <param name="steps">Number of steps taken before.</param>
     public void Resume(long steps) => StepCount = steps;
 
     /// <inheritdoc/>
@@ -94,7 +94,7 @@ public sealed unsafe class AdamW : IDisposable
         squares.Dispose();
     }
 
-    /// <summary>A step of one weight with torch's operations.</summary>
+    /// <summary>One step of one weight with torch's operations.</summary>
     internal static void Step(Tensor weight, Tensor gradient, Tensor mean, Tensor square, in AdamConstants step)
     {
         if (step.Scale != 1) gradient = gradient.mul(step.Scale);
@@ -106,8 +106,8 @@ public sealed unsafe class AdamW : IDisposable
     }
 }
 
-/// <summary>The numbers of a step of AdamW, rounded to float32 where PyTorch rounds them.</summary>
-/// <param name="Scale">What gradients are multiplied with first: less than 1 where they are clipped.</param>
+/// <summary>The constants of an AdamW step, rounded to float32 where PyTorch rounds them.</summary>
+/// <param name="Scale">Scale of the gradients: less than 1 if they are clipped.</param>
 /// <param name="Decay">1 − rate · weight decay.</param>
 /// <param name="Fraction">1 − beta1.</param>
 /// <param name="Beta2">beta2.</param>
@@ -119,22 +119,22 @@ public sealed unsafe class AdamW : IDisposable
 internal readonly record struct AdamConstants(
     float Scale, float Decay, float Fraction, float Beta2, float Rest, float Root, float Epsilon, float StepSize);
 
-/// <summary>AdamW over memory: one pass that reads weight, gradient and both moments once and writes weight and moments
-/// once.</summary>
-/// <remarks>Each number goes through PyTorch's operations in their order, each rounded to float32: <c>mul_</c> of the
-/// decay, <c>lerp_</c>, <c>mul_</c> and <c>addcmul_</c> (a fused multiply-add in both, as torch's vector code has it),
-/// <c>sqrt</c>, <c>div_</c>, <c>add_</c>, <c>addcdiv_</c>. One thing differs: the root is rounded correctly, where
-/// torch takes it from a library that errs in the last bit of one number in five. The vector widths give the same
-/// bytes.</remarks>
+/// <summary>AdamW in one pass over memory that reads weight, gradient and both moments once and writes weight and
+/// moments once.</summary>
+/// <remarks>Each number goes through PyTorch's operations in the same order, each rounded to float32: <c>mul_</c> of
+/// the decay, <c>lerp_</c>, <c>mul_</c> and <c>addcmul_</c> (both with a fused multiply-add, as in torch's vector
+/// code), <c>sqrt</c>, <c>div_</c>, <c>add_</c>, <c>addcdiv_</c>. One thing differs: the square root is rounded
+/// correctly, while torch uses a library that is wrong in the last bit for one number in five. All vector widths give
+/// the same bytes.</remarks>
 internal static unsafe class AdamKernel
 {
-    /// <summary>A step.</summary>
-    /// <param name="weight">Changed.</param>
-    /// <param name="gradient">Read alone.</param>
-    /// <param name="mean">Changed.</param>
-    /// <param name="square">Changed.</param>
-    /// <param name="count">Numbers of each.</param>
-    /// <param name="step">The step's numbers.</param>
+    /// <summary>Takes a step.</summary>
+    /// <param name="weight">The weight; changed.</param>
+    /// <param name="gradient">The gradient; only read.</param>
+    /// <param name="mean">The mean gradient; changed.</param>
+    /// <param name="square">The mean squared gradient; changed.</param>
+    /// <param name="count">Number of elements of each.</param>
+    /// <param name="step">The step's constants.</param>
     public static void Update(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
@@ -145,7 +145,7 @@ internal static unsafe class AdamKernel
     }
 
     /// <summary>Sixteen numbers at a time.</summary>
-    /// <returns>How many were done.</returns>
+    /// <returns>The number of elements processed.</returns>
     public static int Wide(float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
         Vector512<float> scale = Vector512.Create(step.Scale), decay = Vector512.Create(step.Decay),
@@ -169,7 +169,7 @@ internal static unsafe class AdamKernel
     }
 
     /// <summary>Eight numbers at a time.</summary>
-    /// <returns>How many were done.</returns>
+    /// <returns>The number of elements processed.</returns>
     public static int Narrow(
         float* weight, float* gradient, float* mean, float* square, int count, in AdamConstants step)
     {
@@ -209,28 +209,28 @@ internal static unsafe class AdamKernel
         }
     }
 
-    // lerp_ counts from the nearer end, which is exact at both.
+    // lerp_ interpolates from the nearer end, which is exact at both.
     private static bool IsSmall(in AdamConstants step) => step.Fraction < 0.5f;
 
     private static float Coefficient(in AdamConstants step) => IsSmall(step) ? step.Fraction : step.Fraction - 1;
 }
 
-/// <summary>Where a weight and what AdamW needs for it lie.</summary>
+/// <summary>The addresses of a weight and its AdamW state.</summary>
 /// <param name="Weight">The address of the weight.</param>
-/// <param name="Gradient">Of its gradient; 0 where it has none.</param>
-/// <param name="Mean">Of the mean gradient.</param>
-/// <param name="Square">Of the mean squared gradient.</param>
+/// <param name="Gradient">The address of its gradient; 0 without one.</param>
+/// <param name="Mean">The address of the mean gradient.</param>
+/// <param name="Square">The address of the mean squared gradient.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct AdamMemory(nint Weight, nint Gradient, nint Mean, nint Square);
 
-/// <summary>A step of AdamW over weights in memory, in blocks.</summary>
-/// <param name="blocks">The weights, cut.</param>
-/// <param name="memory">Of each weight the addresses of it, its gradient and its moments; no gradient leaves it as it
-/// is.</param>
-/// <param name="constants">Of each weight the step's numbers.</param>
+/// <summary>An AdamW step over weights in memory, in blocks.</summary>
+/// <param name="blocks">The weights, split into blocks.</param>
+/// <param name="memory">For each weight the addresses of it, its gradient and its moments; without a gradient it is not
+/// changed.</param>
+/// <param name="constants">The step's constants for each weight.</param>
 internal sealed unsafe class AdamWork(WeightBlocks blocks, AdamMemory[] memory, AdamConstants[] constants)
 {
-    /// <summary>Does all blocks, on the threads that torch computes with.</summary>
+    /// <summary>Processes all blocks on torch's threads.</summary>
     public void Run() => Workers.Run(blocks.Count, Do);
 
     private void Do(int block)
@@ -243,15 +243,15 @@ internal sealed unsafe class AdamWork(WeightBlocks blocks, AdamMemory[] memory, 
     }
 }
 
-/// <summary>Tensors cut into blocks that a processor core's cache holds, so that cores share the work evenly.</summary>
+/// <summary>Tensors split into blocks that fit into a core's cache, so cores share the work evenly.</summary>
 internal sealed class WeightBlocks
 {
-    /// <summary>Numbers of a block: with weight, gradient and two moments 256 KB.</summary>
+    /// <summary>Number of elements per block: 256 KB with weight, gradient and two moments.</summary>
     public const int Size = 16384;
 
     private readonly (int Tensor, long Start, int Count)[] blocks;
 
-    /// <summary>Cuts tensors.</summary>
+    /// <summary>Splits tensors.</summary>
     public WeightBlocks(IReadOnlyList<Tensor> tensors)
     {
         var cut = new List<(int, long, int)>();
@@ -261,9 +261,9 @@ internal sealed class WeightBlocks
         blocks = [.. cut];
     }
 
-    /// <summary>How many there are.</summary>
+    /// <summary>The number of blocks.</summary>
     public int Count => blocks.Length;
 
-    /// <summary>A block: the tensor it is of, the number in it that it begins with, and its length.</summary>
+    /// <summary>A block: the index of its tensor, its first element, and its length.</summary>
     public (int Tensor, long Start, int Count) this[int block] => blocks[block];
 }

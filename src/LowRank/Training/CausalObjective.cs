@@ -6,24 +6,24 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>What a task's training minimises.</summary>
+/// <summary>The loss that a task's training minimises.</summary>
 public interface IObjective
 {
     /// <summary>The model.</summary>
     INetwork Network { get; }
 
-    /// <summary>Decides which rows are computed together. By default they stay as they come: a task whose loss is not a
-    /// sum over rows, or that draws what it asks, gives another result when they are moved.</summary>
+    /// <summary>Decides which rows are computed together. By default rows stay in order, because moving them would
+    /// change the result of a task whose loss is not a sum over rows or that draws random numbers.</summary>
     IRowArranger Arranger => RowsInOrder.Instance;
 
     /// <summary>The summed loss of a micro-batch.</summary>
-    /// <param name="rows">Examples of the task, which predict a label at least.</param>
-    /// <param name="dropout">The generator of all randomness while training; null in evaluation.</param>
-    /// <param name="board">Collects predictions while evaluating; of <see cref="NewBoard"/>, or null.</param>
-    /// <returns>A number that can be differentiated; the caller owns it.</returns>
+    /// <param name="rows">Examples of the task that predict at least one label.</param>
+    /// <param name="dropout">The random generator during training; null in evaluation.</param>
+    /// <param name="board">Collects predictions during evaluation; from <see cref="NewBoard"/>, or null.</param>
+    /// <returns>A differentiable scalar; the caller owns it.</returns>
     Tensor Sum(IReadOnlyList<IExample> rows, Generator? dropout, IMetricAccumulator? board = null);
 
-    /// <summary>A board for the task's metrics; null where the loss is all.</summary>
+    /// <summary>A collector for the task's metrics; null if there is only the loss.</summary>
     IMetricAccumulator? NewBoard();
 }
 
@@ -33,9 +33,9 @@ public sealed class CausalObjective : IObjective
     private readonly Decoder model;
     private readonly RowBatching batching;
 
-    /// <summary>On a model, with its adapters attached.</summary>
+    /// <summary>Creates the objective for a model, with its adapters attached.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="batching">How rows become batches; null packs them and shares equal beginnings in a step.</param>
+    /// <param name="batching">How rows become batches; null packs them and shares common beginnings in a step.</param>
     public CausalObjective(Decoder model, RowBatching? batching = null)
     {
         (this.model, this.batching) = (model, batching ?? new RowBatching());
@@ -48,8 +48,8 @@ public sealed class CausalObjective : IObjective
     /// <inheritdoc/>
     public IRowArranger Arranger { get; }
 
-    /// <summary>Why rows are padded after all although packing is asked for; null when they are not.</summary>
-    /// <param name="rows">What became of the rows.</param>
+    /// <summary>Why rows are padded although packing was requested; null if they are not.</summary>
+    /// <param name="rows">The summary of the rows.</param>
     public string? Obstacle(TokenizationSummary rows) => Obstacle(rows.Longest, rows.Padded, rows.Examples);
 
     /// <inheritdoc cref="Obstacle(TokenizationSummary)"/>
@@ -94,7 +94,7 @@ public sealed class CausalObjective : IObjective
     /// <inheritdoc/>
     public IMetricAccumulator? NewBoard() => null;
 
-    // Dynamic rope and LongRoPE turn every position by the length of the longest text, where that is beyond a limit.
+    // Dynamic rope and LongRoPE rotate every position according to the longest text, if that exceeds a limit.
     private bool IsFree(int length) => length <= FreeLength();
 
     private long FreeLength() =>
@@ -105,15 +105,15 @@ public sealed class CausalObjective : IObjective
 /// <summary>Next-token cross-entropy: position i predicts the label of position i + 1.</summary>
 public static class CausalLoss
 {
-    /// <summary>The label that is not predicted, as transformers marks it.</summary>
+    /// <summary>The label that is not predicted, as in transformers.</summary>
     public const int Ignored = -100;
 
-    /// <summary>The summed loss of a batch. The output head runs on the positions that predict a label alone.</summary>
+    /// <summary>The summed loss of a batch. The output head computes only positions that predict a label.</summary>
     /// <param name="model">The model, with its adapters attached.</param>
     /// <param name="batch">Tokens, labels and mask.</param>
-    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <returns>A number that can be differentiated; the caller owns it. Zero without a graph when no position
-    /// predicts.</returns>
+    /// <param name="dropout">The random generator for dropout during training; null in evaluation.</param>
+    /// <returns>A differentiable scalar; the caller owns it. Zero without a graph if no position predicts a
+    /// label.</returns>
     public static Tensor Sum(Decoder model, TensorBatch batch, Generator? dropout)
     {
         model.RequireCausal();
@@ -160,9 +160,9 @@ public static class CausalLoss
     }
 }
 
-/// <summary>Collects a task's predictions over an evaluation.</summary>
+/// <summary>Collects a task's predictions during an evaluation.</summary>
 public interface IMetricAccumulator
 {
-    /// <summary>The metrics by name; null where one is not defined, as a correlation of constants.</summary>
+    /// <summary>The metrics by name; null for a metric that is undefined, such as a correlation of constants.</summary>
     IReadOnlyDictionary<string, double?> Metrics();
 }

@@ -8,16 +8,16 @@ namespace LowRank.Training;
 /// <summary>The mean loss and a task's metrics on held-out examples.</summary>
 public static class Evaluation
 {
-    /// <summary>Evaluates next-token prediction, without gradients and dropout.</summary>
+    /// <summary>Evaluates next-token prediction without gradients and dropout.</summary>
     /// <exception cref="InputException">No example predicts a label.</exception>
     public static EvaluationResult Run(
         Decoder model, IReadOnlyList<TokenizedExample> examples, int batchSize, long step) =>
         Run(new CausalObjective(model), examples, batchSize, step);
 
     /// <summary>Evaluates without gradients and dropout.</summary>
-    /// <param name="objective">The task, on the model with its adapter attached if there is one.</param>
-    /// <param name="examples">At least one predicted label in all.</param>
-    /// <param name="batchSize">Examples of a batch; longer examples go with longer ones, which does not change the
+    /// <param name="objective">The task on the model, with any adapter attached.</param>
+    /// <param name="examples">Examples with at least one predicted label in total.</param>
+    /// <param name="batchSize">Examples per batch; examples are grouped by length, which does not change the
     /// result.</param>
     /// <param name="step">The step to report.</param>
     /// <exception cref="InputException">No example predicts a label.</exception>
@@ -33,19 +33,19 @@ public static class Evaluation
                 "No example predicts a label. Check that completions are not empty or cut off by max_length.");
         foreach (IReadOnlyList<IExample> rows in objective.Arranger.EvaluationBatches(predicting, batchSize))
         {
-            using var scope = NewDisposeScope(); // reading a number from another device makes a tensor of its own
+            using var scope = NewDisposeScope(); // reading a number from another device creates a new tensor
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();
             labels += rows.Sum(row => (long)row.PredictedLabels);
         }
-        // What scores that are no numbers would be compared with the truth for says nothing.
+        // Metrics of scores that are not finite would be meaningless.
         return new EvaluationResult(step, sum / labels, labels) { Metrics = double.IsFinite(sum) && board is not null
             ? board.Metrics() : new Dictionary<string, double?>() };
     }
 
-    /// <summary>As <see cref="Run(IObjective, IReadOnlyList{IExample}, int, long)"/>, where a loss that is not finite
+    /// <summary>Like <see cref="Run(IObjective, IReadOnlyList{IExample}, int, long)"/>, but a loss that is not finite
     /// is an error.</summary>
-    /// <exception cref="NonFiniteException">The loss is not finite: it says which row's, and where that
+    /// <exception cref="NonFiniteException">The loss is not finite; the message names the row and where it
     /// began.</exception>
     /// <exception cref="InputException">No example predicts a label.</exception>
     public static EvaluationResult RunFinite(
@@ -60,8 +60,8 @@ public static class Evaluation
             : new NonFiniteException($"The loss is {NonFinite.Name(result.Loss)}.");
     }
 
-    /// <summary>The first row whose loss is not finite by itself, else the first batch whose loss is not; null where
-    /// each is.</summary>
+    /// <summary>The first row whose own loss is not finite, otherwise the first batch whose loss is not; null if all
+    /// are finite.</summary>
     internal static IReadOnlyList<IExample>? Broken(
         IObjective objective, IReadOnlyList<IExample> examples, int batchSize)
     {
@@ -76,20 +76,20 @@ public static class Evaluation
         return batch?.Select(row => (IReadOnlyList<IExample>)[row]).FirstOrDefault(Fails) ?? batch;
     }
 
-    /// <summary>Where a row stands, as messages write it.</summary>
+    /// <summary>The place of a row, for messages.</summary>
     internal static string Place(IExample row) => row.Place?.ToString() ?? $"a row of {row.Tokens} tokens";
 }
 
-/// <summary>How the model does on held-out examples.</summary>
-/// <param name="Step">Optimizer steps taken before it; 0 before training.</param>
-/// <param name="Loss">Mean loss a predicted label (a token, or a text for tasks that label texts), in nats; a squared
+/// <summary>The result of an evaluation on held-out examples.</summary>
+/// <param name="Step">Optimizer steps taken before the evaluation; 0 before training.</param>
+/// <param name="Loss">Mean loss per predicted label (a token, or a text for tasks that label texts), in nats; a squared
 /// error for regression.</param>
-/// <param name="Tokens">Predicted labels.</param>
+/// <param name="Tokens">Number of predicted labels.</param>
 public sealed record EvaluationResult(long Step, double Loss, long Tokens)
 {
-    /// <summary>The task's metrics by name; empty where the loss is all.</summary>
+    /// <summary>The task's metrics by name; empty if there is only the loss.</summary>
     public IReadOnlyDictionary<string, double?> Metrics { get; init; } = new Dictionary<string, double?>();
 
-    /// <summary>What the model wrote then; empty where the run does not ask it to.</summary>
+    /// <summary>The texts that the model generated then; empty if the run does not request any.</summary>
     public IReadOnlyList<GeneratedText> Generations { get; init; } = [];
 }

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>The norm of all gradients together: one pass over their memory on the processor.</summary>
-/// <remarks>Squares are summed in float64, a block's in a fixed order and the blocks' in theirs: the same bytes for any
+/// <summary>The norm of all gradients, computed in one pass over their memory on the processor.</summary>
+/// <remarks>Squares are summed in float64 in a fixed order within and across blocks, so the result is the same for any
 /// number of threads. PyTorch sums in float32; the two agree to about seven digits.</remarks>
 internal sealed class GradientNorm
 {
@@ -15,9 +15,9 @@ internal sealed class GradientNorm
     private readonly WeightBlocks blocks;
     private readonly bool[] isPlain;
     private readonly nint[] gradients; // addresses; 0 for none
-    private readonly double[] sums; // of each block
+    private readonly double[] sums; // one per block
 
-    /// <summary>Prepares for the gradients of weights.</summary>
+    /// <summary>Prepares the computation for the gradients of some weights.</summary>
     public GradientNorm(IEnumerable<Tensor> weights)
     {
         this.weights = [.. weights];
@@ -26,12 +26,12 @@ internal sealed class GradientNorm
         (gradients, sums) = (new nint[this.weights.Length], new double[blocks.Count]);
     }
 
-    /// <summary>The norm; 0 where no weight has a gradient.</summary>
+    /// <summary>The norm; 0 if no weight has a gradient.</summary>
     public double Measure()
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var elsewhere = new List<Tensor>(); // norms on other devices, waited for once
+        var elsewhere = new List<Tensor>(); // norms on other devices, synchronised once
         for (int i = 0; i < weights.Length; i++)
         {
             gradients[i] = isPlain[i] ? NativeTensor.GradientAddress(weights[i]) : 0;
@@ -52,12 +52,12 @@ internal sealed class GradientNorm
     }
 }
 
-/// <summary>The norm of all gradients together and its limit, as PyTorch's clip_grad_norm_ computes them.</summary>
+/// <summary>The norm of all gradients and its limit, as in PyTorch's clip_grad_norm_.</summary>
 public static class GradientClipping
 {
-    /// <summary>Measures the norm and scales the gradients down where it is above the limit.</summary>
-    /// <param name="weights">Weights that carry gradients; those without are passed over.</param>
-    /// <param name="limit">The largest norm; 0 or less leaves the gradients as they are.</param>
+    /// <summary>Measures the norm and scales the gradients down if it exceeds the limit.</summary>
+    /// <param name="weights">The weights; those without gradients are skipped.</param>
+    /// <param name="limit">The maximum norm; 0 or less turns clipping off.</param>
     /// <returns>The norm before scaling.</returns>
     public static double Apply(IEnumerable<Tensor> weights, double limit)
     {
@@ -68,13 +68,13 @@ public static class GradientClipping
         return norm;
     }
 
-    /// <summary>What gradients of a norm have to be multiplied with.</summary>
+    /// <summary>The scale for gradients with a given norm.</summary>
     internal static double Factor(double norm, double limit) =>
         limit > 0 && double.IsFinite(norm) ? Math.Min(1, limit / (norm + 1e-6)) : 1;
 }
 
 /// <summary>The sums of squares of blocks.</summary>
-/// <param name="blocks">The tensors, cut.</param>
+/// <param name="blocks">The tensors, split into blocks.</param>
 /// <param name="tensors">The address of each tensor; 0 counts as zeros.</param>
 /// <param name="sums">Receives the sum of each block.</param>
 internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, double[] sums)
@@ -88,7 +88,7 @@ internal sealed unsafe class SquareWork(WeightBlocks blocks, nint[] tensors, dou
         sums[block] = tensors[tensor] == 0 ? 0 : Sum((float*)tensors[tensor] + start, count);
     }
 
-    /// <summary>The sum of squares in float64, in eight lanes whatever the processor's width: the same bytes
+    /// <summary>The sum of squares in float64, in eight lanes regardless of the vector width, so the result is the same
     /// everywhere.</summary>
     public static double Sum(float* values, int count)
     {

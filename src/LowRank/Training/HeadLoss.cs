@@ -6,27 +6,27 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>The output head and its cross-entropy as one step of the graph: logits live for some rows at a time and are
-/// never kept.</summary>
-/// <remarks>Where a gradient is wanted, that of the states is computed with the loss: the softmax is there already, and
-/// keeping the states' gradient, [rows, width], replaces keeping logits, [rows, classes], or computing them
-/// twice.</remarks>
+/// <summary>The output head and its cross-entropy as one graph node: logits exist for only some rows at a time and are
+/// never stored.</summary>
+/// <remarks>If a gradient is needed, the gradient of the states is computed together with the loss, because the softmax
+/// is available then. Storing that gradient, [rows, width], replaces storing the logits, [rows, classes], or computing
+/// them twice.</remarks>
 internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
 {
     private const string Arguments = "arguments";
 
-    /// <summary>Logits that live at a time: 72 MB. Fewer would be multiplied less fast, for the head is packed anew
-    /// each time.</summary>
+    /// <summary>Number of logits at a time: 72 MB. Fewer would be slower, because the head is packed again each
+    /// time.</summary>
     public const long MostNumbers = 18L << 20;
 
-    private const int Wider = 4; // times as many on other devices, which are busy with large products alone
+    private const int Wider = 4; // times as many on other devices, which only large products keep busy
 
     /// <inheritdoc/>
     public override string Name => nameof(HeadLoss);
 
-    /// <summary>Whether the loss of a head can be computed so: a frozen linear layer in float32, without
-    /// adapters.</summary>
-    /// <param name="head">The layer that gives the logits.</param>
+    /// <summary>Whether a head's loss can be computed this way: the head must be a frozen linear layer in float32
+    /// without adapters.</summary>
+    /// <param name="head">The layer that computes the logits.</param>
     public static bool Fits(Linear head) =>
         head is { Packed: null, Slot.IsEmpty: true, IsFrozen: true } && head.Weight.dtype == ScalarType.Float32;
 
@@ -34,9 +34,9 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     /// <param name="head">A layer that <see cref="Fits"/>.</param>
     /// <param name="states">[rows, width]</param>
     /// <param name="labels">[rows], int64.</param>
-    /// <param name="mostNumbers">Logits that may live at a time; null for what suits the device.</param>
-    /// <returns>A number, in the caller's dispose scope.</returns>
-    /// <exception cref="InputException">A label is no class of the head.</exception>
+    /// <param name="mostNumbers">Maximum number of logits at a time; null for the device's default.</param>
+    /// <returns>A scalar, in the caller's dispose scope.</returns>
+    /// <exception cref="InputException">A label is not a class of the head.</exception>
     public static Tensor Sum(Linear head, Tensor states, Tensor labels, long? mostNumbers = null)
     {
         using var scope = NewDisposeScope();
@@ -68,7 +68,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
             : empty(most, head.OutputSize, device: states.device);
         Tensor? gradient = !arguments.NeedsGradient ? null : isOnProcessor ? StepMemory.Empty(states.shape)
             : empty_like(states, requires_grad: false);
-        // added up there, so that nobody waits
+        // summed on the device, without synchronising
         Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device);
         double loss = 0;
         for (long first = 0; first < rows; first += most)
@@ -93,7 +93,7 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
         return (elsewhere ?? tensor((float)loss)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>As <see cref="SoftmaxLoss.Compute"/>, by torch's operations.</summary>
+    /// <summary>Like <see cref="SoftmaxLoss.Compute"/>, with torch's operations.</summary>
     /// <param name="logits">[rows, classes]</param>
     /// <param name="labels">[rows], int64.</param>
     /// <returns>The summed loss and its gradient, [rows, classes], in the caller's dispose scope.</returns>
@@ -122,8 +122,8 @@ internal sealed class HeadLoss : autograd.SingleTensorFunction<HeadLoss>
     }
 }
 
-/// <summary>What <see cref="HeadLoss"/> is told besides tensors.</summary>
-/// <param name="Head">The layer that gives the logits.</param>
-/// <param name="NeedsGradient">Whether the states take a gradient.</param>
-/// <param name="MostNumbers">Logits that may live at a time; one row at least does.</param>
+/// <summary>The arguments of <see cref="HeadLoss"/> besides tensors.</summary>
+/// <param name="Head">The layer that computes the logits.</param>
+/// <param name="NeedsGradient">Whether the states need a gradient.</param>
+/// <param name="MostNumbers">Maximum number of logits at a time, but at least one row.</param>
 internal sealed record HeadLossArguments(Linear Head, bool NeedsGradient, long MostNumbers);

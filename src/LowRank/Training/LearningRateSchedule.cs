@@ -1,13 +1,12 @@
 namespace LowRank.Training;
 
-/// <summary>The learning rate of each step: a linear rise from zero over the warm-up, then the schedule's
-/// fall.</summary>
-/// <remarks>Equal to transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
+/// <summary>The learning rate of each step: a linear warm-up from zero, then the schedule.</summary>
+/// <remarks>Equals transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
 /// get_cosine_schedule_with_warmup: the first step of a warm-up has rate zero.</remarks>
-/// <param name="Kind">The course after warm-up.</param>
+/// <param name="Kind">The schedule after warm-up.</param>
 /// <param name="Peak">The highest rate.</param>
-/// <param name="WarmupSteps">Steps of the rise; 0 for none.</param>
-/// <param name="TotalSteps">Steps in all, warm-up included.</param>
+/// <param name="WarmupSteps">Number of warm-up steps; 0 for none.</param>
+/// <param name="TotalSteps">Total number of steps, including warm-up.</param>
 public sealed record LearningRateSchedule(ScheduleKind Kind, double Peak, long WarmupSteps, long TotalSteps)
 {
     /// <summary>The rate of a step, counted from 0.</summary>
@@ -25,15 +24,15 @@ public sealed record LearningRateSchedule(ScheduleKind Kind, double Peak, long W
     }
 }
 
-/// <summary>How the learning rate runs over the steps of training, after warm-up.</summary>
+/// <summary>The course of the learning rate after warm-up.</summary>
 public enum ScheduleKind
 {
     /// <summary>Stays at its peak.</summary>
     Constant,
 
-    /// <summary>Falls on a straight line to zero.</summary>
+    /// <summary>Falls linearly to zero.</summary>
     Linear,
 
-    /// <summary>Falls on half a cosine to zero (SGDR, arXiv 1608.03983, without restarts).</summary>
+    /// <summary>Falls along half a cosine to zero (SGDR, arXiv 1608.03983, without restarts).</summary>
     Cosine,
 }

@@ -3,14 +3,14 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Training;
 
-/// <summary>Writes a run's course as JSON lines.</summary>
-/// <remarks>One line per step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>) and
-/// one an evaluation (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; where the
-/// model wrote texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A step that was skipped says why in
-/// <c>skipped</c> and counts in <c>skipped_steps</c>; a number that is none is null. Each line reaches the file at
-/// once: a run that is killed leaves whole lines and perhaps a torn last one, which a resumed run removes, with all
-/// lines of steps that it takes again. Before a checkpoint the lines are flushed to the disk: what a checkpoint has
-/// behind it is never missing here.</remarks>
+/// <summary>Writes a run's progress as JSON Lines.</summary>
+/// <remarks>One line per step (<c>step, loss, grad_norm, learning_rate, tokens, tokens_per_second, memory_bytes</c>)
+/// and one per evaluation (<c>step, eval_loss, eval_tokens</c> and the task's metrics, each as <c>eval_NAME</c>; for
+/// generated texts, <c>generations</c> with <c>prompt</c> and <c>text</c> each). A skipped step has the reason in
+/// <c>skipped</c> and the count in <c>skipped_steps</c>; numbers that are not finite are null. Each line reaches the
+/// file immediately: a killed run leaves complete lines and at most one torn last line. A resumed run removes that line
+/// and all lines of steps that it repeats. Lines are flushed to the disk before a checkpoint, so no line of an earlier
+/// step is missing after it.</remarks>
 public sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
     private readonly string path;
@@ -18,12 +18,12 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     private readonly StorageWait? waits;
     private FileStream? stream;
 
-    /// <summary>Opens the file; its folder is made when it is missing.</summary>
+    /// <summary>Opens the file; its folder is created if needed.</summary>
     /// <param name="path">Usually <c>metrics.jsonl</c> in the output folder.</param>
-    /// <param name="resume">True goes on after the lines of an interrupted run, from <see cref="Started"/> on: before,
-    /// the file is not touched; false starts anew.</param>
+    /// <param name="resume">True appends to the lines of an interrupted run, and leaves the file unchanged until <see
+    /// cref="Started"/>; false starts a new file.</param>
     /// <param name="waits">Waits while the disk is full; null does not.</param>
-    /// <exception cref="RunStorageException">It cannot be written.</exception>
+    /// <exception cref="RunStorageException">The file cannot be written.</exception>
     public MetricsWriter(string path, bool resume = false, StorageWait? waits = null)
     {
         (this.path, resumes, this.waits) = (path, resume, waits);
@@ -78,16 +78,16 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
     private FileStream Opened() => stream ??= RunStorageException.Guard(path, () =>
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        // Others may read along while the run goes on.
+        // Others may read the file during the run.
         return new FileStream(
             path, resumes ? FileMode.OpenOrCreate : FileMode.Create, FileAccess.ReadWrite, FileShare.Read,
             bufferSize: 0);
     }, waits);
 
-    // JSON has no other numbers.
+    // JSON only has finite numbers.
     private static object? Number(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 
-    // Removes what an interrupted run wrote of later steps, and what it did not finish.
+    // Removes an interrupted run's lines of later steps, and an incomplete line.
     private static long CutAfter(FileStream stream, long step)
     {
         byte[] bytes = new byte[stream.Length];
@@ -99,7 +99,7 @@ public sealed class MetricsWriter : ITrainingObserver, IDisposable
             long? found = StepOf(bytes.AsSpan(start, end - start));
             if (found > step) break;
             if (found is null && unreadable < 0) unreadable = start;
-            // Lines that a loss of power spoiled are the last ones: a whole line after them means another kind of
+            // A power failure only damages the last lines: an intact line after a damaged one means another kind of
             // damage.
             if (found is not null && unreadable >= 0) throw Foreign(stream.Name, bytes, unreadable);
             if (found is not null) kept = end + 1;

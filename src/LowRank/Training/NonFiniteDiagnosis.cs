@@ -8,27 +8,27 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>Says why a run stops whose steps or held-out loss have left the numbers: looks at the rows one by
+/// <summary>Explains why a run stops when its steps or held-out loss are not finite, by checking the rows one by
 /// one.</summary>
 /// <param name="objective">The task.</param>
-/// <param name="trained">What is trained; the weights stay as they are.</param>
+/// <param name="trained">The trained weights, which are not changed.</param>
 internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights trained)
 {
     private const int MostRows = 64;  // each is computed by itself
     private const int ShownRows = 10;
 
-    /// <summary>Whether the weights are numbers, and give finite losses and gradients on rows.</summary>
+    /// <summary>Whether the weights are finite and give finite losses and gradients on some rows.</summary>
     public bool IsSound(StepBatches step) =>
         trained.Weights.All(weight => FiniteOutput.Holds(weight.Value))
         && step.MicroBatches.Where(rows => rows.Any(row => row.PredictedLabels > 0)).All(rows => Problem(rows) is null);
 
-    /// <summary>The whole message of a run whose last steps gave no numbers.</summary>
+    /// <summary>The complete message for a run whose last steps were not finite.</summary>
     /// <param name="step">The last step.</param>
-    /// <param name="problem">What was not finite in it.</param>
-    /// <param name="at">Where the run is, the last step counted.</param>
+    /// <param name="problem">What was not finite in that step.</param>
+    /// <param name="at">The progress of the run, including the last step.</param>
     /// <param name="options">The run's settings.</param>
     /// <param name="rate">The step's learning rate.</param>
-    /// <param name="kept">What is left of the run, a sentence.</param>
+    /// <param name="kept">What remains of the run, as a sentence.</param>
     public string OfSteps(
         StepBatches step, string problem, RunState at, TrainerOptions options, double rate, string kept)
     {
@@ -51,11 +51,11 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
             "try: " + Advice(wrong.Count, Math.Min(looked, MostRows), first == 1));
     }
 
-    /// <summary>The whole message of a run whose last held-out loss is no number.</summary>
+    /// <summary>The complete message for a run whose last held-out loss is not finite.</summary>
     /// <param name="validation">The held-out rows.</param>
-    /// <param name="at">Where the run is.</param>
+    /// <param name="at">The progress of the run.</param>
     /// <param name="options">The run's settings.</param>
-    /// <param name="kept">What is left of the run, a sentence.</param>
+    /// <param name="kept">What remains of the run, as a sentence.</param>
     public string OfHeldOut(IReadOnlyList<IExample> validation, RunState at, TrainerOptions options, string kept)
     {
         IReadOnlyList<IExample>? broken = Evaluation.Broken(objective, validation, options.EvaluationBatchSize);
@@ -76,7 +76,8 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     private static string Message(string what, params string?[] lines) =>
         what + string.Concat(lines.OfType<string>().Select(line => "\n  - " + line));
 
-    // Where in the model a row's numbers are lost; nothing of a row whose gradient alone is not finite.
+    // The place in the model where a row's values stop being finite; nothing for a row of which only the gradient is
+    // not finite.
     private string? Origin(IExample? row)
     {
         if (row is null) return null;
@@ -124,7 +125,7 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
         return wrong;
     }
 
-    // What rows that are computed together lose the numbers by; null when they keep them.
+    // What is not finite when rows are computed together; null if everything is finite.
     private string? Problem(IReadOnlyList<IExample> rows)
     {
         using var scope = NewDisposeScope();
@@ -140,18 +141,17 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
     }
 }
 
-/// <summary>Finds what of a step has left the numbers.</summary>
+/// <summary>Finds what in a step is not finite.</summary>
 internal static class NonFinite
 {
-    // AdamW keeps mean squares in float32: an infinite one would hold its weight still for ever, and say nothing.
+    // AdamW stores mean squares in float32: an infinite one would silently freeze its weight forever.
     private const double LargestSquared = 1.8e19;
 
-    /// <summary>What is infinite or not a number, as a message names it; null when loss and gradients are
-    /// finite.</summary>
+    /// <summary>A description of what is infinite or NaN; null if loss and gradients are finite.</summary>
     /// <param name="loss">The step's loss.</param>
-    /// <param name="norm">The norm of all gradients together.</param>
-    /// <param name="scale">What the gradients will be multiplied with before the optimizer takes them.</param>
-    /// <param name="weights">The weights that carry the gradients, in the order of the model.</param>
+    /// <param name="norm">The norm of all gradients.</param>
+    /// <param name="scale">The scale of the gradients in the optimizer step.</param>
+    /// <param name="weights">The weights with the gradients, in the model's order.</param>
     public static string? Of(
         double loss, double norm, double scale, IReadOnlyList<KeyValuePair<string, Tensor>> weights)
     {
@@ -162,25 +162,24 @@ internal static class NonFinite
         string[] broken =
             [.. weights.Where(weight => weight.Value.grad is { } gradient && !FiniteOutput.Holds(gradient))
             .Select(weight => weight.Key)];
-        // Gradients come back from the loss: the last weight of the model is the first that was reached.
+        // Gradients flow back from the loss, so the last weight of the model was reached first.
         return broken.Length == 0
             ? $"the norm of the gradients is {Name(norm)}, though each of them is finite"
             : $"the gradient of {broken[^1]} is not finite ({broken.Length} of {weights.Count} are not; this one " +
             "is the nearest to the loss)";
     }
 
-    /// <summary>NaN, infinity or a number, as messages write it.</summary>
+    /// <summary>NaN, infinity or a number, for messages.</summary>
     public static string Name(double value) => double.IsNaN(value) ? "NaN"
         : double.IsPositiveInfinity(value) ? "infinite"
         : double.IsNegativeInfinity(value) ? "minus infinite" : FormattableString.Invariant($"{value:g4}");
 }
 
-/// <summary>Training has left the numbers: step after step the loss or the gradient is infinite or not a
-/// number.</summary>
-/// <param name="step">The step it stopped at, counted from 1.</param>
-/// <param name="diagnosis">What was found, where, and what to try.</param>
+/// <summary>Training diverged: step after step, the loss or the gradient is infinite or NaN.</summary>
+/// <param name="step">The step at which it stopped, counted from 1.</param>
+/// <param name="diagnosis">What was found, where it is, and what to try.</param>
 public sealed class NonFiniteLossException(long step, string diagnosis) : Exception(diagnosis)
 {
-    /// <summary>The step it stopped at, counted from 1.</summary>
+    /// <summary>The step at which it stopped, counted from 1.</summary>
     public long Step { get; } = step;
 }

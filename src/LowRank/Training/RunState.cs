@@ -2,15 +2,15 @@ using System.Diagnostics;
 
 namespace LowRank.Training;
 
-/// <summary>What a run has done so far.</summary>
+/// <summary>The progress of a run.</summary>
 internal sealed class RunState(long totalSteps)
 {
-    // steps over which the rate is averaged, so that it follows changes but does not jump
+    // number of steps over which the speed is averaged: it follows changes but does not jump
     private const int RateWindow = 20;
     private readonly Queue<(long Tokens, double Seconds)> recent = new();
 
     private readonly long started = Stopwatch.GetTimestamp();
-    private TimeSpan earlier; // what the run had taken before it was resumed
+    private TimeSpan earlier; // the duration before the run was resumed
 
     public long TotalSteps { get; } = totalSteps;
 
@@ -34,14 +34,14 @@ internal sealed class RunState(long totalSteps)
 
     public long? EvaluatedStep { get; private set; }
 
-    /// <summary>Whether the last evaluation gave a number; true before the first.</summary>
+    /// <summary>Whether the last evaluation was finite; true before the first.</summary>
     public bool IsEvaluationFinite { get; private set; } = true;
 
     public int Waited { get; private set; }
 
     public double? LossToBeat { get; private set; }
 
-    /// <summary>How long the run has gone on, evaluations and checkpoints included, also before a resume.</summary>
+    /// <summary>The duration of the run, including evaluations, checkpoints and the time before a resume.</summary>
     public TimeSpan RunTime => earlier + Stopwatch.GetElapsedTime(started);
 
     public void Count(StepOutcome outcome)
@@ -56,17 +56,17 @@ internal sealed class RunState(long totalSteps)
         TokensPerSecond = recent.Sum(r => r.Tokens) / Math.Max(1e-9, recent.Sum(r => r.Seconds));
     }
 
-    /// <summary>Takes note of an evaluation.</summary>
+    /// <summary>Records an evaluation.</summary>
     /// <param name="result">The evaluation.</param>
-    /// <param name="minDelta">By how much it must be lower to count as better for early stopping.</param>
+    /// <param name="minDelta">How much lower the loss must be to count as better for early stopping.</param>
     /// <returns>Whether it is the best so far.</returns>
     public bool IsBest(EvaluationResult result, double minDelta)
     {
         (EvaluatedStep, IsEvaluationFinite) = (result.Step, double.IsFinite(result.Loss));
-        // Many small gains together count: the loss to beat stays until one evaluation is lower by enough.
+        // Small gains add up: the loss to beat stays until an evaluation is lower by enough.
         if (result.Loss < (LossToBeat ?? double.PositiveInfinity) - minDelta) (LossToBeat, Waited) = (result.Loss, 0);
         else Waited++;
-        // A loss that is no number is no best one.
+        // A NaN is never the best loss.
         if (!(result.Loss < (BestLoss ?? double.PositiveInfinity))) return false;
         (BestLoss, BestStep) = (result.Loss, result.Step);
         return true;
@@ -105,7 +105,7 @@ internal sealed class RunState(long totalSteps)
         earlier = TimeSpan.FromSeconds(counters.RunSeconds);
     }
 
-    /// <summary>Why the run has to end here; null when it goes on.</summary>
+    /// <summary>Why the run must end here; null if it continues.</summary>
     public RunEnding? Ending(TrainerOptions options, CancellationToken cancellation) =>
         Step >= TotalSteps ? RunEnding.Completed
         : cancellation.IsCancellationRequested ? RunEnding.Cancelled
@@ -119,21 +119,21 @@ internal sealed class RunState(long totalSteps)
             savedFolder) { Ending = ending, SkippedSteps = Skipped };
 }
 
-/// <summary>Why a run came to its end.</summary>
+/// <summary>Why a run ended.</summary>
 public enum RunEnding
 {
-    /// <summary>All its steps were taken.</summary>
+    /// <summary>All steps were taken.</summary>
     Completed,
 
-    /// <summary>It was told to stop; a checkpoint to resume from is saved.</summary>
+    /// <summary>The run was asked to stop; a checkpoint to resume from was saved.</summary>
     Cancelled,
 
     /// <summary>The held-out loss had not improved for <see cref="TrainerOptions.Patience"/> evaluations.</summary>
     NoImprovement,
 
-    /// <summary>It had used <see cref="TrainerOptions.MaxTime"/>.</summary>
+    /// <summary><see cref="TrainerOptions.MaxTime"/> was used up.</summary>
     TimeSpent,
 
-    /// <summary>It had used <see cref="TrainerOptions.MaxTokens"/>.</summary>
+    /// <summary><see cref="TrainerOptions.MaxTokens"/> was used up.</summary>
     TokensSpent,
 }

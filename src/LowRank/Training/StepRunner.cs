@@ -8,9 +8,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>Does optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
-/// <remarks>What belongs to a step lives in a dispose scope of its own: memory does not grow with the number of
-/// steps.</remarks>
+/// <summary>Runs optimizer steps: gradients over the micro-batches, clipping, the method's rules, AdamW.</summary>
+/// <remarks>Each step has its own dispose scope, so memory does not grow with the number of steps.</remarks>
 internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, TrainerOptions options) : IDisposable
 {
     public AdamW Optimizer { get; } = new(trained.Weights, options);
@@ -19,11 +18,11 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 
     private readonly GradientNorm gradients = new(trained.Weights.Select(weight => weight.Value));
 
-    /// <summary>Does a step; where its loss or gradient is not finite, weights, optimizer and rules stay as they
-    /// are.</summary>
-    /// <param name="step">Its rows.</param>
-    /// <param name="learningRate">Its rate.</param>
-    /// <param name="number">Its number, counted from 1.</param>
+    /// <summary>Runs a step; if its loss or gradient is not finite, weights, optimizer and rules are not
+    /// changed.</summary>
+    /// <param name="step">The rows of the step.</param>
+    /// <param name="learningRate">The learning rate.</param>
+    /// <param name="number">The number of the step, counted from 1.</param>
     public StepOutcome Run(StepBatches step, double learningRate, long number)
     {
         long started = Stopwatch.GetTimestamp();
@@ -68,53 +67,52 @@ internal sealed class StepRunner(IObjective objective, ITrainedWeights trained, 
 }
 
 /// <summary>One optimizer step.</summary>
-/// <param name="Step">Its number, from 1.</param>
-/// <param name="Loss">Mean loss a predicted token before the step, in nats; may be no number where the step was
+/// <param name="Step">The number of the step, from 1.</param>
+/// <param name="Loss">Mean loss per predicted token before the step, in nats; may be NaN or infinite if the step was
 /// skipped.</param>
-/// <param name="GradientNorm">Norm of all gradients together, before clipping.</param>
-/// <param name="LearningRate">The rate the step was taken with.</param>
-/// <param name="Tokens">Tokens of the step's batches, padding left out.</param>
-/// <param name="TokensPerSecond">Over the last steps.</param>
-/// <param name="Elapsed">Time spent in steps since the start of the run, that before a resume included.</param>
+/// <param name="GradientNorm">Norm of all gradients, before clipping.</param>
+/// <param name="LearningRate">The learning rate of the step.</param>
+/// <param name="Tokens">Number of tokens in the step's batches, without padding.</param>
+/// <param name="TokensPerSecond">Average speed over the last steps.</param>
+/// <param name="Elapsed">Time spent in steps since the start of the run, including the time before a resume.</param>
 public sealed record TrainingStep(
     long Step, double Loss, double GradientNorm, double LearningRate, long Tokens, double TokensPerSecond,
         TimeSpan Elapsed)
 {
-    /// <summary>What was no finite number, so that the step changed nothing; null for a step that was taken.</summary>
+    /// <summary>What was not finite, if the step was skipped; null for a step that was taken.</summary>
     public string? Skipped { get; init; }
 
-    /// <summary>Steps of the run so far that changed nothing, this one included.</summary>
+    /// <summary>Number of skipped steps of the run so far, including this one.</summary>
     public long SkippedSteps { get; init; }
 
-    /// <summary>What the process held in memory after the step, in bytes (its resident size); null where it was not
-    /// measured.</summary>
+    /// <summary>The process's resident memory after the step, in bytes; null if it was not measured.</summary>
     public long? MemoryBytes { get; init; }
 }
 
-/// <summary>What an optimizer step did.</summary>
+/// <summary>The result of an optimizer step.</summary>
 /// <param name="Loss">Mean loss over the step's labels.</param>
-/// <param name="GradientNorm">Norm of the gradients before they were clipped.</param>
-/// <param name="Tokens">Tokens computed, padding left out.</param>
-/// <param name="Elapsed">Time of the whole step.</param>
-/// <param name="Update">What of it the optimizer and the method's rules took.</param>
+/// <param name="GradientNorm">Gradient norm before clipping.</param>
+/// <param name="Tokens">Number of computed tokens, without padding.</param>
+/// <param name="Elapsed">Duration of the whole step.</param>
+/// <param name="Update">The part of it spent in the optimizer and the method's rules.</param>
 internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens, TimeSpan Elapsed, TimeSpan Update)
 {
-    /// <summary>What was no finite number, so that weights, optimizer and rules were left as they were; null for a step
+    /// <summary>What was not finite, if weights, optimizer and rules were therefore left unchanged; null for a step
     /// that was taken.</summary>
     public string? NonFinite { get; init; }
 }
 
-/// <summary>A batch on the device, with the positions that predict a label picked out.</summary>
+/// <summary>A batch on the device, with the positions that predict a label.</summary>
 /// <param name="Tokens">[batch, sequence]</param>
-/// <param name="AttentionMask">[batch, sequence]; null when nothing is padded.</param>
+/// <param name="AttentionMask">[batch, sequence]; null without padding.</param>
 /// <param name="PredictingPositions">Indices into the flattened batch of positions that predict, [predicted].</param>
-/// <param name="Labels">What they predict, [predicted].</param>
+/// <param name="Labels">The predicted labels, [predicted].</param>
 public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
-    /// <summary>How texts lie one after the other in a single row; null when each row is a text.</summary>
+    /// <summary>The layout of texts packed into a single row; null if each row is a text.</summary>
     public PackedSequences? Documents { get; init; }
 
-    /// <summary>The number of labels that are predicted.</summary>
+    /// <summary>The number of predicted labels.</summary>
     public long PredictedLabels => Labels.shape[0];
 
     /// <summary>Moves packed rows to a device.</summary>
@@ -129,11 +127,11 @@ public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor Pr
     }
 
     /// <summary>Moves a batch to a device.</summary>
-    /// <param name="inputIds">Row after row, each of <paramref name="length"/>.</param>
-    /// <param name="labels">As <paramref name="inputIds"/>; -100 is not predicted.</param>
-    /// <param name="attentionMask">As <paramref name="inputIds"/>; null when nothing is padded.</param>
-    /// <param name="length">Tokens of a row, padding included.</param>
-    /// <param name="device">Where to.</param>
+    /// <param name="inputIds">The ids row by row, <paramref name="length"/> per row.</param>
+    /// <param name="labels">The labels, like <paramref name="inputIds"/>; -100 is not predicted.</param>
+    /// <param name="attentionMask">The mask, like <paramref name="inputIds"/>; null without padding.</param>
+    /// <param name="length">Tokens per row, including padding.</param>
+    /// <param name="device">The target device.</param>
     public static TensorBatch Create(long[] inputIds, long[] labels, long[]? attentionMask, int length, Device device)
     {
         var positions = new List<long>(labels.Length);

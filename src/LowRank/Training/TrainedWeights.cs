@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Training;
 
-/// <summary>What a run trains and how it is written: an adapter, or every weight of the model.</summary>
+/// <summary>The weights that a run trains, and how to save them: an adapter, or every weight of the model.</summary>
 public interface ITrainedWeights
 {
     /// <summary>The trained weights by name, in a fixed order; each requires a gradient.</summary>
@@ -15,25 +15,24 @@ public interface ITrainedWeights
     /// <summary>The name of the folder inside the run's output: "adapter" or "model".</summary>
     string FolderName { get; }
 
-    /// <summary>What the step does besides; the plain step unless a method says otherwise.</summary>
+    /// <summary>Additional rules of the step; the plain step unless a method says otherwise.</summary>
     ITrainingHooks Rules => NoTrainingHooks.Instance;
 
-    /// <summary>The model whose folder the run began with, which a checkpoint remembers by its fingerprint; null where
-    /// it is not known.</summary>
+    /// <summary>The model with which the run began, whose fingerprint a checkpoint stores; null if unknown.</summary>
     PretrainedModel? Model => null;
 
-    /// <summary>Writes a folder that can be loaded again; it appears whole or not at all.</summary>
+    /// <summary>Writes a folder that can be loaded again; it appears complete or not at all.</summary>
     void Save(string folder);
 }
 
-/// <summary>An adapter, trained; written as a PEFT folder.</summary>
+/// <summary>Trains an adapter and saves it as a PEFT folder.</summary>
 public sealed class TrainedAdapter : ITrainedWeights
 {
     private readonly Adapter adapter;
 
-    /// <summary>Lets the adapter's weights require gradients, and puts them into one piece of memory.</summary>
+    /// <summary>Makes the adapter's weights require gradients and moves them into one block of memory.</summary>
     /// <param name="adapter">Attached to its model.</param>
-    /// <param name="rules">What its method does in training besides; null for the plain step.</param>
+    /// <param name="rules">Additional training rules of its method; null for the plain step.</param>
     public TrainedAdapter(Adapter adapter, ITrainingHooks? rules = null)
     {
         this.adapter = adapter;
@@ -41,7 +40,7 @@ public sealed class TrainedAdapter : ITrainedWeights
         adapter.SetTrainable(true);
         foreach ((string key, Tensor weight) in adapter.TrainedWeights) weight.requires_grad = Rules.Trains(key);
         Weights = [.. adapter.TrainedWeights.Where(weight => Rules.Trains(weight.Key))];
-        // the weights themselves keep the memory
+        // the weights keep the memory alive
         FlatTensor.Adopt([.. Weights.Select(weight => weight.Value)]).Dispose();
     }
 
@@ -61,12 +60,12 @@ public sealed class TrainedAdapter : ITrainedWeights
     public void Save(string folder) => adapter.Save(folder);
 }
 
-/// <summary>Every weight of a model, trained; written as a Hugging Face folder in the dtype its config names.</summary>
+/// <summary>Trains every weight of a model and saves it as a Hugging Face folder in the dtype of its config.</summary>
 public sealed class FullModel : ITrainedWeights
 {
     private readonly PretrainedModel model;
 
-    /// <summary>Lets every weight require a gradient.</summary>
+    /// <summary>Makes every weight require a gradient.</summary>
     /// <param name="model">Opened with <c>trainable: true</c>, or built from scratch.</param>
     public FullModel(PretrainedModel model)
     {
@@ -84,13 +83,13 @@ public sealed class FullModel : ITrainedWeights
     /// <inheritdoc/>
     public string FolderName => "model";
 
-    /// <summary>What it is trained for, for the folder's config.json; null for a language model.</summary>
+    /// <summary>The task, for the folder's config.json; null for a language model.</summary>
     public AdapterTask? Task { get; init; }
 
-    /// <summary>How the rows were read that it is trained on; null where nothing has to be said of them.</summary>
+    /// <summary>How the training rows were read; null if there is nothing to record.</summary>
     public AdapterData? Data { get; init; }
 
-    /// <summary>The chat templates that it learns, in place of the base's; null keeps those.</summary>
+    /// <summary>The chat templates that it learns instead of the base's; null keeps the base's.</summary>
     public AdapterChatTemplates? ChatTemplates { get; init; }
 
     /// <inheritdoc/>
@@ -111,7 +110,7 @@ public sealed class FullModel : ITrainedWeights
 
     private void Describe(System.Text.Json.Nodes.JsonObject config)
     {
-        config.Remove(QuantizationConfig.Key); // a base that was expanded to be trained is not quantised any more
+        config.Remove(QuantizationConfig.Key); // a base that was expanded for training is no longer quantised
         if (Task is not null) TaskConfig.Describe(config, model.Network, Task);
     }
 

@@ -3,11 +3,11 @@ using LowRank.Models;
 
 namespace LowRank.Training;
 
-/// <summary>The training loop: micro-batches, one summed loss a step divided by all its labels, clipping,
+/// <summary>The training loop: micro-batches, one summed loss per step divided by all its labels, clipping,
 /// AdamW.</summary>
-/// <remarks>Synchronous, on the calling thread, which owns the model while it runs. What belongs to a step lives in a
-/// dispose scope of its own: memory does not grow with the number of steps. The output folder is held by one run at a
-/// time.</remarks>
+/// <remarks>Runs synchronously on the calling thread, which owns the model during the run. Each step has its own
+/// dispose scope, so memory does not grow with the number of steps. Only one run at a time may use the output
+/// folder.</remarks>
 public sealed class Trainer
 {
     private readonly IObjective objective;
@@ -26,12 +26,12 @@ public sealed class Trainer
     }
 
     /// <summary>Prepares a run.</summary>
-    /// <param name="objective">The task, on the model with its adapter attached if there is one.</param>
-    /// <param name="trained">What is trained and how it is saved.</param>
+    /// <param name="objective">The task on the model, with any adapter attached.</param>
+    /// <param name="trained">The trained weights, and how to save them.</param>
     /// <param name="options">The settings.</param>
-    /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints; taken while the run
-    /// goes on.</param>
-    /// <param name="observer">Hears of every step and evaluation.</param>
+    /// <param name="outputFolder">Receives the trained weights, the best ones, and checkpoints; locked during the
+    /// run.</param>
+    /// <param name="observer">Notified of every step and evaluation.</param>
     public Trainer(IObjective objective, ITrainedWeights trained, TrainerOptions options, string outputFolder,
         ITrainingObserver observer)
     {
@@ -39,31 +39,32 @@ public sealed class Trainer
         this.outputFolder = outputFolder;
     }
 
-    /// <summary>Prepares a run in a folder that the caller has taken, and lets go of.</summary>
+    /// <summary>Prepares a run in a folder that the caller locks and releases.</summary>
     public Trainer(IObjective objective, ITrainedWeights trained, TrainerOptions options, RunFolder folder,
         ITrainingObserver observer)
         : this(objective, trained, options, folder.Path, observer) => taken = folder;
 
-    /// <summary>Trains, evaluates, and saves the last weights (and the best, when there is validation data).</summary>
+    /// <summary>Trains, evaluates, and saves the last weights (and the best, if there is validation data).</summary>
     /// <param name="training">The examples to learn from; at least one.</param>
     /// <param name="validation">Held-out examples; empty for none.</param>
-    /// <param name="resume">True goes on from the newest whole checkpoint in the output folder; an error when there is
+    /// <param name="resume">True resumes from the newest intact checkpoint in the output folder; an error if there is
     /// none.</param>
-    /// <param name="cancellation">Ends the run after the current step; the weights so far are saved, and a checkpoint
-    /// to resume from.</param>
-    /// <exception cref="InputException">No example to train on, nothing to resume from, or another run writes to the
-    /// folder.</exception>
-    /// <exception cref="RunStorageException">The folder cannot be written to; what was saved before stays.</exception>
-    /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is no number; what was saved
-    /// before stays.</exception>
+    /// <param name="cancellation">Ends the run after the current step, saving the weights so far and a checkpoint to
+    /// resume from.</param>
+    /// <exception cref="InputException">There is no example to train on or nothing to resume from, or another run
+    /// writes to the folder.</exception>
+    /// <exception cref="RunStorageException">The folder cannot be written to; everything saved before
+    /// remains.</exception>
+    /// <exception cref="NonFiniteLossException">Step after step the loss or gradient is not finite; everything saved
+    /// before remains.</exception>
     public TrainingResult Run(IReadOnlyList<IExample> training, IReadOnlyList<IExample> validation,
         bool resume = false, CancellationToken cancellation = default)
     {
         if (training.Count == 0) throw new InputException("There is no example to train on. Check data.train.");
         if (options.Patience is not null && (validation.Count == 0 || options.EvaluateEvery == 0))
             throw new InputException(
-                "training.patience stops a run by its held-out loss, and nothing is evaluated. Give " +
-                "data.validation and leave training.eval_every above 0, or remove it.");
+                "training.patience stops a run by its held-out loss, but nothing is evaluated. Set data.validation " +
+                "and keep training.eval_every above 0, or remove training.patience.");
         if (resume) CheckpointStore.RequireAny(outputFolder);
         RunFolder folder = taken ?? RunFolder.Hold(outputFolder, waits: null);
         try
@@ -77,8 +78,7 @@ public sealed class Trainer
         }
     }
 
-    // A resume that is refused has changed nothing: the folder is claimed, and observers hear of the run, once it is
-    // taken up.
+    // A refused resume changes nothing: the folder is claimed and observers are notified only once the run resumes.
     private static TrainingResult Run(TrainingRun run, RunFolder folder, bool resume, CancellationToken cancellation)
     {
         IReadOnlyList<string>? resumed = resume ? run.Resume() : null;
@@ -98,15 +98,15 @@ public sealed class Trainer
         Evaluation.Run(objective, examples, options.EvaluationBatchSize, step);
 }
 
-/// <summary>What a run has done.</summary>
-/// <param name="Steps">Steps, skipped ones included.</param>
-/// <param name="LastLoss">Loss of the last step that was not skipped, in nats; null when there was none.</param>
+/// <summary>The result of a run.</summary>
+/// <param name="Steps">Number of steps, including skipped ones.</param>
+/// <param name="LastLoss">Loss of the last step that was not skipped, in nats; null without one.</param>
 /// <param name="BestStep">The step with the lowest held-out loss; null without an evaluation.</param>
 /// <param name="BestLoss">The lowest held-out loss, in nats; null without an evaluation.</param>
-/// <param name="Tokens">Tokens trained on, padding left out.</param>
+/// <param name="Tokens">Number of trained tokens, without padding.</param>
 /// <param name="Elapsed">Time spent in steps.</param>
-/// <param name="PeakMemoryBytes">Most memory the process held.</param>
-/// <param name="SavedFolder">The folder of what was trained.</param>
+/// <param name="PeakMemoryBytes">Peak memory of the process.</param>
+/// <param name="SavedFolder">The folder of the trained weights.</param>
 public sealed record TrainingResult(
     long Steps, double? LastLoss, long? BestStep, double? BestLoss, long Tokens, TimeSpan Elapsed, long PeakMemoryBytes,
         string SavedFolder)
@@ -114,22 +114,22 @@ public sealed record TrainingResult(
     /// <summary>Why the run ended.</summary>
     public RunEnding Ending { get; init; }
 
-    /// <summary>Steps that changed nothing, because their loss or gradient was not finite.</summary>
+    /// <summary>Number of steps skipped because their loss or gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
 }
 
-/// <summary>What a run is going to do.</summary>
-/// <param name="Steps">Optimizer steps in all, those of a resumed run included.</param>
-/// <param name="Examples">Training examples.</param>
-/// <param name="TrainableParameters">Numbers that are trained.</param>
-/// <param name="TotalParameters">Numbers of the model and what is trained beside it.</param>
+/// <summary>The plan of a run.</summary>
+/// <param name="Steps">Total number of optimizer steps, including those before a resume.</param>
+/// <param name="Examples">Number of training examples.</param>
+/// <param name="TrainableParameters">Number of trained weights.</param>
+/// <param name="TotalParameters">Number of weights of the model and of what is trained beside it.</param>
 /// <param name="OutputFolder">The folder that receives everything.</param>
 public sealed record TrainingPlan(
     long Steps, long Examples, long TrainableParameters, long TotalParameters, string OutputFolder)
 {
-    /// <summary>The step that a resumed run goes on after; null for a run from the start.</summary>
+    /// <summary>The step after which a resumed run continues; null for a new run.</summary>
     public long? ResumedFrom { get; init; }
 
-    /// <summary>What the user should know about the resuming, a sentence each.</summary>
+    /// <summary>Notes about the resume, one sentence each.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }

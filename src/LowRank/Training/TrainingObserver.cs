@@ -1,36 +1,36 @@
 namespace LowRank.Training;
 
-/// <summary>Hears of a run's progress, on the run's own thread.</summary>
+/// <summary>Receives a run's progress on the run's own thread.</summary>
 public interface ITrainingObserver
 {
-    /// <summary>Before the first step.</summary>
+    /// <summary>Called before the first step.</summary>
     void Started(TrainingPlan plan);
 
-    /// <summary>After each optimizer step.</summary>
+    /// <summary>Called after each optimizer step.</summary>
     void Stepped(TrainingStep step);
 
-    /// <summary>After each evaluation.</summary>
+    /// <summary>Called after each evaluation.</summary>
     void Evaluated(EvaluationResult evaluation);
 
-    /// <summary>Before a checkpoint is written: what was told so far must outlast a loss of power, as the checkpoint
-    /// will.</summary>
+    /// <summary>Called before a checkpoint is written: everything reported so far must survive a power failure, like
+    /// the checkpoint.</summary>
     void Saving(long step)
     {
-        // Most observers keep nothing.
+        // Most observers store nothing.
     }
 
-    /// <summary>While the disk is full: what the run waits for, and that it is over.</summary>
+    /// <summary>Called while the disk is full, with what the run waits for, and when the wait is over.</summary>
     void Waiting(string message)
     {
-        // Most observers have nobody to tell.
+        // Most observers have nothing to show.
     }
 
-    /// <summary>After the last step, when everything is saved.</summary>
+    /// <summary>Called after the last step, when everything is saved.</summary>
     void Finished(TrainingResult result);
 }
 
-/// <summary>Passes a run's progress on to several observers, in their order.</summary>
-/// <param name="observers">Whom to tell.</param>
+/// <summary>Forwards a run's progress to several observers, in order.</summary>
+/// <param name="observers">The observers.</param>
 public sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observers) : ITrainingObserver
 {
     /// <inheritdoc/>
@@ -70,7 +70,7 @@ public sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observ
     }
 }
 
-/// <summary>A text that the model wrote at an evaluation.</summary>
-/// <param name="Prompt">What it went on with.</param>
-/// <param name="Text">What it wrote, without the prompt.</param>
+/// <summary>A text that the model generated at an evaluation.</summary>
+/// <param name="Prompt">The prompt.</param>
+/// <param name="Text">The generated text, without the prompt.</param>
 public sealed record GeneratedText(string Prompt, string Text);

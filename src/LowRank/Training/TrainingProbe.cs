@@ -3,21 +3,21 @@ using LowRank.Data;
 
 namespace LowRank.Training;
 
-/// <summary>A few steps of a run, to learn what all of it will take. The weights keep their values: the rate is
-/// 0.</summary>
+/// <summary>Runs a few steps to estimate the cost of a whole run. The weights keep their values, because the learning
+/// rate is 0.</summary>
 internal static class TrainingProbe
 {
     private const int MostSteps = 30;
 
-    /// <summary>Runs the micro-batch that takes the most memory, an evaluation of the longest rows, and then
+    /// <summary>Runs the micro-batch that needs the most memory, an evaluation of the longest rows, and then
     /// micro-batches in the run's own order until the time is up.</summary>
     /// <param name="objective">The task, on the model with its adapter attached if there is one.</param>
-    /// <param name="trained">What is trained.</param>
+    /// <param name="trained">The trained weights.</param>
     /// <param name="options">The run's settings.</param>
     /// <param name="training">The training examples.</param>
-    /// <param name="evaluated">Every row that the run evaluates; may be empty.</param>
-    /// <param name="validation">How many rows an evaluation while training takes, of those.</param>
-    /// <param name="time">How long to measure; one micro-batch is measured in any case.</param>
+    /// <param name="evaluated">All rows that the run evaluates; may be empty.</param>
+    /// <param name="validation">How many of those rows an evaluation during training uses.</param>
+    /// <param name="time">How long to measure; at least one micro-batch is measured.</param>
     public static ProbeResult Run(
         IObjective objective, ITrainedWeights trained, TrainerOptions options, IReadOnlyList<IExample> training,
         IReadOnlyList<IExample> evaluated, IReadOnlyList<IExample> validation, TimeSpan time)
@@ -29,7 +29,7 @@ internal static class TrainingProbe
             [.. Enumerable.Range(0, (int)batches.StepsPerEpoch).SelectMany(step => batches.Step(step).MicroBatches)];
         using var runner = new StepRunner(objective, trained, options);
         trained.Rules.Start(options.PlannedSteps(batches.StepsPerEpoch), options.LearningRate);
-        // the first step: everything is allocated, nothing is timed
+        // an untimed first step that allocates everything
         runner.Run(Step(epoch.MaxBy(objective.Arranger.Positions)!), 0, 1);
         double evaluation = evaluated.Count == 0 ? 0 : EvaluationSeconds(objective, options, evaluated);
 
@@ -52,7 +52,7 @@ internal static class TrainingProbe
         };
     }
 
-    // Seconds a position, from the batch of the longest rows, which takes the most memory too.
+    // Seconds per position, from the batch of the longest rows, which also needs the most memory.
     private static double EvaluationSeconds(
         IObjective objective, TrainerOptions options, IReadOnlyList<IExample> evaluated)
     {
@@ -76,15 +76,15 @@ internal static class TrainingProbe
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }
 
-/// <summary>How long a run will take, from a few of its steps.</summary>
+/// <summary>The estimated duration of a run, from a few of its steps.</summary>
 internal sealed record ProbeResult
 {
-    /// <summary>Micro-batches that were timed.</summary>
+    /// <summary>Number of timed micro-batches.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>The steps of one pass over the data.</summary>
+    /// <summary>The duration of the steps of one pass over the data.</summary>
     public required TimeSpan Epoch { get; init; }
 
-    /// <summary>One evaluation of the validation data.</summary>
+    /// <summary>The duration of one evaluation of the validation data.</summary>
     public required TimeSpan Evaluation { get; init; }
 }

@@ -3,7 +3,7 @@ using LowRank.Data;
 
 namespace LowRank.Training;
 
-/// <summary>A run under way: its steps, evaluations and checkpoints.</summary>
+/// <summary>A run in progress: its steps, evaluations and checkpoints.</summary>
 internal sealed class TrainingRun : IDisposable
 {
     private readonly IObjective objective;
@@ -19,10 +19,10 @@ internal sealed class TrainingRun : IDisposable
     private readonly StepRunner runner;
     private readonly CheckpointStore checkpoints;
     private readonly long evaluateEvery;
-    private long? saved; // the step of the checkpoint that was written last
+    private long? saved; // the step of the last written checkpoint
     private bool due;    // whether a checkpoint is to be written
     private string? problem; // what was not finite in the last step
-    private long savedAt = Stopwatch.GetTimestamp(); // when the last checkpoint was written, or the run began
+    private long savedAt = Stopwatch.GetTimestamp(); // the time of the last checkpoint, or of the run's start
 
     public TrainingRun(
         IObjective objective, ITrainedWeights trained, TrainerOptions options, ITrainingObserver observer,
@@ -42,11 +42,11 @@ internal sealed class TrainingRun : IDisposable
         runner = new StepRunner(objective, trained, options);
         checkpoints = new CheckpointStore(folder, trained, runner.Optimizer, runner.Dropout, options.KeepCheckpoints);
         trained.Rules.Start(state.TotalSteps, options.LearningRate);
-        _ = trained.Model?.Fingerprint; // of the base as it was opened: its folder may change while the run goes on
+        _ = trained.Model?.Fingerprint; // computed for the base as opened, because its folder may change during the run
     }
 
-    /// <summary>Takes the state of the newest whole checkpoint.</summary>
-    /// <returns>What the user should know about it.</returns>
+    /// <summary>Loads the state of the newest intact checkpoint.</summary>
+    /// <returns>Notes for the user.</returns>
     public IReadOnlyList<string> Resume()
     {
         var notes = new List<string>();
@@ -54,7 +54,7 @@ internal sealed class TrainingRun : IDisposable
         return [.. notes, $"resumed after step {state.Step}"];
     }
 
-    /// <summary>Trains to the end, or until it is cancelled.</summary>
+    /// <summary>Trains to the end, or until the run is cancelled.</summary>
     public TrainingResult Run(IReadOnlyList<string>? resumed, CancellationToken cancellation)
     {
         observer.Started(
@@ -66,12 +66,12 @@ internal sealed class TrainingRun : IDisposable
         });
         RunEnding? ending;
         while ((ending = state.Ending(options, cancellation)) is null) Step();
-        // A budget ends a run where it stands: what it has come to is measured. A signal does not wait for that.
+        // When a budget ends a run, its current state is evaluated. A signal does not wait for that.
         if (ending is RunEnding.TimeSpent or RunEnding.TokensSpent && evaluateEvery > 0
             && state.EvaluatedStep != state.Step)
             EvaluateAndKeepBest();
         if (ending != RunEnding.Cancelled) RequireNumbers();
-        if (ending != RunEnding.Completed || due) Save(); // so that it can go on
+        if (ending != RunEnding.Completed || due) Save(); // so the run can be resumed
         string output = WriteWeights(trained.FolderName);
         TrainingResult result = state.Result(ending.Value, output);
         observer.Finished(result);
@@ -105,8 +105,8 @@ internal sealed class TrainingRun : IDisposable
         if (due && state.SkippedInRow == 0 && state.IsEvaluationFinite) Save();
     }
 
-    // A run that ends without numbers has not come to its end, whatever ended it. A single skipped step at the end
-    // counts like any earlier one if the weights are sound; if it is the only step, nothing was learned.
+    // A run that ends with values that are not finite has not finished, whatever ended it. A single skipped step at the
+    // end counts like any earlier one if the weights are sound; if it is the only step, nothing was learned.
     private void RequireNumbers()
     {
         if (state.SkippedInRow > 1 || (state.SkippedInRow == 1 && (state.Step == 1 || !IsSound())))
@@ -132,7 +132,7 @@ internal sealed class TrainingRun : IDisposable
     {
         if (saved == state.Step) return;
         observer.Saving(state.Step);
-        // Weights that give no numbers do not push older ones out.
+        // Weights that give values that are not finite do not replace older checkpoints.
         bool prunes = state.SkippedInRow == 0 && state.IsEvaluationFinite;
         checkpoints.Save(state.Counters(runner.Optimizer.StepCount, batches.StepsPerEpoch, data, schedule), prunes);
         (saved, due, savedAt) = (state.Step, false, Stopwatch.GetTimestamp());
@@ -143,7 +143,7 @@ internal sealed class TrainingRun : IDisposable
         batches.Step(state.Step - 1), problem ?? "loss or gradient is not finite", state, options,
             schedule.At(state.Step - 1), Kept()));
 
-    // What is left of a run that has left the numbers.
+    // What remains of a diverged run.
     private string Kept()
     {
         long taken = state.Step - state.SkippedInRow; // the last step that changed the weights
@@ -155,7 +155,7 @@ internal sealed class TrainingRun : IDisposable
         if (state.BestStep is { } best)
             kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
         if (checkpoints.Newest() is { } newest)
-            kept += $"; {newest}, from which --resume goes on, with a lower training.learning_rate for one";
+            kept += $"; {newest}, from which --resume continues, for example with a lower training.learning_rate";
         return kept;
     }
 
@@ -176,12 +176,12 @@ internal sealed class TrainingRun : IDisposable
         {
             throw new RunStorageException(
                 $"The weights after step {state.Step} could not be written to {path}: {e.Message.TrimEnd('.')}. " +
-                "What was there before is as it was.", e);
+                "The earlier files are unchanged.", e);
         }
         return path;
     }
 
-    /// <summary>What is left of the run when it cannot write, and what to do.</summary>
+    /// <summary>What remains of the run if it cannot write, and what to do.</summary>
     public string Left() => checkpoints.Left();
 
     private long TotalParameters()

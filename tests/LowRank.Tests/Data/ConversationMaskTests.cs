@@ -43,7 +43,7 @@ public sealed class ConversationMaskTests
             Fails(template,
             """{"messages": [{"role": "system", "content": "s"}, {"role": "assistant", "content": "y"}]}""");
         Assert.Contains(
-            "does not tell where the assistant's turn \"messages\"[1] begins: it refuses the conversation up to " +
+            "does not show where the assistant's turn \"messages\"[1] begins: it refuses the conversation up to " +
             "there (", message, StringComparison.Ordinal);
         Assert.Contains("nobody asked", message, StringComparison.Ordinal);
         Assert.Contains("train_on: all", message, StringComparison.Ordinal);
@@ -59,8 +59,8 @@ public sealed class ConversationMaskTests
             Fails(template,
             """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}""");
         Assert.Contains(
-            "\"messages\"[1] begins: what it writes before the turn is no beginning of what it writes with it. " +
-            "Name another template (data.chat_template)", message, StringComparison.Ordinal);
+            "\"messages\"[1] begins: the text before the turn is not a beginning of the text with it. " +
+            "Use another template (data.chat_template)", message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -69,7 +69,7 @@ public sealed class ConversationMaskTests
         const string template =
             "{% for m in messages %}{% if m.role == 'model' %}{% generation %}{{ m.content }}{% endgeneration %}{% " +
             "else %}{{ m.content }}{% endif %}{% endfor %}";
-        Assert.Contains("{% generation %} blocks, but this conversation comes to none",
+        Assert.Contains("{% generation %} blocks, but this conversation reaches none",
             Fails(template,
                 """{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}"""),
                 StringComparison.Ordinal);
@@ -78,7 +78,7 @@ public sealed class ConversationMaskTests
     [Theory]
     [InlineData(null, "ChatML")]
     [InlineData("{% generation %}a{% endgeneration %}", "the chat template's {% generation %} blocks")]
-    [InlineData("a", "what the chat template writes with each turn and not before it")]
+    [InlineData("a", "the text that the chat template adds for each turn")]
     public void A_format_says_how_it_tells_the_turns(string? template, string expected) =>
         Assert.StartsWith(expected, ChatFormats.Of(new ByteTokenizer { ChatTemplateSource = template }).TurnsToldBy,
             StringComparison.Ordinal);

@@ -116,7 +116,7 @@ public sealed class ExampleLoaderTests
         var tokenizer = new ByteTokenizer { ChatTemplateSource = template };
         Assert.Equal($"""
             The data has a problem:
-              - {file.Path}:1: the chat template does not tell where the assistant's turn "messages"[1] begins: what it writes before the turn is no beginning of what it writes with it. Name another template (data.chat_template), mark the turns by {"{% generation %}"} in it, or train on all tokens (train_on: all).
+              - {file.Path}:1: the chat template does not show where the assistant's turn "messages"[1] begins: the text before the turn is not a beginning of the text with it. Use another template (data.chat_template), mark the turns with {"{% generation %}"} in it, or train on all tokens (train_on: all).
             """, Fails(file, tokenizer));
         Assert.Single(
             ExampleLoader.Load([file.Path], tokenizer, new ExampleOptions { TrainOn = TrainOn.All }).Examples);
@@ -153,7 +153,7 @@ public sealed class ExampleLoaderTests
         Assert.Equal(
             ["2 rows were longer than max_length 5 and lost 7 tokens at the end (35 % of all tokens, 55.56 % of " +
                 "those that are learned).",
-             $"1 row was left out because its first 5 tokens (max_length) hold none that is learned: {file.Path}:2."],
+             $"1 row was skipped because its first 5 tokens (max_length) contain nothing to learn: {file.Path}:2."],
                  summary.Warnings);
         using var none = new TemporaryFile("""{"prompt": "abcdef", "completion": "g"}""");
         Assert.StartsWith("No row is left to use. Raise max_length or shorten the rows.", Assert.Throws<InputException>(

@@ -45,7 +45,7 @@ public sealed class RowErrorTests
         "\"messages\"[3].\"content\" is empty. Expected what the assistant says.",
         "\"messages\"[4].\"content\" is null, expected a text.")]
     [InlineData("""{"messages": [{"role": "assistant", "content": "a"}], "tools": [{}]}""",
-        "\"tools\" needs a chat template that writes tools, and the model has no template.")]
+        "\"tools\" needs a chat template that supports tools, but the model has no template.")]
     [InlineData("""{"input_ids": [1, 260, 2.5, "a"], "labels": [1]}""",
         "\"input_ids\"[1] is the number 260, expected a token from 0 to 259 (2 more in this list are wrong).")]
     [InlineData("""{"input_ids": [1, 2], "labels": [-100, -1]}""",
@@ -57,7 +57,8 @@ public sealed class RowErrorTests
         "the row has no token to learn: of its 2 tokens none after the first has a label.")]
     [InlineData("[1]", "the line is a list, expected a JSON object such as {\"text\": \"…\"}.")]
     [InlineData("""{"text": "\ud800"}""",
-        "a text holds half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole character.")]
+        "a text contains half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole " +
+        "character.")]
     public void A_wrong_row_says_what_was_found_and_expected(string row, params string[] expected)
     {
         using var file = new TemporaryFile("", row);
@@ -70,7 +71,7 @@ public sealed class RowErrorTests
     {
         using var file = new TemporaryFile("""{"text": "a", "text": "b"}""");
         Assert.StartsWith(
-            $"{file.Path}:1: no valid JSON at byte ", Assert.Single(Load(file).Problems), StringComparison.Ordinal);
+            $"{file.Path}:1: invalid JSON at byte ", Assert.Single(Load(file).Problems), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -83,7 +84,7 @@ public sealed class RowErrorTests
         Assert.Equal(2, failure.Problems.Count);
         Assert.Equal("missing.jsonl: there is no such file. Expected a data file, such as JSONL.", failure.Problems[0]);
         Assert.StartsWith(
-            $"12 rows, first at {file.Path}:4: no valid JSON at byte 2 (", failure.Problems[1],
+            $"12 rows, first at {file.Path}:4: invalid JSON at byte 2 (", failure.Problems[1],
             StringComparison.Ordinal);
     }
 
@@ -126,7 +127,7 @@ public sealed class RowErrorTests
     {
         using var file =
             new TemporaryFile((byte[])[.. Encoding.UTF8.GetBytes("{\"text\": \""), 0xFF, (byte)'"', (byte)'}']);
-        Assert.Equal($"{file.Path}:1: byte 11 of the line is no UTF-8. Save the file as UTF-8.",
+        Assert.Equal($"{file.Path}:1: byte 11 of the line is not valid UTF-8. Save the file as UTF-8.",
             Assert.Single(Load(file).Problems));
         using var empty = new TemporaryFile("", " ");
         Assert.Equal($"{empty.Path}: the file has no rows. Expected one JSON object per line.",

@@ -20,7 +20,7 @@ public sealed class TextBoundaryTests
             LoadedExamples loaded = Load(row, tokenizer);
             Assert.Equal(expected, tokenizer.Decode(loaded.Examples[0].InputIds));
             Assert.Contains(
-                "1 row begins with <s>, which the tokenizer puts before every text", Assert.Single(loaded.Notes),
+                "1 row begins with <s>, which the tokenizer adds to every text", Assert.Single(loaded.Notes),
                 StringComparison.Ordinal);
         }
     }

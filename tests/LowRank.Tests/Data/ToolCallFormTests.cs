@@ -85,8 +85,8 @@ public sealed class ToolCallFormTests
 
     [Theory]
     [InlineData("\"weather(Rome)\"",
-        "\"messages\"[1].\"tool_calls\"[0]: \"arguments\" is a text that holds no JSON object")]
-    [InlineData("\"[1]\"", "holds no JSON object")]
+        "\"messages\"[1].\"tool_calls\"[0]: \"arguments\" is a text that is not a JSON object")]
+    [InlineData("\"[1]\"", "is not a JSON object")]
     public void A_text_that_is_no_call_is_an_error(string arguments, string expected)
     {
         using var file =

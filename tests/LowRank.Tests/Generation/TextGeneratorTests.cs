@@ -77,7 +77,7 @@ public sealed class TextGeneratorTests
         IReadOnlyList<IReadOnlyList<int>> together = generator.Generate(prompts, options);
         Assert.Equal([2, context - 2, context - 5, 0], together.Select(row => row.Count));
         Assert.Equal(
-            [$"3 texts were ended early: the model's context holds {context} tokens, the prompt included.",
+            [$"3 texts were ended early: the model's context holds {context} tokens, including the prompt.",
                 $"1 prompt leaves no room for a text: the model's context holds {context} tokens, the prompt " +
                 "included. Shorten it."],
             generator.Notes);

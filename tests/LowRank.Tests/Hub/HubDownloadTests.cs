@@ -218,7 +218,7 @@ public sealed class HubDownloadTests : IDisposable
         string folder = await Fetch();
         hub.Dispose();
         Assert.Equal(folder, await Fetch(Options() with { Tries = 2 }));
-        Assert.Contains(progress.Notes, note => note.Contains("the cache holds are used"));
+        Assert.Contains(progress.Notes, note => note.Contains("using the cached files"));
     }
 
     [Fact]

@@ -44,10 +44,10 @@ public sealed class HubLiesTests : IDisposable
     [InlineData("{\"objects\": [7]}", "an object has no \"oid\"")]
     [InlineData("{\"objects\": [{\"oid\": 7}]}", "an object has no \"oid\"")]
     [InlineData("{\"objects\": [{\"oid\": \"abc\"}]}", "not to be sent: abc")]
-    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"error\": \"no room\"}]}", "the Hub does not take it: no room")]
+    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"error\": \"no room\"}]}", "the Hub refuses it: no room")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"error\": {\"message\": 5, \"code\": \"x\"}}]}",
-        "the Hub does not take it")]
-    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"error\": 5}]}", "the Hub does not take it: 5")]
+        "the Hub refuses it")]
+    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"error\": 5}]}", "the Hub refuses it: 5")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\"}, {\"oid\": \"OID\"}]}", "it names adapter_model.safetensors twice")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {}}]}", "does not say where to send it")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": 5}]}", "does not say where to send it")]
@@ -55,14 +55,15 @@ public sealed class HubLiesTests : IDisposable
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": 5}}}]}", "named no address")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"put/here\"}}}]}",
         "named the address \"put/here\"")]
-    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"///\"}}}]}", "which is none")]
+    [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"///\"}}}]}",
+        "which is invalid")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"file:///etc/passwd\"}}}]}",
-        "Expected a whole one, with http or https")]
+        "Expected a full http or https address")]
     [InlineData("{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"ftp://host/x\"}}}]}",
-        "not of http or https")]
+        "not an http or https address")]
     [InlineData(
         "{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"STORE/OID\"}, \"verify\": " +
-        "{\"href\": \"file://host/x\"}}}]}", "not of http or https")]
+        "{\"href\": \"file://host/x\"}}}]}", "not an http or https address")]
     [InlineData(
         "{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"STORE/OID\", \"header\": " +
         "{\"chunk_size\": \"0\"}}}}]}", "parts of \"0\" bytes")]
@@ -80,7 +81,7 @@ public sealed class HubLiesTests : IDisposable
         "{\"chunk_size\": \"5000\", \"2\": \"STORE/x\"}}}}]}", "numbered from 1")]
     [InlineData(
         "{\"objects\": [{\"oid\": \"OID\", \"actions\": {\"upload\": {\"href\": \"STORE/OID\", \"header\": " +
-        "{\"chunk_size\": \"5000\", \"1\": \"file:///x\"}}}}]}", "Expected a whole one, with http or https")]
+        "{\"chunk_size\": \"5000\", \"1\": \"file:///x\"}}}}]}", "Expected a full http or https address")]
     public async Task A_push_that_is_not_told_where_to_send_a_file_makes_no_commit(string answer, string expected)
     {
         Answer(Batch, answer);
@@ -97,9 +98,9 @@ public sealed class HubLiesTests : IDisposable
         "\"adapter_model.safetensors\", \"uploadMode\": \"lfs\"}]}", "did not say how to send adapter_config.json:")]
     [InlineData("{\"files\": [{\"path\": \"a\", \"uploadMode\": \"lfs\"}, {\"path\": \"a\", \"uploadMode\": \"lfs\"}]}",
         "names a twice")]
-    [InlineData("{\"files\": [], \"files\": []}", "is no JSON")]
-    [InlineData("[]", "is no JSON object")]
-    [InlineData("\"x\"", "is no JSON object")]
+    [InlineData("{\"files\": [], \"files\": []}", "is not JSON")]
+    [InlineData("[]", "is not a JSON object")]
+    [InlineData("\"x\"", "is not a JSON object")]
     public async Task A_push_that_is_not_told_how_makes_no_commit(string answer, string expected)
     {
         Answer(Preupload, answer);
@@ -134,7 +135,7 @@ public sealed class HubLiesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"sha\": \"COMMIT\", \"siblings\": [], \"siblings\": []}", "it is no JSON")]
+    [InlineData("{\"sha\": \"COMMIT\", \"siblings\": [], \"siblings\": []}", "it is not JSON")]
     [InlineData(
         "{\"sha\": \"COMMIT\", \"siblings\": [{\"rfilename\": \"a\", \"size\": 1, \"blobId\": \"aaaaaaaa\"}, " +
         "{\"rfilename\": \"a\", \"size\": 2, \"blobId\": \"bbbbbbbb\"}]}", "it lists a twice")]
@@ -213,7 +214,7 @@ public sealed class HubLiesTests : IDisposable
     {
         string message = Assert.Throws<InputException>(
             () => HubOptions.From(name => name == "HF_TOKEN" ? token : name == "HOME" ? "/none" : null)).Message;
-        Assert.StartsWith("HF_TOKEN holds no token", message);
+        Assert.StartsWith("HF_TOKEN is not a token", message);
         Assert.DoesNotContain(token, message);
         string file = Path.Combine(folder, "token");
         File.WriteAllText(file, token + "\n");

@@ -53,7 +53,7 @@ public sealed class ChatTemplateRecipeTests : IDisposable
             Assert.Contains(
                 run.Notes, note =>
                 note.StartsWith(
-                    "conversations are written by another chat template than the model's: data.chat_template, ",
+                    "conversations are rendered by a chat template other than the model's: data.chat_template, ",
                     StringComparison.Ordinal));
             Assert.Equal(Mine, run.Tokenizer!.ChatTemplateSource);
             run.Train(new Silent());
@@ -149,7 +149,7 @@ public sealed class ChatTemplateRecipeTests : IDisposable
             """{"chat_template": [{"name": "rag", "template": "R"}, {"name": "tool_use", "template": "T"}]}""");
         string said = Assert.Throws<InputException>(() => Prepare("data: {train: rows.jsonl}")).Message;
         Assert.Contains(
-            "several chat templates (rag, tool_use) and none of the name \"default\". Name one by data.chat_template",
+            "several chat templates (rag, tool_use), but none named \"default\". Choose one with data.chat_template",
             said, StringComparison.Ordinal);
     }
 

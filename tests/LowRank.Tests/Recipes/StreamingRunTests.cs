@@ -43,7 +43,7 @@ public sealed class StreamingRunTests : IDisposable
         Assert.Contains(
             run.Notes, note =>
             note.Contains(
-                $"b.jsonl: {kept} of {2 * kept} rows a pass (50.0 %), each of its", StringComparison.Ordinal));
+                $"b.jsonl: {kept} of {2 * kept} rows per pass (50.0 %), each of its", StringComparison.Ordinal));
         Assert.Contains(run.Notes, note => note.Contains("rows have Alpaca's form", StringComparison.Ordinal));
         Assert.StartsWith(
             "Below is an instruction", run.Compare(run.Measure()!, run.Measure()!).Prompts[0],
@@ -57,7 +57,7 @@ public sealed class StreamingRunTests : IDisposable
         string said = Assert.Throws<InputException>(
             () => RecipeRun.Prepare(Parse("split", "data: {train: a.jsonl, validation_share: 0.5}"))).Message;
         Assert.Matches(
-            @"No row of \S+a\.jsonl is (held out|left to learn from) \(data\.validation_share, 50.0 %, seed 42\)",
+            @"No row of \S+a\.jsonl is (held out|left for training) \(data\.validation_share, 50.0 %, seed 42\)",
             said);
     }
 

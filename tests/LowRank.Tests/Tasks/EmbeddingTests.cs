@@ -30,7 +30,7 @@ public sealed class EmbeddingTests : IDisposable
         using (PretrainedModel model = PretrainedModel.FromScratch(decoder.Path, 1)) decoder.Save(model);
         using TaskModel opened = TaskModel.Open(decoder.Path, task: "embedding");
         Assert.Equal(1, Predict(opened, decoder, "good")[0].Sum(value => value * value), 1e-4);
-        Assert.Contains("is made for causal_lm, not for sequence_classification",
+        Assert.Contains("was made for causal_lm, not for sequence_classification",
             Assert.Throws<InputException>(() => TaskModel.Open(decoder.Path, task: "sequence_classification")).Message,
                 StringComparison.Ordinal);
     }

@@ -43,12 +43,12 @@ public sealed class EntityTests : IDisposable
     [InlineData("alice lives in new rome", "1-4:PER", "cuts a word: \"lic\" of \"alice\"")]
     [InlineData("alicerome in", "0-5:PER", "cuts a word: \"alice\" of \"alicerome\"")]
     [InlineData("iphone14 in rome", "0-6:PER", "cuts the token \"iphone14\"")]
-    [InlineData("alice in rome", "5-6:PER", "holds blanks alone")]
+    [InlineData("alice in rome", "5-6:PER", "contains only blanks")]
     [InlineData("alice in rome", "3-3:PER",
         "spans 3 to 3, expected a span inside the text of 13 characters (code points")]
     [InlineData("😀 alice", "2-8:PER", "spans 2 to 8, expected a span inside the text of 7 characters")]
     [InlineData("alice in rome", "-1-5:PER", "spans -1 to 5")]
-    [InlineData("alice \u200d\u200d rome", "6-8:PER", "holds no token")]
+    [InlineData("alice \u200d\u200d rome", "6-8:PER", "contains no token")]
     public void A_span_that_cannot_be_told_exactly_is_a_problem_of_its_row(string text, string spans, string expected)
     {
         var entities = new JsonArray([.. spans.Split(' ').Select(Entity)]);
@@ -100,7 +100,7 @@ public sealed class EntityTests : IDisposable
     public void Words_that_have_no_token_are_not_learned_and_said()
     {
         TaskData data = Data(BadRows.Error, """{"tokens": ["alice", "\u200d", "in"], "tags": ["B-PER", "O", "O"]}""");
-        Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first stands at",
+        Assert.Contains("1 word has no token, such as a control character, and cannot be learned; the first is at",
             Assert.Single(data.Warnings), StringComparison.Ordinal);
         Assert.Equal(2, data.Examples[0].PredictedLabels);
     }
@@ -111,7 +111,7 @@ public sealed class EntityTests : IDisposable
         RowSource rows = tiny.Rows(["""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""]);
         InputException failure = Assert.Throws<InputException>(() => tiny.Complete(Task, rows));
         Assert.Contains(
-            "rows.jsonl:1: the tags are numbers, and nothing names them", failure.Message, StringComparison.Ordinal);
+            "rows.jsonl:1: the tags are numbers without names", failure.Message, StringComparison.Ordinal);
         Assert.Contains("task_options.labels", failure.Message, StringComparison.Ordinal);
         Assert.Equal(Names, tiny.Complete(Task, rows, new TaskSettings { Labels = Names }).Labels);
         TaggedText text = Assert.Single(Read("""{"tokens": ["alice", "in", "rome"], "ner_tags": [1, 0, 3]}"""));

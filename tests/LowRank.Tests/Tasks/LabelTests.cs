@@ -78,7 +78,8 @@ public sealed class LabelTests : IDisposable
         TaskSettings settings = tiny.Complete(Task, rows);
         Assert.Equal((Problems.MultiLabel, "0,1,2"), (settings.Problem, string.Join(',', settings.Labels!)));
         Assert.Contains(
-            settings.Notes, note => note.Contains("read as one place for each of 3 labels", StringComparison.Ordinal));
+            settings.Notes,
+            note => note.Contains("read as one position for each of 3 labels", StringComparison.Ordinal));
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
         settings = tiny.Complete(Task, rows, new TaskSettings { Labels = ["a", "b", "c"] });
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0], Targets(settings, rows));
@@ -106,7 +107,7 @@ public sealed class LabelTests : IDisposable
     [InlineData("""{"text": "good", "label": "  "}""", "the label is empty")]
     [InlineData("""{"text": "good", "label": -1}""",
         "Classes are whole numbers from 0; a -1 marks rows without a label")]
-    [InlineData("""{"text": "good", "label": ["0"]}""", "a list of labels stands under \"labels\"")]
+    [InlineData("""{"text": "good", "label": ["0"]}""", "put a list of labels under \"labels\"")]
     public void A_row_without_a_label_that_can_be_learned_is_named(string row, string expected)
     {
         RowSource rows = tiny.Rows([row, """{"text": "good", "label": 0}""", """{"text": "bad", "label": 1}"""]);

@@ -101,7 +101,8 @@ public sealed class PredictionNoteTests : IDisposable
                 $"{{model: '{tiny.Path}', task: sequence_classification, data: {{train: rows.jsonl}}, training: " +
                 $"{{max_length: {length}}}, output: out}}", tiny.Path);
         using (RecipeRun run = RecipeRun.Prepare(Of(2000)))
-            Assert.Contains("training.max_length 2000 is lowered to 16: the model has no more positions", run.Notes);
+            Assert.Contains(
+                "training.max_length 2000 is lowered to 16, the number of positions of the model", run.Notes);
         using (RecipeRun run = RecipeRun.Prepare(Of(16)))
             Assert.DoesNotContain(run.Notes, note => note.Contains("max_length", StringComparison.Ordinal));
     }

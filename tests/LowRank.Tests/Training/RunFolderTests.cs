@@ -15,7 +15,7 @@ public sealed class RunFolderTests
             {
                 var e = Assert.Throws<InputException>(other);
                 Assert.Contains(
-                    $"is being written by another run (process {Environment.ProcessId} on " +
+                    $"is in use by another run (process {Environment.ProcessId} on " +
                     $"{Environment.MachineName}, since 20", e.Message);
                 Assert.Contains("choose another output", e.Message);
             }

@@ -68,13 +68,13 @@ public sealed class StorageWaitTests
         using var folder = new TemporaryFolder();
         string message = Assert.Throws<RunStorageException>(() => Train(folder, failures: 1, waits: false)).Message;
         Assert.Contains("The weights after step 3 could not be written to", message, StringComparison.Ordinal);
-        Assert.Contains("There is no checkpoint, and nothing to resume from", message, StringComparison.Ordinal);
+        Assert.Contains("There is no checkpoint to resume from", message, StringComparison.Ordinal);
         Assert.DoesNotContain("--resume", message, StringComparison.Ordinal);
         using var saved = new TemporaryFolder();
         message = Assert.Throws<RunStorageException>(
             () => Train(saved, failures: 1, waits: false, saveEvery: 2)).Message;
         Assert.Contains("step-00000003", message, StringComparison.Ordinal);
-        Assert.Contains("go on with --resume", message, StringComparison.Ordinal);
+        Assert.Contains("continue with --resume", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -3,13 +3,13 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Data.Chat;
 
-/// <summary>Which format a model's conversations have, and what it makes of them.</summary>
+/// <summary>Finds the chat format of a model and renders conversations with it.</summary>
 public static class ChatFormats
 {
     private const string ProbeReply = "chat-format-probe";
     private static readonly string[] ChatMlTokens = ["<|im_start|>", "<|im_end|>"];
 
-    /// <summary>The tokenizer's own chat templates, else ChatML.</summary>
+    /// <summary>The tokenizer's own chat templates, otherwise ChatML.</summary>
     /// <exception cref="InputException">A template is not valid.</exception>
     public static IChatFormat Of(ITextTokenizer tokenizer)
     {
@@ -23,13 +23,14 @@ public static class ChatFormats
             : new NamedTemplatesFormat(plain, ofTools, [.. templates.Keys]);
     }
 
-    /// <summary>As <see cref="Of"/>, for talking with a model: ChatML only where it can know ChatML's tokens.</summary>
+    /// <summary>Like <see cref="Of"/>, for chatting with a model: ChatML only if the tokenizer knows ChatML's
+    /// tokens.</summary>
     /// <exception cref="InputException">There is no template, and the tokenizer lacks a token of ChatML; or the
     /// template is not valid.</exception>
     public static IChatFormat ForTalking(ITextTokenizer tokenizer) =>
         Obstacle(tokenizer) is { } obstacle ? throw new InputException(obstacle) : Of(tokenizer);
 
-    /// <summary>Why a model can neither learn conversations nor hold them, and what to do; null where it can.</summary>
+    /// <summary>Why a model can neither learn conversations nor chat, and what to do; null if it can.</summary>
     public static string? Obstacle(ITextTokenizer tokenizer)
     {
         string[] missing = tokenizer.ChatTemplates.Count == 0
@@ -39,17 +40,17 @@ public static class ChatFormats
             "and its tokenizer " +
             $"does not know {string.Join(" and ", missing)}, which ChatML, the format used without a template, " +
                 "needs. " +
-            "Train with a template (data.chat_template names one; it is kept with the adapter), put the model's " +
-                "into its folder as chat_template.jinja, add the tokens by adapter.new_tokens, " +
-            "or learn and continue texts without turns ({\"prompt\", \"completion\"}, 'lowrank generate').";
+            "Train with a template (data.chat_template names one; it is saved with the adapter), put the model's " +
+            "template into its folder as chat_template.jinja, add the tokens with adapter.new_tokens, or learn and " +
+            "continue texts without turns ({\"prompt\", \"completion\"}, 'lowrank generate').";
     }
 
-    /// <summary>The ids of a conversation up to where the assistant is to speak.</summary>
+    /// <summary>The token ids of a conversation up to the point where the assistant speaks.</summary>
     /// <param name="format">The format.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
-    /// <param name="tools">What the assistant may call; null for none.</param>
-    /// <exception cref="InputException">The conversation cannot be written.</exception>
+    /// <param name="tools">The tools that the assistant may call; null for none.</param>
+    /// <exception cref="InputException">The conversation cannot be rendered.</exception>
     public static int[] Prompt(IChatFormat format, ITextTokenizer tokenizer, JsonArray messages, JsonArray? tools)
     {
         string text = format.RenderPrompt(messages, tools);
@@ -58,60 +59,60 @@ public static class ChatFormats
     }
 
     /// <summary>The special token that the format writes after the assistant's words, such as <c>&lt;|im_end|&gt;</c>;
-    /// null where it writes none.</summary>
+    /// null if it writes none.</summary>
     /// <exception cref="InputException">The format refuses a conversation of one question and one answer.</exception>
     public static int? EndOfTurn(IChatFormat format, Tokenizer tokenizer)
     {
         JsonArray messages = [Message("user", "?"), Message("assistant", ProbeReply)];
         string text = format.Render(messages, null, learned: [])[0].Text;
         int at = text.LastIndexOf(ProbeReply, StringComparison.Ordinal);
-        if (at < 0) return null; // a template that changes the words
+        if (at < 0) return null; // the template changes the words
         int[] after = tokenizer.Encode(text[(at + ProbeReply.Length)..].TrimStart(), addSpecialTokens: false);
         return after.Length > 0 && tokenizer.IsSpecial(after[0]) ? after[0] : null;
     }
 
-    /// <summary>A message with a text.</summary>
+    /// <summary>Creates a message with a text.</summary>
     public static JsonObject Message(string role, string content) => new() { ["role"] = role, ["content"] = content };
 }
 
-/// <summary>Writes a conversation as the text that a model reads.</summary>
+/// <summary>Renders a conversation as the text that a model reads.</summary>
 public interface IChatFormat
 {
-    /// <summary>Whether the text spells out the tokens that begin and end it. Where not, the tokenizer's are
+    /// <summary>Whether the text contains the tokens that begin and end it; if not, the tokenizer's are
     /// added.</summary>
     bool SpellsSpecialTokens { get; }
 
-    /// <summary>How the assistant's turns are told from the rest, in words, for people who ask what is
-    /// trained.</summary>
+    /// <summary>A description of how the assistant's turns are recognised, for users who ask what is trained.</summary>
     string TurnsToldBy { get; }
 
-    /// <summary>Writes a conversation to learn from.</summary>
+    /// <summary>Renders a conversation to learn from.</summary>
     /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
-    /// <param name="tools">What the assistant may call; null for none.</param>
-    /// <param name="learned">The assistant's messages whose places are to be found, by number, ascending; none gives
-    /// the text of the conversation alone.</param>
-    /// <returns>One text, or several where the format writes a turn otherwise once more messages follow it: each
-    /// learned message stands in one of them, after what the model is shown before it and as the model is to write
+    /// <param name="tools">The tools that the assistant may call; null for none.</param>
+    /// <param name="learned">The numbers of the assistant's messages to locate, ascending; without any, only the text
+    /// of the conversation is returned.</param>
+    /// <returns>One text, or several if the format renders a turn differently once more messages follow it: each
+    /// learned message occurs in one of them, after what the model is shown before it and as the model has to write
     /// it.</returns>
-    /// <exception cref="InputException">The conversation cannot be written, or the turns cannot be told
-    /// apart.</exception>
+    /// <exception cref="InputException">The conversation cannot be rendered, or its turns cannot be
+    /// located.</exception>
     IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned);
 
-    /// <summary>Writes a conversation up to where the assistant is to speak: what generation begins with.</summary>
+    /// <summary>Renders a conversation up to the point where the assistant speaks, as the prompt for
+    /// generation.</summary>
     /// <param name="messages">At least one <c>{"role", "content"}</c>.</param>
-    /// <param name="tools">What the assistant may call; null for none.</param>
-    /// <exception cref="InputException">The conversation cannot be written.</exception>
+    /// <param name="tools">The tools that the assistant may call; null for none.</param>
+    /// <exception cref="InputException">The conversation cannot be rendered.</exception>
     string RenderPrompt(JsonArray messages, JsonArray? tools);
 }
 
 /// <summary>A conversation as text.</summary>
 /// <param name="Text">The text.</param>
-/// <param name="TrainedSpans">Start and length, in UTF-16 characters, of what is learned of the assistant, its
-/// end-of-turn token included; in the order of the text.</param>
+/// <param name="TrainedSpans">The learned spans, in text order: start and length in UTF-16 characters of the
+/// assistant's words, including the end-of-turn token.</param>
 public sealed record ChatText(string Text, IReadOnlyList<(int Start, int Length)> TrainedSpans);
 
-/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Contents are texts; there
-/// are no tools.</summary>
+/// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Message contents must be
+/// texts, and tools are not supported.</summary>
 public sealed class ChatMlFormat : IChatFormat
 {
     private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
@@ -140,18 +141,18 @@ public sealed class ChatMlFormat : IChatFormat
     {
         List<string> problems = [];
         if (tools is { Count: > 0 })
-            problems.Add("\"tools\" needs a chat template that writes tools, and the model has no template.");
+            problems.Add("\"tools\" needs a chat template that supports tools, but the model has no template.");
         for (int i = 0; i < messages.Count; i++)
         {
             if (Sample.AsText(messages[i]?["content"]) is null)
                 problems.Add(
                     $"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a " +
-                    "text: the model has no chat template of its own.");
+                    "text: the model has no chat template.");
             if (messages[i]?["tool_calls"] is not null)
                 problems.Add(
-                    $"\"messages\"[{i}].\"tool_calls\" needs a chat template that writes them, and the model has " +
+                    $"\"messages\"[{i}].\"tool_calls\" needs a chat template that supports them, but the model has " +
                     "no template.");
         }
-        if (problems.Count > 0) throw new InputException("The conversation cannot be written as ChatML:", problems);
+        if (problems.Count > 0) throw new InputException("The conversation cannot be rendered as ChatML:", problems);
     }
 }

@@ -5,8 +5,7 @@ namespace LowRank.Data.Chat;
 
 /// <summary>
 /// A model's chat template (<c>chat_template.jinja</c>, or <c>chat_template</c> of <c>tokenizer_config.json</c>), whose
-/// faults are told as faults of the input. See <see cref="JinjaTemplate"/> for the language and its limits.
-/// </summary>
+/// errors are reported as input errors. See <see cref="JinjaTemplate"/> for the language and its limits. </summary>
 public sealed class ChatTemplate
 {
     private readonly JinjaTemplate template;
@@ -16,16 +15,17 @@ public sealed class ChatTemplate
     /// <summary>ChatML, for models without a template: <see cref="JinjaTemplate.ChatMl"/>.</summary>
     public static ChatTemplate ChatMl { get; } = new(JinjaTemplate.ChatMl);
 
-    /// <summary>The template's source as it was given.</summary>
+    /// <summary>The template's source, unchanged.</summary>
     public string Source => template.Source;
 
-    /// <summary>Whether the template marks the assistant's words by <c>{% generation %}</c> blocks.</summary>
+    /// <summary>Whether the template marks the assistant's words with <c>{% generation %}</c> blocks.</summary>
     public bool HasGenerationBlocks => template.HasGenerationBlocks;
 
     /// <summary>Parses a template.</summary>
     /// <param name="source">The template.</param>
-    /// <param name="limits">What a rendering may cost; the defaults of <see cref="JinjaLimits"/> if null.</param>
-    /// <exception cref="InputException">It is no valid Jinja; the message names the construct and its line.</exception>
+    /// <param name="limits">The limits of a rendering; the defaults of <see cref="JinjaLimits"/> if null.</param>
+    /// <exception cref="InputException">The template is not valid Jinja; the message names the construct and its
+    /// line.</exception>
     public static ChatTemplate Parse(string source, JinjaLimits? limits = null)
     {
         try

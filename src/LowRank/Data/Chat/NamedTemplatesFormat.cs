@@ -2,11 +2,11 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Chat;
 
-/// <summary>A model's named templates, chosen as transformers chooses: "tool_use" for conversations with tools, else
+/// <summary>A model's named templates, selected as in transformers: "tool_use" for conversations with tools, otherwise
 /// "default".</summary>
-/// <param name="plain">The template "default"; null where there is none.</param>
-/// <param name="ofTools">The template "tool_use"; null where there is none.</param>
-/// <param name="names">The names of all.</param>
+/// <param name="plain">The template "default"; null if there is none.</param>
+/// <param name="ofTools">The template "tool_use"; null if there is none.</param>
+/// <param name="names">The names of all templates.</param>
 internal sealed class NamedTemplatesFormat(
     TemplateChatFormat? plain, TemplateChatFormat? ofTools, IReadOnlyList<string> names) : IChatFormat
 {
@@ -21,6 +21,6 @@ internal sealed class NamedTemplatesFormat(
 
     private TemplateChatFormat Of(JsonArray? tools) => (tools is null ? null : ofTools) ?? plain
         ?? throw new InputException(
-            $"the model has several chat templates ({string.Join(", ", names)}) and none of the name \"default\". " +
-            "Name one by data.chat_template.");
+            $"the model has several chat templates ({string.Join(", ", names)}), but none named \"default\". Choose " +
+            "one with data.chat_template.");
 }

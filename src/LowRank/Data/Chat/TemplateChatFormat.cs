@@ -4,10 +4,10 @@ using LowRank.Jinja;
 namespace LowRank.Data.Chat;
 
 /// <summary>A model's own chat template.</summary>
-/// <remarks>The assistant's turns are what <c>{% generation %}</c> blocks wrote. A template without them is rendered up
-/// to each turn, with the generation prompt, and with the turn: the turn is the difference, as a model is shown the one
-/// and writes the other. Where it is written otherwise once more messages follow (templates of thinking models drop
-/// earlier thoughts), the turn is learned in that rendering of its own.</remarks>
+/// <remarks>The assistant's turns are the output of <c>{% generation %}</c> blocks. A template without them is rendered
+/// up to each turn, with the generation prompt, and including the turn. The difference is the turn: the model is shown
+/// the first text and writes the rest. If a turn is rendered differently once more messages follow (templates of
+/// thinking models drop earlier thoughts), it is learned in its own rendering.</remarks>
 /// <param name="template">The template.</param>
 /// <param name="specialTokens">Variables such as <c>bos_token</c>.</param>
 public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens)
@@ -15,7 +15,7 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
 {
     private const string Assistant = "assistant";
     private const string Advice =
-        "Name another template (data.chat_template), mark the turns by {% generation %} in it, or train on all " +
+        "Use another template (data.chat_template), mark the turns with {% generation %} in it, or train on all " +
         "tokens (train_on: all).";
 
     private readonly Lazy<bool?> takesTexts =
@@ -28,7 +28,7 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
     /// <inheritdoc/>
     public string TurnsToldBy => template.HasGenerationBlocks
         ? "the chat template's {% generation %} blocks"
-        : "what the chat template writes with each turn and not before it, for it has no {% generation %} blocks";
+        : "the text that the chat template adds for each turn, because it has no {% generation %} blocks";
 
     /// <inheritdoc/>
     public IReadOnlyList<ChatText> Render(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned)
@@ -47,27 +47,27 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
     {
         if (!whole.GenerationSpansComplete)
             throw new InputException(
-                "the chat template changes the text of a {% generation %} block after it was written, so that its " +
-                "place is unknown. " +
-                "Write the block's text without a filter, or train on all tokens (train_on: all).");
+                "the chat template changes the text of a {% generation %} block after it was written, so its " +
+                "position is unknown. Write the block's text without a filter, or train on all tokens (train_on: " +
+                "all).");
         if (whole.GenerationSpans.Count == 0)
             throw new InputException(
-                "the chat template has {% generation %} blocks, but this conversation comes to none, so that " +
-                "nothing of it would be learned. " +
-                "Check which messages the template writes in a block, or train on all tokens (train_on: all).");
+                "the chat template has {% generation %} blocks, but this conversation reaches none, so nothing of it " +
+                "would be learned. Check which messages the template puts into a block, or train on all tokens " +
+                "(train_on: all).");
         int[] turns = [
             .. Enumerable.Range(0, messages.Count).Where(i => Sample.AsText(messages[i]?["role"]) == Assistant)];
         if (learned.Count == turns.Length) return new ChatText(whole.Text, whole.GenerationSpans);
         if (whole.GenerationSpans.Count != turns.Length)
             throw new InputException(
                 $"\"weight\" is 0 for some of the assistant's {turns.Length} turns, but the chat template marks " +
-                $"{whole.GenerationSpans.Count} places as the assistant's, so that they cannot be told apart. " +
-                "Let its {% generation %} blocks stand around whole turns, or part the conversation into rows.");
+                $"{whole.GenerationSpans.Count} places as the assistant's, so they cannot be matched. " +
+                "Put its {% generation %} blocks around whole turns, or split the conversation into rows.");
         return new ChatText(whole.Text, [.. whole.GenerationSpans.Where((_, turn) => learned.Contains(turns[turn]))]);
     }
 
-    // Turns that a text shows as they were written share it: one text, unless the template writes earlier turns
-    // otherwise.
+    // Turns that a text shows unchanged share it: there is one text, unless the template renders earlier turns
+    // differently.
     private List<ChatText> OwnRenderings(JsonArray messages, JsonArray? tools, IReadOnlyList<int> learned, string whole)
     {
         List<(string Before, string With)> left = [.. learned.Select(turn => Turn(messages, tools, turn, whole))];
@@ -76,7 +76,7 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
         {
             (string Before, string With)[] shown =
                 [.. left.Where(turn => text.StartsWith(turn.With, StringComparison.Ordinal))];
-            if (shown.Length == 0) continue; // what follows the last turn changes it
+            if (shown.Length == 0) continue; // the messages after the last turn change it
             texts.Insert(0,
                 new ChatText(text,
                 [.. shown.Select(turn => (turn.Before.Length, turn.With.Length - turn.Before.Length))]));
@@ -85,18 +85,18 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
         return texts;
     }
 
-    // What the model is shown, and that with what it is to write.
+    // The text that the model is shown, and the same with what it has to write.
     private (string Before, string With) Turn(JsonArray messages, JsonArray? tools, int turn, string whole)
     {
         string before = Part(messages, turn, tools, turn, "begins", generationPrompt: true);
         string with = turn == messages.Count - 1 ? whole
             : Part(messages, turn + 1, tools, turn, "ends", generationPrompt: false);
         if (!with.StartsWith(before, StringComparison.Ordinal))
-            throw Ambiguous(turn, "begins: what it writes before the turn is no beginning of what it writes with it");
+            throw Ambiguous(turn, "begins: the text before the turn is not a beginning of the text with it");
         return (before, with);
     }
 
-    // A template may accept a conversation and refuse a part of it: a turn without a question, an unanswered call.
+    // A template may accept a conversation but refuse a part of it: a turn without a question, an unanswered call.
     private string Part(JsonArray messages, int count, JsonArray? tools, int turn, string where, bool generationPrompt)
     {
         try
@@ -113,7 +113,7 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
     private static InputException Ambiguous(int message, string what, Exception? cause = null)
     {
         string text =
-            $"the chat template does not tell where the assistant's turn \"messages\"[{message}] {what}. {Advice}";
+            $"the chat template does not show where the assistant's turn \"messages\"[{message}] {what}. {Advice}";
         return cause is null ? new(text) : new(text, cause);
     }
 

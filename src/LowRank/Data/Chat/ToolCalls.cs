@@ -5,7 +5,7 @@ using LowRank.Data.Forms;
 namespace LowRank.Data.Chat;
 
 /// <summary>The calls in a conversation's messages: <c>"tool_calls": [{"function": {"name", "arguments"}}]</c>. Their
-/// arguments are an object, or a text that holds it as JSON, as OpenAI's service gives them.</summary>
+/// arguments are an object or its JSON text, as in OpenAI's API.</summary>
 internal static class ToolCalls
 {
     private const string ProbeWord = "call-form-probe", Key = "tool_calls", Arguments = "arguments";
@@ -15,11 +15,11 @@ internal static class ToolCalls
     public static bool Any(JsonArray messages) =>
         messages.Any(message => message is JsonObject turn && turn[Key] is JsonArray { Count: > 0 });
 
-    /// <summary>Finds out what a template takes. Most write arguments that are objects; some (DeepSeek's) put texts
-    /// together.</summary>
-    /// <param name="render">Writes a conversation.</param>
-    /// <returns>True for texts, false for objects, null for either: written as they are given, an object as Python
-    /// shows it.</returns>
+    /// <summary>Finds out which form of arguments a template accepts. Most render objects; some (DeepSeek's)
+    /// concatenate texts.</summary>
+    /// <param name="render">Renders a conversation.</param>
+    /// <returns>True for texts, false for objects, null for both: then arguments are rendered unchanged, objects as
+    /// Python prints them.</returns>
     public static bool? TakesTexts(Func<JsonArray, string> render)
     {
         string Try(bool asTexts)
@@ -32,7 +32,7 @@ internal static class ToolCalls
             }
             catch (InputException)
             {
-                return ""; // that it refuses the one form and not the other is what is asked
+                return ""; // the probe only asks which form it refuses
             }
         }
         string ofObject = Try(asTexts: false);
@@ -47,9 +47,9 @@ internal static class ToolCalls
          {"role": "tool", "tool_call_id": "call00001", "name": "f", "content": "1"}, {"role": "assistant", "content": "2"}]
         """)!.AsArray();
 
-    /// <summary>Gives every call its arguments in one form; a call without has none: <c>{}</c>.</summary>
+    /// <summary>Converts the arguments of every call to one form; a call without arguments gets <c>{}</c>.</summary>
     /// <param name="messages">The messages, changed in place.</param>
-    /// <param name="asTexts">Whether they become texts; else objects.</param>
+    /// <param name="asTexts">Whether to convert to texts; otherwise to objects.</param>
     public static void Write(JsonArray messages, bool asTexts)
     {
         foreach (JsonObject function in Functions(messages))
@@ -63,7 +63,7 @@ internal static class ToolCalls
         }
     }
 
-    /// <summary>Notes what is wrong with the calls of a message.</summary>
+    /// <summary>Reports problems of a message's calls.</summary>
     public static void Check(JsonObject turn, string name, RowFields fields)
     {
         if (turn["function_call"] is not null)
@@ -85,12 +85,12 @@ internal static class ToolCalls
                     "\"arguments\"}}.");
             else if (Sample.AsText(Function(list[i])[Arguments]) is { } text && Parsed(text) is null)
                 fields.Problem(
-                    $"{call}: \"{Arguments}\" is a text that holds no JSON object. Expected an object, or its JSON " +
-                    "as a text.");
+                    $"{call}: \"{Arguments}\" is a text that is not a JSON object. Expected an object, or its JSON " +
+                    "text.");
         }
     }
 
-    /// <summary>Lists of calls that stand in a table as texts become lists.</summary>
+    /// <summary>Converts lists of calls that a table stores as texts.</summary>
     public static void ReadLists(JsonArray messages)
     {
         foreach (JsonNode? message in messages)
@@ -101,7 +101,7 @@ internal static class ToolCalls
     private static IEnumerable<JsonObject> Functions(JsonArray messages) => messages.OfType<JsonObject>()
         .SelectMany(turn => (turn[Key] as JsonArray ?? []).OfType<JsonObject>()).Select(Function);
 
-    // Some data leaves the layer with "function" out.
+    // Some data omits the "function" layer.
     private static JsonObject Function(JsonNode? call) => call!["function"] as JsonObject ?? (JsonObject)call;
 
     private static JsonObject? Parsed(string text)
@@ -113,7 +113,7 @@ internal static class ToolCalls
         }
         catch (InputException)
         {
-            return null; // the caller says so
+            return null; // the caller reports it
         }
     }
 
@@ -126,7 +126,7 @@ internal static class ToolCalls
         }
         catch (JsonException)
         {
-            return null; // Check says so
+            return null; // Check reports it
         }
     }
 

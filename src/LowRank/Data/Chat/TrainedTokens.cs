@@ -4,18 +4,17 @@ namespace LowRank.Data.Chat;
 /// <summary>Maps spans of a text to its tokens.</summary>
 internal static class TrainedTokens
 {
-    /// <summary>For each token whether it holds a character of a span.</summary>
-    /// <param name="tokenizer">What made the ids, without special tokens.</param>
+    /// <summary>For each token, whether it contains a character of a span.</summary>
+    /// <param name="tokenizer">The tokenizer that made the ids, without special tokens.</param>
     /// <param name="text">The text.</param>
     /// <param name="ids">Its ids.</param>
-    /// <param name="spans">Start and length in UTF-16 characters, in the order of the text, apart from each
-    /// other.</param>
+    /// <param name="spans">Start and length in UTF-16 characters, in text order, without overlaps.</param>
     public static bool[] Find(
         ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans) =>
         BySegments(tokenizer, text, ids, spans) ?? ByBoundaries(tokenizer, text, ids, spans);
 
-    /// <summary>Tokenizes each span and what lies between by itself: exact where that gives the ids of the
-    /// whole.</summary>
+    /// <summary>Tokenizes each span and the text between them separately: exact if that gives the ids of the whole
+    /// text.</summary>
     private static bool[]? BySegments(
         ITextTokenizer tokenizer, string text, int[] ids, IReadOnlyList<(int Start, int Length)> spans)
     {
@@ -49,11 +48,11 @@ internal static class TrainedTokens
         return trained;
     }
 
-    /// <summary>How many tokens lie wholly before a position of the text, and whether the next one begins before
-    /// it.</summary>
-    /// <remarks>What the text before it and the text after it share with the whole leaves few tokens in doubt; they are
-    /// told apart by the length of what they decode to. The position too is measured in decoded characters: normalizers
-    /// may have changed the number of them.</remarks>
+    /// <summary>The number of tokens that lie entirely before a position in the text, and whether the next one begins
+    /// before it.</summary>
+    /// <remarks>Comparing the ids of the texts before and after the position with those of the whole leaves few tokens
+    /// in doubt. The length of their decoded text decides. The position too is measured in decoded characters, because
+    /// normalizers may have changed their number.</remarks>
     private static (int Count, bool GoesOn) CountBefore(
         ITextTokenizer tokenizer, string text, int[] ids, string decoded, int position)
     {
@@ -75,7 +74,7 @@ internal static class TrainedTokens
         return (low, low < ids.Length && Covered(tokenizer, decoded, ids, low).Whole < decodedPosition);
     }
 
-    /// <summary>How many whole characters the first tokens hold, and whether they hold a part of the next
+    /// <summary>The number of complete characters in the first tokens, and whether they contain part of the next
     /// one.</summary>
     private static (int Whole, bool Part) Covered(ITextTokenizer tokenizer, string decoded, int[] ids, int count)
     {

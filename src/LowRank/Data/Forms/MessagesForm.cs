@@ -4,8 +4,8 @@ using LowRank.Data.Chat;
 
 namespace LowRank.Data.Forms;
 
-/// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, written by the model's chat
-/// template; the assistant's turns are learned, those of <c>"weight": 0</c> left out.</summary>
+/// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, rendered by the model's chat
+/// template; the assistant's turns are learned, except those with <c>"weight": 0</c>.</summary>
 internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : ISampleForm
 {
     private const string Assistant = "assistant", Weight = "weight";
@@ -35,7 +35,7 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
     private static bool IsLearned(JsonNode? message) => message![Weight] is not JsonValue value
         || !value.TryGetValue(out double weight) || weight != 0;
 
-    // The model's template need not know the key.
+    // The model's template may not know the key.
     private static JsonArray WithoutWeights(JsonArray messages)
     {
         var copies = (JsonArray)messages.DeepClone();
@@ -61,15 +61,15 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         ids = [.. begin, .. ids];
         labels = [.. beginLabels, .. labels];
         if (!endsWithAssistant || EndsText(chat.Text)) return new TokenizedExample(ids, labels);
-        // The model has to reach its end-of-text token, for nothing else stops its generation: all after the last turn
-        // is learned.
+        // Everything after the last turn is learned, because the model must learn to emit its end-of-text token, which
+        // alone stops generation.
         int lastTurn = Array.FindLastIndex(labels, label => label != TokenizedExample.Ignored);
         for (int i = lastTurn + 1; i < labels.Length; i++) labels[i] = ids[i];
         int[] ended = PromptEncoding.Ended(tokenizer, ids);
         return new TokenizedExample(ended, [.. labels, .. ended[ids.Length..]]);
     }
 
-    // The token that ends a turn may be the one that ends a text: it is learned once.
+    // The end-of-turn token may also be the end-of-text token; it is learned once.
     private bool EndsText(string text) =>
         tokenizer.EosTokenId is { } end && text.TrimEnd().EndsWith(tokenizer.Decode([end]), StringComparison.Ordinal);
 

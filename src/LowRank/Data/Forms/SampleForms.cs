@@ -3,13 +3,13 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Data.Forms;
 
-/// <summary>Finds the form of a row by its keys. Rows of different forms may stand in one file.</summary>
-/// <param name="forms">The forms there are.</param>
-/// <param name="note">Stands after the list of forms in messages; may be empty.</param>
+/// <summary>Finds the form of a row by its keys. A file may mix forms.</summary>
+/// <param name="forms">The available forms.</param>
+/// <param name="note">Appended to the list of forms in messages; may be empty.</param>
 internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
 {
     /// <summary>The form of a row.</summary>
-    /// <exception cref="InputException">The row has none, a part of one, or keys of two.</exception>
+    /// <exception cref="InputException">The row has no form, only part of one, or keys of two.</exception>
     public ISampleForm Of(JsonObject row)
     {
         ISampleForm? form = forms.FirstOrDefault(candidate => candidate.Keys.All(row.ContainsKey));
@@ -28,7 +28,7 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
 
     private InputException Formless(JsonObject row)
     {
-        // Of a form that is there in part, the rest is missing.
+        // If part of a form is present, its other keys are missing.
         ISampleForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey))
             .MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
         return begun is null
@@ -48,22 +48,22 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
 /// <summary>One of the forms a row may have.</summary>
 internal interface ISampleForm
 {
-    /// <summary>The form as messages show it.</summary>
+    /// <summary>The form, for messages.</summary>
     string Shape { get; }
 
-    /// <summary>Keys that every row of the form has and no row of another.</summary>
+    /// <summary>Keys that every row of this form has and no row of another form has.</summary>
     IReadOnlyList<string> Keys { get; }
 
-    /// <summary>Further keys that belong to the form.</summary>
+    /// <summary>Optional keys of the form.</summary>
     IReadOnlyList<string> OptionalKeys { get; }
 
-    /// <summary>Makes examples of a row that has all of <see cref="Keys"/>: one, or several of a
+    /// <summary>Converts a row that has all of <see cref="Keys"/> to one example, or to several for a
     /// conversation.</summary>
-    /// <exception cref="InputException">The row is wrong; each problem without its place.</exception>
+    /// <exception cref="InputException">The row is invalid; the problems do not contain its place.</exception>
     IReadOnlyList<TokenizedExample> Tokenize(Sample sample);
 }
 
-/// <summary><c>{"text"}</c>: a document. Every token is learned, the end-of-text token too, which is added where the
+/// <summary><c>{"text"}</c>: a document. Every token is learned, including the end-of-text token, which is added if the
 /// tokenizer has one and the text does not end with it.</summary>
 internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
 {
@@ -83,8 +83,8 @@ internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
     }
 }
 
-/// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned, as what
-/// follows the very ids that a model is given to generate from.</summary>
+/// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned. They follow
+/// exactly the ids from which a model generates.</summary>
 internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : ISampleForm
 {
     public string Shape => "{\"prompt\", \"completion\"}";
@@ -109,7 +109,7 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
     }
 }
 
-/// <summary><c>{"input_ids", "labels"[, "attention_mask"]}</c>: taken as it is.</summary>
+/// <summary><c>{"input_ids", "labels"[, "attention_mask"]}</c>: used unchanged.</summary>
 internal sealed class TokensForm(int vocabularySize) : ISampleForm
 {
     private const string Mask = "attention_mask";
@@ -130,7 +130,7 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
                 "labels", id =>
                 id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
         int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Mask(Mask) : null;
-        fields.ThrowIfWrong(); // a length says nothing where the list was none
+        fields.ThrowIfWrong(); // the lengths are meaningless if a list was invalid
         if (ids.Length == 0) fields.Problem("\"input_ids\" is empty. Expected the tokens of a text.");
         if (labels.Length != ids.Length)
             fields.Problem(
@@ -145,12 +145,12 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
     }
 }
 
-/// <summary>Reads the fields of a row, and notes each that is wrong.</summary>
+/// <summary>Reads the fields of a row and collects problems.</summary>
 internal sealed class RowFields(JsonObject row)
 {
     private readonly List<string> problems = [];
 
-    /// <summary>Whether nothing is wrong so far.</summary>
+    /// <summary>Whether there are no problems so far.</summary>
     public bool AreRight => problems.Count == 0;
 
     public void Problem(string problem) => problems.Add(problem);
@@ -173,11 +173,11 @@ internal sealed class RowFields(JsonObject row)
         return Sample.AsText(row[key]) ?? "";
     }
 
-    /// <summary>What is wrong with a field that is absent or no such value.</summary>
+    /// <summary>The problem of a field that is absent or has an unexpected value.</summary>
     public string Wrong(string key, string expected) => row.ContainsKey(key)
         ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
 
-    /// <summary>Ones for tokens and zeros for padding among them; a text of padding alone is a problem.</summary>
+    /// <summary>Ones for tokens and zeros for padding; a text that is all padding is a problem.</summary>
     public int[] Mask(string key)
     {
         int[] mask = Numbers(key, value => value is 0 or 1, "0 or 1");
@@ -188,8 +188,8 @@ internal sealed class RowFields(JsonObject row)
 
     /// <summary>Whole numbers; none after a problem.</summary>
     /// <param name="key">The field.</param>
-    /// <param name="isAllowed">Which numbers are.</param>
-    /// <param name="expected">What messages call them.</param>
+    /// <param name="isAllowed">Whether a number is valid.</param>
+    /// <param name="expected">A description of valid numbers for messages.</param>
     public int[] Numbers(string key, Func<long, bool> isAllowed, string expected)
     {
         if (row[key] is not JsonArray list)

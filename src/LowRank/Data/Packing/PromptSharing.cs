@@ -2,30 +2,30 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Data.Packing;
 
-/// <summary>Whether rows that begin with the same tokens compute them once.</summary>
+/// <summary>Whether common beginnings of rows are computed once.</summary>
 public enum PromptSharing
 {
     /// <summary>Every row computes all its tokens.</summary>
     Off,
 
-    /// <summary>Rows that meet in a step share; which rows a step takes stays as it is.</summary>
+    /// <summary>Rows in the same step share common beginnings; the rows of a step do not change.</summary>
     InStep,
 
-    /// <summary>Rows of one prompt are also taken one after the other, so that they meet: an epoch draws the order of
-    /// the prompts instead of that of the rows.</summary>
+    /// <summary>Rows with the same prompt also follow each other so they meet in a step: an epoch shuffles the prompts
+    /// instead of the rows.</summary>
     Grouped,
 }
 
-/// <summary>Texts as a tree of their common beginnings.</summary>
+/// <summary>Builds a tree of the common beginnings of texts.</summary>
 internal static class PrefixTree
 {
-    /// <summary>Fewest tokens that are worth an attention call of their own: fewer cost more than they save.</summary>
+    /// <summary>Minimum number of tokens for a separate attention call; fewer cost more than they save.</summary>
     public const int LeastShared = 8;
 
-    /// <summary>The tree of texts.</summary>
-    /// <param name="texts">At least one token each.</param>
-    /// <param name="shares">False gives every text a branch of its own.</param>
-    /// <returns>A root without tokens.</returns>
+    /// <summary>Builds the tree of some texts.</summary>
+    /// <param name="texts">Texts with at least one token each.</param>
+    /// <param name="shares">False gives every text its own branch.</param>
+    /// <returns>The root, which has no tokens.</returns>
     public static PrefixNode Of(IReadOnlyList<ReadOnlyMemory<int>> texts, bool shares)
     {
         var root = new PrefixNode(0, 0, 0);
@@ -35,7 +35,7 @@ internal static class PrefixTree
         return root;
     }
 
-    // All of the texts are equal up to `from`, which is where `parent` ends.
+    // All texts are equal up to `from`, where `parent` ends.
     private static void Grow(
         IReadOnlyList<ReadOnlyMemory<int>> texts, PrefixNode parent, IReadOnlyList<int> chosen, int from)
     {
@@ -70,10 +70,10 @@ internal static class PrefixTree
     }
 }
 
-/// <summary>Tokens that some texts have in common, or that one of them has alone.</summary>
-/// <param name="text">The number of a text that has them.</param>
-/// <param name="from">Where they begin in it.</param>
-/// <param name="to">Where they end in it.</param>
+/// <summary>Tokens that several texts have in common, or that only one of them has.</summary>
+/// <param name="text">The number of a text that contains them.</param>
+/// <param name="from">Their start in that text.</param>
+/// <param name="to">Their end in that text.</param>
 internal sealed class PrefixNode(int text, int from, int to)
 {
     public int Text => text;
@@ -82,18 +82,18 @@ internal sealed class PrefixNode(int text, int from, int to)
 
     public int Length => to - from;
 
-    /// <summary>How texts go on.</summary>
+    /// <summary>The continuations of the texts.</summary>
     public List<PrefixNode> Children { get; } = [];
 
     /// <summary>The texts that end here.</summary>
     public List<int> Ending { get; } = [];
 
-    /// <summary>Tokens of it and of all below.</summary>
+    /// <summary>Number of tokens in this node and all nodes below.</summary>
     public int Total => Length + Children.Sum(child => child.Total);
 }
 
-/// <summary>Rows are equal when they have the same prompt: the tokens before the first that is learned. A row without
-/// one equals no other.</summary>
+/// <summary>Rows are equal if they have the same prompt, the tokens before the first learned one. A row without a
+/// prompt equals no other.</summary>
 internal sealed class PromptComparer : IEqualityComparer<TokenizedExample>
 {
     public static PromptComparer Instance { get; } = new();

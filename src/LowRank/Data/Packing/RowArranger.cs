@@ -1,10 +1,10 @@
 namespace LowRank.Data.Packing;
 
-/// <summary>Arranges rows of next-token prediction: little padding or none, equal prompts together, micro-batches alike
-/// in size.</summary>
-/// <param name="batching">How.</param>
-/// <param name="isFree">Whether a row of a length computes the same beside any other; rows that do not are left where
-/// they are.</param>
+/// <summary>Arranges rows of next-token prediction: little or no padding, equal prompts together, micro-batches of
+/// similar size.</summary>
+/// <param name="batching">The settings.</param>
+/// <param name="isFree">Whether a row of a given length computes the same result beside any other row; other rows stay
+/// in place.</param>
 public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : IRowArranger
 {
     /// <inheritdoc/>
@@ -49,13 +49,14 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
     private static long Padded(IReadOnlyList<IExample> rows) => rows.Count == 0 ? 0
         : RowsInOrder.Instance.Positions(rows);
 
-    // Rows that are best computed together.
+    // Groups of rows that are best computed together.
     private IEnumerable<IExample[]> Units(IEnumerable<IExample> rows) => batching.Shares
         ? rows.Cast<TokenizedExample>().GroupBy(row => row, PromptComparer.Instance)
         .Select(group => group.ToArray<IExample>())
         : rows.Select(row => new[] { row });
 
-    // As many micro-batches as without arranging; the largest units first, each to where least has come so far.
+    // The same number of micro-batches as without arranging; assigns the largest units first, each to the emptiest
+    // micro-batch.
     private IReadOnlyList<IReadOnlyList<IExample>> Balanced(IReadOnlyList<IExample> rows, int batchSize)
     {
         Bin[] bins = [.. Enumerable.Range(0, (rows.Count + batchSize - 1) / batchSize).Select(_ => new Bin())];
@@ -74,7 +75,7 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
         return [.. bins.Select(bin => bin.Rows)];
     }
 
-    // Best fit decreasing: each unit to the fullest micro-batch that has room for it.
+    // Best-fit decreasing: assigns each unit to the fullest micro-batch with enough room.
     private IReadOnlyList<IReadOnlyList<IExample>> Fitting(IReadOnlyList<IExample> rows, int most)
     {
         var bins = new List<Bin>();
@@ -119,29 +120,29 @@ public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : 
     }
 }
 
-/// <summary>How rows of next-token prediction become batches. Only <see cref="PromptSharing.Grouped"/> changes which
-/// rows a step takes; all else changes losses and gradients by rounding alone, as long as there is no
-/// dropout.</summary>
+/// <summary>How to batch rows of next-token prediction. Only <see cref="PromptSharing.Grouped"/> changes the rows of a
+/// step; everything else changes losses and gradients only by rounding, if there is no dropout.</summary>
 public sealed record RowBatching
 {
-    /// <summary>Rows one after the other without padding; false pads each batch to its longest row.</summary>
+    /// <summary>Whether to put rows one after another without padding; false pads each batch to its longest
+    /// row.</summary>
     public bool Packing { get; init; } = true;
 
-    /// <summary>Whether equal beginnings are computed once; needs <see cref="Packing"/>.</summary>
+    /// <summary>Whether to compute common beginnings once; needs <see cref="Packing"/>.</summary>
     public PromptSharing SharePrompts { get; init; } = PromptSharing.InStep;
 
-    /// <summary>Most positions computed at once while training: a step's rows are split into as many micro-batches as
-    /// that takes, whatever the batch size is. A single row may be longer. Null: micro-batches of the batch
-    /// size.</summary>
+    /// <summary>Maximum number of positions per training micro-batch: a step's rows are split into as many
+    /// micro-batches as needed, regardless of the batch size. A single row may be longer. Null for micro-batches of the
+    /// batch size.</summary>
     public int? BatchTokens { get; init; }
 
-    /// <summary>Whether equal beginnings of rows in one batch are computed once.</summary>
+    /// <summary>Whether common beginnings of rows in a batch are computed once.</summary>
     public bool Shares => Packing && SharePrompts != PromptSharing.Off;
 }
 
-/// <summary>Rows one after the other in one sequence without padding, their common beginnings once.</summary>
-/// <remarks>What no label depends on is left out: rows that predict nothing, and tokens after the last that
-/// predicts.</remarks>
+/// <summary>Rows concatenated to one sequence without padding, with common beginnings only once.</summary>
+/// <remarks>Omits everything that no label depends on: rows that predict nothing, and tokens after the last predicting
+/// one.</remarks>
 public sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
@@ -158,25 +159,25 @@ public sealed class PackedRows
     /// <summary>Token ids, [tokens].</summary>
     public IReadOnlyList<long> InputIds => inputIds;
 
-    /// <summary>The place of each token in its own row, [tokens].</summary>
+    /// <summary>The position of each token in its own row, [tokens].</summary>
     public IReadOnlyList<long> Positions => positions;
 
-    /// <summary>What attention takes at once, in the order of the tokens, which they cover.</summary>
+    /// <summary>The segments that attention processes together, in token order; they cover all tokens.</summary>
     public IReadOnlyList<PackedSequence> Segments => segments;
 
-    /// <summary>The tokens that predict a label, [predicted]; one that several rows share stands there for each of
-    /// them.</summary>
+    /// <summary>The indexes of the tokens that predict a label, [predicted]; a token that several rows share occurs
+    /// once per row.</summary>
     public IReadOnlyList<long> PredictingPositions => predicting;
 
-    /// <summary>What they predict, [predicted].</summary>
+    /// <summary>The predicted labels, [predicted].</summary>
     public IReadOnlyList<long> Labels => labels;
 
-    /// <summary>Computed tokens of the longest row.</summary>
+    /// <summary>Number of computed tokens of the longest row.</summary>
     public int Longest { get; }
 
     /// <summary>Packs rows.</summary>
-    /// <param name="rows">Without padding of their own; at least one predicts a label.</param>
-    /// <param name="shares">Whether equal beginnings are computed once.</param>
+    /// <param name="rows">Rows without padding; at least one predicts a label.</param>
+    /// <param name="shares">Whether to compute common beginnings once.</param>
     public static PackedRows Of(IEnumerable<TokenizedExample> rows, bool shares)
     {
         TokenizedExample[] predicting = [.. rows.Where(row => row.PredictedLabels > 0)];
@@ -184,7 +185,7 @@ public sealed class PackedRows
         return new PackedRows(predicting, shares);
     }
 
-    /// <summary>How many tokens rows take when they are packed.</summary>
+    /// <summary>The number of tokens of rows when packed.</summary>
     public static int Count(IEnumerable<TokenizedExample> rows, bool shares)
     {
         TokenizedExample[] predicting = [.. rows.Where(row => row.PredictedLabels > 0)];
@@ -194,15 +195,15 @@ public sealed class PackedRows
     private static PrefixNode Tree(IReadOnlyList<TokenizedExample> rows, bool shares) =>
         PrefixTree.Of([.. rows.Select(row => (ReadOnlyMemory<int>)row.InputIds.AsMemory(0, Computed(row)))], shares);
 
-    // The token before the last label is the last that predicts.
+    // The token before the last label is the last predicting one.
     private static int Computed(TokenizedExample row) =>
         Array.FindLastIndex(row.Labels, label => label != TokenizedExample.Ignored);
 
-    // path: the nodes from the root to this one, each with the place of its first token.
+    // path: the nodes from the root to this one, each with the position of its first token.
     private void Lay(PrefixNode node, IReadOnlyList<int> before, IReadOnlyList<(PrefixNode Node, int Start)> path)
     {
         foreach (int text in node.Ending) Predict(rows[text], path);
-        // Texts of one length side by side are one attention call.
+        // Adjacent texts of the same length form one attention call.
         foreach (IGrouping<int, PrefixNode> alike in node.Children.Where(child => child.Children.Count == 0)
             .GroupBy(child => child.Length).OrderBy(group => group.Key))
         {
@@ -243,14 +244,13 @@ public sealed class PackedRows
     }
 }
 
-/// <summary>A stretch of packed rows that attention takes at once: texts of one length, which do not see each
+/// <summary>A segment of packed rows that attention processes together: texts of the same length that do not see each
 /// other.</summary>
-/// <param name="Length">Tokens of each text.</param>
-/// <param name="Count">How many stand one after the other.</param>
-/// <param name="Before">The numbers of the segments, of one text each, that all of them continue; the first tokens
-/// first.</param>
+/// <param name="Length">Tokens per text.</param>
+/// <param name="Count">Number of adjacent texts.</param>
+/// <param name="Before">The numbers of the single-text segments that all of them continue, in token order.</param>
 public sealed record PackedSequence(int Length, int Count, IReadOnlyList<int> Before)
 {
-    /// <summary>Positions it fills.</summary>
+    /// <summary>Number of positions in the segment.</summary>
     public int Tokens => Length * Count;
 }

@@ -4,7 +4,7 @@ using ICSharpCode.SharpZipLib.BZip2;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Opens compressed files, told by their first bytes: what a name says may be wrong.</summary>
+/// <summary>Opens compressed files, recognised by their first bytes because names may be wrong.</summary>
 internal static class Decompression
 {
     private const int Looked = 8;
@@ -25,20 +25,19 @@ internal static class Decompression
 
     private static ReadOnlySpan<byte> Parquet => "PAR1"u8;
 
-    /// <summary>Whether reading failed for what the file holds, by each library's own word for it.</summary>
+    /// <summary>Whether reading failed because of the file's content, by the exception types of each library.</summary>
     public static bool IsDamage(Exception failure) =>
         AssemblyFailure.Name(failure) is null && failure is IOException or InvalidDataException
         or SharpZipBaseException or ZstdSharp.ZstdException or IndexOutOfRangeException or DecoderFallbackException;
 
-    /// <summary>What to say of it.</summary>
+    /// <summary>The message for it.</summary>
     public static string Damaged(Exception failure) =>
-        $"the file cannot be read to its end ({failure.Message.TrimEnd('.')}). Check that it is whole.";
+        $"the file cannot be read to its end ({failure.Message.TrimEnd('.')}). Check that it is complete.";
 
-    /// <summary>The content of a file, text in UTF-8 where it is a stream.</summary>
-    /// <param name="file">At its beginning; owned by what is returned.</param>
-    /// <param name="streamed">Whether it is read from its beginning to its end; otherwise it must not be
-    /// compressed.</param>
-    /// <exception cref="InputException">It is compressed otherwise, or no text.</exception>
+    /// <summary>The content of a file; streamed text is converted to UTF-8.</summary>
+    /// <param name="file">The file at its beginning; the result owns it.</param>
+    /// <param name="streamed">Whether the file is read as a stream; otherwise it must not be compressed.</param>
+    /// <exception cref="InputException">The file uses another compression, or is not text.</exception>
     public static Stream Open(Stream file, bool streamed)
     {
         if (!streamed) return Whole(file);
@@ -54,14 +53,14 @@ internal static class Decompression
     {
         if (!file.CanSeek)
             throw new InputException(
-                "the data is Parquet, whose end is read first, and comes through a pipe. Write it to a file.");
+                "the data is Parquet, which is read from its end, and cannot come through a pipe. Write it to a file.");
         Span<byte> first = stackalloc byte[Looked];
         first = first[..file.ReadAtLeast(first, first.Length, throwOnEndOfStream: false)];
         file.Position = 0;
         if (IsCompressed(first))
             throw new InputException(
-                "the file is compressed as a whole, and its format is not read so: Parquet compresses its columns " +
-                "itself. Decompress it.");
+                "the file is compressed, but its format does not support that: Parquet compresses its own columns. " +
+                "Decompress it.");
         return file;
     }
 
@@ -81,20 +80,20 @@ internal static class Decompression
         ReadOnlySpan<byte> first = content.Beginning;
         if (first.StartsWith(Xz))
             throw new InputException(
-                "the file is compressed by xz, which is not read here. Decompress it (xz -d), or compress it by " +
+                "the file is compressed with xz, which is not supported. Decompress it (xz -d), or compress it with " +
                 "gzip or zstd.");
         if (first.StartsWith(Zip))
             throw new InputException(
-                "the file is a zip archive (or a spreadsheet), which is not read here. Unpack it, or save it as CSV.");
+                "the file is a zip archive (or a spreadsheet), which is not supported. Unpack it, or save it as CSV.");
         if (first.StartsWith(Parquet))
             throw new InputException(
-                "the file is Parquet, and its name does not say so. Let its name end in .parquet.");
+                "the file is Parquet, but its name does not end in .parquet. Rename it.");
         if (first.StartsWith(Utf16)) return InUtf8(content, bigEndian: false);
         if (first.StartsWith(Utf16Reversed)) return InUtf8(content, bigEndian: true);
         if (first.Contains((byte)0))
             throw new InputException(
-                "the file holds zeros, which no text does (UTF-16 without its byte order mark?). Save it as text " +
-                "in UTF-8.");
+                "the file contains zero bytes, so it is not text (UTF-16 without a byte order mark?). Save it as " +
+                "UTF-8 text.");
         return content;
     }
 
@@ -103,9 +102,9 @@ internal static class Decompression
             content, new UnicodeEncoding(bigEndian, byteOrderMark: true, throwOnInvalidBytes: true), Encoding.UTF8);
 }
 
-/// <summary>bzip2 streams one after the other, as pbzip2 writes them: the library's own ends with the first, and takes
-/// what is no stream for an empty one.</summary>
-/// <param name="file">Belongs to this stream from now on.</param>
+/// <summary>Concatenated bzip2 streams, as pbzip2 writes them. The library's own reader ends with the first one and
+/// treats other data as an empty stream.</summary>
+/// <param name="file">The file; this stream takes ownership.</param>
 internal sealed class BZip2Streams(Stream file) : ForwardStream
 {
     private const int HeaderLength = 4; // BZh and the size of its blocks, 1 to 9
@@ -124,7 +123,7 @@ internal sealed class BZip2Streams(Stream file) : ForwardStream
                 if (next.Beginning.IsEmpty) return 0;
                 if (!next.Beginning.StartsWith("BZh"u8) || next.IsWhole
                     || next.Beginning[3] is < (byte)'1' or > (byte)'9')
-                    throw new InvalidDataException("what follows a bzip2 stream is no other one");
+                    throw new InvalidDataException("the data after a bzip2 stream is not another stream");
                 part = new BZip2InputStream(next) { IsStreamOwner = false };
             }
             int read = part.Read(output, 0, Math.Min(output.Length, buffer.Length));
@@ -146,7 +145,7 @@ internal sealed class BZip2Streams(Stream file) : ForwardStream
     }
 }
 
-/// <summary>A stream whose beginning has been looked at and is read again.</summary>
+/// <summary>A stream whose beginning was inspected and will be read again.</summary>
 internal sealed class PeekedStream : ForwardStream
 {
     private readonly Stream stream;
@@ -154,9 +153,9 @@ internal sealed class PeekedStream : ForwardStream
     private readonly int length;
     private int at;
 
-    /// <summary>Looks at the beginning of a stream.</summary>
-    /// <param name="stream">The stream, owned from now on.</param>
-    /// <param name="most">How many bytes to look at.</param>
+    /// <summary>Inspects the beginning of a stream.</summary>
+    /// <param name="stream">The stream; this object takes ownership.</param>
+    /// <param name="most">The number of bytes to inspect.</param>
     public PeekedStream(Stream stream, int most)
     {
         this.stream = stream;
@@ -166,10 +165,10 @@ internal sealed class PeekedStream : ForwardStream
 
     public ReadOnlySpan<byte> Beginning => beginning.AsSpan(0, length);
 
-    /// <summary>Whether the beginning is all there is.</summary>
+    /// <summary>Whether the beginning is the whole stream.</summary>
     public bool IsWhole => length < beginning.Length;
 
-    /// <summary>Leaves bytes of the beginning out, before anything is read.</summary>
+    /// <summary>Skips bytes of the beginning, before anything is read.</summary>
     public void Skip(int bytes) => at += bytes;
 
     public override int Read(Span<byte> buffer)

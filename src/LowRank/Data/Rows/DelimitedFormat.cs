@@ -4,9 +4,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Tables in text (RFC 4180): the first record names the columns, every field is a text; fields in double
-/// quotes may hold separators, line ends and doubled quotes. A field with nothing in it, not even quotes, is
-/// absent.</summary>
+/// <summary>Text tables (RFC 4180): the first record names the columns and every field is text; fields in double quotes
+/// may contain separators, line ends and doubled quotes. An empty field without quotes is absent.</summary>
 internal sealed class DelimitedFormat : IRowFormat
 {
     private const string Tabs = ".tsv";
@@ -15,7 +14,7 @@ internal sealed class DelimitedFormat : IRowFormat
 
     public IReadOnlyList<string> Extensions { get; } = [".csv", Tabs];
 
-    /// <summary>What parts columns, in words.</summary>
+    /// <summary>The name of a separator.</summary>
     public static string Name(char separator) =>
         separator switch { '\t' => "tabs", ',' => "commas", ';' => "semicolons", '|' => "bars", ' ' => "blanks",
         _ => $"\"{separator}\"" };
@@ -26,7 +25,7 @@ internal sealed class DelimitedFormat : IRowFormat
             : Path.GetFileNameWithoutExtension(path);
         var layout = new DelimitedLayout(content, bare.EndsWith(Tabs, StringComparison.OrdinalIgnoreCase) ? '\t'
             : ',', options.Csv);
-        if (layout.IsUnexpected) problems.Remark($"{path}: the columns are parted by {Name(layout.Separator)}.");
+        if (layout.IsUnexpected) problems.Remark($"{path}: the columns are separated by {Name(layout.Separator)}.");
         string?[]? columns = null;
         foreach (DelimitedRecord record in DelimitedRecords.Read(
             layout.Content, (byte)layout.Separator, layout.FirstLine))
@@ -41,7 +40,7 @@ internal sealed class DelimitedFormat : IRowFormat
                     yield break;
                 }
                 foreach (int unnamed in Enumerable.Range(0, columns.Length).Where(i => columns[i] is null))
-                    problems.Remark($"{path}: column {unnamed + 1} has no name and is not read.");
+                    problems.Remark($"{path}: column {unnamed + 1} has no name and is skipped.");
                 continue;
             }
             columns ??= [.. Enumerable.Range(0, record.Fields.Count)
@@ -50,13 +49,13 @@ internal sealed class DelimitedFormat : IRowFormat
         }
     }
 
-    // Null for a column without a name, which is not read: what pandas writes for its index, or a separator at the end
-    // of each line.
+    // Null for a column without a name, which is skipped: the index that pandas writes, or a separator at the end of
+    // each line.
     private static (string?[] Columns, string? Problem) Header(
         DelimitedRecord record, char separator, TableOptions options)
     {
         const string Advice =
-            "Expected the names of the columns in the first line; where there are none, set data.csv to {header: " +
+            "Expected the names of the columns in the first line; if there are none, set data.csv to {header: " +
             "false}.";
         if (record.Problem is { } broken) return ([], $"{broken} {Advice}");
         string[] names;
@@ -76,8 +75,8 @@ internal sealed class DelimitedFormat : IRowFormat
             return ([], $"two columns are named \"{twice.Key}\". Rename one of them.");
         if (options.Separator is not null && names is [{ } only] && only.AsSpan().IndexOfAny(",;\t") >= 0)
             return ([],
-                $"the first line, \"{only}\", is one column. Expected columns parted by {Name(separator)}, as " +
-                "data.csv.separator says; auto finds out.");
+                $"the first line, \"{only}\", is one column. Expected columns separated by {Name(separator)}, as " +
+                "data.csv.separator says; auto detects the separator.");
         return ([.. names.Select(name => name.Length == 0 ? null : name)], null);
     }
 
@@ -88,7 +87,7 @@ internal sealed class DelimitedFormat : IRowFormat
             return new WrongRow(
                 place, $"the row has {record.Fields.Count} fields, expected {columns.Length} " +
                 $"({string.Join(", ", columns.Select(name => name ?? "one without a name"))}). Put fields that " +
-                "hold separators or line ends into double quotes.");
+                "contain separators or line ends into double quotes.");
         var row = new JsonObject();
         for (int i = 0; i < columns.Length; i++)
         {
@@ -105,23 +104,24 @@ internal sealed class DelimitedFormat : IRowFormat
         return new ReadRow(place, row);
     }
 
-    private static string NoUtf8(string what) => $"{what} no UTF-8. Save the file as UTF-8 (in Excel: CSV UTF-8).";
+    private static string NoUtf8(string what) => $"{what} not valid UTF-8. Save the file as UTF-8 (in Excel: CSV " +
+        "UTF-8).";
 }
 
-/// <summary>Splits a stream into records of separated values, in memory that does not grow with it.</summary>
-/// <remarks>Every separator, quote and line end (LF, CRLF or CR) is one byte of ASCII, which in UTF-8 is no part of
-/// another character. As Python's csv: quotes inside a field that does not begin with one stand for themselves. Blanks
-/// around a quoted field are no part of it.</remarks>
+/// <summary>Splits a stream into records of separated values, in memory that does not grow with the stream.</summary>
+/// <remarks>Every separator, quote and line end (LF, CRLF or CR) consists of ASCII bytes, which in UTF-8 are never part
+/// of another character. As in Python's csv, quotes inside a field that does not begin with one are literal. Blanks
+/// around a quoted field are not part of it.</remarks>
 internal sealed class DelimitedRecords
 {
     private const int LongestRecord = JsonLines.LongestLine;
-    private const int MostFields = 1 << 16; // more is no table, and would fill the memory
+    private const int MostFields = 1 << 16; // more cannot be a table, and would fill the memory
     private const byte Quote = (byte)'"', LineFeed = (byte)'\n', Return = (byte)'\r', Blank = (byte)' ';
 
     private readonly Stream stream;
     private readonly byte separator;
     private readonly byte[] buffer = new byte[1 << 16];
-    private readonly List<(int End, bool IsQuoted)> ends = []; // of the fields, in `bytes`
+    private readonly List<(int End, bool IsQuoted)> ends = []; // of the fields in `bytes`
     private byte[] bytes = new byte[1 << 12];
     private int used, at, filled;
     private long line;
@@ -130,8 +130,8 @@ internal sealed class DelimitedRecords
         (this.stream, this.separator, this.line) = (stream, separator, line);
 
     /// <summary>The records that are not blank.</summary>
-    /// <param name="stream">At the beginning of a line.</param>
-    /// <param name="separator">What parts the fields.</param>
+    /// <param name="stream">The stream, at the beginning of a line.</param>
+    /// <param name="separator">The field separator.</param>
     /// <param name="line">The number of that line.</param>
     public static IEnumerable<DelimitedRecord> Read(Stream stream, byte separator, long line = 1)
     {
@@ -163,13 +163,12 @@ internal sealed class DelimitedRecords
         }
         if (used > LongestRecord)
             problem =
-                $"the row has more than {LongestRecord >> 20} MB. Look for a double quote that is not closed, or " +
-                "split it.";
+                $"the row has more than {LongestRecord >> 20} MB. Look for an unclosed double quote, or split the row.";
         if (ends.Count == 1 && used == 0 && problem is null) return null;
         return new DelimitedRecord(begin, problem is null ? Fields() : [], problem);
     }
 
-    // The quote is taken, and blanks before it left out; blanks before anything else belong to the field.
+    // Skips blanks before an opening quote; other blanks belong to the field.
     private bool BeginsWithQuote()
     {
         int begin = used;
@@ -184,15 +183,15 @@ internal sealed class DelimitedRecords
         return true;
     }
 
-    // What stands after an opening quote, up to the closing one.
+    // Reads the text after an opening quote up to the closing one.
     private string? Quoted(long begin)
     {
         while (true)
         {
             int next = Peek();
             if (next < 0)
-                return $"a double quote is not closed: the field that it begins on or after line {begin} goes on " +
-                    "to the end of the file.";
+                return $"a double quote is not closed: the field that it opens on or after line {begin} extends to " +
+                    "the end of the file.";
             at++;
             if (next == Quote)
             {
@@ -208,7 +207,7 @@ internal sealed class DelimitedRecords
         return "text follows the closing double quote of a field. Double the quotes inside the field.";
     }
 
-    // What stands up to a separator or a line end.
+    // Reads the text up to a separator or a line end.
     private int Plain()
     {
         while (true)
@@ -228,7 +227,7 @@ internal sealed class DelimitedRecords
 
     private void Append(byte value)
     {
-        if (used > LongestRecord) return; // counted no further: the record is refused
+        if (used > LongestRecord) return; // stops counting, because the record is refused
         if (used == bytes.Length) Array.Resize(ref bytes, bytes.Length * 2);
         bytes[used++] = value;
     }
@@ -257,16 +256,16 @@ internal sealed class DelimitedRecords
 }
 
 /// <summary>A record of separated values.</summary>
-/// <param name="Line">The line it begins on, counted from 1.</param>
-/// <param name="Fields">Its fields; valid until the next record.</param>
-/// <param name="Problem">What is wrong with it; null for nothing.</param>
+/// <param name="Line">The line on which the record begins, counted from 1.</param>
+/// <param name="Fields">The fields; valid until the next record.</param>
+/// <param name="Problem">The problem; null for none.</param>
 internal sealed record DelimitedRecord(long Line, IReadOnlyList<DelimitedField> Fields, string? Problem);
 
 /// <summary>A field of a record.</summary>
-/// <param name="Utf8">Its text, quotes removed.</param>
-/// <param name="IsQuoted">Whether it stood in quotes.</param>
+/// <param name="Utf8">The text, without quotes.</param>
+/// <param name="IsQuoted">Whether the field was quoted.</param>
 internal readonly record struct DelimitedField(ReadOnlyMemory<byte> Utf8, bool IsQuoted)
 {
-    /// <summary>Whether there is nothing, not even quotes.</summary>
+    /// <summary>Whether the field is empty and unquoted.</summary>
     public bool IsAbsent => Utf8.IsEmpty && !IsQuoted;
 }

@@ -2,17 +2,17 @@ using System.Text;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>What parts the columns of a table in text, told by the options, by a first line <c>sep=;</c> as Excel reads
-/// it, or by the first records: the character by which most of them have as many fields as the first.</summary>
+/// <summary>The column separator of a text table: from the options, from a first line <c>sep=;</c> as in Excel, or from
+/// the first records. It is then the character by which most records have as many fields as the first.</summary>
 internal sealed class DelimitedLayout
 {
     private const int Looked = 1 << 16, Records = 50;
     private const string Candidates = ",;\t|";
 
-    /// <summary>Looks at a table.</summary>
-    /// <param name="content">At its beginning; owned by <see cref="Content"/>.</param>
-    /// <param name="usual">What a file of its name has, and one whose records do not tell.</param>
-    /// <param name="options">What the user says.</param>
+    /// <summary>Inspects a table.</summary>
+    /// <param name="content">The content at its beginning; <see cref="Content"/> takes ownership.</param>
+    /// <param name="usual">The usual separator for the file's name, also used if the records do not decide.</param>
+    /// <param name="options">The user's options.</param>
     public DelimitedLayout(Stream content, char usual, TableOptions options)
     {
         var peeked = new PeekedStream(content, Looked);
@@ -32,16 +32,16 @@ internal sealed class DelimitedLayout
         IsUnexpected = options.Separator is null && Separator != usual;
     }
 
-    /// <summary>The table, after a line that says the separator.</summary>
+    /// <summary>The table, after a line that names the separator.</summary>
     public Stream Content { get; }
 
-    /// <summary>The number of its first line.</summary>
+    /// <summary>The number of the table's first line.</summary>
     public long FirstLine { get; } = 1;
 
-    /// <summary>What parts the columns.</summary>
+    /// <summary>The column separator.</summary>
     public char Separator { get; }
 
-    /// <summary>Whether neither the user nor the file's name says so.</summary>
+    /// <summary>Whether the separator comes neither from the user nor from the file's name.</summary>
     public bool IsUnexpected { get; }
 
     private static char Told(PeekedStream content, int begin, char usual)
@@ -53,7 +53,7 @@ internal sealed class DelimitedLayout
             .Select(known => (char?)known.candidate).FirstOrDefault() ?? usual;
     }
 
-    // Records with as many fields as the first; 0 where that has only one.
+    // The number of records with as many fields as the first; 0 if the first has only one field.
     private static int Agreeing(byte[] beginning, char separator, bool isWhole)
     {
         using var stream = new MemoryStream(beginning);

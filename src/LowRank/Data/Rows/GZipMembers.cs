@@ -4,11 +4,11 @@ using ICSharpCode.SharpZipLib.Zip.Compression;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>gzip members one after the other (RFC 1952), each checked by its sum and length.</summary>
-/// <remarks>As Python's gzip: zeros may follow a member, anything else that is no member is an error. .NET's own stream
-/// takes the end of a torn file for the end of its content, and the library's takes a damaged member for the end of the
-/// file.</remarks>
-/// <param name="file">Belongs to this stream from now on.</param>
+/// <summary>Concatenated gzip members (RFC 1952), each verified by its checksum and length.</summary>
+/// <remarks>As in Python's gzip, zeros may follow a member; anything else that is not a member is an error. .NET's own
+/// stream treats the end of a truncated file as the end of its content, and the library's treats a damaged member as
+/// the end of the file.</remarks>
+/// <param name="file">The file; this stream takes ownership.</param>
 internal sealed class GZipMembers(Stream file) : ForwardStream
 {
     private const int Extra = 4, Name = 8, Comment = 16, HeaderSum = 2; // the header's flags
@@ -51,8 +51,8 @@ internal sealed class GZipMembers(Stream file) : ForwardStream
         if (isAfterFirst) while (Fill() && input[at] == 0) at++;
         if (!Fill()) return false;
         if (Next() != 0x1F || Next() != 0x8B)
-            throw new InvalidDataException("what follows a gzip member is no other one");
-        if (Next() != 8) throw new InvalidDataException("a gzip member is compressed by a method that is not known");
+            throw new InvalidDataException("the data after a gzip member is not another member");
+        if (Next() != 8) throw new InvalidDataException("a gzip member uses an unknown compression method");
         int flags = Next();
         Skip(6); // time, extra flags, system
         if ((flags & Extra) != 0) Skip(Next() | (Next() << 8));
@@ -71,9 +71,9 @@ internal sealed class GZipMembers(Stream file) : ForwardStream
         Span<byte> trailer = stackalloc byte[8];
         foreach (ref byte value in trailer) value = Next();
         if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != (uint)sum.Value)
-            throw new InvalidDataException("a gzip member's content does not have its sum");
+            throw new InvalidDataException("a gzip member's checksum does not match");
         if (BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != length)
-            throw new InvalidDataException("a gzip member's content does not have its length");
+            throw new InvalidDataException("a gzip member's length does not match");
         isInside = false;
     }
 

@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 namespace LowRank.Data.Rows;
 
 /// <summary>JSON: a list of objects, or an object that holds one (<c>{"data": [{…}, …]}</c>); also one object per line,
-/// which many files of that name hold.</summary>
+/// as in many files with that extension.</summary>
 internal sealed class JsonFormat : IRowFormat
 {
     private const int Peeked = 1 << 20;
@@ -24,7 +24,7 @@ internal sealed class JsonFormat : IRowFormat
         return SquadRows.Of(elements, path, problems);
     }
 
-    // The first line is an object of its own and another one follows.
+    // The first line is a complete object, and another one follows.
     private static bool HoldsLines(ReadOnlySpan<byte> beginning)
     {
         if (beginning.StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF])) beginning = beginning[3..];
@@ -34,7 +34,7 @@ internal sealed class JsonFormat : IRowFormat
         return beginning[end..].TrimStart(" \t\r\n"u8).StartsWith("{"u8) && IsOneLine(beginning);
     }
 
-    /// <summary>Whether the first line is a value of its own.</summary>
+    /// <summary>Whether the first line is a complete value.</summary>
     public static bool IsOneLine(ReadOnlySpan<byte> beginning)
     {
         int end = beginning.IndexOf((byte)'\n');
@@ -65,7 +65,7 @@ internal sealed class JsonFormat : IRowFormat
                 string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0]
                     .TrimEnd('.');
                 problems.Add(new DataPlace(path, 0),
-                    $"no valid JSON at or after line {list.Line} ({reason}). {Expected}");
+                    $"invalid JSON at or after line {list.Line} ({reason}). {Expected}");
                 yield break;
             }
             if (row is null) break;
@@ -92,9 +92,9 @@ internal sealed class JsonLinesFormat : IRowFormat
 }
 
 /// <summary>A row that is a JSON object.</summary>
-/// <param name="place">Where it stands.</param>
-/// <param name="utf8">Its bytes; valid until the next row of the file.</param>
-/// <param name="what">What messages call it: the line, or the row.</param>
+/// <param name="place">The place of the row.</param>
+/// <param name="utf8">The bytes; valid until the next row of the file.</param>
+/// <param name="what">The word for it in messages: line or row.</param>
 internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string what) : UnreadRow(place)
 {
     private static readonly UTF8Encoding Strict =
@@ -120,26 +120,26 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
         }
         catch (DecoderFallbackException failure)
         {
-            problems.Add(Place, $"byte {failure.Index + 1} of the {what} is no UTF-8. Save the file as UTF-8.");
+            problems.Add(Place, $"byte {failure.Index + 1} of the {what} is not valid UTF-8. Save the file as UTF-8.");
         }
         catch (InvalidOperationException)
         {
             problems.Add(Place,
-                "a text holds half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole " +
+                "a text contains half of a surrogate pair (\\ud800 to \\udfff without its partner). Write the whole " +
                 "character.");
         }
         catch (JsonException failure)
         {
             string reason = failure.Message.Split([" Path: ", " LineNumber: "], StringSplitOptions.None)[0]
                 .TrimEnd('.');
-            problems.Add(Place, $"no valid JSON at byte {failure.BytePositionInLine + 1} ({reason}). " +
+            problems.Add(Place, $"invalid JSON at byte {failure.BytePositionInLine + 1} ({reason}). " +
                 "Expected one JSON object on each line, such as {\"text\": \"…\"}.");
         }
         return null;
     }
 
-    /// <summary>Texts are decoded when they are first read: an unpaired surrogate escape would show far from its
-    /// line.</summary>
+    /// <summary>Decodes all texts now: otherwise they are decoded on first use, and an unpaired surrogate escape would
+    /// fail far from its line.</summary>
     private static void CheckTexts(JsonNode? node)
     {
         if (node is JsonObject fields)
@@ -151,7 +151,7 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
     }
 }
 
-/// <summary>Reads the elements of a JSON list one by one, in memory that does not grow with it.</summary>
+/// <summary>Reads the elements of a JSON list one by one, in memory that does not grow with the list.</summary>
 internal sealed class JsonList(Stream stream)
 {
     private const int LongestElement = JsonLines.LongestLine;
@@ -163,20 +163,20 @@ internal sealed class JsonList(Stream stream)
     private JsonReaderState state = new(Options);
     private string? listName;
 
-    /// <summary>The line that was reached, counted from 1.</summary>
+    /// <summary>The current line, counted from 1.</summary>
     public long Line { get; private set; } = 1;
 
-    /// <summary>What is wrong with the file as a whole, once its end is reached; null for nothing.</summary>
+    /// <summary>The problem of the file as a whole, once its end is reached; null for none.</summary>
     public string? Problem { get; private set; }
 
     /// <summary>Whether there was a list.</summary>
     public bool HasList { get; private set; }
 
-    /// <summary>Whether nothing can be read any more.</summary>
+    /// <summary>Whether nothing more can be read.</summary>
     public bool IsBroken { get; private set; }
 
     /// <summary>The next element; null at the end.</summary>
-    /// <exception cref="JsonException">The text is no JSON.</exception>
+    /// <exception cref="JsonException">The text is not JSON.</exception>
     public UnreadRow? Next(string path)
     {
         while (!done)
@@ -195,14 +195,14 @@ internal sealed class JsonList(Stream stream)
     {
         if (end - begin < 4 && !atEnd)
         {
-            _ = Fill(); // four bytes are not too long
+            _ = Fill(); // four bytes are never too long
             return false;
         }
         if (buffer.AsSpan(begin, end - begin).StartsWith((ReadOnlySpan<byte>)[0xEF, 0xBB, 0xBF])) begin += 3;
         return started = true;
     }
 
-    // One token outside of the list; false where more bytes are needed.
+    // Reads one token outside the list; false if more bytes are needed.
     private bool Step()
     {
         var reader = new Utf8JsonReader(buffer.AsSpan(begin, end - begin), atEnd, state);
@@ -221,8 +221,8 @@ internal sealed class JsonList(Stream stream)
         else if (token == JsonTokenType.StartArray)
         {
             if (HasList)
-                Finish($"the object holds two lists{(listName is null ? "" : $", the first \"{listName}\"")}. Put " +
-                    "each into a file of its own.");
+                Finish($"the object contains two lists{(listName is null ? "" : $", the first \"{listName}\"")}. Put " +
+                    "each into its own file.");
             (HasList, inList) = (true, true);
         }
         else if (token == JsonTokenType.PropertyName) return Property(ref reader);
@@ -230,16 +230,16 @@ internal sealed class JsonList(Stream stream)
         return true;
     }
 
-    // A property of the outer object: a list is entered, anything else passed over.
+    // Reads a property of the outer object: enters a list, skips anything else.
     private bool Property(ref Utf8JsonReader reader)
     {
-        string name = Encoding.UTF8.GetString(reader.ValueSpan); // for messages: escapes stay, wrong bytes become marks
+        string name = Encoding.UTF8.GetString(reader.ValueSpan); // for messages: invalid bytes are replaced
         JsonReaderState atName = reader.CurrentState;
         int consumed = (int)reader.BytesConsumed;
         if (!reader.Read()) return Unfinished();
         if (reader.TokenType == JsonTokenType.StartArray)
         {
-            // Only the name is behind us: the list's own bracket comes with the next token.
+            // Only the name has been read; the list's opening bracket is the next token.
             listName ??= name;
             state = atName;
             Count(consumed);
@@ -254,7 +254,7 @@ internal sealed class JsonList(Stream stream)
     {
         if (end - begin <= LongestElement) return false;
         IsBroken = true;
-        Finish("what stands beside the list is too large to pass over.");
+        Finish("the values beside the list are too large to skip.");
         return true;
     }
 
@@ -283,14 +283,14 @@ internal sealed class JsonList(Stream stream)
         (IsBroken, done) = (true, true);
         return new WrongRow(
             new DataPlace(path, Line),
-            $"the row has more than {LongestElement >> 20} MB, or as many blanks stand before it. Look for a " +
-            "bracket or quote that is not closed, or split it.");
+            $"the row has more than {LongestElement >> 20} MB, or there are as many blanks before it. Look for an " +
+            "unclosed bracket or quote, or split the row.");
     }
 
     private void Finish(string? problem)
     {
         done = true;
-        Problem = problem ?? (HasList ? null : "the file holds no list.");
+        Problem = problem ?? (HasList ? null : "the file contains no list.");
     }
 
     private void Advance(ref Utf8JsonReader reader)
@@ -305,8 +305,8 @@ internal sealed class JsonList(Stream stream)
         begin += bytes;
     }
 
-    // False where a row, or what stands between rows, is too long. The buffer is filled whole: what is in it is read
-    // from its beginning each time, and so twice at most.
+    // False if a row, or the text between rows, is too long. Fills the whole buffer: its content is read from the
+    // beginning each time, so at most twice.
     private bool Fill()
     {
         if (atEnd) throw new JsonException("the file ends before the list does");

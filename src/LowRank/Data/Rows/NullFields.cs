@@ -2,12 +2,12 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Takes fields that are null for absent. Tables write null where a row has no such field: exports of rows of
-/// several forms, and of messages of which some alone call a tool.</summary>
+/// <summary>Treats null fields as absent. Tables write null if a row lacks a field: exports of rows in several forms,
+/// and of messages only some of which call a tool.</summary>
 internal static class NullFields
 {
-    /// <summary>Removes them, at any depth. The content of a message stays: templates tell a message without words by
-    /// it.</summary>
+    /// <summary>Removes null fields at any depth, except the content of a message, by which templates recognise a
+    /// message without words.</summary>
     public static void Remove(JsonNode? node)
     {
         if (node is JsonArray list)
@@ -25,7 +25,7 @@ internal static class NullFields
         if (!any) return;
         KeyValuePair<string, JsonNode?>[] kept =
             [.. fields.Where(field => field.Value is not null || IsContent(fields, field.Key))];
-        fields.Clear(); // one by one would move all that follow, each time
+        fields.Clear(); // removing them one by one would shift the rest each time
         foreach ((string key, JsonNode? value) in kept) fields.Add(key, value);
     }
 

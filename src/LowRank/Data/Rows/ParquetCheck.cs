@@ -3,8 +3,8 @@ using Parquet.Meta;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Sees that a Parquet file is whole before the library reads it: footer and page headers, and what they
-/// promise.</summary>
+/// <summary>Checks that a Parquet file is intact before the library reads it: the footer, the page headers, and the
+/// sizes they declare.</summary>
 internal static class ParquetCheck
 {
     private const int LargestFooter = 1 << 28, LargestHeader = 1 << 20;
@@ -12,8 +12,8 @@ internal static class ParquetCheck
         LargestPage = 1 << 30;
     private static ReadOnlySpan<byte> Mark => "PAR1"u8;
 
-    /// <summary>Checks the footer, which has to come before the library opens the file.</summary>
-    /// <exception cref="InvalidDataException">It is torn, or no Parquet.</exception>
+    /// <summary>Checks the footer; must run before the library opens the file.</summary>
+    /// <exception cref="InvalidDataException">The file is truncated, or not Parquet.</exception>
     public static void Footer(Stream content)
     {
         if (content.Length < 12) throw new InvalidDataException("the file is too short");
@@ -33,7 +33,8 @@ internal static class ParquetCheck
     }
 
     /// <summary>Checks the pages of a row group.</summary>
-    /// <exception cref="InvalidDataException">A page is torn, or promises more than its bytes can hold.</exception>
+    /// <exception cref="InvalidDataException">A page is truncated, or declares more than its bytes can
+    /// hold.</exception>
     public static void Pages(Stream content, RowGroup group)
     {
         foreach (ColumnChunk chunk in group.Columns)
@@ -44,9 +45,9 @@ internal static class ParquetCheck
                 ? Math.Min(dictionary, column.DataPageOffset) : column.DataPageOffset;
             long size = column.TotalCompressedSize;
             if (from < 4 || size < 0 || from > content.Length || size > content.Length - from)
-                throw new InvalidDataException("a column lies outside of the file");
+                throw new InvalidDataException("a column lies outside the file");
             if (column.NumValues < 0 || column.NumValues > FreeValues + (ValuesPerByte * size))
-                throw new InvalidDataException($"a column of {size} bytes promises {column.NumValues} values");
+                throw new InvalidDataException($"a column of {size} bytes declares {column.NumValues} values");
             Pages(content, from, from + size, column.NumValues);
         }
     }
@@ -58,20 +59,20 @@ internal static class ParquetCheck
         {
             PageSizes page = Header(content, from, end, ref header);
             if (page.Compressed < 0 || page.Compressed > end - from - page.Header)
-                throw new InvalidDataException("a page goes on beyond its column");
+                throw new InvalidDataException("a page extends beyond its column");
             if (page.Plain < 0 || page.Plain > LargestPage || page.Plain > FreeBytes + (BytesPerByte * page.Compressed))
-                throw new InvalidDataException($"a page of {page.Compressed} bytes promises {page.Plain}");
+                throw new InvalidDataException($"a page of {page.Compressed} bytes declares {page.Plain}");
             if (page.Values < 0 || page.Values > FreeValues + (ValuesPerByte * page.Compressed))
-                throw new InvalidDataException($"a page of {page.Compressed} bytes promises {page.Values} values");
+                throw new InvalidDataException($"a page of {page.Compressed} bytes declares {page.Values} values");
             if (!page.IsDictionary && page.Values > values)
                 throw new InvalidDataException("a page has more values than its column");
             if (!page.IsDictionary) values -= page.Values;
             from += page.Header + page.Compressed;
         }
-        if (values > 0) throw new InvalidDataException("a column has fewer values than it promises");
+        if (values > 0) throw new InvalidDataException("a column has fewer values than it declares");
     }
 
-    // A header may hold the smallest and largest value, of any length.
+    // A header may contain the smallest and largest value, of any length.
     private static PageSizes Header(Stream content, long from, long end, ref byte[] buffer)
     {
         while (true)
@@ -90,28 +91,28 @@ internal static class ParquetCheck
             }
             catch (InvalidDataException) when (read == buffer.Length && buffer.Length < LargestHeader)
             {
-                buffer = new byte[buffer.Length * 4]; // it may go on beyond what was read
+                buffer = new byte[buffer.Length * 4]; // the header may be longer than what was read
             }
         }
     }
 }
 
-/// <summary>Goes through a structure in thrift's compact protocol and sees that it is whole and of the types
-/// expected.</summary>
-/// <remarks>The library that reads Parquet trusts these bytes: a wrong one can send it round for ever, or ask for any
-/// amount of memory.</remarks>
+/// <summary>Scans a structure in thrift's compact protocol and checks that it is complete and has the expected
+/// types.</summary>
+/// <remarks>The Parquet library trusts these bytes: a wrong one can make it loop forever or allocate any amount of
+/// memory.</remarks>
 internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
 {
     private const int Deepest = 16;
     private readonly ReadOnlySpan<byte> bytes = bytes;
 
-    /// <summary>Bytes gone through.</summary>
+    /// <summary>Number of bytes scanned.</summary>
     public int At { get; private set; }
 
-    /// <summary>Goes through a structure.</summary>
+    /// <summary>Scans a structure.</summary>
     /// <param name="name">Its name in <see cref="ParquetStructures"/>.</param>
-    /// <param name="number">Hears of whole numbers: of which structure, which field, and the value.</param>
-    /// <exception cref="InvalidDataException">The bytes are no such structure.</exception>
+    /// <param name="number">Receives whole numbers: the structure, the field and the value.</param>
+    /// <exception cref="InvalidDataException">The bytes are not such a structure.</exception>
     public void Structure(string name, Action<string, int, long>? number) => Structure(name, number, 0);
 
     private void Structure(string? name, Action<string, int, long>? number, int depth)
@@ -196,13 +197,13 @@ internal ref struct ThriftScan(ReadOnlySpan<byte> bytes)
 
     private byte Byte()
     {
-        if (At >= bytes.Length) throw new InvalidDataException("a structure goes on beyond its bytes");
+        if (At >= bytes.Length) throw new InvalidDataException("a structure extends beyond its bytes");
         return bytes[At++];
     }
 
     private void Skip(int count)
     {
-        if (count > bytes.Length - At) throw new InvalidDataException("a value goes on beyond its bytes");
+        if (count > bytes.Length - At) throw new InvalidDataException("a value extends beyond its bytes");
         At += count;
     }
 

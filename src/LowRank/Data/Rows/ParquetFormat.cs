@@ -7,7 +7,7 @@ using Parquet.Serialization;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Apache Parquet, lists and structures in it too; a row group at a time is in memory.</summary>
+/// <summary>Apache Parquet, including lists and structures; one row group at a time is in memory.</summary>
 internal sealed class ParquetFormat : IRowFormat
 {
     private const long LargestGroup = 1L << 32; // uncompressed bytes
@@ -29,7 +29,7 @@ internal sealed class ParquetFormat : IRowFormat
             for (int i = 0; i < rows.Count; i++)
             {
                 Dictionary<string, object> row = rows[i];
-                rows[i] = null!; // let go of what has been read
+                rows[i] = null!; // releases rows that have been read
                 yield return ParquetValues.Row(row, new DataPlace(path, ++number) { IsRow = true });
             }
         }
@@ -45,8 +45,8 @@ internal sealed class ParquetFormat : IRowFormat
             long largest = reader.Metadata?.RowGroups.Select(group => group.TotalByteSize).DefaultIfEmpty().Max() ?? 0;
             if (largest > LargestGroup)
                 throw new InputException(
-                    $"a row group takes {largest / 1e9:0.0} GB of memory; at most {LargestGroup / 1e9:0.0} are " +
-                    "read. Write the file anew with smaller row groups.");
+                    $"a row group needs {largest / 1e9:0.0} GB of memory; the limit is {LargestGroup / 1e9:0.0} GB. " +
+                    "Rewrite the file with smaller row groups.");
             foreach (RowGroup group in reader.Metadata?.RowGroups ?? []) ParquetCheck.Pages(content, group);
             return reader.RowGroupCount;
         }
@@ -62,7 +62,7 @@ internal sealed class ParquetFormat : IRowFormat
         return Wait(ParquetSerializer.DeserializeUntypedAsync(content, null, group)).Data;
     }
 
-    // The library reads asynchronously; a file is there at once.
+    // The library reads asynchronously; a file is available immediately.
     private static T Wait<T>(Task<T> task) => task.GetAwaiter().GetResult();
 
     private static void Wait(Task task) => task.GetAwaiter().GetResult();
@@ -73,21 +73,20 @@ internal sealed class ParquetFormat : IRowFormat
         {
             return read();
         }
-        // The library checks little of what a damaged file says: any of its slips means the same.
+        // The library checks little in a damaged file, so any of its exceptions means damage.
         catch (Exception failure) when (failure is not OutOfMemoryException && AssemblyFailure.Name(failure) is null)
         {
             problems.Add(place, failure is InputException ? failure.Message
-                : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is whole, " +
-                "or write it anew.");
+                : $"the file cannot be read as Parquet ({failure.Message.TrimEnd('.')}). Check that it is complete, " +
+                    "or rewrite it.");
             return default;
         }
     }
 }
 
 /// <summary>The structures of Parquet's footer and page headers (parquet.thrift), field by field.</summary>
-/// <remarks>A letter a field: b truth value, y byte, h, i, l whole numbers of 2, 4, 8 bytes, s bytes; a name in
-/// brackets a structure;
-/// * before it a list.</remarks>
+/// <remarks>One letter per field: b boolean, y byte, h, i, l whole numbers of 2, 4, 8 bytes, s bytes; a name in
+/// brackets is a structure; * in front makes it a list.</remarks>
 internal static class ParquetStructures
 {
     private static readonly Dictionary<string, string> Written = new()
@@ -125,7 +124,7 @@ internal static class ParquetStructures
         .ToDictionary(field => int.Parse(field.Split(':')[0], System.Globalization.CultureInfo.InvariantCulture),
         field => field.Split(':')[1]));
 
-    /// <summary>What a field of a structure is; null for one that is not known here.</summary>
+    /// <summary>The type of a structure's field; null if it is unknown here.</summary>
     public static string? Field(string structure, int id) => Parsed[structure].GetValueOrDefault(id);
 }
 
@@ -170,17 +169,16 @@ internal static class ParquetValues
         ReadOnlyMemory<char> text => text.ToString(),
         byte[] or ReadOnlyMemory<byte> =>
         throw new InputException(
-            $"\"{key}\" holds bytes, which no form of rows has. Leave the column out of the file, or write it as " +
-            "text."),
+            $"\"{key}\" contains bytes, which rows cannot hold. Remove the column from the file, or write it as text."),
         IDictionary<string, object> inner => Fields(inner, depth),
         IDictionary map => Map(key, map, depth),
         IEnumerable list => new JsonArray([.. list.Cast<object?>().Select(item => Value(key, item, depth + 1))]),
         _ => throw new InputException(
-            $"\"{key}\" holds values of the type {value.GetType().Name}, which no form of rows has. Leave the " +
-            "column out of the file."),
+            $"\"{key}\" holds values of the type {value.GetType().Name}, which rows cannot hold. Remove the column " +
+            "from the file."),
     };
 
-    // As a row of JSON has it: a number that can be read as any type that holds it.
+    // Like a number in a JSON row, which can be read as any type that holds it.
     private static JsonNode? Number(IFormattable number) =>
         JsonNode.Parse(number.ToString(null, CultureInfo.InvariantCulture));
 
@@ -194,25 +192,25 @@ internal static class ParquetValues
     }
 }
 
-/// <summary>What the header of a Parquet page says.</summary>
+/// <summary>The header of a Parquet page.</summary>
 internal sealed class PageSizes
 {
-    /// <summary>Bytes of the header itself.</summary>
+    /// <summary>Size of the header itself, in bytes.</summary>
     public int Header { get; set; }
 
-    /// <summary>Bytes as they are in the file.</summary>
+    /// <summary>Size in the file, in bytes.</summary>
     public long Compressed { get; private set; }
 
-    /// <summary>Bytes once decompressed.</summary>
+    /// <summary>Decompressed size, in bytes.</summary>
     public long Plain { get; private set; }
 
-    /// <summary>Values, missing ones counted.</summary>
+    /// <summary>Number of values, including missing ones.</summary>
     public long Values { get; private set; }
 
     /// <summary>Whether other pages refer to it.</summary>
     public bool IsDictionary { get; private set; }
 
-    /// <summary>Takes a number of the header.</summary>
+    /// <summary>Receives a number of the header.</summary>
     public void Take(string structure, int field, long value)
     {
         switch (structure, field)

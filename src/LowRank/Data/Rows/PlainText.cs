@@ -1,12 +1,12 @@
 namespace LowRank.Data.Rows;
 
-/// <summary>What a file of plain text holds.</summary>
+/// <summary>The content of a plain text file.</summary>
 public enum PlainText
 {
-    /// <summary>Lines <c>prompt||completion</c>, as the LoRA paper's E2E data has them.</summary>
+    /// <summary>Lines <c>prompt||completion</c>, as in the LoRA paper's E2E data.</summary>
     Pairs,
 
-    /// <summary>A document per line; blank lines are passed over.</summary>
+    /// <summary>One document per line; blank lines are skipped.</summary>
     Lines,
 
     /// <summary>One document, the whole file.</summary>

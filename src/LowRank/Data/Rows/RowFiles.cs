@@ -5,7 +5,7 @@ using LowRank.IO;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>The files that paths, folders and patterns of a recipe name.</summary>
+/// <summary>Finds the files that the paths, folders and patterns of a recipe name.</summary>
 internal static class RowFiles
 {
     /// <summary>The path that stands for standard input.</summary>
@@ -17,14 +17,14 @@ internal static class RowFiles
     {
         RecurseSubdirectories = true,
         AttributesToSkip = FileAttributes.Hidden | FileAttributes.System, // .git and the like
-        MaxRecursionDepth = 32, // a link that leads back would go on for ever
+        MaxRecursionDepth = 32, // a circular link would recurse forever
     };
 
-    /// <summary>The files, each path's in the order of their names.</summary>
-    /// <param name="paths">Files; folders, whose data files are taken with those below; patterns with * (within a
-    /// name), ** (over folders) and ?.</param>
-    /// <param name="problems">Receives paths that name nothing.</param>
-    /// <param name="notes">Receives what was passed over; null for nobody.</param>
+    /// <summary>The files, those of each path sorted by name.</summary>
+    /// <param name="paths">Files; folders, including data files in subfolders; patterns with * (within a name), **
+    /// (across folders) and ?.</param>
+    /// <param name="problems">Receives paths that match nothing.</param>
+    /// <param name="notes">Receives notes about skipped files; may be null.</param>
     public static IReadOnlyList<string> Expand(
         IReadOnlyList<string> paths, DataProblems problems, ICollection<string>? notes = null)
     {
@@ -32,22 +32,23 @@ internal static class RowFiles
         foreach (string path in paths.Select(path => EmbeddedFiles.Resolve(path)))
         {
             if (files.Contains(path) && IsReadOnce(path))
-                problems.Add(new DataPlace(Name(path), 0), "it is named twice, and can be read once. Name it once.");
+                problems.Add(new DataPlace(Name(path), 0), "it is named twice but can be read only once. Name it " +
+                    "once.");
             else if (path == StandardInput || File.Exists(path)) files.Add(path);
             else if (Directory.Exists(path)) files.AddRange(InFolder(path, problems, notes));
             else if (path.AsSpan().IndexOfAny('*', '?') >= 0) files.AddRange(Matching(path, problems));
-            else files.Add(path); // opening it says what is wrong
+            else files.Add(path); // opening it reports the problem
         }
         return files;
     }
 
-    /// <summary>Whether a path can be read once only: standard input, or a pipe.</summary>
+    /// <summary>Whether a path can be read only once: standard input, or a pipe.</summary>
     public static bool IsReadOnce(string path) => path == StandardInput || FileKind.IsPipe(path);
 
     /// <summary>The name of a file in messages.</summary>
     public static string Name(string path) => path == StandardInput ? "standard input" : path;
 
-    /// <summary>Paths that name no file, each with what is wrong.</summary>
+    /// <summary>Paths that name no file, each with its problem.</summary>
     public static IReadOnlyList<string> Missing(IReadOnlyList<string> paths)
     {
         var problems = new DataProblems();
@@ -57,7 +58,7 @@ internal static class RowFiles
     }
 
     /// <summary>Opens a file, decompressed.</summary>
-    /// <returns>Null where it cannot be read, which is noted.</returns>
+    /// <returns>Null if it cannot be read, which is recorded.</returns>
     public static Stream? Open(string path, bool streamed, DataProblems problems)
     {
         if (FileKind.Special(path) is { } special)
@@ -128,8 +129,8 @@ internal static class RowFiles
             : [];
         if (found.Length == 0)
             problems.Add(new DataPlace(pattern, 0),
-                "no file fits this pattern. In patterns * stands for any part of a name, ** for any folders, ? for " +
-                "a character.");
+                "no file matches this pattern. In patterns * matches any part of a name, ** any folders, and ? one " +
+                "character.");
         return found;
     }
 
@@ -147,8 +148,7 @@ internal static class RowFiles
     }
 }
 
-/// <summary>All formats of data files: those of this library in one list, and those that a program
-/// registers.</summary>
+/// <summary>All formats of data files: the built-in ones and those that a program registers.</summary>
 public static class RowFormats
 {
     private static readonly string[] Compressions = [".gz", ".zst", ".bz2", ".xz"];
@@ -160,36 +160,37 @@ public static class RowFormats
         [.. BuiltIn.SelectMany(format => format.Extensions.Select(extension => new NamedRowFormat(extension, format)))],
         Compressions);
 
-    /// <summary>The ends of file names that can be read, sorted.</summary>
+    /// <summary>The supported file extensions, sorted.</summary>
     public static IReadOnlyList<string> Extensions => ByExtension.Names;
 
-    /// <summary>Adds a format of your own, for every file that is read afterwards; from any thread.</summary>
-    /// <param name="extension">The end of its files' names in lower case, such as <c>.log</c>.</param>
-    /// <param name="read">Gives the rows of a file in their order, from its decompressed content and its path. Where
-    /// it throws an <see cref="InputException"/>, the data cannot be used.</param>
-    /// <exception cref="ArgumentException">The end is taken, or is no end of a name in lower case.</exception>
+    /// <summary>Registers your own format for all files read from now on. Thread-safe.</summary>
+    /// <param name="extension">The file extension in lower case, such as <c>.log</c>.</param>
+    /// <param name="read">Returns the rows of a file in order, given its decompressed content and its path. An <see
+    /// cref="InputException"/> means that the data cannot be used.</param>
+    /// <exception cref="ArgumentException">The extension is already registered, or is not a lower-case
+    /// extension.</exception>
     public static void Register(string extension, Func<Stream, string, IEnumerable<JsonObject>> read)
     {
         ArgumentNullException.ThrowIfNull(read);
         if (extension is not ['.', _, ..] || extension.LastIndexOf('.') != 0
             || !string.Equals(extension, extension.ToLowerInvariant(), StringComparison.Ordinal))
             throw new ArgumentException(
-                $"\"{extension}\" is no end of a file's name in lower case; expected one such as .log.",
+                $"\"{extension}\" is not a lower-case file extension; expected one such as .log.",
                 nameof(extension));
         ByExtension.Register(new NamedRowFormat(extension, new RegisteredRowFormat(extension, read)));
     }
 
-    /// <summary>The format of a file by its name, the end that tells its compression left out; JSONL where the name
-    /// tells none.</summary>
+    /// <summary>The format of a file by its name, ignoring a compression extension; JSONL if the name has no known
+    /// extension.</summary>
     internal static IRowFormat Of(string path) => Named(path) ?? Find(".jsonl");
 
-    /// <summary>Whether a file's name tells a format.</summary>
+    /// <summary>Whether a file's name determines a format.</summary>
     internal static bool Knows(string path) => Named(path) is not null;
 
-    /// <summary>The format of content without a name: JSON, lines of JSON, plain text where the options say what it is,
-    /// else a table.</summary>
+    /// <summary>The format of content without a name: JSON, JSON Lines, plain text if the options say so, otherwise a
+    /// table.</summary>
     /// <param name="beginning">The first bytes.</param>
-    /// <param name="options">What the user says of plain text.</param>
+    /// <param name="options">The user's options for plain text.</param>
     internal static IRowFormat OfContent(ReadOnlySpan<byte> beginning, RowOptions options)
     {
         if (beginning.StartsWith(Encoding.UTF8.Preamble)) beginning = beginning[Encoding.UTF8.Preamble.Length..];
@@ -222,7 +223,7 @@ public static class RowFormats
             read(content, path).Select((row, index) =>
                 new ReadRow(new DataPlace(path, index + 1) { IsRow = true }, Parsed(row)));
 
-        // What a program made has numbers of its own types, which are not each other's; what is parsed has not.
+        // Rows created by a program have numbers of specific .NET types, unlike parsed JSON, so they are converted.
         private static JsonObject Parsed(JsonObject row) => JsonNode.Parse(row.ToJsonString())!.AsObject();
     }
 }
@@ -230,18 +231,17 @@ public static class RowFormats
 /// <summary>A file format of rows, listed in <see cref="RowFormats"/>.</summary>
 internal interface IRowFormat
 {
-    /// <summary>The ends of file names it reads, such as <c>.jsonl</c>.</summary>
+    /// <summary>The file extensions that it reads, such as <c>.jsonl</c>.</summary>
     IReadOnlyList<string> Extensions { get; }
 
-    /// <summary>Whether it reads a stream from its beginning to its end: only then a compressed file can be
-    /// one.</summary>
+    /// <summary>Whether it reads a stream from beginning to end; only such a format can be compressed.</summary>
     bool IsStreamed => true;
 
-    /// <summary>The rows in their order, in memory that does not grow with the file.</summary>
+    /// <summary>The rows in order, in memory that does not grow with the file.</summary>
     /// <param name="content">The file, decompressed.</param>
     /// <param name="path">Its name for messages.</param>
-    /// <param name="options">What plain text and tables mean.</param>
-    /// <param name="problems">Receives what is wrong with the file as a whole; a wrong row tells when it is
+    /// <param name="options">The options for plain text and tables.</param>
+    /// <param name="problems">Receives problems of the file as a whole; an invalid row reports its problem when it is
     /// read.</param>
     IEnumerable<UnreadRow> Read(Stream content, string path, RowOptions options, DataProblems problems);
 }

@@ -7,25 +7,24 @@ using LowRank.Tokenizers.Unicode;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Numbers by which equal rows are found: 128 bits of SHA-256, which no two different rows share by
-/// chance.</summary>
+/// <summary>Hashes that identify equal rows: 128 bits of SHA-256, which different rows never share by chance.</summary>
 internal static class RowIdentity
 {
     private static readonly string[][] Forms =
         [["messages", "tools"], ["prompt", "completion"], ["text"], ["input_ids", "labels", "attention_mask"]];
 
-    /// <summary>Of the row, whatever the order of its fields.</summary>
+    /// <summary>The hash of a row, regardless of the order of its fields.</summary>
     /// <param name="row">The row.</param>
-    /// <param name="ofText">Whether the fields that a language model learns from count alone.</param>
+    /// <param name="ofText">Whether only the fields that a language model learns from count.</param>
     public static UInt128 Exact(JsonObject row, bool ofText) => Hash(Text(row, ofText));
 
-    /// <summary>Of the letters and digits, case and compatibility forms left out.</summary>
+    /// <summary>The hash of the letters and digits, ignoring case and compatibility forms.</summary>
     public static UInt128 Normalized(JsonObject row, bool ofText) => Hash(Plain(Text(row, ofText)));
 
-    /// <summary>Of a text as it is.</summary>
+    /// <summary>The hash of a text.</summary>
     public static UInt128 Hash(string text) => Hash(Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Of bytes.</summary>
+    /// <summary>The hash of bytes.</summary>
     public static UInt128 Hash(byte[] bytes)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
@@ -33,7 +32,7 @@ internal static class RowIdentity
         return BinaryPrimitives.ReadUInt128LittleEndian(hash);
     }
 
-    /// <summary>Letters and digits in lower case, one blank for everything between.</summary>
+    /// <summary>Letters and digits in lower case, with one blank for everything in between.</summary>
     public static string Plain(string text)
     {
         var plain = new StringBuilder(text.Length);
@@ -56,7 +55,7 @@ internal static class RowIdentity
         return text.ToString();
     }
 
-    // Keys sorted, parted by characters that texts do not hold.
+    // Keys sorted, with separators that cannot occur in texts.
     private static void Write(JsonNode? node, StringBuilder text)
     {
         if (node is JsonObject fields)

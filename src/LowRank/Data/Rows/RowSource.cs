@@ -3,11 +3,11 @@ using LowRank.Data.Forms.Foreign;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Rows that can be read again and again, each time from their beginning, in memory that does not grow with
-/// them.</summary>
-/// <remarks>Files are read by their names: <c>.jsonl</c>, <c>.ndjson</c>, <c>.json</c>, <c>.csv</c>, <c>.tsv</c>,
-/// <c>.parquet</c>, <c>.txt</c>, and any other name as JSON Lines; compressed by gzip, zstd or bzip2 too, which the
-/// first bytes tell.</remarks>
+/// <summary>Rows that can be read repeatedly, each time from the beginning, in memory that does not grow with their
+/// number.</summary>
+/// <remarks>The file extension selects the format: <c>.jsonl</c>, <c>.ndjson</c>, <c>.json</c>, <c>.csv</c>,
+/// <c>.tsv</c>, <c>.parquet</c>, <c>.txt</c>, and any other name as JSON Lines. Files may be compressed with gzip, zstd
+/// or bzip2, recognised by the first bytes.</remarks>
 public sealed class RowSource
 {
     private RowSource(IReadOnlyList<string> paths, RowOptions options, RowSplit? split) =>
@@ -16,19 +16,19 @@ public sealed class RowSource
     /// <summary>Rows that a program holds; null where they stand in files.</summary>
     internal IReadOnlyList<JsonObject>? Held { get; private init; }
 
-    /// <summary>Files, folders and patterns, as they were given.</summary>
+    /// <summary>The files, folders and patterns, as given.</summary>
     public IReadOnlyList<string> Paths { get; }
 
-    /// <summary>How they are read.</summary>
+    /// <summary>How the rows are read.</summary>
     public RowOptions Options { get; }
 
-    /// <summary>Which of the rows are taken; null for all.</summary>
+    /// <summary>The part of the rows to use; null for all.</summary>
     public RowSplit? Split { get; }
 
-    /// <summary>Rows of files.</summary>
-    /// <param name="paths">At least one: files; folders, with those below; patterns with *, ** and ?.</param>
-    /// <param name="options">How; null for the defaults.</param>
-    /// <param name="split">Which of them; null for all.</param>
+    /// <summary>Creates a source of rows in files.</summary>
+    /// <param name="paths">At least one file, folder (including subfolders) or pattern with *, ** and ?.</param>
+    /// <param name="options">How to read; null for the defaults.</param>
+    /// <param name="split">The part to use; null for all.</param>
     public static RowSource Of(IReadOnlyList<string> paths, RowOptions? options = null, RowSplit? split = null)
     {
         if (paths.Count == 0) throw new ArgumentException("There is no file to read.", nameof(paths));
@@ -44,13 +44,13 @@ public sealed class RowSource
     /// <summary>The same source, split.</summary>
     public RowSource With(RowSplit? split) => new(Paths, Options, split) { Held = Held };
 
-    /// <summary>Begins to read.</summary>
-    /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
+    /// <summary>Starts reading.</summary>
+    /// <param name="foreign">Whether to recognise forms of other programs' data.</param>
     internal RowReading Reading(bool foreign) => new(this, foreign);
 
-    /// <summary>All rows, in their order.</summary>
-    /// <param name="foreign">Whether forms that other programs' data has are recognised.</param>
-    /// <exception cref="InputException">Files or rows that cannot be read: all at once.</exception>
+    /// <summary>All rows, in order.</summary>
+    /// <param name="foreign">Whether to recognise forms of other programs' data.</param>
+    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
     internal IReadOnlyList<Sample> ReadAll(bool foreign)
     {
         RowReading reading = Reading(foreign);
@@ -60,65 +60,65 @@ public sealed class RowSource
     }
 }
 
-/// <summary>How rows are read.</summary>
+/// <summary>How to read rows.</summary>
 public sealed record RowOptions
 {
-    /// <summary>What becomes of rows that cannot be used. Default: <see cref="BadRows.Error"/>.</summary>
+    /// <summary>What to do with rows that cannot be used. Default: <see cref="BadRows.Error"/>.</summary>
     public BadRows OnBadRow { get; init; } = BadRows.Error;
 
-    /// <summary>The data's names of fields by those that the task reads, such as prompt by question. Default:
+    /// <summary>The data's field names by those that the task reads, such as question for prompt. Default:
     /// none.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The user's own words around the fields; null takes the rows' form.</summary>
+    /// <summary>The user's own template; null to use the rows' form.</summary>
     public RowTemplate? Template { get; init; }
 
-    /// <summary>What plain text means. Default: <see cref="PlainText.Pairs"/>.</summary>
+    /// <summary>The content of plain text files. Default: <see cref="PlainText.Pairs"/>.</summary>
     public PlainText Text { get; init; } = PlainText.Pairs;
 
-    /// <summary>How tables in text are written (CSV, TSV).</summary>
+    /// <summary>The layout of text tables (CSV, TSV).</summary>
     public TableOptions Csv { get; init; } = new();
 
-    /// <summary>Whether a row that was there before is left out: by what is learned of texts, by every field in other
-    /// tasks. Default: false.</summary>
+    /// <summary>Whether to skip repeated rows, compared by the learned texts, or by every field in other tasks.
+    /// Default: false.</summary>
     public bool Deduplicate { get; init; }
 
-    /// <summary>Whether rows are to be answered: columns and templates of what only an answer needs may then name
-    /// fields that rows lack. Default: false.</summary>
+    /// <summary>Whether the rows are for prediction: fields that only the answer needs may then be missing. Default:
+    /// false.</summary>
     public bool Unanswered { get; init; }
 }
 
-/// <summary>How tables in text are written.</summary>
+/// <summary>The layout of text tables.</summary>
 public sealed record TableOptions
 {
-    /// <summary>The word for a separator that the file tells.</summary>
+    /// <summary>The setting for a detected separator.</summary>
     public const string Auto = "auto";
 
     private const string Tab = "tab";
 
-    /// <summary>What parts the columns, a character of ASCII; null lets the file tell. Default: null.</summary>
+    /// <summary>The column separator, an ASCII character; null to detect it. Default: null.</summary>
     public char? Separator { get; init; }
 
-    /// <summary>Whether the first line names the columns; otherwise their names are 0, 1 and so on. Default:
+    /// <summary>Whether the first line names the columns; otherwise they are named 0, 1 and so on. Default:
     /// true.</summary>
     public bool Header { get; init; } = true;
 
-    /// <summary>The separator as it is written in settings.</summary>
+    /// <summary>The separator in the form used in settings.</summary>
     internal string SeparatorWord => Separator switch { null => Auto, '\t' => Tab, { } other => other.ToString() };
 
-    /// <summary>Reads a separator: auto, tab, or a character.</summary>
-    /// <exception cref="InputException">It is none.</exception>
+    /// <summary>Parses a separator: auto, tab, or a character.</summary>
+    /// <exception cref="InputException">The word is not a separator.</exception>
     internal static char? ReadSeparator(string word) => word switch
     {
         Auto => null,
         Tab or "\\t" => '\t',
         [var only] when only is '\t' or (>= ' ' and < (char)127 and not '"') => only,
         _ => throw new InputException(
-            $"the separator is \"{word}\", expected auto, tab, or one character of ASCII such as ; that is no quote."),
+            $"the separator is \"{word}\", expected auto, tab, or one ASCII character such as ; except a quote."),
     };
 }
 
-/// <summary>One pass over a source, and what was met on the way.</summary>
+/// <summary>One pass over a source, with its problems and notes.</summary>
 internal sealed class RowReading(RowSource source, bool foreign)
 {
     private readonly ForeignForms forms = new();
@@ -127,33 +127,33 @@ internal sealed class RowReading(RowSource source, bool foreign)
     private readonly List<string> notes = [];
     private long duplicates;
 
-    /// <summary>What is wrong.</summary>
+    /// <summary>The problems.</summary>
     public DataProblems Problems { get; } = new(source.Options.OnBadRow);
 
-    /// <summary>What the user should know, a sentence each.</summary>
+    /// <summary>Notes for the user, one sentence each.</summary>
     public IReadOnlyList<string> Notes
     {
         get
         {
             List<string> all = [.. notes, .. forms.Notes, .. columns.Notes];
             if (duplicates > 0)
-                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} there before and left out " +
+                all.Add($"{(duplicates == 1 ? "1 row was" : $"{duplicates} rows were")} skipped as repeated " +
                     "(data.deduplicate).");
             return [.. all, .. Problems.Notes];
         }
     }
 
-    /// <summary>The rows in their order; wrong ones are noted and passed over.</summary>
+    /// <summary>The rows in order; invalid ones are recorded and skipped.</summary>
     public IEnumerable<Sample> Rows() => Unread().Select(Finish).OfType<Sample>();
 
-    /// <summary>The rows as they are found in the files, before anything is done with them.</summary>
+    /// <summary>The unprocessed rows of the files.</summary>
     public IEnumerable<UnreadRow> Unread() => source.Held is { } held
         ? held.Select((row, number) => new ReadRow(
             new DataPlace(source.Paths[0], number + 1) { IsRow = true }, row.DeepClone().AsObject()))
         : RowFiles.Expand(source.Paths, Problems, notes).SelectMany(Unread);
 
-    /// <summary>A row with everything done that the source asks for.</summary>
-    /// <returns>Null where it is wrong, which is noted, or left out.</returns>
+    /// <summary>Processes a row as the source requires.</summary>
+    /// <returns>Null if the row is invalid, which is recorded, or is skipped.</returns>
     public Sample? Finish(UnreadRow unread)
     {
         if (unread.Read(Problems) is not { } row) return null;
@@ -196,7 +196,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
                 ? "the file has no rows. Expected one JSON object per line." : "the file has no rows.");
     }
 
-    // What comes through a pipe is told by what it is, unless its name tells.
+    // The content of a pipe decides its format, unless its name does.
     private Stream? Open(string path, ref IRowFormat format)
     {
         const int Looked = 1 << 16;
@@ -232,13 +232,12 @@ internal sealed class RowReading(RowSource source, bool foreign)
 
     private void Rename(JsonObject row)
     {
-        // All are looked up before one is renamed: two may change places, and messages name the file's own columns.
+        // Looks up all fields before renaming any: two may be swapped, and messages name the file's own columns.
         var found = new List<(string Ours, JsonNode? Value)>();
         foreach ((string ours, string theirs) in source.Options.Columns)
         {
             if (row.TryGetPropertyValue(theirs, out JsonNode? value)) found.Add((ours, value));
-            // Data of several sources, some of which have the name already; or a label, which rows to be answered need
-            // not have.
+            // Some of several sources may already use the name, and rows for prediction need no label.
             else if (!row.ContainsKey(ours) && !source.Options.Unanswered)
                 throw new InputException(
                     $"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: " +
@@ -249,14 +248,14 @@ internal sealed class RowReading(RowSource source, bool foreign)
     }
 }
 
-/// <summary>A row whose format gives its fields at once.</summary>
+/// <summary>A row whose format provides its fields directly.</summary>
 internal sealed class ReadRow(DataPlace place, JsonObject row) : UnreadRow(place)
 {
     public override long Bytes { get; } = Size(row);
 
     public override JsonObject Read(DataProblems problems) => row;
 
-    // Roughly: 64 bytes a value beside its text.
+    // A rough estimate: 64 bytes per value plus its text.
     private static long Size(JsonNode? node) => 64 + node switch
     {
         JsonObject fields => fields.Sum(field => Size(field.Value)),
@@ -265,19 +264,19 @@ internal sealed class ReadRow(DataPlace place, JsonObject row) : UnreadRow(place
     };
 }
 
-/// <summary>A row that was found in a file and is read when it is needed.</summary>
+/// <summary>A row found in a file, which is parsed on demand.</summary>
 internal abstract class UnreadRow(DataPlace place)
 {
-    /// <summary>Where it stands.</summary>
+    /// <summary>The place of the row.</summary>
     public DataPlace Place { get; } = place;
 
-    /// <summary>Its fields; null where it cannot be read, which is noted.</summary>
+    /// <summary>The fields; null if the row cannot be read, which is recorded.</summary>
     public abstract JsonObject? Read(DataProblems problems);
 
-    /// <summary>About how much memory it takes.</summary>
+    /// <summary>The approximate memory size.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>The row in memory of its own, for keeping beyond the next one of the file.</summary>
+    /// <summary>A copy of the row that stays valid after the next row of the file is read.</summary>
     public virtual UnreadRow Keep() => this;
 }
 
@@ -293,12 +292,12 @@ internal sealed class WrongRow(DataPlace place, string problem) : UnreadRow(plac
     }
 }
 
-/// <summary>What becomes of rows that cannot be used.</summary>
+/// <summary>What to do with rows that cannot be used.</summary>
 public enum BadRows
 {
-    /// <summary>They end the run; all are counted, and the first ten shown.</summary>
+    /// <summary>End the run; all bad rows are counted, and the first ten shown.</summary>
     Error,
 
-    /// <summary>They are left out, counted, and the first ten shown.</summary>
+    /// <summary>Skip them; they are counted, and the first ten shown.</summary>
     Skip,
 }

@@ -4,12 +4,11 @@ using System.Text.Json.Nodes;
 namespace LowRank.Data.Rows;
 
 /// <summary>One side of data that is split by share.</summary>
-/// <remarks>A row's own content says on which side it falls: equal rows, and rows that
-/// differ by case, blanks or punctuation alone, fall on the same, and a row stays where it is when others come or
-/// go.</remarks>
-/// <param name="Share">Share of rows that is held out, between 0 and 1; met on average.</param>
-/// <param name="Seed">Another seed splits otherwise.</param>
-/// <param name="HeldOut">Which side.</param>
+/// <remarks>A row's content decides its side: equal rows, and rows that differ only in case, blanks or punctuation, are
+/// on the same side, and a row stays on its side when others are added or removed.</remarks>
+/// <param name="Share">Share of held-out rows, between 0 and 1; met on average.</param>
+/// <param name="Seed">The seed; another seed gives another split.</param>
+/// <param name="HeldOut">The side: true for the held-out rows.</param>
 public sealed record RowSplit(double Share, long Seed, bool HeldOut)
 {
     internal bool Takes(JsonObject row, bool ofText)
@@ -20,7 +19,7 @@ public sealed record RowSplit(double Share, long Seed, bool HeldOut)
         return random.NextDouble() < Share == HeldOut;
     }
 
-    /// <summary>The split in words.</summary>
+    /// <summary>A description of the split.</summary>
     public override string ToString() =>
         string.Create(CultureInfo.InvariantCulture, $"{(HeldOut ? Share : 1 - Share):p1}, seed {Seed}");
 }

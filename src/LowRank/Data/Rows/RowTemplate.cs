@@ -4,10 +4,10 @@ using LowRank.Jinja;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>The user's own words around a row's fields: Jinja, as chat templates are, with the fields as
+/// <summary>The user's own template for a row: Jinja, like chat templates, with the row's fields as
 /// variables.</summary>
-/// <remarks>One of three shapes: a text; a prompt with its completion; what the user and the assistant say (and the
-/// system), which the model's chat template then writes.</remarks>
+/// <remarks>It has one of three shapes: a text; a prompt with its completion; or the messages of user, assistant and
+/// optionally system, which the model's chat template then renders.</remarks>
 public sealed partial class RowTemplate
 {
     private static readonly string[] Shapes = ["text", "prompt", "completion", "system", "user", "assistant"];
@@ -16,8 +16,9 @@ public sealed partial class RowTemplate
     private readonly List<(string Key, JinjaTemplate Template, IReadOnlyList<string> Names)> parts = [];
 
     /// <summary>Parses a template.</summary>
-    /// <param name="sources">By key: text; or prompt and completion; or user, assistant and perhaps system.</param>
-    /// <exception cref="InputException">The keys are no shape, or a part is no Jinja.</exception>
+    /// <param name="sources">The parts by key: text; or prompt and completion; or user, assistant and optionally
+    /// system.</param>
+    /// <exception cref="InputException">The keys form no valid shape, or a part is not valid Jinja.</exception>
     public RowTemplate(IReadOnlyDictionary<string, string> sources)
     {
         Sources = new Dictionary<string, string>(sources);
@@ -30,17 +31,17 @@ public sealed partial class RowTemplate
             parts.Add((key, Parse(key, Sources[key]), Names(Sources[key])));
     }
 
-    /// <summary>The parts as they were given.</summary>
+    /// <summary>The parts, as given.</summary>
     public IReadOnlyDictionary<string, string> Sources { get; }
 
-    /// <summary>The row with what the template writes in place of its texts; further fields stay.</summary>
+    /// <summary>Replaces the row's texts with the template's output; other fields stay.</summary>
     /// <param name="row">The row; may be changed.</param>
-    /// <param name="unanswered">Whether what only an answer needs may be missing.</param>
-    /// <exception cref="InputException">The row lacks a field that the template names, or the template refuses it;
-    /// without its place.</exception>
+    /// <param name="unanswered">Whether fields that only the answer needs may be missing.</param>
+    /// <exception cref="InputException">The row lacks a field that the template names, or the template refuses the row;
+    /// the message does not contain its place.</exception>
     internal JsonObject Apply(JsonObject row, bool unanswered = false)
     {
-        // The answer of a row to be answered is written where the row has it.
+        // For a row to predict, the answer is rendered only if the row has it.
         var needed = parts.Where(part => !unanswered || part.Key is not ("completion" or "assistant")
             || part.Names.All(name => Has(row, name))).ToList();
         string[] missing = [.. needed.SelectMany(part => part.Names).Distinct().Where(name => !Has(row, name))];
@@ -63,7 +64,7 @@ public sealed partial class RowTemplate
     {
         try
         {
-            // Jinja takes the line break at the end of a source away. Here the user wrote it for the model to see.
+            // Jinja drops a line break at the end of a source. Here the user wants the model to see it.
             return template.Render(row).Text + (Sources[key].EndsWith('\n') ? "\n" : "");
         }
         catch (TemplateException fault)
@@ -84,7 +85,7 @@ public sealed partial class RowTemplate
         }
     }
 
-    // Jinja writes nothing for a name it does not know. A column that is misspelled would leave a hole in every row.
+    // Jinja prints nothing for an unknown name. A misspelled column would leave a gap in every row.
     private static string[] Names(string source)
     {
         var made = Made().Matches(source).SelectMany(match => match.Groups["name"].Captures)
@@ -95,7 +96,7 @@ public sealed partial class RowTemplate
             && name.Split('.')[0] is not ("loop" or "true" or "false" or "none" or "not")).Distinct()];
     }
 
-    // A name before a bracket is a function.
+    // A name before a parenthesis is a function.
     private static string Field(Match match)
     {
         string name = match.Groups["name"].Value + match.Groups["path"].Value;
@@ -103,7 +104,7 @@ public sealed partial class RowTemplate
             ? name[..dot] : "";
     }
 
-    // Of a value that has no fields nothing is asked: a text has members of its own.
+    // Only objects are checked: a text has members of its own.
     private static bool Has(JsonObject row, string path)
     {
         JsonNode? value = row;

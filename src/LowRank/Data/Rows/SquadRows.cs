@@ -2,9 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Rows;
 
-/// <summary>Rows of SQuAD's own file, whose articles hold paragraphs that hold questions: a row a question, in the
-/// columns that the data set has elsewhere (arXiv 1606.05250, and 1806.03822 for questions without an
-/// answer).</summary>
+/// <summary>Rows of SQuAD's own file, in which articles contain paragraphs and paragraphs contain questions: one row
+/// per question, with the columns of the data set's other versions (arXiv 1606.05250, and 1806.03822 for questions
+/// without an answer).</summary>
 internal static class SquadRows
 {
     /// <summary>Whether an element of the file's list is an article.</summary>

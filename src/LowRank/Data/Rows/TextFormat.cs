@@ -28,11 +28,12 @@ internal sealed class TextFormat : IRowFormat
         }
         catch (DecoderFallbackException failure)
         {
-            return new WrongRow(place, $"byte {failure.Index + 1} of the line is no UTF-8. Save the file as UTF-8.");
+            return new WrongRow(place, $"byte {failure.Index + 1} of the line is not valid UTF-8. Save the file as " +
+                "UTF-8.");
         }
     }
 
-    // A line break parts prompt and completion: it tells the model where to begin.
+    // A line break separates prompt and completion; it tells the model where to begin.
     private static UnreadRow Pair(string line, DataPlace place)
     {
         string[] sides = line.Split("||");
@@ -40,8 +41,8 @@ internal sealed class TextFormat : IRowFormat
             return new ReadRow(
                 place, new JsonObject { ["prompt"] = sides[0].Trim() + "\n", ["completion"] = sides[1].Trim() });
         return new WrongRow(
-            place, $"the line has {sides.Length - 1} times \"||\"; expected prompt||completion. Rows of JSON " +
-            "belong into a file that ends in .jsonl; " +
+            place, $"the line contains \"||\" {sides.Length - 1} times; expected prompt||completion. Put JSON rows " +
+                "into a file that ends in .jsonl; " +
             "for plain text set data.text to lines (one document per line) or document (the whole file).");
     }
 
@@ -68,14 +69,15 @@ internal sealed class TextFormat : IRowFormat
     {
         try
         {
-            // Line ends are those of the machine that wrote the file, and no part of its text.
+            // Line ends depend on the machine that wrote the file and are not part of its text.
             string words = Strict.GetString(utf8.Span).Replace("\r\n", "\n", StringComparison.Ordinal)
                 .Replace('\r', '\n');
             return new ReadRow(place, new JsonObject { ["text"] = words });
         }
         catch (DecoderFallbackException failure)
         {
-            return new WrongRow(place, $"byte {failure.Index + 1} of the file is no UTF-8. Save the file as UTF-8.");
+            return new WrongRow(place, $"byte {failure.Index + 1} of the file is not valid UTF-8. Save the file as " +
+                "UTF-8.");
         }
     }
 }

@@ -7,10 +7,11 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>Tokenised data in files of the user's cache, found again by what it was made of: the content of the data
-/// files, the tokenizer with its chat template, the options, and this program.</summary>
-/// <remarks>Several processes may use it at once: a file appears whole under its name, and two that make the same one
-/// make the same bytes. Files that were not used for a month are removed when another is made.</remarks>
+/// <summary>Tokenised data in files in the user's cache. The key covers the content of the data files, the tokenizer
+/// with its chat template, the options, and the program version.</summary>
+/// <remarks>Several processes may use it at once: a file appears complete or not at all, and two processes that write
+/// the same file write the same bytes. Files that were not used for a month are deleted when another is
+/// created.</remarks>
 public sealed partial class ExampleCache
 {
     /// <summary>The environment variable that names the folder.</summary>
@@ -22,13 +23,13 @@ public sealed partial class ExampleCache
     private readonly long leastBytes;
 
     /// <summary>A cache in a folder.</summary>
-    /// <param name="folder">The folder; null for that of <see cref="Variable"/>, else <c>lowrank/tokens</c> in the
+    /// <param name="folder">The folder; null for the value of <see cref="Variable"/>, else <c>lowrank/tokens</c> in the
     /// user's cache.</param>
-    /// <param name="leastBytes">Smaller data is tokenised faster than it is looked up, and held in memory.</param>
+    /// <param name="leastBytes">Smaller data is tokenised in memory, which is faster than looking it up.</param>
     public ExampleCache(string? folder = null, long leastBytes = 1 << 22) =>
         (this.folder, this.leastBytes) = (folder ?? DefaultFolder(), leastBytes);
 
-    /// <summary>Reads all rows of a source, or what was made of them before.</summary>
+    /// <summary>Reads all rows of a source, or their cached examples.</summary>
     /// <inheritdoc cref="ExampleLoader.Load(RowSource, ITextTokenizer?, ExampleOptions)"/>
     public LoadedExamples Load(RowSource source, Tokenizer? tokenizer, ExampleOptions options)
     {
@@ -54,13 +55,13 @@ public sealed partial class ExampleCache
             LoadedExamples held = ExampleLoader.Load(source, tokenizer, options);
             return held with { Notes = [
                 .. held.Notes,
-                $"tokenised data could not be kept in {folder} ({failure.Message.TrimEnd('.')}) and is held in " +
-                $"memory. Name another folder by {Variable}, or set data.cache to false."] };
+                $"tokenised data could not be stored in {folder} ({failure.Message.TrimEnd('.')}) and is kept in " +
+                $"memory. Choose another folder with {Variable}, or set data.cache to false."] };
         }
         return Loaded(
             ExampleFile.Open(path, key)
             ?? throw new InputException(
-                $"{path} was written and cannot be read again. Name another folder by {Variable}, or set " +
+                $"{path} was written but cannot be read again. Choose another folder with {Variable}, or set " +
                 "data.cache to false."));
     }
 
@@ -130,7 +131,7 @@ public sealed partial class ExampleCache
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return; // a cache that may only be read is used as it is
+            return; // a read-only cache is used unchanged
         }
     }
 
@@ -145,7 +146,7 @@ public sealed partial class ExampleCache
             : caches, "lowrank", "tokens");
     }
 
-    // What this class and AtomicFile name so; the folder may hold what is not ours.
+    // Names that this class and AtomicFile use; the folder may contain other files.
     [GeneratedRegex(@"\A[0-9a-f]{64}\.tokens\z")]
     private static partial Regex Whole();
 

@@ -8,19 +8,19 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>Files of examples: records, their offsets, what the file says of itself, and a tail by which a torn file is
-/// told.</summary>
+/// <summary>Files of examples: records, their offsets, a description, and a tail that detects a truncated
+/// file.</summary>
 internal static class ExampleFile
 {
     private const int TailBytes = 64;
     private const int LongestText = 1 << 24;
     private static ReadOnlySpan<byte> Mark => "LowRank tokens 1"u8; // 16 bytes
 
-    /// <summary>Writes examples as they come; the file has its name when it is whole.</summary>
+    /// <summary>Writes examples one by one; the file gets its name when it is complete.</summary>
     /// <param name="path">The file.</param>
     /// <param name="examples">The examples.</param>
-    /// <param name="content">What the file says of itself, asked for at the end; takes the names of places' files and
-    /// the fingerprint of the examples.</param>
+    /// <param name="content">Creates the description at the end, given the names of the places' files and the
+    /// fingerprint of the examples.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(
         string path, IEnumerable<TokenizedExample> examples, Func<IReadOnlyList<string>, string, StoredContent> content)
@@ -32,7 +32,7 @@ internal static class ExampleFile
                 new FileStream(
                     offsetsPath, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16,
                     FileOptions.DeleteOnClose);
-            var stream = new BufferedStream(raw, 1 << 20); // the file is closed by who opened it
+            var stream = new BufferedStream(raw, 1 << 20); // the opener closes the file
             var files = new Dictionary<string, int>();
             using var fingerprint = new ExampleFingerprint();
             var record = new ArrayBufferWriter<byte>();
@@ -61,8 +61,8 @@ internal static class ExampleFile
 
     /// <summary>Opens a file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="key">What its examples have to be made of.</param>
-    /// <returns>Null where it is not there, torn, or another's.</returns>
+    /// <param name="key">The expected key of its examples.</param>
+    /// <returns>Null if the file is missing, truncated, or has another key.</returns>
     public static StoredExamples? Open(string path, string key)
     {
         if (!File.Exists(path)) return null;
@@ -75,15 +75,15 @@ internal static class ExampleFile
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
         {
-            handle?.Dispose(); // as if it were not there: it is made anew
+            handle?.Dispose(); // treated as missing: the file is created again
             return null;
         }
         handle.Dispose();
         return null;
     }
 
-    /// <summary>Reads all bytes asked for.</summary>
-    /// <exception cref="IOException">The file ends before.</exception>
+    /// <summary>Reads all requested bytes.</summary>
+    /// <exception cref="IOException">The file ends too early.</exception>
     public static void ReadExactly(SafeFileHandle handle, Span<byte> into, long at)
     {
         while (into.Length > 0)
@@ -153,35 +153,35 @@ internal static class ExampleFile
     private static void Append(Stream offsets, long value) => offsets.Write(MemoryMarshal.AsBytes<long>([value]));
 }
 
-/// <summary>What a file of examples says of itself.</summary>
+/// <summary>The description in a file of examples.</summary>
 internal sealed record StoredContent
 {
-    /// <summary>What the examples were made of: files, tokenizer, options, program.</summary>
+    /// <summary>The key of the examples: files, tokenizer, options, program.</summary>
     public required string Key { get; init; }
 
-    /// <summary>Of the examples themselves (<see cref="ExampleFingerprint"/>).</summary>
+    /// <summary>The fingerprint of the examples (<see cref="ExampleFingerprint"/>).</summary>
     public required string Fingerprint { get; init; }
 
-    /// <summary>What became of the rows.</summary>
+    /// <summary>The summary of the rows.</summary>
     public required TokenizationSummary Summary { get; init; }
 
-    /// <summary>How the assistant's turns were told; null where no row is a conversation.</summary>
+    /// <summary>How the assistant's turns were recognised; null if no row is a conversation.</summary>
     public string? TurnsToldBy { get; init; }
 
     /// <summary>Whether a row is a conversation.</summary>
     public bool HasConversations { get; init; }
 
-    /// <summary>What was met while reading, a sentence each.</summary>
+    /// <summary>Notes from reading, one sentence each.</summary>
     public required IReadOnlyList<string> Notes { get; init; }
 
     /// <summary>The names of the files of places.</summary>
     public required IReadOnlyList<string> Files { get; init; }
 }
 
-/// <summary>Where the examples of a file lie.</summary>
-/// <param name="At">Where the offsets begin: one for each example, and one for the end.</param>
-/// <param name="Count">How many examples there are.</param>
-/// <param name="Content">What the file says of itself.</param>
+/// <summary>The layout of the examples in a file.</summary>
+/// <param name="At">The start of the offsets: one per example, and one for the end.</param>
+/// <param name="Count">The number of examples.</param>
+/// <param name="Content">The file's description.</param>
 internal sealed record StoredIndex(long At, long Count, StoredContent Content)
 {
     /// <summary>Some of the offsets.</summary>

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>One example as bytes: numbers of seven bits a byte, runs of labels that are learned or not, and a check
-/// sum.</summary>
+/// <summary>One example as bytes: numbers with seven bits per byte, runs of labels that are learned or not, and a
+/// checksum.</summary>
 internal static class ExampleRecord
 {
     [Flags]
@@ -52,9 +52,9 @@ internal static class ExampleRecord
     }
 
     /// <summary>Reads an example.</summary>
-    /// <param name="record">All of its bytes.</param>
+    /// <param name="record">All bytes of the record.</param>
     /// <param name="files">The names of the files of places.</param>
-    /// <exception cref="InvalidDataException">The bytes are not those that were written.</exception>
+    /// <exception cref="InvalidDataException">The bytes differ from those that were written.</exception>
     public static TokenizedExample Read(ReadOnlySpan<byte> record, IReadOnlyList<string> files)
     {
         if (record.Length < SumBytes
@@ -95,7 +95,7 @@ internal static class ExampleRecord
         return taken;
     }
 
-    // Lengths of stretches, the first of false.
+    // The lengths of runs, the first one of false.
     private static void Runs(bool[] values, ArrayBufferWriter<byte> into)
     {
         bool current = false;

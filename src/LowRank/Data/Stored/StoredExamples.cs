@@ -4,19 +4,19 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LowRank.Data.Stored;
 
-/// <summary>Examples in a file, read one by one when they are asked for: memory does not grow with them.</summary>
-/// <remarks>Read by position, not mapped: pages of a mapped file count as the process's own memory, and a mapped file
-/// that is cut short or whose disk goes away ends the process.</remarks>
+/// <summary>Examples in a file, read one by one on demand: memory does not grow with their number.</summary>
+/// <remarks>Reads by position instead of mapping the file: mapped pages count as memory of the process, and a mapped
+/// file that is truncated or whose disk disappears would end the process.</remarks>
 internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerprinted, IDisposable
 {
-    private const int Together = 4096; // offsets read at once, for going through in order
+    private const int Together = 4096; // offsets read together, for sequential access
     private readonly SafeFileHandle handle;
     private readonly string path;
     private readonly StoredIndex index;
     private long[] offsets = [];
     private int firstOffset = -1;
 
-    /// <summary>Takes over a file whose end has been checked.</summary>
+    /// <summary>Takes ownership of a file whose tail has been checked.</summary>
     public StoredExamples(SafeFileHandle handle, string path, StoredIndex index) =>
         (this.handle, this.path, this.index) = (handle, path, index);
 
@@ -26,7 +26,7 @@ internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerp
     /// <inheritdoc/>
     public string Fingerprint => index.Content.Fingerprint;
 
-    /// <summary>What became of the rows.</summary>
+    /// <summary>The summary of the rows.</summary>
     public StoredContent Content => index.Content;
 
     /// <inheritdoc/>
@@ -50,8 +50,8 @@ internal sealed class StoredExamples : IReadOnlyList<TokenizedExample>, IFingerp
                 when (failure is IOException or InvalidDataException or ArgumentException or IndexOutOfRangeException)
             {
                 throw new InputException(
-                    $"{path}, where tokenised data is kept, can no longer be read " +
-                    $"({failure.Message.TrimEnd('.')}). Delete the file: it is made anew.", failure);
+                    $"{path}, which stores tokenised data, can no longer be read ({failure.Message.TrimEnd('.')}). " +
+                    "Delete the file; it will be created again.", failure);
             }
             finally
             {

@@ -3,19 +3,19 @@ using LowRank.Data.Rows;
 namespace LowRank.Data.Streaming;
 
 /// <summary>An endless sequence of rows, each drawn from a bounded buffer.</summary>
-/// <remarks>A function of the files, the options and the seed alone. Of one source every pass comes whole before the
-/// next one begins, with draws of its own; of several each next row of the buffer comes from a source drawn by weight,
-/// and a source that ends begins again.</remarks>
+/// <remarks>Depends only on the files, the options and the seed. With one source, a pass is completed before the next
+/// begins, with new draws. With several, each next row of the buffer comes from a source drawn by weight, and a source
+/// that ends starts again.</remarks>
 internal sealed class RowShuffle : IDisposable
 {
     private readonly RowCycle[] sources;
     private readonly StreamOptions options;
-    private readonly double[]? shares; // summed up
+    private readonly double[]? shares; // cumulative
     private readonly StableRandom choice;
     private readonly List<(RowCycle Source, UnreadRow Row)> buffer = [];
     private StableRandom draws;
     private long bytes;
-    private bool passEnds; // the only source has ended, and what is buffered of it comes first
+    private bool passEnds; // the only source has ended, and its buffered rows come first
 
     public RowShuffle(IReadOnlyList<RowSource> sources, StreamOptions options)
     {
@@ -30,10 +30,10 @@ internal sealed class RowShuffle : IDisposable
         draws = Draws(0);
     }
 
-    /// <summary>Rows drawn so far.</summary>
+    /// <summary>Number of rows drawn so far.</summary>
     public long Drawn { get; private set; }
 
-    /// <summary>What the user should know of the rows so far, a sentence each.</summary>
+    /// <summary>Notes about the rows so far, one sentence each.</summary>
     public IReadOnlyList<string> Notes => [.. sources.SelectMany(source => source.Reading.Notes).Distinct()];
 
     /// <summary>Draws a row.</summary>
@@ -89,20 +89,19 @@ internal sealed class RowShuffle : IDisposable
     private StableRandom Draws(long pass) => new(unchecked((ulong)options.Seed * 0xD1342543DE82EF95 + (ulong)pass));
 }
 
-/// <summary>The rows of a source, again and again.</summary>
+/// <summary>The rows of a source, repeated endlessly.</summary>
 internal sealed class RowCycle(RowSource source) : IDisposable
 {
     private IEnumerator<UnreadRow>? rows;
     private long rowsOfPass, wasted;
 
-    /// <summary>The pass under way.</summary>
+    /// <summary>The current pass.</summary>
     public RowReading Reading { get; private set; } = source.Reading(foreign: true);
 
-    /// <summary>Whole passes so far.</summary>
+    /// <summary>Number of completed passes.</summary>
     public long Passes { get; private set; }
 
-    /// <summary>The next row of the pass, in memory of its own; null at its end, after which the next pass
-    /// begins.</summary>
+    /// <summary>A copy of the next row of the pass; null at its end, after which the next pass begins.</summary>
     /// <exception cref="InputException">A file cannot be read.</exception>
     public UnreadRow? Next()
     {
@@ -120,8 +119,8 @@ internal sealed class RowCycle(RowSource source) : IDisposable
         return null;
     }
 
-    /// <summary>Notes whether a drawn row became an example.</summary>
-    /// <exception cref="InputException">More rows than two passes have did not.</exception>
+    /// <summary>Records whether a drawn row became an example.</summary>
+    /// <exception cref="InputException">More rows than in two passes did not become examples.</exception>
     public void Count(bool isUsed)
     {
         wasted = isUsed ? 0 : wasted + 1;

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace LowRank.Data.Streaming;
 
-/// <summary>How many rows had been drawn for so many examples: with it a run goes on without making the examples before
-/// it anew.</summary>
-/// <remarks>A file of lines that grows as the run goes on. It saves time and nothing else: without it, or where its end
-/// is torn, the examples are made once more.</remarks>
+/// <summary>Maps numbers of examples to numbers of drawn rows, so a resumed run need not create the earlier examples
+/// again.</summary>
+/// <remarks>A file of lines that grows during the run. It only saves time: without it, or if its end is damaged, the
+/// examples are created again.</remarks>
 internal sealed class StreamMarks
 {
     private const int Every = 256; // examples between marks
@@ -15,14 +15,14 @@ internal sealed class StreamMarks
     private string? path;
     private StorageWait? waits;
 
-    /// <summary>Marks of a stream.</summary>
-    /// <param name="fingerprint">Of the stream.</param>
+    /// <summary>Creates the marks of a stream.</summary>
+    /// <param name="fingerprint">The stream's fingerprint.</param>
     public StreamMarks(string fingerprint) => heading = $"lowrank stream 1 {fingerprint}";
 
-    /// <summary>Keeps the marks in a file, and takes those that it has.</summary>
-    /// <param name="file">The file, which is begun anew where it is another stream's.</param>
-    /// <exception cref="RunStorageException">It cannot be read or written.</exception>
-    /// <param name="wait">Waits while the disk is full; null does not.</param>
+    /// <summary>Stores the marks in a file and loads those it contains.</summary>
+    /// <param name="file">The file, which is overwritten if it belongs to another stream.</param>
+    /// <exception cref="RunStorageException">The file cannot be read or written.</exception>
+    /// <param name="wait">Waits while the disk is full; null to fail instead.</param>
     public void KeepIn(string file, StorageWait? wait = null)
     {
         (path, waits) = (file, wait);
@@ -36,7 +36,7 @@ internal sealed class StreamMarks
         return marks[at];
     }
 
-    /// <summary>Notes where the stream is.</summary>
+    /// <summary>Records the position of the stream.</summary>
     /// <exception cref="RunStorageException">The file cannot be written.</exception>
     public void Note(long examples, long drawn)
     {

@@ -7,11 +7,10 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Data.Streaming;
 
-/// <summary>Examples made as they are asked for, of files of any size, in memory that does not grow with
-/// them.</summary>
-/// <remarks>The example of a number is always the same, so that a run resumes bit for bit. Numbers that follow each
-/// other are cheap; one that lies before or far ahead is reached by going through the files from their beginning, where
-/// rows are counted and drawn but not tokenised. One thread at a time may ask.</remarks>
+/// <summary>Examples created on demand from files of any size, in memory that does not grow with them.</summary>
+/// <remarks>An index always gives the same example, so a run resumes bit for bit. Sequential access is cheap. For an
+/// earlier or much later index the files are read from the beginning; rows are then counted and drawn but not
+/// tokenised. Not thread-safe.</remarks>
 public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, IDisposable
 {
     private const int Recent = 4096;
@@ -20,22 +19,22 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
     private readonly RowTokenizer tokenizer;
     private readonly ExampleCutter cutter;
     private readonly StreamMarks marks;
-    private readonly TokenizedExample?[] recent = new TokenizedExample?[Recent]; // by number, the last ones
+    private readonly TokenizedExample?[] recent = new TokenizedExample?[Recent]; // the latest ones, by number
     private RowShuffle rows;
-    private readonly Queue<TokenizedExample> rest = []; // of the row that was drawn last
+    private readonly Queue<TokenizedExample> rest = []; // of the last drawn row
     private long made; // the number of the next example
 
-    /// <summary>Prepares; the files are opened when the first example is asked for.</summary>
-    /// <param name="sources">One, or as many as weights.</param>
+    /// <summary>Prepares the stream; the files are opened at the first example.</summary>
+    /// <param name="sources">One source, or as many as weights.</param>
     /// <param name="tokenizer">Makes tokens; null allows rows of tokens only.</param>
     /// <param name="examples">How rows become examples.</param>
     /// <param name="options">How rows are drawn.</param>
-    /// <param name="count">How many examples the run takes.</param>
+    /// <param name="count">The number of examples that the run takes.</param>
     public StreamedExamples(IReadOnlyList<RowSource> sources, ITextTokenizer? tokenizer, ExampleOptions examples,
         StreamOptions options, int count)
     {
         if (sources.Count != (options.Weights?.Count ?? 1))
-            throw new ArgumentException("There are not as many weights as sources.", nameof(sources));
+            throw new ArgumentException("The numbers of weights and sources differ.", nameof(sources));
         (this.sources, this.options, Count) = (sources, options, count);
         this.tokenizer = new RowTokenizer(tokenizer, examples);
         cutter = new ExampleCutter(examples.MaxLength);
@@ -68,9 +67,9 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         }
     }
 
-    /// <summary>Keeps in a file what saves time when the run is resumed.</summary>
+    /// <summary>Stores positions in a file, which saves time when the run is resumed.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="waits">Waits while the disk is full; null does not.</param>
+    /// <param name="waits">Waits while the disk is full; null to fail instead.</param>
     public void KeepMarks(string path, StorageWait? waits = null) => marks.KeepIn(path, waits);
 
     /// <inheritdoc/>
@@ -98,7 +97,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
             while (rows.Drawn < drawn) rows.Next();
             made = examples;
             rest.Clear();
-            Array.Clear(recent); // of before the jump
+            Array.Clear(recent); // from before the jump
         }
         while (made < index)
         {
@@ -122,7 +121,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         }
         made++;
         TokenizedExample next = rest.Dequeue();
-        if (rest.Count == 0) marks.Note(made, rows.Drawn); // a mark stands between rows
+        if (rest.Count == 0) marks.Note(made, rows.Drawn); // marks are set only between rows
         return next;
     }
 
@@ -148,7 +147,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
     }
 
-    // A large file's content is not gone through for this: its length, and how it begins and ends.
+    // For a large file, hashes only its length, its beginning and its end.
     private static string FilePrint(string path)
     {
         const int Looked = 1 << 20;
@@ -163,18 +162,20 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
     }
 }
 
-/// <summary>How rows are drawn from files that are too large to go through before.</summary>
+/// <summary>How to draw rows from files that are too large for a first pass.</summary>
 public sealed record StreamOptions
 {
-    /// <summary>Rows among which the next one is drawn; 1 keeps the order of the data. Default 10,000.</summary>
+    /// <summary>Number of rows from which the next one is drawn; 1 keeps the order of the data. Default
+    /// 10,000.</summary>
     public int Buffer { get; init; } = 10_000;
 
-    /// <summary>Most bytes that they may take together: long rows leave fewer to draw from. Default 256 MB.</summary>
+    /// <summary>Maximum size of these rows in bytes; if rows are long, the buffer holds fewer. Default 256
+    /// MB.</summary>
     public long BufferBytes { get; init; } = 1 << 28;
 
     /// <summary>Seed of the draws.</summary>
     public long Seed { get; init; } = 42;
 
-    /// <summary>How much of the rows each source makes up, in proportion; null goes through the only source.</summary>
+    /// <summary>The relative share of each source; null for a single source.</summary>
     public IReadOnlyList<double>? Weights { get; init; }
 }

@@ -3,10 +3,10 @@ using LowRank.Training;
 
 namespace LowRank.Tasks.QuestionAnswering;
 
-/// <summary>Collects the scores of windows and chooses each question's answer from all of its windows.</summary>
+/// <summary>Collects the scores of windows and chooses each question's answer from all its windows.</summary>
 internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulator
 {
-    private const int Candidates = 20; // best starts and ends that are combined, as SQuAD's scripts do
+    private const int Candidates = 20; // best starts and ends to combine, as in SQuAD's scripts
 
     private readonly OrderedDictionary<AskedQuestion, FoundAnswer?> best = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<AskedQuestion, FoundAnswer> none = new(ReferenceEqualityComparer.Instance);
@@ -20,7 +20,7 @@ internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulato
             (float[] start, float[] end) = (starts[i][..window.Length], ends[i][..window.Length]);
             double normalStart = LogSum(start), normalEnd = LogSum(end);
             double Chance(int from, int to) => Math.Exp(start[from] - normalStart + end[to] - normalEnd);
-            // That the context does not answer counts as much as the window least sure of it says.
+            // The score for "no answer" is the lowest of all windows.
             var empty = new FoundAnswer(window.Question, "", 0, 0, start[0] + end[0], Chance(0, 0));
             if (!none.TryGetValue(window.Question, out FoundAnswer? least) || empty.Score < least.Score)
                 none[window.Question] = empty;
@@ -34,7 +34,7 @@ internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulato
         }
     }
 
-    /// <summary>The answers in the order the questions came.</summary>
+    /// <summary>The answers, in the order of the questions.</summary>
     public IEnumerable<FoundAnswer> Answers() =>
         best.Select(entry => entry.Value is { } found && (!AnyEmpty || found.Score >= none[entry.Key].Score) ? found
         : none[entry.Key]);
@@ -49,7 +49,7 @@ internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulato
         return new Dictionary<string, double?> { ["exact_match"] = metrics.ExactMatch, ["f1"] = metrics.F1 };
     }
 
-    // Data in which every question has an answer (SQuAD 1.1) never wants none.
+    // If every question in the data has an answer (SQuAD 1.1), "no answer" is never chosen.
     private bool AnyEmpty => best.Keys.Any(question => question.Answers.Count == 0);
 
     private static FoundAnswer Answer(AnswerWindow window, int from, int to, double score, double chance)
@@ -73,8 +73,8 @@ internal sealed class AnswerAccumulator(int maxAnswerTokens) : IMetricAccumulato
 /// <summary>The answer that a model finds.</summary>
 /// <param name="Question">The row.</param>
 /// <param name="Text">The text; empty for no answer.</param>
-/// <param name="Start">Where it begins in the context, in UTF-16 units; in tokens for rows of tokens.</param>
-/// <param name="End">Where it ends, that not included.</param>
+/// <param name="Start">The start in the context, in UTF-16 units; in tokens for tokenised rows.</param>
+/// <param name="End">The exclusive end.</param>
 /// <param name="Score">Sum of the two scores.</param>
 /// <param name="Probability">The product of the two positions' probabilities in their window.</param>
 internal sealed record FoundAnswer(

@@ -13,8 +13,9 @@ namespace LowRank.Tasks.QuestionAnswering;
 
 /// <summary>Finding the answer to a question in a text (SQuAD, arXiv 1606.05250; without an answer, arXiv
 /// 1806.03822).</summary>
-/// <remarks>Rows: <c>{"question", "context", "answers": {"text": […], "answer_start": […]}}</c>, as SQuAD's; both lists
-/// empty where the context does not answer. Or <c>{"input_ids", "start_position", "end_position"}</c>.</remarks>
+/// <remarks>Rows: <c>{"question", "context", "answers": {"text": […], "answer_start": […]}}</c>, as in SQuAD; both
+/// lists are empty if the context does not contain the answer. Or <c>{"input_ids", "start_position",
+/// "end_position"}</c>.</remarks>
 public sealed class QuestionAnsweringKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -100,7 +101,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     private static JsonObject Answer(FoundAnswer answer)
     {
         var offsets = new TextOffsets(answer.Question.Context);
-        bool isOfTokens = answer.Question.Context.Length == 0; // positions of tokens stay as they are
+        bool isOfTokens = answer.Question.Context.Length == 0; // positions of tokens are not converted
         return new JsonObject
         {
             ["answer"] = answer.Text,

@@ -5,16 +5,16 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.QuestionAnswering;
 
-/// <summary>Cuts questions and contexts into windows that overlap.</summary>
+/// <summary>Splits questions and contexts into overlapping windows.</summary>
 internal sealed class QuestionReader(TextRows rows, int stride)
 {
     private long cut;
     private DataPlace? firstCut;
 
-    /// <summary>What the user has to know of answers that the tokens do not tell exactly.</summary>
+    /// <summary>Notes about answers that do not align with tokens.</summary>
     public IReadOnlyList<string> Notes => cut == 0 ? []
         : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and " +
-            $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first stands at {firstCut}."];
+            $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first is at {firstCut}."];
 
     public IEnumerable<AnswerWindow> Read(Sample sample, bool labelled)
     {
@@ -87,7 +87,7 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         firstCut ??= place;
     }
 
-    // The tokens that cover the answer; [CLS] where this window does not hold all of it.
+    // The tokens that cover the answer; [CLS] if this window does not contain all of it.
     private static (int? Start, int? End) Place(TokenSpan?[] spans, int from, int to)
     {
         int first = Array.FindIndex(spans, span => span is { } s && s.Start <= from && s.End > from);
@@ -98,14 +98,14 @@ internal sealed class QuestionReader(TextRows rows, int stride)
     private static List<(int, string)> Answers(Sample sample, string context)
     {
         const string Expected =
-            "{\"text\": [\"…\"], \"answer_start\": [0]} with as many texts as starts, both empty where the context " +
-            "does not answer";
+            "{\"text\": [\"…\"], \"answer_start\": [0]} with as many texts as starts, both empty if the context does " +
+            "not contain the answer";
         if (sample.Row["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts
             || answers["answer_start"] is not JsonArray starts || texts.Count != starts.Count)
             throw new InputException(
                 $"\"answers\" is {sample.Row["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
         var found = new List<(int, string)>();
-        var offsets = new TextOffsets(context); // SQuAD counts characters as Python does, by code point
+        var offsets = new TextOffsets(context); // SQuAD counts characters as code points, like Python
         for (int i = 0; i < texts.Count; i++)
         {
             if (Sample.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value
@@ -115,7 +115,7 @@ internal sealed class QuestionReader(TextRows rows, int stride)
             if (start < 0 || start + text.Length > context.Length
                 || !context.AsSpan(start, text.Length).SequenceEqual(text))
                 throw new InputException(
-                    $"the answer \"{text}\" does not stand at character {value.ToJsonString()} of the context; " +
+                    $"the answer \"{text}\" is not at character {value.ToJsonString()} of the context; " +
                     "correct answer_start, which counts code points as Python does.");
             found.Add((start, text));
         }
@@ -124,19 +124,19 @@ internal sealed class QuestionReader(TextRows rows, int stride)
 }
 
 /// <summary>A question about a context, whose windows share it.</summary>
-/// <param name="Context">The text that holds the answer; empty for rows of tokens.</param>
-/// <param name="Answers">The answers of the data, any of which is right; empty where there is none.</param>
+/// <param name="Context">The text that contains the answer; empty for tokenised rows.</param>
+/// <param name="Answers">The correct answers in the data; empty if there is none.</param>
 /// <param name="Place">The row.</param>
 public sealed record AskedQuestion(string Context, IReadOnlyList<string> Answers, DataPlace? Place);
 
-/// <summary>A question with a part of its context.</summary>
+/// <summary>A question with part of its context.</summary>
 /// <param name="Input">Question and part.</param>
-/// <param name="Start">The answer's first token; 0 ([CLS]) where the part does not hold the answer; null when not
-/// known.</param>
-/// <param name="End">Its last token.</param>
-/// <param name="Spans">Where each token stands in the context; null for tokens outside it, and null for rows of
-/// tokens.</param>
-/// <param name="Question">The row it belongs to.</param>
+/// <param name="Start">The answer's first token; 0 ([CLS]) if this part does not contain the answer; null if
+/// unknown.</param>
+/// <param name="End">The answer's last token.</param>
+/// <param name="Spans">The span of each token in the context; null for tokens outside it, and null for tokenised
+/// rows.</param>
+/// <param name="Question">The row.</param>
 public sealed record AnswerWindow(TextInput Input, int? Start, int? End, TokenSpan?[]? Spans, AskedQuestion Question)
     : IExample
 {

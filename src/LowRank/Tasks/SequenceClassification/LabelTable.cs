@@ -3,24 +3,24 @@ using LowRank.Models;
 
 namespace LowRank.Tasks.SequenceClassification;
 
-/// <summary>Labels as lists of 0 and 1 with a place for each label ("multi-hot"), as transformers takes them for
-/// several labels a text.</summary>
+/// <summary>Labels as lists of 0 and 1 with one position per label ("multi-hot"), as in transformers for several labels
+/// per text.</summary>
 internal static class LabelTable
 {
-    /// <summary>The names of the places.</summary>
-    /// <param name="given">The user's; null for none.</param>
-    /// <param name="width">Places of a list.</param>
-    /// <param name="config">The base's config, whose names are taken where they are as many.</param>
+    /// <summary>The names of the positions.</summary>
+    /// <param name="given">The user's names; null for none.</param>
+    /// <param name="width">The length of a list.</param>
+    /// <param name="config">The base's config, whose names are used if their number matches.</param>
     /// <param name="notes">Receives how the lists were read.</param>
-    /// <exception cref="InputException">There are other than as many names.</exception>
+    /// <exception cref="InputException">The number of names differs.</exception>
     public static IReadOnlyList<string> Names(
         IReadOnlyList<string>? given, int width, ConfigReader config, ICollection<string> notes)
     {
         if (given is not null && given.Count != width)
             throw new InputException(
                 $"\"labels\" are lists of {width} numbers, 0 and 1, and task_options.labels names {given.Count} " +
-                $"labels. Expected a name for each of the {width} places.");
-        notes.Add($"\"labels\" are lists of 0 and 1, read as one place for each of {width} labels");
+                $"labels. Expected one name for each of the {width} positions.");
+        notes.Add($"\"labels\" are lists of 0 and 1, read as one position for each of {width} labels");
         if (given is not null) return new LabelSet(given).Names;
         if (HeadRequest.LabelNames(config.Root) is { } own && own.Count == width) return own;
         notes.Add("the labels are named by their numbers; task_options.labels gives them names");
@@ -28,8 +28,8 @@ internal static class LabelTable
             .Select(place => place.ToString(System.Globalization.CultureInfo.InvariantCulture))];
     }
 
-    /// <summary>The places of a list: 1 for labels that hold.</summary>
-    /// <exception cref="InputException">It is of another length, or holds other numbers.</exception>
+    /// <summary>The values of a list: 1 for labels that apply.</summary>
+    /// <exception cref="InputException">The list has another length, or contains other numbers.</exception>
     public static double[] Read(JsonArray list, int width)
     {
         if (list.Count == width && list.All(value => LabelValue.Flag(value) is not null))

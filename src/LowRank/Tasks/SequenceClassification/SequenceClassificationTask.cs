@@ -16,7 +16,7 @@ namespace LowRank.Tasks.SequenceClassification;
 
 /// <summary>Labels for whole texts, or pairs of texts: one, several, or a number.</summary>
 /// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several
-/// labels, <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> in place of texts.</remarks>
+/// labels, <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> instead of texts.</remarks>
 public sealed class SequenceClassificationKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -55,11 +55,11 @@ public sealed class SequenceClassificationKind : ITaskKind
         }
         if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
             throw new InputException(
-                $"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} A table without a line of " +
-                "names takes data.csv: {header: false}, and its columns are numbers from 0.");
+                $"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} For a table without a " +
+                "header line set data.csv: {header: false}; its columns are then numbered from 0.");
         if (several && single)
             throw new InputException(
-                "Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label a text), or " +
+                "Some rows have \"label\" and some \"labels\". Expected \"label\" in all (one label per text), or " +
                 "\"labels\" in all (any number of labels).");
         return Choose(settings, column, several, config, targets);
     }
@@ -88,18 +88,18 @@ public sealed class SequenceClassificationKind : ITaskKind
             : settings.Labels is { } given ? new LabelSet(given).Names : column.Choose(config, notes);
         if (problem == Problems.SingleLabel && labels.Count == 1)
             throw new InputException(
-                $"The data has one label, {labels[0]}: with nothing to tell it from, nothing can be learned. Add " +
+                $"The data has one label, {labels[0]}: with only one label there is nothing to learn. Add " +
                 "rows with other labels, or name all labels under task_options.labels.");
         if (targets.OnlyOne)
             notes.Add(
-                "every row has the same label: a model learns to give it always, and nothing else. Add rows with " +
+                "every row has the same label, so the model only learns to give it always. Add rows with " +
                 "other labels");
         return settings with { Problem = problem, Labels = labels, Notes = notes };
     }
 }
 
-/// <summary>Sequence classification on a model: cross-entropy for one label a text, binary cross-entropy averaged over
-/// the labels for several, squared error for regression, as transformers computes them.</summary>
+/// <summary>Sequence classification on a model: cross-entropy for one label per text, binary cross-entropy averaged
+/// over the labels for several, squared error for regression, as in transformers.</summary>
 internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
     : ITask
 {
@@ -194,7 +194,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         {
             string first = fields.FilledText("text", "Expected the text to label.");
             string? second = sample.Row.ContainsKey("text_pair")
-                ? fields.FilledText("text_pair", "Expected the second text; remove the key where there is none.")
+                ? fields.FilledText("text_pair", "Expected the second text; remove the key if there is none.")
                 : null;
             fields.ThrowIfWrong();
             input = TextRows.Input(rows.Encode(first, second));
@@ -203,7 +203,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         return new ClassifiedText(input, target?.Invoke(sample), sample.Place);
     }
 
-    // One rule for all rows: a list such as [1, 0] alone does not tell whether it holds labels or a place for each.
+    // Decides for all rows: a single list such as [1, 0] could contain labels or one position per label.
     private static bool HoldsTables(RowSource source)
     {
         var column = new LabelColumn();
@@ -243,10 +243,10 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     }
 }
 
-/// <summary>A text and what it is labelled.</summary>
+/// <summary>A text and its label.</summary>
 /// <param name="Input">The text, or pair of texts.</param>
-/// <param name="Target">The label's number; for several labels 1 for each that holds and 0 for the others; for
-/// regression the value. Null when the row has no label.</param>
+/// <param name="Target">The label's number; for several labels 1 for each that applies and 0 for the others; for
+/// regression the value. Null if the row has no label.</param>
 /// <param name="Place">The row it was made from.</param>
 public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace? Place) : IExample
 {
@@ -260,7 +260,7 @@ public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace
     public int PredictedLabels => Target is null ? 0 : 1;
 }
 
-/// <summary>Collects what texts were labelled and should have been.</summary>
+/// <summary>Collects predicted and correct labels of texts.</summary>
 internal sealed class ClassificationAccumulator(string problem, int labels) : IMetricAccumulator
 {
     private readonly List<double[]> truth = [];
@@ -304,18 +304,18 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
     }
 }
 
-/// <summary>transformers' names of what a text classifier is trained for (problem_type).</summary>
+/// <summary>transformers' names for the problem type of a text classifier (problem_type).</summary>
 public static class Problems
 {
-    /// <summary>One label a text.</summary>
+    /// <summary>One label per text.</summary>
     public const string SingleLabel = "single_label_classification";
 
-    /// <summary>Any number of labels a text.</summary>
+    /// <summary>Any number of labels per text.</summary>
     public const string MultiLabel = "multi_label_classification";
 
     /// <summary>One number per text.</summary>
     public const string Regression = "regression";
 
-    /// <summary>All of them.</summary>
+    /// <summary>All problem types.</summary>
     public static IReadOnlyList<string> All { get; } = [SingleLabel, MultiLabel, Regression];
 }

@@ -13,10 +13,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tasks.TextEmbedding;
 
-/// <summary>Vectors of texts that lie close where the texts belong together, learned from pairs (Sentence-BERT,
-/// arXiv 1908.10084).</summary>
-/// <remarks>Rows: <c>{"text", "positive"[, "negative"]}</c>; or <c>{"input_ids", "positive_input_ids"}</c>. To predict:
-/// <c>{"text"}</c>.</remarks>
+/// <summary>Embeddings of texts that are close if the texts belong together, learned from pairs (Sentence-BERT, arXiv
+/// 1908.10084).</summary>
+/// <remarks>Rows: <c>{"text", "positive"[, "negative"]}</c>; or <c>{"input_ids", "positive_input_ids"}</c>. For
+/// prediction: <c>{"text"}</c>.</remarks>
 public sealed class EmbeddingKind : ITaskKind
 {
     /// <inheritdoc/>
@@ -49,8 +49,8 @@ public sealed class EmbeddingKind : ITaskKind
     public ITask Start(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings) =>
         new EmbeddingTask(model, tokenizer, settings);
 
-    /// <summary>How texts become vectors: as the adapter says, else the folder of sentence-transformers; pooling that
-    /// the user names goes first.</summary>
+    /// <summary>The embedding pipeline: the adapter's, else that of the sentence-transformers folder; the user's
+    /// pooling takes precedence.</summary>
     internal static SentencePipeline Pipeline(PretrainedModel model, TaskSettings settings)
     {
         int width = model.Network switch
@@ -58,8 +58,8 @@ public sealed class EmbeddingKind : ITaskKind
             Encoder encoder => encoder.Shape.HiddenSize,
             Decoder decoder => decoder.Shape.HiddenSize,
             _ => throw new InputException(
-                $"{model.Folder} is a {model.Config.ModelType} model, which turns one text into another. " +
-                "Embeddings need an encoder or a decoder."),
+                $"{model.Folder} is a {model.Config.ModelType} model, which is an encoder-decoder. Embeddings need " +
+                "an encoder or a decoder."),
         };
         SentencePipeline? own = settings.Sentence ?? SentenceFolder.Read(model.Folder);
         if (own is not null && own.Width != width)
@@ -75,7 +75,7 @@ public sealed class EmbeddingKind : ITaskKind
 /// <summary>Text embedding on a model: for each text the cross-entropy of its partner among all partners and negatives
 /// of the micro-batch, by cosine over temperature (InfoNCE, arXiv 1807.03748; in-batch negatives, arXiv
 /// 1705.00652).</summary>
-/// <remarks>The loss grows with the batch: compare losses of one batch size only.</remarks>
+/// <remarks>The loss grows with the batch, so compare only losses of the same batch size.</remarks>
 internal sealed class EmbeddingTask : ITask
 {
     private readonly PretrainedModel model;
@@ -92,7 +92,7 @@ internal sealed class EmbeddingTask : ITask
             (InputBatch.Padding(model), EmbeddingKind.Pipeline(model, settings), new Lazy<int>(CountPromptTokens));
     }
 
-    // Unless the user says another, the length that the model was made for.
+    // Uses the length for which the model was made, unless the user sets another.
     private int MaxLength => !settings.IsMaxLengthGiven && pipeline.MaxLength is { } own ? own : settings.MaxLength;
 
     private string Prompt => (settings.Prompt ?? pipeline.DefaultPrompt) is not { } name ? ""
@@ -164,7 +164,7 @@ internal sealed class EmbeddingTask : ITask
         Sentence = pipeline with { MaxLength = Math.Min(MaxLength, Network.MaxPositions) },
     };
 
-    // Cosines are products of vectors of length 1.
+    // Cosines are dot products of vectors of length 1.
     private static Tensor Direction(Tensor vectors) => nn.functional.normalize(vectors, 2, 1, 1e-12);
 
     /// <summary>Vectors, [texts, width].</summary>
@@ -174,7 +174,8 @@ internal sealed class EmbeddingTask : ITask
         return pipeline.Apply(model.Sequence.States(input, dropout), input.AttentionMask, promptTokens.Value);
     }
 
-    // Tokens at the beginning of every text that the prompt makes, those of the post-processor before it included.
+    // The number of tokens at the beginning of every text that come from the prompt, including those of the
+    // post-processor before it.
     private int CountPromptTokens()
     {
         if (Prompt.Length == 0 || tokenizer is null) return 0;
@@ -208,8 +209,8 @@ internal sealed class EmbeddingTask : ITask
 
 /// <summary>Two texts that belong together, and one that does not.</summary>
 /// <param name="Anchor">The text.</param>
-/// <param name="Positive">Its partner; null to embed the text alone.</param>
-/// <param name="Negative">A text like the partner that is none; null where the other rows' partners do.</param>
+/// <param name="Positive">Its partner; null to embed only the text.</param>
+/// <param name="Negative">A similar text that is not a partner; null to use only the other rows' partners.</param>
 /// <param name="Place">The row it was made from.</param>
 public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place)
     : IExample
@@ -224,11 +225,11 @@ public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, Tex
     public int PredictedLabels => Positive is null ? 0 : 1;
 }
 
-/// <summary>Collects vectors and measures how well each text finds its partner among all of them.</summary>
+/// <summary>Collects embeddings and measures how well each text finds its partner among all of them.</summary>
 internal sealed class RetrievalAccumulator : IMetricAccumulator
 {
     private const long ScoresAtOnce = 1 << 22;
-    private const double Tie = 1e-9; // partners with the same text differ by rounding alone
+    private const double Tie = 1e-9; // partners with the same text differ only by rounding
 
     private readonly List<float[]> anchors = [];
     private readonly List<float[]> partners = [];
@@ -259,7 +260,7 @@ internal sealed class RetrievalAccumulator : IMetricAccumulator
             ["mean_reciprocal_rank"] = reciprocal / anchors.Count };
     }
 
-    // The place of each text's own partner among all, from 1; equal ones share the better place.
+    // The rank of each text's own partner among all, from 1; ties share the better rank.
     private static long[] Ranks(Tensor texts, Tensor all, int begin)
     {
         using var scope = NewDisposeScope();

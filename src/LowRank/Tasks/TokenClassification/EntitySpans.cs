@@ -7,23 +7,24 @@ using LowRank.Tokenizers;
 namespace LowRank.Tasks.TokenClassification;
 
 /// <summary>An entity of a row.</summary>
-/// <param name="Start">Its first UTF-16 unit.</param>
-/// <param name="End">After its last one.</param>
-/// <param name="Label">Its name.</param>
-/// <param name="Shown">How messages call it.</param>
+/// <param name="Start">The first UTF-16 unit.</param>
+/// <param name="End">The exclusive end.</param>
+/// <param name="Label">The label.</param>
+/// <param name="Shown">Its name in messages.</param>
 internal sealed record EntitySpan(int Start, int End, string Label, string Shown);
 
-/// <summary>Reads the entities of a row: spans in code points that lie inside the text, apart from each other, on the
-/// borders of words and of tokens. Any other could only be learned as something that the row does not say, and is a
-/// problem of the row.</summary>
+/// <summary>Reads the entities of a row: spans in code points inside the text that do not overlap and that begin and
+/// end at borders of words and tokens. Any other span could only be learned incorrectly, so it is a problem of the
+/// row.</summary>
 internal static class EntitySpans
 {
-    /// <summary>The entities in the order of the text.</summary>
-    /// <exception cref="InputException">Spans that cannot be used: all of them.</exception>
+    /// <summary>The entities, in text order.</summary>
+    /// <exception cref="InputException">Some spans cannot be used; lists all of them.</exception>
     public static List<EntitySpan> Read(Sample sample, string text)
     {
         if (sample.Row["entities"] is not JsonArray list)
-            throw new InputException("the row has no list \"entities\"; expected one, empty where the text has none.");
+            throw new InputException("the row has no list \"entities\"; expected one, which is empty if the text has " +
+                "no entities.");
         var offsets = new TextOffsets(text);
         var problems = new List<string>();
         var entities = new List<EntitySpan>();
@@ -39,7 +40,7 @@ internal static class EntitySpans
             else if (start < 0 || end > offsets.Length || start >= end)
                 problems.Add(
                     $"\"entities\"[{i}] spans {start} to {end}, expected a span inside the text of " +
-                    $"{offsets.Length} characters (code points, the end not included).");
+                    $"{offsets.Length} characters (code points, exclusive end).");
             else
                 entities.Add(
                     Trimmed(text, offsets.Units(start), offsets.Units(end), label,
@@ -48,27 +49,27 @@ internal static class EntitySpans
         entities.Sort((a, b) => a.Start.CompareTo(b.Start));
         problems.AddRange(
             entities.Where(entity => entity.End == entity.Start)
-            .Select(entity => $"{entity.Shown} holds blanks alone, expected a word."));
+            .Select(entity => $"{entity.Shown} contains only blanks, expected a word."));
         for (int i = 1; i < entities.Count; i++)
             if (entities[i].Start < entities[i - 1].End)
                 problems.Add(
-                    $"{entities[i].Shown} overlaps {entities[i - 1].Shown}, expected entities apart from each " +
-                    "other: a token has one tag. Keep one of them.");
+                    $"{entities[i].Shown} overlaps {entities[i - 1].Shown}, but a token has only one tag. Keep one " +
+                    "of them.");
         problems.AddRange(entities.Where(entity => CutsWord(text, entity.Start) || CutsWord(text, entity.End))
             .Select(entity =>
             $"{entity.Shown} cuts a word: \"{text[entity.Start..entity.End]}\" of \"{Around(text, entity)}\". " +
-            "Correct start and end; they count code points, as Python does."));
+            "Correct start and end, which count code points, like Python."));
         if (problems.Count > 0) throw new InputException("The row cannot be used:", problems);
         return entities;
     }
 
-    /// <summary>Notes entities that the tokenizer does not let be told: a token lies partly in one, or none lies in
+    /// <summary>Finds entities that do not align with tokens: a token lies partly in one, or no token lies in
     /// it.</summary>
-    /// <param name="entities">The row's.</param>
+    /// <param name="entities">The row's entities.</param>
     /// <param name="text">The text.</param>
-    /// <param name="tokens">Where its tokens stand, without blanks around them.</param>
-    /// <param name="seen">The part of the text that is not cut off.</param>
-    /// <exception cref="InputException">There are such: all of them.</exception>
+    /// <param name="tokens">The spans of its tokens, without surrounding blanks.</param>
+    /// <param name="seen">The part of the text that remained after cutting.</param>
+    /// <exception cref="InputException">There are such entities; lists all of them.</exception>
     public static void RequireTokens(
         IReadOnlyList<EntitySpan> entities, string text, IReadOnlyList<TokenSpan> tokens, TokenSpan seen)
     {
@@ -83,13 +84,13 @@ internal static class EntitySpans
                     "one tag. Correct start and end, which count code points, or remove the entity.");
             if (touching.Length == 0 && entity.Start >= seen.Start && entity.End <= seen.End)
                 problems.Add(
-                    $"{entity.Shown} holds no token: the tokenizer leaves \"{text[entity.Start..entity.End]}\" " +
-                    "out. Remove the entity.");
+                    $"{entity.Shown} contains no token: the tokenizer drops \"{text[entity.Start..entity.End]}\". " +
+                    "Remove the entity.");
         }
         if (problems.Count > 0) throw new InputException("The row cannot be used:", problems);
     }
 
-    /// <summary>A span without the blanks around it; many tokenizers count the blank before a word to its first
+    /// <summary>A span without surrounding blanks; many tokenizers include the blank before a word in its first
     /// token.</summary>
     public static TokenSpan Trim(string text, TokenSpan span)
     {
@@ -108,8 +109,9 @@ internal static class EntitySpans
     private static bool CutsWord(string text, int at) =>
         at > 0 && at < text.Length && BelongsToWord(text, at - 1) && BelongsToWord(text, at);
 
-    // Letters of scripts that part words by blanks and add no particles to a name: Latin, Greek, Cyrillic, Armenian. In
-    // others, such as Chinese, Thai, Korean or Arabic, an entity may well end inside what stands between two blanks.
+    // Letters of scripts that separate words with blanks and attach no particles to names: Latin, Greek, Cyrillic,
+    // Armenian. In others, such as Chinese, Thai, Korean or Arabic, an entity may end in the middle of the text between
+    // two blanks.
     private static bool BelongsToWord(string text, int at)
     {
         char letter = text[at];

@@ -8,7 +8,7 @@ using LowRank.Tokenizers;
 
 namespace LowRank.Tasks.TokenClassification;
 
-/// <summary>Makes tagged texts of rows.</summary>
+/// <summary>Converts rows to tagged texts.</summary>
 internal sealed class TagReader(TextRows rows, LabelSet labels)
 {
     private const int Ignored = TokenizedExample.Ignored;
@@ -17,12 +17,12 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
     private long unseen;
     private DataPlace? firstUnseen;
 
-    /// <summary>What the user has to know of words that are not learned.</summary>
+    /// <summary>Notes about words that are not learned.</summary>
     public IReadOnlyList<string> Notes => unseen == 0 ? []
         : [$"{(unseen == 1 ? "1 word has" : $"{unseen} words have")} no token, such as a control character, and " +
-            $"cannot be learned; the first stands at {firstUnseen}."];
+            $"cannot be learned; the first is at {firstUnseen}."];
 
-    /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face's data
+    /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face data
     /// sets.</summary>
     public static string TagKey(Sample sample) => sample.Row.ContainsKey(Tags) || !sample.Row.ContainsKey(NumberedTags)
         ? Tags : NumberedTags;
@@ -53,8 +53,8 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         return new TaggedText(input, tags, [.. answered.Select(i => new TaggedWord(i, i, i + 1))], sample.Place);
     }
 
-    // Words are joined by blanks; a word's tag is that of its first token, the others are not learned (as BERT was
-    // tuned, arXiv 1810.04805, section 5.3).
+    // Words are joined with blanks; a word's tag belongs to its first token, and the other tokens are not learned (as
+    // for BERT, arXiv 1810.04805, section 5.3).
     private TaggedText OfWords(Sample sample, bool labelled)
     {
         IReadOnlyList<string> words = sample.Texts("tokens");
@@ -98,7 +98,7 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         {
             TokenSpan token = encoding.Offsets[i];
             if (encoding.SpecialTokens[i] || token.End <= words[next].Start || token.End == token.Start) continue;
-            while (next < words.Count && words[next].End <= token.Start) next++; // a word without a token of its own
+            while (next < words.Count && words[next].End <= token.Start) next++; // a word without its own token
             if (next == words.Count || token.End <= words[next].Start) continue;
             first[next++] = i;
         }
@@ -131,7 +131,7 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
             entities, text, [.. answered.Select(word => new TokenSpan(word.Start, word.End))], seen);
         var numbers = new int[encoding.Ids.Length];
         Array.Fill(numbers, Ignored);
-        int entity = 0, tagged = -1; // both in the order of the text
+        int entity = 0, tagged = -1; // both in text order
         foreach (TaggedWord word in labelled ? answered : [])
         {
             while (entity < entities.Count && entities[entity].End <= word.Start) entity++;
@@ -147,8 +147,8 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
 
 /// <summary>A text with a label for some of its tokens.</summary>
 /// <param name="Input">The text.</param>
-/// <param name="Labels">For each token its label's number, or -100 where none is learned.</param>
-/// <param name="Words">The words, or pieces of text, that are answered for: each word of the row, also one without a
+/// <param name="Labels">For each token the number of its label, or -100 if it is not learned.</param>
+/// <param name="Words">The words, or pieces of text, to predict: each word of the row, including those without a
 /// token.</param>
 /// <param name="Place">The row it was made from.</param>
 public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place)
@@ -164,10 +164,10 @@ public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<Tag
     public int PredictedLabels => Labels.Count(label => label != TokenizedExample.Ignored);
 }
 
-/// <summary>A piece of text that is answered for.</summary>
-/// <param name="Token">The position of its first token; -1 where it has none, as a control character has none in many
+/// <summary>A piece of text to predict.</summary>
+/// <param name="Token">The position of its first token; -1 if it has none, such as a control character in many
 /// tokenizers.</param>
-/// <param name="Start">Where it begins in the text, in UTF-16 units.</param>
-/// <param name="End">Where it ends.</param>
+/// <param name="Start">The start in the text, in UTF-16 units.</param>
+/// <param name="End">The end in the text.</param>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct TaggedWord(int Token, int Start, int End);

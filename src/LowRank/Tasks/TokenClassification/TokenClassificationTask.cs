@@ -56,13 +56,13 @@ public sealed class TokenClassificationKind : ITaskKind
         var notes = new List<string>();
         if (variety.OnlyOne && !marksSpans)
             notes.Add(
-                "every word has the same tag: a model learns to give it always, and nothing else. Add rows with " +
+                "every word has the same tag, so the model only learns to give it always. Add rows with " +
                 "other tags");
         if (settings.Labels is not null) return settings with { Notes = notes };
         if (numbered is { } place && column.OfBase(config) is null)
             throw new InputException(
-                $"{place}: the tags are numbers, and nothing names them. Name all tags in the order of their " +
-                "numbers, such as task_options.labels: [O, B-PER, I-PER].");
+                $"{place}: the tags are numbers without names. Name all tags in the order of their numbers, such as " +
+                "task_options.labels: [O, B-PER, I-PER].");
         if (!marksSpans) return settings with { Labels = column.Choose(config, notes), Notes = notes };
         foreach (
             string tag in (string[])["O", .. entities.SelectMany(entity => new[] { "B-" + entity, "I-" + entity })])
@@ -85,7 +85,7 @@ public sealed class TokenClassificationKind : ITaskKind
 internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? tokenizer, TaskSettings settings)
     : ITask
 {
-    private const string Outside = "O"; // the tag of what belongs to no entity, in every published tag set
+    private const string Outside = "O"; // the tag of words outside entities, in every published tag set
 
     private readonly LabelSet labels = new(settings.Labels!);
     private readonly int padding = InputBatch.Padding(model);
@@ -154,7 +154,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
             : (labels.Names[(int)chosen[row * length + word.Token]], certain[row * length + word.Token]))]))];
     }
 
-    // What a word gets that the model never sees: one without a token, or behind the cut. Tags stay one per word.
+    // The result for a word that the model never sees: one without a token, or behind the cut. There is still one tag
+    // per word.
     private string? Untagged => labels.Names.Contains(Outside) ? Outside : null;
 
     private static JsonObject Answer(TaggedText text, Sample row, List<(string? Tag, float? Probability)> found)
@@ -166,7 +167,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         return new JsonObject { ["entities"] = Entities(text, row.Text("text")!, found) };
     }
 
-    // Neighbouring tokens of one entity become a span of the text, in code points, as sure as the mean of its tokens.
+    // Joins neighbouring tokens of an entity to a span of the text, in code points, with the mean probability of its
+    // tokens.
     private static JsonArray Entities(TaggedText text, string whole, List<(string? Tag, float? Probability)> found)
     {
         var offsets = new TextOffsets(whole);
@@ -204,8 +206,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
             InputBatch.Create([.. texts.Select(text => text.Input)], padding, Network.Device), dropout);
 }
 
-/// <summary>Collects what tokens were labelled and should have been. Tags of entities (B-, I-, O) are counted by
-/// entity, others by token.</summary>
+/// <summary>Collects predicted and correct labels of tokens. Entity tags (B-, I-, O) are counted by entity, others by
+/// token.</summary>
 internal sealed class TagAccumulator(IReadOnlyList<string> labels) : IMetricAccumulator
 {
     private readonly List<int[]> truth = [];

@@ -4,10 +4,10 @@ using LowRank.Data;
 
 namespace LowRank.Training;
 
-/// <summary>What a checkpoint's folder has to hold: the last file written into it, by which a torn checkpoint is
+/// <summary>The manifest of a checkpoint's folder. It is the last file written, so a damaged checkpoint can be
 /// recognised.</summary>
 /// <param name="Format">The version of the layout, 1.</param>
-/// <param name="Files">Every other file.</param>
+/// <param name="Files">All other files.</param>
 internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFile> Files)
 {
     /// <summary>The manifest's name.</summary>
@@ -15,7 +15,7 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
 
     private const int CurrentFormat = 1;
 
-    /// <summary>Lists the files of a folder.</summary>
+    /// <summary>Creates the manifest of a folder.</summary>
     public static void Write(string folder)
     {
         CheckpointFile[] files = [.. Directory.GetFiles(folder).Order(StringComparer.Ordinal)
@@ -25,8 +25,8 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
             JsonSerializer.Serialize(new CheckpointManifest(CurrentFormat, files), CheckpointStore.Json));
     }
 
-    /// <summary>Compares a folder with its manifest, every byte of it.</summary>
-    /// <returns>What is wrong with it; null for a whole checkpoint.</returns>
+    /// <summary>Compares every byte of a folder with its manifest.</summary>
+    /// <returns>What is wrong; null for an intact checkpoint.</returns>
     public static string? Check(string folder)
     {
         try
@@ -71,13 +71,13 @@ internal sealed record CheckpointManifest(int Format, IReadOnlyList<CheckpointFi
 /// <summary>The numbers of a checkpoint's <c>state.json</c>.</summary>
 internal sealed record CheckpointCounters
 {
-    /// <summary>Steps taken, skipped ones included.</summary>
+    /// <summary>Steps taken, including skipped ones.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Steps of the whole run.</summary>
+    /// <summary>Total steps of the run.</summary>
     public required long TotalSteps { get; init; }
 
-    /// <summary>Steps that the optimizer has taken.</summary>
+    /// <summary>Steps taken by the optimizer.</summary>
     public required long OptimizerSteps { get; init; }
 
     /// <summary>Tokens trained on.</summary>
@@ -86,60 +86,60 @@ internal sealed record CheckpointCounters
     /// <summary>Seconds spent in steps.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>Seconds the run has gone on, evaluations and checkpoints included.</summary>
+    /// <summary>Duration of the run in seconds, including evaluations and checkpoints.</summary>
     public double RunSeconds { get; init; }
 
-    /// <summary>Steps that changed nothing, because their loss or gradient was not finite.</summary>
+    /// <summary>Steps skipped because their loss or gradient was not finite.</summary>
     public long Skipped { get; init; }
 
-    /// <summary>How many of them came last, in a row.</summary>
+    /// <summary>Number of skipped steps in a row at the end.</summary>
     public long SkippedInRow { get; init; }
 
-    /// <summary>The step of the last evaluation; null when there was none.</summary>
+    /// <summary>The step of the last evaluation; null without one.</summary>
     public long? EvaluatedStep { get; init; }
 
     /// <summary>Evaluations in a row without a better held-out loss.</summary>
     public int Waited { get; init; }
 
-    /// <summary>The held-out loss that they had to better; null without an evaluation.</summary>
+    /// <summary>The held-out loss to improve on; null without an evaluation.</summary>
     public double? LossToBeat { get; init; }
 
-    /// <summary>Loss of the last step that was not skipped; null when there was none.</summary>
+    /// <summary>Loss of the last step that was not skipped; null without one.</summary>
     public double? LastLoss { get; init; }
 
     /// <summary>The lowest held-out loss; null without an evaluation.</summary>
     public double? BestLoss { get; init; }
 
-    /// <summary>The step it was measured after.</summary>
+    /// <summary>The step after which it was measured.</summary>
     public long? BestStep { get; init; }
 
-    /// <summary>The data, and the order its rows are taken in.</summary>
+    /// <summary>The data and the order of its rows.</summary>
     public required DataOrder Data { get; init; }
 
     /// <summary>The folder of the base.</summary>
     public string? BaseFolder { get; init; }
 
-    /// <summary>The fingerprint of the base's weights; null where it was random, and in checkpoints of older
+    /// <summary>The fingerprint of the base's weights; null if they were random, and in checkpoints of older
     /// versions.</summary>
     public string? BaseSha { get; init; }
 
-    /// <summary>Whole passes over the data, for people who read the file: it follows from the step.</summary>
+    /// <summary>Completed passes over the data, for readers of the file; follows from the step.</summary>
     public long Epoch { get; init; }
 
-    /// <summary>Steps taken of the pass that was under way.</summary>
+    /// <summary>Steps taken in the current pass.</summary>
     public long StepOfEpoch { get; init; }
 
-    /// <summary>The learning rate's course.</summary>
+    /// <summary>The learning rate schedule.</summary>
     public required LearningRateSchedule Schedule { get; init; }
 }
 
-/// <summary>Which data a run takes in which order: with it, a step's number says where in the data the run
-/// is.</summary>
+/// <summary>The data of a run and its order, which together with the step number determine the position in the
+/// data.</summary>
 /// <param name="Rows">Training examples.</param>
-/// <param name="Sha256">Of their lengths and labels, and of their tokens where rows hold them.</param>
-/// <param name="RowsPerStep">Examples of a step.</param>
-/// <param name="Shuffle">Whether each epoch has an order of its own.</param>
-/// <param name="Seed">Seed of the orders.</param>
+/// <param name="Sha256">The hash of their lengths and labels, and of their tokens if rows contain them.</param>
+/// <param name="RowsPerStep">Examples per step.</param>
+/// <param name="Shuffle">Whether each epoch is shuffled.</param>
+/// <param name="Seed">Seed of the shuffling.</param>
 internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, bool Shuffle, long Seed)
 {
     public static DataOrder Of(IReadOnlyList<IExample> examples, TrainerOptions options)
@@ -149,8 +149,8 @@ internal sealed record DataOrder(long Rows, string Sha256, long RowsPerStep, boo
             options.Shuffle, options.Seed);
     }
 
-    /// <summary>What this run does otherwise than the one of a checkpoint, a sentence each; none when rows come as they
-    /// did.</summary>
+    /// <summary>The differences from the run of a checkpoint, one sentence each; none if the order of rows is
+    /// unchanged.</summary>
     public IEnumerable<string> Differences(DataOrder earlier)
     {
         if (Rows != earlier.Rows) yield return $"the data had {earlier.Rows} rows, and has {Rows} now";

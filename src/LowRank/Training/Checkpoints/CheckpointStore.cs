@@ -10,34 +10,35 @@ namespace LowRank.Training;
 /// <summary>Resumable states of a run: trained weights, optimizer, random state, counters, each with a
 /// manifest.</summary>
 /// <param name="run">The run's folder.</param>
-/// <param name="trained">What is trained.</param>
-/// <param name="optimizer">Its optimizer.</param>
-/// <param name="dropout">The generator of all randomness.</param>
-/// <param name="kept">How many of the newest are kept, besides the best.</param>
+/// <param name="trained">The trained weights.</param>
+/// <param name="optimizer">The optimizer.</param>
+/// <param name="dropout">The random generator.</param>
+/// <param name="kept">Number of newest checkpoints to keep, besides the best.</param>
 internal sealed class CheckpointStore(
     RunFolder run, ITrainedWeights trained, AdamW optimizer, Generator dropout, int kept)
 {
     private const string Prefix = "step-";
     private const int Digits = 8;
-    private const string MethodFile = "method.safetensors"; // what the adapter's method keeps from step to step
+    private const string MethodFile = "method.safetensors"; // the state that the adapter's method keeps between steps
     private readonly string folder = Path.Combine(run.Path, RunFolder.Checkpoints);
 
-    /// <summary>How a checkpoint's JSON is written.</summary>
+    /// <summary>The JSON format of checkpoints.</summary>
     public static JsonSerializerOptions Json { get; } =
         new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>Writes a folder whole or not at all; tests put a disk in its place that is full.</summary>
+    /// <summary>Writes a folder atomically; tests replace it with a full disk.</summary>
     public Action<string, Action<string>> WriteFolder { get; init; } = AtomicFolder.Write;
 
-    /// <summary>Whether a name is that of a checkpoint.</summary>
+    /// <summary>Whether a name is a checkpoint's.</summary>
     public static bool IsCheckpoint(string name) =>
         name.Length == Prefix.Length + Digits && name.StartsWith(Prefix, StringComparison.Ordinal)
             && name.AsSpan(Prefix.Length).IndexOfAnyExceptInRange('0', '9') < 0;
 
-    /// <summary>Writes the state, and removes the checkpoints that are neither among the newest nor the best.</summary>
-    /// <param name="counters">Where the run is.</param>
-    /// <param name="prunes">Whether older ones are removed.</param>
-    /// <exception cref="RunStorageException">It could not be written; those of before are as they were.</exception>
+    /// <summary>Writes the state and removes checkpoints that are neither among the newest nor the best.</summary>
+    /// <param name="counters">The progress of the run.</param>
+    /// <param name="prunes">Whether to remove older checkpoints.</param>
+    /// <exception cref="RunStorageException">The checkpoint could not be written; earlier ones are
+    /// unchanged.</exception>
     public void Save(CheckpointCounters counters, bool prunes = true)
     {
         run.Verify();
@@ -74,20 +75,20 @@ internal sealed class CheckpointStore(
         if (prunes) Prune(counters.Step, counters.BestStep);
     }
 
-    /// <summary>Takes the state of the newest checkpoint that is whole.</summary>
-    /// <param name="data">The data of this run, in its order.</param>
+    /// <summary>Loads the state of the newest intact checkpoint.</summary>
+    /// <param name="data">The data of this run and its order.</param>
     /// <param name="totalSteps">The steps of this run.</param>
-    /// <param name="skipped">Receives a sentence for each newer checkpoint that is not whole.</param>
-    /// <exception cref="InputException">There is none, or it is of another run.</exception>
+    /// <param name="skipped">Receives a sentence for each newer checkpoint that is damaged.</param>
+    /// <exception cref="InputException">There is no checkpoint, or it belongs to another run.</exception>
     public CheckpointCounters RestoreNewest(DataOrder data, long totalSteps, ICollection<string> skipped)
     {
         foreach (string path in Existing().Reverse())
         {
-            if (CheckpointManifest.Check(path) is { } problem) skipped.Add($"{path} is passed over: {problem}.");
+            if (CheckpointManifest.Check(path) is { } problem) skipped.Add($"{path} is skipped: {problem}.");
             else return Restore(path, data, totalSteps);
         }
         if (skipped.Count > 0)
-            throw new InputException($"No checkpoint in {folder} is whole. Start without --resume:", [.. skipped]);
+            throw new InputException($"No checkpoint in {folder} is intact. Start without --resume:", [.. skipped]);
         throw None(folder);
     }
 
@@ -104,7 +105,7 @@ internal sealed class CheckpointStore(
         new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes " +
             "(training.save_every: auto), or as that key says, and when it is stopped. Start without --resume.");
 
-    /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
+    /// <summary>The newest intact checkpoint; null if there is none.</summary>
     public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
 
     private CheckpointCounters Restore(string from, DataOrder data, long totalSteps)
@@ -148,7 +149,7 @@ internal sealed class CheckpointStore(
         return $"{change} (fingerprint {BaseFingerprint.Short(before)}… then, {BaseFingerprint.Short(now)}… now)";
     }
 
-    // Those of later steps are of an earlier try of this run: they are replaced when it gets there.
+    // Checkpoints of later steps come from an earlier attempt of this run; they are replaced when it gets there.
     private void Prune(long step, long? best)
     {
         IEnumerable<string> reached = Existing().TakeWhile(path => string.CompareOrdinal(path, PathOf(step)) <= 0);
@@ -168,20 +169,20 @@ internal sealed class CheckpointStore(
         }
     }
 
-    /// <summary>What is left of the run when it cannot write, and what to do.</summary>
+    /// <summary>What remains of the run if it cannot write, and what to do.</summary>
     public string Left()
     {
-        const string Advice = "See that the disk is there, has space and may be written to";
+        const string Advice = "Check that the disk is available, has space and is writable";
         try
         {
             return Newest() is { } newest
-                ? $"The newest whole checkpoint is {newest}. {Advice}, and go on with --resume."
-                : "There is no checkpoint, and nothing to resume from: what was learned ends with the process. " +
-                $"{Advice}, and start again.";
+                ? $"The newest intact checkpoint is {newest}. {Advice}, then continue with --resume."
+                : $"There is no checkpoint to resume from, so the progress is lost when the process ends. {Advice}, " +
+                    "then start again.";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{Advice}. Whether there is a checkpoint the disk does not say; where there is one, go on with " +
+            return $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, continue with " +
                 "--resume.";
         }
     }
@@ -239,8 +240,8 @@ internal sealed class CheckpointStore(
         [.. tensors.Select(t => KeyValuePair.Create(t.Key, t.Value.detach().cpu()))];
 }
 
-/// <summary>A file of a checkpoint, as its manifest lists it.</summary>
+/// <summary>A file of a checkpoint in its manifest.</summary>
 /// <param name="Name">Its name in the folder.</param>
-/// <param name="Bytes">Its size.</param>
+/// <param name="Bytes">Its size in bytes.</param>
 /// <param name="Sha256">Its SHA-256, in lower-case hexadecimal digits.</param>
 internal sealed record CheckpointFile(string Name, long Bytes, string Sha256);

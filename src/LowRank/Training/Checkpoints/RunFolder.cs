@@ -4,15 +4,15 @@ using LowRank.IO;
 
 namespace LowRank.Training;
 
-/// <summary>The output folder of a run, held by one process until it ends, however it ends.</summary>
-/// <remarks>The lock is the operating system's, on the file <c>.run.lock</c>: it is gone with the process that held it,
-/// so nothing has to be removed by hand after <c>kill -9</c> or a loss of power. The file itself stays.</remarks>
+/// <summary>The output folder of a run, locked by one process until it ends in any way.</summary>
+/// <remarks>The operating system holds the lock on the file <c>.run.lock</c> and releases it when the process ends, so
+/// nothing has to be removed by hand after <c>kill -9</c> or a power failure. The file itself stays.</remarks>
 public sealed partial class RunFolder : IDisposable
 {
-    /// <summary>The folder in it that holds the resumable states.</summary>
+    /// <summary>The subfolder with the resumable states.</summary>
     internal const string Checkpoints = "checkpoints";
 
-    /// <summary>The folder in it that holds the weights of the lowest held-out loss.</summary>
+    /// <summary>The subfolder with the weights of the lowest held-out loss.</summary>
     internal const string Best = "best";
 
     private const string LockFile = ".run.lock";
@@ -26,16 +26,16 @@ public sealed partial class RunFolder : IDisposable
     private RunFolder(string path, FileStream held, RunOwner owner) =>
         (Path, this.held, this.owner) = (path, held, owner);
 
-    /// <summary>Waits while the disk is full; null does not.</summary>
+    /// <summary>Waits while the disk is full; null to fail instead.</summary>
     internal StorageWait? Waits { get; init; }
 
-    /// <summary>Its full path.</summary>
+    /// <summary>The full path of the folder.</summary>
     public string Path { get; }
 
-    /// <summary>Makes the folder where it is missing, takes it for this process, and tidies up what a killed run left
+    /// <summary>Creates the folder if needed, locks it for this process, and removes files that a killed run left
     /// half-written.</summary>
     /// <exception cref="InputException">Another run writes to it.</exception>
-    /// <exception cref="RunStorageException">It cannot be written to.</exception>
+    /// <exception cref="RunStorageException">The folder cannot be written to.</exception>
     public static RunFolder Take(string path)
     {
         RunFolder taken = Hold(path, waits: null);
@@ -43,10 +43,10 @@ public sealed partial class RunFolder : IDisposable
         return taken;
     }
 
-    /// <summary>As <see cref="Take"/>, but nothing says yet whose it is: <see cref="Claim"/> does, once it is known
-    /// that the run goes on.</summary>
+    /// <summary>Like <see cref="Take"/>, but without recording the owner: <see cref="Claim"/> does that once it is
+    /// certain that the run continues.</summary>
     /// <param name="path">The folder.</param>
-    /// <param name="waits">Waits while the disk is full; null does not.</param>
+    /// <param name="waits">Waits while the disk is full; null to fail instead.</param>
     internal static RunFolder Hold(string path, StorageWait? waits)
     {
         string full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
@@ -60,13 +60,13 @@ public sealed partial class RunFolder : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RunStorageException(
-                $"{full} cannot be written to: {e.Message.TrimEnd('.')}. Choose another output, or see that the " +
-                "disk is there and has space.", e);
+                $"{full} cannot be written to: {e.Message.TrimEnd('.')}. Choose another output, or check that the " +
+                "disk is available and has space.", e);
         }
     }
 
-    /// <summary>Notes whose the folder is; nothing where that is noted.</summary>
-    /// <exception cref="RunStorageException">It cannot be written to.</exception>
+    /// <summary>Records the owner of the folder, unless it is already recorded.</summary>
+    /// <exception cref="RunStorageException">The folder cannot be written to.</exception>
     internal void Claim()
     {
         if (isClaimed) return;
@@ -76,8 +76,8 @@ public sealed partial class RunFolder : IDisposable
         isClaimed = true;
     }
 
-    /// <summary>Removes what a killed run left half-written, where none writes to the folder now. A folder that is not
-    /// to be written to stays as it is.</summary>
+    /// <summary>Removes files that a killed run left half-written, unless a run currently writes to the folder. A
+    /// read-only folder is not changed.</summary>
     public static void Tidy(string path)
     {
         string full = System.IO.Path.GetFullPath(path);
@@ -89,7 +89,7 @@ public sealed partial class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            System.Diagnostics.Trace.TraceWarning(e.Message); // whoever only reads there is not to be stopped by it
+            System.Diagnostics.Trace.TraceWarning(e.Message); // must not stop a process that only reads there
         }
     }
 
@@ -101,7 +101,8 @@ public sealed partial class RunFolder : IDisposable
         if (Writer(full) is not null) throw Taken(full);
     }
 
-    /// <summary>The process that writes to a folder now, in words; null where none does. Changes nothing.</summary>
+    /// <summary>A description of the process that currently writes to a folder; null without one. Changes
+    /// nothing.</summary>
     public static string? Writer(string path)
     {
         string full = System.IO.Path.GetFullPath(path);
@@ -113,13 +114,13 @@ public sealed partial class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return null; // nobody holds it; Take says what is wrong with the folder, when it is written to
+            return null; // nobody holds it; Take reports problems of the folder when it is written to
         }
     }
 
-    /// <summary>Refuses to write into a folder that is no longer the one that was taken: a lost mount leaves an empty
-    /// one behind.</summary>
-    /// <exception cref="RunStorageException">It is another folder now, or cannot be read.</exception>
+    /// <summary>Refuses to write if the folder is no longer the one that was locked: an unmounted disk leaves an empty
+    /// folder behind.</summary>
+    /// <exception cref="RunStorageException">The folder has been replaced, or cannot be read.</exception>
     public void Verify()
     {
         RunOwner? found;
@@ -137,11 +138,11 @@ public sealed partial class RunFolder : IDisposable
                 $"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}") { SaysWhatIsLeft = true };
     }
 
-    /// <summary>Lets others take the folder.</summary>
+    /// <summary>Releases the folder.</summary>
     public void Dispose() => held.Dispose();
 
     private const string Advice =
-        "Nothing more is written. Bring the folder back; where it has a checkpoint, go on with --resume.";
+        "Nothing more is written. Restore the folder; if it has a checkpoint, continue with --resume.";
 
     private static FileStream? Lock(string folder)
     {
@@ -156,22 +157,21 @@ public sealed partial class RunFolder : IDisposable
         }
     }
 
-    // The operating system's own numbers: EWOULDBLOCK of Linux and macOS, ERROR_SHARING_VIOLATION of Windows.
+    // System error numbers: EWOULDBLOCK on Linux and macOS, ERROR_SHARING_VIOLATION on Windows.
     private static bool IsTaken(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
 
     private static InputException Taken(string folder) =>
-        new($"{folder} is being written by another run ({Describe(folder)}). Wait for it, stop it, or choose " +
-            "another output.");
+        new($"{folder} is in use by another run ({Describe(folder)}). Wait for it, stop it, or choose another output.");
 
     private static string Describe(string folder)
     {
         try
         {
-            return Owner(folder)?.ToString() ?? "which one is not known";
+            return Owner(folder)?.ToString() ?? "its process is unknown";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return "which one cannot be read"; // the lock alone decides
+            return "its process cannot be read"; // only the lock matters
         }
     }
 
@@ -205,9 +205,9 @@ public sealed partial class RunFolder : IDisposable
 
 /// <summary>The process that writes to a run's folder.</summary>
 /// <param name="Process">Its id.</param>
-/// <param name="Host">The machine it runs on.</param>
-/// <param name="Started">When it took the folder.</param>
-/// <param name="Token">Tells this taking from all others.</param>
+/// <param name="Host">The machine on which it runs.</param>
+/// <param name="Started">The time when it locked the folder.</param>
+/// <param name="Token">Distinguishes this lock from all others.</param>
 internal sealed record RunOwner(int Process, string Host, DateTimeOffset Started, Guid Token)
 {
     public static RunOwner Current() =>

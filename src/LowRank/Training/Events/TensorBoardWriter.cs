@@ -5,14 +5,13 @@ using System.Text;
 
 namespace LowRank.Training.Events;
 
-/// <summary>Writes a run's course as event files, which TensorBoard shows while the run goes on.</summary>
+/// <summary>Writes a run's progress as event files that TensorBoard can show during the run.</summary>
 /// <remarks>Tags: <c>train/loss, train/grad_norm, train/learning_rate, train/tokens_per_second, train/memory_bytes</c>,
-/// <c>eval/loss</c> and the task's metrics as <c>eval/NAME</c>, and <c>generations/N</c> where the model wrote texts.
-/// Each event reaches the file at once. A resumed run begins a new file, as TensorBoard expects, and declares void what
-/// earlier files hold of steps that are taken again; a record that a kill tore at the end of a file is passed over by
-/// readers.</remarks>
-/// <param name="folder">Receives the files; made when it is missing.</param>
-/// <param name="time">Tells the time; null for the system's.</param>
+/// <c>eval/loss</c> and the task's metrics as <c>eval/NAME</c>, and <c>generations/N</c> for generated texts. Each
+/// event reaches the file immediately. A resumed run starts a new file, as TensorBoard expects, which invalidates the
+/// earlier events of repeated steps. Readers skip a record that was cut off when the run was killed.</remarks>
+/// <param name="folder">The folder for the files; created if needed.</param>
+/// <param name="time">The clock; null for the system's.</param>
 /// <param name="waits">Waits while the disk is full; null does not.</param>
 public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null)
     : ITrainingObserver, IDisposable
@@ -72,11 +71,10 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
     /// <inheritdoc/>
     public void Dispose() => stream?.Dispose();
 
-    // Markdown's indented block: what the model writes is no markup.
+    // An indented Markdown block, because generated text is not markup.
     private static string Verbatim(string text) => "    " + text.ReplaceLineEndings("\n    ");
 
-    // Readers take files in the order of their names: a run that goes on within the same second comes after the earlier
-    // one all the same.
+    // Readers sort files by name: this makes a run that resumes within the same second come after the earlier one.
     private string NextName()
     {
         long earlier = Directory.GetFiles(folder, Prefix + "*")
@@ -97,7 +95,7 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
 /// <summary>TensorFlow's record: length, its checksum, the bytes, their checksum.</summary>
 internal static class EventRecord
 {
-    // a checksum of bytes that hold checksums would be weak: TensorFlow turns it and adds this
+    // a checksum of bytes that contain checksums would be weak, so TensorFlow rotates it and adds this
     private const uint MaskDelta = 0xa282ead8;
 
     /// <summary>The bytes of a record.</summary>
@@ -130,19 +128,19 @@ internal static class EventMessage
     private const int Tag = 1, SimpleValue = 2, Tensor = 8, Metadata = 9;                   // of Summary.Value
     private const int StringType = 7, TensorClass = 2;                                      // of DataType and DataClass
 
-    /// <summary>What a file begins with.</summary>
+    /// <summary>The first event of a file.</summary>
     public static ProtoMessage Version(double time) =>
         new ProtoMessage().Double(WallTime, time).Text(FileVersion, "brain.Event:2");
 
-    /// <summary>A run goes on: what earlier files hold from this step on is void.</summary>
+    /// <summary>Marks a resumed run: invalidates what earlier files contain from this step on.</summary>
     public static ProtoMessage Restart(double time, long step) =>
         new ProtoMessage().Double(WallTime, time).Whole(Step, step)
             .Message(SessionLog, new ProtoMessage().Whole(1, SessionStart));
 
-    /// <summary>What was measured at a step.</summary>
+    /// <summary>The measurements of a step.</summary>
     /// <param name="time">Seconds since 1970.</param>
-    /// <param name="step">From 0.</param>
-    /// <param name="values">From <see cref="Scalar"/> and <see cref="Text"/>.</param>
+    /// <param name="step">The step, from 0.</param>
+    /// <param name="values">Values from <see cref="Scalar"/> and <see cref="Text"/>.</param>
     public static ProtoMessage Measured(double time, long step, IEnumerable<ProtoMessage> values)
     {
         var summary = new ProtoMessage();
@@ -169,7 +167,7 @@ internal sealed class ProtoMessage
 
     private readonly List<byte> bytes = [];
 
-    /// <summary>The message as it goes into a file, or into another message.</summary>
+    /// <summary>The bytes of the message.</summary>
     public byte[] ToArray() => [.. bytes];
 
     /// <summary>A whole number or an enum's value.</summary>

@@ -17,7 +17,7 @@ public sealed class FormatTests : IDisposable
 
     [Theory]
     [InlineData("a.json", """[{"text": "a"}, {"text": "b"}]""")]
-    [InlineData("b.json", """{"version": [1, 2], "about": {"x": [{}]}}""", "the object holds two lists")]
+    [InlineData("b.json", """{"version": [1, 2], "about": {"x": [{}]}}""", "the object contains two lists")]
     [InlineData("c.json", """{"about": {"x": [1]}, "data": [{"text": "a"}, {"text": "b"}], "end": 1}""")]
     [InlineData("d.json", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n")]
     [InlineData("e.ndjson", "{\"text\": \"a\"}\n\n{\"text\": \"b\"}")]
@@ -39,18 +39,18 @@ public sealed class FormatTests : IDisposable
         string path = folder.Write(
             "x.json", "[\n  {\"text\": \"a\"},\n  {\n    \"text\": 1, \"text\": 2\n  },\n  7\n]");
         string refusal = DataFolder.Refusal(path);
-        Assert.Contains("x.json:3: no valid JSON", refusal, StringComparison.Ordinal);
+        Assert.Contains("x.json:3: invalid JSON", refusal, StringComparison.Ordinal);
         Assert.Contains("x.json:6: the row is the number 7", refusal, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("x.json", "[{\"text\": \"a\"}, {\"tex", "no valid JSON at or after line 1")]
-    [InlineData("x.json", "{\"text\": \"a\"}", "the file holds no list. Expected a list of objects")]
-    [InlineData("x.json", "{\"a\": [], \"b\": [{}]}", "the object holds two lists, the first \"a\"")]
+    [InlineData("x.json", "[{\"text\": \"a\"}, {\"tex", "invalid JSON at or after line 1")]
+    [InlineData("x.json", "{\"text\": \"a\"}", "the file contains no list. Expected a list of objects")]
+    [InlineData("x.json", "{\"a\": [], \"b\": [{}]}", "the object contains two lists, the first \"a\"")]
     [InlineData("x.json", "\"a\"", "the file is a text")]
-    [InlineData("x.json", "", "no valid JSON")]
+    [InlineData("x.json", "", "invalid JSON")]
     [InlineData("x.json", "[]", "the list is empty")]
-    [InlineData("x.json", "[{\"text\": \"a\"}] x", "no valid JSON at or after line 1")]
+    [InlineData("x.json", "[{\"text\": \"a\"}] x", "invalid JSON at or after line 1")]
     [InlineData("x.jsonl", "", "the file has no rows")]
     [InlineData("x.csv", "a,b\n1,2,3\n", "x.csv:2: the row has 3 fields, expected 2 (a, b)")]
     [InlineData("x.csv", "a,a\n1,2\n", "two columns are named \"a\"")]
@@ -59,7 +59,7 @@ public sealed class FormatTests : IDisposable
     [InlineData("x.csv", "a,b\n\"1\"2,3\n", "x.csv:2: text follows the closing double quote")]
     [InlineData("x.csv", "a,b\n", "the file has no rows")]
     [InlineData("x.parquet", "PAR1 and no more", "the file cannot be read as Parquet")]
-    [InlineData("x.jsonl", "PAR1 and no more", "Let its name end in .parquet")]
+    [InlineData("x.jsonl", "PAR1 and no more", "does not end in .parquet")]
     public void Broken_files_are_refused_in_words(string name, string content, string expected) =>
         Assert.Contains(expected, DataFolder.Refusal(folder.Write(name, content)), StringComparison.Ordinal);
 
@@ -155,13 +155,13 @@ public sealed class FormatTests : IDisposable
             Assert.True(refusal.Contains("cannot be read to its end", StringComparison.Ordinal), refusal);
         }
         Assert.Contains(
-            "compressed by xz",
+            "compressed with xz",
             DataFolder.Refusal(folder.Write("f.jsonl.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 1, 2])),
             StringComparison.Ordinal);
         Assert.Contains(
             "zip archive", DataFolder.Refusal(folder.Write("g.csv", [0x50, 0x4B, 3, 4, 0])), StringComparison.Ordinal);
         Assert.Contains(
-            "UTF-16 without its byte order mark", DataFolder.Refusal(folder.Write("h.csv", [0x61, 0, 0x62, 0])),
+            "UTF-16 without a byte order mark", DataFolder.Refusal(folder.Write("h.csv", [0x61, 0, 0x62, 0])),
             StringComparison.Ordinal);
         byte[] twice =
             Compressed(Compressed(plain, into => new GZipStream(into, CompressionLevel.Fastest)),
@@ -231,7 +231,7 @@ public sealed class FormatTests : IDisposable
         Assert.Equal(["""{"n":"1"}""", """{"n":2}""", """{"n":3}"""],
             DataFolder.Rows(Path.Combine(folder.Path, "**", "?.*")));
         Assert.Contains(
-            "no file fits this pattern", DataFolder.Refusal(Path.Combine(b, "*.parquet")), StringComparison.Ordinal);
+            "no file matches this pattern", DataFolder.Refusal(Path.Combine(b, "*.parquet")), StringComparison.Ordinal);
         folder.Write("c/x.md", "");
         Assert.Contains(
             "the folder has no data file", DataFolder.Refusal(Path.Combine(folder.Path, "c")),
@@ -251,7 +251,7 @@ public sealed class FormatTests : IDisposable
         reading.Problems.ThrowIfAny();
         string note = Assert.Single(reading.Notes);
         Assert.StartsWith("15 rows were left out", note, StringComparison.Ordinal);
-        Assert.Contains($"15 rows, first at {path}:2: no valid JSON", note, StringComparison.Ordinal);
+        Assert.Contains($"15 rows, first at {path}:2: invalid JSON", note, StringComparison.Ordinal);
         Assert.Contains(
             "there is no such file",
             DataFolder.Refusal(RowSource.Of(["/none.jsonl"], new RowOptions { OnBadRow = BadRows.Skip })),

@@ -69,7 +69,8 @@ public sealed class ParquetTests : IDisposable
         string path = Write(
             "x.parquet", schema,
             [new Dictionary<string, object?> { ["image"] = new ReadOnlyMemory<byte>([1, 2]), ["text"] = "a" }]);
-        Assert.Contains("x.parquet, row 1: \"image\" holds bytes", DataFolder.Refusal(path), StringComparison.Ordinal);
+        Assert.Contains(
+            "x.parquet, row 1: \"image\" contains bytes", DataFolder.Refusal(path), StringComparison.Ordinal);
         byte[] whole = File.ReadAllBytes(path);
         Assert.Contains(
             "cannot be read as Parquet", DataFolder.Refusal(folder.Write("torn.parquet", whole[..(whole.Length / 2)])),

@@ -171,7 +171,7 @@ public sealed class RowFormTests : IDisposable
             """);
         RowReading reading = RowSource.Of([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
         Assert.Equal([1L, 3L], reading.Rows().Select(row => row.Place.Line));
-        Assert.Equal("1 row was there before and left out (data.deduplicate).", Assert.Single(reading.Notes));
+        Assert.Equal("1 row was skipped as repeated (data.deduplicate).", Assert.Single(reading.Notes));
     }
 
     [Fact]

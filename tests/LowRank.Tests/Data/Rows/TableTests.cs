@@ -79,14 +79,14 @@ public sealed class TableTests : IDisposable
             DataFolder.Rows(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
         Assert.Equal(["""{"a,b;c":"1,2;3"}"""],
             DataFolder.Rows(RowSource.Of([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
-        Assert.Contains("is one column. Expected columns parted by tabs, as data.csv.separator says",
+        Assert.Contains("is one column. Expected columns separated by tabs, as data.csv.separator says",
             DataFolder.Refusal(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
             StringComparison.Ordinal);
         RowReading reading = RowSource.Of([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
         Assert.Single(reading.Rows());
         Assert.Equal(
-            [$"{folder.Path}/y.csv: the columns are parted by semicolons.",
-            $"{folder.Path}/y.csv: column 1 has no name and is not read."], reading.Notes);
+            [$"{folder.Path}/y.csv: the columns are separated by semicolons.",
+            $"{folder.Path}/y.csv: column 1 has no name and is skipped."], reading.Notes);
     }
 
     [Fact]

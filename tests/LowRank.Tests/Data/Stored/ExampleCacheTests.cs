@@ -84,7 +84,8 @@ public sealed class ExampleCacheTests : IDisposable
         LoadedExamples second = Load(data, options);
         Assert.Equivalent(first.Summary, second.Summary, strict: true);
         Assert.Contains(
-            "Delete the file: it is made anew", Assert.Throws<InputException>(() => second.Examples[0]).Message,
+            "Delete the file; it will be created again",
+            Assert.Throws<InputException>(() => second.Examples[0]).Message,
             StringComparison.Ordinal);
         Assert.Equivalent(first.Examples[1], second.Examples[1], strict: true);
         File.WriteAllBytes(file, whole);
@@ -115,7 +116,7 @@ public sealed class ExampleCacheTests : IDisposable
         LoadedExamples held = new ExampleCache(Path.Combine(blocked, "cache"), 1)
             .Load(RowSource.Of([data]), Words, new ExampleOptions());
         Assert.Equal(10, held.Examples.Count);
-        Assert.Contains("could not be kept in", Assert.Single(held.Notes), StringComparison.Ordinal);
+        Assert.Contains("could not be stored in", Assert.Single(held.Notes), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class StreamedExamplesTests : IDisposable
         whole.KeepMarks(marks);
         long[] lines = [.. whole.Select(Line)];
         Assert.DoesNotContain(lines, line => (line - 1) % 3 == 0);
-        Assert.Contains("left out for what is wrong", string.Join('\n', whole.Notes), StringComparison.Ordinal);
+        Assert.Contains("skipped because", string.Join('\n', whole.Notes), StringComparison.Ordinal);
         foreach (int start in new[] { 0, 255, 256, 999, 1998 })
             foreach (bool marked in new[] { false, true })
             {
@@ -109,7 +109,7 @@ public sealed class StreamedExamplesTests : IDisposable
             new([RowSource.Of([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
         _ = stream[0];
         Assert.Contains(
-            "x.jsonl:2: no valid JSON", Assert.Throws<InputException>(() => stream[1]).Message,
+            "x.jsonl:2: invalid JSON", Assert.Throws<InputException>(() => stream[1]).Message,
             StringComparison.Ordinal);
         using StreamedExamples useless =
             Stream([folder.Write("y.jsonl", "{\"prompt\": \"much too long\", \"completion\": \"x\"}\n")], 10, 5,

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Forms.Foreign;
 
-/// <summary><c>{"conversation": [{"input", "output"}, …]}</c>, as Capybara has it.</summary>
+/// <summary><c>{"conversation": [{"input", "output"}, …]}</c>, the form of Capybara.</summary>
 internal sealed class ConversationForm : IForeignForm
 {
     private const string Key = "conversation";
@@ -38,13 +38,13 @@ internal sealed class ConversationForm : IForeignForm
     }
 }
 
-/// <summary>TRL's conversational prompt and completion, lists of messages both: the completion's turns alone are
+/// <summary>TRL's conversational prompt and completion, both lists of messages; only the completion's turns are
 /// learned.</summary>
 internal sealed class ConversationalPromptForm : IForeignForm
 {
     public string Name => "TRL's conversational form (prompt and completion as messages)";
 
-    public string ReadAs => "messages of which the completion's are learned";
+    public string ReadAs => "messages; only the completion's are learned";
 
     public bool Fits(JsonObject row) =>
         row["prompt"] is JsonArray && row["completion"] is JsonArray && !row.ContainsKey("label");
@@ -61,7 +61,7 @@ internal sealed class ConversationalPromptForm : IForeignForm
         foreach (JsonNode? message in prompt)
         {
             JsonNode? asked = message?.DeepClone();
-            // as if the data had it: a number of any type
+            // parsed as JSON, like a value from the data
             if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant")
                 turn["weight"] = JsonNode.Parse("0");
             messages.Add(asked);
@@ -74,7 +74,7 @@ internal sealed class ConversationalPromptForm : IForeignForm
     }
 }
 
-/// <summary>Messages with a text or a prompt beside them that repeats a part of them, as UltraChat has: the row is a
+/// <summary>Messages with a text or a prompt that repeats part of them, as in UltraChat: the row is a
 /// conversation.</summary>
 internal sealed class MessagesBesideForm : IForeignForm
 {
@@ -82,7 +82,7 @@ internal sealed class MessagesBesideForm : IForeignForm
 
     public string Name => "messages and a text or prompt beside them";
 
-    public string ReadAs => "messages; what is beside them is not learned";
+    public string ReadAs => "messages; the other fields are not learned";
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray && Repeated.Any(row.ContainsKey);
 
@@ -99,7 +99,7 @@ internal sealed class OpenAiForm : IForeignForm
 {
     public string Name => "OpenAI's fine-tuning form (messages with weight, or tools as text)";
 
-    public string ReadAs => "messages; turns of weight 0 are not learned";
+    public string ReadAs => "messages; turns with weight 0 are not learned";
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray messages
         && (row.ContainsKey("parallel_tool_calls") || row.ContainsKey("functions")
@@ -139,7 +139,7 @@ internal sealed class ShareGptForm : IForeignForm
     public string ReadAs => "messages";
 
     public bool Fits(JsonObject row) => !row.ContainsKey("messages") && (row.ContainsKey("conversations")
-        // as LMSYS-Chat has it
+        // the form of LMSYS-Chat
         || (row["conversation"] is JsonArray turns
             && turns.Any(turn => turn is JsonObject entry
             && (entry.ContainsKey("from") || entry.ContainsKey("role")))));
@@ -187,7 +187,7 @@ internal sealed class ShareGptForm : IForeignForm
         return null;
     }
 
-    // One call, or a list of those that are made at once.
+    // One call, or a list of simultaneous calls.
     private static JsonObject? Call(string value, string name, RowFields fields)
     {
         JsonNode? read = null;
@@ -197,7 +197,7 @@ internal sealed class ShareGptForm : IForeignForm
         }
         catch (JsonException)
         {
-            // said below, as any other value that is no call
+            // reported below, like any other value that is not a call
         }
         JsonNode?[] calls = read is JsonArray list ? [.. list] : [read];
         if (calls.Length > 0 && calls.All(call => call is JsonObject && Sample.AsText(call["name"]) is not null))
@@ -217,10 +217,10 @@ internal sealed class ShareGptForm : IForeignForm
     };
 }
 
-/// <summary>Tools as a list, or as a text that holds it in JSON, for tables whose columns hold texts alone.</summary>
+/// <summary>Tools as a list or as its JSON text, for tables whose columns can only hold texts.</summary>
 internal static class ToolList
 {
-    /// <summary>A list of its own; null where there are none.</summary>
+    /// <summary>A new list; null if there are none.</summary>
     public static JsonArray? Read(JsonObject row, RowFields fields)
     {
         JsonNode? tools = row["tools"];
@@ -232,7 +232,7 @@ internal static class ToolList
         }
         catch (JsonException)
         {
-            // said below, as any other text that is no list
+            // reported below, like any other text that is not a list
         }
         fields.Problem(
             $"\"tools\" is {Sample.Describe(tools)}, expected a list of tools, or a text that holds one as JSON.");

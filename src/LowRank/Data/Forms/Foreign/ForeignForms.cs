@@ -2,11 +2,10 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Data.Forms.Foreign;
 
-/// <summary>Recognises forms that other programs' data has, and counts them. Rows of different forms may stand in one
-/// file.</summary>
+/// <summary>Recognises and counts the forms of other programs' data. A file may mix forms.</summary>
 internal sealed class ForeignForms
 {
-    // Sorted by name: the order in which they are tried.
+    // Sorted by name, which is also the order in which they are tried.
     private static readonly IForeignForm[] All =
     [
         .. new IForeignForm[]
@@ -19,18 +18,19 @@ internal sealed class ForeignForms
     private static readonly string[] Ours = ["text", "prompt", "messages", "input_ids"];
     private readonly Dictionary<IForeignForm, long> counts = [];
 
-    /// <summary>How many rows had which form, a sentence each.</summary>
+    /// <summary>The number of rows of each form, one sentence each.</summary>
     public IReadOnlyList<string> Notes =>
         [.. counts.OrderByDescending(pair => pair.Value)
             .Select(pair =>
             $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} {pair.Key.Name}, read as " +
             $"{pair.Key.ReadAs}.")];
 
-    /// <summary>A row in a form of this library's; the same where it has no foreign one. What one form makes may be
-    /// another's: messages with tools as text, once the prompt beside them is gone.</summary>
+    /// <summary>Converts a row to a form of this library; a row without a foreign form is returned unchanged. The
+    /// result of one form may be input for another: messages with tools as text, after the prompt beside them is
+    /// removed.</summary>
     /// <param name="row">The row; may be changed.</param>
-    /// <param name="unanswered">Whether what is learned may be missing.</param>
-    /// <exception cref="InputException">It is wrong, without its place.</exception>
+    /// <param name="unanswered">Whether the learned fields may be missing.</param>
+    /// <exception cref="InputException">The row is invalid; the message does not contain its place.</exception>
     public JsonObject Convert(JsonObject row, bool unanswered = false)
     {
         if (unanswered && !Ours.Any(row.ContainsKey) && Completed(row) is { } whole)
@@ -48,7 +48,7 @@ internal sealed class ForeignForms
         return row;
     }
 
-    // With a word in place of its answer, where that makes it a row of a form; null elsewhere.
+    // The row with a placeholder for its answer, if that gives it a form; otherwise null.
     private static JsonObject? Completed(JsonObject row)
     {
         if (All.Any(form => form.Fits(row))) return null;
@@ -65,31 +65,31 @@ internal sealed class ForeignForms
     }
 }
 
-/// <summary>A form that other programs' data has, listed in <see cref="ForeignForms"/>.</summary>
+/// <summary>A form of other programs' data, listed in <see cref="ForeignForms"/>.</summary>
 internal interface IForeignForm
 {
-    /// <summary>Whose form it is, as notes name it.</summary>
+    /// <summary>The name of the form in notes.</summary>
     string Name { get; }
 
-    /// <summary>What it is read as.</summary>
+    /// <summary>What the form is converted to, in notes.</summary>
     string ReadAs { get; }
 
-    /// <summary>The fields of what is learned, which rows to be answered lack.</summary>
+    /// <summary>The learned fields, which are missing in rows for prediction.</summary>
     IReadOnlyList<string> Answers => [];
 
-    /// <summary>Whether a row has it.</summary>
+    /// <summary>Whether a row has the form.</summary>
     bool Fits(JsonObject row);
 
-    /// <summary>The row in a form of this library's.</summary>
+    /// <summary>Converts the row to a form of this library.</summary>
     /// <param name="row">A row that fits; may be changed.</param>
-    /// <exception cref="InputException">The row is wrong, or nothing here learns from the form; without its
-    /// place.</exception>
+    /// <exception cref="InputException">The row is invalid, or no task here learns from the form; the message does not
+    /// contain its place.</exception>
     JsonObject Convert(JsonObject row);
 }
 
-/// <summary>Names of columns that well-known data sets have for what tasks on labels, tags and pairs read: GLUE's,
-/// CoNLL's, those of sentence-transformers; and SQuAD's answers as a list. A row that has the tasks' own names is left
-/// as it is.</summary>
+/// <summary>Column names of well-known data sets for tasks on labels, tags and pairs: those of GLUE, CoNLL and
+/// sentence-transformers, and SQuAD's answers as a list. A row that already has the tasks' own names is not
+/// changed.</summary>
 internal sealed class KnownColumns
 {
     private static readonly (string[] Theirs, string[] Ours)[] Sets =
@@ -105,12 +105,12 @@ internal sealed class KnownColumns
 
     private readonly Dictionary<int, long> counts = [];
 
-    /// <summary>How many rows had which names, a sentence each.</summary>
+    /// <summary>The number of rows with each set of names, one sentence each.</summary>
     public IReadOnlyList<string> Notes => [.. counts.OrderBy(pair => pair.Key).Select(pair =>
         $"{(pair.Value == 1 ? "1 row has" : $"{pair.Value} rows have")} " +
             $"{string.Join(", ", Sets[pair.Key].Theirs)}, read as {string.Join(", ", Sets[pair.Key].Ours)}.")];
 
-    /// <summary>Gives a row the tasks' names.</summary>
+    /// <summary>Renames the columns of a row to the tasks' names.</summary>
     public void Rename(JsonObject row)
     {
         if (row["answers"] is JsonArray answers) row["answers"] = Columnar(answers);
@@ -127,7 +127,7 @@ internal sealed class KnownColumns
         counts[set] = counts.GetValueOrDefault(set) + 1;
     }
 
-    // [{"text", "answer_start"}, …] as SQuAD's own file has it; anything else is left for the task to refuse.
+    // [{"text", "answer_start"}, …] as in SQuAD's own file; the task refuses anything else.
     private static JsonNode Columnar(JsonArray answers)
     {
         if (!answers.All(

@@ -7,12 +7,12 @@ namespace LowRank.Data.Forms.Foreign;
 /// prompt.</summary>
 internal sealed class AlpacaForm : IForeignForm
 {
-    // its published rows repeat all in "text"
+    // the published rows repeat everything in "text"
     private static readonly string[] Own = ["instruction", "input", "output", "text", "system", "history"];
 
     public string Name => "Alpaca's form (instruction, input, output)";
 
-    public string ReadAs => "prompt and completion in Alpaca's own words; data.template writes them otherwise";
+    public string ReadAs => "prompt and completion in Alpaca's own wording; data.template can change it";
 
     public IReadOnlyList<string> Answers { get; } = ["output"];
 
@@ -25,9 +25,9 @@ internal sealed class AlpacaForm : IForeignForm
             output = fields.FilledText("output", "Expected the text to learn.");
         string input = row["input"] is null ? "" : fields.AnyText("input");
         if (row["system"] is { } system && Sample.AsText(system) != "")
-            fields.Problem("\"system\" is no part of Alpaca's prompt. Write it into data.template, or remove it.");
+            fields.Problem("\"system\" is not part of Alpaca's prompt. Add it to data.template, or remove it.");
         if (row["history"] is { } history && history is not JsonArray { Count: 0 })
-            fields.Problem("\"history\" is no part of Alpaca's form. Write conversations as {\"messages\"}.");
+            fields.Problem("\"history\" is not part of Alpaca's form. Write conversations as {\"messages\"}.");
         fields.ThrowIfWrong();
         foreach (string key in Own) row.Remove(key);
         row["prompt"] = input.Length == 0
@@ -41,7 +41,7 @@ internal sealed class AlpacaForm : IForeignForm
     }
 }
 
-/// <summary><c>{"instruction"[, "context"], "response"}</c>, as Databricks' Dolly has it: Alpaca's form under other
+/// <summary><c>{"instruction"[, "context"], "response"}</c>, the form of Databricks' Dolly: Alpaca's form with other
 /// names.</summary>
 internal sealed class DollyForm : IForeignForm
 {
@@ -68,22 +68,22 @@ internal sealed class DollyForm : IForeignForm
     }
 }
 
-/// <summary>What is asked and what is answered, under the names that well-known data sets have: GSM8K's, MetaMathQA's,
-/// those of sets of summaries.</summary>
+/// <summary>A question and its answer, under the names used by well-known data sets: GSM8K, MetaMathQA, and data sets
+/// of summaries.</summary>
 internal sealed class PairForm : IForeignForm
 {
     private static readonly (string Asked, string Answered)[] Pairs =
         [("question", "answer"), ("question", "response"), ("query", "response"), ("query", "answer"),
             ("document", "summary"), ("article", "highlights"), ("dialogue", "summary")];
 
-    // With them the pair is not all there is to say.
+    // Fields that say more than the pair.
     private static readonly string[] Others =
         ["text", "prompt", "completion", "messages", "instruction", "context", "choices", "options",
         "system_prompt", "input_ids"];
 
     public string Name => "a pair of columns, such as question and answer";
 
-    public string ReadAs => "prompt and completion, parted by a line break; data.template writes them otherwise";
+    public string ReadAs => "prompt and completion, separated by a line break; data.template can change it";
 
     public IReadOnlyList<string> Answers { get; } = [.. Pairs.Select(pair => pair.Answered).Distinct()];
 
@@ -108,7 +108,7 @@ internal sealed class PairForm : IForeignForm
 }
 
 /// <summary>Preferences (<c>chosen</c> and <c>rejected</c>; a completion with a verdict; steps with verdicts), from
-/// which no task here learns. Learning all their answers alike would be wrong, so they are refused.</summary>
+/// which no task here learns. Learning all their answers would be wrong, so they are refused.</summary>
 internal sealed class PreferenceForm : IForeignForm
 {
     public string Name => "TRL's preference form";
@@ -120,9 +120,9 @@ internal sealed class PreferenceForm : IForeignForm
         || (row["completions"] is JsonArray && row["labels"] is JsonArray);
 
     public JsonObject Convert(JsonObject row) => throw new InputException(row.ContainsKey("chosen")
-        ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To " +
-        "learn the chosen answers alone, map them: data.columns: {completion: chosen}, or {messages: chosen} where " +
-        "they are whole conversations."
+        ? "the row is a preference (\"chosen\" and \"rejected\"), and no task here learns from preferences. To learn " +
+            "only the chosen answers, map them: data.columns: {completion: chosen}, or {messages: chosen} if they " +
+            "are whole conversations."
         : row.ContainsKey("completion")
             ? "the row is a completion with a verdict (\"label\" true or false), and no task here learns from " +
             "verdicts. Keep the rows that are right, without \"label\"."
