@@ -30,8 +30,7 @@ internal sealed class AttentionInput : IDisposable
     {
         using var scope = NewDisposeScope();
         ForwardContext context = ForwardContext.Create(ids, null, null, null, null, null);
-        return (TiledAttentionKernel.TryAttendFused(fused, Split, Settings, context) ?? Torch())
-            .MoveToOuterDisposeScope();
+        return context.Attend(fused, Split, Settings).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attends by torch's operation.</summary>

@@ -1,6 +1,5 @@
 using BenchmarkDotNet.Attributes;
-using LowRank.Models.Layers;
-using LowRank.Training;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,7 +10,7 @@ public class HeadLossBenchmark : IDisposable
 {
     private const int Width = 768, Words = 50_257;
     private Tensor states = null!, weight = null!, labels = null!;
-    private Linear head = null!;
+    private DenseMatrix head = null!;
 
     /// <summary>Labelled positions.</summary>
     [Params(256)]
@@ -24,7 +23,7 @@ public class HeadLossBenchmark : IDisposable
         states = MicroBenchmark.Draw(1, Rows, Width).requires_grad_();
         weight = MicroBenchmark.Draw(2, Words, Width).mul_(0.02);
         labels = randint(Words, [Rows], ScalarType.Int64, generator: new Generator(3));
-        head = Linear.Tied("head", weight);
+        head = new DenseMatrix(weight);
         using var scope = NewDisposeScope();
         Own();
         Tensor gradient = states.grad!.clone();
@@ -37,7 +36,7 @@ public class HeadLossBenchmark : IDisposable
     public void Own()
     {
         using var scope = NewDisposeScope();
-        HeadLoss.Sum(head, states, labels).backward();
+        HeadLoss.Sum(states, head, null, labels, "head").backward();
     }
 
     [Benchmark(Baseline = true)]

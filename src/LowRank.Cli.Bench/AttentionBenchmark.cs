@@ -98,26 +98,13 @@ internal static class AttentionBench
         double[] own = [.. Enumerable.Repeat(double.MaxValue, 3)], torchs = [.. own];
         for (int round = 0; round < rounds; round++)
         {
-            Time(own, fused, shape, (states, context) =>
-                TiledAttentionKernel.TryAttendFused(states, split, settings, context)
-                ?? Tiled(split(states), settings, context));
-            Time(torchs, fused, shape, (states, context) => Torch(split(states), settings, context));
+            Time(own, fused, shape, (states, context) => context.Attend(states, split, settings));
+            Time(torchs, fused, shape, (states, context) =>
+            {
+                using (KernelForm.UsePlain()) return context.Attend(states, split, settings);
+            });
         }
         return new AttentionTimes(shape, own[0], own[1], own[2], torchs[0], torchs[1], torchs[2]);
-    }
-
-    private static Tensor Tiled(
-        (Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context) =>
-        AttentionKernel.Attend(parts.Query, parts.Key, parts.Value, settings, context);
-
-    private static Tensor Torch(
-        (Tensor Query, Tensor Key, Tensor Value) parts, AttentionSettings settings, ForwardContext context)
-    {
-        if (context.Documents is { } documents)
-            return PackedAttention.Attend(parts.Query, parts.Key, parts.Value, settings, context, documents);
-        Tensor? mask = context.Mask(settings.Window);
-        return AttentionKernel.Attend(
-            parts.Query, parts.Key, parts.Value, mask, mask is null && context.IsCausal, settings, null);
     }
 
     private static void Time(

@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using LowRank.Quantization;
@@ -120,8 +121,8 @@ public sealed class DeviceTests
     {
         private int passes;
 
-        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
-            ++passes == 2 ? throw new InvalidOperationException("no second pass") : inner(input);
+        public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
+            ++passes == 2 ? throw new InvalidOperationException("no second pass") : inner.Forward(input);
     }
 
     // Loss and norm of the gradients of each step.

@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Methods;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -68,7 +69,7 @@ public sealed class PeftDifferenceTests
         Tensor input = ones(1, 3);
         float[][] results =
             [.. Enumerable.Range(0, 200)
-            .Select(_ => layer.Forward(input, x => zeros(1, 2), random).data<float>().ToArray())];
+            .Select(_ => layer.Forward(input, new InnerLayer(x => zeros(1, 2)), random).data<float>().ToArray())];
         Assert.All(results, result => Assert.All(result, value => Assert.True(float.IsFinite(value))));
         Assert.Contains(results, result => result.All(value => value == 0)); // in four of five
         Assert.Contains(results, result => result.Any(value => value != 0));

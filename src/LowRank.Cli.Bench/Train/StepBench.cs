@@ -189,7 +189,7 @@ internal readonly record struct MatrixProduct(long Rows, long Inputs, long Outpu
 internal sealed class ProductCounter(Linear projection, StepCost cost, int rank) : ISlotAdapter
 {
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         long rows = input.numel() / projection.InputSize;
         cost.Count(
@@ -202,7 +202,7 @@ internal sealed class ProductCounter(Linear projection, StepCost cost, int rank)
                     rows, projection.OutputSize, projection.InputSize, Transposed: projection.StoresTransposed));
         if (rank > 0) cost.CountPair(rows, projection.InputSize, projection.OutputSize, rank, input.requires_grad);
         if (IsAttentionOutput(projection.Path)) cost.CountAttention(rows, input.requires_grad);
-        return inner(input);
+        return inner.Forward(input);
     }
 
     private static bool IsAttentionOutput(string path) =>

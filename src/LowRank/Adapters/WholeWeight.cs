@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -46,7 +47,7 @@ internal sealed class WholeWeight : IAdapterLayer
     public IReadOnlyList<KeyValuePair<string, Tensor>> Copies => leader is null ? []
         : [KeyValuePair.Create(".weight", Value.detach().clone())];
 
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
         site.Kind == ModuleKind.Embedding
         ? Value.index_select(0, input.reshape(-1)).view([.. input.shape, Value.shape[1]])
         : nn.functional.linear(input, Value, site.Bias);

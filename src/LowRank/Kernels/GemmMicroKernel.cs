@@ -200,7 +200,7 @@ internal static unsafe class GemmMicroKernel<TWide, TVector>
 
 /// <summary>The innermost part of a matrix product with AVX-512: a few rows of the left matrix times a panel of 32
 /// columns of the right one, all results in registers, however many of the columns count.</summary>
-internal static unsafe class PanelKernel
+internal static unsafe class GemmPanel
 {
     /// <summary>Columns of a panel.</summary>
     public const int Columns = 32;

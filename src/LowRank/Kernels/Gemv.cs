@@ -1,298 +1,87 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
+using System.Runtime.Intrinsics;
+using LowRank.Kernels.Native;
+using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Few rows times a weight stored [inputs, outputs], as GPT-2 stores it: each row of the weight, times a
-/// number of x, is added to the outputs.</summary>
-/// <remarks>The sum of each output runs over the inputs in order, in blocks: neither the other rows of the batch nor
-/// the number of threads changes a bit of it.</remarks>
-internal static unsafe class Gemv<TWide, TVector>
-    where TWide : struct, IWide<TVector>
-    where TVector : struct
+/// <summary>y = x·Wᵀ + b for few rows, as each step of generation computes it: the weight is read once, at the speed of
+/// the memory.</summary>
+/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads, to the last
+/// bit.</remarks>
+internal static unsafe class Gemv
 {
-    private const int Block = 64;       // inputs whose share is summed before it is added to the output
-    private const int StripWidth = 384; // outputs whose sums, of all rows, stay in the first-level cache
+    /// <summary>Most rows that are computed here; torch's products of matrices are faster above.</summary>
+    public const int MostRows = 16;
 
-    /// <summary>The outputs of one part.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Part(void* data, int part)
+    /// <summary>Most outputs of a part of a weight stored by columns on several threads: it reads a piece of each
+    /// row.</summary>
+    public const int PartWidth = 1536;
+
+    private const int SmallWork = 32768;       // multiplications below which one thread is faster than two
+    // of a weight stored by rows: long enough to read at full speed, short enough to share out
+    private const int PartBytes = 256 * 1024;
+    private const int Tile = 48;               // outputs that a kernel computes at once
+    private const int FewRowsTile = 128;       // and where it has less than four rows
+
+    /// <summary>As <see cref="TryLinear(Tensor, Tensor, bool, Tensor?)"/>; null also where the weight is
+    /// packed.</summary>
+    public static Tensor? TryLinear(Tensor input, IWeightMatrix weight, Tensor? bias) =>
+        weight is DenseMatrix dense ? TryLinear(input, dense.Stored, dense.IsTransposed, bias) : null;
+
+    /// <summary>The product, or null where torch must compute it: for gradients, many rows, other devices or
+    /// types.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="weight">W, [out, in]; [in, out] where <paramref name="transposed"/>.</param>
+    /// <param name="transposed">Whether the weight is stored transposed.</param>
+    /// <param name="bias">b, [out], or null.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    public static Tensor? TryLinear(Tensor input, Tensor weight, bool transposed, Tensor? bias)
     {
-        ref ProductParts p = ref *(ProductParts*)data;
-        int first = part * p.PartOutputs, end = Math.Min(first + p.PartOutputs, p.Outputs);
-        for (int row = 0; row < p.Rows; row++)
+        if (!KernelTensors.Fit(weight) || !KernelTensors.Fit(input, strided: true)
+            || (bias is not null && !KernelTensors.Fit(bias)))
+            return null;
+        long[] shape = input.shape, matrix = weight.shape;
+        (long outputs, long inputs) = transposed ? (matrix[1], matrix[0]) : (matrix[0], matrix[1]);
+        long rows = KernelTensors.Rows(shape);
+        if (rows is < 1 or > MostRows || inputs < 1 || outputs is < 1 or > int.MaxValue) return null;
+        // torch says what is wrong
+        if (shape[^1] != inputs || (bias is not null && bias.numel() != outputs)) return null;
+        shape[^1] = outputs;
+        using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
+        Tensor output = empty(shape);
+        var parts = new GemvTask
         {
-            var output = new Span<float>(p.Output + (long)row * p.Outputs + first, end - first);
-            if (p.Bias == null) output.Clear();
-            else new ReadOnlySpan<float>(p.Bias + first, end - first).CopyTo(output);
-        }
-        for (int input = 0; input < p.Inputs; input += Block)
-            AddBlock(ref p, input, Math.Min(Block, p.Inputs - input), first, end);
+            Input = (float*)NativeTensor.Address(contiguous),
+            Weight = (float*)NativeTensor.Address(weight),
+            Bias = bias is null ? null : (float*)NativeTensor.Address(bias),
+            Output = (float*)NativeTensor.Address(output),
+            Rows = (int)rows,
+            Inputs = (int)inputs,
+            Outputs = (int)outputs,
+        };
+        Compute(parts, transposed);
+        return output;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddBlock(ref ProductParts p, int input, int count, int first, int end)
+    /// <summary>Computes a product whose memory is given; <see cref="GemvTask.PartOutputs"/> is chosen
+    /// here.</summary>
+    public static void Compute(GemvTask parts, bool transposed)
     {
-        int column = first;
-        if (p.Rows < 4)
-        {
-            float* sums = stackalloc float[RowProduct.PartWidth];
-            column = end - (end - first) % TWide.Count;
-            for (int at = first; at < column; at += RowProduct.PartWidth)
-                AddGroups(ref p, input, count, at, Math.Min(RowProduct.PartWidth, column - at), sums);
-        }
-        else if (!TWide.HasManyRegisters)
-        {
-            float* sums = stackalloc float[RowProduct.MostRows * StripWidth];
-            column = end - (end - first) % (2 * TWide.Count);
-            for (int at = first, width; at < column; at += width)
-            {
-                width = Math.Min(StripWidth, column - at);
-                // Where the memory that is read next lies, seen from the strip's last inputs.
-                long next = at + width < column ? width - (count - 4L) * p.Outputs : first - at + 4L * p.Outputs;
-                AddStrip(ref p, input, count, at, width, input + count < p.Inputs || at + width < column
-                    ? next : 0, sums);
-            }
-        }
-        for (; column + 3 * TWide.Count <= end; column += 3 * TWide.Count)
-        {
-            int row = 0;
-            long next = Next(ref p, input, count, column, first, end);
-            for (; row + 8 <= p.Rows; row += 8) EightByThree(ref p, row, input, count, column, next);
-            for (; row + 4 <= p.Rows; row += 4) FourByThree(ref p, row, input, count, column, next);
-            for (; row < p.Rows; row++)
-                for (int c = 0; c < 3; c++) OneByOne(ref p, row, input, count, column + c * TWide.Count);
-        }
-        for (; column + TWide.Count <= end; column += TWide.Count)
-            for (int row = 0; row < p.Rows; row++) OneByOne(ref p, row, input, count, column);
-        for (; column < end; column++)
-            for (int row = 0; row < p.Rows; row++) Single(ref p, row, input, count, column);
+        long work = (long)parts.Inputs * parts.Outputs * parts.Rows;
+        int threads = work < SmallWork ? 1 : Workers.Count;
+        int tile = parts.Rows < 4 ? FewRowsTile : Tile;
+        int width = threads == 1 ? parts.Outputs
+            : transposed ? Share(parts.Outputs, threads * Share(parts.Outputs, threads * PartWidth))
+            : PartBytes / (parts.Inputs * sizeof(float));
+        parts.PartOutputs = Math.Max(1, Share(width, tile)) * tile;
+        int count = (parts.Outputs + parts.PartOutputs - 1) / parts.PartOutputs;
+        if (Vector512.IsHardwareAccelerated)
+            Workers.Run(count, transposed ? &GemvByColumns<Wide512, Vector512<float>>.Part
+                : &GemvByRows<Wide512, Vector512<float>>.Part, &parts);
+        else
+            Workers.Run(count, transposed ? &GemvByColumns<Wide256, Vector256<float>>.Part
+                : &GemvByRows<Wide256, Vector256<float>>.Part, &parts);
     }
 
-    // How far the strip of columns that is computed next is from this one: the memory is asked for it in time, and for
-    // nothing that another thread reads.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static long Next(ref ProductParts p, int input, int count, int column, int first, int end)
-    {
-        if (column + 3 * TWide.Count < end) return 3 * TWide.Count;
-        return input + count < p.Inputs ? first - column + (long)count * p.Outputs : 0;
-    }
-
-    // Some rows where registers are few: four inputs at a time over a strip of columns, whose sums stay in the
-    // first-level cache.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddStrip(
-        ref ProductParts p, int input, int count, int column, int width, long next, float* sums)
-    {
-        new Span<float>(sums, p.Rows * width).Clear();
-        float* x = p.Input + input, w = p.Weight + (long)input * p.Outputs + column;
-        int i = 0;
-        for (; i + 4 <= count; i += 4, w += 4L * p.Outputs)
-            AddFour(x + i, p.Inputs, w, p.Outputs, i + 8 <= count ? 4L * p.Outputs : next, sums, p.Rows, width);
-        for (; i < count; i++, w += p.Outputs)
-        {
-            float* sum = sums;
-            for (int row = 0; row < p.Rows; row++, sum += width)
-            {
-                TVector v = TWide.Broadcast(x[(long)row * p.Inputs + i]);
-                for (int j = 0; j < width; j += TWide.Count)
-                    TWide.Store(sum + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sum + j)));
-            }
-        }
-        for (int row = 0; row < p.Rows; row++, sums += width)
-        {
-            float* y = p.Output + (long)row * p.Outputs + column;
-            for (int j = 0; j < width; j += TWide.Count) Add(y + j, TWide.Load(sums + j));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddFour(
-        float* input, long length, float* w, long step, long next, float* sums, int rows, int width)
-    {
-        for (float* end = w + width; w < end; w += 2 * TWide.Count, sums += 2 * TWide.Count)
-        {
-            float* w2 = w + 2 * step;
-            TVector a0 = TWide.Load(w), a1 = TWide.Load(w + TWide.Count), b0 = TWide.Load(w + step),
-                b1 = TWide.Load(w + step + TWide.Count);
-            TVector c0 = TWide.Load(w2), c1 = TWide.Load(w2 + TWide.Count), d0 = TWide.Load(w2 + step),
-                d1 = TWide.Load(w2 + step + TWide.Count);
-            if (Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + step + next);
-                Sse.PrefetchNonTemporal(w2 + next);
-                Sse.PrefetchNonTemporal(w2 + step + next);
-            }
-            float* x = input, sum = sums;
-            for (int row = 0; row < rows; row++, x += length, sum += width)
-            {
-                TVector v = TWide.Broadcast(x[0]), s0 = TWide.MultiplyAdd(v, a0, TWide.Load(sum)),
-                    s1 = TWide.MultiplyAdd(v, a1, TWide.Load(sum + TWide.Count));
-                v = TWide.Broadcast(x[1]);
-                (s0, s1) = (TWide.MultiplyAdd(v, b0, s0), TWide.MultiplyAdd(v, b1, s1));
-                v = TWide.Broadcast(x[2]);
-                (s0, s1) = (TWide.MultiplyAdd(v, c0, s0), TWide.MultiplyAdd(v, c1, s1));
-                v = TWide.Broadcast(x[3]);
-                (s0, s1) = (TWide.MultiplyAdd(v, d0, s0), TWide.MultiplyAdd(v, d1, s1));
-                TWide.Store(sum, s0);
-                TWide.Store(sum + TWide.Count, s1);
-            }
-        }
-    }
-
-    // Few rows: eight inputs at a time over all columns, so that the memory is read in eight long streams, which it
-    // gives fastest.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddGroups(ref ProductParts p, int input, int count, int column, int width, float* sums)
-    {
-        for (int row = 0; row < p.Rows; row++)
-        {
-            // Beyond the first row the weight comes from the cache.
-            float* x = p.Input + (long)row * p.Inputs + input, y = p.Output + (long)row * p.Outputs + column;
-            float* w = p.Weight + (long)input * p.Outputs + column;
-            new Span<float>(sums, width).Clear();
-            int i = 0;
-            for (; i + 8 <= count; i += 8, w += 8L * p.Outputs) AddEight(x + i, w, p.Outputs, sums, width);
-            for (; i < count; i++, w += p.Outputs)
-            {
-                TVector v = TWide.Broadcast(x[i]);
-                for (int j = 0; j < width; j += TWide.Count)
-                    TWide.Store(sums + j, TWide.MultiplyAdd(v, TWide.Load(w + j), TWide.Load(sums + j)));
-            }
-            for (int j = 0; j < width; j += TWide.Count) Add(y + j, TWide.Load(sums + j));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddEight(float* x, float* w, long step, float* sums, int width)
-    {
-        TVector x0 = TWide.Broadcast(x[0]), x1 = TWide.Broadcast(x[1]), x2 = TWide.Broadcast(x[2]),
-            x3 = TWide.Broadcast(x[3]);
-        TVector x4 = TWide.Broadcast(x[4]), x5 = TWide.Broadcast(x[5]), x6 = TWide.Broadcast(x[6]),
-            x7 = TWide.Broadcast(x[7]);
-        float* far = w + 4 * step;
-        for (float* end = sums + width; sums < end; sums += TWide.Count, w += TWide.Count, far += TWide.Count)
-        {
-            TVector sum = TWide.MultiplyAdd(x0, TWide.Load(w), TWide.Load(sums));
-            sum = TWide.MultiplyAdd(x1, TWide.Load(w + step), sum);
-            sum = TWide.MultiplyAdd(x2, TWide.Load(w + 2 * step), sum);
-            sum = TWide.MultiplyAdd(x3, TWide.Load(w + 3 * step), sum);
-            sum = TWide.MultiplyAdd(x4, TWide.Load(far), sum);
-            sum = TWide.MultiplyAdd(x5, TWide.Load(far + step), sum);
-            sum = TWide.MultiplyAdd(x6, TWide.Load(far + 2 * step), sum);
-            sum = TWide.MultiplyAdd(x7, TWide.Load(far + 3 * step), sum);
-            TWide.Store(sums, sum);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Single(ref ProductParts p, int row, int input, int count, int column)
-    {
-        float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
-        float sum = 0;
-        for (int i = 0; i < count; i++) sum = MathF.FusedMultiplyAdd(x[i], w[(long)i * p.Outputs], sum);
-        p.Output[(long)row * p.Outputs + column] += sum;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByOne(ref ProductParts p, int row, int input, int count, int column)
-    {
-        float* x = p.Input + (long)row * p.Inputs + input, w = p.Weight + (long)input * p.Outputs + column;
-        TVector sum = default;
-        for (int i = 0; i < count; i++, w += p.Outputs)
-            sum = TWide.MultiplyAdd(TWide.Broadcast(x[i]), TWide.Load(w), sum);
-        Add(p.Output + (long)row * p.Outputs + column, sum);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByThree(ref ProductParts p, int row, int input, int count, int column, long next)
-    {
-        long step = p.Outputs, length = p.Inputs;
-        float* x = p.Input + row * length + input, end = x + count, w = p.Weight + input * step + column;
-        TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
-        TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
-        for (; x < end; x++, w += step)
-        {
-            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count),
-                v = TWide.Broadcast(*x);
-            (a0, a1, a2) = (TWide.MultiplyAdd(v, w0, a0), TWide.MultiplyAdd(v, w1, a1), TWide.MultiplyAdd(v, w2, a2));
-            v = TWide.Broadcast(x[length]);
-            (b0, b1, b2) = (TWide.MultiplyAdd(v, w0, b0), TWide.MultiplyAdd(v, w1, b1), TWide.MultiplyAdd(v, w2, b2));
-            v = TWide.Broadcast(x[2 * length]);
-            (c0, c1, c2) = (TWide.MultiplyAdd(v, w0, c0), TWide.MultiplyAdd(v, w1, c1), TWide.MultiplyAdd(v, w2, c2));
-            v = TWide.Broadcast(x[3 * length]);
-            (d0, d1, d2) = (TWide.MultiplyAdd(v, w0, d0), TWide.MultiplyAdd(v, w1, d1), TWide.MultiplyAdd(v, w2, d2));
-            if (row == 0 && Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + next + 16);
-                Sse.PrefetchNonTemporal(w + next + 32);
-            }
-        }
-        float* y = p.Output + row * step + column;
-        Add(y, a0, a1, a2);
-        Add(y + step, b0, b1, b2);
-        Add(y + 2 * step, c0, c1, c2);
-        Add(y + 3 * step, d0, d1, d2);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void EightByThree(ref ProductParts p, int row, int input, int count, int column, long next)
-    {
-        long step = p.Outputs, length = p.Inputs;
-        float* x = p.Input + row * length + input, far = x + 4 * length, end = x + count,
-            w = p.Weight + input * step + column;
-        TVector a0 = default, a1 = default, a2 = default, b0 = default, b1 = default, b2 = default;
-        TVector c0 = default, c1 = default, c2 = default, d0 = default, d1 = default, d2 = default;
-        TVector e0 = default, e1 = default, e2 = default, f0 = default, f1 = default, f2 = default;
-        TVector g0 = default, g1 = default, g2 = default, h0 = default, h1 = default, h2 = default;
-        for (; x < end; x++, far++, w += step)
-        {
-            TVector w0 = TWide.Load(w), w1 = TWide.Load(w + TWide.Count), w2 = TWide.Load(w + 2 * TWide.Count),
-                v = TWide.Broadcast(*x);
-            (a0, a1, a2) = (TWide.MultiplyAdd(v, w0, a0), TWide.MultiplyAdd(v, w1, a1), TWide.MultiplyAdd(v, w2, a2));
-            v = TWide.Broadcast(x[length]);
-            (b0, b1, b2) = (TWide.MultiplyAdd(v, w0, b0), TWide.MultiplyAdd(v, w1, b1), TWide.MultiplyAdd(v, w2, b2));
-            v = TWide.Broadcast(x[2 * length]);
-            (c0, c1, c2) = (TWide.MultiplyAdd(v, w0, c0), TWide.MultiplyAdd(v, w1, c1), TWide.MultiplyAdd(v, w2, c2));
-            v = TWide.Broadcast(x[3 * length]);
-            (d0, d1, d2) = (TWide.MultiplyAdd(v, w0, d0), TWide.MultiplyAdd(v, w1, d1), TWide.MultiplyAdd(v, w2, d2));
-            v = TWide.Broadcast(*far);
-            (e0, e1, e2) = (TWide.MultiplyAdd(v, w0, e0), TWide.MultiplyAdd(v, w1, e1), TWide.MultiplyAdd(v, w2, e2));
-            v = TWide.Broadcast(far[length]);
-            (f0, f1, f2) = (TWide.MultiplyAdd(v, w0, f0), TWide.MultiplyAdd(v, w1, f1), TWide.MultiplyAdd(v, w2, f2));
-            v = TWide.Broadcast(far[2 * length]);
-            (g0, g1, g2) = (TWide.MultiplyAdd(v, w0, g0), TWide.MultiplyAdd(v, w1, g1), TWide.MultiplyAdd(v, w2, g2));
-            v = TWide.Broadcast(far[3 * length]);
-            (h0, h1, h2) = (TWide.MultiplyAdd(v, w0, h0), TWide.MultiplyAdd(v, w1, h1), TWide.MultiplyAdd(v, w2, h2));
-            if (Sse.IsSupported)
-            {
-                Sse.PrefetchNonTemporal(w + next);
-                Sse.PrefetchNonTemporal(w + next + 16);
-                Sse.PrefetchNonTemporal(w + next + 32);
-            }
-        }
-        float* y = p.Output + row * step + column;
-        Add(y, a0, a1, a2);
-        Add(y + step, b0, b1, b2);
-        Add(y + 2 * step, c0, c1, c2);
-        Add(y + 3 * step, d0, d1, d2);
-        y += 4 * step;
-        Add(y, e0, e1, e2);
-        Add(y + step, f0, f1, f2);
-        Add(y + 2 * step, g0, g1, g2);
-        Add(y + 3 * step, h0, h1, h2);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(float* y, TVector s0, TVector s1, TVector s2)
-    {
-        Add(y, s0);
-        Add(y + TWide.Count, s1);
-        Add(y + 2 * TWide.Count, s2);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(float* y, TVector sum) => TWide.Store(y, TWide.Add(TWide.Load(y), sum));
+    private static int Share(int whole, int parts) => (whole + parts - 1) / parts;
 }

@@ -28,12 +28,12 @@ internal static unsafe class LowRankSum
             return false;
         long[] shape = input.shape, down = a.shape, up = b.shape;
         long rows = KernelTensors.Rows(shape), rank = down[0];
-        if (rows is < 1 or > RowProduct.MostRows || rank is < 1 or > MostRank) return false;
+        if (rows is < 1 or > Gemv.MostRows || rank is < 1 or > MostRank) return false;
         // torch says what is wrong
         if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         float* reduced = stackalloc float[(int)(rows * rank)];
-        RowProduct.Compute(new ProductParts
+        Gemv.Compute(new GemvTask
         {
             Input = (float*)NativeTensor.Address(contiguous),
             Weight = (float*)NativeTensor.Address(a),

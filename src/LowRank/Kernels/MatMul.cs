@@ -86,7 +86,7 @@ internal static unsafe class MatMul
 
 /// <summary>A product of few rows with a matrix, y = x·Wᵀ + b, as the parts of a kernel see it.</summary>
 [StructLayout(LayoutKind.Auto)]
-internal unsafe struct ProductParts
+internal unsafe struct GemvTask
 {
     /// <summary>x, [rows, inputs].</summary>
     public float* Input;
@@ -115,7 +115,7 @@ internal unsafe struct ProductParts
 
 /// <summary>A slice of a product whose right matrix is packed: what threads take parts of.</summary>
 [StructLayout(LayoutKind.Auto)]
-internal unsafe struct ProductTask
+internal unsafe struct GemmTask
 {
     public float* A;
     public long AStride;
@@ -134,20 +134,20 @@ internal unsafe struct ProductTask
     /// <summary>Does some rows of some panels. Neighbouring parts share their panels.</summary>
     public static void Part(void* shared, int part)
     {
-        ProductTask task = *(ProductTask*)shared;
+        GemmTask task = *(GemmTask*)shared;
         task.Run(part % task.RowParts * task.PartRows, part / task.RowParts * task.PartPanels);
     }
 
     private readonly void Run(int firstRow, int firstPanel)
     {
         int rows = Math.Min(PartRows, Rows - firstRow);
-        for (int panel = firstPanel; panel < firstPanel + PartPanels && panel * PanelKernel.Columns < Columns; panel++)
+        for (int panel = firstPanel; panel < firstPanel + PartPanels && panel * GemmPanel.Columns < Columns; panel++)
         {
-            int column = panel * PanelKernel.Columns;
-            PanelKernel.Multiply(
+            int column = panel * GemmPanel.Columns;
+            GemmPanel.Multiply(
                 A + firstRow * AStride, AStride, 1, Panels + (long)column * Depth,
                 C + firstRow * CStride + column, CStride,
-                rows, Math.Min(PanelKernel.Columns, Columns - column), Depth, Adds, Bias is null ? null
+                rows, Math.Min(GemmPanel.Columns, Columns - column), Depth, Adds, Bias is null ? null
                 : Bias + column);
         }
     }
@@ -209,19 +209,19 @@ internal static unsafe class BlockedProduct
         for (int column = 0; column < columns; column += MostColumns)
         {
             int wide = Math.Min(MostColumns, columns - column),
-                panels = (wide + PanelKernel.Columns - 1) / PanelKernel.Columns;
-            float* packed = ScratchMemory.Floats(panels * PanelKernel.Columns * deep);
+                panels = (wide + GemmPanel.Columns - 1) / GemmPanel.Columns;
+            float* packed = ScratchMemory.Floats(panels * GemmPanel.Columns * deep);
             for (int k = 0; k < depth; k += deep)
             {
                 int slice = Math.Min(deep, depth - k);
-                var packing = new PackingTask
+                var packing = new GemmPackingTask
                 {
                     B = b + k * bRowStride + column * bColumnStride, RowStride = bRowStride,
                         ColumnStride = bColumnStride,
                     Panels = packed, Depth = slice, Columns = wide, PartPanels = PackedPanels,
                 };
-                Workers.Run((panels + PackedPanels - 1) / PackedPanels, &PackingTask.Part, &packing);
-                var task = new ProductTask
+                Workers.Run((panels + PackedPanels - 1) / PackedPanels, &GemmPackingTask.Part, &packing);
+                var task = new GemmTask
                 {
                     A = a + k, AStride = aStride, Panels = packed, C = c + column, CStride = cStride, Rows = rows,
                         Columns = wide, Depth = slice,
@@ -229,7 +229,7 @@ internal static unsafe class BlockedProduct
                     RowParts = (rows + TaskRows - 1) / TaskRows, PartRows = TaskRows, PartPanels = TaskPanels,
                 };
                 int columnParts = (panels + TaskPanels - 1) / TaskPanels;
-                Workers.Run(task.RowParts * columnParts, &ProductTask.Part, &task);
+                Workers.Run(task.RowParts * columnParts, &GemmTask.Part, &task);
             }
         }
     }

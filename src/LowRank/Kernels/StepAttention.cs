@@ -2,17 +2,21 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels.Native;
+using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
 /// <summary>softmax(qKᵀ·scale)V for one new position of each row over a key-value cache, in one pass over keys and
-/// values (the online softmax, arXiv 1805.02867). The new position's key and value are written into the cache
-/// first.</summary>
+/// values (the online softmax, arXiv 1805.02867), without masks, copies of shared heads or temporaries. The new
+/// position's key and value are written into the cache first.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct StepAttention
 {
     private const int Line = 16;  // numbers of a line of the cache
     private const int Block = 32; // keys whose scores are held at once; a multiple of every vector's width
+
+    private const int MostRows = 1024; // whose first positions lie on the stack
 
     /// <summary>The queries, [rows, heads, dimension] with the strides below.</summary>
     public float* Query;
@@ -67,6 +71,57 @@ internal unsafe struct StepAttention
 
     /// <summary>The cap c of scores, c·tanh(x/c); 0 for none.</summary>
     public float Softcap;
+
+    /// <summary>As <see cref="Attention.Cached"/>; null, with nothing done, where torch must compute it: for several new
+    /// positions, gradients, dropout, padding elsewhere than on the left, other devices and types.</summary>
+    public static Tensor? TryAttend(
+        Tensor query, Tensor key, Tensor value, (Tensor Keys, Tensor Values) cache, int length, AttentionRule rule,
+        IAttentionPass pass)
+    {
+        long[] shape = query.shape, heads = key.shape, held = cache.Keys.shape;
+        if (shape[2] != 1 || rule.Drops || shape[0] > MostRows || pass.LeftPadding is not { } padding) return null;
+        if (!Fits(query) || !Fits(key) || !Fits(value) || !KernelTensors.Fit(cache.Keys)
+            || !KernelTensors.Fit(cache.Values))
+            return null;
+        // else torch says what is wrong
+        if (!heads.SequenceEqual(value.shape) || !heads.SequenceEqual([shape[0], heads[1], 1, shape[3]])
+            || !held.SequenceEqual([shape[0], heads[1], held[2], shape[3]]) || !held.SequenceEqual(cache.Values.shape)
+            || length >= held[2] || shape[1] % heads[1] != 0)
+            return null;
+        int rows = (int)shape[0], seen = rule.Window is { } window ? Math.Max(0, length + 1 - window) : 0;
+        int* first = stackalloc int[rows];
+        for (int row = 0; row < rows; row++) first[row] = Math.Max(seen, padding(row));
+        Tensor mixed = empty(shape[0], 1, shape[1] * shape[3]);
+        var attention = new StepAttention
+        {
+            Query = Address(query),
+            NewKey = Address(key),
+            NewValue = Address(value),
+            Keys = Address(cache.Keys),
+            Values = Address(cache.Values),
+            Output = Address(mixed),
+            First = first,
+            QueryStride = Strides(query),
+            KeyStride = Strides(key),
+            ValueStride = Strides(value),
+            Rows = rows,
+            KeyValueHeads = (int)heads[1],
+            Groups = (int)(shape[1] / heads[1]),
+            Dimension = (int)shape[3],
+            Capacity = (int)held[2],
+            Length = length + 1,
+            Scale = (float)(rule.Scale ?? 1 / Math.Sqrt(shape[3])),
+            Softcap = (float)(rule.Softcap ?? 0),
+        };
+        attention.Compute();
+        return mixed;
+    }
+
+    private static float* Address(Tensor tensor) => (float*)NativeTensor.Address(tensor);
+
+    private static bool Fits(Tensor heads) => KernelTensors.Fit(heads, strided: true) && heads.stride(3) == 1;
+
+    private static (long Row, long Head) Strides(Tensor heads) => (heads.stride(0), heads.stride(1));
 
     /// <summary>Computes all rows and heads.</summary>
     public void Compute()

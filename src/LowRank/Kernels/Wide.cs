@@ -204,7 +204,7 @@ internal readonly unsafe struct Wide512 : IWide<Vector512<float>>
 
     public static void Transpose(float* rows, long stride, float* target, long targetStride)
     {
-        if (Avx512F.IsSupported) PanelPacking.Transpose(rows, stride, target, targetStride);
+        if (Avx512F.IsSupported) GemmPacking.Transpose(rows, stride, target, targetStride);
         else SmallTranspose.Plain(rows, stride, target, targetStride, Vector512<float>.Count);
     }
 

@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Families;
 using LowRank.Models.Layers;
 using LowRank.Quantization;

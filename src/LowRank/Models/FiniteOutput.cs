@@ -1,4 +1,5 @@
 using System.Globalization;
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 using LowRank.Quantization;
 using TorchSharp;
@@ -123,9 +124,9 @@ internal static class FiniteOutput
     {
         public string? Finding { get; private set; }
 
-        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+        public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
         {
-            Tensor output = inner(input);
+            Tensor output = inner.Forward(input);
             if (seen.Exists(watch => watch.Finding is not null)) return output;
             if (input.is_floating_point() && !Holds(input))
                 Finding =

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotate"/> turns queries and keys
+/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotary"/> turns queries and keys
 /// by.</summary>
 /// <remarks>Computed in float32, operation for operation as transformers' modeling_rope_utils does.</remarks>
 public sealed class RotaryEmbedding : IDisposable
@@ -51,19 +51,6 @@ public sealed class RotaryEmbedding : IDisposable
         Tensor cosine = angles.cos(), sine = angles.sin();
         if (Scaling != 1) (cosine, sine) = (cosine * Scaling, sine * Scaling);
         return (cosine.unsqueeze(1), sine.unsqueeze(1));
-    }
-
-    /// <summary>Turns pairs (i, i + dimension / 2) of each head by their angles.</summary>
-    /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension stay.</param>
-    /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
-    /// <param name="sine">as <paramref name="cosine"/></param>
-    public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
-    {
-        if (RowRotation.TryRotate(heads, cosine, sine) is { } rotated) return rotated;
-        long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
-        Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
-        Tensor[] turned = [first * cosine - second * sine, second * cosine + first * sine];
-        return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
     /// <inheritdoc/>

@@ -7,7 +7,7 @@ namespace LowRank.Quantization;
 
 /// <summary>The frozen weight of a linear layer, [out, in], kept packed. It is expanded into shared memory while the
 /// layer computes, forward and again backward; nothing of it stays in the graph.</summary>
-public sealed unsafe class PackedWeight : IDisposable
+public sealed unsafe class PackedWeight : IWeightMatrix, IDisposable
 {
     /// <summary>The most input rows that are multiplied with the packed values directly; more are worth an
     /// expansion.</summary>
@@ -18,6 +18,8 @@ public sealed unsafe class PackedWeight : IDisposable
     private readonly IFrozenMatrix frozen;
     private readonly DeviceProducts? elsewhere; // null on the processor
     private readonly ExpansionBuffer buffer;
+    private DenseMatrix? expanded; // while adapters are merged into it
+    private int merges;
 
     internal PackedWeight(IPackedMatrix matrix, ExpansionBuffer buffer) => (frozen, this.buffer) = (matrix, buffer);
 
@@ -57,15 +59,35 @@ public sealed unsafe class PackedWeight : IDisposable
     /// <param name="input">[…, in], float32</param>
     /// <param name="bias">[out], or null.</param>
     /// <returns>[…, out]</returns>
-    public Tensor Linear(Tensor input, Tensor? bias = null)
+    public Tensor Linear(Tensor input, Tensor? bias = null) => LowRankLinear.Base(input, this, bias);
+
+    long IWeightMatrix.Inputs => Columns;
+
+    long IWeightMatrix.Outputs => Rows;
+
+    bool IWeightMatrix.IsPacked => expanded is null;
+
+    bool IWeightMatrix.TakesGradient => false;
+
+    Tensor IWeightMatrix.Dense() => expanded?.Dense() ?? Expand();
+
+    Tensor IWeightMatrix.Product(Tensor input, Tensor? bias) => expanded?.Product(input, bias)
+        ?? Product(input.reshape(-1, Columns), bias).view([.. input.shape[..^1], Rows]);
+
+    Tensor IWeightMatrix.BackProduct(Tensor gradient) => expanded?.BackProduct(gradient) ?? BackProduct(gradient);
+
+    /// <summary>Expands the weight until <see cref="EndMerge"/>, so that it may be changed in place.</summary>
+    internal void BeginMerge()
     {
-        using var scope = NewDisposeScope();
-        Tensor rows = input.reshape(-1, Columns);
-        bool differentiates = is_grad_enabled() && input.requires_grad;
-        Tensor result = differentiates ? PackedLinear.apply(rows, this)
-            : Product(rows, bias is { requires_grad: false } ? bias : null);
-        if (bias is not null && (differentiates || bias.requires_grad)) result = result + bias;
-        return result.reshape([.. input.shape[..^1], Rows]).MoveToOuterDisposeScope();
+        if (merges++ == 0) expanded = new DenseMatrix(Expand().DetachFromDisposeScope());
+    }
+
+    /// <summary>Ends a <see cref="BeginMerge"/>; after the last one the weight is what it was.</summary>
+    internal void EndMerge()
+    {
+        if (--merges > 0) return;
+        expanded!.Stored.Dispose();
+        expanded = null;
     }
 
     /// <summary>x·Wᵀ + b without a graph.</summary>
@@ -216,40 +238,4 @@ internal interface IFrozenMatrix : IDisposable
 
     /// <summary>Bytes it takes, scales included.</summary>
     long Bytes { get; }
-}
-
-/// <summary>x·Wᵀ of a packed W, differentiable in x: the backward pass expands W again (dX = dY·W), so that the graph
-/// keeps no weight.</summary>
-internal sealed class PackedLinear : autograd.SingleTensorFunction<PackedLinear>
-{
-    private const string Weight = "weight";
-
-    // Torch takes its own reference after the function has returned, and on other devices no dispose scope frees this
-    // one.
-    [ThreadStatic]
-    private static Tensor? returned;
-
-    public override string Name => nameof(PackedLinear);
-
-    /// <param name="ctx">Remembers the packed weight.</param>
-    /// <param name="vars">The input, [n, in], and the <see cref="PackedWeight"/>.</param>
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
-    {
-        var weight = (PackedWeight)vars[1];
-        BackwardErrors.Watch(ctx, vars);
-        ctx.save_data(Weight, weight);
-        return weight.Product((Tensor)vars[0]);
-    }
-
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
-        BackwardErrors.Guard(Gradients, ctx, grad_output);
-
-    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
-    {
-        var weight = (PackedWeight)ctx.get_data(Weight);
-        returned?.Dispose();
-        returned = weight.BackProduct(grad_output).DetachFromDisposeScope();
-        grad_output.Dispose(); // the function's own reference
-        return [returned, null!]; // the weight is frozen
-    }
 }

@@ -1,5 +1,6 @@
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Kernels;
 using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -153,8 +154,8 @@ public static class CausalLoss
     // Takes states, [labels, hidden].
     private static Tensor Sum(Decoder model, Tensor states, Tensor labels, Generator? dropout)
     {
-        if (model.OutputHead is { } head && model.Shape.LogitSoftcap is null && HeadLoss.Fits(head))
-            return HeadLoss.Sum(head, states, labels);
+        if (model.OutputHead is { Slot.IsEmpty: true } head && model.Shape.LogitSoftcap is null)
+            return HeadLoss.Sum(states, head.Operand, head.Bias, labels, head.Path);
         return nn.functional.cross_entropy(
             model.Logits(states, dropout), labels, reduction: nn.Reduction.Sum);
     }

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using LowRank.Tests.Models;
+using LowRank.Kernels;
 using LowRank.Tests.Training;
 
 namespace LowRank.Tests.Kernels;
@@ -8,7 +8,7 @@ namespace LowRank.Tests.Kernels;
 public sealed class KernelWidthTests
 {
     private static readonly Type[] Kernels =
-        [typeof(RowProductTests), typeof(LowRankSumTests), typeof(RowRotationTests), typeof(NormTests),
+        [typeof(GemvTests), typeof(LowRankSumTests), typeof(RotaryTests), typeof(NormTests),
         typeof(ActivationTests), typeof(StepAttentionTests), typeof(TiledAttentionTests), typeof(AdamKernelTests),
         typeof(MatMulTests), typeof(HeadLossTests), typeof(VectorTests)];
 

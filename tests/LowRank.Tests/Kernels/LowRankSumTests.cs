@@ -8,7 +8,7 @@ public sealed class LowRankSumTests
 {
     [Fact]
     public void Any_sum_is_the_exact_one_within_rounding() =>
-        Gen.Select(Gen.Int[1, RowProduct.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000],
+        Gen.Select(Gen.Int[1, Gemv.MostRows], Gen.Int[1, 900], Gen.Int[1, 64], Gen.Int[1, 3000],
             Gen.Double[-4, 4], Gen.ULong[1, 1UL << 40]).Sample((rows, inputs, rank, outputs, scale, seed) =>
         {
             using var scope = NewDisposeScope();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.Intrinsics;
+using LowRank.Kernels;
 
 namespace LowRank.Tests.Kernels;
 

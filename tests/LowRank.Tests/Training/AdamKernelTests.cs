@@ -1,5 +1,7 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LowRank.Kernels;
+using LowRank.Tests.Kernels;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -47,7 +49,7 @@ public sealed unsafe class AdamKernelTests
                     (float)(1 - beta2), (float)Math.Sqrt(1 - Math.Pow(beta2, step)), (float)epsilon,
                         (float)(-(Factor(i) * rate) / (1 - Math.Pow(beta1, step))));
                 WithExactRoot(plain[i], gradient, means[i], squares[i], constants);
-                AdamW.Step(ofTorch[i], gradient, torchMeans[i], torchSquares[i], constants);
+                AdamStep.Plain(ofTorch[i], gradient, torchMeans[i], torchSquares[i], constants);
             }
             optimizer.Step(rate, name => Factor(int.Parse(name)), scale);
         }
@@ -149,7 +151,8 @@ public sealed unsafe class AdamKernelTests
         for (int threads = 1; threads <= 5; threads += 2)
             Assert.Equal(scalar,
                 Run((w, g, m, v) =>
-                With(threads, new AdamWork(new WeightBlocks([shape]), [new AdamMemory(w, g, m, v)], [step]).Run)));
+                With(threads, () =>
+                    AdamStep.Fast(new WeightBlocks([shape]), [new AdamMemory(w, g, m, v)], [step]))));
     }
 
     [Fact]
@@ -195,7 +198,7 @@ public sealed unsafe class AdamKernelTests
         Assert.All(weight.data<float>().ToArray(), value => Assert.Equal(-0.2f, value, 1e-6f));
     }
 
-    // AdamW.Step, but for the root: torch takes it from a library that errs in the last bit.
+    // AdamStep.Plain, but for the root: torch takes it from a library that errs in the last bit.
     private static void WithExactRoot(Tensor weight, Tensor gradient, Tensor mean, Tensor square, AdamConstants step)
     {
         gradient = gradient * step.Scale;

@@ -88,10 +88,10 @@ public sealed class BackwardErrorTests
         using var scope = NewDisposeScope();
         Tensor fused = ones(1, 5, 3 * 2 * 8).requires_grad_();
         var (split, calls) = (FusedLayout.Stacked(2, 8), 0);
-        var arguments = new TrainingAttentionArguments(
+        var arguments = new AttentionTiles(
             AttentionSequences.OfRows(1, 5, 5), 0.3, TiledAttention.Anywhere, 0,
             whole => calls++ == 0 ? split(whole) : throw new InvalidOperationException("no parts"));
-        Tensor sum = TrainingAttention.Apply(fused, null, null, arguments).sum();
+        Tensor sum = TiledAttentionStep.Attend(fused, null, null, arguments).sum();
         Assert.Equal("no parts",
             Assert.Throws<InvalidOperationException>(() => BackwardErrors.Run(() => sum.backward())).Message);
         Assert.Null(fused.grad);

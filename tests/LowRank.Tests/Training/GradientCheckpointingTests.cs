@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
 using LowRank.Tasks;
@@ -172,10 +173,10 @@ public sealed class GradientCheckpointingTests
     {
         public int Count { get; private set; }
 
-        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+        public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
         {
             Count++;
-            return inner(input);
+            return inner.Forward(input);
         }
     }
 

@@ -1,5 +1,6 @@
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Kernels;
 using LowRank.Tests.Models;
 using LowRank.Training;
 using TorchSharp;

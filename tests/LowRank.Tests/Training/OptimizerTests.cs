@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LowRank.Kernels;
 using LowRank.Training;
 using static TorchSharp.torch;
 

@@ -3,6 +3,7 @@ using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.IO;
+using LowRank.Kernels;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
@@ -251,10 +252,10 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
         [KeyValuePair.Create(".lora_A", a), KeyValuePair.Create(".lora_B", b), KeyValuePair.Create(".lora_E", values)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), a * values);
-        return inner(input).add(nn.functional.linear(reduced, b), scale * Share);
+        Tensor reduced = nn.functional.linear(Dropout.Apply(input, probability, dropout), a * values);
+        return inner.Forward(input).add(nn.functional.linear(reduced, b), scale * Share);
     }
 
     /// <inheritdoc/>

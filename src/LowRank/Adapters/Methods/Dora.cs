@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -77,10 +78,10 @@ public sealed class DoraLayer : IAdapterLayer
             KeyValuePair.Create(".lora_magnitude_vector", Magnitude)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor ratio = Magnitude / CurrentNorm(); // [out]
-        Tensor result = inner(input);
+        Tensor result = inner.Forward(input);
         Tensor dropped = Dropout.Apply(input, probability, dropout);
         // Wx + b is there already where nothing was dropped; the change is of Wx without the bias.
         bool isWhole = ReferenceEquals(dropped, input) && site.Slot.Adapters.Count == 1;

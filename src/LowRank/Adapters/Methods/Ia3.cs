@@ -4,6 +4,7 @@ using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.Adapters.Matching;
 using LowRank.IO;
+using LowRank.Kernels;
 using LowRank.Models;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
@@ -177,8 +178,8 @@ public sealed class Ia3Layer(Tensor vector, bool scalesInput) : IAdapterLayer
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [KeyValuePair.Create(".ia3_l", vector)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
-        scalesInput ? inner(input * Factors(vector.view(-1))) : inner(input) * Factors(vector.view(-1));
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
+        scalesInput ? inner.Forward(input * Factors(vector.view(-1))) : inner.Forward(input) * Factors(vector.view(-1));
 
     /// <inheritdoc/>
     public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)

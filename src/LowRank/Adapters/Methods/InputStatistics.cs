@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -26,7 +27,7 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
     /// <summary>How often the layer was asked.</summary>
     public long Calls { get; private set; }
 
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         using (var scope = NewDisposeScope())
         using (var noGradient = no_grad())
@@ -43,7 +44,7 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
             Count += rows.shape[0];
             Calls++;
         }
-        return inner(input);
+        return inner.Forward(input);
     }
 
     /// <summary>Collects the statistics of every target of an adapter that is being built.</summary>

@@ -2,6 +2,7 @@ using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.IO;
+using LowRank.Kernels;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
@@ -140,11 +141,11 @@ public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) s
     ];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        if (RowDropout.SkipsModule(moduleDropout, dropout)) return inner(input);
-        Tensor change = RowDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true, dropout);
-        return inner(input).add(change, scale * Share);
+        if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
+        Tensor change = LycorisDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true, dropout);
+        return inner.Forward(input).add(change, scale * Share);
     }
 
     /// <inheritdoc/>

@@ -4,6 +4,7 @@ using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.Adapters.Matching;
 using LowRank.IO;
+using LowRank.Kernels;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
@@ -167,9 +168,9 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
     public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [.. tensors];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        if (RowDropout.SkipsModule(moduleDropout, dropout)) return inner(input);
+        if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
         Tensor first = Whole(".lokr_w1");
         long rows = Rows(".lokr_w2"), columns = Columns(".lokr_w2");
         Tensor grid = input.reshape(-1, first.shape[1], columns); // [tokens, i₁, i₂]
@@ -177,7 +178,7 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
             ? nn.functional.linear(grid, second)
             : nn.functional.linear(nn.functional.linear(grid, tensors[".lokr_w2_b"]), tensors[".lokr_w2_a"]);
         Tensor change = matmul(first, mixed).reshape([.. input.shape[..^1], first.shape[0] * rows]); // [tokens, o₁, o₂]
-        return inner(input).add(RowDropout.Apply(change, rankDropout, rescales, dropout), scale * Share);
+        return inner.Forward(input).add(LycorisDropout.Apply(change, rankDropout, rescales, dropout), scale * Share);
     }
 
     /// <inheritdoc/>

@@ -151,7 +151,7 @@ internal sealed class LoraType : IAdapterType
 /// 4.1).</summary>
 /// <remarks>Where the pair began as a part of W (PiSSA, OLoRA, …), that part is taken out again: y += −s·B₀(A₀x). W
 /// itself stays as it is, so that every other adapter and the saved base remain right.</remarks>
-public sealed class LoraLayer : IAdapterLayer, ILowRankChange
+public sealed class LoraLayer : IAdapterLayer
 {
     private readonly double probability;
 
@@ -185,10 +185,6 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     public double Scale { get; }
 
     /// <inheritdoc/>
-    public LowRankPair? Pair => OutputBias is null && InitialPair is null
-        ? new LowRankPair(A, B, Scale * Share, probability) : null;
-
-    /// <inheritdoc/>
     public double Share { get; set; } = 1;
 
     /// <inheritdoc/>
@@ -207,20 +203,12 @@ public sealed class LoraLayer : IAdapterLayer, ILowRankChange
     ];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        if (dropout is null && OutputBias is null && InitialPair is null && !is_grad_enabled())
-        {
-            Tensor adapted = inner(input);
-            // In place: what a layer computes belongs to nobody else.
-            return LowRankSum.TryAdd(adapted, input, A, B, Scale * Share)
-                ? adapted
-                : adapted.add(nn.functional.linear(nn.functional.linear(input, A), B), Scale * Share);
-        }
-        Tensor reduced = nn.functional.linear(Models.Layers.Dropout.Apply(input, probability, dropout), A); // […, rank]
-        Tensor result = inner(input).add(nn.functional.linear(reduced, B, OutputBias), Scale * Share);
-        return InitialPair is { } taken
-            ? result.add(nn.functional.linear(nn.functional.linear(input, taken.A), taken.B), -Scale * Share) : result;
+        double s = Scale * Share;
+        Tensor? kept = Dropout.Kept(input, probability, dropout);
+        Tensor output = LowRankLinear.Apply(input, inner, A, B, s, kept, OutputBias);
+        return InitialPair is { } taken ? LowRankLinear.Add(output, input, taken.A, taken.B, -s) : output;
     }
 
     /// <summary>s·B·A of the change as a whole, [out, in], in float32; the caller owns it.</summary>
@@ -301,11 +289,11 @@ public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversT
         [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
         Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
-        return inner(input).add(change, scale * Share);
+        return inner.Forward(input).add(change, scale * Share);
     }
 
     /// <inheritdoc/>

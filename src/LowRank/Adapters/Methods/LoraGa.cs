@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -136,7 +137,7 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         config.Value("lora_ga_config") is { ValueKind: JsonValueKind.Object } settings
             && settings.TryGetProperty("stable_gamma", out JsonElement value) ? value.GetDouble() : 16;
 
-    // y = inner(x) + x·Dᵀ with D zero: the gradient of D is that of W.
+    // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D is that of W.
     private sealed class GradientProbe(AdaptableLayer site, Device device) : ISlotAdapter, IDisposable
     {
         private readonly Tensor change = zeros(site.OutputSize, site.InputSize, device: device, requires_grad: true)
@@ -144,8 +145,8 @@ internal sealed class LoraGaInitializer : ILoraInitializer
 
         public Tensor? Gradient => change.grad;
 
-        public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout) =>
-            inner(input) + nn.functional.linear(input, change);
+        public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout) =>
+            inner.Forward(input) + nn.functional.linear(input, change);
 
         public void Dispose()
         {

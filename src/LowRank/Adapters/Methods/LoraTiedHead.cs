@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -35,10 +36,10 @@ public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAd
     }
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor reduced = matmul(Models.Layers.Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
-        return inner(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
+        Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
+        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -128,9 +129,9 @@ public sealed class TokenRows : IAdapterLayer
         [KeyValuePair.Create(".token_adapter.trainable_tokens_delta", Rows)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor whole = inner(input);
+        Tensor whole = inner.Forward(input);
         Tensor place = places.index_select(0, input.reshape(-1)); // [tokens of the batch]
         Tensor trained = Rows.index_select(0, place.clamp_min(0)).view(whole.shape);
         if (Share != 1) trained = whole + (trained - whole) * Share;
@@ -205,9 +206,9 @@ public sealed class TokenScores : IAdapterLayer
     public bool IsAdditive => false;
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
-        Tensor scores = inner(input); // […, vocabulary]
+        Tensor scores = inner.Forward(input); // […, vocabulary]
         Tensor fresh = nn.functional.linear(input, rows, bias?.index_select(0, places));
         if (Share != 1) fresh = scores.index_select(-1, places) * (1 - Share) + fresh * Share;
         return scores.index_copy(-1, places, fresh);

@@ -2,6 +2,7 @@ using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
 using LowRank.IO;
+using LowRank.Kernels;
 using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
@@ -170,11 +171,11 @@ public sealed class VeraLayer(
         [KeyValuePair.Create(".vera_lambda_b", lambdaB), KeyValuePair.Create(".vera_lambda_d", lambdaD)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Func<Tensor, Tensor> inner, Generator? dropout)
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         Tensor reduced = lambdaD * nn.functional.linear(
-            Models.Layers.Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
-        return inner(input).add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Share);
+            Dropout.Apply(input, probability, dropout), shared.A.narrow(1, 0, inputs));
+        return inner.Forward(input).add(lambdaB * nn.functional.linear(reduced, shared.B.narrow(0, 0, outputs)), Share);
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,5 @@
+using LowRank.Kernels;
+
 namespace LowRank.Data.Packing;
 
 /// <summary>Arranges rows of next-token prediction: little or no padding, equal prompts together, micro-batches of
@@ -242,15 +244,4 @@ public sealed class PackedRows
             }
         }
     }
-}
-
-/// <summary>A segment of packed rows that attention processes together: texts of the same length that do not see each
-/// other.</summary>
-/// <param name="Length">Tokens per text.</param>
-/// <param name="Count">Number of adjacent texts.</param>
-/// <param name="Before">The numbers of the single-text segments that all of them continue, in token order.</param>
-public sealed record PackedSequence(int Length, int Count, IReadOnlyList<int> Before)
-{
-    /// <summary>Number of positions in the segment.</summary>
-    public int Tokens => Length * Count;
 }

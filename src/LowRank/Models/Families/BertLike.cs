@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;

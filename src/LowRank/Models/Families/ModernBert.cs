@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;

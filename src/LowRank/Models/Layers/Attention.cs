@@ -1,4 +1,4 @@
-using LowRank.Data.Packing;
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -24,7 +24,12 @@ public interface IAttention
 /// <param name="UsesLocalRope">Whether it turns by the local rotary settings.</param>
 public sealed record AttentionSettings(
     int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0,
-    bool UsesLocalRope = false);
+    bool UsesLocalRope = false)
+{
+    /// <summary>How scores become weights.</summary>
+    /// <param name="generator">The generator for dropout while training; null in evaluation.</param>
+    internal AttentionRule Rule(Generator? generator) => new(Window, Scale, Softcap, Dropout, generator);
+}
 
 /// <summary>Grouped-query attention with separate query, key and value projections; rotary where the model
 /// is.</summary>
@@ -49,7 +54,7 @@ public sealed class SeparateAttention(
         Tensor q = context.Rotate(Heads(query.Forward(input, context.Dropout), queryNorm), settings.UsesLocalRope);
         Tensor k = context.Rotate(Heads(key.Forward(input, context.Dropout), keyNorm), settings.UsesLocalRope);
         Tensor v = Heads(value.Forward(input, context.Dropout), null);
-        return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
+        return output.Forward(context.Attend(q, k, v, settings), context.Dropout);
     }
 
     // [batch, sequence, heads · dimension] to [batch, heads, sequence, dimension]
@@ -77,11 +82,7 @@ public sealed class FusedAttention(
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor fused = queryKeyValue.Forward(input, context.Dropout);
-        if (TiledAttentionKernel.TryAttendFused(fused, split, settings, context) is { } mixed)
-            return output.Forward(mixed, context.Dropout);
-        (Tensor q, Tensor k, Tensor v) = split(fused);
-        (q, k) = (context.Rotate(q, settings.UsesLocalRope), context.Rotate(k, settings.UsesLocalRope));
-        return output.Forward(AttentionKernel.Attend(q, k, v, settings, context), context.Dropout);
+        return output.Forward(context.Attend(fused, split, settings), context.Dropout);
     }
 }
 
@@ -113,148 +114,6 @@ public static class FusedLayout
         return (all.narrow(1, 0, heads), all.narrow(1, heads, keyValueHeads),
             all.narrow(1, heads + keyValueHeads, keyValueHeads));
     };
-}
-
-/// <summary>Attention over texts that lie one after the other: a call for each length, none across texts.</summary>
-internal static class PackedAttention
-{
-    /// <summary>Attends.</summary>
-    /// <param name="query">[1, heads, tokens, dimension]</param>
-    /// <param name="key">[1, key-value heads, tokens, dimension]</param>
-    /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="settings">How the layer attends.</param>
-    /// <param name="context">The pass.</param>
-    /// <param name="documents">How the texts lie.</param>
-    /// <returns>[1, tokens, heads · dimension]</returns>
-    public static Tensor Attend(
-        Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context,
-        PackedSequences documents)
-    {
-        // Splitting once keeps the backward pass at one concatenation; cutting segment by segment would add up as many
-        // whole gradients.
-        Tensor[] queries = Pieces(query, documents), keys = Pieces(key, documents), values = Pieces(value, documents);
-        (Tensor Keys, Tensor Values)? prompt = context.PromptOf(settings.Layer);
-        var mixed = new Tensor[documents.Segments.Count];
-        for (int i = 0; i < mixed.Length; i++)
-        {
-            PackedSequence segment = documents.Segments[i];
-            Tensor Seen(Tensor[] pieces, Tensor? first)
-            {
-                Tensor own = Texts(pieces[i], segment);
-                if (first is null && segment.Before.Count == 0) return own;
-                IEnumerable<Tensor> earlier = segment.Before.Select(number => pieces[number].transpose(1, 2));
-                Tensor[] before =
-                    [.. (first is null ? earlier : earlier.Prepend(first))
-                    .Select(states => states.expand(segment.Count, -1, -1, -1))];
-                return cat([.. before, own], 2);
-            }
-            Tensor seen = Seen(keys, prompt?.Keys);
-            Tensor? mask = Mask(segment.Length, seen.shape[2], settings.Window, context, query.device);
-            Tensor result = AttentionKernel.Attend(Texts(queries[i], segment), seen, Seen(values, prompt?.Values), mask,
-                // [texts, length, heads · dimension]
-                causal: mask is null && segment.Length > 1, settings, context.Dropout);
-            mixed[i] = result.reshape(1, segment.Tokens, result.shape[2]);
-        }
-        return mixed.Length == 1 ? mixed[0] : cat(mixed, 1);
-    }
-
-    // [1, heads, tokens, dimension] to a [1, tokens, heads, dimension] for each segment.
-    private static Tensor[] Pieces(Tensor heads, PackedSequences documents) =>
-        heads.transpose(1, 2).split(documents.Sizes, 1);
-
-    // [1, tokens, heads, dimension] to [texts, heads, length, dimension], without a copy.
-    private static Tensor Texts(Tensor piece, PackedSequence segment) =>
-        piece.reshape(segment.Count, segment.Length, piece.shape[2], piece.shape[3]).transpose(1, 2);
-
-    // Queries are the last of the keys. Null where plain causal attention, or attention to all, is meant.
-    private static Tensor? Mask(long queries, long keys, int? window, ForwardContext context, Device device)
-    {
-        int? limit = window < keys ? window : null;
-        if (limit is null && (queries == keys || queries == 1)) return null;
-        if (context.DocumentMasks.TryGetValue((queries, keys, limit), out Tensor? known)) return known;
-        Tensor Additive()
-        {
-            Tensor query = arange(keys - queries, keys, ScalarType.Int64, device).unsqueeze(1),
-                key = arange(0, keys, ScalarType.Int64, device).unsqueeze(0);
-            Tensor visible = key <= query; // [queries, keys]
-            if (limit is { } back) visible = visible & (key > query - back);
-            return zeros(visible.shape, ScalarType.Float32, device).masked_fill_(
-                visible.logical_not(), double.NegativeInfinity);
-        }
-        return context.DocumentMasks[(queries, keys, limit)] = context.Share(Additive);
-    }
-}
-
-/// <summary>softmax(QKᵀ/√d + mask)V over heads, with shared key-value heads repeated (arXiv 2305.13245).</summary>
-internal static class AttentionKernel
-{
-    /// <summary>Attends through the cache of <paramref name="context"/> when there is one.</summary>
-    /// <param name="query">[batch, heads, new, dimension]</param>
-    /// <param name="key">[batch, key-value heads, new, dimension]</param>
-    /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="settings">How the layer attends.</param>
-    /// <param name="context">The pass.</param>
-    /// <returns>[batch, new, heads · dimension]</returns>
-    public static Tensor Attend(
-        Tensor query, Tensor key, Tensor value, AttentionSettings settings, ForwardContext context)
-    {
-        if (context.Documents is { } documents)
-        {
-            return TiledAttentionKernel.TryAttendPacked(query, key, value, settings, context, documents)
-                ?? PackedAttention.Attend(query, key, value, settings, context, documents);
-        }
-        if (StepAttentionKernel.TryAttend(query, key, value, settings, context) is { } step) return step;
-        (key, value) = context.Seen(settings.Layer, key, value);
-        if (TiledAttentionKernel.TryAttend(query, key, value, settings, context) is { } tiled) return tiled;
-        Tensor? mask = context.Mask(settings.Window);
-        return Attend(query, key, value, mask, mask is null && context.IsCausal, settings, context.Dropout);
-    }
-
-    /// <summary>Attends to the given keys.</summary>
-    /// <param name="query">[batch, heads, queries, dimension]</param>
-    /// <param name="key">[batch, key-value heads, keys, dimension]</param>
-    /// <param name="value">as <paramref name="key"/></param>
-    /// <param name="mask">Added to the scores, [queries, keys] or with axes before that broadcast; null for
-    /// none.</param>
-    /// <param name="causal">Whether query i sees the keys up to i alone.</param>
-    /// <param name="settings">How the layer attends.</param>
-    /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <returns>[batch, queries, heads · dimension]</returns>
-    public static Tensor Attend(
-        Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings,
-        Generator? dropout)
-    {
-        long groups = query.shape[1] / key.shape[1];
-        if (groups > 1) (key, value) = (Repeat(key, groups), Repeat(value, groups));
-        // The fused kernel scales by 1/√d itself.
-        if (settings.Scale is { } scale) query = query * (scale * Math.Sqrt(query.shape[^1]));
-        Tensor mixed = settings.Softcap is not null || (dropout is not null && settings.Dropout > 0)
-            ? Explicit(query, key, value, mask, causal, settings, dropout)
-            : nn.functional.scaled_dot_product_attention(query, key, value, mask, 0, causal);
-        return mixed.transpose(1, 2).reshape(query.shape[0], query.shape[2], query.shape[1] * query.shape[3]);
-    }
-
-    private static Tensor Repeat(Tensor heads, long groups)
-    {
-        long[] s = heads.shape;
-        return heads.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
-    }
-
-    // The fused kernel has no cap and draws its dropout from torch's global state; this one draws from the given
-    // generator.
-    private static Tensor Explicit(
-        Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, AttentionSettings settings,
-        Generator? generator)
-    {
-        Tensor scores = matmul(query, key.transpose(-2, -1)) / Math.Sqrt(query.shape[^1]);
-        if (settings.Softcap is { } cap) scores = (scores / cap).tanh() * cap;
-        if (causal)
-            scores = scores
-                + full(scores.shape[^2], scores.shape[^1], double.NegativeInfinity, ScalarType.Float32,
-                scores.device).triu(1);
-        else if (mask is not null) scores = scores + mask;
-        return matmul(Dropout.Apply(nn.functional.softmax(scores, -1), settings.Dropout, generator), value);
-    }
 }
 
 /// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the
@@ -295,21 +154,10 @@ public sealed class RelativeAttention
     public Tensor Attend(Tensor input, Tensor keys, Tensor values, Tensor? bias, Generator? dropout)
     {
         Tensor queries = Heads(query.Forward(input, dropout));
-        Tensor mixed;
-        if (dropout is not null && shape.Dropout > 0)
-        {
-            Tensor scores = matmul(queries, keys.transpose(-2, -1));
-            if (bias is not null) scores = scores + bias;
-            mixed = matmul(Dropout.Apply(nn.functional.softmax(scores, -1), shape.Dropout, dropout), values);
-        }
-        else
-        {
-            // The fused kernel divides by √d, which T5 does not.
-            Tensor? mask = bias?.expand(queries.shape[0], queries.shape[1], queries.shape[2], keys.shape[2]);
-            mixed = nn.functional.scaled_dot_product_attention(
-                queries * Math.Sqrt(shape.HeadDimension), keys, values, mask);
-        }
-        return output.Forward(mixed.transpose(1, 2).reshape(input.shape[0], input.shape[1], -1), dropout);
+        Tensor? mask = bias?.expand(queries.shape[0], queries.shape[1], queries.shape[2], keys.shape[2]);
+        var rule = new AttentionRule(Scale: 1, Dropout: shape.Dropout, Generator: dropout);
+        return output.Forward(
+            Attention.Masked(queries, keys, values, mask, causal: false, rule), dropout);
     }
 
     private Tensor Heads(Tensor projected) =>

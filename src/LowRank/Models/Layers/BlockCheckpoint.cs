@@ -9,12 +9,17 @@ namespace LowRank.Models.Layers;
 /// <remarks>Both passes go the same way through the same kernels, and draw the same dropout: gradients are those of a
 /// pass that keeps everything, to the last bit. The block's trained weights take theirs from a backward pass inside the
 /// backward pass.</remarks>
-internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheckpoint>
+internal sealed class BlockCheckpoint : GraphStep
 {
-    private const string Arguments = "arguments";
+    private readonly IBlock block;
+    private readonly ForwardContext context;
+    private readonly Tensor? dropout; // the state of the pass's generator before the block
+    private readonly bool isLowest;
+    private Tensor? output;           // until the graph has it
 
-    /// <inheritdoc/>
-    public override string Name => nameof(BlockCheckpoint);
+    private BlockCheckpoint(IBlock block, ForwardContext context, Tensor output, Tensor? dropout, bool isLowest) =>
+        (this.block, this.context, this.output, this.dropout, this.isLowest) =
+            (block, context, output, dropout, isLowest);
 
     /// <summary>The block's output.</summary>
     /// <param name="block">The block.</param>
@@ -26,9 +31,7 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
     /// trained in the block or below.</returns>
     public static Tensor Apply(IBlock block, Tensor input, ForwardContext context, bool isLowest)
     {
-        // The function keeps a tensor of its output's size, which nobody reads: the scope frees it, and the block's
-        // graph.
-        using var scope = NewDisposeScope();
+        using var scope = NewDisposeScope(); // frees the block's graph
         Tensor? dropout = context.Dropout?.get_state();
         // With a graph that nobody keeps, for without one some layers compute by other kernels.
         Tensor output = block.Forward(Separate(input, input.requires_grad), context);
@@ -36,74 +39,53 @@ internal sealed class BlockCheckpoint : autograd.SingleTensorFunction<BlockCheck
         // Without an argument that takes a gradient a function has no backward pass, and the lowest block's input takes
         // none.
         Tensor? anchor = input.requires_grad ? null : zeros(1, device: input.device, requires_grad: true);
-        return apply(input, anchor!,
-            new BlockCheckpointArguments(
-                block, context, output.detach(), dropout?.DetachFromDisposeScope(), input.requires_grad, isLowest))
-                .MoveToOuterDisposeScope();
+        var step = new BlockCheckpoint(block, context, output.detach(), dropout?.DetachFromDisposeScope(), isLowest);
+        return step.Apply(input, anchor).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Forward(Tensor?[] inputs)
     {
-        var (input, arguments) = ((Tensor)vars[0], (BlockCheckpointArguments)vars[2]);
-        BackwardErrors.Watch(ctx, vars);
-        ctx.save_data(Arguments, arguments);
-        ctx.save_for_backward([input]);
-        return arguments.Output;
+        Keep(inputs[0]);
+        Tensor known = output!;
+        output = null;
+        return known;
     }
 
     /// <inheritdoc/>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
-        BackwardErrors.Guard(Gradients, ctx, grad_output);
-
-    private static List<Tensor> Gradients(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept)
     {
-        ReturnedGradients.Release();
-        using var scope = NewDisposeScope();
-        var arguments = (BlockCheckpointArguments)ctx.get_data(Arguments);
-        Tensor input = Separate(ctx.get_saved_variables()[0], arguments.NeedsInput);
+        Tensor input = Separate(kept[0]!, Needs(0));
         using (enable_grad())
         {
-            Tensor output = Again(arguments, input);
-            BackwardErrors.Run(() => autograd.backward([output], [grad_output]));
+            Tensor again = Again(input);
+            BackwardErrors.Run(() => autograd.backward([again], [gradient]));
         }
-        grad_output.Dispose(); // the function's own reference
-        if (arguments.IsLowest) arguments.Context.Dispose();
-        return ReturnedGradients.Keep(arguments.NeedsInput ? input.grad : null, null, null);
+        if (isLowest) context.Dispose();
+        return [Needs(0) ? input.grad : null, null];
     }
 
     private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_()
         : input.detach();
 
-    // Its values are known, and nobody reads them: the block's last product may be left out.
-    private static Tensor Again(BlockCheckpointArguments arguments, Tensor input)
+    // Its values are known.
+    private Tensor Again(Tensor input)
     {
-        ForwardContext context = arguments.Context;
         using Tensor? now = context.Dropout?.get_state();
-        if (arguments.Dropout is { } then) context.Dropout!.set_state(then);
-        arguments.Dropout?.Dispose();
-        context.IsOutputRead = false;
+        if (dropout is not null) context.Dropout!.set_state(dropout);
+        dropout?.Dispose();
+        context.OmitsOutput = block.EndsInLinear;
         try
         {
-            return arguments.Block.Forward(input, context);
+            return block.Forward(input, context);
         }
         finally
         {
-            context.IsOutputRead = true;
+            context.OmitsOutput = false;
             if (now is not null) context.Dropout!.set_state(now);
         }
     }
 }
-
-/// <summary>What <see cref="BlockCheckpoint"/> remembers besides its input.</summary>
-/// <param name="Block">The block.</param>
-/// <param name="Context">The pass.</param>
-/// <param name="Output">The block's output, until the function has returned it.</param>
-/// <param name="Dropout">The state of the pass's generator before the block; null in evaluation.</param>
-/// <param name="NeedsInput">Whether the input takes a gradient.</param>
-/// <param name="IsLowest">Whether it is the last of its pass to go backward.</param>
-internal sealed record BlockCheckpointArguments(
-    IBlock Block, ForwardContext Context, Tensor Output, Tensor? Dropout, bool NeedsInput, bool IsLowest);
 
 /// <summary>States through the blocks of a model, one after the other.</summary>
 internal static class BlockPass

@@ -12,6 +12,10 @@ public interface IBlock
 
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
+
+    /// <summary>Whether the output is a sum with what a linear layer gives last, so that no gradient needs that layer's
+    /// values.</summary>
+    bool EndsInLinear => false;
 }
 
 /// <summary>A pre-norm block: x += attention(norm(x)); x += feedForward(norm(x)).</summary>
@@ -24,11 +28,14 @@ public sealed class PreNormBlock(
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
+    public bool EndsInLinear => feedForward.EndsInLinear;
+
+    /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed = attention.Forward(attentionNorm?.Forward(input) ?? input, context);
         Tensor hidden = Residual.Add(input, Dropout.Apply(mixed, dropout, context.Dropout));
-        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context, context.IsOutputRead);
+        Tensor transformed = feedForward.Forward(feedForwardNorm.Forward(hidden), context);
         return Residual.Add(hidden, Dropout.Apply(transformed, feedForwardDropout ?? dropout, context.Dropout));
     }
 }
@@ -64,13 +71,15 @@ public sealed class ParallelBlock(
     public IEnumerable<Linear> LinearLayers => attention.LinearLayers.Concat(feedForward.LinearLayers);
 
     /// <inheritdoc/>
+    public bool EndsInLinear => feedForward.EndsInLinear;
+
+    /// <inheritdoc/>
     public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor mixed =
             Dropout.Apply(attention.Forward(attentionNorm.Forward(input), context), dropout, context.Dropout);
         Tensor transformed =
-            Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context, context.IsOutputRead), dropout,
-            context.Dropout);
+            Dropout.Apply(feedForward.Forward(feedForwardNorm.Forward(input), context), dropout, context.Dropout);
         return Residual.Add(input, Residual.Add(mixed, transformed));
     }
 }
@@ -166,22 +175,5 @@ public sealed class CrossBlock
         return Residual.Add(
             hidden, Dropout.Apply(
                 feedForward.Forward(feedForwardNorm.Forward(hidden), context), dropoutShare, dropout));
-    }
-}
-
-/// <summary>What a part of a block computes, added to the states that pass it by (arXiv 1512.03385, section
-/// 3.1).</summary>
-internal static class Residual
-{
-    /// <summary>states + change.</summary>
-    /// <param name="states">[…, width]</param>
-    /// <param name="change">As the states.</param>
-    /// <returns>In the caller's dispose scope.</returns>
-    public static Tensor Add(Tensor states, Tensor change)
-    {
-        if (!Elementwise.Fits(states) || !Elementwise.Fits(change) || !states.shape.SequenceEqual(change.shape))
-            return states + change;
-        return is_grad_enabled() && (states.requires_grad || change.requires_grad) ? TrainingSum.Apply(states, change)
-            : ElementSum.Of(states, change);
     }
 }

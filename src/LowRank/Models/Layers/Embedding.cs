@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,7 +12,7 @@ public sealed class Embedding
     {
         Path = path;
         Weight = weights.Take(path + ".weight", rows, width);
-        Slot = new AdapterSlot(path, Base);
+        Slot = new AdapterSlot(path, new InnerLayer(Base));
     }
 
     /// <summary>The module's path.</summary>

@@ -1,3 +1,4 @@
+using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,9 +10,11 @@ public interface IFeedForward
     /// <summary>[batch, sequence, hidden] to the same shape.</summary>
     /// <param name="input">The states.</param>
     /// <param name="context">The pass.</param>
-    /// <param name="isRead">Whether someone reads the values; otherwise the graph alone matters, and the last product
-    /// may be left out.</param>
-    Tensor Forward(Tensor input, ForwardContext context, bool isRead = true);
+    Tensor Forward(Tensor input, ForwardContext context);
+
+    /// <summary>Whether a linear layer gives the output as it is, so that no gradient needs the output's
+    /// values.</summary>
+    bool EndsInLinear => true;
 
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
@@ -21,15 +24,15 @@ public interface IFeedForward
 public sealed class PlainFeedForward(Linear up, Linear down, string activationName, double dropout = 0)
     : IFeedForward
 {
-    private readonly Func<Tensor, Tensor> activation = Activation.Get(activationName);
+    private readonly ActivationFunction activation = Activation.Find(activationName);
 
     /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [up, down];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true) =>
-        down.Forward(Dropout.Apply(activation(up.Forward(input, context.Dropout)), dropout, context.Dropout),
-            context.Dropout, isRead);
+    public Tensor Forward(Tensor input, ForwardContext context) =>
+        down.ForwardLast(
+            Dropout.Apply(activation.Apply(up.Forward(input, context.Dropout)), dropout, context.Dropout), context);
 }
 
 /// <summary>down(activation(gate(x)) · up(x)) (GLU variants, arXiv 2002.05202).</summary>
@@ -54,10 +57,10 @@ public sealed class GatedFeedForward(
     public IEnumerable<Linear> LinearLayers => [gate, up, down];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor gated = activation.Gate(gate.Forward(input, context.Dropout), up.Forward(input, context.Dropout));
-        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout, isRead);
+        return down.ForwardLast(Dropout.Apply(gated, dropout, context.Dropout), context);
     }
 }
 
@@ -71,10 +74,10 @@ public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string act
     public IEnumerable<Linear> LinearLayers => [gateUp, down];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor gated = activation.GateHalves(gateUp.Forward(input, context.Dropout));
-        return down.Forward(Dropout.Apply(gated, dropout, context.Dropout), context.Dropout, isRead);
+        return down.ForwardLast(Dropout.Apply(gated, dropout, context.Dropout), context);
     }
 }
 
@@ -88,10 +91,13 @@ public sealed class ExpertsFeedForward(
     Linear router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
 {
     /// <inheritdoc/>
+    public bool EndsInLinear => false;
+
+    /// <inheritdoc/>
     public IEnumerable<Linear> LinearLayers => [router, .. experts.SelectMany(expert => expert.LinearLayers)];
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, ForwardContext context, bool isRead = true)
+    public Tensor Forward(Tensor input, ForwardContext context)
     {
         Tensor positions = input.reshape(-1, input.shape[^1]); // [positions, hidden]
         Tensor probabilities = nn.functional.softmax(router.Forward(positions, context.Dropout), -1);

@@ -5,17 +5,18 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>What all layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
-public sealed class ForwardContext : IDisposable
+public sealed class ForwardContext : IAttentionPass, IDisposable
 {
     // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
     private readonly Func<Tensor>? allowed;
     private readonly Dictionary<int, Tensor?> masks = [];
+    private readonly Dictionary<(long Queries, long Keys, int? Window), Tensor> packedMasks = [];
     private readonly Tensor queryIndex;    // [new, 1]
     private readonly Device device;
     private readonly int past;
     private readonly int added;
     private readonly bool bothWays;
-    private AttentionSequences? texts;
+    private AttentionSequences? sequences;
     private readonly int prompt; // positions of a prompt adapter, which every token sees; counted in past
 
     private ForwardContext(int past, int added, Device device, bool bothWays = false, int prompt = 0)
@@ -45,19 +46,11 @@ public sealed class ForwardContext : IDisposable
     /// <summary>The cache, when tokens are generated.</summary>
     public KeyValueCache? Cache { get; private init; }
 
-    /// <summary>The cache, when this pass is one step of generation that needs no mask but the padding on the left of
-    /// each row.</summary>
-    internal KeyValueCache? StepCache => added == 1 && Prompt is null && Cache is { PaddingIsLeft: true }
-        ? Cache : null;
-
     /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
 
     /// <summary>How texts lie one after the other, when there are several in a sequence; null otherwise.</summary>
-    internal PackedSequences? Documents { get; private init; }
-
-    /// <summary>The masks of packed texts, which all layers share: by queries, keys and window.</summary>
-    internal Dictionary<(long Queries, long Keys, int? Window), Tensor?> DocumentMasks { get; } = [];
+    private PackedSequences? Packed { get; init; }
 
     /// <summary>Receives every layer's keys and values, when a prompt is computed; null otherwise.</summary>
     private IList<(Tensor Keys, Tensor Values)>? Collected { get; init; }
@@ -65,9 +58,9 @@ public sealed class ForwardContext : IDisposable
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
-    /// <summary>Whether someone reads what a block computes: not where it is computed again for its gradients
-    /// (<see cref="BlockCheckpoint"/>).</summary>
-    internal bool IsOutputRead { get; set; } = true;
+    /// <summary>Whether nobody reads the values of the block's last linear layer, since the block is computed again for
+    /// its gradients alone (<see cref="BlockCheckpoint"/>).</summary>
+    internal bool OmitsOutput { get; set; }
 
     /// <summary>Prepares a pass.</summary>
     /// <param name="tokens">[batch, new]</param>
@@ -100,21 +93,21 @@ public sealed class ForwardContext : IDisposable
     }
 
     /// <summary>Prepares a pass over texts that lie one after the other.</summary>
-    /// <param name="documents">How they lie.</param>
+    /// <param name="packed">How they lie.</param>
     /// <param name="rope">Rotary positions; null for learned ones.</param>
     /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">As of <see cref="Create"/>: before each of the texts.</param>
     public static ForwardContext CreatePacked(
-        PackedSequences documents, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
+        PackedSequences packed, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
     {
-        int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + documents.Longest;
-        Tensor positions = before == 0 ? documents.Positions : documents.Positions + before;
+        int before = (int)(prompt?[0].Keys.shape[2] ?? 0), longest = before + packed.Longest;
+        Tensor positions = before == 0 ? packed.Positions : packed.Positions + before;
         return new ForwardContext(before, (int)positions.shape[1], positions.device, prompt: before)
         {
             Positions = positions,
-            Documents = documents,
+            Packed = packed,
             Turn = rope?.At(positions, longest),
             LocalTurn = localRope?.At(positions, longest),
             Prompt = prompt,
@@ -173,37 +166,62 @@ public sealed class ForwardContext : IDisposable
     /// <summary>Turns heads, [batch, heads, new, dimension], by their positions; with learned positions they
     /// stay.</summary>
     public Tensor Rotate(Tensor heads, bool local) =>
-        (local ? LocalTurn : Turn) is { } turn ? RotaryEmbedding.Rotate(heads, turn.Cosine, turn.Sine) : heads;
+        (local ? LocalTurn : Turn) is { } turn ? Rotary.Rotate(heads, turn.Cosine, turn.Sine) : heads;
 
-    /// <summary>Whether heads go from their projection to attention as they are: not turned, not kept, with nothing
-    /// before them.</summary>
-    internal bool IsPlain(AttentionSettings settings) =>
-        !HasPadding && Cache is null && Prompt is null && Collected is null
-        && (settings.UsesLocalRope ? LocalTurn : Turn) is null;
-
-    /// <summary>Whether some tokens are padding, which is not seen.</summary>
-    internal bool HasPadding => allowed is not null;
-
-    /// <summary>Whether tokens see those after them.</summary>
-    internal bool AttendsBothWays => bothWays;
-
-    /// <summary>What attends to what when rows are alike, the same for all layers.</summary>
-    internal AttentionSequences Texts(long rows, long queries, long keys) =>
-        texts ??= AttentionSequences.OfRows((int)rows, (int)queries, (int)keys);
-
-    /// <summary>All keys and values that a layer attends to, given those of its new positions, [batch, heads, new,
-    /// dimension].</summary>
-    public (Tensor Keys, Tensor Values) Seen(int layer, Tensor key, Tensor value)
+    /// <summary>Attends, through the cache when there is one.</summary>
+    /// <param name="query">[batch, heads, new, dimension]</param>
+    /// <param name="key">[batch, key-value heads, new, dimension]</param>
+    /// <param name="value">As the key.</param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <returns>[batch, new, heads · dimension]</returns>
+    internal Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings)
     {
+        AttentionRule rule = settings.Rule(Dropout);
+        (Tensor Keys, Tensor Values)? prompt = Prompt?[settings.Layer];
+        if (Packed is not null) return Attention.Packed(query, key, value, Packed, prompt, rule, this);
         Collected?.Add((key, value));
-        if (Cache is not null) (key, value) = Cache.Append(layer, key, value);
-        if (Prompt is null) return (key, value);
-        Tensor Before(Tensor states) => states.expand(key.shape[0], -1, -1, -1);
-        return (cat([Before(Prompt[layer].Keys), key], 2), cat([Before(Prompt[layer].Values), value], 2));
+        if (Cache is not null && prompt is null)
+        {
+            Cache.RequireRoom(added);
+            return Attention.Cached(query, key, value, Cache.Layer(settings.Layer), Cache.Length, rule, this);
+        }
+        if (Cache is not null) (key, value) = Cache.Append(settings.Layer, key, value);
+        if (prompt is { } before)
+        {
+            Tensor Together(Tensor first, Tensor states) => cat([first.expand(states.shape[0], -1, -1, -1), states], 2);
+            (key, value) = (Together(before.Keys, key), Together(before.Values, value));
+        }
+        return Attention.Rows(query, key, value, rule, this);
     }
 
-    /// <summary>Keys and values of a layer before the text, [1, heads, prompt, dimension]; null for none.</summary>
-    internal (Tensor Keys, Tensor Values)? PromptOf(int layer) => Prompt?[layer];
+    /// <summary>Attends with queries, keys and values from one projection.</summary>
+    /// <param name="fused">[batch, new, …]</param>
+    /// <param name="split">Takes it apart, each [batch, heads, new, dimension].</param>
+    /// <param name="settings">How the layer attends.</param>
+    /// <returns>[batch, new, heads · dimension]</returns>
+    internal Tensor Attend(
+        Tensor fused, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split, AttentionSettings settings)
+    {
+        bool local = settings.UsesLocalRope;
+        // Heads that are not turned and that nothing stands before go to attention as they are.
+        if (allowed is null && Cache is null && Prompt is null && Collected is null && (local ? LocalTurn : Turn) is null)
+            return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
+        (Tensor query, Tensor key, Tensor value) = split(fused);
+        return Attend(Rotate(query, local), Rotate(key, local), value, settings);
+    }
+
+    bool IAttentionPass.AttendsBothWays => bothWays;
+
+    bool IAttentionPass.HasPadding => allowed is not null;
+
+    Func<int, int>? IAttentionPass.LeftPadding => Cache is { PaddingIsLeft: true } ? Cache.PaddingOf : null;
+
+    AttentionSequences IAttentionPass.Sequences(long rows, long queries, long keys) =>
+        sequences ??= AttentionSequences.OfRows((int)rows, (int)queries, (int)keys);
+
+    Tensor IAttentionPass.PackedMask(long queries, long keys, int? window, Func<Tensor> make) =>
+        packedMasks.TryGetValue((queries, keys, window), out Tensor? known) ? known
+            : packedMasks[(queries, keys, window)] = Share(make);
 
     /// <summary>Whether a layer without a mask attends causally (several tokens) or to everything (one
     /// token).</summary>
@@ -240,7 +258,7 @@ public sealed class ForwardContext : IDisposable
     private IEnumerable<Tensor> Read =>
         new[] { Turn, LocalTurn }.OfType<(Tensor Cosine, Tensor Sine)>()
         .SelectMany(turn => new[] { turn.Cosine, turn.Sine })
-        .Concat(masks.Values.Concat(DocumentMasks.Values).OfType<Tensor>());
+        .Concat(masks.Values.OfType<Tensor>().Concat(packedMasks.Values));
 
     /// <summary>Makes a tensor that lives as long as the pass, when a block needs what later ones use as
     /// well.</summary>

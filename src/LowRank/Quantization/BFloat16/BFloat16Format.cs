@@ -36,7 +36,7 @@ public sealed class BFloat16Format : IWeightFormat
 /// <summary>A matrix of bfloat16 values, which are float32's upper halves.</summary>
 internal sealed unsafe class BFloat16Matrix : IPackedMatrix
 {
-    private const int Unit = RowProducts.Unit;
+    private const int Unit = PackedGemv.Unit;
 
     private readonly Tensor values; // bfloat16 [rows, columns]
     private readonly ushort* packed;
@@ -61,7 +61,7 @@ internal sealed unsafe class BFloat16Matrix : IPackedMatrix
     public void Expand(long first, long count, float* target) => Widen(packed + first, count, target);
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        RowProducts.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
+        PackedGemv.Multiply(new Units(packed), this, inputs, count, outputs, firstRow, rows);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
         [KeyValuePair.Create(name, values)];

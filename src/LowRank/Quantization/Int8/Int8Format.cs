@@ -60,7 +60,7 @@ public sealed unsafe class Int8Format : IWeightFormat
 /// <summary>A matrix of 8-bit whole numbers with a scale for each row.</summary>
 internal sealed unsafe class Int8Matrix : IPackedMatrix
 {
-    private const int Unit = RowProducts.Unit;
+    private const int Unit = PackedGemv.Unit;
     private const float Step = 1 / 127f;
 
     private readonly Tensor values;  // int8 [rows, columns]
@@ -98,7 +98,7 @@ internal sealed unsafe class Int8Matrix : IPackedMatrix
     }
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+        PackedGemv.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
 
     /// <remarks>bitsandbytes names the scales after the module, not after the weight.</remarks>
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original)

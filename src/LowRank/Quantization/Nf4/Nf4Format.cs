@@ -30,7 +30,7 @@ public sealed class Nf4Format : IWeightFormat
 /// <summary>A matrix in NF4.</summary>
 internal sealed unsafe class Nf4Matrix : IPackedMatrix
 {
-    private const int Unit = RowProducts.Unit; // values that the kernel expands at once
+    private const int Unit = PackedGemv.Unit; // values that the kernel expands at once
 
     private readonly Tensor codes; // uint8 [⌈n / 2⌉, 1]
     private readonly byte* packed;
@@ -68,7 +68,7 @@ internal sealed unsafe class Nf4Matrix : IPackedMatrix
     }
 
     public void Multiply(float* inputs, int count, float* outputs, long firstRow, long rows) =>
-        RowProducts.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
+        PackedGemv.Multiply(new Units(packed, scales), this, inputs, count, outputs, firstRow, rows);
 
     public IReadOnlyList<KeyValuePair<string, Tensor>> Stored(string name, string original) =>
     [

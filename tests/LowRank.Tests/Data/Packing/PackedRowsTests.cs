@@ -1,6 +1,7 @@
 using CsCheck;
 using LowRank.Data;
 using LowRank.Data.Packing;
+using LowRank.Kernels;
 
 namespace LowRank.Tests.Data.Packing;
 

@@ -1,10 +1,9 @@
 using System.Runtime.Intrinsics;
-using LowRank.Kernels;
 using LowRank.Kernels.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Training;
+namespace LowRank.Kernels;
 
 /// <summary>The norm of all gradients, computed in one pass over their memory on the processor.</summary>
 /// <remarks>Squares are summed in float64 in a fixed order within and across blocks, so the result is the same for any
@@ -13,7 +12,7 @@ internal sealed class GradientNorm
 {
     private readonly Tensor[] weights;
     private readonly WeightBlocks blocks;
-    private readonly bool[] isPlain;
+    private readonly bool[] isFlat;
     private readonly nint[] gradients; // addresses; 0 for none
     private readonly double[] sums; // one per block
 
@@ -22,7 +21,7 @@ internal sealed class GradientNorm
     {
         this.weights = [.. weights];
         blocks = new WeightBlocks(this.weights);
-        isPlain = [.. this.weights.Select(NativeTensor.IsPlain)];
+        isFlat = [.. this.weights.Select(NativeTensor.IsPlain)];
         (gradients, sums) = (new nint[this.weights.Length], new double[blocks.Count]);
     }
 
@@ -31,11 +30,12 @@ internal sealed class GradientNorm
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var elsewhere = new List<Tensor>(); // norms on other devices, synchronised once
+        bool plain = KernelForm.IsPlain;
+        var elsewhere = new List<Tensor>(); // norms by torch's operations, synchronised once
         for (int i = 0; i < weights.Length; i++)
         {
-            gradients[i] = isPlain[i] ? NativeTensor.GradientAddress(weights[i]) : 0;
-            if (!isPlain[i] && weights[i].grad is { } gradient) elsewhere.Add(gradient.norm());
+            gradients[i] = isFlat[i] && !plain ? NativeTensor.GradientAddress(weights[i]) : 0;
+            if ((plain || !isFlat[i]) && weights[i].grad is { } gradient) elsewhere.Add(gradient.norm());
         }
         new SquareWork(blocks, gradients, sums).Run();
         double sum = elsewhere.Count == 0 ? 0 : stack(elsewhere).to(ScalarType.Float64).square().sum().item<double>();

@@ -6,7 +6,7 @@ namespace LowRank.Kernels;
 /// <summary>Few rows times a weight stored [outputs, inputs]: a dot product for each row and output.</summary>
 /// <remarks>Each product has an accumulator of its own that runs over the inputs in order: neither the other rows of
 /// the batch nor the number of threads changes a bit of it.</remarks>
-internal static unsafe class WeightRows<TWide, TVector>
+internal static unsafe class GemvByRows<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct
 {
@@ -14,14 +14,14 @@ internal static unsafe class WeightRows<TWide, TVector>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Part(void* data, int part)
     {
-        ref ProductParts p = ref *(ProductParts*)data;
+        ref GemvTask p = ref *(GemvTask*)data;
         int first = part * p.PartOutputs, end = Math.Min(first + p.PartOutputs, p.Outputs);
         if (p.Rows < 4) FewRows(ref p, first, end);
         else ManyRows(ref p, first, end);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FewRows(ref ProductParts p, int first, int end)
+    private static void FewRows(ref GemvTask p, int first, int end)
     {
         int output = first;
         for (; output + 8 <= end; output += 8)
@@ -31,7 +31,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ManyRows(ref ProductParts p, int first, int end)
+    private static void ManyRows(ref GemvTask p, int first, int end)
     {
         int output = first;
         for (; output + 3 <= end; output += 3)
@@ -47,7 +47,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByOne(ref ProductParts p, int row, int output)
+    private static void OneByOne(ref GemvTask p, int row, int output)
     {
         float* x = p.Input + (long)row * p.Inputs, w = p.Weight + (long)output * p.Inputs;
         TVector sum = default;
@@ -57,7 +57,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void OneByEight(ref ProductParts p, int row, int output)
+    private static void OneByEight(ref GemvTask p, int row, int output)
     {
         long step = p.Inputs;
         float* x = p.Input + row * step, w = p.Weight + output * step;
@@ -103,7 +103,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void FourByThree(ref ProductParts p, int row, int output)
+    private static void FourByThree(ref GemvTask p, int row, int output)
     {
         long step = p.Inputs;
         float* x = p.Input + row * step, w = p.Weight + output * step;
@@ -134,7 +134,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void EightByThree(ref ProductParts p, int row, int output)
+    private static void EightByThree(ref GemvTask p, int row, int output)
     {
         long step = p.Inputs;
         float* x = p.Input + row * step, w = p.Weight + output * step;
@@ -179,7 +179,7 @@ internal static unsafe class WeightRows<TWide, TVector>
         Finish(ref p, row + 7, output, h0, h1, h2);
     }
 
-    private static void Finish(ref ProductParts p, int row, int output, TVector s0, TVector s1, TVector s2)
+    private static void Finish(ref GemvTask p, int row, int output, TVector s0, TVector s1, TVector s2)
     {
         Finish(ref p, row, output, s0);
         Finish(ref p, row, output + 1, s1);
@@ -187,7 +187,7 @@ internal static unsafe class WeightRows<TWide, TVector>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(ref ProductParts p, int row, int output, TVector sums)
+    private static void Finish(ref GemvTask p, int row, int output, TVector sums)
     {
         float sum = TWide.Sum(sums);
         float* x = p.Input + (long)row * p.Inputs, w = p.Weight + (long)output * p.Inputs;

@@ -1,11 +1,10 @@
 using CsCheck;
 using LowRank.Kernels;
-using LowRank.Models;
 using static TorchSharp.torch;
 
 namespace LowRank.Tests.Kernels;
 
-public sealed class RowRotationTests
+public sealed class RotaryTests
 {
     [Fact]
     public void Any_heads_turn_to_the_last_bit_as_torch_turns_them() =>
@@ -21,15 +20,15 @@ public sealed class RowRotationTests
                 : Rounding.Draw(seed, batch, heads, sequence, width);
             Tensor cosine = Rounding.Draw(seed + 1, shared ? 1 : batch, 1, sequence, half),
                 sine = Rounding.Draw(seed + 2, shared ? 1 : batch, 1, sequence, half);
-            Assert.Null(RowRotation.TryRotate(states, cosine, sine));
-            Tensor ordinary = RotaryEmbedding.Rotate(states, cosine, sine); // autograd is on
+            Assert.Null(Rotary.TryRotate(states, cosine, sine));
+            Tensor ordinary = Rotary.Rotate(states, cosine, sine); // autograd is on
             using var noGradient = no_grad();
-            Tensor? found = RowRotation.TryRotate(states, cosine, sine);
+            Tensor? found = Rotary.TryRotate(states, cosine, sine);
             Assert.NotNull(found);
             Assert.Equal(ordinary.shape, found.shape);
             Assert.Equal(ordinary.contiguous().data<float>().ToArray(), found.data<float>().ToArray());
             Assert.Equal(width > 1 && batch * sequence > 0,
-                RotaryEmbedding.Rotate(states, cosine, sine).is_contiguous());
+                Rotary.Rotate(states, cosine, sine).is_contiguous());
         }, iter: 100, threads: 1);
 
     [Fact]
@@ -38,11 +37,11 @@ public sealed class RowRotationTests
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         Tensor heads = ones(2, 3, 1, 8), angles = ones(1, 1, 1, 4);
-        Assert.NotNull(RowRotation.TryRotate(heads, angles, angles));
-        Assert.Null(RowRotation.TryRotate(ones(1, 3, 17, 8), ones(1, 1, 17, 4), ones(1, 1, 17, 4)));
-        Assert.Null(RowRotation.TryRotate(heads, ones(3, 1, 1, 4), ones(3, 1, 1, 4)));
-        Assert.Null(RowRotation.TryRotate(heads, angles, ones(2, 1, 1, 4)));
-        Assert.Null(RowRotation.TryRotate(heads, ones(1, 1, 1, 5), ones(1, 1, 1, 5)));
-        Assert.Null(RowRotation.TryRotate(heads.to(ScalarType.Float64), angles, angles));
+        Assert.NotNull(Rotary.TryRotate(heads, angles, angles));
+        Assert.Null(Rotary.TryRotate(ones(1, 3, 17, 8), ones(1, 1, 17, 4), ones(1, 1, 17, 4)));
+        Assert.Null(Rotary.TryRotate(heads, ones(3, 1, 1, 4), ones(3, 1, 1, 4)));
+        Assert.Null(Rotary.TryRotate(heads, angles, ones(2, 1, 1, 4)));
+        Assert.Null(Rotary.TryRotate(heads, ones(1, 1, 1, 5), ones(1, 1, 1, 5)));
+        Assert.Null(Rotary.TryRotate(heads.to(ScalarType.Float64), angles, angles));
     }
 }

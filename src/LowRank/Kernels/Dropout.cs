@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Models.Layers;
+namespace LowRank.Kernels;
 
 /// <summary>Dropout with an explicit random generator (arXiv 1207.0580): values are zeroed with a probability and the
 /// rest scaled so that the mean stays.</summary>

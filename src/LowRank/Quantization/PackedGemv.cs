@@ -9,7 +9,7 @@ namespace LowRank.Quantization;
 
 /// <summary>Products of the rows of a packed matrix with a few vectors: each unit of 64 values is expanded once, into
 /// the first-level cache, and used for all vectors.</summary>
-internal static unsafe class RowProducts
+internal static unsafe class PackedGemv
 {
     /// <summary>Values of a unit.</summary>
     public const int Unit = 64;

@@ -1,11 +1,10 @@
 using CsCheck;
 using LowRank.Kernels;
 using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Models;
+namespace LowRank.Tests.Kernels;
 
 /// <summary>Attention in tiles and its gradients, held to the plain formulas in float64.</summary>
 public sealed class TiledAttentionTests
@@ -55,7 +54,7 @@ public sealed class TiledAttentionTests
         using var scope = NewDisposeScope();
         Tensor key = Rounding.Draw(1, 1, 1, 200, 32), value = Rounding.Draw(2, 1, 1, 200, 32).requires_grad_();
         Tensor query = key * 100; // the own key's score is far above the others
-        Tensor mixed = TrainingAttention.Apply(
+        Tensor mixed = TiledAttentionStep.Attend(
             query, key, value,
             new(AttentionSequences.OfRows(1, 200, 200), 1, TiledAttention.Anywhere, TiledAttention.Anywhere));
         mixed.sum().backward();
@@ -72,11 +71,11 @@ public sealed class TiledAttentionTests
         {
             Tensor fused = Rounding.Draw(1, 2, 45, width * 24).requires_grad_(),
                 parts = fused.detach().clone().requires_grad_(), along = Rounding.Draw(2, 2, 45, 96);
-            var arguments = new TrainingAttentionArguments(
+            var arguments = new AttentionTiles(
                 AttentionSequences.OfRows(2, 45, 45), 0.2, TiledAttention.Anywhere, 0);
-            Tensor whole = TrainingAttention.Apply(fused, null, null, arguments with { Split = split });
+            Tensor whole = TiledAttentionStep.Attend(fused, null, null, arguments with { Split = split });
             (Tensor query, Tensor key, Tensor value) = split(parts);
-            Tensor apart = TrainingAttention.Apply(query, key, value, arguments);
+            Tensor apart = TiledAttentionStep.Attend(query, key, value, arguments);
             whole.backward([along]);
             apart.backward([along]);
             Assert.Equal(Copy(apart), Copy(whole));
@@ -111,7 +110,7 @@ public sealed class TiledAttentionTests
             Tensor[] parts =
                 [.. new ulong[] { 1, 2, 3 }.Select(
                     seed => Rounding.Draw(seed, 3, 4, 150, 40).narrow(0, first, count).contiguous().requires_grad_())];
-            Tensor mixed = TrainingAttention.Apply(parts[0], parts[1], parts[2], new(texts, 0.3, 100, 0));
+            Tensor mixed = TiledAttentionStep.Attend(parts[0], parts[1], parts[2], new(texts, 0.3, 100, 0));
             mixed.backward([Rounding.Draw(4, 3, 150, 160).narrow(0, first, count).contiguous()]);
             return [Copy(mixed), .. parts.Select(part => Copy(part.grad!))];
         }
@@ -123,18 +122,18 @@ public sealed class TiledAttentionTests
         using var scope = NewDisposeScope();
         Tensor query = Rounding.Draw(1, 2, 6, 70, 64).requires_grad_(), key = Rounding.Draw(2, 2, 3, 70, 64),
             value = Rounding.Draw(3, 2, 3, 70, 64);
-        var arguments = new TrainingAttentionArguments(
+        var arguments = new AttentionTiles(
             AttentionSequences.OfRows(2, 70, 70), 0.125, TiledAttention.Anywhere, 0);
-        Tensor with = TrainingAttention.Apply(query, key, value, arguments);
+        Tensor with = TiledAttentionStep.Attend(query, key, value, arguments);
         using var noGradient = no_grad();
-        Assert.Equal(Copy(with), Copy(TrainingAttention.Apply(query, key, value, arguments)));
+        Assert.Equal(Copy(with), Copy(TiledAttentionStep.Attend(query, key, value, arguments)));
     }
 
     [Fact]
     public void Tensors_do_not_grow_with_steps()
     {
         using var scope = NewDisposeScope();
-        var arguments = new TrainingAttentionArguments(
+        var arguments = new AttentionTiles(
             AttentionSequences.OfRows(2, 40, 40), 0.2, TiledAttention.Anywhere, 0);
         long after = 0;
         for (int i = 0; i < 50; i++)
@@ -142,10 +141,10 @@ public sealed class TiledAttentionTests
             using (NewDisposeScope())
             {
                 Tensor fused = Rounding.Draw(1, 2, 40, 12 * 24).requires_grad_();
-                Tensor mixed = TrainingAttention.Apply(
+                Tensor mixed = TiledAttentionStep.Attend(
                     fused, null, null, arguments with { Split = FusedLayout.Stacked(4, 24) }).view(
                         2, 40, 4, 24).transpose(1, 2);
-                TrainingAttention.Apply(mixed, mixed, mixed, arguments).sum().backward();
+                TiledAttentionStep.Attend(mixed, mixed, mixed, arguments).sum().backward();
             }
             if (i == 9) after = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         }
@@ -163,7 +162,7 @@ public sealed class TiledAttentionTests
         ForwardContext Context(Tensor? padding = null, Generator? dropout = null) =>
             ForwardContext.Create(tokens, padding, null, null, null, dropout);
         Tensor? Try(AttentionSettings settings, ForwardContext context, Tensor? other = null) =>
-            TiledAttentionKernel.TryAttend(other ?? heads, other ?? heads, other ?? heads, settings, context);
+            Attention.TryTiles(other ?? heads, other ?? heads, other ?? heads, null, settings.Rule(context.Dropout), context);
         Assert.Equal(TiledAttention.IsSupported, Try(new(0), Context()) is not null);
         Assert.Null(Try(new(0), Context(mask)));
         Assert.Null(Try(new(0, Softcap: 5), Context()));
@@ -185,7 +184,7 @@ public sealed class TiledAttentionTests
         }
         Tensor query = Draw(0, heads * groups, shape.Queries), key = Draw(1, heads, keys), value = Draw(2, heads, keys);
         Tensor along = Rounding.Draw(shape.Seed + 3, rows, shape.Queries, heads * groups * dimension);
-        Tensor mixed = TrainingAttention.Apply(query, key, value, new(texts, scale, back, ahead));
+        Tensor mixed = TiledAttentionStep.Attend(query, key, value, new(texts, scale, back, ahead));
         mixed.backward([along]);
 
         Tensor Exact(Tensor tensor) => tensor.detach().to(ScalarType.Float64);

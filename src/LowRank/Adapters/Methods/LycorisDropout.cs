@@ -5,7 +5,7 @@ namespace LowRank.Adapters.Methods;
 
 /// <summary>The two dropouts of LyCORIS: rows of the change (rank_dropout) and the change as a whole
 /// (module_dropout).</summary>
-internal static class RowDropout
+internal static class LycorisDropout
 {
     /// <summary>Whether the whole change is left out this time.</summary>
     public static bool SkipsModule(double probability, Generator? random)

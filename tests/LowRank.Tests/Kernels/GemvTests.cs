@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Tests.Kernels;
 
-public sealed class RowProductTests
+public sealed class GemvTests
 {
     // Widths about every tile and vector, and those of real layers.
     private static readonly Gen<int> Width =
@@ -12,7 +12,7 @@ public sealed class RowProductTests
 
     private static readonly Gen<(
         int Rows, int Inputs, int Outputs, bool Transposed, bool Biased, bool Gaps, ulong Seed)> Case =
-        Gen.Select(Gen.Int[1, RowProduct.MostRows], Width, Width, Gen.Bool, Gen.Bool, Gen.Bool,
+        Gen.Select(Gen.Int[1, Gemv.MostRows], Width, Width, Gen.Bool, Gen.Bool, Gen.Bool,
             Gen.ULong[1, 1UL << 40]);
 
     [Fact]
@@ -24,7 +24,7 @@ public sealed class RowProductTests
         Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs)
             : Rounding.Draw(seed + 1, outputs, inputs);
         Tensor? bias = biased ? Rounding.Draw(seed + 2, outputs) : null;
-        Tensor? found = RowProduct.TryLinear(gaps ? Rounding.WithGaps(x) : x, w, transposed, bias);
+        Tensor? found = Gemv.TryLinear(gaps ? Rounding.WithGaps(x) : x, w, transposed, bias);
         Assert.NotNull(found);
         (Tensor input, Tensor matrix) = (x.to(ScalarType.Float64), (transposed ? w.t() : w).to(ScalarType.Float64));
         Tensor added = (bias ?? zeros(outputs)).to(ScalarType.Float64);
@@ -44,10 +44,10 @@ public sealed class RowProductTests
         (int rows, int inputs, int outputs, bool transposed, bool _, bool _, ulong seed) = drawn;
         Tensor x = Rounding.Draw(seed, rows, inputs), w = transposed ? Rounding.Draw(seed + 1, inputs, outputs)
             : Rounding.Draw(seed + 1, outputs, inputs);
-        Tensor together = RowProduct.TryLinear(x, w, transposed, null)!;
+        Tensor together = Gemv.TryLinear(x, w, transposed, null)!;
         for (int row = 0; row < rows; row += 5)
             Assert.Equal(together[row].data<float>().ToArray(),
-                RowProduct.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
+                Gemv.TryLinear(x.narrow(0, row, 1), w, transposed, null)!.data<float>().ToArray());
     }, iter: 40, threads: 1);
 
     [Fact]
@@ -55,15 +55,15 @@ public sealed class RowProductTests
     {
         using var scope = NewDisposeScope();
         Tensor x = ones(2, 8), w = ones(3, 8), b = ones(3);
-        Assert.Null(RowProduct.TryLinear(x, w, transposed: false, b)); // autograd is on
+        Assert.Null(Gemv.TryLinear(x, w, transposed: false, b)); // autograd is on
         using var noGradient = no_grad();
-        Assert.NotNull(RowProduct.TryLinear(x, w, transposed: false, b));
-        Assert.Null(RowProduct.TryLinear(ones(RowProduct.MostRows + 1, 8), w, transposed: false, b));
-        Assert.Null(RowProduct.TryLinear(ones(0, 8), w, transposed: false, b));
-        Assert.Null(RowProduct.TryLinear(x.to(ScalarType.Float64), w, transposed: false, b));
-        Assert.Null(RowProduct.TryLinear(x, w.to(ScalarType.BFloat16), transposed: false, b));
-        Assert.Null(RowProduct.TryLinear(x, ones(8, 3).t(), transposed: false, b)); // not in order
-        Assert.Null(RowProduct.TryLinear(x, w, transposed: false, ones(1)));
-        Assert.Null(RowProduct.TryLinear(ones(2, 7), w, transposed: false, b));
+        Assert.NotNull(Gemv.TryLinear(x, w, transposed: false, b));
+        Assert.Null(Gemv.TryLinear(ones(Gemv.MostRows + 1, 8), w, transposed: false, b));
+        Assert.Null(Gemv.TryLinear(ones(0, 8), w, transposed: false, b));
+        Assert.Null(Gemv.TryLinear(x.to(ScalarType.Float64), w, transposed: false, b));
+        Assert.Null(Gemv.TryLinear(x, w.to(ScalarType.BFloat16), transposed: false, b));
+        Assert.Null(Gemv.TryLinear(x, ones(8, 3).t(), transposed: false, b)); // not in order
+        Assert.Null(Gemv.TryLinear(x, w, transposed: false, ones(1)));
+        Assert.Null(Gemv.TryLinear(ones(2, 7), w, transposed: false, b));
     }
 }

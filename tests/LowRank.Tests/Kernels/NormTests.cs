@@ -2,10 +2,9 @@ using CsCheck;
 using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Models;
+namespace LowRank.Tests.Kernels;
 
 /// <summary>Layer and root mean square normalisation with their gradients, held to the formulas in float64.</summary>
 public sealed class NormTests
@@ -26,8 +25,8 @@ public sealed class NormTests
             * drawn.Magnitude).requires_grad_(), dy = Rounding.Draw(drawn.Seed + 1, drawn.Rows, drawn.Width);
         Tensor? w = drawn.HasWeight ? Rounding.Draw(drawn.Seed + 2, drawn.Width) : null, b = drawn.IsCentred
             ? Rounding.Draw(drawn.Seed + 3, drawn.Width) : null;
-        var norm = new RowNorm(w, b, epsilon, w is null ? 0 : drawn.Offset, drawn.IsCentred);
-        Tensor y = TrainingNorm.Apply(x, norm);
+        var norm = new NormKernel(w, b, epsilon, w is null ? 0 : drawn.Offset, drawn.IsCentred);
+        Tensor y = new NormStep(norm).Apply(x);
         y.backward([dy]);
 
         (Tensor X, Tensor D) = (Wide(x), Wide(dy));
@@ -99,7 +98,7 @@ public sealed class NormTests
     public void A_row_is_computed_alike_whatever_surrounds_it()
     {
         using var scope = NewDisposeScope();
-        var norm = new RowNorm(Rounding.Draw(1, 771), Rounding.Draw(2, 771), 1e-5, 0, isCentred: true);
+        var norm = new NormKernel(Rounding.Draw(1, 771), Rounding.Draw(2, 771), 1e-5, 0, isCentred: true);
         Tensor x = Rounding.Draw(3, 200, 771), dy = Rounding.Draw(4, 200, 771);
         int threads = get_num_threads();
         Tensor y = norm.Value(x), dx = norm.Back(x, dy);

@@ -1,10 +1,10 @@
 using CsCheck;
+using LowRank.Kernels;
 using LowRank.Models;
 using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Models;
+namespace LowRank.Tests.Kernels;
 
 public sealed class StepAttentionTests
 {
@@ -26,11 +26,11 @@ public sealed class StepAttentionTests
             : drawn.Scale, drawn.Softcap == 0 ? null : drawn.Softcap);
         // autograd is on
         Assert.Null(
-            StepAttentionKernel.TryAttend(ordinary.Query, ordinary.Key, ordinary.Value, settings, ordinary.Context));
+            Step(ordinary, settings));
         Tensor expected =
-            AttentionKernel.Attend(ordinary.Query, ordinary.Key, ordinary.Value, settings, ordinary.Context);
+            ordinary.Context.Attend(ordinary.Query, ordinary.Key, ordinary.Value, settings);
         using var noGradient = no_grad();
-        Tensor? found = StepAttentionKernel.TryAttend(step.Query, step.Key, step.Value, settings, step.Context);
+        Tensor? found = Step(step, settings);
         Assert.NotNull(found);
         // A score is a sum of d products: off by (d + 4)·u times the absolute ones, and a weight by that relative to
         // itself. Sums over the weights add n roundings, exp and tanh some of their own. Twice, for both are rounded.
@@ -44,7 +44,7 @@ public sealed class StepAttentionTests
         Assert.Equal(Copy(ordinary.Cache.Layer(0).Keys), Copy(step.Cache.Layer(0).Keys));
         Assert.Equal(Copy(ordinary.Cache.Layer(0).Values), Copy(step.Cache.Layer(0).Values));
         Assert.Equal(Copy(found),
-            Copy(AttentionKernel.Attend(step.Query, step.Key, step.Value, settings, step.Context)));
+            Copy(step.Context.Attend(step.Query, step.Key, step.Value, settings)));
     }, iter: 100, threads: 1);
 
     [Fact]
@@ -55,25 +55,27 @@ public sealed class StepAttentionTests
         var drawn = new Case(2, 2, 2, 8, 5, 0, 3, 0, false, 0, 0, 1);
         using var pass = new Pass(drawn);
         var settings = new AttentionSettings(0);
-        Assert.NotNull(StepAttentionKernel.TryAttend(pass.Query, pass.Key, pass.Value, settings, pass.Context));
+        Assert.NotNull(Step(pass, settings));
         Tensor two = zeros(2, 2, 2, 8);
         using var several = new Pass(drawn, added: 2);
-        Assert.Null(StepAttentionKernel.TryAttend(zeros(2, 4, 2, 8), two, two, settings, several.Context));
+        Assert.Null(Step(several, settings, zeros(2, 4, 2, 8), two, two));
         using var right = new Pass(drawn, right: true);
-        Assert.Null(StepAttentionKernel.TryAttend(right.Query, right.Key, right.Value, settings, right.Context));
+        Assert.Null(Step(right, settings));
         using var generator = new Generator(1);
         using var dropping = new Pass(drawn, dropout: generator);
-        Assert.Null(StepAttentionKernel.TryAttend(
-            dropping.Query, dropping.Key, dropping.Value, settings with { Dropout = 0.1 }, dropping.Context));
-        Assert.Null(StepAttentionKernel.TryAttend(
-            pass.Query, pass.Key.narrow(0, 0, 1), pass.Value.narrow(0, 0, 1), settings, pass.Context));
-        Assert.Null(
-            StepAttentionKernel.TryAttend(pass.Query, pass.Key, pass.Value.narrow(-1, 0, 4), settings, pass.Context));
+        Assert.Null(Step(dropping, settings with { Dropout = 0.1 }));
+        Assert.Null(Step(pass, settings, key: pass.Key.narrow(0, 0, 1), value: pass.Value.narrow(0, 0, 1)));
+        Assert.Null(Step(pass, settings, value: pass.Value.narrow(-1, 0, 4)));
         using var full = new KeyValueCache(1, 2, 8, 2, 0, CPU);
-        Assert.Null(StepAttentionKernel.TryAttend(
-            pass.Query, pass.Key, pass.Value, settings,
+        Assert.Null(StepAttention.TryAttend(
+            pass.Query, pass.Key, pass.Value, full.Layer(0), 0, settings.Rule(null),
             ForwardContext.Create(zeros(2, 1), null, null, null, full, null)));
     }
+
+    private static Tensor? Step(
+        Pass pass, AttentionSettings settings, Tensor? query = null, Tensor? key = null, Tensor? value = null) =>
+        StepAttention.TryAttend(query ?? pass.Query, key ?? pass.Key, value ?? pass.Value, pass.Cache.Layer(0),
+            pass.Cache.Length, settings.Rule(pass.Context.Dropout), pass.Context);
 
     private static float[] Copy(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
 

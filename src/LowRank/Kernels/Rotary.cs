@@ -5,12 +5,25 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Turns the heads of few positions by their rotary angles, operation for operation as torch does, in one
-/// pass.</summary>
-internal static unsafe class RowRotation
+/// <summary>Rotary position embedding (arXiv 2104.09864): turns queries and keys by their positions' angles.</summary>
+internal static unsafe class Rotary
 {
-    /// <summary>The turned heads, or null where torch must compute them: for gradients, many positions, other devices
-    /// or types.</summary>
+    /// <summary>Turns pairs (i, i + dimension / 2) of each head by their angles.</summary>
+    /// <param name="heads">[batch, heads, sequence, width]; values beyond the rotated dimension stay.</param>
+    /// <param name="cosine">[batch or 1, 1, sequence, dimension / 2]</param>
+    /// <param name="sine">as <paramref name="cosine"/></param>
+    /// <returns>As the heads, in the caller's dispose scope.</returns>
+    public static Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
+    {
+        if (!KernelForm.IsPlain && TryRotate(heads, cosine, sine) is { } rotated) return rotated;
+        long half = cosine.shape[^1], rest = heads.shape[^1] - 2 * half;
+        Tensor first = heads.narrow(-1, 0, half), second = heads.narrow(-1, half, half);
+        Tensor[] turned = [first * cosine - second * sine, second * cosine + first * sine];
+        return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
+    }
+
+    /// <summary>The same for few positions in one pass, operation for operation; null for gradients, many positions, other
+    /// devices or types.</summary>
     /// <param name="heads">[batch, heads, sequence, width]; its last axis without gaps.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, half of the turned width].</param>
     /// <param name="sine">as <paramref name="cosine"/>.</param>
@@ -19,7 +32,7 @@ internal static unsafe class RowRotation
         if (!KernelTensors.Fit(heads, strided: true) || !KernelTensors.Fit(cosine) || !KernelTensors.Fit(sine))
             return null;
         long[] shape = heads.shape, stride = heads.stride(), angles = cosine.shape;
-        if (shape.Length != 4 || shape[0] * shape[2] > RowProduct.MostRows || stride[3] != 1) return null;
+        if (shape.Length != 4 || shape[0] * shape[2] > Gemv.MostRows || stride[3] != 1) return null;
         if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
             || angles[1] != 1
             || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch says what is wrong

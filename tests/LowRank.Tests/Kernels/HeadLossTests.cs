@@ -1,11 +1,8 @@
 using CsCheck;
 using LowRank.Kernels;
-using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
-using LowRank.Training;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Training;
+namespace LowRank.Tests.Kernels;
 
 /// <summary>The output head with its loss, held to torch's in float64.</summary>
 public sealed class HeadLossTests
@@ -23,7 +20,8 @@ public sealed class HeadLossTests
         Tensor? bias = biased ? Rounding.Draw(seed + 2, classes) : null;
         Tensor labels = (rand(rows, generator: new Generator(seed + 3)) * classes).to(ScalarType.Int64).clamp(
             0, classes - 1);
-        Tensor loss = HeadLoss.Sum(Linear.Tied("head", w, bias), states, labels, (long)atATime * classes);
+        Tensor loss = HeadLoss.Sum(
+            states, new DenseMatrix(w), bias, labels, "head", (long)atATime * classes);
         (loss / 7).backward();
 
         Tensor precise = states.detach().to(ScalarType.Float64).requires_grad_(), matrix = w.to(ScalarType.Float64);
@@ -53,8 +51,8 @@ public sealed class HeadLossTests
         using var scope = NewDisposeScope();
         Tensor logits = Rounding.Draw(5, 90, 700) * 4, labels = randint(700, 90, ScalarType.Int64);
         Tensor kernel = logits.clone();
-        double expected = SoftmaxLoss.Compute(kernel, labels, needsGradient: true);
-        (Tensor loss, Tensor gradient) = HeadLoss.Compute(logits, labels);
+        double expected = CrossEntropy.Compute(kernel, labels, needsGradient: true);
+        (Tensor loss, Tensor gradient) = CrossEntropy.Plain(logits, labels);
         Assert.InRange(loss.item<float>(), expected * (1 - 1e-6), expected * (1 + 1e-6));
         // a sum of exponentials near e¹⁰ has its logarithm to 5e-7
         Assert.InRange((kernel - gradient).abs().max().item<float>(), 0, 4e-6);
@@ -65,10 +63,10 @@ public sealed class HeadLossTests
     {
         using var scope = NewDisposeScope();
         Tensor states = Rounding.Draw(1, 70, 32).requires_grad_(), labels = arange(70, ScalarType.Int64);
-        var head = Linear.Tied("head", Rounding.Draw(2, 100, 32));
-        float with = HeadLoss.Sum(head, states, labels).item<float>();
+        var head = new DenseMatrix(Rounding.Draw(2, 100, 32));
+        float with = HeadLoss.Sum(states, head, null, labels, "head").item<float>();
         using var noGradient = no_grad();
-        Assert.Equal(with, HeadLoss.Sum(head, states, labels).item<float>());
+        Assert.Equal(with, HeadLoss.Sum(states, head, null, labels, "head").item<float>());
     }
 
     [Fact]
@@ -81,7 +79,8 @@ public sealed class HeadLossTests
             w[57, 1] = value;
             Assert.True(
                 float.IsNaN(
-                    HeadLoss.Sum(Linear.Tied("head", w), ones(3, 4), zeros(3, ScalarType.Int64)).item<float>()));
+                    HeadLoss.Sum(
+                        ones(3, 4), new DenseMatrix(w), null, zeros(3, ScalarType.Int64), "head").item<float>()));
         }
     }
 
@@ -89,11 +88,13 @@ public sealed class HeadLossTests
     public void A_label_outside_the_classes_is_refused()
     {
         using var scope = NewDisposeScope();
-        var head = Linear.Tied("lm_head", Rounding.Draw(2, 10, 4));
+        var head = new DenseMatrix(Rounding.Draw(2, 10, 4));
         Assert.Contains(
             "lm_head scores 10 classes",
             Assert.Throws<InputException>(
-                () => HeadLoss.Sum(head, ones(1, 4), full([1], 10, ScalarType.Int64))).Message);
-        Assert.Throws<InputException>(() => HeadLoss.Sum(head, ones(1, 4), full([1], -1, ScalarType.Int64)));
+                () => HeadLoss.Sum(
+                    ones(1, 4), head, null, full([1], 10, ScalarType.Int64), "lm_head")).Message);
+        Assert.Throws<InputException>(() => HeadLoss.Sum(
+                    ones(1, 4), head, null, full([1], -1, ScalarType.Int64), "lm_head"));
     }
 }

@@ -1,9 +1,9 @@
 using CsCheck;
+using LowRank.Kernels;
 using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Models;
+namespace LowRank.Tests.Kernels;
 
 /// <summary>Activation functions, gates and their gradients, held to the formulas in float64.</summary>
 public sealed class ActivationTests

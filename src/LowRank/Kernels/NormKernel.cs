@@ -17,7 +17,7 @@ namespace LowRank.Kernels;
 /// <param name="epsilon">ε.</param>
 /// <param name="offset">What is added to the weight.</param>
 /// <param name="isCentred">Whether μ is the mean.</param>
-internal sealed unsafe class RowNorm(Tensor? weight, Tensor? bias, double epsilon, double offset, bool isCentred)
+internal sealed unsafe class NormKernel(Tensor? weight, Tensor? bias, double epsilon, double offset, bool isCentred)
 {
     private const int PartNumbers = 16384;
 

@@ -10,7 +10,7 @@ namespace LowRank.Kernels;
 /// label.</summary>
 /// <remarks>A row's result depends neither on the rows beside it nor on the number of threads.</remarks>
 [StructLayout(LayoutKind.Auto)]
-internal unsafe struct SoftmaxLoss
+internal unsafe struct CrossEntropy
 {
     private float* logits;
     private long* labels;
@@ -29,7 +29,7 @@ internal unsafe struct SoftmaxLoss
         var losses = new double[rows];
         fixed (double* sums = losses)
         {
-            var work = new SoftmaxLoss
+            var work = new CrossEntropy
             {
                 logits = (float*)NativeTensor.Address(logits), labels = (long*)NativeTensor.Address(labels),
                     losses = sums, width = (int)logits.shape[1], needsGradient = needsGradient,
@@ -40,12 +40,26 @@ internal unsafe struct SoftmaxLoss
         return losses.Sum();
     }
 
+    /// <summary>As <see cref="Compute"/>, by torch's operations; the logits stay.</summary>
+    /// <param name="logits">[rows, classes]</param>
+    /// <param name="labels">[rows], int64.</param>
+    /// <returns>The summed loss and its gradient, [rows, classes], in the caller's dispose scope.</returns>
+    public static (Tensor Loss, Tensor Gradient) Plain(Tensor logits, Tensor labels)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor places = labels.unsqueeze(1), logarithms = nn.functional.log_softmax(logits, 1),
+            right = logarithms.gather(1, places);
+        return (right.sum().neg_().MoveToOuterDisposeScope(),
+            logarithms.exp_().scatter_add_(1, places, full_like(right, -1)).MoveToOuterDisposeScope());
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Row<TWide, TVector>(void* shared, int row)
         where TWide : struct, IWide<TVector>
         where TVector : struct
     {
-        var work = (SoftmaxLoss*)shared;
+        var work = (CrossEntropy*)shared;
         float* x = work->logits + (long)row * work->width;
         int width = work->width;
         float highest = Highest<TWide, TVector>(x, width);

@@ -5,11 +5,11 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="PanelKernel"/>: [depth, 32], zeros where
+/// <summary>Copies parts of a matrix into panels of 32 columns for <see cref="GemmPanel"/>: [depth, 32], zeros where
 /// the matrix ends.</summary>
-internal static unsafe class PanelPacking
+internal static unsafe class GemmPacking
 {
-    private const int Columns = PanelKernel.Columns;
+    private const int Columns = GemmPanel.Columns;
     private const int Lanes = 16;
 
     /// <summary>Packs one panel.</summary>
@@ -102,7 +102,7 @@ internal static unsafe class PanelPacking
 
 /// <summary>The packing of a slice of a product's right matrix: what threads take parts of.</summary>
 [StructLayout(LayoutKind.Auto)]
-internal unsafe struct PackingTask
+internal unsafe struct GemmPackingTask
 {
     public float* B;
     public long RowStride;
@@ -115,11 +115,11 @@ internal unsafe struct PackingTask
     /// <summary>Packs the panels of a part.</summary>
     public static void Part(void* shared, int part)
     {
-        PackingTask task = *(PackingTask*)shared;
-        int last = Math.Min((part + 1) * task.PartPanels * PanelKernel.Columns, task.Columns);
-        for (int first = part * task.PartPanels * PanelKernel.Columns; first < last; first += PanelKernel.Columns)
-            PanelPacking.Pack(task.B + first * task.ColumnStride, task.RowStride, task.ColumnStride, task.Depth,
-                Math.Min(PanelKernel.Columns, task.Columns - first), task.Panels + (long)first * task.Depth);
+        GemmPackingTask task = *(GemmPackingTask*)shared;
+        int last = Math.Min((part + 1) * task.PartPanels * GemmPanel.Columns, task.Columns);
+        for (int first = part * task.PartPanels * GemmPanel.Columns; first < last; first += GemmPanel.Columns)
+            GemmPacking.Pack(task.B + first * task.ColumnStride, task.RowStride, task.ColumnStride, task.Depth,
+                Math.Min(GemmPanel.Columns, task.Columns - first), task.Panels + (long)first * task.Depth);
     }
 }
 

@@ -1,14 +1,14 @@
 using CsCheck;
 using LowRank.Adapters.Methods;
+using LowRank.Kernels;
 using LowRank.Models.Layers;
-using LowRank.Tests.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Tests.Models;
+namespace LowRank.Tests.Kernels;
 
 /// <summary>The adapted linear layer as one step of the graph, held to the plain formula in float64.</summary>
-public sealed class TrainingLinearTests
+public sealed class LowRankLinearTests
 {
     private static readonly Gen<int> Width = Gen.OneOf(Gen.Int[1, 40], Gen.Int[41, 400]);
 
@@ -35,7 +35,7 @@ public sealed class TrainingLinearTests
         y.backward([dy]);
 
         Tensor Exact(Tensor tensor) => tensor.detach().reshape(-1, tensor.shape[^1]).to(ScalarType.Float64);
-        Tensor kept = LowRank.Models.Layers.Dropout.Kept(x.detach(), dropout, again) is { } mask ? Exact(mask)
+        Tensor kept = Dropout.Kept(x.detach(), dropout, again) is { } mask ? Exact(mask)
             : ones([], ScalarType.Float64);
         (Tensor X, Tensor W, Tensor A, Tensor B, Tensor D) = (Exact(x), Exact(w), Exact(a), Exact(b), Exact(dy));
         (Tensor Y, Tensor Dx, Tensor Da, Tensor Db) Formulas(

@@ -1,0 +1,104 @@
+using LowRank.Kernels.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>The summed cross-entropy of an output head: −Σ log softmax(states·Wᵀ + b)[label].</summary>
+internal static class HeadLoss
+{
+    /// <summary>Number of logits at a time: 72 MB. Fewer would be slower, because the head is packed again each
+    /// time.</summary>
+    public const long MostNumbers = 18L << 20;
+
+    private const int Wider = 4; // times as many on other devices, which only large products keep busy
+
+    /// <summary>The summed loss in nats.</summary>
+    /// <param name="states">[rows, width]</param>
+    /// <param name="weight">W, [classes, width].</param>
+    /// <param name="bias">b, [classes], or null.</param>
+    /// <param name="labels">[rows], int64.</param>
+    /// <param name="head">The head's name, for the error.</param>
+    /// <param name="mostNumbers">Maximum number of logits at a time; null for the device's default.</param>
+    /// <returns>A scalar, in the caller's dispose scope.</returns>
+    /// <exception cref="InputException">A label is not a class of the head.</exception>
+    public static Tensor Sum(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels, string head,
+        long? mostNumbers = null)
+    {
+        using var scope = NewDisposeScope();
+        CheckLabels(labels, weight.Outputs, head);
+        if (KernelForm.IsPlain || !Fits(weight, bias)) return Plain(states, weight, bias, labels)
+            .MoveToOuterDisposeScope();
+        long most = mostNumbers ?? (states.device_type == DeviceType.CPU ? MostNumbers : Wider * MostNumbers);
+        return new HeadLossStep(weight, bias, labels.contiguous(), most).Apply(states).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Plain(Tensor states, IWeightMatrix weight, Tensor? bias, Tensor labels) =>
+        nn.functional.cross_entropy(
+            LowRankLinear.Base(states, weight, bias), labels, reduction: nn.Reduction.Sum);
+
+    private static bool Fits(IWeightMatrix weight, Tensor? bias) =>
+        weight is DenseMatrix { TakesGradient: false } dense && dense.Stored.dtype == ScalarType.Float32
+        && bias is not { requires_grad: true };
+
+    private static void CheckLabels(Tensor labels, long classes, string head)
+    {
+        if (labels.numel() == 0) return;
+        long lowest = labels.min().item<long>(), highest = labels.max().item<long>();
+        if (lowest < 0 || highest >= classes)
+            throw new InputException(
+                $"{head} scores {classes} classes, but a label is outside of them (found {lowest} to {highest}). " +
+                "Tokenize the data with this model's own tokenizer.");
+    }
+}
+
+/// <summary>The output head and its cross-entropy as one graph node: logits exist for only some rows at a time and are
+/// never stored.</summary>
+/// <remarks>If a gradient is needed, the gradient of the states is computed together with the loss, because the softmax
+/// is available then. Storing that gradient, [rows, width], replaces storing the logits, [rows, classes], or computing
+/// them twice.</remarks>
+/// <param name="weight">W, [classes, width].</param>
+/// <param name="bias">b, [classes]; null for none.</param>
+/// <param name="labels">[rows], int64 without gaps.</param>
+/// <param name="mostNumbers">Maximum number of logits at a time; at least one row is computed.</param>
+internal sealed class HeadLossStep(IWeightMatrix weight, Tensor? bias, Tensor labels, long mostNumbers) : GraphStep
+{
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor?[] inputs)
+    {
+        Tensor states = MatMul.Rows(inputs[0]!), matrix = weight.Dense(); // [rows, width], [classes, width]
+        long rows = states.shape[0],
+            parts = Math.Max(1, (rows * weight.Outputs + mostNumbers - 1) / mostNumbers),
+            most = Math.Max(1, (rows + parts - 1) / parts);
+        bool isOnProcessor = states.device_type == DeviceType.CPU;
+        Tensor room = isOnProcessor ? StepMemory.Empty(most, weight.Outputs)
+            : empty(most, weight.Outputs, device: states.device);
+        Tensor? gradient = !Needs(0) ? null : isOnProcessor ? StepMemory.Empty(states.shape)
+            : empty_like(states, requires_grad: false);
+        Tensor? elsewhere = isOnProcessor ? null : zeros([], device: states.device); // summed there: nobody waits
+        double loss = 0;
+        for (long first = 0; first < rows; first += most)
+        {
+            using var part = NewDisposeScope();
+            long count = Math.Min(most, rows - first);
+            Tensor logits = room.narrow(0, 0, count), own = labels.narrow(0, first, count);
+            MatMul.Write(logits, states.narrow(0, first, count), matrix.t());
+            if (bias is not null) logits.add_(bias);
+            if (elsewhere is null)
+            {
+                loss += CrossEntropy.Compute(logits, own, Needs(0));
+            }
+            else
+            {
+                (Tensor sum, logits) = CrossEntropy.Plain(logits, own);
+                elsewhere.add_(sum);
+            }
+            if (gradient is not null) MatMul.Write(gradient.narrow(0, first, count), logits, matrix);
+        }
+        if (gradient is not null) Keep(gradient);
+        return elsewhere ?? tensor((float)loss);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept) => [kept[0]! * gradient];
+}

@@ -1,0 +1,148 @@
+using LowRank.Kernels.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>A linear layer, y = Wx + b, and the same with a low-rank pair beside it, y = Wx + b + s·B(A·dropout(x))
+/// (LoRA, arXiv 2106.09685, section 4.1).</summary>
+internal static class LowRankLinear
+{
+    /// <summary>Wx + b.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="weight">W.</param>
+    /// <param name="bias">b, [out], or null.</param>
+    /// <param name="omitsValues">Whether the output's values may be left undefined, since its graph alone is
+    /// needed.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    public static Tensor Base(Tensor input, IWeightMatrix weight, Tensor? bias, bool omitsValues = false)
+    {
+        // Other devices compute a dense weight best by torch's own graph.
+        bool fits = (weight.IsPacked || input.device_type == DeviceType.CPU) && !Trains(weight)
+            && (weight.IsPacked || !Trains(bias));
+        if (KernelForm.IsPlain || !fits) return nn.functional.linear(input, weight.Dense(), bias);
+        if (Trains(bias)) return Base(input, weight, null) + bias!;
+        if (is_grad_enabled() && input.requires_grad)
+            return new LowRankLinearStep(weight, bias, 0, omitsValues).Apply(input, null, null, null);
+        // A pair that adds zero changes nothing on any processor: the step above uses the same product.
+        return Gemv.TryLinear(input, weight, bias) ?? weight.Product(input, bias);
+    }
+
+    /// <summary>y + s·(B(A(kept ∘ x)) + c), where y is what a layer computes without the pair.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="inner">The layer without the pair.</param>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="scale">s.</param>
+    /// <param name="kept">What dropout multiplies x by; null without dropout.</param>
+    /// <param name="bias">c, [out]; null for none.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    public static Tensor Apply(
+        Tensor input, InnerLayer inner, Tensor a, Tensor b, double scale, Tensor? kept = null, Tensor? bias = null)
+    {
+        if (!KernelForm.IsPlain && bias is null)
+        {
+            if (!is_grad_enabled() && kept is null) return Add(inner.Forward(input), input, a, b, scale);
+            if (is_grad_enabled() && input.device_type == DeviceType.CPU
+                && inner.Weight is { } weight && !Trains(weight) && !Trains(inner.Bias))
+                return new LowRankLinearStep(weight, inner.Bias, scale, inner.OmitsValues).Apply(input, a, b, kept);
+        }
+        Tensor reduced = nn.functional.linear(kept is null ? input : input * kept, a); // […, rank]
+        return inner.Forward(input).add(nn.functional.linear(reduced, b, bias), scale);
+    }
+
+    /// <summary>y + s·B(Ax).</summary>
+    /// <param name="output">y, […, out], which belongs to nobody else: it may be changed.</param>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="a">A, [rank, in].</param>
+    /// <param name="b">B, [out, rank].</param>
+    /// <param name="scale">s.</param>
+    /// <returns>[…, out]</returns>
+    public static Tensor Add(Tensor output, Tensor input, Tensor a, Tensor b, double scale) =>
+        !KernelForm.IsPlain && LowRankSum.TryAdd(output, input, a, b, scale) ? output
+        : output.add(nn.functional.linear(nn.functional.linear(input, a), b), scale);
+
+    private static bool Trains(IWeightMatrix weight) => is_grad_enabled() && weight.TakesGradient;
+
+    private static bool Trains(Tensor? bias) => is_grad_enabled() && bias is { requires_grad: true };
+}
+
+/// <summary>A frozen linear layer, with its pair or without, as one step of the graph.</summary>
+/// <remarks>Kept are x, A·x and what dropout kept, and nothing of W. Backward, dx = dy·W + s·(dy·B)·A, and W takes no
+/// gradient. The pair's part is added to the base's output in place.</remarks>
+/// <param name="weight">W.</param>
+/// <param name="bias">b, [out]; null for none.</param>
+/// <param name="scale">s.</param>
+/// <param name="omitsValues">Whether the output's values may be left undefined.</param>
+internal sealed class LowRankLinearStep(IWeightMatrix weight, Tensor? bias, double scale, bool omitsValues) : GraphStep
+{
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor?[] inputs)
+    {
+        (Tensor x, Tensor? a, Tensor? b, Tensor? kept) = (inputs[0]!, inputs[1], inputs[2], inputs[3]);
+        Tensor output = omitsValues ? StepMemory.Empty([.. x.shape[..^1], weight.Outputs]) : weight.Product(x, bias);
+        if (a is null || b is null) return output;
+        Tensor reduced = matmul(kept is null ? x : x * kept, a.t()); // […, rank]
+        if (!omitsValues)
+            output.view(-1, weight.Outputs).addmm_(
+                reduced.view(-1, reduced.shape[^1]), b.t(), beta: 1, alpha: (float)scale);
+        Keep(Needs(1) ? x : null, a, b, kept, reduced);
+        return output;
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor?[] Backward(Tensor gradient, IReadOnlyList<Tensor?> kept)
+    {
+        long[] shape = [.. gradient.shape[..^1], weight.Inputs];
+        Tensor dy = gradient.view(-1, weight.Outputs); // [rows, out]
+        Tensor? dx = Needs(0) ? weight.BackProduct(dy) : null; // [rows, in]
+        if (kept is not [var x, { } a, { } b, var mask, { } reduced]) return [dx?.view(shape), null, null, null];
+        Tensor ofReduced = dy.matmul(b).mul_(scale); // [rows, rank]
+        Tensor? ofB = Needs(2) ? dy.t().matmul(reduced.view(-1, reduced.shape[^1])).mul_(scale) : null, ofA = null;
+        mask = mask?.reshape(-1, weight.Inputs);
+        if (x is not null)
+        {
+            Tensor rows = x.reshape(-1, weight.Inputs);
+            ofA = ofReduced.t().matmul(mask is null ? rows : rows * mask);
+        }
+        if (mask is null) dx?.addmm_(ofReduced, a, beta: 1, alpha: 1);
+        else dx?.addcmul_(ofReduced.matmul(a), mask, 1);
+        return [dx?.view(shape), ofA, ofB, null];
+    }
+}
+
+/// <summary>What a layer computes without the adapter that is asked: Wx + b, a table's rows, or these with the adapters
+/// below it.</summary>
+public sealed class InnerLayer
+{
+    private readonly Func<Tensor, Tensor>? function;
+
+    /// <summary>Any function.</summary>
+    public InnerLayer(Func<Tensor, Tensor> function) => this.function = function;
+
+    /// <summary>Wx + b.</summary>
+    /// <param name="weight">W.</param>
+    /// <param name="bias">b, or null.</param>
+    /// <param name="omitsValues">Whether nobody reads what <see cref="LowRankLinear"/> makes of it.</param>
+    internal InnerLayer(IWeightMatrix weight, Tensor? bias, bool omitsValues = false) =>
+        (Weight, Bias, OmitsValues) = (weight, bias, omitsValues);
+
+    /// <summary>W, where the layer is no more than Wx + b; null otherwise.</summary>
+    internal IWeightMatrix? Weight { get; }
+
+    /// <summary>b, or null.</summary>
+    internal Tensor? Bias { get; }
+
+    /// <summary>Whether the values of the layer's output are not read, since its graph alone is needed.</summary>
+    internal bool OmitsValues { get; }
+
+    /// <summary>What the layer computes.</summary>
+    /// <param name="input">[…, in] of a linear layer; whole numbers of a table.</param>
+    /// <returns>[…, out]</returns>
+    public Tensor Forward(Tensor input) =>
+        function is null ? LowRankLinear.Base(input, Weight!, Bias) : function(input);
+
+    /// <summary>As <see cref="Forward"/>, where no adapter changes the result.</summary>
+    internal Tensor ForwardAlone(Tensor input) =>
+        function is null ? LowRankLinear.Base(input, Weight!, Bias, OmitsValues) : function(input);
+}

@@ -1,0 +1,67 @@
+using static TorchSharp.torch;
+
+namespace LowRank.Kernels;
+
+/// <summary>The weight W of a linear layer, [out, in], in whatever form it is kept.</summary>
+internal interface IWeightMatrix
+{
+    /// <summary>Width of the layer's input.</summary>
+    long Inputs { get; }
+
+    /// <summary>Width of the layer's output.</summary>
+    long Outputs { get; }
+
+    /// <summary>Whether <see cref="Dense"/> has to expand it, which nothing but the plain form should do.</summary>
+    bool IsPacked { get; }
+
+    /// <summary>Whether it is trained.</summary>
+    bool TakesGradient { get; }
+
+    /// <summary>W as float32, [out, in]. A packed weight is expanded anew, into the caller's dispose scope.</summary>
+    Tensor Dense();
+
+    /// <summary>x·Wᵀ + b, without a graph.</summary>
+    /// <param name="input">x, […, in].</param>
+    /// <param name="bias">b, [out], or null.</param>
+    /// <returns>[…, out], in the caller's dispose scope.</returns>
+    Tensor Product(Tensor input, Tensor? bias);
+
+    /// <summary>y·W, without a graph: the gradient of the input from that of the output.</summary>
+    /// <param name="gradient">y, [rows, out].</param>
+    /// <returns>[rows, in], in the caller's dispose scope.</returns>
+    Tensor BackProduct(Tensor gradient);
+}
+
+/// <summary>A weight kept as a tensor.</summary>
+/// <param name="stored">[out, in], or [in, out] where <paramref name="isTransposed"/>.</param>
+/// <param name="isTransposed">Whether it is stored [in, out], as GPT-2's Conv1D stores it.</param>
+internal sealed class DenseMatrix(Tensor stored, bool isTransposed = false) : IWeightMatrix
+{
+    /// <summary>The tensor as it is stored.</summary>
+    public Tensor Stored => stored;
+
+    /// <summary>Whether it is stored [in, out].</summary>
+    public bool IsTransposed => isTransposed;
+
+    /// <inheritdoc/>
+    public long Inputs => stored.shape[isTransposed ? 0 : 1];
+
+    /// <inheritdoc/>
+    public long Outputs => stored.shape[isTransposed ? 1 : 0];
+
+    /// <inheritdoc/>
+    public bool IsPacked => false;
+
+    /// <inheritdoc/>
+    public bool TakesGradient => stored.requires_grad;
+
+    /// <inheritdoc/>
+    public Tensor Dense() => isTransposed ? stored.t() : stored;
+
+    /// <inheritdoc/>
+    public Tensor Product(Tensor input, Tensor? bias) =>
+        MatMul.Multiply(input, isTransposed ? stored : stored.t(), bias);
+
+    /// <inheritdoc/>
+    public Tensor BackProduct(Tensor gradient) => MatMul.Multiply(gradient, Dense());
+}
