@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LowRank.Kernels;
 using LowRank.Training;
 using static TorchSharp.torch;
 

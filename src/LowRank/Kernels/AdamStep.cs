@@ -23,11 +23,11 @@ internal static class AdamStep
         weight.addcdiv_(mean, denominator, step.StepSize);
     }
 
-    /// <summary>A step of weights in the processor's memory: one pass over all of them, shared by torch's threads.</summary>
+    /// <summary>One step of weights in the processor's memory, in one pass on torch's threads.</summary>
     /// <param name="blocks">The weights, split into blocks.</param>
     /// <param name="memory">For each weight the addresses of it, its gradient and its moments; without a gradient it is
     /// not changed.</param>
-    /// <param name="constants">Of each weight the step's numbers.</param>
+    /// <param name="constants">The step's constants for each weight.</param>
     public static unsafe void Fast(WeightBlocks blocks, AdamMemory[] memory, AdamConstants[] constants) =>
         Workers.Run(blocks.Count, block =>
         {

@@ -217,7 +217,8 @@ internal interface IAttentionPass
     /// <summary>Whether tokens see those after them.</summary>
     bool AttendsBothWays { get; }
 
-    /// <summary>Whether a layer without a mask attends causally; with one new token, it attends to everything.</summary>
+    /// <summary>Whether a layer without a mask attends causally; with one new token it attends to
+    /// everything.</summary>
     bool IsCausal { get; }
 
     /// <summary>Whether some tokens are padding, which is not seen.</summary>

@@ -22,8 +22,8 @@ internal static unsafe class Rotary
         return cat(rest == 0 ? turned : [.. turned, heads.narrow(-1, 2 * half, rest)], -1);
     }
 
-    /// <summary>The same for few positions in one pass, operation for operation; null for gradients, many positions, other
-    /// devices or types.</summary>
+    /// <summary>The same for few positions in one pass, operation for operation; null for gradients, many positions,
+    /// other devices or types.</summary>
     /// <param name="heads">[batch, heads, sequence, width]; its last axis without gaps.</param>
     /// <param name="cosine">[batch or 1, 1, sequence, half of the turned width].</param>
     /// <param name="sine">as <paramref name="cosine"/>.</param>

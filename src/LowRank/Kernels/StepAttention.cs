@@ -72,8 +72,8 @@ internal unsafe struct StepAttention
     /// <summary>The cap c of scores, c·tanh(x/c); 0 for none.</summary>
     public float Softcap;
 
-    /// <summary>As <see cref="Attention.Cached"/>; null, with nothing done, where torch must compute it: for several new
-    /// positions, gradients, dropout, padding elsewhere than on the left, other devices and types.</summary>
+    /// <summary>As <see cref="Attention.Cached"/>; null, with nothing done, where torch must compute it: for several
+    /// new positions, gradients, dropout, padding elsewhere than on the left, other devices and types.</summary>
     public static Tensor? TryAttend(
         Tensor query, Tensor key, Tensor value, (Tensor Keys, Tensor Values) cache, int length, AttentionRule rule,
         IAttentionPass pass)

@@ -23,7 +23,8 @@ public sealed class KernelFormTests
     public void Linear_layers_are_alike(long rows, long inputs, long outputs)
     {
         using var scope = NewDisposeScope();
-        Tensor w = Rounding.Draw(1, outputs, inputs), bias = Rounding.Draw(2, outputs), x = Rounding.Draw(3, rows, inputs);
+        Tensor w = Rounding.Draw(1, outputs, inputs), bias = Rounding.Draw(2, outputs),
+            x = Rounding.Draw(3, rows, inputs);
         Tensor a = Rounding.Draw(4, 5, inputs), b = Rounding.Draw(5, outputs, 5), c = Rounding.Draw(6, outputs);
         Tensor kept = (Rounding.Draw(7, rows, inputs) > 0).to(ScalarType.Float32) * 2;
         var buffer = ExpansionBuffer.ForModel();
@@ -73,7 +74,8 @@ public sealed class KernelFormTests
         Tensor query = Rounding.Draw(1, rows, heads, length, dimension),
             key = Rounding.Draw(2, rows, shared, length, dimension),
             value = Rounding.Draw(3, rows, shared, length, dimension);
-        Tensor cosine = Rounding.Draw(4, 1, 1, length, dimension / 2), sine = Rounding.Draw(5, 1, 1, length, dimension / 2);
+        Tensor cosine = Rounding.Draw(4, 1, 1, length, dimension / 2),
+            sine = Rounding.Draw(5, 1, 1, length, dimension / 2);
         AssertAlike(x => Rotary.Rotate(x[0], cosine, sine), query);
         var settings = new AttentionSettings(0, window);
         Tensor tokens = zeros(rows, length, ScalarType.Int64);
@@ -132,11 +134,12 @@ public sealed class KernelFormTests
             Tensor[] weights = [Rounding.Draw(1, 3, 5), Rounding.Draw(2, 257), Rounding.Draw(3, 1)];
             using var optimizer = new AdamW(
                 [.. weights.Select((weight, i) => KeyValuePair.Create($"{i}", weight.requires_grad_()))],
-                new TrainingOptions { WeightDecay = 0.1 });
+                new TrainerOptions { WeightDecay = 0.1 });
             double norm = 0;
             for (int step = 0; step < 3; step++)
             {
-                for (int i = 0; i < weights.Length; i++) weights[i].grad = Rounding.Draw((ulong)(9 + step), weights[i].shape);
+                for (int i = 0; i < weights.Length; i++)
+                    weights[i].grad = Rounding.Draw((ulong)(9 + step), weights[i].shape);
                 norm = new GradientNorm(weights).Measure();
                 optimizer.Step(0.01);
             }

@@ -162,7 +162,8 @@ public sealed class TiledAttentionTests
         ForwardContext Context(Tensor? padding = null, Generator? dropout = null) =>
             ForwardContext.Create(tokens, padding, null, null, null, dropout);
         Tensor? Try(AttentionSettings settings, ForwardContext context, Tensor? other = null) =>
-            Attention.TryTiles(other ?? heads, other ?? heads, other ?? heads, null, settings.Rule(context.Dropout), context);
+            Attention.TryTiles(other ?? heads, other ?? heads, other ?? heads, null, settings.Rule(context.Dropout),
+                context);
         Assert.Equal(TiledAttention.IsSupported, Try(new(0), Context()) is not null);
         Assert.Null(Try(new(0), Context(mask)));
         Assert.Null(Try(new(0, Softcap: 5), Context()));

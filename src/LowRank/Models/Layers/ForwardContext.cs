@@ -204,7 +204,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     {
         bool local = settings.UsesLocalRope;
         // Heads that are not turned and that nothing stands before go to attention as they are.
-        if (allowed is null && Cache is null && Prompt is null && Collected is null && (local ? LocalTurn : Turn) is null)
+        if (allowed is null && Cache is null && Prompt is null && Collected is null
+            && (local ? LocalTurn : Turn) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);
         (Tensor query, Tensor key, Tensor value) = split(fused);
         return Attend(Rotate(query, local), Rotate(key, local), value, settings);

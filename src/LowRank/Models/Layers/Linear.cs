@@ -113,8 +113,8 @@ public sealed class Linear
     /// <returns>[…, out]</returns>
     public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
 
-    /// <summary>As <see cref="Forward"/>, of the layer that a block ends with: where the block is computed again for its
-    /// gradients alone, the values need not be there.</summary>
+    /// <summary>As <see cref="Forward"/>, of the layer that a block ends with: where the block is computed again for
+    /// its gradients alone, the values need not be there.</summary>
     internal Tensor ForwardLast(Tensor input, ForwardContext context) =>
         Slot.Forward(input, context.Dropout, context.OmitsOutput);
 
