@@ -114,7 +114,7 @@ internal static partial class OwnKeys
     [
         // Taken out before the others are read: RecipeInheritance.
         At.Always("base", KeyTypes.Text,
-            "a recipe that this one builds on: its file, or `preset:NAME`; see " +
+            "a recipe to inherit from: its file, or `preset:NAME`; see " +
             "[Building on others](#building-on-others)",
             _ => null, (r, _) => r) with { IsWritten = _ => false },
         At.Always("model", KeyTypes.FolderOrRepository,
@@ -130,7 +130,7 @@ internal static partial class OwnKeys
             "`cpu`, `cuda`, `cuda:N` or `mps`", r => r.Device, (r, device) => r with { Device = device })
             with { MayChange = true },
         At.Key("base_dtype", KeyTypes.OneOf([.. WeightFormats.Names]),
-            "how the frozen weights of the base's linear layers are kept: `auto`, `float32`, `bfloat16`, `int8`, " +
+            "how to store the frozen weights of the base's linear layers: `auto`, `float32`, `bfloat16`, `int8`, " +
             "`nf4`; see [Quantised bases](#quantised-bases)",
             r => r.BaseDtype, (r, format) => r with { BaseDtype = format }) with
             {
@@ -139,7 +139,7 @@ internal static partial class OwnKeys
                     $"weight; use {WeightFormats.Float32}, or another method" : null],
             },
         At.Key("tf32", KeyTypes.Flag,
-            "on an NVIDIA GPU, multiply float32 matrices with 10 bits of mantissa instead of 23; see " +
+            "on an NVIDIA GPU, multiply float32 matrices with 10 mantissa bits instead of 23; see " +
             "[On a GPU](#on-a-gpu)",
             r => r.Tf32, (r, tf32) => r with { Tf32 = tf32 }) with
             {
@@ -158,7 +158,7 @@ internal static partial class OwnKeys
                 : $"works with task {TaskRegistry.Default} only; remove it (evaluations of the task's metrics come " +
                 "with data.validation)"],
         },
-        At.Always("output", KeyTypes.Path, "folder that receives the run",
+        At.Always("output", KeyTypes.Path, "output folder of the run",
             r => r.Output, (r, output) => r with { Output = output }) with
             { Required = "the folder that receives the adapter", MayChange = true },
     ];

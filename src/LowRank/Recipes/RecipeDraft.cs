@@ -101,7 +101,7 @@ public sealed record RecipeDraft
         if (Validation is { } held) Key("data.validation", Quoted(Relative(folder, held)));
         else
             Line("  # validation: held-out.jsonl",
-                "set some rows apart: their loss tells when learning turns into memorising");
+                "set some rows apart: their loss shows when learning turns into memorising");
         if (Columns.Count > 0)
             Key("data.columns",
                 $"{{{string.Join(", ", Columns.Select(column => $"{column.Key}: {Quoted(column.Value)}"))}}}");

@@ -95,7 +95,7 @@ internal static class AdapterKeys
             otherwise: r => Method(r)?.DefaultRank ?? r.Adapter.Rank) with
             {
                 Default = "the method's, 8 for LoRA",
-                Hint = "trained weights grow with it; 8 to 32 suits most tasks",
+                Hint = "more rank means more trained weights; 8 to 32 suits most tasks",
             },
         Key("alpha", Number(above: true), "the change is scaled by alpha / rank",
             a => a.Alpha, (a, alpha) => a with { Alpha = alpha },
@@ -104,20 +104,20 @@ internal static class AdapterKeys
             { Default = "the method's, 16 for LoRA", Hint = "the change is scaled by alpha / rank" },
         Key("dropout", Number(below: 1), "dropout on the input of A",
             a => a.Dropout, (a, share) => a with { Dropout = share }, new(c => c.Dropout.Value))
-            with { Hint = "more where the data is small and the held-out loss rises" },
+            with { Hint = "raise it if there is little data and the held-out loss rises" },
         Key("target_modules", Modules, "list of names, regular expression for whole paths, or `all-linear`",
             a => (object?)a.TargetModules ?? a.TargetPattern,
             (a, modules) => a with { TargetModules = modules.Names, TargetPattern = modules.Pattern },
             new(c => c.TargetModules, (own, asked) => own with { TargetModules = asked.TargetModules })) with
             {
                 Default = "the model type's default",
-                Hint = "the model type's own; all-linear: every linear layer but the head",
+                Hint = "default: the model type's layers; all-linear: every linear layer except the head",
             },
-        Key("exclude_modules", Modules, "list of names or regular expression; wins over `target_modules`",
+        Key("exclude_modules", Modules, "list of names or regular expression; takes precedence over `target_modules`",
             a => (object?)a.ExcludeModules ?? a.ExcludePattern,
             (a, modules) => a with { ExcludeModules = modules.Names, ExcludePattern = modules.Pattern },
             new(c => c.ExcludeModules, (own, asked) => own with { ExcludeModules = asked.ExcludeModules })),
-        Key("bias", OneOf("none", "all", "lora_only"), "biases trained besides: `none`, `all`, `lora_only`",
+        Key("bias", OneOf("none", "all", "lora_only"), "biases to train as well: `none`, `all`, `lora_only`",
             a => a.Bias, (a, word) => a with { Bias = word },
             new(c => c.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
             unlessPrepared: NoBias),
@@ -125,7 +125,7 @@ internal static class AdapterKeys
             a => a.UseRsLora, (a, flag) => a with { UseRsLora = flag },
             new(c => c.UseRankStabilizedScale,
                 (own, asked) => own with { UseRankStabilizedScale = asked.UseRankStabilizedScale })),
-        Key("layers_to_transform", Wholes, "number or list of numbers of layers",
+        Key("layers_to_transform", Wholes, "layer number or list of layer numbers",
             a => a.LayersToTransform, (a, layers) => a with { LayersToTransform = layers },
             new(c => c.LayersToTransform, (own, asked) => own with { LayersToTransform = asked.LayersToTransform }),
             unless: c => c.Adapter is { LayersToTransform: not null, TargetPattern: { } pattern }
@@ -150,28 +150,27 @@ internal static class AdapterKeys
             a => a.InitLoraWeights, (a, word) => a with { InitLoraWeights = word },
             new(c => c.InitialWeights.Text ?? c.InitialWeights.Name)),
         Key("modules_to_save", Texts,
-            "names of modules trained whole beside the pairs; every module whose path ends with one",
+            "names of modules to train in full beside the pairs; a name matches every module whose path ends with it",
             a => a.ModulesToSave, (a, names) => a with { ModulesToSave = names },
             new(c => c.ModulesToSave) { Complete = (asked, own, network) => asked with
                 { ModulesToSave = SavedModules.ForNew(asked with { TaskType = own.TaskType }, network) } })
             with { Default = "the task's head" },
         Key("ensure_weight_tying", Flag,
-            "where the embedding and the output head share one weight, adapting one or saving it whole changes both " +
-            "alike (PEFT's `ensure_weight_tying`); false changes the named one alone",
+            "if the embedding and the output head share one weight, adapting or fully training one changes both " +
+            "(PEFT's `ensure_weight_tying`); false changes only the named one",
             a => a.EnsureWeightTying, (a, flag) => a with { EnsureWeightTying = flag },
             new(c => c.EnsureWeightTying)),
         Key("lora_bias", Flag, "a bias on B (PEFT's `lora_bias`)",
             a => a.LoraBias, (a, flag) => a with { LoraBias = flag }, new(c => c.BiasOnB)),
         Key("trainable_token_indices", Wholes,
-            "ids of tokens whose rows of the embedding are trained themselves (and scored by, where the head is tied)",
+            "ids of tokens whose embedding rows are trained directly (also in the head, if it is tied)",
             a => a.TrainableTokenIndices, (a, ids) => a with { TrainableTokenIndices = ids },
             new(c => c.TrainedTokens?.SelectMany(tokens => tokens.Value))),
         Key("new_tokens", Texts,
-            "texts of tokens that are added to the vocabulary and trained; the adapter's folder keeps the tokenizer " +
-            "with them",
+            "tokens to add to the vocabulary and train; the extended tokenizer is saved in the adapter's folder",
             a => a.NewTokens, (a, tokens) => a with { NewTokens = tokens }, own: null,
             unlessPrepared: StartedAdapter.LacksTokens),
-        At.Section("method_options", "a section of the method's own settings, listed in [methods.md](methods.md)") with
+        At.Section("method_options", "section for the method's own settings, listed in [methods.md](methods.md)") with
         {
             Default = "the method's",
             Unless = [c => c.Adapter.Method == "full" ? "has no effect with adapter.method: full; remove it" : null],

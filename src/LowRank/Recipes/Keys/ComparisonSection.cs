@@ -34,7 +34,7 @@ internal static class ComparisonKeys
 
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        At.Always("data", Paths, "held-out rows for the table before and after",
+        At.Always("data", Paths, "held-out rows for the comparison before and after training",
             c => c.Data.Count > 0 ? c.Data : null, (c, data) => c with { Data = data },
             otherwise: r => r.Data.Validation) with
             {
@@ -42,7 +42,7 @@ internal static class ComparisonKeys
                 Missing = r => r.Data is { Validation.Count: 0, ValidationShare: 0 }
                     ? "is missing, and there is neither data.validation nor data.validation_share to compare on" : null,
             },
-        At.Key("generations", Count(least: 0), "texts shown side by side",
+        At.Key("generations", Count(least: 0), "number of texts shown side by side",
             c => c.Generations, (c, count) => c with { Generations = count }) with
             {
                 UnlessPrepared = [c => c is { Recipe: { Comparison.Generations: > 0, Given: not null },
@@ -51,15 +51,15 @@ internal static class ComparisonKeys
                     "\"prompt\" and \"completion\" to the rows, or set it to 0" : null],
                 Notes = [c => Beyond(c.Recipe.Comparison?.Generations, c, "are shown")],
             },
-        At.Key("facts", Count(least: 0), "rows whose text is generated to count the `\"facts\"` it states",
+        At.Key("facts", Count(least: 0), "number of rows whose generated text is checked for its `\"facts\"`",
             c => c.Facts, (c, count) => c with { Facts = count })
             with { Notes = [c => Beyond(c.Recipe.Comparison?.Facts, c, "are asked for facts")] },
         At.Key("references", Count(least: 0),
-            "prompts whose text is generated to measure BLEU, ROUGE-L and chrF against all completions that the " +
-            "data has for it",
+            "number of prompts whose generated text is scored with BLEU, ROUGE-L and chrF against all completions in " +
+            "the data",
             c => c.References, (c, count) => c with { References = count })
             with { Notes = [c => Beyond(c.Recipe.Comparison?.References, c, "are measured")] },
-        At.Key("max_new_tokens", Count(least: 1), "longest generated text",
+        At.Key("max_new_tokens", Count(least: 1), "maximum number of tokens per generated text",
             c => c.MaxNewTokens, (c, count) => c with { MaxNewTokens = count }) with
             {
                 Unless = [c => c.Recipe.Comparison is { Generations: 0, Facts: 0, References: 0 }
@@ -67,7 +67,7 @@ internal static class ComparisonKeys
                     "one of them or remove this" : null],
             },
         At.Key("every_evaluation", Flag,
-            "generate the texts at every evaluation too, and before the first step; they are in `metrics.jsonl`",
+            "also generate the texts at every evaluation and before the first step, and write them to `metrics.jsonl`",
             c => c.EveryEvaluation, (c, flag) => c with { EveryEvaluation = flag }) with
             {
                 Unless = [c => c.Recipe.Comparison is { EveryEvaluation: true } asked

@@ -80,7 +80,7 @@ internal static class DataKeys
             d => d.Train, (d, paths) => d with { Train = paths }) with
             { Required = "a data file, a folder of them, or a list", Hint = "a file or a list of them" },
         At.Key("weights", Positives,
-            "a number for each entry of `data.train`: how much of the mixture it makes up, in proportion",
+            "one number per entry of `data.train`: its relative share of the mixture",
             d => d.Weights, (d, weights) => d with { Weights = weights }) with
             {
                 Unless =
@@ -93,11 +93,11 @@ internal static class DataKeys
                         ? "has no effect with one entry of data.train; add others or remove this" : null,
                 ],
             },
-        At.Key("validation", Paths, "held-out files, folders or patterns, evaluated while training",
+        At.Key("validation", Paths, "held-out files, folders or patterns, evaluated during training",
             d => d.Validation.Count > 0 ? d.Validation : null, (d, paths) => d with { Validation = paths }) with
-            { Notes = [NeverMeasured], Hint = "held out: its loss tells when learning turns into memorising" },
+            { Notes = [NeverMeasured], Hint = "held-out data: its loss shows when learning turns into memorising" },
         At.Key("validation_share", Number(below: 1),
-            "share of the training rows that is held out instead, such as 0.1",
+            "share of the training rows to hold out instead, such as 0.1",
             d => d.ValidationShare, (d, share) => d with { ValidationShare = share }) with
             {
                 Replaces = "validation",
@@ -105,7 +105,7 @@ internal static class DataKeys
                     ? "and data.validation are both given; keep one of them" : null],
                 Notes = [c => c.Recipe.Data.ValidationShare > 0 ? NeverMeasured(c) : null],
             },
-        At.Key("split_seed", Whole(least: 0), "another seed holds out other rows",
+        At.Key("split_seed", Whole(least: 0), "seed that selects the held-out rows",
             d => d.SplitSeed, (d, seed) => d with { SplitSeed = seed }) with
             {
                 Unless = [c => c.Data.ValidationShare == 0
@@ -116,20 +116,21 @@ internal static class DataKeys
             d => d.TrainOn, (d, word) => d with { TrainOn = word }) with
             {
                 Unless = [RecipeChoices.OfLanguageModels],
-                Hint = "the loss counts completions and the assistant's turns; all: every token",
+                Hint = "which tokens the loss covers: completions and the assistant's turns, or all",
             },
         At.Key("chat_template", FileOrName,
-            "`causal_lm`: another chat template for conversations: a file, or the name of one in the model's " +
-            "folder; it is kept with what is trained; see [Conversations](#conversations)",
+            "`causal_lm`: another chat template for conversations: a file, or the name of one in the model's folder; " +
+            "it is saved with the adapter or model; see [Conversations](#conversations)",
             d => d.ChatTemplate, (d, template) => d with { ChatTemplate = template }) with
             { Unless = [RecipeChoices.OfLanguageModels], Default = "the adapter's, else the model's" },
         At.Always("columns", TextMap,
-            "map of the task's fields to the data's, such as `{prompt: question, completion: answer}`",
+            "map from the task's fields to the data's, such as `{prompt: question, completion: answer}`",
             d => d.Columns, (d, columns) => d with { Columns = columns }) with
-            { Hint = "the data's column for each field that the task reads" },
+            { Hint = "the data's column for each field of the task" },
         At.Section("template") with { IsAlways = true, Invalid = TemplateProblem },
         At.Key("text", OneOf("pairs", "lines", "document"),
-            "what `.txt` files hold: `pairs`: lines `prompt||completion`; `lines`: one document per line; `document`: " +
+            "what `.txt` files contain: `pairs`: lines `prompt||completion`; `lines`: one document per line; " +
+            "`document`: " +
             "one document",
             d => d.Text, (d, text) => d with { Text = text }) with
             {
@@ -140,10 +141,10 @@ internal static class DataKeys
             },
         At.Section("csv") with { IsAlways = true },
         At.Always("on_bad_row", OneOf("error", "skip"),
-            "`error`: a row that cannot be used ends the run before any work; `skip`: it is left out and counted",
+            "`error`: a row that cannot be used ends the run before any work; `skip`: it is skipped and counted",
             d => d.OnBadRow, (d, word) => d with { OnBadRow = word }),
         At.Key("deduplicate", Flag,
-            "leave out rows that were there before: by their text, prompt and completion, or messages " +
+            "skip repeated rows, compared by their text, prompt and completion, or messages " +
             "(`causal_lm`, `seq2seq`); by every field in other tasks",
             d => d.Deduplicate, (d, flag) => d with { Deduplicate = flag }) with
             {
@@ -151,7 +152,7 @@ internal static class DataKeys
                     ? "needs all rows, which data.streaming does not keep; keep one of them" : null],
             },
         At.Key("cache", Flag,
-            "`causal_lm`: keep tokenised data in the user's cache; see [Large data](#large-data)",
+            "`causal_lm`: store tokenised data in the user's cache; see [Large data](#large-data)",
             d => d.Cache, (d, flag) => d with { Cache = flag }) with
             {
                 Unless =
@@ -164,11 +165,11 @@ internal static class DataKeys
                 ],
             },
         At.Key("streaming", Flag,
-            "`causal_lm`: make examples as training asks for them, with `training.steps`; see " +
+            "`causal_lm`: tokenise rows as training needs them; requires `training.steps`; see " +
             "[Large data](#large-data)",
             d => d.Streaming, (d, flag) => d with { Streaming = flag })
             with { Unless = [c => c.Data.Streaming ? NotStreaming(c) : null] },
-        At.Key("shuffle_buffer", Count(least: 2), "rows among which a stream draws the next one",
+        At.Key("shuffle_buffer", Count(least: 2), "number of rows from which streaming draws the next one",
             d => d.ShuffleBuffer, (d, rows) => d with { ShuffleBuffer = rows }) with
             {
                 Unless =
@@ -183,11 +184,11 @@ internal static class DataKeys
     // Which of them go together, the template itself says.
     public static IReadOnlyList<RecipeKey> OfTemplate { get; } =
     [
-        Part("text", "your own words around a row's fields, in Jinja: the text to learn; see " +
+        Part("text", "a Jinja template that builds the text to learn from a row's fields; see " +
             "[Your own words](#your-own-words)"),
-        Part("prompt", "the same as a prompt"),
-        Part("completion", "the same as the completion of `data.template.prompt`"),
-        Part("system", "the same as a conversation, which the model's chat template writes: its system message"),
+        Part("prompt", "the same for a prompt"),
+        Part("completion", "the completion for `data.template.prompt`"),
+        Part("system", "the same for a conversation, which the model's chat template renders: its system message"),
         Part("user", "the same as a conversation: the user's turn"),
         Part("assistant", "the same as a conversation: the assistant's turn"),
     ];
@@ -195,12 +196,11 @@ internal static class DataKeys
     public static IReadOnlyList<RecipeKey> OfTables { get; } =
     [
         Tables.Key("separator", Parsed(TableOptions.ReadSeparator),
-            "what parts the columns of `.csv` and `.tsv` files: `auto` (the file tells), `tab`, or a character such " +
-            "as `;`",
+            "column separator of `.csv` and `.tsv` files: `auto` (detected), `tab`, or a character such as `;`",
             t => t.SeparatorWord, (t, separator) => t with { Separator = separator }) with
             { UnlessPrepared = [c => c.Recipe.Data.Csv.Separator is null ? null : WithoutTables(c)] },
         Tables.Key("header", Flag,
-            "false: the first line names no columns, and `data.columns` takes their numbers from 0",
+            "false: the first line is a row, and `data.columns` uses column numbers from 0",
             t => t.Header, (t, flag) => t with { Header = flag }) with
             { UnlessPrepared = [c => c.Recipe.Data.Csv.Header ? null : WithoutTables(c)] },
     ];

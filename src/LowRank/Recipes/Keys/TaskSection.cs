@@ -44,7 +44,7 @@ internal static class TaskKeys
 
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        Key("labels", Texts, "names of the labels in the order of their numbers",
+        Key("labels", Texts, "label names, in the order of their numbers",
             t => t.Labels, (t, labels) => t with { Labels = labels },
             c => c.Recipe.TaskOptions.Problem == Problems.Regression
                 ? "has no effect with task_options.problem: regression, whose targets are numbers; remove one of them"
@@ -52,23 +52,24 @@ internal static class TaskKeys
             with { Default = "from the base's head, else the data, sorted" },
         Key("problem", OneOf([.. Problems.All]),
             "`single_label_classification`, `multi_label_classification`, `regression`",
-            t => t.Problem, (t, problem) => t with { Problem = problem }) with { Default = "the data tells" },
-        Key("new_head", Flag, "begin with a new head where the base has one, as for another number of labels",
+            t => t.Problem, (t, problem) => t with { Problem = problem }) with { Default = "detected from the data" },
+        Key("new_head", Flag, "replace the base's head with a new one, for example for another number of labels",
             t => t.NewHead, (t, flag) => t with { NewHead = flag },
             c => c.Recipe.TaskOptions.NewHead && c.Training.InitAdapter is not null
                 ? "does not go with training.init_adapter, which brings the head that it was trained with; remove " +
                 "one of them" : null),
         Key("pooling", OneOf([.. SentenceFolder.ModeNames]),
-            "which states become an embedding: `mean` of a text's tokens, `cls`, the first one's, `lasttoken`, " +
+            "how hidden states become an embedding: `mean` over a text's tokens, `cls` (the first token), " +
+            "`lasttoken`, " +
             "`max`, `weightedmean` or `mean_sqrt_len_tokens`, as sentence-transformers names them",
             t => t.Pooling, (t, mode) => t with { Pooling = mode }) with { Default = "the base's, else `mean`" },
-        Key("temperature", Number(above: true), "what cosines are divided by in the contrastive loss",
+        Key("temperature", Number(above: true), "divisor of the cosines in the contrastive loss",
             t => t.Temperature, (t, number) => t with { Temperature = number }),
-        Key("mask_share", Number(above: true, below: 1), "share of tokens that are masked and predicted",
+        Key("mask_share", Number(above: true, below: 1), "share of tokens to mask and predict",
             t => t.MaskShare, (t, share) => t with { MaskShare = share }),
-        Key("stride", Count(least: 0), "tokens that windows of a long context share",
+        Key("stride", Count(least: 0), "overlap, in tokens, of the windows of a long context",
             t => t.Stride, (t, tokens) => t with { Stride = tokens }),
-        Key("max_answer_tokens", Count(least: 1), "longest answer",
+        Key("max_answer_tokens", Count(least: 1), "maximum answer length in tokens",
             t => t.MaxAnswerTokens, (t, tokens) => t with { MaxAnswerTokens = tokens }),
     ];
 

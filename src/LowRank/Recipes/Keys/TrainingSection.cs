@@ -124,26 +124,27 @@ internal static class TrainingKeys
         At.Always("epochs", Number(above: true), "passes over the data; may be a fraction",
             t => t.Epochs, (t, number) => t with { Epochs = number }) with
             { IsWritten = r => r.Training.Steps is null, Hint = "passes over the data" },
-        At.Key("steps", Whole(least: 1), "optimizer steps, instead of epochs",
+        At.Key("steps", Whole(least: 1), "number of optimizer steps, instead of epochs",
             t => t.Steps, (t, steps) => t with { Steps = steps }) with
             {
                 IsWritten = r => r.Training.Steps is not null, Replaces = "epochs",
                 Unless = [c => c.IsGiven("training.epochs")
                     ? "and training.epochs are both given; keep one of them" : null],
             },
-        At.Always("batch_size", Count(least: 1), "examples of a micro-batch",
+        At.Always("batch_size", Count(least: 1), "examples per micro-batch",
             t => t.BatchSize, (t, count) => t with { BatchSize = count }) with
-            { Hint = "rows computed at once; with less memory fewer, and gradient_accumulation instead" },
+            { Hint = "rows computed at once; to save memory, lower it and raise gradient_accumulation" },
         At.Always("gradient_accumulation", Count(least: 1),
-            "micro-batches of a step; the loss is divided by all labels of the step",
+            "micro-batches per step; the loss is divided by the number of labels in the step",
             t => t.GradientAccumulation, (t, count) => t with { GradientAccumulation = count }),
         At.Key("packing", Flag,
-            "`causal_lm`: rows one after the other without padding; changes losses and gradients by rounding alone; " +
+            "`causal_lm`: rows one after another without padding; changes losses and gradients only by rounding; " +
             "see [Batches](#batches)",
             t => t.Packing, (t, flag) => t with { Packing = flag }) with { Unless = [RecipeChoices.OfLanguageModels] },
         At.Key("share_prompts", OneOf("true", "false", "grouped"),
-            "`true`: rows of a step compute equal beginnings once, which changes rounding alone; `grouped`: rows of " +
-            "one prompt also come one after the other, so that they meet, which changes the order of rows; `false`",
+            "`true`: common beginnings of a step's rows are computed once, which changes only rounding; `grouped`: " +
+            "rows with the same prompt also follow each other so they meet in a step, which changes the order of " +
+            "rows; `false`: off",
             t => t.SharePrompts, (t, word) => t with { SharePrompts = word }) with
             {
                 Unless = [RecipeChoices.OfLanguageModels, c => c.Training.Packing ? null
@@ -155,14 +156,14 @@ internal static class TrainingKeys
                     }],
             },
         At.Key("batch_tokens", Count(least: 1),
-            "most positions computed at once: a step's rows are split into as many micro-batches as that takes, " +
-            "whatever `batch_size` is",
+            "maximum number of positions per micro-batch: a step's rows are split into as many micro-batches as " +
+            "needed, regardless of `batch_size`",
             t => t.BatchTokens, (t, count) => t with { BatchTokens = count })
             with { Unless = [RecipeChoices.OfLanguageModels] },
         At.Key("gradient_checkpointing", Flag,
-            "keep the inputs of the blocks alone and compute the blocks again in the backward pass: less memory, " +
-            "more time (each block's forward pass is done twice, but for its last product), the same gradients to " +
-            "the last bit; for decoders and encoders, without prompt and prefix tuning",
+            "store only the blocks' inputs and recompute the blocks in the backward pass: less memory, more time " +
+            "(each block's forward pass runs twice, except its last product), the same gradients to the last bit; " +
+            "for decoders and encoders, without prompt and prefix tuning",
             t => t.GradientCheckpointing, (t, flag) => t with { GradientCheckpointing = flag }) with
             {
                 Unless = [c => c.Training.GradientCheckpointing
@@ -175,7 +176,7 @@ internal static class TrainingKeys
             otherwise: r => Recipe.DefaultLearningRate(r.Adapter.Method, r.Training.FromScratch)) with
             {
                 Written = r => r.EffectiveLearningRate, Default = "2e-4 (lora), 2e-5 (full), 5e-4 (from scratch)",
-                Hint = "about ten times that of training every weight; too high and the loss rises",
+                Hint = "about ten times that of full training; if it is too high, the loss rises",
             },
         At.Always("schedule", OneOf("constant", "linear", "cosine"),
             "`constant`, `linear`, `cosine`, after warm-up",
@@ -187,7 +188,7 @@ internal static class TrainingKeys
                 Unless = [c => c.Training.Steps is { } steps && c.Training.WarmupSteps > steps
                     ? $"is {c.Training.WarmupSteps}, expected at most training.steps, {steps}" : null],
             },
-        At.Key("warmup_ratio", Number(below: 1), "the same as a share of all steps",
+        At.Key("warmup_ratio", Number(below: 1), "the same, as a share of all steps",
             t => t.WarmupRatio, (t, share) => t with { WarmupRatio = share }) with
             {
                 IsWritten = r => r.Training.WarmupRatio > 0, Replaces = "warmup_steps",
@@ -202,19 +203,19 @@ internal static class TrainingKeys
             t => t.Beta2, (t, number) => t with { Beta2 = number }),
         At.Always("epsilon", Number(above: true), "AdamW's constant in the denominator",
             t => t.Epsilon, (t, number) => t with { Epsilon = number }),
-        At.Always("max_grad_norm", Number(), "gradients of a larger norm are scaled down; 0 turns it off",
+        At.Always("max_grad_norm", Number(), "gradients with a larger norm are scaled down to it; 0 turns clipping off",
             t => t.MaxGradNorm, (t, number) => t with { MaxGradNorm = number }),
         At.Always("max_length", Count(least: 2),
-            "longest example in tokens; longer ones are cut off, and a note counts them. Where it is left out, a " +
-            "folder of sentence-transformers brings its own",
+            "maximum example length in tokens; longer ones are cut, and a note counts them. Default for a " +
+            "sentence-transformers folder: the folder's own",
             t => t.MaxLength, (t, tokens) => t with { MaxLength = tokens }) with
-            { Hint = "longest row in tokens; what is cut off is counted and said" },
-        At.Always("shuffle", Flag, "a new order in each epoch",
+            { Hint = "maximum row length in tokens; longer rows are cut and counted" },
+        At.Always("shuffle", Flag, "shuffle the rows in each epoch",
             t => t.Shuffle, (t, flag) => t with { Shuffle = flag }),
-        At.Always("seed", Whole(least: 0), "seed of order, dropout and fresh weights",
+        At.Always("seed", Whole(least: 0), "seed for order, dropout and new weights",
             t => t.Seed, (t, seed) => t with { Seed = seed }) with
             { Hint = "the same seed on the same machine gives the same bytes" },
-        At.Key("eval_every", Whole(least: 0), "steps between evaluations; 0: never",
+        At.Key("eval_every", Whole(least: 0), "steps between evaluations; 0 turns evaluation off",
             t => t.EvalEvery, (t, steps) => t with { EvalEvery = steps }) with
             {
                 Default = "each epoch's end", MayChange = true,
@@ -222,7 +223,7 @@ internal static class TrainingKeys
                     ? "has no effect without data.validation or data.validation_share; add that or remove this"
                     : null],
             },
-        At.Key("eval_batch_size", Count(least: 1), "examples of an evaluation batch",
+        At.Key("eval_batch_size", Count(least: 1), "examples per evaluation batch",
             t => t.EvalBatchSize, (t, count) => t with { EvalBatchSize = count }) with
             {
                 MayChange = true,
@@ -231,8 +232,8 @@ internal static class TrainingKeys
                     "remove this" : null],
             },
         At.Key("init_adapter", FolderOrRepository,
-            "PEFT folder (or name on the Hub) to start from; its config holds: `adapter` keys beside it may say the " +
-            "same, and one that differs is an error",
+            "PEFT folder (or name on the Hub) to start from; its config applies, and an `adapter` key that differs " +
+            "from it is an error",
             t => t.InitAdapter, (t, place) => t with { InitAdapter = place }) with
             {
                 MayChange = true,
@@ -240,30 +241,31 @@ internal static class TrainingKeys
                     : c.Adapter.Method == "full"
                     ? "does not go with adapter.method: full; merge the adapter into the model first" : null],
             },
-        At.Key("from_scratch", Flag, "random weights from the model's `config.json`; with `method: full`",
+        At.Key("from_scratch", Flag, "start from random weights for the model's `config.json`; requires `method: full`",
             t => t.FromScratch, (t, flag) => t with { FromScratch = flag }) with
             {
                 Unless = [c => c.Training.FromScratch && c.Adapter.Method != "full"
                     ? "needs adapter.method: full; an adapter needs a pretrained base" : null],
             },
         At.Always("save_every", WholeOrWord(1, "auto", "none"),
-            "checkpoints that `--resume` goes on from: `auto` writes one every 10 minutes, a whole number one after " +
-            "so many steps, `none` none",
+            "when to write checkpoints for `--resume`: `auto` every 10 minutes, a whole number after that many " +
+            "steps, `none` never",
             t => t.SaveEvery is { } every ? every : t.SavesByTime ? "auto" : "none",
             (t, save) => t with { SaveEvery = save.Number, SavesByTime = save.Word == "auto" }) with
             {
                 MayChange = true,
-                Hint = "states that 'lowrank train RECIPE --resume' goes on from: auto every 10 minutes, none, or a " +
-                    "number of steps",
+                Hint = "checkpoints for 'lowrank train RECIPE --resume': auto (every 10 minutes), none, or a number " +
+                    "of steps",
             },
         At.Always("keep_checkpoints", Count(least: 1),
-            "how many of the newest checkpoints are kept, besides the one of the lowest held-out loss",
+            "number of newest checkpoints to keep, besides the one with the lowest held-out loss",
             t => t.KeepCheckpoints, (t, count) => t with { KeepCheckpoints = count }) with { MayChange = true },
         At.Always("max_skipped_steps", Count(least: 1),
-            "a step without a finite loss and gradient is skipped; after so many in a row the run stops and says " +
+            "a step without a finite loss and gradient is skipped; after this many in a row the run stops and says " +
             "why; see [Stopping](#stopping)",
             t => t.MaxSkippedSteps, (t, steps) => t with { MaxSkippedSteps = steps }) with { MayChange = true },
-        At.Key("patience", Count(least: 1), "evaluations without a better held-out loss after which the run ends",
+        At.Key("patience", Count(least: 1), "number of evaluations without a better held-out loss after which the " +
+            "run ends",
             t => t.Patience, (t, count) => t with { Patience = count }) with
             {
                 MayChange = true,
@@ -273,7 +275,7 @@ internal static class TrainingKeys
                     : c.Training.EvalEvery == 0
                     ? "stops by the held-out loss, and training.eval_every is 0: never; change one of them" : null],
             },
-        At.Key("min_delta", Number(), "by how much a loss must be lower to count as better for `patience`",
+        At.Key("min_delta", Number(), "how much lower a loss must be to count as better for `patience`",
             t => t.MinDelta, (t, number) => t with { MinDelta = number }) with
             {
                 MayChange = true,
@@ -281,15 +283,15 @@ internal static class TrainingKeys
                     ? "has no effect without training.patience; add that or remove this" : null],
             },
         At.Always("max_time", Time,
-            "how long the run may go on, such as `30m`, `1h30m` or seconds; a resumed run goes on counting",
+            "maximum duration, such as `30m`, `1h30m` or seconds; a resumed run continues the count",
             t => t.MaxTime?.TotalSeconds, (t, time) => t with { MaxTime = time }) with { MayChange = true },
         At.Always("max_tokens", Whole(least: 1),
-            "how many tokens it may compute, padding left out; a resumed run goes on counting",
+            "maximum number of tokens to compute, without padding; a resumed run continues the count",
             t => t.MaxTokens, (t, count) => t with { MaxTokens = count }) with { MayChange = true },
-        At.Always("threads", Count(least: 1, most: 1024), "processor threads",
+        At.Always("threads", Count(least: 1, most: 1024), "number of processor threads",
             t => t.Threads, (t, count) => t with { Threads = count }) with { Default = "physical cores" },
         At.Always("tensorboard", Flag,
-            "event files for TensorBoard in `OUTPUT/tensorboard`, besides `metrics.jsonl`",
+            "also write TensorBoard event files to `OUTPUT/tensorboard`",
             t => t.TensorBoard, (t, flag) => t with { TensorBoard = flag }) with { MayChange = true },
     ];
 }
