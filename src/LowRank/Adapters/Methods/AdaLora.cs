@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>Pairs in the form of a singular value decomposition, whose directions are given to the layers where they
-/// matter.</summary>
+/// <summary>Pairs in the form of a singular value decomposition; training gives more directions to the layers where
+/// they matter.</summary>
 public sealed class AdaLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -25,8 +25,8 @@ public sealed class AdaLoraMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "Pairs in the form of a singular value decomposition, whose directions are given to the layers where they " +
-        "matter.";
+        "Pairs in the form of a singular value decomposition; training gives more directions to the layers where " +
+        "they matter.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.TargetKeys, "rank", "alpha", "dropout", "bias"];
@@ -35,12 +35,12 @@ public sealed class AdaLoraMethod : IAdapterMethod
     public IReadOnlyList<MethodOption> Options { get; } =
     [
         new("initial_rank", 0,
-            "rank of every layer at the start; 0 takes one and a half times the rank") { Most = int.MaxValue },
+            "rank of every layer at the start; 0 for one and a half times the rank") { Most = int.MaxValue },
         new("start_steps", 0, "steps before directions are dropped") { Most = int.MaxValue },
-        new("final_steps", 0, "last steps, in which the directions stay as they are") { Most = int.MaxValue },
-        new("interval", 1, "steps between two choices of directions") { Least = 1, Most = int.MaxValue },
-        new("beta1", 0.85, "how slowly the importance of a weight changes") { Least = 1e-6, Most = 0.999999 },
-        new("beta2", 0.85, "how slowly the uncertainty of its importance changes") { Least = 1e-6, Most = 0.999999 },
+        new("final_steps", 0, "number of last steps, in which the directions no longer change") { Most = int.MaxValue },
+        new("interval", 1, "steps between two selections of directions") { Least = 1, Most = int.MaxValue },
+        new("beta1", 0.85, "smoothing of a weight's importance") { Least = 1e-6, Most = 0.999999 },
+        new("beta2", 0.85, "smoothing of the uncertainty of its importance") { Least = 1e-6, Most = 0.999999 },
         new("orthogonal_weight", 0.5, "weight of the penalty that keeps A and B orthogonal"),
     ];
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose pairs begin along the directions of the weights that the data uses most, or least.</summary>
+/// <summary>LoRA whose pairs start along the directions of the weights that the data uses most, or least.</summary>
 public sealed class CordaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -18,7 +18,7 @@ public sealed class CordaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "LoRA whose pairs begin along the directions of the weights that the data uses most, or least.";
+        "LoRA whose pairs start along the directions of the weights that the data uses most, or least.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
@@ -28,7 +28,7 @@ public sealed class CordaMethod : IAdapterMethod
     [
         new("mode", "ipm",
             "ipm learns the new task fastest; kpm keeps what the base knows") { Choices = ["ipm", "kpm"] },
-        new("examples", 64, "examples of the training data to look at") { Least = 1, Most = int.MaxValue },
+        new("examples", 64, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
     ];
 
     /// <inheritdoc/>

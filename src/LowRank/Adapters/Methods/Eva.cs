@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose A begins along the directions in which the layer inputs of the data vary most; ranks go where
-/// they explain most.</summary>
+/// <summary>LoRA whose A starts along the directions in which a layer's inputs vary most; layers where a few directions
+/// explain much get more rank.</summary>
 public sealed class EvaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -19,8 +19,8 @@ public sealed class EvaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "LoRA whose A begins along the directions in which the layer inputs of the data vary most; ranks go where " +
-        "they explain most.";
+        "LoRA whose A starts along the directions in which a layer's inputs vary most; layers where a few directions " +
+        "explain much get more rank.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
@@ -29,10 +29,10 @@ public sealed class EvaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("rho", 2.0, "a layer may get at most rho times the rank; 1 gives every layer the same") { Least = 1 },
-        new("examples", 64, "examples of the training data to look at") { Least = 1, Most = int.MaxValue },
+        new("rho", 2.0, "a layer may get at most rho times the rank; 1 gives every layer the same rank") { Least = 1 },
+        new("examples", 64, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
         new("use_label_mask", true, "look only at positions with labels"),
-        new("whiten", false, "divide each direction by the root of its singular value"),
+        new("whiten", false, "divide each direction by the square root of its singular value"),
         new("adjust_scaling_factors", true, "keep the scale of layers whose rank changes"),
     ];
 

@@ -35,7 +35,8 @@ public sealed class Ia3Method : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
         [new("feedforward_modules", null,
-            "names among target_modules whose input is scaled, not their output; the default of the model type") { Type = typeof(IReadOnlyList<string>) }];
+            "names among target_modules whose input is scaled instead of their output; default: the model " +
+            "type's") { Type = typeof(IReadOnlyList<string>) }];
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 3e-3;

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the
+/// <summary>The change is the entry-by-entry product of two low-rank matrices: the square of the rank from twice the
 /// weights.</summary>
 public sealed class LoHaMethod : IAdapterMethod
 {
@@ -24,7 +24,8 @@ public sealed class LoHaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "The change is the product, entry by entry, of two low-rank matrices: rank squared from twice the weights.";
+        "The change is the entry-by-entry product of two low-rank matrices: the square of the rank from twice the " +
+        "weights.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
@@ -33,8 +34,8 @@ public sealed class LoHaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("rank_dropout", 0.0, "share of the outputs of the change that a step leaves out") { Most = 0.999 },
-        new("module_dropout", 0.0, "how often a step leaves out a whole change") { Most = 0.999 },
+        new("rank_dropout", 0.0, "share of the change's outputs that a step drops") { Most = 0.999 },
+        new("module_dropout", 0.0, "probability that a step drops a whole change") { Most = 0.999 },
     ];
 
     /// <inheritdoc/>

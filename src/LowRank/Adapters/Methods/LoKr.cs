@@ -11,7 +11,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>The change is the Kronecker product of two small matrices, one of them of low rank.</summary>
+/// <summary>The change is the Kronecker product of two small matrices, one of which has low rank.</summary>
 public sealed class LoKrMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -24,7 +24,7 @@ public sealed class LoKrMethod : IAdapterMethod
     public string Paper => "arXiv 2309.14859";
 
     /// <inheritdoc/>
-    public string Summary => "The change is the Kronecker product of two small matrices, one of them of low rank.";
+    public string Summary => "The change is the Kronecker product of two small matrices, one of which has low rank.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
@@ -33,16 +33,17 @@ public sealed class LoKrMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("decompose_both", false, "whether the smaller matrix is of low rank too"),
-        new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as equal as they can be") { Least = -1,
+        new("decompose_both", false, "whether the smaller matrix has low rank too"),
+        new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as similar in size as " +
+            "possible") { Least = -1,
         Most = int.MaxValue },
-        new("rank_dropout", 0.0, "share of the outputs of the change that a step leaves out") { Most = 0.999 },
-        new("rank_dropout_scale", false, "whether the others are then scaled up")
+        new("rank_dropout", 0.0, "share of the change's outputs that a step drops") { Most = 0.999 },
+        new("rank_dropout_scale", false, "whether the remaining outputs are then scaled up")
         {
             Unless = options => options.Flag("rank_dropout_scale") && options.Number("rank_dropout") == 0
                 ? "has no effect without rank_dropout; add that or remove this" : null,
         },
-        new("module_dropout", 0.0, "how often a step leaves out a whole change") { Most = 0.999 },
+        new("module_dropout", 0.0, "probability that a step drops a whole change") { Most = 0.999 },
     ];
 
     /// <inheritdoc/>

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA on a quantised base whose pairs begin as what quantising took from the weights.</summary>
+/// <summary>LoRA on a quantised base whose pairs start as the quantisation error of the weights.</summary>
 public sealed class LoftQMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -18,7 +18,7 @@ public sealed class LoftQMethod : IAdapterMethod
     public string Paper => "arXiv 2310.08659";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA on a quantised base whose pairs begin as what quantising took from the weights.";
+    public string Summary => "LoRA on a quantised base whose pairs start as the quantisation error of the weights.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;

@@ -396,7 +396,7 @@ internal static class LoraConversion
     }
 }
 
-/// <summary>LoRA with the scale alpha / √rank, which keeps the pace of high ranks.</summary>
+/// <summary>LoRA with the scale alpha / √rank, with which high ranks learn as fast as low ones.</summary>
 public sealed class RsLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -409,7 +409,7 @@ public sealed class RsLoraMethod : IAdapterMethod
     public string Paper => "arXiv 2312.03732";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA with the scale alpha / √rank, which keeps the pace of high ranks.";
+    public string Summary => "LoRA with the scale alpha / √rank, with which high ranks learn as fast as low ones.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =

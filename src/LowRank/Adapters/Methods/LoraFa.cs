@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA that trains B alone; A stays as it was drawn, which halves what is trained.</summary>
+/// <summary>LoRA that trains only B; A keeps its random initial values, which halves the number of trained
+/// weights.</summary>
 public sealed class LoraFaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -16,7 +17,8 @@ public sealed class LoraFaMethod : IAdapterMethod
     public string Paper => "arXiv 2308.03303";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA that trains B alone; A stays as it was drawn, which halves what is trained.";
+    public string Summary => "LoRA that trains only B; A keeps its random initial values, which halves the number of " +
+        "trained weights.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
@@ -26,8 +28,8 @@ public sealed class LoraFaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
         [new("projected", true,
-            "take the gradient of B that is nearest to full training's, as PEFT does; false takes the plain one of " +
-            "the paper")];
+            "use the gradient of B that is closest to full training's, as in PEFT; false uses the paper's plain " +
+            "gradient")];
 
     /// <inheritdoc/>
     public ITrainingHooks Rules(Adapter adapter, MethodOptions options) =>

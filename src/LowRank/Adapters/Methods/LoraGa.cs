@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose pairs begin along the largest directions of the weights' gradients.</summary>
+/// <summary>LoRA whose pairs start along the largest directions of the weights' gradients.</summary>
 public sealed class LoraGaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -19,7 +19,7 @@ public sealed class LoraGaMethod : IAdapterMethod
     public string Paper => "arXiv 2407.05000";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA whose pairs begin along the largest directions of the weights' gradients.";
+    public string Summary => "LoRA whose pairs start along the largest directions of the weights' gradients.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
@@ -35,7 +35,7 @@ public sealed class LoraGaMethod : IAdapterMethod
             Least = 1, Most = int.MaxValue, Unless = options => options.Text("scale") == "stable" ? null
                 : $"has no effect with scale: {options.Text("scale")}; remove it, or set scale: stable",
         },
-        new("examples", 32, "examples of the training data to look at") { Least = 1, Most = int.MaxValue },
+        new("examples", 32, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
     ];
 
     /// <inheritdoc/>

@@ -21,7 +21,7 @@ public sealed class LoraPlusMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("ratio", 16.0, "learning rate of B over that of A") { Least = 1 },
+        new("ratio", 16.0, "learning rate of B divided by that of A") { Least = 1 },
         new("embedding_learning_rate", 1e-6, "learning rate of pairs on embeddings"),
     ];
 

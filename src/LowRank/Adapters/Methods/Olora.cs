@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose pairs begin as the first columns and rows of the weights' QR factors.</summary>
+/// <summary>LoRA whose pairs start as the first columns and rows of the weights' QR factors.</summary>
 public sealed class OloraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -16,7 +16,7 @@ public sealed class OloraMethod : IAdapterMethod
     public string Paper => "arXiv 2406.01775";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA whose pairs begin as the first columns and rows of the weights' QR factors.";
+    public string Summary => "LoRA whose pairs start as the first columns and rows of the weights' QR factors.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose A and B both begin random, in complementary directions, so that their product is zero.</summary>
+/// <summary>LoRA whose A and B both start random but in complementary directions, so their product is zero.</summary>
 public sealed class OrthogonalMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -17,7 +17,7 @@ public sealed class OrthogonalMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "LoRA whose A and B both begin random, in complementary directions, so that their product is zero.";
+        "LoRA whose A and B both start random but in complementary directions, so their product is zero.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;

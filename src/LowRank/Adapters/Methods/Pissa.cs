@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>LoRA whose pairs begin as the largest singular directions of the weights.</summary>
+/// <summary>LoRA whose pairs start as the largest singular directions of the weights.</summary>
 public sealed class PissaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -17,7 +17,7 @@ public sealed class PissaMethod : IAdapterMethod
     public string Paper => "arXiv 2404.02948";
 
     /// <inheritdoc/>
-    public string Summary => "LoRA whose pairs begin as the largest singular directions of the weights.";
+    public string Summary => "LoRA whose pairs start as the largest singular directions of the weights.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;

@@ -28,7 +28,7 @@ public sealed class PrefixTuningMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("virtual_tokens", 20, "how many positions") { Least = 1, Most = int.MaxValue }];
+        [new("virtual_tokens", 20, "number of positions") { Least = 1, Most = int.MaxValue }];
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 1e-2;

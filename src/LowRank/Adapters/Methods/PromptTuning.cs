@@ -22,7 +22,7 @@ public sealed class PromptTuningMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public string Summary =>
-        "Trained vectors in the place of embedded tokens before every text; decoders only, nothing to merge.";
+        "Trained vectors instead of embedded tokens before every text; decoders only, nothing to merge.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys => [];
@@ -30,9 +30,9 @@ public sealed class PromptTuningMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("virtual_tokens", 20, "how many vectors") { Least = 1, Most = int.MaxValue },
+        new("virtual_tokens", 20, "number of vectors") { Least = 1, Most = int.MaxValue },
         new("initial", "sample_vocab",
-        "where they begin: at random tokens of the vocabulary, at those of initial_text, or anywhere") { Choices =
+        "initial values: random tokens of the vocabulary, the tokens of initial_text, or random numbers") { Choices =
         ["sample_vocab", "text", "random"] },
         new("initial_text", null, "the text of initial: text")
         {

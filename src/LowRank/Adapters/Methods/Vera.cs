@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Adapters.Methods;
 
-/// <summary>One frozen random pair for all layers; two small vectors are trained in each.</summary>
+/// <summary>All layers share one frozen random pair; each layer trains two small vectors.</summary>
 public sealed class VeraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
@@ -22,7 +22,7 @@ public sealed class VeraMethod : IAdapterMethod
     public string Paper => "arXiv 2310.11454";
 
     /// <inheritdoc/>
-    public string Summary => "One frozen random pair for all layers; two small vectors are trained in each.";
+    public string Summary => "All layers share one frozen random pair; each layer trains two small vectors.";
 
     /// <inheritdoc/>
     public IReadOnlyList<string> Keys { get; } =
@@ -31,9 +31,9 @@ public sealed class VeraMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("d_initial", 0.1, "first value of the vector over the rank"),
+        new("d_initial", 0.1, "initial value of the vector over the rank"),
         new("projection_seed", 0, "seed of the random pair") { Most = int.MaxValue },
-        new("save_projection", true, "keep the random pair in the file; otherwise it is drawn again from the seed"),
+        new("save_projection", true, "save the random pair in the file; otherwise it is generated again from the seed"),
     ];
 
     /// <inheritdoc/>
