@@ -113,11 +113,11 @@ public sealed partial class LibraryPageTests : IDisposable
         await (await model.AdaptAsync(LoadedModel.Data("yes"), LoadedModel.Lora, LoadedModel.Training, null,
             cancellationToken)).Adapter.SaveAsync(adapterFolder, cancellationToken);
         LoadedAdapter hotels = await model.LoadAdapterAsync(adapterFolder, cancellationToken);
-        await model.UseAdapterAsync(null, cancellationToken);                  // the base alone
+        await model.UseAdapterAsync(null, cancellationToken);                  // only the base
         string plain = await model.GenerateTextAsync("The Blue Lamp", sampling, cancellationToken);
         await model.UseAdapterAsync(hotels, cancellationToken);
         await hotels.SaveAsync(Path.Combine(output, "copy"), cancellationToken);
-        await model.MergeAsync(Path.Combine(output, "merged"), cancellationToken); // a model of its own
+        await model.MergeAsync(Path.Combine(output, "merged"), cancellationToken); // a separate model
         await model.RemoveAdapterAsync(hotels, cancellationToken);
         Assert.NotEmpty(plain);
         Assert.Single(model.Adapters);
