@@ -44,7 +44,7 @@ public sealed class AdapterDataTests
 
     [Theory]
     [InlineData("""{"text": "poem"}""", "text is poem, expected one of pairs, lines, document")]
-    [InlineData("""{"csv_separator": "ab"}""", "the separator is \"ab\", expected auto, tab, or one character")]
+    [InlineData("""{"csv_separator": "ab"}""", "the separator is \"ab\", expected auto, tab, or one ASCII character")]
     [InlineData("""{"template": {"prompt": "a"}}""",
         "data.template has prompt; expected text, or prompt and completion")]
     [InlineData("""{"train_on": "none"}""", "train_on is none, expected one of completion, all")]

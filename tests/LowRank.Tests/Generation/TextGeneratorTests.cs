@@ -78,8 +78,8 @@ public sealed class TextGeneratorTests
         Assert.Equal([2, context - 2, context - 5, 0], together.Select(row => row.Count));
         Assert.Equal(
             [$"3 texts were ended early: the model's context holds {context} tokens, including the prompt.",
-                $"1 prompt leaves no room for a text: the model's context holds {context} tokens, the prompt " +
-                "included. Shorten it."],
+                $"1 prompt leaves no room for a text: the model's context holds {context} tokens, including " +
+                "the prompt. Shorten it."],
             generator.Notes);
         var alone = new TextGenerator(tiny.Model.Decoder);
         for (int row = 0; row < prompts.Length; row++)

@@ -141,7 +141,7 @@ public sealed class HubLiesTests : IDisposable
         "{\"rfilename\": \"a\", \"size\": 2, \"blobId\": \"bbbbbbbb\"}]}", "it lists a twice")]
     [InlineData(
         "{\"sha\": \"COMMIT\", \"siblings\": [{\"rfilename\": \"a\", \"size\": 9223372036854775807, \"blobId\": " +
-        "\"aaaaaaaa\"}]}", "the etag or size of a is none")]
+        "\"aaaaaaaa\"}]}", "the etag or size of a is invalid")]
     [InlineData("{\"sha\": \"COMMIT\", \"siblings\": {}}", "it has no \"siblings\"")]
     [InlineData("{\"sha\": 5, \"siblings\": []}", "it has no \"sha\"")]
     [InlineData("{\"sha\": \"COMMIT\", \"siblings\": [5]}", "a file has no \"rfilename\"")]

@@ -29,7 +29,7 @@ public sealed class StorageWaitTests
         Assert.Equal(2, said.Count);
         Assert.StartsWith(
             "run/adapter cannot be written: No space left on device. The run waits", said[0], StringComparison.Ordinal);
-        Assert.Contains("goes on", said[1], StringComparison.Ordinal);
+        Assert.Contains("continues", said[1], StringComparison.Ordinal);
     }
 
     [Fact]

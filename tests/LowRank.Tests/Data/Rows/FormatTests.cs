@@ -107,7 +107,7 @@ public sealed class FormatTests : IDisposable
         }, iter: 300, threads: 1);
 
     [Theory]
-    [InlineData("pairs", "the line has 0 times \"||\"")]
+    [InlineData("pairs", "the line contains \"||\" 0 times")]
     [InlineData("lines", """{"text":"a b"}|{"text":"c"}""")]
     [InlineData("document", """{"text":" a b \n\nc\n"}""")]
     [InlineData("document", """{"text":" a b \n\nc\n"}""", "\r\n")]
@@ -250,7 +250,7 @@ public sealed class FormatTests : IDisposable
         Assert.Equal(15, reading.Rows().Count());
         reading.Problems.ThrowIfAny();
         string note = Assert.Single(reading.Notes);
-        Assert.StartsWith("15 rows were left out", note, StringComparison.Ordinal);
+        Assert.StartsWith("15 rows were skipped", note, StringComparison.Ordinal);
         Assert.Contains($"15 rows, first at {path}:2: invalid JSON", note, StringComparison.Ordinal);
         Assert.Contains(
             "there is no such file",

@@ -58,7 +58,7 @@ public sealed class RowFormTests : IDisposable
     [InlineData("""{"prompt": "a", "completions": ["b"], "labels": [true]}""",
         "the row has \"completions\" with \"labels\"")]
     [InlineData("""{"instruction": "a", "output": 3}""", "\"output\" is the number 3, expected a text")]
-    [InlineData("""{"instruction": "a", "output": "b", "system": "s"}""", "\"system\" is no part of Alpaca's prompt")]
+    [InlineData("""{"instruction": "a", "output": "b", "system": "s"}""", "\"system\" is not part of Alpaca's prompt")]
     [InlineData("""{"conversations": [{"from": "narrator", "value": "a"}]}""",
         "\"conversations\"[0].\"from\" is \"narrator\", expected one of human")]
     [InlineData("""{"messages": [], "functions": []}""", "\"functions\" is OpenAI's earlier form")]
