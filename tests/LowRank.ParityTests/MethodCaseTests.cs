@@ -5,6 +5,7 @@ using LowRank.Data;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Recipes;
+using LowRank.Recipes.Steps;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -4,6 +4,7 @@ using LowRank.Adapters;
 using LowRank.Adapters.Methods;
 using LowRank.Models;
 using LowRank.Recipes;
+using LowRank.Recipes.Steps;
 using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;

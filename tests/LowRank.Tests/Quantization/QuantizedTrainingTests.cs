@@ -3,6 +3,7 @@ using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Models;
 using LowRank.Recipes;
+using LowRank.Recipes.Steps;
 using LowRank.Tests.Models;
 using LowRank.Tests.Training;
 using LowRank.Training;

@@ -3,6 +3,7 @@ using LowRank.Adapters;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Models;
+using LowRank.Recipes.Steps;
 using LowRank.Tasks;
 using LowRank.Tokenizers;
 
@@ -31,7 +32,7 @@ public sealed class DataReviewer
         AdapterVocabulary? vocabulary = recipe.Adapter.NewTokens is { Count: > 0 } tokens
             ? AdapterVocabulary.Extend(folder, tokens)
             : init is not null ? AdapterVocabulary.Load(init) : null;
-        tokenizer = RecipeTokenizer.Open(recipe, folder, init, vocabulary, end).Tokenizer;
+        tokenizer = OpenedTokenizer.Open(recipe, folder, init, vocabulary, end).Tokenizer;
         double positions = new[] { "max_position_embeddings", "n_positions", "max_sequence_length" }.Min(
             key => config.NumberOr(key, int.MaxValue));
         options = new ExampleOptions

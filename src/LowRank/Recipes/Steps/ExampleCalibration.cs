@@ -5,7 +5,7 @@ using LowRank.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>The first training examples, as starts that look at data see them.</summary>
 /// <param name="objective">The task.</param>

@@ -1,8 +1,9 @@
 using System.Globalization;
 using LowRank.Adapters;
 using LowRank.Data;
+using LowRank.Tasks;
 
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>Says in plain words where a recipe's choices are known to fail. Advice stops nothing: the user may know
 /// better.</summary>
@@ -13,17 +14,15 @@ internal static class RecipeAdvice
     private const long SmallModel = 100_000_000; // models below take far higher rates (docs/lora.md, "Learning rate")
 
     /// <summary>Advice on a prepared run, a sentence or two each.</summary>
-    /// <param name="recipe">The recipe.</param>
-    /// <param name="adapter">The adapter; null where every weight is trained.</param>
-    /// <param name="examples">What is trained on.</param>
-    /// <param name="stopTokens">The tokens that end a text; none where the task writes none.</param>
-    /// <param name="totalSteps">Optimizer steps of the whole run.</param>
-    /// <param name="modelWeights">Weights of the base.</param>
-    public static IEnumerable<string> Of(
-        Recipe recipe, Adapter? adapter, IReadOnlyList<IExample> examples, IReadOnlyList<int> stopTokens,
-        long totalSteps, long modelWeights) =>
-        ((string?[])[Rank(adapter), Scale(recipe, adapter), LearningRate(recipe, modelWeights),
-            WarmUp(recipe.Training, totalSteps), Ends(examples, stopTokens)]).OfType<string>();
+    public static IEnumerable<string> Of(RunParts parts)
+    {
+        Recipe recipe = parts.Recipe;
+        Adapter? adapter = parts.Attached.Adapter;
+        IReadOnlyList<int> stops = parts is { Data.Task: IGeneratingTask, Tokenizer: not null } ? parts.StopTokens : [];
+        return ((string?[])[Rank(adapter), Scale(recipe, adapter),
+            LearningRate(recipe, parts.Model.Network.ParameterCount), WarmUp(recipe.Training, parts.PlannedSteps),
+            Ends(parts.Data.Some(recipe.Training), stops)]).OfType<string>();
+    }
 
     // A product of rank r has at most the rank of its smaller side: what is beyond it is paid for and adds nothing
     // (arXiv 2106.09685, section 4.1).
@@ -136,5 +135,4 @@ internal static class RecipeAdvice
             "the same token and is left out): the model will not learn to stop. Give that token its own id as its " +
             "label at the end of each row.";
     }
-
 }

@@ -1,6 +1,6 @@
 using LowRank.Training;
 
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>Lets the model write at every evaluation, and evaluates it before the first step, so that a run shows what
 /// it began with.</summary>

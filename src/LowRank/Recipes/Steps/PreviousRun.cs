@@ -1,4 +1,4 @@
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>Keeps what an earlier run left in an output folder, so that a new run there loses nothing.</summary>
 internal static class PreviousRun

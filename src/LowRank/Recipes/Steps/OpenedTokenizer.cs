@@ -1,10 +1,12 @@
 using LowRank.Adapters;
 using LowRank.Tokenizers;
 
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>The tokenizer of a recipe's run.</summary>
-internal static class RecipeTokenizer
+/// <param name="Tokenizer">The tokenizer; null where there is none.</param>
+/// <param name="Kept">The chat templates that what is trained keeps; null for the base's.</param>
+internal sealed record OpenedTokenizer(Tokenizer? Tokenizer, AdapterChatTemplates? Kept)
 {
     /// <summary>Opens it, with the templates that the recipe or the adapter it goes on from brings.</summary>
     /// <param name="recipe">The recipe.</param>
@@ -12,16 +14,15 @@ internal static class RecipeTokenizer
     /// <param name="initFolder">The adapter that training goes on from; null for none.</param>
     /// <param name="added">The tokenizer with the recipe's new tokens; null without.</param>
     /// <param name="endOfText">The token that ends a text, where the files name none.</param>
-    /// <returns>The tokenizer, null where there is none; and the templates that what is trained keeps, null for the
-    /// base's.</returns>
     /// <exception cref="InputException">A file is broken, or there is no template as the recipe names it.</exception>
-    public static (Tokenizer? Tokenizer, AdapterChatTemplates? Kept) Open(
+    public static OpenedTokenizer Open(
         Recipe recipe, string modelFolder, string? initFolder, AdapterVocabulary? added, int? endOfText)
     {
         AdapterVocabulary? vocabulary = added ?? (initFolder is null ? null : AdapterVocabulary.Load(initFolder));
         AdapterChatTemplates? templates = recipe.Data.ChatTemplate is { } named ? Named(named, modelFolder)
             : initFolder is null ? null : AdapterChatTemplates.Load(initFolder);
-        return (AdapterChatTemplates.Open(modelFolder, vocabulary, templates, endOfText), templates);
+        return new OpenedTokenizer(
+            AdapterChatTemplates.Open(modelFolder, vocabulary, templates, endOfText), templates);
     }
 
     private static AdapterChatTemplates Named(string named, string modelFolder)

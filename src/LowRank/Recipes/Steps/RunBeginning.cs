@@ -1,6 +1,6 @@
 using LowRank.Training;
 
-namespace LowRank.Recipes;
+namespace LowRank.Recipes.Steps;
 
 /// <summary>Does what belongs to a run's beginning once the run is sure to go on: before, a refused one has changed
 /// nothing.</summary>

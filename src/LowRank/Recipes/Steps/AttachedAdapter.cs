@@ -1,0 +1,97 @@
+using LowRank.Adapters;
+using LowRank.Adapters.Methods;
+using LowRank.Data;
+using LowRank.Tasks;
+using LowRank.Training;
+
+namespace LowRank.Recipes.Steps;
+
+/// <summary>What is trained: an adapter in the model's slots, or every weight.</summary>
+/// <param name="Adapter">The adapter; null where every weight is trained.</param>
+/// <param name="Weights">What the optimizer changes.</param>
+/// <param name="Hooks">What the method does besides; null where every weight is trained.</param>
+internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights, ITrainingHooks? Hooks) : IDisposable
+{
+    /// <summary>Makes the adapter, or opens the one that training goes on from, and attaches it.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="opened">The base.</param>
+    /// <param name="folders">The base's name, and the folder of an adapter to begin from.</param>
+    /// <param name="templates">Chat templates that are kept with what is trained; null for the base's.</param>
+    /// <param name="task">The task; null where the rows cannot be read, which is told elsewhere.</param>
+    /// <param name="examples">What is trained on, for starts that look at it.</param>
+    /// <param name="notes">Receives what the user should know.</param>
+    /// <exception cref="InputException">The adapter does not fit the base.</exception>
+    public static AttachedAdapter Attach(Recipe recipe, OpenedBase opened, FetchedFolders folders,
+        AdapterChatTemplates? templates, ITask? task, IReadOnlyList<IExample> examples, List<string> notes)
+    {
+        if (recipe.Adapter.Method == "full")
+            return new AttachedAdapter(null, new FullModel(opened.Model)
+            {
+                Task = task?.Describe(), Data = RecipeOptions.Kept(recipe.Data), ChatTemplates = templates,
+            }, null);
+        IAdapterMethod method = AdapterMethods.Get(recipe.Adapter.Method);
+        MethodOptions options = RecipeOptions.Method(recipe.Adapter);
+        Adapter adapter = folders.Start is { } start ? Adapter.Load(start, opened.Model)
+            : Adapter.Create(opened.Model, Config(recipe, opened, folders), recipe.Training.Seed,
+                method.CalibrationExamples(options) is > 0 and var count && task is not null
+                    ? new ExampleCalibration(task, examples, count) : null);
+        try
+        {
+            if (folders.Start is { } begun) RequireKind(adapter, begun, method, options);
+            notes.AddRange(adapter.Warnings);
+            Complete(adapter, recipe, opened, folders, templates, task);
+            if (opened.Vocabulary is { } added) notes.Add(Describe(recipe.Adapter.NewTokens!, added));
+            adapter.Attach();
+            ITrainingHooks hooks = method.Rules(adapter, options);
+            return new AttachedAdapter(adapter, new TrainedAdapter(adapter, hooks), hooks);
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        Hooks?.Dispose();
+        Adapter?.Dispose();
+    }
+
+    private static LoraConfig Config(Recipe recipe, OpenedBase opened, FetchedFolders folders)
+    {
+        LoraConfig config = RecipeOptions.Config(recipe.Adapter) with { BaseModel = folders.BaseName };
+        return opened.Vocabulary?.Train(config, opened.Model.Network) ?? config;
+    }
+
+    // What its folder keeps besides the weights.
+    private static void Complete(Adapter adapter, Recipe recipe, OpenedBase opened, FetchedFolders folders,
+        AdapterChatTemplates? templates, ITask? task)
+    {
+        adapter.Vocabulary = opened.Vocabulary ?? adapter.Vocabulary;
+        adapter.ChatTemplates = templates ?? adapter.ChatTemplates;
+        adapter.Task = task?.Describe() ?? adapter.Task;
+        // sentence-transformers looks for it in the adapter's folder
+        if (adapter.Task?.Sentence is not null) adapter.Vocabulary ??= AdapterVocabulary.Load(folders.Model);
+        adapter.Data = RecipeOptions.Kept(recipe.Data);
+    }
+
+    private static string Describe(IReadOnlyList<string> tokens, AdapterVocabulary added)
+    {
+        IEnumerable<string> ids = tokens.Zip(added.NewIds).Select(token => $"{token.First} ({token.Second})");
+        return $"new tokens: {string.Join(", ", ids)}; the adapter's folder has the tokenizer with them";
+    }
+
+    // The rules of a method are for its own kind of adapter.
+    private static void RequireKind(Adapter adapter, string folder, IAdapterMethod method, MethodOptions options)
+    {
+        string found = adapter.Config.PeftType;
+        if (method.Configure(new LoraConfig(), options).PeftType == found) return;
+        IEnumerable<string> fitting = AdapterMethods.All.Where(
+            other => other.Configure(new LoraConfig(), new MethodOptions(other)).PeftType == found)
+            .Select(other => other.Name);
+        throw new InputException(
+            $"training.init_adapter: {folder} is a {found} adapter, and adapter.method is {method.Name}. Set " +
+            $"adapter.method to {string.Join(" or ", fitting)}.");
+    }
+}

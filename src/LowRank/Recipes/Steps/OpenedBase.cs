@@ -1,0 +1,96 @@
+using LowRank.Adapters;
+using LowRank.Data.Rows;
+using LowRank.Models;
+using LowRank.Models.Families;
+using LowRank.Tasks;
+using static TorchSharp.torch;
+
+namespace LowRank.Recipes.Steps;
+
+/// <summary>The base model, with the head of the recipe's task.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Kind">The task.</param>
+/// <param name="Settings">The task's settings, completed from the data and the base.</param>
+/// <param name="Vocabulary">The tokens that the recipe adds; null for none.</param>
+internal sealed record OpenedBase(
+    PretrainedModel Model, ITaskKind Kind, TaskSettings Settings, AdapterVocabulary? Vocabulary)
+{
+    /// <summary>Opens it.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="folders">The base's folder, and that of an adapter to begin from.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="notes">Receives what the user should know.</param>
+    /// <exception cref="InputException">The folder is not a model that the task fits.</exception>
+    public static OpenedBase Open(Recipe recipe, FetchedFolders folders, Device device, List<string> notes)
+    {
+        ITaskKind kind = TaskRegistry.Get(recipe.Task);
+        ConfigReader config = ConfigReader.Open(Path.Combine(folders.Model, "config.json"));
+        IModelFamily family = FamilyRegistry.Get(config.ModelType);
+        RequireFitting(recipe, kind, config.ModelType, family);
+        TaskSettings settings = Complete(recipe, kind, folders.Start, config);
+        HeadRequest head = RequestHead(recipe, kind, settings, HeadRequest.Of(config, family), folders.Start is not null);
+        AdapterVocabulary? vocabulary = folders.Start is null && recipe.Adapter.NewTokens is { Count: > 0 } tokens
+            ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
+        int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
+        PretrainedModel model = recipe.Training.FromScratch
+            ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, device, head)
+            : PretrainedModel.Open(folders.Model, device, trainable: recipe.Adapter.Method == "full", head, rows,
+                AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype));
+        notes.AddRange(Notes(model, settings));
+        return new OpenedBase(model, kind, settings, vocabulary);
+    }
+
+    private static void RequireFitting(Recipe recipe, ITaskKind kind, string modelType, IModelFamily family)
+    {
+        if (kind.Fits(family)) return;
+        IEnumerable<string> fitting = TaskRegistry.Names.Where(name => TaskRegistry.Get(name).Fits(family));
+        throw new InputException(
+            $"task is {recipe.Task}, which a {modelType} model ({recipe.Model}) cannot be adapted to; " +
+            $"it can be to {string.Join(", ", fitting)}.");
+    }
+
+    private static TaskSettings Complete(Recipe recipe, ITaskKind kind, string? start, ConfigReader config)
+    {
+        TaskSettings given = RecipeOptions.Task(recipe);
+        if (start is not null && AdapterTask.Load(start) is { } earlier)
+            given = given with { Sentence = earlier.Sentence, Labels = given.Labels ?? earlier.Labels,
+                Problem = given.Problem ?? earlier.Problem };
+        return kind.Complete(given, RowSource.Of(recipe.Data.Train, RecipeOptions.Rows(recipe.Data)), config);
+    }
+
+    private static HeadRequest RequestHead(
+        Recipe recipe, ITaskKind kind, TaskSettings settings, HeadRequest own, bool isStarted)
+    {
+        int size = kind.HeadSize(settings);
+        bool isClassifier = kind.Head is HeadKind.SequenceClassification or HeadKind.TokenClassification;
+        if (isClassifier && own.Kind == kind.Head && own.Labels != size && !settings.NewHead && !isStarted
+            && !recipe.Training.FromScratch)
+            throw new InputException(
+                $"The base {recipe.Model} is a classifier with {own.Labels} scores, and the data asks for {size} " +
+                $"({(settings.Labels is { } labels ? string.Join(", ", labels.Take(20)) : settings.Problem)}). " +
+                "Set task_options.new_head: true to begin with a new head; or name the base's labels in the data.");
+        return new HeadRequest(kind.Head, size, recipe.Training.Seed)
+        {
+            Renewal = settings.NewHead ? HeadRenewal.Always : isStarted ? HeadRenewal.WhereOther : HeadRenewal.Never,
+        };
+    }
+
+    private static IEnumerable<string> Notes(PretrainedModel model, TaskSettings settings)
+    {
+        if (settings.Labels is { } labels)
+            yield return $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}";
+        if (settings.Problem is { } problem) yield return $"problem: {problem}";
+        foreach (string note in settings.Notes) yield return note;
+        if (settings.LengthNote(model.Network) is { } shorter) yield return $"training.{shorter}";
+        foreach (string note in model.Notes) yield return note;
+        if (model.Network.PackedWeights.Values.Select(weight => weight.Format).FirstOrDefault() is { } format)
+            yield return
+                $"{model.Network.PackedWeights.Count} weights of the base are kept in {format}: " +
+                $"{model.Network.PackedWeights.Values.Sum(weight => weight.ElementCount):n0} numbers in " +
+                $"{model.Network.PackedWeights.Values.Sum(weight => weight.Bytes) / 1e6:n1} MB";
+        if (model.Network.CreatedWeights.Count > 0)
+            yield return (settings.NewHead ? "the head is a new one (task_options.new_head)"
+                : "the base has no weights for its head")
+                + $", which starts at random: {string.Join(", ", model.Network.CreatedWeights)}";
+    }
+}

@@ -1,0 +1,27 @@
+using LowRank.IO;
+using LowRank.Kernels;
+using static TorchSharp.torch;
+
+namespace LowRank.Recipes.Steps;
+
+/// <summary>Where a run computes.</summary>
+/// <param name="Device">The device.</param>
+/// <param name="ProgramBytes">Memory of the process with its libraries, before a model is opened.</param>
+internal sealed record RunMachine(Device Device, long ProgramBytes)
+{
+    /// <summary>Loads the native library and finds the device.</summary>
+    public static RunMachine Start(Recipe recipe, RunPreparation preparation)
+    {
+        long bytes = preparation.Try("native library", LoadNative);
+        Device device = preparation.Try("device", () => Devices.Parse(recipe.Device)) ?? CPU;
+        Devices.UseTf32(device, recipe.Tf32);
+        return new RunMachine(device, bytes);
+    }
+
+    private static long LoadNative()
+    {
+        Kernels.Native.NativeRuntime.Initialize();
+        using Tensor first = zeros(1);
+        return ProcessMemory.ResidentBytes();
+    }
+}

@@ -1,0 +1,94 @@
+using LowRank.Data;
+using LowRank.Data.Rows;
+using LowRank.Models;
+using LowRank.Tasks;
+using LowRank.Tokenizers;
+
+namespace LowRank.Recipes.Steps;
+
+/// <summary>What a prepared run consists of: the input of training, comparing and estimating.</summary>
+/// <param name="Recipe">The recipe.</param>
+/// <param name="Folders">The folders it names.</param>
+/// <param name="Base">The base model.</param>
+/// <param name="Tokenizer">Its tokenizer; null where the folder has none.</param>
+/// <param name="Data">The data.</param>
+/// <param name="Attached">What is trained.</param>
+internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBase Base, Tokenizer? Tokenizer,
+    RunData Data, AttachedAdapter Attached) : IDisposable
+{
+    /// <summary>Reads the data and attaches the adapter. Each part is tried, so that all problems are told at
+    /// once.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="folders">The folders it names.</param>
+    /// <param name="opened">The base model.</param>
+    /// <param name="preparation">Receives problems and notes.</param>
+    /// <returns>Null where there is a problem; the base is disposed of then.</returns>
+    public static RunParts? Complete(
+        Recipe recipe, FetchedFolders folders, OpenedBase opened, RunPreparation preparation)
+    {
+        List<string> notes = preparation.Notes;
+        OpenedTokenizer? tokenizer = preparation.Try("tokenizer", () => OpenedTokenizer.Open(
+            recipe, folders.Model, folders.Start, opened.Vocabulary, opened.Model.Generation.EndOfText));
+        notes.AddRange(tokenizer?.Tokenizer?.Notes ?? []);
+        ITask? task = null;
+        // What a broken tokenizer makes of the data says nothing of the data.
+        RunData? data = tokenizer is null ? null : preparation.Try("data", () =>
+        {
+            task = opened.Kind.Start(opened.Model, tokenizer.Tokenizer, opened.Settings);
+            recipe = RunData.WithLength(recipe, task, notes);
+            return RunData.Read(recipe, task, canWrite: tokenizer.Tokenizer is not null, notes);
+        });
+        AttachedAdapter? attached = preparation.Try("adapter", () => AttachedAdapter.Attach(
+            recipe, opened, folders, tokenizer?.Kept, task, data?.Examples ?? [], notes));
+        if (tokenizer is not null && data is not null && attached is not null)
+            return new RunParts(recipe, folders, opened, tokenizer.Tokenizer, data, attached);
+        attached?.Dispose();
+        data?.Dispose();
+        opened.Model.Dispose();
+        return null;
+    }
+
+    /// <summary>The base model.</summary>
+    public PretrainedModel Model => Base.Model;
+
+    /// <summary>Optimizer steps of a pass over the data.</summary>
+    public long StepsPerEpoch
+    {
+        get
+        {
+            long rows = (long)Recipe.Training.BatchSize * Recipe.Training.GradientAccumulation;
+            return (Data.Examples.Count + rows - 1) / rows;
+        }
+    }
+
+    /// <summary>Optimizer steps of the whole run.</summary>
+    public long PlannedSteps => RecipeOptions.Training(Recipe).PlannedSteps(StepsPerEpoch);
+
+    /// <summary>The number of weights that are trained.</summary>
+    public long TrainedParameters => Attached.Weights.Weights.Sum(weight => weight.Value.numel());
+
+    /// <summary>The tokens that end a text.</summary>
+    public IReadOnlyList<int> StopTokens =>
+        [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];
+
+    /// <summary>What base, adapter and rows decide about the recipe's keys.</summary>
+    /// <param name="notes">Receives what takes effect in part.</param>
+    /// <returns>What asks for something without effect.</returns>
+    public IReadOnlyList<string> CheckKeys(List<string> notes)
+    {
+        var unread = new DataProblems(); // told where the rows are read
+        IReadOnlyList<string> files = RowFiles.Expand(
+            [.. Recipe.Data.Train, .. Recipe.Data.Validation, .. Recipe.Comparison?.Data ?? []], unread);
+        var choices =
+            new PreparedChoices(Recipe, Model, Attached.Adapter, Folders.Start, files, [.. Data.Prompts]);
+        notes.AddRange(choices.Notes());
+        return [.. choices.Problems()];
+    }
+
+    public void Dispose()
+    {
+        Attached.Dispose();
+        Data.Dispose();
+        Model.Dispose();
+    }
+}

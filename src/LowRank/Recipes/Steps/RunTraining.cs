@@ -1,0 +1,60 @@
+using LowRank.IO;
+using LowRank.Kernels;
+using LowRank.Recipes.Runs;
+using LowRank.Training;
+using LowRank.Training.Events;
+using static TorchSharp.torch;
+
+namespace LowRank.Recipes.Steps;
+
+/// <summary>Trains a prepared run, and writes the weights, the metrics and the resolved recipe into its output
+/// folder.</summary>
+/// <param name="parts">The run.</param>
+/// <param name="comparer">Writes texts at evaluations, where the recipe asks for them.</param>
+/// <param name="notes">What the user was told before, which the folder keeps.</param>
+/// <param name="advice">The advice that the user was given.</param>
+internal sealed class RunTraining(
+    RunParts parts, RunComparer comparer, IReadOnlyList<string> notes, IReadOnlyList<string> advice)
+{
+    private readonly string output = parts.Recipe.Output;
+
+    /// <summary>Where the files of an earlier run in the same output folder were moved to; null when there was
+    /// none.</summary>
+    public string? EarlierRun { get; private set; }
+
+    /// <inheritdoc cref="RecipeRun.Train"/>
+    public TrainingResult Train(ITrainingObserver observer, bool resume, CancellationToken cancellation)
+    {
+        if (resume) CheckpointStore.RequireAny(output);
+        var waits = new StorageWait(Timeout.InfiniteTimeSpan, observer.Waiting);
+        using RunFolder folder = RunFolder.Hold(output, waits);
+        if (!resume) EarlierRun = PreviousRun.Keep(output, [parts.Folders.Model]);
+        set_num_threads(parts.Recipe.Training.Threads ?? ProcessorCores.Physical());
+        using var metrics = new MetricsWriter(Path.Combine(output, "metrics.jsonl"), resume, waits);
+        using TensorBoardWriter? events = parts.Recipe.Training.TensorBoard
+            ? new TensorBoardWriter(Path.Combine(output, "tensorboard"), waits: waits) : null;
+        var observers = new ObserverGroup(
+            [new RunBeginning(() => KeepBeginning(resume, waits)), metrics, new RunFactsWriter(output, Facts(), waits),
+            .. events is null ? [] : new[] { events }, observer]);
+        var trainer = new Trainer(parts.Data.Task, parts.Attached.Weights, RecipeOptions.Training(parts.Recipe), folder,
+            comparer.Shown(observers));
+        return trainer.Run(parts.Data.Examples, parts.Data.Validation, resume, cancellation);
+    }
+
+    private RunFacts Facts() => new()
+    {
+        // A stream is not gone through before.
+        Training = parts.Data.Stream is null ? RowFacts.Of(parts.Data.Examples) : null,
+        Validation = parts.Data.Validation.Count > 0 ? RowFacts.Of(parts.Data.Validation) : null,
+        Notes = notes,
+        Advice = advice,
+    };
+
+    // What the folder keeps of the run's beginning, once it is taken up: a resume that is refused changes nothing.
+    private void KeepBeginning(bool resume, StorageWait waits)
+    {
+        parts.Data.Stream?.KeepMarks(Path.Combine(output, "stream.marks"), waits);
+        OutputFolder.Write(output, "recipe.yaml", parts.Recipe.ToYaml(), waits);
+        if (!resume) comparer.KeepBefore(waits);
+    }
+}
