@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
-using System.Text;
+using Google.Protobuf;
+using Tensorboard;
 
 namespace LowRank.Training.Events;
 
@@ -33,34 +34,41 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
             stream = new FileStream(
                 Path.Combine(folder, NextName()), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
         });
-        Write(EventMessage.Version(Now));
-        if (plan.ResumedFrom is { } step) Write(EventMessage.Restart(Now, step + 1));
+        Write(new Event { FileVersion = "brain.Event:2" });
+        if (plan.ResumedFrom is { } step)
+            Write(new Event
+            {
+                Step = step + 1, SessionLog = new SessionLog { Status = SessionLog.Types.SessionStatus.Start },
+            });
     }
 
     /// <inheritdoc/>
     public void Stepped(TrainingStep step)
     {
-        List<ProtoMessage> values =
+        List<Summary.Types.Value> values =
         [
-            EventMessage.Scalar("train/loss", step.Loss),
-            EventMessage.Scalar("train/grad_norm", step.GradientNorm),
-            EventMessage.Scalar("train/learning_rate", step.LearningRate),
-            EventMessage.Scalar("train/tokens_per_second", step.TokensPerSecond),
+            Number("train/loss", step.Loss),
+            Number("train/grad_norm", step.GradientNorm),
+            Number("train/learning_rate", step.LearningRate),
+            Number("train/tokens_per_second", step.TokensPerSecond),
         ];
-        if (step.MemoryBytes is { } memory) values.Add(EventMessage.Scalar("train/memory_bytes", memory));
-        Write(EventMessage.Measured(Now, step.Step, values));
+        if (step.MemoryBytes is { } memory) values.Add(Number("train/memory_bytes", memory));
+        Write(new Event { Step = step.Step, Summary = new Summary { Value = { values } } });
     }
 
     /// <inheritdoc/>
-    public void Evaluated(EvaluationResult evaluation) => Write(EventMessage.Measured(Now, evaluation.Step,
-    [
-        EventMessage.Scalar("eval/loss", evaluation.Loss),
-        .. evaluation.Metrics.Where(metric => metric.Value is not null)
-        .Select(metric => EventMessage.Scalar("eval/" + metric.Key, metric.Value.GetValueOrDefault())),
-        .. evaluation.Generations.Select(
-            (text, place) =>
-            EventMessage.Text($"generations/{place + 1}", $"{Verbatim(text.Prompt)}\n\n→\n\n{Verbatim(text.Text)}")),
-    ]));
+    public void Evaluated(EvaluationResult evaluation)
+    {
+        Summary.Types.Value[] values =
+        [
+            Number("eval/loss", evaluation.Loss),
+            .. evaluation.Metrics.Where(metric => metric.Value is not null)
+                .Select(metric => Number("eval/" + metric.Key, metric.Value.GetValueOrDefault())),
+            .. evaluation.Generations.Select((text, place) => Markdown(
+                $"generations/{place + 1}", $"{Verbatim(text.Prompt)}\n\n→\n\n{Verbatim(text.Text)}")),
+        ];
+        Write(new Event { Step = evaluation.Step, Summary = new Summary { Value = { values } } });
+    }
 
     /// <inheritdoc/>
     public void Saving(long step) => Guard(() => stream!.Flush(flushToDisk: true));
@@ -70,6 +78,24 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
 
     /// <inheritdoc/>
     public void Dispose() => stream?.Dispose();
+
+    private static Summary.Types.Value Number(string tag, double value) =>
+        new() { Tag = tag, SimpleValue = (float)value };
+
+    private static Summary.Types.Value Markdown(string tag, string text) => new()
+    {
+        Tag = tag,
+        Tensor = new TensorProto
+        {
+            Dtype = DataType.DtString,
+            TensorShape = new TensorShapeProto { Dim = { new TensorShapeProto.Types.Dim { Size = 1 } } },
+            StringVal = { ByteString.CopyFromUtf8(text) },
+        },
+        Metadata = new SummaryMetadata
+        {
+            PluginData = new SummaryMetadata.Types.PluginData { PluginName = "text" }, DataClass = DataClass.Tensor,
+        },
+    };
 
     // An indented Markdown block, because generated text is not markup.
     private static string Verbatim(string text) => "    " + text.ReplaceLineEndings("\n    ");
@@ -84,10 +110,13 @@ public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, 
         return string.Create(CultureInfo.InvariantCulture, $"{Prefix}{Math.Max((long)Now, earlier + 1):d10}.lowrank");
     }
 
-    private void Write(ProtoMessage message) =>
+    private void Write(Event message)
+    {
+        message.WallTime = Now;
         Guard(() => IO.AtomicFile.Append(
             stream ?? throw new InvalidOperationException("The run has not started."),
-            EventRecord.Of(message.ToArray())));
+            EventRecord.Of(message.ToByteArray())));
+    }
 
     private void Guard(Action work) => RunStorageException.Guard(stream?.Name ?? folder, work, waits);
 }
@@ -115,99 +144,5 @@ internal static class EventRecord
         uint checksum = ~0u;
         foreach (byte value in content) checksum = BitOperations.Crc32C(checksum, value);
         return BitOperations.RotateRight(~checksum, 15) + MaskDelta;
-    }
-}
-
-/// <summary>The messages of TensorBoard's event files (tensorboard/compat/proto/event.proto and
-/// summary.proto).</summary>
-internal static class EventMessage
-{
-    private const int WallTime = 1, Step = 2, FileVersion = 3, Summary = 5, SessionLog = 7; // of Event
-    // of SessionLog.SessionStatus
-    private const int SessionStart = 1;
-    private const int Tag = 1, SimpleValue = 2, Tensor = 8, Metadata = 9;                   // of Summary.Value
-    private const int StringType = 7, TensorClass = 2;                                      // of DataType and DataClass
-
-    /// <summary>The first event of a file.</summary>
-    public static ProtoMessage Version(double time) =>
-        new ProtoMessage().Double(WallTime, time).Text(FileVersion, "brain.Event:2");
-
-    /// <summary>Marks a resumed run: invalidates what earlier files contain from this step on.</summary>
-    public static ProtoMessage Restart(double time, long step) =>
-        new ProtoMessage().Double(WallTime, time).Whole(Step, step)
-            .Message(SessionLog, new ProtoMessage().Whole(1, SessionStart));
-
-    /// <summary>The measurements of a step.</summary>
-    /// <param name="time">Seconds since 1970.</param>
-    /// <param name="step">The step, from 0.</param>
-    /// <param name="values">Values from <see cref="Scalar"/> and <see cref="Text"/>.</param>
-    public static ProtoMessage Measured(double time, long step, IEnumerable<ProtoMessage> values)
-    {
-        var summary = new ProtoMessage();
-        foreach (ProtoMessage value in values) summary.Message(1, value);
-        return new ProtoMessage().Double(WallTime, time).Whole(Step, step).Message(Summary, summary);
-    }
-
-    /// <summary>A number.</summary>
-    public static ProtoMessage Scalar(string tag, double value) =>
-        new ProtoMessage().Text(Tag, tag).Float(SimpleValue, (float)value);
-
-    /// <summary>A text, which the page shows as Markdown.</summary>
-    public static ProtoMessage Text(string tag, string markdown) => new ProtoMessage().Text(Tag, tag)
-        .Message(Tensor, new ProtoMessage().Whole(1, StringType)
-        .Message(2, new ProtoMessage().Message(2, new ProtoMessage().Whole(1, 1))).Text(8, markdown))
-        .Message(Metadata, new ProtoMessage().Message(1, new ProtoMessage().Text(1, "text")).Whole(4, TensorClass));
-}
-
-/// <summary>A message in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written field by
-/// field.</summary>
-internal sealed class ProtoMessage
-{
-    private const int VarintKind = 0, Fixed64Kind = 1, LengthKind = 2, Fixed32Kind = 5;
-
-    private readonly List<byte> bytes = [];
-
-    /// <summary>The bytes of the message.</summary>
-    public byte[] ToArray() => [.. bytes];
-
-    /// <summary>A whole number or an enum's value.</summary>
-    public ProtoMessage Whole(int field, long value) => Key(field, VarintKind).Varint((ulong)value);
-
-    public ProtoMessage Double(int field, double value)
-    {
-        Key(field, Fixed64Kind);
-        Span<byte> fixedBytes = stackalloc byte[8];
-        BinaryPrimitives.WriteDoubleLittleEndian(fixedBytes, value);
-        bytes.AddRange(fixedBytes);
-        return this;
-    }
-
-    public ProtoMessage Float(int field, float value)
-    {
-        Key(field, Fixed32Kind);
-        Span<byte> fixedBytes = stackalloc byte[4];
-        BinaryPrimitives.WriteSingleLittleEndian(fixedBytes, value);
-        bytes.AddRange(fixedBytes);
-        return this;
-    }
-
-    public ProtoMessage Text(int field, string value) => Bytes(field, Encoding.UTF8.GetBytes(value));
-
-    public ProtoMessage Message(int field, ProtoMessage value) => Bytes(field, value.ToArray());
-
-    private ProtoMessage Bytes(int field, byte[] value)
-    {
-        Key(field, LengthKind).Varint((ulong)value.Length);
-        bytes.AddRange(value);
-        return this;
-    }
-
-    private ProtoMessage Key(int field, int kind) => Varint((ulong)(field << 3 | kind));
-
-    private ProtoMessage Varint(ulong value)
-    {
-        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
-        bytes.Add((byte)value);
-        return this;
     }
 }
