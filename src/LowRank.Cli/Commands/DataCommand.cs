@@ -14,9 +14,7 @@ internal sealed class DataCommand : ICliCommand
     private readonly Argument<string?> recipe =
         new("recipe") { Description = "The recipe, a YAML file. Leave it out with --model and --data.",
         Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<string[]> set =
-        new("--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
-        DefaultValueFactory = _ => [] };
+    private readonly Option<string[]> set = RecipeArguments.Set();
     private readonly Option<string?> model =
         new("--model") { Description =
         "Without a recipe: folder or name of the base model, whose tokenizer is used." };

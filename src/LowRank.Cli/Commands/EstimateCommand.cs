@@ -14,10 +14,8 @@ internal sealed class EstimateCommand : ICliCommand
 
     public Command Build()
     {
-        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>(
-            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
-            DefaultValueFactory = _ => [] };
+        Argument<string> recipe = RecipeArguments.Recipe();
+        Option<string[]> set = RecipeArguments.Set();
         var seconds = new Option<double>(
             "--seconds") { Description = "How many seconds to measure each method, for at most 30 micro-batches.",
             DefaultValueFactory = _ => 20 };

@@ -16,14 +16,14 @@ internal sealed class SweepCommand : ICliCommand
 
     public Command Build()
     {
-        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var grid = new Option<string[]>(
-            "--grid") { Description =
-            "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination is run.",
-            Required = true };
-        var set = new Option<string[]>(
-            "--set") { Description = "Change a recipe key for all runs. May be repeated.",
-            DefaultValueFactory = _ => [] };
+        Argument<string> recipe = RecipeArguments.Recipe();
+        Option<string[]> grid = RecipeArguments.CompletingKeys(new Option<string[]>("--grid")
+        {
+            Description = "A recipe key and the values to try: adapter.rank=4,8,16. May be repeated; every combination " +
+                "is run.",
+            Required = true,
+        });
+        Option<string[]> set = RecipeArguments.Set("Change a recipe key for all runs. May be repeated.");
         var parallel = new Option<int>(
             "--parallel") { Description = "Number of runs at a time. Each has its share of the cores and its own " +
             "memory.",

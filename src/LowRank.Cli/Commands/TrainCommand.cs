@@ -14,10 +14,8 @@ internal sealed class TrainCommand : ICliCommand
 
     public Command Build()
     {
-        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>(
-            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
-            DefaultValueFactory = _ => [] };
+        Argument<string> recipe = RecipeArguments.Recipe();
+        Option<string[]> set = RecipeArguments.Set();
         var resume = new Option<bool>(
             "--resume") { Description =
             "Resume from the newest checkpoint in the output folder. Checkpoints are written every 10 minutes or as " +

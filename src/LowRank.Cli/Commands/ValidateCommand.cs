@@ -13,10 +13,8 @@ internal sealed class ValidateCommand : ICliCommand
 
     public Command Build()
     {
-        var recipe = new Argument<string>("recipe") { Description = "The recipe, a YAML file." };
-        var set = new Option<string[]>(
-            "--set") { Description = "Change a recipe key: section.key=value. May be repeated.",
-            DefaultValueFactory = _ => [] };
+        Argument<string> recipe = RecipeArguments.Recipe();
+        Option<string[]> set = RecipeArguments.Set();
         var json = new Option<bool>("--json")
         {
             Description =
