@@ -101,7 +101,7 @@ public sealed record Dataset
         {
             number++;
             yield return row as JsonObject ?? throw new InputException(
-                $"rows, row {number} is {Data.Sample.Describe(row)}, expected an object with fields such as " +
+                $"rows, row {number} is {Data.Row.Describe(row)}, expected an object with fields such as " +
                 "\"text\", or \"prompt\" and \"completion\".");
         }
     }

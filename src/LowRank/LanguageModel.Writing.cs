@@ -171,7 +171,7 @@ public sealed partial class LanguageModel
         if (opened.Model.Network is not Decoder && opened.Start() is IGeneratingTask task)
         {
             JsonObject row = new() { ["prompt"] = prompt };
-            write(task.Generate([new Sample(new DataPlace("prompt", 0), row)], 1, given.MaxNewTokens).Single());
+            write(task.Generate([new Row(new DataPlace("prompt", 0), row)], 1, given.MaxNewTokens).Single());
             return;
         }
         var generator = new TextGenerator(opened.RequireDecoder("Continuing a text"));

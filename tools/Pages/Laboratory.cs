@@ -33,7 +33,7 @@ public sealed class Laboratory
     private readonly Tokenizer tokenizer;
     private readonly IReadOnlyList<IExample> training, heldOut;
     private readonly Lazy<IReadOnlyList<IExample>> baseText; // not needed to time steps
-    private readonly IReadOnlyList<Sample> asked;
+    private readonly IReadOnlyList<Row> asked;
 
     /// <summary>Opens the data.</summary>
     /// <param name="repository">The repository's folder.</param>
@@ -48,7 +48,7 @@ public sealed class Laboratory
         training = Load(recipe.Data.Train);
         heldOut = Load(recipe.Comparison!.Data);
         baseText = new(() => BaseText(Path.Combine(repository, "models", "base", "build", "validation.jsonl")));
-        asked = [.. SampleReader.ReadAll(recipe.Comparison.Data).Take(AskedRows)];
+        asked = [.. Row.Load(recipe.Comparison.Data).Take(AskedRows)];
         set_num_threads(ProcessorCores.Physical());
     }
 
@@ -207,7 +207,7 @@ public sealed class Laboratory
         var options = new GenerationOptions { MaxNewTokens = recipe.Comparison!.MaxNewTokens,
             StopTokenIds = model.Generation.EosTokenIds };
         int stated = 0, facts = 0;
-        foreach (Sample[] rows in asked.Chunk(50))
+        foreach (Row[] rows in asked.Chunk(50))
         {
             IReadOnlyList<IReadOnlyList<int>> texts = new TextGenerator(model.Decoder)
                 .Generate([.. rows.Select(row => PromptEncoding.Prompt(tokenizer, row.Text("prompt")!))], options);

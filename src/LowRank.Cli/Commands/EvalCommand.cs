@@ -86,7 +86,7 @@ internal sealed class EvalCommand : ICliCommand
         {
             var generating = (IGeneratingTask)opened.Task;
             List<string> notes = [];
-            IReadOnlyList<Sample> prompted = PromptRows.Read(source, referenced: true, notes);
+            IReadOnlyList<Row> prompted = PromptRows.Read(source, referenced: true, notes);
             GeneratedTexts texts = GeneratedTexts.Of(
                 generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
             foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);

@@ -41,7 +41,7 @@ internal sealed class TokenizeCommand : ICliCommand
     {
         foreach (string note in tokenizer.Notes) Console.Error.WriteLine("note: " + note);
         using var output = new StreamWriter(Console.OpenStandardOutput());
-        foreach (Sample row in SampleReader.ReadAll([file]))
+        foreach (Row row in Row.Load([file]))
         {
             JsonObject result = decode
                 ? new JsonObject { ["text"] = tokenizer.Decode(Ids(row), skipSpecialTokens: !special) }
@@ -51,13 +51,13 @@ internal sealed class TokenizeCommand : ICliCommand
         }
     }
 
-    private static string Text(Sample row) => row.Text("text")
+    private static string Text(Row row) => row.Text("text")
         ?? throw new InputException(
             $"{row.Place}: the row has no \"text\", expected {{\"text\": \"…\"}}. With --decode rows are " +
             "{\"ids\": […]}.");
 
-    private static IEnumerable<int> Ids(Sample row) =>
-        row.Row["ids"] is JsonArray list && list.All(id => id is JsonValue value && value.TryGetValue(out int _))
+    private static IEnumerable<int> Ids(Row row) =>
+        row.Fields["ids"] is JsonArray list && list.All(id => id is JsonValue value && value.TryGetValue(out int _))
             ? list.Select(id => id!.GetValue<int>())
             : throw new InputException($"{row.Place}: expected {{\"ids\": […]}} with whole numbers.");
 }

@@ -65,9 +65,9 @@ internal sealed class ExampleLoading
     /// remaining rows are only checked.</summary>
     public IEnumerable<TokenizedExample> Examples()
     {
-        foreach (Sample sample in reading.Rows())
+        foreach (Row row in reading.Rows())
         {
-            foreach (TokenizedExample whole in rows.Tokenize(sample, reading.Problems))
+            foreach (TokenizedExample whole in rows.Tokenize(row, reading.Problems))
                 if (reading.Problems.Count == 0 && cutter.Cut(whole) is { } example) yield return example;
         }
     }

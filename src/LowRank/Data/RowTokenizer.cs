@@ -10,7 +10,7 @@ internal sealed class RowTokenizer
     private readonly int vocabulary;
     private readonly ITextTokenizer? tokenizer;
     private readonly IChatFormat? format;
-    private readonly SampleForms forms;
+    private readonly RowForms forms;
     private readonly TrainOn trainOn;
     private readonly string? cannotTalk; // the reason why no row may be a conversation
     private long conversations, parted, parts, begun;
@@ -29,7 +29,7 @@ internal sealed class RowTokenizer
         (this.tokenizer, trainOn) = (tokenizer, options.TrainOn);
         format = tokenizer is null ? null : options.ChatFormat ?? ChatFormats.Of(tokenizer);
         cannotTalk = tokenizer is null || options.ChatFormat is not null ? null : ChatFormats.Obstacle(tokenizer);
-        forms = new SampleForms(Forms(tokenizer, options, vocabulary, format),
+        forms = new RowForms(Forms(tokenizer, options, vocabulary, format),
             tokenizer is null ? " (rows of text need a tokenizer, and the model has none)" : "");
     }
 
@@ -64,33 +64,33 @@ internal sealed class RowTokenizer
 
     /// <summary>The examples of a row, of any length; none if the row is invalid, which is recorded.</summary>
     /// <exception cref="InputException">The row is a conversation, but the model supports none.</exception>
-    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample, DataProblems problems)
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row, DataProblems problems)
     {
-        bool talks = sample.Row["messages"] is not null;
+        bool talks = row.Fields["messages"] is not null;
         if (talks && cannotTalk is not null)
-            throw new InputException($"{sample.Place} is a conversation. {cannotTalk}");
+            throw new InputException($"{row.Place} is a conversation. {cannotTalk}");
         try
         {
             IReadOnlyList<TokenizedExample> examples =
-                [.. forms.Of(sample.Row).Tokenize(sample).Select(example => example with { Place = sample.Place })];
+                [.. forms.Of(row.Fields).Tokenize(row).Select(example => example with { Place = row.Place })];
             foreach (TokenizedExample example in examples) Check(example);
             if (talks) conversations++;
             if (examples.Count > 1) (parted, parts) = (parted + 1, parts + examples.Count);
-            if (Begins(sample) is { } spelled) (begun, beginning) = (begun + 1, spelled);
+            if (Begins(row) is { } spelled) (begun, beginning) = (begun + 1, spelled);
             return examples;
         }
         catch (InputException failure)
         {
-            foreach (string problem in failure.Problems) problems.Add(sample.Place, problem);
+            foreach (string problem in failure.Problems) problems.Add(row.Place, problem);
             return [];
         }
     }
 
-    private string? Begins(Sample sample) =>
-        tokenizer is not null && Sample.AsText(sample.Row["text"] ?? sample.Row["prompt"]) is { Length: > 0 } text
+    private string? Begins(Row row) =>
+        tokenizer is not null && Row.AsText(row.Fields["text"] ?? row.Fields["prompt"]) is { Length: > 0 } text
         ? PromptEncoding.SpelledBeginning(tokenizer, text) : null;
 
-    private static List<ISampleForm> Forms(
+    private static List<IRowForm> Forms(
         ITextTokenizer? tokenizer, ExampleOptions options, int vocabulary, IChatFormat? format)
     {
         var tokens = new TokensForm(vocabulary);

@@ -40,7 +40,7 @@ public static class ColumnProposal
     /// <param name="data">A file of rows.</param>
     /// <param name="task">The value of <c>task</c>.</param>
     public static IReadOnlyList<string> Columns(string data, string task) => First(data, task) is { } row
-        ? [.. row.Row.Select(field => field.Key)] : [];
+        ? [.. row.Fields.Select(field => field.Key)] : [];
 
     /// <summary>What the task reads and the rows lack; none where they have a form of the task's.</summary>
     /// <param name="data">A file of rows.</param>
@@ -48,7 +48,7 @@ public static class ColumnProposal
     public static IReadOnlyList<string> Missing(string data, string task)
     {
         if (First(data, task) is not { } row || Fits(row, task)) return [];
-        return [.. Needed[task].Where(field => !row.Row.ContainsKey(field)).Reverse()];
+        return [.. Needed[task].Where(field => !row.Fields.ContainsKey(field)).Reverse()];
     }
 
     /// <summary>The column proposed for each field that the rows lack, as far as names and lengths tell.</summary>
@@ -58,8 +58,8 @@ public static class ColumnProposal
     {
         var proposed = new OrderedDictionary<string, string>();
         if (First(data, task) is not { } row || Fits(row, task)) return proposed;
-        string[] missing = [.. Needed[task].Where(field => !row.Row.ContainsKey(field))];
-        List<string> free = [.. row.Row.Select(field => field.Key).Except(Needed[task])];
+        string[] missing = [.. Needed[task].Where(field => !row.Fields.ContainsKey(field))];
+        List<string> free = [.. row.Fields.Select(field => field.Key).Except(Needed[task])];
         foreach (string field in missing)
         {
             if (Likely[field]
@@ -72,15 +72,15 @@ public static class ColumnProposal
         // A label is short and a text long: where one field is left, the longest column of text that is left is it.
         string[] open = [.. missing.Where(field => !proposed.ContainsKey(field))];
         if (open is ["text" or "prompt" or "context"]
-            && free.Where(column => Sample.AsText(row.Row[column]) is not null)
-            .MaxBy(column => Sample.AsText(row.Row[column])!.Length) is { } longest)
+            && free.Where(column => Row.AsText(row.Fields[column]) is not null)
+            .MaxBy(column => Row.AsText(row.Fields[column])!.Length) is { } longest)
             proposed[open[0]] = longest;
         return proposed;
     }
 
-    private static bool Fits(Sample row, string task)
+    private static bool Fits(Row row, string task)
     {
-        bool Has(params string[] keys) => keys.All(row.Row.ContainsKey);
+        bool Has(params string[] keys) => keys.All(row.Fields.ContainsKey);
         return Has("input_ids") || task switch
         {
             "sequence_classification" => Has("text", "label") || Has("text", "labels"),
@@ -92,6 +92,6 @@ public static class ColumnProposal
         };
     }
 
-    private static Sample? First(string data, string task) =>
+    private static Row? First(string data, string task) =>
         RowSource.Of([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
 }

@@ -47,9 +47,9 @@ public sealed record RecipeDraft
     public static string SuggestTask(string model, string data)
     {
         RowReading reading = RowSource.Of([data]).Reading(foreign: false);
-        Sample? first = reading.Rows().FirstOrDefault();
+        Row? first = reading.Rows().FirstOrDefault();
         if (first is null) reading.Problems.ThrowIfAny();
-        bool Has(params string[] keys) => first is not null && keys.All(first.Row.ContainsKey);
+        bool Has(params string[] keys) => first is not null && keys.All(first.Fields.ContainsKey);
         if (Has("question", "context")) return "question_answering";
         if (Has("tokens", "tags") || Has("text", "entities")) return "token_classification";
         if (Has("text", "positive")) return "embedding";

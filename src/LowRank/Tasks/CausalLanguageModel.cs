@@ -95,17 +95,17 @@ internal sealed class CausalLanguageModelTask(PretrainedModel model, Tokenizer? 
     public IReadOnlyList<string> GenerationNotes => generator.Notes;
 
     /// <inheritdoc/>
-    public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
+    public IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens)
     {
         Tokenizer words = tokenizer
             ?? throw new InputException(
                 $"{model.Folder} has no tokenizer, which generation needs. Copy the model's tokenizer files into " +
                 "the folder.");
         IChatFormat? format = null;
-        List<int[]> prompts = [.. samples.Select(sample => PromptRows.Conversation(sample) is { } asked
+        List<int[]> prompts = [.. prompted.Select(row => PromptRows.Conversation(row) is { } asked
             ? ChatFormats.Prompt(
-                format ??= ChatFormats.ForTalking(words), words, asked, sample.Row["tools"] as JsonArray)
-            : PromptEncoding.Prompt(words, PromptRows.Prompt(sample)))];
+                format ??= ChatFormats.ForTalking(words), words, asked, row.Fields["tools"] as JsonArray)
+            : PromptEncoding.Prompt(words, PromptRows.Prompt(row)))];
         // a reply ends with its turn, as in chat
         int? turn = format is null ? null : ChatFormats.EndOfTurn(format, words);
         var options = new GenerationOptions

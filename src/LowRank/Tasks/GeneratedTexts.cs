@@ -19,26 +19,26 @@ public sealed record GeneratedTexts(
     /// <summary>Generates a text for every prompt; rows with the same prompt are merged and share their
     /// references.</summary>
     /// <param name="task">The task on its model.</param>
-    /// <param name="samples">Rows with "prompt", and "completion" or "references".</param>
+    /// <param name="prompted">Rows with "prompt", and "completion" or "references".</param>
     /// <param name="batchSize">Prompts per batch.</param>
     /// <param name="maxNewTokens">Maximum number of tokens per text.</param>
     /// <param name="limit">Maximum number of prompts, taken from the start; null for all.</param>
     /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
     public static GeneratedTexts Of(
-        IGeneratingTask task, IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens, int? limit)
+        IGeneratingTask task, IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens, int? limit)
     {
-        var rows = new OrderedDictionary<string, (Sample Row, List<string> References)>();
-        foreach (Sample row in samples)
+        var rows = new OrderedDictionary<string, (Row Row, List<string> References)>();
+        foreach (Row row in prompted)
         {
             string prompt = PromptRows.Prompt(row);
             List<string> wanted = [.. PromptRows.References(row)];
             if (wanted.Count == 0)
                 throw new InputException($"{row.Place}: the row has neither \"completion\" nor \"references\".");
-            if (rows.TryGetValue(prompt, out (Sample Row, List<string> References) known))
+            if (rows.TryGetValue(prompt, out (Row Row, List<string> References) known))
                 known.References.AddRange(wanted);
             else rows.Add(prompt, (row, wanted));
         }
-        List<KeyValuePair<string, (Sample Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
+        List<KeyValuePair<string, (Row Row, List<string> References)>> taken = [.. rows.Take(limit ?? int.MaxValue)];
         string[] texts = [.. task.Generate([.. taken.Select(one => one.Value.Row)], batchSize, maxNewTokens)];
         return new GeneratedTexts(
             [.. taken.Select(one => one.Key)], texts, [.. taken.Select(one => one.Value.References)]);

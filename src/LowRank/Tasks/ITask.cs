@@ -83,10 +83,10 @@ public interface IGeneratingTask : ITask
     IReadOnlyList<string> GenerationNotes => [];
 
     /// <summary>Continues or transforms the prompt of each row with greedy decoding.</summary>
-    /// <param name="samples">Rows with "prompt".</param>
+    /// <param name="prompted">Rows with "prompt".</param>
     /// <param name="batchSize">Rows per batch.</param>
     /// <param name="maxNewTokens">Most tokens of a text.</param>
-    IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens);
+    IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens);
 }
 
 /// <summary>A task whose examples can be created on demand.</summary>

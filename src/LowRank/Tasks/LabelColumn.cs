@@ -37,9 +37,9 @@ internal sealed class LabelColumn
     private bool AreTruths => names.Count > 0 && names.All(name => LabelValue.Truth(name) is not null);
 
     /// <summary>Records the field names of a row, for the message if no row has a label.</summary>
-    public void AddFields(Sample sample)
+    public void AddFields(Row row)
     {
-        foreach ((string name, JsonNode? _) in sample.Row)
+        foreach ((string name, JsonNode? _) in row.Fields)
             if (fields.Count < Shown * 2) fields.Add(name);
     }
 

@@ -59,7 +59,7 @@ public sealed class LabelSet
         JsonValueKind.String => "the label is empty; expected a name or a number. Remove the row, or give it a label.",
         JsonValueKind.Array =>
         $"the label is the list {label.ToJsonString()}, expected one label; put a list of labels under \"labels\".",
-        _ => $"the label is {Sample.Describe(label)}, expected a name or a number.",
+        _ => $"the label is {Row.Describe(label)}, expected a name or a number.",
     };
 }
 

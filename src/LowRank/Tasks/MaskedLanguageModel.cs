@@ -63,7 +63,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         return new TaskData(
-            RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes), [.. notes, .. rows.Warnings]);
+            RowReader.Read(source, row => new[] { Example(rows, row) }, notes), [.. notes, .. rows.Warnings]);
     }
 
     /// <inheritdoc/>
@@ -95,10 +95,10 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         int mask = MaskId;
-        List<TextInput> texts = RowReader.Read(source, sample =>
+        List<TextInput> texts = RowReader.Read(source, row =>
         {
-            var fields = new RowFields(sample.Row);
-            TextInput? input = TextRows.HoldsTokens(sample) ? rows.Tokens(fields, sample) : null;
+            var fields = new RowFields(row.Fields);
+            TextInput? input = TextRows.HoldsTokens(row) ? rows.Tokens(fields, row) : null;
             string text = input is null ? fields.FilledText("text", "Expected a text with the mask token.") : "";
             fields.ThrowIfWrong();
             input ??= TextRows.Input(rows.Encode(text, null));
@@ -143,12 +143,12 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
                 ["probability"] = chance[i] })]);
     }
 
-    private MaskedText Example(TextRows rows, Sample sample)
+    private MaskedText Example(TextRows rows, Row row)
     {
-        var fields = new RowFields(sample.Row);
-        if (TextRows.HoldsTokens(sample))
+        var fields = new RowFields(row.Fields);
+        if (TextRows.HoldsTokens(row))
         {
-            TextInput input = rows.Tokens(fields, sample);
+            TextInput input = rows.Tokens(fields, row);
             int vocabulary = Network.VocabularySize;
             int[] labels =
                 fields.Numbers("labels", id => id == TokenizedExample.Ignored || (id >= 0 && id < vocabulary),
@@ -156,7 +156,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
             if (labels.Length != input.Length)
                 fields.Problem($"\"labels\" has {labels.Length} entries, expected {input.Length}, one for each token.");
             fields.ThrowIfWrong();
-            return new MaskedText(input, labels, [], 0, sample.Place);
+            return new MaskedText(input, labels, [], 0, row.Place);
         }
         string text = fields.FilledText("text", "Expected a text.");
         fields.ThrowIfWrong();
@@ -167,7 +167,7 @@ internal sealed class MaskedLanguageModelTask(PretrainedModel model, Tokenizer? 
         if (maskable.Length == 0) throw new InputException("the text has no token that can be masked; remove the row.");
         return new MaskedText(
             TextRows.Input(encoding), null, maskable,
-            Math.Max(1, (int)Math.Round(settings.MaskShare * maskable.Length)), sample.Place);
+            Math.Max(1, (int)Math.Round(settings.MaskShare * maskable.Length)), row.Place);
     }
 
     private (TextInput Input, int[] Labels) Masked(MaskedText text, Generator? training)

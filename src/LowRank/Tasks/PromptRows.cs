@@ -13,34 +13,34 @@ internal static class PromptRows
     /// <param name="referenced">Whether each row needs a reference text.</param>
     /// <param name="notes">Receives notes from reading, one sentence each; may be null.</param>
     /// <exception cref="InputException">Some rows cannot be used; lists all of them.</exception>
-    public static IReadOnlyList<Sample> Read(RowSource source, bool referenced, ICollection<string>? notes) =>
-        RowReader.Read(source, sample =>
+    public static IReadOnlyList<Row> Read(RowSource source, bool referenced, ICollection<string>? notes) =>
+        RowReader.Read(source, row =>
     {
-        if (Conversation(sample) is null && sample.Text("prompt") is null)
-            throw new InputException(Sample.Lacks(sample.Row, "prompt"));
-        if (referenced && References(sample).Count == 0)
+        if (Conversation(row) is null && row.Text("prompt") is null)
+            throw new InputException(Row.Lacks(row.Fields, "prompt"));
+        if (referenced && References(row).Count == 0)
             throw new InputException(
-                Sample.Lacks(sample.Row, "completion") + " Or give \"references\", a list of texts.");
-        return new[] { sample };
+                Row.Lacks(row.Fields, "completion") + " Or give \"references\", a list of texts.");
+        return new[] { row };
     }, notes, foreign: true);
 
     /// <summary>The key that rows with the same prompt share.</summary>
-    public static string Prompt(Sample row) => Conversation(row)?.ToJsonString() ?? row.Text("prompt")
-        ?? throw new InputException($"{row.Place}: {Sample.Lacks(row.Row, "prompt")}");
+    public static string Prompt(Row row) => Conversation(row)?.ToJsonString() ?? row.Text("prompt")
+        ?? throw new InputException($"{row.Place}: {Row.Lacks(row.Fields, "prompt")}");
 
     /// <summary>The reference texts of the row.</summary>
-    public static IReadOnlyList<string> References(Sample row)
+    public static IReadOnlyList<string> References(Row row)
     {
         if (row.Texts("references") is { Count: > 0 } several) return several;
-        string? one = row.Row["messages"] is JsonArray messages ? messages.Count > 0 && IsAssistant(messages[^1])
-            ? Sample.AsText(messages[^1]!["content"]) : null : row.Text("completion");
+        string? one = row.Fields["messages"] is JsonArray messages ? messages.Count > 0 && IsAssistant(messages[^1])
+            ? Row.AsText(messages[^1]!["content"]) : null : row.Text("completion");
         return one is null ? [] : [one];
     }
 
     /// <summary>A conversation without the assistant's last turn; null if the row is not a conversation.</summary>
-    public static JsonArray? Conversation(Sample row)
+    public static JsonArray? Conversation(Row row)
     {
-        if (row.Row["messages"] is not JsonArray messages) return null;
+        if (row.Fields["messages"] is not JsonArray messages) return null;
         int asked = messages.Count;
         while (asked > 0 && IsAssistant(messages[asked - 1])) asked--;
         if (asked == 0)
@@ -50,5 +50,5 @@ internal static class PromptRows
     }
 
     private static bool IsAssistant(JsonNode? message) =>
-        message is JsonObject turn && Sample.AsText(turn["role"]) == "assistant";
+        message is JsonObject turn && Row.AsText(turn["role"]) == "assistant";
 }

@@ -59,7 +59,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample) }, notes, foreign: true),
+        return new TaskData(RowReader.Read(source, row => new[] { Example(rows, row) }, notes, foreign: true),
             [.. notes, .. rows.Warnings]);
     }
 
@@ -96,13 +96,13 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     public IReadOnlyList<string> GenerationNotes => cutSources;
 
     /// <inheritdoc/>
-    public IEnumerable<string> Generate(IReadOnlyList<Sample> samples, int batchSize, int maxNewTokens)
+    public IEnumerable<string> Generate(IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         Tokenizer words = rows.Tokenizer;
-        List<TextInput> sources = [.. samples.Select(sample => TextRows.Input(rows.Encode(sample.Text("prompt")
+        List<TextInput> sources = [.. prompted.Select(row => TextRows.Input(rows.Encode(row.Text("prompt")
             ?? throw new InputException(
-                $"{sample.Place}: the row has no \"prompt\"; expected the text to transform."), null)))];
+                $"{row.Place}: the row has no \"prompt\"; expected the text to transform."), null)))];
         cutSources = rows.Warnings;
         IReadOnlyList<int> stops =
             [.. model.Generation.EosTokenIds.Concat(words.EosTokenId is { } end ? [end] : []).Distinct()];
@@ -116,25 +116,25 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
     /// <inheritdoc/>
     public AdapterTask Describe() => new("seq2seq") { MaxLength = settings.MaxLength };
 
-    private TextPairExample Example(TextRows rows, Sample sample)
+    private TextPairExample Example(TextRows rows, Row row)
     {
-        var fields = new RowFields(sample.Row);
-        if (TextRows.HoldsTokens(sample))
+        var fields = new RowFields(row.Fields);
+        if (TextRows.HoldsTokens(row))
         {
-            TextInput input = rows.Tokens(fields, sample);
+            TextInput input = rows.Tokens(fields, row);
             int[] given = fields.Numbers("labels", id => id == TokenizedExample.Ignored
                 || (id >= 0 && id < network.VocabularySize),
                 $"-100, or a token id from 0 to {network.VocabularySize - 1}");
             if (given.All(label => label == TokenizedExample.Ignored))
                 fields.Problem("\"labels\" has no token to learn.");
             fields.ThrowIfWrong();
-            return new TextPairExample(input, given, sample.Place);
+            return new TextPairExample(input, given, row.Place);
         }
         string source = fields.FilledText("prompt", "Expected the source text."),
             target = fields.FilledText("completion", "Expected the target text.");
         fields.ThrowIfWrong();
         int[] labels = PromptEncoding.Ended(rows.Tokenizer, rows.Encode(target, null).Ids);
-        return new TextPairExample(TextRows.Input(rows.Encode(source, null)), labels, sample.Place);
+        return new TextPairExample(TextRows.Input(rows.Encode(source, null)), labels, row.Place);
     }
 }
 

@@ -27,17 +27,17 @@ internal sealed class TextRows(PretrainedModel model, Tokenizer? tokenizer, int 
             "folder, or give rows of \"input_ids\".");
 
     /// <summary>Whether a row is tokenised.</summary>
-    public static bool HoldsTokens(Sample sample) => sample.Row.ContainsKey("input_ids");
+    public static bool HoldsTokens(Row row) => row.Fields.ContainsKey("input_ids");
 
     /// <summary>Reads <c>{"input_ids"[, "attention_mask", "token_type_ids"]}</c>.</summary>
     public TextInput Tokens(
-        RowFields fields, Sample sample, string key = "input_ids", string maskKey = "attention_mask")
+        RowFields fields, Row row, string key = "input_ids", string maskKey = "attention_mask")
     {
         int vocabulary = model.Network.VocabularySize;
         int[] ids = fields.Numbers(key, id => id >= 0 && id < vocabulary, $"a token id from 0 to {vocabulary - 1}");
         int[]? Beside(string name, bool isMask)
         {
-            if (!sample.Row.ContainsKey(name)) return null;
+            if (!row.Fields.ContainsKey(name)) return null;
             int[] values = isMask ? fields.Mask(name) : fields.Numbers(name, value => value is 0 or 1, "0 or 1");
             if (values.Length != ids.Length)
                 fields.Problem(
@@ -142,19 +142,19 @@ internal static class RowReader
     /// <exception cref="InputException">Rows that cannot be used: all are counted, the first ten problems shown. Or no
     /// row is left.</exception>
     public static List<T> Read<T>(
-        RowSource source, Func<Sample, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
+        RowSource source, Func<Row, IEnumerable<T>> make, ICollection<string>? notes = null, bool foreign = false)
     {
         RowReading reading = source.Reading(foreign);
         var made = new List<T>();
-        foreach (Sample sample in reading.Rows())
+        foreach (Row row in reading.Rows())
         {
             try
             {
-                made.AddRange(make(sample));
+                made.AddRange(make(row));
             }
             catch (InputException failure)
             {
-                foreach (string problem in failure.Problems) reading.Problems.Add(sample.Place, problem);
+                foreach (string problem in failure.Problems) reading.Problems.Add(row.Place, problem);
             }
         }
         reading.Problems.ThrowIfAny();

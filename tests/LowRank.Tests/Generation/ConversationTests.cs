@@ -138,7 +138,7 @@ public sealed class ConversationTests
         Assert.NotEqual("", model.Tokenizer.Decode(goesOn, skipSpecialTokens: true).Trim());
         var task = (IGeneratingTask)TaskRegistry.Get("causal_lm")
             .Start(model.Model, model.Tokenizer, new TaskSettings());
-        var asked = new Sample(
+        var asked = new Row(
             default, new JsonObject { ["messages"] = new JsonArray(ChatFormats.Message("user", "hi")) });
         Assert.Equal("", Assert.Single(task.Generate([asked], 1, Greedy.MaxNewTokens)));
     }

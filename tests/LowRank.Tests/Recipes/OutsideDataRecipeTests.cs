@@ -42,11 +42,11 @@ public sealed class OutsideDataRecipeTests : IDisposable
     {
         string path = Path.Combine(folder.FullName, "rows.txt");
         File.WriteAllText(path, "a : b | c||One . \n\nd||Two||x\n||y\n");
-        InputException failure = Assert.Throws<InputException>(() => SampleReader.ReadAll([path]));
+        InputException failure = Assert.Throws<InputException>(() => Row.Load([path]));
         Assert.Contains($"2 rows, first at {path}:3: the line contains \"||\" 2 times; expected prompt||completion",
             failure.Message, StringComparison.Ordinal);
         File.WriteAllText(path, "a : b | c||One . \n");
-        Sample row = Assert.Single(SampleReader.ReadAll([path]));
+        Row row = Assert.Single(Row.Load([path]));
         Assert.Equal(("a : b | c\n", "One ."), (row.Text("prompt"), row.Text("completion")));
     }
 }

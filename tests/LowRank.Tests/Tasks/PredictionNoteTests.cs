@@ -75,9 +75,9 @@ public sealed class PredictionNoteTests : IDisposable
         var settings = new TaskSettings();
         using PretrainedModel model = decoder.Model("causal_lm", settings);
         var task = (IGeneratingTask)decoder.Start("causal_lm", model, settings);
-        Sample[] prompts =
+        Row[] prompts =
             [.. new[] { 1, 8, 9, 20, 2 }.Select(
-                words => new Sample(
+                words => new Row(
                     default, new JsonObject { ["prompt"] = string.Join(' ', Enumerable.Repeat("rome", words)) }))];
         string[] together = [.. task.Generate(prompts, 5, 4)];
         IReadOnlyList<string> notes = task.GenerationNotes;

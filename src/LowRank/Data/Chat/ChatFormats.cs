@@ -144,9 +144,9 @@ public sealed class ChatMlFormat : IChatFormat
             problems.Add("\"tools\" needs a chat template that supports tools, but the model has no template.");
         for (int i = 0; i < messages.Count; i++)
         {
-            if (Sample.AsText(messages[i]?["content"]) is null)
+            if (Row.AsText(messages[i]?["content"]) is null)
                 problems.Add(
-                    $"\"messages\"[{i}].\"content\" is {Sample.Describe(messages[i]?["content"])}, expected a " +
+                    $"\"messages\"[{i}].\"content\" is {Row.Describe(messages[i]?["content"])}, expected a " +
                     "text: the model has no chat template.");
             if (messages[i]?["tool_calls"] is not null)
                 problems.Add(

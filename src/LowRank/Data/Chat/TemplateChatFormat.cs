@@ -56,7 +56,7 @@ public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionar
                 "would be learned. Check which messages the template puts into a block, or train on all tokens " +
                 "(train_on: all).");
         int[] turns = [
-            .. Enumerable.Range(0, messages.Count).Where(i => Sample.AsText(messages[i]?["role"]) == Assistant)];
+            .. Enumerable.Range(0, messages.Count).Where(i => Row.AsText(messages[i]?["role"]) == Assistant)];
         if (learned.Count == turns.Length) return new ChatText(whole.Text, whole.GenerationSpans);
         if (whole.GenerationSpans.Count != turns.Length)
             throw new InputException(

@@ -54,7 +54,7 @@ internal static class ToolCalls
     {
         foreach (JsonObject function in Functions(messages))
         {
-            string? text = Sample.AsText(function[Arguments]);
+            string? text = Row.AsText(function[Arguments]);
             if (asTexts)
                 function[Arguments] = string.IsNullOrWhiteSpace(text)
                     ? Text(function[Arguments]?.DeepClone() ?? new JsonObject()) : text;
@@ -73,7 +73,7 @@ internal static class ToolCalls
         if (turn[Key] is not { } calls) return;
         if (calls is not JsonArray list)
         {
-            fields.Problem($"{name}.\"{Key}\" is {Sample.Describe(calls)}, expected a list of calls.");
+            fields.Problem($"{name}.\"{Key}\" is {Row.Describe(calls)}, expected a list of calls.");
             return;
         }
         for (int i = 0; i < list.Count; i++)
@@ -81,9 +81,9 @@ internal static class ToolCalls
             string call = $"{name}.\"{Key}\"[{i}]";
             if (list[i] is not JsonObject)
                 fields.Problem(
-                    $"{call} is {Sample.Describe(list[i])}, expected a call {{\"function\": {{\"name\", " +
+                    $"{call} is {Row.Describe(list[i])}, expected a call {{\"function\": {{\"name\", " +
                     "\"arguments\"}}.");
-            else if (Sample.AsText(Function(list[i])[Arguments]) is { } text && Parsed(text) is null)
+            else if (Row.AsText(Function(list[i])[Arguments]) is { } text && Parsed(text) is null)
                 fields.Problem(
                     $"{call}: \"{Arguments}\" is a text that is not a JSON object. Expected an object, or its JSON " +
                     "text.");
@@ -94,7 +94,7 @@ internal static class ToolCalls
     public static void ReadLists(JsonArray messages)
     {
         foreach (JsonNode? message in messages)
-            if (message is JsonObject turn && Sample.AsText(turn[Key]) is { } text)
+            if (message is JsonObject turn && Row.AsText(turn[Key]) is { } text)
                 turn[Key] = string.IsNullOrWhiteSpace(text) ? null : List(text) is { } list ? list : text;
     }
 

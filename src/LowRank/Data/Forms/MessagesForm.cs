@@ -6,7 +6,7 @@ namespace LowRank.Data.Forms;
 
 /// <summary><c>{"messages": [{"role", "content"}, …][, "tools"]}</c>: a conversation, rendered by the model's chat
 /// template; the assistant's turns are learned, except those with <c>"weight": 0</c>.</summary>
-internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : ISampleForm
+internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format, TrainOn trainOn) : IRowForm
 {
     private const string Assistant = "assistant", Weight = "weight";
 
@@ -16,10 +16,10 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
 
     public IReadOnlyList<string> OptionalKeys { get; } = ["tools"];
 
-    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row)
     {
-        var fields = new RowFields(sample.Row);
-        JsonArray messages = Check(sample.Row, fields);
+        var fields = new RowFields(row.Fields);
+        JsonArray messages = Check(row.Fields, fields);
         fields.ThrowIfWrong();
         int[] learned =
             [.. Enumerable.Range(0, messages.Count)
@@ -27,7 +27,7 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         if (messages.Any(message => message is JsonObject turn && turn.ContainsKey(Weight)))
             messages = WithoutWeights(messages);
         IReadOnlyList<ChatText> texts =
-            format.Render(messages, sample.Row["tools"] as JsonArray, trainOn == TrainOn.Completion ? learned : []);
+            format.Render(messages, row.Fields["tools"] as JsonArray, trainOn == TrainOn.Completion ? learned : []);
         return [.. texts.Select(
             (text, i) => Encode(text, endsWithAssistant: i < texts.Count - 1 || learned.Contains(messages.Count - 1)))];
     }
@@ -76,11 +76,11 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
     private JsonArray Check(JsonObject row, RowFields fields)
     {
         if (row.TryGetPropertyValue("tools", out JsonNode? tools) && tools is not (null or JsonArray))
-            fields.Problem($"\"tools\" is {Sample.Describe(tools)}, expected a list of tools.");
+            fields.Problem($"\"tools\" is {Row.Describe(tools)}, expected a list of tools.");
         if (row["messages"] is not JsonArray messages)
         {
             fields.Problem(
-                $"\"messages\" is {Sample.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
+                $"\"messages\" is {Row.Describe(row["messages"])}, expected a list of {{\"role\", \"content\"}}.");
             return [];
         }
         ToolCalls.ReadLists(messages);
@@ -102,17 +102,17 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
     {
         if (message is not JsonObject turn)
         {
-            fields.Problem($"{name} is {Sample.Describe(message)}, expected {{\"role\", \"content\"}}.");
+            fields.Problem($"{name} is {Row.Describe(message)}, expected {{\"role\", \"content\"}}.");
             return;
         }
         if (!turn.ContainsKey("role"))
             fields.Problem($"{name} has no \"role\". Expected one such as \"user\" or \"assistant\".");
-        else if (Sample.AsText(turn["role"]) is null or "")
+        else if (Row.AsText(turn["role"]) is null or "")
             fields.Problem(
-                $"{name}.\"role\" is {Sample.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
+                $"{name}.\"role\" is {Row.Describe(turn["role"])}, expected one such as \"user\" or \"assistant\".");
         if (turn.TryGetPropertyValue(Weight, out JsonNode? weight)
             && (weight is not JsonValue number || !number.TryGetValue(out double factor) || factor is not (0 or 1)))
-            fields.Problem($"{name}.\"weight\" is {Sample.Describe(weight)}, expected 0 (not learned) or 1.");
+            fields.Problem($"{name}.\"weight\" is {Row.Describe(weight)}, expected 0 (not learned) or 1.");
         ToolCalls.Check(turn, name, fields);
         JsonNode? content = turn["content"];
         // such as tool_calls
@@ -121,11 +121,11 @@ internal sealed class MessagesForm(ITextTokenizer tokenizer, IChatFormat format,
         if (!turn.ContainsKey("content") && !carriesMore)
             fields.Problem($"{name} has no \"content\". Expected a text.");
         else if (content is null && !carriesMore) fields.Problem($"{name}.\"content\" is null, expected a text.");
-        else if (content is not (null or JsonArray) && Sample.AsText(content) is null)
-            fields.Problem($"{name}.\"content\" is {Sample.Describe(content)}, expected a text.");
-        else if (Role(turn) == Assistant && Sample.AsText(content) == "" && !carriesMore)
+        else if (content is not (null or JsonArray) && Row.AsText(content) is null)
+            fields.Problem($"{name}.\"content\" is {Row.Describe(content)}, expected a text.");
+        else if (Role(turn) == Assistant && Row.AsText(content) == "" && !carriesMore)
             fields.Problem($"{name}.\"content\" is empty. Expected what the assistant says.");
     }
 
-    private static string? Role(JsonNode? message) => message is JsonObject turn ? Sample.AsText(turn["role"]) : null;
+    private static string? Role(JsonNode? message) => message is JsonObject turn ? Row.AsText(turn["role"]) : null;
 }

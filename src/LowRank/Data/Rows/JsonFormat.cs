@@ -116,7 +116,7 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
                 return row;
             }
             problems.Add(Place,
-                $"the {what} is {Sample.Describe(node)}, expected a JSON object such as {{\"text\": \"…\"}}.");
+                $"the {what} is {Row.Describe(node)}, expected a JSON object such as {{\"text\": \"…\"}}.");
         }
         catch (DecoderFallbackException failure)
         {
@@ -147,7 +147,7 @@ internal sealed class JsonRow(DataPlace place, ReadOnlyMemory<byte> utf8, string
         else if (node is JsonArray list)
             foreach (JsonNode? item in list) CheckTexts(item);
         else
-            _ = Sample.AsText(node);
+            _ = Row.AsText(node);
     }
 }
 

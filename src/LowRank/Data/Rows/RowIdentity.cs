@@ -74,6 +74,6 @@ internal static class RowIdentity
             foreach (JsonNode? item in list) Write(item, text);
             text.Append(']');
         }
-        else text.Append(Sample.AsText(node) ?? node?.ToJsonString() ?? "null").Append('\u0002');
+        else text.Append(Row.AsText(node) ?? node?.ToJsonString() ?? "null").Append('\u0002');
     }
 }

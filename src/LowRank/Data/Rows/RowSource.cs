@@ -51,12 +51,12 @@ public sealed class RowSource
     /// <summary>All rows, in order.</summary>
     /// <param name="foreign">Whether to recognise forms of other programs' data.</param>
     /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
-    internal IReadOnlyList<Sample> ReadAll(bool foreign)
+    internal IReadOnlyList<Row> ReadAll(bool foreign)
     {
         RowReading reading = Reading(foreign);
-        List<Sample> samples = [.. reading.Rows()];
+        List<Row> all = [.. reading.Rows()];
         reading.Problems.ThrowIfAny();
-        return samples;
+        return all;
     }
 }
 
@@ -144,7 +144,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
     }
 
     /// <summary>The rows in order; invalid ones are recorded and skipped.</summary>
-    public IEnumerable<Sample> Rows() => Unread().Select(Finish).OfType<Sample>();
+    public IEnumerable<Row> Rows() => Unread().Select(Finish).OfType<Row>();
 
     /// <summary>The unprocessed rows of the files.</summary>
     public IEnumerable<UnreadRow> Unread() => source.Held is { } held
@@ -154,7 +154,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
 
     /// <summary>Processes a row as the source requires.</summary>
     /// <returns>Null if the row is invalid, which is recorded, or is skipped.</returns>
-    public Sample? Finish(UnreadRow unread)
+    public Row? Finish(UnreadRow unread)
     {
         if (unread.Read(Problems) is not { } row) return null;
         NullFields.Remove(row);
@@ -172,7 +172,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         }
         if (source.Split is { } split && !split.Takes(row, foreign)) return null;
         if (!source.Options.Deduplicate || seen.Add(RowIdentity.Exact(row, foreign)))
-            return new Sample(unread.Place, row);
+            return new Row(unread.Place, row);
         duplicates++;
         return null;
     }
@@ -241,7 +241,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
             else if (!row.ContainsKey(ours) && !source.Options.Unanswered)
                 throw new InputException(
                     $"the row has no \"{theirs}\", which data.columns.{ours} names; columns found: " +
-                    $"{Sample.Columns(row)}.");
+                    $"{Row.Columns(row)}.");
         }
         foreach (string theirs in source.Options.Columns.Values) row.Remove(theirs);
         foreach ((string ours, JsonNode? value) in found) row[ours] = value?.Parent is null ? value : value.DeepClone();
@@ -260,7 +260,7 @@ internal sealed class ReadRow(DataPlace place, JsonObject row) : UnreadRow(place
     {
         JsonObject fields => fields.Sum(field => Size(field.Value)),
         JsonArray list => list.Sum(Size),
-        _ => Sample.AsText(node)?.Length * 2L ?? 0,
+        _ => Row.AsText(node)?.Length * 2L ?? 0,
     };
 }
 

@@ -48,7 +48,7 @@ public sealed partial class RowTemplate
         if (missing.Length > 0)
             throw new InputException(
                 $"the row has no \"{string.Join("\", \"", missing)}\", which data.template names; columns found: " +
-                $"{Sample.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
+                $"{Row.Columns(row)}. Where it may be missing, write {{{{ {missing[0]} | default(\"\") }}}}.");
         Dictionary<string, string> written =
             needed.ToDictionary(part => part.Key, part => Render(part.Key, part.Template, row));
         foreach (string key in Replaced) row.Remove(key);

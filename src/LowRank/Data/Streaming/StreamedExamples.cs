@@ -112,8 +112,8 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
         {
             (RowCycle source, UnreadRow row) = rows.Next();
             DataProblems problems = source.Reading.Problems;
-            IReadOnlyList<TokenizedExample> wholes = source.Reading.Finish(row) is { } sample
-                ? tokenizer.Tokenize(sample, problems) : [];
+            IReadOnlyList<TokenizedExample> wholes = source.Reading.Finish(row) is { } finished
+                ? tokenizer.Tokenize(finished, problems) : [];
             problems.ThrowIfAny();
             foreach (TokenizedExample? example in wholes.Select(cutter.Cut))
                 if (example is not null) rest.Enqueue(example);

@@ -148,7 +148,7 @@ internal sealed record RecipeChoices(Recipe Recipe, Func<string, bool> IsGiven)
 /// <param name="Files">The data files that are read.</param>
 /// <param name="Prompted">Rows of the comparison with a prompt, each prompt once.</param>
 internal sealed record PreparedChoices(Recipe Recipe, PretrainedModel Model, Adapter? Adapter, string? StartFolder,
-    IReadOnlyList<string> Files, IReadOnlyList<Sample> Prompted)
+    IReadOnlyList<string> Files, IReadOnlyList<Row> Prompted)
 {
     /// <summary>Whether a key is written with a value; of a recipe that was made without a text every key
     /// counts.</summary>

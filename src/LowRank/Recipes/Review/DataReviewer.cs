@@ -77,15 +77,15 @@ public sealed class DataReviewer
         RowReading reading = source.Reading(foreign: true);
         long looked = 0;
         bool isPartial = false;
-        foreach (Sample sample in reading.Rows())
+        foreach (Row row in reading.Rows())
         {
             if (looked++ == limit)
             {
                 isPartial = true;
                 break;
             }
-            foreach (TokenizedExample example in maker.Tokenize(sample, reading.Problems))
-                each(counts.Add(example), sample.Place);
+            foreach (TokenizedExample example in maker.Tokenize(row, reading.Problems))
+                each(counts.Add(example), row.Place);
         }
         return counts.Result(
             string.Join(", ", source.Paths), [.. reading.Notes, .. maker.Notes], reading.Problems, isPartial);

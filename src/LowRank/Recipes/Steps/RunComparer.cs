@@ -37,7 +37,7 @@ internal sealed class RunComparer(RunParts parts)
         if (comparison is null) return null;
         double loss =
             Evaluation.RunFinite(data.Task, data.ComparisonExamples, parts.Recipe.Training.EvalBatchSize, 0).Loss;
-        List<Sample> asked = [.. data.Prompts.Take(Math.Max(comparison.Facts, comparison.Generations))];
+        List<Row> asked = [.. data.Prompts.Take(Math.Max(comparison.Facts, comparison.Generations))];
         IReadOnlyList<string> texts = Generate([.. asked.Select(row => row.Text("prompt")!)]);
         int stated = 0, facts = 0;
         for (int i = 0; i < Math.Min(asked.Count, comparison.Facts); i++)
@@ -60,7 +60,7 @@ internal sealed class RunComparer(RunParts parts)
     /// <inheritdoc cref="RecipeRun.Compare"/>
     public Comparison Compare(ComparisonSide first, ComparisonSide last)
     {
-        List<Sample> shown = [.. data.Prompts.Take(comparison!.Generations)];
+        List<Row> shown = [.. data.Prompts.Take(comparison!.Generations)];
         var compared = new Comparison(first, last, [.. shown.Select(row => row.Text("prompt")!)],
             [.. shown.Select(row => row.Text("completion") ?? "")]);
         OutputFolder.Write(

@@ -21,7 +21,7 @@ internal sealed record RunData : IDisposable
     public IReadOnlyList<IExample> Validation { get; init; } = [];
 
     /// <summary>The rows of the comparison; may be empty.</summary>
-    public IReadOnlyList<Sample> ComparisonRows { get; init; } = [];
+    public IReadOnlyList<Row> ComparisonRows { get; init; } = [];
 
     /// <summary>The same rows as examples.</summary>
     public IReadOnlyList<IExample> ComparisonExamples { get; init; } = [];
@@ -30,11 +30,11 @@ internal sealed record RunData : IDisposable
     public StreamedExamples? Stream => Examples as StreamedExamples;
 
     /// <summary>The rows of the comparison that have a prompt.</summary>
-    public IEnumerable<Sample> PromptedRows => ComparisonRows.Where(row => row.Text("prompt") is not null);
+    public IEnumerable<Row> PromptedRows => ComparisonRows.Where(row => row.Text("prompt") is not null);
 
     /// <summary>Of those the first with each prompt: several rows may have the same one, each with another
     /// completion.</summary>
-    public IEnumerable<Sample> Prompts => PromptedRows.DistinctBy(row => row.Text("prompt"));
+    public IEnumerable<Row> Prompts => PromptedRows.DistinctBy(row => row.Text("prompt"));
 
     /// <summary>The recipe with the longest text that an embedding model's folder brings, where it names none: what the
     /// run keeps says what was done.</summary>

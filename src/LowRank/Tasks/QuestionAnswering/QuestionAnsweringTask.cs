@@ -56,7 +56,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
         var notes = new List<string>();
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
         return new TaskData(
-            RowReader.Read(source, sample => reader.Read(sample, labelled: true), notes), [.. notes, .. reader.Notes]);
+            RowReader.Read(source, row => reader.Read(row, labelled: true), notes), [.. notes, .. reader.Notes]);
     }
 
     /// <inheritdoc/>
@@ -80,7 +80,7 @@ internal sealed class QuestionAnsweringTask(PretrainedModel model, Tokenizer? to
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var reader = new QuestionReader(new TextRows(model, tokenizer, settings.MaxLength), settings.Stride);
-        List<AnswerWindow> windows = RowReader.Read(source, sample => reader.Read(sample, labelled: false), notes);
+        List<AnswerWindow> windows = RowReader.Read(source, row => reader.Read(row, labelled: false), notes);
         var board = new AnswerAccumulator(settings.MaxAnswerTokens);
         foreach (AnswerWindow[] batch in windows.Chunk(batchSize))
         {

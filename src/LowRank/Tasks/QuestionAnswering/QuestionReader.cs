@@ -16,19 +16,19 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         : [$"{(cut == 1 ? "1 answer begins or ends" : $"{cut} answers begin or end")} inside a token, and " +
             $"{(cut == 1 ? "is" : "are")} learned with the whole token; the first is at {firstCut}."];
 
-    public IEnumerable<AnswerWindow> Read(Sample sample, bool labelled)
+    public IEnumerable<AnswerWindow> Read(Row row, bool labelled)
     {
-        if (TextRows.HoldsTokens(sample)) return [OfTokens(sample, labelled)];
-        var fields = new RowFields(sample.Row);
+        if (TextRows.HoldsTokens(row)) return [OfTokens(row, labelled)];
+        var fields = new RowFields(row.Fields);
         string question = fields.FilledText("question", "Expected the question."),
             context = fields.FilledText("context", "Expected the text that answers it.");
         fields.ThrowIfWrong();
-        List<(int Start, string Text)> answers = sample.Row.ContainsKey("answers") || labelled
-            ? Answers(sample, context) : [];
-        var asked = new AskedQuestion(context, [.. answers.Select(answer => answer.Text)], sample.Place);
+        List<(int Start, string Text)> answers = row.Fields.ContainsKey("answers") || labelled
+            ? Answers(row, context) : [];
+        var asked = new AskedQuestion(context, [.. answers.Select(answer => answer.Text)], row.Place);
         List<AnswerWindow> windows =
             [.. Windows(question, context).Select(encoding => Window(encoding, asked, labelled ? answers : null))];
-        if (labelled && answers.Count > 0) NoteCut(windows, answers[0], sample.Place);
+        if (labelled && answers.Count > 0) NoteCut(windows, answers[0], row.Place);
         return windows;
     }
 
@@ -45,24 +45,24 @@ internal sealed class QuestionReader(TextRows rows, int stride)
             new EncodingOptions { MaxLength = rows.MaxLength, Truncation = Truncation.OnlySecond, Stride = stride });
     }
 
-    private AnswerWindow OfTokens(Sample sample, bool labelled)
+    private AnswerWindow OfTokens(Row row, bool labelled)
     {
-        var fields = new RowFields(sample.Row);
-        TextInput input = rows.Tokens(fields, sample);
+        var fields = new RowFields(row.Fields);
+        TextInput input = rows.Tokens(fields, row);
         int? Position(string key)
         {
             if (!labelled) return null;
-            if (sample.Row[key] is JsonValue value && value.TryGetValue(out int place) && place >= 0
+            if (row.Fields[key] is JsonValue value && value.TryGetValue(out int place) && place >= 0
                 && place < input.Length)
                 return place;
             fields.Problem(
-                $"\"{key}\" is {sample.Row[key]?.ToJsonString() ?? "missing"}, expected a token's position from 0 " +
+                $"\"{key}\" is {row.Fields[key]?.ToJsonString() ?? "missing"}, expected a token's position from 0 " +
                 $"to {input.Length - 1}.");
             return null;
         }
         (int? start, int? end) = (Position("start_position"), Position("end_position"));
         fields.ThrowIfWrong();
-        return new AnswerWindow(input, start, end, null, new AskedQuestion("", [], sample.Place));
+        return new AnswerWindow(input, start, end, null, new AskedQuestion("", [], row.Place));
     }
 
     private static AnswerWindow Window(
@@ -95,20 +95,20 @@ internal sealed class QuestionReader(TextRows rows, int stride)
         return first < 0 || last < first ? (0, 0) : (first, last);
     }
 
-    private static List<(int, string)> Answers(Sample sample, string context)
+    private static List<(int, string)> Answers(Row row, string context)
     {
         const string Expected =
             "{\"text\": [\"…\"], \"answer_start\": [0]} with as many texts as starts, both empty if the context does " +
             "not contain the answer";
-        if (sample.Row["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts
+        if (row.Fields["answers"] is not JsonObject answers || answers["text"] is not JsonArray texts
             || answers["answer_start"] is not JsonArray starts || texts.Count != starts.Count)
             throw new InputException(
-                $"\"answers\" is {sample.Row["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
+                $"\"answers\" is {row.Fields["answers"]?.ToJsonString() ?? "missing"}, expected {Expected}.");
         var found = new List<(int, string)>();
         var offsets = new TextOffsets(context); // SQuAD counts characters as code points, like Python
         for (int i = 0; i < texts.Count; i++)
         {
-            if (Sample.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value
+            if (Row.AsText(texts[i]) is not { Length: > 0 } text || starts[i] is not JsonValue value
                 || !value.TryGetValue(out int start))
                 throw new InputException($"\"answers\" is {answers.ToJsonString()}, expected {Expected}.");
             start = start < 0 || start > offsets.Length ? -1 : offsets.Units(start);

@@ -38,24 +38,24 @@ public sealed class SequenceClassificationKind : ITaskKind
         var column = new LabelColumn();
         var targets = new LabelVariety();
         bool several = false, single = false;
-        IReadOnlyList<Sample> rows = data.ReadAll(foreign: false);
-        foreach (Sample sample in rows)
+        IReadOnlyList<Row> rows = data.ReadAll(foreign: false);
+        foreach (Row row in rows)
         {
-            column.AddFields(sample);
-            if (LabelValue.List(sample.Row["labels"]) is { } list)
+            column.AddFields(row);
+            if (LabelValue.List(row.Fields["labels"]) is { } list)
             {
                 several = true;
-                column.AddList(list, sample.Place);
+                column.AddList(list, row.Place);
                 targets.Add(string.Join('\n', list.Select(LabelValue.Name).Order(StringComparer.Ordinal)));
             }
-            if (LabelValue.Name(sample.Row["label"]) is not { } name) continue;
+            if (LabelValue.Name(row.Fields["label"]) is not { } name) continue;
             single = true;
-            column.Add(sample.Row["label"], sample.Place);
+            column.Add(row.Fields["label"], row.Place);
             targets.Add(LabelValue.Canonical(name));
         }
         if (column.IsEmpty && settings.Labels is null && rows.Count > 0)
             throw new InputException(
-                $"The training data has no label: {Sample.Lacks(rows[0].Row, "label")} For a table without a " +
+                $"The training data has no label: {Row.Lacks(rows[0].Fields, "label")} For a table without a " +
                 "header line set data.csv: {header: false}; its columns are then numbered from 0.");
         if (several && single)
             throw new InputException(
@@ -117,7 +117,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         bool tables = problem == Problems.MultiLabel && HoldsTables(source);
         List<ClassifiedText> examples =
-            RowReader.Read(source, sample => new[] { Example(rows, sample, given => Target(given, tables)) }, notes);
+            RowReader.Read(source, row => new[] { Example(rows, row, given => Target(given, tables)) }, notes);
         return new TaskData(examples, [.. notes, .. rows.Warnings]);
     }
 
@@ -146,7 +146,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     public IEnumerable<JsonObject> Predict(RowSource source, int batchSize, ICollection<string>? notes = null)
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
-        List<ClassifiedText> examples = RowReader.Read(source, sample => new[] { Example(rows, sample, null) }, notes);
+        List<ClassifiedText> examples = RowReader.Read(source, row => new[] { Example(rows, row, null) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return examples.Chunk(batchSize).SelectMany(Answers);
     }
@@ -185,38 +185,38 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
     private Tensor Values(ClassifiedText[] texts) =>
         tensor(texts.SelectMany(text => text.Target!).Select(value => (float)value).ToArray(), device: Network.Device);
 
-    private static ClassifiedText Example(TextRows rows, Sample sample, Func<Sample, double[]>? target)
+    private static ClassifiedText Example(TextRows rows, Row row, Func<Row, double[]>? target)
     {
-        var fields = new RowFields(sample.Row);
+        var fields = new RowFields(row.Fields);
         TextInput? input = null;
-        if (TextRows.HoldsTokens(sample)) input = rows.Tokens(fields, sample);
+        if (TextRows.HoldsTokens(row)) input = rows.Tokens(fields, row);
         else
         {
             string first = fields.FilledText("text", "Expected the text to label.");
-            string? second = sample.Row.ContainsKey("text_pair")
+            string? second = row.Fields.ContainsKey("text_pair")
                 ? fields.FilledText("text_pair", "Expected the second text; remove the key if there is none.")
                 : null;
             fields.ThrowIfWrong();
             input = TextRows.Input(rows.Encode(first, second));
         }
         fields.ThrowIfWrong();
-        return new ClassifiedText(input, target?.Invoke(sample), sample.Place);
+        return new ClassifiedText(input, target?.Invoke(row), row.Place);
     }
 
     // Decides for all rows: a single list such as [1, 0] could contain labels or one position per label.
     private static bool HoldsTables(RowSource source)
     {
         var column = new LabelColumn();
-        foreach (Sample sample in source.Reading(foreign: false).Rows())
-            if (LabelValue.List(sample.Row["labels"]) is { } list) column.AddList(list, sample.Place);
+        foreach (Row row in source.Reading(foreign: false).Rows())
+            if (LabelValue.List(row.Fields["labels"]) is { } list) column.AddList(list, row.Place);
         return column.TableWidth is not null;
     }
 
-    private double[] Target(Sample sample, bool tables)
+    private double[] Target(Row row, bool tables)
     {
         string key = problem == Problems.MultiLabel ? "labels" : "label";
-        if (sample.Row[key] is not { } label)
-            throw new InputException($"{Sample.Lacks(sample.Row, key)} The task's problem is {problem}.");
+        if (row.Fields[key] is not { } label)
+            throw new InputException($"{Row.Lacks(row.Fields, key)} The task's problem is {problem}.");
         if (problem == Problems.Regression) return [Score(label)];
         if (problem == Problems.SingleLabel) return [labels!.Number(label)];
         if (LabelValue.List(label) is not { } several)

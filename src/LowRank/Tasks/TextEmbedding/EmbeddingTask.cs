@@ -109,7 +109,7 @@ internal sealed class EmbeddingTask : ITask
     {
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, MaxLength);
-        return new TaskData(RowReader.Read(source, sample => new[] { Example(rows, sample, paired: true) }, notes),
+        return new TaskData(RowReader.Read(source, row => new[] { Example(rows, row, paired: true) }, notes),
             [.. notes, .. rows.Warnings]);
     }
 
@@ -144,7 +144,7 @@ internal sealed class EmbeddingTask : ITask
     {
         var rows = new TextRows(model, tokenizer, MaxLength);
         List<EmbeddingExample> texts =
-            RowReader.Read(source, sample => new[] { Example(rows, sample, paired: false) }, notes);
+            RowReader.Read(source, row => new[] { Example(rows, row, paired: false) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(batch =>
         {
@@ -183,27 +183,27 @@ internal sealed class EmbeddingTask : ITask
         return alone.Ids.Length - (alone.SpecialTokens[^1] ? 1 : 0);
     }
 
-    private EmbeddingExample Example(TextRows rows, Sample sample, bool paired)
+    private EmbeddingExample Example(TextRows rows, Row row, bool paired)
     {
-        var fields = new RowFields(sample.Row);
-        if (TextRows.HoldsTokens(sample))
+        var fields = new RowFields(row.Fields);
+        if (TextRows.HoldsTokens(row))
         {
-            TextInput first = rows.Tokens(fields, sample);
+            TextInput first = rows.Tokens(fields, row);
             TextInput? second = paired
-                ? rows.Tokens(fields, sample, "positive_input_ids", "positive_attention_mask") : null;
+                ? rows.Tokens(fields, row, "positive_input_ids", "positive_attention_mask") : null;
             fields.ThrowIfWrong();
-            return new EmbeddingExample(first, second, null, sample.Place);
+            return new EmbeddingExample(first, second, null, row.Place);
         }
         string text = fields.FilledText("text", "Expected the text to embed.");
         string? positive = paired ? fields.FilledText("positive", "Expected a text that belongs to it.") : null;
-        string? negative = paired && sample.Row.ContainsKey("negative")
+        string? negative = paired && row.Fields.ContainsKey("negative")
             ? fields.FilledText("negative", "Expected a text that does not; remove the key where there is none.")
             : null;
         fields.ThrowIfWrong();
         string prompt = Prompt;
         TextInput? Encode(string? one) => one is null ? null
             : TextRows.Input(rows.Encode(prompt + (pipeline.LowersCase ? one.ToLowerInvariant() : one), null));
-        return new EmbeddingExample(Encode(text)!, Encode(positive), Encode(negative), sample.Place);
+        return new EmbeddingExample(Encode(text)!, Encode(positive), Encode(negative), row.Place);
     }
 }
 

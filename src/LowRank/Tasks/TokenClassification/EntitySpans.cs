@@ -20,9 +20,9 @@ internal static class EntitySpans
 {
     /// <summary>The entities, in text order.</summary>
     /// <exception cref="InputException">Some spans cannot be used; lists all of them.</exception>
-    public static List<EntitySpan> Read(Sample sample, string text)
+    public static List<EntitySpan> Read(Row row, string text)
     {
-        if (sample.Row["entities"] is not JsonArray list)
+        if (row.Fields["entities"] is not JsonArray list)
             throw new InputException("the row has no list \"entities\"; expected one, which is empty if the text has " +
                 "no entities.");
         var offsets = new TextOffsets(text);

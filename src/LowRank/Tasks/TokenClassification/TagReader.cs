@@ -24,23 +24,23 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
 
     /// <summary>The field with the tags of a row's words: <c>tags</c>, or <c>ner_tags</c> as in Hugging Face data
     /// sets.</summary>
-    public static string TagKey(Sample sample) => sample.Row.ContainsKey(Tags) || !sample.Row.ContainsKey(NumberedTags)
+    public static string TagKey(Row row) => row.Fields.ContainsKey(Tags) || !row.Fields.ContainsKey(NumberedTags)
         ? Tags : NumberedTags;
 
-    public TaggedText Read(Sample sample, bool labelled)
+    public TaggedText Read(Row row, bool labelled)
     {
-        if (TextRows.HoldsTokens(sample)) return OfTokens(sample, labelled);
-        if (sample.Row.ContainsKey("tokens")) return OfWords(sample, labelled);
-        if (sample.Row.ContainsKey("text")) return OfText(sample, labelled);
+        if (TextRows.HoldsTokens(row)) return OfTokens(row, labelled);
+        if (row.Fields.ContainsKey("tokens")) return OfWords(row, labelled);
+        if (row.Fields.ContainsKey("text")) return OfText(row, labelled);
         throw new InputException(
-            $"the row has the keys {string.Join(", ", sample.Row.Select(field => $"\"{field.Key}\""))}. " +
+            $"the row has the keys {string.Join(", ", row.Fields.Select(field => $"\"{field.Key}\""))}. " +
             "Expected {\"tokens\", \"tags\"} | {\"text\", \"entities\"} | {\"input_ids\", \"labels\"}.");
     }
 
-    private TaggedText OfTokens(Sample sample, bool labelled)
+    private TaggedText OfTokens(Row row, bool labelled)
     {
-        var fields = new RowFields(sample.Row);
-        TextInput input = rows.Tokens(fields, sample);
+        var fields = new RowFields(row.Fields);
+        TextInput input = rows.Tokens(fields, row);
         int[] tags = labelled
             ? fields.Numbers("labels", label => label == Ignored || (label >= 0 && label < labels.Names.Count),
             $"-100, or a label's number from 0 to {labels.Names.Count - 1}")
@@ -50,18 +50,18 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         fields.ThrowIfWrong();
         IEnumerable<int> answered = Enumerable.Range(0, input.Length)
             .Where(i => labelled ? tags[i] != Ignored : input.Mask?[i] != 0);
-        return new TaggedText(input, tags, [.. answered.Select(i => new TaggedWord(i, i, i + 1))], sample.Place);
+        return new TaggedText(input, tags, [.. answered.Select(i => new TaggedWord(i, i, i + 1))], row.Place);
     }
 
     // Words are joined with blanks; a word's tag belongs to its first token, and the other tokens are not learned (as
     // for BERT, arXiv 1810.04805, section 5.3).
-    private TaggedText OfWords(Sample sample, bool labelled)
+    private TaggedText OfWords(Row row, bool labelled)
     {
-        IReadOnlyList<string> words = sample.Texts("tokens");
+        IReadOnlyList<string> words = row.Texts("tokens");
         if (words.Count == 0) throw new InputException("\"tokens\" is empty, expected at least one word.");
         int blank = words.ToList().FindIndex(string.IsNullOrWhiteSpace);
         if (blank >= 0) throw new InputException($"\"tokens\"[{blank}] is blank, expected a word.");
-        int[]? tags = labelled ? TagNumbers(sample, words.Count) : null;
+        int[]? tags = labelled ? TagNumbers(row, words.Count) : null;
         var text = new StringBuilder();
         var spans = new List<TokenSpan>();
         foreach (string word in words)
@@ -79,13 +79,13 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
             if (tags is not null && first[i] >= 0) numbers[first[i]] = tags[i];
             if (first[i] >= 0 || spans[i].Start < seen.Start || spans[i].End > seen.End) continue;
             unseen++;
-            firstUnseen ??= sample.Place;
+            firstUnseen ??= row.Place;
         }
         if (labelled && first.All(token => token < 0))
             throw new InputException("no word of \"tokens\" has a token, so nothing can be learned; remove the row.");
         return new TaggedText(
             TextRows.Input(encoding), numbers,
-            [.. spans.Select((span, i) => new TaggedWord(first[i], span.Start, span.End))], sample.Place);
+            [.. spans.Select((span, i) => new TaggedWord(first[i], span.Start, span.End))], row.Place);
     }
 
     // The position of each word's first token; -1 for a word without one.
@@ -105,10 +105,10 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         return first;
     }
 
-    private int[] TagNumbers(Sample sample, int words)
+    private int[] TagNumbers(Row row, int words)
     {
-        string key = TagKey(sample);
-        JsonArray? tags = sample.Row[key] as JsonArray;
+        string key = TagKey(row);
+        JsonArray? tags = row.Fields[key] as JsonArray;
         if (tags?.Count != words)
             throw new InputException(
                 $"\"{key}\" has {tags?.Count.ToString() ?? "no"} entries, expected {words}, one for each of " +
@@ -116,12 +116,12 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
         return [.. tags.Select(labels.Number)];
     }
 
-    private TaggedText OfText(Sample sample, bool labelled)
+    private TaggedText OfText(Row row, bool labelled)
     {
-        var fields = new RowFields(sample.Row);
+        var fields = new RowFields(row.Fields);
         string text = fields.FilledText("text", "Expected the text to tag.");
         fields.ThrowIfWrong();
-        List<EntitySpan> entities = labelled ? EntitySpans.Read(sample, text) : [];
+        List<EntitySpan> entities = labelled ? EntitySpans.Read(row, text) : [];
         TokenEncoding encoding = rows.Encode(text, null, out TokenSpan seen);
         List<TaggedWord> answered = [.. Enumerable.Range(0, encoding.Ids.Length).Where(i => !encoding.SpecialTokens[i])
             .Select(i => (Token: i, Span: EntitySpans.Trim(text, encoding.Offsets[i])))
@@ -141,7 +141,7 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
                     JsonValue.Create(!inside ? "O" : (tagged == entity ? "I-" : "B-") + entities[entity].Label));
             if (inside) tagged = entity;
         }
-        return new TaggedText(TextRows.Input(encoding), numbers, answered, sample.Place);
+        return new TaggedText(TextRows.Input(encoding), numbers, answered, row.Place);
     }
 }
 

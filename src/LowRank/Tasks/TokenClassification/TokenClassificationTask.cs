@@ -38,19 +38,19 @@ public sealed class TokenClassificationKind : ITaskKind
         var entities = new HashSet<string>();
         bool marksSpans = false;
         DataPlace? numbered = null;
-        foreach (Sample sample in data.ReadAll(foreign: false))
+        foreach (Row row in data.ReadAll(foreign: false))
         {
-            column.AddFields(sample);
-            string key = TextRows.HoldsTokens(sample) ? "labels" : TagReader.TagKey(sample);
-            foreach (JsonNode? tag in sample.Row[key] as JsonArray ?? [])
+            column.AddFields(row);
+            string key = TextRows.HoldsTokens(row) ? "labels" : TagReader.TagKey(row);
+            foreach (JsonNode? tag in row.Fields[key] as JsonArray ?? [])
             {
                 if (LabelValue.Name(tag) is not { } name || name == "-100") continue;
-                if (key != "labels" && tag!.GetValueKind() == JsonValueKind.Number) numbered ??= sample.Place;
-                column.Add(tag, sample.Place);
+                if (key != "labels" && tag!.GetValueKind() == JsonValueKind.Number) numbered ??= row.Place;
+                column.Add(tag, row.Place);
                 variety.Add(name);
             }
-            marksSpans |= sample.Row["entities"] is not null;
-            foreach (JsonNode? entity in sample.Row["entities"] as JsonArray ?? [])
+            marksSpans |= row.Fields["entities"] is not null;
+            foreach (JsonNode? entity in row.Fields["entities"] as JsonArray ?? [])
                 if (LabelValue.Name((entity as JsonObject)?["label"]) is { } name) entities.Add(name);
         }
         var notes = new List<string>();
@@ -99,7 +99,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
         var notes = new List<string>();
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        return new TaskData(RowReader.Read(source, sample => new[] { reader.Read(sample, labelled: true) }, notes),
+        return new TaskData(RowReader.Read(source, row => new[] { reader.Read(row, labelled: true) }, notes),
             [.. notes, .. rows.Warnings, .. reader.Notes]);
     }
 
@@ -126,8 +126,8 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     {
         var rows = new TextRows(model, tokenizer, settings.MaxLength);
         var reader = new TagReader(rows, labels);
-        List<(TaggedText Text, Sample Row)> texts =
-            RowReader.Read(source, sample => new[] { (reader.Read(sample, labelled: false), sample) }, notes);
+        List<(TaggedText Text, Row Row)> texts =
+            RowReader.Read(source, row => new[] { (reader.Read(row, labelled: false), row) }, notes);
         foreach (string warning in rows.Warnings) notes?.Add(warning);
         return texts.Chunk(batchSize).SelectMany(Answers);
     }
@@ -136,7 +136,7 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     public AdapterTask Describe() =>
         new("token_classification") { Labels = labels.Names, MaxLength = settings.MaxLength };
 
-    private List<JsonObject> Answers((TaggedText Text, Sample Row)[] texts)
+    private List<JsonObject> Answers((TaggedText Text, Row Row)[] texts)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -158,11 +158,11 @@ internal sealed class TokenClassificationTask(PretrainedModel model, Tokenizer? 
     // per word.
     private string? Untagged => labels.Names.Contains(Outside) ? Outside : null;
 
-    private static JsonObject Answer(TaggedText text, Sample row, List<(string? Tag, float? Probability)> found)
+    private static JsonObject Answer(TaggedText text, Row row, List<(string? Tag, float? Probability)> found)
     {
         var tags = new JsonArray([.. found.Select(one => (JsonNode?)one.Tag)]);
         var probabilities = new JsonArray([.. found.Select(one => (JsonNode?)one.Probability)]);
-        if (!row.Row.ContainsKey("text") || TextRows.HoldsTokens(row))
+        if (!row.Fields.ContainsKey("text") || TextRows.HoldsTokens(row))
             return new JsonObject { ["tags"] = tags, ["probabilities"] = probabilities };
         return new JsonObject { ["entities"] = Entities(text, row.Text("text")!, found) };
     }

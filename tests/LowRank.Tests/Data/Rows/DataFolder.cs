@@ -23,7 +23,7 @@ internal sealed class DataFolder : IDisposable
     }
 
     public static string[] Rows(RowSource source, bool foreign = false) =>
-        [.. source.ReadAll(foreign).Select(sample => sample.Row.ToJsonString())];
+        [.. source.ReadAll(foreign).Select(sample => sample.Fields.ToJsonString())];
 
     public static string[] Rows(params string[] paths) => Rows(RowSource.Of(paths));
 
@@ -32,7 +32,7 @@ internal sealed class DataFolder : IDisposable
 
     public static string Refusal(params string[] paths) => Refusal(RowSource.Of(paths));
 
-    public static JsonObject Row(Sample sample) => sample.Row;
+    public static JsonObject Row(Row sample) => sample.Fields;
 
     public void Dispose() => folder.Delete(recursive: true);
 }

@@ -54,7 +54,7 @@ public sealed class FormatFuzzTests : IDisposable
         {
             RowReading reading = RowSource.Of([path], new RowOptions { OnBadRow = badRows }).Reading(foreign: true);
             long before = GC.GetAllocatedBytesForCurrentThread();
-            foreach (Sample row in reading.Rows()) Assert.Equal(path, row.Place.File);
+            foreach (Row row in reading.Rows()) Assert.Equal(path, row.Place.File);
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 200L << 20);
             if (Record.Exception(reading.Problems.ThrowIfAny) is { } refused) Assert.IsType<InputException>(refused);
         }

@@ -31,11 +31,11 @@ public sealed class ParquetTests : IDisposable
             ["ids"] = new List<int> { i, 7 },
         };
         string path = Write("x.parquet", schema, [Row(0), Row(1)], [Row(2)]);
-        IReadOnlyList<Sample> rows = SampleReader.ReadAll([path]);
+        IReadOnlyList<Row> rows = LowRank.Data.Row.Load([path]);
         Assert.Equal("""{"prompt":"p0","n":0,"b":false,"messages":[{"role":"user","content":"h\u00E9"}],"ids":[0,7]}""",
-            rows[0].Row.ToJsonString());
-        Assert.Equal(["n", "d", "b", "messages", "ids"], rows[1].Row.Select(field => field.Key));
-        Assert.Equal((true, $"{path}, row 3"), (rows[2].Row["b"]!.GetValue<bool>(), rows[2].Place.ToString()));
+            rows[0].Fields.ToJsonString());
+        Assert.Equal(["n", "d", "b", "messages", "ids"], rows[1].Fields.Select(field => field.Key));
+        Assert.Equal((true, $"{path}, row 3"), (rows[2].Fields["b"]!.GetValue<bool>(), rows[2].Place.ToString()));
     }
 
     // Written by Apache Arrow's C++ library, as Python's pyarrow and datasets do: two row groups, dictionaries, several
@@ -46,8 +46,8 @@ public sealed class ParquetTests : IDisposable
     [InlineData("arrow-zstd-v2")]
     public void Files_of_arrow_are_read(string name)
     {
-        IReadOnlyList<Sample> rows =
-            SampleReader.ReadAll(
+        IReadOnlyList<Row> rows =
+            LowRank.Data.Row.Load(
                 [Path.Combine(AppContext.BaseDirectory, "Fixtures", "fuzz", "parquet", name + ".parquet")]);
         Assert.Equal(43, rows.Count);
         for (int i = 0; i < rows.Count; i++)
@@ -55,8 +55,8 @@ public sealed class ParquetTests : IDisposable
             Assert.Equal(($"prompt {i % 5} é\n", i == 2 ? null : $"completion {i}", i + 1L),
                 (rows[i].Text("prompt"), rows[i].Text("completion"), rows[i].Place.Line));
             Assert.Equal((i % 4 == 0 ? null : (long?)i, i / 4.0, i % 2 == 0),
-                ((long?)rows[i].Row["n"], (double)rows[i].Row["score"]!, (bool)rows[i].Row["kept"]!));
-            Assert.Equal(Enumerable.Range(0, i % 3), rows[i].Row["input_ids"]!.AsArray().Select(id => (int)id!));
+                ((long?)rows[i].Fields["n"], (double)rows[i].Fields["score"]!, (bool)rows[i].Fields["kept"]!));
+            Assert.Equal(Enumerable.Range(0, i % 3), rows[i].Fields["input_ids"]!.AsArray().Select(id => (int)id!));
             // a missing value of a list leaves no place
             Assert.Equal(i % 3 == 0 ? [] : i % 2 == 0 ? ["a"] : ["a", "b"], rows[i].Texts("facts"));
         }

@@ -48,7 +48,7 @@ public sealed class RowFormTests : IDisposable
     public void Forms_of_others_are_read_as_ours(string row, string expected)
     {
         string read = Assert.Single(
-            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Row.ToJsonString();
+            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Fields.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
@@ -144,7 +144,7 @@ public sealed class RowFormTests : IDisposable
         JsonObject turns =
             Assert.Single(
                 Source(Row, ("user", "{{ q }}"), ("assistant", "{{ a[0] }}"), ("system", "Kurz."))
-                .ReadAll(foreign: true)).Row;
+                .ReadAll(foreign: true)).Fields;
         Assert.Equal(
             """[{"role":"system","content":"Kurz."},{"role":"user","content":"Wer?"},{"role":"assistant","content":"x"}]""", turns["messages"]!.ToJsonString());
         Assert.Contains("x.jsonl:1: the row has no \"frage\", which data.template names; columns found: \"q\", \"a\"",
@@ -206,7 +206,7 @@ public sealed class RowFormTests : IDisposable
     public void Columns_of_well_known_sets_are_read_as_the_tasks_own(string row, string expected)
     {
         string read = Assert.Single(
-            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Row.ToJsonString();
+            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Fields.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
@@ -222,7 +222,7 @@ public sealed class RowFormTests : IDisposable
         Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names",
             DataFolder.Refusal(RowSource.Of([path], new RowOptions { Template = template })), StringComparison.Ordinal);
         JsonObject answered = RowSource.Of([path], new RowOptions { Template = template, Unanswered = true })
-            .ReadAll(foreign: true)[0].Row;
+            .ReadAll(foreign: true)[0].Fields;
         Assert.Equal(("aX", false), (answered["prompt"]!.GetValue<string>(), answered.ContainsKey("completion")));
         Assert.Equal("a",
             RowSource.Of([path],

@@ -48,7 +48,7 @@ public sealed class TableTests : IDisposable
     [Fact]
     public void Quotes_inside_a_field_are_its_own() =>
         Assert.Equal(["the 12\" pizza", "awful \"smell\"", " one"],
-            SampleReader.ReadAll(
+            Row.Load(
                 [folder.Write("x.csv", "text,label\nthe 12\" pizza,good\nawful \"smell\",bad\n one,bad\n")])
                 .Select(row => row.Text("text")));
 
@@ -102,14 +102,14 @@ public sealed class TableTests : IDisposable
               {"title": "B", "paragraphs": []}]}
             """);
         RowReading reading = RowSource.Of([path]).Reading(foreign: false);
-        Sample[] rows = [.. reading.Rows()];
+        Row[] rows = [.. reading.Rows()];
         reading.Problems.ThrowIfAny();
         Assert.Equal(
             [
                 """{"title":"A","context":"Bob is in Rome.","id":"1","question":"Who?","answers":{"text":["Bob"],"answer_start":[0]}}""",
                 """{"title":"A","context":"Bob is in Rome.","id":"2","question":"When?","answers":{"text":[],"answer_start":[]}}""",
                 """{"title":"A","context":"Ann is in Oslo.","id":"3","question":"Where?","answers":{"text":["Oslo"],"answer_start":[10]}}""",
-            ], rows.Select(row => row.Row.ToJsonString()));
+            ], rows.Select(row => row.Fields.ToJsonString()));
         Assert.Equal($"{path}, row 3", rows[2].Place.ToString());
         Assert.Contains("SQuAD", Assert.Single(reading.Notes), StringComparison.Ordinal);
     }
@@ -146,7 +146,7 @@ public sealed class TableTests : IDisposable
             "x.jsonl",
             $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i => $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
         // quadratic, this is minutes
-        Assert.Equal(200_001, Assert.Single(RowSource.Of([path]).ReadAll(foreign: false)).Row.Count);
+        Assert.Equal(200_001, Assert.Single(RowSource.Of([path]).ReadAll(foreign: false)).Fields.Count);
     }
 
     [Fact]

@@ -23,11 +23,11 @@ internal sealed class ConversationForm : IForeignForm
         {
             foreach ((string key, string role) in new[] { ("input", "user"), ("output", "assistant") })
             {
-                if (Sample.AsText(turn[key]) is { } words)
+                if (Row.AsText(turn[key]) is { } words)
                     messages.Add(new JsonObject { ["role"] = role, ["content"] = words });
                 else
                     fields.Problem(
-                        $"\"conversation\"[{messages.Count / 2}].\"{key}\" is {Sample.Describe(turn[key])}, " +
+                        $"\"conversation\"[{messages.Count / 2}].\"{key}\" is {Row.Describe(turn[key])}, " +
                         "expected a text.");
             }
         }
@@ -62,7 +62,7 @@ internal sealed class ConversationalPromptForm : IForeignForm
         {
             JsonNode? asked = message?.DeepClone();
             // parsed as JSON, like a value from the data
-            if (asked is JsonObject turn && Sample.AsText(turn["role"]) == "assistant")
+            if (asked is JsonObject turn && Row.AsText(turn["role"]) == "assistant")
                 turn["weight"] = JsonNode.Parse("0");
             messages.Add(asked);
         }
@@ -103,7 +103,7 @@ internal sealed class OpenAiForm : IForeignForm
 
     public bool Fits(JsonObject row) => row["messages"] is JsonArray messages
         && (row.ContainsKey("parallel_tool_calls") || row.ContainsKey("functions")
-        || Sample.AsText(row["tools"]) is not null
+        || Row.AsText(row["tools"]) is not null
             || messages.Any(message => message is JsonObject turn && turn.ContainsKey("weight")));
 
     public JsonObject Convert(JsonObject row)
@@ -150,7 +150,7 @@ internal sealed class ShareGptForm : IForeignForm
         var messages = new JsonArray();
         string key = row.ContainsKey("conversations") ? "conversations" : "conversation";
         if (row[key] is not JsonArray turns)
-            fields.Problem($"\"{key}\" is {Sample.Describe(row[key])}, expected a list of {{\"from\", \"value\"}}.");
+            fields.Problem($"\"{key}\" is {Row.Describe(row[key])}, expected a list of {{\"from\", \"value\"}}.");
         else
             for (int i = 0; i < turns.Count; i++)
                 if (Message(turns[i], $"\"{key}\"[{i}]", fields) is { } message) messages.Add(message);
@@ -166,17 +166,17 @@ internal sealed class ShareGptForm : IForeignForm
 
     private static JsonObject? Message(JsonNode? turn, string name, RowFields fields)
     {
-        if (turn is not JsonObject entry || Sample.AsText(entry["from"] ?? entry["role"]) is not { } from)
+        if (turn is not JsonObject entry || Row.AsText(entry["from"] ?? entry["role"]) is not { } from)
         {
             fields.Problem($"{name} has no \"from\". Expected {{\"from\": \"human\", \"value\": \"…\"}}.");
             return null;
         }
-        string? value = Sample.AsText(entry["value"] ?? entry["content"]);
+        string? value = Row.AsText(entry["value"] ?? entry["content"]);
         if (!Roles.TryGetValue(from, out string? role))
             fields.Problem($"{name}.\"from\" is \"{from}\", expected one of {string.Join(", ", Roles.Keys)}.");
         else if (value is null)
             fields.Problem(
-                $"{name}.\"value\" is {Sample.Describe(entry["value"] ?? entry["content"])}, expected a text.");
+                $"{name}.\"value\" is {Row.Describe(entry["value"] ?? entry["content"])}, expected a text.");
         else if (from.Equals("function_call", StringComparison.OrdinalIgnoreCase)) return Call(value, name, fields);
         else
         {
@@ -200,7 +200,7 @@ internal sealed class ShareGptForm : IForeignForm
             // reported below, like any other value that is not a call
         }
         JsonNode?[] calls = read is JsonArray list ? [.. list] : [read];
-        if (calls.Length > 0 && calls.All(call => call is JsonObject && Sample.AsText(call["name"]) is not null))
+        if (calls.Length > 0 && calls.All(call => call is JsonObject && Row.AsText(call["name"]) is not null))
             return new JsonObject { ["role"] = "assistant", ["content"] = "",
                 ["tool_calls"] = new JsonArray([.. calls.Select(call => Function(call!))]) };
         fields.Problem(
@@ -224,10 +224,10 @@ internal static class ToolList
     public static JsonArray? Read(JsonObject row, RowFields fields)
     {
         JsonNode? tools = row["tools"];
-        if (tools is null || Sample.AsText(tools) is { } blank && string.IsNullOrWhiteSpace(blank)) return null;
+        if (tools is null || Row.AsText(tools) is { } blank && string.IsNullOrWhiteSpace(blank)) return null;
         try
         {
-            if ((Sample.AsText(tools) is { } text ? JsonNode.Parse(text) : tools.DeepClone()) is JsonArray list)
+            if ((Row.AsText(tools) is { } text ? JsonNode.Parse(text) : tools.DeepClone()) is JsonArray list)
                 return list;
         }
         catch (JsonException)
@@ -235,7 +235,7 @@ internal static class ToolList
             // reported below, like any other text that is not a list
         }
         fields.Problem(
-            $"\"tools\" is {Sample.Describe(tools)}, expected a list of tools, or a text that holds one as JSON.");
+            $"\"tools\" is {Row.Describe(tools)}, expected a list of tools, or a text that holds one as JSON.");
         return null;
     }
 }

@@ -24,7 +24,7 @@ internal sealed class AlpacaForm : IForeignForm
         string instruction = fields.FilledText("instruction", "Expected what the model is asked."),
             output = fields.FilledText("output", "Expected the text to learn.");
         string input = row["input"] is null ? "" : fields.AnyText("input");
-        if (row["system"] is { } system && Sample.AsText(system) != "")
+        if (row["system"] is { } system && Row.AsText(system) != "")
             fields.Problem("\"system\" is not part of Alpaca's prompt. Add it to data.template, or remove it.");
         if (row["history"] is { } history && history is not JsonArray { Count: 0 })
             fields.Problem("\"history\" is not part of Alpaca's form. Write conversations as {\"messages\"}.");

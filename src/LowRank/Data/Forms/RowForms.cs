@@ -6,13 +6,13 @@ namespace LowRank.Data.Forms;
 /// <summary>Finds the form of a row by its keys. A file may mix forms.</summary>
 /// <param name="forms">The available forms.</param>
 /// <param name="note">Appended to the list of forms in messages; may be empty.</param>
-internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
+internal sealed class RowForms(IReadOnlyList<IRowForm> forms, string note)
 {
     /// <summary>The form of a row.</summary>
     /// <exception cref="InputException">The row has no form, only part of one, or keys of two.</exception>
-    public ISampleForm Of(JsonObject row)
+    public IRowForm Of(JsonObject row)
     {
-        ISampleForm? form = forms.FirstOrDefault(candidate => candidate.Keys.All(row.ContainsKey));
+        IRowForm? form = forms.FirstOrDefault(candidate => candidate.Keys.All(row.ContainsKey));
         if (form is null) throw Formless(row);
         List<string> foreign =
         [
@@ -29,14 +29,14 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
     private InputException Formless(JsonObject row)
     {
         // If part of a form is present, its other keys are missing.
-        ISampleForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey))
+        IRowForm? begun = forms.Where(candidate => candidate.Keys.Any(row.ContainsKey))
             .MaxBy(candidate => candidate.Keys.Count(row.ContainsKey));
         return begun is null
             ? new InputException(
-                $"the row has no text to learn from; columns found: {Sample.Columns(row)}. Expected one of the " +
+                $"the row has no text to learn from; columns found: {Row.Columns(row)}. Expected one of the " +
                 $"forms {Shapes()}; data.columns maps other names, such as {{prompt: …, completion: …}}.")
             : new InputException(
-                Sample.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key)))
+                Row.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key)))
                 + $" Expected one of the forms {Shapes()}.");
     }
 
@@ -46,7 +46,7 @@ internal sealed class SampleForms(IReadOnlyList<ISampleForm> forms, string note)
 }
 
 /// <summary>One of the forms a row may have.</summary>
-internal interface ISampleForm
+internal interface IRowForm
 {
     /// <summary>The form, for messages.</summary>
     string Shape { get; }
@@ -60,12 +60,12 @@ internal interface ISampleForm
     /// <summary>Converts a row that has all of <see cref="Keys"/> to one example, or to several for a
     /// conversation.</summary>
     /// <exception cref="InputException">The row is invalid; the problems do not contain its place.</exception>
-    IReadOnlyList<TokenizedExample> Tokenize(Sample sample);
+    IReadOnlyList<TokenizedExample> Tokenize(Row row);
 }
 
 /// <summary><c>{"text"}</c>: a document. Every token is learned, including the end-of-text token, which is added if the
 /// tokenizer has one and the text does not end with it.</summary>
-internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
+internal sealed class TextForm(ITextTokenizer tokenizer) : IRowForm
 {
     public string Shape => "{\"text\"}";
 
@@ -73,9 +73,9 @@ internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
 
     public IReadOnlyList<string> OptionalKeys { get; } = [];
 
-    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row)
     {
-        var fields = new RowFields(sample.Row);
+        var fields = new RowFields(row.Fields);
         string text = fields.FilledText("text", "Expected a document; remove the row.");
         fields.ThrowIfWrong();
         int[] ids = PromptEncoding.Ended(tokenizer, PromptEncoding.Text(tokenizer, text));
@@ -85,7 +85,7 @@ internal sealed class TextForm(ITextTokenizer tokenizer) : ISampleForm
 
 /// <summary><c>{"prompt", "completion"}</c>: the completion and the end-of-text token after it are learned. They follow
 /// exactly the ids from which a model generates.</summary>
-internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : ISampleForm
+internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IRowForm
 {
     public string Shape => "{\"prompt\", \"completion\"}";
 
@@ -93,9 +93,9 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
 
     public IReadOnlyList<string> OptionalKeys { get; } = [];
 
-    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row)
     {
-        var fields = new RowFields(sample.Row);
+        var fields = new RowFields(row.Fields);
         string prompt =
             fields.FilledText(
                 "prompt", "Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.");
@@ -110,7 +110,7 @@ internal sealed class PromptForm(ITextTokenizer tokenizer, TrainOn trainOn) : IS
 }
 
 /// <summary><c>{"input_ids", "labels"[, "attention_mask"]}</c>: used unchanged.</summary>
-internal sealed class TokensForm(int vocabularySize) : ISampleForm
+internal sealed class TokensForm(int vocabularySize) : IRowForm
 {
     private const string Mask = "attention_mask";
 
@@ -120,16 +120,16 @@ internal sealed class TokensForm(int vocabularySize) : ISampleForm
 
     public IReadOnlyList<string> OptionalKeys { get; } = [Mask];
 
-    public IReadOnlyList<TokenizedExample> Tokenize(Sample sample)
+    public IReadOnlyList<TokenizedExample> Tokenize(Row row)
     {
-        var fields = new RowFields(sample.Row);
+        var fields = new RowFields(row.Fields);
         bool IsToken(long id) => id >= 0 && id < vocabularySize;
         int[] ids = fields.Numbers("input_ids", IsToken, $"a token from 0 to {vocabularySize - 1}");
         int[] labels =
             fields.Numbers(
                 "labels", id =>
                 id == TokenizedExample.Ignored || IsToken(id), $"-100 or a token from 0 to {vocabularySize - 1}");
-        int[]? mask = sample.Row.ContainsKey(Mask) ? fields.Mask(Mask) : null;
+        int[]? mask = row.Fields.ContainsKey(Mask) ? fields.Mask(Mask) : null;
         fields.ThrowIfWrong(); // the lengths are meaningless if a list was invalid
         if (ids.Length == 0) fields.Problem("\"input_ids\" is empty. Expected the tokens of a text.");
         if (labels.Length != ids.Length)
@@ -168,14 +168,14 @@ internal sealed class RowFields(JsonObject row)
 
     private string AnyText(string key, out bool isText)
     {
-        isText = Sample.AsText(row[key]) is not null;
+        isText = Row.AsText(row[key]) is not null;
         if (!isText) problems.Add(Wrong(key, "a text"));
-        return Sample.AsText(row[key]) ?? "";
+        return Row.AsText(row[key]) ?? "";
     }
 
     /// <summary>The problem of a field that is absent or has an unexpected value.</summary>
     public string Wrong(string key, string expected) => row.ContainsKey(key)
-        ? $"\"{key}\" is {Sample.Describe(row[key])}, expected {expected}." : Sample.Lacks(row, key);
+        ? $"\"{key}\" is {Row.Describe(row[key])}, expected {expected}." : Row.Lacks(row, key);
 
     /// <summary>Ones for tokens and zeros for padding; a text that is all padding is a problem.</summary>
     public int[] Mask(string key)
@@ -205,7 +205,7 @@ internal sealed class RowFields(JsonObject row)
                 and <= int.MaxValue && isAllowed(number))
                 numbers[i] = (int)number;
             else if (wrong++ == 0)
-                problems.Add($"\"{key}\"[{i}] is {Sample.Describe(list[i])}, expected {expected}.");
+                problems.Add($"\"{key}\"[{i}] is {Row.Describe(list[i])}, expected {expected}.");
         }
         if (wrong > 1) problems[^1] = problems[^1].TrimEnd('.') + $" ({wrong - 1} more in this list are wrong).";
         return numbers;

@@ -6,25 +6,31 @@ namespace LowRank.Data;
 
 /// <summary>A row of a file with all its fields.</summary>
 /// <param name="Place">The place of the row.</param>
-/// <param name="Row">Its fields.</param>
-public sealed record Sample(DataPlace Place, JsonObject Row)
+/// <param name="Fields">Its fields.</param>
+public sealed record Row(DataPlace Place, JsonObject Fields)
 {
     /// <summary>The text of a field; null if the row has no such field.</summary>
     /// <exception cref="InputException">The field is not a text.</exception>
-    public string? Text(string key) => Row.TryGetPropertyValue(key, out JsonNode? value)
-        ? AsText(value) ?? throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a text.")
+    public string? Text(string key) => Fields.TryGetPropertyValue(key, out JsonNode? value)
+        ? AsText(value)
+            ?? throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a text.")
         : null;
 
     /// <summary>The texts of a field such as <c>"facts": ["…", "…"]</c>; none if the row has no such field.</summary>
     /// <exception cref="InputException">The field is not a list of texts.</exception>
     public IReadOnlyList<string> Texts(string key)
     {
-        if (!Row.TryGetPropertyValue(key, out JsonNode? value)) return [];
+        if (!Fields.TryGetPropertyValue(key, out JsonNode? value)) return [];
         if (value is not JsonArray list)
             throw new InputException($"{Place}: \"{key}\" is {Describe(value)}, expected a list of texts.");
         return [.. list.Select((item, i) => AsText(item)
             ?? throw new InputException($"{Place}: \"{key}\"[{i}] is {Describe(item)}, expected a text."))];
     }
+
+    /// <summary>All rows of files in order: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of
+    /// them, compressed or not (<see cref="RowSource"/>).</summary>
+    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
+    public static IReadOnlyList<Row> Load(IReadOnlyList<string> paths) => RowSource.Of(paths).ReadAll(foreign: false);
 
     /// <summary>The message for a row without a field.</summary>
     internal static string Lacks(JsonObject row, string key) =>
@@ -54,14 +60,4 @@ public sealed record Sample(DataPlace Place, JsonObject Row)
         JsonValueKind.Object => "an object",
         _ => value.ToJsonString(),
     };
-}
-
-/// <summary>Reads files of rows: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of them,
-/// compressed or not (<see cref="RowSource"/>).</summary>
-public static class SampleReader
-{
-    /// <summary>All rows of the files, in order.</summary>
-    /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
-    public static IReadOnlyList<Sample> ReadAll(IReadOnlyList<string> paths) =>
-        RowSource.Of(paths).ReadAll(foreign: false);
 }
