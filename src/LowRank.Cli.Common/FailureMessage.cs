@@ -24,7 +24,7 @@ public static partial class FailureMessage
     {
         Exception cause = Cause(failure);
         if (isVerbose) to.WriteLine(failure);
-        else if (cause is InputException) to.WriteLine($"error: {cause.Message}");
+        else if (cause is InputException input) to.WriteLine($"error: {input.Message}{Options(input.Remedy)}");
         else if (OutOfMemory(cause) is { } memory) to.WriteLine($"error: {memory}");
         else if (IsPartMissing(cause))
             to.WriteLine(
@@ -33,6 +33,17 @@ public static partial class FailureMessage
         else to.WriteLine($"error: {FirstLines(cause.Message)} ({cause.GetType().Name})\n{Fault}");
         return cause is InputException ? ExitCodes.BadInput : ExitCodes.Failed;
     }
+
+    // What mends a problem, by the command line's names.
+    private static string Options(InputRemedy? remedy) => remedy switch
+    {
+        { Code: InputRemedy.Columns, Value: var field } =>
+            $"\nColumns are mapped by data.columns in a recipe, or by --columns {field}=COLUMN.",
+        { Code: InputRemedy.BaseDtype, Value: var format } =>
+            $"\nUse --base-dtype {format}, or base_dtype: {format} in a recipe.",
+        { Code: InputRemedy.NewRun } => "\nLeave out --resume.",
+        _ => "",
+    };
 
     // The exception inside exceptions that only wrap another.
     private static Exception Cause(Exception failure) =>

@@ -20,4 +20,23 @@ public sealed class InputException : Exception
 
     /// <summary>The problems, in the order they were met.</summary>
     public IReadOnlyList<string> Problems { get; }
+
+    /// <summary>The setting that mends it, where one does; null elsewhere. The messages say what to do without the names
+    /// that a front end has for it, such as options of a command line: it adds them by this.</summary>
+    public InputRemedy? Remedy { get; init; }
+}
+
+/// <summary>A setting that mends a problem.</summary>
+/// <param name="Code">The setting: <see cref="Columns"/>, <see cref="BaseDtype"/> or <see cref="NewRun"/>.</param>
+/// <param name="Value">What it is to be, where that is known; null elsewhere.</param>
+public sealed record InputRemedy(string Code, string? Value = null)
+{
+    /// <summary>Which column of the data has what a task reads; the value is the field.</summary>
+    public const string Columns = "columns";
+
+    /// <summary>How the base's weights are kept; the value is the format.</summary>
+    public const string BaseDtype = "base_dtype";
+
+    /// <summary>To begin a run anew, instead of resuming one.</summary>
+    public const string NewRun = "new_run";
 }

@@ -191,9 +191,7 @@ internal static partial class AdaptationRecipe
             text = text.Replace(path, name, StringComparison.Ordinal);
         text = Key().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
         text = FirstWord().Replace(text, match => Options.GetValueOrDefault(match.Value) ?? match.Value);
-        return text.Replace(" (or --columns)", "", StringComparison.Ordinal)
-            .Replace("--resume", "TrainingOptions.Resume", StringComparison.Ordinal)
-            .Replace("The recipe cannot be run", "The adaptation cannot be run", StringComparison.Ordinal);
+        return text.Replace("The recipe cannot be run", "The adaptation cannot be run", StringComparison.Ordinal);
     }
 
     /// <summary>Does work, whose errors name options instead of keys.</summary>
@@ -203,7 +201,7 @@ internal static partial class AdaptationRecipe
         {
             return work();
         }
-        catch (InputException error) when (Reword(error.Message, files) != error.Message)
+        catch (InputException error) when (error.Remedy is not null || Reword(error.Message, files) != error.Message)
         {
             throw Reword(error, files);
         }
@@ -212,6 +210,12 @@ internal static partial class AdaptationRecipe
     private static InputException Reword(InputException error, AdaptationFiles? files)
     {
         string[] problems = [.. error.Problems.Select(problem => Reword(problem, files))];
+        problems[^1] += error.Remedy switch
+        {
+            { Code: InputRemedy.Columns } => $" {Options["data.columns"]} maps columns.",
+            { Code: InputRemedy.BaseDtype, Value: var format } => $" Set {Options["base_dtype"]} to {format}.",
+            _ => "",
+        };
         string heading = error.Message.Split('\n')[0];
         return problems.Length == 1 && error.Problems[0] == error.Message ? new InputException(problems[0], error)
             : new InputException(Reword(heading, files), problems);

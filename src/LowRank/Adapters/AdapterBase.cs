@@ -96,7 +96,7 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
             $"{folder} began as what {BaseDtype} takes from the base's weights (LoftQ) and is right beside a base " +
             $"in {BaseDtype} alone, but {model.Folder} was opened in " +
             $"{(formats.Count == 0 ? WeightFormats.Float32 : string.Join(" and ", formats))}. Open it in " +
-                $"{BaseDtype}: --base-dtype {BaseDtype}, in a recipe base_dtype: {BaseDtype}.");
+                $"{BaseDtype}.") { Remedy = new InputRemedy(InputRemedy.BaseDtype, BaseDtype) };
     }
 
     private static IReadOnlyList<string> Formats(INetwork network) =>
@@ -159,7 +159,7 @@ internal sealed class QuantizedBase
         Tensor merged = changes.Apply(name, wide), written = merged.to(type);
         if (!FiniteOutput.Holds(written))
             throw new NonFiniteException(
-                $"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16 (--dtype).");
+                $"{name}: the merged weight is not finite in {Text}. Write it in float32 or bfloat16.");
         Report.Rounding.Add(merged, written);
         return written.MoveToOuterDisposeScope();
     }

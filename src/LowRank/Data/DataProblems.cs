@@ -11,6 +11,7 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     private readonly ProblemList wrong = new(), skipped = new();
     private readonly List<string> remarks = [];
     private DataPlace lastSkipped;
+    private InputRemedy? remedy;
 
     /// <summary>Problems that end the run.</summary>
     public long Count => wrong.Count;
@@ -41,6 +42,14 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
         }
     }
 
+    /// <summary>Adds all problems of a row.</summary>
+    public void Add(DataPlace place, InputException failure)
+    {
+        long before = Count;
+        foreach (string problem in failure.Problems) Add(place, problem);
+        if (Count > before) remedy ??= failure.Remedy;
+    }
+
     /// <summary>Adds a note about something that is not an error; each note once.</summary>
     public void Remark(string remark)
     {
@@ -51,7 +60,8 @@ internal sealed class DataProblems(BadRows badRows = BadRows.Error)
     {
         if (Count > 0)
             throw new InputException(
-                Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines);
+                Count == 1 ? "The data has a problem:" : $"The data has {Count} problems:", wrong.Lines)
+                { Remedy = remedy };
     }
 }
 

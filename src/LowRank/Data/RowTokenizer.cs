@@ -81,7 +81,7 @@ internal sealed class RowTokenizer
         }
         catch (InputException failure)
         {
-            foreach (string problem in failure.Problems) problems.Add(row.Place, problem);
+            problems.Add(row.Place, failure);
             return [];
         }
     }

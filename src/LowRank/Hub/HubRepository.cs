@@ -95,7 +95,7 @@ public abstract record HubSelection
                     $"{repository} contains no {Config}, so it is not {What} that can be used here; it contains " +
                     $"{string.Join(", ", files.Take(12).Select(file => file.Path))}{(files.Count > 12 ? ", …" : "")}." +
                     (Config == "config.json" && top.Exists(file => file.Path == "adapter_config.json")
-                        ? " It is an adapter: pass it as --adapter, and its base model as the model." : ""));
+                        ? " It is an adapter: open its base model, and add it as the adapter." : ""));
             List<HubFile> weights = [.. top.Where(file => IsWeights(file.Path, ".safetensors"))];
             if (weights.Count == 0) weights = [.. top.Where(file => IsWeights(file.Path, ".bin"))];
             if (weights.Count == 0)

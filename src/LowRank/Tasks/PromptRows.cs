@@ -17,10 +17,11 @@ internal static class PromptRows
         RowReader.Read(source, row =>
     {
         if (Conversation(row) is null && row.Text("prompt") is null)
-            throw new InputException(Row.Lacks(row.Fields, "prompt"));
+            throw new InputException(Row.Lacks(row.Fields, "prompt")) { Remedy = Row.Remedy("prompt") };
         if (referenced && References(row).Count == 0)
             throw new InputException(
-                Row.Lacks(row.Fields, "completion") + " Or give \"references\", a list of texts.");
+                Row.Lacks(row.Fields, "completion") + " Or give \"references\", a list of texts.")
+                { Remedy = Row.Remedy("completion") };
         return new[] { row };
     }, notes, foreign: true);
 

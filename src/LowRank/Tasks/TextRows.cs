@@ -154,7 +154,7 @@ internal static class RowReader
             }
             catch (InputException failure)
             {
-                foreach (string problem in failure.Problems) reading.Problems.Add(row.Place, problem);
+                reading.Problems.Add(row.Place, failure);
             }
         }
         reading.Problems.ThrowIfAny();

@@ -155,7 +155,7 @@ internal sealed class TrainingRun : IDisposable
         if (state.BestStep is { } best)
             kept += $"; {Path.Combine(folder.Path, RunFolder.Best)}, the lowest held-out loss, of step {best}";
         if (checkpoints.Newest() is { } newest)
-            kept += $"; {newest}, from which --resume continues, for example with a lower training.learning_rate";
+            kept += $"; {newest}, from which the run can be resumed, for example with a lower learning rate";
         return kept;
     }
 

@@ -18,6 +18,15 @@ public sealed class FailureMessageTests
     public void An_error_of_the_input_is_its_own_message() =>
         Assert.Equal((2, "error: x is 5, expected 4.\n"), Report(new InputException("x is 5, expected 4.")));
 
+    [Theory]
+    [InlineData(InputRemedy.Columns, "label",
+        "\nColumns are mapped by data.columns in a recipe, or by --columns label=COLUMN.")]
+    [InlineData(InputRemedy.BaseDtype, "nf4", "\nUse --base-dtype nf4, or base_dtype: nf4 in a recipe.")]
+    [InlineData(InputRemedy.NewRun, null, "\nLeave out --resume.")]
+    public void What_mends_an_error_is_named_as_the_command_line_names_it(string code, string? value, string said) =>
+        Assert.Equal((2, $"error: x is wrong.{said}\n"),
+            Report(new InputException("x is wrong.") { Remedy = new InputRemedy(code, value) }));
+
     [Fact]
     public void An_error_of_the_input_is_found_below_what_is_wrapped_around_it() =>
         Assert.Equal((2, "error: x is wrong.\n"),

@@ -11,11 +11,11 @@ public sealed class RowErrorTests
 
     [Theory]
     [InlineData("""{"txt": "a", "prompt": "b"}""",
-        "the row has no \"completion\"; columns found: \"txt\", \"prompt\". data.columns (or --columns) maps " +
+        "the row has no \"completion\"; columns found: \"txt\", \"prompt\". Map one of " +
         $"them: {{completion: …}}. Expected one of the forms {Shapes}.")]
     [InlineData("{}",
         $"the row has no text to learn from; columns found: (none). Expected one of the forms {Shapes}; " +
-        "data.columns maps other names, such as {prompt: …, completion: …}.")]
+        "columns of other names are mapped, such as {prompt: …, completion: …}.")]
     [InlineData("""{"text": "a", "prompt": "b"}""",
         $"the row has the form {{\"text\"}} and also \"prompt\" of another. Expected one of the forms {Shapes}: " +
         "remove or rename what does not belong to it.")]
@@ -25,7 +25,7 @@ public sealed class RowErrorTests
         "\"prompt\" is empty. Expected a text to continue; a text without a prompt is a row {\"text\": \"…\"}.",
         "\"completion\" is the number 1, expected a text.")]
     [InlineData("""{"prompt": "a", "completion": null}""",
-        "the row has no \"completion\"; columns found: \"prompt\". data.columns (or --columns) maps them: " +
+        "the row has no \"completion\"; columns found: \"prompt\". Map one of them: " +
         $"{{completion: …}}. Expected one of the forms {Shapes}.")]
     [InlineData("""{"input_ids": [1, 2], "labels": [1, 2], "attention_mask": [0, 0]}""",
         "\"attention_mask\" is 0 everywhere. Expected 1 at each token of a text; remove the row.")]
@@ -104,6 +104,13 @@ public sealed class RowErrorTests
     }
 
     [Fact]
+    public void A_field_that_rows_lack_is_the_setting_that_mends_them()
+    {
+        using var file = new TemporaryFile("""{"prompt": "a", "answer": "b"}""");
+        Assert.Equal(new InputRemedy(InputRemedy.Columns, "completion"), Load(file).Remedy);
+    }
+
+    [Fact]
     public void Rows_that_lack_the_same_are_one_problem_whatever_else_they_have()
     {
         using var file =
@@ -111,7 +118,7 @@ public sealed class RowErrorTests
                 [.. Enumerable.Range(0, 10).Select(i => $$"""{"prompt": "a", "{{(char)('a' + i)}}": 1}""")]);
         Assert.StartsWith(
             $"10 rows, first at {file.Path}:1: the row has no \"completion\"; columns found: \"prompt\", \"a\". " +
-            "data.columns (or --columns) maps them: {completion: …}", Assert.Single(Load(file).Problems),
+            "Map one of them: {completion: …}", Assert.Single(Load(file).Problems),
             StringComparison.Ordinal);
     }
 
@@ -143,7 +150,7 @@ public sealed class RowErrorTests
         Assert.Equal(
             $"{file.Path}:1: the row has no text to learn from; columns found: \"text\". Expected one of the forms " +
             "{\"input_ids\", \"labels\"[, \"attention_mask\"]} " +
-            "(rows of text need a tokenizer, and the model has none); data.columns maps other names, such as " +
+            "(rows of text need a tokenizer, and the model has none); columns of other names are mapped, such as " +
                 "{prompt: …, completion: …}.", Assert.Single(failure.Problems));
     }
 

@@ -249,7 +249,7 @@ public sealed class HubDownloadTests : IDisposable
         hub.Files.Clear();
         hub.Add("adapter_config.json", "{}"u8.ToArray());
         hub.Add("adapter_model.safetensors", weights, isLarge: true);
-        Assert.Contains("--adapter", (await Assert.ThrowsAsync<InputException>(() => Fetch())).Message);
+        Assert.Contains("add it as the adapter", (await Assert.ThrowsAsync<InputException>(() => Fetch())).Message);
         string folder = await HubFolder.Fetch(Repository, HubSelection.Adapter, Options());
         Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], Directory.EnumerateFiles(folder)
             .Select(Path.GetFileName).Order());

@@ -84,7 +84,7 @@ public sealed class CheckpointTests
         Train(folder.Path, stopAfter: 3);
         foreach (string checkpoint in Directory.GetDirectories(folder["checkpoints"])) Damage(checkpoint, "cut");
         var e = Assert.Throws<InputException>(() => Train(folder.Path, resume: true));
-        Assert.Contains("is intact. Start without --resume", e.Message);
+        Assert.Contains("is intact. Start the run anew", e.Message);
         Assert.Equal(2, e.Problems.Count);
         Assert.All(e.Problems, problem => Assert.Contains("weights.safetensors has", problem));
     }
@@ -143,7 +143,7 @@ public sealed class CheckpointTests
         Assert.Contains("The checkpoint of step 4 could not be written", e.Message);
         Assert.Contains("No space left on device", e.Message);
         Assert.Contains("step-00000003", e.Message);
-        Assert.Contains("continue with --resume", e.Message);
+        Assert.Contains("then resume the run", e.Message);
         Assert.Equal(["step-00000002", "step-00000003"], Directory.GetFileSystemEntries(folder["checkpoints"])
             .Select(path => Path.GetFileName(path)).Order());
         Assert.All(Directory.GetDirectories(folder["checkpoints"]),

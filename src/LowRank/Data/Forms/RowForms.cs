@@ -34,11 +34,13 @@ internal sealed class RowForms(IReadOnlyList<IRowForm> forms, string note)
         return begun is null
             ? new InputException(
                 $"the row has no text to learn from; columns found: {Row.Columns(row)}. Expected one of the " +
-                $"forms {Shapes()}; data.columns maps other names, such as {{prompt: …, completion: …}}.")
-            : new InputException(
-                Row.Lacks(row, begun.Keys.First(key => !row.ContainsKey(key)))
-                + $" Expected one of the forms {Shapes()}.");
+                $"forms {Shapes()}; columns of other names are mapped, such as {{prompt: …, completion: …}}.")
+                { Remedy = Row.Remedy("text") }
+            : Lacking(row, begun.Keys.First(key => !row.ContainsKey(key)));
     }
+
+    private InputException Lacking(JsonObject row, string key) =>
+        new($"{Row.Lacks(row, key)} Expected one of the forms {Shapes()}.") { Remedy = Row.Remedy(key) };
 
     private string Shapes() => string.Join(" | ", forms.Select(form => form.Shape)) + note;
 
@@ -149,6 +151,7 @@ internal sealed class TokensForm(int vocabularySize) : IRowForm
 internal sealed class RowFields(JsonObject row)
 {
     private readonly List<string> problems = [];
+    private string? lacking;
 
     /// <summary>Whether there are no problems so far.</summary>
     public bool AreRight => problems.Count == 0;
@@ -174,8 +177,12 @@ internal sealed class RowFields(JsonObject row)
     }
 
     /// <summary>The problem of a field that is absent or has an unexpected value.</summary>
-    public string Wrong(string key, string expected) => row.ContainsKey(key)
-        ? $"\"{key}\" is {Row.Describe(row[key])}, expected {expected}." : Row.Lacks(row, key);
+    public string Wrong(string key, string expected)
+    {
+        if (row.ContainsKey(key)) return $"\"{key}\" is {Row.Describe(row[key])}, expected {expected}.";
+        lacking ??= key;
+        return Row.Lacks(row, key);
+    }
 
     /// <summary>Ones for tokens and zeros for padding; a text that is all padding is a problem.</summary>
     public int[] Mask(string key)
@@ -213,6 +220,8 @@ internal sealed class RowFields(JsonObject row)
 
     public void ThrowIfWrong()
     {
-        if (problems.Count > 0) throw new InputException("The row cannot be used:", problems);
+        if (problems.Count > 0)
+            throw new InputException("The row cannot be used:", problems)
+                { Remedy = lacking is null ? null : Row.Remedy(lacking) };
     }
 }

@@ -88,7 +88,8 @@ internal sealed class CheckpointStore(
             else return Restore(path, data, totalSteps);
         }
         if (skipped.Count > 0)
-            throw new InputException($"No checkpoint in {folder} is intact. Start without --resume:", [.. skipped]);
+            throw new InputException($"No checkpoint in {folder} is intact. Start the run anew:", [.. skipped])
+                { Remedy = new InputRemedy(InputRemedy.NewRun) };
         throw None(folder);
     }
 
@@ -102,8 +103,8 @@ internal sealed class CheckpointStore(
     }
 
     private static InputException None(string folder) =>
-        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes " +
-            "(training.save_every: auto), or as that key says, and when it is stopped. Start without --resume.");
+        new($"There is no checkpoint to resume from in {folder}. A run writes one every 10 minutes, or as often as it " +
+            "is told, and when it is stopped. Start the run anew.") { Remedy = new InputRemedy(InputRemedy.NewRun) };
 
     /// <summary>The newest intact checkpoint; null if there is none.</summary>
     public string? Newest() => Existing().LastOrDefault(path => CheckpointManifest.Check(path) is null);
@@ -176,14 +177,14 @@ internal sealed class CheckpointStore(
         try
         {
             return Newest() is { } newest
-                ? $"The newest intact checkpoint is {newest}. {Advice}, then continue with --resume."
+                ? $"The newest intact checkpoint is {newest}. {Advice}, then resume the run."
                 : $"There is no checkpoint to resume from, so the progress is lost when the process ends. {Advice}, " +
                     "then start again.";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, continue with " +
-                "--resume.";
+            return $"{Advice}. The disk does not show whether there is a checkpoint; if there is one, resume " +
+                "the run.";
         }
     }
 
@@ -199,7 +200,7 @@ internal sealed class CheckpointStore(
         {
             throw new InputException(
                 $"{path} does not hold the state of a run: {JsonWords.Of(e, text)}. It may be of another version; " +
-                "start without --resume.", e);
+                "start the run anew.", e) { Remedy = new InputRemedy(InputRemedy.NewRun) };
         }
     }
 

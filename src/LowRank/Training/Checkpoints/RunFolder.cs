@@ -142,7 +142,7 @@ public sealed partial class RunFolder : IDisposable
     public void Dispose() => held.Dispose();
 
     private const string Advice =
-        "Nothing more is written. Restore the folder; if it has a checkpoint, continue with --resume.";
+        "Nothing more is written. Restore the folder; if it has a checkpoint, resume the run.";
 
     private static FileStream? Lock(string folder)
     {
