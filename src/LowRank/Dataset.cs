@@ -125,7 +125,7 @@ public sealed record Dataset
             Deduplicate = Deduplicate,
             Unanswered = unanswered,
         };
-        return held is null ? RowSource.Of(Files, options) : RowSource.Of(held, options);
+        return held is null ? RowSource.From(Files, options) : RowSource.From(held, options);
     }
 
     /// <summary>The rows of a program, all of them; null for files.</summary>

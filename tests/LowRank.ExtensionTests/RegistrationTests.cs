@@ -75,7 +75,7 @@ public sealed class RegistrationTests : IDisposable
                 && weight.Value.abs().sum().item<float>() > 0);
         Assert.Equal(
             [4, 4, 4, 4],
-            opened.Task.Predict(RowSource.Of([Path.Combine(folder, "rows.words")]), 2)
+            opened.Task.Predict(RowSource.From([Path.Combine(folder, "rows.words")]), 2)
                 .Select(row => (int)row["tokens"]!));
     }
 

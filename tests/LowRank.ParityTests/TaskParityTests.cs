@@ -83,7 +83,7 @@ public sealed class TaskParityTests
             File.WriteAllLines(file, Rows(train, task).Select(row => row.ToJsonString()));
             ITaskKind kind = TaskRegistry.Get(task);
             TaskSettings settings =
-                kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), golden.Model.Config);
+                kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.From([file]), golden.Model.Config);
             ITask run = kind.Start(golden.Model, null, settings);
             using Adapter adapter = Adapter.Load(Path.Combine(golden.Folder, "start"), golden.Model);
             adapter.Attach();

@@ -116,15 +116,15 @@ public sealed class TaskRowTests : IDisposable
         ConfigReader config = ConfigReader.Parse("""{"model_type": "bert"}""", "config.json");
         ITaskKind kind = TaskRegistry.Get("sequence_classification");
         Assert.Equal(["9", "10"],
-            kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config).Labels);
+            kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.From([file]), config).Labels);
         file = Write("""{"text": "a", "label": 1}""", """{"text": "a", "label": 2.5}""");
         Assert.Equal(Problems.Regression,
-            kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config).Problem);
+            kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.From([file]), config).Problem);
         file = Write("""{"text": "a", "label": "x"}""", """{"text": "a", "labels": ["x"]}""");
         Assert.Contains(
             "Some rows have \"label\" and some \"labels\"",
             Assert.Throws<InputException>(
-                () => kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.Of([file]), config)).Message,
+                () => kind.Complete(new TaskSettings(), LowRank.Data.Rows.RowSource.From([file]), config)).Message,
                 StringComparison.Ordinal);
     }
 

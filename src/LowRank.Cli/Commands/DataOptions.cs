@@ -90,7 +90,7 @@ internal sealed class DataOptions(string what)
     /// <param name="reading">How they are read.</param>
     /// <param name="unanswered">Whether fields that only an answer needs may be missing.</param>
     public RowSource Source(ParseResult parsed, AdapterData reading, bool unanswered) =>
-        RowSource.Of(Paths(parsed), reading.Rows() with { Unanswered = unanswered });
+        RowSource.From(Paths(parsed), reading.Rows() with { Unanswered = unanswered });
 
     private IEnumerable<string> Problems(ParseResult parsed)
     {

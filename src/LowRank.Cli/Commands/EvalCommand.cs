@@ -87,7 +87,7 @@ internal sealed class EvalCommand : ICliCommand
             var generating = (IGeneratingTask)opened.Task;
             List<string> notes = [];
             IReadOnlyList<Row> prompted = PromptRows.Read(source, referenced: true, notes);
-            GeneratedTexts texts = GeneratedTexts.Of(
+            GeneratedTexts texts = GeneratedTexts.Create(
                 generating, prompted, parsed.GetValue(batch), parsed.GetValue(maxNewTokens), parsed.GetValue(limit));
             foreach (string note in notes.Concat(generating.GenerationNotes)) Console.Error.WriteLine("note: " + note);
             written?.Write(texts.Save);

@@ -21,7 +21,7 @@ public static class ExampleLoader
     /// <exception cref="InputException">Some rows cannot be used (all are counted, and the first ten problems are
     /// shown), or no row is left.</exception>
     public static LoadedExamples Load(IReadOnlyList<string> paths, ITextTokenizer? tokenizer, ExampleOptions options) =>
-        Load(RowSource.Of(paths), tokenizer, options);
+        Load(RowSource.From(paths), tokenizer, options);
 
     /// <summary>Reads all rows of a source.</summary>
     /// <inheritdoc cref="Load(IReadOnlyList{string}, ITextTokenizer?, ExampleOptions)"/>

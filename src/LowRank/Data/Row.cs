@@ -30,12 +30,14 @@ public sealed record Row(DataPlace Place, JsonObject Fields)
     /// <summary>All rows of files in order: JSON Lines, JSON, CSV, TSV, Parquet, plain text, folders and patterns of
     /// them, compressed or not (<see cref="RowSource"/>).</summary>
     /// <exception cref="InputException">Some files or rows cannot be read; lists all of them.</exception>
-    public static IReadOnlyList<Row> Load(IReadOnlyList<string> paths) => RowSource.Of(paths).ReadAll(foreign: false);
+    public static IReadOnlyList<Row> Load(IReadOnlyList<string> paths) => RowSource.From(paths).ReadAll(foreign: false);
 
     /// <summary>The message for a row without a field.</summary>
     internal static string Lacks(JsonObject row, string key) =>
-        $"the row has no \"{key}\"; columns found: {Columns(row)}. data.columns (or --columns) maps them: {{{key}: " +
-            "…}.";
+        $"the row has no \"{key}\"; columns found: {Columns(row)}. Map one of them: {{{key}: …}}.";
+
+    /// <summary>The setting that gives a row a field.</summary>
+    internal static InputRemedy Remedy(string key) => new(InputRemedy.Columns, key);
 
     /// <summary>The names of a row's fields, shortened for a wide row.</summary>
     internal static string Columns(JsonObject row)

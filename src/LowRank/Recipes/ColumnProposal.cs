@@ -93,5 +93,5 @@ public static class ColumnProposal
     }
 
     private static Row? First(string data, string task) =>
-        RowSource.Of([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
+        RowSource.From([data]).Reading(foreign: task is TaskRegistry.Default or "seq2seq").Rows().FirstOrDefault();
 }

@@ -46,7 +46,7 @@ public sealed record RecipeDraft
     /// <exception cref="InputException">The file cannot be read, or has no row.</exception>
     public static string SuggestTask(string model, string data)
     {
-        RowReading reading = RowSource.Of([data]).Reading(foreign: false);
+        RowReading reading = RowSource.From([data]).Reading(foreign: false);
         Row? first = reading.Rows().FirstOrDefault();
         if (first is null) reading.Problems.ThrowIfAny();
         bool Has(params string[] keys) => first is not null && keys.All(first.Fields.ContainsKey);

@@ -21,7 +21,7 @@ public sealed class RecipeRun : IDisposable
     {
         (this.parts, this.programBytes) = (parts, programBytes);
         (Notes, Stages) = (preparation.Notes, preparation.Stages);
-        Advice = [.. RecipeAdvice.Of(parts)];
+        Advice = parts.Advice;
         comparer = new RunComparer(parts);
         training = new RunTraining(parts, comparer, Notes, Advice);
     }
@@ -73,12 +73,9 @@ public sealed class RecipeRun : IDisposable
     /// <exception cref="HubException">The model is to be fetched, and the Hub could not be reached.</exception>
     public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null)
     {
-        RecipeSources.RequireFiles(recipe);
-        var preparation = new RunPreparation();
+        RunPreparation preparation = RunPreparation.Begin(recipe);
         List<string> notes = preparation.Notes, problems = preparation.Problems;
-        notes.AddRange(recipe.ReadingNotes);
         RunMachine machine = RunMachine.Start(recipe, preparation);
-        preparation.Try("output folder", () => OutputFolder.Check(recipe.Output));
         FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress));
         OpenedBase? opened = folders is null ? null
             : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, notes));
@@ -141,7 +138,7 @@ public sealed class RecipeRun : IDisposable
 
     /// <summary>The model's folder, fetched where the recipe gives a name.</summary>
     public static string ModelFolder(Recipe recipe, IHubProgress? progress = null) =>
-        HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
+        FetchedFolders.FetchModel(recipe, progress);
 
     /// <inheritdoc/>
     public void Dispose() => parts.Dispose();

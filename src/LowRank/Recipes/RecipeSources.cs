@@ -14,12 +14,12 @@ internal sealed class RecipeSources
         RowSplit? Side(bool heldOut) => data.ValidationShare > 0
             ? new RowSplit(data.ValidationShare, data.SplitSeed, heldOut) : null;
         Weights = data.Weights;
-        Train = Weights is null ? [RowSource.Of(data.Train, options, Side(false))]
-            : [.. data.Train.Select(path => RowSource.Of([path], options, Side(false)))];
-        Validation = data.ValidationShare > 0 ? RowSource.Of(data.Train, options, Side(true))
-            : data.Validation.Count > 0 ? RowSource.Of(data.Validation, options) : null;
+        Train = Weights is null ? [RowSource.From(data.Train, options, Side(false))]
+            : [.. data.Train.Select(path => RowSource.From([path], options, Side(false)))];
+        Validation = data.ValidationShare > 0 ? RowSource.From(data.Train, options, Side(true))
+            : data.Validation.Count > 0 ? RowSource.From(data.Validation, options) : null;
         if (recipe.Comparison is not { } comparison) return;
-        Comparison = comparison.Data.Count > 0 ? RowSource.Of(comparison.Data, options) : Validation;
+        Comparison = comparison.Data.Count > 0 ? RowSource.From(comparison.Data, options) : Validation;
     }
 
     /// <summary>Refuses pipes: what is read more than once has to stand in files.</summary>

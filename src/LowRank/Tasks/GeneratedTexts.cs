@@ -24,7 +24,7 @@ public sealed record GeneratedTexts(
     /// <param name="maxNewTokens">Maximum number of tokens per text.</param>
     /// <param name="limit">Maximum number of prompts, taken from the start; null for all.</param>
     /// <exception cref="InputException">A row lacks a prompt or a reference.</exception>
-    public static GeneratedTexts Of(
+    public static GeneratedTexts Create(
         IGeneratingTask task, IReadOnlyList<Row> prompted, int batchSize, int maxNewTokens, int? limit)
     {
         var rows = new OrderedDictionary<string, (Row Row, List<string> References)>();

@@ -27,7 +27,7 @@ public interface ITask : IObjective
 
     /// <summary>Reads rows of files.</summary>
     /// <inheritdoc cref="Read(RowSource)"/>
-    TaskData Read(IReadOnlyList<string> files) => Read(RowSource.Of(files));
+    TaskData Read(IReadOnlyList<string> files) => Read(RowSource.From(files));
 
     /// <summary>Predicts for rows, labelled or not.</summary>
     /// <param name="source">The rows.</param>

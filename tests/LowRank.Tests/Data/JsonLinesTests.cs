@@ -47,7 +47,7 @@ public sealed class JsonLinesTests
         string row = $$"""{"text": "{{new string('x', 500)}}"}""";
         using var file = new TemporaryFile([.. Enumerable.Repeat(row, 100_000)]); // 51 MB
         long rows = 0, most = 0, before = GC.GetTotalMemory(forceFullCollection: true);
-        foreach (Row sample in LowRank.Data.Rows.RowSource.Of([file.Path]).Reading(foreign: false).Rows())
+        foreach (Row sample in LowRank.Data.Rows.RowSource.From([file.Path]).Reading(foreign: false).Rows())
             if (++rows % 20_000 == 0) most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: true) - before);
         Assert.Equal(100_000L, rows);
         Assert.InRange(most, long.MinValue, 1 << 20);

@@ -129,7 +129,7 @@ public sealed class ThinkingConversationTests
     }
 
     private static StreamedExamples Stream(string path) =>
-        new([RowSource.Of([path])], Tokenizer(), new ExampleOptions(),
+        new([RowSource.From([path])], Tokenizer(), new ExampleOptions(),
             new StreamOptions { Buffer = 20, Seed = 3 }, 900);
 
     private static string Text(IExample example) => Shown((TokenizedExample)example).Text;

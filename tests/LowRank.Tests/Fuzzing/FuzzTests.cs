@@ -146,7 +146,7 @@ public sealed class FuzzTests
     }
 
     private static FuzzedReader Rows(string name, string file) =>
-        new(name, file, Nothing, folder => RowSource.Of([Path.Combine(folder, file)]).ReadAll(foreign: true));
+        new(name, file, Nothing, folder => RowSource.From([Path.Combine(folder, file)]).ReadAll(foreign: true));
 
     private static void Nothing(string folder)
     {

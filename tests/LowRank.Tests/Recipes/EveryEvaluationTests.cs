@@ -1,4 +1,5 @@
 using LowRank.Recipes;
+using LowRank.Recipes.Steps;
 using LowRank.Training;
 
 namespace LowRank.Tests.Recipes;

@@ -53,12 +53,12 @@ public sealed class NewHeadTests : IDisposable
             adapter = Path.Combine(run.Recipe.Output, "adapter");
         }
         using TaskModel opened = TaskModel.Open(tiny.Path, adapter);
-        JsonObject[] answers = [.. opened.Task.Predict(RowSource.Of([Path.Combine(tiny.Path, "rows.jsonl")]), 2)];
+        JsonObject[] answers = [.. opened.Task.Predict(RowSource.From([Path.Combine(tiny.Path, "rows.jsonl")]), 2)];
         Assert.Equal(["a", "b"], answers[0]["probabilities"]!.AsObject().Select(label => label.Key));
         string merged = Path.Combine(tiny.Path, "merged");
         AdapterMerge.Write(opened.Model, opened.Adapter!, merged);
         using TaskModel whole = TaskModel.Open(merged);
-        JsonObject[] again = [.. whole.Task.Predict(RowSource.Of([Path.Combine(tiny.Path, "rows.jsonl")]), 2)];
+        JsonObject[] again = [.. whole.Task.Predict(RowSource.From([Path.Combine(tiny.Path, "rows.jsonl")]), 2)];
         for (int i = 0; i < answers.Length; i++)
             Assert.Equal(answers[i]["probability"]!.GetValue<float>(),
                 again[i]["probability"]!.GetValue<float>(), 1e-5);

@@ -42,7 +42,7 @@ internal sealed class TinyTask : IDisposable
     public RowSource Rows(IEnumerable<string> rows, string name = "rows.jsonl", BadRows onBadRow = BadRows.Error)
     {
         File.WriteAllLines(folder[name], rows);
-        return RowSource.Of([folder[name]], new RowOptions { OnBadRow = onBadRow });
+        return RowSource.From([folder[name]], new RowOptions { OnBadRow = onBadRow });
     }
 
     /// <summary>The settings that the task makes of the data.</summary>

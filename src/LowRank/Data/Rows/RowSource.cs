@@ -29,7 +29,7 @@ public sealed class RowSource
     /// <param name="paths">At least one file, folder (including subfolders) or pattern with *, ** and ?.</param>
     /// <param name="options">How to read; null for the defaults.</param>
     /// <param name="split">The part to use; null for all.</param>
-    public static RowSource Of(IReadOnlyList<string> paths, RowOptions? options = null, RowSplit? split = null)
+    public static RowSource From(IReadOnlyList<string> paths, RowOptions? options = null, RowSplit? split = null)
     {
         if (paths.Count == 0) throw new ArgumentException("There is no file to read.", nameof(paths));
         return new RowSource(paths, options ?? new RowOptions(), split);
@@ -38,7 +38,7 @@ public sealed class RowSource
     /// <summary>Rows of a program; messages call the first "rows, row 1".</summary>
     /// <param name="rows">Their fields; they are not changed.</param>
     /// <param name="options">How they are read; null for the defaults.</param>
-    internal static RowSource Of(IReadOnlyList<JsonObject> rows, RowOptions? options = null) =>
+    internal static RowSource From(IReadOnlyList<JsonObject> rows, RowOptions? options = null) =>
         new(["rows"], options ?? new RowOptions(), split: null) { Held = rows };
 
     /// <summary>The same source, split.</summary>
@@ -167,7 +167,7 @@ internal sealed class RowReading(RowSource source, bool foreign)
         }
         catch (InputException failure)
         {
-            foreach (string problem in failure.Problems) Problems.Add(unread.Place, problem);
+            Problems.Add(unread.Place, failure);
             return null;
         }
         if (source.Split is { } split && !split.Takes(row, foreign)) return null;

@@ -169,7 +169,7 @@ internal sealed class RunFactsWriter(string folder, RunFacts facts, StorageWait?
 public sealed record RowFacts(long Rows, long Tokens, long Labels, int Longest)
 {
     /// <summary>Counts rows.</summary>
-    public static RowFacts Of(IReadOnlyList<IExample> rows)
+    public static RowFacts From(IReadOnlyList<IExample> rows)
     {
         // Once through: rows may be read from a file as they are asked for.
         long tokens = 0, labels = 0;

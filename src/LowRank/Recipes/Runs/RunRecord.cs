@@ -90,7 +90,7 @@ public sealed record RunRecord
             Writer = writer,
             Settings = Part(
                 folder, "recipe.yaml", path =>
-                RunSettings.Of(SmallFile.ReadText(path)), [], "The recipe is not known", problems),
+                RunSettings.Parse(SmallFile.ReadText(path)), [], "The recipe is not known", problems),
             Facts = Part(folder, RunFacts.FileName, path => RunFacts.Parse(SmallFile.ReadText(path)), new RunFacts(),
                 null, problems),
             Comparison = Part(folder, "comparison.json", ReadComparison, null, null, problems),

@@ -6,7 +6,7 @@ internal static class RunSettings
     /// <summary>Every key with a value, in the file's order.</summary>
     /// <param name="yaml">The file's text.</param>
     /// <exception cref="InputException">It is not YAML.</exception>
-    public static IReadOnlyList<RunSetting> Of(string yaml)
+    public static IReadOnlyList<RunSetting> Parse(string yaml)
     {
         var problems = new RecipeProblems("recipe.yaml");
         YamlValue? tree =

@@ -17,12 +17,16 @@ internal sealed record FetchedFolders(string Model, string? Start, string? BaseN
     {
         bool isLocal = HubRepository.TryParse(recipe.Model) is null || Directory.Exists(recipe.Model);
         if (!isLocal && MissingData(recipe.Data).Count > 0) return null;
-        string model = HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
+        string model = FetchModel(recipe, progress);
         string? start = recipe.Training.InitAdapter is { } adapter
             ? HubFolder.Open(adapter, HubSelection.Adapter, progress: progress) : null;
         return new FetchedFolders(
             model, start, model == recipe.Model ? null : HubRepository.TryParse(recipe.Model)?.Id);
     }
+
+    /// <summary>Fetches the base alone.</summary>
+    public static string FetchModel(Recipe recipe, IHubProgress? progress) =>
+        HubFolder.Open(recipe.Model, HubSelection.Model, progress: progress);
 
     /// <summary>Data files that are not there, a sentence each.</summary>
     public static IReadOnlyList<string> MissingData(DataSection data) =>

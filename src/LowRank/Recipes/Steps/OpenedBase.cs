@@ -28,7 +28,8 @@ internal sealed record OpenedBase(
         IModelFamily family = FamilyRegistry.Get(config.ModelType);
         RequireFitting(recipe, kind, config.ModelType, family);
         TaskSettings settings = Complete(recipe, kind, folders.Start, config);
-        HeadRequest head = RequestHead(recipe, kind, settings, HeadRequest.Of(config, family), folders.Start is not null);
+        HeadRequest head =
+            RequestHead(recipe, kind, settings, HeadRequest.Of(config, family), folders.Start is not null);
         AdapterVocabulary? vocabulary = folders.Start is null && recipe.Adapter.NewTokens is { Count: > 0 } tokens
             ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
         int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
@@ -55,7 +56,7 @@ internal sealed record OpenedBase(
         if (start is not null && AdapterTask.Load(start) is { } earlier)
             given = given with { Sentence = earlier.Sentence, Labels = given.Labels ?? earlier.Labels,
                 Problem = given.Problem ?? earlier.Problem };
-        return kind.Complete(given, RowSource.Of(recipe.Data.Train, RecipeOptions.Rows(recipe.Data)), config);
+        return kind.Complete(given, RowSource.From(recipe.Data.Train, RecipeOptions.Rows(recipe.Data)), config);
     }
 
     private static HeadRequest RequestHead(
@@ -78,7 +79,8 @@ internal sealed record OpenedBase(
     private static IEnumerable<string> Notes(PretrainedModel model, TaskSettings settings)
     {
         if (settings.Labels is { } labels)
-            yield return $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}";
+            yield return
+                $"{labels.Count} labels: {string.Join(", ", labels.Take(20))}{(labels.Count > 20 ? ", …" : "")}";
         if (settings.Problem is { } problem) yield return $"problem: {problem}";
         foreach (string note in settings.Notes) yield return note;
         if (settings.LengthNote(model.Network) is { } shorter) yield return $"training.{shorter}";

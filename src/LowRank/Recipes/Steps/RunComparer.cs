@@ -48,7 +48,7 @@ internal sealed class RunComparer(RunParts parts)
         }
         var side = new ComparisonSide(loss, stated, facts, [.. texts.Take(comparison.Generations)]);
         if (comparison.References == 0 || data.Task is not IGeneratingTask generating) return side;
-        GeneratedTexts written = GeneratedTexts.Of(
+        GeneratedTexts written = GeneratedTexts.Create(
             generating, [.. data.PromptedRows], GenerationBatch, comparison.MaxNewTokens, comparison.References);
         return side with { Metrics = written.Metrics() };
     }

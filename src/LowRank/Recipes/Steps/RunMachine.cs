@@ -9,12 +9,13 @@ namespace LowRank.Recipes.Steps;
 /// <param name="ProgramBytes">Memory of the process with its libraries, before a model is opened.</param>
 internal sealed record RunMachine(Device Device, long ProgramBytes)
 {
-    /// <summary>Loads the native library and finds the device.</summary>
+    /// <summary>Loads the native library, finds the device and looks where the run is to be written.</summary>
     public static RunMachine Start(Recipe recipe, RunPreparation preparation)
     {
         long bytes = preparation.Try("native library", LoadNative);
         Device device = preparation.Try("device", () => Devices.Parse(recipe.Device)) ?? CPU;
         Devices.UseTf32(device, recipe.Tf32);
+        preparation.Try("output folder", () => OutputFolder.Check(recipe.Output));
         return new RunMachine(device, bytes);
     }
 

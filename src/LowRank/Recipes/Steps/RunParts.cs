@@ -67,6 +67,9 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     /// <summary>The number of weights that are trained.</summary>
     public long TrainedParameters => Attached.Weights.Weights.Sum(weight => weight.Value.numel());
 
+    /// <summary>Where choices of the recipe are known to fail.</summary>
+    public IReadOnlyList<string> Advice => [.. RecipeAdvice.Of(this)];
+
     /// <summary>The tokens that end a text.</summary>
     public IReadOnlyList<int> StopTokens =>
         [.. Model.Generation.EosTokenIds.Concat(Tokenizer?.EosTokenId is { } end ? [end] : []).Distinct()];

@@ -9,6 +9,17 @@ namespace LowRank.Recipes.Steps;
 internal sealed class RunPreparation
 {
     private readonly List<RunStage> stages = [];
+    private InputRemedy? remedy;
+
+    /// <summary>Begins with what reading the recipe left to say.</summary>
+    /// <exception cref="InputException">The data comes through a pipe, which can be read once.</exception>
+    public static RunPreparation Begin(Recipe recipe)
+    {
+        RecipeSources.RequireFiles(recipe);
+        var preparation = new RunPreparation();
+        preparation.Notes.AddRange(recipe.ReadingNotes);
+        return preparation;
+    }
 
     /// <summary>What was wrong so far.</summary>
     public List<string> Problems { get; } = [];
@@ -32,6 +43,7 @@ internal sealed class RunPreparation
         catch (InputException e)
         {
             Problems.Add(e.Message);
+            remedy ??= e.Remedy;
         }
         stages.Add(new RunStage(name, Stopwatch.GetElapsedTime(started)));
         return made;
@@ -42,8 +54,8 @@ internal sealed class RunPreparation
     public void ThrowIfAny()
     {
         if (Problems.Count > 0)
-            throw Problems.Count == 1 ? new InputException(Problems[0])
-                : new InputException("The recipe cannot be run:", Problems);
+            throw Problems.Count == 1 ? new InputException(Problems[0]) { Remedy = remedy }
+                : new InputException("The recipe cannot be run:", Problems) { Remedy = remedy };
     }
 }
 

@@ -44,8 +44,8 @@ internal sealed class RunTraining(
     private RunFacts Facts() => new()
     {
         // A stream is not gone through before.
-        Training = parts.Data.Stream is null ? RowFacts.Of(parts.Data.Examples) : null,
-        Validation = parts.Data.Validation.Count > 0 ? RowFacts.Of(parts.Data.Validation) : null,
+        Training = parts.Data.Stream is null ? RowFacts.From(parts.Data.Examples) : null,
+        Validation = parts.Data.Validation.Count > 0 ? RowFacts.From(parts.Data.Validation) : null,
         Notes = notes,
         Advice = advice,
     };

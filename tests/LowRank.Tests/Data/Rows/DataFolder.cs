@@ -25,12 +25,12 @@ internal sealed class DataFolder : IDisposable
     public static string[] Rows(RowSource source, bool foreign = false) =>
         [.. source.ReadAll(foreign).Select(sample => sample.Fields.ToJsonString())];
 
-    public static string[] Rows(params string[] paths) => Rows(RowSource.Of(paths));
+    public static string[] Rows(params string[] paths) => Rows(RowSource.From(paths));
 
     public static string Refusal(RowSource source, bool foreign = false) =>
         Assert.Throws<InputException>(() => source.ReadAll(foreign)).Message;
 
-    public static string Refusal(params string[] paths) => Refusal(RowSource.Of(paths));
+    public static string Refusal(params string[] paths) => Refusal(RowSource.From(paths));
 
     public static JsonObject Row(Row sample) => sample.Fields;
 

@@ -52,7 +52,7 @@ public sealed class FormatFuzzTests : IDisposable
         string path = folder.Write(name, bytes);
         foreach (BadRows badRows in new[] { BadRows.Error, BadRows.Skip })
         {
-            RowReading reading = RowSource.Of([path], new RowOptions { OnBadRow = badRows }).Reading(foreign: true);
+            RowReading reading = RowSource.From([path], new RowOptions { OnBadRow = badRows }).Reading(foreign: true);
             long before = GC.GetAllocatedBytesForCurrentThread();
             foreach (Row row in reading.Rows()) Assert.Equal(path, row.Place.File);
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 200L << 20);

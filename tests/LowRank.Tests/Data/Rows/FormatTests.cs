@@ -116,7 +116,7 @@ public sealed class FormatTests : IDisposable
     public void Plain_text_is_what_the_recipe_says(string text, string expected, string lineEnd = "\n")
     {
         RowSource source =
-            RowSource.Of([folder.Write("x.txt", " a b \n\nc\n".Replace("\n", lineEnd, StringComparison.Ordinal))],
+            RowSource.From([folder.Write("x.txt", " a b \n\nc\n".Replace("\n", lineEnd, StringComparison.Ordinal))],
             new RowOptions { Text = Enum.Parse<PlainText>(text, ignoreCase: true) });
         if (text == "pairs") Assert.Contains(expected, DataFolder.Refusal(source), StringComparison.Ordinal);
         else Assert.Equal(expected.Split('|'), DataFolder.Rows(source));
@@ -224,7 +224,7 @@ public sealed class FormatTests : IDisposable
         folder.Write("b/README.md", "# about");
         folder.Write("b/.hidden/4.jsonl", "{\"n\": 4}\n");
         string b = Path.Combine(folder.Path, "b");
-        RowReading reading = RowSource.Of([b]).Reading(foreign: false);
+        RowReading reading = RowSource.From([b]).Reading(foreign: false);
         Assert.Equal(["1", "2", "3"], reading.Rows().Select(row => row.Fields["n"]!.ToString()));
         Assert.Contains("1 others are not (README.md)", Assert.Single(reading.Notes), StringComparison.Ordinal);
         Assert.Equal(["""{"n":2}"""], DataFolder.Rows(Path.Combine(b, "*.jsonl")));
@@ -246,7 +246,7 @@ public sealed class FormatTests : IDisposable
         string path = folder.Write(
             "x.jsonl", string.Concat(
                 Enumerable.Range(0, 30).Select(i => i % 2 == 0 ? $"{{\"text\": \"{i}\"}}\n" : "{broken\n")));
-        RowReading reading = RowSource.Of([path], new RowOptions { OnBadRow = BadRows.Skip }).Reading(foreign: false);
+        RowReading reading = RowSource.From([path], new RowOptions { OnBadRow = BadRows.Skip }).Reading(foreign: false);
         Assert.Equal(15, reading.Rows().Count());
         reading.Problems.ThrowIfAny();
         string note = Assert.Single(reading.Notes);
@@ -254,7 +254,7 @@ public sealed class FormatTests : IDisposable
         Assert.Contains($"15 rows, first at {path}:2: invalid JSON", note, StringComparison.Ordinal);
         Assert.Contains(
             "there is no such file",
-            DataFolder.Refusal(RowSource.Of(["/none.jsonl"], new RowOptions { OnBadRow = BadRows.Skip })),
+            DataFolder.Refusal(RowSource.From(["/none.jsonl"], new RowOptions { OnBadRow = BadRows.Skip })),
             StringComparison.Ordinal);
     }
 

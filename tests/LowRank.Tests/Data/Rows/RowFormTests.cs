@@ -48,7 +48,7 @@ public sealed class RowFormTests : IDisposable
     public void Forms_of_others_are_read_as_ours(string row, string expected)
     {
         string read = Assert.Single(
-            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Fields.ToJsonString();
+            RowSource.From([folder.Write("x.jsonl", row)]).ReadAll(foreign: true)).Fields.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
@@ -65,7 +65,7 @@ public sealed class RowFormTests : IDisposable
     [InlineData("""{"messages": [], "tools": "{"}""", "\"tools\" is a text, expected a list of tools")]
     public void What_cannot_be_learned_is_refused_in_words(string row, string expected) =>
         Assert.Contains(
-            $"x.jsonl:1: {expected}", DataFolder.Refusal(RowSource.Of([folder.Write("x.jsonl", row)]), foreign: true),
+            $"x.jsonl:1: {expected}", DataFolder.Refusal(RowSource.From([folder.Write("x.jsonl", row)]), foreign: true),
             StringComparison.Ordinal);
 
     [Fact]
@@ -116,12 +116,12 @@ public sealed class RowFormTests : IDisposable
     [Fact]
     public void Columns_are_renamed_and_missing_ones_named()
     {
-        RowSource Source(string name, string text) => RowSource.Of([folder.Write(name, text)],
+        RowSource Source(string name, string text) => RowSource.From([folder.Write(name, text)],
             new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "question",
                 ["completion"] = "answer" } });
         Assert.Equal(["""{"id":"1","prompt":"q","completion":"a"}"""],
             DataFolder.Rows(Source("x.csv", "id,question,answer\n1,q,a\n")));
-        RowSource swapped = RowSource.Of([folder.Write("s.csv", "prompt,completion\n1,2\n")],
+        RowSource swapped = RowSource.From([folder.Write("s.csv", "prompt,completion\n1,2\n")],
             new RowOptions { Columns = new Dictionary<string, string> { ["prompt"] = "completion",
                 ["completion"] = "prompt" } });
         Assert.Equal(["""{"prompt":"2","completion":"1"}"""], DataFolder.Rows(swapped));
@@ -134,7 +134,7 @@ public sealed class RowFormTests : IDisposable
     public void A_template_writes_the_users_own_words()
     {
         RowSource Source(string row, params (string Key, string Text)[] parts) =>
-            RowSource.Of([folder.Write("x.jsonl", row)],
+            RowSource.From([folder.Write("x.jsonl", row)],
             new RowOptions { Template = new RowTemplate(parts.ToDictionary(part => part.Key, part => part.Text)) });
         const string Row = """{"q": "Wer?", "a": ["x", "y"], "text": "old", "facts": ["f"]}""";
         Assert.Equal(["""{"q":"Wer?","a":["x","y"],"facts":["f"],"prompt":"F: Wer?\n","completion":"x, y."}"""],
@@ -169,7 +169,7 @@ public sealed class RowFormTests : IDisposable
             {"n": 1, "text": "a"}
             {"text": "A", "n": 1}
             """);
-        RowReading reading = RowSource.Of([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
+        RowReading reading = RowSource.From([path], new RowOptions { Deduplicate = true }).Reading(foreign: true);
         Assert.Equal([1L, 3L], reading.Rows().Select(row => row.Place.Line));
         Assert.Equal("1 row was skipped as repeated (data.deduplicate).", Assert.Single(reading.Notes));
     }
@@ -180,7 +180,7 @@ public sealed class RowFormTests : IDisposable
         string[] rows = [.. Enumerable.Range(0, 2000).Select(i => $$"""{"text": "Row {{i}}."}""")];
         string[] Side(IEnumerable<string> lines, bool heldOut, long seed = 1) =>
             DataFolder.Rows(
-                RowSource.Of([folder.Write("x.jsonl", string.Join('\n', lines))], null,
+                RowSource.From([folder.Write("x.jsonl", string.Join('\n', lines))], null,
                 new RowSplit(0.1, seed, heldOut)));
         string[] held = Side(rows, true), kept = Side(rows, false);
         Assert.Equal(2000, held.Union(kept).Count());
@@ -206,7 +206,7 @@ public sealed class RowFormTests : IDisposable
     public void Columns_of_well_known_sets_are_read_as_the_tasks_own(string row, string expected)
     {
         string read = Assert.Single(
-            RowSource.Of([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Fields.ToJsonString();
+            RowSource.From([folder.Write("x.jsonl", row)]).ReadAll(foreign: false)).Fields.ToJsonString();
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(read)), read);
     }
 
@@ -220,12 +220,12 @@ public sealed class RowFormTests : IDisposable
             new Dictionary<string, string> { ["prompt"] = "{{ question }}{{ qa.q.upper() }}",
             ["completion"] = "{{ answer }}{{ qa.a }}" });
         Assert.Contains("the row has no \"answer\", \"qa.a\", which data.template names",
-            DataFolder.Refusal(RowSource.Of([path], new RowOptions { Template = template })), StringComparison.Ordinal);
-        JsonObject answered = RowSource.Of([path], new RowOptions { Template = template, Unanswered = true })
+            DataFolder.Refusal(RowSource.From([path], new RowOptions { Template = template })), StringComparison.Ordinal);
+        JsonObject answered = RowSource.From([path], new RowOptions { Template = template, Unanswered = true })
             .ReadAll(foreign: true)[0].Fields;
         Assert.Equal(("aX", false), (answered["prompt"]!.GetValue<string>(), answered.ContainsKey("completion")));
         Assert.Equal("a",
-            RowSource.Of([path],
+            RowSource.From([path],
             new RowOptions { Columns = new Dictionary<string, string> { ["text"] = "question", ["label"] = "answer" },
             Unanswered = true }).ReadAll(foreign: false)[0].Text("text"));
     }

@@ -63,11 +63,11 @@ public sealed class TableTests : IDisposable
         string path = folder.Write("x.csv", "lovely stay;good\nawful, smell;bad\n");
         var options = new RowOptions { Csv = new TableOptions { Header = false },
             Columns = new Dictionary<string, string> { ["text"] = "0", ["label"] = "1" } };
-        Assert.Equal(TwoRows.Split('|'), DataFolder.Rows(RowSource.Of([path], options)));
+        Assert.Equal(TwoRows.Split('|'), DataFolder.Rows(RowSource.From([path], options)));
         Assert.Contains(
             "columns found: \"0\", \"1\"",
             DataFolder.Refusal(
-                RowSource.Of([path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })),
+                RowSource.From([path], options with { Columns = new Dictionary<string, string> { ["text"] = "text" } })),
                 StringComparison.Ordinal);
     }
 
@@ -76,13 +76,13 @@ public sealed class TableTests : IDisposable
     {
         string path = folder.Write("x.csv", "a,b;c\n1,2;3\n");
         Assert.Equal(["""{"a,b":"1,2","c":"3"}"""],
-            DataFolder.Rows(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
+            DataFolder.Rows(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = ';' } })));
         Assert.Equal(["""{"a,b;c":"1,2;3"}"""],
-            DataFolder.Rows(RowSource.Of([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
+            DataFolder.Rows(RowSource.From([folder.Write("z.csv", "\"a,b;c\"\n\"1,2;3\"\n")])));
         Assert.Contains("is one column. Expected columns separated by tabs, as data.csv.separator says",
-            DataFolder.Refusal(RowSource.Of([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
+            DataFolder.Refusal(RowSource.From([path], new RowOptions { Csv = new TableOptions { Separator = '\t' } })),
             StringComparison.Ordinal);
-        RowReading reading = RowSource.Of([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
+        RowReading reading = RowSource.From([folder.Write("y.csv", ";a;b\n0;1;2\n")]).Reading(foreign: false);
         Assert.Single(reading.Rows());
         Assert.Equal(
             [$"{folder.Path}/y.csv: the columns are separated by semicolons.",
@@ -101,7 +101,7 @@ public sealed class TableTests : IDisposable
                 {"context": "Ann is in Oslo.", "qas": [{"id": "3", "question": "Where?", "answers": [{"text": "Oslo", "answer_start": 10}]}]}]},
               {"title": "B", "paragraphs": []}]}
             """);
-        RowReading reading = RowSource.Of([path]).Reading(foreign: false);
+        RowReading reading = RowSource.From([path]).Reading(foreign: false);
         Row[] rows = [.. reading.Rows()];
         reading.Problems.ThrowIfAny();
         Assert.Equal(
@@ -146,7 +146,7 @@ public sealed class TableTests : IDisposable
             "x.jsonl",
             $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i => $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
         // quadratic, this is minutes
-        Assert.Equal(200_001, Assert.Single(RowSource.Of([path]).ReadAll(foreign: false)).Fields.Count);
+        Assert.Equal(200_001, Assert.Single(RowSource.From([path]).ReadAll(foreign: false)).Fields.Count);
     }
 
     [Fact]

@@ -91,8 +91,8 @@ public sealed class ExampleCacheTests : IDisposable
         File.WriteAllBytes(file, whole);
         Load(data, options with { TrainOn = TrainOn.All });
         Load(data, options with { MaxLength = 15 });
-        new ExampleCache(Cache, 1).Load(RowSource.Of([data], null, new RowSplit(0.5, 1, true)), Words, options);
-        new ExampleCache(Cache, 1).Load(RowSource.Of([data], new RowOptions { Deduplicate = true }), Words, options);
+        new ExampleCache(Cache, 1).Load(RowSource.From([data], null, new RowSplit(0.5, 1, true)), Words, options);
+        new ExampleCache(Cache, 1).Load(RowSource.From([data], new RowOptions { Deduplicate = true }), Words, options);
         Assert.Equal(5, Files().Length);
         File.AppendAllText(data, "{\"text\": \"one more\"}\n");
         Assert.Equal(first.Examples.Count + 1, Load(data, options).Examples.Count);
@@ -107,14 +107,14 @@ public sealed class ExampleCacheTests : IDisposable
     public void Small_data_wrong_rows_and_a_folder_that_cannot_be_written_leave_no_file()
     {
         string data = folder.Write("x.jsonl", Rows(10));
-        new ExampleCache(Cache).Load(RowSource.Of([data]), Words, new ExampleOptions());
+        new ExampleCache(Cache).Load(RowSource.From([data]), Words, new ExampleOptions());
         Assert.False(Directory.Exists(Cache));
         string wrong = folder.Write("y.jsonl", Rows(10) + "{broken\n");
         Assert.Throws<InputException>(() => Load(wrong, new ExampleOptions()));
         Assert.Empty(Directory.GetFiles(Cache));
         string blocked = folder.Write("file", "");
         LoadedExamples held = new ExampleCache(Path.Combine(blocked, "cache"), 1)
-            .Load(RowSource.Of([data]), Words, new ExampleOptions());
+            .Load(RowSource.From([data]), Words, new ExampleOptions());
         Assert.Equal(10, held.Examples.Count);
         Assert.Contains("could not be stored in", Assert.Single(held.Notes), StringComparison.Ordinal);
     }
@@ -131,7 +131,7 @@ public sealed class ExampleCacheTests : IDisposable
     }
 
     private LoadedExamples Load(string data, ExampleOptions options) =>
-        new ExampleCache(Cache, 1).Load(RowSource.Of([data]), Words, options);
+        new ExampleCache(Cache, 1).Load(RowSource.From([data]), Words, options);
 
     private string[] Files() => [.. Directory.GetFiles(Cache, "*.tokens").Order()];
 

@@ -106,7 +106,7 @@ public sealed class StreamedExamplesTests : IDisposable
     {
         string path = folder.Write("x.jsonl", "{\"text\": \"a\"}\n{broken\n");
         using StreamedExamples stream =
-            new([RowSource.Of([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
+            new([RowSource.From([path])], new ByteTokenizer(), new ExampleOptions(), new StreamOptions { Buffer = 1 }, 5);
         _ = stream[0];
         Assert.Contains(
             "x.jsonl:2: invalid JSON", Assert.Throws<InputException>(() => stream[1]).Message,
@@ -143,7 +143,7 @@ public sealed class StreamedExamplesTests : IDisposable
 
     private static StreamedExamples Stream(
         string[] paths, int buffer, int count, long seed = 1, int maxLength = 512, double[]? weights = null) =>
-        new([.. paths.Select(path => RowSource.Of([path], new RowOptions { OnBadRow = BadRows.Skip }))],
+        new([.. paths.Select(path => RowSource.From([path], new RowOptions { OnBadRow = BadRows.Skip }))],
             new ByteTokenizer(), new ExampleOptions { MaxLength = maxLength },
             new StreamOptions { Buffer = buffer, Seed = seed, Weights = weights }, count);
 }
