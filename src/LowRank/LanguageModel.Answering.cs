@@ -144,7 +144,7 @@ public sealed partial class LanguageModel
     /// <summary>Measures the model on rows with answers, for the task of the adapter in use, or of the base.</summary>
     /// <param name="rows">The rows, read as training read its own.</param>
     /// <param name="prediction">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Gives up before it is begun.</param>
+    /// <param name="cancellationToken">Gives up after the current batch.</param>
     /// <returns>The mean loss per label, in nats, and the task's metrics.</returns>
     /// <exception cref="InputException">Rows cannot be used: all problems at once.</exception>
     /// <exception cref="NonFiniteException">The loss is not finite: it says which row's, and where that
@@ -156,8 +156,7 @@ public sealed partial class LanguageModel
             ITask task = opened.Start(settings);
             TaskData data = task.Read(source);
             Tell(data.Warnings, null);
-            token.ThrowIfCancellationRequested();
-            return Evaluation.RunFinite(task, data.Examples, BatchSize(prediction), 0);
+            return Evaluation.RunFinite(task, data.Examples, BatchSize(prediction), 0, token);
         }, cancellationToken);
 
     private async Task<T> Answer<T>(

@@ -20,8 +20,11 @@ public static class Evaluation
     /// <param name="batchSize">Examples per batch; examples are grouped by length, which does not change the
     /// result.</param>
     /// <param name="step">The step to report.</param>
+    /// <param name="cancellation">Gives up after the current batch.</param>
     /// <exception cref="InputException">No example predicts a label.</exception>
-    public static EvaluationResult Run(IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step)
+    public static EvaluationResult Run(
+        IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step,
+        CancellationToken cancellation = default)
     {
         using var noGradient = no_grad();
         double sum = 0;
@@ -33,6 +36,7 @@ public static class Evaluation
                 "No example predicts a label. Check that completions are not empty or cut off by max_length.");
         foreach (IReadOnlyList<IExample> rows in objective.Arranger.EvaluationBatches(predicting, batchSize))
         {
+            cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope(); // reading a number from another device creates a new tensor
             using Tensor loss = objective.Sum(rows, null, board);
             sum += loss.item<float>();
@@ -43,15 +47,16 @@ public static class Evaluation
             ? board.Metrics() : new Dictionary<string, double?>() };
     }
 
-    /// <summary>Like <see cref="Run(IObjective, IReadOnlyList{IExample}, int, long)"/>, but a loss that is not finite
-    /// is an error.</summary>
+    /// <summary>Like <see cref="Run(IObjective, IReadOnlyList{IExample}, int, long, CancellationToken)"/>, but a loss
+    /// that is not finite is an error.</summary>
     /// <exception cref="NonFiniteException">The loss is not finite; the message names the row and where it
     /// began.</exception>
     /// <exception cref="InputException">No example predicts a label.</exception>
     public static EvaluationResult RunFinite(
-        IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step)
+        IObjective objective, IReadOnlyList<IExample> examples, int batchSize, long step,
+        CancellationToken cancellation = default)
     {
-        EvaluationResult result = Run(objective, examples, batchSize, step);
+        EvaluationResult result = Run(objective, examples, batchSize, step, cancellation);
         if (double.IsFinite(result.Loss)) return result;
         throw Broken(objective, examples, batchSize) is { } rows
             ? FiniteOutput.Failure(
