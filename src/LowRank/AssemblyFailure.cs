@@ -2,7 +2,7 @@ namespace LowRank;
 
 /// <summary>A library beside the program that is missing or damaged: .NET reports it as a file that was not
 /// found.</summary>
-public static class AssemblyFailure
+internal static class AssemblyFailure
 {
     /// <summary>The library's name where an exception says that one could not be loaded; else null.</summary>
     public static string? Name(Exception failure)

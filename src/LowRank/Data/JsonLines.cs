@@ -1,7 +1,7 @@
 namespace LowRank.Data;
 
 /// <summary>Reads a file line by line, in memory that does not grow with the file.</summary>
-public static class JsonLines
+internal static class JsonLines
 {
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
@@ -77,7 +77,7 @@ public static class JsonLines
 /// <summary>A line that is not blank.</summary>
 /// <param name="Number">Counted from 1, blank lines included.</param>
 /// <param name="Utf8">The bytes without the line end; valid until the next line is read.</param>
-public readonly record struct JsonLine(long Number, ReadOnlyMemory<byte> Utf8)
+internal readonly record struct JsonLine(long Number, ReadOnlyMemory<byte> Utf8)
 {
     /// <summary>Whether the line is longer than <see cref="JsonLines.LongestLine"/>; its bytes are then
     /// empty.</summary>

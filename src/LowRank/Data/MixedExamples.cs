@@ -7,7 +7,7 @@ namespace LowRank.Data;
 /// <remarks>A pass contains every row at least once: the source that is largest relative to its weight contributes each
 /// of its rows once, and the others repeat as often as their weights require. The rows of a partial round are chosen
 /// with the seed.</remarks>
-public sealed class MixedExamples : IReadOnlyList<IExample>
+internal sealed class MixedExamples : IReadOnlyList<IExample>
 {
     private readonly IReadOnlyList<IReadOnlyList<IExample>> sources;
     private readonly int[][] orders; // the order of each source's rows

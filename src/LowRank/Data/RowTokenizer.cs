@@ -115,7 +115,7 @@ internal sealed class RowTokenizer
 }
 
 /// <summary>Keeps rows in order, padded to the longest of their batch: for tasks whose rows must not move.</summary>
-public sealed class RowsInOrder : IRowArranger
+internal sealed class RowsInOrder : IRowArranger
 {
     /// <summary>The only one.</summary>
     public static RowsInOrder Instance { get; } = new();

@@ -45,7 +45,7 @@ public interface IExample
 }
 
 /// <summary>Examples with a fingerprint that is known without reading them.</summary>
-public interface IFingerprinted
+internal interface IFingerprinted
 {
     /// <summary>Equal if the examples and their order are equal.</summary>
     string Fingerprint { get; }

@@ -1,7 +1,7 @@
 namespace LowRank.Generation;
 
 /// <summary>Counts which of a list of facts a text states.</summary>
-public static class FactCheck
+internal static class FactCheck
 {
     /// <summary>The number of facts that occur in the text, ignoring letter case and runs of white space.</summary>
     public static int CountStated(string text, IEnumerable<string> facts)

@@ -6,7 +6,7 @@ namespace LowRank.Generation;
 /// beginning of the next prompt is not computed again.</summary>
 /// <remarks>Valid for one model: after its adapters or weights change, call <see cref="Clear"/>. Not thread-safe;
 /// dispose of it after use.</remarks>
-public sealed class PrefixCache : IDisposable
+internal sealed class PrefixCache : IDisposable
 {
     private readonly List<int> held = []; // the tokens whose keys and values are cached
     private KeyValueCache? cache;

@@ -5,7 +5,7 @@ namespace LowRank.Generation;
 
 /// <summary>Chooses the next token of each row from its logits: temperature, then top-k, then top-p, then
 /// sampling.</summary>
-public sealed class Sampler : IDisposable
+internal sealed class Sampler : IDisposable
 {
     private const double SmallestNormal = 1.17549435e-38; // of float32, in which logits are divided
 

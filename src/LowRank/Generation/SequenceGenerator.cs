@@ -7,7 +7,7 @@ namespace LowRank.Generation;
 /// <summary>Generates target texts from source texts token by token, with a key-value cache.</summary>
 /// <param name="model">The model, with its adapters attached.</param>
 /// <param name="paddingId">The padding id for shorter sources.</param>
-public sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
+internal sealed class SequenceGenerator(EncoderDecoder model, int paddingId = 0)
 {
     /// <summary>Generates for several sources together; shorter ones are padded, which does not change the
     /// results.</summary>

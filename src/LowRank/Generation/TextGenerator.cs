@@ -74,7 +74,7 @@ public sealed class TextGenerator(Decoder model)
     /// <param name="cancellation">Stops after the current token.</param>
     /// <returns>The new tokens, without the stop token, as from <see cref="Generate"/>.</returns>
     /// <exception cref="InputException">As in <see cref="Generate"/>.</exception>
-    public IReadOnlyList<int> Continue(
+    internal IReadOnlyList<int> Continue(
         int[] prompt, GenerationOptions options, PrefixCache kept, Action<int>? onToken = null,
             CancellationToken cancellation = default)
     {

@@ -23,7 +23,7 @@ public interface IHubProgress
 }
 
 /// <summary>Ignores the progress.</summary>
-public sealed class SilentProgress : IHubProgress
+internal sealed class SilentProgress : IHubProgress
 {
     private SilentProgress()
     {

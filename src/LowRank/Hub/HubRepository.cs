@@ -147,7 +147,7 @@ internal sealed record HubSnapshot(string Commit, IReadOnlyList<HubFile> Files);
 /// <param name="Size">Size in bytes.</param>
 /// <param name="Etag">The name of its content in the cache: the SHA-256 of large files (LFS), git's SHA-1 of
 /// others.</param>
-public sealed record HubFile(string Path, long Size, string Etag);
+internal sealed record HubFile(string Path, long Size, string Etag);
 
 /// <summary>The Hub could not be reached, or its answer was unusable, even after retries.</summary>
 /// <param name="message">What was requested, what happened, and what to do.</param>

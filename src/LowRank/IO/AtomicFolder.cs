@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace LowRank.IO;
 
 /// <summary>Writes a folder that appears whole or not at all.</summary>
-public static partial class AtomicFolder
+internal static partial class AtomicFolder
 {
     /// <summary>Fills a temporary folder beside <paramref name="target"/> and puts it in its place.</summary>
     /// <remarks>A folder that stood there before is replaced only once the new one is complete and flushed to the disk.

@@ -7,7 +7,7 @@ namespace LowRank.IO;
 
 /// <summary>Writes a model's weights into a folder as transformers does: one file, or shards with an index.</summary>
 /// <remarks>Source: huggingface_hub, <c>split_state_dict_into_shards_factory</c>.</remarks>
-public static partial class CheckpointWriter
+internal static partial class CheckpointWriter
 {
     /// <summary>The largest shard by default: 5 GB (5·10⁹ bytes), as transformers'.</summary>
     public const long DefaultMaximumShardBytes = 5_000_000_000;

@@ -5,7 +5,7 @@ namespace LowRank.Kernels;
 
 /// <summary>Dropout with an explicit random generator (arXiv 1207.0580): values are zeroed with a probability and the
 /// rest scaled so that the mean stays.</summary>
-public static class Dropout
+internal static class Dropout
 {
     /// <summary>Applies dropout; without a generator (evaluation) or with probability 0 the input is
     /// returned.</summary>

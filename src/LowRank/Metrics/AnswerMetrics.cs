@@ -7,7 +7,7 @@ namespace LowRank.Metrics;
 /// <param name="ExactMatch">Share of answers that equal one of the data's, 0 to 1 (the script gives
 /// percentages).</param>
 /// <param name="F1">Mean over answers of the best word F1, 0 to 1.</param>
-public sealed partial record AnswerMetrics(double ExactMatch, double F1)
+internal sealed partial record AnswerMetrics(double ExactMatch, double F1)
 {
     /// <summary>Measures answers.</summary>
     /// <param name="predicted">The predicted answers; empty for no answer.</param>

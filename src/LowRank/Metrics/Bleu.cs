@@ -10,7 +10,7 @@ namespace LowRank.Metrics;
 /// <param name="HypothesisLength">Number of words in all texts.</param>
 /// <param name="ReferenceLength">Number of words in the references closest in length.</param>
 /// <param name="Tokenization">The tokenisation's name.</param>
-public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
+internal sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double BrevityPenalty, long HypothesisLength,
     long ReferenceLength, string Tokenization)
 {
     private const int Orders = 4;
@@ -75,7 +75,7 @@ public sealed record Bleu(double Score, IReadOnlyList<double> Precisions, double
 }
 
 /// <summary>The smoothing of n-gram orders without a match (Chen and Cherry 2014).</summary>
-public enum BleuSmoothing
+internal enum BleuSmoothing
 {
     /// <summary>Half of the smallest share, a quarter for the next such order, and so on: the default of mteval and
     /// sacrebleu.</summary>
@@ -86,7 +86,7 @@ public enum BleuSmoothing
 }
 
 /// <summary>How BLEU splits texts into words; a score is meaningless without its tokenisation.</summary>
-public sealed partial class BleuTokenization
+internal sealed partial class BleuTokenization
 {
     private readonly Func<string, string[]> split;
 

@@ -3,7 +3,7 @@ namespace LowRank.Metrics;
 
 /// <summary>chrF and chrF++ (Popović 2015, 2017): F2 of character n-grams of 1 to 6, ignoring blanks, and for chrF++
 /// also of word n-grams of 1 and 2; as in sacrebleu.</summary>
-public static class Chrf
+internal static class Chrf
 {
     private const int CharacterOrders = 6;
     private const double Weight = 4; // beta squared: recall counts twice as much

@@ -7,7 +7,7 @@ namespace LowRank.Metrics;
 /// <param name="Matthews">Matthews' correlation for any number of classes (R_K; Gorodkin 2004), -1 to 1; 0 if
 /// undefined.</param>
 /// <param name="Classes">The metrics of each class.</param>
-public sealed record ClassificationMetrics(
+internal sealed record ClassificationMetrics(
     double Accuracy, double MacroF1, double WeightedF1, double Matthews, IReadOnlyList<ClassScore> Classes)
 {
     /// <summary>Measures predictions.</summary>
@@ -54,7 +54,7 @@ public sealed record ClassificationMetrics(
 /// <param name="Recall">Share of its true items that were found.</param>
 /// <param name="F1">The harmonic mean of precision and recall.</param>
 /// <param name="Support">Number of its true items.</param>
-public sealed record ClassScore(double Precision, double Recall, double F1, long Support)
+internal sealed record ClassScore(double Precision, double Recall, double F1, long Support)
 {
     internal static ClassScore Of(long right, long predicted, long truth)
     {
@@ -69,7 +69,7 @@ public sealed record ClassScore(double Precision, double Recall, double F1, long
 /// <param name="MicroF1">F1 over all decisions together.</param>
 /// <param name="MacroF1">Mean F1 of the labels.</param>
 /// <param name="WeightedF1">Mean F1 weighted by how often each label applies.</param>
-public sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, double MacroF1, double WeightedF1)
+internal sealed record MultiLabelMetrics(double SubsetAccuracy, double MicroF1, double MacroF1, double WeightedF1)
 {
     /// <summary>Measures predictions.</summary>
     /// <param name="truth">For each item, whether each label applies.</param>

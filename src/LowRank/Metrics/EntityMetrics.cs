@@ -6,7 +6,7 @@ namespace LowRank.Metrics;
 /// <param name="Recall">Share of the true entities that were found, 0 to 1.</param>
 /// <param name="F1">The harmonic mean of precision and recall.</param>
 /// <param name="Types">The metrics of each type.</param>
-public sealed record EntityMetrics(
+internal sealed record EntityMetrics(
     double Precision, double Recall, double F1, IReadOnlyDictionary<string, ClassScore> Types)
 {
     /// <summary>Measures tags such as B-PER, I-PER, O (also E- and S-); a change of type starts a new entity, whatever

@@ -6,7 +6,7 @@ namespace LowRank.Metrics;
 /// <param name="Pearson">Linear correlation, -1 to 1; null if all numbers of one side are equal.</param>
 /// <param name="Spearman">Rank correlation, with the mean rank for equal numbers; null like <paramref
 /// name="Pearson"/>.</param>
-public sealed record RegressionMetrics(
+internal sealed record RegressionMetrics(
     double MeanSquaredError, double MeanAbsoluteError, double? Pearson, double? Spearman)
 {
     /// <summary>Measures predictions.</summary>

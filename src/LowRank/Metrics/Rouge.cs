@@ -4,7 +4,7 @@ namespace LowRank.Metrics;
 
 /// <summary>ROUGE-L (Lin 2004): F1 of the longest common subsequence of words; as in Google's rouge_score without
 /// stemming: lower case, words separated by anything except a-z and 0-9.</summary>
-public static partial class Rouge
+internal static partial class Rouge
 {
     /// <summary>The mean over texts of the best F1 with a reference, 0 to 100.</summary>
     /// <param name="hypotheses">The texts.</param>

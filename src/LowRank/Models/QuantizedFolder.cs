@@ -76,7 +76,7 @@ public static class QuantizedFolder
 
 /// <summary>The section <c>quantization_config</c> of a config.json, as transformers and bitsandbytes write
 /// it.</summary>
-public static class QuantizationConfig
+internal static class QuantizationConfig
 {
     /// <summary>The section's key.</summary>
     public const string Key = "quantization_config";

@@ -44,7 +44,7 @@ public interface IWeightSource
 /// <param name="path">Its path, for messages.</param>
 /// <param name="format">How the weights of linear layers are to be kept; null as they are.</param>
 /// <param name="expands">Whether weights that the checkpoint holds packed are to be expanded.</param>
-public sealed class CheckpointWeights(
+internal sealed class CheckpointWeights(
     Checkpoint checkpoint, string path, IWeightFormat? format = null, bool expands = false) : IWeightSource
 {
     private readonly IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(checkpoint);
@@ -132,7 +132,7 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
 /// <paramref name="range"/>, norms one, biases zero.</summary>
 /// <param name="range">The config's initializer_range.</param>
 /// <param name="seed">The same seed gives the same weights.</param>
-public sealed class RandomWeights(double range, long seed) : IWeightSource, IDisposable
+internal sealed class RandomWeights(double range, long seed) : IWeightSource, IDisposable
 {
     private readonly Generator generator = new Generator().manual_seed(seed);
     private UInt128 bytes;

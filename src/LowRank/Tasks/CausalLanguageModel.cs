@@ -16,7 +16,7 @@ namespace LowRank.Tasks;
 
 /// <summary>Predicting the next token with a decoder: texts, completions of prompts, conversations.</summary>
 /// <remarks>Rows: see <see cref="Data.ExampleLoader"/>.</remarks>
-public sealed class CausalLanguageModelKind : ITaskKind
+internal sealed class CausalLanguageModelKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => TaskRegistry.Default;

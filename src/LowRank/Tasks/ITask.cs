@@ -90,7 +90,7 @@ public interface IGeneratingTask : ITask
 }
 
 /// <summary>A task whose examples can be created on demand.</summary>
-public interface IStreamingTask : ITask
+internal interface IStreamingTask : ITask
 {
     /// <summary>Streams examples from files of any size.</summary>
     /// <param name="sources">One source, or as many as weights.</param>

@@ -7,7 +7,7 @@ using LowRank.Data;
 namespace LowRank.Tasks;
 
 /// <summary>The labels of a task, by name and number.</summary>
-public sealed class LabelSet
+internal sealed class LabelSet
 {
     private readonly Dictionary<string, int> numbers;
     // for names that are numbers or booleans in any spelling

@@ -15,7 +15,7 @@ namespace LowRank.Tasks;
 /// <summary>Predicting masked tokens, to adapt an encoder to a domain (arXiv 1810.04805, 2004.10964).</summary>
 /// <remarks>Rows: <c>{"text"}</c>; or <c>{"input_ids", "labels"}</c> with masks already set. For prediction, the text
 /// contains the tokenizer's mask token.</remarks>
-public sealed class MaskedLanguageModelKind : ITaskKind
+internal sealed class MaskedLanguageModelKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "masked_lm";

@@ -15,7 +15,7 @@ namespace LowRank.Tasks;
 
 /// <summary>Transforming one text into another with an encoder-decoder such as T5.</summary>
 /// <remarks>Rows: <c>{"prompt", "completion"}</c>; or <c>{"input_ids", "labels"}</c>.</remarks>
-public sealed class SequenceToSequenceKind : ITaskKind
+internal sealed class SequenceToSequenceKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "seq2seq";
@@ -142,7 +142,7 @@ internal sealed class SequenceToSequenceTask(PretrainedModel model, Tokenizer? t
 /// <param name="Input">The source.</param>
 /// <param name="Labels">The target's tokens, -100 for those that are not learned.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record TextPairExample(TextInput Input, int[] Labels, DataPlace? Place) : IExample
+internal sealed record TextPairExample(TextInput Input, int[] Labels, DataPlace? Place) : IExample
 {
     /// <inheritdoc/>
     public int Length => Math.Max(Input.Length, Labels.Length);

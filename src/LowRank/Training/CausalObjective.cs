@@ -104,7 +104,7 @@ public sealed class CausalObjective : IObjective
 }
 
 /// <summary>Next-token cross-entropy: position i predicts the label of position i + 1.</summary>
-public static class CausalLoss
+internal static class CausalLoss
 {
     /// <summary>The label that is not predicted, as in transformers.</summary>
     public const int Ignored = -100;

@@ -7,7 +7,7 @@ namespace LowRank.Training;
 /// <param name="Peak">The highest rate.</param>
 /// <param name="WarmupSteps">Number of warm-up steps; 0 for none.</param>
 /// <param name="TotalSteps">Total number of steps, including warm-up.</param>
-public sealed record LearningRateSchedule(ScheduleKind Kind, double Peak, long WarmupSteps, long TotalSteps)
+internal sealed record LearningRateSchedule(ScheduleKind Kind, double Peak, long WarmupSteps, long TotalSteps)
 {
     /// <summary>The rate of a step, counted from 0.</summary>
     public double At(long step)

@@ -11,7 +11,7 @@ namespace LowRank.Training;
 /// file immediately: a killed run leaves complete lines and at most one torn last line. A resumed run removes that line
 /// and all lines of steps that it repeats. Lines are flushed to the disk before a checkpoint, so no line of an earlier
 /// step is missing after it.</remarks>
-public sealed class MetricsWriter : ITrainingObserver, IDisposable
+internal sealed class MetricsWriter : ITrainingObserver, IDisposable
 {
     private readonly string path;
     private readonly bool resumes;

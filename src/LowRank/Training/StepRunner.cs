@@ -107,7 +107,7 @@ internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens
 /// <param name="AttentionMask">[batch, sequence]; null without padding.</param>
 /// <param name="PredictingPositions">Indices into the flattened batch of positions that predict, [predicted].</param>
 /// <param name="Labels">The predicted labels, [predicted].</param>
-public sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
+internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
     /// <summary>The layout of texts packed into a single row; null if each row is a text.</summary>
     public PackedSequences? Documents { get; init; }

@@ -61,7 +61,7 @@ public sealed class TrainedAdapter : ITrainedWeights
 }
 
 /// <summary>Trains every weight of a model and saves it as a Hugging Face folder in the dtype of its config.</summary>
-public sealed class FullModel : ITrainedWeights
+internal sealed class FullModel : ITrainedWeights
 {
     private readonly PretrainedModel model;
 

@@ -8,7 +8,7 @@ namespace LowRank.Training;
 /// <remarks>Runs synchronously on the calling thread, which owns the model during the run. Each step has its own
 /// dispose scope, so memory does not grow with the number of steps. Only one run at a time may use the output
 /// folder.</remarks>
-public sealed class Trainer
+internal sealed class Trainer
 {
     private readonly IObjective objective;
     private readonly ITrainedWeights trained;

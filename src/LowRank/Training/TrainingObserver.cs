@@ -31,7 +31,7 @@ public interface ITrainingObserver
 
 /// <summary>Forwards a run's progress to several observers, in order.</summary>
 /// <param name="observers">The observers.</param>
-public sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observers) : ITrainingObserver
+internal sealed class ObserverGroup(params IReadOnlyList<ITrainingObserver> observers) : ITrainingObserver
 {
     /// <inheritdoc/>
     public void Started(TrainingPlan plan)

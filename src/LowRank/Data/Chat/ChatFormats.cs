@@ -113,7 +113,7 @@ public sealed record ChatText(string Text, IReadOnlyList<(int Start, int Length)
 
 /// <summary>ChatML, for models without a chat template: <see cref="ChatTemplate.ChatMl"/>. Message contents must be
 /// texts, and tools are not supported.</summary>
-public sealed class ChatMlFormat : IChatFormat
+internal sealed class ChatMlFormat : IChatFormat
 {
     private static readonly TemplateChatFormat Template = new(ChatTemplate.ChatMl, new Dictionary<string, string>());
 

@@ -6,7 +6,7 @@ namespace LowRank.Data.Chat;
 /// <summary>
 /// A model's chat template (<c>chat_template.jinja</c>, or <c>chat_template</c> of <c>tokenizer_config.json</c>), whose
 /// errors are reported as input errors. See <see cref="JinjaTemplate"/> for the language and its limits. </summary>
-public sealed class ChatTemplate
+internal sealed class ChatTemplate
 {
     private readonly JinjaTemplate template;
 

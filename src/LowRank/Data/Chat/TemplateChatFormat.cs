@@ -10,7 +10,7 @@ namespace LowRank.Data.Chat;
 /// thinking models drop earlier thoughts), it is learned in its own rendering.</remarks>
 /// <param name="template">The template.</param>
 /// <param name="specialTokens">Variables such as <c>bos_token</c>.</param>
-public sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens)
+internal sealed class TemplateChatFormat(ChatTemplate template, IReadOnlyDictionary<string, string> specialTokens)
     : IChatFormat
 {
     private const string Assistant = "assistant";

@@ -7,7 +7,7 @@ namespace LowRank.Data.Packing;
 /// <param name="batching">The settings.</param>
 /// <param name="isFree">Whether a row of a given length computes the same result beside any other row; other rows stay
 /// in place.</param>
-public sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : IRowArranger
+internal sealed class RowArranger(RowBatching batching, Func<int, bool> isFree) : IRowArranger
 {
     /// <inheritdoc/>
     public int[] Order(IReadOnlyList<IExample> examples, int[] drawn) =>
@@ -145,7 +145,7 @@ public sealed record RowBatching
 /// <summary>Rows concatenated to one sequence without padding, with common beginnings only once.</summary>
 /// <remarks>Omits everything that no label depends on: rows that predict nothing, and tokens after the last predicting
 /// one.</remarks>
-public sealed class PackedRows
+internal sealed class PackedRows
 {
     private readonly IReadOnlyList<TokenizedExample> rows;
     private readonly List<PackedSequence> segments = [];

@@ -11,7 +11,7 @@ namespace LowRank.Data.Streaming;
 /// <remarks>An index always gives the same example, so a run resumes bit for bit. Sequential access is cheap. For an
 /// earlier or much later index the files are read from the beginning; rows are then counted and drawn but not
 /// tokenised. Not thread-safe.</remarks>
-public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, IDisposable
+internal sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, IDisposable
 {
     private const int Recent = 4096;
     private readonly IReadOnlyList<RowSource> sources;
@@ -163,7 +163,7 @@ public sealed class StreamedExamples : IReadOnlyList<IExample>, IFingerprinted, 
 }
 
 /// <summary>How to draw rows from files that are too large for a first pass.</summary>
-public sealed record StreamOptions
+internal sealed record StreamOptions
 {
     /// <summary>Number of rows from which the next one is drawn; 1 keeps the order of the data. Default
     /// 10,000.</summary>

@@ -17,7 +17,7 @@ namespace LowRank.Kernels.Native;
 /// (<see cref="ElfVersionPatch"/>); TorchSharp's own probing then finds a library of that name loaded already. No file
 /// is written.
 /// </remarks>
-public static class NativeRuntime
+internal static class NativeRuntime
 {
     private const string Library = "libLibTorchSharp.so";
     private const string TooNewVersion = "GLIBCXX_3.4.32";

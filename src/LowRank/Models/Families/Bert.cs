@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>BERT (arXiv 1810.04805).</summary>
-public sealed class Bert : EncoderFamily
+internal sealed class Bert : EncoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "bert";

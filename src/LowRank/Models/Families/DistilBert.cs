@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Families;
 
 /// <summary>DistilBERT: half of BERT's layers, no text types (arXiv 1910.01108).</summary>
-public sealed class DistilBert : EncoderFamily
+internal sealed class DistilBert : EncoderFamily
 {
     private const double Epsilon = 1e-12; // written in transformers' code, not in the config
 

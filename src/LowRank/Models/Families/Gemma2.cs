@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>Gemma 2: a window in every other layer, capped attention scores and logits (arXiv 2408.00118).</summary>
-public sealed class Gemma2 : DecoderFamily
+internal sealed class Gemma2 : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "gemma2";

@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>The language model of Gemma 3: five layers with a window to one without, each kind with its own rotary
 /// base, queries and keys normalised a head at a time (arXiv 2503.19786).</summary>
-public sealed class Gemma3Text : DecoderFamily
+internal sealed class Gemma3Text : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "gemma3_text";

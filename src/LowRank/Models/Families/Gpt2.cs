@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>GPT-2: learned positions, one projection for query, key and value, weights stored [in, out].</summary>
-public sealed class Gpt2 : DecoderFamily
+internal sealed class Gpt2 : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "gpt2";

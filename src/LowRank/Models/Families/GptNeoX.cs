@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>GPT-NeoX and Pythia: attention and feed-forward side by side, a part of each head rotated (arXiv
 /// 2204.06745).</summary>
-public sealed class GptNeoX : DecoderFamily
+internal sealed class GptNeoX : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "gpt_neox";

@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>Mistral: llama's architecture with a sliding window in every layer (arXiv 2310.06825).</summary>
-public sealed class Mistral : DecoderFamily
+internal sealed class Mistral : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "mistral";

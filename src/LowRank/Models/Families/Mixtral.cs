@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>Mixtral: llama's attention, and in each layer a mixture of experts (arXiv 2401.04088).</summary>
-public sealed class Mixtral : DecoderFamily
+internal sealed class Mixtral : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "mixtral";

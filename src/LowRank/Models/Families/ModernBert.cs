@@ -5,7 +5,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>ModernBERT: rotary positions, gated feed-forward layers, windows in two layers of three (arXiv
 /// 2412.13663).</summary>
-public sealed class ModernBert : EncoderFamily
+internal sealed class ModernBert : EncoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "modernbert";

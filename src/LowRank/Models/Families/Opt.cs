@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>OPT: learned positions that begin at row 2, biases everywhere; the 350 M model has its norms after each
 /// part and a narrower embedding (arXiv 2205.01068).</summary>
-public sealed class Opt : DecoderFamily
+internal sealed class Opt : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "opt";

@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>Phi-3 and Phi-4: one projection for query, key and value, one for gate and up, LongRoPE for long contexts
 /// (arXiv 2404.14219).</summary>
-public sealed class Phi3 : DecoderFamily
+internal sealed class Phi3 : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "phi3";

@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>Qwen2 and Qwen2.5: biases on query, key and value; a window in the upper layers if asked for (arXiv
 /// 2407.10671).</summary>
-public sealed class Qwen2 : DecoderFamily
+internal sealed class Qwen2 : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "qwen2";

@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 namespace LowRank.Models.Families;
 
 /// <summary>Qwen3: queries and keys normalised a head at a time (arXiv 2505.09388).</summary>
-public sealed class Qwen3 : DecoderFamily
+internal sealed class Qwen3 : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "qwen3";

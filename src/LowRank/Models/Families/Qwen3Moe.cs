@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>Qwen3's mixtures of experts: qwen3's attention; layers are experts but for those the config keeps plain
 /// (arXiv 2505.09388).</summary>
-public sealed class Qwen3Moe : DecoderFamily
+internal sealed class Qwen3Moe : DecoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "qwen3_moe";

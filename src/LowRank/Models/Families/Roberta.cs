@@ -43,7 +43,7 @@ internal static class RobertaLike
 }
 
 /// <summary>RoBERTa (arXiv 1907.11692).</summary>
-public sealed class Roberta : EncoderFamily
+internal sealed class Roberta : EncoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "roberta";
@@ -74,7 +74,7 @@ public sealed class Roberta : EncoderFamily
 }
 
 /// <summary>XLM-R: RoBERTa in a hundred languages (arXiv 1911.02116).</summary>
-public sealed class XlmRoberta : EncoderFamily
+internal sealed class XlmRoberta : EncoderFamily
 {
     /// <inheritdoc/>
     public override string ModelType => "xlm-roberta";

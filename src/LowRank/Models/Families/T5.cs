@@ -4,7 +4,7 @@ namespace LowRank.Models.Families;
 
 /// <summary>T5, T5 1.1 and Flan-T5: an encoder and a decoder with relative positions (arXiv 1910.10683,
 /// 2210.11416).</summary>
-public sealed class T5 : IModelFamily
+internal sealed class T5 : IModelFamily
 {
     /// <inheritdoc/>
     public string ModelType => "t5";

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>Activation functions by the names transformers gives them (ACT2FN).</summary>
-public static class Activation
+internal static class Activation
 {
     private static readonly Dictionary<string, ActivationFunction> Functions = new()
     {

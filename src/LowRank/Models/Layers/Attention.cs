@@ -118,7 +118,7 @@ public static class FusedLayout
 
 /// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the
 /// scores.</summary>
-public sealed class RelativeAttention
+internal sealed class RelativeAttention
 {
     private readonly Linear query;
     private readonly Linear key;
@@ -166,7 +166,7 @@ public sealed class RelativeAttention
 
 /// <summary>T5's position bias: a learned number for each head and bucket of distances, added to attention scores
 /// (arXiv 1910.10683, section 2.1). Small distances have a bucket each, larger ones share logarithmically.</summary>
-public sealed class RelativePositions
+internal sealed class RelativePositions
 {
     private readonly Tensor table; // [buckets, heads]
     private readonly int maxDistance;

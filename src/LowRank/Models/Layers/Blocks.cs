@@ -105,7 +105,7 @@ public sealed class SandwichBlock(
 
 /// <summary>A block of T5: x += attention(norm(x)); in the decoder x += attention to the source(norm(x)); then
 /// x += feedForward(norm(x)).</summary>
-public sealed class CrossBlock
+internal sealed class CrossBlock
 {
     private readonly RmsNorm selfNorm;
     private readonly RelativeAttention self;

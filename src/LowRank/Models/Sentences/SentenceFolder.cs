@@ -9,7 +9,7 @@ namespace LowRank.Models.Sentences;
 
 /// <summary>The files of sentence-transformers in a model's or an adapter's folder: <c>modules.json</c>, the folders
 /// that it names, <c>sentence_bert_config.json</c> and <c>config_sentence_transformers.json</c>.</summary>
-public static class SentenceFolder
+internal static class SentenceFolder
 {
     /// <summary>The file that makes a folder one of sentence-transformers.</summary>
     public const string ModulesFile = "modules.json";

@@ -78,7 +78,7 @@ public interface ISentenceLayer
 }
 
 /// <summary>Makes vectors of length 1.</summary>
-public sealed record NormalizeLayer : ISentenceLayer
+internal sealed record NormalizeLayer : ISentenceLayer
 {
     /// <inheritdoc/>
     public string Name => "Normalize";
@@ -99,7 +99,7 @@ public sealed record NormalizeLayer : ISentenceLayer
 /// <param name="residual">R, [out, in]; empty where x itself is added; null for none.</param>
 /// <param name="activation">Python's name of f, one of <see cref="Activations"/>.</param>
 /// <param name="inputs">Width of x.</param>
-public sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual, string activation, int inputs)
+internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual, string activation, int inputs)
     : ISentenceLayer
 {
     private static readonly Dictionary<string, Func<Tensor, Tensor>> Functions = new()
@@ -152,7 +152,7 @@ public sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual,
 /// <summary>Normalises each vector to mean 0 and variance 1, then scales and shifts it (arXiv 1607.06450).</summary>
 /// <param name="weight">The scale.</param>
 /// <param name="bias">The shift.</param>
-public sealed class SentenceLayerNorm(float[] weight, float[] bias) : ISentenceLayer
+internal sealed class SentenceLayerNorm(float[] weight, float[] bias) : ISentenceLayer
 {
     /// <inheritdoc/>
     public string Name => "LayerNorm";

@@ -8,7 +8,7 @@ namespace LowRank.Quantization;
 
 /// <summary>The upper half of a float32. Weights that the file has so stay mapped from it; others are rounded to the
 /// nearest.</summary>
-public sealed class BFloat16Format : IWeightFormat
+internal sealed class BFloat16Format : IWeightFormat
 {
     internal const string FormatName = "bfloat16";
 

@@ -12,7 +12,7 @@ namespace LowRank.Quantization;
 /// 2208.07339): the nearest of −127 … 127 times the row's largest absolute value over 127.</summary>
 /// <remarks>bitsandbytes rounds weights to float16 before; here they are quantised from what the checkpoint
 /// holds.</remarks>
-public sealed unsafe class Int8Format : IWeightFormat
+internal sealed unsafe class Int8Format : IWeightFormat
 {
     internal const string FormatName = "int8";
 

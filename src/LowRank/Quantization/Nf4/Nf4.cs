@@ -15,7 +15,7 @@ namespace LowRank.Quantization;
 /// of the block's largest one, those of an incomplete last block divided by it; a value halfway between two levels
 /// takes the lower. The mean is computed in float64, so that every machine gets the same; bitsandbytes' may differ in
 /// its last bit.</remarks>
-public static unsafe class Nf4
+internal static unsafe class Nf4
 {
     /// <summary>Values that share a scale.</summary>
     public const int BlockSize = 64;

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace LowRank.Quantization;
 
 /// <summary>NF4 with double quantisation: <see cref="Nf4"/>.</summary>
-public sealed class Nf4Format : IWeightFormat
+internal sealed class Nf4Format : IWeightFormat
 {
     internal const string FormatName = "nf4";
 

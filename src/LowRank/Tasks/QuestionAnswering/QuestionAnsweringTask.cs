@@ -16,7 +16,7 @@ namespace LowRank.Tasks.QuestionAnswering;
 /// <remarks>Rows: <c>{"question", "context", "answers": {"text": […], "answer_start": […]}}</c>, as in SQuAD; both
 /// lists are empty if the context does not contain the answer. Or <c>{"input_ids", "start_position",
 /// "end_position"}</c>.</remarks>
-public sealed class QuestionAnsweringKind : ITaskKind
+internal sealed class QuestionAnsweringKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "question_answering";

@@ -127,7 +127,7 @@ internal sealed class QuestionReader(TextRows rows, int stride)
 /// <param name="Context">The text that contains the answer; empty for tokenised rows.</param>
 /// <param name="Answers">The correct answers in the data; empty if there is none.</param>
 /// <param name="Place">The row.</param>
-public sealed record AskedQuestion(string Context, IReadOnlyList<string> Answers, DataPlace? Place);
+internal sealed record AskedQuestion(string Context, IReadOnlyList<string> Answers, DataPlace? Place);
 
 /// <summary>A question with part of its context.</summary>
 /// <param name="Input">Question and part.</param>
@@ -137,7 +137,7 @@ public sealed record AskedQuestion(string Context, IReadOnlyList<string> Answers
 /// <param name="Spans">The span of each token in the context; null for tokens outside it, and null for tokenised
 /// rows.</param>
 /// <param name="Question">The row.</param>
-public sealed record AnswerWindow(TextInput Input, int? Start, int? End, TokenSpan?[]? Spans, AskedQuestion Question)
+internal sealed record AnswerWindow(TextInput Input, int? Start, int? End, TokenSpan?[]? Spans, AskedQuestion Question)
     : IExample
 {
     /// <inheritdoc/>

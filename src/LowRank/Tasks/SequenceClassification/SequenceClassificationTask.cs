@@ -17,7 +17,7 @@ namespace LowRank.Tasks.SequenceClassification;
 /// <summary>Labels for whole texts, or pairs of texts: one, several, or a number.</summary>
 /// <remarks>Rows: <c>{"text"[, "text_pair"], "label"}</c>, <c>{"text"[, "text_pair"], "labels": […]}</c> for several
 /// labels, <c>"label": 3.5</c> for regression; or <c>"input_ids"</c> instead of texts.</remarks>
-public sealed class SequenceClassificationKind : ITaskKind
+internal sealed class SequenceClassificationKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "sequence_classification";
@@ -248,7 +248,7 @@ internal sealed class SequenceClassificationTask(PretrainedModel model, Tokenize
 /// <param name="Target">The label's number; for several labels 1 for each that applies and 0 for the others; for
 /// regression the value. Null if the row has no label.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace? Place) : IExample
+internal sealed record ClassifiedText(TextInput Input, double[]? Target, DataPlace? Place) : IExample
 {
     /// <inheritdoc/>
     public int Length => Input.Length;
@@ -305,7 +305,7 @@ internal sealed class ClassificationAccumulator(string problem, int labels) : IM
 }
 
 /// <summary>transformers' names for the problem type of a text classifier (problem_type).</summary>
-public static class Problems
+internal static class Problems
 {
     /// <summary>One label per text.</summary>
     public const string SingleLabel = "single_label_classification";

@@ -17,7 +17,7 @@ namespace LowRank.Tasks.TextEmbedding;
 /// 1908.10084).</summary>
 /// <remarks>Rows: <c>{"text", "positive"[, "negative"]}</c>; or <c>{"input_ids", "positive_input_ids"}</c>. For
 /// prediction: <c>{"text"}</c>.</remarks>
-public sealed class EmbeddingKind : ITaskKind
+internal sealed class EmbeddingKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "embedding";
@@ -212,7 +212,7 @@ internal sealed class EmbeddingTask : ITask
 /// <param name="Positive">Its partner; null to embed only the text.</param>
 /// <param name="Negative">A similar text that is not a partner; null to use only the other rows' partners.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place)
+internal sealed record EmbeddingExample(TextInput Anchor, TextInput? Positive, TextInput? Negative, DataPlace? Place)
     : IExample
 {
     /// <inheritdoc/>

@@ -151,7 +151,7 @@ internal sealed class TagReader(TextRows rows, LabelSet labels)
 /// <param name="Words">The words, or pieces of text, to predict: each word of the row, including those without a
 /// token.</param>
 /// <param name="Place">The row it was made from.</param>
-public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place)
+internal sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<TaggedWord> Words, DataPlace? Place)
     : IExample
 {
     /// <inheritdoc/>
@@ -170,4 +170,4 @@ public sealed record TaggedText(TextInput Input, int[] Labels, IReadOnlyList<Tag
 /// <param name="Start">The start in the text, in UTF-16 units.</param>
 /// <param name="End">The end in the text.</param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct TaggedWord(int Token, int Start, int End);
+internal readonly record struct TaggedWord(int Token, int Start, int End);

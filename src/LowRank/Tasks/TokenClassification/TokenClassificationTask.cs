@@ -16,7 +16,7 @@ namespace LowRank.Tasks.TokenClassification;
 /// <summary>Labels for the words of a text, as in named entity recognition.</summary>
 /// <remarks>Rows: <c>{"tokens": [words], "tags": [labels]}</c>; or <c>{"text", "entities": [{"start", "end",
 /// "label"}]}</c>, which are learned as B- and I- tags; or <c>{"input_ids", "labels"}</c>.</remarks>
-public sealed class TokenClassificationKind : ITaskKind
+internal sealed class TokenClassificationKind : ITaskKind
 {
     /// <inheritdoc/>
     public string Name => "token_classification";

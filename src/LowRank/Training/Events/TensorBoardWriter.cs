@@ -14,7 +14,7 @@ namespace LowRank.Training.Events;
 /// <param name="folder">The folder for the files; created if needed.</param>
 /// <param name="time">The clock; null for the system's.</param>
 /// <param name="waits">Waits while the disk is full; null does not.</param>
-public sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null)
+internal sealed class TensorBoardWriter(string folder, TimeProvider? time = null, StorageWait? waits = null)
     : ITrainingObserver, IDisposable
 {
     private const string Prefix = "events.out.tfevents.";

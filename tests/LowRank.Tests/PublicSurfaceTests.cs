@@ -1,0 +1,29 @@
+namespace LowRank.Tests;
+
+/// <summary>What a user of the library sees.</summary>
+public sealed class PublicSurfaceTests
+{
+    // Less is better; what is to be at most 150 has come down from 385.
+    private const int Most = 300;
+
+    [Fact]
+    public void Types_are_internal_unless_a_user_needs_them()
+    {
+        Type[] types = typeof(LanguageModel).Assembly.GetExportedTypes();
+        Assert.InRange(types.Length, 100, Most);
+        Assert.Contains(typeof(LanguageModel), types);
+    }
+
+    [Fact]
+    public void Whatever_the_front_door_gives_is_a_type_that_can_be_named()
+    {
+        string[] hidden = [.. typeof(LanguageModel).Assembly.GetExportedTypes()
+            .Where(type => type.Namespace == nameof(LowRank))
+            .SelectMany(type => type.GetMethods().Where(method => method.DeclaringType == type)
+                .SelectMany(method => method.GetParameters().Select(parameter => parameter.ParameterType)
+                    .Append(method.ReturnType)))
+            .SelectMany(type => type.IsGenericType ? type.GetGenericArguments() : [type])
+            .Where(type => !type.IsVisible && !type.IsGenericParameter).Select(type => type.Name).Distinct()];
+        Assert.Empty(hidden);
+    }
+}
