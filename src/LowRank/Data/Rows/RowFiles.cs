@@ -149,7 +149,7 @@ internal static class RowFiles
 }
 
 /// <summary>All formats of data files: the built-in ones and those that a program registers.</summary>
-internal static class RowFormats
+public static class RowFormats
 {
     private static readonly string[] Compressions = [".gz", ".zst", ".bz2", ".xz"];
 
