@@ -48,7 +48,7 @@ public static class ColumnProposal
     public static IReadOnlyList<string> Missing(string data, string task)
     {
         if (First(data, task) is not { } row || Fits(row, task)) return [];
-        return [.. Needed[task].Where(field => !row.Fields.ContainsKey(field)).Reverse()];
+        return [.. NeededBy(task).Where(field => !row.Fields.ContainsKey(field)).Reverse()];
     }
 
     /// <summary>The column proposed for each field that the rows lack, as far as names and lengths tell.</summary>
@@ -58,8 +58,8 @@ public static class ColumnProposal
     {
         var proposed = new OrderedDictionary<string, string>();
         if (First(data, task) is not { } row || Fits(row, task)) return proposed;
-        string[] missing = [.. Needed[task].Where(field => !row.Fields.ContainsKey(field))];
-        List<string> free = [.. row.Fields.Select(field => field.Key).Except(Needed[task])];
+        string[] missing = [.. NeededBy(task).Where(field => !row.Fields.ContainsKey(field))];
+        List<string> free = [.. row.Fields.Select(field => field.Key).Except(NeededBy(task))];
         foreach (string field in missing)
         {
             if (Likely[field]
@@ -77,6 +77,9 @@ public static class ColumnProposal
             proposed[open[0]] = longest;
         return proposed;
     }
+
+    // A task that a program registers has columns of its own, which are not known here.
+    private static string[] NeededBy(string task) => Needed.GetValueOrDefault(task) ?? [];
 
     private static bool Fits(Row row, string task)
     {

@@ -122,14 +122,14 @@ internal static partial class OwnKeys
             "Hugging Face Hub; see [Models by name](#models-by-name)",
             r => r.Model, (r, model) => r with { Model = model }) with
             { Required = "the folder of the base model, or its name on the Hugging Face Hub", MayChange = true },
-        At.Always("task", KeyTypes.OneOf([.. TaskRegistry.Names]), "what the model learns; see [Tasks](#tasks)",
+        At.Always("task", KeyTypes.OneOf(() => TaskRegistry.Names), "what the model learns; see [Tasks](#tasks)",
             r => r.Task, (r, task) => r with { Task = task }),
         At.Section("task_options") with { IsAlways = true },
         At.Always("device",
             KeyTypes.TextLike(text => Devices().IsMatch(text), "cpu, cuda, cuda:N or mps"),
             "`cpu`, `cuda`, `cuda:N` or `mps`", r => r.Device, (r, device) => r with { Device = device })
             with { MayChange = true },
-        At.Key("base_dtype", KeyTypes.OneOf([.. WeightFormats.Names]),
+        At.Key("base_dtype", KeyTypes.OneOf(() => WeightFormats.Names),
             "how to store the frozen weights of the base's linear layers: `auto`, `float32`, `bfloat16`, `int8`, " +
             "`nf4`; see [Quantised bases](#quantised-bases)",
             r => r.BaseDtype, (r, format) => r with { BaseDtype = format }) with

@@ -86,7 +86,7 @@ internal static class AdapterKeys
 
     public static IReadOnlyList<RecipeKey> All { get; } =
     [
-        At.Always("method", OneOf([.. AdapterMethods.Names, "full"]),
+        At.Always("method", OneOf(() => [.. AdapterMethods.Names, "full"]),
             "a method of [methods.md](methods.md), or `full` for every weight",
             a => a.Method, (a, method) => a with { Method = method }),
         Key("rank", Count(least: 1), "rank of the pairs A and B",
@@ -267,6 +267,9 @@ internal static class AdapterKeys
         string when option.Choices is { } choices => OneOf([.. choices]).As(text => (object?)text),
         _ when option.Type == typeof(IReadOnlyList<string>) => Texts.As(texts => (object?)texts),
         _ => KeyTypes.Text.As(text => (object?)text) with
-            { Schema = new KeySchema { Type = "string", Choices = option.Choices } },
+            {
+                Schema = new KeySchema
+                    { Type = "string", ChoicesNow = option.Choices is null ? null : () => option.Choices },
+            },
     };
 }

@@ -180,10 +180,13 @@ internal static class KeyTypes
         });
 
     /// <summary>One of some texts.</summary>
-    public static KeyType<string> OneOf(params IReadOnlyList<string> allowed) =>
-        new(new KeySchema { Type = "string", Choices = allowed }, (given, out text) =>
+    public static KeyType<string> OneOf(params IReadOnlyList<string> allowed) => OneOf(() => allowed);
+
+    /// <summary>One of the names that are registered when the recipe is read.</summary>
+    public static KeyType<string> OneOf(Func<IReadOnlyList<string>> allowed) =>
+        new(new KeySchema { Type = "string", ChoicesNow = allowed }, (given, out text) =>
             Text.TryRead(given, out text)
-            && (allowed.Contains(text) || Fails(given, $"one of {string.Join(", ", allowed)}")));
+            && (allowed().Contains(text) || Fails(given, $"one of {string.Join(", ", allowed())}")));
 
     /// <summary>A text of some form; <paramref name="isFit"/> and what is expected.</summary>
     public static KeyType<string> TextLike(Func<string, bool> isFit, string expected) =>
@@ -365,7 +368,10 @@ internal sealed record KeySchema
     public IReadOnlyList<string>? OtherChoices { get; init; }
 
     /// <summary>The texts that are allowed; null for any.</summary>
-    public IReadOnlyList<string>? Choices { get; init; }
+    public IReadOnlyList<string>? Choices => ChoicesNow?.Invoke();
+
+    /// <summary>Tells <see cref="Choices"/>, which programs may add to.</summary>
+    public Func<IReadOnlyList<string>>? ChoicesNow { get; init; }
 
     /// <summary>The smallest number; null for none.</summary>
     public double? Least { get; init; }
