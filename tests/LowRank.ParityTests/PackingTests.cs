@@ -246,7 +246,7 @@ public sealed class PackingTests
     {
         PackedRows pack = PackedRows.Of(rows, batching.Shares);
         TensorBatch batch = TensorBatch.Create(pack, model.Device);
-        return (model.Logits(model.Hidden(batch.Tokens, documents: batch.Documents))[0], pack);
+        return (model.Logits(model.Hidden(batch.Tokens, packed: batch.Packed))[0], pack);
     }
 
     private static bool Same(Tensor a, Tensor b) => (a == b).all().item<bool>();

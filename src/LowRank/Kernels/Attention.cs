@@ -189,7 +189,7 @@ internal static class Attention
         long[] queries = query.shape, keys = key.shape;
         return keys.SequenceEqual(value.shape) && keys[0] == queries[0] && keys[3] == queries[3]
             && queries[3] <= TiledAttention.MostDimension
-            // else torch says what is wrong
+            // otherwise torch reports the error
             && keys[1] > 0 && queries[1] % keys[1] == 0 && keys[2] >= queries[2] && query.numel() > 0;
     }
 

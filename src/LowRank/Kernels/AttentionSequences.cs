@@ -5,25 +5,25 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>What attends to what: texts, those that continue the same ones together in trees.</summary>
-/// <remarks>Texts are added tree by tree, each after those that it continues.</remarks>
+/// <summary>Which sequences attend to which: those that continue the same sequences form a tree.</summary>
+/// <remarks>Sequences are added tree by tree, each after those that it continues.</remarks>
 internal sealed class AttentionSequences
 {
     private const int PartQueries = 256; // of a forward part: a multiple of every panel
 
-    private readonly List<AttentionSequence> texts = [];
+    private readonly List<AttentionSequence> sequences = [];
     private readonly List<int> before = [], needed = [];
     private readonly List<AttentionPart> parts = [], trees = [];
     private int treeStart;
     private int places;
 
-    /// <summary>The texts.</summary>
-    public AttentionSequence[] Texts { get; private set; } = [];
+    /// <summary>The sequences.</summary>
+    public AttentionSequence[] Sequences { get; private set; } = [];
 
-    /// <summary>The numbers of the texts before each.</summary>
+    /// <summary>The numbers of the sequences before each.</summary>
     public int[] Before { get; private set; } = [];
 
-    /// <summary>The numbers of the texts whose keys parts need.</summary>
+    /// <summary>The numbers of the sequences whose keys parts need.</summary>
     public int[] Needed { get; private set; } = [];
 
     /// <summary>The parts of a forward pass.</summary>
@@ -43,14 +43,14 @@ internal sealed class AttentionSequences
         return made.Done();
     }
 
-    /// <summary>Texts that lie one after the other in one row.</summary>
-    /// <param name="segments">For each segment the length of its texts, their count, and the numbers of the segments,
-    /// of one text each, that they continue.</param>
+    /// <summary>Sequences that lie one after the other in one row.</summary>
+    /// <param name="segments">For each segment the length of its sequences, their count, and the numbers of segments,
+    /// of one sequence each, that they continue.</param>
     public static AttentionSequences OfSegments(
         IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
         var made = new AttentionSequences();
-        var firstText = new int[segments.Count];
+        var firstSequence = new int[segments.Count];
         int token = 0;
         bool apart = TreesAreApart(segments);
         List<(int Query, int Queries, int Key, int Keys, int[] Before)> tree = [];
@@ -62,18 +62,19 @@ internal sealed class AttentionSequences
         for (int i = 0; i < segments.Count; i++)
         {
             (int length, int count, IReadOnlyList<int> continued) = segments[i];
-            for (int text = 0; text < count; text++, token += length)
+            for (int sequence = 0; sequence < count; sequence++, token += length)
             {
                 if (apart && continued.Count == 0) Close();
-                firstText[i] = made.texts.Count + tree.Count;
-                tree.Add((token, length, token, length, [.. continued.Select(number => firstText[number])]));
+                firstSequence[i] = made.sequences.Count + tree.Count;
+                tree.Add((token, length, token, length, [.. continued.Select(number => firstSequence[number])]));
             }
         }
         Close();
         return made.Done();
     }
 
-    // What continues a text follows it before the next text that continues nothing; else all is taken for one tree.
+    // What continues a sequence follows it before the next sequence that continues nothing; otherwise all sequences
+    // count as one tree.
     private static bool TreesAreApart(IReadOnlyList<(int Length, int Count, IReadOnlyList<int> Before)> segments)
     {
         int root = -1;
@@ -87,63 +88,64 @@ internal sealed class AttentionSequences
 
     private void AddTree(int row, IReadOnlyList<(int Query, int Queries, int Key, int Keys, int[] Before)> tree)
     {
-        (treeStart, places) = (texts.Count, 0);
+        (treeStart, places) = (sequences.Count, 0);
         foreach ((int query, int queries, int key, int keys, int[] earlier) in tree)
         {
-            texts.Add(
-                new AttentionSequence(row, query, queries, key, keys, earlier.Sum(number => texts[number].Keys), places,
+            sequences.Add(
+                new AttentionSequence(
+                    row, query, queries, key, keys, earlier.Sum(number => sequences[number].Keys), places,
                 before.Count, earlier.Length));
             before.AddRange(earlier);
             places += (keys + 3) / 4 * 4;
         }
-        AddPart(trees, treeStart, texts.Count - treeStart, 0, texts[^1].Queries);
-        for (int text = treeStart; text < texts.Count;)
+        AddPart(trees, treeStart, sequences.Count - treeStart, 0, sequences[^1].Queries);
+        for (int sequence = treeStart; sequence < sequences.Count;)
         {
-            int length = texts[text].Queries, together = 1;
+            int length = sequences[sequence].Queries, together = 1;
             for (int first = 0; length > PartQueries && first < length; first += PartQueries)
-                AddPart(parts, text, 1, first, Math.Min(first + PartQueries, length));
+                AddPart(parts, sequence, 1, first, Math.Min(first + PartQueries, length));
             if (length <= PartQueries)
             {
-                for (; text + together < texts.Count
-                    && length + texts[text + together].Queries <= PartQueries; together++)
-                    length += texts[text + together].Queries;
-                AddPart(parts, text, together, 0, texts[text + together - 1].Queries);
+                for (; sequence + together < sequences.Count
+                    && length + sequences[sequence + together].Queries <= PartQueries; together++)
+                    length += sequences[sequence + together].Queries;
+                AddPart(parts, sequence, together, 0, sequences[sequence + together - 1].Queries);
             }
-            text += together;
+            sequence += together;
         }
     }
 
-    private void AddPart(List<AttentionPart> to, int text, int count, int first, int last)
+    private void AddPart(List<AttentionPart> to, int sequence, int count, int first, int last)
     {
         int start = needed.Count;
         var seen = new SortedSet<int>();
-        for (int i = text; i < text + count; i++)
+        for (int i = sequence; i < sequence + count; i++)
         {
             seen.Add(i);
-            seen.UnionWith(before.Skip(texts[i].FirstBefore).Take(texts[i].Befores));
+            seen.UnionWith(before.Skip(sequences[i].FirstBefore).Take(sequences[i].Befores));
         }
         needed.AddRange(seen);
-        to.Add(new AttentionPart(text, count, first, last, start, seen.Count, places));
+        to.Add(new AttentionPart(sequence, count, first, last, start, seen.Count, places));
     }
 
     private AttentionSequences Done()
     {
-        (Texts, Before, Needed, Parts, Trees) = ([.. texts], [.. before], [.. needed], [.. parts], [.. trees]);
+        (Sequences, Before, Needed, Parts, Trees) = ([.. sequences], [.. before], [.. needed], [.. parts], [.. trees]);
         return this;
     }
 }
 
-/// <summary>Queries and the keys that they see: the keys of earlier texts, all of them, and keys of their own, of which
-/// the queries' are the last.</summary>
+/// <summary>Queries and the keys that they see: all keys of earlier sequences, and keys of their own, of which the
+/// queries' are the last.</summary>
 /// <param name="Row">The row of the batch.</param>
 /// <param name="Query">Its first query's place in the row.</param>
 /// <param name="Queries">How many queries.</param>
 /// <param name="Key">Its first own key's place in the row.</param>
 /// <param name="Keys">How many own keys, no fewer than queries.</param>
-/// <param name="Position">Keys of the earlier texts, all together.</param>
+/// <param name="Position">Keys of the earlier sequences, all together.</param>
 /// <param name="Place">Where its keys stand among those of its tree; a multiple of 4.</param>
-/// <param name="FirstBefore">Where the numbers of the earlier texts begin.</param>
-/// <param name="Befores">How many earlier texts.</param>
+/// <param name="FirstBefore">Where the numbers of the earlier sequences begin.</param>
+/// <param name="Befores">How many earlier sequences.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct AttentionSequence(
     int Row, int Query, int Queries, int Key, int Keys, int Position, int Place, int FirstBefore, int Befores)
@@ -152,17 +154,17 @@ internal readonly record struct AttentionSequence(
     public int QueryPosition => Position + Keys - Queries;
 }
 
-/// <summary>Queries that a thread takes at once, of texts of one tree.</summary>
-/// <param name="FirstText">The first text.</param>
-/// <param name="Texts">How many texts.</param>
-/// <param name="FirstQuery">The first query of the first text that is meant.</param>
-/// <param name="LastQuery">The query of the last text before which it ends.</param>
-/// <param name="FirstNeeded">Where the numbers of the texts whose keys are seen begin.</param>
+/// <summary>Queries that a thread takes at once, of sequences of one tree.</summary>
+/// <param name="FirstSequence">The first sequence.</param>
+/// <param name="Sequences">How many sequences.</param>
+/// <param name="FirstQuery">The first query of the first sequence that is meant.</param>
+/// <param name="LastQuery">The query of the last sequence before which it ends.</param>
+/// <param name="FirstNeeded">Where the numbers of the sequences whose keys are seen begin.</param>
 /// <param name="Needed">How many those are.</param>
 /// <param name="Places">Places of the tree's keys.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct AttentionPart(
-    int FirstText, int Texts, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
+    int FirstSequence, int Sequences, int FirstQuery, int LastQuery, int FirstNeeded, int Needed, int Places);
 
 /// <summary>Where the numbers of heads lie in memory: [rows, heads, tokens, dimension], each head's numbers of a token
 /// side by side.</summary>

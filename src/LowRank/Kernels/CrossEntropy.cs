@@ -8,7 +8,6 @@ namespace LowRank.Kernels;
 
 /// <summary>Cross-entropy of rows of logits, which become their gradients in place: softmax(row), less 1 at the
 /// label.</summary>
-/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct CrossEntropy
 {

@@ -6,9 +6,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Tensors of one shape that an operation runs over, on all threads.</summary>
-/// <remarks>Each number depends on its place alone: a row's end is computed by the same instructions as its beginning,
-/// and neither the split among threads nor gaps between rows change a bit.</remarks>
+/// <summary>Runs an operation over tensors of one shape, number by number; gaps between rows change no
+/// result.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct Elementwise
 {

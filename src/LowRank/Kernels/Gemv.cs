@@ -6,8 +6,6 @@ namespace LowRank.Kernels;
 
 /// <summary>y = x·Wᵀ + b for few rows, as each step of generation computes it: the weight is read once, at the speed of
 /// the memory.</summary>
-/// <remarks>A row's result depends neither on the rows beside it nor on the number of threads, to the last
-/// bit.</remarks>
 internal static unsafe class Gemv
 {
     /// <summary>Most rows that are computed here; torch's products of matrices are faster above.</summary>
@@ -28,8 +26,8 @@ internal static unsafe class Gemv
     public static Tensor? TryLinear(Tensor input, IWeightMatrix weight, Tensor? bias) =>
         weight is DenseMatrix dense ? TryLinear(input, dense.Stored, dense.IsTransposed, bias) : null;
 
-    /// <summary>The product, or null where torch must compute it: for gradients, many rows, other devices or
-    /// types.</summary>
+    /// <summary>The product, or null for gradients, many rows, other devices and other types, which torch
+    /// computes.</summary>
     /// <param name="input">x, […, in].</param>
     /// <param name="weight">W, [out, in]; [in, out] where <paramref name="transposed"/>.</param>
     /// <param name="transposed">Whether the weight is stored transposed.</param>
@@ -44,7 +42,7 @@ internal static unsafe class Gemv
         (long outputs, long inputs) = transposed ? (matrix[1], matrix[0]) : (matrix[0], matrix[1]);
         long rows = KernelTensors.Rows(shape);
         if (rows is < 1 or > MostRows || inputs < 1 || outputs is < 1 or > int.MaxValue) return null;
-        // torch says what is wrong
+        // torch reports the error
         if (shape[^1] != inputs || (bias is not null && bias.numel() != outputs)) return null;
         shape[^1] = outputs;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();

@@ -3,10 +3,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Few rows times a weight stored [inputs, outputs], as GPT-2 stores it: each row of the weight, times a
-/// number of x, is added to the outputs.</summary>
-/// <remarks>The sum of each output runs over the inputs in order, in blocks: neither the other rows of the batch nor
-/// the number of threads changes a bit of it.</remarks>
+/// <summary>The product of few rows with a weight stored [inputs, outputs], as GPT-2 stores it: it adds up the columns
+/// of W, each times a number of x.</summary>
+/// <remarks>The sum of each output runs over the inputs in order, in blocks.</remarks>
 internal static unsafe class GemvByColumns<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct

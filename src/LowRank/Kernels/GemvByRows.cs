@@ -3,9 +3,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>Few rows times a weight stored [outputs, inputs]: a dot product for each row and output.</summary>
-/// <remarks>Each product has an accumulator of its own that runs over the inputs in order: neither the other rows of
-/// the batch nor the number of threads changes a bit of it.</remarks>
+/// <summary>The product of few rows with a weight stored [outputs, inputs]: a dot product of x with each row of
+/// W.</summary>
+/// <remarks>Each dot product has its own accumulator, which runs over the inputs in order.</remarks>
 internal static unsafe class GemvByRows<TWide, TVector>
     where TWide : struct, IWide<TVector>
     where TVector : struct

@@ -29,7 +29,7 @@ internal static unsafe class LowRankSum
         long[] shape = input.shape, down = a.shape, up = b.shape;
         long rows = KernelTensors.Rows(shape), rank = down[0];
         if (rows is < 1 or > Gemv.MostRows || rank is < 1 or > MostRank) return false;
-        // torch says what is wrong
+        // torch reports the error
         if (down[1] != shape[^1] || up[1] != rank || output.numel() != rows * up[0]) return false;
         using Tensor contiguous = input.is_contiguous() ? input.alias() : input.contiguous();
         float* reduced = stackalloc float[(int)(rows * rank)];

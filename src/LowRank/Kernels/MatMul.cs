@@ -70,7 +70,7 @@ internal static unsafe class MatMul
         ? StepMemory.Empty(rows.shape[0], columns)
         : empty(rows.shape[0], columns, rows.dtype, rows.device);
 
-    // else torch says what is wrong
+    // otherwise torch reports the error
     private static bool Fits(Tensor input, Tensor matrix) => input.shape[1] == matrix.shape[0]
         && Gains(input.shape[0], matrix)
         && input.dtype == ScalarType.Float32 && input.device_type == DeviceType.CPU && input.stride(1) == 1;

@@ -6,12 +6,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Kernels;
 
-/// <summary>Normalisation of each row, forward and backward, on all threads: y = (x − μ)·σ·(w + offset) + b with σ = 1
+/// <summary>Normalisation of each row, forward and backward: y = (x − μ)·σ·(w + offset) + b with σ = 1
 /// / √(mean((x − μ)²) + ε), where μ is the row's mean (layer normalisation, arXiv 1607.06450) or 0 (root mean square
 /// normalisation, arXiv 1910.07467).</summary>
-/// <remarks>A row is computed by one thread and the same instructions wherever it lies: neither the split among threads
-/// nor the number of rows changes a bit. The backward pass computes μ and σ again from x, which costs less than to keep
-/// them.</remarks>
+/// <remarks>The backward pass computes μ and σ again from x, which costs less than storing them.</remarks>
 /// <param name="weight">w, [width]; null for 1.</param>
 /// <param name="bias">b, [width]; null for 0.</param>
 /// <param name="epsilon">ε.</param>

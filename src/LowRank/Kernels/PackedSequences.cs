@@ -19,8 +19,8 @@ public sealed record PackedSequences(Tensor Positions, IReadOnlyList<PackedSeque
         [.. Segments.Select(segment => (segment.Length, segment.Count, segment.Before))]);
 }
 
-/// <summary>A segment of packed sequences that attention processes together: sequences of the same length that do not see
-/// each other.</summary>
+/// <summary>A segment of packed sequences that attention processes together: sequences of the same length that do not
+/// see each other.</summary>
 /// <param name="Length">Tokens per sequence.</param>
 /// <param name="Count">Number of adjacent sequences.</param>
 /// <param name="Before">The numbers of the single-sequence segments that all of them continue, in token order.</param>

@@ -35,7 +35,7 @@ internal static unsafe class Rotary
         if (shape.Length != 4 || shape[0] * shape[2] > Gemv.MostRows || stride[3] != 1) return null;
         if (!angles.SequenceEqual(sine.shape) || angles.Length != 4 || (angles[0] != 1 && angles[0] != shape[0])
             || angles[1] != 1
-            || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch says what is wrong
+            || angles[2] != shape[2] || 2 * angles[3] > shape[3]) return null; // torch reports the error
         Tensor turned = empty(shape);
         float* from = (float*)NativeTensor.Address(heads), to = (float*)NativeTensor.Address(turned);
         float* cosines = (float*)NativeTensor.Address(cosine), sines = (float*)NativeTensor.Address(sine);

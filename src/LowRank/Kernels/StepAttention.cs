@@ -83,7 +83,7 @@ internal unsafe struct StepAttention
         if (!Fits(query) || !Fits(key) || !Fits(value) || !KernelTensors.Fit(cache.Keys)
             || !KernelTensors.Fit(cache.Values))
             return null;
-        // else torch says what is wrong
+        // otherwise torch reports the error
         if (!heads.SequenceEqual(value.shape) || !heads.SequenceEqual([shape[0], heads[1], 1, shape[3]])
             || !held.SequenceEqual([shape[0], heads[1], held[2], shape[3]]) || !held.SequenceEqual(cache.Values.shape)
             || length >= held[2] || shape[1] % heads[1] != 0)

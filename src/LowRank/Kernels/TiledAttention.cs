@@ -5,12 +5,11 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LowRank.Kernels;
 
-/// <summary>softmax(QKᵀ·scale)V in tiles, of which nothing of tokens² is kept: the online softmax forward, the
-/// probabilities again from the logarithms of its sums backward (FlashAttention, arXiv 2205.14135 and
-/// 2307.08691).</summary>
-/// <remarks>Query heads that share a key-value head read it where it is. A query's result depends neither on the texts
-/// beside its own nor on the number of threads; what reaches a key from several queries is summed in the texts'
-/// order.</remarks>
+/// <summary>softmax(QKᵀ·scale)V in tiles, without storing anything of size tokens². The forward pass uses the online
+/// softmax; the backward pass computes the probabilities again from the logarithms of its sums (FlashAttention, arXiv
+/// 2205.14135 and 2307.08691).</summary>
+/// <remarks>Query heads that share a key-value head read it in place. The gradients that reach a key from several
+/// queries are summed in the sequences' order.</remarks>
 [StructLayout(LayoutKind.Auto)]
 internal unsafe struct TiledAttention
 {
@@ -57,7 +56,7 @@ internal unsafe struct TiledAttention
     /// <summary>Width of a head.</summary>
     public int Dimension;
 
-    /// <summary>Queries of a row, all texts together.</summary>
+    /// <summary>Queries of a row, all sequences together.</summary>
     public int Queries;
 
     /// <summary>What scores are multiplied by.</summary>
@@ -70,12 +69,12 @@ internal unsafe struct TiledAttention
     public int Ahead;
 
     /// <summary>Of <see cref="AttentionSequences"/>, as the three that follow.</summary>
-    public AttentionSequence* Texts;
+    public AttentionSequence* Sequences;
 
-    /// <summary>The numbers of the texts before each.</summary>
+    /// <summary>The numbers of the sequences before each.</summary>
     public int* Before;
 
-    /// <summary>The numbers of the texts that parts need.</summary>
+    /// <summary>The numbers of the sequences that parts need.</summary>
     public int* Needed;
 
     /// <summary>The parts of the pass.</summary>
@@ -85,28 +84,28 @@ internal unsafe struct TiledAttention
     public static bool IsSupported { get; } = Avx2.IsSupported && Fma.IsSupported;
 
     /// <summary>Computes the output.</summary>
-    /// <param name="texts">What attends to what; all texts' queries are computed.</param>
-    public void Forward(AttentionSequences texts)
+    /// <param name="sequences">What attends to what; all sequences' queries are computed.</param>
+    public void Forward(AttentionSequences sequences)
     {
-        fixed (AttentionPart* parts = texts.Parts)
-            Run(texts, parts, texts.Parts.Length * Heads, backward: false);
+        fixed (AttentionPart* parts = sequences.Parts)
+            Run(sequences, parts, sequences.Parts.Length * Heads, backward: false);
     }
 
     /// <summary>Computes the gradients of all queries, keys and values.</summary>
-    /// <param name="texts">As of <see cref="Forward"/>.</param>
-    public void Backward(AttentionSequences texts)
+    /// <param name="sequences">As of <see cref="Forward"/>.</param>
+    public void Backward(AttentionSequences sequences)
     {
-        fixed (AttentionPart* parts = texts.Trees)
-            Run(texts, parts, texts.Trees.Length * (Heads / Groups), backward: true);
+        fixed (AttentionPart* parts = sequences.Trees)
+            Run(sequences, parts, sequences.Trees.Length * (Heads / Groups), backward: true);
     }
 
-    private void Run(AttentionSequences texts, AttentionPart* parts, int count, bool backward)
+    private void Run(AttentionSequences sequences, AttentionPart* parts, int count, bool backward)
     {
-        fixed (AttentionSequence* first = texts.Texts)
-        fixed (int* before = texts.Before, needed = texts.Needed)
+        fixed (AttentionSequence* first = sequences.Sequences)
+        fixed (int* before = sequences.Before, needed = sequences.Needed)
         fixed (TiledAttention* work = &this)
         {
-            work->Texts = first;
+            work->Sequences = first;
             work->Before = before;
             work->Needed = needed;
             work->Parts = parts;
@@ -240,9 +239,9 @@ internal static unsafe class AttentionTile<TWide, TVector>
         }
     }
 
-    /// <summary>Which of a text's keys the queries of a panel see, as far as whole fours go.</summary>
+    /// <summary>Which of a sequence's keys the queries of a panel see, as far as whole fours go.</summary>
     /// <param name="distance">The first key's position less the first query's.</param>
-    /// <param name="keys">Keys of the text.</param>
+    /// <param name="keys">Keys of the sequence.</param>
     /// <param name="queries">Queries of the panel.</param>
     /// <param name="back">How far back queries see.</param>
     /// <param name="ahead">How far ahead they see.</param>

@@ -43,11 +43,11 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         for (int group = 0; group < work->Groups; group++)
         {
             pass.head = own * work->Groups + group;
-            for (int i = 0; i < tree.Texts; i++)
+            for (int i = 0; i < tree.Sequences; i++)
             {
-                ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
-                for (int query = 0; query < text.Queries; query += pass.columns)
-                    pass.Panel(ref text, query, Math.Min(pass.columns, text.Queries - query));
+                ref AttentionSequence sequence = ref work->Sequences[tree.FirstSequence + i];
+                for (int query = 0; query < sequence.Queries; query += pass.columns)
+                    pass.Panel(ref sequence, query, Math.Min(pass.columns, sequence.Queries - query));
             }
         }
         pass.Finish(ref tree, own);
@@ -72,67 +72,68 @@ internal unsafe struct TiledAttentionBackward<TWide, TVector>
         logSums = changes + scores;
         deltas = logSums + columns;
         new Span<float>(keyGradients, 2 * held).Clear();
-        for (int i = 0; i < tree.Texts; i++)
+        for (int i = 0; i < tree.Sequences; i++)
         {
-            ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
-            long place = (long)text.Place * pitch;
-            int padded = (text.Keys + 3) & ~3;
+            ref AttentionSequence sequence = ref work->Sequences[tree.FirstSequence + i];
+            long place = (long)sequence.Place * pitch;
+            int padded = (sequence.Keys + 3) & ~3;
             AttentionTile<TWide, TVector>.Gather(
-                work->Key.At(text.Row, own, text.Key), work->Key.TokenStride, text.Keys, work->Dimension, keys + place,
-                pitch, padded, 1);
+                work->Key.At(sequence.Row, own, sequence.Key), work->Key.TokenStride, sequence.Keys, work->Dimension,
+                keys + place, pitch, padded, 1);
             AttentionTile<TWide, TVector>.Gather(
-                work->Value.At(text.Row, own, text.Key), work->Value.TokenStride, text.Keys, work->Dimension,
-                values + place, pitch, padded, 1);
+                work->Value.At(sequence.Row, own, sequence.Key), work->Value.TokenStride, sequence.Keys,
+                work->Dimension, values + place, pitch, padded, 1);
         }
     }
 
     private readonly void Finish(ref AttentionPart tree, int own)
     {
-        for (int i = 0; i < tree.Texts; i++)
+        for (int i = 0; i < tree.Sequences; i++)
         {
-            ref AttentionSequence text = ref work->Texts[tree.FirstText + i];
-            long place = (long)text.Place * pitch;
+            ref AttentionSequence sequence = ref work->Sequences[tree.FirstSequence + i];
+            long place = (long)sequence.Place * pitch;
             AttentionTile<TWide, TVector>.Scatter(
-                keyGradients + place, pitch, text.Keys, work->Dimension, work->KeyGradient.At(text.Row, own, text.Key),
-                work->KeyGradient.TokenStride, 1);
-            AttentionTile<TWide, TVector>.Scatter(valueGradients + place, pitch, text.Keys, work->Dimension,
-                work->ValueGradient.At(text.Row, own, text.Key), work->ValueGradient.TokenStride, 1);
+                keyGradients + place, pitch, sequence.Keys, work->Dimension,
+                work->KeyGradient.At(sequence.Row, own, sequence.Key), work->KeyGradient.TokenStride, 1);
+            AttentionTile<TWide, TVector>.Scatter(valueGradients + place, pitch, sequence.Keys, work->Dimension,
+                work->ValueGradient.At(sequence.Row, own, sequence.Key), work->ValueGradient.TokenStride, 1);
         }
     }
 
-    private void Panel(ref AttentionSequence text, int query, int count)
+    private void Panel(ref AttentionSequence sequence, int query, int count)
     {
-        int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
+        int dimension = work->Dimension, position = sequence.QueryPosition + query, token = sequence.Query + query;
         AttentionTile<TWide, TVector>.Gather(
-            work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
+            work->Query.At(sequence.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
             columns, work->Scale);
         AttentionTile<TWide, TVector>.Transpose(rows, pitch, panel);
-        float* gradient = work->OutputGradient.At(text.Row, head, token),
-            output = work->Output.At(text.Row, head, token);
+        float* gradient = work->OutputGradient.At(sequence.Row, head, token),
+            output = work->Output.At(sequence.Row, head, token);
         AttentionTile<TWide, TVector>.Gather(
             gradient, work->OutputGradient.TokenStride, count, dimension, gradientRows, pitch, columns, 1);
         AttentionTile<TWide, TVector>.Transpose(gradientRows, pitch, gradientPanel);
         new Span<float>(logSums, 2 * columns).Clear();
-        float* known = work->LogSums + ((long)text.Row * work->Heads + head) * work->Queries + token;
+        float* known = work->LogSums + ((long)sequence.Row * work->Heads + head) * work->Queries + token;
         for (int i = 0; i < count; i++)
             (logSums[i], deltas[i]) =
                 (known[i], Dot(gradientRows + i * pitch, output + i * work->Output.TokenStride, dimension));
         isFirst = true;
-        for (int i = 0; i < text.Befores; i++)
-            See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
-        See(ref text, position, count);
+        for (int i = 0; i < sequence.Befores; i++)
+            See(ref work->Sequences[work->Before[sequence.FirstBefore + i]], position, count);
+        See(ref sequence, position, count);
         AttentionTile<TWide, TVector>.Scatter(
-            queryGradients, pitch, count, dimension, work->QueryGradient.At(text.Row, head, token),
+            queryGradients, pitch, count, dimension, work->QueryGradient.At(sequence.Row, head, token),
             work->QueryGradient.TokenStride, work->Scale);
     }
 
-    // The keys of a text, its own or an earlier one.
-    private void See(ref AttentionSequence text, int position, int count)
+    // The keys of a sequence, its own or an earlier one.
+    private void See(ref AttentionSequence sequence, int position, int count)
     {
-        int distance = text.Position - position;
-        (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
+        int distance = sequence.Position - position;
+        (int first, int end) =
+            AttentionTile<TWide, TVector>.Seen(distance, sequence.Keys, count, work->Back, work->Ahead);
         for (int key = first; key < end; key += AttentionTile<TWide, TVector>.Keys)
-            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
+            Tile((long)(sequence.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
                 distance + key, count);
     }
 

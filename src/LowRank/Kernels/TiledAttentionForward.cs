@@ -37,12 +37,12 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         ref AttentionPart part = ref work->Parts[number];
         var pass = new TiledAttentionForward<TWide, TVector> { work = work, head = head };
         pass.Prepare(ref part);
-        for (int i = 0; i < part.Texts; i++)
+        for (int i = 0; i < part.Sequences; i++)
         {
-            ref AttentionSequence text = ref work->Texts[part.FirstText + i];
-            int end = i == part.Texts - 1 ? part.LastQuery : text.Queries;
+            ref AttentionSequence sequence = ref work->Sequences[part.FirstSequence + i];
+            int end = i == part.Sequences - 1 ? part.LastQuery : sequence.Queries;
             for (int query = i == 0 ? part.FirstQuery : 0; query < end; query += pass.columns)
-                pass.Panel(ref text, query, Math.Min(pass.columns, end - query));
+                pass.Panel(ref sequence, query, Math.Min(pass.columns, end - query));
         }
     }
 
@@ -64,40 +64,44 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         for (int i = 0; i < part.Needed; i++)
         {
             int number = work->Needed[part.FirstNeeded + i];
-            ref AttentionSequence text = ref work->Texts[number];
-            bool isOwn = part.Texts == 1 && number == part.FirstText; // of which the part's queries may not see all
-            int first = isOwn ? Math.Max(0, text.Keys - text.Queries + part.FirstQuery - work->Back) & ~3 : 0;
-            int end = isOwn ? Math.Min(text.Keys, text.Keys - text.Queries + part.LastQuery + work->Ahead) : text.Keys;
+            ref AttentionSequence sequence = ref work->Sequences[number];
+            // The part's queries may not see all of their own sequence.
+            bool isOwn = part.Sequences == 1 && number == part.FirstSequence;
+            int first = isOwn ? Math.Max(0, sequence.Keys - sequence.Queries + part.FirstQuery - work->Back) & ~3 : 0;
+            int end = isOwn
+                ? Math.Min(sequence.Keys, sequence.Keys - sequence.Queries + part.LastQuery + work->Ahead)
+                : sequence.Keys;
             int count = end - first, padded = (count + 3) & ~3;
-            long place = (long)(text.Place + first) * pitch;
+            long place = (long)(sequence.Place + first) * pitch;
             AttentionTile<TWide, TVector>.Gather(
-                work->Key.At(text.Row, shared, text.Key + first), work->Key.TokenStride, count, work->Dimension,
+                work->Key.At(sequence.Row, shared, sequence.Key + first), work->Key.TokenStride, count, work->Dimension,
                 keys + place, pitch, padded, 1);
             AttentionTile<TWide, TVector>.Gather(
-                work->Value.At(text.Row, shared, text.Key + first), work->Value.TokenStride, count, work->Dimension,
+                work->Value.At(sequence.Row, shared, sequence.Key + first), work->Value.TokenStride, count,
+                work->Dimension,
                 values + place, pitch, padded, 1);
         }
     }
 
-    private void Panel(ref AttentionSequence text, int query, int count)
+    private void Panel(ref AttentionSequence sequence, int query, int count)
     {
-        int dimension = work->Dimension, position = text.QueryPosition + query, token = text.Query + query;
+        int dimension = work->Dimension, position = sequence.QueryPosition + query, token = sequence.Query + query;
         AttentionTile<TWide, TVector>.Gather(
-            work->Query.At(text.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
+            work->Query.At(sequence.Row, head, token), work->Query.TokenStride, count, dimension, rows, pitch,
             columns, work->Scale);
         AttentionTile<TWide, TVector>.Transpose(rows, pitch, panel);
         new Span<float>(highest, columns).Fill(Lowest);
         new Span<float>(sums, columns).Clear();
         isFirst = true;
-        for (int i = 0; i < text.Befores; i++)
-            See(ref work->Texts[work->Before[text.FirstBefore + i]], position, count);
-        See(ref text, position, count);
-        float* to = work->Output.At(text.Row, head, token);
+        for (int i = 0; i < sequence.Befores; i++)
+            See(ref work->Sequences[work->Before[sequence.FirstBefore + i]], position, count);
+        See(ref sequence, position, count);
+        float* to = work->Output.At(sequence.Row, head, token);
         for (int i = 0; i < count; i++)
             AttentionTile<TWide, TVector>.Scale(
                 mixed + i * pitch, to + i * work->Output.TokenStride, dimension, 1 / sums[i]);
         if (work->LogSums != null)
-            KeepLogSums(work->LogSums + ((long)text.Row * work->Heads + head) * work->Queries + token, count);
+            KeepLogSums(work->LogSums + ((long)sequence.Row * work->Heads + head) * work->Queries + token, count);
     }
 
     private readonly void KeepLogSums(float* to, int count)
@@ -107,13 +111,14 @@ internal unsafe struct TiledAttentionForward<TWide, TVector>
         new ReadOnlySpan<float>(kept, count).CopyTo(new Span<float>(to, count));
     }
 
-    // The keys of a text, its own or an earlier one.
-    private void See(ref AttentionSequence text, int position, int count)
+    // The keys of a sequence, its own or an earlier one.
+    private void See(ref AttentionSequence sequence, int position, int count)
     {
-        int distance = text.Position - position;
-        (int first, int end) = AttentionTile<TWide, TVector>.Seen(distance, text.Keys, count, work->Back, work->Ahead);
+        int distance = sequence.Position - position;
+        (int first, int end) =
+            AttentionTile<TWide, TVector>.Seen(distance, sequence.Keys, count, work->Back, work->Ahead);
         for (int key = first; key < end; key += AttentionTile<TWide, TVector>.Keys)
-            Tile((long)(text.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
+            Tile((long)(sequence.Place + key) * pitch, Math.Min(AttentionTile<TWide, TVector>.Keys, end - key),
                 distance + key, count);
     }
 

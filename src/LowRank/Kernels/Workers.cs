@@ -6,10 +6,12 @@ using TorchSharp;
 namespace LowRank.Kernels;
 
 /// <summary>Runs the parts of a kernel on torch's threads.</summary>
-/// <remarks>Where torch uses GNU OpenMP (Linux), the parts run on the very threads that torch's own operations use: its
+/// <remarks>One rule holds for every kernel in this folder: a row's result depends neither on the other rows nor on the
+/// number of threads, to the last bit. Parts share nothing that they write, and a row is computed by the same
+/// instructions wherever it lies.
+/// Where torch uses GNU OpenMP (Linux), the parts run on the very threads that torch's own operations use: its
 /// idle threads spin for a while after each operation, and threads of our own would compete with them for the cores.
-/// Elsewhere they run on the thread pool. Which thread computes which part changes no result: parts share
-/// nothing.</remarks>
+/// Elsewhere they run on the thread pool.</remarks>
 internal static unsafe class Workers
 {
     private static readonly delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<void*, void>, void*, uint, uint,

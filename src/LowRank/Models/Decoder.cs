@@ -192,26 +192,26 @@ public sealed class Decoder : ISequenceNetwork
     /// <param name="attentionMask">As in <see cref="Forward"/>.</param>
     /// <param name="cache">As in <see cref="Forward"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="documents">How several texts lie one after the other in the sequence, [1, sequence], without mask
+    /// <param name="packed">How several texts lie one after the other in the sequence, [1, sequence], without mask
     /// and cache; null when each row is a text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
     public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
-        Generator? dropout = null, PackedSequences? documents = null)
+        Generator? dropout = null, PackedSequences? packed = null)
     {
         using var scope = NewDisposeScope();
-        if (documents is not null && (attentionMask ?? (object?)cache) is not null)
-            throw new ArgumentException("Packed texts take no mask and no cache.", nameof(documents));
+        if (packed is not null && (attentionMask ?? (object?)cache) is not null)
+            throw new ArgumentException("Packed texts take no mask and no cache.", nameof(packed));
         if (GradientCheckpointing && Prompt is not null && is_grad_enabled())
             throw new InputException(
                 "gradient_checkpointing does not go with prompt_tuning and prefix_tuning: every layer reads the " +
                 "prompt's states, which would be computed again with each. Remove one of them.");
-        CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (documents?.Longest ?? tokens.shape[1]));
+        CheckLength((Prompt?.Length ?? 0) + (cache?.Length ?? 0) + (packed?.Longest ?? tokens.shape[1]));
         cache?.RequireRoom(tokens.shape[1]);
-        if (Shape.AttendsBothWays && (documents ?? cache ?? (object?)Prompt) is not null) throw NotCausal();
+        if (Shape.AttendsBothWays && (packed ?? cache ?? (object?)Prompt) is not null) throw NotCausal();
         ForwardContext context = Shape.AttendsBothWays
             ? ForwardContext.CreateBothWays(tokens, attentionMask, rope, localRope, dropout)
-            : documents is not null
-            ? ForwardContext.CreatePacked(documents, rope, localRope, dropout, PromptStates(null, dropout))
+            : packed is not null
+            ? ForwardContext.CreatePacked(packed, rope, localRope, dropout, PromptStates(null, dropout))
             : ForwardContext.Create(
                 tokens, attentionMask, rope, localRope, cache, dropout, PromptStates(cache, dropout));
         Tensor hidden = embedding.Forward(tokens, dropout);

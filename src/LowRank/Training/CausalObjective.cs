@@ -120,7 +120,7 @@ internal static class CausalLoss
         model.RequireCausal();
         using var scope = NewDisposeScope();
         if (batch.PredictedLabels == 0) return zeros([], device: model.Device).MoveToOuterDisposeScope();
-        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Documents);
+        Tensor hidden = model.Hidden(batch.Tokens, batch.AttentionMask, null, dropout, batch.Packed);
         return Sum(model, Predicting(hidden, batch), batch.Labels, dropout).MoveToOuterDisposeScope();
     }
 

@@ -110,7 +110,7 @@ internal sealed record StepOutcome(double Loss, double GradientNorm, long Tokens
 internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor PredictingPositions, Tensor Labels)
 {
     /// <summary>The layout of texts packed into a single row; null if each row is a text.</summary>
-    public PackedSequences? Documents { get; init; }
+    public PackedSequences? Packed { get; init; }
 
     /// <summary>The number of predicted labels.</summary>
     public long PredictedLabels => Labels.shape[0];
@@ -122,7 +122,7 @@ internal sealed record TensorBatch(Tensor Tokens, Tensor? AttentionMask, Tensor 
         return new TensorBatch(
             Whole(rows.InputIds).unsqueeze(0), null, Whole(rows.PredictingPositions), Whole(rows.Labels))
         {
-            Documents = new PackedSequences(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
+            Packed = new PackedSequences(Whole(rows.Positions).unsqueeze(0), rows.Segments, rows.Longest),
         };
     }
 

@@ -4,11 +4,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>A block of which the graph keeps the input alone: the backward pass computes the block again (arXiv
-/// 1604.06174).</summary>
-/// <remarks>Both passes go the same way through the same kernels, and draw the same dropout: gradients are those of a
-/// pass that keeps everything, to the last bit. The block's trained weights take theirs from a backward pass inside the
-/// backward pass.</remarks>
+/// <summary>Gradient checkpointing: the graph keeps only a block's input, and the backward pass computes the block
+/// again (arXiv 1604.06174).</summary>
+/// <remarks>Both passes use the same kernels and draw the same dropout, so the gradients equal those of a pass that
+/// keeps everything, to the last bit. A backward pass inside the backward pass gives the block's trained weights their
+/// gradients.</remarks>
 internal sealed class BlockCheckpoint : GraphStep
 {
     private readonly IBlock block;
@@ -33,7 +33,7 @@ internal sealed class BlockCheckpoint : GraphStep
     {
         using var scope = NewDisposeScope(); // frees the block's graph
         Tensor? dropout = context.Dropout?.get_state();
-        // With a graph that nobody keeps, for without one some layers compute by other kernels.
+        // With a graph, which is discarded: without one, some layers use other kernels.
         Tensor output = block.Forward(Separate(input, input.requires_grad), context);
         if (!output.requires_grad) return output.MoveToOuterDisposeScope();
         // Without an argument that takes a gradient a function has no backward pass, and the lowest block's input takes
@@ -90,7 +90,8 @@ internal sealed class BlockCheckpoint : GraphStep
 /// <summary>States through the blocks of a model, one after the other.</summary>
 internal static class BlockPass
 {
-    /// <summary>Runs them. What a block makes on the way is freed when it is done, unless the graph needs it.</summary>
+    /// <summary>Runs the blocks. A block's intermediate tensors are freed after it, unless the graph needs
+    /// them.</summary>
     /// <param name="blocks">The blocks, the lowest first.</param>
     /// <param name="hidden">[batch, sequence, hidden]</param>
     /// <param name="context">The pass.</param>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>What all layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
+/// <summary>What the layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
 public sealed class ForwardContext : IAttentionPass, IDisposable
 {
     // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
@@ -58,8 +58,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
-    /// <summary>Whether nobody reads the values of the block's last linear layer, since the block is computed again for
-    /// its gradients alone (<see cref="BlockCheckpoint"/>).</summary>
+    /// <summary>Whether the values of the block's last linear layer are not needed, because the block is computed again
+    /// only for its gradients (<see cref="BlockCheckpoint"/>).</summary>
     internal bool OmitsOutput { get; set; }
 
     /// <summary>Prepares a pass.</summary>
@@ -203,7 +203,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         Tensor fused, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split, AttentionSettings settings)
     {
         bool local = settings.UsesLocalRope;
-        // Heads that are not turned and that nothing stands before go to attention as they are.
+        // Without rotation, cache and prompt, the heads go to attention unchanged.
         if (allowed is null && Cache is null && Prompt is null && Collected is null
             && (local ? LocalTurn : Turn) is null)
             return Attention.Fused(fused, split, Packed, settings.Rule(Dropout), this);

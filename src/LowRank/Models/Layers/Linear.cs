@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace LowRank.Models.Layers;
 
 /// <summary>A linear layer y = Wx + b with a slot for adapters.</summary>
-/// <remarks>The base weight and its name never change by adapting: adapters attach to and leave the slot. Whether the
-/// weight is kept packed is no concern of theirs: they multiply with it, or read it expanded.</remarks>
+/// <remarks>Adapting never changes the base weight or its name: adapters attach to the slot and leave it. They multiply
+/// with the weight or read it expanded, whether it is packed or not.</remarks>
 public sealed class Linear
 {
     private readonly IWeightMatrix weight;
@@ -113,8 +113,8 @@ public sealed class Linear
     /// <returns>[…, out]</returns>
     public Tensor Forward(Tensor input, Generator? dropout) => Slot.Forward(input, dropout);
 
-    /// <summary>As <see cref="Forward"/>, of the layer that a block ends with: where the block is computed again for
-    /// its gradients alone, the values need not be there.</summary>
+    /// <summary>Like <see cref="Forward"/>, for the last layer of a block: when the block is computed again only for
+    /// its gradients, the output's values may be left undefined.</summary>
     internal Tensor ForwardLast(Tensor input, ForwardContext context) =>
         Slot.Forward(input, context.Dropout, context.OmitsOutput);
 
@@ -134,7 +134,7 @@ public sealed class Linear
 /// <summary>The place of a layer where adapters sit. Several nest: each changes what those below it compute.</summary>
 /// <param name="path">The layer's path, for messages.</param>
 /// <param name="inner">The layer alone.</param>
-/// <param name="graphOnly">The same, where nobody reads the values of the layer's output.</param>
+/// <param name="graphOnly">The same layer where the values of its output are not needed.</param>
 public sealed class AdapterSlot(string path, InnerLayer inner, InnerLayer? graphOnly = null)
 {
     private readonly List<ISlotAdapter> adapters = [];
@@ -166,8 +166,7 @@ public sealed class AdapterSlot(string path, InnerLayer inner, InnerLayer? graph
     /// <summary>The layer's output through its adapters.</summary>
     /// <param name="input">[batch, …]</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="omitsValues">Whether nobody reads the values of the output; a single adapter then decides whether
-    /// it needs them.</param>
+    /// <param name="omitsValues">Whether the values of the output are not needed.</param>
     internal Tensor Forward(Tensor input, Generator? dropout, bool omitsValues)
     {
         InnerLayer lowest = omitsValues && rows is null && adapters.Count <= 1 ? graphOnly ?? inner : inner;
