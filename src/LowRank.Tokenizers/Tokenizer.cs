@@ -221,12 +221,26 @@ public sealed partial class Tokenizer : ITextTokenizer
         }
     }
 
+    // Whether the pre-tokenizer has the model see bytes, and does not only split.
+    private bool SeesBytes()
+    {
+        List<Piece> pieces = [];
+        preTokenizer?.Split(new Piece("a", 0, 1, AsBytes: false), true, pieces);
+        return pieces.Exists(piece => piece.AsBytes);
+    }
+
     private EncodingAssembler Assembler =>
         new(frame, PadTokenId, lengths, frame.TrimsOffsets
         ? (span, id, isFirst) => frame.Trim(span, tokens[id], isFirst) : null);
 
-    // As Encode without special tokens, keeping account of where each token comes from.
-    private EncodedText EncodeAligned(string text)
+    /// <summary>The special tokens that stand around a text.</summary>
+    internal SpecialTokenFrame Frame => frame;
+
+    /// <summary>As <see cref="Encode"/> without special tokens, with where each token comes from.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="normalizes">Whether the text is normalised.</param>
+    /// <param name="splits">Whether it is split before the model sees it.</param>
+    internal EncodedText EncodeAligned(string text, bool normalizes = true, bool splits = true)
     {
         List<int> result = [];
         List<TokenSpan> offsets = [];
@@ -234,7 +248,12 @@ public sealed partial class Tokenizer : ITextTokenizer
         var budget = new TextBudget(whole.Length, Place);
         foreach ((int start, int end, AddedToken? token) in plainTokens.Find(whole))
         {
-            if (token is null) AlignNormalized(AlignedText.Of(whole[start..end], budget), start, result, offsets);
+            if (token is null)
+            {
+                AlignedText part = AlignedText.Of(whole[start..end], budget);
+                Align(normalizes && normalizer is not null ? normalizer.Align(part) : part, start, splits, result,
+                    offsets);
+            }
             else
             {
                 result.Add(token.Id);
@@ -244,9 +263,8 @@ public sealed partial class Tokenizer : ITextTokenizer
         return new EncodedText([.. result], [.. offsets]);
     }
 
-    private void AlignNormalized(AlignedText text, int at, List<int> result, List<TokenSpan> offsets)
+    private void Align(AlignedText normalized, int at, bool splits, List<int> result, List<TokenSpan> offsets)
     {
-        AlignedText normalized = normalizer?.Align(text) ?? text;
         TokenSpan Place(int first, int last)
         {
             TokenSpan span = normalized.Span(first, last);
@@ -262,10 +280,9 @@ public sealed partial class Tokenizer : ITextTokenizer
             }
             string part = normalized.Text[start..end];
             List<Piece> pieces = [];
-            if (preTokenizer is null) pieces.Add(new Piece(part, 0, part.Length, AsBytes: false));
-            else
-                preTokenizer.Split(
-                    new Piece(part, 0, part.Length, AsBytes: false), at == 0 && start == 0, pieces, text.Budget);
+            var unsplit = new Piece(part, 0, part.Length, AsBytes: false);
+            if (preTokenizer is null || !splits) pieces.Add(unsplit with { AsBytes = SeesBytes() });
+            else preTokenizer.Split(unsplit, at == 0 && start == 0, pieces, normalized.Budget);
             List<(int First, int Last)> spans = [];
             foreach (Piece piece in pieces.Where(piece => piece.Length > 0))
             {

@@ -40,7 +40,7 @@ public sealed record TokenizerExtension(IReadOnlyList<int> Ids, IReadOnlyDiction
         Dictionary<string, string> files = FilesOf(folder).ToDictionary();
         JsonObject root = TokenizerFolder.Json(path);
         if (root["added_tokens"] is not JsonArray added) root["added_tokens"] = added = [];
-        foreach ((string token, int id) in tokens.Zip(ids)) added.Add(Entry(token, id));
+        foreach ((string token, int id) in tokens.Zip(ids)) added.Add((JsonNode)Entry(token, id));
         files[FileName] = root.ToJsonString(Readable);
         if (files.ContainsKey(ConfigName)) Describe(files, ConfigName, "added_tokens_decoder", tokens, ids);
         if (files.ContainsKey(AddedName)) Describe(files, AddedName, null, tokens, ids);

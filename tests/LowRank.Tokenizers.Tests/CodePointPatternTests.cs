@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using CsCheck;
 using LowRank.Tokenizers.Patterns;
 
@@ -18,11 +19,11 @@ public sealed class CodePointPatternTests
             .Sample((pattern, letters) =>
         {
             string text = new(letters);
-            var regex = new System.Text.RegularExpressions.Regex(
-                pattern, System.Text.RegularExpressions.RegexOptions.Multiline | System.Text.RegularExpressions.RegexOptions.CultureInvariant, TimeSpan.FromMinutes(10));
+            var regex = new Regex(
+                pattern, RegexOptions.Multiline | RegexOptions.CultureInvariant, TimeSpan.FromMinutes(10));
             // .NET takes an empty match where the last one ended, which the tokenizers library does not.
             List<(int, int)> expected = [];
-            foreach (System.Text.RegularExpressions.Match match in regex.Matches(text))
+            foreach (Match match in regex.Matches(text))
                 if (match.Length > 0 || expected.Count == 0 || match.Index != expected[^1].Item1 + expected[^1].Item2)
                     expected.Add((match.Index, match.Length));
             Assert.Equal(expected, CodePointPattern.Compile(pattern, "test").Matches(text).ToList());

@@ -56,7 +56,7 @@ internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFol
         string? named = Text(files.Config.Json, "tokenizer_class") ?? Text(files.Model, "tokenizer_class");
         if (named is null && byType is null)
         {
-            if (modelType is null || SentencePiece.SentencePieceModel.Find(folder) is not null) return null;
+            if (modelType is null || SentencePieceModel.Find(folder) is not null) return null;
             throw new InputException(
                 $"{folder} has no tokenizer.json, and model_type \"{modelType}\" does not say which class reads " +
                 $"{Present(folder)}. " +
@@ -85,7 +85,7 @@ internal sealed record TokenizerClass(IReadOnlyList<string> Files, Func<ClassFol
     private static string Supported => string.Join(", ", Known.Keys.Concat(SameAs.Keys).Order(StringComparer.Ordinal));
 
     private static string Present(string folder) => string.Join(", ", new[] { "vocab.json", "merges.txt", "vocab.txt" }
-        .Concat(SentencePiece.SentencePieceModel.FileNames).Where(file => File.Exists(Path.Combine(folder, file))));
+        .Concat(SentencePieceModel.FileNames).Where(file => File.Exists(Path.Combine(folder, file))));
 
     private static string Plain(string name) => name.EndsWith("Fast", StringComparison.Ordinal) ? name[..^4] : name;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using LowRank.Tokenizers.Patterns;
-using LowRank.Tokenizers.SentencePiece;
 using LowRank.Tokenizers.Unicode;
 
 namespace LowRank.Tokenizers.Normalizers;

@@ -1,10 +1,10 @@
-using LowRank.Tokenizers.Classes;
 using LowRank.Tokenizers.Decoders;
 using LowRank.Tokenizers.Models;
 using LowRank.Tokenizers.Normalizers;
 using LowRank.Tokenizers.PostProcessors;
+using LowRank.Tokenizers.SentencePiece;
 
-namespace LowRank.Tokenizers.SentencePiece;
+namespace LowRank.Tokenizers.Classes;
 
 /// <summary>A sentencepiece model as a tokenizer, as sentencepiece itself reads it: alone, or in a folder that names no
 /// tokenizer class of transformers.</summary>
@@ -84,26 +84,4 @@ internal sealed record SentencePieceModel(
             FusesUnknown = !file.FallsBackToBytes,
         });
     }
-}
-
-/// <summary>What a piece of a sentencepiece model is (sentencepiece_model.proto).</summary>
-internal enum PieceKind
-{
-    /// <summary>A token that texts are parted into.</summary>
-    Normal = 1,
-
-    /// <summary>Stands for what no token covers.</summary>
-    Unknown = 2,
-
-    /// <summary>Has no text, such as the beginning of a sentence.</summary>
-    Control = 3,
-
-    /// <summary>Is always kept whole.</summary>
-    UserDefined = 4,
-
-    /// <summary>Is never made, but may be merged from.</summary>
-    Unused = 5,
-
-    /// <summary>Stands for a byte.</summary>
-    Byte = 6,
 }
