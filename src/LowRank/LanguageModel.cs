@@ -1,6 +1,7 @@
 using LowRank.Adapters;
 using LowRank.Hub;
 using LowRank.Kernels;
+using LowRank.Kernels.Native;
 using LowRank.Training;
 using TorchSharp;
 
@@ -177,6 +178,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
 
     private OpenedModel Open(CancellationToken cancellation)
     {
+        NativeRuntime.Initialize(); // before torch, which would not say what to add where libtorch is missing
         torch.set_num_threads(options.Threads ?? ProcessorCores.Physical());
         Devices.UseTf32(bases.Device, options.Tf32);
         OpenedModel opened = bases.Use(null);
