@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Hub;
+using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Training;
 using Microsoft.Extensions.Logging;
@@ -134,10 +135,16 @@ internal sealed class Adaptation(ILogger logger, IProgress<TrainingProgress>? pr
     public IReadOnlyList<string> Notes { get; private set; } = [];
 
     /// <summary>Prepares and trains.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="resume">Whether it goes on from the newest checkpoint.</param>
+    /// <param name="hub">Where the Hub is; null for the environment's.</param>
+    /// <param name="lent">The base without adapters, to train with where it fits; null for none.</param>
+    /// <param name="cancellation">Ends it after the current step.</param>
     /// <returns>What the engine says, and the folder of the last weights.</returns>
-    public TrainingResult Run(Recipe recipe, bool resume, CancellationToken cancellation)
+    public TrainingResult Run(
+        Recipe recipe, bool resume, HubOptions? hub, PretrainedModel? lent, CancellationToken cancellation)
     {
-        using RecipeRun run = RecipeRun.Prepare(recipe, new LoggedDownload(logger, cancellation));
+        using RecipeRun run = RecipeRun.Prepare(recipe, new LoggedDownload(logger, cancellation), hub, lent);
         cancellation.ThrowIfCancellationRequested();
         foreach (string note in run.Notes) logger.ModelNote(AdaptationRecipe.Reword(note));
         foreach (string advice in run.Advice) logger.Advised(AdaptationRecipe.Reword(advice));

@@ -46,7 +46,8 @@ public sealed partial class LanguageModel
     private AdaptationResult Adapt(
         Recipe recipe, TrainingOptions training, Adaptation adaptation, CancellationToken cancellation)
     {
-        TrainingResult result = adaptation.Run(recipe, training.Resume, cancellation);
+        TrainingResult result = adaptation.Run(
+            recipe, training.Resume, options.Hub, bases.Lend(recipe.Task), cancellation);
         string best = Path.Combine(recipe.Output, RunFolder.Best);
         LoadedAdapter trained =
             Take(training.KeepBest && result.BestStep is not null ? best : result.SavedFolder);

@@ -66,7 +66,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
         var download = new ReportedDownload(options.Logger, progress);
         string folder = await HubFolder.OpenAsync(name, HubSelection.Model, options.Hub, download, cancellationToken)
             .ConfigureAwait(false);
-        var model = new LanguageModel(Pinned(name, folder, options), folder, options);
+        var model = new LanguageModel(Pinned(name, folder), folder, options);
         try
         {
             await model.Do(model.Open, cancellationToken).ConfigureAwait(false);
@@ -216,11 +216,11 @@ public sealed partial class LanguageModel : IAsyncDisposable
     }, cancellation);
 
     // A branch of a repository may move on while the model is open; a commit does not.
-    private static string Pinned(string name, string folder, LanguageModelOptions options)
+    private static string Pinned(string name, string folder)
     {
         if (folder == name || HubRepository.TryParse(name) is not { } repository) return Path.GetFullPath(folder);
         var pinned = repository with { Revision = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) };
-        return options.Hub is null && pinned.IsCommit ? pinned.ToString() : folder;
+        return pinned.IsCommit ? pinned.ToString() : folder;
     }
 }
 

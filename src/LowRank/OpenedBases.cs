@@ -93,6 +93,17 @@ internal sealed class OpenedBases(string folder, LanguageModelOptions options) :
         return new LoadedAdapter(model, id, opening, adapter);
     }
 
+    /// <summary>The base with a task's head, where it is open as the options say, without adapters; null
+    /// elsewhere.</summary>
+    public PretrainedModel? Lend(string task)
+    {
+        HeadKind head = TaskRegistry.Get(task).Head;
+        AdapterSet? set = bases.FirstOrDefault(opened => opened.Key.Head.Kind == head && opened.Key.Vocabulary == 0
+            && opened.Key.BaseDtype == options.BaseDtype).Value;
+        set?.Activate();
+        return set?.Model;
+    }
+
     /// <summary>Drops an adapter.</summary>
     public void Remove(LoadedAdapter adapter)
     {

@@ -71,14 +71,24 @@ public sealed class RecipeRun : IDisposable
     /// <exception cref="InputException">Anything that the recipe names is missing or does not fit: all problems at
     /// once.</exception>
     /// <exception cref="HubException">The model is to be fetched, and the Hub could not be reached.</exception>
-    public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null)
+    public static RecipeRun Prepare(Recipe recipe, IHubProgress? progress = null) =>
+        Prepare(recipe, progress, hub: null, lent: null);
+
+    /// <inheritdoc cref="Prepare(Recipe, IHubProgress?)"/>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="progress">Hears of what is fetched from the Hub; null for nobody.</param>
+    /// <param name="hub">Where the Hub is; null for the environment's.</param>
+    /// <param name="lent">The base, where the caller has it open without adapters: where it fits the recipe it is
+    /// trained with instead of a second one, and is not disposed of. Null for none.</param>
+    internal static RecipeRun Prepare(
+        Recipe recipe, IHubProgress? progress, HubOptions? hub, PretrainedModel? lent)
     {
         RunPreparation preparation = RunPreparation.Begin(recipe);
         List<string> notes = preparation.Notes, problems = preparation.Problems;
         RunMachine machine = RunMachine.Start(recipe, preparation);
-        FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress));
+        FetchedFolders? folders = preparation.Try("fetching", () => FetchedFolders.Fetch(recipe, progress, hub));
         OpenedBase? opened = folders is null ? null
-            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, notes));
+            : preparation.Try("model", () => OpenedBase.Open(recipe, folders, machine.Device, lent, notes));
         RunParts? parts = opened is null ? null : RunParts.Complete(recipe, folders!, opened, preparation);
         if (opened is null)
             problems.AddRange(FetchedFolders.MissingData(recipe.Data).Where(missing => !problems.Contains(missing)));

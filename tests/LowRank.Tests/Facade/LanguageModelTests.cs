@@ -182,6 +182,20 @@ public sealed class LanguageModelTests : IDisposable
         Assert.Contains("longer than 512 tokens", message);
     }
 
+    [Fact]
+    public async Task A_quantised_base_is_adapted_as_it_is_open_and_writes_as_before_afterwards()
+    {
+        await using LanguageModel model = await tiny.Open(LoadedModel.Options with { BaseDtype = "int8" });
+        string before = await model.GenerateTextAsync(Prompt, Short, Token);
+        await Adapt(model, "yes");
+        string adapted = await model.GenerateTextAsync(Prompt, Short, Token);
+        Assert.NotEqual(before, adapted);
+        await Adapt(model, "yes"); // beside the first, whose changes must not count
+        Assert.Equal(adapted, await model.GenerateTextAsync(Prompt, Short, Token));
+        await model.UseAdapterAsync(null, Token);
+        Assert.Equal(before, await model.GenerateTextAsync(Prompt, Short, Token));
+    }
+
     private static Task<AdaptationResult> Adapt(LanguageModel model, string word) =>
         model.AdaptAsync(LoadedModel.Data(word), LoadedModel.Lora, LoadedModel.Training, null, Token);
 }

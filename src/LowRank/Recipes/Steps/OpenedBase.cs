@@ -13,15 +13,20 @@ namespace LowRank.Recipes.Steps;
 /// <param name="Settings">The task's settings, completed from the data and the base.</param>
 /// <param name="Vocabulary">The tokens that the recipe adds; null for none.</param>
 internal sealed record OpenedBase(
-    PretrainedModel Model, ITaskKind Kind, TaskSettings Settings, AdapterVocabulary? Vocabulary)
+    PretrainedModel Model, ITaskKind Kind, TaskSettings Settings, AdapterVocabulary? Vocabulary) : IDisposable
 {
+    private bool isLent;
+
+
     /// <summary>Opens it.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="folders">The base's folder, and that of an adapter to begin from.</param>
     /// <param name="device">Where it computes.</param>
+    /// <param name="lent">The base, where the caller has it open; null for none.</param>
     /// <param name="notes">Receives what the user should know.</param>
     /// <exception cref="InputException">The folder is not a model that the task fits.</exception>
-    public static OpenedBase Open(Recipe recipe, FetchedFolders folders, Device device, List<string> notes)
+    public static OpenedBase Open(
+        Recipe recipe, FetchedFolders folders, Device device, PretrainedModel? lent, List<string> notes)
     {
         ITaskKind kind = TaskRegistry.Get(recipe.Task);
         ConfigReader config = ConfigReader.Open(Path.Combine(folders.Model, "config.json"));
@@ -33,13 +38,28 @@ internal sealed record OpenedBase(
         AdapterVocabulary? vocabulary = folders.Start is null && recipe.Adapter.NewTokens is { Count: > 0 } tokens
             ? AdapterVocabulary.Extend(folders.Model, tokens) : null;
         int rows = vocabulary?.Rows ?? (folders.Start is { } begun ? AdapterVocabulary.RowsFor(begun) : 0);
-        PretrainedModel model = recipe.Training.FromScratch
+        string dtype = AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype);
+        bool isLent = lent is not null && rows == 0 && Fits(lent, recipe, folders, kind, dtype);
+        PretrainedModel model = isLent ? lent! : recipe.Training.FromScratch
             ? PretrainedModel.FromScratch(folders.Model, recipe.Training.Seed, device, head)
-            : PretrainedModel.Open(folders.Model, device, trainable: recipe.Adapter.Method == "full", head, rows,
-                AdapterBase.DtypeFor(folders.Start is { } started ? [started] : [], recipe.BaseDtype));
+            : PretrainedModel.Open(
+                folders.Model, device, trainable: recipe.Adapter.Method == "full", head, rows, dtype);
         notes.AddRange(Notes(model, settings));
-        return new OpenedBase(model, kind, settings, vocabulary);
+        return new OpenedBase(model, kind, settings, vocabulary) { isLent = isLent };
     }
+
+    /// <summary>Closes the base, unless it is the caller's.</summary>
+    public void Dispose()
+    {
+        if (!isLent) Model.Dispose();
+    }
+
+    // Heads that tasks draw anew are each run's own.
+    private static bool Fits(
+        PretrainedModel lent, Recipe recipe, FetchedFolders folders, ITaskKind kind, string dtype) =>
+        Path.GetFullPath(lent.Folder) == Path.GetFullPath(folders.Model) && dtype == recipe.BaseDtype
+        && recipe.Adapter.Method != "full" && lent.Network.HeadKind == kind.Head
+        && kind.Head is HeadKind.LanguageModel or HeadKind.None && lent.Network.CreatedWeights.Count == 0;
 
     private static void RequireFitting(Recipe recipe, ITaskKind kind, string modelType, IModelFamily family)
     {

@@ -44,7 +44,7 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
             return new RunParts(recipe, folders, opened, tokenizer.Tokenizer, data, attached);
         attached?.Dispose();
         data?.Dispose();
-        opened.Model.Dispose();
+        opened.Dispose();
         return null;
     }
 
@@ -92,6 +92,6 @@ internal sealed record RunParts(Recipe Recipe, FetchedFolders Folders, OpenedBas
     {
         Attached.Dispose();
         Data.Dispose();
-        Model.Dispose();
+        Base.Dispose();
     }
 }
