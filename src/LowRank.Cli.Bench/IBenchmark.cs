@@ -24,7 +24,7 @@ internal static class BenchTargets
     {
         [] => null,
         [ModuleSelection.AllLinearText] => ModuleSelection.AllLinear,
-        _ => ModuleSelection.Of(names),
+        _ => [.. names],
     };
 }
 

@@ -99,7 +99,7 @@ internal static class LengthsBench
         using Adapter adapter = Adapter.Create(model, new LoraConfig
         {
             Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
-                InitialWeights = InitialWeights.False,
+                InitLoraWeights = InitialWeights.False,
         }, Seed);
         adapter.Attach();
         return Measure(model.Decoder, new TrainedAdapter(adapter), rows, options);

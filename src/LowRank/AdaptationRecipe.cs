@@ -108,7 +108,7 @@ internal static partial class AdaptationRecipe
         new("adapter.method", nameof(LoraConfig.PeftType), Method),
         new("adapter.rank", nameof(LoraConfig.Rank), o => o.Rank),
         new("adapter.alpha", nameof(LoraConfig.Alpha), o => o.Alpha.Value),
-        new("adapter.dropout", nameof(LoraConfig.Dropout), o => o.Dropout.Value),
+        new("adapter.dropout", nameof(LoraConfig.Dropout), o => o.Dropout),
         new("adapter.target_modules", nameof(LoraConfig.TargetModules), o => Modules(o.TargetModules)),
         new("adapter.exclude_modules", nameof(LoraConfig.ExcludeModules), o => Modules(o.ExcludeModules)),
         new("adapter.bias", nameof(LoraConfig.Bias), o => o.Bias switch
@@ -117,7 +117,7 @@ internal static partial class AdaptationRecipe
             BiasTraining.Adapted => "lora_only",
             _ => "none",
         }),
-        new("adapter.use_rslora", nameof(LoraConfig.UseRankStabilizedScale), o => o.UseRankStabilizedScale),
+        new("adapter.use_rslora", nameof(LoraConfig.UseRsLora), o => o.UseRsLora),
         new("adapter.layers_to_transform", nameof(LoraConfig.LayersToTransform), o => o.LayersToTransform?.Layers),
         new("adapter.layers_pattern", nameof(LoraConfig.LayersPattern), o => Modules(o.LayersPattern)),
         new("adapter.rank_pattern", nameof(LoraConfig.RankPattern),
@@ -126,11 +126,11 @@ internal static partial class AdaptationRecipe
             o => o.AlphaPattern.Count > 0 ? o.AlphaPattern.ToDictionary(p => p.Key, p => p.Value.Value) : null),
         new("adapter.modules_to_save", nameof(LoraConfig.ModulesToSave), o => o.ModulesToSave),
         new("adapter.ensure_weight_tying", nameof(LoraConfig.EnsureWeightTying), o => o.EnsureWeightTying),
-        new("adapter.lora_bias", nameof(LoraConfig.BiasOnB), o => o.BiasOnB),
-        new("adapter.trainable_token_indices", nameof(LoraConfig.TrainedTokens),
-            o => o.TrainedTokens?.SelectMany(tokens => tokens.Value)),
-        new("adapter.init_lora_weights", nameof(LoraConfig.InitialWeights),
-            o => Starts.Contains(o.InitialWeights.Name) ? o.InitialWeights.Name : "true"),
+        new("adapter.lora_bias", nameof(LoraConfig.LoraBias), o => o.LoraBias),
+        new("adapter.trainable_token_indices", nameof(LoraConfig.TrainableTokenIndices),
+            o => o.TrainableTokenIndices?.SelectMany(tokens => tokens.Value)),
+        new("adapter.init_lora_weights", nameof(LoraConfig.InitLoraWeights),
+            o => Starts.Contains(o.InitLoraWeights.Name) ? o.InitLoraWeights.Name : "true"),
     ];
 
     private static readonly string[] Starts = ["true", "false", "gaussian"];
@@ -263,11 +263,10 @@ internal static partial class AdaptationRecipe
 
     private static object? Modules(ModuleSelection? modules) => modules?.Names ?? (object?)modules?.Text;
 
-    // The recipe's word for a kind of adapter with its start.
+    // The recipe's word for LoRA with its start.
     private static string Method(LoraConfig config) =>
-        config.PeftType != "LORA" ? config.PeftType.ToLowerInvariant()
-        : config.UseDora ? "dora"
-        : Starts.Contains(config.InitialWeights.Name) ? "lora" : config.InitialWeights.Name;
+        config.UseDora ? "dora"
+        : Starts.Contains(config.InitLoraWeights.Name) ? "lora" : config.InitLoraWeights.Name;
 
     [GeneratedRegex(@"^(  - )?the options, line \d+, column \d+: ",
         RegexOptions.Multiline | RegexOptions.ExplicitCapture)]

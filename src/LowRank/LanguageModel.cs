@@ -160,7 +160,7 @@ public sealed partial class LanguageModel : IAsyncDisposable
         return Do(_ =>
         {
             Require(saved);
-            RequireFree(folder, LoraConfig.FileName);
+            RequireFree(folder, AdapterConfig.FileName);
             saved.Engine.Save(Path.GetFullPath(folder));
             return true;
         }, cancellationToken);

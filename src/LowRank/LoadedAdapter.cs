@@ -14,7 +14,7 @@ public sealed class LoadedAdapter
     public string Task => Opening.Kind.Name;
 
     /// <summary>Its settings, as PEFT's <c>adapter_config.json</c> has them.</summary>
-    public LoraConfig Config => Engine.Config;
+    public AdapterConfig Config => Engine.Config;
 
     internal string Id { get; }
 

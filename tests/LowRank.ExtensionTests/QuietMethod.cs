@@ -1,10 +1,9 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 
 namespace LowRank.ExtensionTests;
 
 /// <summary>A method of another program: LoRA of a rank that is always 3.</summary>
-internal sealed class QuietMethod : IAdapterMethod
+internal sealed record QuietMethod : IAdapterMethod
 {
     public string Name => "quiet";
 
@@ -17,8 +16,13 @@ internal sealed class QuietMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.TargetKeys;
 
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("loudness", 0.5, "what changes are multiplied by") { Most = 1 }];
+    [
+        MethodOption.Create<QuietMethod, double>(
+            "loudness", method => method.Loudness, (method, value) => method with { Loudness = value },
+            "what changes are multiplied by") with { Most = 1 },
+    ];
 
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { Rank = 3, Alpha = 3 * options.Number("loudness") };
+    public double Loudness { get; init; } = 0.5;
+
+    public AdapterConfig Configure(LoraConfig shared) => shared with { Rank = 3, Alpha = 3 * Loudness };
 }

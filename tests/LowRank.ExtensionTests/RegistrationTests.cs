@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters;
 using LowRank.Adapters.Combining;
-using LowRank.Adapters.Methods;
 using LowRank.Data.Rows;
 using LowRank.IO;
 using LowRank.Models;
@@ -9,6 +8,8 @@ using LowRank.Models.Families;
 using LowRank.Recipes;
 using LowRank.Tasks;
 using LowRank.Training;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace LowRank.ExtensionTests;
 
@@ -26,6 +27,7 @@ public sealed class RegistrationTests : IDisposable
     {
         FamilyRegistry.Register(new ParrotFamily());
         AdapterMethods.Register(new QuietMethod());
+        AdapterTypes.Register(HaloType.Instance);
         // A task may come after the first recipe was read.
         Recipe.Parse("model: m\noutput: o\ndata: {train: t}\n", Path.GetTempPath());
         TaskRegistry.Register(new EchoKind());
@@ -82,6 +84,35 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public void A_type_of_adapter_from_outside_is_made_saved_and_loaded_as_its_own_record()
+    {
+        string model = Path.Combine(folder, "parrot");
+        Directory.CreateDirectory(model);
+        File.WriteAllText(Path.Combine(model, "config.json"), Config);
+        using PretrainedModel drawn = PretrainedModel.FromScratch(model, seed: 1);
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        Tensor ids = tensor(new long[,] { { 1, 2, 3 } });
+        Tensor before = drawn.Decoder.Forward(ids), after;
+        using (Adapter made = Adapter.Create(
+            drawn, new HaloConfig { TargetModules = ["query"], Glow = 0.75 }, seed: 1))
+        {
+            Assert.Equal(2, made.Layers.Count);
+            made.Attach();
+            after = drawn.Decoder.Forward(ids);
+            Assert.False(after.allclose(before));
+            made.Save(Path.Combine(folder, "halo"));
+        }
+        Assert.Equal(0.75, Assert.IsType<HaloConfig>(AdapterConfig.Load(Path.Combine(folder, "halo"))).Glow);
+        using Adapter read = Adapter.Load(Path.Combine(folder, "halo"), drawn);
+        read.Attach();
+        Assert.True(drawn.Decoder.Forward(ids).allclose(after, 0, 0));
+        Assert.Equal(0.25, ((HaloConfig)AdapterConfig.Parse("""{"peft_type": "HALO"}""")).Glow);
+        Assert.Contains("glow: expected at least 0", Assert.Throws<InputException>(
+            () => new HaloConfig { Glow = -1 }.ToJson()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_name_that_is_taken_or_means_something_else_is_refused()
     {
         void Refused(Action register, string expected) => Assert.Contains(
@@ -128,8 +159,8 @@ public sealed class RegistrationTests : IDisposable
 
         public bool Prunes => false;
 
-        public TorchSharp.torch.Tensor Merge(
-            IReadOnlyList<TorchSharp.torch.Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
+        public Tensor Merge(
+            IReadOnlyList<Tensor> tensors, IReadOnlyList<double> weights, CombineOptions options) =>
             tensors[tensors.Count / 2];
     }
 

@@ -42,7 +42,7 @@ public sealed class AdapterInvariantTests
         float[] First(long seed)
         {
             using Adapter adapter =
-                Adapter.Create(golden.Model, new LoraConfig { InitialWeights = InitialWeights.Gaussian }, seed);
+                Adapter.Create(golden.Model, new LoraConfig { InitLoraWeights = InitialWeights.Gaussian }, seed);
             return adapter.Weights[0].Value.cpu().data<float>().ToArray();
         }
         Assert.Equal(First(3), First(3));

@@ -99,7 +99,7 @@ public sealed class AdapterParityTests
         {
             string copy = Path.Combine(folder.FullName, "copy");
             using (Adapter adapter = Adapter.Load(source, model)) adapter.Save(copy);
-            foreach (string file in new[] { LoraConfig.FileName, Adapter.FileName })
+            foreach (string file in new[] { AdapterConfig.FileName, Adapter.FileName })
                 Assert.True(File.ReadAllBytes(Path.Combine(source, file)).AsSpan()
                     .SequenceEqual(File.ReadAllBytes(Path.Combine(copy, file))), $"{source}/{file}");
         }

@@ -150,7 +150,7 @@ public sealed class DeviceTests
     private static Adapter Attached(Golden golden, double dropout)
     {
         var config = new LoraConfig { Rank = 3, Dropout = dropout, TargetModules = ModuleSelection.AllLinear,
-            InitialWeights = InitialWeights.False };
+            InitLoraWeights = InitialWeights.False };
         Adapter adapter = Adapter.Create(golden.Model, config, seed: 1);
         adapter.Attach();
         return adapter;

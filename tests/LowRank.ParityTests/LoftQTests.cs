@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.IO;
 using LowRank.Models;
 using TorchSharp;
@@ -26,9 +25,8 @@ public sealed class LoftQTests : IDisposable
         Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", "methods", "loftq", "io.safetensors"));
     private readonly Golden golden = new("qwen2");
 
-    private static LoraConfig Config(double alpha) => AdapterMethods.Get("loftq").Configure(
-        new LoraConfig { Rank = 4, Alpha = alpha, TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj") },
-            new MethodOptions(AdapterMethods.Get("loftq")));
+    private static AdapterConfig Config(double alpha) => AdapterMethods.Get("loftq").Configure(
+        new LoraConfig { Rank = 4, Alpha = alpha, TargetModules = ["q_proj", "v_proj", "down_proj"] });
 
     [Theory, InlineData(1), InlineData(3)]
     public void The_alternation_equals_the_reference(int rounds)
@@ -56,7 +54,7 @@ public sealed class LoftQTests : IDisposable
         using var folder = new TemporaryFolder();
         adapter.Save(folder["adapter"]);
         adapter.Detach();
-        Assert.Equal("true", LoraConfig.Load(folder["adapter"]).InitialWeights.Name);
+        Assert.Equal("true", ((LoraConfig)AdapterConfig.Load(folder["adapter"])).InitLoraWeights.Name);
         using Adapter again = Adapter.Load(folder["adapter"], golden.Model);
         again.Attach();
         Assert.InRange(Golden.LargestDeviation(Logits(), io.Map("logits")), 0, Tolerance);

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.IO;
 using LowRank.Models;
@@ -90,7 +89,7 @@ public sealed class MethodCaseTests
             : new() { [options.Split('=')[0]] = double.Parse(options.Split('=')[1]) };
         using Adapter adapter = Adapter.Load(Folder(name), golden.Model);
         adapter.Attach();
-        using ITrainingHooks rules = method.Rules(adapter, new MethodOptions(method, given));
+        using ITrainingHooks rules = method.With(given).Hooks(adapter);
         using var output = new TemporaryFolder();
         var steps = new RecordedSteps();
         var trained = new TrainedAdapter(adapter, rules);
@@ -142,21 +141,22 @@ public sealed class MethodCaseTests
         Dictionary<string, object?> given = options.Length == 0 ? []
             : new() { [options.Split('=')[0]] = options.Split('=')[1] };
         var shared = new LoraConfig { Rank = 4, Alpha = 8,
-            TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj") };
+            TargetModules = ModuleSelection.Create("q_proj", "v_proj", "down_proj") };
         using var model = golden;
         IExample[] rows = [.. MethodParityTests.Rows(train.RootElement).Take(3)];
         var calibration = new ExampleCalibration(new CausalObjective(golden.Model.Decoder), rows, 3);
         using var scope = NewDisposeScope();
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
         using Adapter adapter =
-            Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method, given)), 1, calibration);
+            Adapter.Create(golden.Model, method.With(given).Configure(shared), 1, calibration);
         adapter.Attach();
         Assert.InRange(
             Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), before), 0, 1e-5);
         using SafeTensorsFile expected = SafeTensorsFile.Open(Path.Combine(Folder(name), "weights.safetensors"));
         JsonElement ranks = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder(name), "ranks.json"))).RootElement;
         Assert.Equal(ranks.GetProperty("rank_pattern").EnumerateObject()
-            .ToDictionary(r => r.Name, r => r.Value.GetInt32()), adapter.Config.RankPattern.ToDictionary());
+            .ToDictionary(r => r.Name, r => r.Value.GetInt32()),
+            ((LoraConfig)adapter.Config).RankPattern.ToDictionary());
         Assert.Equal(expected.Entries.Keys.Order(), adapter.Weights.Select(weight => weight.Key).Order());
         foreach ((string key, Tensor weight) in adapter.Weights.Where(
             weight => weight.Key.EndsWith("lora_A.weight", StringComparison.Ordinal)))

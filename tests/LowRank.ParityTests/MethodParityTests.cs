@@ -64,8 +64,8 @@ public sealed class MethodParityTests
         using var folder = new TemporaryFolder();
         using (Adapter adapter = Adapter.Load(Path.Combine(variants, kind), golden.Model))
             adapter.Save(folder["saved"]);
-        LoraConfig config = LoraConfig.Load(folder["saved"]);
-        Assert.Equal((8, 16.0, "true"), (config.Rank, config.Alpha.Value, config.InitialWeights.Name));
+        var config = (LoraConfig)AdapterConfig.Load(folder["saved"]);
+        Assert.Equal((8, 16.0, "true"), (config.Rank, config.Alpha.Value, config.InitLoraWeights.Name));
         using var scope = NewDisposeScope();
         using Adapter again = Adapter.Load(folder["saved"], golden.Model);
         again.Attach();

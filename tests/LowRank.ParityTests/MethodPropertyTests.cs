@@ -1,7 +1,6 @@
 using System.Text.Json;
 using CsCheck;
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Models;
 using LowRank.Recipes;
 using LowRank.Recipes.Steps;
@@ -46,7 +45,7 @@ public sealed class MethodPropertyTests
         double largest = expected.abs().max().item<float>();
         Assert.InRange(Golden.LargestDeviation(golden.Model.Decoder.Forward(ids), expected) / largest, 0, 1e-5);
         read.Save(folder["again"]);
-        foreach (string file in new[] { LoraConfig.FileName, Adapter.FileName })
+        foreach (string file in new[] { AdapterConfig.FileName, Adapter.FileName })
             Assert.True(File.ReadAllBytes(folder["written/" + file]).AsSpan()
                 .SequenceEqual(File.ReadAllBytes(folder["again/" + file])), file);
         if (golden.Model.Decoder.Prompt is not null) return;
@@ -60,11 +59,11 @@ public sealed class MethodPropertyTests
         IAdapterMethod method = AdapterMethods.Get(name);
         bool hasTargets = method.Keys.Contains("target_modules");
         var shared = new LoraConfig { Rank = rank, Alpha = alpha, TargetModules = hasTargets
-            ? ModuleSelection.Of(targets) : null };
+            ? ModuleSelection.Create(targets) : null };
         using JsonDocument train = JsonDocument.Parse(File.ReadAllText(Path.Combine(golden.Folder, "train.json")));
         var calibration = new ExampleCalibration(
             new CausalObjective(golden.Model.Decoder), [.. MethodParityTests.Rows(train.RootElement).Take(3)], 3);
-        return Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), seed, calibration);
+        return Adapter.Create(golden.Model, method.Configure(shared), seed, calibration);
     }
 
     // Every trained weight away from its start, so that a part left out shows.

@@ -57,6 +57,6 @@ public sealed class NetworkParityTests
 
     private static IEnumerable<string> Adapters(string folder) =>
         Directory.EnumerateDirectories(folder)
-            .Where(inner => File.Exists(Path.Combine(inner, LoraConfig.FileName))
+            .Where(inner => File.Exists(Path.Combine(inner, AdapterConfig.FileName))
             && Path.GetFileName(folder) is not ("variants" or "methods"));
 }

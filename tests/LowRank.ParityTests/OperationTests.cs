@@ -80,10 +80,10 @@ public sealed class OperationTests
         using var golden = new Golden("qwen2");
         using var scope = NewDisposeScope();
         LoraConfig shared =
-            new() { Rank = rank, Alpha = alpha, InitialWeights = InitialWeights.False, TargetModules = method == "ia3"
+            new() { Rank = rank, Alpha = alpha, InitLoraWeights = InitialWeights.False, TargetModules = method == "ia3"
             ? null : ModuleSelection.AllLinear };
-        var kind = LowRank.Adapters.Methods.AdapterMethods.Get(method);
-        using Adapter adapter = Adapter.Create(golden.Model, kind.Configure(shared, new(kind)), seed);
+        var kind = LowRank.Adapters.AdapterMethods.Get(method);
+        using Adapter adapter = Adapter.Create(golden.Model, kind.Configure(shared), seed);
         Dictionary<string, Tensor> before = golden.Model.Network.Parameters.ToDictionary(
             weight => weight.Key, weight => weight.Value.clone());
         adapter.Merge();
@@ -102,7 +102,7 @@ public sealed class OperationTests
         using (Adapter adapter = Adapter.Load(given, golden.Model))
             AdapterMerge.Write(golden.Model, adapter, folder["merged"]);
         ExtractedAdapter extracted = AdapterExtraction.Extract(
-            golden.Folder, folder["merged"], 4, ModuleSelection.Of("q_proj", "v_proj", "down_proj"));
+            golden.Folder, folder["merged"], 4, ModuleSelection.Create("q_proj", "v_proj", "down_proj"));
         Assert.Empty(extracted.OtherChanges);
         LoraFolder expected = LoraFolder.Read(given);
         Assert.Equal(expected.Modules.Select(module => module.Path),
@@ -264,8 +264,8 @@ public sealed class OperationTests
         Tensor a = empty(shape.Rank, shape.Inputs).normal_(0, 1, random),
             b = empty(shape.Outputs, shape.Rank).normal_(0, 1, random);
         LoraConfig config =
-            new() { Rank = shape.Rank, Alpha = shape.Alpha, UseRankStabilizedScale = shape.RankStabilized,
-            TargetModules = ModuleSelection.Of("q_proj") };
+            new() { Rank = shape.Rank, Alpha = shape.Alpha, UseRsLora = shape.RankStabilized,
+            TargetModules = ModuleSelection.Create("q_proj") };
         return new LoraFolder(
             config, [
                 new LoraModule("model.layers.0.self_attn.q_proj", false, a, b, config.Scale(shape.Rank, shape.Alpha))],

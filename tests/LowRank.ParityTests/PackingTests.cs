@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Data.Packing;
 using LowRank.Models;
@@ -42,7 +41,7 @@ public sealed class PackingTests
         using Adapter adapter =
             Adapter.Create(
                 golden.Model, new LoraConfig { Rank = 3, Alpha = 1, TargetModules = ModuleSelection.AllLinear,
-                InitialWeights = InitialWeights.False }, seed: 1);
+                InitLoraWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         Compare(golden.Model.Decoder, adapter, Rows(golden));
     }
@@ -65,9 +64,9 @@ public sealed class PackingTests
     public void Trained_prompts_stand_before_each_row(string family, string methodName)
     {
         using var golden = new Golden(family);
-        IAdapterMethod method = AdapterMethods.Get(methodName);
-        var options = new MethodOptions(method, new Dictionary<string, object?> { ["virtual_tokens"] = 5 });
-        using Adapter adapter = Adapter.Create(golden.Model, method.Configure(new LoraConfig(), options), seed: 1);
+        IAdapterMethod method =
+            AdapterMethods.Get(methodName).With(new Dictionary<string, object?> { ["virtual_tokens"] = 5 });
+        using Adapter adapter = Adapter.Create(golden.Model, method.Configure(new LoraConfig()), seed: 1);
         adapter.Attach();
         Compare(golden.Model.Decoder, adapter, Rows(golden));
     }
@@ -141,7 +140,7 @@ public sealed class PackingTests
     {
         using var golden = new Golden("llama");
         using Adapter adapter =
-            Adapter.Create(golden.Model, new LoraConfig { Rank = 3, InitialWeights = InitialWeights.False }, seed: 1);
+            Adapter.Create(golden.Model, new LoraConfig { Rank = 3, InitLoraWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         TokenizedExample[] rows = [.. Rows(golden)];
         rows[2] = rows[2] with { AttentionMask = [0, 0, .. Enumerable.Repeat(1, rows[2].Length - 2)] };
@@ -159,7 +158,7 @@ public sealed class PackingTests
         using Adapter adapter =
             Adapter.Create(
                 golden.Model, new LoraConfig { Rank = 3, Dropout = 0.3, TargetModules = ModuleSelection.AllLinear,
-                InitialWeights = InitialWeights.False }, seed: 1);
+                InitLoraWeights = InitialWeights.False }, seed: 1);
         adapter.Attach();
         using var noGradient = no_grad();
         TokenizedExample[] rows = Rows(golden);

@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -18,9 +17,9 @@ public sealed class PeftDifferenceTests
         using var scope = NewDisposeScope();
         IAdapterMethod method = AdapterMethods.Get(name);
         // wider than long
-        var shared = new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.Of("c_attn", "c_fc") };
+        var shared = new LoraConfig { Rank = 4, Alpha = 8, TargetModules = ModuleSelection.Create("c_attn", "c_fc") };
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids"));
-        using Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), 1);
+        using Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared), 1);
         Assert.All(adapter.Weights, weight => Assert.NotEqual(0, weight.Value.abs().max().item<float>()));
         adapter.Attach();
         Assert.InRange(
@@ -36,13 +35,13 @@ public sealed class PeftDifferenceTests
         IAdapterMethod method = AdapterMethods.Get(name);
         var shared = new LoraConfig
         {
-            Rank = 4, Alpha = 8, UseRankStabilizedScale = true,
-                TargetModules = ModuleSelection.Of("q_proj", "v_proj", "down_proj"),
+            Rank = 4, Alpha = 8, UseRsLora = true,
+                TargetModules = ModuleSelection.Create("q_proj", "v_proj", "down_proj"),
             RankPattern = new OrderedDictionary<string, int> { ["q_proj"] = 2 },
                 AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["v_proj"] = 3.0 },
         };
         Tensor before = golden.Model.Decoder.Forward(golden.Read("input_ids")), trained;
-        using (Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared, new MethodOptions(method)), 1))
+        using (Adapter adapter = Adapter.Create(golden.Model, method.Configure(shared), 1))
         {
             adapter.Attach();
             using (no_grad())
@@ -53,7 +52,7 @@ public sealed class PeftDifferenceTests
         }
         Assert.True(Golden.LargestDeviation(trained, before) > 0.01, "the change is too small to tell");
         using Adapter again = Adapter.Load(folder["saved"], golden.Model);
-        Assert.Equal("true", again.Config.InitialWeights.Name);
+        Assert.Equal("true", ((LoraConfig)again.Config).InitLoraWeights.Name);
         again.Attach();
         Assert.InRange(
             Golden.LargestDeviation(golden.Model.Decoder.Forward(golden.Read("input_ids")), trained), 0, Tolerance);

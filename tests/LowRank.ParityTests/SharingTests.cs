@@ -78,7 +78,7 @@ public sealed class SharingTests
         using var reference = new SharingCase("tied");
         using var folder = new TemporaryFolder();
         using PretrainedModel model = SharingCase.Open(reference.Folder);
-        LoraConfig config = LoraConfig.Load(Path.Combine(reference.Folder, name));
+        AdapterConfig config = AdapterConfig.Load(Path.Combine(reference.Folder, name));
         using (Adapter made = Adapter.Create(model, config, 7))
         {
             made.Attach();
@@ -100,7 +100,7 @@ public sealed class SharingTests
     {
         using var reference = new SharingCase("tied");
         using PretrainedModel model = SharingCase.Open(reference.Folder);
-        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"),
+        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Create("q_proj"),
             ModulesToSave = ["embed_tokens"] };
         using (Adapter half = Adapter.Create(model, config, 1))
             Assert.Contains("ensure_weight_tying", Assert.Single(half.Warnings));

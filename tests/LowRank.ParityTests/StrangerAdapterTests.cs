@@ -85,7 +85,7 @@ public sealed class StrangerAdapterTests
     {
         using var folder = new TemporaryFolder();
         using var golden = new Golden("llama");
-        using (Adapter made = Adapter.Create(golden.Model, new LoraConfig { PeftType = "IA3" }, 1))
+        using (Adapter made = Adapter.Create(golden.Model, new Ia3Config(), 1))
         {
             made.Attach();
             foreach ((_, Tensor weight) in made.TrainedWeights) weight.mul_(1.1);
@@ -123,12 +123,12 @@ public sealed class StrangerAdapterTests
         using var folder = new TemporaryFolder();
         using PretrainedModel headless =
             PretrainedModel.Open(golden.Folder, TestDevice.Current, head: new HeadRequest(HeadKind.None));
-        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of("q_proj"),
-            LayersToTransform = LayerSelection.Of(1) };
+        var config = new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Create("q_proj"),
+            LayersToTransform = LayerSelection.Create(1) };
         using Adapter adapter = Adapter.Create(headless, config, 1);
         Assert.Equal(["layers.1.self_attn.q_proj"], adapter.Layers.Keys);
         adapter.Save(folder["saved"]);
-        LoraConfig saved = LoraConfig.Load(folder["saved"]);
+        AdapterConfig saved = AdapterConfig.Load(folder["saved"]);
         Assert.Null(saved.LayersToTransform);
         Assert.Equal(["layers.1.self_attn.q_proj"], saved.TargetModules!.Names!);
         using Adapter read = Adapter.Load(folder["saved"], headless);
@@ -155,7 +155,7 @@ public sealed class StrangerAdapterTests
     {
         string source = Path.Combine(AppContext.BaseDirectory, "Fixtures", "goldens", golden, adapter),
             target = Directory.CreateDirectory(folder[Guid.NewGuid().ToString("n")]).FullName;
-        File.Copy(Path.Combine(source, LoraConfig.FileName), Path.Combine(target, LoraConfig.FileName));
+        File.Copy(Path.Combine(source, AdapterConfig.FileName), Path.Combine(target, AdapterConfig.FileName));
         Change(target, change);
         using var scope = NewDisposeScope();
         using SafeTensorsFile file = SafeTensorsFile.Open(Path.Combine(source, Adapter.FileName));
@@ -167,7 +167,7 @@ public sealed class StrangerAdapterTests
 
     private static void Change(string folder, Action<JsonObject> change)
     {
-        string path = Path.Combine(folder, LoraConfig.FileName);
+        string path = Path.Combine(folder, AdapterConfig.FileName);
         JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         change(config);
         File.WriteAllText(path, config.ToJsonString());

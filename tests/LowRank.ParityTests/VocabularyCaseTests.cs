@@ -102,20 +102,20 @@ public sealed class VocabularyCaseTests
         Assert.Equal([257, 258], vocabulary.NewIds); // behind the tokenizer's 257, of which the model has 256
         using PretrainedModel model = PretrainedModel.Open(given, vocabulary: vocabulary.Rows);
         LoraConfig both =
-            vocabulary.Train(new LoraConfig { TargetModules = ModuleSelection.Of("q_proj") }, model.Network);
+            vocabulary.Train(new LoraConfig { TargetModules = ModuleSelection.Create("q_proj") }, model.Network);
         Assert.Equal([("embed_tokens", "257 258"), ("lm_head", "257 258")],
             both.TrainedTokens!.Select(table => (table.Key!, string.Join(' ', table.Value))));
         LoraConfig half = vocabulary.Train(
-            new LoraConfig { TargetModules = ModuleSelection.Of("q_proj"), ModulesToSave = ["lm_head"],
-            TrainedTokens = [new(null, [3])] }, model.Network);
+            new LoraConfig { TargetModules = ModuleSelection.Create("q_proj"), ModulesToSave = ["lm_head"],
+            TrainableTokenIndices = [new(null, [3])] }, model.Network);
         Assert.Equal([((string?)null, "3 257 258")],
             half.TrainedTokens!.Select(table => (table.Key, string.Join(' ', table.Value))));
         LoraConfig whole =
-            new() { TargetModules = ModuleSelection.Of("q_proj"), ModulesToSave = ["lm_head", "embed_tokens"] };
+            new() { TargetModules = ModuleSelection.Create("q_proj"), ModulesToSave = ["lm_head", "embed_tokens"] };
         Assert.Null(vocabulary.Train(whole, model.Network).TrainedTokens);
         Assert.Contains("model.embed_tokens", Assert.Throws<InputException>(() =>
             vocabulary.Train(
-                new LoraConfig { TargetModules = ModuleSelection.Of("q_proj", "embed_tokens") },
+                new LoraConfig { TargetModules = ModuleSelection.Create("q_proj", "embed_tokens") },
                 model.Network)).Problems);
     }
 
@@ -124,8 +124,8 @@ public sealed class VocabularyCaseTests
     {
         using var golden = new Golden("gpt2");
         LoraConfig Named(params int[] head) =>
-            new() { TargetModules = ModuleSelection.Of("c_attn"),
-            TrainedTokens = [new("wte", [1, 2]), new("lm_head", head)] };
+            new() { TargetModules = ModuleSelection.Create("c_attn"),
+            TrainableTokenIndices = [new("wte", [1, 2]), new("lm_head", head)] };
         using (Adapter adapter = Adapter.Create(golden.Model, Named(1, 2), 1))
             Assert.Single(adapter.Weights, weight => weight.Key.Contains("token_adapter", StringComparison.Ordinal));
         Assert.Contains(
@@ -140,8 +140,8 @@ public sealed class VocabularyCaseTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using PretrainedModel model = PretrainedModel.Open(Base("bert_masked_lm"));
-        var config = new LoraConfig { TargetModules = ModuleSelection.Of("query"),
-            TrainedTokens = [new(null, [3, 4])] };
+        var config = new LoraConfig { TargetModules = ModuleSelection.Create("query"),
+            TrainableTokenIndices = [new(null, [3, 4])] };
         using Adapter adapter = Adapter.Create(model, config, 1);
         ModelInput input = new(tensor(new long[] { 1, 3, 4, 5 }).view(1, -1));
         Tensor before = model.Sequence.Scores(input);

@@ -42,7 +42,7 @@ public sealed class LfsPointerTests
         switch (name)
         {
             case "config.json": _ = ConfigReader.Open(folder[name]); break;
-            case "adapter_config.json": _ = LoraConfig.Load(folder.Path); break;
+            case "adapter_config.json": _ = AdapterConfig.Load(folder.Path); break;
             case "tokenizer.json" or "tokenizer.model": _ = Tokenizer.Load(folder[name]); break;
             case "vocab.txt":
                 File.WriteAllText(folder["tokenizer_config.json"], """{"tokenizer_class": "BertTokenizer"}""");

@@ -52,7 +52,7 @@ public sealed class SmallFileTests
         Assert.Contains("/dev/zero has more than", Refused(() => ConfigReader.Open("/dev/zero")));
         Assert.Contains("/dev/zero has more than", Refused(() => Tokenizer.Load("/dev/zero")));
         File.CreateSymbolicLink(folder["adapter_config.json"], "/dev/zero");
-        Assert.Contains("has more than", Refused(() => LoraConfig.Load(folder.Path)));
+        Assert.Contains("has more than", Refused(() => AdapterConfig.Load(folder.Path)));
     }
 
     [Fact]
@@ -91,7 +91,7 @@ public sealed class SmallFileTests
         {
             () => Recipe.Load(folder["recipe.yaml"]), () => ConfigReader.Open(folder["config.json"]), () =>
                 GenerationSettings.Read(folder.Path, ConfigReader.Parse("{\"model_type\": \"llama\"}", "c")), () =>
-                LoraConfig.Load(folder.Path),
+                AdapterConfig.Load(folder.Path),
             () => MlxFolder.ToPeft(folder.Path, folder.Path, folder["out"]), () => Tokenizer.Load(folder.Path),
             () => Tokenizer.Load(folder["spiece.model"]),
         }) Assert.Contains("has 200,000,000 bytes, expected at most", Refused(read));

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 using LowRank.Pages;
 
 namespace LowRank.Tools.Tests;

@@ -226,10 +226,10 @@ public sealed class Laboratory
         Rank = rank,
         Alpha = spec.Alpha ?? rank * recipe.Adapter.Alpha / recipe.Adapter.Rank,
         Dropout = spec.Dropout,
-        TargetModules = spec.Targets is { } names ? ModuleSelection.Of(names)
+        TargetModules = spec.Targets is { } names ? [.. names]
             : spec.Layers is null ? ModuleSelection.AllLinear
-            : ModuleSelection.Of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        LayersToTransform = spec.Layers is { } layers ? LayerSelection.Of(layers) : null,
+            : ModuleSelection.Create("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        LayersToTransform = spec.Layers is { } layers ? [.. layers] : (LayerSelection?)null,
     };
 
     private TrainerOptions Options(RunSpec spec) => new()

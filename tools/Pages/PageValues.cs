@@ -1,5 +1,4 @@
 using System.Globalization;
-using LowRank.Adapters.Methods;
 using LowRank.Adapters;
 using LowRank.Pages.Reports;
 
@@ -116,7 +115,7 @@ internal static class MethodFacts
     public static string Of(string name)
     {
         IAdapterMethod method = AdapterMethods.Get(name);
-        LoraConfig config = method.Configure(new LoraConfig(), new MethodOptions(method));
+        AdapterConfig config = method.Configure(new LoraConfig());
         string defaults = string.Join(", ", Defaults(method));
         return $"**{method.Title}** ({Link(method.Paper)}). {method.Summary}\n\nFile: `peft_type` " +
             $"{config.PeftType}. Defaults: {defaults}. Keys: {KeysOf(method)}.\n" +

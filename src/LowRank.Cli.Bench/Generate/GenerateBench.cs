@@ -36,7 +36,7 @@ internal static class GenerateBench
         using Adapter? adapter = options.Rank == 0 ? null : Adapter.Create(model, new LoraConfig
         {
             Rank = options.Rank, Alpha = 2 * options.Rank, TargetModules = BenchTargets.Select(options.Targets),
-                InitialWeights = InitialWeights.False,
+                InitLoraWeights = InitialWeights.False,
         }, Seed);
         return Measure(options, model.Decoder, adapter);
     }

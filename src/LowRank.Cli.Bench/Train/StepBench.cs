@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Kernels;
 using LowRank.Models;

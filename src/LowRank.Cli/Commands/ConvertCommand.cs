@@ -25,7 +25,7 @@ internal sealed class ConvertCommand : ICliCommand
                 string target = parsed.GetRequiredValue(output), format = parsed.GetRequiredValue(to);
                 if (format == "mlx")
                 {
-                    foreach (string warning in LoraConfig.Load(parsed.GetRequiredValue(path)).Warnings)
+                    foreach (string warning in AdapterConfig.Load(parsed.GetRequiredValue(path)).Warnings)
                         Console.Error.WriteLine("warning: " + warning);
                     MlxFolder.FromPeft(parsed.GetRequiredValue(path), parsed.GetRequiredValue(model), target);
                 }

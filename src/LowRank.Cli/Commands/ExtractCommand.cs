@@ -41,7 +41,7 @@ internal sealed class ExtractCommand : ICliCommand
                 string[] names = parsed.GetRequiredValue(targets);
                 ExtractedAdapter made = AdapterExtraction.Extract(
                     parsed.GetRequiredValue(before), parsed.GetRequiredValue(after), parsed.GetRequiredValue(rank),
-                    names.Length == 0 ? null : ModuleSelection.Of(names), parsed.GetValue(others));
+                    names.Length == 0 ? null : ModuleSelection.Create(names), parsed.GetValue(others));
                 made.Adapter.Write(parsed.GetRequiredValue(output));
                 foreach (string note in made.Notes) Console.Error.WriteLine("note: " + note);
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))

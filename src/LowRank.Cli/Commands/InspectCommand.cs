@@ -60,7 +60,7 @@ internal sealed class InspectCommand : ICliCommand
         else Screen.Write(ModelView.Table(model));
     }
 
-    private static bool IsAdapter(string path) => File.Exists(Path.Combine(path, LoraConfig.FileName));
+    private static bool IsAdapter(string path) => File.Exists(Path.Combine(path, AdapterConfig.FileName));
 
     // An adapter often names a model on the Hub instead of a local folder; then there is no percentage.
     private static long? BaseParameters(string? model) =>

@@ -1,5 +1,5 @@
 using System.Globalization;
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 using LowRank.Recipes;
 using LowRank.Recipes.Runs;
 using LowRank.Training;

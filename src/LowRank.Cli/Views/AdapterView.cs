@@ -11,7 +11,7 @@ internal static class AdapterView
 {
     public static IRenderable Table(AdapterSummary adapter, long? baseParameters)
     {
-        LoraConfig config = adapter.Config;
+        AdapterConfig config = adapter.Config;
         Table modules = new Table().Border(TableBorder.Simple)
             .AddColumns("module", "rank", "scale", "shape", "norm", "effective rank", "singular values");
         foreach (ModuleSummary module in adapter.Modules)
@@ -25,11 +25,11 @@ internal static class AdapterView
         List<IRenderable> lines =
         [
             new Text($"{adapter.Label} adapter of {config.BaseModel ?? "an unnamed model"}"),
-            .. adapter.HasRank
+            .. adapter.Rank is { } rank
             ? new[] { new Text(
-                $"rank {config.Rank}, alpha " +
-                $"{config.Alpha}{(config.UseRankStabilizedScale ? " (rank-stabilised)" : "")}, dropout " +
-                $"{config.Dropout}, bias {Bias(config)}") } : [],
+                $"rank {rank}{(adapter.Alpha is { } alpha ? $", alpha {alpha}" : "")}" +
+                $"{(adapter.IsRankStabilized ? " (rank-stabilised)" : "")}, dropout {adapter.Dropout}, bias " +
+                Bias(adapter)) } : [],
             .. adapter.HasTargets ? new[] { new Text($"targets: {Targets(config)}") } : [],
             .. config.ModulesToSave is { Count: > 0 } saved
             ? new[] { new Text($"trained in full: {string.Join(", ", saved)}") } : [],
@@ -46,11 +46,11 @@ internal static class AdapterView
         kind = "adapter",
         peft_type = adapter.Config.PeftType,
         base_model = adapter.Config.BaseModel,
-        rank = adapter.Config.Rank,
-        alpha = adapter.Config.Alpha.Value,
-        use_rslora = adapter.Config.UseRankStabilizedScale,
-        dropout = adapter.Config.Dropout.Value,
-        bias = Bias(adapter.Config),
+        rank = adapter.Rank,
+        alpha = adapter.Alpha?.Value,
+        use_rslora = adapter.IsRankStabilized,
+        dropout = adapter.Dropout.Value,
+        bias = Bias(adapter),
         target_modules = (object?)adapter.Config.TargetModules?.Names ?? adapter.Config.TargetModules?.Text,
         trainable_parameters = adapter.Parameters,
         base_parameters = baseParameters,
@@ -115,10 +115,10 @@ internal static class AdapterView
     private static double Percent(AdapterSummary adapter, long baseParameters) =>
         100.0 * adapter.Parameters / (baseParameters + adapter.Parameters);
 
-    private static string Bias(LoraConfig config) =>
-        config.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" };
+    private static string Bias(AdapterSummary adapter) =>
+        adapter.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" };
 
-    private static string Targets(LoraConfig config) => config.TargetModules is not { } targets
+    private static string Targets(AdapterConfig config) => config.TargetModules is not { } targets
         ? "the model type's default"
         : targets.Names is { } names ? string.Join(", ", names) : targets.Text!;
 }

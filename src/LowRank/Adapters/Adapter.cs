@@ -1,5 +1,4 @@
 using LowRank.Adapters.Files;
-using LowRank.Adapters.Methods;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
@@ -25,7 +24,7 @@ public sealed class Adapter : IDisposable
     private Adapter(PretrainedModel model, TargetMatch match, AdapterBuild build, IEnumerable<AdapterTensor> taken)
     {
         this.model = model;
-        kind = AdapterTypes.Of(match.Resolved);
+        kind = match.Resolved.Type;
         Warnings = [.. match.Warnings];
         parts = [.. kind.Build(build)];
         Config = build.Config;
@@ -33,7 +32,7 @@ public sealed class Adapter : IDisposable
             .Where(module => match.Targets.Any(target => target.Path == module.Site.Path)
             && module.Layer.Weights.Count > 0)
             .DistinctBy(module => module.Site.Path).ToDictionary(module => module.Site.Path, module => module.Layer);
-        parts.AddRange(taken.SelectMany(tensor => TakeOver(tensor, model.Network, build.Config.EnsureWeightTying)));
+        parts.AddRange(taken.SelectMany(tensor => TakeOver(tensor, model.Network, build.Config.TiesWeights)));
         merged = new MergedLayers(model.Network, parts);
     }
 
@@ -57,7 +56,7 @@ public sealed class Adapter : IDisposable
     public AdapterChatTemplates? ChatTemplates { get; set; }
 
     /// <summary>The config as it is saved.</summary>
-    public LoraConfig Config { get; private set; }
+    public AdapterConfig Config { get; private set; }
 
     /// <summary>What the user should know, such as config keys without effect.</summary>
     public IReadOnlyList<string> Warnings { get; private set; }
@@ -102,11 +101,12 @@ public sealed class Adapter : IDisposable
     /// none.</param>
     /// <exception cref="InputException">The config selects nothing, names what is not there, or asks for what is not
     /// supported: all problems at once, with what could be adapted.</exception>
-    public static Adapter Create(PretrainedModel model, LoraConfig config, long seed, ICalibration? calibration = null)
+    public static Adapter Create(
+        PretrainedModel model, AdapterConfig config, long seed, ICalibration? calibration = null)
     {
         config = TaskTypes.Fill(config with { BaseModel = config.BaseModel ?? model.Folder }, model.Network);
         config = config with { ModulesToSave = SavedModules.ForNew(config, model.Network) };
-        config = AdapterTypes.Of(config).Fill(config, model);
+        config = config.Type.Fill(config, model);
         TargetMatch match =
             TargetMatcher.Match(config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create);
         using var random = new Generator().manual_seed(seed);
@@ -122,8 +122,8 @@ public sealed class Adapter : IDisposable
     /// all problems at once; or the adapter needs a base in another format (<see cref="AdapterBase"/>).</exception>
     public static Adapter Load(string folder, PretrainedModel model)
     {
-        LoraConfig config = TaskTypes.WithHead(LoraConfig.Load(folder));
-        config = AdapterTypes.Of(config).Complete(config, model.Config.ModelType);
+        AdapterConfig config = TaskTypes.WithHead(AdapterConfig.Load(folder));
+        config = config.Type.Complete(config, model.Config.ModelType);
         if (TaskTypes.Head(config.TaskType) is { } head && head != model.Network.HeadKind)
             throw new InputException(
                 $"{folder} was trained for {config.TaskType}, but {model.Folder} was opened with the head " +
@@ -145,7 +145,7 @@ public sealed class Adapter : IDisposable
             .Problems(file.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape)));
         if (problems.Count > 0)
             throw new InputException(
-                $"{file.Path} does not fit the model {model.Folder} and {LoraConfig.FileName}:", problems);
+                $"{file.Path} does not fit the model {model.Folder} and {AdapterConfig.FileName}:", problems);
         RefuseDrawnWeights(folder, match.Resolved, model.Network);
         using var random = new Generator().manual_seed(0);
         var build = new AdapterBuild(match.Resolved, match.Targets, model.Network, file.Map, file.Entries.ContainsKey,
@@ -280,7 +280,7 @@ public sealed class Adapter : IDisposable
     });
 
     /// <summary>Changes the config that is saved, as a method does that learns part of it.</summary>
-    internal void Revise(LoraConfig config) => Config = config;
+    internal void Revise(AdapterConfig config) => Config = config;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -328,7 +328,8 @@ public sealed class Adapter : IDisposable
         model.Network.ReplacedWeights.UnionWith(ReplacedNames);
     }
 
-    private static AdapterLayout Layout(PretrainedModel model, LoraConfig config, IReadOnlyList<LoraTarget> targets) =>
+    private static AdapterLayout Layout(
+        PretrainedModel model, AdapterConfig config, IReadOnlyList<AdapterTarget> targets) =>
         AdapterLayout.Of(config,
         targets, AdaptableModules.Of(model.Network), SavedModules.Tensors(config, model.Network),
         model.Network.VocabularySize > model.StoredVocabulary);
@@ -375,14 +376,14 @@ public sealed class Adapter : IDisposable
         if (network.PackedWeights.TryGetValue(name, out PackedWeight? packed))
             throw new InputException(
                 $"{tensor.Key}: the adapter holds this weight whole, and the base keeps it in {packed.Format}, " +
-                "which cannot be replaced. Open the base with base_dtype float32.");
+                "which cannot be replaced. Open the base in float32.");
         return tensor.Part is AdapterTensorPart.AdaptedWeight or AdapterTensorPart.Table
             ? new BaseCopy(tensor.Key, name, network.Parameters[name], isTable: tensor.Part == AdapterTensorPart.Table)
             : new TrainedParameter(tensor.Key, name, network.Parameters[name]);
     }
 
     // A head that neither the checkpoint nor the adapter brings would answer by chance.
-    private static void RefuseDrawnWeights(string folder, LoraConfig config, INetwork network)
+    private static void RefuseDrawnWeights(string folder, AdapterConfig config, INetwork network)
     {
         string[] drawn = [.. network.CreatedWeights.Select(network.ModulePath)
             .Where(weight => !(config.ModulesToSave ?? []).Any(name => SavedModules.Selects(name, weight)))];

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using LowRank.Adapters.Files;
-using LowRank.Adapters.Methods;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Quantization;
@@ -52,8 +51,8 @@ public sealed record AdapterBase(string? BaseDtype = null, string? BaseSha = nul
     public void Save(string folder) => SidecarFile.Save(this, folder, FileName);
 
     /// <summary>What a new adapter on a model needs; null where it is right on any base of these weights.</summary>
-    internal static AdapterBase? Of(INetwork network, LoraConfig config) =>
-        config.PeftType == "LORA" && LoraInitializers.Find(config.InitialWeights.Name).NeedsSameBase
+    internal static AdapterBase? Of(INetwork network, AdapterConfig config) =>
+        config is LoraConfig lora && LoraInitializers.Find(lora.InitLoraWeights.Name).NeedsSameBase
             && Formats(network) is [var format, ..] ? new AdapterBase(format) : null;
 
     /// <summary>That of a combination of adapters; null where nothing is known of it. Adapters of different bases give

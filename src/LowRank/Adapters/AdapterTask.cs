@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Json;
 using LowRank.IO;
 using LowRank.Models;
 using LowRank.Models.Sentences;
@@ -74,7 +75,7 @@ public static class AdapterHead
     /// <exception cref="InputException">There is no adapter, or its files are broken.</exception>
     public static HeadRequest? Request(string folder)
     {
-        LoraConfig config = LoraConfig.Load(folder);
+        AdapterConfig config = AdapterConfig.Load(folder);
         AdapterTask? task = AdapterTask.Load(folder);
         HeadKind? kind = task?.Task == "masked_lm" ? HeadKind.LanguageModel : TaskTypes.Head(config.TaskType);
         if (kind is null && config.OtherKeys.TryGetValue("auto_mapping", out System.Text.Json.JsonElement mapping)
@@ -137,7 +138,7 @@ public static class TaskTypes
 
     /// <summary>A config whose <c>modules_to_save</c> names the task's head too, as PEFT adds it whenever it opens an
     /// adapter.</summary>
-    public static LoraConfig WithHead(LoraConfig config)
+    public static AdapterConfig WithHead(AdapterConfig config)
     {
         IReadOnlyList<string> given = config.ModulesToSave
             ?? [], heads = [.. Heads(config.TaskType).Where(name => !given.Contains(name))];
@@ -147,7 +148,7 @@ public static class TaskTypes
     /// <summary>A config with the model's task type where it names none; and where there is none for it, with the class
     /// that PEFT then loads (auto_mapping).</summary>
     /// <exception cref="InputException">The config's task type is another model's.</exception>
-    internal static LoraConfig Fill(LoraConfig config, INetwork network)
+    internal static AdapterConfig Fill(AdapterConfig config, INetwork network)
     {
         string? type = Of(network);
         if (config.TaskType is { } given && given != type)
@@ -156,15 +157,12 @@ public static class TaskTypes
                 $"task type is {(type is null ? "null" : $"\"{type}\"")}.");
         if (type is not null || config.OtherKeys.ContainsKey("auto_mapping")) return config with { TaskType = type };
         string library = network.Family.ModelType.Replace('-', '_');
-        var mapping = new Dictionary<string, string>
-        {
-            ["base_model_class"] = network.Family.ClassName(network.HeadKind),
-            ["parent_library"] = $"transformers.models.{library}.modeling_{library}",
-        };
+        JsonElement mapping = JsonValues.Map(
+            ("base_model_class", JsonValues.Text(network.Family.ClassName(network.HeadKind))),
+            ("parent_library", JsonValues.Text($"transformers.models.{library}.modeling_{library}")));
         return config with
         {
-            OtherKeys = new Dictionary<string, JsonElement>(
-                config.OtherKeys) { ["auto_mapping"] = JsonSerializer.SerializeToElement(mapping) },
+            OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys) { ["auto_mapping"] = mapping },
         };
     }
 }

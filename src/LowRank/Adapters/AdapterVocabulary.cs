@@ -68,7 +68,7 @@ public sealed class AdapterVocabulary
     public static int RowsFor(string adapterFolder)
     {
         string path = Adapter.TensorsPath(adapterFolder);
-        LoraConfig config = LoraConfig.Load(adapterFolder);
+        AdapterConfig config = AdapterConfig.Load(adapterFolder);
         int told = Load(adapterFolder)?.Rows ?? 0;
         if (!File.Exists(path)) return told;
         using SafeTensorsFile file = AdapterTensorFile.Open(adapterFolder);
@@ -76,7 +76,7 @@ public sealed class AdapterVocabulary
     }
 
     /// <summary>How many rows an adapter's tensors need.</summary>
-    internal static int RowsOf(LoraConfig config, SafeTensorsFile file)
+    internal static int RowsOf(AdapterConfig config, SafeTensorsFile file)
     {
         List<long> rows =
             [0, .. (config.TrainedTokens ?? []).SelectMany(table => table.Value.Select(token => token + 1L))];
@@ -123,7 +123,7 @@ public sealed class AdapterVocabulary
             throw new InputException(
                 "new_tokens are trained as rows of these modules, which target_modules names besides. Take them " +
                 "out of target_modules, or train them whole (modules_to_save):", twice);
-        Dictionary<string, IReadOnlyList<int>> before = (config.TrainedTokens ?? []).ToDictionary(
+        Dictionary<string, IReadOnlyList<int>> before = (config.TrainableTokenIndices ?? []).ToDictionary(
             table => table.Key ?? AdaptableModules.Of(network).First(module => module.IsInputEmbedding).Path,
                 table => table.Value);
         if (tables.Count == 0) return config;
@@ -134,7 +134,7 @@ public sealed class AdapterVocabulary
             before[key] = [.. before.GetValueOrDefault(key, []).Union(NewIds)];
         }
         bool isPlain = tables is [{ IsInputEmbedding: true }] && before.Count == 1;
-        return config with { TrainedTokens = [
+        return config with { TrainableTokenIndices = [
             .. before.Select(
                 table => KeyValuePair.Create(isPlain ? null : ModulePath.LastName(table.Key), table.Value))] };
     }

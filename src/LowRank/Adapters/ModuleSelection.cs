@@ -1,8 +1,14 @@
+using System.Collections;
+using System.Runtime.CompilerServices;
+
 namespace LowRank.Adapters;
 
 /// <summary>Names modules: a list of names, or one text. PEFT reads a text as a regular expression that must match the
 /// whole path, and a list entry as a path or the end of a path after a point.</summary>
-public sealed class ModuleSelection
+/// <remarks>A list can be written as one: <c>TargetModules = ["q_proj", "v_proj"]</c>. What is enumerated are its
+/// names, none of a text.</remarks>
+[CollectionBuilder(typeof(ModuleSelection), nameof(Create))]
+public sealed class ModuleSelection : IEnumerable<string>
 {
     /// <summary>The text that asks for every linear layer except the output head, in any case of letters.</summary>
     public const string AllLinearText = "all-linear";
@@ -30,7 +36,7 @@ public sealed class ModuleSelection
     public bool IsEmpty => Names is null ? Text!.Length == 0 : Names.Count == 0;
 
     /// <summary>A list of names.</summary>
-    public static ModuleSelection Of(params IReadOnlyList<string> names) => new(null, [.. names]);
+    public static ModuleSelection Create(params ReadOnlySpan<string> names) => new(null, [.. names]);
 
     /// <summary>A regular expression for the whole path, or "all-linear".</summary>
     public static ModuleSelection Pattern(string text) => new(text, null);
@@ -39,11 +45,18 @@ public sealed class ModuleSelection
     public ModuleSelection Sorted() => Names is null ? this : new(null, [.. Names.Order(StringComparer.Ordinal)]);
 
     /// <inheritdoc/>
+    public IEnumerator<string> GetEnumerator() => (Names ?? []).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <inheritdoc/>
     public override string ToString() => Names is null ? $"\"{Text}\"" : $"[{string.Join(", ", Names)}]";
 }
 
 /// <summary>Layer numbers, from 0: one number or a list; PEFT's files keep the two apart.</summary>
-public sealed class LayerSelection
+/// <remarks>A list can be written as one: <c>LayersToTransform = [0, 1]</c>.</remarks>
+[CollectionBuilder(typeof(LayerSelection), nameof(Create))]
+public sealed class LayerSelection : IEnumerable<int>
 {
     private LayerSelection(IReadOnlyList<int> layers, bool isList)
     {
@@ -61,7 +74,12 @@ public sealed class LayerSelection
     public static LayerSelection One(int layer) => new([layer], isList: false);
 
     /// <summary>A list of layers.</summary>
-    public static LayerSelection Of(params IReadOnlyList<int> layers) => new([.. layers], isList: true);
+    public static LayerSelection Create(params ReadOnlySpan<int> layers) => new([.. layers], isList: true);
+
+    /// <inheritdoc/>
+    public IEnumerator<int> GetEnumerator() => Layers.GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <inheritdoc/>
     public override string ToString() => IsList ? $"[{string.Join(", ", Layers)}]" : $"{Layers[0]}";

@@ -20,14 +20,14 @@ internal static class SavedModules
             throw new InputException(
                 $"modules_to_save selects weights that are kept in {network.PackedWeights[packed[0]].Format}, " +
                 "which cannot be trained. " +
-                "Leave these modules out (a low-rank pair may adapt them), or open the base with base_dtype float32:",
+                "Leave these modules out (a low-rank pair may adapt them), or open the base in float32:",
                     packed);
         return network.Parameters.Keys.Where(
             parameter => names.Any(name => Selects(name, network.ModulePath(parameter))));
     }
 
     /// <summary>The tensors that the modules a config saves whole have in an adapter's file.</summary>
-    public static IReadOnlyList<AdapterTensor> Tensors(LoraConfig config, INetwork network)
+    public static IReadOnlyList<AdapterTensor> Tensors(AdapterConfig config, INetwork network)
     {
         IReadOnlyList<string> names = config.ModulesToSave ?? [];
         List<AdapterTensor> tensors =
@@ -37,9 +37,9 @@ internal static class SavedModules
         string table = network.TokenEmbedding.Path + ".weight";
         bool selectsHead = HasHead(names, network),
             selectsTable = names.Any(name => Selects(name, network.ModulePath(table)));
-        if (config.EnsureWeightTying && selectsHead && !selectsTable)
+        if (config.TiesWeights && selectsHead && !selectsTable)
             tensors.Insert(0, Tensor(table, head.Weight, network));
-        if (config.EnsureWeightTying && (selectsHead || selectsTable))
+        if (config.TiesWeights && (selectsHead || selectsTable))
             tensors.Add(
                 Tensor(head.Path + ".weight", head.Weight, network) with { Part = AdapterTensorPart.Duplicate,
                 IsRequired = false });
@@ -74,7 +74,7 @@ internal static class SavedModules
     /// or with freshly drawn weights that none of them selects: left out, the adapter could not be used
     /// again.</summary>
     /// <exception cref="InputException">A given name selects nothing.</exception>
-    public static IReadOnlyList<string>? ForNew(LoraConfig config, INetwork network)
+    public static IReadOnlyList<string>? ForNew(AdapterConfig config, INetwork network)
     {
         List<string> names = [.. config.ModulesToSave ?? []];
         string[] paths = [.. network.Parameters.Keys.Concat(network.PackedWeights.Keys).Select(network.ModulePath),

@@ -1,5 +1,4 @@
 using LowRank.Adapters.Matching;
-using LowRank.Adapters.Methods;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters;
@@ -20,25 +19,26 @@ public static class TargetMatcher
     /// or what cannot be adapted, or (for a new adapter) names what is not there. All at once, with what could be
     /// named.</exception>
     public static TargetMatch Match(
-        LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+        AdapterConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
-        IAdapterType kind = AdapterTypes.Of(config);
+        IAdapterType kind = config.Type;
         IReadOnlyList<string> problems =
-            [.. kind.Problems(config), .. LoraConfigRules.Alphas(config), .. config.UnsupportedRequests(use)];
+            [.. config.Problems(), .. config.UnsupportedRequests(use)];
         if (problems.Count > 0) throw new InputException("This adapter cannot be used:", problems);
         return kind.HasTargets ? Select(config, modules, modelType, use) : new TargetMatch([], config, []);
     }
 
     /// <summary><see cref="Match"/> without asking whether the config is supported.</summary>
     internal static TargetMatch Select(
-        LoraConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
+        AdapterConfig config, IReadOnlyList<ModuleInfo> modules, string? modelType, AdapterUse use)
     {
         var census = new ModuleCensus(modules);
-        IAdapterType kind = AdapterTypes.Of(config);
+        IAdapterType kind = config.Type;
         ModuleSelection selection = Resolve(config, kind, census, modelType);
         var choice = new TargetChoice(config, selection, census);
-        var ranks = new PatternValues<int>(config.RankPattern, "rank_pattern");
-        var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
+        var pairs = config as LowRankConfig;
+        var ranks = new PatternValues<int>(pairs?.RankPattern, "rank_pattern");
+        var alphas = new PatternValues<ConfigNumber>(pairs?.AlphaPattern, "alpha_pattern");
 
         var audit = new TargetAudit(config, census, choice);
         IReadOnlyList<string> unused =
@@ -50,7 +50,8 @@ public static class TargetMatcher
             throw new InputException(
                 $"The adapter's targets do not fit the model. It could adapt: {census.Describe()}.", problems);
 
-        LoraTarget[] targets = [.. choice.Targets.Select(module => Target(config, module.Path, ranks, alphas))];
+        AdapterTarget[] targets = [.. choice.Targets.Select(module => pairs is null
+            ? new AdapterTarget(module.Path, 0, 0, 1) : Target(pairs, module.Path, ranks, alphas))];
         return use == AdapterUse.Load
             ? new TargetMatch(targets, config, unused)
             : new TargetMatch(
@@ -58,8 +59,8 @@ public static class TargetMatcher
                 [.. FanWarning(config, choice), .. audit.HalfOfTie()]);
     }
 
-    private static LoraTarget Target(
-        LoraConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
+    private static AdapterTarget Target(
+        LowRankConfig config, string path, PatternValues<int> ranks, PatternValues<ConfigNumber> alphas)
     {
         IReadOnlyList<KeyValuePair<string, int>> rank = ranks.All(path);
         IReadOnlyList<KeyValuePair<string, ConfigNumber>> alpha = alphas.All(path);
@@ -68,22 +69,23 @@ public static class TargetMatcher
         return new(path, chosenRank, chosenAlpha, config.Scale(chosenRank, chosenAlpha));
     }
 
-    private static ModuleSelection Resolve(LoraConfig config, IAdapterType kind, ModuleCensus census, string? modelType)
+    private static ModuleSelection Resolve(
+        AdapterConfig config, IAdapterType kind, ModuleCensus census, string? modelType)
     {
         ModuleSelection selection = config.TargetModules switch
         {
             null => Default(kind, census, modelType),
-            { IsAllLinear: true } => ModuleSelection.Of(census.AllLinear(config.TaskType)),
+            { IsAllLinear: true } => [.. census.AllLinear(config.TaskType)],
             var given => given,
         };
         return selection.Names is { } names
-            ? ModuleSelection.Of(MinimalNames.Shorten(names, census.Modules.Select(module => module.Path)))
+            ? [.. MinimalNames.Shorten(names, census.Modules.Select(module => module.Path))]
             : selection;
     }
 
     private static ModuleSelection Default(IAdapterType kind, ModuleCensus census, string? modelType)
     {
-        if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return ModuleSelection.Of(names);
+        if (modelType is not null && kind.DefaultTargets(modelType) is { } names) return [.. names];
         string known = string.Join(", ", DefaultTargets.ModelTypes.Order(StringComparer.Ordinal));
         throw new InputException(
             $"target_modules: missing, and there is no default for the model type \"{modelType}\" (there is one " +
@@ -91,8 +93,8 @@ public static class TargetMatcher
             + $"Name the modules to adapt. It could adapt: {census.Describe()}.");
     }
 
-    private static LoraConfig Saved(
-        LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
+    private static AdapterConfig Saved(
+        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census) => config with
     {
         TargetModules = Leading(config, selection, choice, census).Sorted(),
         ExcludeModules = config.ExcludeModules?.Sorted(),
@@ -109,19 +111,20 @@ public static class TargetMatcher
 
     // As PEFT (_add_targets_to_tie): the selection names the embedding, not the head that follows it.
     private static ModuleSelection Leading(
-        LoraConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
+        AdapterConfig config, ModuleSelection selection, TargetChoice choice, ModuleCensus census)
     {
         if (NamesLayers(choice))
-            return ModuleSelection.Of(
-                MinimalNames.Shorten(
-                    [.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)));
+            return
+            [
+                .. MinimalNames.Shorten(
+                    [.. choice.Targets.Select(module => module.Path)], census.Modules.Select(module => module.Path)),
+            ];
         ModuleInfo? head = TargetChoice.Tied(census).FirstOrDefault(module => module.IsTied);
-        if (!config.EnsureWeightTying || head is null
+        if (!config.TiesWeights || head is null
             || choice.Targets.FirstOrDefault(module => module.IsInputEmbedding) is not { } table)
             return selection;
         return selection.Names is { } names
-            ? ModuleSelection.Of(
-                [.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()])
+            ? [.. names.Where(name => !NameFilter.Fits(name, head.Path)).Append(table.Path).Distinct()]
             : choice.IsNamed(table.Path) ? selection
                 : ModuleSelection.Pattern(
                     $"(?:{selection.Text}|^{System.Text.RegularExpressions.Regex.Escape(table.Path)}$)");
@@ -132,7 +135,7 @@ public static class TargetMatcher
         choice.Targets.LastOrDefault(module => module.Kind != ModuleKind.Embedding) is { } last
             ? last.Kind == ModuleKind.Conv1D : null;
 
-    private static IReadOnlyList<string> FanWarning(LoraConfig config, TargetChoice choice) =>
+    private static IReadOnlyList<string> FanWarning(AdapterConfig config, TargetChoice choice) =>
         config.FanInFanOut && FanInFanOut(choice) == false
             ? ["fan_in_fan_out: found true, but the adapted layers store their weights [out, in]; false is used"]
             : [];
@@ -145,7 +148,7 @@ public static class TargetMatcher
 /// names sorted where the adapter is new.</param>
 /// <param name="Warnings">What PEFT passes over in silence and the user should know.</param>
 public sealed record TargetMatch(
-    IReadOnlyList<LoraTarget> Targets, LoraConfig Resolved, IReadOnlyList<string> Warnings);
+    IReadOnlyList<AdapterTarget> Targets, AdapterConfig Resolved, IReadOnlyList<string> Warnings);
 
 /// <summary>The modules that are adapted where a config names none, by the model's type.</summary>
 /// <remarks>PEFT's table (TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING in peft/utils/constants.py). PEFT has no

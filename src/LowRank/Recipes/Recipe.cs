@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 using LowRank.Quantization;
 using LowRank.Tasks;
 

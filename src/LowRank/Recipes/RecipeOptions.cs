@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Data.Rows;
 using LowRank.Data.Stored;
@@ -122,13 +121,12 @@ internal static class RecipeOptions
         BatchTokens = training.BatchTokens,
     };
 
-    /// <summary>The method's own settings.</summary>
-    public static MethodOptions Method(AdapterSection adapter) =>
-        new(AdapterMethods.Get(adapter.Method), adapter.MethodOptions);
+    /// <summary>The method with its own settings.</summary>
+    public static IAdapterMethod Method(AdapterSection adapter) =>
+        AdapterMethods.Get(adapter.Method).With(adapter.MethodOptions);
 
     /// <summary>The adapter's config, as its method makes it.</summary>
-    public static LoraConfig Config(AdapterSection adapter) =>
-        AdapterMethods.Get(adapter.Method).Configure(Shared(adapter), Method(adapter));
+    public static AdapterConfig Config(AdapterSection adapter) => Method(adapter).Configure(Shared(adapter));
 
     private static LoraConfig Shared(AdapterSection adapter) => new()
     {
@@ -137,20 +135,20 @@ internal static class RecipeOptions
         Dropout = adapter.Dropout,
         Bias = adapter.Bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted,
         _ => BiasTraining.None },
-        UseRankStabilizedScale = adapter.UseRsLora,
+        UseRsLora = adapter.UseRsLora,
         TargetModules = Modules(adapter.TargetModules, adapter.TargetPattern),
         ExcludeModules = Modules(adapter.ExcludeModules, adapter.ExcludePattern),
-        LayersToTransform = adapter.LayersToTransform is { } layers ? LayerSelection.Of(layers) : null,
+        LayersToTransform = adapter.LayersToTransform is { } layers ? (LayerSelection?)[.. layers] : null,
         LayersPattern = adapter.LayersPattern is { } pattern ? ModuleSelection.Pattern(pattern) : null,
         RankPattern = new OrderedDictionary<string, int>(adapter.RankPattern),
         AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
             adapter.AlphaPattern.Select(p => KeyValuePair.Create(p.Key, Number(p.Value)))),
         ModulesToSave = adapter.ModulesToSave,
         EnsureWeightTying = adapter.EnsureWeightTying,
-        BiasOnB = adapter.LoraBias,
-        TrainedTokens = adapter.TrainableTokenIndices is { } tokens
+        LoraBias = adapter.LoraBias,
+        TrainableTokenIndices = adapter.TrainableTokenIndices is { } tokens
         ? [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, tokens)] : null,
-        InitialWeights =
+        InitLoraWeights =
         adapter.InitLoraWeights switch { "true" => InitialWeights.True, "false" => InitialWeights.False,
         var name => InitialWeights.Method(name) },
     };
@@ -160,5 +158,5 @@ internal static class RecipeOptions
         ? ConfigNumber.FromInt32((int)value) : ConfigNumber.FromDouble(value);
 
     private static ModuleSelection? Modules(IReadOnlyList<string>? names, string? pattern) =>
-        names is not null ? ModuleSelection.Of(names) : pattern is not null ? ModuleSelection.Pattern(pattern) : null;
+        names is not null ? [.. names] : pattern is not null ? ModuleSelection.Pattern(pattern) : null;
 }

@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Models;
 using TorchSharp;
 using static TorchSharp.torch;

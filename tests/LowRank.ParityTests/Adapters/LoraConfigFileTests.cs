@@ -24,7 +24,7 @@ public sealed class LoraConfigFileTests
     public void A_file_of_PEFT_is_written_again_byte_for_byte(string file)
     {
         byte[] expected = File.ReadAllBytes(Path.Combine(Root, file));
-        LoraConfig config = LoraConfig.Load(Path.Combine(Root, file));
+        AdapterConfig config = AdapterConfig.Load(Path.Combine(Root, file));
         Assert.Equal(expected, Encoding.UTF8.GetBytes(config.ToJson()));
         Assert.Empty(config.UnknownKeys);
     }
@@ -34,7 +34,7 @@ public sealed class LoraConfigFileTests
     public void A_file_of_another_kind_is_written_again_byte_for_byte(string file)
     {
         byte[] expected = File.ReadAllBytes(Path.Combine(Root, file));
-        LoraConfig config = LoraConfig.Load(Path.Combine(Root, file));
+        AdapterConfig config = AdapterConfig.Load(Path.Combine(Root, file));
         Assert.NotEqual("LORA", config.PeftType);
         Assert.Equal(expected, Encoding.UTF8.GetBytes(config.ToJson()));
         Assert.Empty(config.UnknownKeys);
@@ -47,8 +47,8 @@ public sealed class LoraConfigFileTests
     [InlineData("variants/target_parameters_none_alpha1", 3, 1, "CAUSAL_LM", "qwen2")]
     public void The_values_are_those_of_the_file(string folder, int rank, int alpha, string task, string model)
     {
-        LoraConfig config = LoraConfig.Load(Path.Combine(Root, folder));
-        Assert.Equal((rank, (ConfigNumber)alpha, (ConfigNumber)0.0), (config.Rank, config.Alpha, config.Dropout));
+        var config = (LoraConfig)AdapterConfig.Load(Path.Combine(Root, folder));
+        Assert.Equal((rank, (ConfigNumber)alpha, 0.0), (config.Rank, config.Alpha, config.Dropout));
         Assert.Equal((task, model, "0.20.1"), (config.TaskType, config.BaseModel, config.PeftVersion));
         Assert.Empty(config.UnsupportedRequests(AdapterUse.Load));
     }
@@ -56,16 +56,16 @@ public sealed class LoraConfigFileTests
     [Fact]
     public void The_variants_carry_their_settings()
     {
-        Assert.True(Variant("rslora").UseRankStabilizedScale);
-        Assert.Equal(BiasTraining.All, Variant("bias_all").Bias);
-        Assert.Equal(BiasTraining.Adapted, Variant("bias_lora_only").Bias);
+        Assert.True(Lora("rslora").UseRsLora);
+        Assert.Equal(BiasTraining.All, Lora("bias_all").Bias);
+        Assert.Equal(BiasTraining.Adapted, Lora("bias_lora_only").Bias);
         Assert.Equal(".*layers\\.0\\..*(q|k)_proj", Variant("regex").TargetModules!.Text);
         Assert.Equal(["model.layers.0.self_attn.q_proj"], Variant("exclude").ExcludeModules!.Names!);
         Assert.Equal([1], Variant("layers_to_transform").LayersToTransform!.Layers);
         Assert.Equal("layers", Variant("layers_to_transform").LayersPattern!.Text);
-        Assert.Equal(2, Variant("patterns").RankPattern["down_proj"]);
-        Assert.Equal(32, Variant("patterns").AlphaPattern["v_proj"].Value);
-        Assert.True(LoraConfig.Load(Path.Combine(Root, "gpt2", "lora")).FanInFanOut);
+        Assert.Equal(2, Lora("patterns").RankPattern["down_proj"]);
+        Assert.Equal(32, Lora("patterns").AlphaPattern["v_proj"].Value);
+        Assert.True(AdapterConfig.Load(Path.Combine(Root, "gpt2", "lora")).FanInFanOut);
     }
 
     [Theory]
@@ -80,10 +80,12 @@ public sealed class LoraConfigFileTests
         Assert.Empty(Variant(variant).UnsupportedRequests(AdapterUse.Create));
     }
 
-    private static LoraConfig Variant(string name) => LoraConfig.Load(Path.Combine(Root, "variants", name));
+    private static LoraConfig Lora(string name) => (LoraConfig)Variant(name);
+
+    private static AdapterConfig Variant(string name) => AdapterConfig.Load(Path.Combine(Root, "variants", name));
 
     private static IEnumerable<string> Files(bool isLora) => Directory
-        .EnumerateFiles(Root, LoraConfig.FileName, SearchOption.AllDirectories)
+        .EnumerateFiles(Root, AdapterConfig.FileName, SearchOption.AllDirectories)
         .Where(file => File.ReadAllText(file).Contains("\"peft_type\": \"LORA\"", StringComparison.Ordinal) == isLora)
         .Select(file => Path.GetRelativePath(Root, file))
         .Order(StringComparer.Ordinal);

@@ -63,7 +63,7 @@ public sealed class PeftTargetTests
         Case given = Cases[number];
         if (!given.Outcome.TryGetProperty("tensors", out JsonElement tensors)) return;
         // PEFT decides by the config it saves, so a default and "all-linear" have to be names
-        LoraConfig saved = Config(given) with { TargetModules = Selection(given.Outcome.GetProperty("saved")) };
+        AdapterConfig saved = Config(given) with { TargetModules = Selection(given.Outcome.GetProperty("saved")) };
         AdapterLayout layout = AdapterLayout.Of(saved, Match(given, AdapterUse.Load).Targets, given.Modules);
         Dictionary<string, long[]> expected = tensors.EnumerateObject()
             .ToDictionary(t => t.Name, t => t.Value.EnumerateArray().Select(size => size.GetInt64()).ToArray());
@@ -93,7 +93,7 @@ public sealed class PeftTargetTests
 
     private static ModuleSelection Selection(JsonElement saved) => saved.ValueKind == JsonValueKind.String
         ? ModuleSelection.Pattern(saved.GetString()!)
-        : ModuleSelection.Of([.. saved.EnumerateArray().Select(name => name.GetString()!)]);
+        : ModuleSelection.Create([.. saved.EnumerateArray().Select(name => name.GetString()!)]);
 
     private static IEnumerable<Case> Read()
     {
@@ -113,11 +113,11 @@ public sealed class PeftTargetTests
         }
     }
 
-    private static LoraConfig Config(Case given)
+    private static AdapterConfig Config(Case given)
     {
         string json = given.Outcome.GetProperty("config").GetRawText();
         // refuses what PEFT's own constructor refuses
-        LoraConfig config = LoraConfig.Parse(json.Insert(1, "\"peft_type\":\"LORA\","), "the case");
+        AdapterConfig config = AdapterConfig.Parse(json.Insert(1, "\"peft_type\":\"LORA\","), "the case");
         // PEFT's model for this task adds its heads before it looks for targets
         return config.TaskType == "SEQ_CLS"
             ? config with { ModulesToSave = [.. config.ModulesToSave ?? [], "classifier", "score"] } : config;

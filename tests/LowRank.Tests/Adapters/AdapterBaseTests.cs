@@ -100,8 +100,8 @@ public sealed class AdapterBaseTests : IDisposable
         {
             Save("True", dtype, dtype);
             Assert.Equal(["adapter_config.json", "adapter_model.safetensors", "lowrank_base.json"], Files(dtype));
-            Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], LoraConfig.FileName)),
-                File.ReadAllText(Path.Combine(folder["adapter"], LoraConfig.FileName)));
+            Assert.Equal(File.ReadAllText(Path.Combine(folder[dtype], AdapterConfig.FileName)),
+                File.ReadAllText(Path.Combine(folder["adapter"], AdapterConfig.FileName)));
         }
         string[] Files(string name) =>
             [.. Directory.EnumerateFiles(folder[name]).Select(path => Path.GetFileName(path))
@@ -163,7 +163,7 @@ public sealed class AdapterBaseTests : IDisposable
     private void Save(string start, string dtype, string name = "adapter")
     {
         using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: dtype);
-        var config = new LoraConfig { Rank = 4, Alpha = 8, InitialWeights = start == "True" ? InitialWeights.True
+        var config = new LoraConfig { Rank = 4, Alpha = 8, InitLoraWeights = start == "True" ? InitialWeights.True
             : InitialWeights.Method(start) };
         using Adapter adapter = Adapter.Create(model, config, 1);
         adapter.Save(folder[name]);

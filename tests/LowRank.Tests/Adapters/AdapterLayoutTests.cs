@@ -91,7 +91,7 @@ public sealed class AdapterLayoutTests
     public void Many_differences_of_a_kind_are_counted()
     {
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder(30);
-        LoraConfig config = new() { TargetModules = ModuleSelection.Of("q_proj") };
+        LoraConfig config = new() { TargetModules = ModuleSelection.Create("q_proj") };
         AdapterLayout layout =
             AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
         IReadOnlyList<string> problems = layout.Problems([]);
@@ -106,7 +106,7 @@ public sealed class AdapterLayoutTests
     [Fact]
     public void Base_weights_of_named_embeddings_may_be_there()
     {
-        LoraConfig config = new() { Rank = 3, TargetModules = ModuleSelection.Of("embed_tokens", "q_proj") };
+        LoraConfig config = new() { Rank = 3, TargetModules = ModuleSelection.Create("embed_tokens", "q_proj") };
         AdapterLayout layout = Layout(config);
         AdapterTensor weight =
             Assert.Single(layout.Tensors, tensor => tensor is { IsRequired: false, Part: not AdapterTensorPart.Table });
@@ -124,7 +124,7 @@ public sealed class AdapterLayoutTests
 
     private static AdapterLayout Layout(LoraConfig config)
     {
-        config = config with { TargetModules = config.TargetModules ?? ModuleSelection.Of("q_proj") };
+        config = config with { TargetModules = config.TargetModules ?? ModuleSelection.Create("q_proj") };
         IReadOnlyList<ModuleInfo> modules = ModelListing.Decoder();
         return AdapterLayout.Of(config, TargetMatcher.Match(config, modules, null, AdapterUse.Create).Targets, modules);
     }

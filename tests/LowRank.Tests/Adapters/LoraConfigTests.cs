@@ -7,13 +7,13 @@ namespace LowRank.Tests.Adapters;
 public sealed class LoraConfigTests
 {
     [Fact]
-    public void The_defaults_are_those_of_PEFT()
+    public void What_is_missing_means_what_it_means_to_PEFT()
     {
-        var config = new LoraConfig();
-        Assert.Equal((8, (ConfigNumber)8, (ConfigNumber)0.0), (config.Rank, config.Alpha, config.Dropout));
+        LoraConfig config = Parse("""{"peft_type": "LORA"}""");
+        Assert.Equal((8, (ConfigNumber)8, 0.0), (config.Rank, config.Alpha, config.Dropout));
         Assert.Equal((BiasTraining.None, false, false),
-            (config.Bias, config.UseRankStabilizedScale, config.FanInFanOut));
-        Assert.Same(InitialWeights.True, config.InitialWeights);
+            (config.Bias, config.UseRsLora, config.FanInFanOut));
+        Assert.Same(InitialWeights.True, config.InitLoraWeights);
         Assert.Null(config.TargetModules);
         Assert.Null(config.ExcludeModules);
         Assert.Null(config.LayersToTransform);
@@ -31,7 +31,7 @@ public sealed class LoraConfigTests
     public void Missing_keys_take_the_defaults_and_are_written()
     {
         LoraConfig old =
-            LoraConfig.Parse("""{"peft_type": "LORA", "r": 16, "lora_alpha": 32.0, "inference_mode": false}""");
+            Parse("""{"peft_type": "LORA", "r": 16, "lora_alpha": 32.0, "inference_mode": false}""");
         Assert.Equal(new LoraConfig { Rank = 16, Alpha = 32.0 }.ToJson(), old.ToJson());
         Assert.Contains("\"lora_alpha\": 32.0,", old.ToJson(), StringComparison.Ordinal);
         Assert.Contains("\"inference_mode\": true,", old.ToJson(), StringComparison.Ordinal);
@@ -41,14 +41,14 @@ public sealed class LoraConfigTests
     public void Unknown_keys_are_kept_in_their_place_and_named()
     {
         LoraConfig config =
-            LoraConfig.Parse("""{"zebra": {"b": 1e-5, "a": "é"}, "peft_type": "LORA", "lora_b_lr": 2}""");
+            Parse("""{"zebra": {"b": 1e-5, "a": "é"}, "peft_type": "LORA", "lora_b_lr": 2}""");
         Assert.Equal(["lora_b_lr", "zebra"], config.UnknownKeys);
         Assert.Equal(2, config.Warnings.Count);
         Assert.Contains("\"lora_b_lr\"", config.Warnings[0], StringComparison.Ordinal);
         string json = config.ToJson();
         Assert.EndsWith(
             "\"zebra\": {\n    \"a\": \"\\u00e9\",\n    \"b\": 1e-05\n  }\n}", json, StringComparison.Ordinal);
-        Assert.Equal(json, LoraConfig.Parse(json).ToJson());
+        Assert.Equal(json, AdapterConfig.Parse(json).ToJson());
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class LoraConfigTests
               "eva_config": []
             }
             """;
-        InputException failure = Assert.Throws<InputException>(() => LoraConfig.Parse(json, "here.json"));
+        InputException failure = Assert.Throws<InputException>(() => AdapterConfig.Parse(json, "here.json"));
         Assert.Equal(
             [
                 "line 3: r: found \"8\", expected a whole number",
@@ -88,7 +88,7 @@ public sealed class LoraConfigTests
             {"peft_type": "LORA", "r": 0, "lora_dropout": 1.5, "bias": "some", "task_type": "CHAT",
              "rank_pattern": {"a": -1}, "target_modules": "all-linear", "layers_to_transform": [-2], "layers_pattern": "h"}
             """;
-        InputException failure = Assert.Throws<InputException>(() => LoraConfig.Parse(json));
+        InputException failure = Assert.Throws<InputException>(() => AdapterConfig.Parse(json));
         string[] keys = [.. failure.Problems.Select(problem => problem.Split(':')[1].Trim())];
         Assert.Equal(
             ["bias", "r", "lora_dropout", "rank_pattern[\"a\"]", "task_type", "layers_to_transform",
@@ -118,14 +118,14 @@ public sealed class LoraConfigTests
         "layers_pattern: found \"h\" without layers_to_transform")]
     public void Files_that_are_none_are_refused(string json, string expected) =>
         Assert.Contains(
-            expected, Assert.Throws<InputException>(() => LoraConfig.Parse(json)).Message, StringComparison.Ordinal);
+            expected, Assert.Throws<InputException>(() => AdapterConfig.Parse(json)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_missing_file_is_named()
     {
         string folder = Path.Combine(Path.GetTempPath(), "no-such-adapter");
         Assert.Contains(
-            folder, Assert.Throws<InputException>(() => LoraConfig.Load(folder)).Message, StringComparison.Ordinal);
+            folder, Assert.Throws<InputException>(() => AdapterConfig.Load(folder)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public sealed class LoraConfigTests
     [InlineData("use_bdlora", "{}")]
     public void What_cannot_be_done_is_kept_and_named_for_every_use(string key, string value)
     {
-        LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");
+        AdapterConfig config = AdapterConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");
         Assert.Empty(config.UnknownKeys);
         foreach (AdapterUse use in Enum.GetValues<AdapterUse>())
             Assert.StartsWith(
@@ -159,7 +159,7 @@ public sealed class LoraConfigTests
     [InlineData("velora_config", "{}")]
     public void How_an_adapter_began_matters_only_to_a_new_one(string key, string value)
     {
-        LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");
+        AdapterConfig config = AdapterConfig.Parse($$"""{"peft_type": "LORA", "{{key}}": {{value}}}""");
         Assert.Single(config.UnsupportedRequests(AdapterUse.Create));
         Assert.Empty(config.UnsupportedRequests(AdapterUse.Load));
     }
@@ -171,7 +171,7 @@ public sealed class LoraConfigTests
     [InlineData("loftq")]
     public void What_was_taken_from_the_base_and_cannot_be_found_again_is_refused(string start)
     {
-        LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": "{{start}}"}""");
+        AdapterConfig config = AdapterConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": "{{start}}"}""");
         Assert.Contains(
             "path_initial_model_for_weight_conversion", Assert.Single(config.UnsupportedRequests(AdapterUse.Load)),
             StringComparison.Ordinal);
@@ -190,8 +190,8 @@ public sealed class LoraConfigTests
     [InlineData("\"lora_ga\"", "lora_ga")]
     public void The_supported_starts_have_names(string value, string name)
     {
-        LoraConfig config = LoraConfig.Parse($$"""{"peft_type": "LORA", "init_lora_weights": {{value}}}""");
-        Assert.Equal(name, config.InitialWeights.Name);
+        LoraConfig config = Parse($$"""{"peft_type": "LORA", "init_lora_weights": {{value}}}""");
+        Assert.Equal(name, config.InitLoraWeights.Name);
         Assert.Empty(config.UnsupportedRequests(AdapterUse.Create));
         Assert.Contains($"\"init_lora_weights\": {value},", config.ToJson(), StringComparison.Ordinal);
     }
@@ -210,13 +210,13 @@ public sealed class LoraConfigTests
     [InlineData(4, 8.0, true, 4.0)]
     [InlineData(3, 1.0, false, 1.0 / 3)]
     public void The_scale_divides_by_the_rank_or_its_root(int rank, double alpha, bool stabilized, double expected) =>
-        Assert.Equal(expected, new LoraConfig { UseRankStabilizedScale = stabilized }.Scale(rank, alpha));
+        Assert.Equal(expected, new LoraConfig { UseRsLora = stabilized }.Scale(rank, alpha));
 
     [Fact]
     public void Any_config_survives_a_round_trip() => Configs.Sample(config =>
     {
         string json = config.ToJson();
-        LoraConfig read = LoraConfig.Parse(json);
+        LoraConfig read = Parse(json);
         Assert.Equal(json, read.ToJson());
         Assert.Equal((config.Rank, config.Alpha, config.Dropout, config.Bias),
             (read.Rank, read.Alpha, read.Dropout, read.Bias));
@@ -225,8 +225,10 @@ public sealed class LoraConfigTests
         Assert.Equal(config.LayersToTransform?.ToString(), read.LayersToTransform?.ToString());
         Assert.Equal(config.RankPattern.OrderBy(p => p.Key), read.RankPattern.OrderBy(p => p.Key));
         Assert.Equal(config.AlphaPattern.OrderBy(p => p.Key), read.AlphaPattern.OrderBy(p => p.Key));
-        Assert.Equal((config.BaseModel, config.InitialWeights), (read.BaseModel, read.InitialWeights));
+        Assert.Equal((config.BaseModel, config.InitLoraWeights), (read.BaseModel, read.InitLoraWeights));
     });
+
+    private static LoraConfig Parse(string json) => (LoraConfig)AdapterConfig.Parse(json);
 
     private static Gen<LoraConfig> Configs
     {
@@ -238,7 +240,7 @@ public sealed class LoraConfigTests
                 Gen.Double[-1e6, 1e6].Select(ConfigNumber.FromDouble));
             Gen<ModuleSelection?> selection = Gen.OneOf(
                 Gen.Const((ModuleSelection?)null), text.Array[0, 4]
-                    .Select(names => (ModuleSelection?)ModuleSelection.Of(names)),
+                    .Select(names => (ModuleSelection?)ModuleSelection.Create(names)),
                     text.Select(t => (ModuleSelection?)ModuleSelection.Pattern(t)));
             return
                 from rank in Gen.Int[1, 256]
@@ -260,12 +262,12 @@ public sealed class LoraConfigTests
                     Dropout = dropout,
                     Bias = bias,
                     TargetModules = targets,
-                    LayersToTransform = targets?.Text is null && layers.Length != 1 ? LayerSelection.Of(layers)
+                    LayersToTransform = targets?.Text is null && layers.Length != 1 ? LayerSelection.Create(layers)
                     : targets?.Text is null ? LayerSelection.One(layers[0]) : null,
                     RankPattern = ranks,
                     AlphaPattern = alphas,
                     BaseModel = model,
-                    InitialWeights = start,
+                    InitLoraWeights = start,
                 };
         }
     }

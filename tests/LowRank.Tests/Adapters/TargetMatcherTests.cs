@@ -5,7 +5,7 @@ namespace LowRank.Tests.Adapters;
 
 public sealed class TargetMatcherTests
 {
-    private static readonly LoraConfig Plain = new() { TargetModules = ModuleSelection.Of("q_proj", "v_proj") };
+    private static readonly LoraConfig Plain = new() { TargetModules = ModuleSelection.Create("q_proj", "v_proj") };
 
     [Fact]
     public void Names_match_the_end_of_a_path_in_the_order_of_the_model() =>
@@ -15,7 +15,7 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void A_name_matches_whole_parts_of_a_path_only() =>
-        Fails(new() { TargetModules = ModuleSelection.Of("proj", "q_proj") },
+        Fails(new() { TargetModules = ModuleSelection.Create("proj", "q_proj") },
             "target_modules: \"proj\" matches no module");
 
     [Fact]
@@ -43,7 +43,8 @@ public sealed class TargetMatcherTests
     public void Twenty_names_are_saved_as_the_shortest_endings()
     {
         TargetMatch match = TargetMatcher.Match(
-            new() { TargetModules = ModuleSelection.AllLinear }, ModelListing.Decoder(8), "llama", AdapterUse.Create);
+            new LoraConfig { TargetModules = ModuleSelection.AllLinear }, ModelListing.Decoder(8), "llama",
+            AdapterUse.Create);
         Assert.Equal(24, match.Targets.Count);
         Assert.Equal(["down_proj", "q_proj", "v_proj"], match.Resolved.TargetModules!.Names!);
     }
@@ -51,7 +52,7 @@ public sealed class TargetMatcherTests
     [Fact]
     public void The_list_of_a_new_adapter_is_sorted_and_of_an_old_one_kept()
     {
-        LoraConfig config = Plain with { TargetModules = ModuleSelection.Of("v_proj", "q_proj") };
+        LoraConfig config = Plain with { TargetModules = ModuleSelection.Create("v_proj", "q_proj") };
         Assert.Equal(["q_proj", "v_proj"], Match(config).Resolved.TargetModules!.Names!);
         Assert.Same(config, TargetMatcher.Match(config, ModelListing.Decoder(), "llama", AdapterUse.Load).Resolved);
     }
@@ -81,7 +82,7 @@ public sealed class TargetMatcherTests
             RankPattern = new Dictionary<string, int> { ["layers.0.self_attn.q_proj"] = 16, ["q_proj"] = 2 },
             AlphaPattern = new Dictionary<string, ConfigNumber> { ["v_proj"] = 2.5 },
         };
-        LoraTarget[] targets = [.. Match(config).Targets];
+        AdapterTarget[] targets = [.. Match(config).Targets];
         Assert.Equal([(16, 8.0, 0.5), (4, 2.5, 0.625), (2, 8.0, 4.0), (4, 2.5, 0.625)],
             targets.Select(t => (t.Rank, t.Alpha, t.Scale)));
     }
@@ -102,9 +103,9 @@ public sealed class TargetMatcherTests
     {
         LoraConfig config = Plain with
         {
-            TargetModules = ModuleSelection.Of("q_proj", "v_prj", "model.layers.0.self_attn.v_proj"),
-            ExcludeModules = ModuleSelection.Of("model.layers.0", "lm_head"),
-            LayersToTransform = LayerSelection.Of(1, 7),
+            TargetModules = ModuleSelection.Create("q_proj", "v_prj", "model.layers.0.self_attn.v_proj"),
+            ExcludeModules = ModuleSelection.Create("model.layers.0", "lm_head"),
+            LayersToTransform = LayerSelection.Create(1, 7),
             RankPattern = new Dictionary<string, int> { ["k_proj"] = 4 },
             AlphaPattern = new Dictionary<string, ConfigNumber> { [".*_proj"] = 3, ["q_proj"] = 4 },
         };
@@ -129,7 +130,7 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void A_name_whose_modules_are_all_excluded_is_reported() =>
-        Fails(Plain with { ExcludeModules = ModuleSelection.Of("v_proj") },
+        Fails(Plain with { ExcludeModules = ModuleSelection.Create("v_proj") },
             "target_modules: \"v_proj\" adapts nothing: the 2 modules of that name are excluded");
 
     [Fact]
@@ -144,7 +145,7 @@ public sealed class TargetMatcherTests
     [InlineData("model.norm")]
     public void What_cannot_be_adapted_is_refused_even_in_an_old_adapter(string name)
     {
-        LoraConfig config = Plain with { TargetModules = ModuleSelection.Of("q_proj", name) };
+        LoraConfig config = Plain with { TargetModules = ModuleSelection.Create("q_proj", name) };
         InputException failure = Assert.Throws<InputException>(
             () => TargetMatcher.Match(config, ModelListing.Decoder(), "llama", AdapterUse.Load));
         Assert.Contains("which is no linear layer or embedding", failure.Message, StringComparison.Ordinal);
@@ -152,7 +153,7 @@ public sealed class TargetMatcherTests
 
     [Fact]
     public void Unsupported_requests_stop_the_match() =>
-        Fails(LoraConfig.Parse("""{"peft_type": "LORA", "use_qalora": true}"""),
+        Fails((LoraConfig)AdapterConfig.Parse("""{"peft_type": "LORA", "use_qalora": true}"""),
             "use_qalora: found true, supported is false");
 
     [Theory]
@@ -178,10 +179,10 @@ public sealed class TargetMatcherTests
     {
         ModuleInfo[] modules =
             [new("h.0.c_attn", ModuleKind.Conv1D, 4, 12), new("lm_head", ModuleKind.Linear, 4, 9, IsOutputHead: true)];
-        LoraConfig config = new() { TargetModules = ModuleSelection.Of("c_attn") };
+        LoraConfig config = new() { TargetModules = ModuleSelection.Create("c_attn") };
         Assert.True(TargetMatcher.Match(config, modules, "gpt2", AdapterUse.Create).Resolved.FanInFanOut);
         TargetMatch linear = TargetMatcher.Match(
-            config with { TargetModules = ModuleSelection.Of("lm_head"), FanInFanOut = true }, modules, "gpt2",
+            config with { TargetModules = ModuleSelection.Create("lm_head"), FanInFanOut = true }, modules, "gpt2",
             AdapterUse.Create);
         Assert.False(linear.Resolved.FanInFanOut);
         Assert.StartsWith("fan_in_fan_out: found true", Assert.Single(linear.Warnings), StringComparison.Ordinal);
@@ -207,7 +208,7 @@ public sealed class TargetMatcherTests
                 [.. paths.SelectMany(Prefixes)
                 .Where(p => !paths.Contains(p)
                 && names.Any(name => ("." + p).EndsWith("." + name, StringComparison.Ordinal)))];
-            LoraConfig config = new() { TargetModules = ModuleSelection.Of([.. names]) };
+            LoraConfig config = new() { TargetModules = ModuleSelection.Create([.. names]) };
             if (expected.Length == 0 || containers.Length > 0)
                 Assert.Throws<InputException>(() => TargetMatcher.Match(config, modules, null, AdapterUse.Load));
             else

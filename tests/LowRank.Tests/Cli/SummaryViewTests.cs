@@ -12,7 +12,7 @@ public sealed class SummaryViewTests
 {
     private static readonly AdapterSummary Adapter = new(
         new LoraConfig { Rank = 2, Alpha = 4, BaseModel = "base[1]",
-            TargetModules = ModuleSelection.Of("q_proj", "v_proj"), Bias = BiasTraining.Adapted },
+            TargetModules = ModuleSelection.Create("q_proj", "v_proj"), Bias = BiasTraining.Adapted },
         [new ModuleSummary("layers.0.q_proj", 2, 4, 2, 5, 3, new DeltaSpectrum([4, 3], 5, 4, 1.5))],
         25, 3000, ["something [odd]"]);
 

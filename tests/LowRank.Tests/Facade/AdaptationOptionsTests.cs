@@ -83,7 +83,7 @@ public sealed partial class AdaptationOptionsTests : IDisposable
 
         InputException prepared = await Assert.ThrowsAsync<InputException>(() => model.AdaptAsync(
             Dataset.From(new[] { new { question = "?" } }),
-            new LoraConfig { TargetModules = ModuleSelection.Of("no_proj") }, null, null, Token));
+            new LoraConfig { TargetModules = ["no_proj"] }, null, null, Token));
         Assert.Equal(2, prepared.Problems.Count);
         Assert.Contains("rows:1", prepared.Message);
         Assert.Contains("Dataset.Columns", prepared.Message);

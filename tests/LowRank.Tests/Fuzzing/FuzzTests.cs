@@ -197,9 +197,9 @@ public sealed class FuzzTests
 
     private static void ReadAdapter(string folder)
     {
-        LoraConfig.Load(folder);
+        AdapterConfig.Load(folder);
         using var tiny = new TinyModel();
-        using Adapter adapter = Adapter.Create(tiny.Model, LoraConfig.Load(folder), 1);
+        using Adapter adapter = Adapter.Create(tiny.Model, AdapterConfig.Load(folder), 1);
         adapter.Attach();
     }
 }

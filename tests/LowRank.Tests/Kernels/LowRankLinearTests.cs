@@ -1,5 +1,5 @@
 using CsCheck;
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;

@@ -10,7 +10,7 @@ namespace LowRank.Tests.Models;
 public sealed class FiniteOutputTests
 {
     private static readonly LoraConfig Config =
-        new() { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["q_proj", "down_proj"]) };
+        new() { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Create(["q_proj", "down_proj"]) };
 
     private static readonly GenerationOptions Drawn = new() { MaxNewTokens = 4, Temperature = 0.7 };
 

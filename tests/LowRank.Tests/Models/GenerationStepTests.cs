@@ -36,7 +36,7 @@ public sealed class GenerationStepTests
         using Adapter? adapter = adapted
             ? Adapter.Create(
                 tiny.Model, new LoraConfig { Rank = 3, Alpha = 7, TargetModules = ModuleSelection.AllLinear,
-                InitialWeights = InitialWeights.False }, 2)
+                InitLoraWeights = InitialWeights.False }, 2)
             : null;
         adapter?.Attach();
         Decoder model = tiny.Model.Decoder;
@@ -88,7 +88,7 @@ public sealed class GenerationStepTests
         using Adapter adapter =
             Adapter.Create(
                 tiny.Model, new LoraConfig { Rank = 3, TargetModules = ModuleSelection.AllLinear,
-                InitialWeights = InitialWeights.False }, 2);
+                InitLoraWeights = InitialWeights.False }, 2);
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         foreach (LowRank.Models.Layers.Linear layer in tiny.Model.Decoder.LinearLayers)
@@ -103,7 +103,7 @@ public sealed class GenerationStepTests
             Assert.InRange(DisposeScopeManager.Statistics.CreatedInScopeCount - before, 1, 4);
             adapter.Detach();
             Tensor expected = layer.Forward(x, null);
-            var lora = (LowRank.Adapters.Methods.LoraLayer)adapter.Layers[layer.Path];
+            var lora = (LowRank.Adapters.LoraLayer)adapter.Layers[layer.Path];
             Assert.True(LowRankSum.TryAdd(expected, x, lora.A, lora.B, lora.Scale * lora.Share));
             Assert.Equal(Copy(expected), Copy(adapted));
         }

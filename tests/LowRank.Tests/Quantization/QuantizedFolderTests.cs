@@ -156,7 +156,7 @@ public sealed class QuantizedFolderTests
             "expected one of auto, float32, bfloat16, int8, nf4",
             Assert.Throws<InputException>(() => PretrainedModel.Open(tiny.Path, baseDtype: "fp8")).Message);
         using PretrainedModel model = PretrainedModel.Open(tiny.Path, baseDtype: "nf4");
-        var saves = new LoraConfig { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of(["v_proj"]),
+        var saves = new LoraConfig { Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Create(["v_proj"]),
             ModulesToSave = ["q_proj"] };
         Assert.Contains(
             "kept in nf4, which cannot be trained",

@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Models;
 using LowRank.Recipes;
@@ -45,7 +44,7 @@ public sealed class QuantizedTrainingTests : IDisposable
     {
         using var scope = NewDisposeScope();
         IAdapterMethod method = AdapterMethods.Get(name);
-        LoraConfig config = method.Configure(new LoraConfig { Rank = 4, Alpha = 8 }, new MethodOptions(method));
+        AdapterConfig config = method.Configure(new LoraConfig { Rank = 4, Alpha = 8 });
         using Adapter onPacked = Changed(packed, config), onExpanded = Changed(expanded, config);
         Tensor ids = TinyModel.Ids(1, 5, 9, 2, 7, 30);
         // LoRA-GA begins along singular directions of a gradient, which rounding turns where their values are close.
@@ -122,7 +121,7 @@ public sealed class QuantizedTrainingTests : IDisposable
     }
 
     // Attached, with weights that change something.
-    private static Adapter Changed(PretrainedModel model, LoraConfig config)
+    private static Adapter Changed(PretrainedModel model, AdapterConfig config)
     {
         using var scope = NewDisposeScope();
         var adapter = Adapter.Create(

@@ -1,4 +1,4 @@
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 using LowRank.Tasks;
 using CsCheck;
 using LowRank.Recipes;

@@ -103,8 +103,8 @@ public sealed class GradientCheckpointingTests
         using var tiny = new TinyModel();
         using Adapter adapter = Adapter.Create(tiny.Model, new LoraConfig
         {
-            Rank = 2, Alpha = 4, Dropout = 0.3, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]),
-                LayersToTransform = LayerSelection.Of(lowest), InitialWeights = InitialWeights.False,
+            Rank = 2, Alpha = 4, Dropout = 0.3, TargetModules = ModuleSelection.Create(["q_proj", "up_proj"]),
+                LayersToTransform = LayerSelection.Create(lowest), InitLoraWeights = InitialWeights.False,
         }, 1);
         adapter.Attach();
         var objective = new CausalObjective(tiny.Model.Decoder);
@@ -157,7 +157,7 @@ public sealed class GradientCheckpointingTests
         Adapter adapter = Adapter.Create(model, new LoraConfig
         {
             Rank = 2, Alpha = 4, Dropout = dropout, UseDora = method == "dora",
-                TargetModules = ModuleSelection.AllLinear, InitialWeights = InitialWeights.False,
+                TargetModules = ModuleSelection.AllLinear, InitLoraWeights = InitialWeights.False,
         }, 1);
         adapter.Attach();
         return adapter;

@@ -14,7 +14,7 @@ public sealed class NonFiniteStepTests
     private const int Broken = 31; // a token whose row of the embedding is not a number
 
     private static readonly LoraConfig Config =
-        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
+        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Create(["q_proj", "up_proj"]) };
 
     private static readonly TrainerOptions Options =
         new() { Steps = 8, BatchSize = 2, LearningRate = 0.05, Schedule = ScheduleKind.Constant, Shuffle = false };

@@ -38,7 +38,7 @@ public sealed class PackedTrainingTests
         using Adapter adapter =
             Adapter.Create(
                 tiny.Model, new LoraConfig { Rank = 2, Alpha = 0.25, TargetModules = ModuleSelection.AllLinear,
-                InitialWeights = InitialWeights.False }, 1);
+                InitLoraWeights = InitialWeights.False }, 1);
         adapter.Attach();
         IReadOnlyList<KeyValuePair<string, Tensor>> weights = new TrainedAdapter(adapter).Weights;
         (double Loss, double[] Gradients) Of(RowBatching batching, TokenizedExample[] rows)

@@ -10,7 +10,7 @@ namespace LowRank.Tests.Training;
 public sealed class RunLimitTests
 {
     private static readonly LoraConfig Config =
-        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Of(["q_proj", "up_proj"]) };
+        new() { Rank = 2, Dropout = 0.2, TargetModules = ModuleSelection.Create(["q_proj", "up_proj"]) };
 
     private static readonly TrainerOptions Options =
         new() { Steps = 12, BatchSize = 3, LearningRate = 0.05, Schedule = ScheduleKind.Cosine, Seed = 5 };

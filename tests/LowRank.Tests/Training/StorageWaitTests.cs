@@ -93,7 +93,7 @@ public sealed class StorageWaitTests
     {
         using var tiny = new TinyModel();
         using var adapter =
-            Adapter.Create(tiny.Model, new LoraConfig { Rank = 2, TargetModules = ModuleSelection.Of(["q_proj"]) }, 1);
+            Adapter.Create(tiny.Model, new LoraConfig { Rank = 2, TargetModules = ["q_proj"] }, 1);
         adapter.Attach();
         TokenizedExample[] rows =
             [.. Enumerable.Range(0, 6).Select(row => new TokenizedExample([row, row + 3, 9], [row, row + 3, 9]))];

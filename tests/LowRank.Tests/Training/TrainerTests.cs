@@ -11,7 +11,7 @@ namespace LowRank.Tests.Training;
 
 public sealed class TrainerTests
 {
-    private static readonly LoraConfig Config = LoraConfig.Parse(
+    private static readonly LoraConfig Config = (LoraConfig)AdapterConfig.Parse(
         """{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "up_proj"], "task_type": "CAUSAL_LM"}""");
 
     private static readonly TrainerOptions Options =
@@ -120,7 +120,7 @@ public sealed class TrainerTests
         {
             using var other =
                 Adapter.Create(
-                    tiny.Model, LoraConfig.Parse(
+                    tiny.Model, AdapterConfig.Parse(
                         """{"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"]}"""),
                         1);
             other.Attach();

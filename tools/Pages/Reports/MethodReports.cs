@@ -1,4 +1,4 @@
-using LowRank.Adapters.Methods;
+using LowRank.Adapters;
 
 namespace LowRank.Pages.Reports;
 

@@ -67,8 +67,8 @@ public static class AdapterCombination
         })];
         LoraConfig first = adapters[0].Adapter.Config;
         LoraConfig config =
-            first with { TargetModules = Targets(adapters), UseRankStabilizedScale = false,
-            InitialWeights = InitialWeights.True };
+            first with { TargetModules = Targets(adapters), UseRsLora = false,
+            InitLoraWeights = InitialWeights.True };
         AdapterTask?[] tasks = [.. adapters.Select(given => given.Adapter.Task)];
         return new LoraFolder(config, modules, new Dictionary<string, Tensor>())
         {
@@ -142,8 +142,7 @@ public static class AdapterCombination
     {
         ModuleSelection?[] all = [.. adapters.Select(given => given.Adapter.Config.TargetModules)];
         if (all.All(selection => selection?.Names is not null))
-            return ModuleSelection.Of(
-                [.. all.SelectMany(selection => selection!.Names!).Distinct().Order(StringComparer.Ordinal)]);
+            return [.. all.SelectMany(selection => selection!.Names!).Distinct().Order(StringComparer.Ordinal)];
         return all.All(selection => selection?.Text is not null)
             ? ModuleSelection.Pattern(
                 string.Join('|', all.Select(selection => selection!.Text).Distinct().Select(text => $"({text})")))

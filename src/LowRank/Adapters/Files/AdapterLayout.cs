@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using LowRank.Adapters.Methods;
 using LowRank.Adapters.Patterns;
 
 namespace LowRank.Adapters.Files;
@@ -32,17 +31,17 @@ public sealed class AdapterLayout
     /// <param name="isExtended">Whether the model has more tokens than its files: then the file may hold its
     /// tables.</param>
     public static AdapterLayout Of(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules,
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules,
         IReadOnlyList<AdapterTensor>? saved = null, bool isExtended = false)
     {
-        IAdapterType kind = AdapterTypes.Of(config);
+        IAdapterType kind = config.Type;
         HashSet<string> adapted = [.. targets.Select(target => target.Path)];
         if (LoraType.TiedHead(config, targets, modules) is { } head) adapted.Add(head.Path);
         bool savesEmbeddings = SavesEmbeddings(config, modules);
         IEnumerable<AdapterTensor> tensors = kind.Tensors(config, targets, modules)
             .Concat(modules.SelectMany(module => adapted.Contains(module.Path)
-                ? OfBase(module, config.Bias != BiasTraining.None, savesEmbeddings)
-                : Unadapted(module, config.Bias)))
+                ? OfBase(module, config.TrainedBiases != BiasTraining.None, savesEmbeddings)
+                : Unadapted(module, config.TrainedBiases)))
             .Concat(saved ?? [])
             .Concat(modules.Where(module => module.IsInputEmbedding || module.IsOutputHead).Select(Table))
             .Concat(isExtended ? modules.Where(module => module.IsInputEmbedding || module.IsOutputHead)
@@ -83,7 +82,7 @@ public sealed class AdapterLayout
             IsRequired: false);
 
     // PEFT (get_peft_model_state_dict) saves all that it has of a table whose rows were added.
-    private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, LoraConfig config)
+    private static IEnumerable<AdapterTensor> Extended(ModuleInfo module, AdapterConfig config)
     {
         AdapterTensor Of(string ending, AdapterTensorPart part, long[]? shape = null) =>
             new(PeftTensorKeys.Prefix + module.Path + ending, shape ?? TableShape(module), module.Path, part,
@@ -105,7 +104,7 @@ public sealed class AdapterLayout
 
     // PEFT (get_peft_model_state_dict, save_embedding_layers "auto"): a list must hold one of the names itself, a
     // pattern must match a path that ends in one
-    private static bool SavesEmbeddings(LoraConfig config, IReadOnlyList<ModuleInfo> modules)
+    private static bool SavesEmbeddings(AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
         if (config.TrainedTokens is not null || config.TargetModules is not { } targets || targets.IsAllLinear)
             return false;

@@ -39,8 +39,7 @@ public sealed record LoraFolder(
     /// <summary>Reads a folder, one of DoRA too: its magnitudes are among the other tensors.</summary>
     internal static LoraFolder Read(string folder, bool allowsMagnitudes)
     {
-        LoraConfig config = LoraConfig.Load(folder);
-        Require(folder, allowsMagnitudes ? config with { UseDora = false } : config);
+        LoraConfig config = Require(folder, AdapterConfig.Load(folder), allowsMagnitudes);
         _ = AdapterSummary.Read(folder); // says which half of a pair is missing, and what is not finite
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
         Tensor Wide(string key) => file.Map(key).to(ScalarType.Float32).clone();
@@ -114,7 +113,7 @@ public sealed record LoraFolder(
     // The commonest rank and alpha are the config's own; modules that differ are named.
     private LoraConfig Settings()
     {
-        double Alpha(LoraModule module) => Config.UseRankStabilizedScale ? module.Scale * Math.Sqrt(module.Rank)
+        double Alpha(LoraModule module) => Config.UseRsLora ? module.Scale * Math.Sqrt(module.Rank)
             : module.Scale * module.Rank;
         ConfigNumber Number(double alpha) => Math.Abs(alpha - Math.Round(alpha)) < 1e-9 && Math.Abs(alpha) < 1e9
             ? ConfigNumber.FromInt32((int)Math.Round(alpha)) : ConfigNumber.FromDouble(alpha);
@@ -134,24 +133,27 @@ public sealed record LoraFolder(
         };
     }
 
-    private static void Require(string folder, LoraConfig config)
+    private static LoraConfig Require(string folder, AdapterConfig read, bool allowsMagnitudes)
     {
         var problems = new List<string>();
-        if (config.PeftType != "LORA") problems.Add($"peft_type: found \"{config.PeftType}\", expected \"LORA\"");
-        if (config.UseDora) problems.Add("use_dora: found true; a magnitude cannot be added or cut");
-        if (config.BiasOnB) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
-        if (config.TrainedTokens is not null)
+        if (read is not LoraConfig config)
+            throw Refused(folder, [$"peft_type: found \"{read.PeftType}\", expected \"LORA\""]);
+        if (config.UseDora && !allowsMagnitudes)
+            problems.Add("use_dora: found true; a magnitude cannot be added or cut");
+        if (config.LoraBias) problems.Add("lora_bias: found true; a bias on B is no part of B·A");
+        if (config.TrainableTokenIndices is not null)
             problems.Add("trainable_token_indices: rows that replace the base's cannot be added");
-        if (Methods.LoraInitializers.Find(config.InitialWeights.Name).TakesFromBase
-            && config.InitialWeights.Text is not null)
+        if (LoraInitializers.Find(config.InitLoraWeights.Name).TakesFromBase
+            && config.InitLoraWeights.Text is not null)
             problems.Add(
-                $"init_lora_weights: found \"{config.InitialWeights.Text}\"; the pairs began as a part of the " +
+                $"init_lora_weights: found \"{config.InitLoraWeights.Text}\"; the pairs began as a part of the " +
                 "base. Load the adapter with its base and save it again: it is then right on the untouched base");
-        if (problems.Count > 0)
-            throw new InputException(
-                $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base " +
-                "instead ('lowrank merge'), or train a plain one:", problems);
+        return problems.Count == 0 ? config : throw Refused(folder, problems);
     }
+
+    private static InputException Refused(string folder, IReadOnlyList<string> problems) => new(
+        $"{folder}: this works with adapters of plain low-rank pairs. Merge the adapter into its base instead " +
+        "('lowrank merge'), or train a plain one:", problems);
 }
 
 /// <summary>The pair of one module in an adapter's file.</summary>

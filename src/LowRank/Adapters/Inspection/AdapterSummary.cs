@@ -1,6 +1,5 @@
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Matching;
-using LowRank.Adapters.Methods;
 using LowRank.IO;
 using static TorchSharp.torch;
 
@@ -13,7 +12,8 @@ namespace LowRank.Adapters.Inspection;
 /// <param name="Bytes">Size of the tensor file.</param>
 /// <param name="Notes">What the summary does not show, a sentence each.</param>
 public sealed record AdapterSummary(
-    LoraConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes, IReadOnlyList<string> Notes)
+    AdapterConfig Config, IReadOnlyList<ModuleSummary> Modules, long Parameters, long Bytes,
+    IReadOnlyList<string> Notes)
 {
     /// <summary>Reads a folder.</summary>
     /// <param name="folder">A folder with <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>.</param>
@@ -22,10 +22,10 @@ public sealed record AdapterSummary(
     /// <exception cref="NonFiniteException">A value is not finite.</exception>
     public static AdapterSummary Read(string folder)
     {
-        LoraConfig config = LoraConfig.Load(folder);
+        AdapterConfig any = AdapterConfig.Load(folder);
         string path = Adapter.TensorsPath(folder);
         using SafeTensorsFile file = AdapterTensorFile.Open(folder);
-        if (AdapterTypes.Of(config) is not Methods.LoraType and var kind) return OfOtherKind(config, kind, file);
+        if (any is not LoraConfig config) return OfOtherKind(any, any.Type, file);
         var parts = file.Entries.Keys.ToDictionary(key => key, PeftTensorKeys.Parse);
         CheckPairs(path, file, parts);
         var alphas = new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern");
@@ -43,20 +43,36 @@ public sealed record AdapterSummary(
     }
 
     /// <summary>The name of the kind of adapter, such as "LoRA".</summary>
-    public string Label => Config.PeftType == "LORA" && Config.UseDora ? "DoRA" : AdapterTypes.Of(Config).Label;
+    public string Label => Config is LoraConfig { UseDora: true } ? "DoRA" : Config.Type.Label;
 
-    /// <summary>Whether the kind of adapter has a rank and an alpha.</summary>
-    public bool HasRank => AdapterTypes.Of(Config).Keys.Any(key => key.Name == "r");
+    /// <summary>The rank; null of a type without.</summary>
+    public int? Rank => Config switch { LowRankConfig pairs => pairs.Rank, VeraConfig vera => vera.Rank, _ => null };
+
+    /// <summary>The alpha; null of a type without.</summary>
+    public ConfigNumber? Alpha => (Config as LowRankConfig)?.Alpha;
+
+    /// <summary>Whether the scale divides by the root of the rank.</summary>
+    public bool IsRankStabilized => Config is LoraConfig { UseRsLora: true } or AdaLoraConfig { UseRsLora: true };
+
+    /// <summary>Dropout on the input of the change while training; 0 of a type without.</summary>
+    public ConfigNumber Dropout => Config switch
+    {
+        LoraConfig lora => lora.Dropout, AdaLoraConfig adaptive => adaptive.Dropout, VeraConfig vera => vera.Dropout,
+        _ => 0.0,
+    };
+
+    /// <summary>Which biases of the base it trains.</summary>
+    public BiasTraining Bias => Config.TrainedBiases;
 
     /// <summary>Whether the kind of adapter sits on layers.</summary>
-    public bool HasTargets => AdapterTypes.Of(Config).HasTargets;
+    public bool HasTargets => Config.Type.HasTargets;
 
     /// <summary>The smallest rank that holds a share of the energy Σσ² of every module's change; null where no change
     /// is known.</summary>
     public int? RankFor(double share) => Modules.Any(module => module.Delta is not null)
         ? Modules.Max(module => module.Delta?.RankFor(share) ?? 0) : null;
 
-    private static AdapterSummary OfOtherKind(LoraConfig config, IAdapterType kind, SafeTensorsFile file)
+    private static AdapterSummary OfOtherKind(AdapterConfig config, IAdapterType kind, SafeTensorsFile file)
     {
         List<ModuleSummary> modules =
             [.. kind.Summarize(config, file).OrderBy(module => module.Path, ModulePathOrder.Instance)];

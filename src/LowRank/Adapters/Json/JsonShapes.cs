@@ -16,6 +16,7 @@ internal static class JsonShapes
         (JsonShape.List, "a list", v => v.ValueKind == JsonValueKind.Array),
         (JsonShape.IntegerMap, "an object of whole numbers", v => IsMapOf(v, IsInteger)),
         (JsonShape.NumberMap, "an object of numbers", v => IsMapOf(v, IsNumber)),
+        (JsonShape.FlagListMap, "an object of lists of true and false", v => IsMapOf(v, IsFlagList)),
         (JsonShape.Map, "an object", v => v.ValueKind == JsonValueKind.Object),
         (JsonShape.Null, "null", v => v.ValueKind == JsonValueKind.Null),
     ];
@@ -45,6 +46,9 @@ internal static class JsonShapes
     private static bool IsNumber(JsonElement value) =>
         value.ValueKind == JsonValueKind.Number && ConfigNumber.Read(value.GetRawText()) is not null;
 
+    private static bool IsFlagList(JsonElement value) =>
+        IsListOf(value, item => item.ValueKind is JsonValueKind.True or JsonValueKind.False);
+
     private static bool IsText(JsonElement value) => value.ValueKind == JsonValueKind.String;
 
     private static bool IsListOf(JsonElement value, Func<JsonElement, bool> item) =>
@@ -70,4 +74,5 @@ internal enum JsonShape
     IntegerMap = 1 << 8,
     NumberMap = 1 << 9,
     Map = 1 << 10,
+    FlagListMap = 1 << 11,
 }

@@ -37,7 +37,7 @@ internal sealed class LayerFilter
     private readonly List<(string Name, PythonRegex Pattern)> patterns = [];
 
     /// <summary>Reads the choice of a config; none, or an empty list, keeps every module.</summary>
-    public LayerFilter(LoraConfig config)
+    public LayerFilter(AdapterConfig config)
     {
         chosen = [.. config.LayersToTransform?.Layers ?? []];
         if (!IsActive) return;
@@ -104,8 +104,9 @@ internal sealed class PatternValues<T>
     private readonly List<(string Key, PythonRegex Pattern, T Value)> entries;
 
     /// <summary>Compiles the keys.</summary>
-    public PatternValues(IReadOnlyDictionary<string, T> values, string configKey) =>
-        entries = [.. values.Select(v => (v.Key, PythonRegex.Within(@"(.*\.)?(", v.Key, ")$", configKey), v.Value))];
+    public PatternValues(IReadOnlyDictionary<string, T>? values, string configKey) =>
+        entries = [.. (values ?? new Dictionary<string, T>())
+            .Select(v => (v.Key, PythonRegex.Within(@"(.*\.)?(", v.Key, ")$", configKey), v.Value))];
 
     /// <summary>The keys.</summary>
     public IEnumerable<string> Keys => entries.Select(entry => entry.Key);

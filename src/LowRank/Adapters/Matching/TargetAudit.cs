@@ -3,7 +3,7 @@ using LowRank.Adapters.Patterns;
 namespace LowRank.Adapters.Matching;
 
 /// <summary>Finds what a config asks for without effect.</summary>
-internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, TargetChoice choice)
+internal sealed class TargetAudit(AdapterConfig config, ModuleCensus census, TargetChoice choice)
 {
     /// <summary>What no adapter can be made from: no target, or targets that LoRA does not adapt.</summary>
     public IReadOnlyList<string> Errors()
@@ -56,7 +56,7 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
     /// <summary>What a new adapter changes of two layers that share a weight, where it is one of them.</summary>
     public IEnumerable<string> HalfOfTie()
     {
-        if (config.EnsureWeightTying) yield break;
+        if (config.TiesWeights) yield break;
         ModuleInfo[] tied = [.. TargetChoice.Tied(census)],
             changed = [.. tied.Where(module => choice.Targets.Contains(module) || choice.IsSavedWhole(module.Path))];
         if (changed.Length == 0) yield break;
@@ -70,7 +70,7 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
 
     private IEnumerable<string> UnusedTie()
     {
-        if (!config.EnsureWeightTying) yield break;
+        if (!config.TiesWeights) yield break;
         ModuleInfo[] tied = [.. TargetChoice.Tied(census)];
         if (tied.Length == 0)
             yield return "ensure_weight_tying: has no effect, since this model's embedding and output head share " +
@@ -138,7 +138,8 @@ internal sealed class TargetAudit(LoraConfig config, ModuleCensus census, Target
     // PEFT sorts the keys when it saves, and the first that matches holds: another order would change an adapter by
     // saving
     private IEnumerable<string> Reordered() =>
-        [.. Reordered(config.RankPattern, "rank_pattern"), .. Reordered(config.AlphaPattern, "alpha_pattern")];
+        config is not LowRankConfig pairs ? []
+            : [.. Reordered(pairs.RankPattern, "rank_pattern"), .. Reordered(pairs.AlphaPattern, "alpha_pattern")];
 
     private IEnumerable<string> Reordered<T>(IReadOnlyDictionary<string, T> values, string configKey)
     {
@@ -170,7 +171,7 @@ internal sealed class TargetChoice
     /// <param name="config">The config.</param>
     /// <param name="selection">Its target modules, with defaults and "all-linear" resolved.</param>
     /// <param name="census">The model.</param>
-    public TargetChoice(LoraConfig config, ModuleSelection selection, ModuleCensus census)
+    public TargetChoice(AdapterConfig config, ModuleSelection selection, ModuleCensus census)
     {
         names = new NameFilter(selection, "target_modules");
         excluded = new NameFilter(config.ExcludeModules, "exclude_modules");
@@ -179,7 +180,7 @@ internal sealed class TargetChoice
             .Select(name => PythonRegex.Within(@"(^|.*\.)", name, @"($|\..*)", "modules_to_save"))];
         Selected = [.. census.Modules.Where(module => IsSelected(module.Path))];
         Targets = [.. Selected.Where(module => module.Kind != ModuleKind.Other)];
-        if (config.EnsureWeightTying && Tied(census).Any(Targets.Contains))
+        if (config.TiesWeights && Tied(census).Any(Targets.Contains))
             Targets = [.. census.Modules.Where(IsLeading)];
     }
 

@@ -8,11 +8,11 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>Pairs in the form of a singular value decomposition; training gives more directions to the layers where
 /// they matter.</summary>
-public sealed class AdaLoraMethod : IAdapterMethod
+public sealed record AdaLoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "adalora";
@@ -34,41 +34,127 @@ public sealed class AdaLoraMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("initial_rank", 0,
-            "rank of every layer at the start; 0 for one and a half times the rank") { Most = int.MaxValue },
-        new("start_steps", 0, "steps before directions are dropped") { Most = int.MaxValue },
-        new("final_steps", 0, "number of last steps, in which the directions no longer change") { Most = int.MaxValue },
-        new("interval", 1, "steps between two selections of directions") { Least = 1, Most = int.MaxValue },
-        new("beta1", 0.85, "smoothing of a weight's importance") { Least = 1e-6, Most = 0.999999 },
-        new("beta2", 0.85, "smoothing of the uncertainty of its importance") { Least = 1e-6, Most = 0.999999 },
-        new("orthogonal_weight", 0.5, "weight of the penalty that keeps A and B orthogonal"),
+        Of("initial_rank", config => config.InitialRank ?? 0,
+            (config, value) => config with { InitialRank = value > 0 ? value : null },
+            "rank of every layer at the start; 0 for one and a half times the rank") with { Most = int.MaxValue },
+        Of("start_steps", config => config.StartSteps, (config, value) => config with { StartSteps = value },
+            "steps before directions are dropped") with { Most = int.MaxValue },
+        Of("final_steps", config => config.FinalSteps, (config, value) => config with { FinalSteps = value },
+            "number of last steps, in which the directions no longer change") with { Most = int.MaxValue },
+        Of("interval", config => config.Interval, (config, value) => config with { Interval = value },
+            "steps between two selections of directions") with { Least = 1, Most = int.MaxValue },
+        Of("beta1", config => config.Beta1, (config, value) => config with { Beta1 = value },
+            "smoothing of a weight's importance") with { Least = 1e-6, Most = 0.999999 },
+        Of("beta2", config => config.Beta2, (config, value) => config with { Beta2 = value },
+            "smoothing of the uncertainty of its importance") with { Least = 1e-6, Most = 0.999999 },
+        Of("orthogonal_weight", config => config.OrthogonalWeight,
+            (config, value) => config with { OrthogonalWeight = value },
+            "weight of the penalty that keeps A and B orthogonal"),
     ];
+
+    /// <summary>What the method's own settings say.</summary>
+    public AdaLoraConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 1e-3;
 
     /// <inheritdoc/>
-    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) => new AdaLoraHooks(adapter);
+    public ITrainingHooks Hooks(Adapter adapter) => new AdaLoraHooks(adapter);
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
-        PeftType = "ADALORA",
-        OtherKeys = OwnKeys.With(
-            shared, ("init_r", options.Whole("initial_rank") is > 0 and var rank ? rank : (shared.Rank * 3 + 1) / 2),
-            ("target_r", shared.Rank),
-            ("tinit", options.Whole("start_steps")), ("tfinal", options.Whole("final_steps")),
-            ("deltaT", options.Whole("interval")),
-            ("beta1", options.Number("beta1")), ("beta2", options.Number("beta2")),
-            ("orth_reg_weight", options.Number("orthogonal_weight"))),
-    };
+        Rank = shared.Rank,
+        Alpha = shared.Alpha,
+        Dropout = shared.Dropout,
+        Bias = shared.Bias,
+        AlphaPattern = shared.AlphaPattern,
+        UseRsLora = shared.UseRsLora,
+        EnsureWeightTying = shared.EnsureWeightTying,
+        InitLoraWeights = shared.InitLoraWeights,
+    }).WithModulesOf(shared);
+
+    private static MethodOption Of<T>(
+        string name, Func<AdaLoraConfig, T> get, Func<AdaLoraConfig, T, AdaLoraConfig> set, string doc) =>
+        MethodOption.Create<AdaLoraMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>Settings of AdaLoRA (arXiv 2303.10512).</summary>
+public sealed record AdaLoraConfig : LowRankConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => AdaLoraType.Instance;
+
+    /// <summary>The rank that layers have on average in the end (<c>target_r</c>), 1 to <see cref="InitialRank"/>; null
+    /// takes <see cref="LowRankConfig.Rank"/>, which has no other effect.</summary>
+    public int? TargetRank { get; init; }
+
+    /// <summary>The rank of every layer at the start (<c>init_r</c>); null takes one and a half times
+    /// <see cref="LowRankConfig.Rank"/>.</summary>
+    public int? InitialRank { get; init; }
+
+    /// <summary>Steps before directions are dropped (<c>tinit</c>); 0.</summary>
+    public int StartSteps { get; init; }
+
+    /// <summary>Last steps, in which the directions stay as they are (<c>tfinal</c>); 0.</summary>
+    public int FinalSteps { get; init; }
+
+    /// <summary>Steps between two choices of directions (<c>deltaT</c>); 1.</summary>
+    public int Interval { get; init; } = 1;
+
+    /// <summary>How slowly the importance of a weight changes (<c>beta1</c>), above 0 and below 1; 0.85.</summary>
+    public double Beta1 { get; init; } = 0.85;
+
+    /// <summary>How slowly the uncertainty of its importance changes (<c>beta2</c>), above 0 and below 1;
+    /// 0.85.</summary>
+    public double Beta2 { get; init; } = 0.85;
+
+    /// <summary>The weight of the penalty that keeps A and B orthogonal (<c>orth_reg_weight</c>); 0.5.</summary>
+    public double OrthogonalWeight { get; init; } = 0.5;
+
+    /// <summary>The steps of the training (<c>total_step</c>), which writes them; null.</summary>
+    public int? TotalSteps { get; init; }
+
+    /// <summary>Which directions each layer keeps (<c>rank_pattern</c>), by the name of its values, which training
+    /// writes; null before.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<bool>>? KeptDirections { get; init; }
+
+    /// <summary>Dropout on the input of A while training (<c>lora_dropout</c>), 0 to 1; 0.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Which biases of the base are trained (<c>bias</c>); none.</summary>
+    public BiasTraining Bias { get; init; }
+
+    /// <summary>Kept for PEFT (<c>use_rslora</c>): the scale is AdaLoRA's own; false.</summary>
+    public bool UseRsLora { get; init; }
+
+    /// <summary>As LoRA's (<c>ensure_weight_tying</c>); false.</summary>
+    public bool EnsureWeightTying { get; init; }
+
+    /// <summary>How the pairs begin (<c>init_lora_weights</c>): true or false; true.</summary>
+    public InitialWeights InitLoraWeights { get; init; } = InitialWeights.True;
+
+    /// <summary>The rank that training begins with.</summary>
+    internal int FirstRank => InitialRank ?? (Rank * 3 + 1) / 2;
+
+    /// <summary>The rank that training ends with, on average.</summary>
+    internal int LastRank => TargetRank ?? Rank;
+
+    internal override BiasTraining TrainedBiases => Bias;
+
+    internal override bool TiesWeights => EnsureWeightTying;
+
+    /// <inheritdoc/>
+    public override double Scale(int rank, double alpha) => UseRsLora ? alpha / Math.Sqrt(rank) : alpha / rank;
 }
 
 /// <summary>PEFT's ADALORA (arXiv 2303.10512).</summary>
 internal sealed class AdaLoraType : IAdapterType
 {
-    /// <summary>The key that holds which directions each layer keeps.</summary>
-    public const string RankPattern = "rank_pattern";
+    /// <summary>The one there is.</summary>
+    public static AdaLoraType Instance { get; } = new();
 
     private const string Ending = ".lora_E";
 
@@ -76,59 +162,83 @@ internal sealed class AdaLoraType : IAdapterType
 
     public string Label => "AdaLoRA";
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
-        .. LoraConfigKeys.All.Where(
-            key => key.Name is not RankPattern and not "init_lora_weights" and not "lora_bias" and not "use_dora"
-            and not "trainable_token_indices"),
-        new("beta1", "0.85", Number),
-        new("beta2", "0.85", Number),
-        new("deltaT", "1", Integer),
-        new("init_lora_weights", "true", JsonShape.Boolean | Text | Null,
-        new((value, _) => value.ValueKind is JsonValueKind.True or JsonValueKind.False, "true or false",
-        "AdaLoRA begins in its own way")),
-        new("init_r", "12", Integer),
-        new("lora_bias", "false", JsonShape.Boolean,
-        new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no bias on B; use LoRA")),
-        new("orth_reg_weight", "0.5", Number),
-        new(RankPattern, "null", Map | Null, IsOwn: true),
-        new("target_r", "8", Integer),
-        new("tfinal", "0", Integer),
-        new("tinit", "0", Integer),
-        new("total_step", "null", Integer | Null),
-        new("trainable_token_indices", "null", IntegerList | Map | Null,
-        new((value, _) => value.ValueKind == JsonValueKind.Null, "null", "AdaLoRA trains no tokens; use LoRA")),
-        new("use_dora", "false", JsonShape.Boolean,
-        new((value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no magnitudes; use DoRA")),
+        .. LoraKeys.Inherited<AdaLoraConfig>(
+            (config => config.Dropout, (config, value) => config with { Dropout = value }),
+            (config => config.Bias, (config, value) => config with { Bias = value }),
+            (config => config.UseRsLora, (config, value) => config with { UseRsLora = value }),
+            (config => config.EnsureWeightTying, (config, value) => config with { EnsureWeightTying = value })),
+        ConfigKey.Number<AdaLoraConfig>(
+            "beta1", 0.85, config => config.Beta1, (config, value) => config with { Beta1 = value }),
+        ConfigKey.Number<AdaLoraConfig>(
+            "beta2", 0.85, config => config.Beta2, (config, value) => config with { Beta2 = value }),
+        ConfigKey.Whole<AdaLoraConfig>(
+            "deltaT", 1, config => config.Interval, (config, value) => config with { Interval = value }),
+        PeftKeys.Start<AdaLoraConfig>(
+            "init_lora_weights", JsonShape.Boolean | Text | Null, config => config.InitLoraWeights,
+            (config, value) => config with { InitLoraWeights = value },
+            new((value, _) => value.ValueKind is JsonValueKind.True or JsonValueKind.False, "true or false",
+                "AdaLoRA begins in its own way")),
+        ConfigKey.Whole<AdaLoraConfig>(
+            "init_r", 12, config => config.FirstRank, (config, value) => config with { InitialRank = value }),
+        new("lora_bias", "false", JsonShape.Boolean, new(
+            (value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no bias on B; use LoRA")),
+        ConfigKey.Number<AdaLoraConfig>(
+            "orth_reg_weight", 0.5, config => config.OrthogonalWeight,
+            (config, value) => config with { OrthogonalWeight = value }),
+        ConfigKey.Create<AdaLoraConfig>(
+            "rank_pattern", "null", FlagListMap | Null,
+            config => config.KeptDirections is { } kept ? JsonValues.Map(
+                kept.Select(layer => KeyValuePair.Create(layer.Key, JsonValues.Flags(layer.Value)))) : JsonValues.Null,
+            (config, value) => config with { KeptDirections = ReadKept(value) }),
+        ConfigKey.Whole<AdaLoraConfig>(
+            "target_r", 8, config => config.LastRank, (config, value) => config with { TargetRank = value }),
+        ConfigKey.Whole<AdaLoraConfig>(
+            "tfinal", 0, config => config.FinalSteps, (config, value) => config with { FinalSteps = value }),
+        ConfigKey.Whole<AdaLoraConfig>(
+            "tinit", 0, config => config.StartSteps, (config, value) => config with { StartSteps = value }),
+        ConfigKey.WholeOrNull<AdaLoraConfig>(
+            "total_step", config => config.TotalSteps, (config, value) => config with { TotalSteps = value }),
+        new("trainable_token_indices", "null", IntegerList | Map | Null, new(
+            (value, _) => value.ValueKind == JsonValueKind.Null, "null", "AdaLoRA trains no tokens; use LoRA")),
+        new("use_dora", "false", JsonShape.Boolean, new(
+            (value, _) => value.ValueKind == JsonValueKind.False, "false", "AdaLoRA has no magnitudes; use DoRA")),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config)
+    public AdapterConfig Create() => new AdaLoraConfig();
+
+    public IEnumerable<string> WithoutEffect(AdapterConfig config) => LoraKeys.OfOtherStarts(config, start: null);
+
+    public IEnumerable<string> Problems(AdapterConfig any)
     {
-        foreach (string problem in LoraConfigRules.Problems(config)) yield return problem;
-        foreach (string key in new[] { "beta1", "beta2" })
-            if (config.Number(key) is not (> 0 and < 1))
-                yield return $"{key}: found {config.Number(key)}, expected more than 0 and less than 1";
-        if (config.Number("orth_reg_weight") < 0)
-            yield return $"orth_reg_weight: found {config.Number("orth_reg_weight")}, expected at least 0";
-        if (config.Whole("init_r") < 1) yield return $"init_r: found {config.Whole("init_r")}, expected at least 1";
-        if (config.Whole("target_r") < 1 || config.Whole("target_r") > config.Whole("init_r"))
-            yield return $"target_r: found {config.Whole("target_r")}, expected 1 to init_r, {config.Whole("init_r")}";
-        foreach (string key in new[] { "tinit", "tfinal" })
-            if (config.Whole(key) < 0) yield return $"{key}: found {config.Whole(key)}, expected at least 0";
-        if (config.Whole("deltaT") < 1) yield return $"deltaT: found {config.Whole("deltaT")}, expected at least 1";
-        if (config.Value("total_step") is { ValueKind: JsonValueKind.Number } total
-            && total.GetInt32() <= config.Whole("tinit") + config.Whole("tfinal"))
+        var config = (AdaLoraConfig)any;
+        foreach (string problem in ConfigRules.OfLora(config, config.Dropout)) yield return problem;
+        if (config.RankPattern.Count > 0)
+            yield return "rank_pattern: AdaLoRA gives each layer its rank itself; leave it out";
+        foreach ((string key, double beta) in new[] { ("beta1", config.Beta1), ("beta2", config.Beta2) })
+            if (beta is not (> 0 and < 1)) yield return $"{key}: found {beta}, expected more than 0 and less than 1";
+        if (config.OrthogonalWeight < 0)
+            yield return $"orth_reg_weight: found {config.OrthogonalWeight}, expected at least 0";
+        if (config.FirstRank < 1) yield return $"init_r: found {config.FirstRank}, expected at least 1";
+        if (config.LastRank < 1 || config.LastRank > config.FirstRank)
+            yield return $"target_r: found {config.LastRank}, expected 1 to init_r, {config.FirstRank}";
+        foreach ((string key, int steps) in new[] { ("tinit", config.StartSteps), ("tfinal", config.FinalSteps) })
+            if (steps < 0) yield return $"{key}: found {steps}, expected at least 0";
+        if (config.Interval < 1) yield return $"deltaT: found {config.Interval}, expected at least 1";
+        if (config.TotalSteps is { } total && total <= config.StartSteps + config.FinalSteps)
             yield return $"total_step: found {total}, expected more than tinit and tfinal together, " +
-                $"{config.Whole("tinit") + config.Whole("tfinal")}";
+                $"{config.StartSteps + config.FinalSteps}";
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig any, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
+        var config = (AdaLoraConfig)any;
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
-            int rank = Kept(config, target.Path)?.Count(kept => kept) ?? config.Whole("init_r");
+            int rank = Kept(config, target.Path)?.Count(kept => kept) ?? config.FirstRank;
             string key = PeftTensorKeys.Prefix + target.Path;
             yield return new AdapterTensor(
                 key + ".lora_A", [rank, byPath[target.Path].InputSize], target.Path, AdapterTensorPart.Own);
@@ -142,25 +252,27 @@ internal sealed class AdaLoraType : IAdapterType
     {
         AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
-        int rank = build.Config.Whole("init_r");
-        bool changes = build.Config.InitialWeights.Name != "true";
+        var config = (AdaLoraConfig)build.Config;
+        int rank = config.FirstRank;
+        bool changes = config.InitLoraWeights.Name != "true";
         Tensor Normal(int rows, int columns) => empty(rows, columns).normal_(0, changes ? 1 : 0.02, build.Random);
-        double alpha = build.Config.Alpha.Value;
+        double alpha = config.Alpha.Value;
         // The scale keeps the rank that training began with, however many directions are left (SVDLinear.ranknum).
         return new AdaptedLayer(site, new AdaLoraLayer(
             build.Take(target.Path, ".lora_A", () => Normal(rank, site.InputSize)),
             build.Take(target.Path, ".lora_B", () => Normal(site.OutputSize, rank)),
             build.Take(target.Path, Ending, () => changes ? Normal(rank, 1) : zeros(rank, 1)),
-            (alpha > 0 ? alpha : rank) / (rank + 1e-5), build.Config.Dropout.Value));
+            (alpha > 0 ? alpha : rank) / (rank + 1e-5), config.Dropout));
     })];
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
-        KindKeys.ModulesOf(file, ".lora_A").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(AdapterConfig any, SafeTensorsFile file) =>
+        PeftKeys.ModulesOf(file, ".lora_A").Select(path =>
     {
+        var config = (AdaLoraConfig)any;
         using var scope = NewDisposeScope();
         Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
         Tensor a = Read(".lora_A"), b = Read(".lora_B");
-        int first = config.Whole("init_r");
+        int first = config.FirstRank;
         double alpha = config.Alpha.Value, scale = (alpha > 0 ? alpha : first) / (first + 1e-5);
         DeltaSpectrum delta = a.shape[0] == 0 ? DeltaSpectrum.Of(zeros(1, 1))
             : DeltaSpectrum.Of(a * Read(Ending), b, scale);
@@ -170,14 +282,14 @@ internal sealed class AdaLoraType : IAdapterType
     });
 
     /// <summary>Drops the directions that are masked, as PEFT does when it saves.</summary>
-    public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)
+    public AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts)
     {
         using var noGradient = no_grad();
         List<KeyValuePair<string, Tensor>> weights = [];
         foreach (IAdapterPart part in parts)
         {
             bool[]? kept = part is AdaptedLayer { Layer: AdaLoraLayer layer } module
-                && Kept(config, module.Site.Path) is { } mask
+                && Kept((AdaLoraConfig)config, module.Site.Path) is { } mask
                 && mask.Count == layer.A.shape[0] && mask.Contains(false) ? [.. mask] : null;
             weights.AddRange(
                 kept is null ? part.Weights
@@ -187,23 +299,20 @@ internal sealed class AdaLoraType : IAdapterType
     }
 
     /// <summary>Which directions of a layer are kept; null where the config does not say.</summary>
-    public static IReadOnlyList<bool>? Kept(LoraConfig config, string path)
-    {
-        if (config.Value(RankPattern) is not { ValueKind: JsonValueKind.Object } pattern) return null;
-        foreach (JsonProperty entry in pattern.EnumerateObject())
-            if (Normal(entry.Name) == path) return [.. entry.Value.EnumerateArray().Select(kept => kept.GetBoolean())];
-        return null;
-    }
+    public static IReadOnlyList<bool>? Kept(AdaLoraConfig config, string path) =>
+        (config.KeptDirections ?? new Dictionary<string, IReadOnlyList<bool>>())
+        .FirstOrDefault(layer => Normal(layer.Key) == path).Value;
 
     /// <summary>A config that says which directions each layer keeps.</summary>
-    public static LoraConfig WithKept(LoraConfig config, IEnumerable<KeyValuePair<string, bool[]>> kept) => config with
+    public static AdaLoraConfig WithKept(
+        AdaLoraConfig config, IEnumerable<KeyValuePair<string, IReadOnlyList<bool>>> kept) => config with
     {
-        OtherKeys = new Dictionary<string, JsonElement>(config.OtherKeys)
-        {
-            [RankPattern] = JsonSerializer.SerializeToElement(
-                kept.ToDictionary(layer => layer.Key + Ending, layer => layer.Value)),
-        },
+        KeptDirections = kept.ToDictionary(layer => layer.Key + Ending, layer => layer.Value),
     };
+
+    private static OrderedDictionary<string, IReadOnlyList<bool>>? ReadKept(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Null ? null : JsonValues.ReadMap(
+            value, IReadOnlyList<bool> (list) => [.. list.EnumerateArray().Select(kept => kept.GetBoolean())]);
 
     private static Tensor Masked(KeyValuePair<string, Tensor> weight, bool[] kept)
     {
@@ -272,169 +381,4 @@ public sealed class AdaLoraLayer(Tensor a, Tensor b, Tensor values, double scale
         b.Dispose();
         values.Dispose();
     }
-}
-
-/// <summary>AdaLoRA's training (arXiv 2303.10512): the penalty that keeps A and B orthogonal (equation 4), the
-/// importance of each direction (equations 8 to 11) and the budget that falls from the initial rank to the target
-/// (equation 12).</summary>
-public sealed class AdaLoraHooks : ITrainingHooks
-{
-    private readonly Adapter adapter;
-    private readonly (string Path, AdaLoraLayer Layer)[] layers;
-    private readonly Dictionary<Tensor, (Tensor Sensitivity, Tensor Uncertainty)> averages =
-        new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<string, Tensor> kept; // 1 for a direction that is kept, [rank] of each layer
-    private readonly double beta1;
-    private readonly double beta2;
-    private readonly double penaltyWeight;
-    private readonly int startSteps;
-    private readonly int finalSteps;
-    private readonly int interval;
-    private readonly int targetRank;
-    private long totalSteps;
-
-    /// <summary>Takes the settings from the adapter's config.</summary>
-    public AdaLoraHooks(Adapter adapter)
-    {
-        this.adapter = adapter;
-        LoraConfig config = adapter.Config;
-        layers = [.. adapter.Layers.Select(layer => (layer.Key, (AdaLoraLayer)layer.Value))];
-        (beta1, beta2, penaltyWeight) =
-            (config.Number("beta1"), config.Number("beta2"), config.Number("orth_reg_weight"));
-        (startSteps, finalSteps, interval, targetRank) =
-            (config.Whole("tinit"), config.Whole("tfinal"), config.Whole("deltaT"), config.Whole("target_r"));
-        kept = layers.ToDictionary(layer => layer.Path, layer => ones(layer.Layer.A.shape[0]).DetachFromDisposeScope());
-        foreach (Tensor weight in layers.SelectMany(layer => Weights(layer.Layer)))
-            averages[weight] =
-                (zeros_like(weight, requires_grad: false).DetachFromDisposeScope(),
-                zeros_like(weight, requires_grad: false).DetachFromDisposeScope());
-    }
-
-    private int InitialBudget => (int)layers.Sum(layer => layer.Layer.A.shape[0]);
-
-    private int TargetBudget => targetRank * layers.Length;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> State =>
-    [
-        .. layers.SelectMany(
-            layer => new[] { ("A", layer.Layer.A), ("B", layer.Layer.B), ("E", layer.Layer.Values) }.SelectMany(
-                part => new[]
-        {
-            KeyValuePair.Create($"{layer.Path}.{part.Item1}.sensitivity", averages[part.Item2].Sensitivity),
-            KeyValuePair.Create($"{layer.Path}.{part.Item1}.uncertainty", averages[part.Item2].Uncertainty),
-        })),
-        .. kept.Select(layer => KeyValuePair.Create($"{layer.Key}.kept", layer.Value)),
-    ];
-
-    /// <inheritdoc/>
-    /// <exception cref="InputException">The run is shorter than its first and last steps together.</exception>
-    public void Start(long totalSteps, double learningRate)
-    {
-        this.totalSteps = totalSteps;
-        if (totalSteps <= startSteps + finalSteps)
-            throw new InputException(
-                $"adalora: method_options.start_steps and final_steps are {startSteps + finalSteps} together, " +
-                $"expected fewer than the run's {totalSteps} steps.");
-        adapter.Revise(adapter.Config with
-        {
-            OtherKeys = OwnKeys.With(adapter.Config, ("total_step", (int)Math.Min(int.MaxValue, totalSteps))),
-        });
-    }
-
-    /// <inheritdoc/>
-    public Tensor? Penalty()
-    {
-        if (penaltyWeight == 0) return null;
-        Tensor sum = zeros(1, device: layers[0].Layer.A.device);
-        foreach ((string _, AdaLoraLayer layer) in layers)
-            sum = sum + Distance(matmul(layer.A, layer.A.t())) + Distance(matmul(layer.B.t(), layer.B));
-        return (sum * (penaltyWeight / (2 * layers.Length))).sum();
-    }
-
-    /// <inheritdoc/>
-    public void BeforeUpdate()
-    {
-        // Importance is measured after the step, as PEFT does.
-    }
-
-    /// <inheritdoc/>
-    public void AfterUpdate(long step)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        long end = totalSteps - finalSteps;
-        if (step > end)
-        {
-            Apply();
-            return;
-        }
-        if (step < end) Measure();
-        if (step == end || (step > startSteps && step % interval == 0)) Choose(Budget(step));
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach ((Tensor sensitivity, Tensor uncertainty) in averages.Values)
-        {
-            sensitivity.Dispose();
-            uncertainty.Dispose();
-        }
-        foreach (Tensor mask in kept.Values) mask.Dispose();
-    }
-
-    /// <summary>How many directions all layers together keep at a step: the whole budget at first, then a cubic fall to
-    /// the target.</summary>
-    internal int Budget(long step)
-    {
-        if (step <= startSteps) return InitialBudget;
-        if (step > totalSteps - finalSteps) return TargetBudget;
-        double left = 1 - (double)(step - startSteps) / (totalSteps - finalSteps - startSteps);
-        return (int)((InitialBudget - TargetBudget) * Math.Pow(left, 3) + TargetBudget);
-    }
-
-    // Smoothed |w·gradient| and how much it wavers.
-    private void Measure()
-    {
-        foreach ((Tensor weight, (Tensor sensitivity, Tensor uncertainty)) in averages)
-        {
-            if (weight.grad is not { } gradient) continue;
-            Tensor now = (weight * gradient).abs();
-            sensitivity.mul_(beta1).add_(now, 1 - beta1);
-            uncertainty.mul_(beta2).add_((now - sensitivity).abs(), 1 - beta2);
-        }
-    }
-
-    // Values of the directions that matter least are set to zero: as many as the budget leaves out.
-    private void Choose(int budget)
-    {
-        int left = InitialBudget - budget;
-        if (left == 0) return;
-        Tensor[] scores = [.. layers.Select(layer => Score(layer.Layer))];
-        float threshold = cat(scores).sort().Values[left - 1].item<float>();
-        for (int i = 0; i < layers.Length; i++) kept[layers[i].Path].copy_(scores[i] > threshold);
-        Apply();
-    }
-
-    // The config says it too, as a save drops the directions.
-    private void Apply()
-    {
-        foreach ((string path, AdaLoraLayer layer) in layers)
-            layer.Values.mul_(kept[path].to(layer.Values.device).unsqueeze(1));
-        adapter.Revise(AdaLoraType.WithKept(adapter.Config, kept.Select(layer =>
-            KeyValuePair.Create(layer.Key, layer.Value.data<float>().ToArray().Select(mask => mask != 0).ToArray()))));
-    }
-
-    // Of each direction: the importance of its value, and the mean importance of its entries in A and B.
-    private Tensor Score(AdaLoraLayer layer)
-    {
-        Tensor Importance(Tensor weight) => averages[weight].Sensitivity * averages[weight].Uncertainty;
-        return (Importance(layer.Values).view(-1) + Importance(layer.A).mean([1])
-            + Importance(layer.B).mean([0])).cpu();
-    }
-
-    private static Tensor Distance(Tensor square) => (square - eye(square.shape[0], device: square.device)).norm();
-
-    private static IEnumerable<Tensor> Weights(AdaLoraLayer layer) => [layer.A, layer.B, layer.Values];
 }

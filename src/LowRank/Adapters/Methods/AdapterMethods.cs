@@ -1,13 +1,13 @@
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>All ways to adapt: those of this library in one list, and those that a program registers.</summary>
 public static class AdapterMethods
 {
-    /// <summary>The keys of a recipe's <c>adapter</c> section that choose modules.</summary>
+    /// <summary>The settings that choose modules, as recipes name them.</summary>
     public static IReadOnlyList<string> TargetKeys { get; } =
         ["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save"];
 
-    /// <summary>The keys that every low-rank pair has.</summary>
+    /// <summary>The settings that every low-rank pair has.</summary>
     public static IReadOnlyList<string> PairKeys { get; } =
         [.. TargetKeys, "rank", "alpha", "dropout", "bias", "use_rslora", "rank_pattern", "alpha_pattern",
             "ensure_weight_tying", "trainable_token_indices", "new_tokens"];
@@ -36,8 +36,9 @@ public static class AdapterMethods
         ?? throw new InputException($"There is no adapter method \"{name}\"; there are {string.Join(", ", Names)}.");
 }
 
-/// <summary>A way to adapt: a value of the recipe's <c>adapter.method</c>, listed in
+/// <summary>A way to adapt: which adapter is made, how it begins and what its training does besides; listed in
 /// <see cref="AdapterMethods"/>.</summary>
+/// <remarks>A record with its own settings as properties: <c>new EvaMethod { Examples = 128 }</c>.</remarks>
 public interface IAdapterMethod
 {
     /// <summary>The value of <c>adapter.method</c>.</summary>
@@ -52,43 +53,71 @@ public interface IAdapterMethod
     /// <summary>What it is, in a sentence for the docs.</summary>
     string Summary { get; }
 
-    /// <summary>The keys of the recipe's <c>adapter</c> section that have an effect with it; every other one is
-    /// refused.</summary>
+    /// <summary>The settings of <see cref="AdapterConfig"/> and LoRA that have an effect with it, by the names that
+    /// recipes have for them; every other one is refused.</summary>
     IReadOnlyList<string> Keys { get; }
 
-    /// <summary>Its own settings, below <c>adapter.method_options</c>.</summary>
+    /// <summary>Its own settings.</summary>
     IReadOnlyList<MethodOption> Options => [];
 
-    /// <summary>The rank of a recipe that names none.</summary>
-    int DefaultRank => 8;
+    /// <summary>The rank of an adapter for which none is given: its config's own.</summary>
+    int DefaultRank => new LoraConfig().Rank;
 
-    /// <summary>The alpha of a recipe that names none.</summary>
-    double DefaultAlpha => 16;
+    /// <summary>The alpha of an adapter for which none is given: its config's own.</summary>
+    double DefaultAlpha => new LoraConfig().Alpha.Value;
 
-    /// <summary>The learning rate of a recipe that names none.</summary>
+    /// <summary>The learning rate of a training for which none is given.</summary>
     double DefaultLearningRate => 2e-4;
 
     /// <summary>How many examples it looks at before training; 0 for none.</summary>
-    int CalibrationExamples(MethodOptions options) => 0;
+    int CalibrationExamples => 0;
 
     /// <summary>The adapter's config.</summary>
-    /// <param name="shared">What the recipe's <c>adapter</c> section says.</param>
-    /// <param name="options">The method's own settings.</param>
-    LoraConfig Configure(LoraConfig shared, MethodOptions options);
+    /// <param name="shared">What is given besides the method's own settings: rank, alpha, modules, as LoRA has them; a
+    /// method takes of it the keys that it has (<see cref="Keys"/>).</param>
+    AdapterConfig Configure(LoraConfig shared);
 
     /// <summary>What training does besides.</summary>
-    ITrainingHooks Rules(Adapter adapter, MethodOptions options) => NoTrainingHooks.Instance;
+    ITrainingHooks Hooks(Adapter adapter) => NoTrainingHooks.Instance;
+
+    /// <summary>The method with some of its own settings given.</summary>
+    /// <param name="given">Values by the options' names; what is left out keeps its value.</param>
+    /// <exception cref="ArgumentException">The method has no such option.</exception>
+    IAdapterMethod With(IReadOnlyDictionary<string, object?> given) =>
+        given.Aggregate(this, (method, value) => method.Option(value.Key).Set(method, value.Value));
+
+    /// <summary>An option by its name.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    MethodOption Option(string name) => Options.FirstOrDefault(option => option.Name == name)
+        ?? throw new ArgumentException($"The method {Name} has no setting {name}.", nameof(name));
 }
 
-/// <summary>A setting that one method has for itself.</summary>
-/// <param name="Name">Its key below <c>adapter.method_options</c>.</param>
-/// <param name="Default">Its default: an <see cref="int"/>, a <see cref="double"/>, a <see cref="bool"/>, a text, a
-/// list of texts, or null where <see cref="Type"/> says what it is.</param>
-/// <param name="Doc">What it does, for the docs.</param>
-public sealed record MethodOption(string Name, object? Default, string Doc)
+/// <summary>A setting that one method has for itself, as it is given by name.</summary>
+/// <remarks>The method is a record; the option is one of its properties, or one of its config's. So each default stands
+/// in one place.</remarks>
+public sealed record MethodOption
 {
-    /// <summary>The type of its value.</summary>
-    public Type Type { get; init; } = Default?.GetType() ?? typeof(string);
+    private readonly Func<object?> defaultValue;
+
+    private MethodOption(string name, string doc, Type type, Func<object?> defaultValue,
+        Func<IAdapterMethod, object?> get, Func<IAdapterMethod, object?, IAdapterMethod> set)
+    {
+        (Name, Doc, Type, this.defaultValue) = (name, doc, type, defaultValue);
+        (Get, Set) = (get, set);
+    }
+
+    /// <summary>Its key below <c>method_options</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>What it does, for the docs.</summary>
+    public string Doc { get; }
+
+    /// <summary>The type of its value: <see cref="int"/>, <see cref="double"/>, <see cref="bool"/>, text or list of
+    /// texts.</summary>
+    public Type Type { get; }
+
+    /// <summary>Its default: a value of <see cref="Type"/>, or null.</summary>
+    public object? Default => defaultValue();
 
     /// <summary>The smallest number.</summary>
     public double Least { get; init; }
@@ -101,36 +130,32 @@ public sealed record MethodOption(string Name, object? Default, string Doc)
 
     /// <summary>Why it has no effect beside the method's other settings, as the end of a sentence that begins with it;
     /// null, or a result of null, where it has one.</summary>
-    internal Func<MethodOptions, string?>? Unless { get; init; }
-}
+    public Func<IAdapterMethod, string?>? Unless { get; init; }
 
-/// <summary>The settings of a method: those given, and the defaults of the others.</summary>
-/// <param name="method">The method.</param>
-/// <param name="given">Values by name, checked against the method's options.</param>
-public sealed class MethodOptions(IAdapterMethod method, IReadOnlyDictionary<string, object?>? given = null)
-{
-    /// <summary>A whole number.</summary>
-    public int Whole(string name) => (int)Value(name)!;
+    /// <summary>Its value in a method.</summary>
+    internal Func<IAdapterMethod, object?> Get { get; }
 
-    /// <summary>A number.</summary>
-    public double Number(string name) =>
-        Convert.ToDouble(Value(name), System.Globalization.CultureInfo.InvariantCulture);
+    /// <summary>A method with another value of it.</summary>
+    internal Func<IAdapterMethod, object?, IAdapterMethod> Set { get; }
 
-    /// <summary>A truth value.</summary>
-    public bool Flag(string name) => (bool)Value(name)!;
+    /// <summary>An option.</summary>
+    /// <typeparam name="TMethod">The method.</typeparam>
+    /// <typeparam name="TValue">One of the types of <see cref="Type"/>.</typeparam>
+    /// <param name="name">Its key below <c>method_options</c>.</param>
+    /// <param name="get">Its value in a method; in a new one it is the default.</param>
+    /// <param name="set">A method with another value of it.</param>
+    /// <param name="doc">What it does, for the docs.</param>
+    public static MethodOption Create<TMethod, TValue>(
+        string name, Func<TMethod, TValue> get, Func<TMethod, TValue, TMethod> set, string doc)
+        where TMethod : class, IAdapterMethod, new() =>
+        new(name, doc, typeof(TValue), () => get(new TMethod()), method => get((TMethod)method),
+            (method, value) => set((TMethod)method, Converted<TValue>(value)));
 
-    /// <summary>A text; null where none is given and there is no default.</summary>
-    public string? Text(string name) => (string?)Value(name);
-
-    /// <summary>A list of texts; null where none is given and there is no default.</summary>
-    public IReadOnlyList<string>? Texts(string name) => (IReadOnlyList<string>?)Value(name);
-
-    /// <summary>A value, or its default.</summary>
-    /// <exception cref="ArgumentException">The method has no such setting.</exception>
-    public object? Value(string name)
+    // A whole number given for a number is one.
+    private static TValue Converted<TValue>(object? value) => value switch
     {
-        MethodOption option = method.Options.FirstOrDefault(option => option.Name == name)
-            ?? throw new ArgumentException($"The method {method.Name} has no setting {name}.", nameof(name));
-        return given is not null && given.TryGetValue(name, out object? value) ? value : option.Default;
-    }
+        TValue same => same,
+        null => default!,
+        _ => (TValue)Convert.ChangeType(value, typeof(TValue), System.Globalization.CultureInfo.InvariantCulture),
+    };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
@@ -10,33 +9,33 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>All types of adapters: those of this library in one list, and those that a program registers.</summary>
-internal static class AdapterTypes
+public static class AdapterTypes
 {
     private static readonly Registry<IAdapterType> Types = new("type of adapter", type => type.PeftType,
     [
-        new AdaLoraType(), new Ia3Type(), new LoHaType(), new LoKrType(), new LoraType(), new PrefixTuningType(),
-        new PromptTuningType(), new VeraType(),
+        AdaLoraType.Instance, Ia3Type.Instance, LoHaType.Instance, LoKrType.Instance, LoraType.Instance,
+        PrefixTuningType.Instance, PromptTuningType.Instance, VeraType.Instance,
     ]);
 
     /// <summary>The supported values of <c>peft_type</c>, sorted.</summary>
     public static IReadOnlyList<string> PeftTypes => Types.Names;
 
-    /// <summary>The kind of a <c>peft_type</c>; null where it is not supported.</summary>
-    public static IAdapterType? Find(string peftType) => Types.Find(peftType);
+    /// <summary>Adds a type of your own, for every folder that is read afterwards; from any thread.</summary>
+    /// <exception cref="ArgumentException">Its <c>peft_type</c> is taken; types are not replaced.</exception>
+    public static void Register(IAdapterType type) => Types.Register(type);
 
-    /// <summary>The kind of a config that was read or made here.</summary>
-    public static IAdapterType Of(LoraConfig config) => Find(config.PeftType)
-        ?? throw new InputException(
-            $"peft_type: found \"{config.PeftType}\", supported: {string.Join(", ", PeftTypes)}.");
+    /// <summary>The type of a <c>peft_type</c>; null where it is not supported.</summary>
+    public static IAdapterType? Find(string peftType) => Types.Find(peftType);
 }
 
-/// <summary>A kind of adapter file: a value of PEFT's <c>peft_type</c>, with its settings, its tensors and its
+/// <summary>A type of adapter: a value of PEFT's <c>peft_type</c>, with its config, its tensors and its
 /// layers.</summary>
-/// <remarks>Listed in <see cref="AdapterTypes"/>.</remarks>
-internal interface IAdapterType
+/// <remarks>Listed in <see cref="AdapterTypes"/>. Each has a record that derives from <see cref="AdapterConfig"/>, and
+/// every config that a member is given is one of that record.</remarks>
+public interface IAdapterType
 {
     /// <summary>The value of <c>peft_type</c>.</summary>
     string PeftType { get; }
@@ -44,154 +43,218 @@ internal interface IAdapterType
     /// <summary>Its name in messages.</summary>
     string Label { get; }
 
-    /// <summary>The keys of its config, as PEFT writes them.</summary>
-    IReadOnlyList<LoraConfigKey> Keys { get; }
+    /// <summary>The keys of its config, as PEFT writes them: <see cref="PeftKeys"/> has those that types
+    /// share.</summary>
+    IReadOnlyList<ConfigKey> Keys { get; }
+
+    /// <summary>A config of its record with the defaults.</summary>
+    AdapterConfig Create();
 
     /// <summary>Whether it adapts layers that <c>target_modules</c> selects.</summary>
     bool HasTargets => true;
 
     /// <summary>Why it does not adapt embeddings; null where it does.</summary>
-    string? RefusesEmbeddings(LoraConfig config) => $"{Label} adapts linear layers only";
+    string? RefusesEmbeddings(AdapterConfig config) => $"{Label} adapts linear layers only";
 
     /// <summary>The modules it adapts where a config names none; null where there is no default for the model
     /// type.</summary>
     IReadOnlyList<string>? DefaultTargets(string modelType) => Adapters.DefaultTargets.Find(modelType);
 
     /// <summary>A config with what follows from the model, as PEFT fills it in for a new adapter.</summary>
-    LoraConfig Fill(LoraConfig config, PretrainedModel model) => config;
+    AdapterConfig Fill(AdapterConfig config, PretrainedModel model) => config;
 
-    /// <summary>A config with what its kind takes from a table for the model type where a file leaves it out.</summary>
-    LoraConfig Complete(LoraConfig config, string modelType) => config;
+    /// <summary>A config with what its type takes from a table for the model type where a file leaves it out.</summary>
+    AdapterConfig Complete(AdapterConfig config, string modelType) => config;
 
     /// <summary>What is wrong with a config, a line each, the key first.</summary>
-    IEnumerable<string> Problems(LoraConfig config);
+    IEnumerable<string> Problems(AdapterConfig config) => [];
+
+    /// <summary>What of a new adapter's config has no effect beside the rest of it, a line each, the key
+    /// first.</summary>
+    IEnumerable<string> WithoutEffect(AdapterConfig config) => [];
 
     /// <summary>The tensors that an adapter's file has for the modules it adapts.</summary>
     /// <param name="config">The config.</param>
     /// <param name="targets">The adapted modules with their ranks.</param>
     /// <param name="modules">All modules of the model.</param>
     IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules);
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules);
 
     /// <summary>Builds what the adapter does to the model's layers.</summary>
     IReadOnlyList<IAdapterPart> Build(AdapterBuild build);
 
-    /// <summary>What a file of this kind changes in each module, without its base.</summary>
-    IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) => [];
+    /// <summary>What a file of this type changes in each module, without its base.</summary>
+    IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) => [];
 
     /// <summary>How many numbers of a file are trained.</summary>
     long TrainedCount(SafeTensorsFile file) => file.Entries.Values.Sum(entry => entry.ElementCount);
 
     /// <summary>What is written for an adapter: its config and tensors, changed where a plain save would be wrong on
     /// the untouched base.</summary>
-    AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
+    AdapterExport Export(AdapterConfig config, IReadOnlyList<IAdapterPart> parts) =>
         new(config, [.. parts.SelectMany(part => part.Weights)]);
 }
 
-/// <summary>Keys of configs that several kinds of adapters share (peft/config.py and the tuners' config.py).</summary>
-internal static class KindKeys
+/// <summary>Keys of configs that several types of adapters share (peft/config.py and the tuners' config.py).</summary>
+public static class PeftKeys
 {
-    /// <summary>The keys of every kind of PEFT adapter that sits on layers.</summary>
-    public static IReadOnlyList<LoraConfigKey> Common { get; } =
+    /// <summary>The keys of every type of PEFT adapter.</summary>
+    public static IReadOnlyList<ConfigKey> Common { get; } =
     [
         new("auto_mapping", "null", Map | Null),
-        new("base_model_name_or_path", "null", Text | Null),
-        new("inference_mode", "true", JsonShape.Boolean),
-        new("peft_type", "\"\"", Text),
-        new("peft_version", "null", Text | Null),
-        new("revision", "null", Text | Null),
-        new("task_type", "null", Text | Null),
+        ConfigKey.Text<AdapterConfig>(
+            "base_model_name_or_path", null, config => config.BaseModel,
+            (config, value) => config with { BaseModel = value }),
+        // PEFT sets it whenever it saves.
+        ConfigKey.Create<AdapterConfig>(
+            "inference_mode", "true", JsonShape.Boolean, _ => JsonValues.Flag(true), (config, _) => config),
+        ConfigKey.Create<AdapterConfig>(
+            "peft_type", "\"\"", Text, config => JsonValues.Text(config.PeftType), (config, _) => config),
+        ConfigKey.Text<AdapterConfig>(
+            "peft_version", null, config => config.PeftVersion,
+            (config, value) => config with { PeftVersion = value ?? AdapterConfig.FormatVersion }),
+        ConfigKey.Text<AdapterConfig>(
+            "revision", null, config => config.Revision, (config, value) => config with { Revision = value }),
+        ConfigKey.Text<AdapterConfig>(
+            "task_type", null, config => config.TaskType, (config, value) => config with { TaskType = value }),
     ];
 
+    /// <summary><c>modules_to_save</c>.</summary>
+    public static ConfigKey ModulesToSave { get; } = ConfigKey.Create<AdapterConfig>(
+        "modules_to_save", "null", TextList | Null, config => JsonValues.Texts(config.ModulesToSave),
+        (config, value) => config with
+        {
+            ModulesToSave = value.ValueKind == JsonValueKind.Array ? JsonValues.ReadTexts(value) : null,
+        });
+
+    /// <summary><c>fan_in_fan_out</c>.</summary>
+    public static ConfigKey FanInFanOut { get; } = ConfigKey.Flag<AdapterConfig>(
+        "fan_in_fan_out", false, config => config.FanInFanOut,
+        (config, value) => config with { FanInFanOut = value });
+
     /// <summary><see cref="Common"/> with the keys that choose modules.</summary>
-    public static IReadOnlyList<LoraConfigKey> Targeted { get; } =
+    public static IReadOnlyList<ConfigKey> Targeted { get; } =
     [
         .. Common,
-        new("exclude_modules", "null", Text | TextList | Null),
-        new("modules_to_save", "null", TextList | Null),
-        new("target_modules", "null", Text | TextList | Null),
+        ConfigKey.Modules<AdapterConfig>(
+            "exclude_modules", config => config.ExcludeModules,
+            (config, value) => config with { ExcludeModules = value }),
+        ModulesToSave,
+        ConfigKey.Modules<AdapterConfig>(
+            "target_modules", config => config.TargetModules,
+            (config, value) => config with { TargetModules = value }),
     ];
 
     /// <summary><see cref="Targeted"/> with the keys that choose layers.</summary>
-    public static IReadOnlyList<LoraConfigKey> Layered { get; } =
+    public static IReadOnlyList<ConfigKey> Layered { get; } =
     [
         .. Targeted,
-        new("layers_pattern", "null", Text | TextList | Null),
-        new("layers_to_transform", "null", Integer | IntegerList | Null),
+        ConfigKey.Modules<AdapterConfig>(
+            "layers_pattern", config => config.LayersPattern,
+            (config, value) => config with { LayersPattern = value }),
+        ConfigKey.Create<AdapterConfig>(
+            "layers_to_transform", "null", Integer | IntegerList | Null,
+            config => config.LayersToTransform is { } layers ? JsonElement.Parse(layers.ToString()) : JsonValues.Null,
+            (config, value) => config with { LayersToTransform = ReadLayers(value) }),
     ];
 
-    /// <summary>A number among a config's other keys.</summary>
-    public static double Number(this LoraConfig config, string key) => Value(config, key).GetDouble();
+    /// <summary>The keys of a rank and an alpha, which modules may have of their own.</summary>
+    /// <param name="alpha">The name of alpha's key.</param>
+    public static IReadOnlyList<ConfigKey> LowRank(string alpha) =>
+    [
+        ConfigKey.Create<LowRankConfig>(
+            alpha, "8", JsonShape.Number, config => JsonElement.Parse(config.Alpha.ToString()),
+            (config, value) => config with { Alpha = ReadNumber(value) }),
+        AlphaPattern,
+        Rank,
+        ConfigKey.Create<LowRankConfig>(
+            "rank_pattern", "{}", IntegerMap | Null,
+            config => JsonValues.Map(
+                config.RankPattern.Select(rank => KeyValuePair.Create(rank.Key, JsonValues.Whole(rank.Value)))),
+            (config, value) => config with
+            {
+                RankPattern = JsonValues.ReadMap(value, rank => rank.GetInt32()),
+            }),
+    ];
 
-    /// <summary>A whole number among a config's other keys.</summary>
-    public static int Whole(this LoraConfig config, string key) => Value(config, key).GetInt32();
+    /// <summary><c>bias</c>, of the types that train any.</summary>
+    internal static ConfigKey Bias<T>(Func<T, BiasTraining> get, Func<T, BiasTraining, T> set)
+        where T : AdapterConfig => ConfigKey.Create<T>(
+            "bias", "\"none\"", Text,
+            config => JsonValues.Text(
+                get(config) switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
+            (config, value) => set(config, value.GetString() switch
+            {
+                "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted, _ => BiasTraining.None,
+            }));
 
-    /// <summary>A truth value among a config's other keys.</summary>
-    public static bool Flag(this LoraConfig config, string key) => Value(config, key).GetBoolean();
-
-    /// <summary>A value among a config's other keys, or its default.</summary>
-    public static JsonElement Value(this LoraConfig config, string key) =>
-        config.OtherKeys.TryGetValue(key, out JsonElement value)
-        ? value : AdapterTypes.Of(config).Keys.Single(known => known.Name == key).Default;
+    /// <summary>A key that says how weights begin.</summary>
+    internal static ConfigKey Start<T>(
+        string name, JsonShape shape, Func<T, InitialWeights> get, Func<T, InitialWeights, T> set,
+        ConfigKeyLimit? limit = null) where T : AdapterConfig => ConfigKey.Create<T>(
+            name, "true", shape,
+            config => get(config) is { Text: { } text } ? JsonValues.Text(text) : JsonElement.Parse(get(config).Name),
+            (config, value) => set(config, value.ValueKind switch
+            {
+                JsonValueKind.True => InitialWeights.True,
+                JsonValueKind.False => InitialWeights.False,
+                JsonValueKind.Null => InitialWeights.Null,
+                _ => InitialWeights.Method(value.GetString()!),
+            }), limit);
 
     /// <summary>The paths of the modules that have a tensor of an ending in a file.</summary>
-    public static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
+    internal static IEnumerable<string> ModulesOf(SafeTensorsFile file, string ending) => file.Entries.Keys
         .Where(key => key.StartsWith(PeftTensorKeys.Prefix, StringComparison.Ordinal)
         && key.EndsWith(ending, StringComparison.Ordinal))
         .Select(key => key[PeftTensorKeys.Prefix.Length..^ending.Length]);
 
     /// <summary>The alpha that holds for a module.</summary>
-    public static double AlphaOf(LoraConfig config, string path) =>
+    internal static double AlphaOf(LowRankConfig config, string path) =>
         (new PatternValues<ConfigNumber>(config.AlphaPattern, "alpha_pattern").All(path) is [var own, ..] ? own.Value
             : config.Alpha).Value;
 
-    /// <summary>A problem where a number is not in a range.</summary>
-    public static IEnumerable<string> Range(LoraConfig config, string key, double least, double most)
-    {
-        double value = config.Number(key);
-        if (!(value >= least && value <= most)) yield return $"{key}: found {value}, expected {least} to {most}";
-    }
-}
+    /// <summary><c>r</c>.</summary>
+    internal static ConfigKey Rank { get; } = ConfigKey.Whole<LowRankConfig>(
+        "r", 8, config => config.Rank, (config, value) => config with { Rank = value });
 
-/// <summary>Adds keys that one kind of adapter has to a config's other keys.</summary>
-internal static class OwnKeys
-{
-    public static IReadOnlyDictionary<string, JsonElement> With(
-        LoraConfig config, params (string Key, object? Value)[] values)
-    {
-        var keys = new Dictionary<string, JsonElement>(config.OtherKeys);
-        foreach ((string key, object? value) in values) keys[key] = Json(value);
-        return keys;
-    }
+    /// <summary><c>alpha_pattern</c>.</summary>
+    internal static ConfigKey AlphaPattern { get; } = ConfigKey.Create<LowRankConfig>(
+        "alpha_pattern", "{}", NumberMap | Null,
+        config => JsonValues.Map(config.AlphaPattern.Select(
+            alpha => KeyValuePair.Create(alpha.Key, JsonElement.Parse(alpha.Value.ToString())))),
+        (config, value) => config with { AlphaPattern = JsonValues.ReadMap(value, ReadNumber) });
 
-    public static IReadOnlyDictionary<string, JsonElement> With(
-        LoraConfig config, string key, IEnumerable<KeyValuePair<string, object?>> map) =>
-        With(config, (key, map.ToDictionary(pair => pair.Key, pair => Json(pair.Value))));
+    private static ConfigNumber ReadNumber(JsonElement value) => ConfigNumber.Read(value.GetRawText())!.Value;
 
-    // Numbers as Python writes them: a float keeps its point.
-    private static JsonElement Json(object? value) => value switch
+    private static LayerSelection? ReadLayers(JsonElement value) => value.ValueKind switch
     {
-        double number => JsonElement.Parse(PythonFloat.Text(number)),
-        int whole => JsonElement.Parse(whole.ToString(CultureInfo.InvariantCulture)),
-        _ => JsonSerializer.SerializeToElement(value),
+        JsonValueKind.Null => null,
+        JsonValueKind.Array => [.. JsonValues.ReadWholes(value)],
+        _ => LayerSelection.One(value.GetInt32()),
     };
 }
 
 /// <summary>What an adapter is built from: a file's tensors, or first values drawn anew.</summary>
-/// <param name="config">The config.</param>
-/// <param name="targets">The adapted modules.</param>
-/// <param name="network">The model.</param>
-/// <param name="read">A tensor of the file by its key; null for a new adapter.</param>
-/// <param name="has">Whether the file has a tensor.</param>
-/// <param name="random">The source of first values.</param>
-internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> targets, INetwork network,
-    Func<string, Tensor>? read, Func<string, bool> has, Generator random)
+public sealed class AdapterBuild
 {
+    private readonly INetwork network;
+    private readonly Func<string, Tensor>? read;
+    private readonly Func<string, bool> has;
+    private readonly Generator random;
+
+    internal AdapterBuild(AdapterConfig config, IReadOnlyList<AdapterTarget> targets, INetwork network,
+        Func<string, Tensor>? read, Func<string, bool> has, Generator random)
+    {
+        (Config, Targets) = (config, targets);
+        (this.network, this.read, this.has, this.random) = (network, read, has, random);
+        Sites = AdaptableLayer.Of(network);
+    }
+
     /// <summary>The config.</summary>
-    public LoraConfig Config { get; private set; } = config;
+    public AdapterConfig Config { get; private set; }
 
     /// <summary>The adapted modules.</summary>
-    public IReadOnlyList<LoraTarget> Targets { get; private set; } = targets;
+    public IReadOnlyList<AdapterTarget> Targets { get; private set; }
 
     /// <summary>The base's folder.</summary>
     public required string ModelFolder { get; init; }
@@ -203,7 +266,7 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     public INetwork Network => network;
 
     /// <summary>Its layers by path.</summary>
-    public IReadOnlyDictionary<string, AdaptableLayer> Sites { get; } = AdaptableLayer.Of(network);
+    public IReadOnlyDictionary<string, AdaptableLayer> Sites { get; }
 
     /// <summary>Whether the adapter is new: its tensors are drawn, not read.</summary>
     public bool IsNew => read is null;
@@ -214,11 +277,12 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
     /// <summary>The data, for a start that cannot do without.</summary>
     /// <exception cref="InputException">There is none.</exception>
     public ICalibration RequireCalibration() => Calibration ?? throw new InputException(
-        $"init_lora_weights \"{Config.InitialWeights.Text}\" looks at data before training, and none was given. " +
-            "Use it in a recipe, or pass a calibration.");
+        $"init_lora_weights \"{(Config as LoraConfig)?.InitLoraWeights.Text}\" looks at data before training, and " +
+            "none was given. Pass a calibration.");
 
     /// <summary>Changes ranks and what the config says of them, as a start does that finds them from data.</summary>
-    public void Revise(LoraConfig config, IReadOnlyList<LoraTarget> targets) => (Config, Targets) = (config, targets);
+    public void Revise(AdapterConfig config, IReadOnlyList<AdapterTarget> targets) =>
+        (Config, Targets) = (config, targets);
 
     /// <summary>Whether the file has a tensor of a module.</summary>
     public bool Has(string path, string ending) => has(PeftTensorKeys.Prefix + path + ending);
@@ -249,4 +313,4 @@ internal sealed class AdapterBuild(LoraConfig config, IReadOnlyList<LoraTarget> 
 /// <summary>What is written for an adapter.</summary>
 /// <param name="Config">The config.</param>
 /// <param name="Weights">The tensors by their keys.</param>
-internal sealed record AdapterExport(LoraConfig Config, IReadOnlyList<KeyValuePair<string, Tensor>> Weights);
+public sealed record AdapterExport(AdapterConfig Config, IReadOnlyList<KeyValuePair<string, Tensor>> Weights);

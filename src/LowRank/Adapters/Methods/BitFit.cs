@@ -1,7 +1,7 @@
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>Only the biases of the base are trained.</summary>
-public sealed class BitFitMethod : IAdapterMethod
+public sealed record BitFitMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "bitfit";
@@ -22,10 +22,10 @@ public sealed class BitFitMethod : IAdapterMethod
     public double DefaultLearningRate => 1e-3;
 
     /// <inheritdoc/>
-    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) => new BitFitHooks(adapter);
+    public ITrainingHooks Hooks(Adapter adapter) => new BitFitHooks(adapter);
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
+    public AdapterConfig Configure(LoraConfig shared) =>
         shared with { Bias = BiasTraining.All, Rank = 1, Alpha = 1 };
 }
 
@@ -45,7 +45,7 @@ public sealed class BitFitHooks : ITrainingHooks
         if (!adapter.TrainedWeights.Any(
             weight => !pairs.Contains(weight.Key) && weight.Key.EndsWith(".bias", StringComparison.Ordinal)))
             throw new InputException(
-                $"adapter.method bitfit trains biases, and {adapter.Config.BaseModel} has none. Choose another " +
+                $"BitFit trains biases, and {adapter.Config.BaseModel} has none. Choose another " +
                 "method, such as ia3 for few weights.");
     }
 

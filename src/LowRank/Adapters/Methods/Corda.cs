@@ -1,11 +1,12 @@
 using System.Text.Json;
+using LowRank.Adapters.Json;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start along the directions of the weights that the data uses most, or least.</summary>
-public sealed class CordaMethod : IAdapterMethod
+public sealed record CordaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "corda";
@@ -26,25 +27,42 @@ public sealed class CordaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("mode", "ipm",
-            "ipm learns the new task fastest; kpm keeps what the base knows") { Choices = ["ipm", "kpm"] },
-        new("examples", 64, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
+        MethodOption.Create<CordaMethod, string>(
+            "mode", method => method.Config.Mode,
+            (method, value) => method with { Config = method.Config with { Mode = value } },
+            "ipm learns the new task fastest; kpm keeps what the base knows") with { Choices = ["ipm", "kpm"] },
+        MethodOption.Create<CordaMethod, int>(
+            "examples", method => method.Examples, (method, value) => method with { Examples = value },
+            "number of training examples to look at") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <inheritdoc/>
-    public int CalibrationExamples(MethodOptions options) => options.Whole("examples");
+    /// <summary>What is written for the start.</summary>
+    public CordaConfig Config { get; init; } = new();
+
+    /// <summary>Examples of the training data to look at; 64.</summary>
+    public int Examples { get; init; } = 64;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
-    {
-        InitialWeights = InitialWeights.Method("corda"),
-        OtherKeys = OwnKeys.With(shared, "corda_config", new SortedDictionary<string, object?>(StringComparer.Ordinal)
-        {
-            ["cache_file"] = null, ["corda_method"] = options.Text("mode"), ["covariance_file"] = null,
-                ["prune_temporary_fields"] = true,
-            ["use_float16_for_covariance"] = false, ["verbose"] = false,
-        }),
-    };
+    public int CalibrationExamples => Examples;
+
+    /// <inheritdoc/>
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("corda"), CordaConfig = Config };
+}
+
+/// <summary>How CorDA begins (PEFT's <c>corda_config</c>).</summary>
+public sealed record CordaConfig
+{
+    /// <summary>"ipm" begins with the largest directions and learns the new task fastest; "kpm" with the smallest,
+    /// which keeps what the base knows; ipm.</summary>
+    public string Mode { get; init; } = "ipm";
+
+    internal static CordaConfig Read(JsonElement settings) => new() { Mode = settings.TextOr("corda_method", "ipm") };
+
+    internal JsonElement Write() => JsonValues.Map(
+        ("cache_file", JsonValues.Null), ("corda_method", JsonValues.Text(Mode)), ("covariance_file", JsonValues.Null),
+        ("prune_temporary_fields", JsonValues.Flag(true)), ("use_float16_for_covariance", JsonValues.Flag(false)),
+        ("verbose", JsonValues.Flag(false)));
 }
 
 /// <summary>CorDA (arXiv 2406.05223): the pair begins as the directions of W·C, with C the covariance of the layer's
@@ -60,8 +78,7 @@ internal sealed class CordaInitializer : ILoraInitializer
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
-        bool keeps = build.Config.Value("corda_config") is { ValueKind: JsonValueKind.Object } settings
-            && settings.TryGetProperty("corda_method", out JsonElement method) && method.GetString() == "kpm";
+        bool keeps = ((LoraConfig)build.Config).CordaConfig?.Mode == "kpm";
         Dictionary<string, InputStatistics> statistics =
             InputStatistics.Collect(build, usesLabels: false, normalizes: true);
         return build.Targets.ToDictionary(target => target.Path, target =>
@@ -73,7 +90,7 @@ internal sealed class CordaInitializer : ILoraInitializer
         });
     }
 
-    private static LoraPair Pair(Tensor weight, Tensor covariance, LoraTarget target, bool keeps)
+    private static LoraPair Pair(Tensor weight, Tensor covariance, AdapterTarget target, bool keeps)
     {
         using var noGradient = no_grad();
         (Tensor damped, Tensor inverse) = Invertible(covariance);

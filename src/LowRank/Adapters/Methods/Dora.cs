@@ -3,10 +3,10 @@ using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA on the direction of each weight, with a trained magnitude for each output.</summary>
-public sealed class DoraMethod : IAdapterMethod
+public sealed record DoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "dora";
@@ -24,7 +24,7 @@ public sealed class DoraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "init_lora_weights"];
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with { UseDora = true };
+    public AdapterConfig Configure(LoraConfig shared) => shared with { UseDora = true };
 }
 
 /// <summary>DoRA (arXiv 2402.09353): W' = m ∘ (W + s·B·A) / ‖W + s·B·A‖ by row, with a magnitude m for each

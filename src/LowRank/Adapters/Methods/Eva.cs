@@ -1,12 +1,13 @@
 using System.Text.Json;
+using LowRank.Adapters.Json;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose A starts along the directions in which a layer's inputs vary most; layers where a few directions
 /// explain much get more rank.</summary>
-public sealed class EvaMethod : IAdapterMethod
+public sealed record EvaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "eva";
@@ -29,27 +30,69 @@ public sealed class EvaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("rho", 2.0, "a layer may get at most rho times the rank; 1 gives every layer the same rank") { Least = 1 },
-        new("examples", 64, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
-        new("use_label_mask", true, "look only at positions with labels"),
-        new("whiten", false, "divide each direction by the square root of its singular value"),
-        new("adjust_scaling_factors", true, "keep the scale of layers whose rank changes"),
+        Of("rho", config => config.Rho, (config, value) => config with { Rho = value },
+            "a layer may get at most rho times the rank; 1 gives every layer the same rank") with { Least = 1 },
+        MethodOption.Create<EvaMethod, int>(
+            "examples", method => method.Examples, (method, value) => method with { Examples = value },
+            "number of training examples to look at") with { Least = 1, Most = int.MaxValue },
+        Of("use_label_mask", config => config.UseLabelMask,
+            (config, value) => config with { UseLabelMask = value }, "look only at positions with labels"),
+        Of("whiten", config => config.Whiten, (config, value) => config with { Whiten = value },
+            "divide each direction by the square root of its singular value"),
+        Of("adjust_scaling_factors", config => config.AdjustScalingFactors,
+            (config, value) => config with { AdjustScalingFactors = value },
+            "keep the scale of layers whose rank changes"),
     ];
 
-    /// <inheritdoc/>
-    public int CalibrationExamples(MethodOptions options) => options.Whole("examples");
+    /// <summary>What is written for the start.</summary>
+    public EvaConfig Config { get; init; } = new();
+
+    /// <summary>Examples of the training data to look at; 64.</summary>
+    public int Examples { get; init; } = 64;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public int CalibrationExamples => Examples;
+
+    /// <inheritdoc/>
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("eva"), EvaConfig = Config };
+
+    private static MethodOption Of<T>(
+        string name, Func<EvaConfig, T> get, Func<EvaConfig, T, EvaConfig> set, string doc) =>
+        MethodOption.Create<EvaMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>How EVA begins (PEFT's <c>eva_config</c>).</summary>
+public sealed record EvaConfig
+{
+    /// <summary>A layer may get at most this many times the rank; 2, at least 1.</summary>
+    public double Rho { get; init; } = 2;
+
+    /// <summary>Whether only positions with labels are looked at; true.</summary>
+    public bool UseLabelMask { get; init; } = true;
+
+    /// <summary>Whether each direction is divided by the root of its singular value; false.</summary>
+    public bool Whiten { get; init; }
+
+    /// <summary>Whether layers whose rank changes keep their scale; true.</summary>
+    public bool AdjustScalingFactors { get; init; } = true;
+
+    // What a key means that is left out is PEFT's.
+    internal static EvaConfig Read(JsonElement settings) => new()
     {
-        InitialWeights = InitialWeights.Method("eva"),
-        OtherKeys = OwnKeys.With(shared, "eva_config", new SortedDictionary<string, object?>(StringComparer.Ordinal)
-        {
-            ["adjust_scaling_factors"] = options.Flag("adjust_scaling_factors"), ["label_mask_value"] = -100,
-                ["rho"] = options.Number("rho"),
-            ["tau"] = 0.99, ["use_label_mask"] = options.Flag("use_label_mask"), ["whiten"] = options.Flag("whiten"),
-        }),
+        Rho = settings.NumberOr("rho", 2.0),
+        UseLabelMask = settings.FlagOr("use_label_mask", true),
+        Whiten = settings.FlagOr("whiten", false),
+        AdjustScalingFactors = settings.FlagOr("adjust_scaling_factors", true),
     };
+
+    internal JsonElement Write() => JsonValues.Map(
+        ("adjust_scaling_factors", JsonValues.Flag(AdjustScalingFactors)),
+        ("label_mask_value", JsonValues.Whole(-100)), ("rho", JsonValues.Number(Rho)),
+        ("tau", JsonValues.Number(0.99)), ("use_label_mask", JsonValues.Flag(UseLabelMask)),
+        ("whiten", JsonValues.Flag(Whiten)));
 }
 
 /// <summary>EVA (arXiv 2410.07170): A begins as the directions in which a layer's inputs vary most, B as zero, and
@@ -62,23 +105,23 @@ internal sealed class EvaInitializer : ILoraInitializer
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
-        double rho = Setting(build.Config, "rho", 2.0);
-        bool usesLabels = Setting(build.Config, "use_label_mask", true),
-            whitens = Setting(build.Config, "whiten", false),
-            adjusts = Setting(build.Config, "adjust_scaling_factors", true);
-        Dictionary<string, InputStatistics> statistics = InputStatistics.Collect(build, usesLabels, normalizes: false);
+        EvaConfig settings = ((LoraConfig)build.Config).EvaConfig ?? new EvaConfig();
+        Dictionary<string, InputStatistics> statistics = 
+            InputStatistics.Collect(build, settings.UseLabelMask, normalizes: false);
         Dictionary<string, (Tensor Directions, double[] Shares, Tensor Values)> layers =
             build.Targets.ToDictionary(target => target.Path,
-            target => Components(statistics[target.Path], (int)Math.Round(target.Rank * rho, MidpointRounding.ToEven)));
+            target => Components(
+                statistics[target.Path],
+                (int)Math.Round(target.Rank * settings.Rho, MidpointRounding.ToEven)));
         foreach (InputStatistics recorder in statistics.Values) recorder.Dispose();
         Dictionary<string, int> ranks =
             Distribute(build, layers.ToDictionary(layer => layer.Key, layer => layer.Value.Shares));
-        Redistribute(build, ranks, adjusts);
+        Redistribute(build, ranks, settings.AdjustScalingFactors);
         return build.Targets.ToDictionary(target => target.Path, target =>
         {
             (Tensor directions, _, Tensor values) = layers[target.Path];
             Tensor a = directions.narrow(0, 0, target.Rank);
-            if (whitens) a = a / values.narrow(0, 0, target.Rank).sqrt().unsqueeze(1);
+            if (settings.Whiten) a = a / values.narrow(0, 0, target.Rank).sqrt().unsqueeze(1);
             return new LoraPair(a, zeros(build.Sites[target.Path].OutputSize, target.Rank));
         });
     }
@@ -111,9 +154,9 @@ internal sealed class EvaInitializer : ILoraInitializer
     // A layer without a direction is no target any more; with the scale kept, every layer learns at the same pace.
     private static void Redistribute(AdapterBuild build, Dictionary<string, int> ranks, bool adjusts)
     {
-        LoraConfig config = build.Config;
-        double Alpha(LoraTarget target) => adjusts ? target.Alpha * ranks[target.Path] / target.Rank : target.Alpha;
-        List<LoraTarget> targets = [.. build.Targets.Where(target => ranks[target.Path] > 0)
+        var config = (LoraConfig)build.Config;
+        double Alpha(AdapterTarget target) => adjusts ? target.Alpha * ranks[target.Path] / target.Rank : target.Alpha;
+        List<AdapterTarget> targets = [.. build.Targets.Where(target => ranks[target.Path] > 0)
             .Select(target =>
             target with { Rank = ranks[target.Path], Alpha = Alpha(target),
             Scale = config.Scale(ranks[target.Path], Alpha(target)) })];
@@ -127,18 +170,7 @@ internal sealed class EvaInitializer : ILoraInitializer
             AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
                 targets.Where(target => target.Alpha != config.Alpha.Value)
                 .Select(target => KeyValuePair.Create(target.Path, (ConfigNumber)target.Alpha))),
-            ExcludeModules = dropped.Length == 0 ? config.ExcludeModules : ModuleSelection.Of([.. excluded]),
+            ExcludeModules = dropped.Length == 0 ? config.ExcludeModules : [.. excluded],
         }, targets);
     }
-
-    private static double Setting(LoraConfig config, string key, double otherwise) =>
-        Find(config, key) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : otherwise;
-
-    private static bool Setting(LoraConfig config, string key, bool otherwise) =>
-        Find(config, key) is { ValueKind: JsonValueKind.True or JsonValueKind.False } value
-            ? value.GetBoolean() : otherwise;
-
-    private static JsonElement? Find(LoraConfig config, string key) =>
-        config.Value("eva_config") is { ValueKind: JsonValueKind.Object } settings
-            && settings.TryGetProperty(key, out JsonElement value) ? value : null;
 }

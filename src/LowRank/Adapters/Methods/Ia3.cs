@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LowRank.Adapters.Files;
 using LowRank.Adapters.Inspection;
 using LowRank.Adapters.Json;
@@ -10,11 +9,11 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>A trained vector scales keys, values and the inputs of feed-forward layers: the fewest weights of
 /// all.</summary>
-public sealed class Ia3Method : IAdapterMethod
+public sealed record Ia3Method : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "ia3";
@@ -34,20 +33,41 @@ public sealed class Ia3Method : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("feedforward_modules", null,
+    [
+        MethodOption.Create<Ia3Method, IReadOnlyList<string>?>(
+            "feedforward_modules", method => method.FeedforwardModules,
+            (method, value) => method with { FeedforwardModules = value },
             "names among target_modules whose input is scaled instead of their output; default: the model " +
-            "type's") { Type = typeof(IReadOnlyList<string>) }];
+            "type's"),
+    ];
+
+    /// <summary>Names among the target modules whose input is scaled, not their output; null takes the default of the
+    /// model type.</summary>
+    public IReadOnlyList<string>? FeedforwardModules { get; init; }
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 3e-3;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => new Ia3Config
     {
-        PeftType = "IA3",
-        OtherKeys = options.Texts("feedforward_modules") is { } modules
-        ? OwnKeys.With(shared, ("feedforward_modules", modules)) : shared.OtherKeys,
-    };
+        FeedforwardModules = FeedforwardModules is { } names ? [.. names] : null,
+        InitIa3Weights = shared.InitLoraWeights == InitialWeights.True,
+    }.WithModulesOf(shared);
+}
+
+/// <summary>Settings of IA3 (arXiv 2205.05638).</summary>
+public sealed record Ia3Config : AdapterConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => Ia3Type.Instance;
+
+    /// <summary>The target modules whose input is scaled, not their output (<c>feedforward_modules</c>); null takes the
+    /// default of the model type.</summary>
+    public ModuleSelection? FeedforwardModules { get; init; }
+
+    /// <summary>Whether the vectors begin as ones, which changes nothing (<c>init_ia3_weights</c>); true.</summary>
+    public bool InitIa3Weights { get; init; } = true;
 }
 
 /// <summary>PEFT's IA3 (arXiv 2205.05638).</summary>
@@ -80,47 +100,57 @@ internal sealed class Ia3Type : IAdapterType
         ["t5"] = (["k", "v", "wo"], ["wo"]),
     };
 
+    /// <summary>The one there is.</summary>
+    public static Ia3Type Instance { get; } = new();
+
     public string PeftType => "IA3";
 
     public string Label => "IA3";
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
-        .. KindKeys.Targeted,
-        new("fan_in_fan_out", "false", JsonShape.Boolean),
-        new(FeedForward, "null", Text | TextList | Null),
-        new("init_ia3_weights", "true", JsonShape.Boolean),
+        .. PeftKeys.Targeted,
+        PeftKeys.FanInFanOut,
+        ConfigKey.Modules<Ia3Config>(
+            FeedForward, config => config.FeedforwardModules,
+            (config, value) => config with { FeedforwardModules = value }),
+        ConfigKey.Flag<Ia3Config>(
+            "init_ia3_weights", true, config => config.InitIa3Weights,
+            (config, value) => config with { InitIa3Weights = value }),
     ];
+
+    public AdapterConfig Create() => new Ia3Config();
 
     public IReadOnlyList<string>? DefaultTargets(string modelType) =>
         Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found) ? found.Targets : null;
 
-    public LoraConfig Fill(LoraConfig config, PretrainedModel model) => Complete(config, model.Config.ModelType);
+    public AdapterConfig Fill(AdapterConfig config, PretrainedModel model) => Complete(config, model.Config.ModelType);
 
-    public LoraConfig Complete(LoraConfig config, string modelType)
+    public AdapterConfig Complete(AdapterConfig any, string modelType)
     {
-        if (config.Value(FeedForward).ValueKind != JsonValueKind.Null) return config;
+        var config = (Ia3Config)any;
+        if (config.FeedforwardModules is not null) return config;
         string[] modules = Defaults.TryGetValue(modelType, out (string[] Targets, string[] FeedForward) found)
             ? found.FeedForward : [];
         if (config.TargetModules?.Names is { } names) modules = [.. modules.Where(names.Contains)];
-        return config with { OtherKeys = new Dictionary<string, JsonElement>(
-            config.OtherKeys) { [FeedForward] = JsonSerializer.SerializeToElement(modules) } };
+        return config with { FeedforwardModules = [.. modules] };
     }
 
-    public IEnumerable<string> Problems(LoraConfig config)
+    public IEnumerable<string> Problems(AdapterConfig any)
     {
+        var config = (Ia3Config)any;
         // PEFT asks the same: a feed-forward module that is no target would never be scaled.
-        if (config.TargetModules?.Names is not { } targets || FeedForwardNames(config)?.Names is not { } scaled)
+        if (config.TargetModules?.Names is not { } targets || config.FeedforwardModules?.Names is not { } scaled)
             yield break;
         foreach (string name in scaled.Where(name => !targets.Contains(name)))
             yield return $"{FeedForward}: \"{name}\" is not among target_modules; add it there or remove it here";
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
             yield return new AdapterTensor(PeftTensorKeys.Prefix + target.Path + ".ia3_l",
@@ -129,8 +159,8 @@ internal sealed class Ia3Type : IAdapterType
         }
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
-        KindKeys.ModulesOf(file, ".ia3_l").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) =>
+        PeftKeys.ModulesOf(file, ".ia3_l").Select(path =>
     {
         long[] shape = file.Entries[PeftTensorKeys.Prefix + path + ".ia3_l"].Shape; // [1, in] or [out, 1]
         return new ModuleSummary(path, 0, 0, 1, shape[0] == 1 ? 0 : shape[0], shape[0] == 1 ? shape[1]
@@ -143,21 +173,14 @@ internal sealed class Ia3Type : IAdapterType
         using var scope = NewDisposeScope();
         bool input = ScalesInput(build.Config, target.Path);
         long[] shape = input ? [1, site.InputSize] : [site.OutputSize, 1];
-        Tensor Draw() => build.Config.InitialWeights.Name == "true" ? ones(shape)
+        Tensor Draw() => ((Ia3Config)build.Config).InitIa3Weights ? ones(shape)
             : empty(shape).normal_(0, 1, build.Random);
         return new AdaptedLayer(site, new Ia3Layer(build.Take(target.Path, ".ia3_l", Draw), input));
     })];
 
-    private static bool ScalesInput(LoraConfig config, string path) =>
-        FeedForwardNames(config) is { } selection && new NameFilter(selection, FeedForward).Matches(path);
-
-    private static ModuleSelection? FeedForwardNames(LoraConfig config) => config.Value(FeedForward) switch
-    {
-        { ValueKind: JsonValueKind.Array } list =>
-            ModuleSelection.Of([.. list.EnumerateArray().Select(name => name.GetString()!)]),
-        { ValueKind: JsonValueKind.String } text => ModuleSelection.Pattern(text.GetString()!),
-        _ => null,
-    };
+    private static bool ScalesInput(AdapterConfig config, string path) =>
+        ((Ia3Config)config).FeedforwardModules is { } selection
+            && new NameFilter(selection, FeedForward).Matches(path);
 }
 
 /// <summary>IA3 on a linear layer: a trained vector scales its output, or its input in feed-forward layers (arXiv

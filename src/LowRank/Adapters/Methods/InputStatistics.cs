@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>Sums over the inputs x of a layer, collected in its slot while the model runs: Σxxᵀ, Σx and their
 /// number.</summary>
@@ -72,8 +72,8 @@ internal sealed class InputStatistics(int inputs, Device device, bool normalizes
         string[] unseen = [.. statistics.Where(pair => pair.Value.Count == 0).Select(pair => pair.Key)];
         if (unseen.Length > 0)
             throw new InputException(
-                $"init_lora_weights \"{build.Config.InitialWeights.Text}\": no example reached these layers. Take " +
-                "more examples (method_options.examples):", unseen);
+                $"init_lora_weights \"{((LoraConfig)build.Config).InitLoraWeights.Text}\": no example reached " +
+                "these layers. Take more examples to look at:", unseen);
         return statistics;
     }
 

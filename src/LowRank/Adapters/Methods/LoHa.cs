@@ -7,11 +7,11 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>The change is the entry-by-entry product of two low-rank matrices: the square of the rank from twice the
 /// weights.</summary>
-public sealed class LoHaMethod : IAdapterMethod
+public sealed record LoHaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "loha";
@@ -34,49 +34,89 @@ public sealed class LoHaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("rank_dropout", 0.0, "share of the change's outputs that a step drops") { Most = 0.999 },
-        new("module_dropout", 0.0, "probability that a step drops a whole change") { Most = 0.999 },
+        MethodOption.Create<LoHaMethod, double>(
+            "rank_dropout", method => method.Config.RankDropout,
+            (method, value) => method with { Config = method.Config with { RankDropout = value } },
+            "share of the change's outputs that a step drops") with { Most = 0.999 },
+        MethodOption.Create<LoHaMethod, double>(
+            "module_dropout", method => method.Config.ModuleDropout,
+            (method, value) => method with { Config = method.Config with { ModuleDropout = value } },
+            "probability that a step drops a whole change") with { Most = 0.999 },
     ];
 
+    /// <summary>What the method's own settings say.</summary>
+    public LoHaConfig Config { get; init; } = new();
+
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
-        PeftType = "LOHA",
-        OtherKeys = OwnKeys.With(
-            shared, ("rank_dropout", options.Number("rank_dropout")),
-            ("module_dropout", options.Number("module_dropout"))),
-    };
+        Rank = shared.Rank,
+        Alpha = shared.Alpha,
+        RankPattern = shared.RankPattern,
+        AlphaPattern = shared.AlphaPattern,
+        InitWeights = shared.InitLoraWeights == InitialWeights.True,
+    }).WithModulesOf(shared);
+}
+
+/// <summary>Settings of LoHa (PEFT's LOHA; FedPara, arXiv 2108.06098).</summary>
+public sealed record LoHaConfig : LowRankConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => LoHaType.Instance;
+
+    /// <summary>Share of the outputs of the change that a step leaves out (<c>rank_dropout</c>), 0 to 1; 0.</summary>
+    public double RankDropout { get; init; }
+
+    /// <summary>How often a step leaves out a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
+    public double ModuleDropout { get; init; }
+
+    /// <summary>Whether the change begins as zero (<c>init_weights</c>); true.</summary>
+    public bool InitWeights { get; init; } = true;
 }
 
 /// <summary>PEFT's LOHA: low-rank Hadamard products (FedPara, arXiv 2108.06098).</summary>
 internal sealed class LoHaType : IAdapterType
 {
+    /// <summary>The one there is.</summary>
+    public static LoHaType Instance { get; } = new();
+
     public string PeftType => "LOHA";
 
     public string Label => "LoHa";
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
-        .. KindKeys.Layered,
-        new("alpha", "8", Number),
-        new("alpha_pattern", "{}", NumberMap | Null),
-        new("init_weights", "true", JsonShape.Boolean),
-        new("module_dropout", "0.0", Number),
-        new("r", "8", Integer),
-        new("rank_dropout", "0.0", Number),
-        new("rank_pattern", "{}", IntegerMap | Null),
+        .. PeftKeys.Layered,
+        .. PeftKeys.LowRank("alpha"),
+        ConfigKey.Flag<LoHaConfig>(
+            "init_weights", true, config => config.InitWeights,
+            (config, value) => config with { InitWeights = value }),
+        ConfigKey.Number<LoHaConfig>(
+            "module_dropout", 0, config => config.ModuleDropout,
+            (config, value) => config with { ModuleDropout = value }),
+        ConfigKey.Number<LoHaConfig>(
+            "rank_dropout", 0, config => config.RankDropout,
+            (config, value) => config with { RankDropout = value }),
         new("use_effective_conv2d", "false", JsonShape.Boolean),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Ranks(config), .. KindKeys.Range(config, "rank_dropout", 0, 1),
-            .. KindKeys.Range(config, "module_dropout", 0, 1)];
+    public AdapterConfig Create() => new LoHaConfig();
+
+    public IEnumerable<string> Problems(AdapterConfig any)
+    {
+        var config = (LoHaConfig)any;
+        return
+        [
+            .. ConfigRules.Ranks(config), .. ConfigRules.Share("rank_dropout", config.RankDropout),
+            .. ConfigRules.Share("module_dropout", config.ModuleDropout),
+        ];
+    }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
             foreach (string half in new[] { ".hada_w1", ".hada_w2" })
             {
@@ -89,14 +129,14 @@ internal sealed class LoHaType : IAdapterType
         }
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
-        KindKeys.ModulesOf(file, ".hada_w1_a").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) =>
+        PeftKeys.ModulesOf(file, ".hada_w1_a").Select(path =>
     {
         using var scope = NewDisposeScope();
         Tensor Read(string ending) => file.Map(PeftTensorKeys.Prefix + path + ending);
         Tensor firstA = Read(".hada_w1_a"), firstB = Read(".hada_w1_b");
         int rank = (int)firstA.shape[1];
-        double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
+        double alpha = PeftKeys.AlphaOf((LoHaConfig)config, path), scale = alpha / rank;
         Tensor delta = matmul(firstA, firstB) * matmul(Read(".hada_w2_a"), Read(".hada_w2_b")) * scale;
         return new ModuleSummary(
             path, rank, alpha, scale, delta.shape[0], delta.shape[1],
@@ -107,14 +147,14 @@ internal sealed class LoHaType : IAdapterType
     {
         AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
-        bool changes = build.Config.InitialWeights.Name != "true";
+        var config = (LoHaConfig)build.Config;
         Tensor Take(string ending, int rows, int columns, bool zero = false) =>
             build.Take(target.Path, ending, () => zero ? zeros(rows, columns) : build.Kaiming(rows, columns));
         return new AdaptedLayer(site, new LoHaLayer(
             (Take(".hada_w1_a", site.OutputSize, target.Rank), Take(".hada_w1_b", target.Rank, site.InputSize)),
             (Take(".hada_w2_a", site.OutputSize, target.Rank),
-            Take(".hada_w2_b", target.Rank, site.InputSize, zero: !changes)),
-            target.Scale, build.Config.Number("rank_dropout"), build.Config.Number("module_dropout")));
+            Take(".hada_w2_b", target.Rank, site.InputSize, zero: config.InitWeights)),
+            target.Scale, config.RankDropout, config.ModuleDropout));
     })];
 }
 

@@ -9,10 +9,10 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>The change is the Kronecker product of two small matrices, one of which has low rank.</summary>
-public sealed class LoKrMethod : IAdapterMethod
+public sealed record LoKrMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lokr";
@@ -33,75 +33,132 @@ public sealed class LoKrMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("decompose_both", false, "whether the smaller matrix has low rank too"),
-        new("decompose_factor", -1, "size of the smaller matrix; -1 makes both as similar in size as " +
-            "possible") { Least = -1,
-        Most = int.MaxValue },
-        new("rank_dropout", 0.0, "share of the change's outputs that a step drops") { Most = 0.999 },
-        new("rank_dropout_scale", false, "whether the remaining outputs are then scaled up")
+        Of("decompose_both", config => config.DecomposeBoth,
+            (config, value) => config with { DecomposeBoth = value },
+            "whether the smaller matrix has low rank too"),
+        Of("decompose_factor", config => config.DecomposeFactor,
+            (config, value) => config with { DecomposeFactor = value },
+            "size of the smaller matrix; -1 makes both as similar in size as possible")
+            with { Least = -1, Most = int.MaxValue },
+        Of("rank_dropout", config => config.RankDropout, (config, value) => config with { RankDropout = value },
+            "share of the change's outputs that a step drops") with { Most = 0.999 },
+        Of("rank_dropout_scale", config => config.RankDropoutScale,
+            (config, value) => config with { RankDropoutScale = value },
+            "whether the remaining outputs are then scaled up") with
         {
-            Unless = options => options.Flag("rank_dropout_scale") && options.Number("rank_dropout") == 0
+            Unless = method => ((LoKrMethod)method).Config is { RankDropoutScale: true, RankDropout: 0 }
                 ? "has no effect without rank_dropout; add that or remove this" : null,
         },
-        new("module_dropout", 0.0, "probability that a step drops a whole change") { Most = 0.999 },
+        Of("module_dropout", config => config.ModuleDropout,
+            (config, value) => config with { ModuleDropout = value },
+            "probability that a step drops a whole change")
+            with { Most = 0.999 },
     ];
 
+    /// <summary>What the method's own settings say.</summary>
+    public LoKrConfig Config { get; init; } = new();
+
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
-        PeftType = "LOKR",
-        OtherKeys = OwnKeys.With(
-            shared, ("decompose_both", options.Flag("decompose_both")),
-            ("decompose_factor", options.Whole("decompose_factor")),
-            ("rank_dropout", options.Number("rank_dropout")),
-            ("rank_dropout_scale", options.Flag("rank_dropout_scale")),
-            ("module_dropout", options.Number("module_dropout"))),
-    };
+        Rank = shared.Rank,
+        Alpha = shared.Alpha,
+        RankPattern = shared.RankPattern,
+        AlphaPattern = shared.AlphaPattern,
+        InitWeights = shared.InitLoraWeights,
+    }).WithModulesOf(shared);
+
+    private static MethodOption Of<T>(
+        string name, Func<LoKrConfig, T> get, Func<LoKrConfig, T, LoKrConfig> set, string doc) =>
+        MethodOption.Create<LoKrMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>Settings of LoKr (PEFT's LOKR; KronA, arXiv 2212.10650; LyCORIS, arXiv 2309.14859).</summary>
+public sealed record LoKrConfig : LowRankConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => LoKrType.Instance;
+
+    /// <summary>Whether the smaller matrix is of low rank too (<c>decompose_both</c>); false.</summary>
+    public bool DecomposeBoth { get; init; }
+
+    /// <summary>The size of the smaller matrix (<c>decompose_factor</c>), at least 1; −1, which makes both as equal as
+    /// they can be.</summary>
+    public int DecomposeFactor { get; init; } = -1;
+
+    /// <summary>Share of the outputs of the change that a step leaves out (<c>rank_dropout</c>), 0 to 1; 0.</summary>
+    public double RankDropout { get; init; }
+
+    /// <summary>Whether the others are then scaled up (<c>rank_dropout_scale</c>); false.</summary>
+    public bool RankDropoutScale { get; init; }
+
+    /// <summary>How often a step leaves out a whole change (<c>module_dropout</c>), 0 to 1; 0.</summary>
+    public double ModuleDropout { get; init; }
+
+    /// <summary>How the matrices begin (<c>init_weights</c>): true, false or "lycoris"; true.</summary>
+    public InitialWeights InitWeights { get; init; } = InitialWeights.True;
 }
 
 /// <summary>PEFT's LOKR: low-rank Kronecker products (KronA, arXiv 2212.10650; LyCORIS, arXiv 2309.14859).</summary>
 internal sealed class LoKrType : IAdapterType
 {
+    /// <summary>The one there is.</summary>
+    public static LoKrType Instance { get; } = new();
+
     public string PeftType => "LOKR";
 
     public string Label => "LoKr";
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
-        .. KindKeys.Layered,
-        new("alpha", "8", Number),
-        new("alpha_pattern", "{}", NumberMap | Null),
-        new("decompose_both", "false", JsonShape.Boolean),
-        new("decompose_factor", "-1", Integer),
-        new("init_weights", "true", JsonShape.Boolean | Text),
-        new("module_dropout", "0.0", Number),
-        new("r", "8", Integer),
-        new("rank_dropout", "0.0", Number),
-        new("rank_dropout_scale", "false", JsonShape.Boolean),
-        new("rank_pattern", "{}", IntegerMap | Null),
+        .. PeftKeys.Layered,
+        .. PeftKeys.LowRank("alpha"),
+        ConfigKey.Flag<LoKrConfig>(
+            "decompose_both", false, config => config.DecomposeBoth,
+            (config, value) => config with { DecomposeBoth = value }),
+        ConfigKey.Whole<LoKrConfig>(
+            "decompose_factor", -1, config => config.DecomposeFactor,
+            (config, value) => config with { DecomposeFactor = value }),
+        PeftKeys.Start<LoKrConfig>(
+            "init_weights", JsonShape.Boolean | Text, config => config.InitWeights,
+            (config, value) => config with { InitWeights = value }),
+        ConfigKey.Number<LoKrConfig>(
+            "module_dropout", 0, config => config.ModuleDropout,
+            (config, value) => config with { ModuleDropout = value }),
+        ConfigKey.Number<LoKrConfig>(
+            "rank_dropout", 0, config => config.RankDropout,
+            (config, value) => config with { RankDropout = value }),
+        ConfigKey.Flag<LoKrConfig>(
+            "rank_dropout_scale", false, config => config.RankDropoutScale,
+            (config, value) => config with { RankDropoutScale = value }),
         new("use_effective_conv2d", "false", JsonShape.Boolean),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config)
+    public AdapterConfig Create() => new LoKrConfig();
+
+    public IEnumerable<string> Problems(AdapterConfig any)
     {
-        foreach (string problem in LoraConfigRules.Ranks(config)) yield return problem;
-        foreach (string key in new[] { "rank_dropout", "module_dropout" })
-            foreach (string problem in KindKeys.Range(config, key, 0, 1)) yield return problem;
-        if (config.Whole("decompose_factor") is < 1 and not -1)
-            yield return $"decompose_factor: found {config.Whole("decompose_factor")}, expected −1 or at least 1";
-        if (config.InitialWeights.Name is not ("true" or "false" or "lycoris"))
-            yield return $"init_weights: found \"{config.InitialWeights.Text}\", expected true, false or \"lycoris\"";
+        var config = (LoKrConfig)any;
+        foreach (string problem in ConfigRules.Ranks(config)) yield return problem;
+        foreach (string problem in ConfigRules.Share("rank_dropout", config.RankDropout)) yield return problem;
+        foreach (string problem in ConfigRules.Share("module_dropout", config.ModuleDropout)) yield return problem;
+        if (config.DecomposeFactor is < 1 and not -1)
+            yield return $"decompose_factor: found {config.DecomposeFactor}, expected −1 or at least 1";
+        if (config.InitWeights.Name is not ("true" or "false" or "lycoris"))
+            yield return $"init_weights: found \"{config.InitWeights.Text}\", expected true, false or \"lycoris\"";
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
             KroneckerShape shape =
-                KroneckerShape.Of(config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
+                KroneckerShape.Of((LoKrConfig)config, target.Rank, (int)module.OutputSize, (int)module.InputSize);
             foreach ((string ending, int rows, int columns) in shape.Tensors)
                 yield return new AdapterTensor(
                     PeftTensorKeys.Prefix + target.Path + ending, [rows, columns], target.Path, AdapterTensorPart.Own);
@@ -109,9 +166,10 @@ internal sealed class LoKrType : IAdapterType
     }
 
     /// <remarks>The singular values of a Kronecker product are the products of its factors'.</remarks>
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
-        KindKeys.ModulesOf(file, ".lokr_w1").Concat(KindKeys.ModulesOf(file, ".lokr_w1_a")).Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(AdapterConfig any, SafeTensorsFile file) =>
+        PeftKeys.ModulesOf(file, ".lokr_w1").Concat(PeftKeys.ModulesOf(file, ".lokr_w1_a")).Select(path =>
         {
+            var config = (LoKrConfig)any;
             using var scope = NewDisposeScope();
             string key = PeftTensorKeys.Prefix + path;
             Tensor Whole(string part) => file.Entries.ContainsKey(key + part) ? file.Map(key + part)
@@ -119,7 +177,7 @@ internal sealed class LoKrType : IAdapterType
             Tensor first = Whole(".lokr_w1"), second = Whole(".lokr_w2");
             int rank = new PatternValues<int>(config.RankPattern, "rank_pattern").All(path) is [var own, ..] ? own.Value
                 : config.Rank;
-            double alpha = KindKeys.AlphaOf(config, path), scale = alpha / rank;
+            double alpha = PeftKeys.AlphaOf(config, path), scale = alpha / rank;
             DeltaSpectrum one = DeltaSpectrum.Of(first), two = DeltaSpectrum.Of(second);
             double[] values =
                 [.. one.SingularValues.SelectMany(x => two.SingularValues.Select(y => x * y * Math.Abs(scale)))
@@ -138,13 +196,14 @@ internal sealed class LoKrType : IAdapterType
     {
         AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();
-        KroneckerShape shape = KroneckerShape.Of(build.Config, target.Rank, site.OutputSize, site.InputSize);
-        string zero = shape.ZeroAtStart(build.Config.InitialWeights.Name);
+        var config = (LoKrConfig)build.Config;
+        KroneckerShape shape = KroneckerShape.Of(config, target.Rank, site.OutputSize, site.InputSize);
+        string zero = shape.ZeroAtStart(config.InitWeights.Name);
         var tensors = shape.Tensors.ToDictionary(tensor => tensor.Ending,
             tensor => build.Take(target.Path, tensor.Ending, () => tensor.Ending == zero
                 ? zeros(tensor.Rows, tensor.Columns) : build.Kaiming(tensor.Rows, tensor.Columns)));
-        return new AdaptedLayer(site, new LoKrLayer(tensors, target.Scale, build.Config.Number("rank_dropout"),
-            build.Config.Flag("rank_dropout_scale"), build.Config.Number("module_dropout")));
+        return new AdaptedLayer(site, new LoKrLayer(
+            tensors, target.Scale, config.RankDropout, config.RankDropoutScale, config.ModuleDropout));
     })];
 }
 
@@ -211,12 +270,11 @@ public sealed class LoKrLayer(IReadOnlyDictionary<string, Tensor> tensors, doubl
 internal sealed record KroneckerShape(IReadOnlyList<(string Ending, int Rows, int Columns)> Tensors)
 {
     /// <summary>The split that PEFT makes (LoKrLayer.update_layer).</summary>
-    public static KroneckerShape Of(LoraConfig config, int rank, int outputs, int inputs)
+    public static KroneckerShape Of(LoKrConfig config, int rank, int outputs, int inputs)
     {
-        int factor = config.Whole("decompose_factor");
-        (int o1, int o2) = Factors(outputs, factor);
-        (int i1, int i2) = Factors(inputs, factor);
-        bool splitsFirst = config.Flag("decompose_both") && rank < Math.Max(o1, i1) / 2.0,
+        (int o1, int o2) = Factors(outputs, config.DecomposeFactor);
+        (int i1, int i2) = Factors(inputs, config.DecomposeFactor);
+        bool splitsFirst = config.DecomposeBoth && rank < Math.Max(o1, i1) / 2.0,
             splitsSecond = rank < Math.Max(o2, i2) / 2.0;
         return new KroneckerShape(
         [

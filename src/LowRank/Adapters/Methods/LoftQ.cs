@@ -3,10 +3,10 @@ using LowRank.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA on a quantised base whose pairs start as the quantisation error of the weights.</summary>
-public sealed class LoftQMethod : IAdapterMethod
+public sealed record LoftQMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "loftq";
@@ -24,8 +24,8 @@ public sealed class LoftQMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { InitialWeights = InitialWeights.Method("loftq") };
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("loftq") };
 }
 
 /// <summary>LoftQ (arXiv 2310.08659): on a quantised base the pair begins as the largest directions of what quantising
@@ -58,10 +58,10 @@ internal sealed class LoftQInitializer : ILoraInitializer
             throw new InputException(
                 "init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and " +
                 $"{build.ModelFolder} is not quantised: " +
-                "the model computes with the weights of its files. Open the base quantised (in a recipe, " +
-                    "base_dtype: nf4), or choose another start, such as pissa.");
+                "the model computes with the weights of its files. Open the base quantised, such " +
+                    "as in nf4, or choose another start, such as pissa.");
         // Nothing is missing in a layer that was left as it is, and two zeros would never learn.
-        foreach (LoraTarget target in build.Targets.Where(target => whole.Contains(target.Path)))
+        foreach (AdapterTarget target in build.Targets.Where(target => whole.Contains(target.Path)))
             pairs[target.Path] =
                 new LoraPair(build.Kaiming(target.Rank, build.Sites[target.Path].InputSize),
                 zeros(build.Sites[target.Path].OutputSize, target.Rank));
@@ -80,11 +80,11 @@ internal sealed class LoftQInitializer : ILoraInitializer
                 "init_lora_weights \"loftq\" makes up for what quantising took from the base's weights, and " +
                 $"{build.ModelFolder} holds {lost.Length} of them only as " +
                 $"{quantized[lost[0]].Format}, such as {lost[0]}: what they were before is not there. Give the " +
-                    "folder from which it was quantised, opened quantised (in a recipe, base_dtype: " +
+                    "folder from which it was quantised, opened quantised (in " +
                     $"{quantized[lost[0]].Format}), or choose another start.");
     }
 
-    private static LoraPair Pair(AdapterBuild build, Checkpoint stored, LoraTarget target)
+    private static LoraPair Pair(AdapterBuild build, Checkpoint stored, AdapterTarget target)
     {
         AdaptableLayer site = build.Sites[target.Path];
         using var scope = NewDisposeScope();

@@ -1,13 +1,16 @@
+using System.Text.Json;
 using LowRank.Adapters.Files;
+using LowRank.Adapters.Json;
 using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
+using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>A low-rank pair beside each frozen weight: y = Wx + s·B(Ax).</summary>
-public sealed class LoraMethod : IAdapterMethod
+public sealed record LoraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora";
@@ -25,33 +28,108 @@ public sealed class LoraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys { get; } = [.. AdapterMethods.PairKeys, "lora_bias", "init_lora_weights"];
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
+    public AdapterConfig Configure(LoraConfig shared) => shared;
+}
+
+/// <summary>Settings of LoRA (arXiv 2106.09685) and what builds on it: rsLoRA, DoRA, other starts, trained
+/// tokens.</summary>
+public sealed record LoraConfig : LowRankConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => LoraType.Instance;
+
+    /// <summary>Dropout on the input of A while training (<c>lora_dropout</c>), 0 to 1; 0.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Which biases of the base are trained (<c>bias</c>); none.</summary>
+    public BiasTraining Bias { get; init; }
+
+    /// <summary>Whether the scale is alpha/√rank instead of alpha/rank (<c>use_rslora</c>, arXiv 2312.03732);
+    /// false.</summary>
+    public bool UseRsLora { get; init; }
+
+    /// <summary>Whether B has a bias (<c>lora_bias</c>); false.</summary>
+    public bool LoraBias { get; init; }
+
+    /// <summary>Whether a magnitude for each output is trained beside the direction (<c>use_dora</c>, arXiv
+    /// 2402.09353); false.</summary>
+    public bool UseDora { get; init; }
+
+    /// <summary>Whether an embedding and the output head that shares its weight are changed alike where one of them is
+    /// adapted or saved whole (<c>ensure_weight_tying</c>); false changes the named one alone.</summary>
+    public bool EnsureWeightTying { get; init; }
+
+    /// <summary>Rows of embeddings that are trained themselves (<c>trainable_token_indices</c>): token ids by the
+    /// embedding's name, null for the model's token embedding; null trains none.</summary>
+    public IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? TrainableTokenIndices { get; init; }
+
+    /// <summary>How the pairs begin (<c>init_lora_weights</c>): true, false, "gaussian", "pissa", "olora",
+    /// "orthogonal", "eva", …; true.</summary>
+    public InitialWeights InitLoraWeights { get; init; } = InitialWeights.True;
+
+    /// <summary>How EVA begins (<c>eva_config</c>), with that start alone; null.</summary>
+    public EvaConfig? EvaConfig { get; init; }
+
+    /// <summary>How CorDA begins (<c>corda_config</c>), with that start alone; null.</summary>
+    public CordaConfig? CordaConfig { get; init; }
+
+    /// <summary>How LoRA-GA begins (<c>lora_ga_config</c>), with that start alone; null.</summary>
+    public LoraGaConfig? LoraGaConfig { get; init; }
+
+    internal override BiasTraining TrainedBiases => Bias;
+
+    internal override bool TiesWeights => EnsureWeightTying;
+
+    internal override IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? TrainedTokens => TrainableTokenIndices;
+
+    /// <inheritdoc/>
+    public override double Scale(int rank, double alpha) => UseRsLora ? alpha / Math.Sqrt(rank) : alpha / rank;
 }
 
 /// <summary>PEFT's LORA: low-rank pairs, with DoRA's magnitudes, biases on B and trained tokens where the config asks
 /// for them.</summary>
 internal sealed class LoraType : IAdapterType
 {
+    /// <summary>The one there is.</summary>
+    public static LoraType Instance { get; } = new();
+
     public string PeftType => "LORA";
 
     public string Label => "LoRA";
 
-    public IReadOnlyList<LoraConfigKey> Keys => LoraConfigKeys.All;
+    public IReadOnlyList<ConfigKey> Keys => LoraKeys.All;
 
-    public string? RefusesEmbeddings(LoraConfig config) => config.UseDora ? "DoRA adapts linear layers only here"
-        : config.BiasOnB ? "lora_bias has no meaning on an embedding"
-        : LoraInitializers.Find(config.InitialWeights.Name) is RandomInitializer ? null
-        : $"init_lora_weights \"{config.InitialWeights.Text}\" works on linear layers only";
+    public AdapterConfig Create() => new LoraConfig();
 
-    public IEnumerable<string> Problems(LoraConfig config) =>
-        [.. LoraConfigRules.Problems(config), .. LoraInitializers.Find(config.InitialWeights.Name).Problems(config),
-            .. Together(config)];
+    public string? RefusesEmbeddings(AdapterConfig any)
+    {
+        var config = (LoraConfig)any;
+        return config.UseDora ? "DoRA adapts linear layers only here"
+            : config.LoraBias ? "lora_bias has no meaning on an embedding"
+            : LoraInitializers.Find(config.InitLoraWeights.Name) is RandomInitializer ? null
+            : $"init_lora_weights \"{config.InitLoraWeights.Text}\" works on linear layers only";
+    }
+
+    public IEnumerable<string> Problems(AdapterConfig any)
+    {
+        var config = (LoraConfig)any;
+        return
+        [
+            .. ConfigRules.OfLora(config, config.Dropout, config.UseDora && config.LoraBias
+                ? ["lora_bias: found true beside use_dora; PEFT has no bias on B with DoRA. Choose one"] : null),
+            .. LoraInitializers.Find(config.InitLoraWeights.Name).Problems(config), .. Together(config),
+        ];
+    }
+
+    public IEnumerable<string> WithoutEffect(AdapterConfig config) =>
+        LoraKeys.OfOtherStarts(config, ((LoraConfig)config).InitLoraWeights.Name);
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig any, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
+        var config = (LoraConfig)any;
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
             ModuleInfo module = byPath[target.Path];
             bool isEmbedding = module.Kind == ModuleKind.Embedding;
@@ -61,7 +139,7 @@ internal sealed class LoraType : IAdapterType
                 : AdapterTensorPart.LinearB, [module.OutputSize, target.Rank]);
             if (isEmbedding) continue;
             if (config.UseDora) yield return Tensor(target.Path, AdapterTensorPart.Magnitude, [module.OutputSize]);
-            if (config.BiasOnB) yield return Tensor(target.Path, AdapterTensorPart.OutputBias, [module.OutputSize]);
+            if (config.LoraBias) yield return Tensor(target.Path, AdapterTensorPart.OutputBias, [module.OutputSize]);
         }
         if (TiedHead(config, targets, modules) is { } head
             && targets.First(target => target.Path == Table(modules)?.Path) is { } table)
@@ -79,10 +157,10 @@ internal sealed class LoraType : IAdapterType
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
-        ILoraInitializer start = LoraInitializers.Find(build.Config.InitialWeights.Name);
+        ILoraInitializer start = LoraInitializers.Find(((LoraConfig)build.Config).InitLoraWeights.Name);
         IReadOnlyDictionary<string, LoraPair>? first = build.IsNew || start.TakesFromBase ? start.Draw(build) : null;
         List<IAdapterPart> parts = [];
-        foreach (LoraTarget target in build.Targets)
+        foreach (AdapterTarget target in build.Targets)
             parts.Add(
                 new AdaptedLayer(
                     build.Sites[target.Path],
@@ -92,7 +170,7 @@ internal sealed class LoraType : IAdapterType
             parts.Add(
                 new AdaptedLayer(
                     build.Sites.Values.First(site => site.IsTiedHead),
-                    new LoraTiedHead((LoraEmbedding)table.Layer, build.Config.Dropout.Value)));
+                    new LoraTiedHead((LoraEmbedding)table.Layer, ((LoraConfig)build.Config).Dropout)));
         parts.AddRange(TrainedTokens.Build(build));
         return parts;
     }
@@ -100,27 +178,31 @@ internal sealed class LoraType : IAdapterType
     /// <summary>The output head that follows the embedding's pair (<c>ensure_weight_tying</c>); null where none
     /// does.</summary>
     internal static ModuleInfo? TiedHead(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
-        config.EnsureWeightTying && targets.Any(target => target.Path == Table(modules)?.Path)
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
+        config.TiesWeights && targets.Any(target => target.Path == Table(modules)?.Path)
             ? modules.FirstOrDefault(module => module.IsTied) : null;
 
     private static ModuleInfo? Table(IReadOnlyList<ModuleInfo> modules) =>
         modules.FirstOrDefault(module => module.IsInputEmbedding);
 
-    public AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts) =>
-        LoraConversion.Export(LoraInitializers.Find(config.InitialWeights.Name).IsSpent
-            ? config with { InitialWeights = InitialWeights.True } : config, parts);
+    public AdapterExport Export(AdapterConfig any, IReadOnlyList<IAdapterPart> parts)
+    {
+        var config = (LoraConfig)any;
+        return LoraConversion.Export(LoraInitializers.Find(config.InitLoraWeights.Name).IsSpent
+            ? config with { InitLoraWeights = InitialWeights.True } : config, parts);
+    }
 
     // A magnitude would be of the whole weight, and the pair would begin as a part that was taken from it.
     private static IEnumerable<string> Together(LoraConfig config)
     {
-        if (config.UseDora && LoraInitializers.Find(config.InitialWeights.Name) is { TakesFromBase: true })
-            yield return $"init_lora_weights: found \"{config.InitialWeights.Text}\" beside use_dora; DoRA cannot " +
+        if (config.UseDora && LoraInitializers.Find(config.InitLoraWeights.Name) is { TakesFromBase: true })
+            yield return $"init_lora_weights: found \"{config.InitLoraWeights.Text}\" beside use_dora; DoRA cannot " +
                 "begin as a part of the base here. Choose one";
     }
 
-    private static IAdapterLayer Layer(AdapterBuild build, LoraTarget target, LoraPair? first, bool takesFromBase)
+    private static IAdapterLayer Layer(AdapterBuild build, AdapterTarget target, LoraPair? first, bool takesFromBase)
     {
+        var config = (LoraConfig)build.Config;
         string path = target.Path;
         AdaptableLayer site = build.Sites[path];
         using var scope = NewDisposeScope();
@@ -129,22 +211,165 @@ internal sealed class LoraType : IAdapterType
             return new LoraEmbedding(
                 build.Take(path, ".lora_embedding_A", () => Draw().A),
                 build.Take(path, ".lora_embedding_B", () => Draw().B), target.Scale,
-                build.Config.EnsureWeightTying
+                config.EnsureWeightTying
                 && build.Sites.Values.Any(other => other.IsTiedHead && other.Parameter == site.Parameter));
         Tensor a = build.Take(path, ".lora_A.weight", () => Draw().A),
             b = build.Take(path, ".lora_B.weight", () => Draw().B);
-        double dropout = build.Config.Dropout.Value;
-        if (build.Config.UseDora)
+        double dropout = config.Dropout;
+        if (config.UseDora)
             return new DoraLayer(
                 site, a, b, build.IsNew ? null : build.Take(path, ".lora_magnitude_vector", () => Draw().B),
                 target.Scale, dropout);
-        Tensor? bias = build.Config.BiasOnB ? build.Take(path, ".lora_B.bias", () => zeros(site.OutputSize)) : null;
+        Tensor? bias = config.LoraBias ? build.Take(path, ".lora_B.bias", () => zeros(site.OutputSize)) : null;
         return new LoraLayer(
             a, b, target.Scale, dropout, bias, takesFromBase ? (build.Own(Draw().A), build.Own(Draw().B)) : null);
     }
 
     private static AdapterTensor Tensor(string path, AdapterTensorPart part, long[] shape) =>
         new(PeftTensorKeys.Key(path, part), shape, path, part);
+}
+
+/// <summary>The keys of a LoRA config as PEFT 0.20.1 writes them (peft/tuners/lora/config.py).</summary>
+/// <remarks>A feature that becomes available widens or drops the limit of its key here; nothing else decides what is
+/// refused.</remarks>
+internal static class LoraKeys
+{
+    private const string Merge = "merge that adapter in PEFT and load the merged model instead";
+
+    private static readonly Dictionary<string, string> Starts = new()
+    {
+        ["corda_config"] = "corda", ["eva_config"] = "eva", ["lora_ga_config"] = "lora_ga",
+    };
+
+    /// <summary>All keys.</summary>
+    public static IReadOnlyList<ConfigKey> All { get; } =
+    [
+        .. Inherited<LoraConfig>(
+            (config => config.Dropout, (config, value) => config with { Dropout = value }),
+            (config => config.Bias, (config, value) => config with { Bias = value }),
+            (config => config.UseRsLora, (config, value) => config with { UseRsLora = value }),
+            (config => config.EnsureWeightTying, (config, value) => config with { EnsureWeightTying = value }))
+            .Where(key => !Starts.ContainsKey(key.Name)),
+        ConfigKey.Settings<LoraConfig, CordaConfig>(
+            "corda_config", config => config.CordaConfig, (config, value) => config with { CordaConfig = value },
+            CordaConfig.Read, settings => settings.Write()),
+        ConfigKey.Settings<LoraConfig, EvaConfig>(
+            "eva_config", config => config.EvaConfig, (config, value) => config with { EvaConfig = value },
+            EvaConfig.Read, settings => settings.Write()),
+        PeftKeys.Start<LoraConfig>(
+            "init_lora_weights", JsonShape.Boolean | Text | Null, config => config.InitLoraWeights,
+            (config, value) => config with { InitLoraWeights = value }, new(
+                SupportsStart, LoraInitializers.Names,
+                "for a new adapter choose one of these; an adapter that took a part of the base away that cannot be " +
+                "found again (corda, loftq, lora_ga, pissa_niter_N) has to be saved by PEFT with " +
+                "path_initial_model_for_weight_conversion first; where loftq's base is at hand, quantised as it was " +
+                "then, set true")),
+        ConfigKey.Flag<LoraConfig>(
+            "lora_bias", false, config => config.LoraBias, (config, value) => config with { LoraBias = value }),
+        ConfigKey.Settings<LoraConfig, LoraGaConfig>(
+            "lora_ga_config", config => config.LoraGaConfig, (config, value) => config with { LoraGaConfig = value },
+            LoraGaConfig.Read, settings => settings.Write()),
+        PeftKeys.LowRank("lora_alpha").Single(key => key.Name == "rank_pattern"),
+        ConfigKey.Create<LoraConfig>(
+            "trainable_token_indices", "null", IntegerList | Map | Null,
+            config => WriteTokens(config.TrainableTokenIndices),
+            (config, value) => config with { TrainableTokenIndices = ReadTokens(value) }),
+        ConfigKey.Flag<LoraConfig>(
+            "use_dora", false, config => config.UseDora, (config, value) => config with { UseDora = value }),
+    ];
+
+    /// <summary>The keys that LoRA hands down to AdaLoRA with their meaning.</summary>
+    public static IEnumerable<ConfigKey> Inherited<T>(
+        (Func<T, double> Get, Func<T, double, T> Set) dropout,
+        (Func<T, BiasTraining> Get, Func<T, BiasTraining, T> Set) bias,
+        (Func<T, bool> Get, Func<T, bool, T> Set) rsLora, (Func<T, bool> Get, Func<T, bool, T> Set) ties)
+        where T : LowRankConfig =>
+    [
+        .. PeftKeys.Layered,
+        .. PeftKeys.LowRank("lora_alpha").Where(key => key.Name != "rank_pattern"),
+        PeftKeys.FanInFanOut,
+        PeftKeys.Bias(bias.Get, bias.Set),
+        ConfigKey.Number("lora_dropout", 0, dropout.Get, dropout.Set),
+        ConfigKey.Flag("use_rslora", false, rsLora.Get, rsLora.Set),
+        ConfigKey.Flag("ensure_weight_tying", false, ties.Get, ties.Set),
+        new("alora_invocation_tokens", "null", IntegerList | Null,
+            ConfigKeyLimit.OnlyNull("activated LoRA (aLoRA)", "train the adapter without it")),
+        new("arrow_config", "null", Map | Null,
+            ConfigKeyLimit.OnlyNull("Arrow routing between adapters", "load one of the adapters alone")),
+        new("corda_config", "null", Map | Null),
+        new("eva_config", "null", Map | Null),
+        new("kasa_config", "null", Map | Null, ConfigKeyLimit.OnlyNull("KaSA, which changes the base", Merge)),
+        new("layer_replication", "null", List | Null, ConfigKeyLimit.OnlyNull("repeated layers", Merge)),
+        new("loftq_config", "{}", Map | Null, new(
+            (value, use) => use == AdapterUse.Load || IsEmpty(value), "{}",
+            "settings of LoftQ's quantisation; here the base is opened quantised, and init_lora_weights \"loftq\" " +
+            "takes it as it is")),
+        new("lora_ga_config", "null", Map | Null),
+        new("megatron_config", "null", Map | Null,
+            ConfigKeyLimit.OnlyNull("Megatron's parallel layers", "save the adapter for a plain model")),
+        new("megatron_core", "\"megatron.core\"", Text | Null),
+        new("monteclora_config", "null", Map | Null, ConfigKeyLimit.OnlyNull("MonteCLoRA's sampled weights", Merge)),
+        new("qalora_group_size", "16", Integer),
+        new("target_parameters", "null", TextList | Null, new(
+            (value, _) => IsEmpty(value), "null",
+            "adapters on bare parameters (mixture-of-experts weights); use target_modules")),
+        new("use_bdlora", "null", Map | Null, ConfigKeyLimit.OnlyNull("block-diagonal LoRA", Merge)),
+        new("use_qalora", "false", JsonShape.Boolean,
+            ConfigKeyLimit.OnlyFalse("QALoRA on a GPTQ base", "train the adapter without it")),
+        new("velora_config", "null", Map | Null, new(
+            (value, use) => use == AdapterUse.Load || value.ValueKind == JsonValueKind.Null, "null",
+            "VeLoRA's compressed backward pass; set it to null")),
+    ];
+
+    /// <summary>The settings of starts that are not chosen, which would have no effect, a line each.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="start">The start that is chosen; null for none of these.</param>
+    public static IEnumerable<string> OfOtherStarts(AdapterConfig config, string? start)
+    {
+        IReadOnlyDictionary<string, JsonElement> values = config.Values();
+        return from setting in Starts
+               where setting.Value != start && values[setting.Key].ValueKind != JsonValueKind.Null
+               select $"{setting.Key}: found {JsonShapes.Brief(values[setting.Key])}, which has no effect without " +
+                   $"init_lora_weights \"{setting.Value}\"; set it to null";
+    }
+
+    private static bool SupportsStart(JsonElement value, AdapterUse use) => value.ValueKind switch
+    {
+        JsonValueKind.True or JsonValueKind.False => true,
+        JsonValueKind.Null => use == AdapterUse.Load,
+        _ => LoraInitializers.Supports(value.GetString()!.ToLowerInvariant(), use)
+        || (use == AdapterUse.Load && value.GetString() == "mica"),
+    };
+
+    private static bool IsEmpty(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Null => true,
+        JsonValueKind.Array => value.GetArrayLength() == 0,
+        JsonValueKind.Object => value.GetPropertyCount() == 0,
+        _ => false,
+    };
+
+    private static JsonElement WriteTokens(IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? tokens) =>
+        tokens switch
+        {
+            null => JsonValues.Null,
+            [{ Key: null, Value: var only }] => JsonValues.Wholes(only),
+            _ => JsonValues.Map(tokens.Select(table =>
+                KeyValuePair.Create(table.Key ?? "embed_tokens", JsonValues.Wholes(table.Value)))),
+        };
+
+    private static IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? ReadTokens(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.Array =>
+                [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, JsonValues.ReadWholes(value))],
+            JsonValueKind.Object =>
+            [
+                .. value.EnumerateObject().Select(table =>
+                    KeyValuePair.Create<string?, IReadOnlyList<int>>(table.Name, JsonValues.ReadWholes(table.Value))),
+            ],
+            _ => null,
+        };
 }
 
 /// <summary>The low-rank pair of one linear layer: y = Wx + b + s·B(A·dropout(x)) (LoRA, arXiv 2106.09685, section
@@ -241,181 +466,4 @@ public sealed class LoraLayer : IAdapterLayer
         InitialPair?.A.Dispose();
         InitialPair?.B.Dispose();
     }
-}
-
-/// <summary>First values of a pair.</summary>
-/// <param name="A">[rank, in]</param>
-/// <param name="B">[out, rank]</param>
-internal sealed record LoraPair(Tensor A, Tensor B)
-{
-    /// <summary>Lets both outlive the present scope.</summary>
-    public LoraPair MoveToOuterDisposeScope()
-    {
-        A.MoveToOuterDisposeScope();
-        B.MoveToOuterDisposeScope();
-        return this;
-    }
-}
-
-/// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
-/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless
-/// <c>ensure_weight_tying</c> has it follow (<see cref="LoraTiedHead"/>).</remarks>
-/// <param name="a">A, [rank, rows], float32.</param>
-/// <param name="b">B, [width, rank], float32.</param>
-/// <param name="scale">s.</param>
-/// <param name="coversTie">Whether the output head that shares the table follows.</param>
-public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
-{
-    /// <summary>A, [rank, rows].</summary>
-    public Tensor A => a;
-
-    /// <summary>B, [width, rank].</summary>
-    public Tensor B => b;
-
-    /// <summary>The factor s.</summary>
-    public double Scale => scale;
-
-    /// <inheritdoc/>
-    public double Share { get; set; } = 1;
-
-    /// <inheritdoc/>
-    public bool CoversTie => coversTie;
-
-    /// <inheritdoc/>
-    public bool IsAdditive => true;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
-        [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
-
-    /// <inheritdoc/>
-    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
-    {
-        Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
-        Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
-        return inner.Forward(input).add(change, scale * Share);
-    }
-
-    /// <inheritdoc/>
-    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
-    {
-        using var noGradient = no_grad();
-        return (weight.add(matmul(b, a).t(), scale * Share), bias);
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        a.Dispose();
-        b.Dispose();
-    }
-}
-
-/// <summary>First values of A and B, as PEFT draws them.</summary>
-/// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A
-/// normal with standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model
-/// from the start (for tests).</remarks>
-public static class LoraInitialization
-{
-    /// <summary>Draws A, [rank, in], and B, [out, rank]; the caller owns them.</summary>
-    /// <param name="kind">"true", "false" or "gaussian".</param>
-    /// <param name="rank">The rank.</param>
-    /// <param name="inputs">Width of the layer's input.</param>
-    /// <param name="outputs">Width of the layer's output.</param>
-    /// <param name="generator">The source of randomness.</param>
-    public static (Tensor A, Tensor B) Draw(string kind, int rank, int inputs, int outputs, Generator generator)
-    {
-        using var scope = NewDisposeScope();
-        Tensor a = kind == "gaussian"
-            ? empty(rank, inputs).normal_(0, 1.0 / rank, generator)
-            : Uniform(rank, inputs, generator);
-        Tensor b = kind is "false" or "null" ? Uniform(outputs, rank, generator) : zeros(outputs, rank);
-        return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
-    }
-
-    /// <summary>Draws A, [rank, rows], and B, [width, rank], of an embedding: A zero and B standard normal, as PEFT
-    /// draws them; with <c>false</c> both normal.</summary>
-    /// <param name="kind">"true", "false" or "gaussian".</param>
-    /// <param name="rank">The rank.</param>
-    /// <param name="rows">Rows of the table.</param>
-    /// <param name="width">Width of the vectors.</param>
-    /// <param name="generator">The source of randomness.</param>
-    public static (Tensor A, Tensor B) DrawEmbedding(string kind, int rank, int rows, int width, Generator generator)
-    {
-        using var scope = NewDisposeScope();
-        Tensor a = kind is "false" or "null" ? empty(rank, rows).normal_(0, 1, generator) : zeros(rank, rows);
-        Tensor b = empty(width, rank).normal_(0, 1, generator);
-        return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
-    }
-
-    private static Tensor Uniform(int rows, int columns, Generator generator)
-    {
-        double bound = 1 / Math.Sqrt(columns);
-        return empty(rows, columns).uniform_(-bound, bound, generator);
-    }
-}
-
-/// <summary>Makes a save right on the untouched base where pairs began as a part of it (PiSSA, OLoRA, CorDA,
-/// LoRA-GA).</summary>
-/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair of twice the rank: A' = [A; A₀], B' = [B, −B₀], with the
-/// scale kept by twice the alpha (√2 times with rsLoRA). PEFT calls it
-/// path_initial_model_for_weight_conversion.</remarks>
-internal static class LoraConversion
-{
-    public static AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)
-    {
-        if (!parts.OfType<AdaptedLayer>().Any(module => module.Layer is LoraLayer { InitialPair: not null }))
-            return new AdapterExport(config, [.. parts.SelectMany(part => part.Weights)]);
-        using var noGradient = no_grad();
-        IEnumerable<KeyValuePair<string, Tensor>> weights =
-            parts.SelectMany(part => part is AdaptedLayer { Layer: LoraLayer { InitialPair: { } taken } layer }
-            ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, taken)))
-            : part.Weights);
-        return new AdapterExport(Doubled(config), [.. weights]);
-    }
-
-    private static Tensor Doubled(Tensor weight, LoraLayer layer, (Tensor A, Tensor B) taken) =>
-        ReferenceEquals(weight, layer.A) ? cat([weight.detach(), taken.A], 0)
-        : ReferenceEquals(weight, layer.B) ? cat([weight.detach(), taken.B.neg()], 1) : weight;
-
-    private static LoraConfig Doubled(LoraConfig config)
-    {
-        ConfigNumber Alpha(ConfigNumber alpha) => config.UseRankStabilizedScale
-            ? ConfigNumber.FromDouble(alpha.Value * Math.Sqrt(2))
-            : alpha.IsInteger ? ConfigNumber.FromInt32((int)alpha.Value * 2) : ConfigNumber.FromDouble(alpha.Value * 2);
-        return config with
-        {
-            Rank = config.Rank * 2,
-            Alpha = Alpha(config.Alpha),
-            RankPattern = new OrderedDictionary<string, int>(
-                config.RankPattern.Select(rank => KeyValuePair.Create(rank.Key, rank.Value * 2))),
-            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
-                config.AlphaPattern.Select(alpha => KeyValuePair.Create(alpha.Key, Alpha(alpha.Value)))),
-            InitialWeights = InitialWeights.True,
-        };
-    }
-}
-
-/// <summary>LoRA with the scale alpha / √rank, with which high ranks learn as fast as low ones.</summary>
-public sealed class RsLoraMethod : IAdapterMethod
-{
-    /// <inheritdoc/>
-    public string Name => "rslora";
-
-    /// <inheritdoc/>
-    public string Title => "rsLoRA";
-
-    /// <inheritdoc/>
-    public string Paper => "arXiv 2312.03732";
-
-    /// <inheritdoc/>
-    public string Summary => "LoRA with the scale alpha / √rank, with which high ranks learn as fast as low ones.";
-
-    /// <inheritdoc/>
-    public IReadOnlyList<string> Keys { get; } =
-        [.. AdapterMethods.PairKeys.Where(key => key != "use_rslora"), "lora_bias", "init_lora_weights"];
-
-    /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { UseRankStabilizedScale = true };
 }

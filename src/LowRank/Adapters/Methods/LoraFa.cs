@@ -1,11 +1,11 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA that trains only B; A keeps its random initial values, which halves the number of trained
 /// weights.</summary>
-public sealed class LoraFaMethod : IAdapterMethod
+public sealed record LoraFaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora_fa";
@@ -27,16 +27,23 @@ public sealed class LoraFaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("projected", true,
-            "use the gradient of B that is closest to full training's, as in PEFT; false uses the paper's plain " +
-            "gradient")];
+    [
+        MethodOption.Create<LoraFaMethod, bool>(
+            "projected", method => method.Projected, (method, value) => method with { Projected = value },
+            "use the gradient of B that is closest to full training's, as in PEFT; false uses the paper's " +
+            "plain gradient"),
+    ];
+
+    /// <summary>Whether the gradient of B is the one nearest to full training's, as in PEFT, or the plain one of the
+    /// paper; true.</summary>
+    public bool Projected { get; init; } = true;
 
     /// <inheritdoc/>
-    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) =>
-        new LoraFaHooks(adapter, options.Flag("projected"));
+    public ITrainingHooks Hooks(Adapter adapter) =>
+        new LoraFaHooks(adapter, Projected);
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
+    public AdapterConfig Configure(LoraConfig shared) => shared;
 }
 
 /// <summary>LoRA-FA (arXiv 2308.03303): A is frozen.</summary>

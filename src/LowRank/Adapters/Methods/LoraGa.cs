@@ -1,13 +1,14 @@
 using System.Text.Json;
+using LowRank.Adapters.Json;
 using LowRank.Kernels;
 using LowRank.Models.Layers;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start along the largest directions of the weights' gradients.</summary>
-public sealed class LoraGaMethod : IAdapterMethod
+public sealed record LoraGaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora_ga";
@@ -27,30 +28,67 @@ public sealed class LoraGaMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("direction", "ArB2r",
-            "which directions go to A and which to B") { Choices = ["ArBr", "A2rBr", "ArB2r", "random"] },
-        new("scale", "stable", "how the pairs are scaled") { Choices = ["stable", "weight_svd", "gd_scale", "unit"] },
-        new("stable_gamma", 16, "the gamma of the stable scale")
+        Of("direction", config => config.Direction, (config, value) => config with { Direction = value },
+            "which directions go to A and which to B") with { Choices = ["ArBr", "A2rBr", "ArB2r", "random"] },
+        Of("scale", config => config.Scale, (config, value) => config with { Scale = value },
+            "how the pairs are scaled") with { Choices = ["stable", "weight_svd", "gd_scale", "unit"] },
+        Of("stable_gamma", config => (int)config.StableGamma,
+            (config, value) => config with { StableGamma = value }, "the gamma of the stable scale") with
         {
-            Least = 1, Most = int.MaxValue, Unless = options => options.Text("scale") == "stable" ? null
-                : $"has no effect with scale: {options.Text("scale")}; remove it, or set scale: stable",
+            Least = 1,
+            Most = int.MaxValue,
+            Unless = method => ((LoraGaMethod)method).Config.Scale is "stable" ? null
+                : $"has no effect with scale: {((LoraGaMethod)method).Config.Scale}; remove it, or set scale: stable",
         },
-        new("examples", 32, "number of training examples to look at") { Least = 1, Most = int.MaxValue },
+        MethodOption.Create<LoraGaMethod, int>(
+            "examples", method => method.Examples, (method, value) => method with { Examples = value },
+            "number of training examples to look at") with { Least = 1, Most = int.MaxValue },
     ];
 
-    /// <inheritdoc/>
-    public int CalibrationExamples(MethodOptions options) => options.Whole("examples");
+    /// <summary>What is written for the start.</summary>
+    public LoraGaConfig Config { get; init; } = new();
+
+    /// <summary>Examples of the training data to look at; 32.</summary>
+    public int Examples { get; init; } = 32;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public int CalibrationExamples => Examples;
+
+    /// <inheritdoc/>
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("lora_ga"), LoraGaConfig = Config };
+
+    private static MethodOption Of<T>(
+        string name, Func<LoraGaConfig, T> get, Func<LoraGaConfig, T, LoraGaConfig> set, string doc) =>
+        MethodOption.Create<LoraGaMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>How LoRA-GA begins (PEFT's <c>lora_ga_config</c>).</summary>
+public sealed record LoraGaConfig
+{
+    /// <summary>Which directions go to A and which to B: "ArBr", "A2rBr", "ArB2r" or "random"; ArB2r.</summary>
+    public string Direction { get; init; } = "ArB2r";
+
+    /// <summary>How the pairs are scaled: "stable", "weight_svd", "gd_scale" or "unit"; stable.</summary>
+    public string Scale { get; init; } = "stable";
+
+    /// <summary>The gamma of the stable scale; 16.</summary>
+    public double StableGamma { get; init; } = 16;
+
+    // What a key means that is left out is PEFT's.
+    internal static LoraGaConfig Read(JsonElement settings) => new()
     {
-        InitialWeights = InitialWeights.Method("lora_ga"),
-        OtherKeys = OwnKeys.With(shared, "lora_ga_config", new SortedDictionary<string, object?>(StringComparer.Ordinal)
-        {
-            ["direction"] = options.Text("direction"), ["scale"] = options.Text("scale"),
-                ["stable_gamma"] = options.Whole("stable_gamma"),
-        }),
+        Direction = settings.TextOr("direction", "ArB2r"),
+        Scale = settings.TextOr("scale", "stable"),
+        StableGamma = settings.NumberOr("stable_gamma", 16),
     };
+
+    internal JsonElement Write() => JsonValues.Map(
+        ("direction", JsonValues.Text(Direction)), ("scale", JsonValues.Text(Scale)),
+        ("stable_gamma", StableGamma % 1 == 0
+            ? JsonValues.Whole((long)StableGamma) : JsonValues.Number(StableGamma)));
 }
 
 /// <summary>LoRA-GA (arXiv 2407.05000): the pair begins along the largest directions of the gradient of W, so that its
@@ -87,27 +125,28 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         }
     }
 
-    private static LoraPair Pair(AdapterBuild build, LoraTarget target, Tensor? gradient)
+    private static LoraPair Pair(AdapterBuild build, AdapterTarget target, Tensor? gradient)
     {
         if (gradient is null)
             throw new InputException(
                 $"init_lora_weights \"lora_ga\": no gradient reached {target.Path}. Take more examples " +
-                "(method_options.examples).");
+                "to look at.");
         using var noGradient = no_grad();
+        LoraGaConfig settings = ((LoraConfig)build.Config).LoraGaConfig ?? new LoraGaConfig();
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(gradient, fullMatrices: false);
         int rank = target.Rank;
         if (2 * rank > values.shape[0])
             throw new InputException(
                 $"{target.Path}: init_lora_weights \"lora_ga\" needs twice the rank {rank} of directions, and its " +
                 $"weight has {values.shape[0]}. Lower the rank.");
-        (Tensor forA, Tensor forB) = Places(Setting(build.Config, "direction", "ArB2r"), rank, build.Random);
+        (Tensor forA, Tensor forB) = Places(settings.Direction, rank, build.Random);
         (forA, forB) = (forA.to(vh.device), forB.to(vh.device));
         Tensor a = vh.index_select(0, forA), chosen = values.index_select(0, forB),
             b = u.index_select(1, forB) * chosen;
-        switch (Setting(build.Config, "scale", "stable"))
+        switch (settings.Scale)
         {
             case "stable":
-                b = b * (Math.Pow(build.Sites[target.Path].OutputSize, 0.25) / Math.Sqrt(Gamma(build.Config)));
+                b = b * (Math.Pow(build.Sites[target.Path].OutputSize, 0.25) / Math.Sqrt(settings.StableGamma));
                 break;
             case "weight_svd":
                 double largest = linalg.svdvals(build.Sites[target.Path].Matrix)[0].item<float>(),
@@ -128,14 +167,6 @@ internal sealed class LoraGaInitializer : ILoraInitializer
         "random" when randperm(2 * rank, generator: random).narrow(0, 0, rank) is var drawn => (drawn, drawn),
         _ => (arange(rank), arange(rank, 2 * rank)),
     };
-
-    private static string Setting(LoraConfig config, string key, string otherwise) =>
-        config.Value("lora_ga_config") is { ValueKind: JsonValueKind.Object } settings
-            && settings.TryGetProperty(key, out JsonElement value) ? value.GetString() ?? otherwise : otherwise;
-
-    private static double Gamma(LoraConfig config) =>
-        config.Value("lora_ga_config") is { ValueKind: JsonValueKind.Object } settings
-            && settings.TryGetProperty("stable_gamma", out JsonElement value) ? value.GetDouble() : 16;
 
     // y = inner.Forward(x) + x·Dᵀ with D zero: the gradient of D is that of W.
     private sealed class GradientProbe(AdaptableLayer site, Device device) : ISlotAdapter, IDisposable

@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>A way in which pairs begin: a value of <c>init_lora_weights</c>, listed in
 /// <see cref="LoraInitializers"/>.</summary>
@@ -74,7 +74,7 @@ internal sealed class RandomInitializer : ILoraInitializer
         build.Targets.ToDictionary(target => target.Path, target =>
     {
         AdaptableLayer site = build.Sites[target.Path];
-        string kind = build.Config.InitialWeights.Name;
+        string kind = ((LoraConfig)build.Config).InitLoraWeights.Name;
         (TorchSharp.torch.Tensor a, TorchSharp.torch.Tensor b) = site.Kind == ModuleKind.Embedding
             ? LoraInitialization.DrawEmbedding(kind, target.Rank, site.InputSize, site.OutputSize, build.Random)
             : LoraInitialization.Draw(kind, target.Rank, site.InputSize, site.OutputSize, build.Random);
@@ -104,5 +104,104 @@ internal static class LeadingDirections
         }
         (Tensor u, Tensor values, Tensor vh) = linalg.svd(matmul(basis.t(), matrix), fullMatrices: false);
         return (matmul(basis, u), values, vh);
+    }
+}
+
+/// <summary>First values of a pair.</summary>
+/// <param name="A">[rank, in]</param>
+/// <param name="B">[out, rank]</param>
+internal sealed record LoraPair(Tensor A, Tensor B)
+{
+    /// <summary>Lets both outlive the present scope.</summary>
+    public LoraPair MoveToOuterDisposeScope()
+    {
+        A.MoveToOuterDisposeScope();
+        B.MoveToOuterDisposeScope();
+        return this;
+    }
+}
+
+/// <summary>First values of A and B, as PEFT draws them.</summary>
+/// <remarks><c>true</c>: A uniform in ±1/√in (Kaiming with a = √5, arXiv 1502.01852), B zero. <c>"gaussian"</c>: A
+/// normal with standard deviation 1/rank, B zero. <c>false</c>: both uniform, so that the adapter changes the model
+/// from the start (for tests).</remarks>
+public static class LoraInitialization
+{
+    /// <summary>Draws A, [rank, in], and B, [out, rank]; the caller owns them.</summary>
+    /// <param name="kind">"true", "false" or "gaussian".</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="inputs">Width of the layer's input.</param>
+    /// <param name="outputs">Width of the layer's output.</param>
+    /// <param name="generator">The source of randomness.</param>
+    public static (Tensor A, Tensor B) Draw(string kind, int rank, int inputs, int outputs, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Tensor a = kind == "gaussian"
+            ? empty(rank, inputs).normal_(0, 1.0 / rank, generator)
+            : Uniform(rank, inputs, generator);
+        Tensor b = kind is "false" or "null" ? Uniform(outputs, rank, generator) : zeros(outputs, rank);
+        return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Draws A, [rank, rows], and B, [width, rank], of an embedding: A zero and B standard normal, as PEFT
+    /// draws them; with <c>false</c> both normal.</summary>
+    /// <param name="kind">"true", "false" or "gaussian".</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="rows">Rows of the table.</param>
+    /// <param name="width">Width of the vectors.</param>
+    /// <param name="generator">The source of randomness.</param>
+    public static (Tensor A, Tensor B) DrawEmbedding(string kind, int rank, int rows, int width, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Tensor a = kind is "false" or "null" ? empty(rank, rows).normal_(0, 1, generator) : zeros(rank, rows);
+        Tensor b = empty(width, rank).normal_(0, 1, generator);
+        return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
+    }
+
+    private static Tensor Uniform(int rows, int columns, Generator generator)
+    {
+        double bound = 1 / Math.Sqrt(columns);
+        return empty(rows, columns).uniform_(-bound, bound, generator);
+    }
+}
+
+/// <summary>Makes a save right on the untouched base where pairs began as a part of it (PiSSA, OLoRA, CorDA,
+/// LoRA-GA).</summary>
+/// <remarks>The change of the base is s·(B·A − B₀·A₀), a pair of twice the rank: A' = [A; A₀], B' = [B, −B₀], with the
+/// scale kept by twice the alpha (√2 times with rsLoRA). PEFT calls it
+/// path_initial_model_for_weight_conversion.</remarks>
+internal static class LoraConversion
+{
+    public static AdapterExport Export(LoraConfig config, IReadOnlyList<IAdapterPart> parts)
+    {
+        if (!parts.OfType<AdaptedLayer>().Any(module => module.Layer is LoraLayer { InitialPair: not null }))
+            return new AdapterExport(config, [.. parts.SelectMany(part => part.Weights)]);
+        using var noGradient = no_grad();
+        IEnumerable<KeyValuePair<string, Tensor>> weights =
+            parts.SelectMany(part => part is AdaptedLayer { Layer: LoraLayer { InitialPair: { } taken } layer }
+            ? part.Weights.Select(weight => KeyValuePair.Create(weight.Key, Doubled(weight.Value, layer, taken)))
+            : part.Weights);
+        return new AdapterExport(Doubled(config), [.. weights]);
+    }
+
+    private static Tensor Doubled(Tensor weight, LoraLayer layer, (Tensor A, Tensor B) taken) =>
+        ReferenceEquals(weight, layer.A) ? cat([weight.detach(), taken.A], 0)
+        : ReferenceEquals(weight, layer.B) ? cat([weight.detach(), taken.B.neg()], 1) : weight;
+
+    private static LoraConfig Doubled(LoraConfig config)
+    {
+        ConfigNumber Alpha(ConfigNumber alpha) => config.UseRsLora
+            ? ConfigNumber.FromDouble(alpha.Value * Math.Sqrt(2))
+            : alpha.IsInteger ? ConfigNumber.FromInt32((int)alpha.Value * 2) : ConfigNumber.FromDouble(alpha.Value * 2);
+        return config with
+        {
+            Rank = config.Rank * 2,
+            Alpha = Alpha(config.Alpha),
+            RankPattern = new OrderedDictionary<string, int>(
+                config.RankPattern.Select(rank => KeyValuePair.Create(rank.Key, rank.Value * 2))),
+            AlphaPattern = new OrderedDictionary<string, ConfigNumber>(
+                config.AlphaPattern.Select(alpha => KeyValuePair.Create(alpha.Key, Alpha(alpha.Value)))),
+            InitLoraWeights = InitialWeights.True,
+        };
     }
 }

@@ -1,7 +1,7 @@
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA with a higher learning rate for B than for A.</summary>
-public sealed class LoraPlusMethod : IAdapterMethod
+public sealed record LoraPlusMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "lora_plus";
@@ -21,16 +21,26 @@ public sealed class LoraPlusMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("ratio", 16.0, "learning rate of B divided by that of A") { Least = 1 },
-        new("embedding_learning_rate", 1e-6, "learning rate of pairs on embeddings"),
+        MethodOption.Create<LoraPlusMethod, double>(
+            "ratio", method => method.Ratio, (method, value) => method with { Ratio = value },
+            "learning rate of B divided by that of A") with { Least = 1 },
+        MethodOption.Create<LoraPlusMethod, double>(
+            "embedding_learning_rate", method => method.EmbeddingLearningRate,
+            (method, value) => method with { EmbeddingLearningRate = value }, "learning rate of pairs on embeddings"),
     ];
 
-    /// <inheritdoc/>
-    public ITrainingHooks Rules(Adapter adapter, MethodOptions options) =>
-        new LoraPlusHooks(options.Number("ratio"), options.Number("embedding_learning_rate"));
+    /// <summary>The learning rate of B over that of A; 16, at least 1.</summary>
+    public double Ratio { get; init; } = 16;
+
+    /// <summary>The learning rate of pairs on embeddings; 1e-6.</summary>
+    public double EmbeddingLearningRate { get; init; } = 1e-6;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared;
+    public ITrainingHooks Hooks(Adapter adapter) =>
+        new LoraPlusHooks(Ratio, EmbeddingLearningRate);
+
+    /// <inheritdoc/>
+    public AdapterConfig Configure(LoraConfig shared) => shared;
 }
 
 /// <summary>LoRA+ (arXiv 2402.12354, section 4): B learns at a multiple of A's rate. As PEFT has it, every vector (a

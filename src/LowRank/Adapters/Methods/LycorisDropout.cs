@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>The two dropouts of LyCORIS: rows of the change (rank_dropout) and the change as a whole
 /// (module_dropout).</summary>

@@ -1,10 +1,10 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start as the first columns and rows of the weights' QR factors.</summary>
-public sealed class OloraMethod : IAdapterMethod
+public sealed record OloraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "olora";
@@ -22,8 +22,8 @@ public sealed class OloraMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { InitialWeights = InitialWeights.Method("olora") };
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("olora") };
 }
 
 /// <summary>OLoRA (arXiv 2406.01775): with W = QR, B begins as the first columns of Q and A as the first rows of

@@ -1,10 +1,10 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose A and B both start random but in complementary directions, so their product is zero.</summary>
-public sealed class OrthogonalMethod : IAdapterMethod
+public sealed record OrthogonalMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "orthogonal";
@@ -23,8 +23,8 @@ public sealed class OrthogonalMethod : IAdapterMethod
     public IReadOnlyList<string> Keys => AdapterMethods.PairKeys;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { InitialWeights = InitialWeights.Method("orthogonal") };
+    public AdapterConfig Configure(LoraConfig shared) =>
+        shared with { InitLoraWeights = InitialWeights.Method("orthogonal") };
 }
 
 /// <summary>Orthogonal: A and B are random but see complementary halves of an orthogonal basis of the rank, so that B·A

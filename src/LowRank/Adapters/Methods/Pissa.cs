@@ -2,10 +2,10 @@ using System.Globalization;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>LoRA whose pairs start as the largest singular directions of the weights.</summary>
-public sealed class PissaMethod : IAdapterMethod
+public sealed record PissaMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "pissa";
@@ -24,14 +24,21 @@ public sealed class PissaMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("iterations", 0,
-            "subspace iterations of a randomised decomposition, faster for large weights; 0 decomposes exactly") { Most = 64 }];
+    [
+        MethodOption.Create<PissaMethod, int>(
+            "iterations", method => method.Iterations, (method, value) => method with { Iterations = value },
+            "subspace iterations of a randomised decomposition, faster for large weights; 0 decomposes exactly")
+            with { Most = 64 },
+    ];
+
+    /// <summary>Subspace iterations of a randomised decomposition, which is faster for large weights; 0, which
+    /// decomposes exactly, at most 64.</summary>
+    public int Iterations { get; init; }
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => shared with
     {
-        InitialWeights =
-            InitialWeights.Method(options.Whole("iterations") is > 0 and var count ? $"pissa_niter_{count}" : "pissa"),
+        InitLoraWeights = InitialWeights.Method(Iterations > 0 ? $"pissa_niter_{Iterations}" : "pissa"),
     };
 }
 
@@ -59,7 +66,7 @@ internal sealed class PissaInitializer : ILoraInitializer
     });
 
     /// <summary>The leading directions as a pair: B = U√(S/s), A = √(S/s)Vᵀ.</summary>
-    internal static LoraPair Pair(Tensor u, Tensor values, Tensor vh, LoraTarget target)
+    internal static LoraPair Pair(Tensor u, Tensor values, Tensor vh, AdapterTarget target)
     {
         long rank = Math.Min(target.Rank, values.shape[0]);
         if (rank < target.Rank)
@@ -89,7 +96,8 @@ internal sealed class RandomizedPissaInitializer : ILoraInitializer
 
     public IReadOnlyDictionary<string, LoraPair> Draw(AdapterBuild build)
     {
-        int iterations = int.Parse(build.Config.InitialWeights.Name[Prefix.Length..], CultureInfo.InvariantCulture);
+        string name = ((LoraConfig)build.Config).InitLoraWeights.Name;
+        int iterations = int.Parse(name[Prefix.Length..], CultureInfo.InvariantCulture);
         return build.Targets.ToDictionary(target => target.Path, target =>
         {
             using var scope = NewDisposeScope(); // one layer's decomposition at a time

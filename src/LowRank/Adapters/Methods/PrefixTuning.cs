@@ -5,10 +5,10 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>Trained keys and values before every text, in every layer.</summary>
-public sealed class PrefixTuningMethod : IAdapterMethod
+public sealed record PrefixTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "prefix_tuning";
@@ -28,61 +28,87 @@ public sealed class PrefixTuningMethod : IAdapterMethod
 
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
-        [new("virtual_tokens", 20, "number of positions") { Least = 1, Most = int.MaxValue }];
+    [
+        MethodOption.Create<PrefixTuningMethod, int>(
+            "virtual_tokens", method => method.Config.NumVirtualTokens ?? 0,
+            (method, value) => method with { Config = method.Config with { NumVirtualTokens = value } },
+            "number of positions") with { Least = 1, Most = int.MaxValue },
+    ];
+
+    /// <summary>What the method's own settings say.</summary>
+    public PrefixTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 1e-2;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) =>
-        shared with { PeftType = "PREFIX_TUNING",
-            OtherKeys = OwnKeys.With(shared, ("num_virtual_tokens", options.Whole("virtual_tokens"))) };
+    public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
+}
+
+/// <summary>Settings of prefix tuning (arXiv 2101.00190).</summary>
+public sealed record PrefixTuningConfig : PromptConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => PrefixTuningType.Instance;
+
+    /// <summary>The width of PEFT's network (<c>encoder_hidden_size</c>), which is not used here; null fills in the
+    /// width of keys and values.</summary>
+    public int? EncoderHiddenSize { get; init; }
 }
 
 /// <summary>PEFT's PREFIX_TUNING (arXiv 2101.00190): trained keys and values before every text, in every
 /// layer.</summary>
 internal sealed class PrefixTuningType : IAdapterType
 {
+    /// <summary>The one there is.</summary>
+    public static PrefixTuningType Instance { get; } = new();
+
     public string PeftType => "PREFIX_TUNING";
 
     public string Label => "prefix tuning";
 
     public bool HasTargets => false;
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
         .. PromptKeys.Common,
-        new("encoder_hidden_size", "null", Integer | Null),
-        new("init_weights", "null", JsonShape.Boolean | Text | Null, IsOwn: true),
+        ConfigKey.WholeOrNull<PrefixTuningConfig>(
+            "encoder_hidden_size", config => config.EncoderHiddenSize,
+            (config, value) => config with { EncoderHiddenSize = value }),
+        new("init_weights", "null", JsonShape.Boolean | Text | Null),
         new("prefix_projection", "false", JsonShape.Boolean,
         new((value, _) => value.ValueKind == System.Text.Json.JsonValueKind.False, "false",
             "it computes the prefix by a network that PEFT throws away after training; save the adapter for " +
                 "inference in PEFT")),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config) => PromptKeys.Problems(config);
+    public AdapterConfig Create() => new PrefixTuningConfig();
 
-    public LoraConfig Fill(LoraConfig config, PretrainedModel pretrained)
+    public IEnumerable<string> Problems(AdapterConfig config) => PromptKeys.Problems((PromptConfig)config);
+
+    public AdapterConfig Fill(AdapterConfig config, PretrainedModel pretrained)
     {
         Decoder model = PromptKeys.RequireDecoder(pretrained.Network, Label);
         int width = model.Shape.KeyValueHeads * model.Shape.HeadDimension;
-        LoraConfig described = PromptKeys.Describe(config, width, model.Shape.KeyValueHeads, model.Shape.Layers);
-        return described.OtherKeys.ContainsKey("encoder_hidden_size") ? described
-            : described with { OtherKeys = OwnKeys.With(described, ("encoder_hidden_size", width)) };
+        var described = (PrefixTuningConfig)((PromptConfig)config).Describe(
+            width, model.Shape.KeyValueHeads, model.Shape.Layers);
+        return described with { EncoderHiddenSize = described.EncoderHiddenSize ?? width };
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
-        [new AdapterTensor(
-            PromptPart.Key,
-            [config.Whole("num_virtual_tokens"), 2L * config.Whole("num_layers") * config.Whole("token_dim")], "",
+        AdapterConfig any, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
+    {
+        var config = (PrefixTuningConfig)any;
+        return [new AdapterTensor(
+            PromptPart.Key, [config.NumVirtualTokens!.Value, 2L * (config.NumLayers ?? 0) * (config.TokenDim ?? 0)], "",
             AdapterTensorPart.Own)];
+    }
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
         Decoder model = PromptKeys.RequireDecoder(build.Network, Label);
         using var scope = NewDisposeScope();
-        int count = build.Config.Whole("num_virtual_tokens"),
+        int count = ((PrefixTuningConfig)build.Config).NumVirtualTokens!.Value,
             width = model.Shape.KeyValueHeads * model.Shape.HeadDimension;
         Tensor vectors =
             build.TakeKey(

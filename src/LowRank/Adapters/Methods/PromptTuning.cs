@@ -6,10 +6,10 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>Trained vectors in the place of embedded tokens before every text.</summary>
-public sealed class PromptTuningMethod : IAdapterMethod
+public sealed record PromptTuningMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "prompt_tuning";
@@ -30,71 +30,134 @@ public sealed class PromptTuningMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("virtual_tokens", 20, "number of vectors") { Least = 1, Most = int.MaxValue },
-        new("initial", "sample_vocab",
-        "initial values: random tokens of the vocabulary, the tokens of initial_text, or random numbers") { Choices =
-        ["sample_vocab", "text", "random"] },
-        new("initial_text", null, "the text of initial: text")
+        Of("virtual_tokens", config => config.NumVirtualTokens ?? 0,
+            (config, value) => config with { NumVirtualTokens = value },
+            "number of vectors")
+            with { Least = 1, Most = int.MaxValue },
+        Of("initial", config => config.PromptTuningInit.ToLowerInvariant(),
+            (config, value) => config with { PromptTuningInit = value.ToUpperInvariant() },
+            "initial values: random tokens of the vocabulary, the tokens of initial_text, or random " +
+            "numbers")
+            with { Choices = ["sample_vocab", "text", "random"] },
+        Of("initial_text", config => config.PromptTuningInitText,
+            (config, value) => config with { PromptTuningInitText = value }, "the text of initial: text") with
         {
-            Unless = options => options.Text("initial") == "text" ? null
-                : $"has no effect with initial: {options.Text("initial")}; remove it, or set initial: text",
+            Unless = method => ((PromptTuningMethod)method).Config.PromptTuningInit is var initial && initial == "TEXT"
+                ? null : $"has no effect with initial: {initial.ToLowerInvariant()}; remove it, or set initial: text",
         },
     ];
+
+    /// <summary>What the method's own settings say.</summary>
+    public PromptTuningConfig Config { get; init; } = new();
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 3e-2;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => Config.WithModulesOf(shared);
+
+    private static MethodOption Of<T>(
+        string name, Func<PromptTuningConfig, T> get, Func<PromptTuningConfig, T, PromptTuningConfig> set,
+        string doc) =>
+        MethodOption.Create<PromptTuningMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>What the configs of prompts share (peft/config.py, PromptLearningConfig). The model's sizes are filled in
+/// for a new adapter.</summary>
+public abstract record PromptConfig : AdapterConfig
+{
+    /// <summary>How many positions are trained (<c>num_virtual_tokens</c>); 20, at least 1.</summary>
+    public int? NumVirtualTokens { get; init; } = 20;
+
+    /// <summary>The model's attention heads (<c>num_attention_heads</c>).</summary>
+    public int? NumAttentionHeads { get; init; }
+
+    /// <summary>The model's layers (<c>num_layers</c>).</summary>
+    public int? NumLayers { get; init; }
+
+    /// <summary>How many of its stacks have a prompt (<c>num_transformer_submodules</c>): 1.</summary>
+    public int? NumTransformerSubmodules { get; init; }
+
+    /// <summary>The width of a trained vector (<c>token_dim</c>).</summary>
+    public int? TokenDim { get; init; }
+
+    /// <summary>The config with the model's sizes where it names none.</summary>
+    internal PromptConfig Describe(int width, int heads, int layers) => this with
     {
-        PeftType = "PROMPT_TUNING",
-        OtherKeys = OwnKeys.With(
-            shared, ("num_virtual_tokens", options.Whole("virtual_tokens")),
-            ("prompt_tuning_init", options.Text("initial")!.ToUpperInvariant()),
-            ("prompt_tuning_init_text", options.Text("initial_text"))),
+        NumAttentionHeads = NumAttentionHeads ?? heads,
+        NumLayers = NumLayers ?? layers,
+        NumTransformerSubmodules = NumTransformerSubmodules ?? 1,
+        TokenDim = TokenDim ?? width,
     };
+}
+
+/// <summary>Settings of prompt tuning (arXiv 2104.08691).</summary>
+public sealed record PromptTuningConfig : PromptConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => PromptTuningType.Instance;
+
+    /// <summary>Where the vectors begin (<c>prompt_tuning_init</c>): "SAMPLE_VOCAB", at random tokens of the
+    /// vocabulary; "TEXT", at those of <see cref="PromptTuningInitText"/>; "RANDOM", anywhere; SAMPLE_VOCAB.</summary>
+    public string PromptTuningInit { get; init; } = "SAMPLE_VOCAB";
+
+    /// <summary>The text (<c>prompt_tuning_init_text</c>); null.</summary>
+    public string? PromptTuningInitText { get; init; }
 }
 
 /// <summary>PEFT's PROMPT_TUNING (arXiv 2104.08691): trained vectors in the place of embedded tokens before every
 /// text.</summary>
 internal sealed class PromptTuningType : IAdapterType
 {
+    /// <summary>The one there is.</summary>
+    public static PromptTuningType Instance { get; } = new();
+
     public string PeftType => "PROMPT_TUNING";
 
     public string Label => "prompt tuning";
 
     public bool HasTargets => false;
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
         .. PromptKeys.Common,
-        new("prompt_tuning_init", "\"RANDOM\"", Text),
-        new("prompt_tuning_init_text", "null", Text | Null),
+        ConfigKey.Text<PromptTuningConfig>(
+            "prompt_tuning_init", "RANDOM", config => config.PromptTuningInit,
+            (config, value) => config with { PromptTuningInit = value! }),
+        ConfigKey.Text<PromptTuningConfig>(
+            "prompt_tuning_init_text", null, config => config.PromptTuningInitText,
+            (config, value) => config with { PromptTuningInitText = value }),
         new("tokenizer_kwargs", "null", Map | Null),
         new("tokenizer_name_or_path", "null", Text | Null),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config)
+    public AdapterConfig Create() => new PromptTuningConfig();
+
+    public IEnumerable<string> Problems(AdapterConfig any)
     {
+        var config = (PromptTuningConfig)any;
         foreach (string problem in PromptKeys.Problems(config)) yield return problem;
-        string init = config.Value("prompt_tuning_init").GetString()!;
-        if (init is not ("RANDOM" or "TEXT" or "SAMPLE_VOCAB"))
-            yield return $"prompt_tuning_init: found \"{init}\", expected \"RANDOM\", \"TEXT\" or \"SAMPLE_VOCAB\"";
-        if (init == "TEXT" && string.IsNullOrEmpty(config.Value("prompt_tuning_init_text").GetString()))
+        if (config.PromptTuningInit is not ("RANDOM" or "TEXT" or "SAMPLE_VOCAB"))
+            yield return $"prompt_tuning_init: found \"{config.PromptTuningInit}\", expected \"RANDOM\", \"TEXT\" or " +
+                "\"SAMPLE_VOCAB\"";
+        if (config.PromptTuningInit == "TEXT" && string.IsNullOrEmpty(config.PromptTuningInitText))
             yield return "prompt_tuning_init_text: missing, expected a text, since prompt_tuning_init is \"TEXT\"";
     }
 
-    public LoraConfig Fill(LoraConfig config, PretrainedModel pretrained)
+    public AdapterConfig Fill(AdapterConfig config, PretrainedModel pretrained)
     {
         DecoderShape shape = PromptKeys.RequireDecoder(pretrained.Network, Label).Shape;
-        return PromptKeys.Describe(config, shape.EmbeddingSize ?? shape.HiddenSize, shape.Heads, shape.Layers);
+        return ((PromptConfig)config).Describe(shape.EmbeddingSize ?? shape.HiddenSize, shape.Heads, shape.Layers);
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
+        AdapterConfig config, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules) =>
         [new AdapterTensor(
             PromptPart.Key,
-            [config.Whole("num_virtual_tokens"), modules.First(module => module.IsInputEmbedding).OutputSize], "",
+            [((PromptTuningConfig)config).NumVirtualTokens!.Value,
+                modules.First(module => module.IsInputEmbedding).OutputSize], "",
             AdapterTensorPart.Own)];
 
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
@@ -108,20 +171,20 @@ internal sealed class PromptTuningType : IAdapterType
 
     private static Tensor First(AdapterBuild build)
     {
-        int count = build.Config.Whole("num_virtual_tokens");
+        var config = (PromptTuningConfig)build.Config;
+        int count = config.NumVirtualTokens!.Value;
         Tensor table = build.Network.TokenEmbedding.Weight;
-        string init = build.Config.Value("prompt_tuning_init").GetString()!;
-        if (init == "RANDOM") return empty(count, table.shape[1]).normal_(0, 1, build.Random);
-        long[] tokens = init == "TEXT" ? Tokens(build, count)
+        if (config.PromptTuningInit == "RANDOM") return empty(count, table.shape[1]).normal_(0, 1, build.Random);
+        long[] tokens = config.PromptTuningInit == "TEXT" ? Tokens(config, count)
             : randint(table.shape[0], count, generator: build.Random).data<long>().ToArray();
         return table.detach().index_select(0, tensor(tokens, device: table.device));
     }
 
     // The text's tokens, again and again until there are enough.
-    private static long[] Tokens(AdapterBuild build, int count)
+    private static long[] Tokens(PromptTuningConfig config, int count)
     {
-        string text = build.Config.Value("prompt_tuning_init_text").GetString()!;
-        IReadOnlyList<int> ids = Tokenizer.Load(build.Config.BaseModel!).Encode(text, addSpecialTokens: false);
+        string text = config.PromptTuningInitText!;
+        IReadOnlyList<int> ids = Tokenizer.Load(config.BaseModel!).Encode(text, addSpecialTokens: false);
         if (ids.Count == 0)
             throw new InputException(
                 $"prompt_tuning_init_text: \"{text}\" has no token. Give a text, or another prompt_tuning_init.");
@@ -163,39 +226,36 @@ internal sealed class PromptPart(
     public void Dispose() => vectors.Dispose();
 }
 
-/// <summary>What the configs of prompts share (peft/config.py, PromptLearningConfig).</summary>
+/// <summary>The keys that configs of prompts share, and the rules on them.</summary>
 internal static class PromptKeys
 {
-    public static IReadOnlyList<LoraConfigKey> Common { get; } =
+    public static IReadOnlyList<ConfigKey> Common { get; } =
     [
-        .. KindKeys.Common,
-        new("modules_to_save", "null", TextList | Null),
-        new("num_attention_heads", "null", Integer | Null),
-        new("num_layers", "null", Integer | Null),
-        new("num_transformer_submodules", "null", Integer | Null),
-        new("num_virtual_tokens", "null", Integer | Null),
-        new("token_dim", "null", Integer | Null),
+        .. PeftKeys.Common,
+        PeftKeys.ModulesToSave,
+        ConfigKey.WholeOrNull<PromptConfig>(
+            "num_attention_heads", config => config.NumAttentionHeads,
+            (config, value) => config with { NumAttentionHeads = value }),
+        ConfigKey.WholeOrNull<PromptConfig>(
+            "num_layers", config => config.NumLayers, (config, value) => config with { NumLayers = value }),
+        ConfigKey.WholeOrNull<PromptConfig>(
+            "num_transformer_submodules", config => config.NumTransformerSubmodules,
+            (config, value) => config with { NumTransformerSubmodules = value }),
+        ConfigKey.WholeOrNull<PromptConfig>(
+            "num_virtual_tokens", config => config.NumVirtualTokens,
+            (config, value) => config with { NumVirtualTokens = value }),
+        ConfigKey.WholeOrNull<PromptConfig>(
+            "token_dim", config => config.TokenDim, (config, value) => config with { TokenDim = value }),
     ];
 
-    public static IEnumerable<string> Problems(LoraConfig config)
+    public static IEnumerable<string> Problems(PromptConfig config)
     {
-        if (config.Value("num_virtual_tokens").ValueKind != System.Text.Json.JsonValueKind.Number
-            || config.Whole("num_virtual_tokens") < 1)
-            yield return $"num_virtual_tokens: found {config.Value("num_virtual_tokens")}, expected at least 1";
-        if (config.Value("num_transformer_submodules") is { ValueKind: System.Text.Json.JsonValueKind.Number } count
-            && count.GetInt32() != 1)
+        if (config.NumVirtualTokens is not >= 1)
+            yield return $"num_virtual_tokens: found {config.NumVirtualTokens?.ToString() ?? "null"}, expected at " +
+                "least 1";
+        if (config.NumTransformerSubmodules is { } count and not 1)
             yield return $"num_transformer_submodules: found {count}, supported is 1: prompts of encoder and " +
                 "decoder both; use LoRA for such a model";
-    }
-
-    /// <summary>A config with the model's sizes where it names none.</summary>
-    public static LoraConfig Describe(LoraConfig config, int width, int heads, int layers)
-    {
-        (string Key, object? Value)[] sizes =
-            [("num_attention_heads", heads), ("num_layers", layers), ("num_transformer_submodules", 1),
-            ("token_dim", width)];
-        return config with { OtherKeys = OwnKeys.With(
-            config, [.. sizes.Where(size => !config.OtherKeys.ContainsKey(size.Key))]) };
     }
 
     /// <summary>The model as a decoder that predicts tokens.</summary>

@@ -3,7 +3,7 @@ using LowRank.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>The rows of embeddings that a config trains (<c>trainable_token_indices</c>).</summary>
 /// <remarks>A list means the model's token embedding; a map gives tokens for each embedding by name.</remarks>
@@ -13,7 +13,7 @@ internal static class TrainedTokens
     /// <exception cref="InputException">A name is no embedding, a token is not in its table, or stands there twice: all
     /// at once.</exception>
     public static IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> Of(
-        LoraConfig config, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig config, IReadOnlyList<ModuleInfo> modules)
     {
         if (config.TrainedTokens is not { } given) return [];
         var problems = new List<string>();

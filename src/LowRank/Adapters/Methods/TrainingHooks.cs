@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>What a method does in training besides the plain step: which weights it trains and how fast, a penalty,
 /// changes of gradients and weights around the optimizer's step.</summary>

@@ -7,10 +7,10 @@ using TorchSharp;
 using static LowRank.Adapters.Json.JsonShape;
 using static TorchSharp.torch;
 
-namespace LowRank.Adapters.Methods;
+namespace LowRank.Adapters;
 
 /// <summary>All layers share one frozen random pair; each layer trains two small vectors.</summary>
-public sealed class VeraMethod : IAdapterMethod
+public sealed record VeraMethod : IAdapterMethod
 {
     /// <inheritdoc/>
     public string Name => "vera";
@@ -31,26 +31,70 @@ public sealed class VeraMethod : IAdapterMethod
     /// <inheritdoc/>
     public IReadOnlyList<MethodOption> Options { get; } =
     [
-        new("d_initial", 0.1, "initial value of the vector over the rank"),
-        new("projection_seed", 0, "seed of the random pair") { Most = int.MaxValue },
-        new("save_projection", true, "save the random pair in the file; otherwise it is generated again from the seed"),
+        Of("d_initial", config => config.DInitial, (config, value) => config with { DInitial = value },
+            "initial value of the vector over the rank"),
+        Of("projection_seed", config => config.ProjectionPrngKey,
+            (config, value) => config with { ProjectionPrngKey = value }, "seed of the random pair")
+            with { Most = int.MaxValue },
+        Of("save_projection", config => config.SaveProjection,
+            (config, value) => config with { SaveProjection = value },
+            "save the random pair in the file; otherwise it is generated again from the seed"),
     ];
 
+    /// <summary>What the method's own settings say.</summary>
+    public VeraConfig Config { get; init; } = new();
+
     /// <inheritdoc/>
-    public int DefaultRank => 256;
+    public int DefaultRank => new VeraConfig().Rank;
 
     /// <inheritdoc/>
     public double DefaultLearningRate => 2e-3;
 
     /// <inheritdoc/>
-    public LoraConfig Configure(LoraConfig shared, MethodOptions options) => shared with
+    public AdapterConfig Configure(LoraConfig shared) => (Config with
     {
-        PeftType = "VERA",
-        OtherKeys = OwnKeys.With(
-            shared, ("d_initial", options.Number("d_initial")),
-            ("projection_prng_key", options.Whole("projection_seed")),
-            ("save_projection", options.Flag("save_projection"))),
-    };
+        Rank = shared.Rank,
+        Dropout = shared.Dropout,
+        Bias = shared.Bias,
+        InitWeights = shared.InitLoraWeights == InitialWeights.True,
+    }).WithModulesOf(shared);
+
+    private static MethodOption Of<T>(
+        string name, Func<VeraConfig, T> get, Func<VeraConfig, T, VeraConfig> set, string doc) =>
+        MethodOption.Create<VeraMethod, T>(
+            name, method => get(method.Config),
+            (method, value) => method with { Config = set(method.Config, value) }, doc);
+}
+
+/// <summary>Settings of VeRA (arXiv 2310.11454).</summary>
+public sealed record VeraConfig : AdapterConfig
+{
+    /// <inheritdoc/>
+    public override IAdapterType Type => VeraType.Instance;
+
+    /// <summary>The rank of the random pair (<c>r</c>); 256, at least 1.</summary>
+    public int Rank { get; init; } = 256;
+
+    /// <summary>Dropout on the input while training (<c>vera_dropout</c>), 0 to 1; 0.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>Which biases of the base are trained (<c>bias</c>), none or those of adapted layers; none.</summary>
+    public BiasTraining Bias { get; init; }
+
+    /// <summary>First value of the vector over the rank (<c>d_initial</c>); 0.1.</summary>
+    public double DInitial { get; init; } = 0.1;
+
+    /// <summary>The seed of the random pair (<c>projection_prng_key</c>); 0.</summary>
+    public int ProjectionPrngKey { get; init; }
+
+    /// <summary>Whether the file holds the random pair (<c>save_projection</c>); true. Otherwise it is drawn again from
+    /// the seed.</summary>
+    public bool SaveProjection { get; init; } = true;
+
+    /// <summary>Whether the change begins as zero (<c>init_weights</c>); true.</summary>
+    public bool InitWeights { get; init; } = true;
+
+    internal override BiasTraining TrainedBiases => Bias;
 }
 
 /// <summary>PEFT's VERA (arXiv 2310.11454).</summary>
@@ -58,56 +102,75 @@ internal sealed class VeraType : IAdapterType
 {
     private const string KeyA = "base_model.vera_A", KeyB = "base_model.vera_B";
 
+    /// <summary>The one there is.</summary>
+    public static VeraType Instance { get; } = new();
+
     public string PeftType => "VERA";
 
     public string Label => "VeRA";
 
-    public IReadOnlyList<LoraConfigKey> Keys { get; } =
+    public IReadOnlyList<ConfigKey> Keys { get; } =
     [
-        .. KindKeys.Layered.Where(key => key.Name != "exclude_modules"),
-        new("bias", "\"none\"", Text),
-        new("d_initial", "0.1", Number),
-        new("fan_in_fan_out", "false", JsonShape.Boolean),
-        new("init_weights", "true", JsonShape.Boolean),
-        new("projection_prng_key", "0", Integer),
-        new("r", "256", Integer),
-        new("save_projection", "true", JsonShape.Boolean),
-        new("vera_dropout", "0.0", Number),
+        .. PeftKeys.Layered.Where(key => key.Name != "exclude_modules"),
+        PeftKeys.Bias<VeraConfig>(config => config.Bias, (config, value) => config with { Bias = value }),
+        ConfigKey.Number<VeraConfig>(
+            "d_initial", 0.1, config => config.DInitial, (config, value) => config with { DInitial = value }),
+        PeftKeys.FanInFanOut,
+        ConfigKey.Flag<VeraConfig>(
+            "init_weights", true, config => config.InitWeights,
+            (config, value) => config with { InitWeights = value }),
+        ConfigKey.Whole<VeraConfig>(
+            "projection_prng_key", 0, config => config.ProjectionPrngKey,
+            (config, value) => config with { ProjectionPrngKey = value }),
+        ConfigKey.Whole<VeraConfig>(
+            "r", 256, config => config.Rank, (config, value) => config with { Rank = value }),
+        ConfigKey.Flag<VeraConfig>(
+            "save_projection", true, config => config.SaveProjection,
+            (config, value) => config with { SaveProjection = value }),
+        ConfigKey.Number<VeraConfig>(
+            "vera_dropout", 0, config => config.Dropout, (config, value) => config with { Dropout = value }),
     ];
 
-    public IEnumerable<string> Problems(LoraConfig config)
+    public AdapterConfig Create() => new VeraConfig();
+
+    public IEnumerable<string> Problems(AdapterConfig any)
     {
+        var config = (VeraConfig)any;
         if (config.Rank < 1) yield return $"r: found {config.Rank}, expected at least 1";
-        if (config.Dropout.Value is < 0 or > 1) yield return $"vera_dropout: found {config.Dropout}, expected 0 to 1";
+        foreach (string problem in ConfigRules.Share("vera_dropout", config.Dropout)) yield return problem;
+        if (config.ExcludeModules is not null)
+            yield return "exclude_modules: VeRA has no such key; name the modules to adapt";
         if (config.Bias == BiasTraining.All)
             yield return "bias: found \"all\", which VeRA in PEFT does not save as it trains; use \"none\" or " +
                 "\"lora_only\"";
     }
 
     public IEnumerable<AdapterTensor> Tensors(
-        LoraConfig config, IReadOnlyList<LoraTarget> targets, IReadOnlyList<ModuleInfo> modules)
+        AdapterConfig any, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<ModuleInfo> modules)
     {
+        var config = (VeraConfig)any;
         Dictionary<string, ModuleInfo> byPath = modules.ToDictionary(module => module.Path);
-        foreach (LoraTarget target in targets)
+        foreach (AdapterTarget target in targets)
         {
             string key = PeftTensorKeys.Prefix + target.Path;
             yield return new AdapterTensor(
                 key + ".vera_lambda_b", [byPath[target.Path].OutputSize], target.Path, AdapterTensorPart.Own);
             yield return new AdapterTensor(key + ".vera_lambda_d", [config.Rank], target.Path, AdapterTensorPart.Own);
         }
-        bool saved = config.Flag("save_projection");
+        bool saved = config.SaveProjection;
         long inputs = targets.Max(target => byPath[target.Path].InputSize),
             outputs = targets.Max(target => byPath[target.Path].OutputSize);
         yield return new AdapterTensor(KeyA, [config.Rank, inputs], "", AdapterTensorPart.Own, IsRequired: saved);
         yield return new AdapterTensor(KeyB, [outputs, config.Rank], "", AdapterTensorPart.Own, IsRequired: saved);
     }
 
-    public IEnumerable<ModuleSummary> Summarize(LoraConfig config, SafeTensorsFile file) =>
-        KindKeys.ModulesOf(file, ".vera_lambda_b").Select(path =>
+    public IEnumerable<ModuleSummary> Summarize(AdapterConfig config, SafeTensorsFile file) =>
+        PeftKeys.ModulesOf(file, ".vera_lambda_b").Select(path =>
     {
+        int rank = ((VeraConfig)config).Rank;
         long outputs = file.Entries[PeftTensorKeys.Prefix + path + ".vera_lambda_b"].Shape[0];
         return new ModuleSummary(
-            path, config.Rank, config.Rank, 1, outputs, 0, Delta: null) { Parameters = outputs + config.Rank };
+            path, rank, rank, 1, outputs, 0, Delta: null) { Parameters = outputs + rank };
     });
 
     public long TrainedCount(SafeTensorsFile file) =>
@@ -116,27 +179,27 @@ internal sealed class VeraType : IAdapterType
     public IReadOnlyList<IAdapterPart> Build(AdapterBuild build)
     {
         using var scope = NewDisposeScope();
-        LoraConfig config = build.Config;
+        var config = (VeraConfig)build.Config;
         List<AdaptableLayer> sites = [.. build.Targets.Select(target => build.Sites[target.Path])];
         // The projections follow from the key, as PyTorch's generator on a processor draws them: A first, then B.
-        using var random = new Generator().manual_seed(config.Whole("projection_prng_key"));
+        using var random = new Generator().manual_seed(config.ProjectionPrngKey);
         Tensor drawnA = Uniform(config.Rank, sites.Max(site => site.InputSize), random),
             drawnB = Uniform(sites.Max(site => site.OutputSize), config.Rank, random);
         var shared = new VeraProjections(
             build.TakeKey(KeyA, () => drawnA), build.TakeKey(KeyB, () => drawnB),
-            isSaved: config.Flag("save_projection"), KeyA, KeyB);
+            isSaved: config.SaveProjection, KeyA, KeyB);
         List<IAdapterPart> parts = [];
         foreach (AdaptableLayer site in sites)
         {
             using var layerScope = NewDisposeScope();
-            bool starts = config.InitialWeights.Name == "true";
+            bool starts = config.InitWeights;
             Tensor b = build.Take(site.Path, ".vera_lambda_b", () => starts ? zeros(site.OutputSize)
                 : ones(site.OutputSize));
             Tensor d = build.Take(site.Path, ".vera_lambda_d", () => starts
-                ? full(config.Rank, config.Number("d_initial")) : empty(config.Rank).normal_(0, 1, build.Random));
+                ? full(config.Rank, config.DInitial) : empty(config.Rank).normal_(0, 1, build.Random));
             parts.Add(
                 new AdaptedLayer(
-                    site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout.Value)));
+                    site, new VeraLayer(shared, b, d, site.InputSize, site.OutputSize, config.Dropout)));
         }
         return [.. parts, shared];
     }

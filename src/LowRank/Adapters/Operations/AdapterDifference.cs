@@ -24,9 +24,9 @@ public sealed record AdapterDifference(
                 .Select(path => Compare(path, one.GetValueOrDefault(path), two.GetValueOrDefault(path)))]);
     }
 
-    private static IEnumerable<(string, string, string)> Keys(LoraConfig first, LoraConfig second)
+    private static IEnumerable<(string, string, string)> Keys(AdapterConfig first, AdapterConfig second)
     {
-        IReadOnlyDictionary<string, JsonElement> one = LoraConfigValues.Of(first), two = LoraConfigValues.Of(second);
+        IReadOnlyDictionary<string, JsonElement> one = first.Values(), two = second.Values();
         foreach (string key in one.Keys.Union(two.Keys).Order(PythonJson.KeyOrder))
         {
             string? a = one.TryGetValue(key, out JsonElement left) ? left.GetRawText()

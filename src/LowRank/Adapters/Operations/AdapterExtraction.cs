@@ -35,7 +35,7 @@ public static class AdapterExtraction
                     $"{checkpoint.Path} is quantised: what tuning changed would drown in its rounding. Give the " +
                     "folder in float32, float16 or bfloat16.");
         RequireSameTensors(before, after, baseFolder, tunedFolder);
-        LoraConfig config =
+        AdapterConfig config =
             TaskTypes.Fill(
                 new LoraConfig { Rank = rank, Alpha = rank, BaseModel = baseFolder, TargetModules = targets
                 ?? ModuleSelection.AllLinear }, model.Network);
@@ -73,15 +73,18 @@ public static class AdapterExtraction
             throw new InputException(
                 $"{tunedFolder} has the same weights in the target layers as {baseFolder}: there is nothing to " +
                 "extract.");
-        LoraConfig resolved = match.Resolved;
+        AdapterConfig resolved = match.Resolved;
         if (modules.Count < match.Targets.Count)
         {
-            config = config with { TargetModules = ModuleSelection.Of([.. modules.Select(module => module.Path)]) };
+            config = config with { TargetModules = [.. modules.Select(module => module.Path)] };
             resolved = TargetMatcher.Match(
                 config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Create).Resolved;
         }
         return new ExtractedAdapter(
-            Folder(resolved, modules, model.Network, whole) with { Base = new AdapterBase(null, model.Fingerprint) },
+            Folder((LoraConfig)resolved, modules, model.Network, whole) with
+            {
+                Base = new AdapterBase(null, model.Fingerprint),
+            },
             kept, others) { Notes = model.Notes };
     }
 

@@ -24,7 +24,7 @@ public static class AdapterResize
             kept.Add(energy);
             return smaller;
         })];
-        return (adapter with { Modules = modules, Config = adapter.Config with { UseRankStabilizedScale = false } },
+        return (adapter with { Modules = modules, Config = adapter.Config with { UseRsLora = false } },
             kept);
     }
 

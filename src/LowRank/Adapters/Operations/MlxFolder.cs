@@ -28,8 +28,8 @@ public static class MlxFolder
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        LoraConfig config = LoraConfig.Load(folder);
-        (LoraFolder adapter, IReadOnlyDictionary<string, Tensor> magnitudes) = ReadWithMagnitudes(folder, config);
+        (LoraFolder adapter, IReadOnlyDictionary<string, Tensor> magnitudes) = ReadWithMagnitudes(folder);
+        LoraConfig config = adapter.Config;
         Require(folder, adapter);
         int rank = adapter.Modules.Max(module => module.Rank);
         double scale = adapter.Modules.GroupBy(module => module.Scale)
@@ -53,7 +53,7 @@ public static class MlxFolder
             SafeTensorsWriter.Write(Path.Combine(into, TensorFile), tensors);
             var parameters = new JsonObject
             {
-                ["rank"] = rank, ["dropout"] = config.Dropout.Value, ["scale"] = scale,
+                ["rank"] = rank, ["dropout"] = config.Dropout, ["scale"] = scale,
                 ["keys"] = new JsonArray(
                     [.. adapter.Modules.Select(module => InLayer(module.Path)).Distinct().Order(StringComparer.Ordinal)
                     .Select(key => (JsonNode)key)]),
@@ -64,7 +64,7 @@ public static class MlxFolder
                     ["model"] = config.BaseModel, ["num_layers"] = layers - first,
             };
             File.WriteAllText(
-                Path.Combine(into, LoraConfig.FileName),
+                Path.Combine(into, AdapterConfig.FileName),
                 settings.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         });
     }
@@ -103,21 +103,19 @@ public static class MlxFolder
         using PretrainedModel opened = PretrainedModel.Open(model);
         var config = TaskTypes.Fill(
             new LoraConfig { BaseModel = model, Dropout = dropout, UseDora = type == "dora",
-            TargetModules = ModuleSelection.Of([.. paths]) }, opened.Network);
-        LoraConfig resolved =
+            TargetModules = [.. paths] }, opened.Network);
+        AdapterConfig resolved =
             TargetMatcher.Match(
                 config, AdaptableModules.Of(opened.Network), opened.Config.ModelType, AdapterUse.Create).Resolved;
-        new LoraFolder(resolved, modules, others).Write(target);
+        new LoraFolder((LoraConfig)resolved, modules, others).Write(target);
         return opened.Notes;
 
         Tensor Read(string key) => file.Map(key).to(ScalarType.Float32);
     }
 
     // DoRA is plain pairs with a vector beside them here, which operations on plain pairs refuse.
-    private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(
-        string folder, LoraConfig config)
+    private static (LoraFolder, IReadOnlyDictionary<string, Tensor>) ReadWithMagnitudes(string folder)
     {
-        if (!config.UseDora) return (LoraFolder.Read(folder), new Dictionary<string, Tensor>());
         LoraFolder whole = LoraFolder.Read(folder, allowsMagnitudes: true);
         var magnitudes =
             whole.Others.Where(other => PeftTensorKeys.Parse(other.Key)?.Part == AdapterTensorPart.Magnitude)
@@ -147,7 +145,7 @@ public static class MlxFolder
 
     private static (string Type, double Scale, double Dropout) Settings(string folder)
     {
-        string path = Path.Combine(folder, LoraConfig.FileName);
+        string path = Path.Combine(folder, AdapterConfig.FileName);
         if (!File.Exists(path)) throw new InputException($"{path} is not there; expected mlx-lm's adapter folder.");
         JsonObject root = JsonObjects.Read(path);
         string type = (root["fine_tune_type"] as JsonValue)?.TryGetValue(out string? named) == true ? named!

@@ -1,6 +1,5 @@
 using LowRank.Adapters;
 using LowRank.Adapters.Files;
-using LowRank.Adapters.Methods;
 using static LowRank.Recipes.KeyTypes;
 
 namespace LowRank.Recipes;
@@ -8,15 +7,15 @@ namespace LowRank.Recipes;
 /// <summary>What is trained: the recipe's <c>adapter</c>.</summary>
 public sealed record AdapterSection
 {
-    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.Methods.AdapterMethods.Names"/>, or "full" for
+    /// <summary>The way to adapt, one of <see cref="LowRank.Adapters.AdapterMethods.Names"/>, or "full" for
     /// every weight of the model.</summary>
     public string Method { get; init; } = "lora";
 
     /// <summary>Rank of the pairs.</summary>
-    public int Rank { get; init; } = 8;
+    public int Rank { get; init; } = new LoraConfig().Rank;
 
     /// <summary>Scale of the adapter: alpha / rank, or alpha / √rank with <see cref="UseRsLora"/>.</summary>
-    public double Alpha { get; init; } = 16;
+    public double Alpha { get; init; } = new LoraConfig().Alpha.Value;
 
     /// <summary>Dropout on the input of A.</summary>
     public double Dropout { get; init; }
@@ -91,7 +90,7 @@ internal static class AdapterKeys
             a => a.Method, (a, method) => a with { Method = method }),
         Key("rank", Count(least: 1), "rank of the pairs A and B",
             a => a.Rank, (a, rank) => a with { Rank = rank },
-            new(c => c.Rank, (own, asked) => own with { Rank = asked.Rank }),
+            new("r") { IsOfTargets = true },
             otherwise: r => Method(r)?.DefaultRank ?? r.Adapter.Rank) with
             {
                 Default = "the method's, 8 for LoRA",
@@ -99,16 +98,16 @@ internal static class AdapterKeys
             },
         Key("alpha", Number(above: true), "the change is scaled by alpha / rank",
             a => a.Alpha, (a, alpha) => a with { Alpha = alpha },
-            new(c => c.Alpha.Value, (own, asked) => own with { Alpha = asked.Alpha }),
+            new("lora_alpha", "alpha") { IsOfTargets = true },
             otherwise: r => Method(r)?.DefaultAlpha ?? r.Adapter.Alpha) with
             { Default = "the method's, 16 for LoRA", Hint = "the change is scaled by alpha / rank" },
         Key("dropout", Number(below: 1), "dropout on the input of A",
-            a => a.Dropout, (a, share) => a with { Dropout = share }, new(c => c.Dropout.Value))
+            a => a.Dropout, (a, share) => a with { Dropout = share }, new("lora_dropout", "vera_dropout"))
             with { Hint = "raise it if there is little data and the held-out loss rises" },
         Key("target_modules", Modules, "list of names, regular expression for whole paths, or `all-linear`",
             a => (object?)a.TargetModules ?? a.TargetPattern,
             (a, modules) => a with { TargetModules = modules.Names, TargetPattern = modules.Pattern },
-            new(c => c.TargetModules, (own, asked) => own with { TargetModules = asked.TargetModules })) with
+            new("target_modules") { IsOfTargets = true, IsSet = true }) with
             {
                 Default = "the model type's default",
                 Hint = "default: the model type's layers; all-linear: every linear layer except the head",
@@ -116,18 +115,17 @@ internal static class AdapterKeys
         Key("exclude_modules", Modules, "list of names or regular expression; takes precedence over `target_modules`",
             a => (object?)a.ExcludeModules ?? a.ExcludePattern,
             (a, modules) => a with { ExcludeModules = modules.Names, ExcludePattern = modules.Pattern },
-            new(c => c.ExcludeModules, (own, asked) => own with { ExcludeModules = asked.ExcludeModules })),
+            new("exclude_modules") { IsOfTargets = true, IsSet = true }),
         Key("bias", OneOf("none", "all", "lora_only"), "biases to train as well: `none`, `all`, `lora_only`",
             a => a.Bias, (a, word) => a with { Bias = word },
-            new(c => c.Bias switch { BiasTraining.All => "all", BiasTraining.Adapted => "lora_only", _ => "none" }),
+            new("bias"),
             unlessPrepared: NoBias),
         Key("use_rslora", Flag, "scale alpha / √rank (arXiv 2312.03732)",
             a => a.UseRsLora, (a, flag) => a with { UseRsLora = flag },
-            new(c => c.UseRankStabilizedScale,
-                (own, asked) => own with { UseRankStabilizedScale = asked.UseRankStabilizedScale })),
+            new("use_rslora") { IsOfTargets = true }),
         Key("layers_to_transform", Wholes, "layer number or list of layer numbers",
             a => a.LayersToTransform, (a, layers) => a with { LayersToTransform = layers },
-            new(c => c.LayersToTransform, (own, asked) => own with { LayersToTransform = asked.LayersToTransform }),
+            new("layers_to_transform") { IsOfTargets = true, IsSet = true },
             unless: c => c.Adapter is { LayersToTransform: not null, TargetPattern: { } pattern }
                 && pattern != ModuleSelection.AllLinearText
                 ? "does not go with a regular expression in adapter.target_modules; put the layers into the expression"
@@ -135,37 +133,37 @@ internal static class AdapterKeys
             with { Default = "all" },
         Key("layers_pattern", KeyTypes.Text, "name of the list of layers in module paths",
             a => a.LayersPattern, (a, name) => a with { LayersPattern = name },
-            new(c => c.LayersPattern, (own, asked) => own with { LayersPattern = asked.LayersPattern }),
+            new("layers_pattern") { IsOfTargets = true, IsSet = true },
             unless: c => c.Adapter.LayersToTransform is null
                 ? "has no effect without adapter.layers_to_transform; add that or remove this" : null)
             with { Default = "recognised" },
         Key("rank_pattern", Ranks, "map of module name or pattern to rank",
             a => a.RankPattern, (a, ranks) => a with { RankPattern = ranks },
-            new(c => c.RankPattern, (own, asked) => own with { RankPattern = asked.RankPattern })),
+            new("rank_pattern") { IsOfTargets = true }),
         Key("alpha_pattern", Alphas, "map of module name or pattern to alpha",
             a => a.AlphaPattern, (a, alphas) => a with { AlphaPattern = alphas },
-            new(c => c.AlphaPattern, (own, asked) => own with { AlphaPattern = asked.AlphaPattern })),
+            new("alpha_pattern") { IsOfTargets = true }),
         Key("init_lora_weights", OneOf("true", "false", "gaussian"),
             "`true`: A uniform, B zero; `gaussian`: A normal, B zero; `false`: both random",
             a => a.InitLoraWeights, (a, word) => a with { InitLoraWeights = word },
-            new(c => c.InitialWeights.Text ?? c.InitialWeights.Name)),
+            new("init_lora_weights", "init_weights", "init_ia3_weights")),
         Key("modules_to_save", Texts,
             "names of modules to train in full beside the pairs; a name matches every module whose path ends with it",
             a => a.ModulesToSave, (a, names) => a with { ModulesToSave = names },
-            new(c => c.ModulesToSave) { Complete = (asked, own, network) => asked with
+            new("modules_to_save") { Complete = (asked, own, network) => asked with
                 { ModulesToSave = SavedModules.ForNew(asked with { TaskType = own.TaskType }, network) } })
             with { Default = "the task's head" },
         Key("ensure_weight_tying", Flag,
             "if the embedding and the output head share one weight, adapting or fully training one changes both " +
             "(PEFT's `ensure_weight_tying`); false changes only the named one",
             a => a.EnsureWeightTying, (a, flag) => a with { EnsureWeightTying = flag },
-            new(c => c.EnsureWeightTying)),
+            new("ensure_weight_tying")),
         Key("lora_bias", Flag, "a bias on B (PEFT's `lora_bias`)",
-            a => a.LoraBias, (a, flag) => a with { LoraBias = flag }, new(c => c.BiasOnB)),
+            a => a.LoraBias, (a, flag) => a with { LoraBias = flag }, new("lora_bias")),
         Key("trainable_token_indices", Wholes,
             "ids of tokens whose embedding rows are trained directly (also in the head, if it is tied)",
             a => a.TrainableTokenIndices, (a, ids) => a with { TrainableTokenIndices = ids },
-            new(c => c.TrainedTokens?.SelectMany(tokens => tokens.Value))),
+            new("trainable_token_indices")),
         Key("new_tokens", Texts,
             "tokens to add to the vocabulary and train; the extended tokenizer is saved in the adapter's folder",
             a => a.NewTokens, (a, tokens) => a with { NewTokens = tokens }, own: null,
@@ -226,7 +224,8 @@ internal static class AdapterKeys
             Read = (recipe, given) =>
                 Own(recipe, name) is { } option && OptionType(option).TryRead(given, out object? value)
                     ? With(recipe, name, value) : recipe,
-            Written = recipe => RecipeOptions.Method(recipe.Adapter).Value(name),
+            Written = recipe => RecipeOptions.Method(recipe.Adapter) is var method
+                ? method.Option(name).Get(method) : null,
             IsWritten = recipe => Own(recipe, name) is not null
                 && (recipe.Training.InitAdapter is null || recipe.Adapter.MethodOptions.ContainsKey(name)),
             Unless = [c => WithoutOption(name, c)],
@@ -249,7 +248,7 @@ internal static class AdapterKeys
     {
         if (Method(choices.Recipe) is not { } method) return null; // said of the whole section
         if (Own(choices.Recipe, name) is { } option)
-            return option.Unless?.Invoke(new MethodOptions(method, choices.Adapter.MethodOptions));
+            return option.Unless?.Invoke(method.With(choices.Adapter.MethodOptions));
         string known = string.Join(", ", method.Options.Select(option => option.Name));
         return $"has no effect with adapter.method: {method.Name}{(known.Length == 0 ? "" : $", which has {known}")}; "
             + "remove it";

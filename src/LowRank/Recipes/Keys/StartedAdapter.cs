@@ -2,7 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Text.Json;
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
+using LowRank.Adapters.Json;
 using LowRank.Models;
 using LowRank.Tokenizers;
 
@@ -40,17 +40,20 @@ internal static class StartedAdapter
 
     private static string? Differs(PreparedChoices choices, OwnSetting setting, Adapter adapter, string folder)
     {
-        LoraConfig own = adapter.Config, asked = RecipeOptions.Config(choices.Recipe.Adapter);
+        AdapterConfig own = adapter.Config, asked = RecipeOptions.Config(choices.Recipe.Adapter);
+        if (own.Type.Keys.FirstOrDefault(key => key.Get is not null && setting.PeftNames.Contains(key.Name))
+            is not { Get: { } get, Set: { } set }) return null; // that the method lacks the key is said elsewhere
         asked = setting.Complete?.Invoke(asked, own, choices.Model.Network) ?? asked;
-        if (Text(setting.Value(own)) == Text(setting.Value(asked))) return null;
-        if (setting.With is { } with && Same(choices.Model, own, with(own, asked))) return null;
-        return Words(Text(setting.Value(asked)), Text(setting.Value(own)), folder);
+        string wanted = Text(get(asked), setting.IsSet), had = Text(get(own), setting.IsSet);
+        if (wanted == had) return null;
+        if (setting.IsOfTargets && Same(choices.Model, own, set(own, get(asked)))) return null;
+        return Words(wanted, had, folder);
     }
 
     // Names, patterns and numbers say the same where the same modules come out with the same rank and scale.
-    private static bool Same(PretrainedModel model, LoraConfig own, LoraConfig changed)
+    private static bool Same(PretrainedModel model, AdapterConfig own, AdapterConfig changed)
     {
-        HashSet<LoraTarget> Targets(LoraConfig config) =>
+        HashSet<AdapterTarget> Targets(AdapterConfig config) =>
             [.. TargetMatcher.Match(
                 config, AdaptableModules.Of(model.Network), model.Config.ModelType, AdapterUse.Load).Targets];
         try
@@ -63,30 +66,27 @@ internal static class StartedAdapter
         }
     }
 
-    private static string? Option(AdapterSection section, string name, LoraConfig own, string folder)
+    private static string? Option(AdapterSection section, string name, AdapterConfig own, string folder)
     {
-        IAdapterMethod method = AdapterMethods.Get(section.Method);
+        IAdapterMethod asked = RecipeOptions.Method(section);
         if (!section.MethodOptions.TryGetValue(name, out object? value)) return null;
-        MethodOption option = method.Options.First(known => known.Name == name);
-        MethodOptions asked = new(method, section.MethodOptions),
-            other = new(method,
-            new Dictionary<string, object?>(section.MethodOptions) { [name] = Another(option, value) });
-        var start = new LoraConfig { Rank = own.Rank };
-        LoraConfig config = method.Configure(start, asked), changed = method.Configure(start, other);
+        IAdapterMethod other =
+            asked.With(new Dictionary<string, object?> { [name] = Another(asked.Option(name), value) });
+        var start = new LoraConfig { Rank = (own as LowRankConfig)?.Rank ?? 1 };
+        IReadOnlyDictionary<string, JsonElement> config = asked.Configure(start).Values(),
+            changed = other.Configure(start).Values(), had = own.Values();
         // What the option is written as: the keys that another value of it would change.
-        string[] keys =
-            [.. config.OtherKeys.Keys.Where(
-                key => !JsonElement.DeepEquals(config.OtherKeys[key], changed.OtherKeys[key]))];
+        const string Start = "init_lora_weights";
+        string[] all = [.. config.Keys.Where(key => !JsonElement.DeepEquals(config[key], changed[key]))],
+            keys = [.. all.Where(key => key != Start)];
         if (keys.Length == 0)
             // it rules over training
-            return config.InitialWeights == changed.InitialWeights
-                && method.CalibrationExamples(asked) == method.CalibrationExamples(other) ? null
+            return !all.Contains(Start) && asked.CalibrationExamples == other.CalibrationExamples ? null
                 : "has no effect with training.init_adapter, whose weights are not begun anew; remove it";
-        return keys.FirstOrDefault(
-            key => !own.OtherKeys.TryGetValue(key, out JsonElement has)
-            || !JsonElement.DeepEquals(has, config.OtherKeys[key])) is { } key
-            ? Words(Text(value), own.OtherKeys.TryGetValue(key, out JsonElement found) ? found.GetRawText()
-            : "none", folder) : null;
+        return keys.FirstOrDefault(key => !JsonElement.DeepEquals(had[key], config[key])) is { } key
+            ? Words(
+                Text(value), had[key].ValueKind == JsonValueKind.Null ? "none" : PythonJson.Write(had[key]), folder)
+            : null;
     }
 
     private static object? Another(MethodOption option, object? value) => value switch
@@ -109,25 +109,41 @@ internal static class StartedAdapter
         null => "none",
         bool flag => flag ? "true" : "false",
         string text => text,
-        ModuleSelection selection => selection.Names is { } names ? Text(names.Order(StringComparer.Ordinal))
-        : selection.Text!,
-        LayerSelection layers => Text(layers.Layers.Order()),
-        IReadOnlyDictionary<string, int> ranks =>
-        $"{{{string.Join(", ", ranks.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}: {Text(pair.Value)}"))}}}",
-        IReadOnlyDictionary<string, ConfigNumber> alphas =>
-        $"{{{string.Join(", ", alphas.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}: {Text(pair.Value.Value)}"))}}}",
         IEnumerable list => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
         _ => Convert.ToString(value, CultureInfo.InvariantCulture)!,
     };
+
+    private static string Text(JsonElement value, bool isSet = false) => value.ValueKind switch
+    {
+        JsonValueKind.Null => "none",
+        JsonValueKind.String => value.GetString()!,
+        JsonValueKind.Number => Text((object)value.GetDouble()),
+        JsonValueKind.Array => List(value.EnumerateArray(), isSet),
+        JsonValueKind.Object =>
+            $"{{{string.Join(", ", value.EnumerateObject().OrderBy(pair => pair.Name, StringComparer.Ordinal).Select(pair => $"{pair.Name}: {Text(pair.Value)}"))}}}",
+        _ => value.GetRawText(),
+    };
+
+    private static string List(IEnumerable<JsonElement> items, bool isSet)
+    {
+        if (isSet)
+            items = items.OrderBy(item => item.ValueKind == JsonValueKind.Number ? item.GetDouble() : 0)
+                .ThenBy(item => item.ValueKind == JsonValueKind.String ? item.GetString() : "", StringComparer.Ordinal);
+        return $"[{string.Join(", ", items.Select(item => Text(item)))}]";
+    }
 }
 
 /// <summary>A key of <c>adapter</c> as an adapter's own config has it.</summary>
-/// <param name="Value">The value in a config.</param>
-/// <param name="With">The adapter's own config with the value that is asked for, where the modules that it selects can
-/// be compared; null otherwise.</param>
-internal sealed record OwnSetting(
-    Func<LoraConfig, object?> Value, Func<LoraConfig, LoraConfig, LoraConfig>? With = null)
+/// <param name="PeftNames">Its names in PEFT's files: a type of adapter has one of them, or none.</param>
+internal sealed record OwnSetting(params IReadOnlyList<string> PeftNames)
 {
+    /// <summary>Whether another value may say the same: names, patterns and numbers that come to the same modules,
+    /// ranks and scales.</summary>
+    public bool IsOfTargets { get; init; }
+
+    /// <summary>Whether the order of its list says nothing.</summary>
+    public bool IsSet { get; init; }
+
     /// <summary>Fills in what a new adapter on a base gets besides what is asked for; null for nothing.</summary>
-    public Func<LoraConfig, LoraConfig, INetwork, LoraConfig>? Complete { get; init; }
+    public Func<AdapterConfig, AdapterConfig, INetwork, AdapterConfig>? Complete { get; init; }
 }

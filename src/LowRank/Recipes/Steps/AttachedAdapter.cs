@@ -1,5 +1,4 @@
 using LowRank.Adapters;
-using LowRank.Adapters.Methods;
 using LowRank.Data;
 using LowRank.Tasks;
 using LowRank.Training;
@@ -29,20 +28,19 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
             {
                 Task = task?.Describe(), Data = RecipeOptions.Kept(recipe.Data), ChatTemplates = templates,
             }, null);
-        IAdapterMethod method = AdapterMethods.Get(recipe.Adapter.Method);
-        MethodOptions options = RecipeOptions.Method(recipe.Adapter);
+        IAdapterMethod method = RecipeOptions.Method(recipe.Adapter);
         Adapter adapter = folders.Start is { } start ? Adapter.Load(start, opened.Model)
             : Adapter.Create(opened.Model, Config(recipe, opened, folders), recipe.Training.Seed,
-                method.CalibrationExamples(options) is > 0 and var count && task is not null
+                method.CalibrationExamples is > 0 and var count && task is not null
                     ? new ExampleCalibration(task, examples, count) : null);
         try
         {
-            if (folders.Start is { } begun) RequireKind(adapter, begun, method, options);
+            if (folders.Start is { } begun) RequireKind(adapter, begun, method);
             notes.AddRange(adapter.Warnings);
             Complete(adapter, recipe, opened, folders, templates, task);
             if (opened.Vocabulary is { } added) notes.Add(Describe(recipe.Adapter.NewTokens!, added));
             adapter.Attach();
-            ITrainingHooks hooks = method.Rules(adapter, options);
+            ITrainingHooks hooks = method.Hooks(adapter);
             return new AttachedAdapter(adapter, new TrainedAdapter(adapter, hooks), hooks);
         }
         catch
@@ -58,10 +56,10 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
         Adapter?.Dispose();
     }
 
-    private static LoraConfig Config(Recipe recipe, OpenedBase opened, FetchedFolders folders)
+    private static AdapterConfig Config(Recipe recipe, OpenedBase opened, FetchedFolders folders)
     {
-        LoraConfig config = RecipeOptions.Config(recipe.Adapter) with { BaseModel = folders.BaseName };
-        return opened.Vocabulary?.Train(config, opened.Model.Network) ?? config;
+        AdapterConfig config = RecipeOptions.Config(recipe.Adapter) with { BaseModel = folders.BaseName };
+        return opened.Vocabulary is { } added ? added.Train((LoraConfig)config, opened.Model.Network) : config;
     }
 
     // What its folder keeps besides the weights.
@@ -83,12 +81,12 @@ internal sealed record AttachedAdapter(Adapter? Adapter, ITrainedWeights Weights
     }
 
     // The rules of a method are for its own kind of adapter.
-    private static void RequireKind(Adapter adapter, string folder, IAdapterMethod method, MethodOptions options)
+    private static void RequireKind(Adapter adapter, string folder, IAdapterMethod method)
     {
         string found = adapter.Config.PeftType;
-        if (method.Configure(new LoraConfig(), options).PeftType == found) return;
+        if (method.Configure(new LoraConfig()).PeftType == found) return;
         IEnumerable<string> fitting = AdapterMethods.All.Where(
-            other => other.Configure(new LoraConfig(), new MethodOptions(other)).PeftType == found)
+            other => other.Configure(new LoraConfig()).PeftType == found)
             .Select(other => other.Name);
         throw new InputException(
             $"training.init_adapter: {folder} is a {found} adapter, and adapter.method is {method.Name}. Set " +

@@ -41,7 +41,7 @@ internal static class RecipeAdvice
     }
 
     private static List<(AdaptableLayer Site, int Rank, int Side)> OverRank(Adapter? adapter) =>
-        adapter is null || adapter.Config.PeftType != "LORA" ? [] :
+        adapter?.Config is not LoraConfig ? [] :
     [
         .. adapter.Parts.OfType<AdaptedLayer>()
             .Select(module =>

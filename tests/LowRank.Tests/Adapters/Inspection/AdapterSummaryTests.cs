@@ -11,7 +11,7 @@ public sealed class AdapterSummaryTests
 
     private static readonly LoraConfig Config = new()
     {
-        Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Of("q_proj"), BaseModel = "base",
+        Rank = 2, Alpha = 4, TargetModules = ModuleSelection.Create("q_proj"), BaseModel = "base",
         AlphaPattern = new OrderedDictionary<string, ConfigNumber> { ["layers.10.q_proj"] = 6 },
     };
 

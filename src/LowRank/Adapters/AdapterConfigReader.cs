@@ -1,40 +1,39 @@
 using System.Text;
 using System.Text.Json;
 using LowRank.Adapters.Json;
-using LowRank.Adapters.Methods;
 
 namespace LowRank.Adapters;
 
-/// <summary>Reads <c>adapter_config.json</c> and reports everything that is wrong with it at once.</summary>
-internal static class LoraConfigReader
+/// <summary>Reads <c>adapter_config.json</c> into the record of its type, and reports everything that is wrong with
+/// it at once.</summary>
+internal static class AdapterConfigReader
 {
     private static readonly JsonElement False = JsonElement.Parse("false");
 
     /// <summary>Reads the bytes of a file.</summary>
     /// <param name="utf8">The file.</param>
     /// <param name="source">What to call it in messages.</param>
-    public static LoraConfig Read(byte[] utf8, string source)
+    public static AdapterConfig Read(byte[] utf8, string source)
     {
         (Dictionary<string, JsonElement> values, Dictionary<string, int> lines, List<string> problems) =
             ReadKeys(utf8, source);
         IAdapterType kind = CheckKind(values, problems, lines, source);
-        Dictionary<string, LoraConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
+        Dictionary<string, ConfigKey> keys = kind.Keys.ToDictionary(key => key.Name);
         // A flag that is null counts as false in Python, and older versions of PEFT wrote such.
         foreach (string name in values.Where(
-            value => value.Value.ValueKind == JsonValueKind.Null && keys.TryGetValue(value.Key, out LoraConfigKey? key)
+            value => value.Value.ValueKind == JsonValueKind.Null && keys.TryGetValue(value.Key, out ConfigKey? key)
             && key.Shape == JsonShape.Boolean).Select(value => value.Key).ToList())
             values[name] = False;
         foreach ((string name, JsonElement value) in values)
         {
-            if (keys.TryGetValue(name, out LoraConfigKey? key) && !key.Shape.Fits(value))
+            if (keys.TryGetValue(name, out ConfigKey? key) && !key.Shape.Fits(value))
                 problems.Add(
                     $"line {lines[name]}: {name}: found {JsonShapes.Brief(value)}, expected {key.Shape.Words()}");
         }
         if (problems.Count > 0)
             throw new InputException($"{source} is not a {kind.Label} config that PEFT would write:", problems);
-        LoraConfig config = Build(kind, values, out string? biasProblem);
-        IReadOnlyList<string> broken = [.. kind.Problems(config), .. LoraConfigRules.Alphas(config)];
-        if (biasProblem is not null) broken = [biasProblem, .. broken];
+        AdapterConfig config = Build(kind, values);
+        IReadOnlyList<string> broken = [.. BiasProblem(kind, values), .. config.Problems()];
         return broken.Count == 0
             ? config
             : throw new InputException(
@@ -80,7 +79,7 @@ internal static class LoraConfigReader
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
                 throw new InputException(
                     $"{source}: found {reader.TokenType}, expected a JSON object. Is this an adapter's " +
-                    $"{LoraConfig.FileName}?");
+                    $"{AdapterConfig.FileName}?");
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 string name = reader.GetString()!;
@@ -118,124 +117,61 @@ internal static class LoraConfigReader
     };
 
     // Every value has the right kind here.
-    private static LoraConfig Build(IAdapterType kind, Dictionary<string, JsonElement> values, out string? biasProblem)
+    private static AdapterConfig Build(IAdapterType type, Dictionary<string, JsonElement> values)
     {
-        // Of several names that kinds have for the same setting, the one that this kind has; LoRA's default where it
-        // has none.
-        JsonElement Value(params string[] names)
+        AdapterConfig config = type.Create();
+        var asRead = new Dictionary<string, JsonElement>();
+        foreach (ConfigKey key in type.Keys)
         {
-            string name = names.FirstOrDefault(
-                known => kind.Keys.Any(key => key.Name == known && !key.IsOwn), names[0]);
-            LoraConfigKey? own = kind.Keys.FirstOrDefault(key => key.Name == name && !key.IsOwn);
-            if (own is not null && values.TryGetValue(name, out JsonElement value)) return value;
-            return (own ?? LoraConfigKeys.ByName[names[0]]).Default;
+            if (key.Set is not { } set) continue;
+            bool isThere = values.TryGetValue(key.Name, out JsonElement value);
+            config = set(config, isThere ? value : key.Absent);
+            if (isThere && key.KeepsText) asRead[key.Name] = value;
         }
-        string bias = Value("bias").GetString()!;
-        biasProblem = bias is "none" or "lora_only" or "all" ? null
-            : $"bias: found \"{bias}\", expected \"none\", \"lora_only\" or \"all\"";
-        return new LoraConfig
+        HashSet<string> properties = [.. type.Keys.Where(key => key.Set is not null).Select(key => key.Name)];
+        return config with
         {
-            PeftType = kind.PeftType,
-            Rank = Value("r").GetInt32(),
-            Alpha = Number(Value("lora_alpha", "alpha")),
-            Dropout = Number(Value("lora_dropout", "vera_dropout")),
-            Bias = bias switch { "all" => BiasTraining.All, "lora_only" => BiasTraining.Adapted,
-            _ => BiasTraining.None },
-            UseRankStabilizedScale = Value("use_rslora").GetBoolean(),
-            FanInFanOut = Value("fan_in_fan_out").GetBoolean(),
-            InitialWeights = Initial(Value("init_lora_weights", "init_weights", "init_ia3_weights")),
-            BiasOnB = Value("lora_bias").GetBoolean(),
-            UseDora = Value("use_dora").GetBoolean(),
-            EnsureWeightTying = Value("ensure_weight_tying").GetBoolean(),
-            TrainedTokens = Tokens(Value("trainable_token_indices")),
-            TargetModules = Selection(Value("target_modules")),
-            ExcludeModules = Selection(Value("exclude_modules")),
-            LayersToTransform = Layers(Value("layers_to_transform")),
-            LayersPattern = Selection(Value("layers_pattern")),
-            RankPattern = Map(Value("rank_pattern"), value => value.GetInt32()),
-            AlphaPattern = Map(Value("alpha_pattern"), Number),
-            ModulesToSave = Value("modules_to_save") is { ValueKind: JsonValueKind.Array } names ? Texts(names) : null,
-            BaseModel = Value("base_model_name_or_path").GetString(),
-            Revision = Value("revision").GetString(),
-            TaskType = Value("task_type").GetString(),
-            PeftVersion = Value("peft_version").GetString() ?? LoraConfig.FormatVersion,
-            OtherKeys = values.Where(value => !LoraConfigValues.HasProperty(kind.PeftType, value.Key)).ToDictionary(),
+            OtherKeys = values.Where(value => !properties.Contains(value.Key)).ToDictionary(), AsRead = asRead,
         };
     }
 
-    private static IReadOnlyList<KeyValuePair<string?, IReadOnlyList<int>>>? Tokens(JsonElement value) =>
-        value.ValueKind switch
+    private static IEnumerable<string> BiasProblem(IAdapterType type, Dictionary<string, JsonElement> values)
     {
-        JsonValueKind.Array => [KeyValuePair.Create<string?, IReadOnlyList<int>>(null, Wholes(value))],
-        JsonValueKind.Object =>
-        [.. value.EnumerateObject()
-        .Select(table => KeyValuePair.Create<string?, IReadOnlyList<int>>(table.Name, Wholes(table.Value)))],
-        _ => null,
-    };
-
-    private static int[] Wholes(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetInt32())];
-
-    private static ConfigNumber Number(JsonElement value) => ConfigNumber.Read(value.GetRawText())!.Value;
-
-    private static string[] Texts(JsonElement list) => [.. list.EnumerateArray().Select(item => item.GetString()!)];
-
-    private static InitialWeights Initial(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.True => InitialWeights.True,
-        JsonValueKind.False => InitialWeights.False,
-        JsonValueKind.Null => InitialWeights.Null,
-        _ => InitialWeights.Method(value.GetString()!),
-    };
-
-    private static ModuleSelection? Selection(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Null => null,
-        JsonValueKind.Array => ModuleSelection.Of(Texts(value)),
-        _ => ModuleSelection.Pattern(value.GetString()!),
-    };
-
-    private static LayerSelection? Layers(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Null => null,
-        JsonValueKind.Array => LayerSelection.Of([.. value.EnumerateArray().Select(item => item.GetInt32())]),
-        _ => LayerSelection.One(value.GetInt32()),
-    };
-
-    private static OrderedDictionary<string, T> Map<T>(JsonElement value, Func<JsonElement, T> read)
-    {
-        var map = new OrderedDictionary<string, T>();
-        if (value.ValueKind == JsonValueKind.Null) return map;
-        foreach (JsonProperty property in value.EnumerateObject()) map[property.Name] = read(property.Value);
-        return map;
+        if (type.Keys.Any(key => key is { Name: "bias", Set: not null })
+            && values.TryGetValue("bias", out JsonElement given)
+            && given.GetString() is not ("none" or "lora_only" or "all"))
+            yield return $"bias: found \"{given.GetString()}\", expected \"none\", \"lora_only\" or \"all\"";
     }
 }
 
 /// <summary>The rules on values that PEFT checks when it makes a config or a layer.</summary>
-internal static class LoraConfigRules
+internal static class ConfigRules
 {
     private const int MostRank = 65536;
 
     private static readonly string[] TaskTypes =
         ["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"];
 
-    /// <summary>One line for each broken rule, with the key's name first.</summary>
-    public static IReadOnlyList<string> Problems(LoraConfig config) =>
-        [.. Values(config), .. Layers(config)];
+    /// <summary>The rules of LoRA and what descends from it, a line for each that is broken, the key first.</summary>
+    public static IReadOnlyList<string> OfLora(
+        LowRankConfig config, double dropout, IEnumerable<string>? others = null) =>
+    [
+        .. Rank(config), .. Share("lora_dropout", dropout), .. RankPattern(config), .. others ?? [],
+        .. TaskType(config), .. Typed(config), .. Layers(config),
+    ];
 
     /// <summary>One line for each rank below 1, or beyond what any layer has directions for: its pairs would fill the
     /// memory.</summary>
-    public static IEnumerable<string> Ranks(LoraConfig config) => [.. Rank(config), .. RankPattern(config)];
+    public static IEnumerable<string> Ranks(LowRankConfig config) => [.. Rank(config), .. RankPattern(config)];
 
-    private static IEnumerable<string> Rank(LoraConfig config) => config.Rank is < 1 or > MostRank
-        ? [$"r: found {config.Rank}, expected 1 to {MostRank}"] : [];
-
-    private static IEnumerable<string> RankPattern(LoraConfig config) =>
-        config.RankPattern.Where(rank => rank.Value is < 1 or > MostRank)
-        .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected 1 to {MostRank}");
+    /// <summary>A line where a share is not from 0 to 1.</summary>
+    public static IEnumerable<string> Share(string key, double value) => value is >= 0 and <= 1 ? []
+        : [$"{key}: found {PythonFloat.Text(value)}, expected 0 to 1"];
 
     /// <summary>One line for each alpha whose scale is no float32 number: changes are computed in float32.</summary>
-    public static IEnumerable<string> Alphas(LoraConfig config)
+    public static IEnumerable<string> Alphas(AdapterConfig any)
     {
+        if (any is not LowRankConfig config) yield break;
         bool IsTooLarge(ConfigNumber alpha) =>
             Math.Abs(config.Scale(Math.Max(1, config.Rank), alpha.Value)) > float.MaxValue;
         const string Expected =
@@ -245,21 +181,22 @@ internal static class LoraConfigRules
             yield return $"alpha_pattern[\"{name}\"]: found {alpha}, {Expected}";
     }
 
-    private static IEnumerable<string> Values(LoraConfig config)
-    {
-        foreach (string problem in Rank(config)) yield return problem;
-        if (config.Dropout.Value is < 0 or > 1) yield return $"lora_dropout: found {config.Dropout}, expected 0 to 1";
-        foreach (string problem in RankPattern(config)) yield return problem;
-        if (config.PeftType == "LORA" && config.UseDora && config.BiasOnB)
-            yield return "lora_bias: found true beside use_dora; PEFT has no bias on B with DoRA. Choose one";
-        if (config.TaskType is not null && !TaskTypes.Contains(config.TaskType))
-            yield return $"task_type: found \"{config.TaskType}\", expected null or one of " +
-                $"{string.Join(", ", TaskTypes)}";
-        foreach (string typed in config.OtherKeys.Keys.Where(key => LoraConfigValues.HasProperty(config.PeftType, key)))
-            yield return $"{typed}: stands among the other keys; set the property of LoraConfig instead";
-    }
+    private static IEnumerable<string> Rank(LowRankConfig config) => config.Rank is < 1 or > MostRank
+        ? [$"r: found {config.Rank}, expected 1 to {MostRank}"] : [];
 
-    private static IEnumerable<string> Layers(LoraConfig config)
+    private static IEnumerable<string> RankPattern(LowRankConfig config) =>
+        config.RankPattern.Where(rank => rank.Value is < 1 or > MostRank)
+        .Select(rank => $"rank_pattern[\"{rank.Key}\"]: found {rank.Value}, expected 1 to {MostRank}");
+
+    private static IEnumerable<string> TaskType(AdapterConfig config) =>
+        config.TaskType is null || TaskTypes.Contains(config.TaskType) ? []
+            : [$"task_type: found \"{config.TaskType}\", expected null or one of {string.Join(", ", TaskTypes)}"];
+
+    private static IEnumerable<string> Typed(AdapterConfig config) =>
+        config.OtherKeys.Keys.Where(key => config.Type.Keys.Any(known => known.Name == key && known.Set is not null))
+        .Select(key => $"{key}: stands among the other keys; set the property of {config.GetType().Name} instead");
+
+    private static IEnumerable<string> Layers(AdapterConfig config)
     {
         bool isPattern = config.TargetModules?.Text is not null;
         if (config.LayersToTransform is { } layers)

@@ -1,0 +1,107 @@
+using LowRank.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LowRank.Adapters;
+
+/// <summary>The low-rank pair of an embedding: row i becomes E[i] + s·B·A[:, i].</summary>
+/// <remarks>As PEFT has it, without dropout. A tied output head computes with the table alone, unless
+/// <c>ensure_weight_tying</c> has it follow (<see cref="LoraTiedHead"/>).</remarks>
+/// <param name="a">A, [rank, rows], float32.</param>
+/// <param name="b">B, [width, rank], float32.</param>
+/// <param name="scale">s.</param>
+/// <param name="coversTie">Whether the output head that shares the table follows.</param>
+public sealed class LoraEmbedding(Tensor a, Tensor b, double scale, bool coversTie = false) : IAdapterLayer
+{
+    /// <summary>A, [rank, rows].</summary>
+    public Tensor A => a;
+
+    /// <summary>B, [width, rank].</summary>
+    public Tensor B => b;
+
+    /// <summary>The factor s.</summary>
+    public double Scale => scale;
+
+    /// <inheritdoc/>
+    public double Share { get; set; } = 1;
+
+    /// <inheritdoc/>
+    public bool CoversTie => coversTie;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => true;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights =>
+        [KeyValuePair.Create(".lora_embedding_A", a), KeyValuePair.Create(".lora_embedding_B", b)];
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
+    {
+        Tensor reduced = a.index_select(1, input.reshape(-1)).t(); // [tokens, rank]
+        Tensor change = nn.functional.linear(reduced, b).view([.. input.shape, b.shape[0]]);
+        return inner.Forward(input).add(change, scale * Share);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias)
+    {
+        using var noGradient = no_grad();
+        return (weight.add(matmul(b, a).t(), scale * Share), bias);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        a.Dispose();
+        b.Dispose();
+    }
+}
+
+/// <summary>The pair of an embedding on the output head that shares its table (PEFT's <c>ensure_weight_tying</c>): y =
+/// (E + s·(BA)ᵀ)x.</summary>
+/// <param name="leader">The embedding's pair; not owned.</param>
+/// <param name="probability">Dropout on the input while training, as of any linear layer's pair.</param>
+public sealed class LoraTiedHead(LoraEmbedding leader, double probability) : IAdapterLayer
+{
+    /// <inheritdoc/>
+    public bool CoversTie => true;
+
+    /// <inheritdoc/>
+    public bool Follows => true;
+
+    /// <inheritdoc/>
+    public bool IsAdditive => true;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Weights => [];
+
+    /// <inheritdoc/>
+    // A of a linear layer is what B of the embedding is, and the other way round.
+    public IReadOnlyList<KeyValuePair<string, Tensor>> Copies =>
+        [KeyValuePair.Create(".lora_A.weight", leader.B.detach().t().contiguous()),
+            KeyValuePair.Create(".lora_B.weight", leader.A.detach().t().contiguous())];
+
+    /// <inheritdoc/>
+    public double Share
+    {
+        get => leader.Share;
+        set => leader.Share = value;
+    }
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
+    {
+        Tensor reduced = matmul(Dropout.Apply(input, probability, dropout), leader.B); // […, rank]
+        return inner.Forward(input).add(matmul(reduced, leader.A), leader.Scale * leader.Share);
+    }
+
+    /// <inheritdoc/>
+    public (Tensor Weight, Tensor? Bias) Merged(Tensor weight, Tensor? bias) => leader.Merged(weight, bias);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // The tensors are the leader's.
+    }
+}
