@@ -411,7 +411,8 @@ internal static class GrowthView
     {
         var table = new Table().Border(TableBorder.Simple).AddColumn(series.Grows);
         foreach (
-            string column in (string[])["rows", "tokens per step", "weights", "peak MB", "above the weights", "step ms"])
+            string column in (string[])["rows", "tokens per step", "weights", "peak MB", "above the weights",
+                "step ms"])
             table.AddColumn(new TableColumn(column).RightAligned());
         foreach (GrowthPoint point in series.Points)
             table.AddRow("", Text($"{point.Rows:N0}"), Text($"{point.Tokens:N0}"), Text($"{point.Weights:N0}"),

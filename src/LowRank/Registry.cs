@@ -50,7 +50,8 @@ internal sealed class Registry<T> where T : class
                     "Register each once, and give yours a name of its own.", nameof(item));
             if (reserved.Contains(added))
                 throw new ArgumentException(
-                    $"\"{added}\" cannot be the name of a {kind}: the word means something else there. Choose another " +
+                    $"\"{added}\" cannot be the name of a {kind}: the word means something else there. Choose " +
+                    $"another " +
                     "name.", nameof(item));
             table = new SortedDictionary<string, T>(table, StringComparer.Ordinal) { [added] = item };
         }

@@ -72,8 +72,10 @@ internal static class Runs
         double wave = Math.Sin(step * 1.7) * 0.04 + 1;
         string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
         double loss = (level + 4.5 * Math.Exp(-step / 15.0)) * wave;
-        yield return $"{{\"step\":{step},\"loss\":{Number(loss)},\"grad_norm\":{Number(wave * 2 / Math.Sqrt(step))},\"learning_rate\":{Number(0.002 * (120 - step) / 120)},"
-            + $"\"tokens\":700,\"tokens_per_second\":{Number(1100 * wave)},\"memory_bytes\":{700_000_000 + 1_000_000 * Math.Min(step, 30)}}}";
+        yield return $"{{\"step\":{step},\"loss\":{Number(loss)},\"grad_norm\":{Number(wave * 2 / Math.Sqrt(step))}" +
+            $",\"learning_rate\":{Number(0.002 * (120 - step) / 120)},"
+            + $"\"tokens\":700,\"tokens_per_second\":{Number(1100 * wave)},\"memory_bytes\":{700_000_000
+                + 1_000_000 * Math.Min(step, 30)}}}";
         if (!evaluates || step % 20 != 0) yield break;
         yield return JsonSerializer.Serialize(new
         {

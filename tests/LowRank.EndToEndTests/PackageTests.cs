@@ -36,7 +36,8 @@ public sealed class PackageTests(DeployedProgram deployed)
     private async Task RunsTrimmed(string folder)
     {
         await deployed.Succeed("dotnet",
-            ["publish", "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "-o", "trimmed",
+            ["publish", "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "-o",
+                "trimmed",
                 "-p:PublishTrimmed=true", "-nologo", "-v", "quiet"], folder);
         string program = Path.Combine(folder, "trimmed", OperatingSystem.IsWindows() ? "first.exe" : "first");
         Assert.Matches(@"(?m)^said: \S", await deployed.Succeed(program, [], folder));

@@ -36,7 +36,9 @@ public sealed partial class FolderGraph
             if (folder == ".") continue; // the front, and what all share
             foreach (Match type in TypeName().Matches(code)) folders[(place, type.Groups["name"].Value)] = folder;
         }
+#pragma warning disable RS0030 // the assembly as a whole is what is looked at; nothing is registered by it
         foreach (Type type in assembly.GetTypes())
+#pragma warning restore RS0030
         {
             if (FolderOf(type) is not { } from) continue;
             foreach (Type used in UsedBy(type))

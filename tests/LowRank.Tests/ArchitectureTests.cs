@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 
 namespace LowRank.Tests;
@@ -10,8 +9,7 @@ public sealed partial class ArchitectureTests
         ["Kernels", "IO", "Quantization", "Hub", "Data", "Metrics", "Models", "Adapters", "Training",
             "Generation", "Tasks", "Recipes"];
 
-    private static string Library([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "src", "LowRank"));
+    private static string Library { get; } = Path.Combine(RepositoryFiles.Root, "src", "LowRank");
 
     [Fact]
     public void Folders_use_only_those_before_them()
@@ -62,19 +60,43 @@ public sealed partial class ArchitectureTests
     }
 
     [Fact]
-    public void Files_have_at_most_500_lines() =>
-        Assert.All(Directory.EnumerateFiles(Library(), "*.cs", SearchOption.AllDirectories)
-        .Where(path => !Generated(path)), path => Assert.InRange(File.ReadLines(path).Count(), 1, 500));
+    public void Folders_of_the_library_do_not_use_each_other_in_circles() =>
+        new FolderGraph(typeof(LowRank.Recipes.Recipe).Assembly, "src/LowRank").HasNoCirclesBut();
+
+    [Fact]
+    public void Folders_of_the_command_line_do_not_use_each_other_in_circles() =>
+        new FolderGraph(typeof(LowRank.Cli.CommandLineApplication).Assembly, "src/LowRank.Cli").HasNoCirclesBut();
+
+    [Fact]
+    public void Files_have_at_most_500_lines() => Assert.All(SourceFiles.In(Path.Combine(RepositoryFiles.Root, "src")),
+        path => Assert.InRange(File.ReadLines(path).Count(), 1, 500));
+
+    [Fact]
+    public void Lines_have_at_most_120_columns()
+    {
+        List<string> problems = [];
+        foreach (string path in new[] { "src", "tests" }.Select(folder => Path.Combine(RepositoryFiles.Root, folder))
+            .SelectMany(SourceFiles.In))
+        {
+            bool isRaw = false; // a raw literal says what it holds, line breaks included
+            foreach ((int number, string line) in File.ReadLines(path).Index())
+            {
+                int quotes = Regex.Count(line, "\"{3,}");
+                // So does a pattern in a verbatim literal.
+                bool isLiteral = isRaw || quotes > 0 || line.TrimStart().StartsWith("@\"", StringComparison.Ordinal);
+                isRaw ^= quotes % 2 == 1;
+                if (!isLiteral && line.Length > 120)
+                    problems.Add($"{Path.GetRelativePath(RepositoryFiles.Root, path)}:{number + 1}: {line.Length}");
+            }
+        }
+        Assert.True(problems.Count == 0, string.Join('\n', problems));
+    }
 
     private static IEnumerable<(string Folder, string File, string Code)> Sources() =>
-        from path in Directory.EnumerateFiles(Library(), "*.cs", SearchOption.AllDirectories)
-        let file = Path.GetRelativePath(Library(), path)
-        where !Generated(path) && file.Contains(Path.DirectorySeparatorChar)
+        from path in SourceFiles.In(Library)
+        let file = Path.GetRelativePath(Library, path)
+        where file.Contains(Path.DirectorySeparatorChar)
         select (file.Split(Path.DirectorySeparatorChar)[0], file, File.ReadAllText(path));
-
-    private static bool Generated(string path) =>
-        path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}")
-        || path.Contains($"{Path.DirectorySeparatorChar}bin{Path.DirectorySeparatorChar}");
 
     private static HashSet<string> Uses(string code)
     {

@@ -42,7 +42,8 @@ public sealed partial class PerformancePageTests
         string text = RepositoryFiles.Read(PerformancePage.Path);
         Assert.All(Measurements.All,
             measurement => Assert.Matches($"<!-- (json|parts|shapes): {measurement.Name} ", text));
-        string[] benchmarks = [.. new LowRank.Cli.Bench.BenchCommand().Build().Subcommands.Select(command => command.Name)];
+        string[] benchmarks = [.. new LowRank.Cli.Bench.BenchCommand().Build().Subcommands
+            .Select(command => command.Name)];
         Assert.True(benchmarks.Length > 5, "the scan is broken");
         Assert.All(benchmarks, name => Assert.Matches($"(?m)^    lowrank bench {name} +# ", text));
     }

@@ -41,7 +41,8 @@ internal sealed class DataOptions(string what)
 
     /// <summary>When the options take effect, and what is wrong with them before anything is opened.</summary>
     public IReadOnlyList<OptionUse> Uses =>
-        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data, path => LowRank.Data.Rows.RowFiles.Missing([path])),
+        [OptionUse.Always([data, columns, .. takesRecipe ? new[] { recipe } : []]), OptionUse.Data(data,
+            path => LowRank.Data.Rows.RowFiles.Missing([path])),
         OptionUse.Rule(Problems)];
 
     /// <summary>The files, folders and patterns.</summary>

@@ -47,7 +47,8 @@ internal sealed class ExtractCommand : ICliCommand
                 if (made.OtherChanges.Count > 0 && !parsed.GetValue(others))
                     Console.Error.WriteLine(
                         $"warning: tuning changed {made.OtherChanges.Count} weights that no pair covers: " +
-                        $"{string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …" : "")}. " +
+                        $"{string.Join(", ", made.OtherChanges.Take(5))}{(made.OtherChanges.Count > 5 ? ", …"
+                            : "")}. " +
                         "They are not in the adapter; --save-others saves them in full.");
                 EnergyView.Show(made.Kept, parsed.GetRequiredValue(output), made.OtherChanges, parsed.GetValue(json));
             }, OptionUse.Always(before, after, rank, targets, others, output, json), OptionUse.AtLeast(rank, 1),

@@ -31,7 +31,8 @@ internal static class ChartData
     {
         var text = new StringBuilder();
         text.Append(
-            $"{{\"lastStep\":{lastStep},\"looks\":[{string.Join(',', Enumerable.Range(0, runs).Select(run => Quoted(RunLook.Class(run))))}],\"charts\":[");
+            $"{{\"lastStep\":{lastStep},\"looks\":[{string.Join(',', Enumerable.Range(0, runs)
+                .Select(run => Quoted(RunLook.Class(run))))}],\"charts\":[");
         for (int i = 0; i < charts.Count; i++)
         {
             text.Append($"{(i == 0 ? "" : ",\n")}{{\"id\":{Quoted(charts[i].Id)},\"lines\":[");
@@ -45,12 +46,14 @@ internal static class ChartData
     {
         string means = line.Series.IsThinned(buckets)
             ? $",\"means\":{Points(line.Series.Means(buckets), divisor)}" : "";
-        return $"{{\"name\":{Quoted(line.Name)},\"run\":{line.Run},\"heldOut\":{(line.IsHeldOut ? "true" : "false")},\"points\":{Points(line.Series.Curve(buckets), divisor)}{means}}}";
+        return $"{{\"name\":{Quoted(line.Name)},\"run\":{line.Run},\"heldOut\":{(line.IsHeldOut ? "true"
+            : "false")},\"points\":{Points(line.Series.Curve(buckets), divisor)}{means}}}";
     }
 
     // Steps and values alternate in one flat list, which takes half as many brackets.
     private static string Points(IReadOnlyList<MetricPoint> points, double divisor) =>
-        $"[{string.Join(',', points.Select(point => FormattableString.Invariant($"{point.Step},{point.Value / divisor:G5}")))}]";
+        $"[{string.Join(',', points.Select(point =>
+            FormattableString.Invariant($"{point.Step},{point.Value / divisor:G5}")))}]";
 
     // The default encoder escapes every character that could end the element.
     private static string Quoted(string text) => JsonSerializer.Serialize(text);

@@ -71,7 +71,8 @@ internal static class RunFolders
         {
             problems.Add(
                 $"{file} was ignored: " +
-                $"{(e.Problems is [var first, ..] ? first : e.Message).TrimEnd('.')}{(e.Problems.Count > 1 ? $" (and {e.Problems.Count - 1} more)" : "")}");
+                $"{(e.Problems is [var first, ..] ? first : e.Message).TrimEnd('.')}{(e.Problems.Count > 1
+                    ? $" (and {e.Problems.Count - 1} more)" : "")}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -136,7 +136,8 @@ internal sealed class SweepState(string folder, IReadOnlyList<GridAxis> axes, st
         if (problems.Count > 0)
             throw new InputException(
                 $"{path} is not a sweep file: " +
-                $"{string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more like it" : "")}.");
+                $"{string.Join("; ", problems.Take(3))}{(problems.Count > 3
+                    ? $"; and {problems.Count - 3} more like it" : "")}.");
         return (Text(root["metric"]) ?? "eval_loss", runs);
     }
 

@@ -59,7 +59,8 @@ internal sealed class DataView(TextWriter output, bool coloured)
         if (part.NeverLearned > 0)
             Line("rows with nothing left to learn",
                 $"{part.NeverLearned:n0}: " +
-                $"{string.Join(", ", part.NeverLearnedPlaces)}{(part.NeverLearned > part.NeverLearnedPlaces.Count ? ", …" : "")}");
+                $"{string.Join(", ", part.NeverLearnedPlaces)}{(part.NeverLearned > part.NeverLearnedPlaces.Count
+                    ? ", …" : "")}");
         Line("duplicates",
             $"{part.Duplicates:n0} rows repeat an earlier row, {part.NearDuplicates:n0} more differ only in case, " +
             "blanks and punctuation");

@@ -25,7 +25,8 @@ internal static class SpectrumPlot
         if (known.Length == 0)
             throw new InputException(
                 "--plot: there is nothing to draw. " +
-                $"{(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer." : "The adapter changes nothing yet, or its changes depend on the base.")}");
+                $"{(adapter.Modules.Count == 0 ? $"A {adapter.Label} adapter changes no layer."
+                    : "The adapter changes nothing yet, or its changes depend on the base.")}");
         string title = $"Singular values of the changes of {known.Length} modules";
         var model = new PlotModel { Title = title, Background = OxyColors.White, TitleFontSize = 15, TitlePadding = 12,
             Padding = new OxyThickness(16) };

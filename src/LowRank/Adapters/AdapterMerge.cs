@@ -58,7 +58,8 @@ public static class AdapterMerge
             if (applied.is_floating_point() && !FiniteOutput.Holds(applied))
                 throw new NonFiniteException(
                     $"{name} is not finite, " +
-                    $"{(whole is null ? $"in {model.Folder}. Fetch or convert the model again" : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
+                    $"{(whole is null ? $"in {model.Folder}. Fetch or convert the model again"
+                        : "in the adapter, which holds it whole. Use an earlier checkpoint of the adapter")}.");
             weights.Add(KeyValuePair.Create(written, applied));
             if (changes.UntiedHead is { } head && name == changes.TiedName)
                 weights.Add(KeyValuePair.Create(head, changes.Apply(head, stored)));

@@ -114,7 +114,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
             if (adapters[name].Parts.FirstOrDefault(part => part is not (AdaptedLayer or IFrozenPart)) is { } whole)
                 throw new InputException(
                     $"The adapter \"{name}\" " +
-                    $"{(whole is TrainedParameter weight ? $"replaces {weight.Name} whole" : "puts a prompt before the text")}, " +
+                    $"{(whole is TrainedParameter weight ? $"replaces {weight.Name} whole"
+                        : "puts a prompt before the text")}, " +
                     "which cannot differ between the rows of a batch. Use it for whole batches.");
         Detach();
         Assign(names);
@@ -203,7 +204,8 @@ public sealed class AdapterSet(PretrainedModel model) : IDisposable
 
     private InputException Unknown(string name) =>
         new($"There is no adapter \"{name}\"; there " +
-            $"{(adapters.Count == 0 ? "are none" : $"are {string.Join(", ", adapters.Keys.Select(known => $"\"{known}\""))}")}.");
+            $"{(adapters.Count == 0 ? "are none" : $"are {string.Join(", ", adapters.Keys
+                .Select(known => $"\"{known}\""))}")}.");
 
     private sealed class Ending(Action end) : IDisposable
     {

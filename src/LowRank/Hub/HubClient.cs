@@ -19,7 +19,8 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
     public async Task<HubSnapshot> List(HubRepository repository, CancellationToken cancellation)
     {
         string address =
-            $"{options.Endpoint}/api/models/{repository.Id}/revision/{Uri.EscapeDataString(repository.Revision)}?blobs=true";
+            $"{options.Endpoint}/api/models/{repository.Id}/revision/{Uri.EscapeDataString(repository.Revision)}" +
+            $"?blobs=true";
         byte[] text = await transport.Send(
             () => new HttpRequestMessage(HttpMethod.Get, address), repository.ToString(), Body, cancellation)
             .ConfigureAwait(false);
@@ -47,7 +48,8 @@ internal sealed class HubClient(HubOptions options, HubTransport transport)
 
     /// <summary>The URL of a file's content.</summary>
     public string Address(HubRepository repository, string commit, string path) =>
-        $"{options.Endpoint}/{repository.Id}/resolve/{commit}/{string.Join('/', path.Split('/').Select(Uri.EscapeDataString))}";
+        $"{options.Endpoint}/{repository.Id}/resolve/{commit}/{string.Join('/', path.Split('/')
+            .Select(Uri.EscapeDataString))}";
 
     /// <summary>Sends JSON and reads the JSON response.</summary>
     public async Task<JsonObject> Post(

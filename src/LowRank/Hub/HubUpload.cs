@@ -215,7 +215,8 @@ public static class HubUpload
                     ?? error.ToJsonString(Plain);
                 throw new InputException(
                     $"{file.Name}: the Hub refuses it: " +
-                    $"{HubTransport.Quoted(said)}{((error as JsonObject)?["code"] is { } code ? $" ({HubTransport.Quoted(code.ToJsonString())})" : "")}. Nothing was pushed.");
+                    $"{HubTransport.Quoted(said)}{((error as JsonObject)?["code"] is { } code
+                        ? $" ({HubTransport.Quoted(code.ToJsonString())})" : "")}. Nothing was pushed.");
             }
             if (!given.TryAdd(oid, (JsonObject)node)) throw HubClient.Unusable(address, $"it names {file.Name} twice");
         }
@@ -223,7 +224,8 @@ public static class HubUpload
         return unanswered.Length == 0 ? given
             : throw new HubException(
                 $"{address} did not say where to send " +
-                $"{string.Join(", ", unanswered)}{(HubClient.Text(answer["message"]) is { } message ? $": {HubTransport.Quoted(message)}" : "")}. Nothing was pushed.");
+                $"{string.Join(", ", unanswered)}{(HubClient.Text(answer["message"]) is { } message
+                    ? $": {HubTransport.Quoted(message)}" : "")}. Nothing was pushed.");
     }
 
     private static async Task<string> Commit(HubClient client, HubRepository repository, List<HubUploadFile> files,

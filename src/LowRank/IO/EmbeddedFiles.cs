@@ -9,7 +9,8 @@ public static class EmbeddedFiles
     /// <summary>How paths name the embedded base, and how those of the rows begin.</summary>
     public const string Name = "embedded";
 
-    /// <summary>The folder of the embedded base: a decoder of 2.8 million weights that writes dictionary entries.</summary>
+    /// <summary>The folder of the embedded base: a decoder of 2.8 million weights that writes dictionary
+    /// entries.</summary>
     /// <exception cref="InputException">The program lacks the files.</exception>
     public static string Model => Require(Path.Combine(Root, "base"));
 

@@ -23,7 +23,8 @@ public static class QuantizedFolder
             throw new InputException(
                 $"{model.Folder} is opened as {(formats.Length == 0 ? "float32" : string.Join(", ", formats))}; a " +
                 "quantised folder can be written of " +
-                $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable).Select(known => known.Name))}.");
+                $"{string.Join(" or ", WeightFormats.All.Where(known => known.IsWritable)
+                    .Select(known => known.Name))}.");
         if (network.PackedWeights.Values.Any(weight => weight.IsOnDevice))
             throw new InputException(
                 $"{model.Folder} is opened on {network.Device}; a quantised folder is written of a model on the " +

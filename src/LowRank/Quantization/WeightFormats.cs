@@ -2,8 +2,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Quantization;
 
-/// <summary>What <c>base_dtype</c> can be: the formats, in one list, those that a program registers, and two words of its
-/// own.</summary>
+/// <summary>What <c>base_dtype</c> can be: the formats, in one list, those that a program registers, and two words of
+/// its own.</summary>
 public static class WeightFormats
 {
     /// <summary>As the folder stores it: packed where it is packed, else float32.</summary>

@@ -94,7 +94,8 @@ internal sealed class NonFiniteDiagnosis(IObjective objective, ITrainedWeights t
             return $"{wrong.Count} of {looked} rows are wrong by themselves{limit}: " +
                 $"{List(wrong.Select(row => $"{Evaluation.Place(row.Row)} ({row.Problem})"))}";
         return $"no row is wrong by itself{limit}; the step has " +
-            $"{List(step.MicroBatches.SelectMany(rows => rows).Where(row => row.PredictedLabels > 0).Select(Evaluation.Place))}";
+            $"{List(step.MicroBatches.SelectMany(rows => rows).Where(row => row.PredictedLabels > 0)
+                .Select(Evaluation.Place))}";
     }
 
     private static string List(IEnumerable<string> items)

@@ -31,7 +31,8 @@ public sealed class TrainedTokensParityTests
             if (found != expected)
                 wrong.Add(
                     $"{JsonSerializer.Serialize(text)} " +
-                    $"{string.Join(' ', spans)}\n{expected}\n{found}\n{string.Join('|', ids.Select(tokenizer.IdToToken))}");
+                    $"{string.Join(' ', spans)}\n{expected}\n{found}\n{string.Join('|', ids
+                        .Select(tokenizer.IdToToken))}");
         }
         Assert.Equal(40, cases);
         Assert.True(wrong.Count == 0, $"{wrong.Count} of {cases}\n" + string.Join('\n', wrong.Take(5)));

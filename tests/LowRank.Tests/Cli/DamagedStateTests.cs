@@ -71,7 +71,8 @@ public sealed class DamagedStateTests : IDisposable
     {
         string folder =
             Run("a", """{"seconds": 1e308}""",
-            "{\"step\":1,\"loss\":1e308,\"tokens_per_second\":1e308}\n{\"step\":2,\"loss\":-1e308}\n{\"step\":9007199254740992,\"loss\":5e-324}\n");
+            "{\"step\":1,\"loss\":1e308,\"tokens_per_second\":1e308}\n{\"step\":2,\"loss\":-1e308}\n" +
+            "{\"step\":9007199254740992,\"loss\":5e-324}\n");
         File.WriteAllText(
             Path.Combine(folder, "comparison.json"),
             """{"before": {"texts": [null]}, "after": {"texts": ["a"]}, "prompts": ["p"]}""");

@@ -138,7 +138,8 @@ public sealed class FuzzTests
     {
         string kept = Path.Combine(
             Path.GetTempPath(),
-            $"lowrank-fuzz-{reader.Name}-{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(input))[..12]}");
+            $"lowrank-fuzz-{reader.Name}-{Convert.ToHexStringLower(
+                System.Security.Cryptography.SHA256.HashData(input))[..12]}");
         File.WriteAllBytes(kept, input);
         Assert.Fail(
             $"{reader.Name}: {what}\nThe input is kept as {kept}: put it into Fixtures/fuzz/{reader.Name} with the " +

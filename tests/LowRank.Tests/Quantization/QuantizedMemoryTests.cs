@@ -41,8 +41,8 @@ public sealed class QuantizedMemoryTests
         if (loaded >= packed + LargestLayer + 24 * Megabyte)
             return $"loading {packed / Megabyte} MB of quantised weights took {loaded / Megabyte} MB";
 
-        // Seven matrices per layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond a
-        // plain base's step is the matrix that is expanded at the moment, and as much again for what the plain base's
+        // Seven matrices per layer in float32 are 51 MB: a graph that kept them would hold 600. What is allowed beyond
+        // a plain base's step is the matrix that is expanded at the moment, and as much again for what the plain base's
         // step finds freed and still resident.
         (long trained, long left) = Steps(model);
         using PretrainedModel plain = PretrainedModel.Open(folder);
@@ -105,7 +105,8 @@ public sealed class QuantizedMemoryTests
         {
             long begin = at;
             at += 4 * tensor.Shape.Aggregate(1L, (product, size) => product * size);
-            return $"\"{tensor.Name}\":{{\"dtype\":\"F32\",\"shape\":[{string.Join(",", tensor.Shape)}],\"data_offsets\":[{begin},{at}]}}";
+            return $"\"{tensor.Name}\":{{\"dtype\":\"F32\",\"shape\":[{string.Join(",", tensor.Shape)}" +
+                $"],\"data_offsets\":[{begin},{at}]}}";
         });
         string header = "{" + string.Join(",", entries) + "}";
         SafeTensorsBytes.WriteSparse(folder["model.safetensors"], header, at, []);

@@ -181,7 +181,8 @@ public sealed class ChatTemplateRecipeTests : IDisposable
         RecipeRun.Prepare(
             Recipe.Parse(
                 $"model: {tiny.Path}\noutput: " +
-                $"{output}\n{(yaml.Contains("training:", StringComparison.Ordinal) ? "" : "training: {steps: 1, threads: 1}\n")}{yaml}\n", folder.Path));
+                $"{output}\n{(yaml.Contains("training:", StringComparison.Ordinal) ? ""
+                    : "training: {steps: 1, threads: 1}\n")}{yaml}\n", folder.Path));
 
     private sealed class Silent : ITrainingObserver
     {

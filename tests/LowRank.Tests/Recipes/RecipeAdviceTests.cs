@@ -89,7 +89,8 @@ public sealed class RecipeAdviceTests : IDisposable
                                 FormattableString.Invariant($"{alpha * lower / rank}")),
                                 System.Globalization.CultureInfo.InvariantCulture);
                             Assert.True(Advice(Yaml(tried, warm, lower, less)) is [],
-                                $"{Yaml(rate, warmup, rank, alpha)}\n{told}\n{Yaml(tried, warm, lower, less)}\n{string.Join('\n', Advice(Yaml(tried, warm, lower, less)))}");
+                                $"{Yaml(rate, warmup, rank, alpha)}\n{told}\n{Yaml(tried, warm, lower,
+                                    less)}\n{string.Join('\n', Advice(Yaml(tried, warm, lower, less)))}");
                         }
     }
 

@@ -57,7 +57,8 @@ public sealed class MetricsWriterTests
             Step(1) with { Loss = double.NaN, GradientNorm = double.PositiveInfinity, Skipped = "the loss is NaN",
             SkippedSteps = 3 });
         Assert.Equal(
-            "{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64,\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
+            "{\"step\":1,\"loss\":null,\"grad_norm\":null,\"learning_rate\":0.0001,\"tokens\":64," +
+            "\"tokens_per_second\":1000.5,\"skipped\":\"the loss is NaN\",\"skipped_steps\":3}\n",
             Read(folder["metrics.jsonl"]));
     }
 
@@ -97,7 +98,9 @@ public sealed class MetricsWriterTests
         writer.Stepped(Step(1) with { MemoryBytes = 123 });
         writer.Evaluated(new EvaluationResult(1, 0.5, 12) { Generations = [new GeneratedText("a\n", "b")] });
         Assert.Equal(Line.Replace("}", ",\"memory_bytes\":123}", StringComparison.Ordinal)
-            + "\n{\"step\":1,\"eval_loss\":0.5,\"eval_tokens\":12,\"generations\":[{\"prompt\":\"a\\n\",\"text\":\"b\"}]}\n", Read(folder["metrics.jsonl"]));
+            + "\n{\"step\":1,\"eval_loss\":0.5,\"eval_tokens\":12,"
+            + "\"generations\":[{\"prompt\":\"a\\n\",\"text\":\"b\"}]}\n",
+            Read(folder["metrics.jsonl"]));
     }
 
     [Fact]

@@ -188,7 +188,8 @@ public static class AdapterCombination
             if (group.Select(entry => (entry.module.A.shape[1], entry.module.B.shape[0], entry.module.IsEmbedding))
                 .Distinct().Count() > 1)
                 yield return $"{group.Key}: the adapters have pairs of different widths, " +
-                    $"{string.Join(" and ", group.Select(entry => $"{entry.module.B.shape[0]} × {entry.module.A.shape[1]}"))}; are they of the same base?";
+                    $"{string.Join(" and ", group.Select(entry =>
+                        $"{entry.module.B.shape[0]} × {entry.module.A.shape[1]}"))}; are they of the same base?";
             else if (kind != "cat" && !decomposes && group.Select(entry => entry.module.Rank).Distinct().Count() > 1)
                 yield return $"{group.Key}: ranks are " +
                     $"{string.Join(" and ", group.Select(entry => entry.module.Rank))}, and {kind} needs the same; " +

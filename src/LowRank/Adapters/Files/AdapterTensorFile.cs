@@ -21,7 +21,8 @@ internal static partial class AdapterTensorFile
             if (names.Length > 1)
                 throw new InputException(
                     $"{file.Path} holds tensors of {names.Length} adapters " +
-                    $"({string.Join(", ", names.Take(5).Select(name => $"\"{name}\""))}{(names.Length > 5 ? ", …" : "")}); expected one. Save each with PEFT's save_pretrained.");
+                    $"({string.Join(", ", names.Take(5).Select(name => $"\"{name}\""))}{(names.Length > 5 ? ", …"
+                        : "")}); expected one. Save each with PEFT's save_pretrained.");
             string[] twice =
                 [.. file.Entries.Keys.Select(Plain).OfType<string>().GroupBy(key => key)
                 .Where(group => group.Count() > 1).Select(group => group.Key).Take(3)];

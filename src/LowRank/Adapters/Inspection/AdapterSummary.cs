@@ -157,7 +157,9 @@ public sealed record AdapterSummary(
             yield return group.Key == AdapterTensorPart.AdaptedWeight
                 ? $"{group.Count()} weights of the base are stored beside their pairs; they are not trained and " +
                 "not counted."
-                : $"{(group.Count() == 1 ? "1 tensor besides the pairs is" : $"{group.Count()} tensors besides the pairs are")} trained ({Words(group.Key)}); no delta is shown for {(group.Count() == 1 ? "it" : "them")}.";
+                : $"{(group.Count() == 1 ? "1 tensor besides the pairs is"
+                    : $"{group.Count()} tensors besides the pairs are")} trained ({Words(group.Key)}); " +
+                    $"no delta is shown for {(group.Count() == 1 ? "it" : "them")}.";
         }
         string[] foreign = [.. parts.Where(part => part.Value is null).Select(part => part.Key)];
         if (foreign.Length > 0)

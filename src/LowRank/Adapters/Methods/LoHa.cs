@@ -185,7 +185,8 @@ public sealed class LoHaLayer((Tensor A, Tensor B) first, (Tensor A, Tensor B) s
     public Tensor Forward(Tensor input, InnerLayer inner, Generator? dropout)
     {
         if (LycorisDropout.SkipsModule(moduleDropout, dropout)) return inner.Forward(input);
-        Tensor change = LycorisDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true, dropout);
+        Tensor change = LycorisDropout.Apply(nn.functional.linear(input, Product()), rankDropout, rescales: true,
+            dropout);
         return inner.Forward(input).add(change, scale * Share);
     }
 

@@ -108,7 +108,8 @@ internal static class RowFiles
         else if (others.Length > 0)
             notes?.Add(
                 $"{folder}: {data.Length} data files are read; {others.Length} others are not " +
-                $"({string.Join(", ", others.Take(NamedOthers).Select(Path.GetFileName))}{(others.Length > NamedOthers ? ", …" : "")}).");
+                $"({string.Join(", ", others.Take(NamedOthers).Select(Path.GetFileName))}{(others.Length > NamedOthers
+                    ? ", …" : "")}).");
         return data;
     }
 

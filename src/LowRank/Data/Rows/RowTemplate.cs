@@ -26,7 +26,9 @@ public sealed partial class RowTemplate
         if (!(Is("text") || Is("prompt", "completion") || Is("user", "assistant") || Is("system", "user", "assistant")))
             throw new InputException(
                 "data.template has " +
-                $"{(Sources.Count == 0 ? "no keys" : string.Join(", ", Sources.Keys.Order(StringComparer.Ordinal)))}; expected text, or prompt and completion, or user and assistant (and perhaps system).");
+                $"{(Sources.Count == 0 ? "no keys" : string.Join(", ",
+                    Sources.Keys.Order(StringComparer.Ordinal)))}; expected text, or prompt and completion, " +
+                $"or user and assistant (and perhaps system).");
         foreach (string key in Shapes.Where(Sources.ContainsKey))
             parts.Add((key, Parse(key, Sources[key]), Names(Sources[key])));
     }

@@ -60,7 +60,9 @@ internal static class TorchArchive
             else if (value is not PickleTensor tensor)
                 problems.Add(
                     $"'{name}' is no " +
-                    $"tensor{(value is PickleMap ? " but a dictionary: expected what torch.save(model.state_dict(), …) writes, not a whole training state" : "")}");
+                    $"tensor{(value is PickleMap
+                        ? " but a dictionary: expected what torch.save(model.state_dict(), …) writes, not a whole " +
+                            "training state" : "")}");
             else if (Place(path, place, name, tensor, files, out string? problem) is { } entry) found[name] = entry;
             else problems.Add($"'{name}': {problem}");
             if (problems.Count == 20) break;

@@ -102,7 +102,8 @@ public abstract class DecoderFamily : IModelFamily
 
 /// <summary>
 /// What sets one family of encoders apart: how its <c>config.json</c> reads, what its tensors are called, how a block
-/// and its heads are composed. A new family is a file with a sealed subclass and a line in <see cref="FamilyRegistry"/>.
+/// and its heads are composed. A new family is a file with a sealed subclass and a line in
+/// <see cref="FamilyRegistry"/>.
 /// </summary>
 public abstract class EncoderFamily : IModelFamily
 {

@@ -228,7 +228,8 @@ internal static class TrainingKeys
             {
                 MayChange = true,
                 Unless = [c => c.HoldsNothingOut && c.Recipe.Comparison is null
-                    ? "has no effect without data.validation, data.validation_share or comparison; add one of them or " +
+                    ? "has no effect without data.validation, data.validation_share or comparison; add one of them " +
+                        "or " +
                     "remove this" : null],
             },
         At.Key("init_adapter", FolderOrRepository,

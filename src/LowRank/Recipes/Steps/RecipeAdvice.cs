@@ -67,7 +67,8 @@ internal static class RecipeAdvice
         return string.Create(CultureInfo.InvariantCulture,
             $"alpha {adapter.Alpha:0.###} over rank {adapter.Rank} scales every change by {scale:0.#}, where 1 or " +
             $"2 is usual: training tends to diverge. Lower adapter.alpha to about " +
-            $"{alpha:0.#}{(rank < adapter.Rank ? string.Create(CultureInfo.InvariantCulture, $", 2 times a rank of {rank}") : "")}.");
+            $"{alpha:0.#}{(rank < adapter.Rank ? string.Create(CultureInfo.InvariantCulture,
+                $", 2 times a rank of {rank}") : "")}.");
     }
 
     // One range of usual rates for both ends of it, so that no advice leads into another.

@@ -135,7 +135,8 @@ public sealed partial class RunFolder : IDisposable
         }
         if (found?.Token != owner.Token)
             throw new RunStorageException(
-                $"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? {Advice}") { SaysWhatIsLeft = true };
+                $"{Path} is no longer the folder that this run began in: was it moved, or has a disk gone? " +
+                $"{Advice}") { SaysWhatIsLeft = true };
     }
 
     /// <summary>Releases the folder.</summary>

@@ -170,7 +170,8 @@ public sealed partial class ReportPageTests : IDisposable
         {
             string loss = (step == peak ? 99 : 1 + Math.Sin(step)).ToString("R", CultureInfo.InvariantCulture);
             lines.Write(
-                $"{{\"step\":{step},\"loss\":{loss},\"grad_norm\":{loss},\"learning_rate\":1e-4,\"tokens\":9,\"tokens_per_second\":{loss},\"memory_bytes\":{step}}}\n");
+                $"{{\"step\":{step},\"loss\":{loss},\"grad_norm\":{loss}" +
+                $",\"learning_rate\":1e-4,\"tokens\":9,\"tokens_per_second\":{loss},\"memory_bytes\":{step}}}\n");
         }
         return folder;
     }

@@ -144,7 +144,8 @@ public sealed class TableTests : IDisposable
     {
         string path = folder.Write(
             "x.jsonl",
-            $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i => $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
+            $"{{{string.Concat(Enumerable.Range(0, 200_000).Select(i =>
+                $"\"n{i}\":null,\"a{i}\":1,"))}\"text\":\"a\"}}");
         // quadratic, this is minutes
         Assert.Equal(200_001, Assert.Single(RowSource.From([path]).ReadAll(foreign: false)).Fields.Count);
     }

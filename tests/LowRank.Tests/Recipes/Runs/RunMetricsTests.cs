@@ -46,7 +46,8 @@ public sealed class RunMetricsTests
     public void Wrong_lines_are_counted_and_the_first_named()
     {
         RunMetrics metrics =
-            Read("nonsense\n{\"loss\":1}\n{\"step\":-1}\n\n{\"step\":1.5}\n[1]\n{\"step\":1,\"loss\":4}{}\n{\"step\":7,\"loss\":4}\n");
+            Read("nonsense\n{\"loss\":1}\n{\"step\":-1}\n\n{\"step\":1.5}\n[1]\n{\"step\":1,\"loss\":4}{}\n" +
+                "{\"step\":7,\"loss\":4}\n");
         Assert.Equal(
             ["Line 1 of metrics.jsonl is not JSON and was left out.",
             "Line 2 of metrics.jsonl has no step and was left out.",
@@ -59,7 +60,8 @@ public sealed class RunMetricsTests
     public void Losses_that_are_no_numbers_are_told()
     {
         RunMetrics metrics =
-            Read("{\"step\":1,\"loss\":null}\n{\"step\":2,\"loss\":\"NaN\"}\n{\"step\":3,\"loss\":1e999}\n{\"step\":4,\"loss\":2}\n{\"step\":4,\"loss\":9}\n");
+            Read("{\"step\":1,\"loss\":null}\n{\"step\":2,\"loss\":\"NaN\"}\n{\"step\":3,\"loss\":1e999}\n" +
+                "{\"step\":4,\"loss\":2}\n{\"step\":4,\"loss\":9}\n");
         Assert.Equal(["loss is not a finite number at 3 of 5 measurements; the curve goes over them.",
             "loss was measured again at 1 steps that metrics.jsonl had before; the earlier measurements are shown."],
             metrics.Problems);
