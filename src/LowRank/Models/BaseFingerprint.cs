@@ -4,26 +4,26 @@ using LowRank.IO;
 
 namespace LowRank.Models;
 
-/// <summary>Tells the weights of a base from those of others: SHA-256 over its tensors.</summary>
-/// <remarks>In the order of their names (by code units) each tensor adds its name, its dtype as safetensors spells it,
-/// its sizes with commas between them, each as UTF-8 with a zero byte behind it, and the SHA-256 of its bytes, 32
-/// bytes. How the tensors lie in files makes no difference; a folder with quantised weights has other tensors, and so
-/// another fingerprint. Tensors are read in pieces, as many at once as the machine has cores. What a large base gives
-/// is kept in the user's cache folder, by path, size and time of its files: that cache may be deleted at any
-/// time.</remarks>
+/// <summary>Identifies the weights of a base model: a SHA-256 over its tensors.</summary>
+/// <remarks>Tensors are hashed in the order of their names (by code units). Each contributes its name, its dtype in
+/// safetensors' spelling and its sizes separated by commas, each as UTF-8 followed by a zero byte, and the SHA-256 of
+/// its bytes, 32 bytes. The distribution of tensors over files makes no difference; a folder with quantised weights has
+/// other tensors and therefore another fingerprint. Tensors are read in pieces, with one thread per core. The
+/// fingerprint of a large base is cached in the user's cache folder, keyed by the path, size and time of its files;
+/// that cache may be deleted at any time.</remarks>
 internal static class BaseFingerprint
 {
     private const long LeastCached = 64_000_000; // bytes; below, reading takes less than a blink
     private const int Digits = 64;
 
-    /// <summary>That of a model's folder.</summary>
+    /// <summary>The fingerprint of a model folder.</summary>
     /// <exception cref="InputException">Its weights cannot be read.</exception>
     public static string Of(string folder) => Of(folder, CacheFolder(), LeastCached);
 
-    /// <summary>That of a model's folder, with another cache.</summary>
-    /// <param name="folder">The model's.</param>
-    /// <param name="cache">Holds a small file a base; made when it is missing.</param>
-    /// <param name="leastCached">Bytes of weights from which on it is kept.</param>
+    /// <summary>The fingerprint of a model folder, with a given cache.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="cache">The cache folder, with a small file per base; created if missing.</param>
+    /// <param name="leastCached">Size of the weights, in bytes, from which the fingerprint is cached.</param>
     internal static string Of(string folder, string cache, long leastCached)
     {
         using Checkpoint checkpoint = Checkpoint.Open(folder);
@@ -42,12 +42,13 @@ internal static class BaseFingerprint
         return found;
     }
 
-    /// <summary>That of open weights, which must be as they are in their files.</summary>
+    /// <summary>The fingerprint of open weights, which must be unchanged since they were read from their
+    /// files.</summary>
     public static string Of(Checkpoint checkpoint)
     {
         string[] names = [.. checkpoint.Entries.Keys.Order(StringComparer.Ordinal)];
         var digests = new byte[names.Length][];
-        // The largest first: the last ones to end are then short.
+        // Largest first, so the last tasks to finish are short.
         int[] order = [
             .. Enumerable.Range(0, names.Length).OrderByDescending(number => checkpoint.Entries[names[number]].Bytes)];
         Parallel.ForEach(order, number => digests[number] = checkpoint.Digest(names[number]));
@@ -65,7 +66,7 @@ internal static class BaseFingerprint
     /// <summary>Whether a text is a fingerprint.</summary>
     public static bool IsOne(string text) => text.Length == Digits && text.All(char.IsAsciiHexDigitLower);
 
-    /// <summary>Its beginning, for people.</summary>
+    /// <summary>The start of a fingerprint, for display.</summary>
     public static string Short(string fingerprint) => fingerprint[..12];
 
     private static string CacheFolder()
@@ -77,7 +78,7 @@ internal static class BaseFingerprint
         return Path.Combine(root, "lowrank", "bases");
     }
 
-    // A cache that is absent, damaged or not to be read costs time and nothing else.
+    // A missing, damaged or unreadable cache only costs time.
     private static string? Known(string entry)
     {
         try

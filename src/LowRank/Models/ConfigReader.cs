@@ -3,10 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Models;
 
-/// <summary>
-/// Reads a model's <c>config.json</c> key by key and collects everything that is wrong with it, so that all problems
-/// are reported at once by <see cref="ThrowIfInvalid"/>.
-/// </summary>
+/// <summary>Reads a model's <c>config.json</c> key by key and collects all problems, so that
+/// <see cref="ThrowIfInvalid"/> reports them together.</summary>
 public sealed class ConfigReader
 {
     private const int MostParts = 10_000;
@@ -25,17 +23,17 @@ public sealed class ConfigReader
     /// <summary>The keys and values as read.</summary>
     public JsonObject Root => root;
 
-    /// <summary>The value of <c>model_type</c>; empty when it is missing, which is recorded as a problem.</summary>
+    /// <summary>The value of <c>model_type</c>; empty if missing, which is recorded as a problem.</summary>
     public string ModelType { get; private init; } = "";
 
-    /// <summary>Keys with a value that nothing has asked for so far and that are not known to leave the outputs as they
-    /// are. Complete once the model is built.</summary>
+    /// <summary>Keys that nothing has read so far and that may change the outputs. Complete once the model is
+    /// built.</summary>
     public IReadOnlyList<string> UnknownKeys =>
         [.. root.Where(key => key.Value is not null && !asked.Contains(key.Key) && !InertConfigKeys.Contains(key.Key))
             .Select(key => key.Key)];
 
     /// <summary>Opens a file.</summary>
-    /// <exception cref="InputException">The file is missing, is not a JSON object, or names no
+    /// <exception cref="InputException">The file is missing, is not a JSON object, or has no
     /// <c>model_type</c>.</exception>
     public static ConfigReader Open(string path)
     {
@@ -45,8 +43,8 @@ public sealed class ConfigReader
         return Parse(SmallFile.ReadText(path), path);
     }
 
-    /// <summary>Parses a text; <paramref name="file"/> is the name used in messages.</summary>
-    /// <exception cref="InputException">The text is not a JSON object, or names no <c>model_type</c>.</exception>
+    /// <summary>Parses a text; messages use <paramref name="file"/> as the file name.</summary>
+    /// <exception cref="InputException">The text is not a JSON object, or has no <c>model_type</c>.</exception>
     public static ConfigReader Parse(string json, string file)
     {
         JsonObject root = JsonObjects.Parse(json, file);
@@ -57,40 +55,40 @@ public sealed class ConfigReader
         return new ConfigReader(root, file) { ModelType = type };
     }
 
-    /// <summary>Whether the key stands in the file with a value other than null.</summary>
+    /// <summary>Whether the file has the key with a value other than null.</summary>
     public bool Has(string key) => Value(key) is not null;
 
-    /// <summary>The largest width or vocabulary that is taken: sums and small multiples of sizes stay numbers that
-    /// tensors have.</summary>
+    /// <summary>The largest accepted width or vocabulary size: sums and small multiples of sizes stay valid tensor
+    /// sizes.</summary>
     public const int LargestSize = 1 << 24;
 
-    /// <summary>A size, which must be there: a whole number from 1 to <see cref="LargestSize"/>.</summary>
+    /// <summary>A required size: an integer from 1 to <see cref="LargestSize"/>.</summary>
     public int Positive(string key)
     {
         if (Number(key) is not { } number) return Missing(key, "a positive whole number", 1);
         return AtMost(key, CheckPositive(key, number), LargestSize);
     }
 
-    /// <summary>As <see cref="Positive"/>, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>Like <see cref="Positive"/>, or <paramref name="otherwise"/> if the key is missing or null.</summary>
     public int SizeOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), LargestSize);
 
-    /// <summary>How many parts of a kind a model has, as experts; or <paramref name="otherwise"/> when the key is
-    /// missing or null.</summary>
+    /// <summary>A number of parts, such as experts, or <paramref name="otherwise"/> if the key is missing or
+    /// null.</summary>
     public int CountOr(string key, int otherwise) => AtMost(key, PositiveOr(key, otherwise), MostParts);
 
-    /// <summary>The number of a model's layers, which must be there.</summary>
-    /// <remarks>Bounded, since a number that no model has would fill the memory before a weight is missed.</remarks>
+    /// <summary>The number of layers; required.</summary>
+    /// <remarks>Bounded, because an absurd number would fill the memory before a missing weight is noticed.</remarks>
     public int Layers(string key) => AtMost(key, Positive(key), MostParts);
 
-    /// <summary>A whole number above zero, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>A positive integer, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public int PositiveOr(string key, int otherwise) =>
         Number(key) is { } number ? CheckPositive(key, number) : otherwise;
 
     /// <summary>A finite number, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public double NumberOr(string key, double otherwise) => Number(key) ?? otherwise;
 
-    /// <summary>A number from 0 to 1, as shares, epsilons and standard deviations are; or <paramref name="otherwise"/>
-    /// when the key is missing or null.</summary>
+    /// <summary>A number from 0 to 1, such as a fraction, epsilon or standard deviation, or
+    /// <paramref name="otherwise"/> if the key is missing or null.</summary>
     public double ShareOr(string key, double otherwise)
     {
         if (Number(key) is not { } number) return otherwise;
@@ -99,7 +97,7 @@ public sealed class ConfigReader
         return otherwise;
     }
 
-    /// <summary>A token's number, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>A token id, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public int TokenOr(string key, int otherwise)
     {
         if (Number(key) is not { } number) return otherwise;
@@ -108,7 +106,7 @@ public sealed class ConfigReader
         return otherwise;
     }
 
-    /// <summary>A truth value, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>A boolean, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public bool FlagOr(string key, bool otherwise)
     {
         if (Value(key) is not { } node) return otherwise;
@@ -117,7 +115,7 @@ public sealed class ConfigReader
         return otherwise;
     }
 
-    /// <summary>A text, or <paramref name="otherwise"/> when the key is missing or null.</summary>
+    /// <summary>A string, or <paramref name="otherwise"/> when the key is missing or null.</summary>
     public string TextOr(string key, string otherwise)
     {
         if (Value(key) is not { } node) return otherwise;
@@ -135,7 +133,7 @@ public sealed class ConfigReader
         return null;
     }
 
-    /// <summary>A list of texts, or null when the key is missing or null.</summary>
+    /// <summary>A list of strings, or null when the key is missing or null.</summary>
     public IReadOnlyList<string>? Texts(string key)
     {
         if (Value(key) is not { } node) return null;
@@ -160,12 +158,12 @@ public sealed class ConfigReader
         }
     }
 
-    /// <summary>Records that a key asks for what is not supported.</summary>
+    /// <summary>Records that a key requests something unsupported.</summary>
     public void Reject(string key, string found, string expected) =>
         problems.Add($"{file}: {key} is {found}; supported here: {expected}.");
 
-    /// <summary>Ends the reading.</summary>
-    /// <exception cref="InputException">Anything was wrong: every problem, each naming its key.</exception>
+    /// <summary>Finishes reading.</summary>
+    /// <exception cref="InputException">There were problems; the message lists all of them with their keys.</exception>
     public void ThrowIfInvalid()
     {
         QuantizationConfig.Check(this);

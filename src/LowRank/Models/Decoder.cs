@@ -63,7 +63,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <summary>The model's sizes.</summary>
     public DecoderShape Shape { get; }
 
-    /// <summary>Where the model computes.</summary>
+    /// <summary>The device that the model computes on.</summary>
     public Device Device { get; }
 
     /// <summary>The token embedding.</summary>
@@ -78,7 +78,7 @@ public sealed class Decoder : ISequenceNetwork
     /// <inheritdoc/>
     public Pooling Pooling => Pooling.Last;
 
-    /// <summary>What stands before every text (prompt and prefix tuning); null for nothing.</summary>
+    /// <summary>The prompt before every text (prompt and prefix tuning); null for none.</summary>
     public IPrompt? Prompt { get; set; }
 
     /// <inheritdoc/>
@@ -119,23 +119,23 @@ public sealed class Decoder : ISequenceNetwork
     /// <inheritdoc/>
     public string StoredName(string parameter) => storedName(parameter);
 
-    /// <summary>Builds a language model of the family that its config names.</summary>
-    /// <exception cref="InputException">As of the other <c>Build</c>; or the family is no decoder.</exception>
+    /// <summary>Builds a language model of the family in its config.</summary>
+    /// <exception cref="InputException">As in the other <c>Build</c>, or the family is not a decoder.</exception>
     public static Decoder Build(ConfigReader config, IWeightSource source, Device device, bool trainable = false) =>
         FamilyRegistry.Get(config.ModelType) is DecoderFamily family
             ? Build(family, config, source, device, trainable, new HeadRequest(HeadKind.LanguageModel))
             : throw new InputException($"model_type \"{config.ModelType}\" is no decoder.");
 
     /// <summary>Builds a model.</summary>
-    /// <param name="family">Its family.</param>
+    /// <param name="family">The model's family.</param>
     /// <param name="config">The model's <c>config.json</c>.</param>
-    /// <param name="source">Its weights.</param>
-    /// <param name="device">Where it computes.</param>
-    /// <param name="trainable">True gives every weight its own memory so that training may change it in place; false
+    /// <param name="source">The model's weights.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="trainable">True gives every weight its own memory so that training can change it in place; false
     /// keeps float32 weights mapped from the file.</param>
-    /// <param name="head">What it computes from its states.</param>
+    /// <param name="head">The head on top of the model's states.</param>
     /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
-    /// or mis-shaped: all problems at once.</exception>
+    /// or have the wrong shape; the message lists all problems.</exception>
     public static Decoder Build(
         DecoderFamily family, ConfigReader config, IWeightSource source, Device device, bool trainable,
         HeadRequest head)
@@ -144,7 +144,7 @@ public sealed class Decoder : ISequenceNetwork
         {
             ClassifierDropout = config.ShareOr("classifier_dropout", config.ShareOr("hidden_dropout", 0.1)),
         };
-        // As transformers: its windows to either side include the token at the far end.
+        // Like transformers: windows to both sides include the token at the far end.
         if (!config.FlagOr("is_causal", true))
             shape = shape with { AttendsBothWays = true, Windows = [.. shape.Windows.Select(window => window + 1)] };
         config.ThrowIfInvalid();
@@ -155,12 +155,11 @@ public sealed class Decoder : ISequenceNetwork
     }
 
     /// <summary>Logits of every position.</summary>
-    /// <param name="tokens">Token ids, [batch, sequence], whole numbers in [0, vocabulary size).</param>
+    /// <param name="tokens">Token ids, [batch, sequence], integers in [0, vocabulary size).</param>
     /// <param name="attentionMask">1 for tokens and 0 for padding on either side, [batch, sequence]; null for
     /// none.</param>
-    /// <param name="cache">Earlier positions; the new ones are added to it.</param>
-    /// <exception cref="InputException">The model has learned positions, and the sequence is longer than they
-    /// are.</exception>
+    /// <param name="cache">Earlier positions; the new ones are appended.</param>
+    /// <exception cref="InputException">The sequence is longer than the model's table of learned positions.</exception>
     /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, sequence, vocabulary size]; the caller owns it.</returns>
     public Tensor Forward(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null)
@@ -171,7 +170,7 @@ public sealed class Decoder : ISequenceNetwork
     }
 
     /// <summary>Logits of states below the output head.</summary>
-    /// <param name="hidden">[…, hidden], as <see cref="Hidden"/> gives them.</param>
+    /// <param name="hidden">[…, hidden], as returned by <see cref="Hidden"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[…, vocabulary size]</returns>
     public Tensor Logits(Tensor hidden, Generator? dropout = null)
@@ -187,13 +186,13 @@ public sealed class Decoder : ISequenceNetwork
     public Tensor States(ModelInput input, Generator? dropout = null) =>
         Hidden(input.Tokens, input.AttentionMask, null, dropout);
 
-    /// <summary>The normalised state below the output head.</summary>
+    /// <summary>The normalised states below the output head.</summary>
     /// <param name="tokens">[batch, sequence]</param>
     /// <param name="attentionMask">As in <see cref="Forward"/>.</param>
     /// <param name="cache">As in <see cref="Forward"/>.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
-    /// <param name="packed">How several texts lie one after the other in the sequence, [1, sequence], without mask
-    /// and cache; null when each row is a text.</param>
+    /// <param name="packed">The layout of several texts packed into one sequence, [1, sequence], without mask and
+    /// cache; null if each row is one text.</param>
     /// <returns>[batch, sequence, hidden]; the caller owns it.</returns>
     public Tensor Hidden(Tensor tokens, Tensor? attentionMask = null, KeyValueCache? cache = null,
         Generator? dropout = null, PackedSequences? packed = null)
@@ -226,8 +225,8 @@ public sealed class Decoder : ISequenceNetwork
         return hidden.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Keys and values that each layer computes for vectors in the place of embedded tokens.</summary>
-    /// <param name="vectors">[positions, embedding width], as the embedding would give them.</param>
+    /// <summary>The keys and values that each layer computes for vectors in place of embedded tokens.</summary>
+    /// <param name="vectors">[positions, embedding width], like the embedding's output.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <returns>[1, key-value heads, positions, head dimension] for each layer, in the caller's dispose
     /// scope.</returns>
@@ -281,7 +280,7 @@ public sealed class Decoder : ISequenceNetwork
         }
     }
 
-    // A checkpoint of a language model opened as a classifier still has its output head, and the other way round.
+    // The checkpoint of a language model opened as a classifier still has its output head, and vice versa.
     private bool IsOfAnotherHead(string name)
     {
         if (name == Family.HeadPath + ".weight") return HeadKind != HeadKind.LanguageModel;
@@ -290,7 +289,7 @@ public sealed class Decoder : ISequenceNetwork
             && HeadKind is HeadKind.LanguageModel or HeadKind.None;
     }
 
-    // A prompt is computed once for a cache, and anew for each pass without one.
+    // With a cache the prompt is computed once; without one, in each pass.
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? PromptStates(KeyValueCache? cache, Generator? dropout)
     {
         if (Prompt is null) return null;
@@ -299,8 +298,8 @@ public sealed class Decoder : ISequenceNetwork
         return cache.Prompt;
     }
 
-    // Where the table has rows before position 0 (OPT), padding takes the last of them and tokens are counted by the
-    // mask.
+    // If the table has rows before position 0 (OPT), padding takes the last of them, and the mask determines the
+    // positions of tokens.
     private Tensor PositionRows(ForwardContext context, Tensor? attentionMask, KeyValueCache? cache)
     {
         if (Shape.PositionOffset == 0) return context.Positions;
@@ -309,8 +308,8 @@ public sealed class Decoder : ISequenceNetwork
         return (mask.cumsum(1) + (Prompt?.Length ?? 0)) * mask + (Shape.PositionOffset - 1);
     }
 
-    /// <summary>Refuses what needs tokens that do not see those after them.</summary>
-    /// <exception cref="InputException">They do.</exception>
+    /// <summary>Rejects a model whose tokens see later tokens.</summary>
+    /// <exception cref="InputException">They do see later tokens.</exception>
     public void RequireCausal()
     {
         if (Shape.AttendsBothWays) throw NotCausal();

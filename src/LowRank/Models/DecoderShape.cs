@@ -26,12 +26,12 @@ public sealed record DecoderShape
     /// <summary>Width of the feed-forward layer.</summary>
     public required int IntermediateSize { get; init; }
 
-    /// <summary>Longest sequence the model was made for.</summary>
+    /// <summary>The longest sequence the model was trained for.</summary>
     public required int MaxPositions { get; init; }
 
-    /// <summary>Longest text that the model can go on with: <see cref="MaxPositions"/>, times the factor where scaled
-    /// rotary positions stretch it (linear and dynamic scaling leave max_position_embeddings as it was; yarn's counts
-    /// from the original length). Gemma 3's config names the stretched length itself.</summary>
+    /// <summary>The longest text that the model can continue: <see cref="MaxPositions"/>, multiplied by the factor of
+    /// scaled rotary positions (linear and dynamic scaling leave max_position_embeddings unchanged; yarn's factor
+    /// applies to the original length). Gemma 3's config already contains the extended length.</summary>
     public int ContextLength => Rope is null || LocalRope is not null ? MaxPositions
         : (int)Math.Min(int.MaxValue, Math.Max(MaxPositions, Rope.Type switch
     {
@@ -43,31 +43,30 @@ public sealed record DecoderShape
     /// <summary>Epsilon of the normalisation layers.</summary>
     public required double NormEpsilon { get; init; }
 
-    /// <summary>Name of the activation, as transformers names it.</summary>
+    /// <summary>Name of the activation, as in transformers.</summary>
     public required string Activation { get; init; }
 
-    /// <summary>Whether the output head computes with the embedding's weight, unless the checkpoint has another for
-    /// it.</summary>
+    /// <summary>Whether the output head shares the embedding's weight, unless the checkpoint has a separate
+    /// one.</summary>
     public required bool TieHead { get; init; }
 
     /// <summary>Rotary settings; null for learned positions.</summary>
     public RopeSettings? Rope { get; init; }
 
-    /// <summary>Rotary settings of the layers that attend in a window, where they have their own; null where they share
-    /// <see cref="Rope"/>.</summary>
+    /// <summary>Rotary settings of layers that attend in a window; null if they share <see cref="Rope"/>.</summary>
     public RopeSettings? LocalRope { get; init; }
 
-    /// <summary>Width of the token embedding where projections lead from it to the hidden size and back; null where
-    /// they are equal.</summary>
+    /// <summary>Width of the token embedding if projections map it to the hidden size and back; null if they are
+    /// equal.</summary>
     public int? EmbeddingSize { get; init; }
 
-    /// <summary>What embeddings are multiplied by; 1 for most.</summary>
+    /// <summary>Factor of the embeddings; 1 for most.</summary>
     public double EmbeddingScale { get; init; } = 1;
 
-    /// <summary>Rows that the table of learned positions has before position 0.</summary>
+    /// <summary>Number of rows before position 0 in the table of learned positions.</summary>
     public int PositionOffset { get; init; }
 
-    /// <summary>What attention scores are multiplied by; null for 1/√(head width).</summary>
+    /// <summary>Factor of the attention scores; null for 1/√(head width).</summary>
     public double? AttentionScale { get; init; }
 
     /// <summary>The cap c of attention scores, c·tanh(x/c) (Gemma 2, arXiv 2408.00118, section 2); null for
@@ -77,35 +76,35 @@ public sealed record DecoderShape
     /// <summary>The cap c of logits, c·tanh(x/c); null for none.</summary>
     public double? LogitSoftcap { get; init; }
 
-    /// <summary>Biases on the query, key and value projections.</summary>
+    /// <summary>Whether the query, key and value projections have biases.</summary>
     public bool AttentionBias { get; init; }
 
-    /// <summary>Bias on the attention's output projection.</summary>
+    /// <summary>Whether the attention's output projection has a bias.</summary>
     public bool OutputBias { get; init; }
 
-    /// <summary>Biases in the feed-forward layer.</summary>
+    /// <summary>Whether the feed-forward layer has biases.</summary>
     public bool FeedForwardBias { get; init; }
 
     /// <summary>Whether attention and feed-forward both read a block's input.</summary>
     public bool ParallelResidual { get; init; }
 
-    /// <summary>Whether norms stand after each part of a block instead of before it.</summary>
+    /// <summary>Whether norms come after each part of a block instead of before it.</summary>
     public bool NormsAfter { get; init; }
 
-    /// <summary>Whether norms have weights and biases; without, they only normalise.</summary>
+    /// <summary>Whether norms have weights and biases; otherwise they only normalise.</summary>
     public bool NormsHaveWeights { get; init; } = true;
 
-    /// <summary>Whether a norm stands between the blocks and the output head.</summary>
+    /// <summary>Whether there is a norm between the blocks and the output head.</summary>
     public bool HasFinalNorm { get; init; } = true;
 
-    /// <summary>The mixture of experts in place of feed-forward layers; null for none.</summary>
+    /// <summary>The mixture of experts that replaces feed-forward layers; null for none.</summary>
     public ExpertShape? Experts { get; init; }
 
-    /// <summary>Whether every token sees those after it too, as in embedding models; such a model does not continue
+    /// <summary>Whether every token also sees later tokens, as in embedding models; such a model cannot continue
     /// texts.</summary>
     public bool AttendsBothWays { get; init; }
 
-    /// <summary>For each layer, how many positions back it attends including its own (to either side with
+    /// <summary>For each layer, the number of positions in its window, including its own (on each side with
     /// <see cref="AttendsBothWays"/>); null attends to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
@@ -118,10 +117,10 @@ public sealed record DecoderShape
     /// <summary>Dropout on each block's additions to the residual stream while training.</summary>
     public double ResidualDropout { get; init; }
 
-    /// <summary>Dropout before a classifier of tokens while training.</summary>
+    /// <summary>Dropout before a token classifier while training.</summary>
     public double ClassifierDropout { get; init; } = 0.1;
 
-    /// <summary>Standard deviation of freshly drawn weights.</summary>
+    /// <summary>Standard deviation of newly initialised weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
 
     /// <summary>The attention settings of a layer.</summary>
@@ -131,12 +130,12 @@ public sealed record DecoderShape
 }
 
 /// <summary>The sizes of a mixture of experts.</summary>
-/// <param name="Count">Experts of a layer.</param>
-/// <param name="Active">Experts that a position goes to.</param>
+/// <param name="Count">Number of experts per layer.</param>
+/// <param name="Active">Number of experts per position.</param>
 /// <param name="IntermediateSize">Width of an expert's feed-forward layer.</param>
 /// <param name="NormalizesShares">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
 public sealed record ExpertShape(int Count, int Active, int IntermediateSize, bool NormalizesShares)
 {
-    /// <summary>Layers with one plain feed-forward layer instead of experts.</summary>
+    /// <summary>Indices of the layers with one plain feed-forward layer instead of experts.</summary>
     public IReadOnlyCollection<int> PlainLayers { get; init; } = [];
 }

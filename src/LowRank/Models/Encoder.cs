@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>An encoder of any supported family: every token sees every other.</summary>
+/// <summary>An encoder of any supported family: every token sees all tokens.</summary>
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
 public sealed class Encoder : ISequenceNetwork
 {
@@ -123,8 +123,8 @@ public sealed class Encoder : ISequenceNetwork
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InputException">The sequence is longer than the model's positions, or a text type is not in its
-    /// table.</exception>
+    /// <exception cref="InputException">The sequence is longer than the model supports, or its table lacks a text
+    /// type.</exception>
     public Tensor States(ModelInput input, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
@@ -150,7 +150,7 @@ public sealed class Encoder : ISequenceNetwork
         localRope?.Dispose();
     }
 
-    // With a single type, as RoBERTa has, both texts of a pair are of it.
+    // With a single text type, as in RoBERTa, both texts of a pair use it.
     private Tensor TypeRows(ModelInput input) =>
         input.TokenTypes is { } given && Shape.TokenTypes > 1 ? given : zeros_like(input.Tokens);
 
@@ -174,23 +174,23 @@ public sealed record EncoderShape
     /// <summary>Number of blocks.</summary>
     public required int Layers { get; init; }
 
-    /// <summary>Heads of a layer.</summary>
+    /// <summary>Number of heads per layer.</summary>
     public required int Heads { get; init; }
 
     /// <summary>Width of the feed-forward layer.</summary>
     public required int IntermediateSize { get; init; }
 
-    /// <summary>Longest sequence.</summary>
+    /// <summary>The longest sequence.</summary>
     public required int MaxPositions { get; init; }
 
-    /// <summary>Rows of the table of learned positions; 0 where positions are rotary.</summary>
+    /// <summary>Number of rows in the table of learned positions; 0 for rotary positions.</summary>
     public int PositionRows { get; init; }
 
-    /// <summary>The padding token after which positions are counted, as RoBERTa does: padding takes the row of this
-    /// number and the first token the row after it. Null where positions count from 0.</summary>
+    /// <summary>The padding token after which positions are counted, as in RoBERTa: padding takes the row with this
+    /// number and the first token takes the next row. Null if positions count from 0.</summary>
     public int? PositionPadding { get; init; }
 
-    /// <summary>Rows of the table of text types; 0 for none.</summary>
+    /// <summary>Number of rows in the table of text types; 0 for none.</summary>
     public int TokenTypes { get; init; }
 
     /// <summary>Epsilon of the normalisation layers.</summary>
@@ -199,23 +199,23 @@ public sealed record EncoderShape
     /// <summary>Whether norms have biases.</summary>
     public bool NormBias { get; init; } = true;
 
-    /// <summary>Name of the activation, as transformers names it.</summary>
+    /// <summary>Name of the activation, as in transformers.</summary>
     public required string Activation { get; init; }
 
     /// <summary>Rotary settings; null for learned positions.</summary>
     public RopeSettings? Rope { get; init; }
 
-    /// <summary>Rotary settings of the layers that attend in a window, where they have their own.</summary>
+    /// <summary>Rotary settings of layers that attend in a window, if they differ.</summary>
     public RopeSettings? LocalRope { get; init; }
 
-    /// <summary>For each layer, to how many positions on either side it attends including its own; null attends to
-    /// all.</summary>
+    /// <summary>For each layer, the size of its window on each side, including the token's own position; null attends
+    /// to all.</summary>
     public required IReadOnlyList<int?> Windows { get; init; }
 
-    /// <summary>Biases on the attention's projections.</summary>
+    /// <summary>Whether the attention's projections have biases.</summary>
     public bool AttentionBias { get; init; } = true;
 
-    /// <summary>Biases in the feed-forward layer.</summary>
+    /// <summary>Whether the feed-forward layer has biases.</summary>
     public bool FeedForwardBias { get; init; } = true;
 
     /// <summary>Dropout on embeddings while training.</summary>
@@ -230,32 +230,32 @@ public sealed record EncoderShape
     /// <summary>Dropout inside the feed-forward layer while training.</summary>
     public double FeedForwardDropout { get; init; }
 
-    /// <summary>Dropout before a classifier while training.</summary>
+    /// <summary>Dropout before a text classifier while training.</summary>
     public double ClassifierDropout { get; init; }
 
-    /// <summary>Dropout before a classifier of tokens, where it differs from that of texts.</summary>
+    /// <summary>Dropout before a token classifier, if it differs from the text classifier's.</summary>
     public double TokenDropout { get; init; }
 
-    /// <summary>Dropout before the scores of answers while training.</summary>
+    /// <summary>Dropout before the question-answering scores while training.</summary>
     public double AnswerDropout { get; init; }
 
-    /// <summary>Name of the heads' activation, where they have their own.</summary>
+    /// <summary>Name of the heads' activation, if they have their own.</summary>
     public string HeadActivation { get; init; } = "gelu";
 
-    /// <summary>Bias on the heads' dense layer, where configs say.</summary>
+    /// <summary>Whether the heads' dense layer has a bias, if configs specify it.</summary>
     public bool HeadBias { get; init; } = true;
 
-    /// <summary>Bias on the masked language model's scores.</summary>
+    /// <summary>Whether the masked language model's scores have a bias.</summary>
     public bool OutputBias { get; init; } = true;
 
-    /// <summary>Which state the classifiers of texts take.</summary>
+    /// <summary>The state that text classifiers use.</summary>
     public Pooling Pooling { get; init; } = Pooling.First;
 
-    /// <summary>Whether the masked language model's output shares the embedding's weight, unless the checkpoint has
-    /// another for it.</summary>
+    /// <summary>Whether the masked language model's output shares the embedding's weight, unless the checkpoint has a
+    /// separate one.</summary>
     public bool TieHead { get; init; } = true;
 
-    /// <summary>Standard deviation of freshly drawn weights.</summary>
+    /// <summary>Standard deviation of newly initialised weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
 
     /// <summary>Width of a head.</summary>

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>A model that turns one text into another: an encoder of the source and a decoder of the target (T5,
-/// arXiv 1910.10683).</summary>
+/// <summary>A sequence-to-sequence model: an encoder for the source and a decoder for the target (T5, arXiv
+/// 1910.10683).</summary>
 /// <remarks>Not thread-safe: one thread owns a model (dispose scopes are thread-static).</remarks>
 public sealed class EncoderDecoder : INetwork
 {
@@ -45,7 +45,7 @@ public sealed class EncoderDecoder : INetwork
             .Select(layer => new CrossBlock(weights, $"decoder.block.{layer}", shape, attendsToSource: true))];
         decoderPositions = new RelativePositions(weights, "decoder" + Positions, shape, bothWays: false);
         decoderNorm = new RmsNorm(weights, "decoder.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
-        // T5 1.1 and Flan-T5 have a head of their own, T5 1.0 has none in its files; the config does not matter.
+        // T5 1.1 and Flan-T5 have a separate head; the files of T5 1.0 have none. The config does not matter.
         OutputHead = weights.IsShared(HeadPath + ".weight", Shared) ? Linear.Tied(HeadPath, TokenEmbedding.Weight)
             : Linear.Unquantized(weights, HeadPath, shape.HiddenSize, shape.VocabularySize, bias: false);
         weights.Finish(name => name == "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
@@ -126,7 +126,7 @@ public sealed class EncoderDecoder : INetwork
             family, shape, new WeightLoader(source, device, trainable, family.BasePrefix), device);
     }
 
-    /// <summary>Logits of every target position.</summary>
+    /// <summary>The logits of every target position.</summary>
     /// <param name="source">The source texts.</param>
     /// <param name="targets">The decoder's input tokens, [batch, target].</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
@@ -137,7 +137,7 @@ public sealed class EncoderDecoder : INetwork
         return Logits(TargetStates(source, targets, dropout), dropout).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The states of every target position below the head.</summary>
+    /// <summary>The states of every target position, below the head.</summary>
     /// <returns>[batch, target, hidden]; the caller owns it.</returns>
     public Tensor TargetStates(ModelInput source, Tensor targets, Generator? dropout = null)
     {
@@ -147,7 +147,7 @@ public sealed class EncoderDecoder : INetwork
     }
 
     /// <summary>Encodes source texts for <see cref="Decode"/>.</summary>
-    /// <returns>The caller disposes of it.</returns>
+    /// <returns>The encoded source; the caller disposes of it.</returns>
     public SourceStates EncodeSource(ModelInput source, Generator? dropout = null)
     {
         using var scope = NewDisposeScope();
@@ -172,8 +172,8 @@ public sealed class EncoderDecoder : INetwork
 
     /// <summary>The states of target tokens.</summary>
     /// <param name="targets">The decoder's input tokens, [batch, new].</param>
-    /// <param name="source">Of <see cref="EncodeSource"/>.</param>
-    /// <param name="cache">Earlier target positions; the new ones are added to it.</param>
+    /// <param name="source">The encoded source from <see cref="EncodeSource"/>.</param>
+    /// <param name="cache">Earlier target positions; the new ones are appended.</param>
     /// <param name="dropout">The generator for dropout while training; null in evaluation.</param>
     /// <exception cref="InvalidOperationException">The cache has no room for the new positions.</exception>
     /// <returns>[batch, new, hidden]; the caller owns it.</returns>
@@ -208,7 +208,7 @@ public sealed class EncoderDecoder : INetwork
     public KeyValueCache NewCache(int batch, int capacity) =>
         new(Shape.DecoderLayers, Shape.Heads, Shape.HeadDimension, batch, capacity, Device);
 
-    // The encoder and the decoder read the shared table, unless the checkpoint has another for one of them.
+    // The encoder and the decoder share the embedding table unless the checkpoint has separate ones.
     private Embedding Table(WeightLoader weights, string path) => weights.IsShared(path + ".weight", Shared)
         ? TokenEmbedding
         : new Embedding(weights, path, Shape.VocabularySize, Shape.HiddenSize);
@@ -221,7 +221,7 @@ public sealed class EncoderDecoder : INetwork
     }
 }
 
-/// <summary>The sizes and settings of a model that turns one text into another.</summary>
+/// <summary>The sizes and settings of a sequence-to-sequence model.</summary>
 public sealed record EncoderDecoderShape
 {
     /// <summary>Rows of the token embedding.</summary>
@@ -230,13 +230,13 @@ public sealed record EncoderDecoderShape
     /// <summary>Width of the residual stream.</summary>
     public required int HiddenSize { get; init; }
 
-    /// <summary>Blocks of the encoder.</summary>
+    /// <summary>Number of encoder blocks.</summary>
     public required int EncoderLayers { get; init; }
 
-    /// <summary>Blocks of the decoder.</summary>
+    /// <summary>Number of decoder blocks.</summary>
     public required int DecoderLayers { get; init; }
 
-    /// <summary>Heads of a layer.</summary>
+    /// <summary>Number of heads per layer.</summary>
     public required int Heads { get; init; }
 
     /// <summary>Width of a head.</summary>
@@ -248,30 +248,29 @@ public sealed record EncoderDecoderShape
     /// <summary>Whether the feed-forward layer is gated.</summary>
     public required bool IsGated { get; init; }
 
-    /// <summary>Name of the activation, as transformers names it.</summary>
+    /// <summary>Name of the activation, as in transformers.</summary>
     public required string Activation { get; init; }
 
-    /// <summary>Buckets of relative distances.</summary>
+    /// <summary>Number of buckets for relative distances.</summary>
     public required int DistanceBuckets { get; init; }
 
-    /// <summary>The distance from which on all share the last bucket.</summary>
+    /// <summary>The distance from which all distances share the last bucket.</summary>
     public required int MaxDistance { get; init; }
 
     /// <summary>Epsilon of the normalisation layers.</summary>
     public required double NormEpsilon { get; init; }
 
-    /// <summary>What states are multiplied by before the output head; 1 for none.</summary>
+    /// <summary>Factor of the states before the output head; 1 for none.</summary>
     public required double OutputScale { get; init; }
 
-    /// <summary>The token that a target text begins with.</summary>
+    /// <summary>The first token of a target text.</summary>
     public required int StartTokenId { get; init; }
 
     /// <summary>Dropout while training.</summary>
     public double Dropout { get; init; }
 }
 
-/// <summary>What a decoder needs of the source texts: each block's keys and values of them, and their
-/// padding.</summary>
+/// <summary>What the decoder needs from the source texts: each block's keys and values, and the padding.</summary>
 public sealed class SourceStates : IDisposable
 {
     internal SourceStates(IReadOnlyList<(Tensor Keys, Tensor Values)> blocks, Tensor? bias)
@@ -283,7 +282,7 @@ public sealed class SourceStates : IDisposable
     /// <summary>A block's keys and values, each [batch, heads, source, dimension].</summary>
     internal IReadOnlyList<(Tensor Keys, Tensor Values)> Blocks { get; }
 
-    /// <summary>Minus infinity on padding, [batch, 1, 1, source]; null when nothing is padded.</summary>
+    /// <summary>Minus infinity on padding, [batch, 1, 1, source]; null without padding.</summary>
     internal Tensor? Bias { get; }
 
     /// <inheritdoc/>

@@ -7,12 +7,12 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Refuses what a model computes where it is not finite, and finds out where that began.</summary>
-/// <remarks>Only what leaves the model is looked at as it computes; the weights and layers are gone through after a
-/// failure alone.</remarks>
+/// <summary>Rejects model outputs that are not finite and finds out where they originate.</summary>
+/// <remarks>Only the final output is checked during computation; the weights and layers are searched only after a
+/// failure.</remarks>
 internal static class FiniteOutput
 {
-    /// <summary>Whether every number of a tensor is finite.</summary>
+    /// <summary>Whether every value of a tensor is finite.</summary>
     public static bool Holds(Tensor tensor)
     {
         using var scope = NewDisposeScope();
@@ -20,27 +20,27 @@ internal static class FiniteOutput
         return tensor.isfinite().all().item<bool>();
     }
 
-    /// <summary>Gives an output back, where each of its numbers is finite.</summary>
-    /// <param name="output">What was computed.</param>
-    /// <param name="network">What computed it.</param>
-    /// <param name="name">What it is, as "scores".</param>
-    /// <param name="again">Computes it again, for the diagnosis.</param>
-    /// <exception cref="NonFiniteException">A number is not finite.</exception>
+    /// <summary>Returns an output if all its values are finite.</summary>
+    /// <param name="output">The output.</param>
+    /// <param name="network">The model that computed it.</param>
+    /// <param name="name">What it is, such as "scores".</param>
+    /// <param name="again">Recomputes it for the diagnosis.</param>
+    /// <exception cref="NonFiniteException">A value is not finite.</exception>
     public static Tensor Require(Tensor output, INetwork network, string name, Action again) =>
         Holds(output) ? output : throw Failure(network, $"The model gives no finite {name}", again);
 
-    /// <summary>The error of an output that is not finite.</summary>
-    /// <param name="network">What computed it.</param>
-    /// <param name="what">What is wrong, without an end.</param>
-    /// <param name="again">Computes it again.</param>
+    /// <summary>The error for an output that is not finite.</summary>
+    /// <param name="network">The model that computed it.</param>
+    /// <param name="what">What is wrong, without a final period.</param>
+    /// <param name="again">Recomputes it.</param>
     public static NonFiniteException Failure(INetwork network, string what, Action again) =>
         new($"{what}: {Origin(network, again)}.");
 
-    /// <summary>Where numbers that are not finite began: a weight of the base, a tensor of an adapter, or else the
-    /// first layer that makes them.</summary>
+    /// <summary>Where values that are not finite originate: a weight of the base, a tensor of an adapter, or otherwise
+    /// the first layer that produces them.</summary>
     /// <param name="network">The model.</param>
-    /// <param name="again">Computes again what was not finite.</param>
-    /// <returns>A sentence or two without the end.</returns>
+    /// <param name="again">Recomputes the output.</param>
+    /// <returns>One or two sentences without the final period.</returns>
     public static string Origin(INetwork network, Action again)
     {
         using var scope = NewDisposeScope();
@@ -119,7 +119,7 @@ internal static class FiniteOutput
             .. layers.Select(layer => (layer.Path, layer.Slot))];
     }
 
-    // Sits above a layer's adapters and looks at what goes in and comes out, until something is not finite.
+    // Sits above a layer's adapters and checks inputs and outputs until something is not finite.
     private sealed class Watch(string path, List<Watch> seen) : ISlotAdapter
     {
         public string? Finding { get; private set; }

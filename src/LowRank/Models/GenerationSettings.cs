@@ -2,24 +2,25 @@ using System.Text.Json.Nodes;
 
 namespace LowRank.Models;
 
-/// <summary>What a model folder says of generation: <c>generation_config.json</c>, else <c>config.json</c>.</summary>
-/// <param name="EosTokenIds">Tokens that end a text; empty when none is named.</param>
-/// <param name="BosTokenId">The token that begins a text, or null.</param>
-/// <param name="PadTokenId">The token that fills rows, or null.</param>
+/// <summary>A model folder's generation settings: from <c>generation_config.json</c>, otherwise from
+/// <c>config.json</c>.</summary>
+/// <param name="EosTokenIds">Tokens that end a text; empty if none is specified.</param>
+/// <param name="BosTokenId">The token that starts a text, or null.</param>
+/// <param name="PadTokenId">The padding token, or null.</param>
 public sealed record GenerationSettings(IReadOnlyList<int> EosTokenIds, int? BosTokenId, int? PadTokenId)
 {
     /// <summary>The first of the tokens that end a text, or null.</summary>
     public int? EndOfText => EosTokenIds is [int first, ..] ? first : null;
 
     /// <summary>Reads a model folder.</summary>
-    /// <exception cref="InputException">The file is there but not readable.</exception>
+    /// <exception cref="InputException">The file exists but cannot be read.</exception>
     public static GenerationSettings Read(string folder, ConfigReader config)
     {
         string path = Path.Combine(folder, "generation_config.json");
         ConfigReader own = config;
         if (File.Exists(path))
         {
-            // The reader wants a model_type, which generation configs do not repeat.
+            // The reader requires a model_type, which generation configs do not contain.
             JsonObject root = JsonObjects.Read(path);
             root["model_type"] = config.ModelType;
             own = ConfigReader.Parse(root.ToJsonString(), path);

@@ -7,16 +7,16 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>What a model computes from each of its states.</summary>
-/// <param name="kind">What for.</param>
-/// <param name="layers">Its linear layers, the last of which gives the scores.</param>
+/// <summary>What a model computes from its states.</summary>
+/// <param name="kind">The head's purpose.</param>
+/// <param name="layers">Its linear layers; the last one outputs the scores.</param>
 /// <param name="forward">[…, hidden] to […, scores], with the generator for dropout while training.</param>
 public sealed class Head(HeadKind kind, IReadOnlyList<Linear> layers, Func<Tensor, Generator?, Tensor> forward)
 {
-    /// <summary>What for.</summary>
+    /// <summary>The head's purpose.</summary>
     public HeadKind Kind => kind;
 
-    /// <summary>The layer that gives the scores.</summary>
+    /// <summary>The layer that outputs the scores.</summary>
     public Linear Output => layers[^1];
 
     /// <summary>All its linear layers.</summary>
@@ -26,46 +26,46 @@ public sealed class Head(HeadKind kind, IReadOnlyList<Linear> layers, Func<Tenso
     public Tensor Forward(Tensor states, Generator? dropout) => forward(states, dropout);
 }
 
-/// <summary>What a model computes from its states.</summary>
+/// <summary>The purpose of a head.</summary>
 public enum HeadKind
 {
-    /// <summary>Scores of the vocabulary: causal for a decoder, masked for an encoder, of the target text for
-    /// T5.</summary>
+    /// <summary>Vocabulary scores: causal for a decoder, masked for an encoder, of the target text for T5.</summary>
     LanguageModel,
 
-    /// <summary>One vector of label scores for a text.</summary>
+    /// <summary>One vector of label scores per text.</summary>
     SequenceClassification,
 
-    /// <summary>A vector of label scores for each token.</summary>
+    /// <summary>One vector of label scores per token.</summary>
     TokenClassification,
 
-    /// <summary>For each token a score of beginning and one of ending the answer.</summary>
+    /// <summary>For each token, one score for the start and one for the end of the answer.</summary>
     QuestionAnswering,
 
     /// <summary>No head: the states themselves.</summary>
     None,
 }
 
-/// <summary>Whether a head that a checkpoint has is drawn anew.</summary>
+/// <summary>Whether the checkpoint's head is initialised anew.</summary>
 public enum HeadRenewal
 {
-    /// <summary>It is taken as it is; one of another shape is an error.</summary>
+    /// <summary>The head is loaded; another shape is an error.</summary>
     Never,
 
-    /// <summary>Weights of another shape, as for another number of labels, are drawn; the others are taken.</summary>
+    /// <summary>Weights with another shape, such as for another number of labels, are initialised; the others are
+    /// loaded.</summary>
     WhereOther,
 
-    /// <summary>All of it is drawn.</summary>
+    /// <summary>All weights are initialised.</summary>
     Always,
 }
 
-/// <summary>Which head a model is opened with.</summary>
-/// <param name="Kind">The head.</param>
-/// <param name="Labels">Scores it gives; counts for the two kinds of classification.</param>
-/// <param name="Seed">Seed of its weights where the checkpoint has none.</param>
+/// <summary>The head that a model is opened with.</summary>
+/// <param name="Kind">The head's purpose.</param>
+/// <param name="Labels">Number of scores; only for the two kinds of classification.</param>
+/// <param name="Seed">Seed for weights that the checkpoint lacks.</param>
 public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
 {
-    /// <summary>Whether a head that the checkpoint has is drawn anew. Default: never.</summary>
+    /// <summary>Whether the checkpoint's head is initialised anew. Default: never.</summary>
     public HeadRenewal Renewal { get; init; }
 
     private static readonly (string Ending, HeadKind Kind)[] Architectures =
@@ -81,20 +81,21 @@ public sealed record HeadRequest(HeadKind Kind, int Labels = 2, long Seed = 42)
         ("Model", HeadKind.None),
     ];
 
-    /// <summary>The head that a config names under <c>architectures</c>, else the family's usual one.</summary>
+    /// <summary>The head that a config specifies under <c>architectures</c>, otherwise the family's default.</summary>
     public static HeadRequest Of(ConfigReader config, IModelFamily family)
     {
         string? name = config.Texts("architectures") is { Count: > 0 } names ? names[0] : null;
         HeadKind kind = name is null ? family.DefaultHead
             : Architectures.Where(entry => name.EndsWith(entry.Ending, StringComparison.Ordinal))
             .Select(entry => (HeadKind?)entry.Kind).FirstOrDefault() ?? family.DefaultHead;
-        // A decoder's bare checkpoint is a language model whose head is its embedding, as it always was here.
+        // A decoder's bare checkpoint is opened as a language model whose head is its embedding, as this library has
+        // always done.
         if (!family.Heads.Contains(kind) || (kind == HeadKind.None && family is DecoderFamily))
             kind = family.DefaultHead;
         return new HeadRequest(kind, LabelCount(config.Root));
     }
 
-    /// <summary>The names of a config's labels in the order of their numbers; null where it has none.</summary>
+    /// <summary>The label names of a config in the order of their ids; null if it has none.</summary>
     public static IReadOnlyList<string>? LabelNames(JsonObject config)
     {
         if (config["id2label"] is not JsonObject names || names.Count == 0) return null;

@@ -3,11 +3,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>The keys and values of the positions a model has seen, so that each further token costs one
+/// <summary>The keys and values of positions that the model has processed, so that each new token costs only one
 /// position.</summary>
-/// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions that
-/// are held and at most half as many again (256 at least): it grows with the text, up to the capacity. Belongs to one
-/// sequence batch and one thread; dispose of it after use.</remarks>
+/// <remarks>Memory: 2 · layers · batch · key-value heads · positions · head dimension · 4 bytes, for the positions held
+/// plus at most half as many again (at least 256): it grows with the text, up to the capacity. A cache belongs to one
+/// batch of sequences and one thread; dispose of it after use.</remarks>
 public sealed class KeyValueCache : IDisposable
 {
     private const int Block = 256;
@@ -22,8 +22,8 @@ public sealed class KeyValueCache : IDisposable
     {
     }
 
-    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row, in so many layers and
-    /// heads.</summary>
+    /// <summary>A cache that holds up to <paramref name="capacity"/> positions of each row, for given numbers of layers
+    /// and heads.</summary>
     public KeyValueCache(int layers, int heads, int headDimension, int batch, int capacity, Device device)
     {
         Capacity = capacity;
@@ -33,44 +33,44 @@ public sealed class KeyValueCache : IDisposable
         values = Allocate(layers, size, device);
     }
 
-    /// <summary>Most positions it holds.</summary>
+    /// <summary>The maximum number of positions.</summary>
     public int Capacity { get; }
 
-    /// <summary>Positions that there is memory for.</summary>
+    /// <summary>The number of positions with allocated memory.</summary>
     internal int Allocated { get; private set; }
 
-    /// <summary>Positions held.</summary>
+    /// <summary>The number of positions held.</summary>
     public int Length { get; private set; }
 
-    /// <summary>How many padding positions each row begins with, [batch]; null when none does.</summary>
+    /// <summary>Number of padding positions at the start of each row, [batch]; null without padding.</summary>
     internal Tensor? LeftPadding { get; private set; }
 
-    /// <summary>Which of the prompt's positions are not padding, [batch, prompt] of truth values; null when none is.
-    /// Later positions never are.</summary>
+    /// <summary>Which of the prompt's positions are not padding, [batch, prompt], booleans; null without padding. Later
+    /// positions are never padding.</summary>
     internal Tensor? KeyMask { get; private set; }
 
-    /// <summary>Whether padding, where there is any, stands on the left alone.</summary>
+    /// <summary>Whether all padding, if any, is on the left.</summary>
     internal bool PaddingIsLeft => KeyMask is null || paddingIsLeft;
 
-    /// <summary>How many padding positions a row begins with.</summary>
+    /// <summary>Number of padding positions at the start of a row.</summary>
     internal int PaddingOf(int row) => KeyMask is null ? 0 : (int)paddingCounts[row];
 
     /// <summary>The keys and values of a layer, [batch, key-value heads, allocated, head dimension] each.</summary>
     internal (Tensor Keys, Tensor Values) Layer(int layer) => (keys[layer], values[layer]);
 
-    /// <summary>Keys and values of a prompt adapter's positions before the text, a layer each; null where there are
+    /// <summary>Each layer's keys and values of a prompt adapter's positions before the text; null if there are
     /// none.</summary>
     internal IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; private set; }
 
-    /// <summary>Keeps a prompt's keys and values for the steps that follow.</summary>
+    /// <summary>Keeps a prompt's keys and values for later steps.</summary>
     internal void RememberPrompt(IReadOnlyList<(Tensor Keys, Tensor Values)> prompt) =>
         Prompt =
             [.. prompt.Select(
                 layer => (layer.Keys.detach().DetachFromDisposeScope(),
                 layer.Values.detach().DetachFromDisposeScope()))];
 
-    /// <summary>Makes room for further positions.</summary>
-    /// <exception cref="InvalidOperationException">They do not; nothing has been added.</exception>
+    /// <summary>Reserves space for more positions.</summary>
+    /// <exception cref="InvalidOperationException">They exceed the capacity; nothing has been added.</exception>
     internal void RequireRoom(long added)
     {
         if (Length + added > Capacity)
@@ -80,10 +80,10 @@ public sealed class KeyValueCache : IDisposable
         if (Length + added > Allocated) Grow((int)(Length + added));
     }
 
-    /// <summary>Adds a layer's keys and values of new positions and returns those of all positions.</summary>
-    /// <param name="layer">The layer's number.</param>
+    /// <summary>Appends a layer's keys and values of new positions and returns those of all positions.</summary>
+    /// <param name="layer">The layer's index.</param>
     /// <param name="key">[batch, key-value heads, new positions, head dimension]</param>
-    /// <param name="value">as <paramref name="key"/></param>
+    /// <param name="value">Same shape as <paramref name="key"/>.</param>
     internal (Tensor Keys, Tensor Values) Append(int layer, Tensor key, Tensor value)
     {
         long added = key.shape[2];
@@ -93,10 +93,10 @@ public sealed class KeyValueCache : IDisposable
         return (keys[layer].narrow(2, 0, Length + added), values[layer].narrow(2, 0, Length + added));
     }
 
-    /// <summary>Counts positions in after every layer has appended them.</summary>
+    /// <summary>Counts new positions after every layer has appended them.</summary>
     internal void Advance(int added) => Length += added;
 
-    /// <summary>Keeps a prompt's padding for the steps that follow.</summary>
+    /// <summary>Keeps a prompt's padding for later steps.</summary>
     internal void RememberPadding(Tensor leftPadding, Tensor keyMask)
     {
         LeftPadding?.Dispose();
@@ -107,7 +107,7 @@ public sealed class KeyValueCache : IDisposable
         paddingIsLeft = paddingCounts.Sum() + keyMask.sum().item<long>() == keyMask.numel();
     }
 
-    /// <summary>Forgets all but the first positions, so that what follows them may differ; for rows without
+    /// <summary>Discards all but the first positions, so that different ones can follow; only for rows without
     /// padding.</summary>
     internal void Keep(int length)
     {
@@ -119,7 +119,7 @@ public sealed class KeyValueCache : IDisposable
         Length = length;
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>Discards all positions.</summary>
     internal void Clear()
     {
         LeftPadding?.Dispose();
@@ -147,7 +147,7 @@ public sealed class KeyValueCache : IDisposable
         Prompt = null;
     }
 
-    // By half of what there is, so that a text's positions are copied twice or so in all.
+    // Grows by half, so a text's positions are copied about twice in total.
     private void Grow(int needed)
     {
         using var scope = NewDisposeScope();

@@ -20,14 +20,14 @@ public static class ModelFolder
         "chat_template.json",
     ];
 
-    /// <summary>Writes weights beside copies of a source folder's config and tokenizer files; the folder appears whole
-    /// or not at all.</summary>
-    /// <param name="source">The folder whose companions are copied.</param>
-    /// <param name="target">The folder to make.</param>
-    /// <param name="weights">Tensors by checkpoint name, in the dtype to be stored.</param>
-    /// <param name="editConfig">Changes config.json's keys in the copy; null leaves the file as it is.</param>
-    /// <param name="addFiles">Writes further files into the folder; null for none.</param>
-    /// <exception cref="InputException">The target is the source.</exception>
+    /// <summary>Writes weights next to copies of a source folder's config and tokenizer files, atomically: the folder
+    /// appears complete or not at all.</summary>
+    /// <param name="source">The folder with the files to copy.</param>
+    /// <param name="target">The folder to create.</param>
+    /// <param name="weights">Tensors by checkpoint name, in the dtype to store.</param>
+    /// <param name="editConfig">Edits config.json's keys in the copy; null copies the file unchanged.</param>
+    /// <param name="addFiles">Writes more files into the folder; null for none.</param>
+    /// <exception cref="InputException">The target is the source folder.</exception>
     public static void Write(
         string source, string target, IReadOnlyList<KeyValuePair<string, Tensor>> weights,
         Action<JsonObject>? editConfig = null,
@@ -44,7 +44,7 @@ public static class ModelFolder
         });
     }
 
-    // The file stays byte for byte where nothing changes.
+    // Without changes the file is copied byte for byte.
     private static void Edit(string path, Action<JsonObject> edit)
     {
         JsonObject config = JsonNode.Parse(SmallFile.ReadText(path))!.AsObject();

@@ -6,14 +6,16 @@ using LowRank.Quantization;
 
 namespace LowRank.Models;
 
-/// <summary>What a checkpoint holds, read from its headers alone: of any model, also of one that LowRank cannot
-/// run.</summary>
+/// <summary>The contents of a checkpoint, read only from its headers; works for any model, including ones that LowRank
+/// cannot run.</summary>
 /// <param name="ModelType">The config's <c>model_type</c>; null without a config.</param>
-/// <param name="Parameters">Numbers stored; a head that shares the embedding's weight is stored once.</param>
-/// <param name="Layers">Layers by the config, else by the tensors' names; null where neither tells.</param>
-/// <param name="DataTypes">Numbers stored in each dtype, the most first; a quantised weight's is its format, such as
-/// nf4.</param>
-/// <param name="Bytes">Bytes of all tensors.</param>
+/// <param name="Parameters">Number of stored parameters; a head that shares the embedding's weight is stored
+/// once.</param>
+/// <param name="Layers">Number of layers, from the config or otherwise from the tensors' names; null if
+/// unknown.</param>
+/// <param name="DataTypes">Number of parameters per dtype, most first; for a quantised weight the dtype is its format,
+/// such as nf4.</param>
+/// <param name="Bytes">Size of all tensors in bytes.</param>
 /// <param name="Tensors">Number of tensors.</param>
 /// <param name="Files">Number of weight files.</param>
 public sealed partial record ModelSummary(
@@ -23,7 +25,7 @@ public sealed partial record ModelSummary(
     private static readonly string[] LayerKeys = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"];
 
     /// <summary>Reads a Hugging Face folder or a safetensors file.</summary>
-    /// <exception cref="InputException">There are no weights, or a file is broken.</exception>
+    /// <exception cref="InputException">There are no weights, or a file is invalid.</exception>
     public static ModelSummary Read(string folderOrFile)
     {
         using Checkpoint checkpoint = Checkpoint.Open(folderOrFile);
@@ -31,7 +33,7 @@ public sealed partial record ModelSummary(
         IReadOnlyCollection<SafeTensorsEntry> entries = [.. checkpoint.Entries.Values];
         IReadOnlyDictionary<string, StoredMatrix> quantized = BitsAndBytesReader.Read(checkpoint);
         HashSet<string> parts = [.. quantized.Values.SelectMany(matrix => matrix.Names)];
-        // A quantised weight counts as the numbers it stands for; its scales are no weights.
+        // A quantised weight counts as the parameters that it represents; its scales do not count.
         (string Type, long Count)[] weights =
         [
             .. entries.Where(entry => !parts.Contains(entry.Name))
@@ -62,7 +64,7 @@ public sealed partial record ModelSummary(
         return null;
     }
 
-    // model.layers.11.… names the twelfth layer.
+    // model.layers.11.… belongs to the twelfth layer.
     private static int? LayersOf(IEnumerable<SafeTensorsEntry> entries)
     {
         int[] numbers =

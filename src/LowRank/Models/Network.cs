@@ -7,29 +7,28 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>A model of any kind, as adapters and files see it: named weights and adaptable layers.</summary>
+/// <summary>A model of any kind, as seen by adapters and files: named weights and adaptable layers.</summary>
 public interface INetwork : IDisposable
 {
     /// <summary>The family the model belongs to.</summary>
     Families.IModelFamily Family { get; }
 
-    /// <summary>What it computes from its states.</summary>
+    /// <summary>The head on top of its states.</summary>
     HeadKind HeadKind { get; }
 
-    /// <summary>Where the model computes.</summary>
+    /// <summary>The device that the model computes on.</summary>
     Device Device { get; }
 
     /// <summary>Rows of the token embedding.</summary>
     int VocabularySize { get; }
 
-    /// <summary>Longest sequence it takes.</summary>
+    /// <summary>The longest sequence that it accepts.</summary>
     int MaxPositions { get; }
 
-    /// <summary>Every weight by its checkpoint name, in the order of the model; a tied head does not appear
-    /// twice.</summary>
+    /// <summary>Every weight by its checkpoint name, in model order; a tied head appears only once.</summary>
     IReadOnlyDictionary<string, Tensor> Parameters { get; }
 
-    /// <summary>The frozen weights of linear layers that are kept packed, by checkpoint name; they are no
+    /// <summary>The frozen, packed weights of linear layers, by checkpoint name; they are not in
     /// <see cref="Parameters"/>.</summary>
     IReadOnlyDictionary<string, PackedWeight> PackedWeights { get; }
 
@@ -40,47 +39,47 @@ public interface INetwork : IDisposable
     /// <summary>The token embedding.</summary>
     Embedding TokenEmbedding { get; }
 
-    /// <summary>Every linear layer but the output head, in the order of the model; those of a task's head at the
-    /// end.</summary>
+    /// <summary>Every linear layer except the output head, in model order; those of a task head come last.</summary>
     IEnumerable<Linear> LinearLayers { get; }
 
-    /// <summary>The layer that scores the vocabulary; null where there is none.</summary>
+    /// <summary>The layer that scores the vocabulary; null if there is none.</summary>
     Linear? OutputHead { get; }
 
-    /// <summary>Whether the output head computes with the embedding's weight.</summary>
+    /// <summary>Whether the output head shares the embedding's weight.</summary>
     bool TiesHead => OutputHead is { SharesWeight: true };
 
-    /// <summary>Stored names of weights that the checkpoint holds besides the one that they share and equal.</summary>
+    /// <summary>Names of stored weights that duplicate the weight that they share.</summary>
     IReadOnlyCollection<string> DuplicateWeights { get; }
 
-    /// <summary>Whether a training pass keeps the inputs of its blocks alone and computes the blocks again as it goes
-    /// backward: less memory, more time, the same gradients. False by default.</summary>
-    /// <exception cref="InputException">The model cannot.</exception>
+    /// <summary>Whether a training pass keeps only the inputs of its blocks and recomputes the blocks in the backward
+    /// pass: less memory, more time, the same gradients. False by default.</summary>
+    /// <exception cref="InputException">The model does not support this.</exception>
     bool GradientCheckpointing { get; set; }
 
-    /// <summary>Names of weights that the checkpoint lacks and that were drawn anew, as a new task's head is.</summary>
+    /// <summary>Names of weights that the checkpoint lacks and that were initialised, such as a new task
+    /// head.</summary>
     IReadOnlyCollection<string> CreatedWeights { get; }
 
-    /// <summary>Names of the weights whose values an adapter that is in use holds whole.</summary>
+    /// <summary>Names of weights that an active adapter replaces whole.</summary>
     ISet<string> ReplacedWeights { get; }
 
     /// <summary>The name under which the checkpoint stores a weight.</summary>
     string StoredName(string parameter);
 
-    /// <summary>A module's path as transformers' class of this head has it: without the base's prefix where there is no
+    /// <summary>A module's path in transformers' class for this head: without the base's prefix if there is no
     /// head.</summary>
     string ModulePath(string path) =>
         HeadKind == HeadKind.None && path.StartsWith(Family.BasePrefix, StringComparison.Ordinal)
         ? path[Family.BasePrefix.Length..] : path;
 }
 
-/// <summary>A model that turns one text into states: a decoder or an encoder.</summary>
+/// <summary>A model that turns a text into states: a decoder or an encoder.</summary>
 public interface ISequenceNetwork : INetwork
 {
-    /// <summary>What is computed from the states; null for none.</summary>
+    /// <summary>The head on top of the states; null for none.</summary>
     Head? Head { get; }
 
-    /// <summary>Which state the family's classifiers take for a whole text.</summary>
+    /// <summary>The state that the family's classifiers use for a whole text.</summary>
     Pooling Pooling { get; }
 
     /// <summary>The normalised states below the head.</summary>
@@ -90,7 +89,7 @@ public interface ISequenceNetwork : INetwork
     Tensor States(ModelInput input, Generator? dropout = null);
 }
 
-/// <summary>What a model with a head gives for a batch.</summary>
+/// <summary>Computes the output of a model with a head for a batch.</summary>
 public static class NetworkOutput
 {
     private const double Least = 1e-9; // a text without a token that counts gives zeros
@@ -110,10 +109,10 @@ public static class NetworkOutput
         return head.Forward(states, dropout).MoveToOuterDisposeScope();
     }
 
-    /// <summary>One state for each text.</summary>
+    /// <summary>One state per text.</summary>
     /// <param name="states">[batch, sequence, hidden]</param>
-    /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
-    /// <param name="pooling">Which.</param>
+    /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null without padding.</param>
+    /// <param name="pooling">The pooling method.</param>
     /// <returns>[batch, hidden]</returns>
     public static Tensor Pool(Tensor states, Tensor? mask, Pooling pooling)
     {
@@ -146,20 +145,19 @@ public static class NetworkOutput
     }
 }
 
-/// <summary>A batch of texts as a model takes it.</summary>
+/// <summary>A batch of texts as model input.</summary>
 /// <param name="Tokens">[batch, sequence]</param>
-/// <param name="AttentionMask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
-/// <param name="TokenTypes">0 for the first text and 1 for the second, [batch, sequence]; null for 0
-/// everywhere.</param>
+/// <param name="AttentionMask">1 for tokens and 0 for padding, [batch, sequence]; null without padding.</param>
+/// <param name="TokenTypes">0 for the first text and 1 for the second, [batch, sequence]; null if all are 0.</param>
 public sealed record ModelInput(Tensor Tokens, Tensor? AttentionMask = null, Tensor? TokenTypes = null);
 
-/// <summary>Positions before every text that a decoder sees, given by their keys and values in each layer.</summary>
+/// <summary>Positions before every text of a decoder, given by their keys and values in each layer.</summary>
 public interface IPrompt
 {
     /// <summary>Its tensors by their keys in the adapter's file.</summary>
     IReadOnlyList<KeyValuePair<string, Tensor>> Weights { get; }
 
-    /// <summary>How many positions.</summary>
+    /// <summary>Number of positions.</summary>
     int Length { get; }
 
     /// <summary>Keys and values of the positions, [1, key-value heads, positions, head dimension] for each
@@ -170,24 +168,24 @@ public interface IPrompt
     IReadOnlyList<(Tensor Keys, Tensor Values)> States(Decoder model, Generator? dropout);
 }
 
-/// <summary>Which state stands for a whole text.</summary>
+/// <summary>The state that represents a whole text.</summary>
 public enum Pooling
 {
-    /// <summary>The first token's, [CLS] or &lt;s&gt;.</summary>
+    /// <summary>The first token's state, [CLS] or &lt;s&gt;.</summary>
     First,
 
-    /// <summary>The last token's that is not padding.</summary>
+    /// <summary>The state of the last token that is not padding.</summary>
     Last,
 
     /// <summary>The mean over all tokens that are not padding.</summary>
     Mean,
 
-    /// <summary>The largest value of each place over all tokens that are not padding.</summary>
+    /// <summary>The maximum of each dimension over all tokens that are not padding.</summary>
     Max,
 
-    /// <summary>The sum over all tokens that are not padding, divided by the root of their number.</summary>
+    /// <summary>The sum over all tokens that are not padding, divided by the square root of their number.</summary>
     MeanOfRoot,
 
-    /// <summary>The mean over all tokens that are not padding, each weighted by its position from 1.</summary>
+    /// <summary>The mean over all tokens that are not padding, weighted by position (from 1).</summary>
     WeightedMean,
 }

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>A Hugging Face model folder, opened: the model, its config and its generation settings.</summary>
+/// <summary>An opened Hugging Face model folder: the model, its config and its generation settings.</summary>
 public sealed class PretrainedModel : IDisposable
 {
     private const string VocabularyKey = "vocab_size";
@@ -35,32 +35,32 @@ public sealed class PretrainedModel : IDisposable
     public INetwork Network { get; }
 
     /// <summary>The model as a decoder.</summary>
-    /// <exception cref="InputException">It is none.</exception>
+    /// <exception cref="InputException">The model is not a decoder.</exception>
     public Decoder Decoder => Network as Decoder ?? throw new InputException(
         $"{Folder} is a {Config.ModelType} model, which does not continue texts. Expected a decoder, such as " +
             "llama, qwen2 or gpt2.");
 
-    /// <summary>The model as one that turns a text into states: a decoder or an encoder.</summary>
-    /// <exception cref="InputException">It is none.</exception>
+    /// <summary>The model as a text model: a decoder or an encoder.</summary>
+    /// <exception cref="InputException">The model is neither.</exception>
     public ISequenceNetwork Sequence => Network as ISequenceNetwork ?? throw new InputException(
         $"{Folder} is a {Config.ModelType} model, which turns one text into another. Expected an encoder or a " +
             "decoder.");
 
-    /// <summary>Begin, end and padding tokens.</summary>
+    /// <summary>Start, end and padding tokens.</summary>
     public GenerationSettings Generation { get; }
 
-    /// <summary>Rows of the embedding in the folder's weights; more were added where the vocabulary is
-    /// larger.</summary>
+    /// <summary>Number of rows of the embedding in the folder's weights; a larger vocabulary adds rows to
+    /// them.</summary>
     public int StoredVocabulary { get; private init; }
 
-    /// <summary>Tells the weights in the folder from others (SHA-256 over names, dtypes, shapes and bytes of all
-    /// tensors, as lower-case hexadecimal digits); null for random ones. Read from the files the first time it is asked
-    /// for; what is changed in memory makes no difference.</summary>
+    /// <summary>Identifies the weights in the folder (SHA-256 over names, dtypes, shapes and bytes of all tensors, as
+    /// lower-case hexadecimal digits); null for random weights. Computed from the files on first access; changes in
+    /// memory have no effect.</summary>
     public string? Fingerprint => fingerprint ??= checkpoint is null ? null : BaseFingerprint.Of(Folder);
 
     private string? fingerprint;
 
-    /// <summary>What the user should know of the model's files, a sentence each.</summary>
+    /// <summary>What the user should know about the model's files, one sentence each.</summary>
     public IReadOnlyList<string> Notes => Config.UnknownKeys is { Count: > 0 } unknown
         ? [$"{Path.Combine(Folder, "config.json")} has {(unknown.Count == 1 ? "a key that is" : "keys that are")} " +
         $"not known to {Config.ModelType} here and so {(unknown.Count == 1 ? "has" : "have")} no effect: " +
@@ -71,17 +71,17 @@ public sealed class PretrainedModel : IDisposable
 
     /// <summary>Opens a folder with <c>config.json</c> and safetensors weights.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="device">Where the model computes; the processor by default.</param>
-    /// <param name="trainable">True when every weight is to be trained; false keeps them mapped from the file.</param>
-    /// <param name="head">What it computes from its states; null takes what the config names.</param>
-    /// <param name="vocabulary">Rows that the token embedding and the output head are to have: more than the folder's
-    /// where an adapter adds tokens, each beginning as the mean of all others. Fewer, as 0, leave them as they
-    /// are.</param>
-    /// <param name="baseDtype">How the weights of its linear layers are kept, one of <see cref="WeightFormats.Names"/>.
-    /// They are quantised one at a time, so that no more than one is in float32 at once. Embeddings, norms, biases, the
-    /// output head and heads of tasks, routers of experts and T5's <c>wo</c> stay in float32.</param>
-    /// <exception cref="InputException">Files are missing or broken, the config asks for something unsupported, or
-    /// weights do not fit; or weights are to be packed and trained.</exception>
+    /// <param name="device">The device to compute on; the processor by default.</param>
+    /// <param name="trainable">True if every weight will be trained; false keeps them mapped from the file.</param>
+    /// <param name="head">The head to open; null takes the config's.</param>
+    /// <param name="vocabulary">Number of rows for the token embedding and the output head: more than the folder's if
+    /// an adapter adds tokens; each new row is initialised to the mean of the others. A smaller number, such as 0,
+    /// leaves them unchanged.</param>
+    /// <param name="baseDtype">The storage format of linear layers' weights, one of <see cref="WeightFormats.Names"/>.
+    /// They are quantised one at a time, so at most one is in float32 at once. Embeddings, norms, biases, the output
+    /// head and task heads, expert routers and T5's <c>wo</c> stay in float32.</param>
+    /// <exception cref="InputException">Files are missing or invalid, the config asks for something unsupported,
+    /// weights do not fit, or weights should be both packed and trained.</exception>
     public static PretrainedModel Open(
         string folder, Device? device = null, bool trainable = false, HeadRequest? head = null, int vocabulary = 0,
             string baseDtype = WeightFormats.Auto)
@@ -90,15 +90,14 @@ public sealed class PretrainedModel : IDisposable
         ConfigReader config = ConfigReader.Open(Path.Combine(folder, "config.json"));
         int rows = (int)config.NumberOr(VocabularyKey, 0);
         bool extends = rows > 0 && vocabulary > rows;
-        // as a file would say it
+        // the name as a file spells it
         if (extends) config.Root[VocabularyKey] = JsonNode.Parse(vocabulary.ToString(CultureInfo.InvariantCulture));
         NativeRuntime.Initialize();
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
             var stored = new CheckpointWeights(checkpoint, folder);
-            // As transformers does: a config that asks for quantised weights beside weights that are not has them
-            // quantised.
+            // As in transformers, weights that are stored unquantised are quantised if the config asks for it.
             if (baseDtype == WeightFormats.Auto && stored.QuantizedWeights.Count == 0
                 && QuantizationConfig.Format(config.Root) is { } asked)
                 format = WeightFormats.Get(asked);

@@ -6,15 +6,15 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Writes a model with its linear layers quantised, as transformers does with bitsandbytes.</summary>
+/// <summary>Writes a model with quantised linear layers in transformers' bitsandbytes format.</summary>
 public static class QuantizedFolder
 {
-    /// <summary>Writes the folder: packed weights with the tensors that belong to them, everything else as the model's
-    /// folder stores it, and config.json with its <c>quantization_config</c>.</summary>
+    /// <summary>Writes the folder: packed weights with their companion tensors, everything else as stored in the
+    /// model's folder, and config.json with its <c>quantization_config</c>.</summary>
     /// <param name="model">The model, opened in the format to write.</param>
-    /// <param name="target">The folder to make; it appears whole or not at all.</param>
-    /// <exception cref="InputException">The model is not quantised, its format has no form in bitsandbytes, it is not
-    /// on the processor, or the target is the model itself.</exception>
+    /// <param name="target">The folder to create; it appears complete or not at all.</param>
+    /// <exception cref="InputException">The model is not quantised, bitsandbytes lacks its format, it is not on the
+    /// processor, or the target is the model's own folder.</exception>
     public static void Write(PretrainedModel model, string target)
     {
         INetwork network = model.Network;
@@ -58,13 +58,14 @@ public static class QuantizedFolder
         if (network is ISequenceNetwork { Head: { } top }) all = all.Concat(top.Layers);
         IEnumerable<string> paths = all.Where(layer => layer.Packed is null)
             .Select(layer => network.ModulePath(layer.Path));
-        // A model opened without its head keeps the head's name out of reach of programs that open it with one.
+        // For a model opened without its head, the head's name is still listed, so programs that open it with one do
+        // not quantise it.
         return paths.Append("lm_head").Distinct();
     }
 
     private static string Original(Checkpoint checkpoint, CheckpointWeights source, string name)
     {
-        // what it was before the file was written, the expanded values are
+        // the dtype before the file was written, which expanded values get
         if (source.Quantized(name) is not null) return "float32";
         return checkpoint.Entries[name].Type switch
         {
@@ -75,15 +76,13 @@ public static class QuantizedFolder
     }
 }
 
-/// <summary>The section <c>quantization_config</c> of a config.json, as transformers and bitsandbytes write
-/// it.</summary>
+/// <summary>The <c>quantization_config</c> section of config.json, as transformers and bitsandbytes write it.</summary>
 internal static class QuantizationConfig
 {
     /// <summary>The section's key.</summary>
     public const string Key = "quantization_config";
 
-    /// <summary>The format that a config asks for; null where it asks for none, or for one that is not
-    /// supported.</summary>
+    /// <summary>The format that a config requests; null if it requests none or an unsupported one.</summary>
     public static string? Format(JsonObject config)
     {
         if (config[Key] is not JsonObject section || Text(section, "quant_method", "bitsandbytes") != "bitsandbytes")
@@ -92,7 +91,7 @@ internal static class QuantizationConfig
             : Flag(section, "load_in_8bit") ? "int8" : null;
     }
 
-    /// <summary>Refuses what is not supported.</summary>
+    /// <summary>Rejects unsupported settings.</summary>
     internal static void Check(ConfigReader config)
     {
         if (!config.Has(Key)) return;

@@ -7,68 +7,66 @@ namespace LowRank.Models;
 /// extensions).</summary>
 /// <param name="Type">default, linear, dynamic, llama3, yarn or longrope.</param>
 /// <param name="Theta">The base of the frequencies; 10,000 by default.</param>
-/// <param name="Dimension">How many values of a head are rotated (even).</param>
+/// <param name="Dimension">Number of values of a head that are rotated (even).</param>
 /// <param name="MaxPositions">The model's max_position_embeddings.</param>
 public sealed record RopeSettings(string Type, double Theta, int Dimension, int MaxPositions)
 {
-    /// <summary>How many times longer than the original the context is; for every type but default.</summary>
+    /// <summary>The ratio of the extended to the original context length; for every type except default.</summary>
     public double Factor { get; init; } = 1;
 
     /// <summary>The context length before extension; for llama3, yarn and longrope.</summary>
     public int OriginalMaxPositions { get; init; }
 
-    /// <summary>llama3: wavelengths above original length / this are fully stretched.</summary>
+    /// <summary>llama3: wavelengths above original length / this value are fully stretched.</summary>
     public double LowFrequencyFactor { get; init; } = 1;
 
-    /// <summary>llama3: wavelengths below original length / this are kept.</summary>
+    /// <summary>llama3: wavelengths below original length / this value are unchanged.</summary>
     public double HighFrequencyFactor { get; init; } = 4;
 
-    /// <summary>yarn: rotations above which a dimension is extrapolated (YaRN, arXiv 2309.00071, section
+    /// <summary>yarn: number of rotations above which a dimension is extrapolated (YaRN, arXiv 2309.00071, section
     /// 3.2).</summary>
     public double BetaFast { get; init; } = 32;
 
-    /// <summary>yarn: rotations below which a dimension is interpolated.</summary>
+    /// <summary>yarn: number of rotations below which a dimension is interpolated.</summary>
     public double BetaSlow { get; init; } = 1;
 
-    /// <summary>longrope: the stretch of each frequency within the original length.</summary>
+    /// <summary>longrope: the stretch of each frequency up to the original length.</summary>
     public IReadOnlyList<double> ShortFactors { get; init; } = [];
 
     /// <summary>longrope: the stretch of each frequency beyond the original length.</summary>
     public IReadOnlyList<double> LongFactors { get; init; } = [];
 
-    /// <summary>The factor on cosine and sine; null takes 0.1·ln(factor) + 1 (yarn) or √(1 + ln(factor)/ln(original
+    /// <summary>The factor on cosine and sine; null means 0.1·ln(factor) + 1 (yarn) or √(1 + ln(factor)/ln(original
     /// length)) (longrope).</summary>
     public double? AttentionFactor { get; init; }
 
-    /// <summary>yarn: the numerator's scale of the attention factor, as DeepSeek's checkpoints give it.</summary>
+    /// <summary>yarn: the scale in the numerator of the attention factor, as in DeepSeek's checkpoints.</summary>
     public double? MScale { get; init; }
 
-    /// <summary>yarn: the denominator's scale of the attention factor.</summary>
+    /// <summary>yarn: the scale in the denominator of the attention factor.</summary>
     public double? MScaleAllDimensions { get; init; }
 
     /// <summary>yarn: whether the correction range is rounded to whole dimensions.</summary>
     public bool Truncate { get; init; } = true;
 
-    /// <summary>The length beyond which every position turns differently, so that keys cached before do not fit keys
-    /// made after; null where that never happens.</summary>
+    /// <summary>The length beyond which every position rotates differently, so that previously cached keys do not match
+    /// new ones; null if that never happens.</summary>
     public int? TurnsAnewBeyond => Type == "longrope" ? OriginalMaxPositions : null;
 }
 
-/// <summary>
-/// Reads rotary settings in both forms that checkpoints have: <c>rope_parameters</c> (transformers 5) and
-/// <c>rope_theta</c> with <c>rope_scaling</c> (before).
-/// </summary>
+/// <summary>Reads rotary settings in both forms found in checkpoints: <c>rope_parameters</c> (transformers 5) and
+/// <c>rope_theta</c> with <c>rope_scaling</c> (earlier).</summary>
 internal static class RopeReader
 {
     private const double MostTheta = 1e30; // beyond it, powers of it are no float32 numbers
 
     private static readonly string[] Types = ["default", "linear", "dynamic", "llama3", "yarn", "longrope"];
 
-    /// <summary>Reads the settings of a model whose layers all turn alike.</summary>
+    /// <summary>Reads the settings of a model with the same rotation in all layers.</summary>
     /// <param name="config">The config.</param>
     /// <param name="headDimension">Width of a head.</param>
     /// <param name="maxPositions">The model's max_position_embeddings.</param>
-    /// <param name="defaults">The family's own names and values for what is missing.</param>
+    /// <param name="defaults">The family's key names and default values.</param>
     public static RopeSettings Read(
         ConfigReader config, int headDimension, int maxPositions, RopeDefaults? defaults = null)
     {
@@ -76,8 +74,8 @@ internal static class RopeReader
         return Read(config, key, config.Object(key) ?? [], headDimension, maxPositions, defaults ?? new RopeDefaults());
     }
 
-    /// <summary>Reads the settings of one kind of layers of a model that has two: the object of that name below
-    /// <c>rope_parameters</c>, or the older keys that <paramref name="defaults"/> names.</summary>
+    /// <summary>Reads the settings of one of two kinds of layers: the object with its name under
+    /// <c>rope_parameters</c>, or the older keys in <paramref name="defaults"/>.</summary>
     public static RopeSettings Read(
         ConfigReader config, string layerType, int headDimension, int maxPositions, bool scales, RopeDefaults defaults)
     {
@@ -103,8 +101,8 @@ internal static class RopeReader
         string type = Text(parameters, "rope_type") ?? Text(parameters, "type") ?? "default";
         if (type == "su") type = "longrope"; // its first name
         if (!Types.Contains(type)) config.Reject($"{key}.rope_type", $"\"{type}\"", string.Join(", ", Types));
-        // As transformers 5.12: families without partial rotation pass over the factor, and fail where the positions
-        // are stretched too.
+        // As in transformers 5.12: families without partial rotation ignore the factor, and fail if positions are also
+        // stretched.
         if (!defaults.IsPartial && partial is > 0 and < 1)
         {
             if (type != "default")
@@ -178,13 +176,13 @@ internal static class RopeReader
         parameters[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 }
 
-/// <summary>What a family's configs call the rotary keys, and their values where they are missing.</summary>
+/// <summary>The names of the rotary keys in a family's configs, and their default values.</summary>
 /// <param name="Theta">The base of the frequencies.</param>
 /// <param name="ThetaKey">Its key outside rope_parameters.</param>
-/// <param name="Partial">Share of a head that is rotated.</param>
+/// <param name="Partial">Fraction of a head that is rotated.</param>
 /// <param name="PartialKey">Its key outside rope_parameters.</param>
-/// <param name="IsPartial">Whether the family rotates a share of a head: transformers 5.12's others pass over
-/// it.</param>
+/// <param name="IsPartial">Whether the family rotates only a fraction of a head; in transformers 5.12 other families
+/// ignore it.</param>
 internal sealed record RopeDefaults(
     double Theta = 10_000, string ThetaKey = "rope_theta", double Partial = 1,
     string PartialKey = "partial_rotary_factor",

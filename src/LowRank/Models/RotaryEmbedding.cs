@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Rotary position embeddings: the cosines and sines that <see cref="Rotary"/> turns queries and keys
-/// by.</summary>
-/// <remarks>Computed in float32, operation for operation as transformers' modeling_rope_utils does.</remarks>
+/// <summary>Rotary position embeddings: the cosines and sines by which <see cref="Rotary"/> rotates queries and
+/// keys.</summary>
+/// <remarks>Computed in float32, with the same operations as transformers' modeling_rope_utils.</remarks>
 public sealed class RotaryEmbedding : IDisposable
 {
     private readonly RopeSettings settings;
@@ -21,12 +21,11 @@ public sealed class RotaryEmbedding : IDisposable
         Scaling = AttentionScaling(settings);
     }
 
-    /// <summary>The factor on cosine and sine: 1 but for yarn and longrope.</summary>
+    /// <summary>The factor on cosine and sine: 1 except for yarn and longrope.</summary>
     public double Scaling { get; }
 
-    /// <summary>Up to how many positions cosine and sine are the same whatever the longest text of a batch
-    /// is.</summary>
-    /// <param name="settings">The settings; null where nothing is turned.</param>
+    /// <summary>The number of positions whose cosine and sine do not depend on the longest text of a batch.</summary>
+    /// <param name="settings">The settings; null without rotation.</param>
     public static long FreeLength(RopeSettings? settings) => settings?.Type switch
     {
         "dynamic" => settings.MaxPositions,
@@ -35,9 +34,9 @@ public sealed class RotaryEmbedding : IDisposable
     };
 
     /// <summary>Cosine and sine for positions.</summary>
-    /// <param name="positions">Whole numbers, [rows, sequence]; rows is the batch or 1.</param>
-    /// <param name="longest">One more than the highest position: dynamic scaling depends on it.</param>
-    /// <returns>Two tensors [rows, 1, sequence, dimension / 2], the second axis standing for the heads.</returns>
+    /// <param name="positions">Integers, [rows, sequence]; rows is the batch size or 1.</param>
+    /// <param name="longest">The highest position plus one, which dynamic scaling depends on.</param>
+    /// <returns>Two tensors [rows, 1, sequence, dimension / 2]; the second axis broadcasts over heads.</returns>
     public (Tensor Cosine, Tensor Sine) At(Tensor positions, long longest)
     {
         Tensor frequencies = settings.Type switch
@@ -70,7 +69,7 @@ public sealed class RotaryEmbedding : IDisposable
     private static Tensor Powers(double theta, int dimension) =>
         pow(tensor((float)theta), arange(0, dimension, 2, ScalarType.Int64).to(ScalarType.Float32) / dimension);
 
-    // NTK-aware scaling by the length at hand: bloc97's "dynamic NTK", as transformers computes it.
+    // NTK-aware scaling by the current length: bloc97's "dynamic NTK", as in transformers.
     private Tensor Dynamic(long length)
     {
         double d = settings.Dimension;
@@ -78,7 +77,8 @@ public sealed class RotaryEmbedding : IDisposable
         return Plain(settings.Theta * Math.Pow(stretch, d / (d - 2)), settings.Dimension);
     }
 
-    // LongRoPE (arXiv 2402.13753): a stretch for each frequency, one set within the original length and one beyond it.
+    // LongRoPE (arXiv 2402.13753): a stretch for each frequency, with one set up to the original length and one beyond
+    // it.
     private static Tensor LongRope(RopeSettings s, IReadOnlyList<double> factors) =>
         1.0 / (tensor(factors.Select(factor => (float)factor).ToArray()) * Powers(s.Theta, s.Dimension));
 

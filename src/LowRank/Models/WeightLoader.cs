@@ -4,12 +4,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>
-/// Hands the layers of a model their weights by name while it is built, and reports every missing, mis-shaped and
-/// unexpected tensor at once in <see cref="Finish"/>.
-/// </summary>
-/// <remarks>float32 weights stay mapped from the file without a copy; half-precision ones are widened to float32,
-/// since processors without native half arithmetic multiply them two hundred times slower.</remarks>
+/// <summary>Hands weights to a model's layers by name while the model is built. <see cref="Finish"/> reports all
+/// missing, wrongly shaped and unexpected tensors together.</summary>
+/// <remarks>float32 weights stay mapped from the file without a copy. Half-precision ones are widened to float32,
+/// because processors without native half arithmetic multiply them two hundred times slower.</remarks>
 public sealed class WeightLoader
 {
     private readonly IWeightSource source;
@@ -20,7 +18,7 @@ public sealed class WeightLoader
     private readonly long seed;
     private readonly HeadRenewal renewal;
     private readonly List<string> created = [];
-    // a config that asks for more is of another model, and reading on takes time and memory
+    // a config that needs more belongs to another model, and reading on costs time and memory
     private const int MostProblems = 20_000;
     private const int Shown = 3;
 
@@ -33,13 +31,13 @@ public sealed class WeightLoader
     private readonly ExpansionBuffer buffer; // belongs to the packed weights, which free it
 
     /// <summary>Starts loading.</summary>
-    /// <param name="source">Where the weights come from.</param>
-    /// <param name="device">Where they go.</param>
-    /// <param name="ownMemory">True copies each weight, so that training may change it in place.</param>
+    /// <param name="source">The source of the weights.</param>
+    /// <param name="device">The device to move them to.</param>
+    /// <param name="ownMemory">True copies each weight so that training can change it in place.</param>
     /// <param name="basePrefix">The prefix of the transformer inside the causal model, such as <c>model.</c>: a
-    /// checkpoint of the bare transformer has its names without it.</param>
-    /// <param name="seed">Seed of weights that are drawn because the source has none.</param>
-    /// <param name="renewal">Whether a head that the source has is drawn anew.</param>
+    /// checkpoint of the bare transformer omits it from names.</param>
+    /// <param name="seed">The seed for weights that the source lacks.</param>
+    /// <param name="renewal">Whether the source's head is initialised anew.</param>
     public WeightLoader(IWeightSource source, Device device, bool ownMemory, string basePrefix, long seed = 42,
         HeadRenewal renewal = HeadRenewal.Never)
     {
@@ -51,30 +49,31 @@ public sealed class WeightLoader
         bare = source.Names is { } names && !names.Any(name => name.StartsWith(basePrefix, StringComparison.Ordinal));
     }
 
-    /// <summary>Every weight handed out so far, by its full name, in the order of the model.</summary>
+    /// <summary>Every weight handed out so far, by its full name, in model order.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters;
 
-    /// <summary>Those that are kept packed, by their full name; they are no <see cref="Parameters"/>.</summary>
+    /// <summary>The packed weights, by their full name; they are not in <see cref="Parameters"/>.</summary>
     public IReadOnlyDictionary<string, PackedWeight> PackedWeights => packed;
 
-    /// <summary>Names of the weights that were drawn because the source has none.</summary>
+    /// <summary>Names of the weights that were initialised because the source lacks them.</summary>
     public IReadOnlyCollection<string> Created => created;
 
-    /// <summary>Stored names of weights that equal the one they share: they need not be written again.</summary>
+    /// <summary>Names of stored weights that equal the weight that they share, so they need not be written
+    /// again.</summary>
     public IReadOnlyCollection<string> Duplicates => duplicates;
 
-    /// <summary>Says which weights share one, so that a source that has only another of them under its own name will
-    /// do.</summary>
-    /// <param name="name">The weight that they share.</param>
-    /// <param name="others">The others, the first that the source has counts.</param>
+    /// <summary>Declares weights that share one weight, so that a source may store it under any of their
+    /// names.</summary>
+    /// <param name="name">The shared weight.</param>
+    /// <param name="others">The other names; the first one that the source has is used.</param>
     public void LetStandIn(string name, params string[] others) => standIns[name] = others;
 
-    /// <summary>Whether a weight that the config lets share another's values does: the source has no values for it, or
-    /// the same.</summary>
-    /// <remarks>As transformers 5.12 (<c>tie_weights</c>): where both are there and differ, the file counts and not the
+    /// <summary>Whether a weight that the config allows to be shared is shared: the source has no values for it, or the
+    /// same values.</summary>
+    /// <remarks>As in transformers 5.12 (<c>tie_weights</c>): if both exist and differ, the file overrides the
     /// config.</remarks>
     /// <param name="name">The weight.</param>
-    /// <param name="other">The weight that it shares.</param>
+    /// <param name="other">The weight that it may share.</param>
     public bool IsShared(string name, string other)
     {
         if (source.Names is null) return true;
@@ -93,8 +92,8 @@ public sealed class WeightLoader
     }
 
     /// <summary>The name under which the source stores a weight: without the base's prefix in a bare checkpoint, with
-    /// TensorFlow's names of a norm's weight and bias (gamma, beta) in old ones, under another's name where it shares
-    /// that weight.</summary>
+    /// TensorFlow's names for a norm's weight and bias (gamma, beta) in old ones, or under the name of the weight that
+    /// it shares.</summary>
     public string StoredName(string name)
     {
         string stored = OwnName(name);
@@ -114,12 +113,12 @@ public sealed class WeightLoader
         return source.ShapeOf(old, []) is null ? stored : old;
     }
 
-    /// <summary>Whether the source has a weight of a name.</summary>
+    /// <summary>Whether the source has a weight with this name.</summary>
     public bool Has(string name) => source.Names is null || source.ShapeOf(StoredName(name), []) is not null;
 
-    /// <summary>The weight of a name, or where the source has none a fresh one: zeros for a bias, ones for a norm's
-    /// weight, else normal with standard deviation <paramref name="range"/>.</summary>
-    /// <remarks>Each name has its own draw: which others are missing does not change it.</remarks>
+    /// <summary>The weight with a name. If the source lacks it: zeros for a bias, ones for a norm's weight, otherwise
+    /// normal with standard deviation <paramref name="range"/>.</summary>
+    /// <remarks>Each name has its own random draw, so it does not depend on which other weights are missing.</remarks>
     public Tensor TakeOrDraw(string name, double range, params long[] shape)
     {
         if (Has(name))
@@ -144,9 +143,9 @@ public sealed class WeightLoader
         return weight;
     }
 
-    /// <summary>The weight of a name, as float32 on the device.</summary>
-    /// <remarks>Where it is missing or mis-shaped the problem is noted and a tensor without data stands in, so that the
-    /// rest can be checked too.</remarks>
+    /// <summary>The weight with a name, as float32 on the device.</summary>
+    /// <remarks>If it is missing or has the wrong shape, the problem is recorded and a tensor without data takes its
+    /// place, so that the rest can be checked too.</remarks>
     public Tensor Take(string name, params long[] shape)
     {
         string stored = StoredName(name);
@@ -174,13 +173,13 @@ public sealed class WeightLoader
         return weight;
     }
 
-    /// <summary>The weight of a linear layer: packed where the source holds it so or its
-    /// <see cref="IWeightSource.Format"/> asks for it, else as <see cref="Take"/> gives it.</summary>
+    /// <summary>The weight of a linear layer: packed if the source stores it packed or its
+    /// <see cref="IWeightSource.Format"/> requests it, otherwise as in <see cref="Take"/>.</summary>
     /// <param name="name">The weight's name.</param>
     /// <param name="inputs">Width of the input.</param>
     /// <param name="outputs">Width of the output.</param>
-    /// <param name="isTransposed">Whether it is stored [in, out]; a packed one is [out, in] all the same.</param>
-    /// <param name="isPackable">False keeps a weight in float32 that the source does not hold packed.</param>
+    /// <param name="isTransposed">Whether it is stored as [in, out]; a packed weight is [out, in] regardless.</param>
+    /// <param name="isPackable">False keeps the weight in float32 unless the source stores it packed.</param>
     public (Tensor? Plain, PackedWeight? Packed) TakeMatrix(
         string name, int inputs, int outputs, bool isTransposed, bool isPackable)
     {
@@ -190,7 +189,7 @@ public sealed class WeightLoader
         if (quantized is null && (source.Format is null || !isPackable)) return (Take(name, shape), null);
         if (quantized is null)
         {
-            // notes the problem
+            // records the problem
             if (source.ShapeOf(stored, shape) is not { } found || !found.SequenceEqual(shape))
                 return (Take(name, shape), null);
             taken.Add(stored);
@@ -222,11 +221,10 @@ public sealed class WeightLoader
         }
     }
 
-    /// <summary>Ends loading.</summary>
-    /// <param name="ignorable">Says which leftover names are known to carry nothing, such as saved attention
-    /// masks.</param>
-    /// <exception cref="InputException">Any tensor is missing, mis-shaped or unexpected: all of them are
-    /// listed.</exception>
+    /// <summary>Finishes loading.</summary>
+    /// <param name="ignorable">Says which unused tensors are irrelevant, such as saved attention masks.</param>
+    /// <exception cref="InputException">A tensor is missing, has the wrong shape or is unexpected; the message lists
+    /// all of them.</exception>
     public void Finish(Func<string, bool> ignorable)
     {
         foreach (string name in (source.Names ?? []).Where(name => !taken.Contains(name) && !ignorable(name))
@@ -253,7 +251,7 @@ public sealed class WeightLoader
                 [.. problems.GroupBy(problem => problem.Kind, problem => problem.What).SelectMany(Lines)]);
     }
 
-    // One wrong setting makes hundreds: the first ones tell it.
+    // One wrong setting causes hundreds of problems; the first ones are enough.
     private static IEnumerable<string> Lines(IGrouping<string, string> kind)
     {
         string[] all = [.. kind];
@@ -278,7 +276,7 @@ public sealed class WeightLoader
         return weight.DetachFromDisposeScope();
     }
 
-    // FNV-1a: string.GetHashCode differs from run to run.
+    // FNV-1a, because string.GetHashCode differs between runs.
     private static ulong StableHash(string text)
     {
         ulong hash = 14695981039346656037;

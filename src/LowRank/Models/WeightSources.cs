@@ -5,34 +5,34 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models;
 
-/// <summary>Where a model's weights come from: a checkpoint, or a random draw.</summary>
+/// <summary>The source of a model's weights: a checkpoint or a random generator.</summary>
 public interface IWeightSource
 {
-    /// <summary>A word for messages: the checkpoint's path, or what is drawn.</summary>
+    /// <summary>A description for messages: the checkpoint's path, or what is generated.</summary>
     string Description { get; }
 
-    /// <summary>The names this source holds; null when it can make any.</summary>
+    /// <summary>The tensor names in this source; null if it can generate any.</summary>
     IReadOnlyCollection<string>? Names { get; }
 
-    /// <summary>The shape stored under a name; null when the source has no such tensor.</summary>
+    /// <summary>The shape stored under a name; null if the source has no such tensor.</summary>
     /// <param name="name">The full tensor name.</param>
-    /// <param name="expected">The shape the model needs, which a source that draws weights adopts.</param>
+    /// <param name="expected">The shape that the model needs; a source that generates weights adopts it.</param>
     long[]? ShapeOf(string name, long[] expected);
 
-    /// <summary>The tensor, in the source's dtype; the caller owns it.</summary>
+    /// <summary>The tensor in the source's dtype; the caller owns it.</summary>
     Tensor Read(string name, long[] shape);
 
-    /// <summary>How the weights of linear layers are to be kept; null as they are, in float32.</summary>
+    /// <summary>The storage format for linear layers' weights; null leaves them in float32.</summary>
     IWeightFormat? Format => null;
 
-    /// <summary>Whether weights that the source holds packed are to be expanded.</summary>
+    /// <summary>Whether to expand weights that the source stores packed.</summary>
     bool Expands => false;
 
-    /// <summary>The weight of a name, where the source holds it packed; else null.</summary>
+    /// <summary>The packed weight with a name; null if the source does not store it packed.</summary>
     StoredMatrix? Quantized(string name) => null;
 
-    /// <summary>Says that a weight has been read and is not needed again, so that its pages may leave the
-    /// process.</summary>
+    /// <summary>Reports that a weight has been read and is no longer needed, so that its pages may be
+    /// released.</summary>
     void Release(string name)
     {
         // Only a mapped file has something to release.
@@ -42,8 +42,8 @@ public interface IWeightSource
 /// <summary>Weights mapped from a checkpoint.</summary>
 /// <param name="checkpoint">The checkpoint.</param>
 /// <param name="path">Its path, for messages.</param>
-/// <param name="format">How the weights of linear layers are to be kept; null as they are.</param>
-/// <param name="expands">Whether weights that the checkpoint holds packed are to be expanded.</param>
+/// <param name="format">The storage format for linear layers' weights; null leaves them unchanged.</param>
+/// <param name="expands">Whether to expand weights that the checkpoint stores packed.</param>
 internal sealed class CheckpointWeights(
     Checkpoint checkpoint, string path, IWeightFormat? format = null, bool expands = false) : IWeightSource
 {
@@ -53,7 +53,7 @@ internal sealed class CheckpointWeights(
     /// <inheritdoc/>
     public string Description => path;
 
-    /// <summary>The weights it holds packed, by name.</summary>
+    /// <summary>Its packed weights, by name.</summary>
     public IReadOnlyDictionary<string, StoredMatrix> QuantizedWeights => quantized;
 
     /// <inheritdoc/>
@@ -82,14 +82,14 @@ internal sealed class CheckpointWeights(
     public void Release(string name) => checkpoint.Release(name);
 }
 
-/// <summary>Weights of a checkpoint with more rows in the tables over the vocabulary: each new row is the mean of those
-/// stored.</summary>
-/// <remarks>A new token then begins as the average of all others: scored and read like none in particular (J. Hewitt,
-/// Initializing New Word Embeddings for Pretrained Language Models, 2021; transformers draws from nearly the same
-/// point).</remarks>
+/// <summary>A checkpoint's weights with additional rows in the vocabulary tables: each new row is the mean of the
+/// stored rows.</summary>
+/// <remarks>A new token then starts as the average of all others, so the model treats it as no token in particular (J.
+/// Hewitt, Initializing New Word Embeddings for Pretrained Language Models, 2021; transformers draws from nearly the
+/// same point).</remarks>
 /// <param name="stored">The checkpoint's weights.</param>
-/// <param name="rows">Rows of its tables over the vocabulary.</param>
-/// <param name="wanted">Rows that the model has.</param>
+/// <param name="rows">Number of stored rows in the vocabulary tables.</param>
+/// <param name="wanted">Number of rows in the model.</param>
 internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted) : IWeightSource
 {
     public string Description => stored.Description;
@@ -128,7 +128,7 @@ internal sealed class ExtendedWeights(IWeightSource stored, int rows, int wanted
         && found[0] == rows && expected[0] == wanted && found.AsSpan(1).SequenceEqual(expected.AsSpan(1));
 }
 
-/// <summary>Freshly drawn weights, as transformers initialises them: matrices normal with standard deviation
+/// <summary>Randomly initialised weights, as in transformers: matrices are normal with standard deviation
 /// <paramref name="range"/>, norms one, biases zero.</summary>
 /// <param name="range">The config's initializer_range.</param>
 /// <param name="seed">The same seed gives the same weights.</param>

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The common ground of BERT, RoBERTa and XLM-R: shared config keys, blocks and the simple heads.</summary>
+/// <summary>Shared parts of BERT, RoBERTa and XLM-R: config keys, blocks and the simple heads.</summary>
 internal static class BertLike
 {
     /// <summary>Reads the keys that these families share.</summary>
@@ -43,7 +43,7 @@ internal static class BertLike
         };
     }
 
-    /// <summary>Attention, norm, feed-forward, norm, below <c>encoder.layer</c>.</summary>
+    /// <summary>A block under <c>encoder.layer</c>: attention, norm, feed-forward, norm.</summary>
     public static PostNormBlock BuildBlock(WeightLoader weights, EncoderShape shape, string basePrefix, int layer)
     {
         string path = $"{basePrefix}encoder.layer.{layer}", attend = path + ".attention.self";
@@ -71,8 +71,8 @@ internal static class BertLike
             kind, [output], (states, dropout) => output.Forward(Dropout.Apply(states, dropoutShare, dropout), dropout));
     }
 
-    /// <summary>A dense layer, an activation, dropout and the scores; dropout before the dense layer where asked
-    /// for.</summary>
+    /// <summary>A dense layer, an activation, dropout and the scores; optionally dropout before the dense
+    /// layer.</summary>
     public static Head PooledHead(
         WeightLoader weights, EncoderShape shape, HeadRequest request, string densePath, string outputPath,
         Func<Tensor, Tensor> activation, bool dropsFirst)
@@ -89,8 +89,8 @@ internal static class BertLike
         });
     }
 
-    /// <summary>The masked language model's head: a dense layer, an activation, a norm, and the scores of the
-    /// vocabulary with the embedding's weight, or their own, and a bias.</summary>
+    /// <summary>The masked language model's head: a dense layer, an activation, a norm, and vocabulary scores with a
+    /// bias and either the embedding's weight or their own.</summary>
     public static Head MaskedHead(
         WeightLoader weights, EncoderShape shape, Embedding embedding, MaskedHeadPaths paths, string activationName,
         double epsilon, bool denseBias = true, bool outputBias = true)
@@ -109,7 +109,7 @@ internal static class BertLike
             output.Forward(norm.Forward(activation(dense.Forward(states, dropout))), dropout));
     }
 
-    // The output's own bias, which a config that ties the weight ties to the head's: as transformers 5.12.
+    // The output's own bias; a config that ties the weight also ties this bias to the head's, as in transformers 5.12.
     private static string BiasName(WeightLoader weights, EncoderShape shape, MaskedHeadPaths paths)
     {
         string own = paths.Output + ".bias";

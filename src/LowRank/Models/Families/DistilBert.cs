@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Families;
 
-/// <summary>DistilBERT: half of BERT's layers, no text types (arXiv 1910.01108).</summary>
+/// <summary>DistilBERT: half of BERT's layers and no text types (arXiv 1910.01108).</summary>
 internal sealed class DistilBert : EncoderFamily
 {
     private const double Epsilon = 1e-12; // written in transformers' code, not in the config
@@ -45,7 +45,7 @@ internal sealed class DistilBert : EncoderFamily
             Windows = new int?[layers],
             EmbeddingDropout = dropout,
             AttentionDropout = config.ShareOr("attention_dropout", 0.1),
-            // The feed-forward's additions are dropped, the attention's are not.
+            // Dropout applies to the output of the feed-forward layer but not to the attention's.
             FeedForwardDropout = dropout,
             ClassifierDropout = config.ShareOr("seq_classif_dropout", 0.2),
             TokenDropout = dropout,

@@ -2,11 +2,11 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The common ground of Gemma 2 and 3: scaled embeddings, norms around each part, weights stored as
+/// <summary>Shared parts of Gemma 2 and 3: scaled embeddings, norms around each part, and norm weights stored as
 /// differences from 1.</summary>
 internal static class Gemma
 {
-    /// <summary>The key by which a model attends both ways.</summary>
+    /// <summary>The config key for attention in both directions.</summary>
     public const string BothWays = "use_bidirectional_attention";
 
     /// <summary>Reads the keys that both share.</summary>
@@ -25,7 +25,7 @@ internal static class Gemma
         };
     }
 
-    /// <summary>A cap that null or a missing key turns off, or sets to the family's default.</summary>
+    /// <summary>A cap that null turns off; if the key is missing, the family's default applies.</summary>
     public static double? Cap(ConfigReader config, string key, double? otherwise)
     {
         if (!config.Has(key)) return config.Root.ContainsKey(key) ? null : otherwise;

@@ -14,7 +14,7 @@ internal sealed class Gemma2 : DecoderFamily
     /// <inheritdoc/>
     public override DecoderShape Read(ConfigReader config)
     {
-        // transformers' eager and fused attention differ about it.
+        // transformers' eager and fused attention disagree about it.
         if (config.FlagOr(Gemma.BothWays, false)) config.Reject(Gemma.BothWays, "true", "false");
         DecoderShape shape = Gemma.Read(config, new RopeDefaults());
         return shape with

@@ -2,8 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The language model of Gemma 3: five layers with a window to one without, each kind with its own rotary
-/// base, queries and keys normalised a head at a time (arXiv 2503.19786).</summary>
+/// <summary>The language model of Gemma 3: five layers with a window for each layer without, a separate rotary base for
+/// each kind, and queries and keys normalised per head (arXiv 2503.19786).</summary>
 internal sealed class Gemma3Text : DecoderFamily
 {
     /// <inheritdoc/>
@@ -27,7 +27,7 @@ internal sealed class Gemma3Text : DecoderFamily
         DecoderShape shape = Gemma.Read(config, globalRope);
         string pattern = config.Has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
         int every = config.PositiveOr(pattern, 6);
-        // in the configs, but transformers' attention does not cap
+        // present in the configs, but transformers' attention does not apply a cap
         _ = Gemma.Cap(config, "attn_logit_softcapping", null);
         bool bothWays = config.FlagOr(Gemma.BothWays, false);
         int window = config.PositiveOr("sliding_window", 4096);

@@ -83,7 +83,7 @@ internal sealed class Gpt2 : DecoderFamily
         new LayerNorm(weights, "transformer.ln_f", shape.HiddenSize, shape.NormEpsilon);
 
     /// <inheritdoc/>
-    // Old checkpoints carry the causal mask of each layer as a tensor.
+    // Old checkpoints store each layer's causal mask as a tensor.
     public override bool IsIgnorable(string name) =>
         name.EndsWith(".attn.bias", StringComparison.Ordinal)
             || name.EndsWith(".attn.masked_bias", StringComparison.Ordinal);

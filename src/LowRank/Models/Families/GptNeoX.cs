@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>GPT-NeoX and Pythia: attention and feed-forward side by side, a part of each head rotated (arXiv
+/// <summary>GPT-NeoX and Pythia: parallel attention and feed-forward, rotary positions on a part of each head (arXiv
 /// 2204.06745).</summary>
 internal sealed class GptNeoX : DecoderFamily
 {
@@ -69,7 +69,7 @@ internal sealed class GptNeoX : DecoderFamily
         new LayerNorm(weights, "gpt_neox.final_layer_norm", shape.HiddenSize, shape.NormEpsilon);
 
     /// <inheritdoc/>
-    // Old checkpoints carry the causal mask of each layer as a tensor.
+    // Old checkpoints store each layer's causal mask as a tensor.
     public override bool IsIgnorable(string name) => base.IsIgnorable(name)
         || name.EndsWith(".attention.bias", StringComparison.Ordinal)
         || name.EndsWith(".attention.masked_bias", StringComparison.Ordinal);

@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Llama 1 to 3 and everything of that architecture (arXiv 2302.13971, 2407.21783).</summary>
+/// <summary>Llama 1 to 3 and all models with that architecture (arXiv 2302.13971, 2407.21783).</summary>
 public sealed class Llama : DecoderFamily
 {
     /// <inheritdoc/>

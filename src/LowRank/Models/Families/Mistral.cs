@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Mistral: llama's architecture with a sliding window in every layer (arXiv 2310.06825).</summary>
+/// <summary>Mistral: Llama's architecture with a sliding window in every layer (arXiv 2310.06825).</summary>
 internal sealed class Mistral : DecoderFamily
 {
     /// <inheritdoc/>
@@ -15,7 +15,7 @@ internal sealed class Mistral : DecoderFamily
     public override DecoderShape Read(ConfigReader config)
     {
         DecoderShape shape = RotaryFamily.Read(config);
-        // A missing key is transformers' default of 4096; null, as later checkpoints write it, means no window.
+        // If the key is missing, transformers' default of 4096 applies; null, as in later checkpoints, means no window.
         bool explicitlyNone = config.Root.ContainsKey("sliding_window") && !config.Has("sliding_window");
         int? window = explicitlyNone ? null : config.PositiveOr("sliding_window", 4096);
         return shape with { Windows = RotaryFamily.Windows(config, shape.Layers, window, _ => true) };

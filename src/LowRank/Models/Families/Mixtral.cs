@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Mixtral: llama's attention, and in each layer a mixture of experts (arXiv 2401.04088).</summary>
+/// <summary>Mixtral: Llama's attention with a mixture of experts in each layer (arXiv 2401.04088).</summary>
 internal sealed class Mixtral : DecoderFamily
 {
     /// <inheritdoc/>

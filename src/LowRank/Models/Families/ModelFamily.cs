@@ -4,45 +4,44 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Families;
 
-/// <summary>A family of models, listed in <see cref="FamilyRegistry"/>.</summary>
+/// <summary>A model family, listed in <see cref="FamilyRegistry"/>.</summary>
 public interface IModelFamily
 {
-    /// <summary>The value of <c>model_type</c> that names this family.</summary>
+    /// <summary>The family's <c>model_type</c>.</summary>
     string ModelType { get; }
 
-    /// <summary>Prefix of the bare model's tensors inside a model with a head.</summary>
+    /// <summary>Prefix of the bare model's tensors in a model with a head.</summary>
     string BasePrefix { get; }
 
-    /// <summary>The head of a model that does not name one.</summary>
+    /// <summary>The default head, for a model that does not specify one.</summary>
     HeadKind DefaultHead { get; }
 
     /// <summary>The heads that can be built.</summary>
     IReadOnlyList<HeadKind> Heads { get; }
 
-    /// <summary>The name of transformers' class for a head, as configs have it under <c>architectures</c>.</summary>
+    /// <summary>The name of transformers' class for a head, as configs list it under <c>architectures</c>.</summary>
     string ClassName(HeadKind head);
 
     /// <summary>Builds a model.</summary>
     /// <param name="config">The model's <c>config.json</c>.</param>
-    /// <param name="source">Its weights.</param>
-    /// <param name="device">Where it computes.</param>
-    /// <param name="trainable">True gives every weight its own memory, so that training may change it in place.</param>
-    /// <param name="head">What it computes from its states; one of <see cref="Heads"/>.</param>
+    /// <param name="source">The model's weights.</param>
+    /// <param name="device">The device to compute on.</param>
+    /// <param name="trainable">True gives every weight its own memory, so that training can change it in place.</param>
+    /// <param name="head">The head on top of the model's states; one of <see cref="Heads"/>.</param>
     /// <exception cref="InputException">The config asks for something unsupported, or weights are missing, unexpected
-    /// or mis-shaped: all problems at once.</exception>
+    /// or have the wrong shape; the message lists all problems.</exception>
     INetwork Build(ConfigReader config, IWeightSource source, Device device, bool trainable, HeadRequest head);
 }
 
-/// <summary>
-/// What sets one family of decoders apart: how its <c>config.json</c> reads, what its tensors are called, and how a
-/// block is composed. A new family is a file with a sealed subclass and a line in <see cref="FamilyRegistry"/>.
-/// </summary>
+/// <summary>What distinguishes a family of decoders: how to read its <c>config.json</c>, its tensor names, and the
+/// composition of a block. A new family is a file with a sealed subclass and a line in
+/// <see cref="FamilyRegistry"/>.</summary>
 public abstract class DecoderFamily : IModelFamily
 {
     /// <inheritdoc/>
     public abstract string ModelType { get; }
 
-    /// <summary>What the names of transformers' classes begin with.</summary>
+    /// <summary>Prefix of the names of transformers' classes.</summary>
     public abstract string ClassPrefix { get; }
 
     /// <inheritdoc/>
@@ -55,25 +54,25 @@ public abstract class DecoderFamily : IModelFamily
     public virtual IReadOnlyList<HeadKind> Heads =>
         [HeadKind.LanguageModel, HeadKind.SequenceClassification, HeadKind.TokenClassification, HeadKind.None];
 
-    /// <summary>Path of the layer that labels tokens.</summary>
+    /// <summary>Path of the token classification layer.</summary>
     public virtual string TokenClassifierPath => "score";
 
     /// <summary>Path of the token embedding.</summary>
     public virtual string EmbeddingPath => "model.embed_tokens";
 
-    /// <summary>Path of the learned position embedding; null where positions are rotary.</summary>
+    /// <summary>Path of the learned position embedding; null for rotary positions.</summary>
     public virtual string? PositionEmbeddingPath => null;
 
     /// <summary>Path of the projection from a narrower embedding to the hidden size.</summary>
     public virtual string InputProjectionPath => "project_in";
 
-    /// <summary>Path of the projection from the hidden size back to the embedding's.</summary>
+    /// <summary>Path of the projection from the hidden size back to the embedding width.</summary>
     public virtual string OutputProjectionPath => "project_out";
 
     /// <summary>Path of the output head.</summary>
     public virtual string HeadPath => "lm_head";
 
-    /// <summary>Reads the sizes; problems are collected in the reader.</summary>
+    /// <summary>Reads the sizes; the reader collects problems.</summary>
     public abstract DecoderShape Read(ConfigReader config);
 
     /// <inheritdoc/>
@@ -92,25 +91,23 @@ public abstract class DecoderFamily : IModelFamily
     /// <summary>Builds one block.</summary>
     public abstract IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer);
 
-    /// <summary>Builds the normalisation before the output head; null where there is none.</summary>
+    /// <summary>Builds the normalisation before the output head; null if there is none.</summary>
     public virtual INormalization? BuildFinalNorm(WeightLoader weights, DecoderShape shape) =>
         new RmsNorm(weights, "model.norm", shape.HiddenSize, shape.NormEpsilon);
 
-    /// <summary>Whether a leftover tensor of a checkpoint carries nothing that is computed with.</summary>
+    /// <summary>Whether a checkpoint's unused tensor is irrelevant to the computation.</summary>
     public virtual bool IsIgnorable(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 }
 
-/// <summary>
-/// What sets one family of encoders apart: how its <c>config.json</c> reads, what its tensors are called, how a block
-/// and its heads are composed. A new family is a file with a sealed subclass and a line in
-/// <see cref="FamilyRegistry"/>.
-/// </summary>
+/// <summary>What distinguishes a family of encoders: how to read its <c>config.json</c>, its tensor names, and the
+/// composition of a block and its heads. A new family is a file with a sealed subclass and a line in
+/// <see cref="FamilyRegistry"/>.</summary>
 public abstract class EncoderFamily : IModelFamily
 {
     /// <inheritdoc/>
     public abstract string ModelType { get; }
 
-    /// <summary>What the names of transformers' classes begin with.</summary>
+    /// <summary>Prefix of the names of transformers' classes.</summary>
     public abstract string ClassPrefix { get; }
 
     /// <inheritdoc/>
@@ -137,8 +134,7 @@ public abstract class EncoderFamily : IModelFamily
     /// <summary>Path of the layer that scores the vocabulary.</summary>
     public abstract string OutputPath { get; }
 
-    /// <summary>What tensors of heads begin with: those of a head that was not asked for are left in the
-    /// file.</summary>
+    /// <summary>Prefixes of head tensors: those of other heads than the requested one are left in the file.</summary>
     public abstract IReadOnlyList<string> HeadPrefixes { get; }
 
     /// <inheritdoc/>
@@ -149,13 +145,13 @@ public abstract class EncoderFamily : IModelFamily
         var kind => "For" + kind,
     };
 
-    /// <summary>Reads the sizes; problems are collected in the reader.</summary>
+    /// <summary>Reads the sizes; the reader collects problems.</summary>
     public abstract EncoderShape Read(ConfigReader config);
 
     /// <summary>Builds one block.</summary>
     public abstract IBlock BuildBlock(WeightLoader weights, EncoderShape shape, int layer);
 
-    /// <summary>Builds the normalisation after the blocks; null where there is none.</summary>
+    /// <summary>Builds the normalisation after the blocks; null if there is none.</summary>
     public virtual INormalization? BuildFinalNorm(WeightLoader weights, EncoderShape shape) => null;
 
     /// <summary>Builds a head.</summary>
@@ -166,13 +162,13 @@ public abstract class EncoderFamily : IModelFamily
         HeadRequest head) =>
         Encoder.Build(this, config, source, device, trainable, head);
 
-    /// <summary>Whether a leftover tensor of a checkpoint carries nothing that is computed with.</summary>
+    /// <summary>Whether a checkpoint's unused tensor is irrelevant to the computation.</summary>
     public bool IsIgnorable(string name) => name.EndsWith("position_ids", StringComparison.Ordinal)
         || name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
         || HeadPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 }
 
-/// <summary>All families: those of this library in one list, and those that a program registers.</summary>
+/// <summary>All families: the library's own, in one list, and those that a program registers.</summary>
 public static class FamilyRegistry
 {
     private static readonly Registry<IModelFamily> Families = new("model family", family => family.ModelType,
@@ -188,20 +184,23 @@ public static class FamilyRegistry
     /// <summary>All families, sorted by <c>model_type</c>.</summary>
     public static IReadOnlyList<IModelFamily> All => Families.All;
 
-    /// <summary>Adds a family of your own, for every model that is opened afterwards; from any thread.</summary>
-    /// <exception cref="ArgumentException">Its <c>model_type</c> is taken; families are not replaced.</exception>
+    /// <summary>Adds your own family for every model that is opened afterwards. Thread-safe.</summary>
+    /// <exception cref="ArgumentException">Its <c>model_type</c> is already registered; families cannot be
+    /// replaced.</exception>
     public static void Register(IModelFamily family) => Families.Register(family);
 
     /// <summary>The family of a <c>model_type</c>.</summary>
-    /// <exception cref="InputException">It is not supported; the message lists those that are.</exception>
+    /// <exception cref="InputException">The <c>model_type</c> is not supported; the message lists the supported
+    /// ones.</exception>
     public static IModelFamily Get(string modelType) => Families.Find(modelType)
         ?? throw new InputException(
             $"model_type \"{modelType}\" is not supported; supported: {string.Join(", ", ModelTypes)}.");
 }
 
-/// <summary>Where a masked language model's head has its weights.</summary>
+/// <summary>The paths of the weights of a masked language model's head.</summary>
 /// <param name="Dense">The dense layer.</param>
 /// <param name="Norm">The norm after it.</param>
 /// <param name="Output">The layer that scores the vocabulary.</param>
-/// <param name="Bias">The full name of the bias that its own shares while it shares the embedding's weight.</param>
+/// <param name="Bias">The full name of the bias that the output's own bias is tied to if the embedding's weight is
+/// shared.</param>
 internal sealed record MaskedHeadPaths(string Dense, string Norm, string Output, string Bias);

@@ -3,7 +3,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>ModernBERT: rotary positions, gated feed-forward layers, windows in two layers of three (arXiv
+/// <summary>ModernBERT: rotary positions, gated feed-forward layers, windows in two of every three layers (arXiv
 /// 2412.13663).</summary>
 internal sealed class ModernBert : EncoderFamily
 {
@@ -78,7 +78,7 @@ internal sealed class ModernBert : EncoderFamily
     {
         string path = $"model.layers.{layer}";
         int hidden = shape.HiddenSize;
-        // The embedding is normalised already: the first layer has no norm of its own.
+        // The embedding is already normalised, so the first layer has no norm.
         INormalization? attentionNorm = layer == 0 ? null : Norm(weights, path + ".attn_norm", shape);
         var attention = new FusedAttention(
             Linear.Load(weights, path + ".attn.Wqkv", hidden, 3 * hidden, shape.AttentionBias),

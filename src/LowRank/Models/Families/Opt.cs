@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>OPT: learned positions that begin at row 2, biases everywhere; the 350 M model has its norms after each
+/// <summary>OPT: learned positions that start at row 2, biases everywhere; the 350 M model has its norms after each
 /// part and a narrower embedding (arXiv 2205.01068).</summary>
 internal sealed class Opt : DecoderFamily
 {

@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Qwen2 and Qwen2.5: biases on query, key and value; a window in the upper layers if asked for (arXiv
+/// <summary>Qwen2 and Qwen2.5: biases on query, key and value; optionally a window in the upper layers (arXiv
 /// 2407.10671).</summary>
 internal sealed class Qwen2 : DecoderFamily
 {
@@ -23,7 +23,7 @@ internal sealed class Qwen2 : DecoderFamily
     public override IBlock BuildBlock(WeightLoader weights, DecoderShape shape, int layer) =>
         RotaryFamily.BuildBlock(weights, shape, layer);
 
-    /// <summary>The windows of Qwen's configs: layers from max_window_layers on, when use_sliding_window is
+    /// <summary>The windows in Qwen's configs: layers from max_window_layers upwards if use_sliding_window is
     /// true.</summary>
     internal static int?[] UpperWindows(ConfigReader config, int layers)
     {

@@ -2,7 +2,7 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Qwen3: queries and keys normalised a head at a time (arXiv 2505.09388).</summary>
+/// <summary>Qwen3: queries and keys normalised per head (arXiv 2505.09388).</summary>
 internal sealed class Qwen3 : DecoderFamily
 {
     /// <inheritdoc/>

@@ -2,8 +2,8 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>Qwen3's mixtures of experts: qwen3's attention; layers are experts but for those the config keeps plain
-/// (arXiv 2505.09388).</summary>
+/// <summary>Qwen3's mixtures of experts: Qwen3's attention; every layer has experts except those that the config keeps
+/// plain (arXiv 2505.09388).</summary>
 internal sealed class Qwen3Moe : DecoderFamily
 {
     /// <inheritdoc/>

@@ -2,18 +2,17 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>What RoBERTa and XLM-R share beyond BERT: positions counted after the padding token, and their
-/// heads.</summary>
+/// <summary>What RoBERTa and XLM-R add to BERT: positions counted after the padding token, and their heads.</summary>
 internal static class RobertaLike
 {
     /// <summary>Path of the layer that scores the vocabulary.</summary>
     public const string OutputPath = "lm_head.decoder";
 
-    /// <summary>What tensors of heads begin with.</summary>
+    /// <summary>Prefixes of the head tensors.</summary>
     public static IReadOnlyList<string> HeadPrefixes { get; } =
         ["lm_head.", "classifier.", "qa_outputs.", "roberta.pooler.", "pooler."];
 
-    /// <summary>BERT's keys, with positions that begin after the padding token's number.</summary>
+    /// <summary>BERT's keys, with positions that start after the padding token's id.</summary>
     public static EncoderShape Read(ConfigReader config)
     {
         int padding = config.TokenOr("pad_token_id", 1);
@@ -73,7 +72,7 @@ internal sealed class Roberta : EncoderFamily
         RobertaLike.BuildHead(weights, shape, request, embedding);
 }
 
-/// <summary>XLM-R: RoBERTa in a hundred languages (arXiv 1911.02116).</summary>
+/// <summary>XLM-R: RoBERTa for a hundred languages (arXiv 1911.02116).</summary>
 internal sealed class XlmRoberta : EncoderFamily
 {
     /// <inheritdoc/>

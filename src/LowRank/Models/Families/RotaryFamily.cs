@@ -2,15 +2,15 @@ using LowRank.Models.Layers;
 
 namespace LowRank.Models.Families;
 
-/// <summary>The common ground of the llama-like families: shared config keys and the composition of a block.</summary>
+/// <summary>Shared parts of the Llama-like families: config keys and the composition of a block.</summary>
 internal static class RotaryFamily
 {
     /// <summary>Reads the keys that these families share.</summary>
     /// <param name="config">The config.</param>
-    /// <param name="headDimension">The family's width of a head when the key head_dim is missing; null for hidden /
+    /// <param name="headDimension">The family's head width if the key head_dim is missing; null for hidden /
     /// heads.</param>
-    /// <param name="activationKey">The key of the activation's name.</param>
-    /// <param name="defaultActivation">The activation when its key is missing.</param>
+    /// <param name="activationKey">The key of the activation name.</param>
+    /// <param name="defaultActivation">The activation if its key is missing.</param>
     /// <param name="rope">The family's rotary defaults.</param>
     public static DecoderShape Read(ConfigReader config, int? headDimension = null, string activationKey = "hidden_act",
         string defaultActivation = "silu", RopeDefaults? rope = null)
@@ -50,7 +50,7 @@ internal static class RotaryFamily
         };
     }
 
-    /// <summary>Which layers attend in a window: by <c>layer_types</c> when it is there, else by
+    /// <summary>The layers that attend in a window: from <c>layer_types</c> if present, otherwise from
     /// <paramref name="byDefault"/>.</summary>
     public static int?[] Windows(ConfigReader config, int layers, int? window, Func<int, bool> byDefault)
     {
@@ -67,7 +67,7 @@ internal static class RotaryFamily
             (types is not null ? i < types.Count && types[i] == "sliding_attention" : byDefault(i)) ? window : null)];
     }
 
-    /// <summary>RMS norm, rotary attention, RMS norm, gated feed-forward (or another one in its place).</summary>
+    /// <summary>RMS norm, rotary attention, RMS norm, gated feed-forward (or a replacement for it).</summary>
     public static PreNormBlock BuildBlock(
         WeightLoader weights, DecoderShape shape, int layer, bool normalizesHeads = false,
         IFeedForward? feedForward = null)
@@ -82,13 +82,13 @@ internal static class RotaryFamily
             feedForward ?? new GatedFeedForward(weights, path + ".mlp", shape), shape.ResidualDropout);
     }
 
-    /// <summary>Attention with q_proj, k_proj, v_proj and o_proj below a path.</summary>
+    /// <summary>Attention with q_proj, k_proj, v_proj and o_proj under a path.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
     /// <param name="shape">The model's sizes.</param>
-    /// <param name="layer">The layer's number.</param>
-    /// <param name="headNorm">Makes a normalisation over each head from its path, for families that have q_norm and
-    /// k_norm; null for those without.</param>
+    /// <param name="layer">The layer's index.</param>
+    /// <param name="headNorm">Creates the normalisation of each head from its path, for families with q_norm and
+    /// k_norm; null for others.</param>
     public static SeparateAttention Attention(
         WeightLoader weights, string path, DecoderShape shape, int layer, Func<string, INormalization>? headNorm = null)
     {

@@ -21,14 +21,14 @@ internal sealed class T5 : IModelFamily
     /// <inheritdoc/>
     public string ClassName(HeadKind head) => "T5ForConditionalGeneration";
 
-    /// <summary>Reads the sizes; problems are collected in the reader.</summary>
+    /// <summary>Reads the sizes; the reader collects problems.</summary>
     public static EncoderDecoderShape Read(ConfigReader config)
     {
         int hidden = config.Positive("d_model"), layers = config.Layers("num_layers");
         string projection = config.TextOr("feed_forward_proj", "relu");
         bool gated = projection.StartsWith("gated-", StringComparison.Ordinal);
         string activation = gated ? projection["gated-".Length..] : projection;
-        // transformers takes the tanh form for exactly this name.
+        // transformers uses the tanh form for exactly this name.
         if (projection == "gated-gelu") activation = "gelu_new";
         int heads = config.Positive("num_heads"), dimension = config.Positive("d_kv");
         if ((long)heads * dimension > ConfigReader.LargestSize)

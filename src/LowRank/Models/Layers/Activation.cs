@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>Activation functions by the names transformers gives them (ACT2FN).</summary>
+/// <summary>Activation functions by their names in transformers (ACT2FN).</summary>
 internal static class Activation
 {
     private static readonly Dictionary<string, ActivationFunction> Functions = new()
@@ -17,10 +17,10 @@ internal static class Activation
         ["gelu_fast"] = ActivationFunction.TanhGelu,
     };
 
-    /// <summary>The names that can be used.</summary>
+    /// <summary>The supported names.</summary>
     public static IReadOnlyCollection<string> Names => Functions.Keys;
 
-    /// <summary>The name under a config's key, checked.</summary>
+    /// <summary>The activation name under a config key, validated.</summary>
     public static string Read(ConfigReader config, string key, string otherwise)
     {
         string name = config.TextOr(key, otherwise);
@@ -28,12 +28,12 @@ internal static class Activation
         return name;
     }
 
-    /// <summary>The function of a name.</summary>
-    /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
+    /// <summary>The function with a name.</summary>
+    /// <exception cref="InputException">The name is unknown; families reject it earlier, with its key.</exception>
     public static Func<Tensor, Tensor> Get(string name) => Find(name).Apply;
 
-    /// <summary>The function of a name, which can gate as well.</summary>
-    /// <exception cref="InputException">The name is not known; families reject it before, with its key.</exception>
+    /// <summary>The function with a name, which can also act as a gate.</summary>
+    /// <exception cref="InputException">The name is unknown; families reject it earlier, with its key.</exception>
     internal static ActivationFunction Find(string name) =>
         Functions.TryGetValue(name, out ActivationFunction? function)
         ? function

@@ -14,14 +14,14 @@ public interface IAttention
     IEnumerable<Linear> LinearLayers { get; }
 }
 
-/// <summary>How one layer attends.</summary>
-/// <param name="Layer">The layer's number, for the cache.</param>
-/// <param name="Window">How many positions back it attends including its own (to either side in an encoder); null for
+/// <summary>How a layer attends.</summary>
+/// <param name="Layer">The layer's index, for the cache.</param>
+/// <param name="Window">Number of positions that a token sees, including its own (on each side in an encoder); null for
 /// all.</param>
-/// <param name="Scale">What scores are multiplied by; null for 1/√(head width).</param>
-/// <param name="Softcap">The cap of scores; null for none.</param>
-/// <param name="Dropout">Share of attention weights dropped while training.</param>
-/// <param name="UsesLocalRope">Whether it turns by the local rotary settings.</param>
+/// <param name="Scale">Factor of the scores; null for 1/√(head width).</param>
+/// <param name="Softcap">The cap on scores; null for none.</param>
+/// <param name="Dropout">Fraction of attention weights dropped while training.</param>
+/// <param name="UsesLocalRope">Whether it rotates with the local rotary settings.</param>
 public sealed record AttentionSettings(
     int Layer, int? Window = null, double? Scale = null, double? Softcap = null, double Dropout = 0,
     bool UsesLocalRope = false)
@@ -31,16 +31,15 @@ public sealed record AttentionSettings(
     internal AttentionRule Rule(Generator? generator) => new(Window, Scale, Softcap, Dropout, generator);
 }
 
-/// <summary>Grouped-query attention with separate query, key and value projections; rotary where the model
-/// is.</summary>
+/// <summary>Grouped-query attention with separate query, key and value projections; rotary if the model is.</summary>
 /// <param name="query">[hidden] to [heads · dimension]</param>
 /// <param name="key">[hidden] to [key-value heads · dimension]</param>
-/// <param name="value">as <paramref name="key"/></param>
+/// <param name="value">Same shape as <paramref name="key"/>.</param>
 /// <param name="output">[heads · dimension] to [hidden]</param>
 /// <param name="headDimension">Width of a head.</param>
 /// <param name="settings">How the layer attends.</param>
-/// <param name="queryNorm">A normalisation over each query head; null for families without.</param>
-/// <param name="keyNorm">As <paramref name="queryNorm"/>, for keys.</param>
+/// <param name="queryNorm">A normalisation of each query head; null for families without one.</param>
+/// <param name="keyNorm">Like <paramref name="queryNorm"/>, for keys.</param>
 public sealed class SeparateAttention(
     Linear query, Linear key, Linear value, Linear output, int headDimension,
     AttentionSettings settings, INormalization? queryNorm = null, INormalization? keyNorm = null) : IAttention
@@ -65,11 +64,11 @@ public sealed class SeparateAttention(
     }
 }
 
-/// <summary>Attention with query, key and value from one projection; rotary where the model is.</summary>
+/// <summary>Attention with a fused query, key and value projection; rotary if the model is.</summary>
 /// <param name="queryKeyValue">[hidden] to queries, keys and values.</param>
 /// <param name="output">[heads · dimension] to [hidden]</param>
-/// <param name="split">Takes the fused output, [batch, sequence, …], apart into query, key and value, each [batch,
-/// heads, sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
+/// <param name="split">Splits the fused output, [batch, sequence, …], into query, key and value, each [batch, heads,
+/// sequence, dimension]: one of <see cref="FusedLayout"/>.</param>
 /// <param name="settings">How the layer attends.</param>
 public sealed class FusedAttention(
     Linear queryKeyValue, Linear output, Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> split,
@@ -86,10 +85,11 @@ public sealed class FusedAttention(
     }
 }
 
-/// <summary>The orders in which fused projections hold queries, keys and values.</summary>
+/// <summary>The layouts of queries, keys and values in fused projections.</summary>
 public static class FusedLayout
 {
-    /// <summary>All queries, then all keys, then all values, of as many heads each (GPT-2, ModernBERT).</summary>
+    /// <summary>All queries, then all keys, then all values, each with the same number of heads (GPT-2,
+    /// ModernBERT).</summary>
     public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Stacked(int heads, int dimension) => fused =>
     {
         Tensor[] parts = fused.view(fused.shape[0], fused.shape[1], 3, heads, dimension).permute(
@@ -106,7 +106,7 @@ public static class FusedLayout
         return (parts[0], parts[1], parts[2]);
     };
 
-    /// <summary>All queries, then the fewer keys, then as many values (Phi-3).</summary>
+    /// <summary>All queries, then fewer keys, then as many values (Phi-3).</summary>
     public static Func<Tensor, (Tensor Query, Tensor Key, Tensor Value)> Grouped(
         int heads, int keyValueHeads, int dimension) => fused =>
     {
@@ -116,7 +116,7 @@ public static class FusedLayout
     };
 }
 
-/// <summary>T5's attention: separate projections without biases, scores not scaled, positions as a bias on the
+/// <summary>T5's attention: separate projections without biases, unscaled scores, and positions as a bias on the
 /// scores.</summary>
 internal sealed class RelativeAttention
 {
@@ -126,7 +126,7 @@ internal sealed class RelativeAttention
     private readonly Linear output;
     private readonly EncoderDecoderShape shape;
 
-    /// <summary>Takes q, k, v and o below <paramref name="path"/>.</summary>
+    /// <summary>Loads q, k, v and o under <paramref name="path"/>.</summary>
     public RelativeAttention(WeightLoader weights, string path, EncoderDecoderShape shape)
     {
         this.shape = shape;
@@ -147,9 +147,9 @@ internal sealed class RelativeAttention
     /// <summary>Attends.</summary>
     /// <param name="input">[batch, queries, hidden]</param>
     /// <param name="keys">[batch, heads, keys, dimension]</param>
-    /// <param name="values">as <paramref name="keys"/></param>
-    /// <param name="bias">Added to the scores: positions and what may not be seen, broadcast to [batch, heads, queries,
-    /// keys]; or null.</param>
+    /// <param name="values">Same shape as <paramref name="keys"/>.</param>
+    /// <param name="bias">Added to the scores: positions and masking, broadcast to [batch, heads, queries, keys]; or
+    /// null.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     public Tensor Attend(Tensor input, Tensor keys, Tensor values, Tensor? bias, Generator? dropout)
     {
@@ -164,26 +164,26 @@ internal sealed class RelativeAttention
         projected.view(projected.shape[0], projected.shape[1], shape.Heads, shape.HeadDimension).transpose(1, 2);
 }
 
-/// <summary>T5's position bias: a learned number for each head and bucket of distances, added to attention scores
-/// (arXiv 1910.10683, section 2.1). Small distances have a bucket each, larger ones share logarithmically.</summary>
+/// <summary>T5's position bias: a learned value for each head and distance bucket, added to attention scores (arXiv
+/// 1910.10683, section 2.1). Small distances have their own buckets, larger ones share logarithmic buckets.</summary>
 internal sealed class RelativePositions
 {
     private readonly Tensor table; // [buckets, heads]
     private readonly int maxDistance;
     private readonly bool bothWays;
 
-    /// <summary>Takes the table [buckets, heads].</summary>
+    /// <summary>Loads the table [buckets, heads].</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
     /// <param name="shape">The model's sizes.</param>
-    /// <param name="bothWays">Whether later positions have buckets of their own, as in an encoder.</param>
+    /// <param name="bothWays">Whether later positions have their own buckets, as in an encoder.</param>
     public RelativePositions(WeightLoader weights, string path, EncoderDecoderShape shape, bool bothWays)
     {
         table = weights.Take(path + ".weight", shape.DistanceBuckets, shape.Heads);
         (maxDistance, this.bothWays) = (shape.MaxDistance, bothWays);
     }
 
-    /// <summary>The bias, [1, heads, queries, keys]; queries are the last of the keys' positions.</summary>
+    /// <summary>The bias, [1, heads, queries, keys]; the queries are the last of the keys' positions.</summary>
     public Tensor Bias(long queries, long keys)
     {
         Tensor query = arange(keys - queries, keys, ScalarType.Int64, table.device).unsqueeze(1);

@@ -4,11 +4,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>Gradient checkpointing: the graph keeps only a block's input, and the backward pass computes the block
-/// again (arXiv 1604.06174).</summary>
+/// <summary>Gradient checkpointing: the graph keeps only a block's input, and the backward pass recomputes the block
+/// (arXiv 1604.06174).</summary>
 /// <remarks>Both passes use the same kernels and draw the same dropout, so the gradients equal those of a pass that
-/// keeps everything, to the last bit. A backward pass inside the backward pass gives the block's trained weights their
-/// gradients.</remarks>
+/// keeps everything, to the last bit. A nested backward pass computes the gradients of the block's trained
+/// weights.</remarks>
 internal sealed class BlockCheckpoint : GraphStep
 {
     private readonly IBlock block;
@@ -24,19 +24,19 @@ internal sealed class BlockCheckpoint : GraphStep
     /// <summary>The block's output.</summary>
     /// <param name="block">The block.</param>
     /// <param name="input">[batch, sequence, hidden]</param>
-    /// <param name="context">The pass, which must outlive the backward pass:
+    /// <param name="context">The pass; it must outlive the backward pass:
     /// <see cref="ForwardContext.OutliveScope"/>.</param>
-    /// <param name="isLowest">Whether no block of this pass that goes backward is below.</param>
-    /// <returns>As <paramref name="input"/>, in the caller's dispose scope. It takes no gradient where nothing is
-    /// trained in the block or below.</returns>
+    /// <param name="isLowest">Whether this is the lowest block of the pass that has a backward pass.</param>
+    /// <returns>Same shape as <paramref name="input"/>, in the caller's dispose scope. It needs no gradient if nothing
+    /// is trained in the block or below.</returns>
     public static Tensor Apply(IBlock block, Tensor input, ForwardContext context, bool isLowest)
     {
         using var scope = NewDisposeScope(); // frees the block's graph
         Tensor? dropout = context.Dropout?.get_state();
-        // With a graph, which is discarded: without one, some layers use other kernels.
+        // With a graph, which is discarded: some layers use other kernels without one.
         Tensor output = block.Forward(Separate(input, input.requires_grad), context);
         if (!output.requires_grad) return output.MoveToOuterDisposeScope();
-        // Without an argument that takes a gradient a function has no backward pass, and the lowest block's input takes
+        // A function without an argument that needs a gradient has no backward pass, and the lowest block's input needs
         // none.
         Tensor? anchor = input.requires_grad ? null : zeros(1, device: input.device, requires_grad: true);
         var step = new BlockCheckpoint(block, context, output.detach(), dropout?.DetachFromDisposeScope(), isLowest);
@@ -68,7 +68,7 @@ internal sealed class BlockCheckpoint : GraphStep
     private static Tensor Separate(Tensor input, bool needsGradient) => needsGradient ? input.detach().requires_grad_()
         : input.detach();
 
-    // Its values are known.
+    // The values are already known.
     private Tensor Again(Tensor input)
     {
         using Tensor? now = context.Dropout?.get_state();
@@ -87,16 +87,15 @@ internal sealed class BlockCheckpoint : GraphStep
     }
 }
 
-/// <summary>States through the blocks of a model, one after the other.</summary>
+/// <summary>Runs states through the blocks of a model in sequence.</summary>
 internal static class BlockPass
 {
-    /// <summary>Runs the blocks. A block's intermediate tensors are freed after it, unless the graph needs
-    /// them.</summary>
-    /// <param name="blocks">The blocks, the lowest first.</param>
+    /// <summary>Runs the blocks. Frees a block's intermediate tensors after it unless the graph needs them.</summary>
+    /// <param name="blocks">The blocks, lowest first.</param>
     /// <param name="hidden">[batch, sequence, hidden]</param>
     /// <param name="context">The pass.</param>
-    /// <param name="checkpoints">Whether the graph keeps the blocks' inputs alone.</param>
-    /// <returns>As <paramref name="hidden"/>, in the caller's dispose scope.</returns>
+    /// <param name="checkpoints">Whether the graph keeps only the blocks' inputs.</param>
+    /// <returns>Same shape as <paramref name="hidden"/>, in the caller's dispose scope.</returns>
     public static Tensor Run(
         IReadOnlyList<IBlock> blocks, Tensor hidden, ForwardContext context, bool checkpoints = false)
     {

@@ -13,8 +13,8 @@ public interface IBlock
     /// <summary>The layers that can be adapted.</summary>
     IEnumerable<Linear> LinearLayers { get; }
 
-    /// <summary>Whether the output is a sum with what a linear layer gives last, so that no gradient needs that layer's
-    /// values.</summary>
+    /// <summary>Whether the output is a sum whose last term is a linear layer's output, so that no gradient needs that
+    /// layer's values.</summary>
     bool EndsInLinear => false;
 }
 
@@ -40,7 +40,7 @@ public sealed class PreNormBlock(
     }
 }
 
-/// <summary>A post-norm block, as the first transformer's (arXiv 1706.03762) and BERT's: x = norm(x + attention(x));
+/// <summary>A post-norm block, as in the original transformer (arXiv 1706.03762) and BERT: x = norm(x + attention(x));
 /// x = norm'(x + feedForward(x)).</summary>
 public sealed class PostNormBlock(
     IAttention attention, INormalization attentionNorm, IFeedForward feedForward, INormalization feedForwardNorm,
@@ -61,8 +61,8 @@ public sealed class PostNormBlock(
     }
 }
 
-/// <summary>A block whose parts both read its input, as GPT-NeoX's (arXiv 2204.06745, section 2.1):
-/// x += attention(norm(x)) + feedForward(norm'(x)).</summary>
+/// <summary>A block with parallel attention and feed-forward, as in GPT-NeoX (arXiv 2204.06745, section 2.1): x +=
+/// attention(norm(x)) + feedForward(norm'(x)).</summary>
 public sealed class ParallelBlock(
     INormalization attentionNorm, IAttention attention, INormalization feedForwardNorm, IFeedForward feedForward,
         double dropout) : IBlock
@@ -84,8 +84,8 @@ public sealed class ParallelBlock(
     }
 }
 
-/// <summary>A block with norms before and after each part, as Gemma 2's (arXiv 2408.00118, section 2):
-/// x += norm(attention(norm(x))); x += norm(feedForward(norm(x))).</summary>
+/// <summary>A block with norms before and after each part, as in Gemma 2 (arXiv 2408.00118, section 2): x +=
+/// norm(attention(norm(x))); x += norm(feedForward(norm(x))).</summary>
 public sealed class SandwichBlock(
     INormalization beforeAttention, IAttention attention, INormalization afterAttention,
     INormalization beforeFeedForward, IFeedForward feedForward, INormalization afterFeedForward) : IBlock
@@ -103,8 +103,8 @@ public sealed class SandwichBlock(
     }
 }
 
-/// <summary>A block of T5: x += attention(norm(x)); in the decoder x += attention to the source(norm(x)); then
-/// x += feedForward(norm(x)).</summary>
+/// <summary>A T5 block: x += attention(norm(x)); in the decoder also x += attention to the source(norm(x)); then x +=
+/// feedForward(norm(x)).</summary>
 internal sealed class CrossBlock
 {
     private readonly RmsNorm selfNorm;
@@ -115,11 +115,11 @@ internal sealed class CrossBlock
     private readonly IFeedForward feedForward;
     private readonly double dropoutShare;
 
-    /// <summary>Takes the layers below <paramref name="path"/>.</summary>
+    /// <summary>Loads the layers under <paramref name="path"/>.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
     /// <param name="shape">The model's sizes.</param>
-    /// <param name="attendsToSource">Whether it is the decoder's.</param>
+    /// <param name="attendsToSource">Whether the block belongs to the decoder.</param>
     public CrossBlock(WeightLoader weights, string path, EncoderDecoderShape shape, bool attendsToSource)
     {
         RmsNorm Norm(int part) => new(weights, $"{path}.layer.{part}.layer_norm", shape.HiddenSize, shape.NormEpsilon);
@@ -135,7 +135,8 @@ internal sealed class CrossBlock
         string dense = $"{path}.layer.{last}.DenseReluDense";
         Linear Load(string name, int inputs, int outputs) =>
             Linear.Load(weights, dense + name, inputs, outputs, bias: false);
-        // As transformers keeps it where the others are quantised: T5's values are large here (_keep_in_fp32_modules).
+        // Stays in float32 in a quantised model, as in transformers: T5's values are large here
+        // (_keep_in_fp32_modules).
         Linear Down() => Linear.Unquantized(weights, dense + ".wo", width, hidden, bias: false);
         feedForward = shape.IsGated
             ? new GatedFeedForward(
@@ -148,15 +149,15 @@ internal sealed class CrossBlock
     public IEnumerable<Linear> LinearLayers =>
         [.. self.LinearLayers, .. cross?.LinearLayers ?? [], .. feedForward.LinearLayers];
 
-    /// <summary>Keys and values of the source for this block; the decoder's only.</summary>
+    /// <summary>Keys and values of the source for this block; only in the decoder.</summary>
     public (Tensor Keys, Tensor Values) OfSource(Tensor source, Generator? dropout) =>
         cross!.KeysAndValues(source, dropout);
 
     /// <summary>[batch, positions, hidden] to the same shape.</summary>
     /// <param name="input">The states.</param>
-    /// <param name="bias">Positions and what may not be seen.</param>
-    /// <param name="extend">Adds the new positions' keys and values to those before; null where there are none.</param>
-    /// <param name="source">The source's keys and values, and its padding as a bias; the decoder's only.</param>
+    /// <param name="bias">Positions and masking.</param>
+    /// <param name="extend">Appends the new positions' keys and values to earlier ones; null if there are none.</param>
+    /// <param name="source">The source's keys and values, and its padding as a bias; only in the decoder.</param>
     /// <param name="context">Carries the generator for dropout.</param>
     public Tensor Forward(Tensor input, Tensor? bias, Func<Tensor, Tensor, (Tensor Keys, Tensor Values)>? extend,
         (Tensor Keys, Tensor Values, Tensor? Bias)? source, ForwardContext context)

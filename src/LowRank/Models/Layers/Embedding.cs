@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>A table of vectors with a slot for adapters.</summary>
+/// <summary>An embedding table with a slot for adapters.</summary>
 public sealed class Embedding
 {
-    /// <summary>Takes the table [rows, width].</summary>
+    /// <summary>Loads the table [rows, width].</summary>
     public Embedding(WeightLoader weights, string path, int rows, int width)
     {
         Path = path;
@@ -21,13 +21,13 @@ public sealed class Embedding
     /// <summary>The table, [rows, width].</summary>
     public Tensor Weight { get; }
 
-    /// <summary>Where adapters sit.</summary>
+    /// <summary>The slot for adapters.</summary>
     public AdapterSlot Slot { get; }
 
-    /// <summary>Whole numbers of any shape to their vectors, through the adapters.</summary>
+    /// <summary>Looks up the vectors of ids of any shape, through the adapters.</summary>
     public Tensor Forward(Tensor indices, Generator? dropout = null) => Slot.Forward(indices, dropout);
 
-    /// <summary>Whole numbers of any shape to their vectors in the table.</summary>
+    /// <summary>Looks up the vectors of ids of any shape in the table alone.</summary>
     public Tensor Base(Tensor indices) =>
         Weight.index_select(0, indices.reshape(-1)).view([.. indices.shape, Weight.shape[1]]);
 }

@@ -12,7 +12,7 @@ public interface IFeedForward
     /// <param name="context">The pass.</param>
     Tensor Forward(Tensor input, ForwardContext context);
 
-    /// <summary>Whether a linear layer gives the output as it is, so that no gradient needs the output's
+    /// <summary>Whether the output comes directly from a linear layer, so that no gradient needs the output's
     /// values.</summary>
     bool EndsInLinear => true;
 
@@ -41,7 +41,7 @@ public sealed class GatedFeedForward(
 {
     private readonly ActivationFunction activation = Activation.Find(activationName);
 
-    /// <summary>Takes gate_proj, up_proj and down_proj below <paramref name="path"/>.</summary>
+    /// <summary>Loads gate_proj, up_proj and down_proj under <paramref name="path"/>.</summary>
     public GatedFeedForward(WeightLoader weights, string path, DecoderShape shape)
         : this(Linear.Load(
             weights, path + ".gate_proj", shape.HiddenSize, shape.IntermediateSize, shape.FeedForwardBias),
@@ -81,11 +81,11 @@ public sealed class FusedGatedFeedForward(Linear gateUp, Linear down, string act
     }
 }
 
-/// <summary>A mixture of experts: a router sends each position to a few of many feed-forward layers and weighs their
+/// <summary>A mixture of experts: a router sends each position to a few of many feed-forward layers and weights their
 /// results (Mixtral, arXiv 2401.04088, section 2.1).</summary>
-/// <param name="router">[hidden] to one score an expert.</param>
+/// <param name="router">[hidden] to one score per expert.</param>
 /// <param name="experts">The feed-forward layers.</param>
-/// <param name="active">How many experts a position goes to.</param>
+/// <param name="active">Number of experts per position.</param>
 /// <param name="normalizes">Whether the chosen experts' probabilities are scaled to sum to 1.</param>
 public sealed class ExpertsFeedForward(
     Linear router, IReadOnlyList<IFeedForward> experts, int active, bool normalizes) : IFeedForward
@@ -108,7 +108,7 @@ public sealed class ExpertsFeedForward(
         foreach (IGrouping<long, int> visit in Enumerable.Range(0, expertOf.Length).GroupBy(slot => expertOf[slot])
             .OrderBy(group => group.Key))
         {
-            // of [positions · active]
+            // shape [positions · active]
             Tensor slots = tensor(visit.Select(slot => (long)slot).ToArray(), device: input.device);
             Tensor rows = slots.div(active, RoundingMode.floor);
             Tensor transformed = experts[(int)visit.Key].Forward(positions.index_select(0, rows), context);

@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Layers;
 
-/// <summary>What the layers of one forward pass share: positions, masks, the cache, the dropout generator.</summary>
+/// <summary>What the layers share in one forward pass: positions, masks, the cache, the dropout generator.</summary>
 public sealed class ForwardContext : IAttentionPass, IDisposable
 {
-    // [batch or 1, 1, new, all] of truth values, without windows; null: plain causal
+    // [batch or 1, 1, new, all], booleans, without windows; null for plain causal attention
     private readonly Func<Tensor>? allowed;
     private readonly Dictionary<int, Tensor?> masks = [];
     private readonly Dictionary<(long Queries, long Keys, int? Window), Tensor> packedMasks = [];
@@ -43,31 +43,31 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
 
     private Tensor KeyIndex => arange(0, past + added, ScalarType.Int64, device).unsqueeze(0); // [1, all]
 
-    /// <summary>The cache, when tokens are generated.</summary>
+    /// <summary>The cache during generation.</summary>
     public KeyValueCache? Cache { get; private init; }
 
     /// <summary>Keys and values before the text, [1, heads, prompt, dimension] for each layer; null for none.</summary>
     private IReadOnlyList<(Tensor Keys, Tensor Values)>? Prompt { get; init; }
 
-    /// <summary>How texts lie one after the other, when there are several in a sequence; null otherwise.</summary>
+    /// <summary>The layout of packed texts; null if each row is one text.</summary>
     private PackedSequences? Packed { get; init; }
 
-    /// <summary>Receives every layer's keys and values, when a prompt is computed; null otherwise.</summary>
+    /// <summary>Receives every layer's keys and values when a prompt is computed; otherwise null.</summary>
     private IList<(Tensor Keys, Tensor Values)>? Collected { get; init; }
 
     /// <summary>The generator for dropout while training; null in evaluation.</summary>
     public Generator? Dropout { get; private init; }
 
-    /// <summary>Whether the values of the block's last linear layer are not needed, because the block is computed again
-    /// only for its gradients (<see cref="BlockCheckpoint"/>).</summary>
+    /// <summary>Whether the values of the block's last linear layer are not needed because the block is recomputed only
+    /// for its gradients (<see cref="BlockCheckpoint"/>).</summary>
     internal bool OmitsOutput { get; set; }
 
     /// <summary>Prepares a pass.</summary>
     /// <param name="tokens">[batch, new]</param>
-    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null when there is no padding.</param>
+    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, new]; null without padding.</param>
     /// <param name="rope">Rotary positions; null for learned ones.</param>
-    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
-    /// <param name="cache">Holds earlier positions; its padding is remembered from the prompt.</param>
+    /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
+    /// <param name="cache">Holds earlier positions and remembers the prompt's padding.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     /// <param name="prompt">Keys and values of positions before the text, [1, heads, prompt, dimension] for each layer;
     /// null for none.</param>
@@ -92,12 +92,12 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
-    /// <summary>Prepares a pass over texts that lie one after the other.</summary>
-    /// <param name="packed">How they lie.</param>
+    /// <summary>Prepares a pass over packed texts.</summary>
+    /// <param name="packed">Their layout.</param>
     /// <param name="rope">Rotary positions; null for learned ones.</param>
-    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
-    /// <param name="prompt">As of <see cref="Create"/>: before each of the texts.</param>
+    /// <param name="prompt">As in <see cref="Create"/>; placed before each text.</param>
     public static ForwardContext CreatePacked(
         PackedSequences packed, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IReadOnlyList<(Tensor Keys, Tensor Values)>? prompt)
@@ -115,13 +115,13 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
-    /// <summary>Prepares the pass of a prompt that stands before every text, alone.</summary>
-    /// <param name="length">Its positions.</param>
-    /// <param name="device">Where the model computes.</param>
+    /// <summary>Prepares the pass of only the prompt that precedes every text.</summary>
+    /// <param name="length">Number of positions.</param>
+    /// <param name="device">The model's device.</param>
     /// <param name="rope">Rotary positions; null for learned ones.</param>
-    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
-    /// <param name="collected">Receives the keys and values of each layer in turn.</param>
+    /// <param name="collected">Receives each layer's keys and values in turn.</param>
     public static ForwardContext CreatePrompt(
         int length, Device device, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout,
         IList<(Tensor Keys, Tensor Values)> collected)
@@ -138,12 +138,11 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
-    /// <summary>Prepares a pass in which every token sees every other, as an encoder's.</summary>
+    /// <summary>Prepares a pass in which every token sees all tokens, as in an encoder.</summary>
     /// <param name="tokens">[batch, sequence]</param>
-    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, sequence]; null when there is no
-    /// padding.</param>
-    /// <param name="rope">Rotary positions; null for others.</param>
-    /// <param name="localRope">Those of layers that attend in a window, where they differ.</param>
+    /// <param name="attentionMask">1 for tokens and 0 for padding, [batch, sequence]; null without padding.</param>
+    /// <param name="rope">Rotary positions; null for other kinds.</param>
+    /// <param name="localRope">Rotary positions of layers that attend in a window, if they differ.</param>
     /// <param name="dropout">The generator for dropout while training.</param>
     public static ForwardContext CreateBothWays(
         Tensor tokens, Tensor? attentionMask, RotaryEmbedding? rope, RotaryEmbedding? localRope, Generator? dropout)
@@ -163,15 +162,15 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         };
     }
 
-    /// <summary>Turns heads, [batch, heads, new, dimension], by their positions; with learned positions they
-    /// stay.</summary>
+    /// <summary>Rotates heads, [batch, heads, new, dimension], by their positions; does nothing for learned
+    /// positions.</summary>
     public Tensor Rotate(Tensor heads, bool local) =>
         (local ? LocalTurn : Turn) is { } turn ? Rotary.Rotate(heads, turn.Cosine, turn.Sine) : heads;
 
-    /// <summary>Attends, through the cache when there is one.</summary>
+    /// <summary>Attends, through the cache if there is one.</summary>
     /// <param name="query">[batch, heads, new, dimension]</param>
     /// <param name="key">[batch, key-value heads, new, dimension]</param>
-    /// <param name="value">As the key.</param>
+    /// <param name="value">Same shape as the key.</param>
     /// <param name="settings">How the layer attends.</param>
     /// <returns>[batch, new, heads · dimension]</returns>
     internal Tensor Attend(Tensor query, Tensor key, Tensor value, AttentionSettings settings)
@@ -194,9 +193,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return Attention.Rows(query, key, value, rule, this);
     }
 
-    /// <summary>Attends with queries, keys and values from one projection.</summary>
+    /// <summary>Attends with queries, keys and values from a fused projection.</summary>
     /// <param name="fused">[batch, new, …]</param>
-    /// <param name="split">Takes it apart, each [batch, heads, new, dimension].</param>
+    /// <param name="split">Splits it into queries, keys and values, each [batch, heads, new, dimension].</param>
     /// <param name="settings">How the layer attends.</param>
     /// <returns>[batch, new, heads · dimension]</returns>
     internal Tensor Attend(
@@ -228,10 +227,9 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
     /// token).</summary>
     public bool IsCausal => !bothWays && added > 1;
 
-    /// <summary>The additive mask for a layer, [batch or 1, 1, new, all]; null when plain causal attention is
-    /// meant.</summary>
-    /// <param name="window">How many positions back the layer attends including its own (in an encoder, to either
-    /// side); null for all.</param>
+    /// <summary>The additive mask for a layer, [batch or 1, 1, new, all]; null for plain causal attention.</summary>
+    /// <param name="window">Number of positions that a token sees, including its own (on each side in an encoder); null
+    /// for all.</param>
     public Tensor? Mask(int? window)
     {
         bool windowed = window is { } w && w < past + added;
@@ -243,14 +241,14 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         return mask;
     }
 
-    /// <summary>Lets what blocks read of the pass live until it is disposed of: they are computed again in the backward
-    /// pass.</summary>
+    /// <summary>Keeps the tensors that blocks read alive until the pass is disposed of: the blocks are recomputed in
+    /// the backward pass.</summary>
     internal void OutliveScope()
     {
         foreach (Tensor tensor in Read) tensor.DetachFromDisposeScope();
     }
 
-    /// <summary>Frees what blocks read of the pass, where no dispose scope does.</summary>
+    /// <summary>Frees the tensors that blocks read, if no dispose scope does.</summary>
     public void Dispose()
     {
         foreach (Tensor tensor in Read) tensor.Dispose();
@@ -261,8 +259,7 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         .SelectMany(turn => new[] { turn.Cosine, turn.Sine })
         .Concat(masks.Values.OfType<Tensor>().Concat(packedMasks.Values));
 
-    /// <summary>Makes a tensor that lives as long as the pass, when a block needs what later ones use as
-    /// well.</summary>
+    /// <summary>Creates a tensor that lives as long as the pass, for a tensor that later blocks also use.</summary>
     internal Tensor Share(Func<Tensor> make)
     {
         using var scope = NewDisposeScope(); // TorchSharp loses a tensor that is moved to the scope where it is
@@ -282,13 +279,13 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
         if (attentionMask is null) return (null, null);
         Tensor mask = attentionMask != 0;
         if (mask.all().item<bool>()) return (null, null);
-        // The count of leading zeros: padding on the right leaves the positions as they are.
+        // The number of leading zeros: padding on the right leaves the positions unchanged.
         Tensor left = mask.logical_not().to(ScalarType.Int64).cumprod(1).sum(1);
         cache?.RememberPadding(left, mask);
         return (left, () => mask);
     }
 
-    // A query that is itself left padding has no key to see: it sees itself, so that no row of the softmax is empty.
+    // A query that is itself left padding has no key to see. It sees itself, so that no softmax row is empty.
     private Tensor Allowed(Tensor keyMask, Tensor left)
     {
         if (prompt > 0) keyMask = cat([ones(keyMask.shape[0], prompt, ScalarType.Bool, keyMask.device), keyMask], 1);
@@ -306,8 +303,8 @@ public sealed class ForwardContext : IAttentionPass, IDisposable
             ?? (bothWays ? keyIndex >= 0 : keyIndex <= queryIndex).view(1, 1, -1, past + added);
         if (window is { } w)
             visible = visible & (bothWays ? (keyIndex - queryIndex).abs() < w : keyIndex > queryIndex - w);
-        // Padding on the right beyond the window has no key to see: it sees itself, for an empty row of the softmax is
-        // not a number.
+        // Right padding beyond the window has no key to see. It sees itself, because the softmax of an empty row is
+        // NaN.
         if (window is not null && allowed is not null)
             visible = visible | (visible.any(-1, keepdim: true).logical_not() & (keyIndex == queryIndex));
         return zeros(visible.shape, ScalarType.Float32, visible.device).masked_fill_(

@@ -6,24 +6,24 @@ namespace LowRank.Models.Layers;
 /// <summary>A normalisation over the last axis.</summary>
 public interface INormalization
 {
-    /// <summary>Normalises […, width]; the shape stays.</summary>
+    /// <summary>Normalises […, width], without changing the shape.</summary>
     Tensor Forward(Tensor input);
 }
 
-/// <summary>Layer normalisation (arXiv 1607.06450), with weight and bias where the checkpoint has them.</summary>
+/// <summary>Layer normalisation (arXiv 1607.06450), with a weight and bias if the checkpoint has them.</summary>
 public sealed class LayerNorm : INormalization
 {
     private readonly Tensor? weight;
     private readonly Tensor? bias;
     private readonly double epsilon;
 
-    /// <summary>Takes the weight and bias, each [width].</summary>
+    /// <summary>Loads the weight and bias, each [width].</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
-    /// <param name="width">The width normalised over.</param>
+    /// <param name="width">The width of the normalised axis.</param>
     /// <param name="epsilon">Guards against division by zero.</param>
-    /// <param name="hasWeight">Whether there is a weight; 1 otherwise.</param>
-    /// <param name="hasBias">Whether there is a bias; 0 otherwise.</param>
+    /// <param name="hasWeight">Whether there is a weight; otherwise 1.</param>
+    /// <param name="hasBias">Whether there is a bias; otherwise 0.</param>
     public LayerNorm(
         WeightLoader weights, string path, int width, double epsilon, bool hasWeight = true, bool hasBias = true)
     {
@@ -32,7 +32,7 @@ public sealed class LayerNorm : INormalization
         this.epsilon = epsilon;
     }
 
-    /// <summary>A norm of a task's head: its weights are taken where the checkpoint has them, else ones and
+    /// <summary>A norm of a task head: its weights are loaded if the checkpoint has them, otherwise ones and
     /// zeros.</summary>
     public LayerNorm(WeightLoader weights, string path, int width, double epsilon, bool hasBias, double range)
     {
@@ -52,13 +52,12 @@ public sealed class RmsNorm : INormalization
     private readonly double epsilon;
     private readonly double offset;
 
-    /// <summary>Takes the weight [width].</summary>
+    /// <summary>Loads the weight [width].</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="path">The module's path.</param>
-    /// <param name="width">The width normalised over.</param>
+    /// <param name="width">The width of the normalised axis.</param>
     /// <param name="epsilon">Guards against division by zero.</param>
-    /// <param name="offset">What is added to the stored weight: 1 for Gemma, which stores the difference from
-    /// 1.</param>
+    /// <param name="offset">Added to the stored weight: 1 for Gemma, which stores the difference from 1.</param>
     public RmsNorm(WeightLoader weights, string path, int width, double epsilon, double offset = 0)
     {
         this.offset = offset;

@@ -7,11 +7,11 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Sentences;
 
-/// <summary>The files of sentence-transformers in a model's or an adapter's folder: <c>modules.json</c>, the folders
-/// that it names, <c>sentence_bert_config.json</c> and <c>config_sentence_transformers.json</c>.</summary>
+/// <summary>The sentence-transformers files in a model or adapter folder: <c>modules.json</c>, the folders that it
+/// lists, <c>sentence_bert_config.json</c> and <c>config_sentence_transformers.json</c>.</summary>
 internal static class SentenceFolder
 {
-    /// <summary>The file that makes a folder one of sentence-transformers.</summary>
+    /// <summary>The file that identifies a sentence-transformers folder.</summary>
     public const string ModulesFile = "modules.json";
 
     private const string ModelFile = "config_sentence_transformers.json", Classes = "sentence_transformers.models.";
@@ -21,7 +21,7 @@ internal static class SentenceFolder
     private static readonly JsonSerializerOptions Readable =
         new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    // The class's words, in the order in which it puts the vectors of several behind each other.
+    // The names that the class uses, in the order in which it concatenates the vectors of several modes.
     private static readonly (string Name, string Flag, Pooling Mode)[] Modes =
     [
         ("cls", "pooling_mode_cls_token", Pooling.First),
@@ -32,17 +32,17 @@ internal static class SentenceFolder
         ("lasttoken", "pooling_mode_lasttoken", Pooling.Last),
     ];
 
-    /// <summary>The names of ways to pool.</summary>
+    /// <summary>The names of the pooling modes.</summary>
     public static IReadOnlyList<string> ModeNames { get; } = [.. Modes.Select(mode => mode.Name)];
 
-    /// <summary>The way of a name, one of <see cref="ModeNames"/>.</summary>
+    /// <summary>The pooling mode with a name, one of <see cref="ModeNames"/>.</summary>
     public static Pooling Mode(string name) => Modes.First(mode => mode.Name == name).Mode;
 
-    /// <summary>The name of a way.</summary>
+    /// <summary>The name of a pooling mode.</summary>
     public static string NameOf(Pooling mode) => Modes.First(known => known.Mode == mode).Name;
 
-    /// <summary>What the files of a folder say; null where it has no <c>modules.json</c>.</summary>
-    /// <exception cref="InputException">A file is broken, or asks for what is not supported.</exception>
+    /// <summary>The settings in a folder's files; null if it has no <c>modules.json</c>.</summary>
+    /// <exception cref="InputException">A file is invalid or asks for something unsupported.</exception>
     public static SentencePipeline? Read(string folder)
     {
         string path = Path.Combine(folder, ModulesFile);
@@ -67,7 +67,7 @@ internal static class SentenceFolder
                 [.. found.Skip(2).Select(module => Layer(path, module.Class, module.Folder))] });
     }
 
-    /// <summary>Writes the files into a folder, as every version of sentence-transformers reads them.</summary>
+    /// <summary>Writes the files into a folder in a form that every version of sentence-transformers reads.</summary>
     public static void Save(SentencePipeline pipeline, string folder)
     {
         (string Class, Action<string>? Save)[] modules =
@@ -199,7 +199,7 @@ internal static class SentenceFolder
             throw new InputException(
                 $"{Path.Combine(folder, ModelFile)}: default_prompt_name is \"{chosen}\", expected one of prompts: " +
                 $"{string.Join(", ", prompts.Keys)}.");
-        // Newer versions keep the length with the tokenizer, which holds an absurd number where there is none.
+        // Newer versions store the length with the tokenizer, which contains an absurdly large number if there is none.
         double? longest = Number(length, LengthKey)
             ?? Number(ParseIfThere(Path.Combine(folder, "tokenizer_config.json")), "model_max_length");
         return pipeline with

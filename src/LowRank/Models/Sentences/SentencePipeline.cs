@@ -6,40 +6,40 @@ using static TorchSharp.torch;
 
 namespace LowRank.Models.Sentences;
 
-/// <summary>How the states of a text become its vector, and how its text is prepared: what a folder of
-/// sentence-transformers says beside the model.</summary>
-/// <param name="Width">Of a state.</param>
-/// <param name="Modes">Which states stand for the text; the vectors of several are one behind the other.</param>
-/// <param name="Layers">What is computed from them, in this order.</param>
+/// <summary>How a text is prepared and how its states become a vector: the settings of a sentence-transformers folder
+/// apart from the model.</summary>
+/// <param name="Width">The width of a state.</param>
+/// <param name="Modes">The pooling modes; the vectors of several are concatenated.</param>
+/// <param name="Layers">The modules applied to the result, in this order.</param>
 public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, IReadOnlyList<ISentenceLayer> Layers)
 {
-    /// <summary>Whether the tokens of a prompt take part in pooling.</summary>
+    /// <summary>Whether a prompt's tokens take part in pooling.</summary>
     public bool IncludesPrompt { get; init; } = true;
 
-    /// <summary>Longest text in tokens; null for what the model takes.</summary>
+    /// <summary>The longest text in tokens; null for the model's limit.</summary>
     public int? MaxLength { get; init; }
 
-    /// <summary>Whether texts are turned to lower case, whatever the tokenizer does.</summary>
+    /// <summary>Whether texts are lower-cased, independently of the tokenizer.</summary>
     public bool LowersCase { get; init; }
 
-    /// <summary>Texts that can stand before a text, by their names, such as query.</summary>
+    /// <summary>Prompts that can precede a text, by name, such as query.</summary>
     public IReadOnlyDictionary<string, string> Prompts { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The name of the prompt that stands before every text; null for none.</summary>
+    /// <summary>The name of the prompt before every text; null for none.</summary>
     public string? DefaultPrompt { get; init; }
 
-    /// <summary>How vectors are compared: cosine, dot, euclidean or manhattan; null where the folder does not
+    /// <summary>How vectors are compared: cosine, dot, euclidean or manhattan; null if the folder does not
     /// say.</summary>
     public string? Similarity { get; init; }
 
-    /// <summary>The pipeline of a model without any: one state, made a vector of length 1.</summary>
+    /// <summary>The pipeline of a model without one: one state, normalised to length 1.</summary>
     public static SentencePipeline Plain(int width, Pooling mode) =>
         new(width, [mode], [new NormalizeLayer()]) { Similarity = "cosine" };
 
-    /// <summary>The vectors of texts.</summary>
+    /// <summary>Computes the vectors of texts.</summary>
     /// <param name="states">[batch, sequence, hidden]</param>
-    /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null when nothing is padded.</param>
-    /// <param name="promptTokens">Tokens at the beginning of each text that belong to a prompt.</param>
+    /// <param name="mask">1 for tokens and 0 for padding, [batch, sequence]; null without padding.</param>
+    /// <param name="promptTokens">Number of prompt tokens at the start of each text.</param>
     /// <returns>[batch, width]</returns>
     public Tensor Apply(Tensor states, Tensor? mask, int promptTokens = 0)
     {
@@ -55,7 +55,7 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
         return Layers.Aggregate(vectors, (vector, layer) => layer.Forward(vector));
     }
 
-    // The first token that counts: behind padding on the left, and behind a prompt that does not.
+    // The first token that counts: after padding on the left, and after a prompt that does not take part in pooling.
     private static Tensor First(Tensor states, Tensor? mask)
     {
         if (mask is null) return states.select(1, 0);
@@ -64,7 +64,7 @@ public sealed record SentencePipeline(int Width, IReadOnlyList<Pooling> Modes, I
     }
 }
 
-/// <summary>A module of sentence-transformers behind the pooling. Its weights are frozen.</summary>
+/// <summary>A sentence-transformers module after the pooling. Its weights are frozen.</summary>
 public interface ISentenceLayer
 {
     /// <summary>The module's class, without its namespace.</summary>
@@ -77,7 +77,7 @@ public interface ISentenceLayer
     void Save(string folder);
 }
 
-/// <summary>Makes vectors of length 1.</summary>
+/// <summary>Normalises vectors to length 1.</summary>
 internal sealed record NormalizeLayer : ISentenceLayer
 {
     /// <inheritdoc/>
@@ -93,12 +93,12 @@ internal sealed record NormalizeLayer : ISentenceLayer
     }
 }
 
-/// <summary>A linear layer and an activation: f(x·Wᵀ + b), with x or x·Rᵀ added where it has a residual.</summary>
-/// <param name="weight">W, [out, in] row by row.</param>
+/// <summary>A linear layer and an activation: f(x·Wᵀ + b), plus x or x·Rᵀ if it has a residual.</summary>
+/// <param name="weight">W, [out, in], row by row.</param>
 /// <param name="bias">b, [out]; null for none.</param>
-/// <param name="residual">R, [out, in]; empty where x itself is added; null for none.</param>
-/// <param name="activation">Python's name of f, one of <see cref="Activations"/>.</param>
-/// <param name="inputs">Width of x.</param>
+/// <param name="residual">R, [out, in]; empty to add x itself; null for none.</param>
+/// <param name="activation">The Python name of f, one of <see cref="Activations"/>.</param>
+/// <param name="inputs">The width of x.</param>
 internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residual, string activation, int inputs)
     : ISentenceLayer
 {
@@ -114,7 +114,7 @@ internal sealed class DenseLayer(float[] weight, float[]? bias, float[]? residua
 
     private readonly Func<Tensor, Tensor> function = Functions[activation[(activation.LastIndexOf('.') + 1)..]];
 
-    /// <summary>Names of the functions, as torch.nn's classes have them.</summary>
+    /// <summary>Names of the functions, as torch.nn's classes spell them.</summary>
     public static IReadOnlyCollection<string> Activations => Functions.Keys;
 
     /// <inheritdoc/>
